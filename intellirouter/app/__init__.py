@@ -1,0 +1,1 @@
+"""Composition: which roles and components this process has, opened in order and closed in reverse."""

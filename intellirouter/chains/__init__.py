@@ -1,0 +1,1 @@
+"""Chain definitions and the interpreter that runs them."""

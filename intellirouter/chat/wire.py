@@ -1,0 +1,64 @@
+"""What every wire format offers: the four translations and their two streaming halves.
+
+A format is a record of pure functions, so that fronts and adapters pick one from `chat/formats.py` by name and
+no `if dialect ==` exists anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from intellirouter.chat.delta import Delta
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import IntelliRouterError
+
+
+class EventDecoder(Protocol):
+    """Upstream events to deltas. One instance per stream."""
+
+    def decode(self, event: str, data: bytes) -> tuple[Delta, ...]:
+        """Translate one event. Raises `UpstreamProtocolError` or the error an error event carries."""
+
+    @property
+    def complete(self) -> bool:
+        """True once the upstream has said its answer is whole."""
+
+
+class EventEncoder(Protocol):
+    """Deltas to the client's bytes, framing included. One instance per stream."""
+
+    def encode(self, deltas: tuple[Delta, ...]) -> bytes:
+        """Bytes to write now; may be empty."""
+
+    def finish(self) -> bytes:
+        """The format's clean end. Called once, and only after a complete stream."""
+
+    def error(self, error: IntelliRouterError) -> bytes:
+        """The format's error event: what ends a stream that broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireFormat:
+    """One dialect, both directions.
+
+    - `decode_request(body, headers)`: the client's parsed JSON and lower-case vendor headers to canonical.
+      Raises `InvalidRequest` naming the field.
+    - `encode_request(request)`: canonical to the JSON object this dialect sends. Raises `UnsupportedByTarget`
+      for what it cannot express. Uses `request.source` only if the dialect is its own.
+    - `decode_response(body)`: the upstream's bytes to canonical. Raises `UpstreamProtocolError`.
+    - `encode_response(response)`: canonical to the client's JSON bytes.
+    - `encode_error(error)`: the envelope of this dialect.
+    """
+
+    name: str
+    decode_request: Callable[[dict[str, Any], Mapping[str, str]], ChatRequest]
+    encode_request: Callable[[ChatRequest], dict[str, Any]]
+    decode_response: Callable[[bytes], ChatResponse]
+    encode_response: Callable[[ChatResponse], bytes]
+    encode_error: Callable[[IntelliRouterError], bytes]
+    new_decoder: Callable[[], EventDecoder]
+    new_encoder: Callable[[ChatRequest], EventEncoder]
+    stream_media_type: str = "text/event-stream"

@@ -1,0 +1,35 @@
+"""`[auth]`: API keys of clients."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import Field, field_validator
+
+from intellirouter.config.schema.section import Section
+
+
+class AuthKey(Section):
+    """`[[auth.keys]]`: one key, known only by its hash (`intellirouter keys hash` prints it)."""
+
+    name: str = Field(min_length=1)
+    sha256: str = Field(description="hexadecimal SHA-256 of the key")
+    scopes: tuple[str, ...] = ("inference",)
+    models: tuple[str, ...] = Field(default=(), description="empty: every model")
+    tenant: str = "default"
+    team: str | None = None
+
+    @field_validator("sha256")
+    @classmethod
+    def _hexadecimal(cls, value: str) -> str:
+        digest = value.lower().removeprefix("sha256:")
+        if not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise ValueError("is not a SHA-256 in hexadecimal: give the key's hash, never the key itself")
+        return digest
+
+
+class AuthSection(Section):
+    """`[auth]`. Off by default, so that a laptop needs no key."""
+
+    enabled: bool = False
+    keys: tuple[AuthKey, ...] = ()

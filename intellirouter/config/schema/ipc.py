@@ -1,0 +1,36 @@
+"""`[ipc]`: where the other roles are, and how roles trust one another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from intellirouter.config.schema.section import Seconds, Section
+
+PLACEHOLDER_TOKEN = "your_secure_token_here"  # noqa: S105  the guide's own placeholder, warned about
+
+
+class IpcSecurity(Section):
+    """`[ipc.security]`. `previous_token` stays valid while a new one is rolled out."""
+
+    enabled: bool = False
+    token: SecretStr | None = None
+    previous_token: SecretStr | None = None
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class IpcSection(Section):
+    """`[ipc]`. An absent endpoint means the role runs in this process, or is not there."""
+
+    router_endpoint: str | None = None
+    chain_engine_endpoint: str | None = None
+    rag_manager_endpoint: str | None = None
+    persona_layer_endpoint: str | None = None
+    discovery: Literal["static", "dns", "env"] = "static"
+    protocol: Literal["http", "grpc"] = "http"
+    timeout: Seconds = 30
+    security: IpcSecurity = Field(default_factory=IpcSecurity)

@@ -1,0 +1,14 @@
+"""`[persona_layer]`: system prompts and personas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from intellirouter.config.schema.section import Section
+
+
+class PersonaLayerSection(Section):
+    """`[persona_layer]`. Without `personas_path`, `personas` in the data directory."""
+
+    enabled: bool = True
+    personas_path: Path | None = None

@@ -1,0 +1,45 @@
+"""The whole configuration: one field per top-level table."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from intellirouter.config.schema.auth import AuthSection
+from intellirouter.config.schema.chain_engine import ChainEngineSection
+from intellirouter.config.schema.ipc import IpcSection
+from intellirouter.config.schema.memory import MemorySection
+from intellirouter.config.schema.model_registry import ModelRegistrySection
+from intellirouter.config.schema.paths import PathsSection
+from intellirouter.config.schema.persona_layer import PersonaLayerSection
+from intellirouter.config.schema.rag import RagSection
+from intellirouter.config.schema.router import RouterSection
+from intellirouter.config.schema.section import Section
+from intellirouter.config.schema.server import ServerSection
+from intellirouter.config.schema.telemetry import TelemetrySection
+
+
+class Settings(Section):
+    """Everything a node is told. Frozen; a component receives only its own section."""
+
+    environment: Literal["development", "production", "test"] = "development"
+    server: ServerSection = Field(default_factory=ServerSection)
+    telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
+    memory: MemorySection = Field(default_factory=MemorySection)
+    ipc: IpcSection = Field(default_factory=IpcSection)
+    auth: AuthSection = Field(default_factory=AuthSection)
+    model_registry: ModelRegistrySection = Field(default_factory=ModelRegistrySection)
+    router: RouterSection = Field(default_factory=RouterSection)
+    chain_engine: ChainEngineSection = Field(default_factory=ChainEngineSection)
+    rag: RagSection = Field(default_factory=RagSection)
+    persona_layer: PersonaLayerSection = Field(default_factory=PersonaLayerSection)
+    paths: PathsSection = Field(default_factory=PathsSection)
+
+    @field_validator("environment", mode="before")
+    @classmethod
+    def _spellings(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        word = value.strip().lower()
+        return {"prod": "production", "dev": "development", "testing": "test"}.get(word, word)

@@ -1,0 +1,34 @@
+"""`[telemetry]`: what this node says about itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from intellirouter.config.schema.section import Section
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class TelemetrySection(Section):
+    """`[telemetry]`. `log_format` auto is JSON in production and a console elsewhere."""
+
+    log_level: LogLevel = "info"
+    log_levels: dict[str, LogLevel] = Field(default_factory=dict, description="per logger name")
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_file: Path | None = Field(default=None, description="reopened on SIGHUP; standard error when absent")
+    access_log: bool = True
+    metrics_enabled: bool = True
+    tracing_enabled: bool = False
+    trace_sample_rate: float = Field(default=0.1, ge=0, le=1)
+    otlp_endpoint: str | None = None
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _spellings(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        word = value.strip().lower()
+        return {"warn": "warning", "trace": "debug", "critical": "error"}.get(word, word)

@@ -1,0 +1,287 @@
+"""Every error IntelliRouter raises on purpose.
+
+A class states four things about its kind: `code` (a stable machine word), `status` (HTTP), `exit_code`
+(of the command line) and `retryable` (whether the same call may succeed later). The message is safe to
+show to a caller: it never holds a secret or a stranger's text. The cause (`raise … from cause`) is only logged.
+
+    IntelliRouterError
+    ├── ConfigError                 the configuration does not hold (exit 78)
+    ├── RoleUnavailable             a role that is not part of this build (exit 2)
+    ├── RequestError                the caller's request is at fault (4xx)
+    │   ├── InvalidRequest          400, names the field in `param`
+    │   │   └── UnsupportedByTarget 400, the chosen model cannot do what was asked
+    │   ├── AuthenticationFailed    401
+    │   ├── BudgetExceeded          402
+    │   ├── PermissionDenied        403
+    │   ├── NotFound                404
+    │   │   └── ModelNotFound       404, with the nearest names
+    │   ├── Conflict                409
+    │   ├── PayloadTooLarge         413
+    │   ├── UnsupportedMediaType    415
+    │   └── RateLimited             429, with `retry_after`
+    ├── Overloaded                  503, a queue of ours is full or its deadline passed
+    ├── StateError                  a store of ours
+    │   ├── StateUnavailable        503, the store does not answer
+    │   └── LeaseLost               409, another holder has a newer fencing token
+    ├── PeerUnavailable             503, another role does not answer
+    └── UpstreamError               a provider failed (502)
+        ├── UpstreamUnavailable     refused, reset, 5xx, or no route
+        ├── UpstreamTimeout         504, a deadline passed: `phase` says which
+        ├── UpstreamRateLimited     429 of the provider, with `retry_after`
+        ├── UpstreamAuthFailed      the provider refused our key
+        ├── UpstreamRejected        4xx: the provider refused this request; its reason is passed on
+        │   ├── ContextLengthExceeded  a larger-context model may take it
+        │   └── ContentFiltered        the provider's policy refused it
+        ├── UpstreamProtocolError   the provider broke its own protocol
+        └── StreamInterrupted       a stream ended before it was complete
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class IntelliRouterError(Exception):
+    """The root. `details` are machine-readable facts that are safe to show."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, /, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class ConfigError(IntelliRouterError):
+    """The configuration cannot be used; the message lists every problem, one a line."""
+
+    code = "invalid_config"
+    exit_code = 78  # EX_CONFIG of sysexits.h
+
+
+class RoleUnavailable(IntelliRouterError):
+    """The role is known but not part of this build."""
+
+    code = "role_unavailable"
+    exit_code = 2
+
+
+class RequestError(IntelliRouterError):
+    """The caller's request is at fault; sending it again unchanged will fail again."""
+
+    code = "invalid_request_error"
+    status = 400
+    exit_code = 2
+
+    def __init__(self, message: str, /, *, param: str | None = None, **details: object) -> None:
+        super().__init__(message, **details)
+        self.param = param
+
+
+class InvalidRequest(RequestError):
+    """A field is missing, of the wrong type or out of range; `param` is its dotted path."""
+
+
+class UnsupportedByTarget(InvalidRequest):
+    """The request asks for something the chosen model or its wire format cannot express."""
+
+    code = "unsupported_by_target"
+
+
+class AuthenticationFailed(RequestError):
+    """No key, or one that is unknown, revoked or expired."""
+
+    code = "invalid_api_key"
+    status = 401
+
+
+class BudgetExceeded(RequestError):
+    """The key's or team's budget does not cover this request."""
+
+    code = "budget_exceeded"
+    status = 402
+
+
+class PermissionDenied(RequestError):
+    """The key is known but may not do this."""
+
+    code = "permission_denied"
+    status = 403
+
+
+class NotFound(RequestError):
+    """The thing named does not exist, or is not the caller's to see."""
+
+    code = "not_found"
+    status = 404
+
+
+class ModelNotFound(NotFound):
+    """No model, alias, group or provider of that name."""
+
+    code = "model_not_found"
+
+
+class Conflict(RequestError):
+    """The thing exists already, or changed since it was read."""
+
+    code = "conflict"
+    status = 409
+
+
+class PayloadTooLarge(RequestError):
+    """The body exceeds the configured limit."""
+
+    code = "request_too_large"
+    status = 413
+
+
+class UnsupportedMediaType(RequestError):
+    """The content type or encoding of the body is not one this endpoint reads."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class RateLimited(RequestError):
+    """A limit of ours was reached; `retry_after` is in seconds."""
+
+    code = "rate_limit_exceeded"
+    status = 429
+    retryable = True
+
+    def __init__(self, message: str, /, *, retry_after: float = 1.0, **details: object) -> None:
+        super().__init__(message, **details)
+        self.retry_after = retry_after
+
+
+class Overloaded(IntelliRouterError):
+    """A bounded queue of ours is full, its deadline passed, or the node is draining."""
+
+    code = "overloaded"
+    status = 503
+    retryable = True
+
+    def __init__(self, message: str, /, *, retry_after: float = 1.0, **details: object) -> None:
+        super().__init__(message, **details)
+        self.retry_after = retry_after
+
+
+class StateError(IntelliRouterError):
+    """A store of ours failed."""
+
+    code = "state_error"
+
+
+class StateUnavailable(StateError):
+    """The store does not answer; nothing was acknowledged."""
+
+    code = "state_unavailable"
+    status = 503
+    retryable = True
+
+
+class LeaseLost(StateError):
+    """Another holder took the lease; its fencing token is newer."""
+
+    code = "lease_lost"
+    status = 409
+
+
+class PeerUnavailable(IntelliRouterError):
+    """Another role of this installation does not answer."""
+
+    code = "peer_unavailable"
+    status = 503
+    retryable = True
+
+
+class UpstreamError(IntelliRouterError):
+    """A provider failed. `provider` and `upstream_status` say who and how."""
+
+    code = "upstream_error"
+    status = 502
+    exit_code = 69  # EX_UNAVAILABLE of sysexits.h
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        /,
+        *,
+        provider: str = "",
+        upstream_status: int | None = None,
+        retry_after: float | None = None,
+        **details: object,
+    ) -> None:
+        super().__init__(message, **details)
+        self.provider = provider
+        self.upstream_status = upstream_status
+        self.retry_after = retry_after
+
+
+class UpstreamUnavailable(UpstreamError):
+    """The provider refused, reset or answered 5xx."""
+
+    code = "upstream_unavailable"
+    status = 503
+
+
+class UpstreamTimeout(UpstreamError):
+    """A deadline passed; `phase` is `connect`, `first_byte`, `idle` or `total`."""
+
+    code = "upstream_timeout"
+    status = 504
+
+    def __init__(self, message: str, /, *, phase: str, provider: str = "", **details: object) -> None:
+        super().__init__(message, provider=provider, phase=phase, **details)
+        self.phase = phase
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The provider's own limit was reached."""
+
+    code = "upstream_rate_limited"
+    status = 429
+
+
+class UpstreamAuthFailed(UpstreamError):
+    """The provider refused our key: an operator must act, another target may serve."""
+
+    code = "upstream_auth_failed"
+    status = 502
+
+
+class UpstreamRejected(UpstreamError):
+    """The provider refused this request as it stands; the caller sees the provider's status and reason."""
+
+    code = "upstream_rejected"
+    status = 400
+    retryable = False
+
+
+class ContextLengthExceeded(UpstreamRejected):
+    """The prompt does not fit this model."""
+
+    code = "context_length_exceeded"
+
+
+class ContentFiltered(UpstreamRejected):
+    """The provider's content policy refused the request."""
+
+    code = "content_policy_violation"
+
+
+class UpstreamProtocolError(UpstreamError):
+    """The provider's bytes are not what its protocol says."""
+
+    code = "upstream_protocol_error"
+
+
+class StreamInterrupted(UpstreamError):
+    """A stream ended before the provider said it was complete."""
+
+    code = "stream_interrupted"

@@ -1,0 +1,133 @@
+"""The four protocols between roles.
+
+`deadline` is an absolute time of `time.monotonic()`; a peer never works past it. Errors are those of `errors.py`;
+`PeerUnavailable` when the other side does not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from intellirouter.chat.delta import StreamEvent
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.model import ChatRequest, Message
+from intellirouter.chat.response import ChatResponse
+from intellirouter.security.caller import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What travels with every call between roles."""
+
+    caller: Caller
+    request_id: str
+    deadline: float | None = None
+    idempotency_key: str | None = None
+    traceparent: str | None = None
+
+
+class ChatCompleter(Protocol):
+    """The Router, to the others."""
+
+    async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
+        """A whole answer."""
+
+    def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
+        """A streamed answer; raises `StreamInterrupted` where it breaks."""
+
+    async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
+        """Vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One retrieved passage. Scores are those of the stages that ran, fused in `score` (higher is better)."""
+
+    id: str
+    text: str
+    score: float
+    document_id: str
+    collection: str
+    title: str = ""
+    location: str = ""
+    dense_score: float | None = None
+    lexical_score: float | None = None
+    rerank_score: float | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalRequest:
+    """What to look for. `filters` has OpenAI's filter form; `token_budget` bounds the passages together."""
+
+    query: str
+    collections: tuple[str, ...]
+    top_k: int = 5
+    filters: Mapping[str, Any] | None = None
+    min_score: float = 0.0
+    token_budget: int | None = None
+    rerank: str | None = None
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """Passages, best first. `partial` when a shard did not answer; `skipped` says why nothing was looked up."""
+
+    passages: tuple[Passage, ...]
+    partial: bool = False
+    skipped: str | None = None
+    explanation: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Retriever(Protocol):
+    """The RagManager, to the others."""
+
+    async def retrieve(self, request: RetrievalRequest, call: Call) -> Retrieved:
+        """Look up passages. Raises `NotFound` for an unknown collection."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedPersona:
+    """A persona made ready to apply to one request.
+
+    `messages` go before the conversation (system prompt first, then few-shot turns); `defaults` are request
+    fields used where the request is silent; `rag` a retrieval request; `guardrails` the persona's rules.
+    """
+
+    name: str
+    version: int
+    messages: tuple[Message, ...]
+    model: str | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    tools: tuple[Mapping[str, Any], ...] = ()
+    rag: Mapping[str, Any] | None = None
+    guardrails: Mapping[str, Any] = field(default_factory=dict)
+
+
+class PersonaResolver(Protocol):
+    """The PersonaLayer, to the others."""
+
+    async def resolve(self, name: str, variables: Mapping[str, Any], call: Call) -> ResolvedPersona:
+        """Render the persona. Raises `NotFound`, or `InvalidRequest` naming a bad variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A finished run: `output` as the definition shapes it; `text` where it reads as one answer."""
+
+    run_id: str
+    status: str
+    output: Any
+    text: str
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+class ChainRunner(Protocol):
+    """The ChainEngine, to the others."""
+
+    async def run(self, name: str, inputs: Mapping[str, Any], call: Call) -> RunResult:
+        """Run a stored chain and wait for it. Raises `NotFound`."""

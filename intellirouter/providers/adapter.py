@@ -1,0 +1,95 @@
+"""What a provider adapter is: a record of pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pydantic import SecretStr
+
+from intellirouter.chat.delta import StreamEvent
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.response import ChatResponse
+from intellirouter.chat.wire import WireFormat
+from intellirouter.errors import UpstreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One upstream model behind one endpoint with one credential.
+
+    `provider` is the operator's name for the endpoint, `model` the vendor's own name for the model, `base_url` has
+    no trailing slash. `options` are the adapter's own settings (an API version, a deployment, quirk flags).
+    """
+
+    provider: str
+    model: str
+    base_url: str
+    api_key: SecretStr | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One HTTP request. Header names are as sent; `url` is absolute; `body` is complete."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """One whole HTTP response. Header names are lower case; the body's content coding is already undone."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One model of a provider's own list."""
+
+    id: str
+    created: int = 0
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    capabilities: frozenset[str] = frozenset()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class StreamParser(Protocol):
+    """Bytes of one streamed answer to events; sans-io, one instance per stream."""
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        """Take the next bytes, however they were split. Raises the error an error event carries."""
+
+    def close(self) -> list[StreamEvent]:
+        """The connection ended. Raises `StreamInterrupted` unless the answer was complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One provider dialect.
+
+    `wire` is the chat format it speaks; `models` and `embeddings` are absent where the vendor has none.
+    `parse_error` always returns an error (never raises), whatever the bytes are.
+    """
+
+    kind: str
+    wire: WireFormat
+    default_base_url: str
+    build_chat: Callable[[ChatRequest, Target], HttpRequest]
+    parse_chat: Callable[[HttpResponse], ChatResponse]
+    new_stream: Callable[[], StreamParser]
+    parse_error: Callable[[HttpResponse, str], UpstreamError]
+    build_models: Callable[[Target], HttpRequest] | None = None
+    parse_models: Callable[[HttpResponse], tuple[ModelInfo, ...]] | None = None
+    build_embeddings: Callable[[EmbeddingRequest, Target], HttpRequest] | None = None
+    parse_embeddings: Callable[[HttpResponse], EmbeddingResponse] | None = None
+    max_embedding_inputs: int = 1

@@ -1,0 +1,41 @@
+"""What a role is: one frozen object that `app/roles.py` lists."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aiohttp import web
+
+Status = Literal["healthy", "degraded", "unhealthy"]
+
+
+@dataclass(frozen=True, slots=True)
+class PartHealth:
+    """What one part of a role says of itself, from what it already knows."""
+
+    status: Status
+    reason: str = ""
+
+
+HealthCheck = Callable[[web.Application], PartHealth]
+"""Cheap and synchronous: it reports, it does not ask around."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One service of the house.
+
+    `components` are the keys it needs opened before it serves; handlers read them as `request.app[KEY]`.
+    `routes` lists its endpoints. `health` names its parts. `ready` turns false when it cannot serve at all.
+    """
+
+    name: str
+    title: str
+    default_port: int
+    components: tuple[web.AppKey[Any], ...]
+    routes: Callable[[], Sequence[web.AbstractRouteDef]]
+    health: dict[str, HealthCheck]
+    ready: Callable[[web.Application], bool] | None = None
+    on_started: Callable[[web.Application], Awaitable[None]] | None = None

@@ -1,0 +1,29 @@
+"""The identity a request runs under."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `tenant` separates data (caches, conversations, collections): one tenant never sees another's.
+
+    `models` is what the key may use (empty: everything); `role` is set when another role of ours calls.
+    """
+
+    key_id: str = "anonymous"
+    tenant: str = "default"
+    team: str | None = None
+    scopes: frozenset[str] = frozenset()
+    models: tuple[str, ...] = ()
+    role: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def may(self, scope: str) -> bool:
+        """True when the key carries `scope` or `admin`."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+ANONYMOUS = Caller(scopes=frozenset({"inference"}))
+"""The caller when authentication is off: it may infer, and administer nothing."""

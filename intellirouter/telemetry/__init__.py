@@ -1,0 +1,1 @@
+"""Logs, metrics, health: what a node says about itself."""

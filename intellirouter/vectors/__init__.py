@@ -1,0 +1,1 @@
+"""Vector indexes: one protocol, Chroma embedded and over HTTP. Only `vectors/chroma*.py` imports chromadb."""

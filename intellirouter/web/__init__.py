@@ -1,0 +1,1 @@
+"""HTTP plumbing every role shares: application factory, errors, bodies, server-sent events, probes."""

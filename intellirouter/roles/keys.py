@@ -1,0 +1,16 @@
+"""The typed keys under which handlers find what their role needs: `request.app[STATE]`."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from intellirouter.config.schema.settings import Settings
+from intellirouter.memory.store import StateStore
+from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
+
+SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
+STATE: web.AppKey[StateStore] = web.AppKey("state")
+CHAT: web.AppKey[ChatCompleter] = web.AppKey("chat")
+RETRIEVER: web.AppKey[Retriever | None] = web.AppKey("retriever")
+PERSONAS: web.AppKey[PersonaResolver | None] = web.AppKey("personas")
+CHAINS: web.AppKey[ChainRunner | None] = web.AppKey("chains")

@@ -38,7 +38,7 @@ show to a caller: it never holds a secret or a stranger's text. The cause (`rais
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class IntelliRouterError(Exception):
@@ -49,7 +49,7 @@ class IntelliRouterError(Exception):
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, /, **details: object) -> None:
+    def __init__(self, message: str, /, **details: Any) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
@@ -76,7 +76,7 @@ class RequestError(IntelliRouterError):
     status = 400
     exit_code = 2
 
-    def __init__(self, message: str, /, *, param: str | None = None, **details: object) -> None:
+    def __init__(self, message: str, /, *, param: str | None = None, **details: Any) -> None:
         super().__init__(message, **details)
         self.param = param
 
@@ -153,7 +153,7 @@ class RateLimited(RequestError):
     status = 429
     retryable = True
 
-    def __init__(self, message: str, /, *, retry_after: float = 1.0, **details: object) -> None:
+    def __init__(self, message: str, /, *, retry_after: float = 1.0, **details: Any) -> None:
         super().__init__(message, **details)
         self.retry_after = retry_after
 
@@ -165,7 +165,7 @@ class Overloaded(IntelliRouterError):
     status = 503
     retryable = True
 
-    def __init__(self, message: str, /, *, retry_after: float = 1.0, **details: object) -> None:
+    def __init__(self, message: str, /, *, retry_after: float = 1.0, **details: Any) -> None:
         super().__init__(message, **details)
         self.retry_after = retry_after
 
@@ -215,7 +215,7 @@ class UpstreamError(IntelliRouterError):
         provider: str = "",
         upstream_status: int | None = None,
         retry_after: float | None = None,
-        **details: object,
+        **details: Any,
     ) -> None:
         super().__init__(message, **details)
         self.provider = provider
@@ -236,7 +236,7 @@ class UpstreamTimeout(UpstreamError):
     code = "upstream_timeout"
     status = 504
 
-    def __init__(self, message: str, /, *, phase: str, provider: str = "", **details: object) -> None:
+    def __init__(self, message: str, /, *, phase: str, provider: str = "", **details: Any) -> None:
         super().__init__(message, provider=provider, phase=phase, **details)
         self.phase = phase
 

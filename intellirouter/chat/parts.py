@@ -124,15 +124,4 @@ class Opaque(msgspec.Struct, frozen=True, tag="opaque"):
     data: dict[str, Any]
 
 
-Part = (
-    Text
-    | Image
-    | Audio
-    | File
-    | ToolCall
-    | ToolResult
-    | Thinking
-    | RedactedThinking
-    | Refusal
-    | Opaque
-)
+Part = Text | Image | Audio | File | ToolCall | ToolResult | Thinking | RedactedThinking | Refusal | Opaque

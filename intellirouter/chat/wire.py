@@ -19,12 +19,20 @@ from intellirouter.errors import IntelliRouterError
 class EventDecoder(Protocol):
     """Upstream events to deltas. One instance per stream."""
 
-    def decode(self, event: str, data: bytes) -> tuple[Delta, ...]:
-        """Translate one event. Raises `UpstreamProtocolError` or the error an error event carries."""
+    def decode(self, event: str, data: bytes) -> tuple[Delta, ...] | None:
+        """Translate one event; empty when it means nothing to us but belongs to the dialect (it is still relayed).
+
+        None for an end marker (`[DONE]`), which is never relayed: a front writes its own. Raises
+        `UpstreamProtocolError` for bytes that are not the dialect's, or the error an error event carries.
+        """
 
     @property
     def complete(self) -> bool:
-        """True once the upstream has said its answer is whole."""
+        """True once the answer is whole: every choice has finished. The stream may end here."""
+
+    @property
+    def done(self) -> bool:
+        """True once nothing more can come: no need to wait for the connection to close."""
 
 
 class EventEncoder(Protocol):

@@ -110,7 +110,12 @@ class StateStore(Protocol):
         """Take every claim or none, atomically."""
 
     async def append(
-        self, key: str, items: Sequence[bytes], *, expected_length: int | None = None, ttl: float | None = None
+        self,
+        key: str,
+        items: Sequence[bytes],
+        *,
+        expected_length: int | None = None,
+        ttl: float | None = None,
     ) -> int | None:
         """Append to a log; its new length, or None when it is not `expected_length` long. All items or none."""
 

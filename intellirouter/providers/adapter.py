@@ -72,6 +72,14 @@ class StreamParser(Protocol):
     def close(self) -> list[StreamEvent]:
         """The connection ended. Raises `StreamInterrupted` unless the answer was complete."""
 
+    @property
+    def complete(self) -> bool:
+        """The answer is whole: a connection that breaks now does no harm."""
+
+    @property
+    def done(self) -> bool:
+        """Nothing more will come: stop reading."""
+
 
 @dataclass(frozen=True, slots=True)
 class Adapter:

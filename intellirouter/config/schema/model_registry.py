@@ -107,7 +107,9 @@ class ModelRegistrySection(Section):
     """`[model_registry]`."""
 
     refresh_interval_seconds: Seconds = 300
-    discover_environment: bool = Field(default=True, description="use providers whose keys the environment holds")
+    discover_environment: bool = Field(
+        default=True, description="use providers whose keys the environment holds"
+    )
     default_model: str | None = Field(default=None, description="what `auto` means")
     providers: tuple[ProviderSection, ...] = ()
     models: tuple[ModelSection, ...] = ()

@@ -1,0 +1,78 @@
+"""The command line: a table of commands, each imported when it is called.
+
+`intellirouter --help` must not pay for aiohttp, pydantic or chromadb, so a command's module is imported only when
+that command is called; its one-line help stands in the table. An error of ours becomes a message and an exit code
+here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import typer
+
+from intellirouter import __version__
+from intellirouter.errors import IntelliRouterError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command: its module holds a function `command`, or a Typer `app` when it is a group of commands."""
+
+    module: str
+    summary: str
+    group: bool = False
+
+
+COMMANDS: dict[str, Entry] = {
+    "run": Entry("intellirouter.cli.run", "Start a role, or all of them, in this process."),
+    "validate-config": Entry(
+        "intellirouter.cli.validate_config", "Check the configuration without starting."
+    ),
+}
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"intellirouter {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """IntelliRouter: a self-hosted LLM platform in one command."""
+
+
+def _listed_only() -> None:
+    """Stands for a command that is listed but not called."""
+
+
+def build(called: str | None) -> typer.Typer:
+    """The command tree with only `called` imported."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    app.callback()(_root)
+    for name, entry in COMMANDS.items():
+        if name != called:
+            app.command(name, help=entry.summary)(_listed_only)
+        elif entry.group:
+            app.add_typer(importlib.import_module(entry.module).app, name=name, help=entry.summary)
+        else:
+            app.command(name, help=entry.summary)(importlib.import_module(entry.module).command)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    called = next((word for word in arguments if not word.startswith("-")), None)
+    try:
+        build(called)(args=arguments, prog_name="intellirouter")
+    except IntelliRouterError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,48 @@
+"""The streaming half that every server-sent-events adapter shares."""
+
+from __future__ import annotations
+
+from intellirouter.chat.delta import StreamEvent
+from intellirouter.chat.sse import SseEvent, SseSplitter
+from intellirouter.chat.wire import EventDecoder
+from intellirouter.errors import StreamInterrupted
+
+
+class SseStreamParser:
+    """Bytes to events by a wire format's decoder."""
+
+    def __init__(self, decoder: EventDecoder) -> None:
+        self._splitter = SseSplitter()
+        self._decoder = decoder
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        """See `StreamParser.feed`."""
+        return self._decode(self._splitter.feed(data))
+
+    def close(self) -> list[StreamEvent]:
+        """See `StreamParser.close`."""
+        events = self._decode(self._splitter.flush())
+        if not self._decoder.complete:
+            raise StreamInterrupted("the stream ended before the answer was complete")
+        return events
+
+    @property
+    def complete(self) -> bool:
+        """See `StreamParser.complete`."""
+        return self._decoder.complete
+
+    @property
+    def done(self) -> bool:
+        """See `StreamParser.done`."""
+        return self._decoder.done
+
+    def _decode(self, events: list[SseEvent]) -> list[StreamEvent]:
+        decode = self._decoder.decode
+        decoded: list[StreamEvent] = []
+        for event in events:
+            if self._decoder.done:
+                break
+            deltas = decode(event.event, event.data)
+            if deltas is not None:
+                decoded.append(StreamEvent(deltas, event.raw))
+        return decoded

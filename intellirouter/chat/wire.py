@@ -54,8 +54,9 @@ class WireFormat:
 
     - `decode_request(body, headers)`: the client's parsed JSON and lower-case vendor headers to canonical.
       Raises `InvalidRequest` naming the field.
-    - `encode_request(request)`: canonical to the JSON object this dialect sends. Raises `UnsupportedByTarget`
-      for what it cannot express. Uses `request.source` only if the dialect is its own.
+    - `encode_request(request, notes)`: canonical to the JSON object this dialect sends. Raises `UnsupportedByTarget`
+      for what it cannot express, appends to `notes` a sentence for what it only approximates. When
+      `request.source` is of its own dialect, that body goes out with only `model` and streaming changed.
     - `decode_response(body)`: the upstream's bytes to canonical. Raises `UpstreamProtocolError`.
     - `encode_response(response)`: canonical to the client's JSON bytes.
     - `encode_error(error)`: the envelope of this dialect.
@@ -63,7 +64,7 @@ class WireFormat:
 
     name: str
     decode_request: Callable[[dict[str, Any], Mapping[str, str]], ChatRequest]
-    encode_request: Callable[[ChatRequest], dict[str, Any]]
+    encode_request: Callable[[ChatRequest, list[str]], dict[str, Any]]
     decode_response: Callable[[bytes], ChatResponse]
     encode_response: Callable[[ChatResponse], bytes]
     encode_error: Callable[[IntelliRouterError], bytes]

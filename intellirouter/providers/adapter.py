@@ -34,12 +34,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One HTTP request. Header names are as sent; `url` is absolute; `body` is complete."""
+    """One HTTP request. Header names are as sent; `url` is absolute; `body` is complete.
+
+    `notes` are for the caller: what of the request was only approximated.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

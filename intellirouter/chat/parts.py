@@ -82,7 +82,7 @@ class ToolResult(msgspec.Struct, frozen=True, tag="tool_result"):
     """What a tool returned. `name` is known only where the wire format carries it (Gemini)."""
 
     call_id: str
-    content: tuple[Text | Image | Audio | File | Opaque, ...] = ()
+    content: tuple[ResultPart, ...] = ()
     name: str | None = None
     is_error: bool = False
     kind: Literal["function", "custom"] = "function"
@@ -123,5 +123,7 @@ class Opaque(msgspec.Struct, frozen=True, tag="opaque"):
     dialect: str
     data: dict[str, Any]
 
+
+ResultPart = Text | Image | Audio | File | Opaque
 
 Part = Text | Image | Audio | File | ToolCall | ToolResult | Thinking | RedactedThinking | Refusal | Opaque

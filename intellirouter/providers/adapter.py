@@ -90,6 +90,7 @@ class Adapter:
     """One provider dialect.
 
     `wire` is the chat format it speaks; `models` and `embeddings` are absent where the vendor has none.
+    `peek_chat` reads only what a router must know of an answer that goes on unchanged to a client of the same dialect.
     `parse_error` always returns an error (never raises), whatever the bytes are.
     """
 
@@ -100,6 +101,7 @@ class Adapter:
     parse_chat: Callable[[HttpResponse], ChatResponse]
     new_stream: Callable[[], StreamParser]
     parse_error: Callable[[HttpResponse, str], UpstreamError]
+    peek_chat: Callable[[HttpResponse], ChatResponse] | None = None
     build_models: Callable[[Target], HttpRequest] | None = None
     parse_models: Callable[[HttpResponse], tuple[ModelInfo, ...]] | None = None
     build_embeddings: Callable[[EmbeddingRequest, Target], HttpRequest] | None = None

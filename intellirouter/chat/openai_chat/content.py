@@ -1,0 +1,189 @@
+"""Message content, both directions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intellirouter.chat import fields
+from intellirouter.chat.fields import Json, at
+from intellirouter.chat.parts import (
+    Audio,
+    CacheMarker,
+    File,
+    Image,
+    Opaque,
+    Part,
+    RedactedThinking,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+)
+from intellirouter.errors import InvalidRequest
+
+DIALECT = "openai_chat"
+
+
+def cache_marker(part: Json) -> CacheMarker | None:
+    """OpenRouter's `cache_control` on a part."""
+    marker = part.get("cache_control")
+    return CacheMarker(ttl=marker.get("ttl")) if isinstance(marker, dict) else None
+
+
+def split_data_url(url: str) -> tuple[str, str] | None:
+    """Media type and base64 of a `data:` URL, or None for any other URL."""
+    if not url.startswith("data:"):
+        return None
+    head, comma, data = url[5:].partition(",")
+    if not comma or not head.endswith(";base64"):
+        return None
+    return head.removesuffix(";base64").split(";", 1)[0] or "application/octet-stream", data
+
+
+def decode_content(value: Any, path: str) -> tuple[Part, ...]:
+    """A string, null, or an array of parts."""
+    if type(value) is str:
+        return (Text(value),)
+    if value is None:
+        return ()
+    if type(value) is not list:
+        fields.wrong(path, "a string or an array of parts", value)
+    return tuple(_decode_part(part, f"{path}[{position}]") for position, part in enumerate(value))
+
+
+def _decode_part(part: Any, path: str) -> Part:
+    if type(part) is str:
+        return Text(part)
+    if type(part) is not dict:
+        fields.wrong(path, "an object", part)
+    kind = part.get("type")
+    if kind == "text":
+        value = fields.text(part, "text", path)
+        if value is None:
+            fields.missing(at(path, "text"))
+        return Text(value, cache=cache_marker(part))
+    if kind == "image_url":
+        return _decode_image(part, path)
+    if kind == "input_audio":
+        audio = fields.mapping(part, "input_audio", path) or fields.missing(at(path, "input_audio"))
+        inside = at(path, "input_audio")
+        return Audio(
+            data=fields.required_text(audio, "data", inside),
+            format=fields.text(audio, "format", inside) or "wav",
+        )
+    if kind == "file":
+        return _decode_file(part, path)
+    if kind == "refusal":
+        return Refusal(fields.text(part, "refusal", path) or "")
+    if not isinstance(kind, str):
+        raise InvalidRequest(f"'{at(path, 'type')}' must name the kind of part.", param=at(path, "type"))
+    return Opaque(DIALECT, part)
+
+
+def _decode_image(part: Json, path: str) -> Image:
+    source = part.get("image_url")
+    if isinstance(source, str):  # several clients send the URL itself
+        source = {"url": source}
+    if type(source) is not dict:
+        fields.wrong(at(path, "image_url"), "an object", source)
+    url = fields.required_text(source, "url", at(path, "image_url"))
+    detail = fields.text(source, "detail", at(path, "image_url"))
+    if inline := split_data_url(url):
+        return Image(media_type=inline[0], data=inline[1], detail=detail, cache=cache_marker(part))
+    return Image(url=url, detail=detail, cache=cache_marker(part))
+
+
+def _decode_file(part: Json, path: str) -> File:
+    file = fields.mapping(part, "file", path) or fields.missing(at(path, "file"))
+    inside = at(path, "file")
+    data = fields.text(file, "file_data", inside)
+    media_type = None
+    if data and (inline := split_data_url(data)):
+        media_type, data = inline
+    return File(
+        data=data,
+        media_type=media_type,
+        file_id=fields.text(file, "file_id", inside),
+        filename=fields.text(file, "filename", inside),
+        cache=cache_marker(part),
+    )
+
+
+def decode_thinking(message: Json) -> tuple[Part, ...]:
+    """Reasoning a client sends back: signed blocks where it kept them, else the plain text."""
+    blocks = message.get("thinking_blocks")
+    if isinstance(blocks, list) and blocks:
+        return tuple(_decode_thinking_block(block) for block in blocks if isinstance(block, dict))
+    for key in ("reasoning_content", "reasoning"):
+        if isinstance(words := message.get(key), str) and words:
+            return (Thinking(words),)
+    return ()
+
+
+def _decode_thinking_block(block: Json) -> Part:
+    if block.get("type") == "redacted_thinking":
+        return RedactedThinking(str(block.get("data", "")))
+    return Thinking(
+        text=str(block.get("thinking") or ""),
+        signature=block.get("signature"),
+        encrypted=block.get("encrypted_content"),
+        id=block.get("id"),
+    )
+
+
+def encode_thinking(parts: tuple[Part, ...]) -> Json:
+    """`reasoning_content` and, where a vendor needs blocks back unchanged, `thinking_blocks`."""
+    thoughts = [part for part in parts if isinstance(part, (Thinking, RedactedThinking))]
+    if not thoughts:
+        return {}
+    encoded: Json = {}
+    if words := "".join(part.text for part in thoughts if isinstance(part, Thinking)):
+        encoded["reasoning_content"] = words
+    if any(isinstance(part, RedactedThinking) or part.signature or part.encrypted for part in thoughts):
+        encoded["thinking_blocks"] = [encode_thinking_block(part) for part in thoughts]
+    return encoded
+
+
+def encode_thinking_block(part: Thinking | RedactedThinking) -> Json:
+    """One entry of `thinking_blocks`."""
+    if isinstance(part, RedactedThinking):
+        return {"type": "redacted_thinking", "data": part.data}
+    optional = {"signature": part.signature, "encrypted_content": part.encrypted, "id": part.id}
+    return {"type": "thinking", "thinking": part.text} | {k: v for k, v in optional.items() if v is not None}
+
+
+def decode_tool_call(call: Json, path: str) -> ToolCall:
+    """One entry of `tool_calls`."""
+    kind = call.get("type") or "function"
+    signature = _google_signature(call)
+    if kind == "custom":
+        custom = fields.mapping(call, "custom", path) or fields.missing(at(path, "custom"))
+        name, arguments = fields.text(custom, "name", path), fields.text(custom, "input", path)
+        return ToolCall(fields.text(call, "id", path) or "", name or "", arguments or "", "custom", signature)
+    function = fields.mapping(call, "function", path) or fields.missing(at(path, "function"))
+    inside = at(path, "function")
+    return ToolCall(
+        id=fields.text(call, "id", path) or "",
+        name=fields.text(function, "name", inside) or "",
+        arguments=fields.text(function, "arguments", inside) or "",
+        signature=signature,
+    )
+
+
+def encode_tool_call(call: ToolCall) -> Json:
+    """One entry of `tool_calls`."""
+    encoded: Json = {"id": call.id, "type": call.kind}
+    if call.kind == "custom":
+        encoded["custom"] = {"name": call.name, "input": call.arguments}
+    else:
+        encoded["function"] = {"name": call.name, "arguments": call.arguments}
+    if call.signature:
+        encoded["extra_content"] = {"google": {"thought_signature": call.signature}}
+    return encoded
+
+
+def _google_signature(call: Json) -> str | None:
+    extra = call.get("extra_content")
+    google = extra.get("google") if isinstance(extra, dict) else None
+    signature = google.get("thought_signature") if isinstance(google, dict) else None
+    return signature if isinstance(signature, str) else None

@@ -1,0 +1,227 @@
+"""Chat completion chunks to deltas.
+
+Block numbers: thoughts are block 0, text 1, a refusal 2, and tool call `i` is block 3 + i, since this dialect has no
+blocks of its own and every kind of content may interleave.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from intellirouter.chat.delta import (
+    AnnotationDelta,
+    Delta,
+    Finish,
+    OpaqueDelta,
+    RedactedThinkingDelta,
+    RefusalDelta,
+    Start,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallArguments,
+    ToolCallStart,
+    UsageDelta,
+)
+from intellirouter.chat.openai_chat.content import DIALECT
+from intellirouter.chat.openai_chat.errors import decode_error
+from intellirouter.chat.openai_chat.response import decode_finish
+from intellirouter.chat.openai_chat.thinking import thinking_words
+from intellirouter.chat.openai_chat.usage import decode_usage
+from intellirouter.errors import UpstreamProtocolError
+
+THINKING, TEXT, REFUSAL, FIRST_CALL = 0, 1, 2, 3
+
+
+class _Delta(msgspec.Struct):
+    content: Any = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: Any = None
+    thinking_blocks: list[dict[str, Any]] | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    function_call: dict[str, Any] | None = None
+    annotations: list[dict[str, Any]] | None = None
+    audio: dict[str, Any] | None = None
+
+
+class _Choice(msgspec.Struct):
+    index: int = 0
+    delta: _Delta | None = None
+    finish_reason: Any = None
+    logprobs: dict[str, Any] | None = None
+    usage: dict[str, Any] | None = None  # Moonshot reports it inside the choice
+
+
+class _Chunk(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    created: float | None = None
+    choices: list[_Choice] | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+
+
+_chunk = msgspec.json.Decoder(_Chunk)
+
+
+class ChunkDecoder:
+    """See `EventDecoder`."""
+
+    def __init__(self) -> None:
+        self._started = False
+        self._open: set[int] = set()  # choices that began and have not finished
+        self._finished: set[int] = set()
+        self._calls: dict[tuple[int, int], int] = {}  # (choice, vendor's index) to our index
+        self._usage_seen = False
+        self._ended = False
+
+    @property
+    def complete(self) -> bool:
+        """Every choice that began has finished."""
+        return self._ended or (bool(self._finished) and not self._open)
+
+    @property
+    def done(self) -> bool:
+        """`[DONE]` came, or all that it would follow: the finish and the usage we always ask for."""
+        return self._ended or (self._usage_seen and self.complete)
+
+    def decode(self, event: str, data: bytes) -> tuple[Delta, ...] | None:
+        """One `data:` payload. See `EventDecoder.decode`."""
+        if data == b"[DONE]":
+            self._ended = True
+            return None
+        try:
+            chunk = _chunk.decode(data)
+        except (msgspec.DecodeError, RecursionError) as cause:
+            raise UpstreamProtocolError("an event of the stream is not a chat completion chunk") from cause
+        if chunk.error or event == "error":
+            raise decode_error(data)
+        deltas: list[Delta] = []
+        if not self._started and (chunk.id is not None or chunk.choices):
+            self._started = True
+            deltas.append(_start(chunk))
+        for choice in chunk.choices or ():
+            self._decode_choice(choice, deltas)
+            if choice.usage and not chunk.usage:
+                chunk.usage = choice.usage
+        if chunk.usage and (usage := decode_usage(chunk.usage)):
+            self._usage_seen = True
+            deltas.append(UsageDelta(usage))
+        return tuple(deltas)
+
+    def _decode_choice(self, choice: _Choice, deltas: list[Delta]) -> None:
+        index, delta = choice.index, choice.delta
+        if index not in self._finished:
+            self._open.add(index)
+        if delta is not None:
+            self._decode_content(delta, choice, deltas)
+            if delta.tool_calls:
+                for position, call in enumerate(delta.tool_calls):
+                    self._decode_call(call, position, index, deltas)
+            if delta.function_call:
+                self._decode_call({"index": 0, "function": delta.function_call}, 0, index, deltas)
+        if choice.finish_reason:
+            reason, detail = decode_finish(choice.finish_reason)
+            self._open.discard(index)
+            self._finished.add(index)
+            deltas.append(Finish(reason or "stop", index, detail))
+
+    def _decode_content(self, delta: _Delta, choice: _Choice, deltas: list[Delta]) -> None:
+        index = choice.index
+        thought = delta.reasoning_content or (delta.reasoning if isinstance(delta.reasoning, str) else "")
+        if thought:
+            deltas.append(ThinkingDelta(thought, THINKING, index))
+        deltas.extend(_thinking_block(block, index) for block in delta.thinking_blocks or ())
+        if isinstance(delta.content, str):
+            if delta.content or choice.logprobs:
+                deltas.append(TextDelta(delta.content, TEXT, index, choice.logprobs))
+        elif isinstance(delta.content, list):
+            deltas.extend(_content_chunks(delta.content, index))
+        elif choice.logprobs:
+            deltas.append(TextDelta("", TEXT, index, choice.logprobs))
+        if delta.refusal:
+            deltas.append(RefusalDelta(delta.refusal, REFUSAL, index))
+        deltas.extend(AnnotationDelta(note, None, TEXT, index) for note in delta.annotations or ())
+        if delta.audio:
+            deltas.append(OpaqueDelta(DIALECT, {"audio": delta.audio}, TEXT, index))
+
+    def _decode_call(self, call: dict[str, Any], position: int, choice: int, deltas: list[Delta]) -> None:
+        key = (choice, _vendor_index(call, position))
+        body = call.get("function") or call.get("custom") or {}
+        fragment = body.get("arguments") if "custom" not in call else body.get("input")
+        if isinstance(fragment, dict):  # a vendor that sends the arguments as an object
+            fragment = msgspec.json.encode(fragment).decode()
+        fresh = key not in self._calls
+        if not fresh and call.get("id") and body.get("name") and "index" not in call:
+            key = (choice, len(self._calls))  # no index, but a new call by its id
+            fresh = True
+        if fresh:
+            self._calls[key] = sum(1 for owner, _ in self._calls if owner == choice)
+        index = self._calls[key]
+        block = FIRST_CALL + index
+        if fresh:
+            deltas.append(
+                ToolCallStart(
+                    index=index,
+                    id=str(call.get("id") or f"call_{body.get('name') or index}"),
+                    name=str(body.get("name") or ""),
+                    kind="custom" if "custom" in call else "function",
+                    block=block,
+                    choice=choice,
+                    signature=_signature(call),
+                )
+            )
+        if fragment:
+            deltas.append(ToolCallArguments(index, str(fragment), block, choice))
+
+
+def _start(chunk: _Chunk) -> Start:
+    return Start(
+        id=chunk.id or "",
+        model=chunk.model or "",
+        created=int(chunk.created or 0),
+        service_tier=chunk.service_tier,
+        system_fingerprint=chunk.system_fingerprint,
+    )
+
+
+def _vendor_index(call: dict[str, Any], position: int) -> int:
+    index = call.get("index")
+    return index if isinstance(index, int) else position
+
+
+def _signature(call: dict[str, Any]) -> str | None:
+    google = (call.get("extra_content") or {}).get("google") or {}
+    signature = google.get("thought_signature")
+    return signature if isinstance(signature, str) else None
+
+
+def _thinking_block(block: dict[str, Any], choice: int) -> Delta:
+    if block.get("type") == "redacted_thinking":
+        return RedactedThinkingDelta(str(block.get("data") or ""), THINKING, choice)
+    return ThinkingDelta(
+        text=str(block.get("thinking") or ""),
+        block=THINKING,
+        choice=choice,
+        signature=block.get("signature"),
+        encrypted=block.get("encrypted_content"),
+        id=block.get("id"),
+    )
+
+
+def _content_chunks(chunks: list[Any], choice: int) -> list[Delta]:
+    deltas: list[Delta] = []
+    for chunk in chunks:
+        if not isinstance(chunk, dict):
+            continue
+        if chunk.get("type") == "thinking":
+            deltas.append(ThinkingDelta(thinking_words(chunk.get("thinking")), THINKING, choice))
+        elif chunk.get("type") == "text":
+            deltas.append(TextDelta(str(chunk.get("text") or ""), TEXT, choice))
+        else:
+            deltas.append(OpaqueDelta(DIALECT, chunk, TEXT, choice))
+    return deltas

@@ -1,0 +1,271 @@
+"""Chat completion requests as clients send them, to canonical."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from intellirouter.chat import fields
+from intellirouter.chat.fields import Json, at
+from intellirouter.chat.model import (
+    ChatRequest,
+    Message,
+    OutputFormat,
+    Reasoning,
+    Role,
+    Source,
+    Tool,
+    ToolChoice,
+)
+from intellirouter.chat.openai_chat.content import (
+    DIALECT,
+    cache_marker,
+    decode_content,
+    decode_thinking,
+    decode_tool_call,
+)
+from intellirouter.chat.options import take_options
+from intellirouter.chat.parts import Audio, Part, Refusal, ResultPart, ToolCall, ToolResult
+from intellirouter.errors import InvalidRequest
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})
+KNOWN_FIELDS = frozenset(
+    """model messages tools tool_choice parallel_tool_calls max_tokens max_completion_tokens temperature top_p top_k
+    min_p presence_penalty frequency_penalty seed stop n logprobs top_logprobs logit_bias response_format
+    reasoning_effort verbosity modalities audio prediction user metadata service_tier store prompt_cache_key
+    stream stream_options functions function_call""".split()
+)
+KNOWN_MESSAGE_FIELDS = frozenset(
+    """role content name tool_calls tool_call_id function_call refusal audio reasoning_content reasoning
+    thinking_blocks annotations""".split()
+)
+
+
+def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
+    """The client's JSON to a canonical request."""
+    body, options = take_options(body)
+    messages = body.get("messages")
+    if messages is None:
+        fields.missing("messages")
+    if type(messages) is not list:
+        fields.wrong("messages", "an array", messages)
+    if not messages:
+        raise InvalidRequest("'messages' must hold at least one message.", param="messages")
+    model = fields.required_text(body, "model")
+    stream_options = fields.mapping(body, "stream_options") or {}
+    max_tokens = fields.integer(body, "max_completion_tokens", least=1)
+    return ChatRequest(
+        model=model,
+        messages=tuple(_decode_message(message, f"messages[{i}]") for i, message in enumerate(messages)),
+        tools=_decode_tools(body),
+        tool_choice=_decode_tool_choice(body),
+        parallel_tool_calls=fields.boolean(body, "parallel_tool_calls"),
+        max_tokens=max_tokens if max_tokens is not None else fields.integer(body, "max_tokens", least=1),
+        temperature=fields.number(body, "temperature"),
+        top_p=fields.number(body, "top_p"),
+        top_k=fields.integer(body, "top_k"),
+        min_p=fields.number(body, "min_p"),
+        presence_penalty=fields.number(body, "presence_penalty"),
+        frequency_penalty=fields.number(body, "frequency_penalty"),
+        seed=fields.integer(body, "seed"),
+        stop=fields.strings(body, "stop"),
+        n=fields.integer(body, "n", least=1, most=128),
+        logprobs=fields.boolean(body, "logprobs"),
+        top_logprobs=fields.integer(body, "top_logprobs", least=0),
+        logit_bias=fields.mapping(body, "logit_bias"),
+        output=_decode_output(body),
+        reasoning=_decode_reasoning(body),
+        verbosity=fields.text(body, "verbosity"),
+        modalities=fields.strings(body, "modalities"),
+        audio=fields.mapping(body, "audio"),
+        prediction=fields.mapping(body, "prediction"),
+        user=fields.text(body, "user"),
+        metadata=fields.mapping(body, "metadata"),
+        service_tier=fields.text(body, "service_tier"),
+        store=fields.boolean(body, "store"),
+        prompt_cache_key=fields.text(body, "prompt_cache_key"),
+        stream=fields.boolean(body, "stream") or False,
+        include_usage=fields.boolean(stream_options, "include_usage", "stream_options") or False,
+        extra=fields.rest(body, KNOWN_FIELDS),
+        extra_dialect=DIALECT,
+        options=options,
+        source=Source(DIALECT, body, dict(headers)),
+    )
+
+
+def _decode_message(message: Any, path: str) -> Message:
+    if type(message) is not dict:
+        fields.wrong(path, "an object", message)
+    role = message.get("role")
+    if role is None:
+        fields.missing(at(path, "role"))
+    if role not in ROLES:
+        raise InvalidRequest(
+            f"'{at(path, 'role')}' must be one of: {', '.join(sorted(ROLES))}.", param=at(path, "role")
+        )
+    content = decode_content(message.get("content"), at(path, "content"))
+    if role in ("tool", "function"):
+        return _tool_message(message, content, path)
+    if role == "assistant":
+        content = (*decode_thinking(message), *content, *_assistant_parts(message, path))
+    elif not content and message.get("content") is None:
+        fields.missing(at(path, "content"))
+    return Message(
+        role=_canonical_role(role),
+        content=content,
+        name=fields.text(message, "name", path),
+        extra=fields.rest(message, KNOWN_MESSAGE_FIELDS),
+    )
+
+
+def _canonical_role(role: str) -> Role:
+    match role:
+        case "system" | "developer" | "user" | "assistant":
+            return role
+        case _:
+            return "tool"
+
+
+def _tool_message(message: Json, content: tuple[Part, ...], path: str) -> Message:
+    legacy = message.get("role") == "function"
+    name = fields.text(message, "name", path)
+    call_id = fields.text(message, "tool_call_id", path)
+    if call_id is None:
+        call_id = legacy_call_id(name or "") if legacy else fields.missing(at(path, "tool_call_id"))
+    result = ToolResult(call_id, tuple(part for part in content if isinstance(part, ResultPart)), name=name)
+    return Message("tool", (result,), extra=fields.rest(message, KNOWN_MESSAGE_FIELDS))
+
+
+def legacy_call_id(name: str) -> str:
+    """The call id for the retired `function_call`, which had none: one call a turn, so the name identifies it."""
+    return f"call_{name}"
+
+
+def _assistant_parts(message: Json, path: str) -> list[Part]:
+    parts: list[Part] = []
+    if refusal := fields.text(message, "refusal", path):
+        parts.append(Refusal(refusal))
+    if audio := fields.mapping(message, "audio", path):
+        parts.append(Audio(id=fields.text(audio, "id", at(path, "audio"))))
+    calls = fields.objects(message, "tool_calls", path)
+    parts.extend(decode_tool_call(call, f"{at(path, 'tool_calls')}[{i}]") for i, call in enumerate(calls))
+    if legacy := fields.mapping(message, "function_call", path):
+        name = fields.text(legacy, "name", at(path, "function_call")) or ""
+        parts.append(ToolCall(legacy_call_id(name), name, fields.text(legacy, "arguments", path) or ""))
+    return parts
+
+
+def _decode_tools(body: Json) -> tuple[Tool, ...]:
+    tools = [_decode_tool(tool, f"tools[{i}]") for i, tool in enumerate(fields.objects(body, "tools"))]
+    for i, function in enumerate(fields.objects(body, "functions")):
+        tools.append(_decode_function(function, f"functions[{i}]"))
+    return tuple(tools)
+
+
+def _decode_tool(tool: Json, path: str) -> Tool:
+    kind = fields.required_text(tool, "type", path)
+    if kind == "function":
+        function = fields.mapping(tool, "function", path) or fields.missing(at(path, "function"))
+        return _decode_function(function, at(path, "function"), tool)
+    if kind == "custom":
+        custom = fields.mapping(tool, "custom", path) or fields.missing(at(path, "custom"))
+        return Tool(
+            name=fields.required_text(custom, "name", at(path, "custom")),
+            kind="custom",
+            description=fields.text(custom, "description", at(path, "custom")),
+            format=fields.mapping(custom, "format", at(path, "custom")),
+        )
+    return Tool(name=kind, kind="builtin", dialect=DIALECT, data=tool)
+
+
+def _decode_function(function: Json, path: str, tool: Json | None = None) -> Tool:
+    return Tool(
+        name=fields.required_text(function, "name", path),
+        description=fields.text(function, "description", path),
+        parameters=fields.mapping(function, "parameters", path),
+        strict=fields.boolean(function, "strict", path),
+        cache=cache_marker(tool) if tool else None,
+    )
+
+
+def _decode_tool_choice(body: Json) -> ToolChoice | None:
+    choice = body.get("tool_choice")
+    if choice is None:
+        legacy = body.get("function_call")
+        if isinstance(legacy, str):
+            choice = legacy
+        elif isinstance(legacy, dict):
+            choice = {"type": "function", "function": legacy}
+        else:
+            return None
+    if isinstance(choice, str):
+        match choice:
+            case "auto" | "none" | "required":
+                return ToolChoice(choice)
+            case "any":  # Mistral's word
+                return ToolChoice("required")
+            case _:
+                raise InvalidRequest(
+                    "'tool_choice' must be auto, none, required or name a tool.", param="tool_choice"
+                )
+    if type(choice) is not dict:
+        fields.wrong("tool_choice", "a string or an object", choice)
+    kind = choice.get("type")
+    if kind == "allowed_tools":
+        return _decode_allowed_tools(choice)
+    named = fields.mapping(choice, str(kind), "tool_choice") if kind in ("function", "custom") else None
+    if named is None:
+        raise InvalidRequest(
+            "'tool_choice' must be auto, none, required or name a tool.", param="tool_choice"
+        )
+    return ToolChoice("named", fields.required_text(named, "name", f"tool_choice.{kind}"))
+
+
+def _decode_allowed_tools(choice: Json) -> ToolChoice:
+    path = "tool_choice.allowed_tools"
+    allowed = fields.mapping(choice, "allowed_tools", "tool_choice") or fields.missing(path)
+    names = tuple(
+        fields.required_text(fields.mapping(tool, str(tool.get("type"))) or {}, "name", f"{path}.tools[{i}]")
+        for i, tool in enumerate(fields.objects(allowed, "tools", path))
+    )
+    mode = fields.one_of(allowed, "mode", {"auto", "required"}, path)
+    return ToolChoice("allowed", names=names, mode="required" if mode == "required" else "auto")
+
+
+def _decode_output(body: Json) -> OutputFormat | None:
+    wanted = fields.mapping(body, "response_format")
+    if wanted is None:
+        return None
+    match wanted.get("type"):
+        case "text":
+            return OutputFormat("text")
+        case "json_object":
+            return OutputFormat("json")
+        case "json_schema":
+            path = "response_format.json_schema"
+            schema = fields.mapping(wanted, "json_schema", "response_format") or fields.missing(path)
+            return OutputFormat(
+                "json_schema",
+                schema=fields.mapping(schema, "schema", path) or {},
+                name=fields.text(schema, "name", path),
+                description=fields.text(schema, "description", path),
+                strict=fields.boolean(schema, "strict", path),
+            )
+        case _:
+            raise InvalidRequest(
+                "'response_format.type' must be text, json_object or json_schema.",
+                param="response_format.type",
+            )
+
+
+def _decode_reasoning(body: Json) -> Reasoning | None:
+    effort = fields.text(body, "reasoning_effort")
+    if effort is None:
+        return None
+    match effort:
+        case "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max":
+            return Reasoning(effort=effort)
+        case _:
+            allowed = ", ".join(sorted(EFFORTS))
+            raise InvalidRequest(f"'reasoning_effort' must be one of: {allowed}.", param="reasoning_effort")

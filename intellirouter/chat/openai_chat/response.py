@@ -1,0 +1,176 @@
+"""Whole chat completions, both directions."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from intellirouter.chat.fields import Json
+from intellirouter.chat.openai_chat.content import (
+    DIALECT,
+    decode_tool_call,
+    encode_thinking,
+    encode_tool_call,
+)
+from intellirouter.chat.openai_chat.request import legacy_call_id
+from intellirouter.chat.openai_chat.thinking import decode_answer_content
+from intellirouter.chat.openai_chat.usage import decode_usage, encode_usage
+from intellirouter.chat.parts import Audio, Opaque, Part, Refusal, Text, ToolCall
+from intellirouter.chat.response import ChatResponse, Choice, FinishReason
+from intellirouter.errors import InvalidRequest, UpstreamProtocolError
+
+_FINISH: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "error": "error",
+}
+_KNOWN = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint"}
+)
+_KNOWN_CHOICE = frozenset({"index", "message", "finish_reason", "logprobs"})
+_json = msgspec.json.Decoder()
+
+
+def decode_finish(word: Any) -> tuple[FinishReason | None, str | None]:
+    """The canonical reason, and the vendor's own word where it differs."""
+    if word is None:
+        return None, None
+    reason = _FINISH.get(word, "stop") if isinstance(word, str) else "stop"
+    return reason, None if word == reason else str(word)
+
+
+def encode_finish(reason: FinishReason | None, detail: str | None) -> str | None:
+    """This dialect's word."""
+    if reason == "tool_calls" and detail == "function_call":
+        return detail
+    match reason:
+        case "refusal":
+            return "content_filter"
+        case "pause" | "error":
+            return "stop"
+        case _:
+            return reason
+
+
+def read_object(body: bytes, what: str) -> Json:
+    """The JSON object in `body`, or `UpstreamProtocolError`."""
+    try:
+        data = _json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as cause:
+        raise UpstreamProtocolError(f"the provider's {what} is not JSON") from cause
+    if type(data) is not dict:
+        raise UpstreamProtocolError(f"the provider's {what} is not a JSON object")
+    return data
+
+
+def decode_response(body: bytes) -> ChatResponse:
+    """The vendor's bytes to canonical. Raises `UpstreamProtocolError`."""
+    data = read_object(body, "answer")
+    choices = data.get("choices")
+    if not isinstance(choices, list):
+        raise UpstreamProtocolError("the provider's answer has no choices")
+    try:
+        decoded = tuple(_decode_choice(choice, position) for position, choice in enumerate(choices))
+    except (InvalidRequest, AttributeError, TypeError) as cause:
+        raise UpstreamProtocolError("the provider's answer is not a chat completion") from cause
+    created = data.get("created")
+    return ChatResponse(
+        id=str(data.get("id") or ""),
+        model=str(data.get("model") or ""),
+        choices=decoded,
+        usage=decode_usage(data.get("usage")),
+        created=int(created) if isinstance(created, (int, float)) else 0,
+        service_tier=data.get("service_tier"),
+        system_fingerprint=data.get("system_fingerprint"),
+        extra={key: value for key, value in data.items() if key not in _KNOWN},
+        dialect=DIALECT,
+        raw=body,
+    )
+
+
+def _decode_choice(choice: Json, position: int) -> Choice:
+    message = choice.get("message") or {}
+    parts: list[Part] = list(decode_answer_content(message))
+    if isinstance(refusal := message.get("refusal"), str) and refusal:
+        parts.append(Refusal(refusal))
+    if isinstance(audio := message.get("audio"), dict):
+        parts.append(
+            Audio(
+                data=audio.get("data") or "",
+                id=audio.get("id"),
+                transcript=audio.get("transcript"),
+                expires_at=audio.get("expires_at"),
+            )
+        )
+    parts.extend(decode_tool_call(call, "tool_calls") for call in message.get("tool_calls") or ())
+    if isinstance(legacy := message.get("function_call"), dict):
+        name = legacy.get("name") or ""
+        parts.append(ToolCall(legacy_call_id(name), name, legacy.get("arguments") or ""))
+    reason, detail = decode_finish(choice.get("finish_reason"))
+    index = choice.get("index")
+    return Choice(
+        content=tuple(parts),
+        finish_reason=reason,
+        finish_detail=detail,
+        index=index if isinstance(index, int) else position,
+        logprobs=choice.get("logprobs"),
+        extra={key: value for key, value in choice.items() if key not in _KNOWN_CHOICE},
+    )
+
+
+def encode_response(response: ChatResponse) -> bytes:
+    """The client's JSON. The vendor's own bytes go out as they are when they are of this dialect."""
+    if response.raw is not None and response.dialect == DIALECT:
+        return response.raw
+    body: Json = {
+        "id": response.id,
+        "object": "chat.completion",
+        "created": response.created or int(time.time()),
+        "model": response.model,
+        "choices": [_encode_choice(choice) for choice in response.choices],
+    }
+    if response.usage is not None:
+        body["usage"] = encode_usage(response.usage)
+    if response.service_tier is not None:
+        body["service_tier"] = response.service_tier
+    if response.system_fingerprint is not None:
+        body["system_fingerprint"] = response.system_fingerprint
+    return msgspec.json.encode(body)
+
+
+def _encode_choice(choice: Choice) -> Json:
+    texts = [part for part in choice.content if isinstance(part, Text)]
+    silent = not texts and (choice.tool_calls or choice.refusal)
+    message: Json = {
+        "role": "assistant",
+        "content": None if silent else "".join(part.text for part in texts),
+        "refusal": choice.refusal,
+    }
+    if annotations := [note for part in texts for note in part.annotations]:
+        message["annotations"] = annotations
+    message |= encode_thinking(choice.content)
+    if choice.tool_calls:
+        message["tool_calls"] = [encode_tool_call(call) for call in choice.tool_calls]
+    for part in choice.content:
+        if isinstance(part, Audio):
+            message["audio"] = {
+                "id": part.id or "",
+                "data": part.data,
+                "transcript": part.transcript or "",
+                "expires_at": part.expires_at or 0,
+            }
+        elif isinstance(part, Opaque):
+            message.setdefault("provider_blocks", []).append({"dialect": part.dialect, "block": part.data})
+    return {
+        "index": choice.index,
+        "message": message,
+        "finish_reason": encode_finish(choice.finish_reason, choice.finish_detail),
+        "logprobs": choice.logprobs,
+    }

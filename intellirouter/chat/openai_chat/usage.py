@@ -1,0 +1,64 @@
+"""Token usage, both directions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intellirouter.chat.fields import Json
+from intellirouter.chat.openai_chat.content import DIALECT
+from intellirouter.chat.response import Usage
+
+_KNOWN = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+_DETAILS = frozenset({"prompt_tokens_details", "completion_tokens_details"})
+
+
+def _count(data: Any, key: str) -> int | None:
+    value = data.get(key) if isinstance(data, dict) else None
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def decode_usage(data: Any) -> Usage | None:
+    """The vendor's `usage` object; None when it is absent or empty."""
+    if not isinstance(data, dict) or not data:
+        return None
+    prompt, completion = _count(data, "prompt_tokens") or 0, _count(data, "completion_tokens") or 0
+    asked, answered = data.get("prompt_tokens_details"), data.get("completion_tokens_details")
+    cached = _count(asked, "cached_tokens")
+    if cached is None:
+        cached = _count(data, "prompt_cache_hit_tokens")  # DeepSeek
+    total = _count(data, "total_tokens")
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=completion,
+        cached_tokens=cached,
+        cache_write_tokens=_count(asked, "cache_write_tokens"),
+        reasoning_tokens=_count(answered, "reasoning_tokens"),
+        audio_input_tokens=_count(asked, "audio_tokens"),
+        audio_output_tokens=_count(answered, "audio_tokens"),
+        total=total if total != prompt + completion else None,
+        extra={key: value for key, value in data.items() if key not in _KNOWN},
+        extra_dialect=DIALECT,
+    )
+
+
+def encode_usage(usage: Usage) -> Json:
+    """Our `usage` object, with details where a count is known."""
+    encoded: Json = {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    if usage.extra_dialect == DIALECT:
+        encoded |= usage.extra
+        if not _DETAILS.isdisjoint(usage.extra):
+            return encoded
+    asked = {
+        "cached_tokens": usage.cached_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "audio_tokens": usage.audio_input_tokens,
+    }
+    answered = {"reasoning_tokens": usage.reasoning_tokens, "audio_tokens": usage.audio_output_tokens}
+    for key, details in (("prompt_tokens_details", asked), ("completion_tokens_details", answered)):
+        if known := {name: count for name, count in details.items() if count is not None}:
+            encoded[key] = known
+    return encoded

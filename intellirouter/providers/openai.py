@@ -1,0 +1,172 @@
+"""OpenAI and everything that speaks its Chat Completions.
+
+Vendors of this dialect differ in small, nameable ways; a `Flavour` names them and `adapter_of` makes the adapter, so
+that a preset is data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from intellirouter.chat.fields import Json
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.openai_chat.errors import decode_error
+from intellirouter.chat.openai_chat.format import FORMAT
+from intellirouter.chat.openai_chat.peek import peek_response
+from intellirouter.chat.openai_chat.response import decode_response, read_object
+from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import UpstreamError, UpstreamProtocolError
+from intellirouter.providers.adapter import (
+    Adapter,
+    HttpRequest,
+    HttpResponse,
+    ModelInfo,
+    StreamParser,
+    Target,
+)
+from intellirouter.providers.headers import bearer, retry_after
+from intellirouter.providers.stream import SseStreamParser
+
+_encode = msgspec.json.encode
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """How one vendor's version of the dialect differs from the plain one.
+
+    `unknown_fields` are canonical fields it refuses; `unknown_message_fields` likewise on messages.
+    """
+
+    kind: str
+    base_url: str = ""
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    developer_role: bool = False
+    unknown_fields: frozenset[str] = frozenset()
+    unknown_message_fields: frozenset[str] = frozenset()
+    stream_usage: bool = True
+
+
+OPENAI = Flavour(
+    kind="openai",
+    base_url="https://api.openai.com/v1",
+    max_tokens_field="max_completion_tokens",
+    developer_role=True,
+    unknown_fields=frozenset({"top_k", "min_p"}),
+    unknown_message_fields=frozenset({"reasoning_content", "thinking_blocks"}),
+)
+COMPATIBLE = Flavour(kind="openai_compatible")
+
+
+def url_of(target: Target, path: str) -> str:
+    """The endpoint with `path`; an endpoint given as a bare host gets the customary `/v1`."""
+    base = target.base_url
+    return f"{base}{path}" if urlsplit(base).path else f"{base}/v1{path}"
+
+
+def build_chat(flavour: Flavour, request: ChatRequest, target: Target) -> HttpRequest:
+    """The HTTP request for one completion."""
+    notes: list[str] = []
+    body = FORMAT.encode_request(request, notes)
+    if request.source is None or request.source.dialect != FORMAT.name:
+        _adapt(flavour, body, notes)
+    if request.stream and not flavour.stream_usage:
+        body.pop("stream_options", None)
+    accept = "text/event-stream" if request.stream else "application/json"
+    url = url_of(target, "/chat/completions")
+    return HttpRequest("POST", url, bearer(target, accept), _encode(body), tuple(notes))
+
+
+def _adapt(flavour: Flavour, body: Json, notes: list[str]) -> None:
+    if flavour.max_tokens_field == "max_tokens" and "max_completion_tokens" in body:
+        body["max_tokens"] = body.pop("max_completion_tokens")
+    for name in sorted(flavour.unknown_fields & body.keys()):
+        del body[name]
+        notes.append(f"'{name}' was left out: {flavour.kind} has no such setting.")
+    for message in body["messages"]:
+        if message["role"] == "developer" and not flavour.developer_role:
+            message["role"] = "system"
+        for name in flavour.unknown_message_fields & message.keys():
+            del message[name]
+
+
+def parse_chat(response: HttpResponse) -> ChatResponse:
+    """A whole completion. Raises the error that some vendors put into a 200."""
+    answer = decode_response(response.body) if b'"choices"' in response.body else None
+    if answer is None or (not answer.choices and b'"error"' in response.body):
+        raise parse_error(response, "")
+    return answer
+
+
+def peek_chat(response: HttpResponse) -> ChatResponse:
+    """What must be known of a completion that goes on to the client unchanged."""
+    if b'"choices"' not in response.body:
+        raise parse_error(response, "")
+    return peek_response(response.body)
+
+
+def new_stream() -> StreamParser:
+    """A parser of one stream of chunks."""
+    return SseStreamParser(FORMAT.new_decoder())
+
+
+def parse_error(response: HttpResponse, provider: str) -> UpstreamError:
+    """The error of a response that is not a success."""
+    if response.status < 400 and b'"error"' not in response.body:
+        return UpstreamProtocolError("the provider's answer is not a chat completion", provider=provider)
+    status = response.status if response.status >= 400 else None
+    error = decode_error(response.body, status, provider)
+    error.retry_after = retry_after(response.headers)
+    return error
+
+
+def build_models(target: Target) -> HttpRequest:
+    """The request for the provider's list of models."""
+    return HttpRequest("GET", url_of(target, "/models"), bearer(target))
+
+
+def parse_models(response: HttpResponse) -> tuple[ModelInfo, ...]:
+    """The list; context windows where a vendor says them (OpenRouter, Groq, vLLM, each in its own word)."""
+    data = read_object(response.body, "model list").get("data")
+    if not isinstance(data, list):
+        raise UpstreamProtocolError("the provider's model list has no 'data'")
+    return tuple(
+        _model(entry) for entry in data if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    )
+
+
+def _model(entry: Json) -> ModelInfo:
+    windows = (entry.get(key) for key in ("context_length", "context_window", "max_model_len"))
+    created = entry.get("created")
+    return ModelInfo(
+        id=entry["id"],
+        created=int(created) if isinstance(created, (int, float)) else 0,
+        context_window=next((int(size) for size in windows if isinstance(size, int) and size > 0), None),
+    )
+
+
+def adapter_of(flavour: Flavour) -> Adapter:
+    """The adapter of one flavour."""
+
+    def build(request: ChatRequest, target: Target) -> HttpRequest:
+        return build_chat(flavour, request, target)
+
+    return Adapter(
+        kind=flavour.kind,
+        wire=FORMAT,
+        default_base_url=flavour.base_url,
+        build_chat=build,
+        parse_chat=parse_chat,
+        peek_chat=peek_chat,
+        new_stream=new_stream,
+        parse_error=parse_error,
+        build_models=build_models,
+        parse_models=parse_models,
+    )
+
+
+ADAPTER = adapter_of(OPENAI)
+COMPATIBLE_ADAPTER = adapter_of(COMPATIBLE)

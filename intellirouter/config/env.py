@@ -1,0 +1,94 @@
+"""The one door to the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import ParseError
+
+Environment = Mapping[str, str]
+
+PREFIX = "INTELLIROUTER__"
+CONFIG_FILE = "INTELLIROUTER_CONFIG"
+_SHORT: dict[str, tuple[str, ...]] = {"INTELLIROUTER_ENVIRONMENT": ("environment",)}
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+KEY_VARIABLES: tuple[tuple[str, str], ...] = (
+    ("OPENAI_API_KEY", "openai"),
+    ("ANTHROPIC_API_KEY", "anthropic"),
+    ("GOOGLE_API_KEY", "google"),
+    ("GEMINI_API_KEY", "google"),
+    ("MISTRAL_API_KEY", "mistral"),
+    ("HF_TOKEN", "huggingface"),
+)
+"""Variables that hold a vendor's key, and the provider each stands for."""
+
+OLLAMA_HOST = "OLLAMA_HOST"
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One variable that sets one configuration value."""
+
+    variable: str
+    path: tuple[str, ...]
+    value: Any
+
+
+def current() -> Environment:
+    """The environment of this process."""
+    return dict(os.environ)
+
+
+def overrides(environment: Environment) -> list[Override]:
+    """`INTELLIROUTER__SECTION__KEY=value`, and the short forms of the deployment guide.
+
+    A value that reads as a TOML array or table is one; any other is text, and the section's types convert it.
+    """
+    found = []
+    for variable in sorted(environment):
+        path = _SHORT.get(variable)
+        if path is None and variable.startswith(PREFIX):
+            path = tuple(part.lower() for part in variable.removeprefix(PREFIX).split("__"))
+        if path is not None:
+            found.append(Override(variable, path, _read(environment[variable])))
+    return found
+
+
+def _read(value: str) -> Any:
+    if not value.startswith(("[", "{")):
+        return value
+    try:
+        return tomlkit.parse(f"value = {value}").unwrap()["value"]
+    except ParseError:
+        return value
+
+
+def expand(value: str, environment: Environment) -> tuple[str, list[str]]:
+    """`value` with `${NAME}` and `${NAME:-default}` replaced, and the names that are not set."""
+    absent: list[str] = []
+
+    def replace(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        if name in environment:
+            return environment[name]
+        if default is None:
+            absent.append(name)
+            return ""
+        return str(default)
+
+    return _REFERENCE.sub(replace, value), absent
+
+
+def provider_keys(environment: Environment) -> list[tuple[str, str]]:
+    """(provider, variable) for each vendor whose key is set, each vendor once."""
+    found: dict[str, str] = {}
+    for variable, provider in KEY_VARIABLES:
+        if environment.get(variable):
+            found.setdefault(provider, variable)
+    return list(found.items())

@@ -1,0 +1,85 @@
+"""Rules across tables: what contradicts itself, and what is allowed but unwise."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+
+from intellirouter.config.schema.ipc import PLACEHOLDER_TOKEN
+from intellirouter.config.schema.settings import Settings
+
+Path = tuple[str | int, ...]
+Finding = tuple[Path, str]
+
+
+def errors(settings: Settings) -> Iterator[Finding]:
+    """Contradictions that keep a node from starting."""
+    yield from _duplicates(settings)
+    yield from _targets(settings)
+    if settings.rag.chunk_overlap >= settings.rag.chunk_size:
+        yield ("rag", "chunk_overlap"), "must be smaller than rag.chunk_size."
+    security = settings.ipc.security
+    if security.enabled and security.token is None and security.certificate is None:
+        yield ("ipc", "security", "token"), "is needed while ipc.security is enabled (or a certificate)."
+
+
+def warnings(settings: Settings) -> Iterator[Finding]:
+    """What an operator must hear, loudly, and `validate-config --strict` refuses."""
+    if settings.environment == "production" and not settings.auth.enabled and is_public(settings.server.host):
+        yield (
+            ("auth", "enabled"),
+            f"is off while a production node listens on {settings.server.host}: whoever reaches it can spend your money.",
+        )
+    token = settings.ipc.security.token
+    if token is not None and token.get_secret_value() == PLACEHOLDER_TOKEN:
+        yield ("ipc", "security", "token"), "is the guide's placeholder. Generate one: openssl rand -hex 32."
+    for index, provider in enumerate(settings.model_registry.providers):
+        keys = [key for key in (provider.api_key, *provider.api_keys) if key is not None]
+        if any(_is_placeholder(key.get_secret_value()) for key in keys):
+            path: Path = ("model_registry", "providers", index, "api_key")
+            yield path, f"the key of '{provider.name}' is a placeholder. Put the real one there."
+
+
+def is_public(host: str) -> bool:
+    """True unless the address is loopback only."""
+    if host == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True
+
+
+def _is_placeholder(key: str) -> bool:
+    return key.startswith("your_") and key.endswith("_key")
+
+
+def _duplicates(settings: Settings) -> Iterator[Finding]:
+    registry = settings.model_registry
+    for table, names in (
+        ("providers", [provider.name for provider in registry.providers]),
+        ("models", [name for model in registry.models for name in (model.name, *model.aliases)]),
+    ):
+        for name, count in Counter(names).items():
+            if count > 1:
+                yield ("model_registry", table), f"the name '{name}' is used {count} times."
+    for name, count in Counter(key.name for key in settings.auth.keys).items():
+        if count > 1:
+            yield ("auth", "keys"), f"the name '{name}' is used {count} times."
+
+
+def _targets(settings: Settings) -> Iterator[Finding]:
+    registry = settings.model_registry
+    providers = {provider.name for provider in registry.providers} | {"offline"}
+    models = {name for model in registry.models for name in (model.name, *model.aliases)}
+    for index, model in enumerate(registry.models):
+        for position, target in enumerate(model.targets):
+            name = target.target.partition("/")[0]
+            if name not in providers:
+                path: Path = ("model_registry", "models", index, "targets", position)
+                yield path, f"there is no provider '{name}' (there are: {', '.join(sorted(providers))})."
+        for fallback in model.fallbacks:
+            if fallback not in models and fallback.partition("/")[0] not in providers:
+                path = ("model_registry", "models", index, "fallbacks")
+                yield path, f"there is no model or provider for the fallback '{fallback}'."

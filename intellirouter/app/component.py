@@ -17,11 +17,15 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Opened:
-    """What is open so far. `local` names the roles this process runs."""
+    """What is open so far. `local` names the roles this process runs.
+
+    A component that can take a new configuration while it runs adds a function to `on_reload`.
+    """
 
     settings: Settings
     local: frozenset[str]
     values: dict[web.AppKey[Any], Any] = field(default_factory=dict)
+    on_reload: list[Callable[[Settings], None]] = field(default_factory=list)
 
     def __getitem__(self, key: web.AppKey[T]) -> T:
         return cast("T", self.values[key])

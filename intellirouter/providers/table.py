@@ -10,5 +10,6 @@ ADAPTERS: dict[str, Adapter] = {
     for adapter in (
         openai.ADAPTER,
         openai.COMPATIBLE_ADAPTER,
+        openai.adapter_of(openai.Flavour(kind="ollama", base_url="http://127.0.0.1:11434")),
     )
 }

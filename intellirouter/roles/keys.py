@@ -7,8 +7,12 @@ from aiohttp import web
 from intellirouter.config.schema.settings import Settings
 from intellirouter.memory.store import StateStore
 from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
+from intellirouter.security.api_keys import KeyRing
+from intellirouter.telemetry.metrics import Metrics
 
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
+METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+KEY_RING: web.AppKey[KeyRing] = web.AppKey("key_ring", KeyRing)
 STATE: web.AppKey[StateStore] = web.AppKey("state")
 CHAT: web.AppKey[ChatCompleter] = web.AppKey("chat")
 RETRIEVER: web.AppKey[Retriever | None] = web.AppKey("retriever")

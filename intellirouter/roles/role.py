@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from aiohttp import web
 
-Status = Literal["healthy", "degraded", "unhealthy"]
-
-
-@dataclass(frozen=True, slots=True)
-class PartHealth:
-    """What one part of a role says of itself, from what it already knows."""
-
-    status: Status
-    reason: str = ""
-
-
-HealthCheck = Callable[[web.Application], PartHealth]
-"""Cheap and synchronous: it reports, it does not ask around."""
+from intellirouter.web.probes import HealthCheck
 
 
 @dataclass(frozen=True, slots=True)

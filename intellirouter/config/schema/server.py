@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -15,6 +16,7 @@ class ServerTls(Section):
     certificate: Path
     key: Path
     client_ca: Path | None = None
+    minimum: Literal["1.2", "1.3"] = "1.3"
 
 
 class ServerSection(Section):
@@ -25,10 +27,11 @@ class ServerSection(Section):
     grpc_port: Port | None = None
     workers: int = Field(default=1, ge=1, le=256)
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
-    header_timeout: Seconds = Field(default=10, description="for a request's headers to arrive")
     body_timeout: Seconds = Field(default=60, description="for a request's body to arrive")
-    keep_alive_timeout: Seconds = 75
-    max_connections: int = Field(default=16_384, ge=1)
+    keep_alive_timeout: Seconds = Field(
+        default=75, description="of an idle connection, and for headers to arrive"
+    )
+    backlog: int = Field(default=2048, ge=1)
     drain_timeout: Seconds = Field(default=30, description="for requests under way when the node stops")
     cors_origins: tuple[str, ...] = ()
     tls: ServerTls | None = None

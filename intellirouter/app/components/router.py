@@ -1,0 +1,84 @@
+"""The Router's own components."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from intellirouter.app.component import Component, Opened
+from intellirouter.config.schema.router import RouterSection
+from intellirouter.config.schema.settings import Settings
+from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.discovery import Discovery
+from intellirouter.inference.dispatch import Dispatch
+from intellirouter.inference.offline_transport import OFFLINE, WithOffline
+from intellirouter.inference.provider import Provider, provider_of
+from intellirouter.inference.record import Recorder
+from intellirouter.providers.table import ADAPTERS
+from intellirouter.roles.keys import METRICS
+from intellirouter.roles.router.keys import CATALOG, DISPATCH, ROUTING
+from intellirouter.transport.aiohttp_client import AiohttpTransport
+from intellirouter.transport.contract import Transport
+
+TRANSPORT: web.AppKey[Transport] = web.AppKey("transport")
+DISCOVERY: web.AppKey[Discovery] = web.AppKey("discovery", Discovery)
+
+
+def providers_of(settings: Settings) -> list[Provider]:
+    """The configured providers that are switched on. Raises `ConfigError`."""
+    return [
+        provider_of(section, ADAPTERS) for section in settings.model_registry.providers if section.enabled
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _transport(_opened: Opened) -> AsyncIterator[Transport]:
+    transport = WithOffline(AiohttpTransport())
+    try:
+        yield transport
+    finally:
+        await transport.aclose()
+
+
+@contextlib.asynccontextmanager
+async def _catalog(opened: Opened) -> AsyncIterator[Catalog]:
+    catalog = Catalog(opened.settings.model_registry, providers_of(opened.settings), OFFLINE)
+    opened.on_reload.append(lambda new: catalog.configure(new.model_registry, providers_of(new)))
+    yield catalog
+
+
+@contextlib.asynccontextmanager
+async def _discovery(opened: Opened) -> AsyncIterator[Discovery]:
+    interval = opened.settings.model_registry.refresh_interval_seconds
+    discovery = Discovery(opened[CATALOG], opened[TRANSPORT], interval)
+    async with discovery.running():
+        yield discovery
+
+
+@contextlib.asynccontextmanager
+async def _dispatch(opened: Opened) -> AsyncIterator[Dispatch]:
+    section = opened.settings.router
+    yield Dispatch(
+        opened[CATALOG],
+        opened[TRANSPORT],
+        Recorder(opened[METRICS]),
+        opened[DISCOVERY],
+        max_attempts=section.max_attempts,
+        max_bytes=section.max_response_bytes,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _routing(opened: Opened) -> AsyncIterator[RouterSection]:
+    yield opened.settings.router
+
+
+COMPONENTS = (
+    Component(TRANSPORT, _transport),
+    Component(CATALOG, _catalog),
+    Component(DISCOVERY, _discovery, (CATALOG, TRANSPORT)),
+    Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY)),
+    Component(ROUTING, _routing),
+)

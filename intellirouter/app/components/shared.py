@@ -1,0 +1,32 @@
+"""What every role uses."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from intellirouter.app.component import Component, Opened
+from intellirouter.config.schema.settings import Settings
+from intellirouter.roles.keys import KEY_RING, METRICS, SETTINGS
+from intellirouter.security.api_keys import KeyRing
+from intellirouter.telemetry.metrics import Metrics
+
+
+@contextlib.asynccontextmanager
+async def _settings(opened: Opened) -> AsyncIterator[Settings]:
+    yield opened.settings
+
+
+@contextlib.asynccontextmanager
+async def _metrics(_opened: Opened) -> AsyncIterator[Metrics]:
+    yield Metrics()
+
+
+@contextlib.asynccontextmanager
+async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
+    ring = KeyRing(opened.settings.auth)
+    opened.on_reload.append(lambda settings: ring.configure(settings.auth))
+    yield ring
+
+
+COMPONENTS = (Component(SETTINGS, _settings), Component(METRICS, _metrics), Component(KEY_RING, _key_ring))

@@ -1,0 +1,59 @@
+"""The roles of this build. `All` is every entry that is built."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import cast
+
+from intellirouter.errors import InvalidRequest, RoleUnavailable
+from intellirouter.roles.role import Role
+
+ALL = "All"
+
+
+@dataclass(frozen=True, slots=True)
+class RoleEntry:
+    """A role's name, its module (None: not built yet), its default port, and its file in an installed node.
+
+    The module is imported only when the role runs, so that a Router pays for nothing of the others.
+    """
+
+    name: str
+    module: str | None
+    port: int
+    file: str
+
+
+ROLES = (
+    RoleEntry("Router", "intellirouter.roles.router.role", 8080, "router.toml"),
+    RoleEntry("ChainEngine", None, 8081, "orchestrator.toml"),
+    RoleEntry("RagManager", None, 8082, "rag-manager.toml"),
+    RoleEntry("PersonaLayer", None, 8083, "persona-layer.toml"),
+)
+
+
+def select(name: str) -> tuple[RoleEntry, ...]:
+    """The entries a `--role` means, in any case and with or without dashes.
+
+    Raises `RoleUnavailable` for a role that is not built, `InvalidRequest` for a name that is none.
+    """
+    wanted = _plain(name)
+    if wanted == _plain(ALL):
+        return tuple(entry for entry in ROLES if entry.module)
+    for entry in ROLES:
+        if _plain(entry.name) == wanted:
+            if entry.module is None:
+                raise RoleUnavailable(f"The role {entry.name} is not part of this build yet.")
+            return (entry,)
+    names = ", ".join(entry.name for entry in ROLES)
+    raise InvalidRequest(f"There is no role '{name}'. Roles: {names}, {ALL}.", param="role")
+
+
+def load_role(entry: RoleEntry) -> Role:
+    """The role object of an entry."""
+    return cast("Role", importlib.import_module(entry.module or "").ROLE)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")

@@ -1,0 +1,211 @@
+"""One process: open components, serve the roles, reload on SIGHUP, drain and close on SIGTERM.
+
+Start: logs, data directory, components in order of need, then every role listens. Stop is start reversed: readiness
+turns false, listening stops, requests under way finish or time out, components close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from intellirouter.app.component import Opened, open_components
+from intellirouter.app.components.table import COMPONENTS
+from intellirouter.app.roles import RoleEntry, load_role
+from intellirouter.config.load import Loaded
+from intellirouter.config.schema.settings import Settings
+from intellirouter.errors import ConfigError, IntelliRouterError
+from intellirouter.roles.keys import KEY_RING, METRICS, SETTINGS
+from intellirouter.roles.role import Role
+from intellirouter.security.tls import load_certificate, server_context
+from intellirouter.telemetry import logs
+from intellirouter.web.application import make_application
+from intellirouter.web.endpoint import Frame
+from intellirouter.web.probes import Health
+
+log = structlog.get_logger(__name__)
+
+Reload = Callable[[], Loaded]
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """One role that serves."""
+
+    role: str
+    host: str
+    port: int
+    scheme: str = "http"
+
+    @property
+    def url(self) -> str:
+        """The address as a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+@dataclass(slots=True)
+class Node:
+    """A running process."""
+
+    loaded: Loaded
+    opened: Opened
+    listening: list[Listening] = field(default_factory=list)
+    health: list[Health] = field(default_factory=list)
+
+
+def configure_logs(settings: Settings, role: str) -> None:
+    """Logs as `[telemetry]` says."""
+    telemetry = settings.telemetry
+    json = telemetry.log_format == "json" or (
+        telemetry.log_format == "auto" and settings.environment == "production"
+    )
+    logs.configure(
+        level=telemetry.log_level,
+        levels=telemetry.log_levels,
+        json=json,
+        file=telemetry.log_file,
+        role=role,
+    )
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    """Make the data directory. Raises `ConfigError` when that is not possible."""
+    directory = settings.paths.data_dir
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    except OSError as cause:
+        raise ConfigError(f"paths.data_dir: {directory} cannot be made ({cause.strerror}).") from cause
+
+
+def port_of(entry: RoleEntry, loaded: Loaded, *, alone: bool) -> int:
+    """The configured port for a role that runs alone and for the Router; the customary ones for the others."""
+    server = loaded.settings.server
+    given = loaded.source_of("server.port") != "default"
+    if server.port == 0 and given:
+        return 0
+    return server.port if given and (alone or entry.name == "Router") else entry.port
+
+
+@contextlib.asynccontextmanager
+async def running(
+    loaded: Loaded, entries: Sequence[RoleEntry], *, reuse_port: bool = False
+) -> AsyncIterator[Node]:
+    """Everything open and listening; closed again on leaving."""
+    settings = loaded.settings
+    prepare_data_dir(settings)
+    roles = [load_role(entry) for entry in entries]
+    async with contextlib.AsyncExitStack() as stack:
+        opened = Opened(settings, frozenset(role.name for role in roles))
+        wanted: list[web.AppKey[Any]] = [SETTINGS, METRICS, KEY_RING]
+        wanted += [key for role in roles for key in role.components]
+        await open_components(stack, opened, COMPONENTS, wanted)
+        node = Node(loaded, opened)
+        tls = server_context(settings.server.tls) if settings.server.tls else None
+        if tls is not None:
+            opened.on_reload.append(
+                lambda new: load_certificate(tls, new.server.tls) if new.server.tls else None
+            )
+        for role, entry in zip(roles, entries, strict=True):
+            port = port_of(entry, loaded, alone=len(entries) == 1)
+            await stack.enter_async_context(_serving(node, role, port, tls, reuse_port))
+        gc.collect()
+        gc.freeze()  # what start-up built lives for ever: later collections need not walk it
+        yield node
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    node: Node, role: Role, port: int, tls: ssl.SSLContext | None, reuse_port: bool
+) -> AsyncIterator[None]:
+    server = node.loaded.settings.server
+    opened = node.opened
+    frame = Frame(role.name, opened[KEY_RING], opened[METRICS], node.loaded.settings.telemetry.access_log)
+    warnings = tuple(f"{problem.path} {problem.message}" for problem in node.loaded.warnings)
+    health = Health(role.name, role.health, role.ready, warnings)
+    app = make_application(server, frame, health, role.routes(), opened.values)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        keepalive_timeout=server.keep_alive_timeout,
+        shutdown_timeout=server.drain_timeout,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(
+            runner,
+            server.host,
+            port,
+            ssl_context=tls,
+            backlog=server.backlog,
+            reuse_port=reuse_port or None,
+        )
+        try:
+            await site.start()
+        except OSError as cause:
+            address = f"{server.host}:{port}"
+            raise ConfigError(f"{role.name} cannot listen on {address} ({cause.strerror}).") from cause
+        bound = runner.addresses[0][1]
+        node.listening.append(Listening(role.name, server.host, bound, "https" if tls else "http"))
+        node.health.append(health)
+        log.info("server.listening", role=role.name, host=server.host, port=bound)
+        if role.on_started is not None:
+            await role.on_started(app)
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def serve(
+    loaded: Loaded,
+    entries: Sequence[RoleEntry],
+    *,
+    reload: Reload,
+    announce: Callable[[Node], None],
+    reuse_port: bool = False,
+) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    async with running(loaded, entries, reuse_port=reuse_port) as node:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, _reload, node, reload)
+        announce(node)
+        await stop.wait()
+        log.info("server.draining", timeout=loaded.settings.server.drain_timeout)
+        for health in node.health:
+            health.draining = True
+    log.info("server.stopped")
+
+
+def _reload(node: Node, reload: Reload) -> None:
+    """Take a new configuration where that is possible; a bad one changes nothing."""
+    try:
+        loaded = reload()
+        for apply in node.opened.on_reload:
+            apply(loaded.settings)
+    except IntelliRouterError as error:
+        log.error("config.reload_refused", message=error.message)  # noqa: TRY400  the message says it all
+        return
+    configure_logs(loaded.settings, "")
+    fixed = [
+        name
+        for name in ("server", "memory", "paths")
+        if _differs(node.loaded.settings, loaded.settings, name)
+    ]
+    log.info("config.reloaded", needs_restart=fixed)
+
+
+def _differs(old: Settings, new: Settings, section: str) -> bool:
+    return bool(getattr(old, section) != getattr(new, section))

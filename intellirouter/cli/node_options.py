@@ -1,0 +1,34 @@
+"""The options that say which configuration a command reads, shared by the commands that read one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from intellirouter.config import env
+from intellirouter.config.load import KeyPath, Loaded, find_file, load
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="Configuration file (TOML).", show_default="INTELLIROUTER_CONFIG, then files"
+    ),
+]
+RoleOption = Annotated[
+    str, typer.Option("--role", "-r", help="Router, ChainEngine, RagManager, PersonaLayer or All.")
+]
+
+
+def loader(
+    config: Path | None, role_file: str, flags: Mapping[KeyPath, object] | None = None
+) -> Callable[[], Loaded]:
+    """A function that reads the configuration anew each time, for a start and for every reload."""
+
+    def read() -> Loaded:
+        environment = env.current()
+        return load(find_file(config, environment, role_file), environment, flags)
+
+    return read

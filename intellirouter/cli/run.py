@@ -1,0 +1,63 @@
+"""`intellirouter run`: start a role, or all of them, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from intellirouter.app import workers
+from intellirouter.app.roles import select
+from intellirouter.app.supervisor import Node
+from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
+from intellirouter.config.load import KeyPath
+
+
+def command(
+    role: RoleOption = "All",
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port of the Router, or of the one role that runs.")
+    ] = None,
+    workers_: Annotated[
+        int | None, typer.Option("--workers", help="Router processes that share the port.")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+) -> None:
+    """Start a role, or all of them, in this process."""
+    entries = select(role)
+    flags: Mapping[KeyPath, object] = {
+        ("server", "host"): host,
+        ("server", "port"): port,
+        ("server", "workers"): workers_,
+        ("telemetry", "log_level"): log_level,
+    }
+    read = loader(config, entries[0].file, flags)
+    workers.run(entries, read, announce=_announce)
+
+
+def _announce(node: Node) -> None:
+    """Say once what this process is."""
+    settings = node.loaded.settings
+    names = [provider.name for provider in settings.model_registry.providers if provider.enabled]
+    table = Table(title=f"IntelliRouter ({settings.environment})", title_justify="left", show_header=True)
+    table.add_column("role")
+    table.add_column("address")
+    for listening in node.listening:
+        table.add_row(listening.role, listening.url)
+    console = Console()
+    console.print(table)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("providers", ", ".join(names) or "offline (no model provider is configured)")
+    facts.add_row("state", settings.memory.backend_type)
+    facts.add_row("data", str(settings.paths.data_dir))
+    facts.add_row(
+        "config", str(node.loaded.file) if node.loaded.file else "built-in defaults and the environment"
+    )
+    console.print(facts)
+    for problem in node.loaded.warnings:
+        console.print(f"[bold yellow]WARNING[/] {problem}", highlight=False)

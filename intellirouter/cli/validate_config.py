@@ -1,0 +1,93 @@
+"""`intellirouter validate-config`: check the configuration without starting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from pydantic import BaseModel, SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from intellirouter.app.components.router import providers_of
+from intellirouter.app.roles import ROLES, select
+from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
+from intellirouter.config.load import Loaded
+from intellirouter.errors import ConfigError
+
+MASK = "********"
+
+
+def command(
+    config: ConfigOption = None,
+    role: RoleOption = "All",
+    show: Annotated[bool, typer.Option("--show", help="Print every value and where it comes from.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Check the configuration without starting. Exit code 0 when it holds, 78 when it does not."""
+    entries = select(role) if role.lower() != "all" else ROLES
+    try:
+        loaded = loader(config, entries[0].file)()
+        providers_of(loaded.settings)
+    except ConfigError as error:
+        if as_json:
+            problems = error.details.get("problems") or [error.message]
+            typer.echo(msgspec.json.encode({"valid": False, "problems": problems}))
+            raise typer.Exit(error.exit_code) from error
+        raise
+    if as_json:
+        typer.echo(msgspec.json.encode(_report(loaded, show)))
+    else:
+        _print(loaded, show)
+    if strict and loaded.warnings:
+        raise typer.Exit(ConfigError.exit_code)
+
+
+def _report(loaded: Loaded, show: bool) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "valid": True,
+        "file": str(loaded.file) if loaded.file else None,
+        "warnings": [str(problem) for problem in loaded.warnings],
+    }
+    if show:
+        report["values"] = {
+            path: {"value": value, "source": loaded.source_of(path)}
+            for path, value in _flatten(loaded.settings, "")
+        }
+    return report
+
+
+def _print(loaded: Loaded, show: bool) -> None:
+    console = Console()
+    if show:
+        table = Table("key", "value", "source")
+        for path, value in _flatten(loaded.settings, ""):
+            source = loaded.source_of(path)
+            style = "dim" if source == "default" else ""
+            table.add_row(path, "" if value is None else str(value), source, style=style)
+        console.print(table)
+    for problem in loaded.warnings:
+        console.print(f"[bold yellow]warning[/] {problem}", highlight=False, soft_wrap=True)
+    name = str(loaded.file) if loaded.file else "built-in defaults and the environment"
+    console.print(f"{name}: valid", highlight=False, soft_wrap=True)
+
+
+def _flatten(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Dotted path and printable value of every leaf, secrets masked."""
+    if isinstance(value, SecretStr):
+        yield path, MASK
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _flatten(getattr(value, name), f"{path}.{name}" if path else name)
+    elif isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _flatten(inner, f"{path}.{name}")
+    elif isinstance(value, tuple) and any(isinstance(item, (BaseModel, SecretStr)) for item in value):
+        for index, item in enumerate(value):
+            yield from _flatten(item, f"{path}[{index}]")
+    else:
+        plain = value is None or isinstance(value, (bool, int, float))
+        yield path, value if plain else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

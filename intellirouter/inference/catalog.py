@@ -1,0 +1,213 @@
+"""The catalogue: which names a client may ask for, and which targets serve each.
+
+A name is looked up as: a configured model or alias; `provider/model`; a model some provider listed; `auto`. Pure and
+in memory: discovery feeds it, routing reads it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from intellirouter.config.schema.model_registry import ModelRegistrySection, ModelSection, Price
+from intellirouter.errors import ModelNotFound
+from intellirouter.inference.provider import Provider, deadlines_of
+from intellirouter.providers.adapter import ModelInfo, Target
+from intellirouter.transport.contract import Deadlines
+
+AUTO = "auto"
+_SHOWN_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One target that can serve a model, with what routing must know of it. `id` is `provider/model`."""
+
+    id: str
+    provider: Provider
+    target: Target
+    deadlines: Deadlines
+    weight: float = 1.0
+    tags: frozenset[str] = frozenset()
+    price: Price | None = None
+    context_window: int | None = None
+    max_concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One name and its candidates, in the operator's order."""
+
+    name: str
+    candidates: tuple[Candidate, ...]
+    strategy: str | None = None
+    fallbacks: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    price: Price | None = None
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    capabilities: frozenset[str] = frozenset()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    persona: str | None = None
+    rag: Mapping[str, Any] | None = None
+    created: int = 0
+    owner: str = "intellirouter"
+
+
+class Catalog:
+    """Names to entries. `offline` serves `auto` when no provider is configured."""
+
+    def __init__(
+        self, section: ModelRegistrySection, providers: Iterable[Provider], offline: Provider
+    ) -> None:
+        self._offline = offline
+        self._discovered: dict[str, tuple[ModelInfo, ...]] = {}
+        self.failing: set[str] = set()
+        self.configure(section, providers)
+
+    def configure(self, section: ModelRegistrySection, providers: Iterable[Provider]) -> None:
+        """Take a configuration in place of the last one; lists of providers that stay are kept."""
+        self.providers = {provider.name: provider for provider in providers}
+        self._default = section.default_model
+        self._configured: dict[str, ModelEntry] = {}
+        self._names: dict[str, ModelEntry] = {}
+        self._listed: dict[str, ModelEntry] = {}
+        for model in section.models:
+            entry = self._configure(model)
+            self._configured[model.name] = entry
+            self._names.update(dict.fromkeys((model.name, *model.aliases), entry))
+        kept = {name: models for name, models in self._discovered.items() if name in self.providers}
+        self._discovered = kept
+        failing = self.failing & self.providers.keys()
+        for provider in self.providers.values():
+            listed = tuple(ModelInfo(name) for name in provider.models)
+            self.discovered(provider.name, listed or kept.get(provider.name, ()))
+        self.failing = failing
+
+    @property
+    def offline_only(self) -> bool:
+        """True when no real provider is configured, or only one nobody asked for that is not there."""
+        return all(
+            provider.optional and not self._discovered.get(name) for name, provider in self.providers.items()
+        )
+
+    def discovered(self, provider: str, models: tuple[ModelInfo, ...]) -> None:
+        """Take a provider's list of models in place of its last one."""
+        self._discovered[provider] = models
+        self.failing.discard(provider)
+        listed: dict[str, ModelEntry] = {}
+        for name, infos in self._discovered.items():
+            for info in infos:
+                entry = self._entry(self.providers[name], info)
+                listed[entry.name] = entry
+                listed.setdefault(info.id, entry)
+        self._listed = listed
+
+    def discovery_failed(self, provider: str) -> None:
+        """A provider did not list its models; its last list stays."""
+        self.failing.add(provider)
+
+    def configured(self, name: str) -> bool:
+        """True for a name that does not depend on what providers list."""
+        return name in self._names or name in self._listed
+
+    def resolve(self, name: str) -> ModelEntry:
+        """The entry a client's `model` means. Raises `ModelNotFound` with the nearest names."""
+        entry = self._names.get(name) or self._listed.get(name)
+        if entry is not None:
+            return entry
+        provider_name, slash, model = name.partition("/")
+        provider = self.providers.get(provider_name)
+        if slash and model and provider is not None:
+            return self._entry(provider, ModelInfo(model))
+        if name == self._offline.name or name.startswith(f"{self._offline.name}/"):
+            return self._entry(self._offline, ModelInfo("offline"))
+        if name == AUTO:
+            return self._auto()
+        if self.offline_only and not self._configured:
+            return self._entry(self._offline, ModelInfo("offline"))
+        raise self._unknown(name)
+
+    def _auto(self) -> ModelEntry:
+        if self._default and self._default != AUTO:
+            return self.resolve(self._default)
+        for entry in (*self._configured.values(), *self._listed.values()):
+            if entry.candidates and "embedding" not in entry.capabilities:
+                return entry
+        if self.offline_only:
+            return self._entry(self._offline, ModelInfo("offline"))
+        raise self._unknown(AUTO)
+
+    def entries(self) -> Iterator[ModelEntry]:
+        """What `/v1/models` lists: configured models first, then what providers list under `provider/model`."""
+        yield from self._configured.values()
+        yield from (entry for name, entry in self._listed.items() if name == entry.name)
+        if self.offline_only:
+            yield self._entry(self._offline, ModelInfo("offline"))
+
+    def _unknown(self, name: str) -> ModelNotFound:
+        shown = name if len(name) <= _SHOWN_NAME else name[:_SHOWN_NAME] + "…"
+        known = [*self._names, *self._listed]
+        close = difflib.get_close_matches(name[:_SHOWN_NAME], known, n=3, cutoff=0.5) if known else []
+        if close:
+            advice = f"Nearest: {', '.join(close)}."
+        else:
+            advice = (
+                "GET /v1/models lists what there is." if known else "No provider has listed any model yet."
+            )
+        return ModelNotFound(f"The model '{shown}' does not exist. {advice}", param="model", nearest=close)
+
+    def _entry(self, provider: Provider, info: ModelInfo) -> ModelEntry:
+        name = f"{provider.name}/{info.id}"
+        candidate = Candidate(
+            id=name,
+            provider=provider,
+            target=provider.target(info.id),
+            deadlines=provider.deadlines,
+            context_window=info.context_window,
+            max_concurrency=provider.max_concurrency,
+        )
+        return ModelEntry(
+            name=name,
+            candidates=(candidate,),
+            context_window=info.context_window,
+            max_output_tokens=info.max_output_tokens,
+            capabilities=info.capabilities,
+            created=info.created,
+            owner=provider.name,
+        )
+
+    def _configure(self, model: ModelSection) -> ModelEntry:
+        candidates = []
+        for section in model.targets:
+            provider_name, _, upstream = section.target.partition("/")
+            provider = self.providers.get(provider_name, self._offline)
+            candidates.append(
+                Candidate(
+                    id=section.target,
+                    provider=provider,
+                    target=provider.target(upstream),
+                    deadlines=deadlines_of(model.timeouts) if model.timeouts else provider.deadlines,
+                    weight=section.weight,
+                    tags=frozenset(section.tags),
+                    price=model.price,
+                    context_window=model.context_window,
+                    max_concurrency=section.max_concurrency or provider.max_concurrency,
+                )
+            )
+        return ModelEntry(
+            name=model.name,
+            candidates=tuple(candidates),
+            strategy=model.strategy,
+            fallbacks=model.fallbacks,
+            aliases=model.aliases,
+            price=model.price,
+            context_window=model.context_window,
+            max_output_tokens=model.max_output_tokens,
+            capabilities=frozenset(model.capabilities),
+            defaults=model.defaults,
+            persona=model.persona,
+            rag=model.rag,
+        )

@@ -1,0 +1,156 @@
+"""One attempt at one target: build, send, read, parse. Knows nothing of other targets, retries or clients."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncIterator
+
+from intellirouter.chat.delta import Start, StreamEvent, UsageDelta
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import UpstreamError, UpstreamTimeout
+from intellirouter.inference.catalog import Candidate
+from intellirouter.providers.adapter import HttpRequest, HttpResponse, StreamParser
+from intellirouter.transport.contract import Deadlines, Reply, Transport
+
+MAX_ERROR_BYTES = 256 * 1024
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Exchange:
+    """Everything one attempt needs. `max_bytes` bounds a whole answer."""
+
+    transport: Transport
+    candidate: Candidate
+    request: ChatRequest
+    deadline: float
+    max_bytes: int
+    relay: bool
+
+    def _http_request(self) -> HttpRequest:
+        candidate = self.candidate
+        return candidate.provider.adapter.build_chat(
+            self.request.routed(model=candidate.target.model), candidate.target
+        )
+
+    def _deadlines(self) -> Deadlines:
+        """The candidate's deadlines, cut to what is left of the job's."""
+        deadlines = self.candidate.deadlines
+        left = self.deadline - time.monotonic()
+        if left >= deadlines.total:
+            return deadlines
+        if left <= 0:
+            raise UpstreamTimeout(
+                "the request's deadline passed", phase="total", provider=self.candidate.provider.name
+            )
+        return dataclasses.replace(deadlines, total=left)
+
+    async def complete(self) -> tuple[ChatResponse, tuple[str, ...]]:
+        """The whole answer and the notes of its translation. Raises `UpstreamError`."""
+        http = self._http_request()
+        adapter = self.candidate.provider.adapter
+        reply = await self._send(http)
+        try:
+            response = HttpResponse(reply.status, reply.headers, await reply.read(self.max_bytes))
+        finally:
+            reply.close()
+        if response.status >= 300:
+            raise adapter.parse_error(response, self.candidate.provider.name)
+        parse = adapter.peek_chat if self.relay and adapter.peek_chat else adapter.parse_chat
+        return parse(response), http.notes
+
+    async def open_stream(self) -> UpstreamStream:
+        """A stream whose first token has arrived. Raises `UpstreamError`."""
+        http = self._http_request()
+        deadlines = self._deadlines()
+        limit = min(deadlines.first_byte, deadlines.total)
+        try:
+            async with asyncio.timeout(limit):
+                return await self._first_token(http)
+        except TimeoutError as cause:
+            name = self.candidate.provider.name
+            raise UpstreamTimeout(
+                f"{name} sent no token within {limit:g} s", phase="first_byte", provider=name
+            ) from cause
+
+    async def _first_token(self, http: HttpRequest) -> UpstreamStream:
+        adapter = self.candidate.provider.adapter
+        reply = await self._send(http)
+        try:
+            if reply.status >= 300:
+                response = HttpResponse(reply.status, reply.headers, await reply.read(MAX_ERROR_BYTES))
+                raise adapter.parse_error(response, self.candidate.provider.name)
+            stream = UpstreamStream(reply, adapter.new_stream(), http.notes)
+            await stream.start()
+        except BaseException:  # a cancelled or failed attempt must not leave its connection open
+            reply.close()
+            raise
+        return stream
+
+    async def _send(self, http: HttpRequest) -> Reply:
+        try:
+            return await self.transport.send(http, self._deadlines())
+        except UpstreamError as error:
+            error.provider = error.provider or self.candidate.provider.name
+            raise
+
+
+class UpstreamStream:
+    """A stream under way: events as they come, the connection let go at the end."""
+
+    def __init__(self, reply: Reply, parser: StreamParser, notes: tuple[str, ...]) -> None:
+        self.notes = notes
+        self._reply = reply
+        self._parser = parser
+        self._chunks = reply.chunks()
+        self._held: list[StreamEvent] = []
+        self._ended = False
+
+    async def start(self) -> None:
+        """Read up to the first token: what came before it can still be thrown away."""
+        while not self._ended:
+            events = await self._next()
+            self._held.extend(events)
+            if any(_is_token(event) for event in events):
+                return
+
+    async def batches(self) -> AsyncIterator[list[StreamEvent]]:
+        """The events, in the groups they arrived in; ends only after a complete answer.
+
+        Raises `StreamInterrupted`, `UpstreamTimeout` or the error an error event carries.
+        """
+        try:
+            if self._held:
+                held, self._held = self._held, []
+                yield held
+            while not self._ended:
+                if events := await self._next():
+                    yield events
+        finally:
+            self.close()
+
+    async def _next(self) -> list[StreamEvent]:
+        try:
+            data = await anext(self._chunks)
+        except StopAsyncIteration:
+            self._ended = True
+            return self._parser.close()
+        except UpstreamError:
+            if not self._parser.complete:  # all was said; how the connection ended does not matter
+                raise
+            self._ended = True
+            return []
+        events = self._parser.feed(data)
+        self._ended = self._parser.done
+        return events
+
+    def close(self) -> None:
+        """Let the connection go; cut it unless the answer was read to its end."""
+        self._reply.close()
+
+
+def _is_token(event: StreamEvent) -> bool:
+    """Anything the caller would see: not the announcement that an answer begins."""
+    return any(not isinstance(delta, (Start, UsageDelta)) for delta in event.deltas)

@@ -1,0 +1,87 @@
+"""One request on its way through dispatch, and the record of what was tried for it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.response import Usage
+from intellirouter.errors import IntelliRouterError
+from intellirouter.security.caller import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to do, for whom, until when.
+
+    `deadline` is an absolute `time.monotonic()`. `relay` names the dialect whose bytes the front can send on
+    unchanged; None asks for the full canonical answer.
+    """
+
+    request: ChatRequest
+    caller: Caller
+    request_id: str
+    deadline: float
+    relay: str | None = None
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call to one target. `outcome` is `ok` or the error's code; times are seconds since the job began."""
+
+    candidate: str
+    started: float
+    outcome: str = ""
+    seconds: float = 0.0
+    upstream_status: int | None = None
+    message: str = ""
+
+    def shown(self) -> dict[str, Any]:
+        """The attempt for error details and explanations."""
+        facts: dict[str, Any] = {
+            "target": self.candidate,
+            "outcome": self.outcome,
+            "ms": round(self.seconds * 1e3, 1),
+        }
+        if self.upstream_status is not None:
+            facts["upstream_status"] = self.upstream_status
+        if self.message:
+            facts["message"] = self.message
+        return facts
+
+
+@dataclass(slots=True)
+class Trace:
+    """What happened to a job: every attempt, who answered, what it used and cost."""
+
+    began: float = field(default_factory=time.perf_counter)
+    attempts: list[Attempt] = field(default_factory=list)
+    provider: str = ""
+    model: str = ""
+    upstream_seconds: float = 0.0
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def start(self, candidate: str) -> Attempt:
+        """Note that an attempt begins."""
+        attempt = Attempt(candidate, time.perf_counter() - self.began)
+        self.attempts.append(attempt)
+        return attempt
+
+    def end(self, attempt: Attempt, error: IntelliRouterError | None = None) -> None:
+        """Note how it ended."""
+        attempt.seconds = time.perf_counter() - self.began - attempt.started
+        if error is None:
+            attempt.outcome = "ok"
+            return
+        attempt.outcome = error.code
+        attempt.message = error.message[:200]
+        attempt.upstream_status = getattr(error, "upstream_status", None)
+
+    @property
+    def overhead_seconds(self) -> float:
+        """The time so far that was ours and not an upstream's."""
+        return max(0.0, time.perf_counter() - self.began - self.upstream_seconds)

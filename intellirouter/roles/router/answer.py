@@ -1,0 +1,139 @@
+"""From a canonical request to the client's answer, whatever dialect the client speaks.
+
+A front decodes its dialect, calls `answer`, and is done: whole or streamed, headers, errors and access log are the
+same everywhere.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+
+import structlog
+from aiohttp import web
+
+from intellirouter.chat.delta import Delta, StreamEvent, UsageDelta
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.wire import EventEncoder, WireFormat
+from intellirouter.errors import IntelliRouterError, PermissionDenied
+from intellirouter.inference.dispatch import LiveAnswer
+from intellirouter.inference.job import Job, Trace
+from intellirouter.roles.router.keys import DISPATCH, ROUTING
+from intellirouter.security.caller import Caller
+from intellirouter.telemetry.logs import exception_facts
+from intellirouter.web.endpoint import ACCESS, CALLER, REQUEST_ID
+from intellirouter.web.sse import StreamWriter
+
+log = structlog.get_logger(__name__)
+
+
+async def answer(request: web.Request, wire: WireFormat, chat: ChatRequest) -> web.StreamResponse:
+    """Dispatch `chat` and answer in `wire`."""
+    caller = request[CALLER]
+    _check_model(caller, chat.model)
+    routing = request.app[ROUTING]
+    timeout = chat.options.timeout if chat.options and chat.options.timeout else routing.request_timeout
+    job = Job(
+        request=chat,
+        caller=caller,
+        request_id=request[REQUEST_ID],
+        deadline=time.monotonic() + min(timeout, routing.request_timeout),
+        relay=wire.name,
+    )
+    if chat.stream:
+        return await _stream(request, wire, job, routing.keep_alive_seconds)
+    response, trace = await request.app[DISPATCH].complete(job)
+    note_access(request, trace)
+    return web.Response(
+        body=wire.encode_response(response),
+        content_type="application/json",
+        headers=answer_headers(request, trace),
+    )
+
+
+def _check_model(caller: Caller, model: str) -> None:
+    if caller.models and model not in caller.models:
+        raise PermissionDenied(f"This key may not use the model '{model[:100]}'.", param="model")
+
+
+def answer_headers(request: web.Request, trace: Trace) -> dict[str, str]:
+    """Who answered, after how many tries, and what of the time was ours."""
+    headers = {
+        "x-request-id": request[REQUEST_ID],
+        "x-intellirouter-model": header_value(trace.model),
+        "x-intellirouter-provider": trace.provider,
+        "x-intellirouter-attempts": str(len(trace.attempts)),
+        "x-intellirouter-overhead-ms": f"{trace.overhead_seconds * 1e3:.2f}",
+    }
+    if trace.notes:
+        headers["x-intellirouter-notes"] = header_value(" ".join(trace.notes))
+    return headers
+
+
+def header_value(text: str) -> str:
+    """`text` as a header may carry it: printable ASCII, bounded."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text[:1000])
+
+
+def note_access(request: web.Request, trace: Trace) -> None:
+    """What the access log should say of this answer."""
+    facts: dict[str, object] = {
+        "provider": trace.provider,
+        "model": trace.model,
+        "attempts": len(trace.attempts),
+    }
+    if trace.usage is not None:
+        facts["input_tokens"] = trace.usage.input_tokens
+        facts["output_tokens"] = trace.usage.output_tokens
+    if trace.cost_usd is not None:
+        facts["cost_usd"] = round(trace.cost_usd, 8)
+    request[ACCESS] = facts
+
+
+async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: float) -> web.StreamResponse:
+    """Stream the answer. Before the first byte an error is an HTTP error; after it, an error event."""
+    encoder = wire.new_encoder(job.request)
+    live: LiveAnswer | None = None
+
+    def headers() -> Mapping[str, str]:
+        return answer_headers(request, live.trace) if live else {"x-request-id": request[REQUEST_ID]}
+
+    comment = b": keep-alive\n\n" if wire.stream_media_type == "text/event-stream" else b""
+    writer = StreamWriter(request, wire.stream_media_type, headers, keep_alive=keep_alive, comment=comment)
+
+    async def source() -> AsyncIterator[bytes]:
+        nonlocal live
+        live = await request.app[DISPATCH].stream(job)
+        relays = live.dialect == wire.name
+        async for events in live.batches():
+            yield b"".join([_bytes_of(event, encoder, relays, job.request.include_usage) for event in events])
+        yield encoder.finish()
+
+    try:
+        await writer.relay(source())
+        return await writer.finish()
+    except IntelliRouterError as error:
+        if writer.response is None:
+            raise
+        log.warning("stream.broken", request_id=request[REQUEST_ID], **exception_facts(error))
+        return await writer.finish(encoder.error(error))
+    finally:
+        if live is not None:
+            live.close()
+            note_access(request, live.trace)
+
+
+def _bytes_of(event: StreamEvent, encoder: EventEncoder, relays: bool, include_usage: bool) -> bytes:
+    """The event as it came, when the client speaks the upstream's dialect; else translated.
+
+    We always ask the upstream for usage; a client that did not gets no usage chunk.
+    """
+    if not relays:
+        return encoder.encode(event.deltas)
+    if not include_usage and _only_usage(event.deltas):
+        return b""
+    return event.raw
+
+
+def _only_usage(deltas: tuple[Delta, ...]) -> bool:
+    return len(deltas) == 1 and isinstance(deltas[0], UsageDelta)

@@ -1,0 +1,13 @@
+"""What only the Router's handlers need."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from intellirouter.config.schema.router import RouterSection
+from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.dispatch import Dispatch
+
+CATALOG: web.AppKey[Catalog] = web.AppKey("catalog")
+DISPATCH: web.AppKey[Dispatch] = web.AppKey("dispatch")
+ROUTING: web.AppKey[RouterSection] = web.AppKey("routing")

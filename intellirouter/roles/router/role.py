@@ -1,0 +1,40 @@
+"""The Router as one object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from intellirouter.roles.role import Role
+from intellirouter.roles.router import chat, models
+from intellirouter.roles.router.keys import CATALOG, DISPATCH, ROUTING
+from intellirouter.web.probes import PartHealth
+
+
+def _providers(app: web.Application) -> PartHealth:
+    catalog = app[CATALOG]
+    if catalog.offline_only:
+        return PartHealth("degraded", "no model provider is configured; the offline provider answers")
+    silent = sorted(
+        name
+        for name, provider in catalog.providers.items()
+        if name in catalog.failing and not provider.optional
+    )
+    if silent:
+        return PartHealth("degraded", f"model discovery fails at: {', '.join(silent)}")
+    return PartHealth("healthy")
+
+
+def _routes() -> Sequence[web.AbstractRouteDef]:
+    return [*chat.routes(), *models.routes()]
+
+
+ROLE = Role(
+    name="Router",
+    title="OpenAI-compatible gateway",
+    default_port=8080,
+    components=(CATALOG, DISPATCH, ROUTING),
+    routes=_routes,
+    health={"providers": _providers},
+)

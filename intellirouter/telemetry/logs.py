@@ -1,0 +1,94 @@
+"""Structured logs: a console in development, one JSON object a line in production.
+
+Everything goes through the standard library's handlers, so that libraries' records come out in the same form, a
+level can be set per logger, and a log file can be reopened after logrotate moved it.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_HIDDEN = frozenset({"api_key", "authorization", "password", "token", "secret", "x-api-key", "cookie"})
+
+
+def configure(
+    *,
+    level: str,
+    levels: Mapping[str, str] | None = None,
+    json: bool,
+    file: Path | None = None,
+    role: str = "",
+) -> None:
+    """Set up logging for this process. Calling it again reopens the file and applies new levels."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _hide_secrets,
+    ]
+    if role:
+        shared.append(_with_role(role))
+    renderer: list[Processor]
+    if json:
+        renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        renderer = [structlog.dev.ConsoleRenderer(colors=file is None and sys.stderr.isatty())]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+    )
+    handler: logging.Handler
+    handler = logging.handlers.WatchedFileHandler(file) if file else logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+        old.close()
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for name, wanted in (levels or {}).items():
+        logging.getLogger(name).setLevel(wanted.upper())
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _hide_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001
+    """The last guard: a value under a telling key never prints, whoever logs it."""
+    for key in event:
+        if key.lower() in _HIDDEN:
+            event[key] = "***"
+    return event
+
+
+def _with_role(role: str) -> Processor:
+    def add(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001
+        event.setdefault("role", role)
+        return event
+
+    return add
+
+
+def exception_facts(error: BaseException) -> dict[str, Any]:
+    """What to log of an error: its class and message, and those of its cause, never a request's text."""
+    facts: dict[str, Any] = {"error": type(error).__name__, "message": str(error)[:500]}
+    if error.__cause__ is not None:
+        facts["cause"] = f"{type(error.__cause__).__name__}: {str(error.__cause__)[:300]}"
+    return facts

@@ -1,0 +1,69 @@
+"""Prometheus metrics under the names of the deployment guides.
+
+One registry per process, no globals. A label's values are bounded: models and providers come from the catalogue,
+never from what a client typed.
+"""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    """What every role counts; a role adds its own to `registry`."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "intellirouter_requests", "HTTP requests", ("role", "endpoint", "status"), registry=registry
+        )
+        self.request_seconds = Histogram(
+            "intellirouter_request_duration_seconds",
+            "Time to the end of the answer",
+            ("role", "endpoint"),
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "intellirouter_requests_in_flight", "Requests under way", ("role",), registry=registry
+        )
+        self.llm_calls = Counter(
+            "llm_api_calls", "Calls to providers", ("provider", "model", "outcome"), registry=registry
+        )
+        self.llm_seconds = Histogram(
+            "llm_api_latency_seconds",
+            "Time of a call to a provider",
+            ("provider", "model"),
+            buckets=_LATENCY,
+            registry=registry,
+        )
+        self.llm_tokens = Counter(
+            "llm_token_usage", "Tokens", ("provider", "model", "kind"), registry=registry
+        )
+        self.llm_cost = Counter(
+            "llm_cost_usd", "Spend in US dollars", ("provider", "model"), registry=registry
+        )
+        self.failures = Counter(
+            "intellirouter_provider_failures", "Failed calls by type", ("provider", "type"), registry=registry
+        )
+        self._cpu = Gauge("cpu_usage_percent", "CPU use of the machine", registry=registry)
+        self._memory = Gauge("memory_usage_bytes", "Resident memory of this process", registry=registry)
+        self._started = Gauge("process_start_time_seconds", "Start, in Unix seconds", registry=registry)
+        self._threads = Gauge("process_threads", "Threads of this process", registry=registry)
+        self._files = Gauge("process_open_fds", "Open file descriptors", registry=registry)
+        self._process = psutil.Process()
+        self._started.set(time.time())
+
+    def render(self) -> bytes:
+        """The exposition text, with the process' own figures taken now."""
+        with self._process.oneshot():
+            self._memory.set(self._process.memory_info().rss)
+            self._threads.set(self._process.num_threads())
+            self._files.set(self._process.num_fds())
+        self._cpu.set(psutil.cpu_percent(interval=None))
+        return generate_latest(self.registry)

@@ -1,0 +1,57 @@
+"""One role's aiohttp application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.config.schema.server import ServerSection
+from intellirouter.errors import NotFound, RequestError
+from intellirouter.web.body import BODY_TIMEOUT
+from intellirouter.web.endpoint import FRAME, Frame, endpoint
+from intellirouter.web.probes import HEALTH, Health, probe_routes
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists, for another method."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+def make_application(
+    server: ServerSection,
+    frame: Frame,
+    health: Health,
+    routes: Sequence[web.AbstractRouteDef],
+    components: Mapping[web.AppKey[Any], Any],
+) -> web.Application:
+    """The application with its routes, probes and components. Not started."""
+    app = web.Application(client_max_size=server.max_body_bytes)
+    app[FRAME] = frame
+    app[HEALTH] = health
+    app[BODY_TIMEOUT] = server.body_timeout
+    for key, value in components.items():
+        app[key] = value
+    app.add_routes(probe_routes())
+    app.add_routes(routes)
+    app.router.add_route("*", "/{tail:.*}", endpoint("unknown", _unknown, encode_error, scope=None))
+    return app
+
+
+async def _unknown(request: web.Request) -> web.StreamResponse:
+    allowed = sorted(set(_methods(request)))
+    path = request.path[:200]
+    if allowed:
+        raise MethodNotAllowed(f"{path} takes {', '.join(allowed)}, not {request.method}.", allowed=allowed)
+    raise NotFound(f"There is no endpoint {request.method} {path} on this role.")
+
+
+def _methods(request: web.Request) -> Iterable[str]:
+    """The methods that this path does take."""
+    for resource in request.app.router.resources():
+        if resource.canonical != "/{tail}" and resource.get_info().get("path") == request.path:
+            yield from (route.method for route in resource)

@@ -1,0 +1,67 @@
+"""Reading a request's body: bounded in size and time, JSON, and an object."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from intellirouter.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+
+BODY_TIMEOUT: web.AppKey[float] = web.AppKey("body_timeout", float)
+
+_decode = msgspec.json.Decoder().decode
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The whole body. Raises `PayloadTooLarge`, or `InvalidRequest` when it does not arrive in time."""
+    limit = request.client_max_size
+    if (length := request.content_length) is not None and length > limit:
+        raise _too_large(limit)
+    if request.content.is_eof():  # small bodies arrive with the headers: no timer needed
+        return await _read(request, limit)
+    try:
+        async with asyncio.timeout(request.app[BODY_TIMEOUT]):
+            return await _read(request, limit)
+    except TimeoutError as cause:
+        raise InvalidRequest("The request body did not arrive in time.") from cause
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as cause:
+        raise _too_large(limit) from cause
+    except web.RequestPayloadError as cause:
+        raise InvalidRequest("The request body is damaged: bad chunking or content encoding.") from cause
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request body is larger than {limit} bytes (server.max_body_bytes).")
+
+
+async def read_json(request: web.Request) -> dict[str, Any]:
+    """The body as a JSON object. Raises `UnsupportedMediaType` or `InvalidRequest` that says where it breaks."""
+    kind = request.content_type
+    if kind != "application/json" and kind != "application/octet-stream" and not kind.endswith("+json"):
+        raise UnsupportedMediaType(f"The content type must be application/json, not {kind[:100]}.")
+    return parse_object(await read_body(request))
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Bytes to a JSON object."""
+    if not body:
+        raise InvalidRequest("The request body is empty; a JSON object is expected.")
+    try:
+        data = _decode(body)
+    except msgspec.DecodeError as cause:
+        raise InvalidRequest(f"The request body is not valid JSON: {cause}.") from cause
+    except UnicodeDecodeError as cause:
+        raise InvalidRequest(f"The request body is not valid UTF-8 (byte {cause.start}).") from cause
+    except RecursionError as cause:
+        raise InvalidRequest("The request body is nested too deeply.") from cause
+    if type(data) is not dict:
+        raise InvalidRequest("The request body must be a JSON object.")
+    return data

@@ -2,6 +2,10 @@
 
 Keys are plain strings without the namespace (`intellirouter:` in Redis), parts joined with `:`. Values are bytes.
 Durations are seconds. An operation either happened and was acknowledged, or raised `StateUnavailable`.
+
+A version is the time of the write in microseconds since the epoch by the store's clock, moved forward where needed so
+that it always grows: a conditional write cannot be fooled by a value that was deleted and written again, and when
+two copies meet after an outage the later write holds.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ class Claim:
     """One counter a reservation must fit: at most `limit` within a fixed window of `window` seconds.
 
     `window` 0 counts for ever. The window starts at multiples of `window` since the epoch, by the store's clock.
+    The claims of one reservation share the first part of their keys (before the first `:`), its family: in a Redis
+    Cluster the counters of a family live together, which is what makes a reservation atomic.
     """
 
     key: str
@@ -74,6 +80,19 @@ class Event:
     payload: bytes
 
 
+def family(key: str) -> str:
+    """The part of a key before its first `:`."""
+    return key.partition(":")[0]
+
+
+def check_claims(claims: Sequence[Claim]) -> None:
+    """Raise `ValueError` for claims that no backend could take atomically: a mistake in our own code."""
+    if len({family(claim.key) for claim in claims}) > 1:
+        raise ValueError(f"claims of one reservation must share a family: {[claim.key for claim in claims]}")
+    if any(claim.amount < 0 for claim in claims):
+        raise ValueError("a reservation cannot be negative: use add() to give back")
+
+
 class StateStore(Protocol):
     """See the module. Every method may raise `StateUnavailable`."""
 
@@ -89,10 +108,10 @@ class StateStore(Protocol):
         """Write; False only when `only_if_absent` and the key exists."""
 
     async def delete(self, *keys: str) -> int:
-        """Remove; how many existed."""
+        """Remove values and logs of these keys; how many of the keys existed."""
 
     def scan(self, prefix: str) -> AsyncIterator[str]:
-        """Keys that start with `prefix`, each once, in no order, without blocking the store."""
+        """Keys of values and logs that start with `prefix`, each once, in no order, without blocking the store."""
 
     async def get_versioned(self, key: str) -> Versioned:
         """The value with its version, for `put_if`."""
@@ -117,7 +136,10 @@ class StateStore(Protocol):
         expected_length: int | None = None,
         ttl: float | None = None,
     ) -> int | None:
-        """Append to a log; its new length, or None when it is not `expected_length` long. All items or none."""
+        """Append to a log; its new length, or None when it is not `expected_length` long. All items or none.
+
+        `ttl` counts anew from this append.
+        """
 
     async def slice(self, key: str, start: int = 0, stop: int | None = None) -> list[bytes]:
         """Items of a log from `start` to before `stop`; negative positions count from the end."""

@@ -24,6 +24,9 @@ class MemorySection(Section):
     redis_key: Path | None = None
     pool_size: int = Field(default=50, ge=1, le=10_000)
     timeout: Seconds = Field(default=1.0, description="for one answer of Redis")
+    patience: Seconds = Field(
+        default=0.05, description="a request waits this long for Redis before it goes on from local state"
+    )
     namespace: str = Field(default="intellirouter", pattern=r"^[A-Za-z0-9_.-]+$")
 
     @field_validator("backend_type", mode="before")

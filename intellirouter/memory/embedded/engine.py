@@ -1,0 +1,171 @@
+"""The one thread that talks to SQLite, with group commit.
+
+The event loop hands over functions of a connection; the thread takes all that wait, runs them in one transaction, each
+under its own savepoint, commits, and wakes the loop once. A caller is answered only after the commit. A file that
+another process keeps locked for longer than `BUSY_TIMEOUT`, or a disk that fails, is `StateUnavailable`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from intellirouter.errors import StateUnavailable
+from intellirouter.memory.embedded.tables import sweep
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process that writes."""
+MAX_BATCH = 512
+MAX_WAITING = 20_000
+SWEEP_INTERVAL = 30.0
+
+
+class _Job:
+    __slots__ = ("error", "future", "operation", "reads_only", "result")
+
+    def __init__(
+        self, operation: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any], reads_only: bool
+    ) -> None:
+        self.operation = operation
+        self.future = future
+        self.reads_only = reads_only
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():  # the caller was cancelled; the write stands
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Engine:
+    """Runs functions of a connection, many to a transaction. Open with `start`, close with `stop`."""
+
+    def __init__(
+        self, path: Path | None, schema: str, sweep: Callable[[sqlite3.Connection], None] = sweep
+    ) -> None:
+        self.path = path
+        self._schema = schema
+        self._sweep = sweep
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._swept = time.monotonic()
+
+    async def start(self) -> None:
+        """Open the file. Raises `StateUnavailable` naming it when that fails."""
+        self._loop = asyncio.get_running_loop()
+        connection = await asyncio.to_thread(self._connect)
+        self._thread = threading.Thread(target=self._work, args=(connection,), name="state", daemon=True)
+        self._thread.start()
+
+    async def write(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        """The operation's result, once it is committed. It runs in the engine's thread."""
+        return await self._submit(operation, reads_only=False)
+
+    async def read(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        """The result of an operation that writes nothing, and so waits for no other process."""
+        return await self._submit(operation, reads_only=True)
+
+    async def _submit(self, operation: Callable[[sqlite3.Connection], T], reads_only: bool) -> T:
+        if self._thread is None or self._loop is None:
+            raise StateUnavailable("the embedded store is closed")
+        if self._jobs.qsize() >= MAX_WAITING:
+            raise StateUnavailable(f"the embedded store is {MAX_WAITING} operations behind")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put(_Job(operation, future, reads_only))
+        return await future
+
+    async def stop(self) -> None:
+        """Finish what waits and close the file. Idempotent."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._jobs.put(None)
+            await asyncio.to_thread(thread.join)
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            if self.path is not None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                ":memory:" if self.path is None else self.path,
+                timeout=BUSY_TIMEOUT,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = normal")
+            connection.executescript(self._schema)
+            self._sweep(connection)
+        except (OSError, sqlite3.Error) as error:
+            raise StateUnavailable(f"the embedded store {self.path} cannot be opened: {error}") from error
+        return connection
+
+    def _work(self, connection: sqlite3.Connection) -> None:
+        last = False
+        while not last:
+            batch: list[_Job] = []
+            job = self._jobs.get()
+            while job is not None:
+                batch.append(job)
+                if len(batch) >= MAX_BATCH:
+                    break
+                try:
+                    job = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+            else:
+                last = True
+            if batch:
+                self._commit(connection, batch)
+        connection.close()
+
+    def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> None:
+        try:
+            connection.execute("begin" if all(job.reads_only for job in batch) else "begin immediate")
+            for job in batch:
+                self._apply(connection, job)
+            connection.execute("commit")
+            if time.monotonic() - self._swept > SWEEP_INTERVAL:
+                self._swept = time.monotonic()
+                self._sweep(connection)
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            for job in batch:
+                job.error = StateUnavailable(f"the embedded store {self.path} failed: {error}")
+                job.error.__cause__ = error
+        self._wake(batch)
+
+    @staticmethod
+    def _apply(connection: sqlite3.Connection, job: _Job) -> None:
+        connection.execute("savepoint job")
+        try:
+            job.result = job.operation(connection)
+        except sqlite3.OperationalError:
+            raise  # the file or the disk: nothing of this batch can be trusted
+        except Exception as error:  # noqa: BLE001  handed to the caller, whose mistake it is
+            connection.execute("rollback to job")
+            job.error = error
+        connection.execute("release job")
+
+    def _wake(self, batch: list[_Job]) -> None:
+        def settle() -> None:
+            for job in batch:
+                job.settle()
+
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(settle)

@@ -59,5 +59,5 @@ async def test_what_was_acknowledged_is_there_after_a_reopening(tmp_path: Path) 
 
 async def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory")
-    with pytest.raises(StateUnavailable, match="state.db"):
+    with pytest.raises(StateUnavailable, match="state"):
         await EmbeddedStore(tmp_path / "file" / "state.db").open()

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 
 from intellirouter.app.component import Component, Opened
 from intellirouter.config.schema.settings import Settings
-from intellirouter.roles.keys import KEY_RING, METRICS, SETTINGS
+from intellirouter.memory.open import open_state
+from intellirouter.memory.store import StateStore
+from intellirouter.roles.keys import KEY_RING, METRICS, SETTINGS, STATE
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.telemetry.metrics import Metrics
 
@@ -29,4 +31,15 @@ async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
     yield ring
 
 
-COMPONENTS = (Component(SETTINGS, _settings), Component(METRICS, _metrics), Component(KEY_RING, _key_ring))
+@contextlib.asynccontextmanager
+async def _state(opened: Opened) -> AsyncIterator[StateStore]:
+    async with open_state(opened.settings.memory, opened.settings.paths.data_dir) as store:
+        yield store
+
+
+COMPONENTS = (
+    Component(SETTINGS, _settings),
+    Component(METRICS, _metrics),
+    Component(KEY_RING, _key_ring),
+    Component(STATE, _state),
+)

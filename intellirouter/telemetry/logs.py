@@ -56,6 +56,8 @@ def configure(
     root.addHandler(handler)
     root.setLevel(level.upper())
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    # aiohttp logs a traceback for every malformed request a stranger sends; our own endpoints log their failures.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     for name, wanted in (levels or {}).items():
         logging.getLogger(name).setLevel(wanted.upper())
     structlog.configure(

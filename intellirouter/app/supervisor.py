@@ -24,7 +24,7 @@ from intellirouter.app.roles import RoleEntry, load_role
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError, IntelliRouterError
-from intellirouter.roles.keys import KEY_RING, METRICS, SETTINGS
+from intellirouter.roles.keys import ACCESS_LOG, KEY_RING, METRICS, SETTINGS
 from intellirouter.roles.role import Role
 from intellirouter.security.tls import load_certificate, server_context
 from intellirouter.telemetry import logs
@@ -33,6 +33,9 @@ from intellirouter.web.endpoint import Frame
 from intellirouter.web.probes import Health
 
 log = structlog.get_logger(__name__)
+
+LINGER_SECONDS = 2.0
+"""How long to read on from a client whose request was refused before its end, so that it sees the answer."""
 
 Reload = Callable[[], Loaded]
 
@@ -66,13 +69,10 @@ class Node:
 def configure_logs(settings: Settings, role: str) -> None:
     """Logs as `[telemetry]` says."""
     telemetry = settings.telemetry
-    json = telemetry.log_format == "json" or (
-        telemetry.log_format == "auto" and settings.environment == "production"
-    )
     logs.configure(
         level=telemetry.log_level,
         levels=telemetry.log_levels,
-        json=json,
+        json=settings.logs_json,
         file=telemetry.log_file,
         role=role,
     )
@@ -106,7 +106,7 @@ async def running(
     roles = [load_role(entry) for entry in entries]
     async with contextlib.AsyncExitStack() as stack:
         opened = Opened(settings, frozenset(role.name for role in roles))
-        wanted: list[web.AppKey[Any]] = [SETTINGS, METRICS, KEY_RING]
+        wanted: list[web.AppKey[Any]] = [SETTINGS, METRICS, ACCESS_LOG, KEY_RING]
         wanted += [key for role in roles for key in role.components]
         await open_components(stack, opened, COMPONENTS, wanted)
         node = Node(loaded, opened)
@@ -129,7 +129,7 @@ async def _serving(
 ) -> AsyncIterator[None]:
     server = node.loaded.settings.server
     opened = node.opened
-    frame = Frame(role.name, opened[KEY_RING], opened[METRICS], node.loaded.settings.telemetry.access_log)
+    frame = Frame(role.name, opened[KEY_RING], opened[METRICS], opened[ACCESS_LOG])
     warnings = tuple(f"{problem.path} {problem.message}" for problem in node.loaded.warnings)
     health = Health(role.name, role.health, role.ready, warnings)
     app = make_application(server, frame, health, role.routes(), opened.values)
@@ -139,6 +139,7 @@ async def _serving(
         handler_cancellation=True,
         keepalive_timeout=server.keep_alive_timeout,
         shutdown_timeout=server.drain_timeout,
+        lingering_time=LINGER_SECONDS,
     )
     await runner.setup()
     try:

@@ -8,10 +8,12 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.memory.store import StateStore
 from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
 from intellirouter.security.api_keys import KeyRing
+from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
 
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
+ACCESS_LOG: web.AppKey[AccessLog] = web.AppKey("access_log", AccessLog)
 KEY_RING: web.AppKey[KeyRing] = web.AppKey("key_ring", KeyRing)
 STATE: web.AppKey[StateStore] = web.AppKey("state")
 CHAT: web.AppKey[ChatCompleter] = web.AppKey("chat")

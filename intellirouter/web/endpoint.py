@@ -6,10 +6,10 @@ is easier to read here. aiohttp cancels the handler when the client goes away, w
 
 from __future__ import annotations
 
+import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -18,8 +18,9 @@ from multidict import CIMultiDictProxy
 
 from intellirouter.errors import IntelliRouterError, PermissionDenied
 from intellirouter.security.caller import ANONYMOUS, Caller
+from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.logs import exception_facts
-from intellirouter.telemetry.metrics import Metrics
+from intellirouter.telemetry.metrics import Metrics, RequestMeter
 from intellirouter.web.errors import Envelope, error_response, status_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -30,8 +31,7 @@ BEGAN: web.RequestKey[float] = web.RequestKey("began", float)
 ACCESS: web.RequestKey[dict[str, object]] = web.RequestKey("access")
 
 _MAX_ID = 128
-log = structlog.get_logger("intellirouter.access")
-faults = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Authenticator(Protocol):
@@ -48,7 +48,15 @@ class Frame:
     role: str
     authenticator: Authenticator
     metrics: Metrics
-    access_log: bool
+    access: AccessLog
+    meters: dict[str, RequestMeter] = field(default_factory=dict)
+
+    def meter(self, endpoint: str) -> RequestMeter:
+        """The meter of one endpoint."""
+        meter = self.meters.get(endpoint)
+        if meter is None:
+            meter = self.meters[endpoint] = RequestMeter(self.metrics, self.role, endpoint)
+        return meter
 
 
 FRAME: web.AppKey[Frame] = web.AppKey("frame", Frame)
@@ -59,7 +67,7 @@ def request_id_of(request: web.Request) -> str:
     given = request.headers.get("x-request-id", "")
     if given and len(given) <= _MAX_ID and given.isascii() and given.isprintable():
         return given
-    return f"req_{uuid.uuid4().hex}"
+    return f"req_{secrets.token_hex(16)}"
 
 
 def endpoint(name: str, handler: Handler, envelope: Envelope, *, scope: str | None = "inference") -> Handler:
@@ -72,8 +80,8 @@ def endpoint(name: str, handler: Handler, envelope: Envelope, *, scope: str | No
         request[REQUEST_ID] = request_id
         request[BEGAN] = began
         status = 499  # the client went away, unless something answers below
-        in_flight = frame.metrics.in_flight.labels(frame.role)
-        in_flight.inc()
+        meter = frame.meter(name)
+        meter.begin()
         try:
             request[CALLER] = _admit(frame, request, scope)
             response = await handler(request)
@@ -84,17 +92,15 @@ def endpoint(name: str, handler: Handler, envelope: Envelope, *, scope: str | No
         except web.HTTPException as answer:
             status = answer.status
             raise
-        except Exception as error:  # noqa: BLE001  the boundary: a bug becomes a 500 and a log line, never a dead socket
+        except Exception as error:
             status = 500
-            faults.exception("request.failed", request_id=request_id, endpoint=name)
+            log.exception("request.failed", request_id=request_id, endpoint=name)
             response = error_response(_hidden(error), envelope)
         finally:
-            in_flight.dec()
             seconds = time.perf_counter() - began
-            frame.metrics.requests.labels(frame.role, name, status).inc()
-            frame.metrics.request_seconds.labels(frame.role, name).observe(seconds)
-            if frame.access_log:
-                _log_access(request, name, status, seconds)
+            meter.end(status, seconds)
+            if frame.access.enabled:
+                frame.access.note(_facts(request, frame.role, name, status, seconds))
         if not response.prepared:
             response.headers["x-request-id"] = request_id
         return response
@@ -113,7 +119,7 @@ def _admit(frame: Frame, request: web.Request, scope: str | None) -> Caller:
 
 def _failed(request: web.Request, error: IntelliRouterError, envelope: Envelope, status: int) -> web.Response:
     if status >= 500:
-        faults.warning(
+        log.warning(
             "request.refused", request_id=request[REQUEST_ID], path=request.path, **exception_facts(error)
         )
     return error_response(error, envelope)
@@ -126,15 +132,18 @@ def _hidden(error: Exception) -> IntelliRouterError:
     return hidden
 
 
-def _log_access(request: web.Request, name: str, status: int, seconds: float) -> None:
-    log.info(
-        "request",
-        request_id=request[REQUEST_ID],
-        endpoint=name,
-        method=request.method,
-        status=status,
-        ms=round(seconds * 1e3, 2),
-        client=request.remote,
-        key=caller.key_id if (caller := request.get(CALLER)) else None,
-        **(request.get(ACCESS) or {}),
-    )
+def _facts(request: web.Request, role: str, name: str, status: int, seconds: float) -> dict[str, object]:
+    caller = request.get(CALLER)
+    facts: dict[str, object] = {
+        "role": role,
+        "request_id": request[REQUEST_ID],
+        "endpoint": name,
+        "method": request.method,
+        "status": status,
+        "ms": round(seconds * 1e3, 2),
+        "client": request.remote,
+        "key": caller.key_id if caller else None,
+    }
+    if noted := request.get(ACCESS):
+        facts.update(noted)
+    return facts

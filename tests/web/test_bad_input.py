@@ -148,7 +148,15 @@ HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: applicat
         (HEAD + b"Content-Length: 50\r\n\r\n{", b" 400 "),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b""),
     ],
-    ids=["long header", "header bomb", "many headers", "not HTTP", "slow-loris headers", "slow-loris body", "bad chunk"],
+    ids=[
+        "long header",
+        "header bomb",
+        "many headers",
+        "not HTTP",
+        "slow-loris headers",
+        "slow-loris body",
+        "bad chunk",
+    ],
 )
 async def test_broken_http_is_refused_or_timed_out(
     url: str, http: aiohttp.ClientSession, data: bytes, expected: bytes

@@ -9,8 +9,9 @@ from intellirouter.app.component import Component, Opened
 from intellirouter.config.schema.settings import Settings
 from intellirouter.memory.open import open_state
 from intellirouter.memory.store import StateStore
-from intellirouter.roles.keys import KEY_RING, METRICS, SETTINGS, STATE
+from intellirouter.roles.keys import ACCESS_LOG, KEY_RING, METRICS, SETTINGS, STATE
 from intellirouter.security.api_keys import KeyRing
+from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
 
 
@@ -22,6 +23,14 @@ async def _settings(opened: Opened) -> AsyncIterator[Settings]:
 @contextlib.asynccontextmanager
 async def _metrics(_opened: Opened) -> AsyncIterator[Metrics]:
     yield Metrics()
+
+
+@contextlib.asynccontextmanager
+async def _access_log(opened: Opened) -> AsyncIterator[AccessLog]:
+    settings = opened.settings
+    access = AccessLog(enabled=settings.telemetry.access_log, json=settings.logs_json)
+    yield access
+    access.flush()
 
 
 @contextlib.asynccontextmanager
@@ -40,6 +49,7 @@ async def _state(opened: Opened) -> AsyncIterator[StateStore]:
 COMPONENTS = (
     Component(SETTINGS, _settings),
     Component(METRICS, _metrics),
+    Component(ACCESS_LOG, _access_log),
     Component(KEY_RING, _key_ring),
     Component(STATE, _state),
 )

@@ -36,6 +36,12 @@ class Settings(Section):
     persona_layer: PersonaLayerSection = Field(default_factory=PersonaLayerSection)
     paths: PathsSection = Field(default_factory=PathsSection)
 
+    @property
+    def logs_json(self) -> bool:
+        """Whether logs are JSON: as told, or in production."""
+        wanted = self.telemetry.log_format
+        return wanted == "json" or (wanted == "auto" and self.environment == "production")
+
     @field_validator("environment", mode="before")
     @classmethod
     def _spellings(cls, value: object) -> object:

@@ -87,7 +87,7 @@ def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
         prompt_cache_key=fields.text(body, "prompt_cache_key"),
         stream=fields.boolean(body, "stream") or False,
         include_usage=fields.boolean(stream_options, "include_usage", "stream_options") or False,
-        extra=fields.rest(body, KNOWN_FIELDS),
+        extra=_extra(body),
         extra_dialect=DIALECT,
         options=options,
         source=Source(DIALECT, body, dict(headers)),
@@ -164,7 +164,9 @@ def _decode_tools(body: Json) -> tuple[Tool, ...]:
 
 
 def _decode_tool(tool: Json, path: str) -> Tool:
-    kind = fields.required_text(tool, "type", path)
+    kind = fields.text(tool, "type", path) or (
+        "function" if "function" in tool else fields.missing(at(path, "type"))
+    )
     if kind == "function":
         function = fields.mapping(tool, "function", path) or fields.missing(at(path, "function"))
         return _decode_function(function, at(path, "function"), tool)
@@ -214,12 +216,13 @@ def _decode_tool_choice(body: Json) -> ToolChoice | None:
     kind = choice.get("type")
     if kind == "allowed_tools":
         return _decode_allowed_tools(choice)
-    named = fields.mapping(choice, str(kind), "tool_choice") if kind in ("function", "custom") else None
+    word = str(kind or "function")  # Hugging Face takes a named function without its type
+    named = fields.mapping(choice, word, "tool_choice") if word in ("function", "custom") else None
     if named is None:
         raise InvalidRequest(
             "'tool_choice' must be auto, none, required or name a tool.", param="tool_choice"
         )
-    return ToolChoice("named", fields.required_text(named, "name", f"tool_choice.{kind}"))
+    return ToolChoice("named", fields.required_text(named, "name", f"tool_choice.{word}"))
 
 
 def _decode_allowed_tools(choice: Json) -> ToolChoice:
@@ -260,12 +263,15 @@ def _decode_output(body: Json) -> OutputFormat | None:
 
 
 def _decode_reasoning(body: Json) -> Reasoning | None:
-    effort = fields.text(body, "reasoning_effort")
-    if effort is None:
-        return None
-    match effort:
-        case "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max":
+    """The effort, where it is one of the common words; a vendor's own word (Groq's `default`) stays in `extra`."""
+    match fields.text(body, "reasoning_effort"):
+        case "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" as effort:
             return Reasoning(effort=effort)
         case _:
-            allowed = ", ".join(sorted(EFFORTS))
-            raise InvalidRequest(f"'reasoning_effort' must be one of: {allowed}.", param="reasoning_effort")
+            return None
+
+
+def _extra(body: Json) -> Json:
+    extra = fields.rest(body, KNOWN_FIELDS)
+    effort = body.get("reasoning_effort")
+    return extra | {"reasoning_effort": effort} if effort and effort not in EFFORTS else extra

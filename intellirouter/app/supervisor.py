@@ -178,6 +178,8 @@ async def serve(
     """Serve until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    for problem in loaded.warnings:
+        log.warning("config.warning", where=problem.where, problem=f"{problem.path} {problem.message}")
     async with running(loaded, entries, reuse_port=reuse_port) as node:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)

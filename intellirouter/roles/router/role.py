@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from intellirouter.roles.keys import STATE
 from intellirouter.roles.role import Role
 from intellirouter.roles.router import chat, models
 from intellirouter.roles.router.keys import CATALOG, DISPATCH, ROUTING
@@ -26,6 +27,11 @@ def _providers(app: web.Application) -> PartHealth:
     return PartHealth("healthy")
 
 
+def _state(app: web.Application) -> PartHealth:
+    health = app[STATE].health()
+    return PartHealth(health.status, health.reason)
+
+
 def _routes() -> Sequence[web.AbstractRouteDef]:
     return [*chat.routes(), *models.routes()]
 
@@ -34,7 +40,7 @@ ROLE = Role(
     name="Router",
     title="OpenAI-compatible gateway",
     default_port=8080,
-    components=(CATALOG, DISPATCH, ROUTING),
+    components=(CATALOG, DISPATCH, ROUTING, STATE),
     routes=_routes,
-    health={"providers": _providers},
+    health={"providers": _providers, "state": _state},
 )

@@ -1,0 +1,146 @@
+"""Configuration: precedence, every problem at once with its place, and no secret shown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intellirouter.config.lines import key_lines
+from intellirouter.config.load import Loaded, load
+from intellirouter.errors import ConfigError
+
+CONFIG = Path(__file__).parents[2] / "config"
+GUIDE = ("router.toml", "orchestrator.toml", "rag-manager.toml", "persona-layer.toml")
+GUIDE_ENVIRONMENT = {
+    "INTELLIROUTER_ENVIRONMENT": "production",
+    "INTELLIROUTER__SERVER__HOST": "0.0.0.0",
+    "INTELLIROUTER__SERVER__PORT": "8080",
+    "INTELLIROUTER__TELEMETRY__LOG_LEVEL": "info",
+    "INTELLIROUTER__MEMORY__BACKEND_TYPE": "redis",
+    "INTELLIROUTER__MEMORY__REDIS_URL": "redis://redis.example.com:6379",
+    "INTELLIROUTER__IPC__SECURITY__ENABLED": "true",
+    "INTELLIROUTER__IPC__SECURITY__TOKEN": "your_secure_token_here",
+    "ANTHROPIC_API_KEY": "your_anthropic_key",
+    "OPENAI_API_KEY": "your_openai_key",
+    "GOOGLE_API_KEY": "your_google_key",
+    "MISTRAL_API_KEY": "your_mistral_key",
+}
+
+
+def loaded(tmp_path: Path, toml: str, environment: dict[str, str] | None = None, **flags: Any) -> Loaded:
+    file = tmp_path / "node.toml"
+    file.write_text(toml)
+    return load(file, environment or {}, {("server", name): value for name, value in flags.items()})
+
+
+@pytest.mark.parametrize("name", GUIDE)
+def test_the_guides_files_load_as_they_stand(name: str) -> None:
+    settings = load(CONFIG / name, {}).settings
+    assert settings.environment == "production"
+    assert settings.memory.backend_type == "redis"
+    assert settings.ipc.security.enabled
+    if name != "router.toml":
+        assert settings.ipc.router_endpoint == "http://router.example.com:8080"
+
+
+def test_the_guides_environment_says_the_same_as_its_file() -> None:
+    by_file = load(CONFIG / "router.toml", {}).settings
+    by_environment = load(None, GUIDE_ENVIRONMENT).settings
+    assert by_environment.server == by_file.server
+    assert by_environment.memory == by_file.memory
+    assert by_environment.ipc == by_file.ipc
+    names = [provider.name for provider in by_environment.model_registry.providers]
+    assert {"anthropic", "openai", "google", "mistral"} <= set(names)
+
+
+def test_default_gives_way_to_file_to_environment_to_flag(tmp_path: Path) -> None:
+    variable = {"INTELLIROUTER__SERVER__PORT": "3"}
+    assert loaded(tmp_path, "").settings.server.port == 8080
+    assert loaded(tmp_path, "[server]\nport = 2").settings.server.port == 2
+    assert loaded(tmp_path, "[server]\nport = 2", variable).settings.server.port == 3
+    final = loaded(tmp_path, "[server]\nport = 2", variable, port=4)
+    assert final.settings.server.port == 4
+    assert final.source_of("server.port") == "--port"
+
+
+PROBLEMS: list[tuple[str, str, str]] = [
+    ("[server]\nhots = 1", ":2: server.hots", "Did you mean 'host'?"),
+    ("[server]\nport = 'x'", ":2: server.port", "integer"),
+    ("[server]\nport = 99999", ":2: server.port", "65535"),
+    ("a = 1\nb = 2", ":2: b", "not a known key"),
+    ("[telemetry]\nlog_level = 'loud'", ":2: telemetry.log_level", "must be"),
+    ("[[model_registry.providers]]\nkind = 'openai'", ":1: model_registry.providers[0].name", "required"),
+    (
+        "[[model_registry.providers]]\nname = 'a'\n[[model_registry.providers]]\nname = 'b'\nendpont = 'x'",
+        ":5: model_registry.providers[1].endpont",
+        "Did you mean 'endpoint'?",
+    ),
+    (
+        "[[model_registry.providers]]\nname = 'a'\nendpoint = 'ftp://x'",
+        ":3: model_registry.providers[0].endpoint",
+        "http",
+    ),
+    (
+        "[[model_registry.models]]\nname = 'm'\ntargets = ['a/x']",
+        ":3: model_registry.models[0].targets[0]",
+        "no provider 'a'",
+    ),
+    ("[rag]\nchunk_overlap = 2000", ":2: rag.chunk_overlap", "smaller"),
+    ("[ipc.security]\nenabled = true", "ipc.security.token", "needed"),
+    (
+        "[[model_registry.providers]]\nname = 'a'\napi_key = '${NOT_SET}'",
+        ":3: model_registry.providers[0].api_key",
+        "no NOT_SET",
+    ),
+    (
+        "[[model_registry.providers]]\nname = 'a'\napi_key_env = 'NOT_SET'",
+        ":3: model_registry.providers[0].api_key_env",
+        "no NOT_SET",
+    ),
+    ("[[auth.keys]]\nname = 'a'\nsha256 = 'sk-oops'", ":3: auth.keys[0].sha256", "never the key itself"),
+    ("[server\nport = 1", ":1:", "is not TOML"),
+]
+
+
+@pytest.mark.parametrize(("toml", "place", "words"), PROBLEMS, ids=[place for _, place, _ in PROBLEMS])
+def test_a_problem_names_its_line_its_path_and_what_to_do(
+    tmp_path: Path, toml: str, place: str, words: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        loaded(tmp_path, toml)
+    assert place in refused.value.message
+    assert words in refused.value.message
+    assert "sk-oops" not in refused.value.message
+
+
+def test_all_problems_come_at_once_whatever_their_source(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        loaded(tmp_path, "x = 1\n[server]\nport = -1", {"INTELLIROUTER__SERVER__HOTS": "1"}, workers=0)
+    lines = refused.value.message.splitlines()
+    assert len(lines) == 4
+    assert any("INTELLIROUTER__SERVER__HOTS" in line for line in lines)
+    assert any(line.startswith("--workers") for line in lines)
+
+
+def test_values_may_refer_to_the_environment(tmp_path: Path) -> None:
+    toml = '[[model_registry.providers]]\nname = "a"\nkind = "openai"\napi_key = "${KEY}"\nendpoint = "${HOST:-http://h}"'
+    provider = loaded(tmp_path, toml, {"KEY": "secret"}).settings.model_registry.providers[0]
+    assert provider.api_key is not None
+    assert provider.api_key.get_secret_value() == "secret"
+    assert provider.endpoint == "http://h"
+    assert "secret" not in repr(provider)
+
+
+@given(st.lists(st.sampled_from("abcdef"), min_size=1, unique=True), st.integers(0, 3))
+def test_every_key_is_found_on_its_own_line(keys: list[str], blanks: int) -> None:
+    values = ["1", '"#[not a header]"', "[\n1,\n2]", '"""\n[x]\ny = 1\n"""', "{z = 1}"]
+    text = "\n" * blanks + "[t]\n" + "".join(f"{key} = {values[i % 5]} # c\n" for i, key in enumerate(keys))
+    lines = key_lines(text)
+    for key in keys:
+        assert re.match(rf"{key} = ", text.splitlines()[lines["t", key] - 1])
+    assert lines.keys() == {("t",), *(("t", key) for key in keys)}

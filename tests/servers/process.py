@@ -1,0 +1,107 @@
+"""Processes that tests start and stop by their own pid."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+class NodeProcess:
+    """`intellirouter run` in a process of its own. Its log lines are read as they come."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[dict[str, Any]] = []
+        self._changed = asyncio.Condition()
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                record = {"event": line.decode(errors="replace").rstrip()}
+            async with self._changed:
+                self.lines.append(record)
+                self._changed.notify_all()
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def event(self, name: str, *, count: int = 1, seconds: float = 30) -> dict[str, Any]:
+        """The `count`th log line whose event is `name`."""
+
+        def found() -> list[dict[str, Any]]:
+            return [line for line in self.lines if line.get("event") == name]
+
+        async with asyncio.timeout(seconds), self._changed:
+            await self._changed.wait_for(lambda: len(found()) >= count or self._reader.done())
+        if len(found()) < count:
+            raise AssertionError(f"no '{name}' in the log: {self.lines[-5:]}")
+        return found()[count - 1]
+
+    async def url(self) -> str:
+        """Where the first role listens, once it does."""
+        return f"http://127.0.0.1:{(await self.event('server.listening'))['port']}"
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    async def wait(self, seconds: float = 30) -> int:
+        """The exit code."""
+        async with asyncio.timeout(seconds):
+            code = await self.process.wait()
+            await self._reader
+            return code
+
+
+@contextlib.asynccontextmanager
+async def node_process(
+    *arguments: str, environment: dict[str, str] | None = None
+) -> AsyncIterator[NodeProcess]:
+    """Start a node with JSON logs; killed at the end if it still runs."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "intellirouter",
+        "run",
+        *arguments,
+        cwd=ROOT,
+        env={**inherited, "INTELLIROUTER__TELEMETRY__LOG_FORMAT": "json", **(environment or {})},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    node = NodeProcess(process)
+    try:
+        yield node
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await node.wait()
+
+
+async def command(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
+    """Run one command of the CLI to its end: exit code, output, errors."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "intellirouter",
+        *arguments,
+        cwd=ROOT,
+        env={**inherited, "COLUMNS": "200", **(environment or {})},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        out, errors = await process.communicate()
+    return process.returncode or 0, out.decode(), errors.decode()

@@ -1,34 +1,43 @@
 """Dispatch: from a request to an answer, over as many targets as it takes.
 
-The walk: the catalogue names candidates, the strategy ranks them, one attempt after another is made until one answers
-or none is left. Before the first token a failed attempt is invisible to the caller; every attempt is recorded.
+The walk: the catalogue names candidates, the planner orders them, attempts are made until one answers or none is left,
+and a stream that breaks later is taken over by another target. Every attempt is recorded; before the first token a
+failed one is invisible to the caller.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
-from intellirouter.chat.delta import StreamEvent, UsageDelta
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse, Usage
-from intellirouter.errors import (
-    IntelliRouterError,
-    UpstreamError,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-)
+from intellirouter.errors import IntelliRouterError
+from intellirouter.inference.attempts import Attempts, Limits
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
 from intellirouter.inference.discovery import Discovery
 from intellirouter.inference.exchange import Exchange, UpstreamStream
 from intellirouter.inference.job import Job, Trace
+from intellirouter.inference.live import Books, LiveAnswer, Resume
+from intellirouter.inference.plan import Planner
 from intellirouter.inference.record import Recorder
+from intellirouter.inference.rescue.continuation import continuation, may_continue
+from intellirouter.inference.standing import Board
+from intellirouter.providers.adapter import Target
 from intellirouter.transport.contract import Transport
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How hard to try. `whole` and `streamed` bound attempts; `mid_stream` is what follows a broken stream."""
+
+    whole: Limits
+    streamed: Limits
+    mid_stream: Literal["continue", "error"] = "continue"
+    max_bytes: int = 64 * 1024 * 1024
 
 
 class Dispatch:
@@ -40,131 +49,122 @@ class Dispatch:
         transport: Transport,
         recorder: Recorder,
         discovery: Discovery,
-        *,
-        max_attempts: int,
-        max_bytes: int,
+        planner: Planner,
+        board: Board,
+        policy: Policy,
     ) -> None:
         self.catalog = catalog
+        self.board = board
         self._discovery = discovery
         self._transport = transport
         self._recorder = recorder
-        self._max_attempts = max_attempts
-        self._max_bytes = max_bytes
+        self._planner = planner
+        self._policy = policy
+        self._attempts = Attempts(board, recorder)
+        self._books = Books(board, recorder, self._settle)
 
     async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:
         """A whole answer. Raises `ModelNotFound`, or an `UpstreamError` whose details say what was tried."""
+        entry = await self._entry(job)
+        request = with_defaults(job.request, entry)
+        trace = Trace()
 
-        async def attempt(exchange: Exchange, trace: Trace) -> ChatResponse:
-            response, notes = await exchange.complete()
-            trace.notes = notes
-            trace.model = response.model or exchange.candidate.target.model
+        async def attempt(candidate: Candidate, target: Target) -> ChatResponse:
+            response, trace.notes = await self._exchange(job, request, candidate, target).complete()
             return response
 
-        response, candidate, trace = await self._try_all(job, attempt)
+        candidates = self._plan(job, entry, trace)
+        response, candidate = await self._first(
+            candidates, attempt, trace, job, self._policy.whole, lambda _: None
+        )
+        trace.model = response.model or candidate.target.model
         self._settle(candidate, trace, response.usage)
         return response, trace
 
     async def stream(self, job: Job) -> LiveAnswer:
         """An answer whose first token has arrived. Raises like `complete`; must be closed."""
-
-        async def attempt(exchange: Exchange, trace: Trace) -> UpstreamStream:
-            stream = await exchange.open_stream()
-            trace.notes = stream.notes
-            trace.model = exchange.candidate.target.model
-            return stream
-
-        stream, candidate, trace = await self._try_all(job, attempt)
-        return LiveAnswer(stream, candidate, trace, self._settle, self._recorder)
-
-    async def _try_all(
-        self, job: Job, attempt: Callable[[Exchange, Trace], Awaitable[T]]
-    ) -> tuple[T, Candidate, Trace]:
-        if not self.catalog.configured(job.request.model):
-            await self._discovery.settled()
-        entry = self.catalog.resolve(job.request.model)
+        entry = await self._entry(job)
         request = with_defaults(job.request, entry)
         trace = Trace()
-        failure: IntelliRouterError | None = None
-        for candidate in self._plan(entry):
-            exchange = Exchange(
-                transport=self._transport,
-                candidate=candidate,
-                request=request,
-                deadline=job.deadline,
-                max_bytes=self._max_bytes,
-                relay=job.relay == candidate.provider.adapter.wire.name,
-            )
-            record = trace.start(candidate.id)
-            began = time.perf_counter()
-            try:
-                result = await attempt(exchange, trace)
-            except IntelliRouterError as error:
-                trace.upstream_seconds += time.perf_counter() - began
-                trace.end(record, error)
-                self._recorder.failed(candidate, error, record.seconds)
-                failure = _worse(failure, error)
-                if not _may_go_on(error) or time.monotonic() >= job.deadline:
-                    break
-                continue
-            trace.upstream_seconds += time.perf_counter() - began
-            trace.end(record)
-            trace.provider = candidate.provider.name
-            self._recorder.answered(candidate, record.seconds)
-            return result, candidate, trace
-        raise _with_attempts(failure, trace)
+        candidates = self._plan(job, entry, trace)
+        stream, candidate = await self._open(job, request, candidates, trace)
+        resume = self._resume(job, request, candidates, trace)
+        return LiveAnswer(stream, candidate, trace, self._books, resume)
 
-    def _plan(self, entry: ModelEntry) -> Iterator[Candidate]:
-        """Candidates in order, then those of the fallback models; a lone target gets a second try."""
-        planned = list(entry.candidates)
-        for name in entry.fallbacks:
-            planned.extend(self.catalog.resolve(name).candidates)
-        if len(planned) == 1:
-            planned *= 2
-        yield from planned[: self._max_attempts]
+    async def _entry(self, job: Job) -> ModelEntry:
+        if not self.catalog.configured(job.request.model):
+            await self._discovery.settled()
+        return self.catalog.resolve(job.request.model)
+
+    def _plan(self, job: Job, entry: ModelEntry, trace: Trace) -> list[Candidate]:
+        plan = self._planner.plan(job, entry)
+        trace.plan = plan.shown
+        return plan.candidates
+
+    async def _open(
+        self, job: Job, request: ChatRequest, candidates: Sequence[Candidate], trace: Trace
+    ) -> tuple[UpstreamStream, Candidate]:
+        async def attempt(candidate: Candidate, target: Target) -> UpstreamStream:
+            return await self._exchange(job, request, candidate, target).open_stream()
+
+        stream, candidate = await self._first(
+            candidates, attempt, trace, job, self._policy.streamed, UpstreamStream.close
+        )
+        trace.notes = stream.notes
+        trace.model = candidate.target.model
+        return stream, candidate
+
+    async def _first(
+        self,
+        candidates: Sequence[Candidate],
+        attempt: Callable[[Candidate, Target], Awaitable[T]],
+        trace: Trace,
+        job: Job,
+        limits: Limits,
+        discard: Callable[[T], None],
+    ) -> tuple[T, Candidate]:
+        try:
+            result, candidate = await self._attempts.first(
+                candidates, attempt, trace, job.deadline, limits, discard
+            )
+        except IntelliRouterError as error:
+            error.details.setdefault("attempts", [attempt.shown() for attempt in trace.attempts])
+            raise
+        trace.provider = candidate.provider.name
+        return result, candidate
+
+    def _resume(
+        self, job: Job, request: ChatRequest, candidates: Sequence[Candidate], trace: Trace
+    ) -> Resume | None:
+        if self._policy.mid_stream == "error" or not may_continue(request):
+            return None
+
+        async def resume(said: str, broken: Candidate) -> tuple[UpstreamStream, Candidate]:
+            others = [candidate for candidate in candidates if candidate.id != broken.id]
+            return await self._open(job, continuation(request, said), [*others, broken], trace)
+
+        return resume
+
+    def _exchange(self, job: Job, request: ChatRequest, candidate: Candidate, target: Target) -> Exchange:
+        return Exchange(
+            transport=self._transport,
+            candidate=candidate,
+            request=request,
+            deadline=job.deadline,
+            max_bytes=self._policy.max_bytes,
+            relay=job.relay == candidate.provider.adapter.wire.name,
+            target=target,
+        )
 
     def _settle(self, candidate: Candidate, trace: Trace, usage: Usage | None) -> None:
-        trace.usage = usage
-        if usage is not None:
-            trace.cost_usd = self._recorder.used(candidate, usage)
-
-
-class LiveAnswer:
-    """A streamed answer: the trace, and events to forward."""
-
-    def __init__(
-        self,
-        stream: UpstreamStream,
-        candidate: Candidate,
-        trace: Trace,
-        settle: Callable[[Candidate, Trace, Usage | None], None],
-        recorder: Recorder,
-    ) -> None:
-        self.trace = trace
-        self.dialect = candidate.provider.adapter.wire.name
-        self._stream = stream
-        self._candidate = candidate
-        self._settle = settle
-        self._recorder = recorder
-
-    async def batches(self) -> AsyncIterator[list[StreamEvent]]:
-        """Events in the groups they arrived in. Raises where the stream breaks; never ends early in silence."""
-        usage: Usage | None = None
-        try:
-            async for events in self._stream.batches():
-                for event in events:
-                    for delta in event.deltas:
-                        if isinstance(delta, UsageDelta):
-                            usage = delta.usage
-                yield events
-        except IntelliRouterError as error:
-            self._recorder.failed(self._candidate, error, 0.0)
-            raise
-        finally:
-            self._settle(self._candidate, self.trace, usage)
-
-    def close(self) -> None:
-        """Cut the upstream unless it has ended."""
-        self._stream.close()
+        if usage is None:
+            return
+        trace.usage = usage if trace.usage is None else combined(trace.usage, usage)
+        cost = self._recorder.used(candidate, usage)
+        if cost is not None:
+            trace.cost_usd = (trace.cost_usd or 0.0) + cost
+        standing = self.board.provider(candidate.provider)
+        standing.minute.add(self.board.clock(), 0, usage.total_tokens)
 
 
 def with_defaults(request: ChatRequest, entry: ModelEntry) -> ChatRequest:
@@ -173,22 +173,17 @@ def with_defaults(request: ChatRequest, entry: ModelEntry) -> ChatRequest:
     return request.changed(**absent) if absent else request
 
 
-def _may_go_on(error: IntelliRouterError) -> bool:
-    """A request the provider refused as it stands fails elsewhere too; anything else is worth another target."""
-    return isinstance(error, UpstreamError) and not isinstance(error, UpstreamRejected)
+def combined(first: Usage, second: Usage) -> Usage:
+    """The tokens of two parts of one answer."""
+    return Usage(
+        input_tokens=first.input_tokens + second.input_tokens,
+        output_tokens=first.output_tokens + second.output_tokens,
+        cached_tokens=_sum(first.cached_tokens, second.cached_tokens),
+        cache_write_tokens=_sum(first.cache_write_tokens, second.cache_write_tokens),
+        reasoning_tokens=_sum(first.reasoning_tokens, second.reasoning_tokens),
+        estimated=first.estimated or second.estimated,
+    )
 
 
-def _worse(first: IntelliRouterError | None, second: IntelliRouterError) -> IntelliRouterError:
-    """The error that tells the caller most: a provider's reason over a timeout over a refusal to connect."""
-    order = (UpstreamUnavailable, UpstreamTimeout, UpstreamRateLimited, UpstreamRejected)
-
-    def rank(error: IntelliRouterError) -> int:
-        return next((place for place, kind in enumerate(order) if isinstance(error, kind)), -1)
-
-    return second if first is None or rank(second) >= rank(first) else first
-
-
-def _with_attempts(failure: IntelliRouterError | None, trace: Trace) -> IntelliRouterError:
-    error = failure or UpstreamUnavailable("no target is configured for this model")
-    error.details.setdefault("attempts", [attempt.shown() for attempt in trace.attempts])
-    return error
+def _sum(first: int | None, second: int | None) -> int | None:
+    return None if first is None and second is None else (first or 0) + (second or 0)

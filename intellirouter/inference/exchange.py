@@ -12,10 +12,12 @@ from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import UpstreamError, UpstreamTimeout
 from intellirouter.inference.catalog import Candidate
-from intellirouter.providers.adapter import HttpRequest, HttpResponse, StreamParser
+from intellirouter.providers.adapter import HttpRequest, HttpResponse, StreamParser, Target
 from intellirouter.transport.contract import Deadlines, Reply, Transport
 
 MAX_ERROR_BYTES = 256 * 1024
+LAST_WORDS_SECONDS = 1.0
+"""How long a complete answer may still wait for its usage and its end."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,11 +30,12 @@ class Exchange:
     deadline: float
     max_bytes: int
     relay: bool
+    target: Target | None = None  # the candidate's, with another key
 
     def _http_request(self) -> HttpRequest:
         candidate = self.candidate
         return candidate.provider.adapter.build_chat(
-            self.request.routed(model=candidate.target.model), candidate.target
+            self.request.routed(model=candidate.target.model), self.target or candidate.target
         )
 
     def _deadlines(self) -> Deadlines:
@@ -133,7 +136,10 @@ class UpstreamStream:
 
     async def _next(self) -> list[StreamEvent]:
         try:
-            data = await anext(self._chunks)
+            data = await self._read()
+        except TimeoutError:  # all was said, and nobody ends the stream: we do
+            self._ended = True
+            return []
         except StopAsyncIteration:
             self._ended = True
             return self._parser.close()
@@ -145,6 +151,12 @@ class UpstreamStream:
         events = self._parser.feed(data)
         self._ended = self._parser.done
         return events
+
+    async def _read(self) -> bytes:
+        if not self._parser.complete:
+            return await anext(self._chunks)
+        async with asyncio.timeout(LAST_WORDS_SECONDS):
+            return await anext(self._chunks)
 
     def close(self) -> None:
         """Let the connection go; cut it unless the answer was read to its end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ class Job:
     """What to do, for whom, until when.
 
     `deadline` is an absolute `time.monotonic()`. `relay` names the dialect whose bytes the front can send on
-    unchanged; None asks for the full canonical answer.
+    unchanged; None asks for the full canonical answer. `headers` are the client's, for rules.
     """
 
     request: ChatRequest
@@ -25,6 +26,7 @@ class Job:
     request_id: str
     deadline: float
     relay: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -64,6 +66,9 @@ class Trace:
     usage: Usage | None = None
     cost_usd: float | None = None
     notes: tuple[str, ...] = ()
+    waited: float = 0.0  # seconds, because targets had asked for a rest
+    rescued: int = 0  # times the stream was taken over after its first token
+    plan: Callable[[], dict[str, Any]] = dict
 
     def start(self, candidate: str) -> Attempt:
         """Note that an attempt begins."""
@@ -80,6 +85,18 @@ class Trace:
         attempt.outcome = error.code
         attempt.message = error.message[:200]
         attempt.upstream_status = getattr(error, "upstream_status", None)
+
+    def explained(self) -> dict[str, Any]:
+        """The whole decision, for `x-intellirouter-explain`."""
+        return {
+            **self.plan(),
+            "attempts": [attempt.shown() for attempt in self.attempts],
+            "answered_by": {"provider": self.provider, "model": self.model},
+            "waited_ms": round(self.waited * 1e3, 1),
+            "rescued": self.rescued,
+            "overhead_ms": round(self.overhead_seconds * 1e3, 2),
+            "cost_usd": self.cost_usd,
+        }
 
     @property
     def overhead_seconds(self) -> float:

@@ -8,17 +8,23 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from intellirouter.app.component import Component, Opened
-from intellirouter.config.schema.router import RouterSection
+from intellirouter.config.schema.router import RouterSection, RuleSection
 from intellirouter.config.schema.settings import Settings
+from intellirouter.inference.attempts import Limits
 from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.circuit import CircuitPolicy
+from intellirouter.inference.circuit_events import sharing_circuits
 from intellirouter.inference.discovery import Discovery
-from intellirouter.inference.dispatch import Dispatch
+from intellirouter.inference.dispatch import Dispatch, Policy
 from intellirouter.inference.offline_transport import OFFLINE, WithOffline
+from intellirouter.inference.plan import Planner
 from intellirouter.inference.provider import Provider, provider_of
 from intellirouter.inference.record import Recorder
+from intellirouter.inference.selection.option import Rule
+from intellirouter.inference.standing import Board
 from intellirouter.providers.table import ADAPTERS
-from intellirouter.roles.keys import METRICS
-from intellirouter.roles.router.keys import CATALOG, DISPATCH, ROUTING
+from intellirouter.roles.keys import METRICS, STATE
+from intellirouter.roles.router.keys import BOARD, CATALOG, DISPATCH, ROUTING
 from intellirouter.transport.aiohttp_client import AiohttpTransport
 from intellirouter.transport.contract import Transport
 
@@ -58,15 +64,47 @@ async def _discovery(opened: Opened) -> AsyncIterator[Discovery]:
 
 
 @contextlib.asynccontextmanager
+async def _board(opened: Opened) -> AsyncIterator[Board]:
+    section = opened.settings.router.circuit
+    policy = CircuitPolicy(section.failure_threshold, section.timeout, section.probe_interval)
+    board = Board(policy)
+    async with sharing_circuits(board, opened[STATE]):
+        yield board
+
+
+@contextlib.asynccontextmanager
 async def _dispatch(opened: Opened) -> AsyncIterator[Dispatch]:
     section = opened.settings.router
+    planner = Planner(
+        opened[CATALOG], opened[BOARD], strategy=section.strategy, rules=tuple(map(_rule, section.rules))
+    )
     yield Dispatch(
         opened[CATALOG],
         opened[TRANSPORT],
         Recorder(opened[METRICS]),
         opened[DISCOVERY],
-        max_attempts=section.max_attempts,
-        max_bytes=section.max_response_bytes,
+        planner,
+        opened[BOARD],
+        _policy(section),
+    )
+
+
+def _policy(section: RouterSection) -> Policy:
+    whole = Limits(section.max_attempts, section.max_wait_seconds, section.hedge_whole_after_seconds)
+    streamed = Limits(section.max_attempts, section.max_wait_seconds, section.hedge_after_seconds)
+    return Policy(whole, streamed, section.mid_stream, section.max_response_bytes)
+
+
+def _rule(section: RuleSection) -> Rule:
+    return Rule(
+        targets=section.targets,
+        min_tokens=section.min_tokens,
+        max_tokens=section.max_tokens,
+        images=section.images,
+        tools=section.tools,
+        tags=frozenset(section.tags),
+        headers=section.headers,
+        only=section.only,
     )
 
 
@@ -79,6 +117,7 @@ COMPONENTS = (
     Component(TRANSPORT, _transport),
     Component(CATALOG, _catalog),
     Component(DISCOVERY, _discovery, (CATALOG, TRANSPORT)),
-    Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY)),
+    Component(BOARD, _board, (STATE,)),
+    Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD)),
     Component(ROUTING, _routing),
 )

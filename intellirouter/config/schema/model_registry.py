@@ -16,7 +16,7 @@ class Timeouts(Section):
 
     connect: Seconds = 5
     first_token: Seconds = 60
-    idle: Seconds = 60
+    idle: Seconds = 15
     total: Seconds = 600
 
 

@@ -2,15 +2,60 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, field_validator
 
 from intellirouter.config.schema.section import Seconds, Section
+
+
+class CircuitSection(Section):
+    """`[router.circuit]`: when a target is left alone, and how soon it is asked again."""
+
+    failure_threshold: int = Field(default=5, ge=1, description="failures in a row that open the circuit")
+    timeout: Seconds = Field(default=60, description="the longest rest of an open circuit")
+    probe_interval: Seconds = Field(
+        default=15, description="a recovered target is found within this time; cuts a longer timeout"
+    )
+
+
+class RuleSection(Section):
+    """`[[router.rules]]`: what the request must be like, and the targets (ids or tags) to try first then."""
+
+    targets: tuple[str, ...] = Field(min_length=1)
+    min_tokens: int | None = Field(default=None, ge=0, description="of the input, estimated")
+    max_tokens: int | None = Field(default=None, ge=0, description="of the input, estimated")
+    images: bool | None = None
+    tools: bool | None = None
+    tags: tuple[str, ...] = ()
+    headers: dict[str, str] = Field(default_factory=dict, description="a value, or * for any")
+    only: bool = Field(default=False, description="no other target may serve such a request")
+
+    @field_validator("headers")
+    @classmethod
+    def _lower_case(cls, value: dict[str, str]) -> dict[str, str]:
+        return {name.lower(): wanted for name, wanted in value.items()}
 
 
 class RouterSection(Section):
     """`[router]`."""
 
     strategy: str = "fallback"
+    rules: tuple[RuleSection, ...] = ()
+    circuit: CircuitSection = Field(default_factory=CircuitSection)
+    max_wait_seconds: Seconds = Field(
+        default=5,
+        description="waited in all for targets that asked for a rest, when nobody else can serve; a longer rest is the client's",
+    )
+    hedge_after_seconds: Seconds | None = Field(
+        default=8, description="a stream silent for so long is asked of the next target too; none: never"
+    )
+    hedge_whole_after_seconds: Seconds | None = Field(
+        default=None, description="the same for answers that are not streamed, where silence is normal"
+    )
+    mid_stream: Literal["continue", "error"] = Field(
+        default="continue", description="what follows when a stream breaks after its first token"
+    )
     max_attempts: int = Field(default=6, ge=1, le=50, description="tries of one request, over all targets")
     max_response_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, description="of one upstream answer")
     request_timeout: Seconds = Field(default=600, description="for one request, all attempts together")

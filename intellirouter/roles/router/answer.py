@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -16,8 +17,8 @@ from intellirouter.chat.delta import Delta, StreamEvent, UsageDelta
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.wire import EventEncoder, WireFormat
 from intellirouter.errors import IntelliRouterError, PermissionDenied
-from intellirouter.inference.dispatch import LiveAnswer
 from intellirouter.inference.job import Job, Trace
+from intellirouter.inference.live import LiveAnswer
 from intellirouter.roles.router.keys import DISPATCH, ROUTING
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.logs import exception_facts
@@ -39,6 +40,7 @@ async def answer(request: web.Request, wire: WireFormat, chat: ChatRequest) -> w
         request_id=request[REQUEST_ID],
         deadline=time.monotonic() + min(timeout, routing.request_timeout),
         relay=wire.name,
+        headers=request.headers,
     )
     if chat.stream:
         return await _stream(request, wire, job, routing.keep_alive_seconds)
@@ -65,6 +67,10 @@ def answer_headers(request: web.Request, trace: Trace) -> dict[str, str]:
         "x-intellirouter-attempts": str(len(trace.attempts)),
         "x-intellirouter-overhead-ms": f"{trace.overhead_seconds * 1e3:.2f}",
     }
+    if request.headers.get("x-intellirouter-explain") == "1":
+        headers["x-intellirouter-decision"] = msgspec.json.encode(trace.explained()).decode(
+            "ascii", "replace"
+        )
     if trace.notes:
         headers["x-intellirouter-notes"] = header_value(" ".join(trace.notes))
     return headers
@@ -106,6 +112,9 @@ async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: 
         live = await request.app[DISPATCH].stream(job)
         relays = live.dialect == wire.name
         async for events in live.batches():
+            if relays and live.dialect is None:  # another target went on: from here on we write the events
+                relays = False
+                encoder.encode(live.said)
             yield b"".join([_bytes_of(event, encoder, relays, job.request.include_usage) for event in events])
         yield encoder.finish()
 

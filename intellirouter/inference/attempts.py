@@ -1,0 +1,206 @@
+"""Attempts: from an ordered list of candidates to the first answer.
+
+One attempt follows another as the course says. With hedging, a target that is silent for `hedge_after` seconds is not
+given up: the next is asked beside it, the first answer wins, the other is cancelled and not billed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from intellirouter.errors import (
+    IntelliRouterError,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from intellirouter.inference.catalog import Candidate
+from intellirouter.inference.course import Course
+from intellirouter.inference.job import Attempt, Trace
+from intellirouter.inference.record import Recorder
+from intellirouter.inference.retry import RetryBudget
+from intellirouter.inference.standing import Board
+from intellirouter.providers.adapter import Target
+
+T = TypeVar("T")
+
+Try = Callable[[Candidate, Target], Awaitable[T]]
+MAX_AT_ONCE = 2
+_TELLS_LEAST_FIRST = (UpstreamUnavailable, UpstreamTimeout, UpstreamRateLimited, UpstreamRejected)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`max_attempts` over all targets; `max_wait` seconds in all for targets that asked for a rest."""
+
+    max_attempts: int = 6
+    max_wait: float = 5.0
+    hedge_after: float | None = None
+
+
+@dataclass(slots=True)
+class _Running(Generic[T]):
+    task: asyncio.Task[T]
+    candidate: Candidate
+    slow: bool = False
+
+
+class Attempts:
+    """Makes attempts and reports every outcome to the board, the trace and the recorder."""
+
+    def __init__(self, board: Board, recorder: Recorder) -> None:
+        self._board = board
+        self._recorder = recorder
+        self._budget = RetryBudget()
+
+    async def first(
+        self,
+        candidates: Sequence[Candidate],
+        attempt: Try[T],
+        trace: Trace,
+        deadline: float,
+        limits: Limits,
+        discard: Callable[[T], None],
+    ) -> tuple[T, Candidate]:
+        """The first answer and who gave it. Raises the error that tells most when nobody answers.
+
+        `discard` lets go of an answer that came together with the first.
+        """
+        self._budget.earn()
+        course = Course(
+            candidates, max_attempts=limits.max_attempts, max_wait=limits.max_wait, budget=self._budget
+        )
+        if limits.hedge_after is None or len(candidates) < 2:
+            return await self._in_turn(course, attempt, trace, deadline)
+        return await self._hedged(course, attempt, trace, deadline, limits.hedge_after, discard)
+
+    async def _in_turn(
+        self, course: Course, attempt: Try[T], trace: Trace, deadline: float
+    ) -> tuple[T, Candidate]:
+        failure: IntelliRouterError | None = None
+        while (candidate := await self._step(course, trace, deadline)) is not None:
+            try:
+                return await self._one(candidate, attempt, trace), candidate
+            except IntelliRouterError as error:
+                course.failed(candidate, error, self._board.clock())
+                failure = worse(failure, error)
+        raise _none_answered(failure)
+
+    async def _hedged(
+        self,
+        course: Course,
+        attempt: Try[T],
+        trace: Trace,
+        deadline: float,
+        hedge_after: float,
+        discard: Callable[[T], None],
+    ) -> tuple[T, Candidate]:
+        failure: IntelliRouterError | None = None
+        running: list[_Running[T]] = []
+        try:
+            while True:
+                if not running:
+                    candidate = await self._step(course, trace, deadline)
+                    if candidate is None:
+                        raise _none_answered(failure)
+                    running.append(self._launch(candidate, attempt, trace))
+                may_hedge = course.alternative and len(running) < MAX_AT_ONCE
+                done, _ = await asyncio.wait(
+                    [entry.task for entry in running],
+                    timeout=hedge_after if may_hedge else None,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if not done and (candidate := await self._step(course, trace, deadline)) is not None:
+                    running[-1].slow = True
+                    running.append(self._launch(candidate, attempt, trace))
+                for entry in [entry for entry in running if entry.task in done]:
+                    running.remove(entry)
+                    error = entry.task.exception()
+                    if error is None:
+                        return entry.task.result(), entry.candidate
+                    if not isinstance(error, IntelliRouterError):
+                        raise error
+                    course.failed(entry.candidate, error, self._board.clock())
+                    failure = worse(failure, error)
+        finally:
+            await self._cancel(running, discard)
+
+    def _launch(self, candidate: Candidate, attempt: Try[T], trace: Trace) -> _Running[T]:
+        return _Running(asyncio.create_task(self._one(candidate, attempt, trace)), candidate)
+
+    async def _cancel(self, running: list[_Running[T]], discard: Callable[[T], None]) -> None:
+        for entry in running:
+            entry.task.cancel()
+        for entry in running:
+            with contextlib.suppress(asyncio.CancelledError, IntelliRouterError):
+                discard(await entry.task)
+            if entry.slow and entry.task.cancelled():
+                late = UpstreamTimeout(
+                    "another target answered first",
+                    phase="first_byte",
+                    provider=entry.candidate.provider.name,
+                )
+                self._board.failed(entry.candidate, 0, late)
+
+    async def _step(self, course: Course, trace: Trace, deadline: float) -> Candidate | None:
+        while (step := course.next(self._board.clock())) is not None:
+            left = deadline - time.monotonic()
+            if step.wait >= left:
+                continue
+            if step.wait:
+                trace.waited += step.wait
+                await asyncio.sleep(step.wait)
+            if self._board.of(step.candidate).circuit.admit(self._board.clock()):
+                return step.candidate
+        return None
+
+    async def _one(self, candidate: Candidate, attempt: Try[T], trace: Trace) -> T:
+        standing = self._board.of(candidate)
+        now = self._board.clock()
+        key = standing.provider.keys.pick(now)
+        standing.provider.minute.add(now, 1, 0)
+        record = trace.start(candidate.id)
+        began = time.perf_counter()
+        standing.load += 1
+        try:
+            result = await attempt(candidate, standing.target(candidate, key))
+        except IntelliRouterError as error:
+            self._end(trace, record, began, error)
+            self._board.failed(candidate, key, error)
+            self._recorder.failed(candidate, error, record.seconds)
+            raise
+        except asyncio.CancelledError:
+            standing.circuit.unsure()
+            record.outcome = "cancelled"
+            record.seconds = time.perf_counter() - began
+            raise
+        finally:
+            standing.load -= 1
+        self._end(trace, record, began)
+        self._board.answered(candidate, record.seconds)
+        self._recorder.answered(candidate, record.seconds)
+        return result
+
+    @staticmethod
+    def _end(trace: Trace, record: Attempt, began: float, error: IntelliRouterError | None = None) -> None:
+        trace.upstream_seconds += time.perf_counter() - began
+        trace.end(record, error)
+
+
+def worse(first: IntelliRouterError | None, second: IntelliRouterError) -> IntelliRouterError:
+    """The error that tells the caller most: a provider's reason over a timeout over a refusal to connect."""
+    return second if first is None or _rank(second) >= _rank(first) else first
+
+
+def _rank(error: IntelliRouterError) -> int:
+    return next((place for place, kind in enumerate(_TELLS_LEAST_FIRST) if isinstance(error, kind)), -1)
+
+
+def _none_answered(failure: IntelliRouterError | None) -> IntelliRouterError:
+    return failure or UpstreamUnavailable("no target could be asked before the request's deadline")

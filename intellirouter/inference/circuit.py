@@ -1,0 +1,130 @@
+"""Circuit breaker: stop asking a target that fails, and find out when it is well again. Sans-io; time is handed in.
+
+    closed ──(5 failures in a row, or half of ≥ 20 calls within 30 s)──► open
+    open ──(after a rest)──► half-open: one call is let through as a probe
+    half-open ──(the probe succeeds)──► closed      half-open ──(it fails)──► open
+
+The first rest is short and each failed probe lengthens it, up to `timeout`; it never exceeds `probe_interval`, so a
+target that recovers is used again within that time. Source: Nygard, "Release It!" (2007).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+CircuitState = Literal["closed", "open", "half-open"]
+
+FIRST_REST = 5.0
+MIN_CALLS = 20
+RATE_WINDOW = 30.0
+FAILURE_RATE = 0.5
+PROBE_PATIENCE = 30.0
+"""Seconds after which a probe nobody reported on is given up for lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitPolicy:
+    """`threshold` failures in a row open it; `timeout` and `probe_interval` bound a rest, in seconds."""
+
+    threshold: int = 5
+    timeout: float = 60.0
+    probe_interval: float = 15.0
+
+
+class Circuit:
+    """The circuit of one target."""
+
+    def __init__(self, policy: CircuitPolicy) -> None:
+        self._policy = policy
+        self._in_a_row = 0
+        self._calls: deque[tuple[float, bool]] = deque(maxlen=256)
+        self._open = False
+        self._rest = 0.0
+        self._until = 0.0
+        self._probing_since: float | None = None
+
+    def state(self, now: float) -> CircuitState:
+        """As an observer sees it."""
+        if not self._open:
+            return "closed"
+        return "half-open" if now >= self._until else "open"
+
+    def would_admit(self, now: float) -> bool:
+        """Whether a call may be made now."""
+        if not self._open:
+            return True
+        probing = self._probing_since is not None and now - self._probing_since < PROBE_PATIENCE
+        return now >= self._until and not probing
+
+    def admit(self, now: float) -> bool:
+        """Ask to make a call; in half-open, the one that is admitted is the probe."""
+        if not self.would_admit(now):
+            return False
+        if self._open:
+            self._probing_since = now
+        return True
+
+    @property
+    def closed(self) -> bool:
+        """True when calls flow freely."""
+        return not self._open
+
+    def opens_in(self, now: float) -> float:
+        """Seconds until the next probe may be made."""
+        return max(0.0, self._until - now) if self._open else 0.0
+
+    def succeeded(self, now: float) -> bool:
+        """A call succeeded; True when that closed the circuit."""
+        self._in_a_row = 0
+        if self._calls or self._open:
+            self._calls.append((now, True))
+        return self.close()
+
+    def failed(self, now: float) -> bool:
+        """A call failed; True when that opened the circuit."""
+        self._in_a_row += 1
+        self._calls.append((now, False))
+        if self._open:
+            if self._probing_since is not None:
+                self._probing_since = None
+                self._begin_rest(now)
+            return False
+        if self._in_a_row < self._policy.threshold and not self._rate_too_high(now):
+            return False
+        self.open(now)
+        return True
+
+    def unsure(self) -> None:
+        """A call ended without saying anything about the target (cancelled, or refused for its own sake)."""
+        self._probing_since = None
+
+    def open(self, now: float) -> None:
+        """Open it, or take another router's word that it is."""
+        if not self._open:
+            self._open = True
+            self._rest = 0.0
+            self._probing_since = None
+            self._begin_rest(now)
+
+    def close(self) -> bool:
+        """Close it; False when it was closed."""
+        if not self._open:
+            return False
+        self._open = False
+        self._in_a_row = 0
+        self._probing_since = None
+        self._calls.clear()
+        return True
+
+    def _begin_rest(self, now: float) -> None:
+        longest = min(self._policy.timeout, self._policy.probe_interval)
+        self._rest = min(self._rest * 2 if self._rest else min(FIRST_REST, longest), longest)
+        self._until = now + self._rest
+
+    def _rate_too_high(self, now: float) -> bool:
+        while self._calls and self._calls[0][0] < now - RATE_WINDOW:
+            self._calls.popleft()
+        failures = sum(not fine for _, fine in self._calls)
+        return len(self._calls) >= MIN_CALLS and failures >= FAILURE_RATE * len(self._calls)

@@ -1,0 +1,77 @@
+"""What routing reads off a request: its length, what it holds, what it should keep going to the same target by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from random import Random
+
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.parts import File, Image, Text, ToolResult
+from intellirouter.inference.selection.option import Facts, Rule
+
+CHARACTERS_PER_TOKEN = 4
+"""English prose in byte-pair vocabularies; an estimate that needs no tokenizer."""
+IMAGE_TOKENS = 1000
+PREFIX_CHARACTERS = 2000
+USUAL_ANSWER = 500
+
+
+def facts_of(
+    request: ChatRequest,
+    *,
+    headers: Mapping[str, str],
+    tenant: str,
+    turn: int,
+    rules: tuple[Rule, ...],
+    chance: Random,
+) -> Facts:
+    """The facts of one request."""
+    options = request.options
+    return Facts(
+        affinity=affinity_of(request, tenant),
+        input_tokens=estimate_tokens(request),
+        output_tokens=request.max_tokens or USUAL_ANSWER,
+        images=has_images(request),
+        tools=bool(request.tools),
+        tags=frozenset(options.tags) if options else frozenset(),
+        headers=headers,
+        turn=turn,
+        rules=rules,
+        chance=chance,
+    )
+
+
+def estimate_tokens(request: ChatRequest) -> int:
+    """Input tokens, estimated from the characters of texts and tool results."""
+    characters, images = 0, 0
+    for message in request.messages:
+        for part in message.content:
+            if isinstance(part, Text):
+                characters += len(part.text)
+            elif isinstance(part, Image | File):
+                images += 1
+            elif isinstance(part, ToolResult):
+                characters += sum(len(piece.text) for piece in part.content if isinstance(piece, Text))
+    for tool in request.tools:
+        characters += len(tool.description or "") + 200
+    return characters // CHARACTERS_PER_TOKEN + 4 * len(request.messages) + images * IMAGE_TOKENS
+
+
+def has_images(request: ChatRequest) -> bool:
+    """True when any part is a picture."""
+    return any(isinstance(part, Image) for message in request.messages for part in message.content)
+
+
+def affinity_of(request: ChatRequest, tenant: str) -> str:
+    """The conversation, cache key or user where one is named; else the start of the prompt, hashed."""
+    options = request.options
+    named = (options.conversation if options else None) or request.prompt_cache_key or request.user
+    if named:
+        return f"{tenant}:{named}"
+    start = ""
+    for message in request.messages:
+        start += message.text
+        if len(start) >= PREFIX_CHARACTERS:
+            break
+    return f"{tenant}:{hashlib.sha256(start[:PREFIX_CHARACTERS].encode()).hexdigest()[:16]}"

@@ -1,0 +1,150 @@
+"""The plan of one request: which candidates may serve it, in which order, and why the others may not."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from intellirouter.errors import InvalidRequest, ModelNotFound, UpstreamUnavailable
+from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
+from intellirouter.inference.facts import facts_of
+from intellirouter.inference.job import Job
+from intellirouter.inference.selection.option import Facts, Option, Rule
+from intellirouter.inference.selection.rules import allowed
+from intellirouter.inference.selection.table import STRATEGIES, strategy_name
+from intellirouter.inference.standing import Board
+
+MAX_FALLBACKS = 16
+
+
+@dataclass(slots=True)
+class Plan:
+    """Candidates in the order to try them. `passed_over` says of each other one why."""
+
+    candidates: list[Candidate]
+    strategy: str
+    passed_over: dict[str, str] = field(default_factory=dict)
+    retry_after: float = 0.0
+
+    def shown(self) -> dict[str, Any]:
+        """For an explanation."""
+        return {
+            "strategy": self.strategy,
+            "order": [candidate.id for candidate in self.candidates],
+            "passed_over": self.passed_over,
+        }
+
+
+class Planner:
+    """Makes plans from the catalogue and the board. Holds whose turn it is, per model."""
+
+    def __init__(
+        self, catalog: Catalog, board: Board, *, strategy: str, rules: tuple[Rule, ...] = ()
+    ) -> None:
+        self._catalog = catalog
+        self._board = board
+        self._default = strategy_name(strategy)
+        self._rules = rules
+        self._turns: Counter[str] = Counter()
+        self._chance = random.Random()  # noqa: S311  draws targets, no secret
+
+    def plan(self, job: Job, entry: ModelEntry) -> Plan:
+        """The plan. Raises `UpstreamUnavailable` when every circuit is open, `InvalidRequest` for a wrong strategy."""
+        options = job.request.options
+        strategy = self._default
+        if options is not None and options.strategy:
+            strategy = strategy_name(options.strategy)
+        elif entry.strategy:
+            strategy = strategy_name(entry.strategy)
+        plan = Plan([], strategy)
+        self._extend(plan, job, entry, strategy)
+        extra = options.fallbacks if options is not None else ()
+        for name in (*extra[:MAX_FALLBACKS], *entry.fallbacks):
+            self._extend(plan, job, self._fallback(name, given=name in extra), strategy)
+        if not plan.candidates:
+            raise _nobody(plan, entry)
+        return plan
+
+    def _fallback(self, name: str, *, given: bool) -> ModelEntry:
+        try:
+            return self._catalog.resolve(name)
+        except ModelNotFound as error:
+            if given:
+                raise InvalidRequest(f"fallback: {error.message}", param="intellirouter.fallbacks") from error
+            raise
+
+    def _extend(self, plan: Plan, job: Job, entry: ModelEntry, strategy: str) -> None:
+        now = self._board.clock()
+        resting: list[Candidate] = []
+        for candidate in self._ordered(job, entry, strategy):
+            standing = self._board.of(candidate)
+            if candidate in plan.candidates or candidate in resting:
+                continue
+            if not standing.circuit.would_admit(now):
+                wait = standing.circuit.opens_in(now)
+                plan.passed_over[candidate.id] = f"its circuit is open for {wait:.1f} s more"
+                plan.retry_after = min(plan.retry_after or wait, wait)
+            elif standing.resting_until > now:
+                resting.append(candidate)
+            else:
+                plan.candidates.append(candidate)
+        plan.candidates.extend(resting)
+
+    def _ordered(self, job: Job, entry: ModelEntry, strategy: str) -> Sequence[Candidate]:
+        candidates = entry.candidates
+        if len(candidates) == 1:
+            return candidates
+        self._turns[entry.name] += 1
+        options = self._options(candidates)
+        facts = self._facts(job, entry)
+        may = allowed(options, facts) if self._rules else range(len(options))
+        fits = [index for index in may if _fits(candidates[index], facts)] or list(may)
+        order = STRATEGIES[strategy]([options[index] for index in fits], facts)
+        return [candidates[fits[place]] for place in order]
+
+    def _facts(self, job: Job, entry: ModelEntry) -> Facts:
+        return facts_of(
+            job.request,
+            headers=job.headers,
+            tenant=job.caller.tenant,
+            turn=self._turns[entry.name] - 1,
+            rules=self._rules,
+            chance=self._chance,
+        )
+
+    def _options(self, candidates: Sequence[Candidate]) -> list[Option]:
+        now = self._board.clock()
+        options = []
+        for candidate in candidates:
+            standing = self._board.of(candidate)
+            price = candidate.price
+            options.append(
+                Option(
+                    id=candidate.id,
+                    weight=candidate.weight,
+                    load=standing.load,
+                    latency=standing.latency,
+                    input_price=price.input if price else None,
+                    output_price=price.output if price else None,
+                    headroom=standing.provider.headroom(now),
+                    tags=candidate.tags,
+                )
+            )
+        return options
+
+
+def _fits(candidate: Candidate, facts: Facts) -> bool:
+    return candidate.context_window is None or facts.input_tokens <= candidate.context_window
+
+
+def _nobody(plan: Plan, entry: ModelEntry) -> UpstreamUnavailable:
+    reasons: Mapping[str, str] = plan.passed_over
+    if not reasons:
+        return UpstreamUnavailable(f"no target is configured for the model '{entry.name}'")
+    shown = "; ".join(f"{target}: {reason}" for target, reason in list(reasons.items())[:5])
+    return UpstreamUnavailable(
+        f"no target of the model '{entry.name}' can be asked now: {shown}", retry_after=plan.retry_after
+    )

@@ -24,6 +24,7 @@ from intellirouter.inference.provider import Provider
 from intellirouter.providers.adapter import Target
 
 MAX_TARGETS = 10_000
+MAX_RUMOURS = 1_000
 SMOOTHING = 0.2
 """How much the latest call counts in the moving average of latency."""
 REFUSED_KEY_REST = 60.0
@@ -154,6 +155,7 @@ class Board:
         self._policy = policy
         self._targets: OrderedDict[str, TargetStanding] = OrderedDict()
         self._providers: dict[str, ProviderStanding] = {}
+        self._rumours: set[str] = set()  # open circuits of targets never asked here
 
     def of(self, candidate: Candidate) -> TargetStanding:
         """The standing of a candidate's target."""
@@ -162,6 +164,9 @@ class Board:
             return found
         provider = self.provider(candidate.provider)
         standing = self._targets[candidate.id] = TargetStanding(provider, self._policy)
+        if candidate.id in self._rumours:
+            self._rumours.discard(candidate.id)
+            standing.circuit.open(self.clock())
         while len(self._targets) > MAX_TARGETS:
             self._targets.popitem(last=False)
         return standing
@@ -181,8 +186,11 @@ class Board:
         """Another router opened or closed this target's circuit."""
         standing = self._targets.get(target)
         if standing is None:
-            return
-        if opened:
+            if not opened:
+                self._rumours.discard(target)
+            elif len(self._rumours) < MAX_RUMOURS:
+                self._rumours.add(target)
+        elif opened:
             standing.circuit.open(self.clock())
         else:
             standing.circuit.close()

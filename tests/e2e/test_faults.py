@@ -1,0 +1,298 @@
+"""The sixteen faults of a provider, streamed and whole, through one Router and through three that share a Redis.
+
+Times are those of the real faults divided by ten or more; the deadlines of the provider are set to match.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.conftest import StartNode, StartVendor
+from tests.servers import fault_vendor as faults
+from tests.servers.redis import redis_server
+from tests.servers.vendor import Answer, Play, Vendor
+
+FIRST_TOKEN, IDLE = 0.6, 0.5
+HUNG = 1.2
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What the primary does, who must have answered, and how many calls the primary may see."""
+
+    primary: Callable[[], Answer]
+    by: tuple[str, ...]
+    calls: tuple[int, int]
+    fallback: Callable[[], Answer] = lambda: lambda request: faults.healthy(request, "other")
+    within: float = 3.0
+    error: str | None = None
+
+
+FAULTS: dict[str, Fault] = {
+    "1 429 with Retry-After, then fine": Fault(
+        lambda: faults.once(faults.error(429, "slow", **{"retry-after": "2"})), ("primary", "second"), (1, 2)
+    ),
+    "2 429 for ever": Fault(lambda: faults.error(429, "slow"), ("second",), (1, 4)),
+    "3 500 once": Fault(lambda: faults.once(faults.error(500, "oops")), ("primary",), (2, 2)),
+    "4 503 for ever": Fault(lambda: faults.error(503, "down"), ("second",), (1, 6)),
+    "5 reset before any byte": Fault(lambda: Play(before="reset"), ("second",), (1, 6)),
+    "6 accepts and never answers": Fault(lambda: Play(before="hang"), ("second",), (1, 1)),
+    "7 first token too late": Fault(lambda: faults.slow_first_token(HUNG), ("second",), (1, 1)),
+    "8 dies after 40 tokens": Fault(lambda: faults.broken_after(40, "reset"), ("primary", "second"), (1, 2)),
+    "9 silent after 20 tokens": Fault(
+        lambda: faults.broken_after(20, "clean", silence=HUNG), ("primary", "second"), (1, 1)
+    ),
+    "10 one event is no JSON": Fault(lambda: faults.invalid_json, ("primary", "second"), (1, 2)),
+    "11 no [DONE]": Fault(lambda: faults.without_done, ("primary",), (1, 1)),
+    "12 context too long": Fault(
+        lambda: faults.error(400, "maximum context length is 10 tokens", "context_length_exceeded"),
+        ("second",),
+        (1, 1),
+    ),
+    "13 content policy": Fault(
+        lambda: faults.error(400, "flagged by our policy", "content_policy_violation"),
+        (),
+        (1, 1),
+        error="flagged by our policy",
+    ),
+    "14 dies, and the fallback refuses a prefill": Fault(
+        lambda: faults.broken_after(40, "reset"),
+        ("primary", "second"),
+        (1, 2),
+        fallback=lambda: faults.refusing_prefill,
+    ),
+    "14b dies, and the fallback starts anew": Fault(
+        lambda: faults.broken_after(40, "close"),
+        ("primary", "second"),
+        (1, 2),
+        fallback=lambda: faults.starting_anew,
+    ),
+    "16 503 for ever, and the bill": Fault(lambda: faults.error(503, "down"), ("second",), (1, 6)),
+}
+
+
+def settings(primary: Vendor, second: Vendor, more: str = "") -> str:
+    timeouts = f"timeouts = {{ connect = 1, first_token = {FIRST_TOKEN}, idle = {IDLE}, total = 10 }}"
+    price = "price = { input = 1.0, output = 2.0 }"
+    return f"""
+[[model_registry.providers]]
+name = "primary"
+kind = "openai_compatible"
+endpoint = "{primary.url}/v1"
+models = ["m"]
+{timeouts}
+[[model_registry.providers]]
+name = "second"
+kind = "openai_compatible"
+endpoint = "{second.url}/v1"
+models = ["other"]
+{timeouts}
+[[model_registry.models]]
+name = "chat"
+targets = ["primary/m"]
+fallbacks = ["backup"]
+context_window = 10
+{price}
+[[model_registry.models]]
+name = "backup"
+targets = ["second/other"]
+context_window = 100000
+{price}
+{more}
+"""
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: dict[str, str]
+    text: str
+    usage: dict[str, Any] | None
+    error: str | None
+    seconds: float
+
+
+async def ask(http: aiohttp.ClientSession, url: str, *, stream: bool) -> Reply:
+    body: dict[str, Any] = {"model": "chat", "messages": [{"role": "user", "content": "Say the words"}]}
+    if stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    began = time.monotonic()
+    headers = {"x-intellirouter-explain": "1"}
+    async with http.post(f"{url}/v1/chat/completions", json=body, headers=headers) as reply:
+        data = await reply.read()
+    seconds = time.monotonic() - began
+    heads = {name.lower(): value for name, value in reply.headers.items()}
+    if not heads["content-type"].startswith("text/event-stream"):
+        answer = json.loads(data)
+        error = answer.get("error", {}).get("message")
+        text = "" if error else answer["choices"][0]["message"]["content"]
+        return Reply(reply.status, heads, text, answer.get("usage"), error, seconds)
+    text, usage, error, done = "", None, None, False
+    for line in data.decode().split("\n"):
+        if not line.startswith("data: "):
+            continue
+        assert not done, "nothing may follow [DONE]"
+        if line == "data: [DONE]":
+            done = True
+            continue
+        event = json.loads(line[6:])
+        error = error or event.get("error", {}).get("message")
+        usage = event.get("usage") or usage
+        for choice in event.get("choices", ()):
+            text += choice["delta"].get("content") or ""
+    assert done != bool(error), "a stream ends cleanly or with an error, not both"
+    return Reply(reply.status, heads, text, usage, error, seconds)
+
+
+@pytest.mark.parametrize("routers", [1, 3])
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize("name", FAULTS)
+async def test_the_caller_gets_the_complete_answer(
+    name: str,
+    stream: bool,
+    routers: int,
+    start_node: StartNode,
+    start_vendor: StartVendor,
+    http: aiohttp.ClientSession,
+    redis_url: str,
+) -> None:
+    fault = FAULTS[name]
+    primary, second = await start_vendor(fault.primary()), await start_vendor(fault.fallback())
+    toml = settings(primary, second)
+    if routers > 1:
+        toml += (
+            f'\n[memory]\nbackend_type = "redis"\nredis_url = "{redis_url}"\nnamespace = "t{primary.port}"\n'
+        )
+    nodes = [await start_node(toml) for _ in range(routers)]
+    replies = await asyncio.gather(*(ask(http, node.listening[0].url, stream=stream) for node in nodes))
+    low, high = fault.calls
+    assert low <= len(primary.received) <= high * routers
+    for reply in replies:
+        assert reply.seconds < fault.within
+        if fault.error is not None:
+            assert reply.status == 400
+            assert fault.error in (reply.error or "")
+            assert not second.received
+            continue
+        assert reply.error is None
+        assert reply.status == 200
+        assert reply.text == faults.TEXT
+        assert reply.usage is not None
+        assert reply.headers["x-intellirouter-provider"] in (*fault.by, "second" if routers > 1 else "")
+        assert json.loads(reply.headers["x-intellirouter-decision"])["attempts"]
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_failed_tries_are_not_billed(
+    stream: bool, start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    primary = await start_vendor(faults.error(503, "down"))
+    second = await start_vendor(lambda request: faults.healthy(request, "other"))
+    node = await start_node(settings(primary, second))
+    reply = await ask(http, node.listening[0].url, stream=stream)
+    assert reply.headers["x-intellirouter-model"] == "other"
+    assert reply.usage == faults.USAGE
+    async with http.get(f"{node.listening[0].url}/metrics") as metrics:
+        text = await metrics.text()
+    assert 'llm_cost_usd_total{model="other",provider="second"} 0.00013' in text
+    assert 'llm_cost_usd_total{model="m"' not in text
+
+
+async def test_with_nowhere_to_go_a_broken_stream_ends_with_an_error(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    primary = await start_vendor(faults.broken_after(40, "close"))
+    second = await start_vendor(faults.error(503, "down"))
+    for policy in ("continue", "error"):
+        node = await start_node(settings(primary, second, f'[router]\nmid_stream = "{policy}"\n'))
+        reply = await ask(http, node.listening[0].url, stream=True)
+        if policy == "error":
+            assert reply.text == " ".join(faults.WORDS[:40])
+        assert faults.TEXT.startswith(reply.text)
+        assert reply.error
+
+
+async def test_a_hedge_answers_while_the_first_is_silent_and_is_paid_once(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    primary = await start_vendor(faults.slow_first_token(HUNG))
+    second = await start_vendor(lambda request: faults.healthy(request, "other"))
+    toml = settings(primary, second, "[router]\nhedge_after_seconds = 0.1\n")
+    node = await start_node(toml.replace(f"first_token = {FIRST_TOKEN}", "first_token = 9"))
+    reply = await ask(http, node.listening[0].url, stream=True)
+    assert (reply.text, reply.headers["x-intellirouter-provider"]) == (faults.TEXT, "second")
+    assert reply.seconds < FIRST_TOKEN
+    await asyncio.wait_for(primary.cut.wait(), 5)  # the loser is cancelled
+    async with http.get(f"{node.listening[0].url}/metrics") as metrics:
+        assert 'llm_cost_usd_total{model="m"' not in await metrics.text()
+
+
+@contextlib.asynccontextmanager
+async def calling(http: aiohttp.ClientSession, urls: list[str]) -> AsyncIterator[list[Reply]]:
+    """One call after another to every router in turn."""
+    replies: list[Reply] = []
+
+    async def run() -> None:
+        while True:
+            for url in urls:
+                replies.append(await ask(http, url, stream=True))
+            await asyncio.sleep(0.02)
+
+    task = asyncio.create_task(run())
+    try:
+        yield replies
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("routers", [1, 3])
+async def test_15_a_circuit_opens_everywhere_and_closes_soon_after_recovery(
+    routers: int,
+    start_node: StartNode,
+    start_vendor: StartVendor,
+    http: aiohttp.ClientSession,
+    redis_url: str,
+) -> None:
+    outage = 1.5
+    primary = await start_vendor(faults.for_seconds(outage, faults.error(503, "down")))
+    second = await start_vendor(lambda request: faults.healthy(request, "other"))
+    toml = settings(primary, second, "[router.circuit]\nprobe_interval = 0.4\n")
+    if routers > 1:
+        toml += (
+            f'\n[memory]\nbackend_type = "redis"\nredis_url = "{redis_url}"\nnamespace = "c{primary.port}"\n'
+        )
+    urls = [(await start_node(toml)).listening[0].url for _ in range(routers)]
+    for _ in range(3):  # the first router learns it the hard way …
+        await ask(http, urls[0], stream=True)
+    learnt = len(primary.received)
+    assert learnt <= 6
+    deadline = time.monotonic() + 1.0
+    for url in urls[1:]:  # … and the others hear of it within a second
+        while len(primary.received) == learnt and time.monotonic() < deadline:
+            reply = await ask(http, url, stream=True)
+            if "circuit is open" in reply.headers["x-intellirouter-decision"]:
+                break
+        assert "circuit is open" in reply.headers["x-intellirouter-decision"]
+    async with calling(http, urls) as replies:
+        end = time.monotonic() + outage + 5
+        while not replies or replies[-1].headers.get("x-intellirouter-provider") != "primary":
+            assert time.monotonic() < end, "the circuit never closed"
+            await asyncio.sleep(0.02)
+    assert all(reply.text == faults.TEXT for reply in replies)
+    assert len(primary.received) - learnt < 12 * routers  # probes only, while it was away

@@ -5,7 +5,7 @@ from __future__ import annotations
 from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.sse import SseEvent, SseSplitter
 from intellirouter.chat.wire import EventDecoder
-from intellirouter.errors import StreamInterrupted
+from intellirouter.errors import StreamInterrupted, UpstreamProtocolError
 
 
 class SseStreamParser:
@@ -21,7 +21,10 @@ class SseStreamParser:
 
     def close(self) -> list[StreamEvent]:
         """See `StreamParser.close`."""
-        events = self._decode(self._splitter.flush())
+        try:
+            events = self._decode(self._splitter.flush())
+        except UpstreamProtocolError as cause:  # half an event: the stream was cut inside it
+            raise StreamInterrupted("the stream ended inside an event") from cause
         if not self._decoder.complete:
             raise StreamInterrupted("the stream ended before the answer was complete")
         return events

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.role import Role
-from intellirouter.roles.router import chat, models
+from intellirouter.roles.router import chat, messages, models
 from intellirouter.roles.router.keys import CATALOG, DISPATCH, ROUTING
 from intellirouter.web.probes import PartHealth
 
@@ -33,7 +33,7 @@ def _state(app: web.Application) -> PartHealth:
 
 
 def _routes() -> Sequence[web.AbstractRouteDef]:
-    return [*chat.routes(), *models.routes()]
+    return [*chat.routes(), *messages.routes(), *models.routes()]
 
 
 ROLE = Role(

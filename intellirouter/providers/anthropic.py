@@ -1,0 +1,115 @@
+"""Anthropic, and whatever serves its Messages API."""
+
+from __future__ import annotations
+
+import msgspec
+
+from intellirouter.chat.anthropic_messages.errors import decode_error
+from intellirouter.chat.anthropic_messages.format import FORMAT
+from intellirouter.chat.fields import Json
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.openai_chat.response import read_object
+from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import UpstreamError, UpstreamProtocolError
+from intellirouter.providers.adapter import (
+    Adapter,
+    HttpRequest,
+    HttpResponse,
+    ModelInfo,
+    StreamParser,
+    Target,
+)
+from intellirouter.providers.headers import USER_AGENT, retry_after
+from intellirouter.providers.stream import SseStreamParser
+
+VERSION = "2023-06-01"
+_PASSED_ON = ("anthropic-beta", "anthropic-version")
+
+
+def _headers(target: Target, accept: str = "application/json") -> dict[str, str]:
+    headers = {
+        "content-type": "application/json",
+        "accept": accept,
+        "user-agent": USER_AGENT,
+        "anthropic-version": VERSION,
+    }
+    if target.api_key is not None:
+        headers["x-api-key"] = target.api_key.get_secret_value()
+    return headers
+
+
+def _url(target: Target, path: str) -> str:
+    """The endpoint with `path`; both `https://host` and `https://host/v1` are customary."""
+    base = target.base_url
+    return f"{base}{path}" if base.endswith("/v1") else f"{base}/v1{path}"
+
+
+def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
+    """The HTTP request for one message."""
+    notes: list[str] = []
+    body = FORMAT.encode_request(request, notes)
+    headers = _headers(target, "text/event-stream" if request.stream else "application/json")
+    source = request.source
+    if source is not None and source.dialect == FORMAT.name:
+        headers |= {name: source.headers[name] for name in _PASSED_ON if name in source.headers}
+    headers |= target.headers
+    url = _url(target, "/messages")
+    return HttpRequest("POST", url, tuple(headers.items()), msgspec.json.encode(body), tuple(notes))
+
+
+def parse_chat(response: HttpResponse) -> ChatResponse:
+    """A whole message."""
+    if b'"error"' in response.body and b'"content"' not in response.body:
+        raise parse_error(response, "")
+    return FORMAT.decode_response(response.body)
+
+
+def new_stream() -> StreamParser:
+    """A parser of one stream of events."""
+    return SseStreamParser(FORMAT.new_decoder())
+
+
+def parse_error(response: HttpResponse, provider: str) -> UpstreamError:
+    """The error of a response that is not a success."""
+    error = decode_error(response.body, response.status if response.status >= 400 else None, provider)
+    error.retry_after = retry_after(response.headers)
+    return error
+
+
+def build_models(target: Target) -> HttpRequest:
+    """The request for the list of models."""
+    return HttpRequest(
+        "GET", _url(target, "/models?limit=1000"), tuple((_headers(target) | dict(target.headers)).items())
+    )
+
+
+def parse_models(response: HttpResponse) -> tuple[ModelInfo, ...]:
+    """The list, with what it says of context and output."""
+    data = read_object(response.body, "model list").get("data")
+    if not isinstance(data, list):
+        raise UpstreamProtocolError("the provider's model list has no 'data'")
+    return tuple(
+        _model(entry) for entry in data if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    )
+
+
+def _model(entry: Json) -> ModelInfo:
+    window, longest = entry.get("max_input_tokens"), entry.get("max_tokens")
+    return ModelInfo(
+        id=entry["id"],
+        context_window=window if isinstance(window, int) else None,
+        max_output_tokens=longest if isinstance(longest, int) else None,
+    )
+
+
+ADAPTER = Adapter(
+    kind="anthropic",
+    wire=FORMAT,
+    default_base_url="https://api.anthropic.com",
+    build_chat=build_chat,
+    parse_chat=parse_chat,
+    new_stream=new_stream,
+    parse_error=parse_error,
+    build_models=build_models,
+    parse_models=parse_models,
+)

@@ -1,0 +1,45 @@
+"""Anthropic's front: `POST /v1/messages` and `/v1/messages/count_tokens`."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from intellirouter.chat.anthropic_messages.format import FORMAT
+from intellirouter.chat.tokens import estimate_tokens
+from intellirouter.roles.router.answer import answer
+from intellirouter.web.body import read_json
+from intellirouter.web.endpoint import endpoint
+
+_VENDOR_HEADERS = ("anthropic-version", "anthropic-beta")
+
+
+async def messages(request: web.Request) -> web.StreamResponse:
+    """One message, whole or streamed."""
+    headers = {name: value for name in _VENDOR_HEADERS if (value := request.headers.get(name)) is not None}
+    return await answer(request, FORMAT, FORMAT.decode_request(await read_json(request), headers))
+
+
+async def count_tokens(request: web.Request) -> web.StreamResponse:
+    """An estimate of the input tokens: every provider counts in its own way, and most cannot be asked."""
+    chat = FORMAT.decode_request(await read_json(request), {})
+    body = msgspec.json.encode({"input_tokens": estimate_tokens(chat)})
+    return web.Response(
+        body=body,
+        content_type="application/json",
+        headers={"x-intellirouter-notes": "The count is an estimate."},
+    )
+
+
+async def hello(_request: web.Request) -> web.StreamResponse:
+    """`HEAD /`: Claude Code asks whether anybody is there before it starts."""
+    return web.Response()
+
+
+def routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+    return [
+        web.post("/v1/messages", endpoint("messages", messages, FORMAT.encode_error)),
+        web.post("/v1/messages/count_tokens", endpoint("count_tokens", count_tokens, FORMAT.encode_error)),
+        web.head("/", endpoint("root", hello, FORMAT.encode_error, scope=None)),
+    ]

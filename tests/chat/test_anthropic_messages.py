@@ -1,0 +1,465 @@
+"""Anthropic Messages, both directions."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intellirouter.chat.anthropic_messages.format import FORMAT
+from intellirouter.chat.delta import (
+    Delta,
+    Finish,
+    RedactedThinkingDelta,
+    Start,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallArguments,
+    ToolCallStart,
+    UsageDelta,
+)
+from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Tool, ToolChoice
+from intellirouter.chat.parts import (
+    Audio,
+    CacheMarker,
+    File,
+    Image,
+    Opaque,
+    Part,
+    RedactedThinking,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from intellirouter.chat.response import ChatResponse, Choice, Usage
+from intellirouter.errors import InvalidRequest, StreamInterrupted, UnsupportedByTarget, UpstreamError
+from intellirouter.providers import anthropic
+from intellirouter.providers.adapter import HttpResponse
+
+RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings" / "anthropic.jsonl.gz"
+
+
+def decode(body: dict[str, Any]) -> ChatRequest:
+    head = {"model": "claude-x", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+    return FORMAT.decode_request({**head, **body}, {})
+
+
+BLOCKS: list[tuple[str, dict[str, Any], Part]] = [
+    ("user", {"type": "text", "text": "a"}, Text("a")),
+    (
+        "user",
+        {"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+        Text("a", CacheMarker("1h")),
+    ),
+    (
+        "user",
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}},
+        Image(media_type="image/png", data="aGk="),
+    ),
+    ("user", {"type": "image", "source": {"type": "url", "url": "https://x/y"}}, Image(url="https://x/y")),
+    (
+        "user",
+        {
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "aGk="},
+            "title": "t",
+            "citations": {"enabled": True},
+        },
+        File(data="aGk=", media_type="application/pdf", title="t", citations=True),
+    ),
+    (
+        "user",
+        {"type": "tool_result", "tool_use_id": "c", "content": "bad", "is_error": True},
+        ToolResult("c", (Text("bad"),), is_error=True),
+    ),
+    (
+        "user",
+        {
+            "type": "tool_result",
+            "tool_use_id": "c",
+            "content": [
+                {"type": "text", "text": "see"},
+                {"type": "image", "source": {"type": "url", "url": "https://x/y"}},
+            ],
+        },
+        ToolResult("c", (Text("see"), Image(url="https://x/y"))),
+    ),
+    ("assistant", {"type": "thinking", "thinking": "hm", "signature": "s"}, Thinking("hm", "s")),
+    ("assistant", {"type": "redacted_thinking", "data": "zz"}, RedactedThinking("zz")),
+    (
+        "assistant",
+        {"type": "tool_use", "id": "c", "name": "f", "input": {"a": [1, "é"]}},
+        ToolCall("c", "f", '{"a":[1,"é"]}'),
+    ),
+    (
+        "assistant",
+        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
+        Opaque(
+            "anthropic_messages", {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("role", "block", "part"), BLOCKS)
+def test_a_block_is_read_and_written_back_the_same(role: str, block: dict[str, Any], part: Part) -> None:
+    turn = {"role": role, "content": [block]}
+    request = decode({"messages": [turn]})
+    assert request.messages[0].content == (part,)
+    written = FORMAT.encode_request(request.changed(), [])["messages"]
+    plain = block.keys() == {"type", "text"}
+    assert written == [{"role": role, "content": block["text"]} if plain else turn]
+
+
+FIELDS: list[tuple[dict[str, Any], str, Any]] = [
+    ({"stop_sequences": ["a"]}, "stop", ("a",)),
+    ({"top_k": 5}, "top_k", 5),
+    ({"thinking": {"type": "enabled", "budget_tokens": 2048}}, "reasoning", Reasoning(None, 2048, "enabled")),
+    (
+        {"thinking": {"type": "adaptive"}, "output_config": {"effort": "xhigh"}},
+        "reasoning",
+        Reasoning("xhigh", mode="adaptive"),
+    ),
+    ({"thinking": {"type": "between_tools"}}, "extra", {"thinking": {"type": "between_tools"}}),
+    (
+        {"output_config": {"format": {"type": "json_schema", "schema": {"a": 1}}}},
+        "output",
+        OutputFormat("json_schema", {"a": 1}),
+    ),
+    ({"metadata": {"user_id": "u"}}, "user", "u"),
+    ({"cache_control": {"type": "ephemeral"}}, "cache", CacheMarker()),
+    ({"context_management": {"edits": []}}, "extra", {"context_management": {"edits": []}}),
+    (
+        {"tools": [{"name": "f", "input_schema": {"type": "object"}, "defer_loading": True}]},
+        "tools",
+        (Tool("f", parameters={"type": "object"}, extra={"defer_loading": True}),),
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "field", "expected"), FIELDS)
+def test_a_field_is_read_and_written_back_the_same(body: dict[str, Any], field: str, expected: Any) -> None:
+    request = decode(body)
+    assert getattr(request, field) == expected
+    written = FORMAT.encode_request(request.changed(), [])
+    assert {key: written.get(key) for key in body} == body
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected", "parallel"),
+    [
+        ({"type": "auto"}, ToolChoice("auto"), None),
+        ({"type": "any", "disable_parallel_tool_use": True}, ToolChoice("required"), False),
+        ({"type": "tool", "name": "f"}, ToolChoice("named", "f"), None),
+        ({"type": "none"}, ToolChoice("none"), None),
+    ],
+)
+def test_tool_choice_survives(choice: dict[str, Any], expected: ToolChoice, parallel: bool | None) -> None:
+    request = decode({"tools": [{"name": "f", "input_schema": {"type": "object"}}], "tool_choice": choice})
+    assert (request.tool_choice, request.parallel_tool_calls) == (expected, parallel)
+    assert FORMAT.encode_request(request.changed(), [])["tool_choice"] == choice
+
+
+def canonical(**more: Any) -> ChatRequest:
+    return ChatRequest(**{"model": "claude-x", "messages": (Message("user", (Text("x"),)),), **more})
+
+
+def test_what_other_dialects_say_is_carried_approximated_or_refused() -> None:
+    notes: list[str] = []
+    request = canonical(
+        messages=(
+            Message("system", (Text("be brief"),)),
+            Message("user", (Text("a"),)),
+            Message(
+                "assistant", (Thinking("unsigned"), ToolCall("1", "f", "{}"), ToolCall("2", "g", "not json"))
+            ),
+            Message("tool", (ToolResult("1", (Text("one"),)),)),
+            Message("tool", (ToolResult("2", (Text("two"),)),)),
+            Message("user", (Text("go on"),)),
+            Message("developer", (Text("and kind"),)),
+        ),
+        temperature=1.5,
+        seed=7,
+        output=OutputFormat("json"),
+        reasoning=Reasoning("high"),
+    )
+    body = FORMAT.encode_request(request, notes)
+    assert [block["text"] for block in body["system"]][:2] == ["be brief", "and kind"]
+    assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
+    kinds = [block["type"] for block in body["messages"][2]["content"]]
+    assert kinds == ["tool_result", "tool_result", "text"]
+    assert body["temperature"] == 1
+    assert body["output_config"] == {"effort": "high"}
+    said = " ".join(notes)
+    for word in ("mid-conversation", "signature", "'g'", "Temperature", "'seed'", "JSON mode"):
+        assert word in said
+    for refused in (canonical(n=2), canonical(messages=(Message("user", (Audio("x"),)),))):
+        with pytest.raises(UnsupportedByTarget):
+            FORMAT.encode_request(refused, [])
+
+
+@pytest.mark.parametrize(
+    "model", ["claude-3-7-sonnet-20250219", "claude-sonnet-4-5", "claude-haiku-4-5-20251001"]
+)
+def test_an_effort_becomes_a_budget_where_the_model_takes_only_that(model: str) -> None:
+    body = FORMAT.encode_request(canonical(model=model, reasoning=Reasoning("low"), max_tokens=100), [])
+    assert body["thinking"] == {"type": "enabled", "budget_tokens": 2048}
+    assert body["max_tokens"] > 2048
+
+
+words = st.text(min_size=1, max_size=20)
+user_parts = st.one_of(
+    st.builds(Text, words, st.none() | st.just(CacheMarker())),
+    st.builds(Image, url=st.just("https://example.org/a.png")),
+    st.builds(ToolResult, words, st.builds(Text, words).map(lambda part: (part,)), is_error=st.booleans()),
+)
+arguments = st.dictionaries(words, st.integers(0, 9), max_size=2).map(
+    lambda value: msgspec.json.encode(value).decode()
+)
+assistant_parts = st.one_of(
+    st.builds(Text, words), st.builds(Thinking, words, words), st.builds(ToolCall, words, words, arguments)
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(user_parts, min_size=1, max_size=3).map(
+                lambda parts: tuple(sorted(parts, key=lambda part: not isinstance(part, ToolResult)))
+            ),
+            st.lists(assistant_parts, min_size=1, max_size=3).map(tuple),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.none() | st.floats(0, 1),
+)
+@settings(max_examples=100)
+def test_canonical_to_the_dialect_and_back_is_the_identity(
+    turns: list[Any], temperature: float | None
+) -> None:
+    messages = tuple(
+        message for asked, said in turns for message in (Message("user", asked), Message("assistant", said))
+    )
+    request = canonical(
+        messages=messages,
+        temperature=temperature,
+        max_tokens=5,
+        include_usage=True,
+        extra_dialect="anthropic_messages",
+    )
+    body = msgspec.json.decode(msgspec.json.encode(FORMAT.encode_request(request, [])))
+    assert FORMAT.decode_request(body, {}).changed() == request
+
+
+def stream(pieces: list[bytes]) -> list[Delta]:
+    parser = anthropic.new_stream()
+    events = [event for piece in pieces for event in parser.feed(piece)] + parser.close()
+    return [delta for event in events for delta in event.deltas]
+
+
+def sse(*events: dict[str, Any]) -> bytes:
+    return b"".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events)
+
+
+def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"type": "content_block_start", "index": index, "content_block": start},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index},
+    ]
+
+
+STREAM = sse(
+    {
+        "type": "message_start",
+        "message": {
+            "id": "msg_1",
+            "model": "claude-x-1",
+            "usage": {"input_tokens": 5, "cache_read_input_tokens": 100, "cache_creation_input_tokens": 10},
+        },
+    },
+    {"type": "ping"},
+    *block(
+        0,
+        {"type": "thinking", "thinking": "", "signature": ""},
+        {"type": "thinking_delta", "thinking": "hm"},
+        {"type": "signature_delta", "signature": "sig"},
+    ),
+    *block(1, {"type": "redacted_thinking", "data": "zz"}),
+    *block(2, {"type": "text", "text": ""}, {"type": "text_delta", "text": "Grüße"}),
+    *block(
+        3,
+        {"type": "tool_use", "id": "c1", "name": "f", "input": {}},
+        {"type": "input_json_delta", "partial_json": ""},
+        {"type": "input_json_delta", "partial_json": '{"a": '},
+        {"type": "input_json_delta", "partial_json": "1}"},
+    ),
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "tool_use", "stop_sequence": None},
+        "usage": {"output_tokens": 7},
+    },
+    {"type": "message_stop"},
+)
+START_USAGE = Usage(115, 0, 100, 10, extra_dialect="anthropic_messages")
+EXPECTED: list[Delta] = [
+    Start("msg_1", "claude-x-1", usage=START_USAGE),
+    ThinkingDelta("hm"),
+    ThinkingDelta(signature="sig"),
+    RedactedThinkingDelta("zz", 1),
+    TextDelta("Grüße", 2),
+    ToolCallStart(0, "c1", "f", block=3),
+    ToolCallArguments(0, '{"a": ', 3),
+    ToolCallArguments(0, "1}", 3),
+    Finish("tool_calls"),
+    UsageDelta(Usage(115, 7, 100, 10, extra_dialect="anthropic_messages")),
+]
+
+
+def test_a_stream_means_the_same_whole_split_and_reencoded() -> None:
+    assert stream([STREAM]) == EXPECTED
+    assert stream([STREAM[i : i + 1] for i in range(len(STREAM))]) == EXPECTED
+    encoder = FORMAT.new_encoder(decode({}))
+    again = b"".join(encoder.encode((delta,)) for delta in EXPECTED) + encoder.finish()
+    assert stream([again]) == EXPECTED
+
+
+def test_interleaved_tool_calls_of_other_vendors_come_out_one_after_another() -> None:
+    deltas: tuple[Delta, ...] = (
+        Start("i", "m"),
+        TextDelta("so", 1),
+        ToolCallStart(0, "c0", "f", block=3),
+        ToolCallArguments(0, '{"a":', 3),
+        ToolCallStart(1, "c1", "g", block=4),
+        ToolCallArguments(1, "{}", 4),
+        ToolCallArguments(0, "1}", 3),
+        Finish("tool_calls"),
+    )
+    encoder = FORMAT.new_encoder(decode({}))
+    seen = stream([encoder.encode(deltas) + encoder.finish()])
+    for index, expected in ((0, '{"a":1}'), (1, "{}")):
+        fragments = [d.fragment for d in seen if isinstance(d, ToolCallArguments) and d.index == index]
+        assert "".join(fragments) == expected
+
+
+def test_a_cut_stream_never_looks_complete() -> None:
+    for cut in range(1, len(STREAM) - 60, 11):
+        with pytest.raises(StreamInterrupted):
+            stream([STREAM[:cut]])
+
+
+def test_an_error_event_is_raised_with_its_reason() -> None:
+    data = sse({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
+    with pytest.raises(UpstreamError, match="Overloaded") as raised:
+        stream([data])
+    assert raised.value.upstream_status == 529
+
+
+def test_a_whole_answer_is_written_back_the_same() -> None:
+    content = (Thinking("t", "s"), Text("a"), ToolCall("c", "f", '{"a":1}'))
+    response = ChatResponse(
+        id="i", model="m", choices=(Choice(content, "stop", stop_sequence="X"),), usage=Usage(10, 4, 3, 2)
+    )
+    again = FORMAT.decode_response(FORMAT.encode_response(response))
+    assert again.choices[0].content == content
+    assert (again.choices[0].finish_reason, again.choices[0].stop_sequence) == ("stop", "X")
+    assert again.usage is not None
+    assert (again.usage.input_tokens, again.usage.cached_tokens, again.usage.cache_write_tokens) == (10, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [{"text": "x"}]}]}, "messages[0].content[0].type"),
+        ({"tool_choice": {"type": "some"}}, "tool_choice.type"),
+        ({"tools": [{"input_schema": {}}]}, "tools[0].name"),
+        ({"max_tokens": 0}, "max_tokens"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(body: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        decode(body)
+    assert refused.value.param == param
+
+
+@pytest.mark.skipif(not RECORDINGS.exists(), reason="the recorded vendor traffic is not beside this clone")
+def test_every_recorded_message_is_understood_as_the_vendor_sent_it() -> None:
+    with gzip.open(RECORDINGS, "rt", encoding="utf-8") as lines:
+        rows = [row for line in lines if (row := json.loads(line))["path"] == "/v1/messages"]
+    rows = [row for row in rows if "input" not in (row["request"] or {})]  # Responses traffic filed under this path
+    assert len(rows) > 150
+    for row in rows:
+        body = row["response"].get("text")
+        if not body or not body.strip():
+            continue
+        try:
+            check_recorded(row, body.encode())
+        except Exception as error:
+            raise AssertionError(f"{row['id']} of {row['source']}: {error!r}") from error
+
+
+def check_recorded(row: dict[str, Any], body: bytes) -> None:
+    if isinstance(row["request"], dict) and row["request"].get("messages"):
+        FORMAT.decode_request(row["request"], {})
+    if row["status"] >= 300:
+        assert anthropic.parse_error(HttpResponse(row["status"], {}, body), "p").message
+    elif row["stream"]:
+        check_stream(body)
+    else:
+        check_whole(json.loads(body), anthropic.parse_chat(HttpResponse(200, {}, body)))
+
+
+def check_stream(body: bytes) -> None:
+    events = [json.loads(line[5:]) for line in body.splitlines() if line.startswith(b"data:")]
+    deltas = stream([body])
+    assert stream([body[i : i + 1] for i in range(len(body))]) == deltas
+
+    def said(kind: str, key: str) -> str:
+        return "".join(e["delta"][key] for e in events if (e.get("delta") or {}).get("type") == kind)
+
+    started = "".join((e.get("content_block") or {}).get("text") or "" for e in events)
+    assert "".join(d.text for d in deltas if isinstance(d, TextDelta)) == started + said("text_delta", "text")
+    assert "".join(d.text for d in deltas if isinstance(d, ThinkingDelta)) == said(
+        "thinking_delta", "thinking"
+    )
+    server_side = {
+        e["index"] for e in events if (e.get("content_block") or {}).get("type") not in (None, "tool_use")
+    }
+    fragments = "".join(
+        e["delta"]["partial_json"]
+        for e in events
+        if (e.get("delta") or {}).get("type") == "input_json_delta" and e["index"] not in server_side
+    )
+    assert "".join(d.fragment for d in deltas if isinstance(d, ToolCallArguments)) == fragments
+    last = next(e for e in reversed(events) if e["type"] == "message_delta")
+    usage = next(d.usage for d in reversed(deltas) if isinstance(d, UsageDelta))
+    assert usage.output_tokens == last["usage"]["output_tokens"]
+
+
+def check_whole(sent: dict[str, Any], response: ChatResponse) -> None:
+    choice = response.choices[0]
+    assert response.model == sent["model"]
+    assert choice.text == "".join(b["text"] for b in sent["content"] if b["type"] == "text")
+    calls = [b for b in sent["content"] if b["type"] == "tool_use"]
+    assert [json.loads(call.arguments) for call in choice.tool_calls] == [call["input"] for call in calls]
+    usage, counts = response.usage, sent["usage"]
+    assert usage is not None
+    cached, written = (
+        counts.get("cache_read_input_tokens") or 0,
+        counts.get("cache_creation_input_tokens") or 0,
+    )
+    assert usage.input_tokens == counts["input_tokens"] + cached + written
+    assert usage.output_tokens == counts["output_tokens"]
+    again = json.loads(FORMAT.encode_response(msgspec.structs.replace(response, raw=None)))
+    assert again["stop_reason"] == sent["stop_reason"]
+    assert again["usage"]["input_tokens"] == counts["input_tokens"]

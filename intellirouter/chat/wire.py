@@ -60,6 +60,7 @@ class WireFormat:
     - `decode_response(body)`: the upstream's bytes to canonical. Raises `UpstreamProtocolError`.
     - `encode_response(response)`: canonical to the client's JSON bytes.
     - `encode_error(error)`: the envelope of this dialect.
+    - `relay_end`: what ends a stream whose events were relayed as bytes, where the dialect has an end marker.
     """
 
     name: str
@@ -71,3 +72,4 @@ class WireFormat:
     new_decoder: Callable[[], EventDecoder]
     new_encoder: Callable[[ChatRequest], EventEncoder]
     stream_media_type: str = "text/event-stream"
+    relay_end: bytes = b""

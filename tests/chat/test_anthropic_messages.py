@@ -396,7 +396,9 @@ def test_what_makes_no_sense_is_refused_by_name(body: dict[str, Any], param: str
 def test_every_recorded_message_is_understood_as_the_vendor_sent_it() -> None:
     with gzip.open(RECORDINGS, "rt", encoding="utf-8") as lines:
         rows = [row for line in lines if (row := json.loads(line))["path"] == "/v1/messages"]
-    rows = [row for row in rows if "input" not in (row["request"] or {})]  # Responses traffic filed under this path
+    rows = [
+        row for row in rows if "input" not in (row["request"] or {})
+    ]  # Responses traffic filed under this path
     assert len(rows) > 150
     for row in rows:
         body = row["response"].get("text")

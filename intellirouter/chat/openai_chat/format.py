@@ -20,4 +20,5 @@ FORMAT = WireFormat(
     encode_error=encode_error,
     new_decoder=ChunkDecoder,
     new_encoder=ChunkEncoder,
+    relay_end=b"data: [DONE]\n\n",
 )

@@ -116,7 +116,7 @@ async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: 
                 relays = False
                 encoder.encode(live.said)
             yield b"".join([_bytes_of(event, encoder, relays, job.request.include_usage) for event in events])
-        yield encoder.finish()
+        yield wire.relay_end if relays else encoder.finish()
 
     try:
         await writer.relay(source())

@@ -1,0 +1,204 @@
+"""The official SDKs, unchanged, through the Router to vendors of either dialect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+
+from tests.conftest import StartNode, StartVendor, provider
+from tests.servers.vendor import Play, Received
+
+ARGUMENTS = '{"city": "Zürich"}'
+
+
+def openai_vendor(request: Received) -> Play:
+    """Answers as OpenAI would: a tool call until a tool result is there, then text."""
+    body = request.json
+    called = any(message["role"] == "tool" for message in body["messages"])
+    head = {"id": "chatcmpl-1", "created": 1, "model": "vendor-model"}
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    wants_tool = bool(body.get("tools")) and not called
+    call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ARGUMENTS}}
+    finish = "tool_calls" if wants_tool else "stop"
+    if not body.get("stream"):
+        message: dict[str, Any] = {"role": "assistant", "content": None if wants_tool else "It is sunny."}
+        if wants_tool:
+            message["tool_calls"] = [call]
+        choice = {"index": 0, "message": message, "finish_reason": finish}
+        return Play.json({**head, "object": "chat.completion", "choices": [choice], "usage": usage})
+
+    def chunk(delta: dict[str, Any], reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return json.dumps({**head, "object": "chat.completion.chunk", "choices": [choice]}).encode()
+
+    if wants_tool:
+        empty = {**call, "index": 0, "function": {"name": "weather", "arguments": ""}}
+        pieces = [chunk({"role": "assistant", "tool_calls": [empty]})]
+        pieces += [chunk({"tool_calls": [{"index": 0, "function": {"arguments": c}}]}) for c in ARGUMENTS]
+    else:
+        pieces = [chunk({"role": "assistant", "content": ""})]
+        pieces += [chunk({"content": word}) for word in ("It ", "is ", "sunny.")]
+    last = json.dumps({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage}).encode()
+    return Play.sse(*pieces, chunk({}, finish), last, b"[DONE]")
+
+
+def anthropic_vendor(request: Received) -> Play:
+    """The same as Anthropic would."""
+    body = request.json
+    assert request.headers["x-api-key"] == "sk-secret-of-primary"
+    called = "tool_result" in request.body.decode()
+    wants_tool = bool(body.get("tools")) and not called
+    reason = "tool_use" if wants_tool else "end_turn"
+    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "vendor-model"}
+    if not body.get("stream"):
+        tool = {"type": "tool_use", "id": "call_1", "name": "weather", "input": json.loads(ARGUMENTS)}
+        content = [tool if wants_tool else {"type": "text", "text": "It is sunny."}]
+        usage = {"input_tokens": 10, "output_tokens": 5}
+        return Play.json(
+            {**head, "content": content, "stop_reason": reason, "stop_sequence": None, "usage": usage}
+        )
+    if wants_tool:
+        block: dict[str, Any] = {"type": "tool_use", "id": "call_1", "name": "weather", "input": {}}
+        deltas = [{"type": "input_json_delta", "partial_json": c} for c in ARGUMENTS]
+    else:
+        block = {"type": "text", "text": ""}
+        deltas = [{"type": "text_delta", "text": word} for word in ("It ", "is ", "sunny.")]
+    empty = {"content": [], "stop_reason": None, "stop_sequence": None}
+    started = {**head, **empty, "usage": {"input_tokens": 10, "output_tokens": 1}}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": started},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "ping"},
+        *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": reason, "stop_sequence": None},
+            "usage": {"output_tokens": 5},
+        },
+        {"type": "message_stop"},
+    ]
+    text = b"".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events)
+    return Play([text], headers={"content-type": "text/event-stream"})
+
+
+VENDORS: dict[str, Callable[[Received], Play]] = {"openai": openai_vendor, "anthropic": anthropic_vendor}
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+
+
+@pytest.fixture(params=sorted(VENDORS))
+async def url(request: pytest.FixtureRequest, start_node: StartNode, start_vendor: StartVendor) -> str:
+    """The Router in front of a vendor of each dialect."""
+    vendor = await start_vendor(VENDORS[request.param])
+    node = await start_node(provider(vendor, kind=request.param))
+    return node.listening[0].url
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_openai_client_runs_a_tool_loop(url: str, stream: bool) -> None:
+    client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0)
+    tools: Any = [{"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}]
+    messages: list[Any] = [
+        {"role": "system", "content": "Be brief."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "How is the weather there?"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
+            ],
+        },
+    ]
+    for turn in range(2):
+        if stream:
+            async with client.chat.completions.stream(
+                model="primary/m", messages=messages, tools=tools, stream_options={"include_usage": True}
+            ) as events:
+                async for _ in events:
+                    pass
+                answer: Any = await events.get_final_completion()
+        else:
+            answer = await client.chat.completions.create(model="primary/m", messages=messages, tools=tools)
+        message = answer.choices[0].message
+        assert (answer.model, answer.usage.prompt_tokens, answer.usage.completion_tokens) == (
+            "vendor-model",
+            10,
+            5,
+        )
+        if turn == 0:
+            assert answer.choices[0].finish_reason == "tool_calls"
+            call = message.tool_calls[0]
+            assert json.loads(call.function.arguments) == json.loads(ARGUMENTS)
+            messages.append(message.model_dump(exclude_none=True, exclude={"parsed"}))
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": "sunny"})
+    assert (message.content, answer.choices[0].finish_reason) == ("It is sunny.", "stop")
+    await client.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_anthropic_client_runs_a_tool_loop(url: str, stream: bool) -> None:
+    client = anthropic.AsyncAnthropic(base_url=url, api_key="unused", max_retries=0)
+    tools: Any = [{"name": "weather", "input_schema": SCHEMA}]
+    messages: list[Any] = [{"role": "user", "content": "How is the weather in Zürich?"}]
+    for turn in range(2):
+        request: Any = {"model": "primary/m", "max_tokens": 100, "messages": messages, "tools": tools}
+        if stream:
+            async with client.messages.stream(**request) as events:
+                answer = await events.get_final_message()
+        else:
+            answer = await client.messages.create(**request)
+        assert (answer.model, answer.usage.input_tokens, answer.usage.output_tokens) == (
+            "vendor-model",
+            10,
+            5,
+        )
+        if turn == 0:
+            assert answer.stop_reason == "tool_use"
+            call: Any = answer.content[0]
+            assert call.input == json.loads(ARGUMENTS)
+            messages.append(
+                {"role": "assistant", "content": [block.model_dump() for block in answer.content]}
+            )
+            result = {"type": "tool_result", "tool_use_id": call.id, "content": "sunny"}
+            messages.append({"role": "user", "content": [result]})
+    last: Any = answer.content[0]
+    assert (last.text, answer.stop_reason) == ("It is sunny.", "end_turn")
+    await client.close()
+
+
+async def test_an_error_reaches_each_client_as_its_own_kind(url: str) -> None:
+    ours = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0)
+    with pytest.raises(openai.NotFoundError, match="does not exist"):
+        await ours.chat.completions.create(model="nope", messages=[{"role": "user", "content": "x"}])
+    theirs = anthropic.AsyncAnthropic(base_url=url, api_key="unused", max_retries=0)
+    with pytest.raises(anthropic.NotFoundError, match="does not exist"):
+        await theirs.messages.create(model="nope", max_tokens=5, messages=[{"role": "user", "content": "x"}])
+    await ours.close()
+    await theirs.close()
+
+
+async def test_claude_code_is_served_as_it_asks(url: str) -> None:
+    client = anthropic.AsyncAnthropic(base_url=url, auth_token="unused", max_retries=0)
+    answer = await client.post(
+        "/v1/messages?beta=true",
+        cast_to=dict[str, Any],
+        options={"headers": {"anthropic-beta": "context-management-2025-06-27"}},
+        body={
+            "model": "primary/m",
+            "max_tokens": 100,
+            "system": [{"type": "text", "text": "You code.", "cache_control": {"type": "ephemeral"}}],
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+                {"role": "system", "content": "Keep at it."},
+            ],
+            "thinking": {"type": "adaptive"},
+            "output_config": {"effort": "high"},
+            "context_management": {"edits": []},
+        },
+    )
+    assert answer["content"][0]["text"] == "It is sunny."
+    await client.close()

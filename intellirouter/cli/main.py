@@ -28,6 +28,7 @@ class Entry:
 
 
 COMMANDS: dict[str, Entry] = {
+    "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),
     "run": Entry("intellirouter.cli.run", "Start a role, or all of them, in this process."),
     "validate-config": Entry(
         "intellirouter.cli.validate_config", "Check the configuration without starting."

@@ -163,6 +163,11 @@ class Attempts:
     async def _one(self, candidate: Candidate, attempt: Try[T], trace: Trace) -> T:
         standing = self._board.of(candidate)
         now = self._board.clock()
+        if candidate.max_concurrency is not None and standing.load >= candidate.max_concurrency:
+            standing.circuit.unsure()
+            raise UpstreamRateLimited(
+                f"{candidate.id} is busy with {standing.load} calls", provider=candidate.provider.name
+            )
         key = standing.provider.keys.pick(now)
         standing.provider.minute.add(now, 1, 0)
         record = trace.start(candidate.id)

@@ -19,6 +19,8 @@ from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
 from intellirouter.inference.discovery import Discovery
 from intellirouter.inference.exchange import Exchange, UpstreamStream
 from intellirouter.inference.job import Job, Trace
+from intellirouter.inference.limits.gate import Gate
+from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.live import Books, LiveAnswer, Resume
 from intellirouter.inference.plan import Planner
 from intellirouter.inference.record import Recorder
@@ -52,6 +54,8 @@ class Dispatch:
         planner: Planner,
         board: Board,
         policy: Policy,
+        governor: Governor,
+        gate: Gate | None = None,
     ) -> None:
         self.catalog = catalog
         self.board = board
@@ -60,14 +64,23 @@ class Dispatch:
         self._recorder = recorder
         self._planner = planner
         self._policy = policy
+        self._governor = governor
+        self._gate = gate
         self._attempts = Attempts(board, recorder)
         self._books = Books(board, recorder, self._settle)
 
     async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:
         """A whole answer. Raises `ModelNotFound`, or an `UpstreamError` whose details say what was tried."""
         entry = await self._entry(job)
-        request = with_defaults(job.request, entry)
         trace = Trace()
+        finished = await self._admit(job, entry, trace)
+        try:
+            return await self._complete(job, entry, trace), trace
+        finally:
+            finished()
+
+    async def _complete(self, job: Job, entry: ModelEntry, trace: Trace) -> ChatResponse:
+        request = with_defaults(job.request, entry)
 
         async def attempt(candidate: Candidate, target: Target) -> ChatResponse:
             response, trace.notes = await self._exchange(job, request, candidate, target).complete()
@@ -79,17 +92,42 @@ class Dispatch:
         )
         trace.model = response.model or candidate.target.model
         self._settle(candidate, trace, response.usage)
-        return response, trace
+        return response
 
     async def stream(self, job: Job) -> LiveAnswer:
         """An answer whose first token has arrived. Raises like `complete`; must be closed."""
         entry = await self._entry(job)
-        request = with_defaults(job.request, entry)
         trace = Trace()
-        candidates = self._plan(job, entry, trace)
-        stream, candidate = await self._open(job, request, candidates, trace)
+        finished = await self._admit(job, entry, trace)
+        try:
+            request = with_defaults(job.request, entry)
+            candidates = self._plan(job, entry, trace)
+            stream, candidate = await self._open(job, request, candidates, trace)
+        except BaseException:
+            finished()
+            raise
         resume = self._resume(job, request, candidates, trace)
-        return LiveAnswer(stream, candidate, trace, self._books, resume)
+        return LiveAnswer(stream, candidate, trace, self._books, resume, finished)
+
+    async def _admit(self, job: Job, entry: ModelEntry, trace: Trace) -> Callable[[], None]:
+        """Take a place and what the request may use; the call that gives both back and writes down what was used."""
+        gate = self._gate
+        if gate is not None:
+            await gate.enter(job.caller.key_id, job.caller.priority, job.deadline)
+        try:
+            grant = await self._governor.admit(job, entry)
+        except BaseException:
+            if gate is not None:
+                gate.leave()
+            raise
+        trace.headers = grant.headers
+
+        def finished() -> None:
+            if gate is not None:
+                gate.leave()
+            self._governor.settle(grant, trace.usage, trace.cost_usd, entry.name)
+
+        return finished
 
     async def _entry(self, job: Job) -> ModelEntry:
         if not self.catalog.configured(job.request.model):
@@ -128,7 +166,8 @@ class Dispatch:
                 candidates, attempt, trace, job.deadline, limits, discard
             )
         except IntelliRouterError as error:
-            error.details.setdefault("attempts", [attempt.shown() for attempt in trace.attempts])
+            if trace.attempts:
+                error.details.setdefault("attempts", [attempt.shown() for attempt in trace.attempts])
             raise
         trace.provider = candidate.provider.name
         return result, candidate

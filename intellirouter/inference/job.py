@@ -68,6 +68,7 @@ class Trace:
     notes: tuple[str, ...] = ()
     waited: float = 0.0  # seconds, because targets had asked for a rest
     rescued: int = 0  # times the stream was taken over after its first token
+    headers: dict[str, str] = field(default_factory=dict)  # of limits, for the caller
     plan: Callable[[], dict[str, Any]] = dict
 
     def start(self, candidate: str) -> Attempt:

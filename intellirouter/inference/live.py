@@ -49,6 +49,7 @@ class LiveAnswer:
         trace: Trace,
         books: Books,
         resume: Resume | None,
+        finished: Callable[[], None],
     ) -> None:
         self.trace = trace
         self.dialect: str | None = candidate.provider.adapter.wire.name
@@ -63,7 +64,9 @@ class LiveAnswer:
         self._before: Said | None = None
         self._load = books.board.of(candidate)
         self._load.load += 1
+        self._finished = finished
         self._closed = False
+        self._settled = False
 
     async def batches(self) -> AsyncIterator[list[StreamEvent]]:
         """Events in the groups they arrived in. Raises where the stream breaks; never ends early in silence."""
@@ -145,6 +148,9 @@ class LiveAnswer:
         return (TextDelta(rest, block=self._seen.block), delta) if rest else (delta,)
 
     def _settle(self) -> None:
+        if self._settled:
+            return
+        self._settled = True
         usage = self._seen.usage
         if usage is None and self._seen.tokens:
             usage = Usage(output_tokens=self._seen.tokens, estimated=True)
@@ -155,4 +161,6 @@ class LiveAnswer:
         if not self._closed:
             self._closed = True
             self._load.load -= 1
+            self._settle()  # a caller that left before the end still pays what it got
+            self._finished()
         self._stream.close()

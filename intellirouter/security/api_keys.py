@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 
 from intellirouter.config.schema.auth import AuthSection
@@ -24,9 +25,10 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
 
 
 class KeyRing:
-    """The keys of the configuration file."""
+    """The keys of the configuration file, and in `virtual` those made at run time: by hash, with their end in Unix time."""
 
     def __init__(self, section: AuthSection) -> None:
+        self.virtual: dict[str, tuple[Caller, float]] = {}
         self.configure(section)
 
     def configure(self, section: AuthSection) -> None:
@@ -50,7 +52,14 @@ class KeyRing:
         key = presented_key(headers)
         if not key:
             raise AuthenticationFailed("No API key: send it as 'Authorization: Bearer …' or 'x-api-key'.")
-        caller = self._callers.get(hash_key(key))
-        if caller is None:
+        digest = hash_key(key)
+        caller = self._callers.get(digest)
+        if caller is not None:
+            return caller
+        made = self.virtual.get(digest)
+        if made is None:
             raise AuthenticationFailed("The API key is not known here.")
+        caller, until = made
+        if time.time() >= until:
+            raise AuthenticationFailed("The API key has expired.")
         return caller

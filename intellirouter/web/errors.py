@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from intellirouter.errors import IntelliRouterError, UpstreamError, UpstreamRejected
+from intellirouter.errors import IntelliRouterError, RateLimited, UpstreamError, UpstreamRejected
 
 Envelope = Callable[[IntelliRouterError], bytes]
 """How a dialect writes an error body."""
@@ -28,6 +28,8 @@ def error_response(error: IntelliRouterError, envelope: Envelope) -> web.Respons
     wait = getattr(error, "retry_after", None)
     if wait is not None:
         response.headers["retry-after"] = str(max(1, math.ceil(wait)))
+    if isinstance(error, RateLimited):
+        response.headers.update(error.details.get("headers", {}))
     if isinstance(error, UpstreamError) and (attempts := error.details.get("attempts")):
         response.headers["x-intellirouter-attempts"] = str(len(attempts))
     return response

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from intellirouter.app.component import Component, Opened
+from intellirouter.config.schema.limits import LimitsSection
 from intellirouter.config.schema.router import RouterSection, RuleSection
 from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.attempts import Limits
@@ -16,6 +17,9 @@ from intellirouter.inference.circuit import CircuitPolicy
 from intellirouter.inference.circuit_events import sharing_circuits
 from intellirouter.inference.discovery import Discovery
 from intellirouter.inference.dispatch import Dispatch, Policy
+from intellirouter.inference.limits.gate import Gate
+from intellirouter.inference.limits.governor import Governor
+from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.offline_transport import OFFLINE, WithOffline
 from intellirouter.inference.plan import Planner
 from intellirouter.inference.provider import Provider, provider_of
@@ -24,7 +28,7 @@ from intellirouter.inference.selection.option import Rule
 from intellirouter.inference.standing import Board
 from intellirouter.providers.table import ADAPTERS
 from intellirouter.roles.keys import METRICS, STATE
-from intellirouter.roles.router.keys import BOARD, CATALOG, DISPATCH, ROUTING
+from intellirouter.roles.router.keys import BOARD, CATALOG, DISPATCH, GOVERNOR, LEDGER, ROUTING
 from intellirouter.transport.aiohttp_client import AiohttpTransport
 from intellirouter.transport.contract import Transport
 
@@ -86,7 +90,31 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Dispatch]:
         planner,
         opened[BOARD],
         _policy(section),
+        opened[GOVERNOR],
+        _gate(opened.settings.limits),
     )
+
+
+@contextlib.asynccontextmanager
+async def _ledger(opened: Opened) -> AsyncIterator[Ledger]:
+    ledger = Ledger(opened[STATE])
+    async with ledger.running():
+        yield ledger
+
+
+@contextlib.asynccontextmanager
+async def _governor(opened: Opened) -> AsyncIterator[Governor]:
+    settings = opened.settings
+    governor = Governor(opened[STATE], opened[LEDGER], settings.limits, settings.budgets)
+    opened.on_reload.append(lambda new: governor.configure(new.limits, new.budgets))
+    async with governor.running():
+        yield governor
+
+
+def _gate(limits: LimitsSection) -> Gate | None:
+    if limits.max_concurrent_requests is None:
+        return None
+    return Gate(limits.max_concurrent_requests, limits.queue_length, limits.queue_seconds)
 
 
 def _policy(section: RouterSection) -> Policy:
@@ -118,6 +146,8 @@ COMPONENTS = (
     Component(CATALOG, _catalog),
     Component(DISCOVERY, _discovery, (CATALOG, TRANSPORT)),
     Component(BOARD, _board, (STATE,)),
-    Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD)),
+    Component(LEDGER, _ledger, (STATE,)),
+    Component(GOVERNOR, _governor, (STATE, LEDGER)),
+    Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR)),
     Component(ROUTING, _routing),
 )

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from intellirouter.app.component import Component, Opened
 from intellirouter.config.schema.settings import Settings
+from intellirouter.inference.virtual_keys import following
 from intellirouter.memory.open import open_state
 from intellirouter.memory.store import StateStore
 from intellirouter.roles.keys import ACCESS_LOG, KEY_RING, METRICS, SETTINGS, STATE
@@ -37,7 +38,11 @@ async def _access_log(opened: Opened) -> AsyncIterator[AccessLog]:
 async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
     ring = KeyRing(opened.settings.auth)
     opened.on_reload.append(lambda settings: ring.configure(settings.auth))
-    yield ring
+    if not ring.enabled:
+        yield ring
+        return
+    async with following(ring, opened[STATE]):
+        yield ring
 
 
 @contextlib.asynccontextmanager
@@ -50,6 +55,6 @@ COMPONENTS = (
     Component(SETTINGS, _settings),
     Component(METRICS, _metrics),
     Component(ACCESS_LOG, _access_log),
-    Component(KEY_RING, _key_ring),
+    Component(KEY_RING, _key_ring, (STATE,)),
     Component(STATE, _state),
 )

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from intellirouter.config.schema.auth import AuthSection
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.config.schema.ipc import IpcSection
+from intellirouter.config.schema.limits import BudgetsSection, LimitsSection
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.config.schema.model_registry import ModelRegistrySection
 from intellirouter.config.schema.paths import PathsSection
@@ -31,6 +32,8 @@ class Settings(Section):
     auth: AuthSection = Field(default_factory=AuthSection)
     model_registry: ModelRegistrySection = Field(default_factory=ModelRegistrySection)
     router: RouterSection = Field(default_factory=RouterSection)
+    limits: LimitsSection = Field(default_factory=LimitsSection)
+    budgets: BudgetsSection = Field(default_factory=BudgetsSection)
     chain_engine: ChainEngineSection = Field(default_factory=ChainEngineSection)
     rag: RagSection = Field(default_factory=RagSection)
     persona_layer: PersonaLayerSection = Field(default_factory=PersonaLayerSection)

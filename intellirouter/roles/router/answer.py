@@ -67,6 +67,8 @@ def answer_headers(request: web.Request, trace: Trace) -> dict[str, str]:
         "x-intellirouter-attempts": str(len(trace.attempts)),
         "x-intellirouter-overhead-ms": f"{trace.overhead_seconds * 1e3:.2f}",
     }
+    if trace.headers:
+        headers |= trace.headers
     if request.headers.get("x-intellirouter-explain") == "1":
         headers["x-intellirouter-decision"] = msgspec.json.encode(trace.explained()).decode(
             "ascii", "replace"

@@ -8,8 +8,8 @@ from aiohttp import web
 
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.role import Role
-from intellirouter.roles.router import chat, messages, models
-from intellirouter.roles.router.keys import CATALOG, DISPATCH, ROUTING
+from intellirouter.roles.router import admin, chat, messages, models
+from intellirouter.roles.router.keys import BOARD, CATALOG, DISPATCH, LEDGER, ROUTING
 from intellirouter.web.probes import PartHealth
 
 
@@ -33,14 +33,14 @@ def _state(app: web.Application) -> PartHealth:
 
 
 def _routes() -> Sequence[web.AbstractRouteDef]:
-    return [*chat.routes(), *messages.routes(), *models.routes()]
+    return [*chat.routes(), *messages.routes(), *models.routes(), *admin.routes()]
 
 
 ROLE = Role(
     name="Router",
     title="OpenAI-compatible gateway",
     default_port=8080,
-    components=(CATALOG, DISPATCH, ROUTING, STATE),
+    components=(STATE, CATALOG, BOARD, LEDGER, DISPATCH, ROUTING),
     routes=_routes,
     health={"providers": _providers, "state": _state},
 )

@@ -1,0 +1,160 @@
+"""`intellirouter keys`: API keys made at run time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.config.load import Loaded
+from intellirouter.inference.virtual_keys import GRACE_SECONDS, KeyStore, VirtualKey, make_key
+from intellirouter.memory.open import open_state
+from intellirouter.security.api_keys import hash_key
+
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
+KeyArgument = Annotated[str, typer.Argument(help="Id or name of the key.")]
+
+
+def _with_keys(loaded: Loaded, act: Callable[[KeyStore], Awaitable[T]]) -> T:
+    async def run() -> T:
+        settings = loaded.settings
+        async with open_state(settings.memory, settings.paths.data_dir) as store:
+            return await act(KeyStore(store))
+
+    return asyncio.run(run())
+
+
+def _read(config: ConfigOption) -> Loaded:
+    return loader(config, "router.toml")()
+
+
+def _print_secret(loaded: Loaded, key: VirtualKey, secret: str, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode({**key.shown(), "secret": secret}))
+        return
+    typer.echo(secret)
+    console = Console(stderr=True)
+    console.print(f"This is the secret of '{key.name}'. It is shown only now.", highlight=False)
+    if not loaded.settings.auth.enabled:
+        console.print("[bold yellow]WARNING[/] auth.enabled is false: the Router asks nobody for a key.")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What to call the key.")],
+    config: ConfigOption = None,
+    scope: Annotated[list[str] | None, typer.Option(help="May be repeated; inference by default.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="A model it may use; all by default.")] = None,
+    team: Annotated[str | None, typer.Option(help="Shares limits and budgets.")] = None,
+    tenant: Annotated[str, typer.Option(help="Separates data.")] = "default",
+    rpm: Annotated[int | None, typer.Option(min=1, help="Requests per minute.")] = None,
+    tpm: Annotated[int | None, typer.Option(min=1, help="Tokens per minute.")] = None,
+    budget: Annotated[
+        list[str] | None, typer.Option(help="hour=5, day=20, month=100 or total=500, in US dollars.")
+    ] = None,
+    days: Annotated[float | None, typer.Option(min=0.01, help="Until it expires.")] = None,
+    priority: Annotated[int, typer.Option(help="Higher is served first when requests queue.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key and print its secret, once."""
+    loaded = _read(config)
+    key, secret = make_key(
+        name,
+        scopes=tuple(scope or ("inference",)),
+        models=tuple(model or ()),
+        team=team,
+        tenant=tenant,
+        requests_per_minute=rpm,
+        tokens_per_minute=tpm,
+        budgets=_budgets(budget or []),
+        expires=None if days is None else time.time() + days * 86_400,
+        priority=priority,
+    )
+    _with_keys(loaded, lambda keys: keys.create(key))
+    _print_secret(loaded, key, secret, as_json)
+
+
+def _budgets(given: list[str]) -> dict[str, float]:
+    budgets: dict[str, float] = {}
+    for text in given:
+        period, _, amount = text.partition("=")
+        try:
+            budgets[period] = float(amount)
+        except ValueError:
+            budgets[period] = 0.0
+        if period not in ("hour", "day", "month", "total") or budgets[period] <= 0:
+            raise typer.BadParameter(f"'{text}' does not read like day=20", param_hint="--budget")
+    return budgets
+
+
+@app.command("list")
+def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Every key, without its secret."""
+    keys = _with_keys(_read(config), lambda keys: keys.all())
+    if as_json:
+        typer.echo(msgspec.json.encode([key.shown() for key in keys]))
+        return
+    table = Table()
+    for column in ("name", "secret", "status", "scopes", "team", "limits", "made", "id"):
+        table.add_column(column, overflow="fold")
+    for key in keys:
+        facts = key.shown()
+        made = datetime.fromtimestamp(key.created, UTC).strftime("%Y-%m-%d")
+        table.add_row(
+            key.name,
+            f"…{key.hint}",
+            str(facts["status"]),
+            " ".join(key.scopes),
+            key.team or "",
+            _limits(key),
+            made,
+            key.id,
+        )
+    Console().print(table)
+
+
+def _limits(key: VirtualKey) -> str:
+    parts = [f"{limit:g} $/{period}" for period, limit in key.budgets.items()]
+    if key.requests_per_minute:
+        parts.append(f"{key.requests_per_minute} req/min")
+    if key.tokens_per_minute:
+        parts.append(f"{key.tokens_per_minute} tok/min")
+    return ", ".join(parts)
+
+
+@app.command()
+def rotate(
+    key: KeyArgument,
+    config: ConfigOption = None,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds the old secret stays good.")] = GRACE_SECONDS,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a key a new secret."""
+    loaded = _read(config)
+    changed, secret = _with_keys(loaded, lambda keys: keys.rotate(key, grace))
+    _print_secret(loaded, changed, secret, as_json)
+
+
+@app.command()
+def revoke(key: KeyArgument, config: ConfigOption = None) -> None:
+    """End a key at once, on every node."""
+    ended = _with_keys(_read(config), lambda keys: keys.revoke(key))
+    typer.echo(f"The key '{ended.name}' ({ended.id}) is revoked.")
+
+
+@app.command("hash")
+def hash_() -> None:
+    """Read a key from standard input and print its hash, for [[auth.keys]]."""
+    typer.echo(hash_key(typer.get_text_stream("stdin").readline().strip()))

@@ -1,0 +1,44 @@
+"""`[limits]` and `[budgets]`: how much keys, teams and models may use."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from intellirouter.config.schema.section import Section
+
+
+class Rate(Section):
+    """Requests and tokens within a minute; an absent one is not limited."""
+
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+
+
+class Budget(Section):
+    """US dollars within an hour, a day, a calendar month (UTC) and for ever; an absent one is not limited."""
+
+    hour: float | None = Field(default=None, gt=0)
+    day: float | None = Field(default=None, gt=0)
+    month: float | None = Field(default=None, gt=0)
+    total: float | None = Field(default=None, gt=0)
+
+
+class LimitsSection(Section):
+    """`[limits]`. `each_key` holds for every key that has no limits of its own; the tables name keys, teams, models."""
+
+    each_key: Rate = Field(default_factory=Rate)
+    keys: dict[str, Rate] = Field(default_factory=dict)
+    teams: dict[str, Rate] = Field(default_factory=dict)
+    models: dict[str, Rate] = Field(default_factory=dict)
+    max_concurrent_requests: int | None = Field(
+        default=None, ge=1, description="of one process; more wait in the queue"
+    )
+    queue_length: int = Field(default=100, ge=0, description="requests that may wait for a place")
+    queue_seconds: float = Field(default=30, gt=0, description="a request waits so long before it is refused")
+
+
+class BudgetsSection(Section):
+    """`[budgets]`, by name of key and team."""
+
+    keys: dict[str, Budget] = Field(default_factory=dict)
+    teams: dict[str, Budget] = Field(default_factory=dict)

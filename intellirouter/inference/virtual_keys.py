@@ -1,0 +1,205 @@
+"""Virtual keys: API keys made at run time, kept in the shared store by their hash, known to every node within moments.
+
+The secret is shown once, when it is made. A node holds all keys in memory, because authentication must not wait for a
+store; it reads them at start, hears of changes, and reads again now and then in case it did not hear.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator
+
+import msgspec
+import structlog
+
+from intellirouter.errors import Conflict, NotFound, StateError
+from intellirouter.memory.store import StateStore
+from intellirouter.security.api_keys import KeyRing, hash_key
+from intellirouter.security.caller import Caller, Quota
+
+PREFIX = "virtual-key:"
+CHANNEL = "admin:all:keys"
+REREAD_SECONDS = 60.0
+GRACE_SECONDS = 86_400.0
+SECRET_PREFIX = "sk-ir-"  # noqa: S105  what secrets start with, so that scanners find a leaked one
+
+log = structlog.get_logger(__name__)
+
+
+class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One key. Times in Unix seconds; `hint` is the end of the secret, for people to tell keys apart.
+
+    `previous` is the hash of the secret before a rotation, good until `previous_until`.
+    """
+
+    id: str
+    name: str
+    sha256: str
+    hint: str
+    created: float
+    scopes: tuple[str, ...] = ("inference",)
+    models: tuple[str, ...] = ()
+    tenant: str = "default"
+    team: str | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    budgets: dict[str, float] = {}
+    priority: int = 0
+    expires: float | None = None
+    revoked: float | None = None
+    previous: str | None = None
+    previous_until: float = 0.0
+
+    def live_until(self, now: float) -> float | None:
+        """When the key ends, infinity for never; None when it has ended."""
+        if self.revoked is not None or (self.expires is not None and self.expires <= now):
+            return None
+        return self.expires if self.expires is not None else float("inf")
+
+    def caller(self) -> Caller:
+        """The identity it stands for."""
+        quota = Quota(self.requests_per_minute, self.tokens_per_minute, tuple(self.budgets.items()))
+        return Caller(
+            key_id=self.name,
+            tenant=self.tenant,
+            team=self.team,
+            scopes=frozenset(self.scopes),
+            models=self.models,
+            quota=None if quota == Quota() else quota,
+            priority=self.priority,
+        )
+
+    def shown(self) -> dict[str, object]:
+        """For people and the admin API: everything but the hashes."""
+        facts: dict[str, object] = msgspec.to_builtins(self)
+        for secret in ("sha256", "previous"):
+            facts.pop(secret, None)
+        facts["status"] = "live" if self.live_until(time.time()) else "revoked" if self.revoked else "expired"
+        return facts
+
+
+def new_secret() -> str:
+    """192 random bits, URL-safe."""
+    return SECRET_PREFIX + secrets.token_urlsafe(24)
+
+
+class KeyStore:
+    """Makes, changes and lists keys. Methods raise `StateUnavailable`."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+
+    async def create(self, key: VirtualKey) -> None:
+        """Keep a new key. Raises `Conflict` when the name is taken."""
+        if any(other.name == key.name and other.revoked is None for other in await self.all()):
+            raise Conflict(f"There is a key named '{key.name}' already.", param="name")
+        await self._write(key)
+
+    async def all(self) -> list[VirtualKey]:
+        """Every key, the oldest first."""
+        names = [name async for name in self._store.scan(PREFIX)]
+        values: list[bytes | None] = []
+        for start in range(0, len(names), 500):
+            values += await self._store.get_many(names[start : start + 500])
+        keys = [msgspec.json.decode(value, type=VirtualKey) for value in values if value is not None]
+        return sorted(keys, key=lambda key: key.created)
+
+    async def find(self, name: str) -> VirtualKey:
+        """A key by id or name; a live one before a revoked one of the same name. Raises `NotFound`."""
+        found = [key for key in await self.all() if name in (key.id, key.name)]
+        if not found:
+            raise NotFound(f"There is no key '{name[:100]}'.")
+        return min(found, key=lambda key: (key.revoked is not None, -key.created))
+
+    async def rotate(self, name: str, grace: float = GRACE_SECONDS) -> tuple[VirtualKey, str]:
+        """A new secret; the old one stays good for `grace` seconds. Raises `NotFound`, `Conflict`."""
+        key = await self.find(name)
+        if key.revoked is not None:
+            raise Conflict(f"The key '{key.name}' is revoked.")
+        secret = new_secret()
+        key = msgspec.structs.replace(
+            key,
+            sha256=hash_key(secret),
+            hint=secret[-4:],
+            previous=key.sha256,
+            previous_until=time.time() + grace,
+        )
+        await self._write(key)
+        return key, secret
+
+    async def revoke(self, name: str) -> VirtualKey:
+        """End a key at once. Raises `NotFound`."""
+        key = msgspec.structs.replace(await self.find(name), revoked=time.time(), previous=None)
+        await self._write(key)
+        return key
+
+    async def _write(self, key: VirtualKey) -> None:
+        await self._store.set(PREFIX + key.id, msgspec.json.encode(key))
+        await self._store.publish(CHANNEL, key.id.encode())
+
+
+def make_key(name: str, **more: object) -> tuple[VirtualKey, str]:
+    """A key that is not kept yet, and its secret."""
+    secret = new_secret()
+    key = VirtualKey(
+        id=f"key_{secrets.token_hex(8)}",
+        name=name,
+        sha256=hash_key(secret),
+        hint=secret[-4:],
+        created=time.time(),
+    )
+    return msgspec.structs.replace(key, **more), secret
+
+
+@contextlib.asynccontextmanager
+async def following(ring: KeyRing, store: StateStore) -> AsyncIterator[None]:
+    """Keep the ring's virtual keys as the store has them, while the context is open."""
+    keys = KeyStore(store)
+    changed = asyncio.Event()
+
+    async def read() -> None:
+        now = time.time()
+        live: dict[str, tuple[Caller, float]] = {}
+        for key in await keys.all():
+            until = key.live_until(now)
+            if until is None:
+                continue
+            caller = key.caller()
+            live[key.sha256] = (caller, until)
+            if key.previous is not None:
+                live[key.previous] = (caller, min(until, key.previous_until))
+        ring.virtual = live
+
+    async def listen() -> None:
+        async with store.subscribe(CHANNEL) as events:
+            async for _ in events:
+                changed.set()
+
+    async def follow() -> None:
+        pause = 1.0
+        while True:
+            changed.clear()
+            try:
+                await read()
+                pause = REREAD_SECONDS
+            except StateError as error:
+                log.warning("keys.not_read", reason=error.message)
+                pause = 1.0
+            except Exception:  # one unreadable record must not end all later reading
+                log.exception("keys.crashed")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await changed.wait()
+
+    with contextlib.suppress(StateError):  # `follow` tries again, and says so
+        await read()
+    tasks = [asyncio.create_task(listen(), name="keys events"), asyncio.create_task(follow(), name="keys")]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

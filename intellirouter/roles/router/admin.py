@@ -1,0 +1,143 @@
+"""`/admin/…`: keys, spend, and how targets stand. Needs the scope `admin`."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from intellirouter.chat import fields
+from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.errors import InvalidRequest
+from intellirouter.inference.limits.governor import PERIODS
+from intellirouter.inference.limits.ledger import KINDS, day_name
+from intellirouter.inference.virtual_keys import GRACE_SECONDS, KeyStore, VirtualKey, make_key
+from intellirouter.roles.keys import STATE
+from intellirouter.roles.router.keys import BOARD, LEDGER
+from intellirouter.web.body import read_json
+from intellirouter.web.endpoint import endpoint
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+async def list_keys(request: web.Request) -> web.StreamResponse:
+    """Every virtual key, without its secret."""
+    keys = await KeyStore(request.app[STATE]).all()
+    return _json({"object": "list", "data": [key.shown() for key in keys]})
+
+
+async def create_key(request: web.Request) -> web.StreamResponse:
+    """A new key. The answer is the only place its secret is ever shown."""
+    key, secret = make_key(**key_fields(await read_json(request)))
+    await KeyStore(request.app[STATE]).create(key)
+    return _json({**key.shown(), "secret": secret}, 201)
+
+
+async def rotate_key(request: web.Request) -> web.StreamResponse:
+    """A new secret for a key; the old one stays good for `grace_seconds`."""
+    body = await read_json(request) if request.can_read_body else {}
+    grace = fields.number(body, "grace_seconds")
+    key, secret = await KeyStore(request.app[STATE]).rotate(
+        request.match_info["key"], GRACE_SECONDS if grace is None else max(0.0, grace)
+    )
+    return _json({**key.shown(), "secret": secret})
+
+
+async def revoke_key(request: web.Request) -> web.StreamResponse:
+    """End a key at once."""
+    return _json((await KeyStore(request.app[STATE]).revoke(request.match_info["key"])).shown())
+
+
+def key_fields(body: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a new key, checked. Raises `InvalidRequest` naming the field."""
+    known = frozenset(VirtualKey.__struct_fields__) - {
+        "id",
+        "sha256",
+        "hint",
+        "created",
+        "revoked",
+        "previous",
+        "previous_until",
+    }
+    for name in body:
+        if name not in known:
+            raise InvalidRequest(
+                f"A key has no field '{name[:60]}'. Fields: {', '.join(sorted(known))}.", param=name[:60]
+            )
+    if not isinstance(body.get("name"), str) or not body["name"].strip():
+        raise InvalidRequest("'name' is needed: a short text.", param="name")
+    probe, _ = make_key(body["name"])
+    try:
+        msgspec.convert(msgspec.to_builtins(probe) | body, VirtualKey)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"The key is not as it should be: {error}.") from error
+    for period, limit in body.get("budgets", {}).items():
+        if period not in PERIODS or limit <= 0:
+            raise InvalidRequest(
+                f"'budgets' takes {', '.join(PERIODS)} with dollars above 0.", param="budgets"
+            )
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
+
+
+async def spend(request: web.Request) -> web.StreamResponse:
+    """What was spent: `?by=key|team|model`, `?day=2026-11-20` or `?days=7` (the last ones, today included)."""
+    kind = request.query.get("by", "key")
+    if kind not in KINDS:
+        raise InvalidRequest(f"'by' is one of {', '.join(KINDS)}.", param="by")
+    ledger = request.app[LEDGER]
+    days = _days(request)
+    rows = {day: await ledger.read(day, kind) for day in days}
+    total = sum(row["usd"] for listed in rows.values() for row in listed)
+    return _json({"object": "spend", "by": kind, "total_usd": round(total, 10), "days": rows})
+
+
+def _days(request: web.Request) -> list[str]:
+    day, count = request.query.get("day"), request.query.get("days", "1")
+    if day is not None:
+        if not _DAY.fullmatch(day):
+            raise InvalidRequest("'day' reads 2026-11-20.", param="day")
+        return [day]
+    if not count.isdigit() or not 1 <= int(count) <= 366:
+        raise InvalidRequest("'days' is 1 to 366.", param="days")
+    return [day_name(time.time() - back * 86_400) for back in range(int(count))]
+
+
+async def targets(request: web.Request) -> web.StreamResponse:
+    """How every target that was asked stands: circuit, calls under way, latency, rest."""
+    board = request.app[BOARD]
+    now = board.clock()
+    rows = [
+        {
+            "id": name,
+            "circuit": standing.circuit.state(now),
+            "probe_in_seconds": round(standing.circuit.opens_in(now), 1),
+            "calls": standing.load,
+            "latency_ms": None if standing.latency is None else round(standing.latency * 1e3, 1),
+            "rests_seconds": round(max(0.0, standing.resting_until - now), 1),
+        }
+        for name, standing in board.known().items()
+    ]
+    return _json({"object": "list", "data": rows})
+
+
+def routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+    table = (
+        ("GET", "/admin/keys", list_keys),
+        ("POST", "/admin/keys", create_key),
+        ("POST", "/admin/keys/{key}/rotate", rotate_key),
+        ("DELETE", "/admin/keys/{key}", revoke_key),
+        ("GET", "/admin/spend", spend),
+        ("GET", "/admin/targets", targets),
+    )
+    return [
+        web.route(method, path, endpoint(f"admin_{handler.__name__}", handler, encode_error, scope="admin"))
+        for method, path, handler in table
+    ]

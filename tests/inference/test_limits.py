@@ -1,0 +1,233 @@
+"""Rates, budgets, the ledger and the queue, on real stores."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intellirouter.chat.model import ChatRequest, Message
+from intellirouter.chat.parts import Text
+from intellirouter.chat.response import Usage
+from intellirouter.config.schema.limits import Budget, BudgetsSection, LimitsSection, Rate
+from intellirouter.config.schema.model_registry import Price
+from intellirouter.errors import BudgetExceeded, Overloaded, RateLimited
+from intellirouter.inference.catalog import Candidate, ModelEntry
+from intellirouter.inference.job import Job
+from intellirouter.inference.limits.gate import Gate
+from intellirouter.inference.limits.governor import Governor
+from intellirouter.inference.limits.ledger import Ledger, day_name
+from intellirouter.inference.limits.purse import Purse
+from intellirouter.inference.offline_transport import OFFLINE
+from intellirouter.memory.embedded.store import EmbeddedStore
+from intellirouter.security.caller import Caller, Quota
+from intellirouter.transport.contract import Deadlines
+
+PRICE = Price(input=0, output=1_000_000)  # a dollar a token
+
+
+@pytest.fixture
+async def stores(tmp_path: Path) -> AsyncIterator[list[EmbeddedStore]]:
+    """Three processes of a node on one file."""
+    opened = [await EmbeddedStore(tmp_path / "state.db").open() for _ in range(3)]
+    yield opened
+    for store in opened:
+        await store.aclose()
+
+
+def entry(price: Price | None = None) -> ModelEntry:
+    candidate = Candidate("p/m", OFFLINE, OFFLINE.target("m"), Deadlines(), price=price)
+    return ModelEntry("chat", (candidate,))
+
+
+def job(caller: Caller, max_tokens: int = 100) -> Job:
+    request = ChatRequest(model="chat", messages=(Message("user", (Text("hi"),)),), max_tokens=max_tokens)
+    return Job(request, caller, "r", time.monotonic() + 60)
+
+
+def governors(stores: list[EmbeddedStore], **sections: Any) -> list[Governor]:
+    limits = sections.get("limits", LimitsSection())
+    budgets = sections.get("budgets", BudgetsSection())
+    return [Governor(store, Ledger(store), limits, budgets) for store in stores]
+
+
+async def mid_window(window: float = 60) -> None:
+    """A test of one window must not straddle two."""
+    left = window - time.time() % window
+    if left < 5:
+        await asyncio.sleep(left)
+
+
+async def test_processes_together_never_take_more_than_the_limit(stores: list[EmbeddedStore]) -> None:
+    await mid_window()
+    purses = [Purse(store, "rate:x", 1000, 60, whole=True) for store in stores]
+    outcomes = await asyncio.gather(*(purses[i % 3].take(1) for i in range(2000)))
+    granted = sum(outcome is None for outcome in outcomes)
+    assert 970 <= granted <= 1000
+    assert await stores[0].level("rate:x", window=60) <= 1000
+    assert all(0 < wait <= 60 for wait in outcomes if wait is not None)
+
+
+async def test_most_takings_touch_only_memory(stores: list[EmbeddedStore], monkeypatch: Any) -> None:
+    await mid_window()
+    purse = Purse(stores[0], "rate:x", 10_000, 60, whole=True)
+    calls = 0
+    reserve = stores[0].reserve
+
+    async def counted(claims: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return await reserve(claims)
+
+    monkeypatch.setattr(stores[0], "reserve", counted)
+    for _ in range(1000):
+        assert await purse.take(1) is None
+    assert calls == 10
+
+
+async def test_a_token_limit_admits_what_it_says(stores: list[EmbeddedStore]) -> None:
+    await mid_window()
+    limits = LimitsSection(each_key=Rate(tokens_per_minute=10_000))
+    used = 0
+    routers = governors(stores, limits=limits)
+    refused = 0
+    while refused < 30:
+        router = routers[(used + refused) % 3]
+        try:
+            grant = await router.admit(job(Caller(), max_tokens=150), entry())
+        except RateLimited as error:
+            refused += 1
+            assert 0 < error.retry_after <= 60
+            continue
+        router.settle(grant, Usage(input_tokens=10, output_tokens=90), None, "chat")
+        used += 100
+    assert 9_500 <= used <= 10_000
+
+
+async def test_two_hundred_at_once_do_not_overspend_a_budget_of_ten(stores: list[EmbeddedStore]) -> None:
+    budgets = BudgetsSection(keys={"k": Budget(total=10)})
+    routers = governors(stores, budgets=budgets)
+    caller = Caller(key_id="k")
+    spent = 0.0
+
+    async def ask(router: Governor) -> None:
+        nonlocal spent
+        try:
+            grant = await router.admit(job(caller, max_tokens=1), entry(PRICE))
+        except BudgetExceeded:
+            return
+        await asyncio.sleep(0.01)
+        router.settle(grant, Usage(output_tokens=1), 1.0, "chat")
+        spent += 1.0
+
+    await asyncio.gather(*(ask(routers[i % 3]) for i in range(200)))
+    assert 9 <= spent <= 11
+    with pytest.raises(BudgetExceeded, match="total budget of 10"):
+        await routers[0].admit(job(caller, max_tokens=2), entry(PRICE))
+
+
+async def test_what_failed_is_refunded_and_what_cost_more_is_paid(stores: list[EmbeddedStore]) -> None:
+    (router, *_) = governors(stores, budgets=BudgetsSection(teams={"t": Budget(day=10)}))
+    caller = Caller(team="t")
+    async with router.running():
+        for _ in range(50):
+            grant = await router.admit(job(caller, max_tokens=9), entry(PRICE))
+            router.settle(grant, None, None, "chat")
+        grant = await router.admit(job(caller, max_tokens=1), entry(PRICE))
+        router.settle(grant, Usage(output_tokens=9), 9.0, "chat")
+        router.settle(grant, Usage(output_tokens=9), 9.0, "chat")  # settled once, whoever says so again
+        with pytest.raises(BudgetExceeded):
+            await router.admit(job(caller, max_tokens=2), entry(PRICE))
+    assert await stores[1].level("budget:team:t:day", window=86_400) == pytest.approx(9)
+
+
+async def test_all_limits_of_a_request_are_taken_or_none(stores: list[EmbeddedStore]) -> None:
+    await mid_window()
+    limits = LimitsSection(
+        keys={"k": Rate(requests_per_minute=100)}, models={"chat": Rate(requests_per_minute=2)}
+    )
+    (router, *_) = governors(stores, limits=limits)
+    caller = Caller(key_id="k")
+    for _ in range(2):
+        grant = await router.admit(job(caller), entry())
+        router.settle(grant, None, None, "chat")
+    for _ in range(20):
+        with pytest.raises(RateLimited, match="model chat"):
+            await router.admit(job(caller), entry())
+    assert grant.headers["x-ratelimit-limit-requests"] == "100"
+    assert int(grant.headers["x-ratelimit-remaining-requests"]) == 98
+
+
+async def test_a_key_brings_its_own_quota(stores: list[EmbeddedStore]) -> None:
+    await mid_window()
+    (router, *_) = governors(stores)
+    caller = Caller(key_id="v", quota=Quota(requests_per_minute=1, budgets=(("month", 5.0),)))
+    await router.admit(job(caller, max_tokens=3), entry(PRICE))
+    with pytest.raises(RateLimited):
+        await router.admit(job(caller, max_tokens=1), entry(PRICE))
+    assert not (await router.admit(job(Caller()), entry())).headers
+
+
+async def test_the_ledger_tells_spend_by_key_team_model_and_day(stores: list[EmbeddedStore]) -> None:
+    ledgers = [Ledger(store) for store in stores]
+    usage = Usage(input_tokens=10, output_tokens=5)
+    for index, ledger in enumerate(ledgers):
+        for _ in range(10):
+            ledger.spent(Caller(key_id=f"k{index % 2}", team="t"), "chat", usage, 0.25)
+        await ledger.flush()
+    today = day_name(time.time())
+    assert await ledgers[0].read(today, "team") == [
+        {"team": "t", "usd": 7.5, "requests": 30, "input_tokens": 300, "output_tokens": 150}
+    ]
+    assert [row["key"] for row in await ledgers[1].read(today, "key")] == ["k0", "k1"]
+    assert await ledgers[0].read("2001-01-01", "model") == []
+
+
+async def test_a_flooding_key_does_not_hold_up_a_quiet_one() -> None:
+    gate = Gate(places=1, length=100, patience=5)
+    loop = asyncio.get_running_loop()
+    served: list[str] = []
+
+    async def ask(owner: str, priority: int = 0) -> None:
+        await gate.enter(owner, priority, loop.time() + 5)
+        served.append(owner)
+        await asyncio.sleep(0)
+        gate.leave()
+
+    await gate.enter("first", 0, loop.time() + 5)
+    waiting = [asyncio.create_task(ask("flood")) for _ in range(50)]
+    await asyncio.sleep(0)
+    waiting += [asyncio.create_task(ask("quiet")) for _ in range(3)]
+    waiting += [asyncio.create_task(ask("urgent", 1))]
+    await asyncio.sleep(0)
+    assert gate.waiting == 54
+    gate.leave()
+    await asyncio.gather(*waiting)
+    assert served[0] == "urgent"
+    assert {served.index("quiet")} <= {1, 2}
+    assert max(place for place, owner in enumerate(served) if owner == "quiet") <= 7
+    assert gate.waiting == 0
+
+
+async def test_the_queue_is_bounded_and_a_wait_has_an_end() -> None:
+    gate = Gate(places=1, length=1, patience=0.05)
+    loop = asyncio.get_running_loop()
+    await gate.enter("a", 0, loop.time() + 5)
+    late = asyncio.create_task(gate.enter("b", 0, loop.time() + 5))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match="wait already"):
+        await gate.enter("c", 0, loop.time() + 5)
+    with pytest.raises(Overloaded, match="too long"):
+        await late
+    gate.leave()
+    await gate.enter("d", 0, loop.time() + 5)  # the place of the one who gave up is not lost
+    cancelled = asyncio.create_task(gate.enter("e", 0, loop.time() + 5))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.gather(cancelled, return_exceptions=True)
+    gate.leave()
+    await gate.enter("f", 0, loop.time() + 5)

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from random import Random
 
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.parts import File, Image, Text, ToolResult
+from intellirouter.chat.parts import Image
+from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.inference.selection.option import Facts, Rule
 
-CHARACTERS_PER_TOKEN = 4
-"""English prose in byte-pair vocabularies; an estimate that needs no tokenizer."""
-IMAGE_TOKENS = 1000
 PREFIX_CHARACTERS = 2000
 USUAL_ANSWER = 500
 
@@ -40,22 +38,6 @@ def facts_of(
         rules=rules,
         chance=chance,
     )
-
-
-def estimate_tokens(request: ChatRequest) -> int:
-    """Input tokens, estimated from the characters of texts and tool results."""
-    characters, images = 0, 0
-    for message in request.messages:
-        for part in message.content:
-            if isinstance(part, Text):
-                characters += len(part.text)
-            elif isinstance(part, Image | File):
-                images += 1
-            elif isinstance(part, ToolResult):
-                characters += sum(len(piece.text) for piece in part.content if isinstance(piece, Text))
-    for tool in request.tools:
-        characters += len(tool.description or "") + 200
-    return characters // CHARACTERS_PER_TOKEN + 4 * len(request.messages) + images * IMAGE_TOKENS
 
 
 def has_images(request: ChatRequest) -> bool:

@@ -26,7 +26,15 @@ class BoundedMap(Generic[K, V]):
     def __init__(self, entries: int = MAX_ENTRIES, weight: int = MAX_BYTES) -> None:
         self._items: OrderedDict[K, tuple[V, int]] = OrderedDict()
         self._entries = entries
-        self._room = weight
+        self._most = self._room = weight
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def weight(self) -> int:
+        """The bytes of all that is kept."""
+        return self._most - self._room
 
     def get(self, key: K) -> V | None:
         """The value, which now counts as used."""

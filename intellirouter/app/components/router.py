@@ -11,7 +11,10 @@ from intellirouter.app.component import Component, Opened
 from intellirouter.config.schema.limits import LimitsSection
 from intellirouter.config.schema.router import RouterSection, RuleSection
 from intellirouter.config.schema.settings import Settings
+from intellirouter.inference.answering import Answering
 from intellirouter.inference.attempts import Limits
+from intellirouter.inference.cache.dispatcher import CachedDispatch
+from intellirouter.inference.cache.store import ResponseCache
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.circuit import CircuitPolicy
 from intellirouter.inference.circuit_events import sharing_circuits
@@ -28,7 +31,7 @@ from intellirouter.inference.selection.option import Rule
 from intellirouter.inference.standing import Board
 from intellirouter.providers.table import ADAPTERS
 from intellirouter.roles.keys import METRICS, STATE
-from intellirouter.roles.router.keys import BOARD, CATALOG, DISPATCH, GOVERNOR, LEDGER, ROUTING
+from intellirouter.roles.router.keys import BOARD, CACHE, CATALOG, DISPATCH, GOVERNOR, LEDGER, ROUTING
 from intellirouter.transport.aiohttp_client import AiohttpTransport
 from intellirouter.transport.contract import Transport
 
@@ -77,12 +80,17 @@ async def _board(opened: Opened) -> AsyncIterator[Board]:
 
 
 @contextlib.asynccontextmanager
-async def _dispatch(opened: Opened) -> AsyncIterator[Dispatch]:
-    section = opened.settings.router
+async def _cache(opened: Opened) -> AsyncIterator[ResponseCache]:
+    yield ResponseCache(opened.settings.cache, opened[STATE])
+
+
+@contextlib.asynccontextmanager
+async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
+    section, cache = opened.settings.router, opened[CACHE]
     planner = Planner(
         opened[CATALOG], opened[BOARD], strategy=section.strategy, rules=tuple(map(_rule, section.rules))
     )
-    yield Dispatch(
+    dispatch = Dispatch(
         opened[CATALOG],
         opened[TRANSPORT],
         Recorder(opened[METRICS]),
@@ -93,6 +101,10 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Dispatch]:
         opened[GOVERNOR],
         _gate(opened.settings.limits),
     )
+    if cache.section.enabled or cache.section.canned_answer is not None:
+        yield CachedDispatch(dispatch, opened[CATALOG], cache)
+    else:
+        yield dispatch
 
 
 @contextlib.asynccontextmanager
@@ -147,7 +159,8 @@ COMPONENTS = (
     Component(DISCOVERY, _discovery, (CATALOG, TRANSPORT)),
     Component(BOARD, _board, (STATE,)),
     Component(LEDGER, _ledger, (STATE,)),
+    Component(CACHE, _cache, (STATE,)),
     Component(GOVERNOR, _governor, (STATE, LEDGER)),
-    Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR)),
+    Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR, CACHE)),
     Component(ROUTING, _routing),
 )

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from intellirouter.config.schema.auth import AuthSection
+from intellirouter.config.schema.cache import CacheSection
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.config.schema.ipc import IpcSection
 from intellirouter.config.schema.limits import BudgetsSection, LimitsSection
@@ -34,6 +35,7 @@ class Settings(Section):
     router: RouterSection = Field(default_factory=RouterSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
     budgets: BudgetsSection = Field(default_factory=BudgetsSection)
+    cache: CacheSection = Field(default_factory=CacheSection)
     chain_engine: ChainEngineSection = Field(default_factory=ChainEngineSection)
     rag: RagSection = Field(default_factory=RagSection)
     persona_layer: PersonaLayerSection = Field(default_factory=PersonaLayerSection)

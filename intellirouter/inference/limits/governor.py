@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 import structlog
 
 from intellirouter.chat.response import Usage
+from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.config.schema.limits import Budget, BudgetsSection, LimitsSection, Rate
 from intellirouter.errors import BudgetExceeded, RateLimited, StateError
 from intellirouter.inference.catalog import ModelEntry
 from intellirouter.inference.cost import cost_usd
-from intellirouter.inference.facts import estimate_tokens
 from intellirouter.inference.job import Job
 from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.limits.purse import Purse

@@ -17,7 +17,7 @@ from intellirouter.chat.delta import (
     UsageDelta,
 )
 from intellirouter.chat.response import Usage
-from intellirouter.inference.facts import CHARACTERS_PER_TOKEN
+from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
 
 _ENDS_RESCUE = (ToolCallStart, OpaqueDelta, RefusalDelta, RedactedThinkingDelta)
 

@@ -1,4 +1,4 @@
-"""`/admin/…`: keys, spend, and how targets stand. Needs the scope `admin`."""
+"""`/admin/…`: keys, spend, the response cache, and how targets stand. Needs the scope `admin`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from intellirouter.inference.limits.governor import PERIODS
 from intellirouter.inference.limits.ledger import KINDS, day_name
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, KeyStore, VirtualKey, make_key
 from intellirouter.roles.keys import STATE
-from intellirouter.roles.router.keys import BOARD, LEDGER
+from intellirouter.roles.router.keys import BOARD, CACHE, LEDGER
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
@@ -109,6 +109,16 @@ def _days(request: web.Request) -> list[str]:
     return [day_name(time.time() - back * 86_400) for back in range(int(count))]
 
 
+async def cache_stats(request: web.Request) -> web.StreamResponse:
+    """Hits, misses and size of this process' response cache."""
+    return _json(request.app[CACHE].shown())
+
+
+async def clear_cache(request: web.Request) -> web.StreamResponse:
+    """Forget every kept answer."""
+    return _json({"cleared": await request.app[CACHE].clear()})
+
+
 async def targets(request: web.Request) -> web.StreamResponse:
     """How every target that was asked stands: circuit, calls under way, latency, rest."""
     board = request.app[BOARD]
@@ -136,6 +146,8 @@ def routes() -> list[web.RouteDef]:
         ("DELETE", "/admin/keys/{key}", revoke_key),
         ("GET", "/admin/spend", spend),
         ("GET", "/admin/targets", targets),
+        ("GET", "/admin/cache", cache_stats),
+        ("DELETE", "/admin/cache", clear_cache),
     )
     return [
         web.route(method, path, endpoint(f"admin_{handler.__name__}", handler, encode_error, scope="admin"))

@@ -17,8 +17,8 @@ from intellirouter.chat.delta import Delta, StreamEvent, UsageDelta
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.wire import EventEncoder, WireFormat
 from intellirouter.errors import IntelliRouterError, PermissionDenied
+from intellirouter.inference.answering import Streamed
 from intellirouter.inference.job import Job, Trace
-from intellirouter.inference.live import LiveAnswer
 from intellirouter.roles.router.keys import DISPATCH, ROUTING
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.logs import exception_facts
@@ -101,7 +101,7 @@ def note_access(request: web.Request, trace: Trace) -> None:
 async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: float) -> web.StreamResponse:
     """Stream the answer. Before the first byte an error is an HTTP error; after it, an error event."""
     encoder = wire.new_encoder(job.request)
-    live: LiveAnswer | None = None
+    live: Streamed | None = None
 
     def headers() -> Mapping[str, str]:
         return answer_headers(request, live.trace) if live else {"x-request-id": request[REQUEST_ID]}

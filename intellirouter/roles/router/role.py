@@ -9,7 +9,7 @@ from aiohttp import web
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.role import Role
 from intellirouter.roles.router import admin, chat, messages, models
-from intellirouter.roles.router.keys import BOARD, CATALOG, DISPATCH, LEDGER, ROUTING
+from intellirouter.roles.router.keys import BOARD, CACHE, CATALOG, DISPATCH, LEDGER, ROUTING
 from intellirouter.web.probes import PartHealth
 
 
@@ -40,7 +40,7 @@ ROLE = Role(
     name="Router",
     title="OpenAI-compatible gateway",
     default_port=8080,
-    components=(STATE, CATALOG, BOARD, LEDGER, DISPATCH, ROUTING),
+    components=(STATE, CATALOG, BOARD, LEDGER, CACHE, DISPATCH, ROUTING),
     routes=_routes,
     health={"providers": _providers, "state": _state},
 )

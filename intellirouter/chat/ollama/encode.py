@@ -1,0 +1,159 @@
+"""Chat requests as Ollama reads them, from canonical."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from intellirouter.chat.fields import Json
+from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Tool
+from intellirouter.chat.ollama.request import DIALECT
+from intellirouter.chat.parts import Audio, File, Image, Opaque, Refusal, Text, Thinking, ToolCall, ToolResult
+from intellirouter.errors import UnsupportedByTarget
+
+_LOST = ("logit_bias", "prediction", "user", "service_tier", "verbosity")
+
+
+def encode_request(request: ChatRequest, notes: list[str]) -> Json:
+    """The JSON object of a request. See `WireFormat.encode_request`."""
+    if request.source is not None and request.source.dialect == DIALECT:
+        return {**request.source.body, "model": request.model, "stream": request.stream}
+    _refuse(request)
+    names = {
+        part.id: part.name
+        for message in request.messages
+        for part in message.content
+        if isinstance(part, ToolCall)
+    }
+    messages = [turn for message in request.messages for turn in _encode_message(message, names, notes)]
+    optional: Json = {
+        "tools": _encode_tools(request, notes),
+        "format": _encode_format(request.output),
+        "think": _encode_think(request.reasoning, request.model),
+        "logprobs": request.logprobs,
+        "top_logprobs": request.top_logprobs,
+        "options": _encode_options(request),
+    }
+    body: Json = {"model": request.model, "messages": messages, "stream": request.stream}
+    body.update((key, value) for key, value in optional.items() if value not in (None, {}, []))
+    if request.extra and request.extra_dialect == DIALECT:
+        settings = request.extra.get("options", {})
+        body |= request.extra | ({"options": {**settings, **body.get("options", {})}} if settings else {})
+    lost = [name for name in _LOST if getattr(request, name) is not None]
+    notes.extend(f"'{name}' was left out: Ollama has no such setting." for name in lost if name != "user")
+    return body
+
+
+def _refuse(request: ChatRequest) -> None:
+    if (request.n or 1) > 1:
+        raise UnsupportedByTarget("Ollama gives one answer a request: n must be 1.", param="n")
+
+
+def _encode_message(message: Message, names: dict[str, str], notes: list[str]) -> list[Json]:
+    results = [part for part in message.content if isinstance(part, ToolResult)]
+    turns = [_encode_result(result, names, notes) for result in results]
+    rest = [part for part in message.content if not isinstance(part, ToolResult)]
+    if not rest and turns:
+        return turns
+    turn: Json = {"role": "system" if message.role == "developer" else message.role, "content": ""}
+    for part in rest:
+        match part:
+            case Text() | Refusal():
+                turn["content"] += part.text
+            case Image():
+                turn.setdefault("images", []).append(_image(part))
+            case Thinking():
+                turn["thinking"] = turn.get("thinking", "") + part.text
+            case ToolCall():
+                turn.setdefault("tool_calls", []).append(_encode_call(part))
+            case File() if part.text is not None:
+                turn["content"] += f"\n{part.text}\n"
+            case File() | Audio():
+                raise UnsupportedByTarget(
+                    "Ollama takes text and pictures, not documents or audio.", param="messages"
+                )
+            case Opaque():
+                notes.append(f"A block only {part.dialect} knows was left out.")
+            case _:
+                notes.append("Encrypted reasoning of another vendor was left out.")
+    return [*turns, turn]
+
+
+def _image(part: Image) -> str:
+    if part.data is None:
+        raise UnsupportedByTarget("Ollama takes pictures as base64, not by URL or file id.", param="messages")
+    return part.data
+
+
+def _encode_call(part: ToolCall) -> Json:
+    try:
+        arguments: Any = msgspec.json.decode(part.arguments or "{}")
+    except (msgspec.DecodeError, RecursionError):
+        arguments = {"input": part.arguments}
+    return {"id": part.id, "function": {"name": part.name, "arguments": arguments}}
+
+
+def _encode_result(result: ToolResult, names: dict[str, str], notes: list[str]) -> Json:
+    if any(isinstance(part, Image) for part in result.content):
+        notes.append("Pictures in a tool result were left out.")
+    content = "\n".join(part.text for part in result.content if isinstance(part, Text))
+    if result.is_error:
+        content = f"Error: {content}"
+    turn: Json = {"role": "tool", "content": content, "tool_call_id": result.call_id}
+    if name := result.name or names.get(result.call_id):
+        turn["tool_name"] = name
+    return turn
+
+
+def _encode_tools(request: ChatRequest, notes: list[str]) -> list[Json]:
+    choice = request.tool_choice
+    if choice is not None and choice.kind == "none":
+        return []
+    if choice is not None and choice.kind in ("required", "named"):
+        notes.append("Ollama cannot be made to call a tool; the choice was left to the model.")
+    return [_encode_tool(tool) for tool in request.tools]
+
+
+def _encode_tool(tool: Tool) -> Json:
+    if tool.kind == "builtin":
+        raise UnsupportedByTarget(
+            f"The tool '{tool.name}' is run by {tool.dialect} providers themselves.", param="tools"
+        )
+    parameters = tool.parameters or {"type": "object", "properties": {}}
+    if tool.kind == "custom":
+        parameters = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+    function: Json = {"name": tool.name, "description": tool.description or "", "parameters": parameters}
+    return {"type": "function", "function": function}
+
+
+def _encode_format(output: OutputFormat | None) -> str | Json | None:
+    if output is None or output.kind == "text":
+        return None
+    return "json" if output.kind == "json" else output.schema or {"type": "object"}
+
+
+def _encode_think(reasoning: Reasoning | None, model: str) -> bool | str | None:
+    """Only gpt-oss takes a level; other models that think take yes or no."""
+    if reasoning is None:
+        return None
+    if reasoning.mode == "disabled" or reasoning.effort == "none":
+        return False
+    if reasoning.effort and "gpt-oss" in model:
+        return {"minimal": "low", "xhigh": "high", "max": "high"}.get(reasoning.effort, reasoning.effort)
+    return True
+
+
+def _encode_options(request: ChatRequest) -> Json:
+    settings: Json = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "top_k": request.top_k,
+        "min_p": request.min_p,
+        "seed": request.seed,
+        "num_predict": request.max_tokens,
+        "stop": list(request.stop) or None,
+        "presence_penalty": request.presence_penalty,
+        "frequency_penalty": request.frequency_penalty,
+    }
+    return {key: value for key, value in settings.items() if value is not None}

@@ -1,0 +1,173 @@
+"""Whole answers, both directions; a stream's last line has the same shape."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from intellirouter.chat.fields import Json
+from intellirouter.chat.ollama.ids import call_id
+from intellirouter.chat.ollama.request import DIALECT
+from intellirouter.chat.parts import Part, Refusal, Text, Thinking, ToolCall
+from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
+from intellirouter.errors import (
+    IntelliRouterError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+
+_COUNTERS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
+
+
+def decode_finish(word: Any, called: bool) -> tuple[FinishReason, str | None]:
+    """The canonical reason: Ollama says `stop` after a tool call too."""
+    if called:
+        return "tool_calls", None if word is None else str(word)
+    if word == "length":
+        return "length", None
+    return "stop", None if word in (None, "stop") else str(word)
+
+
+def decode_usage(data: Json) -> Usage | None:
+    """Counts of the last line; the durations (nanoseconds) are kept."""
+    if "eval_count" not in data and "prompt_eval_count" not in data:
+        return None
+    return Usage(
+        input_tokens=data.get("prompt_eval_count") or 0,
+        output_tokens=data.get("eval_count") or 0,
+        extra={name: data[name] for name in _COUNTERS if name in data},
+        extra_dialect=DIALECT,
+    )
+
+
+def encode_usage(usage: Usage) -> Json:
+    """Counts, and durations where Ollama itself measured them."""
+    durations = usage.extra if usage.extra_dialect == DIALECT else {"total_duration": 0, "load_duration": 0}
+    return {"prompt_eval_count": usage.input_tokens, "eval_count": usage.output_tokens, **durations}
+
+
+def decode_call(call: Json, seed: str, index: int) -> ToolCall:
+    """One tool call of an answer."""
+    function = call.get("function") or {}
+    arguments = msgspec.json.encode(function.get("arguments") or {}).decode()
+    return ToolCall(str(call.get("id") or call_id(seed, index)), str(function.get("name") or ""), arguments)
+
+
+def read_object(line: bytes) -> Json:
+    """One JSON object. Raises `UpstreamProtocolError`, or the error it carries."""
+    try:
+        data = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError) as cause:
+        raise UpstreamProtocolError("the provider's answer is not JSON") from cause
+    if not isinstance(data, dict):
+        raise UpstreamProtocolError("the provider's answer is not a JSON object")
+    if isinstance(data.get("error"), str):
+        raise UpstreamUnavailable(data["error"])
+    return data
+
+
+def decode_response(body: bytes) -> ChatResponse:
+    """The vendor's bytes to canonical. Raises `UpstreamProtocolError`."""
+    data = read_object(body)
+    message = data.get("message")
+    if not isinstance(message, dict):
+        raise UpstreamProtocolError("the provider's answer has no message")
+    seed = str(data.get("created_at") or "")
+    parts: list[Part] = [Thinking(message["thinking"])] if message.get("thinking") else []
+    if message.get("content"):
+        parts.append(Text(str(message["content"])))
+    calls = [decode_call(call, seed, i) for i, call in enumerate(message.get("tool_calls") or ())]
+    reason, detail = decode_finish(data.get("done_reason"), bool(calls))
+    return ChatResponse(
+        id=f"ollama-{seed}",
+        model=str(data.get("model") or ""),
+        choices=(Choice((*parts, *calls), reason, detail),),
+        usage=decode_usage(data),
+        created=_seconds(seed),
+        dialect=DIALECT,
+        raw=body,
+    )
+
+
+def _seconds(stamp: str) -> int:
+    try:
+        return int(datetime.fromisoformat(stamp).timestamp())
+    except ValueError:
+        return 0
+
+
+def now() -> str:
+    """The time as Ollama writes it."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def encode_done(finish_reason: FinishReason | None) -> Json:
+    """What closes an answer."""
+    return {"done": True, "done_reason": "length" if finish_reason == "length" else "stop"}
+
+
+def encode_call(call: ToolCall) -> Json:
+    """A tool call, its arguments an object."""
+    try:
+        arguments: Any = msgspec.json.decode(call.arguments or "{}")
+    except (msgspec.DecodeError, RecursionError):
+        arguments = {"input": call.arguments}
+    return {"id": call.id, "function": {"name": call.name, "arguments": arguments}}
+
+
+def _spoken(choice: Choice) -> str:
+    return "".join(part.text for part in choice.content if isinstance(part, (Text, Refusal)))
+
+
+def encode_response(response: ChatResponse) -> bytes:
+    """The client's JSON."""
+    if response.raw is not None and response.dialect == DIALECT:
+        return response.raw
+    choice = response.choices[0] if response.choices else Choice()
+    message: Json = {"role": "assistant", "content": _spoken(choice)}
+    if choice.thinking:
+        message["thinking"] = choice.thinking
+    if choice.tool_calls:
+        message["tool_calls"] = [encode_call(call) for call in choice.tool_calls]
+    return msgspec.json.encode(_envelope(response, choice, {"message": message}))
+
+
+def encode_generated(response: ChatResponse) -> bytes:
+    """The answer to a generate request."""
+    choice = response.choices[0] if response.choices else Choice()
+    body: Json = {"response": _spoken(choice)}
+    if choice.thinking:
+        body["thinking"] = choice.thinking
+    return msgspec.json.encode(_envelope(response, choice, body))
+
+
+def _envelope(response: ChatResponse, choice: Choice, body: Json) -> Json:
+    usage = encode_usage(response.usage or Usage())
+    return {
+        "model": response.model,
+        "created_at": now(),
+        **body,
+        **encode_done(choice.finish_reason),
+        **usage,
+    }
+
+
+def encode_error(error: IntelliRouterError) -> bytes:
+    """Ollama's envelope."""
+    return msgspec.json.encode({"error": error.message})
+
+
+def decode_error(body: bytes, status: int, provider: str) -> UpstreamError:
+    """The error of a response that is not a success; never raises."""
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        data = None
+    words = data.get("error") if isinstance(data, dict) else None
+    message = words if isinstance(words, str) and words else f"the provider answered {status}"
+    kind = UpstreamRejected if 400 <= status < 500 and status not in (408, 429) else UpstreamUnavailable
+    return kind(message, provider=provider, upstream_status=status)

@@ -1,0 +1,101 @@
+"""Ollama's native API."""
+
+from __future__ import annotations
+
+import msgspec
+
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.ollama.format import FORMAT
+from intellirouter.chat.ollama.response import decode_error, read_object
+from intellirouter.chat.response import ChatResponse, Usage
+from intellirouter.errors import UnsupportedByTarget, UpstreamError, UpstreamProtocolError
+from intellirouter.providers.adapter import (
+    Adapter,
+    HttpRequest,
+    HttpResponse,
+    ModelInfo,
+    StreamParser,
+    Target,
+)
+from intellirouter.providers.headers import bearer, retry_after
+from intellirouter.providers.ndjson import NdjsonStreamParser
+
+_encode = msgspec.json.encode
+
+
+def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
+    """The HTTP request for one answer."""
+    notes: list[str] = []
+    body = FORMAT.encode_request(request, notes)
+    return HttpRequest("POST", f"{target.base_url}/api/chat", bearer(target), _encode(body), tuple(notes))
+
+
+def parse_chat(response: HttpResponse) -> ChatResponse:
+    """A whole answer."""
+    return FORMAT.decode_response(response.body)
+
+
+def new_stream() -> StreamParser:
+    """A parser of one stream of lines."""
+    return NdjsonStreamParser(FORMAT.new_decoder())
+
+
+def parse_error(response: HttpResponse, provider: str) -> UpstreamError:
+    """The error of a response that is not a success."""
+    error = decode_error(response.body, response.status, provider)
+    error.retry_after = retry_after(response.headers)
+    return error
+
+
+def build_models(target: Target) -> HttpRequest:
+    """The request for the models that are installed."""
+    return HttpRequest("GET", f"{target.base_url}/api/tags", bearer(target))
+
+
+def parse_models(response: HttpResponse) -> tuple[ModelInfo, ...]:
+    """The installed models; an untagged name means `:latest`, as for Ollama itself."""
+    models = read_object(response.body).get("models")
+    if not isinstance(models, list):
+        raise UpstreamProtocolError("the provider's model list has no 'models'")
+    names = [model.get("model") or model.get("name") for model in models if isinstance(model, dict)]
+    return tuple(ModelInfo(name) for name in names if isinstance(name, str))
+
+
+def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
+    """The HTTP request for vectors of texts."""
+    if request.tokens:
+        raise UnsupportedByTarget("Ollama embeds texts, not token ids.", param="input")
+    body: dict[str, object] = {"model": target.model, "input": list(request.texts)}
+    if request.dimensions is not None:
+        body["dimensions"] = request.dimensions
+    return HttpRequest("POST", f"{target.base_url}/api/embed", bearer(target), _encode(body))
+
+
+def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
+    """The vectors, in input order."""
+    data = read_object(response.body)
+    vectors = data.get("embeddings")
+    if not isinstance(vectors, list):
+        raise UpstreamProtocolError("the provider's answer has no embeddings")
+    return EmbeddingResponse(
+        model=str(data.get("model") or ""),
+        vectors=tuple(tuple(map(float, vector)) for vector in vectors),
+        usage=Usage(input_tokens=data.get("prompt_eval_count") or 0),
+    )
+
+
+ADAPTER = Adapter(
+    kind="ollama",
+    wire=FORMAT,
+    default_base_url="http://127.0.0.1:11434",
+    build_chat=build_chat,
+    parse_chat=parse_chat,
+    new_stream=new_stream,
+    parse_error=parse_error,
+    build_models=build_models,
+    parse_models=parse_models,
+    build_embeddings=build_embeddings,
+    parse_embeddings=parse_embeddings,
+    max_embedding_inputs=512,
+)

@@ -11,13 +11,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+import msgspec
+
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse, Usage
 from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.attempts import Attempts, Limits
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
 from intellirouter.inference.discovery import Discovery
-from intellirouter.inference.exchange import Exchange, UpstreamStream
+from intellirouter.inference.embedding import embed
+from intellirouter.inference.exchange import Exchange, UpstreamStream, within
 from intellirouter.inference.job import Job, Trace
 from intellirouter.inference.limits.gate import Gate
 from intellirouter.inference.limits.governor import Governor
@@ -108,6 +112,27 @@ class Dispatch:
             raise
         resume = self._resume(job, request, candidates, trace)
         return LiveAnswer(stream, candidate, trace, self._books, resume, finished)
+
+    async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
+        """Vectors for every input of `wanted`; `job.request` holds the same texts for limits and rules."""
+        entry = await self._entry(job)
+        trace = Trace()
+        finished = await self._admit(job, entry, trace)
+
+        async def attempt(candidate: Candidate, target: Target) -> EmbeddingResponse:
+            request = msgspec.structs.replace(wanted, model=target.model)
+            deadlines = within(candidate.deadlines, job.deadline, candidate.provider.name)
+            return await embed(self._transport, candidate, target, request, deadlines, self._policy.max_bytes)
+
+        try:
+            response, candidate = await self._first(
+                self._plan(job, entry, trace), attempt, trace, job, self._policy.whole, lambda _: None
+            )
+            trace.model = response.model
+            self._settle(candidate, trace, response.usage)
+        finally:
+            finished()
+        return response, trace
 
     async def _admit(self, job: Job, entry: ModelEntry, trace: Trace) -> Callable[[], None]:
         """Take a place and what the request may use; the call that gives both back and writes down what was used."""

@@ -39,16 +39,7 @@ class Exchange:
         )
 
     def _deadlines(self) -> Deadlines:
-        """The candidate's deadlines, cut to what is left of the job's."""
-        deadlines = self.candidate.deadlines
-        left = self.deadline - time.monotonic()
-        if left >= deadlines.total:
-            return deadlines
-        if left <= 0:
-            raise UpstreamTimeout(
-                "the request's deadline passed", phase="total", provider=self.candidate.provider.name
-            )
-        return dataclasses.replace(deadlines, total=left)
+        return within(self.candidate.deadlines, self.deadline, self.candidate.provider.name)
 
     async def complete(self) -> tuple[ChatResponse, tuple[str, ...]]:
         """The whole answer and the notes of its translation. Raises `UpstreamError`."""
@@ -98,6 +89,16 @@ class Exchange:
         except UpstreamError as error:
             error.provider = error.provider or self.candidate.provider.name
             raise
+
+
+def within(deadlines: Deadlines, deadline: float, provider: str) -> Deadlines:
+    """The deadlines cut to what is left until `deadline` (of `time.monotonic()`). Raises when nothing is."""
+    left = deadline - time.monotonic()
+    if left >= deadlines.total:
+        return deadlines
+    if left <= 0:
+        raise UpstreamTimeout("the request's deadline passed", phase="total", provider=provider)
+    return dataclasses.replace(deadlines, total=left)
 
 
 class UpstreamStream:

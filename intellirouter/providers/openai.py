@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from intellirouter.chat import openai_embeddings
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.errors import decode_error
@@ -48,6 +50,7 @@ class Flavour:
     unknown_fields: frozenset[str] = frozenset()
     unknown_message_fields: frozenset[str] = frozenset()
     stream_usage: bool = True
+    max_embedding_inputs: int = 2_048
 
 
 OPENAI = Flavour(
@@ -123,6 +126,17 @@ def parse_error(response: HttpResponse, provider: str) -> UpstreamError:
     return error
 
 
+def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
+    """The HTTP request for vectors."""
+    body = openai_embeddings.encode_request(request)
+    return HttpRequest("POST", url_of(target, "/embeddings"), bearer(target), _encode(body))
+
+
+def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
+    """The vectors, in input order."""
+    return openai_embeddings.decode_response(response.body)
+
+
 def build_models(target: Target) -> HttpRequest:
     """The request for the provider's list of models."""
     return HttpRequest("GET", url_of(target, "/models"), bearer(target))
@@ -165,6 +179,9 @@ def adapter_of(flavour: Flavour) -> Adapter:
         parse_error=parse_error,
         build_models=build_models,
         parse_models=parse_models,
+        build_embeddings=build_embeddings,
+        parse_embeddings=parse_embeddings,
+        max_embedding_inputs=flavour.max_embedding_inputs,
     )
 
 

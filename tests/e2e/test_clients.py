@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anthropic
+import ollama
 import openai
 import pytest
 
@@ -87,7 +88,33 @@ def anthropic_vendor(request: Received) -> Play:
     return Play([text], headers={"content-type": "text/event-stream"})
 
 
-VENDORS: dict[str, Callable[[Received], Play]] = {"openai": openai_vendor, "anthropic": anthropic_vendor}
+def ollama_vendor(request: Received) -> Play:
+    """The same as Ollama would."""
+    body = request.json
+    wants_tool = bool(body.get("tools")) and not any(
+        message["role"] == "tool" for message in body["messages"]
+    )
+    head = {"model": "vendor-model", "created_at": "2026-01-01T00:00:00Z"}
+    done = {"done": True, "done_reason": "stop", "prompt_eval_count": 10, "eval_count": 5}
+    call = {"function": {"name": "weather", "arguments": json.loads(ARGUMENTS)}}
+    message: dict[str, Any] = {"role": "assistant", "content": "" if wants_tool else "It is sunny."}
+    if wants_tool:
+        message["tool_calls"] = [call]
+    if not body["stream"]:
+        return Play.json({**head, "message": message, **done})
+    words = [message]
+    if not wants_tool:
+        words = [{"role": "assistant", "content": word} for word in ("It ", "is ", "sunny.")]
+    lines = [{**head, "message": word, "done": False} for word in words]
+    lines.append({**head, "message": {"role": "assistant", "content": ""}, **done})
+    return Play([json.dumps(line).encode() + b"\n" for line in lines])
+
+
+VENDORS: dict[str, Callable[[Received], Play]] = {
+    "openai": openai_vendor,
+    "anthropic": anthropic_vendor,
+    "ollama": ollama_vendor,
+}
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
@@ -168,6 +195,76 @@ async def test_the_anthropic_client_runs_a_tool_loop(url: str, stream: bool) -> 
     last: Any = answer.content[0]
     assert (last.text, answer.stop_reason) == ("It is sunny.", "end_turn")
     await client.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_ollama_client_runs_a_tool_loop(url: str, stream: bool) -> None:
+    client = ollama.AsyncClient(host=url)
+    tools: Any = [{"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}]
+    messages: list[Any] = [{"role": "user", "content": "How is the weather?", "images": ["aGk="]}]
+    for turn in range(2):
+        text, calls, last = "", [], None
+        if stream:
+            async for last in await client.chat("primary/m", messages, tools=tools, stream=True):
+                text += last.message.content or ""
+                calls += last.message.tool_calls or []
+        else:
+            last = await client.chat("primary/m", messages, tools=tools)
+            text, calls = last.message.content or "", list(last.message.tool_calls or [])
+        assert last is not None
+        assert (last.model, last.done, last.prompt_eval_count, last.eval_count) == (
+            "vendor-model",
+            True,
+            10,
+            5,
+        )
+        if turn == 0:
+            assert calls[0].function.arguments == json.loads(ARGUMENTS)
+            messages.append({"role": "assistant", "tool_calls": [call.model_dump() for call in calls]})
+            messages.append({"role": "tool", "tool_name": "weather", "content": "sunny"})
+    assert (text, calls) == ("It is sunny.", [])
+
+
+async def test_what_the_ollama_client_asks_of_models_is_answered(url: str) -> None:
+    client = ollama.AsyncClient(host=url)
+    assert [model.model for model in (await client.list()).models] == ["primary/m"]
+    assert "completion" in ((await client.show("primary/m")).capabilities or [])
+    assert (await client.ps()).models == []
+    answer = await client.generate("primary/m", "How is the weather?", system="Be brief.")
+    assert answer.response == "It is sunny."
+    words = [piece.response async for piece in await client.generate("primary/m", "So?", stream=True)]
+    assert "".join(words) == "It is sunny."
+    with pytest.raises(ollama.ResponseError, match="does not exist"):
+        await client.chat("nope", [{"role": "user", "content": "x"}])
+
+
+@pytest.mark.parametrize("kind", ["openai", "ollama"])
+async def test_embeddings_are_split_to_the_providers_limit_and_joined_in_order(
+    start_node: StartNode, start_vendor: StartVendor, kind: str
+) -> None:
+    def vendor(request: Received) -> Play:
+        inputs = request.json["input"]
+        vectors = [[float(text), 0.5] for text in inputs]
+        if kind == "ollama":
+            return Play.json({"model": "e", "embeddings": vectors, "prompt_eval_count": len(inputs)})
+        data = [
+            {"index": i, "object": "embedding", "embedding": v} for i, v in reversed(list(enumerate(vectors)))
+        ]
+        return Play.json(
+            {"model": "e", "data": data, "usage": {"prompt_tokens": len(inputs), "total_tokens": 1}}
+        )
+
+    stand_in = await start_vendor(vendor)
+    node = await start_node(provider(stand_in, kind=kind))
+    texts = [str(number) for number in range(2_500)]
+    client = openai.AsyncOpenAI(base_url=f"{node.listening[0].url}/v1", api_key="unused", max_retries=0)
+    answer = await client.embeddings.create(model="primary/m", input=texts)  # asks for base64
+    assert [item.embedding for item in answer.data] == [[float(text), 0.5] for text in texts]
+    assert answer.usage.prompt_tokens == 2_500
+    assert len(stand_in.received) == (2 if kind == "openai" else 5)
+    await client.close()
+    theirs = ollama.AsyncClient(host=node.listening[0].url)
+    assert (await theirs.embed("primary/m", ["7", "8"])).embeddings == [[7.0, 0.5], [8.0, 0.5]]
 
 
 async def test_an_error_reaches_each_client_as_its_own_kind(url: str) -> None:

@@ -28,22 +28,27 @@ from intellirouter.web.sse import StreamWriter
 log = structlog.get_logger(__name__)
 
 
-async def answer(request: web.Request, wire: WireFormat, chat: ChatRequest) -> web.StreamResponse:
-    """Dispatch `chat` and answer in `wire`."""
+def job_of(request: web.Request, chat: ChatRequest, relay: str | None) -> Job:
+    """The job for `chat`. Raises `PermissionDenied` for a model the caller may not use."""
     caller = request[CALLER]
     _check_model(caller, chat.model)
-    routing = request.app[ROUTING]
-    timeout = chat.options.timeout if chat.options and chat.options.timeout else routing.request_timeout
-    job = Job(
+    limit = request.app[ROUTING].request_timeout
+    timeout = chat.options.timeout if chat.options and chat.options.timeout else limit
+    return Job(
         request=chat,
         caller=caller,
         request_id=request[REQUEST_ID],
-        deadline=time.monotonic() + min(timeout, routing.request_timeout),
-        relay=wire.name,
+        deadline=time.monotonic() + min(timeout, limit),
+        relay=relay,
         headers=request.headers,
     )
+
+
+async def answer(request: web.Request, wire: WireFormat, chat: ChatRequest) -> web.StreamResponse:
+    """Dispatch `chat` and answer in `wire`."""
+    job = job_of(request, chat, wire.name)
     if chat.stream:
-        return await _stream(request, wire, job, routing.keep_alive_seconds)
+        return await _stream(request, wire, job, request.app[ROUTING].keep_alive_seconds)
     response, trace = await request.app[DISPATCH].complete(job)
     note_access(request, trace)
     return web.Response(

@@ -27,14 +27,15 @@ def model_object(entry: ModelEntry) -> Json:
     return model | {key: value for key, value in optional.items() if value is not None}
 
 
-def _visible(caller: Caller, entry: ModelEntry) -> bool:
+def visible(caller: Caller, entry: ModelEntry) -> bool:
+    """True when the caller's key may use the model by any of its names."""
     return not caller.models or not {entry.name, *entry.aliases}.isdisjoint(caller.models)
 
 
 async def list_models(request: web.Request) -> web.StreamResponse:
     """Every model the caller may use."""
     caller = request[CALLER]
-    models = [model_object(e) for e in request.app[CATALOG].entries() if _visible(caller, e)]
+    models = [model_object(e) for e in request.app[CATALOG].entries() if visible(caller, e)]
     return web.Response(
         body=msgspec.json.encode({"object": "list", "data": models}), content_type="application/json"
     )

@@ -8,9 +8,11 @@ from aiohttp import web
 
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.role import Role
-from intellirouter.roles.router import admin, chat, messages, models
+from intellirouter.roles.router import admin, chat, embeddings, messages, models, ollama
 from intellirouter.roles.router.keys import BOARD, CACHE, CATALOG, DISPATCH, LEDGER, ROUTING
 from intellirouter.web.probes import PartHealth
+
+FRONTS = (chat, messages, embeddings, ollama, models, admin)
 
 
 def _providers(app: web.Application) -> PartHealth:
@@ -33,7 +35,7 @@ def _state(app: web.Application) -> PartHealth:
 
 
 def _routes() -> Sequence[web.AbstractRouteDef]:
-    return [*chat.routes(), *messages.routes(), *models.routes(), *admin.routes()]
+    return [route for front in FRONTS for route in front.routes()]
 
 
 ROLE = Role(

@@ -1,0 +1,115 @@
+"""OpenAI's Embeddings, both directions.
+
+Source: OpenAI API reference, "Embeddings". Inputs are a text, texts, token ids or arrays of token ids; vectors go out as
+numbers or as base64 of little-endian float32, which OpenAI's own SDK asks for unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import Any
+
+import msgspec
+
+from intellirouter.chat import fields
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.fields import Json
+from intellirouter.chat.openai_chat.response import read_object
+from intellirouter.chat.openai_chat.usage import decode_usage
+from intellirouter.errors import InvalidRequest, UpstreamProtocolError
+
+KNOWN_FIELDS = frozenset({"model", "input", "dimensions", "encoding_format", "user", "input_type"})
+MAX_INPUTS = 8_192
+
+
+def decode_request(body: Json) -> EmbeddingRequest:
+    """The client's JSON to canonical."""
+    encoding = fields.one_of(body, "encoding_format", {"float", "base64"})
+    texts, tokens = _decode_input(body.get("input"))
+    return EmbeddingRequest(
+        model=fields.required_text(body, "model"),
+        texts=texts,
+        tokens=tokens,
+        dimensions=fields.integer(body, "dimensions", least=1),
+        base64=encoding == "base64",
+        input_type=fields.text(body, "input_type"),
+        user=fields.text(body, "user"),
+        extra=fields.rest(body, KNOWN_FIELDS),
+    )
+
+
+def _decode_input(value: Any) -> tuple[tuple[str, ...], tuple[tuple[int, ...], ...]]:
+    if isinstance(value, str):
+        return (value,), ()
+    if value is None or value == []:
+        fields.missing("input")
+    if not isinstance(value, list):
+        fields.wrong("input", "a string or an array", value)
+    if len(value) > MAX_INPUTS:
+        raise InvalidRequest(f"'input' holds more than {MAX_INPUTS} entries.", param="input")
+    if all(type(item) is str for item in value):
+        return tuple(value), ()
+    if all(type(item) is int for item in value):
+        return (), (tuple(value),)
+    if all(type(item) is list and item and all(type(token) is int for token in item) for item in value):
+        return (), tuple(tuple(item) for item in value)
+    raise InvalidRequest("'input' must be a text, texts, token ids or arrays of token ids.", param="input")
+
+
+def encode_request(request: EmbeddingRequest) -> Json:
+    """The JSON a provider of this dialect reads. Always asks for numbers: what a client wants is ours to encode."""
+    body: Json = {
+        "model": request.model,
+        "input": list(request.texts) if request.texts else [list(tokens) for tokens in request.tokens],
+        **request.extra,
+    }
+    optional = {"dimensions": request.dimensions, "user": request.user, "input_type": request.input_type}
+    body.update((key, value) for key, value in optional.items() if value is not None)
+    return body
+
+
+def decode_response(body: bytes) -> EmbeddingResponse:
+    """The vendor's bytes to canonical: in input order, and not nested a level too deep, as one vendor sends them."""
+    data = read_object(body, "answer")
+    entries = data.get("data")
+    if not isinstance(entries, list):
+        raise UpstreamProtocolError("the provider's answer has no embeddings")
+    try:
+        ordered = sorted(entries, key=lambda entry: entry.get("index") or 0)
+        vectors = tuple(_vector(entry["embedding"]) for entry in ordered)
+    except (KeyError, TypeError, ValueError, AttributeError, struct.error) as cause:
+        raise UpstreamProtocolError("the provider's embeddings are not vectors") from cause
+    return EmbeddingResponse(
+        model=str(data.get("model") or ""), vectors=vectors, usage=decode_usage(data.get("usage"))
+    )
+
+
+def _vector(value: Any) -> tuple[float, ...]:
+    if isinstance(value, str):
+        raw = base64.b64decode(value, validate=True)
+        return struct.unpack(f"<{len(raw) // 4}f", raw)
+    if value and isinstance(value[0], list):
+        value = value[0]
+    return tuple(map(float, value))
+
+
+def encode_response(response: EmbeddingResponse, request: EmbeddingRequest) -> bytes:
+    """The client's JSON, in the encoding it asked for."""
+
+    def shown(vector: tuple[float, ...]) -> str | tuple[float, ...]:
+        return (
+            base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode() if request.base64 else vector
+        )
+
+    used = response.usage.input_tokens if response.usage else 0
+    body: Json = {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": index, "embedding": shown(vector)}
+            for index, vector in enumerate(response.vectors)
+        ],
+        "model": response.model,
+        "usage": {"prompt_tokens": used, "total_tokens": used},
+    }
+    return msgspec.json.encode(body)

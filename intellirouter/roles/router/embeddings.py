@@ -1,0 +1,39 @@
+"""`POST /v1/embeddings`."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from intellirouter.chat import openai_embeddings
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.model import ChatRequest, Message
+from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.chat.parts import Text
+from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
+from intellirouter.inference.job import Trace
+from intellirouter.roles.router.answer import answer_headers, job_of, note_access
+from intellirouter.roles.router.keys import DISPATCH
+from intellirouter.web.body import read_json
+from intellirouter.web.endpoint import endpoint
+
+
+async def embed(request: web.Request, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
+    """Vectors for `wanted`. Limits and rules see the inputs as a conversation of user turns."""
+    words = (*wanted.texts, *("x" * (CHARACTERS_PER_TOKEN * len(tokens)) for tokens in wanted.tokens))
+    chat = ChatRequest(model=wanted.model, messages=(Message("user", tuple(Text(text) for text in words)),))
+    response, trace = await request.app[DISPATCH].embed(job_of(request, chat, None), wanted)
+    note_access(request, trace)
+    return response, trace
+
+
+async def embeddings(request: web.Request) -> web.StreamResponse:
+    """OpenAI's Embeddings."""
+    wanted = openai_embeddings.decode_request(await read_json(request))
+    response, trace = await embed(request, wanted)
+    body = openai_embeddings.encode_response(response, wanted)
+    return web.Response(body=body, content_type="application/json", headers=answer_headers(request, trace))
+
+
+def routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+    return [web.post("/v1/embeddings", endpoint("embeddings", embeddings, encode_error))]

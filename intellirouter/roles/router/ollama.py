@@ -1,0 +1,151 @@
+"""Ollama's front: `/api/chat`, `/api/generate`, `/api/embed`, and what its clients ask of the models."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+from aiohttp import web
+
+from intellirouter import __version__
+from intellirouter.chat import fields
+from intellirouter.chat.embedding import EmbeddingRequest
+from intellirouter.chat.fields import Json
+from intellirouter.chat.ollama.format import FORMAT, GENERATE_FORMAT
+from intellirouter.inference.catalog import ModelEntry
+from intellirouter.roles.router.answer import answer, answer_headers
+from intellirouter.roles.router.embeddings import embed
+from intellirouter.roles.router.keys import CATALOG
+from intellirouter.roles.router.models import visible
+from intellirouter.web.body import parse_object, read_body
+from intellirouter.web.endpoint import CALLER, Handler, endpoint
+
+LONG_AGO = "1970-01-01T00:00:00Z"
+
+
+async def _body(request: web.Request) -> Json:
+    """Ollama's own server does not look at the content type, and its clients do not all send one."""
+    return parse_object(await read_body(request))
+
+
+async def chat(request: web.Request) -> web.StreamResponse:
+    """One turn of a conversation."""
+    return await answer(request, FORMAT, FORMAT.decode_request(await _body(request), {}))
+
+
+async def generate(request: web.Request) -> web.StreamResponse:
+    """One prompt. An empty one only asks for the model to be loaded, which is none of ours to do."""
+    body = await _body(request)
+    if not body.get("prompt"):
+        model = fields.required_text(body, "model")
+        request.app[CATALOG].resolve(model)
+        return _json(
+            {"model": model, "created_at": LONG_AGO, "response": "", "done": True, "done_reason": "load"}
+        )
+    return await answer(request, GENERATE_FORMAT, GENERATE_FORMAT.decode_request(body, {}))
+
+
+async def embed_many(request: web.Request) -> web.StreamResponse:
+    """Vectors of one text or many."""
+    body = await _body(request)
+    texts = fields.strings(body, "input")
+    if not texts:
+        fields.missing("input")
+    dimensions = fields.integer(body, "dimensions", least=1)
+    wanted = EmbeddingRequest(model=fields.required_text(body, "model"), texts=texts, dimensions=dimensions)
+    response, trace = await embed(request, wanted)
+    used = response.usage.input_tokens if response.usage else 0
+    answered = {"model": response.model, "embeddings": response.vectors, "prompt_eval_count": used}
+    return _json({**answered, "total_duration": 0, "load_duration": 0}, answer_headers(request, trace))
+
+
+async def embed_one(request: web.Request) -> web.StreamResponse:
+    """The older form: one prompt, one vector."""
+    body = await _body(request)
+    text = fields.required_text(body, "prompt")
+    wanted = EmbeddingRequest(model=fields.required_text(body, "model"), texts=(text,))
+    response, trace = await embed(request, wanted)
+    return _json({"embedding": response.vectors[0]}, answer_headers(request, trace))
+
+
+async def tags(request: web.Request) -> web.StreamResponse:
+    """The models the caller may use, as installed ones."""
+    entries = [entry for entry in request.app[CATALOG].entries() if visible(request[CALLER], entry)]
+    return _json({"models": [_listed(entry) for entry in entries]})
+
+
+def _listed(entry: ModelEntry) -> Json:
+    return {
+        "name": entry.name,
+        "model": entry.name,
+        "modified_at": LONG_AGO,
+        "size": 0,
+        "digest": hashlib.sha256(entry.name.encode()).hexdigest(),
+        "details": _details(entry),
+    }
+
+
+def _details(entry: ModelEntry) -> Json:
+    family = entry.owner
+    return {
+        "parent_model": "",
+        "format": "gguf",
+        "family": family,
+        "families": [family],
+        "parameter_size": "",
+        "quantization_level": "",
+    }
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """What is known of one model."""
+    body = await _body(request)
+    name = fields.text(body, "model") or fields.required_text(body, "name")
+    entry = request.app[CATALOG].resolve(name)
+    info: Json = {"general.architecture": entry.owner}
+    if entry.context_window is not None:
+        info[f"{entry.owner}.context_length"] = entry.context_window
+    capabilities = sorted({"completion", *entry.capabilities})
+    return _json(
+        {
+            "modelfile": "",
+            "parameters": "",
+            "template": "",
+            "details": _details(entry),
+            "model_info": info,
+            "capabilities": capabilities,
+            "modified_at": LONG_AGO,
+        }
+    )
+
+
+async def running(_request: web.Request) -> web.StreamResponse:
+    """No model is loaded in this process."""
+    return _json({"models": []})
+
+
+async def version(_request: web.Request) -> web.StreamResponse:
+    """Our version: clients only check that there is one."""
+    return _json({"version": __version__})
+
+
+def _json(body: Json, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), content_type="application/json", headers=headers)
+
+
+def routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+
+    def framed(name: str, handler: Handler) -> Handler:
+        return endpoint(f"ollama_{name}", handler, FORMAT.encode_error)
+
+    return [
+        web.post("/api/chat", framed("chat", chat)),
+        web.post("/api/generate", framed("generate", generate)),
+        web.post("/api/embed", framed("embed", embed_many)),
+        web.post("/api/embeddings", framed("embeddings", embed_one)),
+        web.get("/api/tags", framed("tags", tags)),
+        web.post("/api/show", framed("show", show)),
+        web.get("/api/ps", framed("ps", running)),
+        web.get("/api/version", framed("version", version)),
+    ]

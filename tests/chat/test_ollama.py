@@ -1,0 +1,214 @@
+"""Ollama's native API, both directions."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intellirouter.chat.delta import (
+    Delta,
+    Finish,
+    Start,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallArguments,
+    ToolCallStart,
+)
+from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Tool, ToolChoice
+from intellirouter.chat.ollama.format import FORMAT, GENERATE_FORMAT
+from intellirouter.chat.parts import Audio, File, Image, Text, Thinking, ToolCall, ToolResult
+from intellirouter.errors import InvalidRequest, StreamInterrupted, UnsupportedByTarget, UpstreamError
+from intellirouter.providers import ollama
+from intellirouter.providers.adapter import HttpResponse
+
+RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings" / "ollama.jsonl.gz"
+
+
+def decode(body: dict[str, Any]) -> ChatRequest:
+    return FORMAT.decode_request({"model": "m", "messages": [{"role": "user", "content": "x"}], **body}, {})
+
+
+FIELDS: list[tuple[dict[str, Any], str, Any]] = [
+    ({"options": {"temperature": 0.5}}, "temperature", 0.5),
+    ({"options": {"num_predict": 5, "num_ctx": 8192}}, "max_tokens", 5),
+    ({"options": {"stop": ["a"]}}, "stop", ("a",)),
+    ({"format": "json"}, "output", OutputFormat("json")),
+    ({"format": {"type": "object"}}, "output", OutputFormat("json_schema", {"type": "object"})),
+    ({"think": False}, "reasoning", Reasoning(mode="disabled")),
+    ({"think": True}, "reasoning", Reasoning(mode="adaptive")),
+    ({"keep_alive": "5m"}, "extra", {"keep_alive": "5m"}),
+    ({"stream": False}, "stream", False),
+    ({}, "stream", True),
+]
+
+
+@pytest.mark.parametrize(("body", "field", "expected"), FIELDS)
+def test_a_field_is_read_and_written_back_the_same(body: dict[str, Any], field: str, expected: Any) -> None:
+    request = decode(body)
+    assert getattr(request, field) == expected
+    written = FORMAT.encode_request(request.changed(), [])
+    assert {key: written.get(key) for key in body} == body
+
+
+def test_a_tool_result_finds_its_call_by_name_or_order() -> None:
+    calls = [{"function": {"name": name, "arguments": {"a": 1}}} for name in ("f", "g")]
+    request = decode(
+        {
+            "messages": [
+                {"role": "assistant", "tool_calls": calls},
+                {"role": "tool", "tool_name": "g", "content": "of g"},
+                {"role": "tool", "content": "of f"},
+            ]
+        }
+    )
+    first, second = (part for part in request.messages[0].content if isinstance(part, ToolCall))
+    results = [
+        part for message in request.messages[1:] for part in message.content if isinstance(part, ToolResult)
+    ]
+    assert [result.call_id for result in results] == [second.id, first.id]
+    assert first.id != second.id
+
+
+def test_generate_is_a_chat_of_one_turn() -> None:
+    request = GENERATE_FORMAT.decode_request(
+        {"model": "m", "prompt": "p", "system": "s", "images": ["aGk="]}, {}
+    )
+    assert request.messages == (
+        Message("system", (Text("s"),)),
+        Message("user", (Text("p"), Image(data="aGk="))),
+    )
+
+
+def canonical(*parts: Any, role: Any = "user", **more: Any) -> ChatRequest:
+    return ChatRequest(**{"model": "m", "messages": (Message(role, parts or (Text("x"),)),), **more})
+
+
+def test_what_ollama_cannot_do_is_refused_or_noted() -> None:
+    for refused in (
+        canonical(Image(url="https://x/y")),
+        canonical(Audio("x")),
+        canonical(File(data="x")),
+        canonical(n=2),
+        canonical(tools=(Tool("web_search", kind="builtin", dialect="anthropic_messages"),)),
+    ):
+        with pytest.raises(UnsupportedByTarget):
+            FORMAT.encode_request(refused, [])
+    notes: list[str] = []
+    body = FORMAT.encode_request(canonical(tools=(Tool("f"),), tool_choice=ToolChoice("required")), notes)
+    assert "left to the model" in notes[0]
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["f"]
+
+
+words = st.text(min_size=1, max_size=20)
+arguments = st.dictionaries(words, st.integers(0, 9), max_size=2).map(
+    lambda value: msgspec.json.encode(value).decode()
+)
+turns = st.one_of(
+    st.builds(lambda text: Message("user", (Text(text), Image(data="aGk="))), words),
+    st.builds(lambda thought, text: Message("assistant", (Thinking(thought), Text(text))), words, words),
+    st.builds(
+        lambda i, name, args: Message("assistant", (ToolCall(i, name, args),)), words, words, arguments
+    ),
+)
+
+
+@given(st.lists(turns, min_size=1, max_size=4), st.none() | st.integers(0, 2**31))
+def test_canonical_to_the_dialect_and_back_is_the_identity(messages: list[Message], seed: int | None) -> None:
+    request = ChatRequest(
+        model="m",
+        messages=tuple(messages),
+        seed=seed,
+        stream=True,
+        include_usage=True,
+        extra_dialect="ollama",
+    )
+    body = msgspec.json.decode(msgspec.json.encode(FORMAT.encode_request(request, [])))
+    assert FORMAT.decode_request(body, {}).changed() == request
+
+
+def stream(pieces: list[bytes]) -> list[Delta]:
+    parser = ollama.new_stream()
+    events = [event for piece in pieces for event in parser.feed(piece)] + parser.close()
+    return [delta for event in events for delta in event.deltas]
+
+
+def lines(*messages: dict[str, Any], last: dict[str, Any] | None = None) -> bytes:
+    head = {"model": "m", "created_at": "t"}
+    bodies = [{**head, "message": {"role": "assistant", **message}, "done": False} for message in messages]
+    bodies.append({**head, "message": {"role": "assistant", "content": ""}, "done": True, **(last or {})})
+    return b"".join(json.dumps(body, ensure_ascii=False).encode() + b"\n" for body in bodies)
+
+
+STREAM = lines(
+    {"content": "", "thinking": "hm"},
+    {"content": "Grüße"},
+    {"content": "", "tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]},
+    last={"done_reason": "stop"},
+)
+
+
+def test_a_stream_means_the_same_whole_and_split() -> None:
+    deltas = stream([STREAM])
+    call = next(delta for delta in deltas if isinstance(delta, ToolCallStart))
+    assert deltas == [
+        Start(id="ollama-t", model="m"),
+        ThinkingDelta("hm"),
+        TextDelta("Grüße", 1),
+        ToolCallStart(0, call.id, "f", block=2),
+        ToolCallArguments(0, '{"a":1}', 2),
+        Finish("tool_calls", 0, "stop"),
+    ]
+    assert stream([STREAM[i : i + 1] for i in range(len(STREAM))]) == deltas
+    encoder = FORMAT.new_encoder(decode({}))
+    again = stream([b"".join(encoder.encode((delta,)) for delta in deltas) + encoder.finish()])
+    kept = (ThinkingDelta, TextDelta, ToolCallStart, ToolCallArguments, Finish)
+    assert [d for d in again if isinstance(d, kept)] == [d for d in deltas if isinstance(d, kept)]
+
+
+def test_a_cut_stream_never_looks_complete() -> None:
+    for cut in range(1, STREAM.rindex(b'"done": true')):
+        with pytest.raises(StreamInterrupted):
+            stream([STREAM[:cut]])
+
+
+def test_an_error_line_is_raised_with_its_reason() -> None:
+    with pytest.raises(UpstreamError, match="model runner has stopped"):
+        stream([b'{"error":"model runner has stopped"}\n'])
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"format": "yaml"}, "format"),
+        ({"think": "much"}, "think"),
+        ({"messages": [{"role": "x"}]}, "messages[0].role"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(body: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        decode(body)
+    assert refused.value.param == param
+
+
+@pytest.mark.skipif(not RECORDINGS.exists(), reason="the recorded vendor traffic is not beside this clone")
+def test_every_recorded_chat_is_understood_as_ollama_sent_it() -> None:
+    with gzip.open(RECORDINGS, "rt", encoding="utf-8") as rows:
+        chats = [row for line in rows if (row := json.loads(line))["path"] == "/api/chat"]
+    assert len(chats) == 3
+    for row in chats:
+        FORMAT.decode_request(row["request"], {})
+        sent = json.loads(row["response"]["text"])
+        answer = ollama.parse_chat(HttpResponse(200, {}, row["response"]["text"].encode()))
+        assert answer.choices[0].text == sent["message"]["content"]
+        assert answer.usage is not None
+        assert (answer.usage.input_tokens, answer.usage.output_tokens) == (
+            sent["prompt_eval_count"],
+            sent["eval_count"],
+        )

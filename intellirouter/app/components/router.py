@@ -32,7 +32,7 @@ from intellirouter.inference.standing import Board
 from intellirouter.providers.table import ADAPTERS
 from intellirouter.roles.keys import METRICS, STATE
 from intellirouter.roles.router.keys import BOARD, CACHE, CATALOG, DISPATCH, GOVERNOR, LEDGER, ROUTING
-from intellirouter.transport.aiohttp_client import AiohttpTransport
+from intellirouter.transport.choose import make_transport
 from intellirouter.transport.contract import Transport
 
 TRANSPORT: web.AppKey[Transport] = web.AppKey("transport")
@@ -47,8 +47,11 @@ def providers_of(settings: Settings) -> list[Provider]:
 
 
 @contextlib.asynccontextmanager
-async def _transport(_opened: Opened) -> AsyncIterator[Transport]:
-    transport = WithOffline(AiohttpTransport())
+async def _transport(opened: Opened) -> AsyncIterator[Transport]:
+    section = opened.settings.router
+    transport = WithOffline(
+        make_transport(section.transport, max_connections=section.max_upstream_connections)
+    )
     try:
         yield transport
     finally:

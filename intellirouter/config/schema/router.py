@@ -59,4 +59,12 @@ class RouterSection(Section):
     max_attempts: int = Field(default=6, ge=1, le=50, description="tries of one request, over all targets")
     max_response_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, description="of one upstream answer")
     request_timeout: Seconds = Field(default=600, description="for one request, all attempts together")
+    transport: Literal["fast", "aiohttp"] = Field(
+        default="fast", description="the HTTP client to providers: the lean one, or aiohttp's"
+    )
+    max_upstream_connections: int = Field(
+        default=4096,
+        ge=1,
+        description="to one provider's host, in each process; requests beyond wait their turn",
+    )
     keep_alive_seconds: Seconds = Field(default=15, description="between comments on a silent stream")

@@ -1,0 +1,99 @@
+"""The fast transport: an exchange from request to reply."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from pathlib import Path
+
+from intellirouter.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from intellirouter.providers.adapter import HttpRequest
+from intellirouter.transport.contract import Deadlines
+from intellirouter.transport.fast.connect import Connector
+from intellirouter.transport.fast.connection import Connection, StaleConnection
+from intellirouter.transport.fast.pool import Pool
+from intellirouter.transport.fast.reply import FastReply
+from intellirouter.transport.fast.request import Origin, RequestWriter
+
+_CLOSE_SECONDS = 5.0
+
+
+class FastTransport:
+    """See `Transport`. At most `max_connections` per origin; one unused for `keep_idle` seconds is closed.
+
+    `ca_file` replaces the system's certificate authorities.
+    """
+
+    def __init__(
+        self, *, max_connections: int = 4096, keep_idle: float = 30.0, ca_file: Path | None = None
+    ) -> None:
+        self._max_connections = max_connections
+        self._keep_idle = keep_idle
+        self._connector = Connector(ca_file)
+        self._writer = RequestWriter()
+        self._pools: dict[Origin, Pool] = {}
+        self._closed = False
+
+    async def send(self, request: HttpRequest, deadlines: Deadlines) -> FastReply:
+        """See `Transport.send`."""
+        if self._closed:
+            raise UpstreamUnavailable("the transport is closed")
+        until = time.monotonic() + deadlines.total
+        route = self._writer.route(request.url)
+        head = self._writer.head(request.method, route, request.headers, len(request.body))
+        pool = self._pools.get(route.origin) or self._pool(route.origin)
+        connection = pool.take() or await self._open(pool, deadlines, until)
+        try:
+            return await self._exchange(connection, request, head, deadlines, until)
+        except StaleConnection:
+            connection = await self._open(pool, deadlines, until)
+        try:
+            return await self._exchange(connection, request, head, deadlines, until)
+        except StaleConnection as cause:
+            raise UpstreamUnavailable("the provider closed the connection without an answer") from cause
+
+    async def _exchange(
+        self, connection: Connection, request: HttpRequest, head: bytes, deadlines: Deadlines, until: float
+    ) -> FastReply:
+        bodyless = request.method == "HEAD"
+        try:
+            return await connection.send(head, request.body, deadlines, until, bodyless=bodyless)
+        except asyncio.CancelledError:
+            connection.cut()
+            raise
+
+    async def _open(self, pool: Pool, deadlines: Deadlines, until: float) -> Connection:
+        left = until - time.monotonic()
+        limit = min(deadlines.connect, left)
+        try:
+            async with asyncio.timeout(limit):
+                return await pool.open()
+        except TimeoutError as cause:
+            phase = "total" if limit == left else "connect"
+            raise UpstreamTimeout(f"no connection within {limit:.3g} s", phase=phase) from cause
+        except OSError as cause:
+            raise _translated(cause) from cause
+
+    def _pool(self, origin: Origin) -> Pool:
+        pool = Pool(origin, self._connector, limit=self._max_connections, keep_idle=self._keep_idle)
+        self._pools[origin] = pool
+        return pool
+
+    async def aclose(self) -> None:
+        """See `Transport.aclose`."""
+        self._closed = True
+        async with asyncio.timeout(_CLOSE_SECONDS), asyncio.TaskGroup() as closing:
+            for pool in self._pools.values():
+                closing.create_task(pool.aclose())
+
+
+def _translated(cause: OSError) -> UpstreamError:
+    match cause:
+        case ssl.SSLError():
+            return UpstreamUnavailable("TLS with the provider failed")
+        case socket.gaierror():
+            return UpstreamUnavailable("the provider's host name does not resolve")
+        case _:
+            return UpstreamUnavailable("the connection to the provider failed")

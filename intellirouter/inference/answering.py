@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from intellirouter.chat.delta import Delta, StreamEvent
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.response import ChatResponse
 from intellirouter.inference.job import Job, Trace
 
@@ -44,3 +45,6 @@ class Answering(Protocol):
 
     async def stream(self, job: Job) -> Streamed:
         """An answer whose first token has arrived. Raises like `complete`; must be closed."""
+
+    async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
+        """Vectors for every input of `wanted`, in order; `job.request` holds the same texts. Raises like `complete`."""

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from intellirouter.chat.delta import Delta, Finish, Start, StreamEvent, TextDelta, UsageDelta
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.parts import Text
 from intellirouter.chat.response import ChatResponse, Choice, Usage
 from intellirouter.errors import (
@@ -91,6 +92,10 @@ class CachedDispatch:
             return self._canned_stream(error)
         live.trace.headers = {**live.trace.headers, HEADER: "miss"}
         return Kept(live, self.cache, key) if key and wishes.write else live
+
+    async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
+        """See `Answering.embed`. Vectors are not kept here: who needs them twice keeps them."""
+        return await self._inner.embed(job, wanted)
 
     def _key(self, job: Job) -> tuple[str, Wishes]:
         """The key, empty when the request's answer is not to be kept, and what the request wishes."""

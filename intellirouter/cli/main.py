@@ -28,6 +28,8 @@ class Entry:
 
 
 COMMANDS: dict[str, Entry] = {
+    "models": Entry("intellirouter.cli.models", "List, test, add, remove and drain models.", group=True),
+    "cache": Entry("intellirouter.cli.cache", "Warm, look at and clear the response cache.", group=True),
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),
     "run": Entry("intellirouter.cli.run", "Start a role, or all of them, in this process."),
     "validate-config": Entry(

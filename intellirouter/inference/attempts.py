@@ -23,6 +23,7 @@ from intellirouter.errors import (
 from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.course import Course
 from intellirouter.inference.job import Attempt, Trace
+from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.record import Recorder
 from intellirouter.inference.retry import RetryBudget
 from intellirouter.inference.standing import Board
@@ -54,8 +55,9 @@ class _Running(Generic[T]):
 class Attempts:
     """Makes attempts and reports every outcome to the board, the trace and the recorder."""
 
-    def __init__(self, board: Board, recorder: Recorder) -> None:
+    def __init__(self, board: Board, recorder: Recorder, governor: Governor) -> None:
         self._board = board
+        self._governor = governor
         self._recorder = recorder
         self._budget = RetryBudget()
 
@@ -168,6 +170,9 @@ class Attempts:
             raise UpstreamRateLimited(
                 f"{candidate.id} is busy with {standing.load} calls", provider=candidate.provider.name
             )
+        provider = candidate.provider
+        if provider.requests_per_minute is not None or provider.tokens_per_minute is not None:
+            await self._within_limits(candidate)
         key = standing.provider.keys.pick(now)
         standing.provider.minute.add(now, 1, 0)
         record = trace.start(candidate.id)
@@ -191,6 +196,19 @@ class Attempts:
         self._board.answered(candidate, record.seconds)
         self._recorder.answered(candidate, record.seconds)
         return result
+
+    async def _within_limits(self, candidate: Candidate) -> None:
+        provider = candidate.provider
+        wait = await self._governor.outbound(provider)
+        if wait is not None:
+            standing = self._board.of(candidate)
+            standing.circuit.unsure()
+            standing.resting_until = max(standing.resting_until, self._board.clock() + wait)
+            raise UpstreamRateLimited(
+                f"the configured limits of {provider.name} are used up",
+                provider=provider.name,
+                retry_after=wait,
+            )
 
     @staticmethod
     def _end(trace: Trace, record: Attempt, began: float, error: IntelliRouterError | None = None) -> None:

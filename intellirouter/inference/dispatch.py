@@ -70,7 +70,7 @@ class Dispatch:
         self._policy = policy
         self._governor = governor
         self._gate = gate
-        self._attempts = Attempts(board, recorder)
+        self._attempts = Attempts(board, recorder, governor)
         self._books = Books(board, recorder, self._settle)
 
     async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:
@@ -229,6 +229,7 @@ class Dispatch:
             trace.cost_usd = (trace.cost_usd or 0.0) + cost
         standing = self.board.provider(candidate.provider)
         standing.minute.add(self.board.clock(), 0, usage.total_tokens)
+        self._governor.outbound_used(candidate.provider, usage)
 
 
 def with_defaults(request: ChatRequest, entry: ModelEntry) -> ChatRequest:

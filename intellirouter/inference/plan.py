@@ -78,16 +78,19 @@ class Planner:
 
     def _extend(self, plan: Plan, job: Job, entry: ModelEntry, strategy: str) -> None:
         now = self._board.clock()
+        drained = self._board.drained
         resting: list[Candidate] = []
         for candidate in self._ordered(job, entry, strategy):
             standing = self._board.of(candidate)
             if candidate in plan.candidates or candidate in resting:
                 continue
-            if not standing.circuit.would_admit(now):
+            if drained and (candidate.id in drained or candidate.provider.name in drained):
+                plan.passed_over[candidate.id] = "it is being drained"
+            elif not standing.circuit.would_admit(now):
                 wait = standing.circuit.opens_in(now)
                 plan.passed_over[candidate.id] = f"its circuit is open for {wait:.1f} s more"
                 plan.retry_after = min(plan.retry_after or wait, wait)
-            elif standing.resting_until > now:
+            elif standing.resting_until > now or not standing.provider.headroom(now):
                 resting.append(candidate)
             else:
                 plan.candidates.append(candidate)

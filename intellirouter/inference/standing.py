@@ -151,6 +151,8 @@ class Board:
 
     def __init__(self, policy: CircuitPolicy, clock: Clock = time.monotonic) -> None:
         self.clock = clock
+        self.drained: frozenset[str] = frozenset()
+        """Targets and providers that get no new requests."""
         self.on_circuit: Callable[[str, bool], None] = lambda _target, _opened: None
         self._policy = policy
         self._targets: OrderedDict[str, TargetStanding] = OrderedDict()

@@ -27,11 +27,21 @@ from intellirouter.inference.offline_transport import OFFLINE, WithOffline
 from intellirouter.inference.plan import Planner
 from intellirouter.inference.provider import Provider, provider_of
 from intellirouter.inference.record import Recorder
+from intellirouter.inference.registry import Follower, Registry
 from intellirouter.inference.selection.option import Rule
 from intellirouter.inference.standing import Board
 from intellirouter.providers.table import ADAPTERS
 from intellirouter.roles.keys import METRICS, STATE
-from intellirouter.roles.router.keys import BOARD, CACHE, CATALOG, DISPATCH, GOVERNOR, LEDGER, ROUTING
+from intellirouter.roles.router.keys import (
+    BOARD,
+    CACHE,
+    CATALOG,
+    DISPATCH,
+    GOVERNOR,
+    LEDGER,
+    REGISTRY,
+    ROUTING,
+)
 from intellirouter.transport.choose import make_transport
 from intellirouter.transport.contract import Transport
 
@@ -80,6 +90,16 @@ async def _board(opened: Opened) -> AsyncIterator[Board]:
     board = Board(policy)
     async with sharing_circuits(board, opened[STATE]):
         yield board
+
+
+@contextlib.asynccontextmanager
+async def _registry(opened: Opened) -> AsyncIterator[Registry]:
+    settings, registry = opened.settings, Registry(opened[STATE])
+    providers = opened[CATALOG].providers.values()
+    follower = Follower(registry, opened[CATALOG], opened[BOARD], settings.model_registry, providers)
+    opened.on_reload.append(lambda new: follower.configure(new.model_registry, providers_of(new)))
+    async with follower.following(opened[STATE]):
+        yield registry
 
 
 @contextlib.asynccontextmanager
@@ -163,6 +183,7 @@ COMPONENTS = (
     Component(BOARD, _board, (STATE,)),
     Component(LEDGER, _ledger, (STATE,)),
     Component(CACHE, _cache, (STATE,)),
+    Component(REGISTRY, _registry, (STATE, CATALOG, BOARD)),
     Component(GOVERNOR, _governor, (STATE, LEDGER)),
     Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR, CACHE)),
     Component(ROUTING, _routing),

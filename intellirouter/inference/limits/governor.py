@@ -25,6 +25,7 @@ from intellirouter.inference.cost import cost_usd
 from intellirouter.inference.job import Job
 from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.limits.purse import Purse
+from intellirouter.inference.provider import Provider
 from intellirouter.memory.store import StateStore
 from intellirouter.security.caller import Caller
 
@@ -91,6 +92,25 @@ class Governor:
                 purse.give_back(amount)
             raise
         return grant
+
+    async def outbound(self, provider: Provider) -> float | None:
+        """Count a request to a provider; the seconds to wait when its configured limits are used up."""
+        name = f"rate:provider:{provider.name}"
+        if provider.tokens_per_minute is not None:
+            tokens = self._purse(f"{name}:tokens", provider.tokens_per_minute, MINUTE, whole=True)
+            if (wait := await tokens.take(1.0)) is not None:
+                return wait
+        if provider.requests_per_minute is not None:
+            requests = self._purse(f"{name}:requests", provider.requests_per_minute, MINUTE, whole=True)
+            return await requests.take(1.0)
+        return None
+
+    def outbound_used(self, provider: Provider, usage: Usage) -> None:
+        """The tokens a provider's answer used: known only after, so the next request pays for what this one was over."""
+        if provider.tokens_per_minute is not None:
+            name = f"rate:provider:{provider.name}:tokens"
+            purse = self._purse(name, provider.tokens_per_minute, MINUTE, whole=True)
+            purse.give_back(1.0 - usage.total_tokens)
 
     async def _take_all(self, grant: Grant, taken: list[tuple[Purse, float]]) -> None:
         for who, rate in self._rates(grant.caller, grant.model):

@@ -10,6 +10,7 @@ from intellirouter.inference.cache.store import ResponseCache
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.limits.ledger import Ledger
+from intellirouter.inference.registry import Registry
 from intellirouter.inference.standing import Board
 
 CATALOG: web.AppKey[Catalog] = web.AppKey("catalog")
@@ -18,4 +19,5 @@ BOARD: web.AppKey[Board] = web.AppKey("board", Board)
 LEDGER: web.AppKey[Ledger] = web.AppKey("ledger", Ledger)
 GOVERNOR: web.AppKey[Governor] = web.AppKey("governor", Governor)
 CACHE: web.AppKey[ResponseCache] = web.AppKey("cache", ResponseCache)
+REGISTRY: web.AppKey[Registry] = web.AppKey("registry", Registry)
 ROUTING: web.AppKey[RouterSection] = web.AppKey("routing")

@@ -8,11 +8,11 @@ from aiohttp import web
 
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.role import Role
-from intellirouter.roles.router import admin, chat, embeddings, messages, models, ollama
-from intellirouter.roles.router.keys import BOARD, CACHE, CATALOG, DISPATCH, LEDGER, ROUTING
+from intellirouter.roles.router import admin, admin_models, chat, embeddings, messages, models, ollama
+from intellirouter.roles.router.keys import BOARD, CACHE, CATALOG, DISPATCH, LEDGER, REGISTRY, ROUTING
 from intellirouter.web.probes import PartHealth
 
-FRONTS = (chat, messages, embeddings, ollama, models, admin)
+FRONTS = (chat, messages, embeddings, ollama, models, admin, admin_models)
 
 
 def _providers(app: web.Application) -> PartHealth:
@@ -42,7 +42,7 @@ ROLE = Role(
     name="Router",
     title="OpenAI-compatible gateway",
     default_port=8080,
-    components=(STATE, CATALOG, BOARD, LEDGER, CACHE, DISPATCH, ROUTING),
+    components=(STATE, CATALOG, BOARD, LEDGER, CACHE, REGISTRY, DISPATCH, ROUTING),
     routes=_routes,
     health={"providers": _providers, "state": _state},
 )

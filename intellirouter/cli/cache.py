@@ -1,0 +1,102 @@
+"""`intellirouter cache`: the response cache of a running Router."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from intellirouter.cli.router_client import (
+    DEFAULT_URL,
+    ApiKeyOption,
+    RouterRefused,
+    UrlOption,
+    ask,
+    ask_once,
+    session_of,
+)
+from intellirouter.errors import InvalidRequest
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def stats(url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None) -> None:
+    """Hits, misses and size, as JSON."""
+    answer, _ = ask_once(url, api_key, "GET", "/admin/cache")
+    typer.echo(msgspec.json.format(msgspec.json.encode(answer)))
+
+
+@app.command()
+def clear(url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None) -> None:
+    """Forget every kept answer."""
+    answer, _ = ask_once(url, api_key, "DELETE", "/admin/cache")
+    typer.echo(f"{answer['cleared']} answers forgotten.")
+
+
+@app.command()
+def warm(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A prompt, or a JSON body, a line.")
+    ],
+    model: Annotated[str, typer.Option(help="Asked for lines that name none.")] = "auto",
+    parallel: Annotated[int, typer.Option(min=1, max=64, help="Requests at once.")] = 4,
+    url: UrlOption = DEFAULT_URL,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """Ask every prompt of a file once, so that its answer is kept. Exit code 1 when some were not answered."""
+    bodies = [
+        _body(line, model, number) for number, line in enumerate(file.read_text().splitlines(), 1) if line
+    ]
+    outcomes = asyncio.run(_ask_all(bodies, parallel, url, api_key))
+    typer.echo(
+        ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "nothing to ask"
+    )
+    if outcomes["failed"]:
+        raise typer.Exit(1)
+
+
+def _body(line: str, model: str, number: int) -> dict[str, Any]:
+    if not line.lstrip().startswith("{"):
+        return {"model": model, "messages": [{"role": "user", "content": line}]}
+    try:
+        body = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise InvalidRequest(f"line {number} is no JSON object: {error}") from error
+    return {"model": model, **body}
+
+
+async def _ask_all(
+    bodies: list[dict[str, Any]], parallel: int, url: str, api_key: str | None
+) -> Counter[str]:
+    outcomes: Counter[str] = Counter()
+    places = asyncio.Semaphore(parallel)
+    progress = Progress(console=Console(stderr=True))
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(progress)
+        bar = progress.add_task("warming", total=len(bodies))
+        session = await stack.enter_async_context(session_of(url, api_key))
+
+        async def one(body: dict[str, Any]) -> None:
+            async with places:
+                try:
+                    _, headers = await ask(session, "POST", "/v1/chat/completions", body)
+                except RouterRefused as error:
+                    outcomes["failed"] += 1
+                    progress.console.print(error.message, highlight=False)
+                else:
+                    known = {"hit": "known already", "miss": "asked", "stale": "failed"}
+                    outcomes[known.get(headers.get("x-intellirouter-cache", ""), "not kept")] += 1
+                progress.advance(bar)
+
+        async with asyncio.TaskGroup() as group:
+            for body in bodies:
+                group.create_task(one(body))
+    return outcomes

@@ -1,0 +1,68 @@
+"""`/admin/models` and `/admin/drain`: the catalogue at run time. Needs the scope `admin`."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.errors import InvalidRequest
+from intellirouter.inference.registry import model_section
+from intellirouter.roles.router.keys import CATALOG, REGISTRY
+from intellirouter.web.body import read_json
+from intellirouter.web.endpoint import endpoint
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+async def list_changes(request: web.Request) -> web.StreamResponse:
+    """What was changed at run time: added models, drained targets."""
+    changes = await request.app[REGISTRY].read()
+    return _json({"models": list(changes.models.values()), "drained": sorted(changes.drained)})
+
+
+async def add_model(request: web.Request) -> web.StreamResponse:
+    """Add or replace a model; the body is a `[[model_registry.models]]` table as JSON."""
+    body = await read_json(request)
+    known = request.app[CATALOG].providers
+    for target in model_section(body).targets:
+        name = target.target.partition("/")[0]
+        if name not in known:
+            raise InvalidRequest(
+                f"There is no provider '{name}'. Providers: {', '.join(sorted(known)) or 'none'}.",
+                param="targets",
+            )
+    model = await request.app[REGISTRY].add(body)
+    return _json(model.model_dump(mode="json", exclude_none=True), 201)
+
+
+async def remove_model(request: web.Request) -> web.StreamResponse:
+    """Take back a model that was added at run time."""
+    await request.app[REGISTRY].remove(request.match_info["name"])
+    return _json({"removed": request.match_info["name"]})
+
+
+async def drain(request: web.Request) -> web.StreamResponse:
+    """`{"target": "provider/model", "drained": true}`; a provider's name stands for all its targets."""
+    body = await read_json(request)
+    target, drained = body.get("target"), body.get("drained", True)
+    if not isinstance(target, str) or not target or not isinstance(drained, bool):
+        raise InvalidRequest("'target' is a text, 'drained' true or false.", param="target")
+    changes = await request.app[REGISTRY].drain(target, drained)
+    return _json({"drained": sorted(changes.drained)})
+
+
+def routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+    table = (
+        ("GET", "/admin/models", list_changes),
+        ("POST", "/admin/models", add_model),
+        ("DELETE", "/admin/models/{name:.+}", remove_model),
+        ("POST", "/admin/drain", drain),
+    )
+    return [
+        web.route(method, path, endpoint(f"admin_{handler.__name__}", handler, encode_error, scope="admin"))
+        for method, path, handler in table
+    ]

@@ -42,9 +42,8 @@ async def ask(
                 )
             return answer, {name.lower(): value for name, value in reply.headers.items()}
     except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
-        raise PeerUnavailable(
-            f"no Router answers {method} {path}: {error or type(error).__name__}"
-        ) from error
+        reason = str(error) or type(error).__name__
+        raise PeerUnavailable(f"no Router answers {method} {path}: {reason}") from error
 
 
 def session_of(url: str, api_key: str | None) -> aiohttp.ClientSession:

@@ -58,4 +58,6 @@ async def _open(request: pytest.FixtureRequest, directory: Path) -> StateStore:
     section = MemorySection(redis_url=request.getfixturevalue("single"), namespace=namespace)
     if request.param == "redis":
         return RedisStore(section)
-    return await ResilientStore(RedisStore(section), directory, section).open()
+    # A loaded machine must not look like an outage here: what happens in one is tested in tests/memory/test_outage.py.
+    patient = section.model_copy(update={"patience": 10.0, "timeout": 10.0})
+    return await ResilientStore(RedisStore(patient), directory, patient).open()

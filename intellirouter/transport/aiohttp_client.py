@@ -19,7 +19,7 @@ import aiohttp
 
 from intellirouter.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
 from intellirouter.providers.adapter import HttpRequest
-from intellirouter.transport.content_coding import decoder_for
+from intellirouter.transport.content_coding import decoder_for, is_chunked
 from intellirouter.transport.contract import Deadlines, Reply
 
 _MAX_HEADER_BYTES = 64 * 1024
@@ -99,7 +99,13 @@ class AiohttpTransport:
         if response.status < 200:
             response.close()
             raise UpstreamProtocolError("the provider switches protocols unasked")
-        return AiohttpReply(response, deadlines.idle, until)
+        reply = AiohttpReply(response, deadlines.idle, until)
+        try:
+            is_chunked(reply.headers.get("transfer-encoding", ""))
+        except UpstreamProtocolError:
+            response.close()
+            raise
+        return reply
 
     def _session(self, *, keep: bool) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
@@ -163,8 +169,9 @@ class AiohttpReply:
         self._until = until
         self.status = response.status
         headers: dict[str, str] = {}
-        for name, value in response.headers.items():
-            key = name.lower()
+        for raw_name, raw_value in response.raw_headers:
+            key = raw_name.decode("latin-1").lower()
+            value = raw_value.decode("latin-1")
             headers[key] = f"{headers[key]}, {value}" if key in headers else value
         self.headers: Mapping[str, str] = headers
 

@@ -1,4 +1,4 @@
-"""Undoing `Content-Encoding` in bounded steps, so that a small body that grows huge costs what its reader takes.
+"""Codings of a body. `Content-Encoding` is undone in bounded steps, so that a small body that grows huge costs what its reader takes.
 
 gzip (RFC 1952, several members allowed) and deflate (RFC 9110 8.4.1.2: zlib format; raw deflate, which some servers send,
 is taken too).
@@ -68,6 +68,14 @@ class Inflate:
 def _is_zlib(data: bytes) -> bool:
     """The two bytes of a zlib header (RFC 1950 2.2): method 8, and a multiple of 31."""
     return data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
+
+
+def is_chunked(transfer_encoding: str) -> bool:
+    """Whether a `Transfer-Encoding` says chunked. Raises `UpstreamProtocolError` on one that was not asked for."""
+    coding = transfer_encoding.strip().lower()
+    if coding not in ("", "chunked", "identity"):
+        raise UpstreamProtocolError("the provider's answer has a transfer coding that was not asked for")
+    return coding == "chunked"
 
 
 def decoder_for(content_encoding: str) -> Inflate | None:

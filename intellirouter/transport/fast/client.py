@@ -48,7 +48,7 @@ class FastTransport:
         try:
             return await self._exchange(connection, request, head, deadlines, until)
         except StaleConnection:
-            connection = await self._open(pool, deadlines, until)
+            connection = await self._open(pool, deadlines, until, fresh=True)
         try:
             return await self._exchange(connection, request, head, deadlines, until)
         except StaleConnection as cause:
@@ -64,12 +64,14 @@ class FastTransport:
             connection.cut()
             raise
 
-    async def _open(self, pool: Pool, deadlines: Deadlines, until: float) -> Connection:
+    async def _open(
+        self, pool: Pool, deadlines: Deadlines, until: float, *, fresh: bool = False
+    ) -> Connection:
         left = until - time.monotonic()
         limit = min(deadlines.connect, left)
         try:
             async with asyncio.timeout(limit):
-                return await pool.open()
+                return await pool.open(fresh=fresh)
         except TimeoutError as cause:
             phase = "total" if limit == left else "connect"
             raise UpstreamTimeout(f"no connection within {limit:.3g} s", phase=phase) from cause

@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._keep_idle = keep_idle
         self._parser = httptools.HttpResponseParser(self)
-        # As aiohttp's parser: real servers end lines with a bare LF and pad chunk sizes.
+        # As aiohttp's parser: real servers end lines with a bare LF, pad chunk sizes and put odd bytes in values.
         self._parser.set_dangerous_leniencies(
             lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
@@ -158,6 +158,8 @@ class Connection(asyncio.Protocol):
             raise UpstreamProtocolError("the provider's response headers are too large")
         if self._reply is not None:
             return
+        if b"\0" in value:
+            raise UpstreamProtocolError("the provider's response headers hold a null byte")
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1")
         before = self._headers.get(key)

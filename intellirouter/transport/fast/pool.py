@@ -34,11 +34,13 @@ class Pool:
                 return connection
         return None
 
-    async def open(self) -> Connection:
-        """A new connection, or one that became free while waiting for room. Raises `OSError`."""
+    async def open(self, *, fresh: bool = False) -> Connection:
+        """A new connection, or unless `fresh` one that became free while waiting for room. Raises `OSError`."""
         while len(self._all) + self._opening >= self._limit:
-            if idle := self.take():  # make room: the caller may have asked for a new one on purpose
-                return idle
+            if idle := self.take():
+                if not fresh:
+                    return idle
+                idle.cut()
             turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             try:
@@ -47,7 +49,9 @@ class Pool:
                 self._pass_on(turn)
                 raise
             if given is not None and not given.closed:
-                return given
+                if not fresh:
+                    return given
+                given.cut()
         self._opening += 1
         try:
             connection = await self._connector.connect(

@@ -111,6 +111,12 @@ BAD: dict[str, tuple[bytes, str, type[UpstreamError]]] = {
     ),
     "damaged deflate": (length(b"\xff" * 50, b"Content-Encoding: deflate"), "hang", UpstreamProtocolError),
     "unknown coding": (length(b"hello", b"Content-Encoding: snappy"), "hang", UpstreamProtocolError),
+    "unknown transfer coding": (
+        OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
+        "hang",
+        UpstreamProtocolError,
+    ),
+    "null byte in a header": (OK + b"X-A: a\0b\r\nContent-Length: 0\r\n\r\n", "hang", UpstreamProtocolError),
     "gzip bomb": (
         length(gzip.compress(bytes(64 * 1024 * 1024)), b"Content-Encoding: gzip"),
         "hang",

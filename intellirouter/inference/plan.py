@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from intellirouter.errors import InvalidRequest, ModelNotFound, UpstreamUnavailable
+from intellirouter.errors import InvalidRequest, ModelNotFound, PermissionDenied, UpstreamUnavailable
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
 from intellirouter.inference.facts import facts_of
 from intellirouter.inference.job import Job
@@ -52,7 +52,8 @@ class Planner:
         self._chance = random.Random()  # noqa: S311  draws targets, no secret
 
     def plan(self, job: Job, entry: ModelEntry) -> Plan:
-        """The plan. Raises `UpstreamUnavailable` when every circuit is open, `InvalidRequest` for a wrong strategy."""
+        """The plan. Raises `UpstreamUnavailable` when every circuit is open, `InvalidRequest` for a wrong strategy,
+        `PermissionDenied` for a fallback the caller may not use."""
         options = job.request.options
         strategy = self._default
         if options is not None and options.strategy:
@@ -63,7 +64,12 @@ class Planner:
         self._extend(plan, job, entry, strategy)
         extra = options.fallbacks if options is not None else ()
         for name in (*extra[:MAX_FALLBACKS], *entry.fallbacks):
-            self._extend(plan, job, self._fallback(name, given=name in extra), strategy)
+            given = name in extra
+            if given and job.caller.models and name not in job.caller.models:
+                raise PermissionDenied(
+                    f"This key may not use the model '{name[:100]}'.", param="intellirouter.fallbacks"
+                )
+            self._extend(plan, job, self._fallback(name, given=given), strategy)
         if not plan.candidates:
             raise _nobody(plan, entry)
         return plan

@@ -28,6 +28,7 @@ from intellirouter.inference.plan import Planner
 from intellirouter.inference.provider import Provider, provider_of
 from intellirouter.inference.record import Recorder
 from intellirouter.inference.registry import Follower, Registry
+from intellirouter.inference.scrape import RouterCollector
 from intellirouter.inference.selection.option import Rule
 from intellirouter.inference.standing import Board
 from intellirouter.providers.table import ADAPTERS
@@ -113,6 +114,8 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
     planner = Planner(
         opened[CATALOG], opened[BOARD], strategy=section.strategy, rules=tuple(map(_rule, section.rules))
     )
+    gate = _gate(opened.settings.limits)
+    opened[METRICS].registry.register(RouterCollector(opened[STATE], opened[BOARD], cache, gate))
     dispatch = Dispatch(
         opened[CATALOG],
         opened[TRANSPORT],
@@ -122,7 +125,7 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
         opened[BOARD],
         _policy(section),
         opened[GOVERNOR],
-        _gate(opened.settings.limits),
+        gate,
     )
     if cache.section.enabled or cache.section.canned_answer is not None:
         yield CachedDispatch(dispatch, opened[CATALOG], cache)

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 
 from intellirouter.chat.delta import Delta, StreamEvent, UsageDelta
-from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.model import ChatRequest, RouteOptions
 from intellirouter.chat.wire import EventEncoder, WireFormat
 from intellirouter.errors import IntelliRouterError, PermissionDenied
 from intellirouter.inference.answering import Streamed
@@ -32,6 +32,9 @@ def job_of(request: web.Request, chat: ChatRequest, relay: str | None) -> Job:
     """The job for `chat`. Raises `PermissionDenied` for a model the caller may not use."""
     caller = request[CALLER]
     _check_model(caller, chat.model)
+    if (strategy := request.headers.get("x-intellirouter-strategy")) is not None:
+        options = chat.options or RouteOptions()
+        chat = chat.routed(options=msgspec.structs.replace(options, strategy=strategy))
     limit = request.app[ROUTING].request_timeout
     timeout = chat.options.timeout if chat.options and chat.options.timeout else limit
     return Job(

@@ -1,0 +1,68 @@
+"""What the Router's parts say to Prometheus, read when it asks: nothing is counted twice, and a request pays nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from intellirouter.inference.cache.store import ResponseCache
+from intellirouter.inference.limits.gate import Gate
+from intellirouter.inference.standing import Board
+from intellirouter.memory.store import StateStore
+
+CIRCUIT = {"closed": 0, "half-open": 1, "open": 2}
+
+
+class RouterCollector(Collector):
+    """Registered once per process."""
+
+    def __init__(self, store: StateStore, board: Board, cache: ResponseCache, gate: Gate | None) -> None:
+        self._store = store
+        self._board = board
+        self._cache = cache
+        self._gate = gate
+
+    def collect(self) -> Iterator[Metric]:
+        """The families as they stand."""
+        yield from self._state()
+        yield from self._targets()
+        waiting = self._gate.waiting if self._gate is not None else 0
+        yield GaugeMetricFamily("queue_depth", "Requests that wait for a place", value=waiting)
+        if self._cache.section.enabled:
+            yield from self._responses()
+
+    def _state(self) -> Iterator[Metric]:
+        health = self._store.health()
+        degraded = GaugeMetricFamily(
+            "intellirouter_state_degraded", "1 while state is served from this node alone", labels=["backend"]
+        )
+        degraded.add_metric([health.backend], float(health.status != "healthy"))
+        yield degraded
+        if health.backend == "redis":
+            connected = float(health.status == "healthy")
+            yield GaugeMetricFamily("redis_connected", "1 while Redis answers", value=connected)
+
+    def _targets(self) -> Iterator[Metric]:
+        circuits = GaugeMetricFamily(
+            "circuit_breaker_state", "0 closed, 1 half-open, 2 open", labels=["target"]
+        )
+        calls = GaugeMetricFamily("intellirouter_target_calls", "Calls under way", labels=["target"])
+        now = self._board.clock()
+        for name, standing in self._board.known().items():
+            circuits.add_metric([name], CIRCUIT[standing.circuit.state(now)])
+            calls.add_metric([name], standing.load)
+        yield circuits
+        yield calls
+
+    def _responses(self) -> Iterator[Metric]:
+        stats = self._cache.stats
+        outcomes = CounterMetricFamily(
+            "intellirouter_cache", "Requests by what the response cache said", labels=["outcome"]
+        )
+        for outcome in ("hits", "misses", "stale", "canned"):
+            outcomes.add_metric([outcome], getattr(stats, outcome))
+        yield outcomes
+        size = float(self._cache.shown()["bytes"])
+        yield GaugeMetricFamily("intellirouter_cache_bytes", "Answers kept in this process", value=size)

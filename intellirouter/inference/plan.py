@@ -14,7 +14,7 @@ from intellirouter.inference.facts import facts_of
 from intellirouter.inference.job import Job
 from intellirouter.inference.selection.option import Facts, Option, Rule
 from intellirouter.inference.selection.rules import allowed
-from intellirouter.inference.selection.table import STRATEGIES, strategy_name
+from intellirouter.inference.selection.table import READ_THE_REQUEST, STRATEGIES, strategy_name
 from intellirouter.inference.standing import Board
 
 MAX_FALLBACKS = 16
@@ -108,18 +108,22 @@ class Planner:
             return candidates
         self._turns[entry.name] += 1
         options = self._options(candidates)
-        facts = self._facts(job, entry)
+        facts = self._facts(job, entry, strategy)
         may = allowed(options, facts) if self._rules else range(len(options))
         fits = [index for index in may if _fits(candidates[index], facts)] or list(may)
         order = STRATEGIES[strategy]([options[index] for index in fits], facts)
         return [candidates[fits[place]] for place in order]
 
-    def _facts(self, job: Job, entry: ModelEntry) -> Facts:
+    def _facts(self, job: Job, entry: ModelEntry, strategy: str) -> Facts:
+        turn = self._turns[entry.name] - 1
+        bounded = any(candidate.context_window is not None for candidate in entry.candidates)
+        if not (bounded or self._rules or strategy in READ_THE_REQUEST):
+            return Facts(turn=turn, chance=self._chance)  # reading a long prompt costs, and nobody asks
         return facts_of(
             job.request,
             headers=job.headers,
             tenant=job.caller.tenant,
-            turn=self._turns[entry.name] - 1,
+            turn=turn,
             rules=self._rules,
             chance=self._chance,
         )

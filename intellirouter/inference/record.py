@@ -8,37 +8,67 @@ from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.cost import cost_usd
 from intellirouter.telemetry.metrics import Metrics
 
+MAX_MODELS = 5_000
+OTHER = "other"
+"""What models are counted as once there are too many: clients may name any, and each is a time series."""
+
+
+class _Meter:
+    """The prepared counters of one model of one provider: a lookup by labels costs more than all the rest."""
+
+    __slots__ = ("cached", "cost", "error", "input", "ok", "output", "seconds")
+
+    def __init__(self, metrics: Metrics, provider: str, model: str) -> None:
+        self.ok = metrics.llm_calls.labels(provider, model, "ok")
+        self.error = metrics.llm_calls.labels(provider, model, "error")
+        self.seconds = metrics.llm_seconds.labels(provider, model)
+        self.input = metrics.llm_tokens.labels(provider, model, "input")
+        self.output = metrics.llm_tokens.labels(provider, model, "output")
+        self.cached = metrics.llm_tokens.labels(provider, model, "cached")
+        self.cost = (metrics.llm_cost, provider, model)
+
 
 class Recorder:
     """Counts calls, tokens, cost and failures per provider and model."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._meters: dict[str, _Meter] = {}
 
     def answered(self, candidate: Candidate, seconds: float) -> None:
         """A target answered after `seconds` (of a stream: its first token)."""
-        provider, model = candidate.provider.name, candidate.target.model
-        self._metrics.llm_calls.labels(provider, model, "ok").inc()
-        self._metrics.llm_seconds.labels(provider, model).observe(seconds)
+        meter = self._meter(candidate)
+        meter.ok.inc()
+        meter.seconds.observe(seconds)
 
     def failed(self, candidate: Candidate, error: IntelliRouterError, seconds: float) -> None:
         """A target failed."""
-        provider, model = candidate.provider.name, candidate.target.model
-        self._metrics.llm_calls.labels(provider, model, "error").inc()
-        self._metrics.failures.labels(provider, error.code).inc()
+        meter = self._meter(candidate)
+        meter.error.inc()
+        self._metrics.failures.labels(candidate.provider.name, error.code).inc()
         if seconds:
-            self._metrics.llm_seconds.labels(provider, model).observe(seconds)
+            meter.seconds.observe(seconds)
 
     def used(self, candidate: Candidate, usage: Usage) -> float | None:
         """Tokens were used; their cost in US dollars where a price is known."""
-        provider, model = candidate.provider.name, candidate.target.model
-        tokens = self._metrics.llm_tokens
-        tokens.labels(provider, model, "input").inc(usage.input_tokens)
-        tokens.labels(provider, model, "output").inc(usage.output_tokens)
+        meter = self._meter(candidate)
+        meter.input.inc(usage.input_tokens)
+        meter.output.inc(usage.output_tokens)
         if usage.cached_tokens:
-            tokens.labels(provider, model, "cached").inc(usage.cached_tokens)
+            meter.cached.inc(usage.cached_tokens)
         if candidate.price is None:
             return None
         cost = cost_usd(usage, candidate.price)
-        self._metrics.llm_cost.labels(provider, model).inc(cost)
+        counter, provider, model = meter.cost  # only what has a price has a series of costs
+        counter.labels(provider, model).inc(cost)
         return cost
+
+    def _meter(self, candidate: Candidate) -> _Meter:
+        meter = self._meters.get(candidate.id)
+        if meter is None:
+            provider, model = candidate.provider.name, candidate.target.model
+            known = len(self._meters) < MAX_MODELS
+            key = candidate.id if known else f"{provider}/{OTHER}"
+            meter = self._meters.get(key) or _Meter(self._metrics, provider, model if known else OTHER)
+            self._meters[key] = meter
+        return meter

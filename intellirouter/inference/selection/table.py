@@ -30,6 +30,9 @@ STRATEGIES: dict[str, Strategy] = {
     "split": split,
 }
 
+READ_THE_REQUEST = frozenset({"cost-optimized", "consistent-hash", "rules", "split"})
+"""Strategies that look at the request; the others know all they need from the targets."""
+
 _OTHER_NAMES = {
     "fallback-order": "fallback",
     "priority": "fallback",

@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from intellirouter.errors import (
     IntelliRouterError,
@@ -38,11 +38,14 @@ _TELLS_LEAST_FIRST = (UpstreamUnavailable, UpstreamTimeout, UpstreamRateLimited,
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`max_attempts` over all targets; `max_wait` seconds in all for targets that asked for a rest."""
+    """`max_attempts` over all targets; `max_wait` seconds in all for targets that asked for a rest.
+
+    After `hedge_after` seconds of silence, or `p95` of what is usual for the target, the next one is asked too.
+    """
 
     max_attempts: int = 6
     max_wait: float = 5.0
-    hedge_after: float | None = None
+    hedge_after: float | Literal["p95"] | None = None
 
 
 @dataclass(slots=True)
@@ -78,9 +81,12 @@ class Attempts:
         course = Course(
             candidates, max_attempts=limits.max_attempts, max_wait=limits.max_wait, budget=self._budget
         )
-        if limits.hedge_after is None or len(candidates) < 2:
+        hedge_after = limits.hedge_after
+        if hedge_after == "p95":
+            hedge_after = self._board.of(candidates[0]).usual()
+        if hedge_after is None or len(candidates) < 2:
             return await self._in_turn(course, attempt, trace, deadline)
-        return await self._hedged(course, attempt, trace, deadline, limits.hedge_after, discard)
+        return await self._hedged(course, attempt, trace, deadline, hedge_after, discard)
 
     async def _in_turn(
         self, course: Course, attempt: Try[T], trace: Trace, deadline: float

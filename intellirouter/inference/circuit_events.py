@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from intellirouter.errors import StateError
+from intellirouter.inference.background import background
 from intellirouter.inference.standing import Board
 from intellirouter.memory.store import StateStore
 
@@ -60,20 +61,5 @@ async def sharing_circuits(board: Board, store: StateStore) -> AsyncIterator[Non
                     board.heard(news.target, news.opened)
 
     board.on_circuit = changed
-    tasks = [
-        asyncio.create_task(tell(), name="circuits out"),
-        asyncio.create_task(heed(), name="circuits in"),
-    ]
-    for task in tasks:
-        task.add_done_callback(_report)
-    try:
+    async with background(circuits_out=tell(), circuits_in=heed()):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("circuit.sharing_stopped", task=task.get_name(), error=repr(error))

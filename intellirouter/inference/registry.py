@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from intellirouter.config.schema.model_registry import ModelRegistrySection, ModelSection
 from intellirouter.errors import InvalidRequest, NotFound, StateError
+from intellirouter.inference.background import background
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.provider import Provider
 from intellirouter.inference.standing import Board
@@ -169,10 +170,5 @@ class Follower:
                     async with asyncio.timeout(pause):
                         await changed.wait()
 
-        tasks = [asyncio.create_task(listen()), asyncio.create_task(follow())]
-        try:
+        async with background(registry_events=listen(), registry=follow()):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from intellirouter.errors import (
@@ -25,6 +25,8 @@ from intellirouter.providers.adapter import Target
 
 MAX_TARGETS = 10_000
 MAX_RUMOURS = 1_000
+RECENT, ENOUGH = 100, 20
+"""Calls that a percentile is taken of, and how few are too few for one."""
 SMOOTHING = 0.2
 """How much the latest call counts in the moving average of latency."""
 REFUSED_KEY_REST = 60.0
@@ -112,13 +114,23 @@ class ProviderStanding:
 class TargetStanding:
     """What is known of one target."""
 
-    __slots__ = ("_refusals", "_targets", "circuit", "latency", "load", "provider", "resting_until")
+    __slots__ = (
+        "_refusals",
+        "_targets",
+        "circuit",
+        "latency",
+        "load",
+        "provider",
+        "recent",
+        "resting_until",
+    )
 
     def __init__(self, provider: ProviderStanding, policy: CircuitPolicy) -> None:
         self.provider = provider
         self.circuit = Circuit(policy)
         self.load = 0
         self.latency: float | None = None
+        self.recent: deque[float] = deque(maxlen=RECENT)
         self.resting_until = 0.0
         self._refusals = 0
         self._targets: dict[int, Target] = {}
@@ -136,8 +148,15 @@ class TargetStanding:
     def measured(self, seconds: float) -> None:
         """A call was answered after `seconds`."""
         self._refusals = 0
+        self.recent.append(seconds)
         known = self.latency
         self.latency = seconds if known is None else known + SMOOTHING * (seconds - known)
+
+    def usual(self) -> float | None:
+        """The time within which 95 of 100 recent calls were answered, None while too few were."""
+        if len(self.recent) < ENOUGH:
+            return None
+        return sorted(self.recent)[int(len(self.recent) * 0.95)]
 
     def refused(self, now: float, retry_after: float | None) -> None:
         """The target asked for a rest, or for one of unknown length: then each is twice the last."""

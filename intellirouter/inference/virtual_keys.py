@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from intellirouter.errors import Conflict, NotFound, StateError
+from intellirouter.inference.background import background
 from intellirouter.memory.store import StateStore
 from intellirouter.security.api_keys import KeyRing, hash_key
 from intellirouter.security.caller import Caller, Quota
@@ -196,10 +197,5 @@ async def following(ring: KeyRing, store: StateStore) -> AsyncIterator[None]:
 
     with contextlib.suppress(StateError):  # `follow` tries again, and says so
         await read()
-    tasks = [asyncio.create_task(listen(), name="keys events"), asyncio.create_task(follow(), name="keys")]
-    try:
+    async with background(key_events=listen(), keys=follow()):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

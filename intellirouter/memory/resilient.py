@@ -87,6 +87,7 @@ class ResilientStore:
             log.warning("state.away", reason=self._reason)
             self._lost.set()
         self._owner = asyncio.create_task(self._watch(), name="state owner")
+        self._owner.add_done_callback(_report)
         return self
 
     async def get(self, key: str) -> bytes | None:
@@ -368,6 +369,8 @@ class ResilientStore:
                         subscription.offer(event)
             except StateUnavailable as error:
                 self._leave(error.message)
+            except Exception:  # whatever it is, the subscriber must hear again
+                log.exception("state.subscription_failed")
             await asyncio.sleep(PROBE_FIRST)
 
     # -- local state
@@ -420,6 +423,11 @@ class ResilientStore:
             if base == 0 and expected is not None:
                 self._shadow.saw_log(key, [])  # the caller says it is new
         return await self._journal.append(key, items, base, expected, ttl)
+
+
+def _report(owner: asyncio.Task[None]) -> None:
+    if not owner.cancelled() and (error := owner.exception()) is not None:
+        log.error("state.owner_ended", exc_info=error)
 
 
 @asynccontextmanager

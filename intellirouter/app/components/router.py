@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Literal
 
 from aiohttp import web
 
@@ -156,8 +157,10 @@ def _gate(limits: LimitsSection) -> Gate | None:
 
 
 def _policy(section: RouterSection) -> Policy:
-    whole = Limits(section.max_attempts, section.max_wait_seconds, section.hedge_whole_after_seconds)
-    streamed = Limits(section.max_attempts, section.max_wait_seconds, section.hedge_after_seconds)
+    def limits(hedge: float | Literal["p95", "never"]) -> Limits:
+        return Limits(section.max_attempts, section.max_wait_seconds, None if hedge == "never" else hedge)
+
+    whole, streamed = limits(section.hedge_whole_after_seconds), limits(section.hedge_after_seconds)
     return Policy(whole, streamed, section.mid_stream, section.max_response_bytes)
 
 

@@ -47,11 +47,12 @@ class RouterSection(Section):
         default=5,
         description="waited in all for targets that asked for a rest, when nobody else can serve; a longer rest is the client's",
     )
-    hedge_after_seconds: Seconds | None = Field(
-        default=8, description="a stream silent for so long is asked of the next target too; none: never"
+    hedge_after_seconds: Seconds | Literal["p95", "never"] = Field(
+        default=8,
+        description="a stream silent for so long is asked of the next target too; p95: of what is usual for the target",
     )
-    hedge_whole_after_seconds: Seconds | None = Field(
-        default=None, description="the same for answers that are not streamed, where silence is normal"
+    hedge_whole_after_seconds: Seconds | Literal["p95", "never"] = Field(
+        default="never", description="the same for answers that are not streamed, where silence is normal"
     )
     mid_stream: Literal["continue", "error"] = Field(
         default="continue", description="what follows when a stream breaks after its first token"

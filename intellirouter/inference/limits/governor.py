@@ -20,6 +20,7 @@ from intellirouter.chat.response import Usage
 from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.config.schema.limits import Budget, BudgetsSection, LimitsSection, Rate
 from intellirouter.errors import BudgetExceeded, RateLimited, StateError
+from intellirouter.inference.background import background
 from intellirouter.inference.catalog import ModelEntry
 from intellirouter.inference.cost import cost_usd
 from intellirouter.inference.job import Job
@@ -179,12 +180,10 @@ class Governor:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Pay debts every second; give unused leases back at the end."""
-        task = asyncio.create_task(self._run(), name="limits")
         try:
-            yield
+            async with background(limits=self._run()):
+                yield
         finally:
-            task.cancel()
-            await asyncio.wait((task,))
             await self._each(Purse.close)
 
     async def _run(self) -> None:

@@ -17,6 +17,7 @@ import structlog
 
 from intellirouter.chat.response import Usage
 from intellirouter.errors import StateError
+from intellirouter.inference.background import background
 from intellirouter.memory.store import StateStore
 from intellirouter.security.caller import Caller
 
@@ -91,12 +92,10 @@ class Ledger:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Flush in the background while the context is open."""
-        task = asyncio.create_task(self._run(), name="ledger")
         try:
-            yield
+            async with background(ledger=self._run()):
+                yield
         finally:
-            task.cancel()
-            await asyncio.wait((task,))
             await self.flush()
 
     async def _run(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -191,14 +192,16 @@ class RedisStore:
 
     async def disconnect(self) -> None:
         """Drop every connection: after an outage each would fail once."""
-        if isinstance(self._client, RedisCluster):
-            await self._client.aclose()
-        else:
-            await self._client.connection_pool.disconnect()
+        with contextlib.suppress(RedisError, OSError):  # they are useless already
+            if isinstance(self._client, RedisCluster):
+                await self._client.aclose()
+            else:
+                await self._client.connection_pool.disconnect()
 
     async def aclose(self) -> None:
         """See `StateStore.aclose`."""
-        await self._client.aclose()
+        with contextlib.suppress(RedisError, OSError):
+            await self._client.aclose()
 
     async def _eval(self, script: scripts.Script, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         try:

@@ -151,3 +151,28 @@ async def test_a_providers_own_limits_are_kept_by_us(
     assert len(one.received) <= 3
     assert len(two.received) == 3
     assert statuses == [200] * 6 + [429] * 4
+
+
+async def test_a_whole_answer_is_hedged_after_what_is_usual(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    slow = False
+
+    def answer(request: Any) -> Play:
+        return faults.slow_first_token(1.0)(request) if slow else Play.json(faults.whole())
+
+    one, two = await start_vendor(answer), await start_vendor(Play.json(faults.whole()))
+    chat = '[[model_registry.models]]\nname = "chat"\ntargets = ["one/m", "two/m"]\n'
+    hedge = '[router]\nhedge_whole_after_seconds = "p95"\n'
+    node = await start_node(provider(one, name="one") + provider(two, name="two") + chat + hedge)
+    url = f"{node.listening[0].url}/v1/chat/completions"
+
+    async def by() -> str:
+        async with http.post(url, json=BODY) as reply:
+            return reply.headers["x-intellirouter-provider"]
+
+    assert {await by() for _ in range(20)} == {"one"}
+    slow = True
+    began = time.perf_counter()
+    assert await by() == "two"
+    assert time.perf_counter() - began < 0.8

@@ -1,0 +1,30 @@
+"""Background tasks with an owner: started together, watched, cancelled together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def background(**work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run the named coroutines while the context is open. One that ends with an error says so in the log."""
+    tasks = [asyncio.create_task(coroutine, name=name) for name, coroutine in work.items()]
+    for task in tasks:
+        task.add_done_callback(_report)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("background.ended", task=task.get_name(), exc_info=error)

@@ -48,6 +48,25 @@ class SseSplitter:
             buffer = buffer.removeprefix(_BOM)
             self._started = True
         events: list[SseEvent] = []
+        start = self._split_lf(buffer, events) if b"\r" not in buffer else self._split(buffer, events)
+        self._buffer = buffer[start:]
+        self._scanned = max(0, len(self._buffer) - _LOOK_BACK)
+        if len(self._buffer) > self._max:
+            raise UpstreamProtocolError(f"an event of the stream is longer than {self._max} bytes")
+        return events
+
+    def _split_lf(self, buffer: bytes, events: list[SseEvent]) -> int:
+        """`_split` where lines end with LF alone, as nearly every vendor's do: several times as fast."""
+        start, scan = 0, self._scanned
+        while (at := buffer.find(b"\n\n", scan)) >= 0:
+            scan = at + 2
+            if event := parse_event(buffer[start:at], buffer[start:scan]):
+                events.append(event)
+            start = scan
+        return start
+
+    def _split(self, buffer: bytes, events: list[SseEvent]) -> int:
+        """Add the events of `buffer`; where what is left over begins."""
         start, scan = 0, self._scanned
         while match := _EVENT_END.search(buffer, scan):
             end = match.end()
@@ -56,11 +75,7 @@ class SseSplitter:
             if event := parse_event(buffer[start : match.start()], buffer[start:end]):
                 events.append(event)
             start = scan = end
-        self._buffer = buffer[start:]
-        self._scanned = max(0, len(self._buffer) - _LOOK_BACK)
-        if len(self._buffer) > self._max:
-            raise UpstreamProtocolError(f"an event of the stream is longer than {self._max} bytes")
-        return events
+        return start
 
     def flush(self) -> list[SseEvent]:
         """The stream ended: what is left counts as an event if it has data."""

@@ -135,7 +135,8 @@ class ChunkDecoder:
         thought = delta.reasoning_content or (delta.reasoning if isinstance(delta.reasoning, str) else "")
         if thought:
             deltas.append(ThinkingDelta(thought, THINKING, index))
-        deltas.extend(_thinking_block(block, index) for block in delta.thinking_blocks or ())
+        if delta.thinking_blocks:
+            deltas.extend(_thinking_block(block, index) for block in delta.thinking_blocks)
         if isinstance(delta.content, str):
             if delta.content or choice.logprobs:
                 deltas.append(TextDelta(delta.content, TEXT, index, choice.logprobs))
@@ -145,7 +146,8 @@ class ChunkDecoder:
             deltas.append(TextDelta("", TEXT, index, choice.logprobs))
         if delta.refusal:
             deltas.append(RefusalDelta(delta.refusal, REFUSAL, index))
-        deltas.extend(AnnotationDelta(note, None, TEXT, index) for note in delta.annotations or ())
+        if delta.annotations:
+            deltas.extend(AnnotationDelta(note, None, TEXT, index) for note in delta.annotations)
         if delta.audio:
             deltas.append(OpaqueDelta(DIALECT, {"audio": delta.audio}, TEXT, index))
 

@@ -98,7 +98,7 @@ def within(deadlines: Deadlines, deadline: float, provider: str) -> Deadlines:
         return deadlines
     if left <= 0:
         raise UpstreamTimeout("the request's deadline passed", phase="total", provider=provider)
-    return dataclasses.replace(deadlines, total=left)
+    return Deadlines(deadlines.connect, deadlines.first_byte, deadlines.idle, left)
 
 
 class UpstreamStream:

@@ -58,7 +58,7 @@ class AccessLog:
 
 
 def _line(when: float, fields: dict[str, Any]) -> str:
-    stamp = datetime.fromtimestamp(when, UTC).isoformat().replace("+00:00", "Z")
+    stamp = datetime.fromtimestamp(when, UTC)  # written as RFC 3339
     head = {"event": "request", "level": "info", "logger": _NAME, "timestamp": stamp}
     return _encode({**fields, **head}).decode() + "\n"
 

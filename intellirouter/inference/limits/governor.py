@@ -240,7 +240,10 @@ def _periods(budget: Budget) -> tuple[tuple[str, float], ...]:
 
 def _named(period: str) -> str:
     """A calendar month is a counter of its own name: its length is no fixed number of seconds."""
-    return f"month:{time.strftime('%Y-%m', time.gmtime())}" if period == "month" else period
+    if period != "month":
+        return period
+    now = time.gmtime()
+    return f"month:{now.tm_year}-{now.tm_mon:02}"
 
 
 def _note(grant: Grant, purse: Purse, what: str) -> None:

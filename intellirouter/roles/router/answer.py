@@ -88,6 +88,8 @@ def answer_headers(request: web.Request, trace: Trace) -> dict[str, str]:
 
 def header_value(text: str) -> str:
     """`text` as a header may carry it: printable ASCII, bounded."""
+    if len(text) <= 1000 and text.isascii() and text.isprintable():
+        return text
     return "".join(c if " " <= c <= "~" else "?" for c in text[:1000])
 
 

@@ -16,6 +16,7 @@ import msgspec
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse, Usage
+from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN, estimate_tokens, text_tokens
 from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.attempts import Attempts, Limits
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
@@ -95,7 +96,7 @@ class Dispatch:
             candidates, attempt, trace, job, self._policy.whole, lambda _: None
         )
         trace.model = response.model or candidate.target.model
-        self._settle(candidate, trace, response.usage)
+        self._settle(candidate, trace, response.usage or estimated(request, response))
         return response
 
     async def stream(self, job: Job) -> LiveAnswer:
@@ -111,7 +112,7 @@ class Dispatch:
             finished()
             raise
         resume = self._resume(job, request, candidates, trace)
-        return LiveAnswer(stream, candidate, trace, self._books, resume, finished)
+        return LiveAnswer(stream, candidate, trace, self._books, resume, finished, request)
 
     async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
         """Vectors for every input of `wanted`; `job.request` holds the same texts for limits and rules."""
@@ -236,6 +237,14 @@ def with_defaults(request: ChatRequest, entry: ModelEntry) -> ChatRequest:
     """The request with the model's configured defaults where it is silent."""
     absent = {name: value for name, value in entry.defaults.items() if getattr(request, name, value) is None}
     return request.changed(**absent) if absent else request
+
+
+def estimated(request: ChatRequest, response: ChatResponse) -> Usage:
+    """The usage of an answer whose provider does not say it: no answer may count as free for that."""
+    written = sum(text_tokens(choice.text) for choice in response.choices)
+    if not written and response.raw is not None:  # it went on unread
+        written = len(response.raw) // CHARACTERS_PER_TOKEN
+    return Usage(input_tokens=estimate_tokens(request), output_tokens=written, estimated=True)
 
 
 def combined(first: Usage, second: Usage) -> Usage:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import structlog
 
 from intellirouter.chat.delta import Delta, Start, StreamEvent, TextDelta, UsageDelta
+from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import Usage
+from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.errors import IntelliRouterError, UpstreamError
 from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.exchange import UpstreamStream
@@ -50,6 +52,7 @@ class LiveAnswer:
         books: Books,
         resume: Resume | None,
         finished: Callable[[], None],
+        request: ChatRequest,
     ) -> None:
         self.trace = trace
         self.dialect: str | None = candidate.provider.adapter.wire.name
@@ -65,6 +68,7 @@ class LiveAnswer:
         self._load = books.board.of(candidate)
         self._load.load += 1
         self._finished = finished
+        self._request = request
         self._closed = False
         self._settled = False
 
@@ -122,8 +126,7 @@ class LiveAnswer:
 
     def _pay_for_the_cut_part(self) -> None:
         """The cut part is used up: the next part's own usage comes on top."""
-        usage = self._seen.usage or Usage(output_tokens=self._seen.tokens, estimated=True)
-        self._books.settle(self._candidate, self.trace, usage)
+        self._books.settle(self._candidate, self.trace, self._seen.usage or self._estimate())
         self._seen.usage = None
 
     def _stitched(self, events: list[StreamEvent]) -> list[StreamEvent]:
@@ -153,8 +156,13 @@ class LiveAnswer:
         self._settled = True
         usage = self._seen.usage
         if usage is None and self._seen.tokens:
-            usage = Usage(output_tokens=self._seen.tokens, estimated=True)
+            usage = self._estimate()
         self._books.settle(self._candidate, self.trace, usage)
+
+    def _estimate(self) -> Usage:
+        """What was used, where the provider did not come to say it: it charges for the prompt of a cut answer too."""
+        read = estimate_tokens(self._request)
+        return Usage(input_tokens=read, output_tokens=self._seen.tokens, estimated=True)
 
     def close(self) -> None:
         """Cut the upstream unless it has ended. Idempotent."""

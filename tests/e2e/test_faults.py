@@ -213,6 +213,66 @@ async def test_failed_tries_are_not_billed(
     assert 'llm_cost_usd_total{model="m"' not in text
 
 
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_an_answer_whose_usage_nobody_says_is_not_free(
+    stream: bool, start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    answer = {key: value for key, value in faults.whole().items() if key != "usage"}
+    said = [event for event in faults.events(faults.PIECES) if event != faults.usage_chunk()]
+    primary = await start_vendor(Play.sse(*said) if stream else Play.json(answer))
+    node = await start_node(settings(primary, primary))
+    reply = await ask(http, node.listening[0].url, stream=stream)
+    assert reply.text == faults.TEXT
+    async with http.get(f"{node.listening[0].url}/metrics") as metrics:
+        lines = (await metrics.text()).split("\n")
+    tokens = {
+        line.split('kind="')[1].split('"')[0]: float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith("llm_token_usage_total{")
+    }
+    assert tokens["input"] > 3
+    assert 60 <= tokens["output"] <= 250
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A provider with nobody behind it: how often it may be asked, within what time, and what the caller gets."""
+
+    primary: Callable[[], Answer]
+    calls: tuple[int, int]
+    between: tuple[float, float]
+    status: int
+
+
+ALONE: dict[str, Alone] = {
+    "1 Retry-After is waited for": Alone(
+        lambda: faults.once(faults.error(429, "slow", **{"retry-after": "1"})), (2, 2), (1.0, 2.5), 200
+    ),
+    "1b a long Retry-After is passed on": Alone(
+        lambda: faults.error(429, "slow", **{"retry-after": "60"}), (1, 1), (0, 1.0), 429
+    ),
+    "2 429 for ever": Alone(lambda: faults.error(429, "slow"), (2, 4), (0.3, 6.0), 429),
+    "3 500 once": Alone(lambda: faults.once(faults.error(500, "oops")), (2, 2), (0, 1.0), 200),
+    "4 503 for ever": Alone(lambda: faults.error(503, "down"), (2, 6), (0, 1.0), 503),
+    "6 never answers": Alone(lambda: Play(before="hang"), (1, 1), (FIRST_TOKEN, 2.0), 504),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+async def test_with_nobody_behind_it_a_provider_is_asked_again_with_care(
+    name: str, start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    case = ALONE[name]
+    primary = await start_vendor(case.primary())
+    toml = settings(primary, primary).replace('fallbacks = ["backup"]', "")
+    reply = await ask(http, (await start_node(toml)).listening[0].url, stream=True)
+    assert reply.status == case.status
+    assert case.calls[0] <= len(primary.received) <= case.calls[1]
+    assert case.between[0] <= reply.seconds <= case.between[1]
+    if case.status == 200:
+        assert reply.text == faults.TEXT
+
+
 async def test_with_nowhere_to_go_a_broken_stream_ends_with_an_error(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:

@@ -31,6 +31,7 @@ from intellirouter.inference.cache.key import Wishes, cache_key, wishes_of
 from intellirouter.inference.cache.store import ResponseCache
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.job import Job, Trace
+from intellirouter.inference.offline_transport import OFFLINE
 
 HEADER = "x-intellirouter-cache"
 CANNED_HEADER = "x-intellirouter-canned"
@@ -125,7 +126,12 @@ class CachedDispatch:
             flight.set_result(None)
 
     async def _keep_response(self, key: str, wishes: Wishes, response: ChatResponse, trace: Trace) -> None:
-        if key and wishes.write and all(choice.finish_reason for choice in response.choices):
+        if (
+            key
+            and wishes.write
+            and trace.provider != OFFLINE.name
+            and all(choice.finish_reason for choice in response.choices)
+        ):
             plain = msgspec.structs.replace(response, raw=None, dialect=None)
             await self.cache.put(key, Entry(time.time(), trace.provider, trace.model, plain))
 
@@ -198,6 +204,8 @@ class Kept:
             if size <= self._cache.section.max_entry_bytes * 16:  # raw events are many times their deltas
                 seen += [StreamEvent(event.deltas) for event in events]
             yield events
+        if self.trace.provider == OFFLINE.name:
+            return  # it says what to configure: no longer true once that is done
         if size > self._cache.section.max_entry_bytes * 16:
             self._cache.stats.too_long += 1
             return

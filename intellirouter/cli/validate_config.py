@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.app.components.router import providers_of
+from intellirouter.app.components.router import check_strategies, providers_of
 from intellirouter.app.roles import ROLES, select
 from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
 from intellirouter.config.load import Loaded
@@ -32,6 +32,7 @@ def command(
     try:
         loaded = loader(config, entries[0].file)()
         providers_of(loaded.settings)
+        check_strategies(loaded.settings)
     except ConfigError as error:
         if as_json:
             problems = error.details.get("problems") or [error.message]

@@ -74,6 +74,10 @@ class Dispatch:
         self._attempts = Attempts(board, recorder, governor)
         self._books = Books(board, recorder, self._settle)
 
+    def configure(self, policy: Policy) -> None:
+        """Try as hard as this from now on."""
+        self._policy = policy
+
     async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:
         """A whole answer. Raises `ModelNotFound`, or an `UpstreamError` whose details say what was tried."""
         entry = await self._entry(job)

@@ -46,10 +46,14 @@ class Planner:
     ) -> None:
         self._catalog = catalog
         self._board = board
-        self._default = strategy_name(strategy)
-        self._rules = rules
+        self.configure(strategy, rules)
         self._turns: Counter[str] = Counter()
         self._chance = random.Random()  # noqa: S311  draws targets, no secret
+
+    def configure(self, strategy: str, rules: tuple[Rule, ...]) -> None:
+        """Take these in place of the last ones. Raises `InvalidRequest` for a wrong strategy."""
+        self._default = strategy_name(strategy)
+        self._rules = rules
 
     def plan(self, job: Job, entry: ModelEntry) -> Plan:
         """The plan. Raises `UpstreamUnavailable` when every circuit is open, `InvalidRequest` for a wrong strategy,

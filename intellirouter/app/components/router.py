@@ -12,6 +12,7 @@ from intellirouter.app.component import Component, Opened
 from intellirouter.config.schema.limits import LimitsSection
 from intellirouter.config.schema.router import RouterSection, RuleSection
 from intellirouter.config.schema.settings import Settings
+from intellirouter.errors import ConfigError, InvalidRequest
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.attempts import Limits
 from intellirouter.inference.cache.dispatcher import CachedDispatch
@@ -31,6 +32,7 @@ from intellirouter.inference.record import Recorder
 from intellirouter.inference.registry import Follower, Registry
 from intellirouter.inference.scrape import RouterCollector
 from intellirouter.inference.selection.option import Rule
+from intellirouter.inference.selection.table import strategy_name
 from intellirouter.inference.standing import Board
 from intellirouter.providers.table import ADAPTERS
 from intellirouter.roles.keys import METRICS, STATE
@@ -56,6 +58,23 @@ def providers_of(settings: Settings) -> list[Provider]:
     return [
         provider_of(section, ADAPTERS) for section in settings.model_registry.providers if section.enabled
     ]
+
+
+def check_strategies(settings: Settings) -> None:
+    """Raise `ConfigError` for a strategy that does not exist: better at the start than at a request."""
+    named = {"router.strategy": settings.router.strategy} | {
+        f"model_registry.models '{model.name}': strategy": model.strategy
+        for model in settings.model_registry.models
+        if model.strategy is not None
+    }
+    problems = []
+    for where, name in named.items():
+        try:
+            strategy_name(name)
+        except InvalidRequest as error:
+            problems.append(f"{where}: {error.message}")
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 @contextlib.asynccontextmanager
@@ -112,6 +131,7 @@ async def _cache(opened: Opened) -> AsyncIterator[ResponseCache]:
 @contextlib.asynccontextmanager
 async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
     section, cache = opened.settings.router, opened[CACHE]
+    check_strategies(opened.settings)
     planner = Planner(
         opened[CATALOG], opened[BOARD], strategy=section.strategy, rules=tuple(map(_rule, section.rules))
     )
@@ -128,6 +148,13 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
         opened[GOVERNOR],
         gate,
     )
+
+    def reload(new: Settings) -> None:
+        check_strategies(new)
+        planner.configure(new.router.strategy, tuple(map(_rule, new.router.rules)))
+        dispatch.configure(_policy(new.router))
+
+    opened.on_reload.append(reload)
     if cache.section.enabled or cache.section.canned_answer is not None:
         yield CachedDispatch(dispatch, opened[CATALOG], cache)
     else:

@@ -10,7 +10,9 @@ from collections import Counter
 from typing import Any
 
 import aiohttp
+import pytest
 
+from intellirouter.errors import ConfigError
 from tests.conftest import StartNode, StartVendor, provider
 from tests.servers import fault_vendor as faults
 from tests.servers.vendor import Play
@@ -176,3 +178,8 @@ async def test_a_whole_answer_is_hedged_after_what_is_usual(
     began = time.perf_counter()
     assert await by() == "two"
     assert time.perf_counter() - began < 0.8
+
+
+async def test_a_strategy_that_does_not_exist_keeps_a_node_from_starting(start_node: StartNode) -> None:
+    with pytest.raises(ConfigError, match="least-busy"):
+        await start_node('[router]\nstrategy = "least-bussy"\n')

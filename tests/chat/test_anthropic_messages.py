@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -185,8 +186,8 @@ def test_what_other_dialects_say_is_carried_approximated_or_refused() -> None:
             Message("user", (Text("go on"),)),
             Message("developer", (Text("and kind"),)),
         ),
-        temperature=1.5,
         seed=7,
+        verbosity="low",
         output=OutputFormat("json"),
         reasoning=Reasoning("high"),
     )
@@ -195,36 +196,168 @@ def test_what_other_dialects_say_is_carried_approximated_or_refused() -> None:
     assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
     kinds = [block["type"] for block in body["messages"][2]["content"]]
     assert kinds == ["tool_result", "tool_result", "text"]
-    assert body["temperature"] == 1
     assert body["output_config"] == {"effort": "high"}
     said = " ".join(notes)
-    for word in ("mid-conversation", "signature", "'g'", "Temperature", "'seed'", "JSON mode"):
+    for word in ("mid-conversation", "signature", "'g'", "'seed'", "'verbosity'", "JSON mode"):
         assert word in said
     for refused in (canonical(n=2), canonical(messages=(Message("user", (Audio("x"),)),))):
         with pytest.raises(UnsupportedByTarget):
             FORMAT.encode_request(refused, [])
 
 
-@pytest.mark.parametrize(
-    "model", ["claude-3-7-sonnet-20250219", "claude-sonnet-4-5", "claude-haiku-4-5-20251001"]
-)
-def test_an_effort_becomes_a_budget_where_the_model_takes_only_that(model: str) -> None:
-    body = FORMAT.encode_request(canonical(model=model, reasoning=Reasoning("low"), max_tokens=100), [])
-    assert body["thinking"] == {"type": "enabled", "budget_tokens": 2048}
-    assert body["max_tokens"] > 2048
+F = (Tool("f", parameters={"type": "object"}), Tool("g", parameters={"type": "object"}))
+CALLED = (Message("user", (Text("x"),)), Message("assistant", (Thinking("hm"), ToolCall("1", "f", "{}"))))
+ANSWERED = (*CALLED, Message("tool", (ToolResult("1", (Text("one"),)),)))
+SIGNED = (CALLED[0], Message("assistant", (Thinking("hm", "sig"), CALLED[1].content[1])), ANSWERED[2])
+
+# The model, what is asked, what of it is written, and a word of the note where something was changed.
+APPROXIMATED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("claude-x", {"temperature": 1.5}, {"temperature": 1}, "Temperature"),
+    ("claude-x", {"temperature": 0.2, "top_k": 3}, {"temperature": 0.2, "top_k": 3}, ""),
+    *(
+        (
+            model,
+            {"reasoning": Reasoning("low")},
+            {"thinking": {"type": "enabled", "budget_tokens": 2048}},
+            "budget",
+        )
+        for model in ("claude-3-7-sonnet-20250219", "claude-sonnet-4-5", "claude-haiku-4-5-20251001")
+    ),
+    (
+        "claude-sonnet-4-5",
+        {"reasoning": Reasoning("xhigh", mode="adaptive")},
+        {"thinking": {"type": "enabled", "budget_tokens": 32_768}, "output_config": None},
+        "budget",
+    ),
+    (
+        "claude-opus-4-6",
+        {"reasoning": Reasoning("minimal")},
+        {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
+        "",
+    ),
+    (
+        "claude-opus-4-7",
+        {"reasoning": Reasoning(budget_tokens=10_000), "temperature": 0.1},
+        {"thinking": {"type": "adaptive"}, "output_config": {"effort": "medium"}, "temperature": None},
+        "effort 'medium'",
+    ),
+    ("claude-opus-4-7", {"reasoning": Reasoning("none")}, {"thinking": None}, ""),
+    ("claude-opus-4-8", {"top_p": 0.5}, {"top_p": None}, "samples in its own way"),
+    ("claude-3-5-haiku-latest", {"reasoning": Reasoning("high")}, {"thinking": None}, "does not think"),
+    (
+        "claude-x",
+        {"reasoning": Reasoning("high"), "temperature": 0.2, "top_k": 3, "top_p": 0.97},
+        {"temperature": None, "top_k": None, "top_p": 0.97, "thinking": {"type": "adaptive"}},
+        "'temperature'",
+    ),
+    (
+        "claude-x",
+        {"reasoning": Reasoning("high"), "tools": F, "tool_choice": ToolChoice("named", "f")},
+        {"thinking": None, "tool_choice": {"type": "tool", "name": "f"}},
+        "made to call a tool",
+    ),
+    (
+        "claude-sonnet-4-5",
+        {"reasoning": Reasoning("high"), "tools": F, "messages": ANSWERED},
+        {"thinking": None},
+        "without signed thoughts",
+    ),
+    (
+        "claude-sonnet-4-5",
+        {"reasoning": Reasoning("high"), "tools": F, "messages": SIGNED},
+        {"thinking": {"type": "enabled", "budget_tokens": 16_384}},
+        "",
+    ),
+    (
+        "claude-x",
+        {"tools": F, "tool_choice": ToolChoice("allowed", names=("g",), mode="required")},
+        {"tools": [{"name": "g", "input_schema": {"type": "object"}}], "tool_choice": {"type": "any"}},
+        "allowed tools",
+    ),
+    (
+        "claude-x",
+        {"messages": (Message("system", (Text("be"),)),)},
+        {"messages": [{"role": "user", "content": "be"}], "system": None},
+        "user's turn",
+    ),
+    (
+        "claude-x",
+        {"messages": (Message("user", (File(data="YSxi", media_type="text/csv"),)),)},
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "document",
+                            "source": {"type": "text", "media_type": "text/plain", "data": "a,b"},
+                        }
+                    ],
+                }
+            ]
+        },
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize(("model", "asked", "written", "noted"), APPROXIMATED)
+def test_each_model_is_asked_in_the_way_it_takes(
+    model: str, asked: dict[str, Any], written: dict[str, Any], noted: str
+) -> None:
+    notes: list[str] = []
+    body = FORMAT.encode_request(canonical(model=model, **asked), notes)
+    assert {key: body.get(key) for key in written} == written
+    assert noted in " ".join(notes)
+    assert body["max_tokens"] > body.get("thinking", {}).get("budget_tokens", 0)
+
+
+def test_foreign_call_ids_become_ids_the_api_takes_and_still_meet() -> None:
+    parts = (ToolCall("functions.f:0", "f", "{}"), ToolCall("functions.f-0", "f", "{}"))
+    request = canonical(
+        messages=(Message("assistant", parts), Message("tool", tuple(ToolResult(part.id) for part in parts)))
+    )
+    said, answered = FORMAT.encode_request(request, [])["messages"]
+    ids = [block["id"] for block in said["content"]]
+    assert [block["tool_use_id"] for block in answered["content"]] == ids
+    assert len(set(ids)) == 2
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", given) for given in ids)
+
+
+def test_a_body_of_this_dialect_passes_unchanged_but_for_thoughts_the_api_never_signed() -> None:
+    unsigned = {"type": "thinking", "thinking": "hm", "signature": ""}
+    signed = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    said = {"type": "text", "text": "a"}
+    turns = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": [unsigned]},
+        {"role": "assistant", "content": [unsigned, said]},
+        {"role": "assistant", "content": [signed, said]},
+    ]
+    body = {"model": "m", "max_tokens": 5, "messages": turns, "stream": True, "future": {"a": 1}}
+    notes: list[str] = []
+    request = FORMAT.decode_request(body, {}).routed(model="claude-x")
+    assert FORMAT.encode_request(request, notes) == {
+        **body,
+        "model": "claude-x",
+        "messages": [turns[0], {"role": "assistant", "content": [said]}, turns[3]],
+    }
+    assert len(notes) == 1
+    assert body["messages"] == turns
 
 
 words = st.text(min_size=1, max_size=20)
+ids = st.from_regex(r"[a-zA-Z0-9_-]{1,20}", fullmatch=True)
 user_parts = st.one_of(
     st.builds(Text, words, st.none() | st.just(CacheMarker())),
     st.builds(Image, url=st.just("https://example.org/a.png")),
-    st.builds(ToolResult, words, st.builds(Text, words).map(lambda part: (part,)), is_error=st.booleans()),
+    st.builds(ToolResult, ids, st.builds(Text, words).map(lambda part: (part,)), is_error=st.booleans()),
 )
 arguments = st.dictionaries(words, st.integers(0, 9), max_size=2).map(
     lambda value: msgspec.json.encode(value).decode()
 )
 assistant_parts = st.one_of(
-    st.builds(Text, words), st.builds(Thinking, words, words), st.builds(ToolCall, words, words, arguments)
+    st.builds(Text, words), st.builds(Thinking, words, words), st.builds(ToolCall, ids, words, arguments)
 )
 
 
@@ -425,6 +558,10 @@ def check_stream(body: bytes) -> None:
     events = [json.loads(line[5:]) for line in body.splitlines() if line.startswith(b"data:")]
     deltas = stream([body])
     assert stream([body[i : i + 1] for i in range(len(body))]) == deltas
+    end = body.rindex(b"message_stop") - len(b'event: message_stop\ndata: {"type":"')
+    for cut in range(1, max(2, end), max(1, end // 7)):
+        with pytest.raises(StreamInterrupted):
+            stream([body[:cut]])
 
     def said(kind: str, key: str) -> str:
         return "".join(e["delta"][key] for e in events if (e.get("delta") or {}).get("type") == kind)

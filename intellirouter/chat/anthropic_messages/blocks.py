@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import re
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +30,8 @@ from intellirouter.chat.parts import (
 from intellirouter.errors import InvalidRequest, UnsupportedByTarget
 
 DIALECT = "anthropic_messages"
+_ID = re.compile(r"[a-zA-Z0-9_-]+")
+_FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def decode_cache(block: Json) -> CacheMarker | None:
@@ -141,10 +146,16 @@ def _decode_tool_result(block: Json, path: str) -> ToolResult:
     content = () if value is None else decode_content(value, at(path, "content"))
     return ToolResult(
         call_id=fields.required_text(block, "tool_use_id", path),
-        content=tuple(part for part in content if isinstance(part, ResultPart)),
+        content=tuple(_result_part(part, at(path, "content")) for part in content),
         is_error=fields.boolean(block, "is_error", path) or False,
         cache=decode_cache(block),
     )
+
+
+def _result_part(part: Part, path: str) -> ResultPart:
+    if isinstance(part, ResultPart):
+        return part
+    raise InvalidRequest(f"'{path}' of a tool result may hold text, images and documents.", param=path)
 
 
 def encode_parts(parts: Sequence[Part], notes: list[str]) -> list[Json]:
@@ -204,9 +215,7 @@ def _encode_document(part: File) -> Json:
     elif part.media_type in (None, "application/pdf"):
         source = {"type": "base64", "media_type": "application/pdf", "data": part.data or ""}
     else:
-        raise UnsupportedByTarget(
-            f"Anthropic models take PDF and text, not {part.media_type}.", param="messages"
-        )
+        source = {"type": "text", "media_type": "text/plain", "data": _text_of(part)}
     block: Json = {"type": "document", "source": source, **encode_cache(part.cache)}
     if title := part.title or part.filename:
         block["title"] = title
@@ -217,6 +226,26 @@ def _encode_document(part: File) -> Json:
     return block
 
 
+def _text_of(part: File) -> str:
+    """The words of a document that is text of some kind, such as CSV or Markdown."""
+    kind = part.media_type or ""
+    if kind.startswith("text/") or kind == "application/json":
+        try:
+            return base64.b64decode(part.data or "", validate=True).decode()
+        except ValueError:
+            raise InvalidRequest(f"A file of type {kind} is not UTF-8 in base64.", param="messages") from None
+    raise UnsupportedByTarget(f"Anthropic models take PDF and text, not {kind}.", param="messages")
+
+
+def _call_id(given: str) -> str:
+    """An id as the API takes it (`[a-zA-Z0-9_-]+`); the call and its result are changed alike."""
+    return (
+        given
+        if _ID.fullmatch(given)
+        else f"{_FOREIGN.sub('_', given)}_{zlib.crc32(given.encode('utf-8', 'replace')):08x}"
+    )
+
+
 def _encode_tool_call(part: ToolCall, notes: list[str]) -> Json:
     if part.kind == "custom":
         notes.append(
@@ -225,7 +254,13 @@ def _encode_tool_call(part: ToolCall, notes: list[str]) -> Json:
         value: Any = {"input": part.arguments}
     else:
         value = _arguments_object(part, notes)
-    return {"type": "tool_use", "id": part.id, "name": part.name, "input": value, **encode_cache(part.cache)}
+    return {
+        "type": "tool_use",
+        "id": _call_id(part.id),
+        "name": part.name,
+        "input": value,
+        **encode_cache(part.cache),
+    }
 
 
 def _arguments_object(part: ToolCall, notes: list[str]) -> Any:
@@ -240,7 +275,7 @@ def _arguments_object(part: ToolCall, notes: list[str]) -> Any:
 
 
 def _encode_tool_result(part: ToolResult, notes: list[str]) -> Json:
-    block: Json = {"type": "tool_result", "tool_use_id": part.call_id, **encode_cache(part.cache)}
+    block: Json = {"type": "tool_result", "tool_use_id": _call_id(part.call_id), **encode_cache(part.cache)}
     if len(part.content) == 1 and isinstance(part.content[0], Text) and part.content[0].cache is None:
         block["content"] = part.content[0].text
     elif content := encode_parts(part.content, notes):

@@ -103,9 +103,10 @@ class EventReader:
     def _block_start(self, index: int, block: dict[str, Any]) -> tuple[Delta, ...]:
         match block.get("type"):
             case "text":
-                return (TextDelta(text, index),) if (text := block.get("text")) else ()
+                return (TextDelta(str(block["text"]), index),) if block.get("text") else ()
             case "thinking":
-                return (ThinkingDelta(text, index),) if (text := block.get("thinking")) else ()
+                text, signature = block.get("thinking") or "", block.get("signature") or None
+                return (ThinkingDelta(str(text), index, signature=signature),) if text or signature else ()
             case "redacted_thinking":
                 return (RedactedThinkingDelta(str(block.get("data") or ""), index),)
             case "tool_use":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from intellirouter.chat.anthropic_messages.blocks import DIALECT, encode_cache, encode_parts
+from intellirouter.chat.anthropic_messages.thinking import encode_thinking
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, Tool, ToolChoice
 from intellirouter.chat.parts import Part, ToolResult
@@ -13,17 +15,19 @@ from intellirouter.errors import UnsupportedByTarget
 DEFAULT_MAX_TOKENS = 16_384
 OLD_MAX_TOKENS = 4_096
 _OLD = re.compile(r"claude-(3-(opus|sonnet|haiku)|2|instant)")
-# Models that take a budget of thinking tokens; later ones think adaptively, steered by an effort.
-_BUDGETED = re.compile(r"claude-(3|2|instant)|claude-(opus|sonnet|haiku)-4(-[0-5])?(-\d{8}|-latest)?$")
-_BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768, "max": 63_999}
 _UNKNOWN = (
     "presence_penalty",
     "frequency_penalty",
     "seed",
     "min_p",
     "logprobs",
+    "top_logprobs",
     "logit_bias",
     "prediction",
+    "verbosity",
+    "metadata",
+    "store",
+    "prompt_cache_key",
 )
 _JSON_INSTRUCTION = "Answer with a single JSON object and nothing else."
 
@@ -33,11 +37,36 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
     if request.source is not None and request.source.dialect == DIALECT:
         body = {**request.source.body, "model": request.model}
         body.pop("stream", None)
+        _drop_unsigned(body, notes)
     else:
         body = _encode_fields(request, notes)
     if request.stream:
         body["stream"] = True
     return body
+
+
+def _drop_unsigned(body: Json, notes: list[str]) -> None:
+    """Thoughts another vendor gave this client came without a signature: the API would refuse the whole request."""
+    messages = body["messages"]
+    if not any(_unsigned(block) for message in messages for block in _blocks(message)):
+        return
+    notes.append("Reasoning without a signature was left out: the API takes back only what it signed.")
+    kept = [
+        {**message, "content": [block for block in _blocks(message) if not _unsigned(block)]}
+        if any(map(_unsigned, _blocks(message)))
+        else message
+        for message in messages
+    ]
+    body["messages"] = [message for message in kept if message["content"] != []]
+
+
+def _blocks(message: Json) -> list[Any]:
+    content = message["content"]
+    return content if isinstance(content, list) else []
+
+
+def _unsigned(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") == "thinking" and not block.get("signature")
 
 
 def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
@@ -49,16 +78,13 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
     body: Json = {"model": request.model, "max_tokens": 0, "messages": _encode_turns(turns, notes)}
     optional: Json = {
         "system": _plain(system) or None,
-        "tools": [_encode_tool(tool) for tool in request.tools] or None,
+        "tools": [_encode_tool(tool) for tool in _offered(request, notes)] or None,
         "tool_choice": _encode_tool_choice(request),
-        "top_p": request.top_p,
-        "top_k": request.top_k,
         "stop_sequences": list(request.stop) or None,
         "metadata": {"user_id": request.user} if request.user else None,
         "service_tier": _service_tier(request.service_tier, notes),
-        "temperature": _temperature(request.temperature, notes),
         **encode_cache(request.cache),
-        **_encode_thinking(request, notes),
+        **encode_thinking(request, notes),
     }
     body.update((key, value) for key, value in optional.items() if value is not None)
     body["max_tokens"] = _max_tokens(request, body)
@@ -93,6 +119,9 @@ def _split_system(messages: tuple[Message, ...], notes: list[str]) -> tuple[list
         if turns:
             notes.append("A system message in mid-conversation was moved to the system prompt.")
         system.extend(encode_parts(message.content, notes))
+    if not turns and system:
+        notes.append("The system prompt was sent as the user's turn: this API wants at least one.")
+        return [], [Message("user", message.content) for message in messages]
     return system, turns
 
 
@@ -123,6 +152,15 @@ def _encode_turns(turns: list[Message], notes: list[str]) -> list[Json]:
         elif blocks:
             encoded.append({"role": role, "content": blocks})
     return encoded
+
+
+def _offered(request: ChatRequest, notes: list[str]) -> tuple[Tool, ...]:
+    """The tools, or those of them the choice allows."""
+    choice = request.tool_choice
+    if choice is None or choice.kind != "allowed":
+        return request.tools
+    notes.append("Only the allowed tools were offered: this API cannot restrict the choice among them.")
+    return tuple(tool for tool in request.tools if tool.name in choice.names)
 
 
 def _encode_tool(tool: Tool) -> Json:
@@ -157,21 +195,12 @@ def _encode_tool_choice(request: ChatRequest) -> Json | None:
         case "named":
             encoded = {"type": "tool", "name": choice.name}
         case "allowed":
-            raise UnsupportedByTarget(
-                "Anthropic cannot restrict the choice to some tools.", param="tool_choice"
-            )
+            encoded = {"type": "any" if choice.mode == "required" else "auto"}
         case plain:
             encoded = {"type": plain}
     if request.parallel_tool_calls is not None and choice.kind != "none":
         encoded["disable_parallel_tool_use"] = not request.parallel_tool_calls
     return encoded
-
-
-def _temperature(temperature: float | None, notes: list[str]) -> float | None:
-    if temperature is None or temperature <= 1:
-        return temperature
-    notes.append(f"Temperature {temperature:g} was sent as 1, this API's highest.")
-    return 1
 
 
 def _service_tier(tier: str | None, notes: list[str]) -> str | None:
@@ -183,37 +212,6 @@ def _service_tier(tier: str | None, notes: list[str]) -> str | None:
         case _:
             notes.append(f"Service tier '{tier}' was sent as 'auto'.")
             return "auto"
-
-
-def _encode_thinking(request: ChatRequest, notes: list[str]) -> Json:
-    """`thinking` and `output_config`, in the way the model at hand takes them."""
-    config: Json = {}
-    if request.output is not None and request.output.kind == "json_schema":
-        config["format"] = {"type": "json_schema", "schema": request.output.schema or {}}
-    encoded: Json = {}
-    reasoning = request.reasoning
-    if reasoning is not None:
-        off = reasoning.mode == "disabled" or reasoning.effort == "none"
-        budget = reasoning.budget_tokens
-        if off:
-            encoded["thinking"] = {"type": "disabled"}
-        elif budget is None and reasoning.mode != "adaptive" and _BUDGETED.match(request.model):
-            budget = _BUDGETS[reasoning.effort or "medium"]
-            notes.append(
-                f"Reasoning effort '{reasoning.effort}' was sent as a budget of {budget} thinking tokens."
-            )
-        if budget is not None and not off:
-            encoded["thinking"] = {"type": "enabled", "budget_tokens": max(1_024, budget)}
-        elif not off and (reasoning.mode or reasoning.effort):
-            display = {None: {}, True: {"display": "summarized"}, False: {"display": "omitted"}}[
-                reasoning.include
-            ]
-            encoded["thinking"] = {"type": "adaptive", **display}
-            if reasoning.effort:
-                config["effort"] = "low" if reasoning.effort == "minimal" else reasoning.effort
-    if config:
-        encoded["output_config"] = config
-    return encoded
 
 
 def _max_tokens(request: ChatRequest, body: Json) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 import uvloop
 
 from scripts.benchmarks import servers
-from scripts.benchmarks.load import closed_loop, open_loop, percentile
+from scripts.benchmarks.load import closed_loop, hold_streams, open_loop, percentile
 from scripts.benchmarks.servers import LOAD_CORE, STREAM_CHUNKS, Running
 
 MB = 1e6
@@ -171,6 +172,36 @@ def workers(bench: Bench) -> Result:
         return Result({"router_rps": run.rate, "router_p99_ms": run.p99_ms, "router_failed": run.failed})
 
 
+def slow_streams(bench: Bench, count: int) -> Result:
+    """Many streams at once, each a piece a second: what they cost in memory while all are open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = min(count, (hard - 200) // 2)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * count + 200), hard))
+    result = Result()
+    try:
+        with ExitStack() as stack:
+            upstream = stack.enter_context(servers.python_upstream(bench.directory))
+            router = stack.enter_context(servers.router(bench.directory, upstream))
+            body = prompt("slow", stream=True)
+            result.figures["idle_rss_mb"] = router.rss_bytes() / MB
+
+            def all_open() -> None:
+                result.figures["open_rss_mb"] = router.rss_bytes() / MB
+
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                firsts, failed = runner.run(hold_streams(router.url(CHAT), body, count, all_open))
+            result.figures |= {
+                "streams": count,
+                "first_bytes_p50_ms": percentile(firsts, 50),
+                "first_bytes_p99_ms": percentile(firsts, 99),
+                "end_rss_mb": router.rss_bytes() / MB,
+                "streams_failed": failed,
+            }
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return result
+
+
 def _seconds(command: list[str]) -> float:
     began = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
@@ -187,6 +218,7 @@ def cases(requests: int) -> dict[str, Callable[[Bench], Result]]:
         "prompt-1MB": prompt_1m,
         "open-loop-100": lambda bench: added_latency(bench, 100),
         "open-loop-1000": lambda bench: added_latency(bench, 1000),
+        "slow-streams": lambda bench: slow_streams(bench, 5000),
         "workers-2": workers,
         "memory": lambda bench: memory(bench, requests),
     }

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +132,40 @@ async def open_loop(url: str, body: bytes, *, rate: float, seconds: float) -> tu
             sending.create_task(one(due))
     await transport.aclose()
     return latencies, failed
+
+
+async def hold_streams(
+    url: str, body: bytes, count: int, all_open: Callable[[], None]
+) -> tuple[list[float], int]:
+    """Open `count` streams, a thousand a second, and read each to its end. `all_open` is called when each has had its first bytes.
+
+    The times to those first bytes in milliseconds, and the streams that failed or ended without `[DONE]`.
+    """
+    transport = FastTransport(max_connections=count)
+    firsts: list[float] = []
+    failed = 0
+
+    async def one(index: int) -> None:
+        nonlocal failed
+        await asyncio.sleep(index / 1000)
+        began = time.perf_counter()
+        tail = b""
+        try:
+            reply = await transport.send(HttpRequest("POST", url, HEADERS, body), Deadlines(connect=60))
+            async for data in reply.chunks():
+                if not tail:
+                    firsts.append((time.perf_counter() - began) * 1e3)
+                    if len(firsts) == count:
+                        all_open()
+                tail = (tail + data)[-20:]
+            reply.close()
+        except UpstreamError:
+            tail = b""
+        failed += not tail.endswith(b"data: [DONE]\n\n")
+
+    await asyncio.gather(*[one(index) for index in range(count)])
+    await transport.aclose()
+    return firsts, failed
 
 
 async def _request(transport: FastTransport, url: str, body: bytes) -> bool:

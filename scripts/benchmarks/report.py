@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,9 +23,6 @@ TOLERANCE = 0.15
 def facts(notes: list[str]) -> dict[str, Any]:
     """The machine, the versions, and what the run had to do without."""
     names = ("aiohttp", "uvloop", "httptools", "msgspec")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
     cpu = next(
         (
             line.partition(":")[2].strip()
@@ -37,10 +35,17 @@ def facts(notes: list[str]) -> dict[str, Any]:
         "cpu": cpu,
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "commit": commit.stdout.strip(),
+        "commit": _commit(),
         "versions": {name: importlib.metadata.version(name) for name in names},
         "notes": notes,
     }
+
+
+def _commit() -> str:
+    if shutil.which("git") is None:
+        return "unknown commit"
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def show(run: Mapping[str, Any], earlier: Mapping[str, Any] | None) -> None:

@@ -160,9 +160,7 @@ def nginx(directory: Path, name: str, core: int, locations: str, upstream: str =
 def canned_upstream(directory: Path) -> Iterator[Running]:
     """A provider that answers at once: nginx, or a few lines of Python where it is missing."""
     if shutil.which("nginx") is None:
-        port = free_port()
-        command = [sys.executable, "-m", "scripts.benchmarks.upstream", str(port)]
-        with _process(command, LOAD_CORE, port, "/v1/models", directory, "upstream") as running:
+        with python_upstream(directory) as running:
             yield running
         return
     text = stream_body().decode()
@@ -175,6 +173,15 @@ def canned_upstream(directory: Path) -> Iterator[Running]:
         """location / { default_type application/json; return 200 '{"object":"list","data":[]}'; }"""
     )
     with nginx(directory, "upstream", LOAD_CORE, locations) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def python_upstream(directory: Path) -> Iterator[Running]:
+    """The same in Python, which can also stream slowly."""
+    port = free_port()
+    command = [sys.executable, "-m", "scripts.benchmarks.upstream", str(port)]
+    with _process(command, LOAD_CORE, port, "/v1/models", directory, "python-upstream") as running:
         yield running
 
 
@@ -197,7 +204,11 @@ def router_toml(port: int, upstream: Running, directory: Path) -> str:
         f'endpoint = "{upstream.url(path)}"\nmodels = ["gpt-4o-mini"]\napi_key = "sk-upstream"\n'
         f'[[model_registry.models]]\nname = "{model}"\ntargets = ["{name}/gpt-4o-mini"]\n'
         "price = { input = 0.15, output = 0.6 }\n"
-        for name, path, model in (("canned", "/v1", "chat"), ("streaming", "/stream/v1", "stream"))
+        for name, path, model in (
+            ("canned", "/v1", "chat"),
+            ("streaming", "/stream/v1", "stream"),
+            ("slow", "/slow/v1", "slow"),
+        )
     )
     return (
         f'environment = "production"\n[server]\nhost = "127.0.0.1"\nport = {port}\n'

@@ -1,10 +1,11 @@
-"""The canned upstream in Python, for machines without nginx. Slower than nginx: figures with it are lower bounds."""
+"""The canned upstream in Python: for slow streams, and for machines without nginx (then figures are lower bounds)."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import sys
+from typing import cast
 
 import uvloop
 
@@ -19,6 +20,19 @@ def response(body: bytes, kind: str) -> bytes:
 
 CHAT = response(COMPLETION.encode(), "application/json")
 STREAM = response(stream_body(), "text/event-stream")
+SLOW_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+SLOW_PIECES = 15
+SLOW_SECONDS = 1.0
+
+
+def slow_pieces() -> list[bytes]:
+    """A streamed completion, cut between events."""
+    events = [event + b"\n\n" for event in stream_body().split(b"\n\n") if event]
+    size = len(events) // SLOW_PIECES + 1
+    return [b"".join(events[start : start + size]) for start in range(0, len(events), size)]
+
+
+SLOW = slow_pieces()
 MODELS = response(b'{"object":"list","data":[]}', "application/json")
 
 
@@ -29,7 +43,7 @@ class Canned(asyncio.Protocol):
         self._held = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._held += data
@@ -40,10 +54,22 @@ class Canned(asyncio.Protocol):
                 return
             path = self._held.split(b" ", 2)[1]
             self._held = self._held[size:]
+            if path.startswith(b"/slow"):
+                self._transport.write(SLOW_HEAD)
+                self._slowly(0)
+                continue
             answer = (
                 STREAM if path.startswith(b"/stream") else CHAT if path.endswith(b"completions") else MODELS
             )
-            self._transport.write(answer)  # type: ignore[attr-defined]
+            self._transport.write(answer)
+
+    def _slowly(self, index: int) -> None:
+        """A streamed completion in pieces, one a second."""
+        piece = SLOW[index]
+        last = index == len(SLOW) - 1
+        self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) + (b"0\r\n\r\n" if last else b""))
+        if not last:
+            asyncio.get_running_loop().call_later(SLOW_SECONDS, self._slowly, index + 1)
 
 
 async def main(port: int) -> None:

@@ -64,7 +64,7 @@ class RouterSection(Section):
         default="fast", description="the HTTP client to providers: the lean one, or aiohttp's"
     )
     max_upstream_connections: int = Field(
-        default=4096,
+        default=16_384,
         ge=1,
         description="to one provider's host, in each process; requests beyond wait their turn",
     )

@@ -27,7 +27,7 @@ class FastTransport:
     """
 
     def __init__(
-        self, *, max_connections: int = 4096, keep_idle: float = 30.0, ca_file: Path | None = None
+        self, *, max_connections: int = 16_384, keep_idle: float = 30.0, ca_file: Path | None = None
     ) -> None:
         self._max_connections = max_connections
         self._keep_idle = keep_idle

@@ -1,0 +1,77 @@
+"""Every format by its own bytes, and hostile files that end nothing but their own process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from intellirouter.errors import InvalidRequest
+from intellirouter.roles.rag_manager.chunking import Block
+from intellirouter.roles.rag_manager.parsing import formats
+from intellirouter.roles.rag_manager.parsing.run import ParseLimits, parse_file
+
+MARKDOWN = b"# Guide\n\nHello.\n\n## Use\n\n```\n# not a heading\n```\n\n| a | b |\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "title", "blocks"),
+    [
+        ("a.txt", "Zürich".encode(), "", [Block("Zürich")]),
+        ("a.txt", "Zürich".encode("cp1252"), "", [Block("Zürich")]),
+        ("a.txt", "Zürich".encode("utf-16"), "", [Block("Zürich")]),
+        ("a.txt", b"", "", [Block("")]),
+        ("a.csv", b"name,age\nAda,36\n", "", [Block("name: Ada; age: 36", "", "table")]),
+        ("a.json", b'[{"a": 1}]', "", [Block('{\n "a": 1\n}', "[0]", "code")]),
+        ("a.json", b"{broken", "", [Block("{broken")]),
+        ("a.jsonl", b'{"a": 1}\n', "", [Block('{"a": 1}', "line 1", "code")]),
+    ],
+)
+def test_formats(name: str, data: bytes, title: str, blocks: list[Block]) -> None:
+    assert formats.parse(name, data) == (title, blocks)
+
+
+def test_markdown_by_heading() -> None:
+    title, blocks = formats.parse("a.md", MARKDOWN)
+    assert title == "Guide"
+    assert [(block.text.strip(), block.location, block.kind) for block in blocks] == [
+        ("Hello.", "Guide", "text"),
+        ("```\n# not a heading\n```", "Guide › Use", "code"),
+        ("| a | b |", "Guide › Use", "table"),
+    ]
+
+
+def test_html_drops_scripts_and_keeps_structure() -> None:
+    page = b"<title>T</title><script>evil()</script><h1>Head</h1><p>One &amp; two</p><pre>x\n y</pre>"
+    title, blocks = formats.parse("a.html", page)
+    assert title == "T"
+    assert [(block.text.strip(), block.location) for block in blocks] == [
+        ("One & two", "Head"),
+        ("```\nx\n y\n```", "Head"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "limits", "says"),
+    [
+        ("a.bin", b"\0\1\2", ParseLimits(), "binary"),
+        ("a.pdf", b"%PDF-1.7 nothing", ParseLimits(), "cannot be read"),
+        ("big.txt", b"x" * 2_000_000, ParseLimits(output=1_000_000), "larger than"),
+        ("../../etc/passwd.zip", b"PK\3\4\0\0", ParseLimits(), "binary"),
+    ],
+)
+async def test_hostile_files_are_refused(
+    tmp_path: Path, name: str, data: bytes, limits: ParseLimits, says: str
+) -> None:
+    file = tmp_path / "blob"
+    file.write_bytes(data)
+    with pytest.raises(InvalidRequest, match=says):
+        await parse_file(file, name, limits)
+
+
+async def test_a_file_too_large_for_the_memory_limit_ends_only_its_process(tmp_path: Path) -> None:
+    file = tmp_path / "blob"
+    with file.open("wb") as sparse:
+        sparse.truncate(2 << 30)
+    with pytest.raises(InvalidRequest, match="MiB"):
+        await parse_file(file, "zeros.txt", ParseLimits(memory=512 << 20))

@@ -1,0 +1,290 @@
+"""A document becomes a `Chain`, or every problem in it is told with its line and path."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from intellirouter.chains import expr
+from intellirouter.chains.model import Branch, Chain, Input, Retry, Step
+from intellirouter.chains.plan import MAX_WIDTH, width
+from intellirouter.chains.schema import INLINE, KINDS, MAX_STEPS, SCHEMA
+from intellirouter.chains.source import Document, InvalidChain, Path
+from intellirouter.config.problem import Problem
+
+_VALIDATOR = Draft202012Validator(SCHEMA)
+_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_BODIES = frozenset({"map", "loop"})
+
+
+def seconds(value: float | str) -> float:
+    """`30s`, `10m` or a number, in seconds."""
+    if not isinstance(value, str):
+        return float(value)
+    unit = "ms" if value.endswith("ms") else value[-1]
+    return float(value.removesuffix(unit)) * _UNITS[unit]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Names that exist outside the definition; None: not checked."""
+
+    models: Collection[str] | None = None
+    personas: Collection[str] | None = None
+    chains: Collection[str] | None = None
+
+
+def check(document: Document, known: Known | None = None, default_timeout: float = 30.0) -> Chain:
+    """The chain of a document. Raises `InvalidChain`."""
+    return _Check(document, known or Known(), default_timeout).chain()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Which steps can be read here, and whether this is a branch that runs beside others."""
+
+    steps: frozenset[str]
+    names: frozenset[str] = frozenset({"input", "steps", "run"})
+    concurrent: bool = False
+
+
+@dataclass(slots=True)
+class _Check:
+    document: Document
+    known: Known
+    default_timeout: float
+    problems: list[Problem] = field(default_factory=list)
+    count: int = 0
+
+    def chain(self) -> Chain:
+        data = self.document.data
+        for error in sorted(_VALIDATOR.iter_errors(data), key=lambda e: [str(p) for p in e.absolute_path]):
+            self._add(tuple(error.absolute_path), _words(error), _advice(error))
+        if self.problems:
+            raise InvalidChain(self.problems)
+        defaults = data.get("defaults", {})
+        base = Step(
+            "",
+            "",
+            timeout=seconds(defaults.get("timeout", self.default_timeout)),
+            retry=_retry(defaults.get("retry")),
+        )
+        steps = self._body(data["steps"], ("steps",), _Scope(frozenset()), base)
+        head = data["chain"]
+        if "output" in data:
+            self._expressions(data["output"], ("output",), _Scope(frozenset(step.id for step in steps)))
+        if self.count > MAX_STEPS:
+            self._add(("steps",), f"The chain has {self.count:,} steps; at most {MAX_STEPS:,} are allowed.")
+        elif (need := sum(map(width, steps))) > MAX_WIDTH:
+            self._add(
+                ("steps",),
+                f"The chain may run {need:,} steps in all; at most {MAX_WIDTH:,} are allowed.",
+                "Lower 'max' or 'max_items'.",
+            )
+        if self.problems:
+            raise InvalidChain(self.problems)
+        return Chain(
+            name=head["name"],
+            steps=steps,
+            document=data,
+            version=head.get("version", 1),
+            description=head.get("description", ""),
+            inputs={name: _input(entry) for name, entry in data.get("input", {}).items()},
+            output=data.get("output"),
+            max_parallel_steps=head.get("max_parallel_steps"),
+            timeout=seconds(head["timeout"]) if "timeout" in head else None,
+        )
+
+    def _add(self, path: Path, message: str, advice: str = "") -> None:
+        self.problems.append(self.document.problem(path, message, advice))
+
+    def _body(self, entries: list[Any], path: Path, scope: _Scope, base: Step) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        later = [entry["id"] for entry in entries]
+        for index, entry in enumerate(entries):
+            inner = (*path, index)
+            if entry["id"] in later[:index]:
+                self._add((*inner, "id"), f"The id '{entry['id']}' stands twice in this body.")
+            seen = _Scope(scope.steps | set(later[:index]), scope.names, scope.concurrent)
+            if step := self._step(entry, inner, seen, base):
+                steps.append(step)
+        return tuple(steps)
+
+    def _step(self, entry: dict[str, Any], path: Path, scope: _Scope, base: Step) -> Step | None:
+        self.count += 1
+        kinds = [kind for kind in KINDS if kind in entry]
+        if len(kinds) != 1:
+            said = f"it has {' and '.join(kinds)}" if kinds else "it has none"
+            self._add(path, f"A step needs exactly one kind; {said}.", f"Kinds: {', '.join(KINDS)}.")
+            return None
+        kind = kinds[0]
+        if ("do" in entry) != (kind in _BODIES):
+            self._add(path, f"'{kind}' {'needs a' if kind in _BODIES else 'takes no'} 'do' here.")
+            return None
+        if "when" in entry:
+            self._expression(entry["when"], (*path, "when"), scope)
+        spec = entry[kind]
+        self._spec(kind, spec, (*path, kind), scope)
+        if kind in INLINE and "cache" in entry:
+            self._add((*path, "cache"), f"'{kind}' has no result of its own to cache.")
+        do, branches = self._bodies(kind, entry, path, scope, base)
+        return Step(
+            id=entry.get("id", ""),
+            kind=kind,
+            spec=_plain_spec(kind, spec),
+            do=do,
+            branches=branches,
+            when=entry.get("when"),
+            timeout=seconds(entry["timeout"]) if "timeout" in entry else base.timeout,
+            retry=_retry(entry.get("retry"), base.retry),
+            cache=seconds(entry["cache"]) if "cache" in entry else None,
+            fallback=self._fallback(entry, path, scope, base),
+            proceed=entry.get("on_error") == "continue",
+        )
+
+    def _bodies(
+        self, kind: str, entry: dict[str, Any], path: Path, scope: _Scope, base: Step
+    ) -> tuple[tuple[Step, ...], tuple[Branch, ...]]:
+        if kind == "map":
+            inner = _Scope(scope.steps, scope.names | {entry["map"]["as"], "index"}, True)
+            return self._body(entry["do"], (*path, "do"), inner, base), ()
+        if kind == "loop":
+            body = frozenset(step["id"] for step in entry["do"])
+            around = _Scope(scope.steps | body, scope.names | {"index"}, scope.concurrent)
+            if until := entry["loop"].get("until"):
+                self._expression(until, (*path, "loop", "until"), around)
+            return self._body(entry["do"], (*path, "do"), around, base), ()
+        if kind not in ("switch", "parallel"):
+            return (), ()
+        branches = []
+        inner = _Scope(scope.steps, scope.names, scope.concurrent or kind == "parallel")
+        for index, branch in enumerate(entry[kind]):
+            at = (*path, kind, index)
+            if "when" in branch:
+                self._expression(branch["when"], (*at, "when"), scope)
+            do = self._body(branch["do"], (*at, "do"), inner, base)
+            branches.append(Branch(do, branch.get("when"), branch.get("name", str(index))))
+        return (), tuple(branches)
+
+    def _fallback(self, entry: dict[str, Any], path: Path, scope: _Scope, base: Step) -> Step | None:
+        if "fallback" not in entry:
+            return None
+        inner = (*path, "fallback")
+        document = {"id": "fallback", **entry["fallback"]}
+        for error in Draft202012Validator({**SCHEMA["$defs"]["step"], "$defs": SCHEMA["$defs"]}).iter_errors(
+            document
+        ):
+            self._add((*inner, *error.absolute_path), _words(error))
+            return None
+        step = self._step(document, inner, scope, base)
+        if step and (step.kind in INLINE or step.kind in ("wait", "sleep")):
+            self._add(inner, f"'{step.kind}' cannot be a fallback.")
+        return step
+
+    def _spec(self, kind: str, spec: Any, path: Path, scope: _Scope) -> None:
+        if kind == "set":
+            self._expressions(spec, path, scope)
+        elif kind == "map":
+            self._expression(spec["over"], (*path, "over"), scope)
+        elif kind == "chain":
+            self._exists("chain", self.known.chains, spec["name"], (*path, "name"))
+            self._expressions(spec.get("input", {}), (*path, "input"), scope)
+        elif kind == "wait" and scope.concurrent:
+            self._add(
+                path, "A 'wait' cannot stand inside a map or parallel body.", "Wait before or after it."
+            )
+        elif isinstance(spec, dict) and kind not in ("wait", "loop"):
+            self._templates({key: value for key, value in spec.items() if key != "schema"}, path, scope)
+        if kind == "llm":
+            if sum(key in spec for key in ("prompt", "messages")) != 1:
+                self._add(path, "'llm' needs either 'prompt' or 'messages'.")
+            self._exists("model", self.known.models, spec["model"], (*path, "model"))
+        persona = spec.get("persona") if kind == "llm" else spec.get("name") if kind == "persona" else None
+        if persona:
+            self._exists("persona", self.known.personas, persona, path)
+
+    def _exists(self, what: str, known: Collection[str] | None, name: str, path: Path) -> None:
+        if known is not None and "{" not in name and name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            self._add(path, f"There is no {what} '{name}'.", f"Did you mean '{close[0]}'?" if close else "")
+
+    def _expressions(self, value: Any, path: Path, scope: _Scope) -> None:
+        self._each(value, path, lambda text, at: self._expression(text, at, scope))
+
+    def _templates(self, value: Any, path: Path, scope: _Scope) -> None:
+        self._each(value, path, lambda text, at: self._reads(text, at, scope) if "{" in text else None)
+
+    def _each(self, value: Any, path: Path, act: Any) -> None:
+        if isinstance(value, str):
+            act(value, path)
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                self._each(inner, (*path, key), act)
+        elif isinstance(value, list):
+            for index, inner in enumerate(value):
+                self._each(inner, (*path, index), act)
+
+    def _expression(self, text: str, path: Path, scope: _Scope) -> None:
+        self._reads("{{ (" + text + ") }}", path, scope)
+
+    def _reads(self, template: str, path: Path, scope: _Scope) -> None:
+        try:
+            names, steps = expr.references(template)
+        except expr.BadExpression as error:
+            self._add(path, error.message)
+            return
+        for name in sorted(names - scope.names):
+            self._add(path, f"There is no '{name}' here.", f"Names: {', '.join(sorted(scope.names))}.")
+        for step in sorted(steps - scope.steps):
+            close = difflib.get_close_matches(step, scope.steps, 1)
+            self._add(
+                path, f"No step '{step}' has run before this.", f"Did you mean '{close[0]}'?" if close else ""
+            )
+
+
+def _plain_spec(kind: str, spec: Any) -> dict[str, Any]:
+    if kind == "sleep":
+        return {"seconds": seconds(spec)}
+    if kind == "wait" and "timeout" in spec:
+        return {**spec, "timeout": seconds(spec["timeout"])}
+    return spec if isinstance(spec, dict) else {}
+
+
+def _retry(entry: dict[str, Any] | None, base: Retry | None = None) -> Retry:
+    base, entry = base or Retry(), entry or {}
+    return Retry(
+        attempts=entry.get("attempts", base.attempts),
+        delay=seconds(entry.get("delay", base.delay)),
+        factor=entry.get("factor", base.factor),
+        max=seconds(entry.get("max", base.max)),
+        errors=tuple(entry.get("errors", base.errors)),
+    )
+
+
+def _input(entry: dict[str, Any]) -> Input:
+    return Input(
+        entry["type"],
+        "default" not in entry,
+        entry.get("default"),
+        {k: v for k, v in entry.items() if k != "default"},
+    )
+
+
+def _words(error: Any) -> str:
+    """The validator's message, short."""
+    if error.validator == "anyOf":
+        return f"{str(error.instance)[:60]!r} is not of a form this takes. {error.schema.get('description', '')}".rstrip()
+    return f"{str(error.message)[:200]}."
+
+
+def _advice(error: Any) -> str:
+    if error.validator != "additionalProperties":
+        return ""
+    known = error.schema["properties"]
+    unknown = [key for key in error.instance if key not in known]
+    close = [match for key in unknown for match in difflib.get_close_matches(key, known, 1)]
+    return f"Did you mean '{close[0]}'?" if close else ""

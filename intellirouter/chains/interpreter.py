@@ -1,0 +1,201 @@
+"""Walks a chain. It does no I/O and knows no clock: its host runs effects, branches and waits.
+
+Every effect is rendered first (pure, cheap) and then handed to the host, which may record its outcome under the
+next number and never run it again. Given the same recorded outcomes, the walk is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from jsonschema import Draft202012Validator
+
+from intellirouter.chains import expr
+from intellirouter.chains.model import Chain, Step
+from intellirouter.chains.plan import body_width
+from intellirouter.errors import IntelliRouterError, InvalidRequest
+
+Names = dict[str, Any]
+Outcome = dict[str, Any]
+
+
+class StepFailed(IntelliRouterError):
+    """A step failed and the chain with it. `details` hold the step's path and the cause's code."""
+
+    code = "step_failed"
+    status = 422
+
+
+class Host(Protocol):
+    """What a runtime does for the walk."""
+
+    async def effect(self, step: Step, path: str, prepared: Any) -> Outcome:
+        """Run a prepared step once: `{"ok": value}`, or `{"error": {"code", "message"}}`."""
+
+    async def wait(self, path: str, signal: str, within: float | None) -> Any:
+        """The payload of a signal; None when it did not come in time."""
+
+    async def concurrently(
+        self, branches: Sequence[Callable[[Host], Awaitable[Any]]], widths: Sequence[int], limit: int | None
+    ) -> list[Any]:
+        """Run the branches beside one another, each with a host of its own; the first error ends all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One run's way through a chain. `prepare` turns a step's templates into what its effect needs."""
+
+    chains: Mapping[str, Chain]
+    run: Mapping[str, Any]
+
+    async def chain(self, chain: Chain, inputs: Mapping[str, Any], host: Host, path: str = "") -> Any:
+        """Run a chain to its output. Raises `StepFailed`, or `InvalidRequest` for inputs that do not fit."""
+        names: Names = {"input": checked_inputs(chain, inputs), "run": dict(self.run), "steps": {}}
+        await self._body(chain.steps, names, host, path)
+        try:
+            return names["steps"] if chain.output is None else expr.evaluate_all(chain.output, names)
+        except expr.BadExpression as error:
+            raise StepFailed(f"The output of '{chain.name}': {error.message}", cause=error.code) from error
+
+    async def _body(self, steps: Sequence[Step], names: Names, host: Host, path: str) -> dict[str, Any]:
+        """Run steps in order; `names["steps"]` grows. Returns what this body's steps gave."""
+        given = {}
+        for step in steps:
+            at = f"{path}.{step.id}" if path else step.id
+            try:
+                skipped = step.when is not None and not expr.evaluate(step.when, names)
+                value = None if skipped else await self._step(step, names, host, at)
+            except IntelliRouterError as error:
+                if not step.proceed:
+                    raise _located(error, at) from error
+                value = {"error": {"code": error.code, "message": error.message}}
+            given[step.id] = names["steps"][step.id] = value
+        return given
+
+    async def _step(self, step: Step, names: Names, host: Host, at: str) -> Any:
+        match step.kind:
+            case "set":
+                return expr.evaluate_all(step.spec, names)
+            case "switch":
+                return await self._switch(step, names, host, at)
+            case "parallel":
+                return await self._parallel(step, names, host, at)
+            case "map":
+                return await self._map(step, names, host, at)
+            case "loop":
+                return await self._loop(step, names, host, at)
+            case "chain":
+                inputs = expr.evaluate_all(step.spec.get("input", {}), names)
+                return await self.chain(self.chains[step.spec["name"]], inputs, host, at)
+            case "wait":
+                return await self._wait(step, host, at)
+        return await self._effect(step, names, host, at)
+
+    async def _effect(self, step: Step, names: Names, host: Host, at: str) -> Any:
+        outcome = await host.effect(step, at, prepare(step, names))
+        if "ok" in outcome:
+            return outcome["ok"]
+        error = outcome["error"]
+        raise StepFailed(error["message"], cause=error["code"], path=at)
+
+    async def _switch(self, step: Step, names: Names, host: Host, at: str) -> Any:
+        for branch in step.branches:
+            if branch.when is None or expr.evaluate(branch.when, names):
+                return await self._body(branch.do, _inner(names), host, at)
+        return None
+
+    async def _parallel(self, step: Step, names: Names, host: Host, at: str) -> Any:
+        chosen = [
+            branch for branch in step.branches if branch.when is None or expr.evaluate(branch.when, names)
+        ]
+
+        def runner(index: int) -> Callable[[Host], Awaitable[Any]]:
+            branch = chosen[index]
+            return lambda inner: self._body(branch.do, _inner(names), inner, f"{at}[{branch.name}]")
+
+        widths = [body_width(branch.do, self.chains) for branch in chosen]
+        results = await host.concurrently([runner(n) for n in range(len(chosen))], widths, None)
+        return {key: value for result in results for key, value in result.items()}
+
+    async def _map(self, step: Step, names: Names, host: Host, at: str) -> Any:
+        items, most = expr.evaluate(step.spec["over"], names), step.spec["max_items"]
+        if not isinstance(items, list):
+            raise StepFailed(
+                f"'over' must give a list, not {type(items).__name__}.", cause="bad_expression", path=at
+            )
+        if len(items) > most:
+            raise StepFailed(
+                f"'over' gave {len(items)} items; max_items is {most}.", cause="too_many_items", path=at
+            )
+
+        def runner(index: int) -> Callable[[Host], Awaitable[Any]]:
+            own = {**_inner(names), step.spec["as"]: items[index], "index": index}
+            return lambda inner: self._body(step.do, own, inner, f"{at}[{index}]")
+
+        widths = [body_width(step.do, self.chains)] * len(items)
+        return await host.concurrently(
+            [runner(n) for n in range(len(items))], widths, step.spec.get("max_parallel")
+        )
+
+    async def _loop(self, step: Step, names: Names, host: Host, at: str) -> Any:
+        own, result = _inner(names), {}
+        # the first round may ask for what the last one gave
+        own["steps"].update(dict.fromkeys((inner.id for inner in step.do), None))
+        for index in range(step.spec["max"]):
+            own["index"] = index
+            result = await self._body(step.do, own, host, f"{at}[{index}]")
+            until = step.spec.get("until")
+            if until is not None and expr.evaluate(until, own):
+                break
+        return result
+
+    async def _wait(self, step: Step, host: Host, at: str) -> Any:
+        timeout = step.spec.get("timeout")
+        payload = await host.wait(at, step.spec["signal"], timeout)
+        if payload is None and step.spec.get("on_timeout", "fail") == "fail":
+            raise StepFailed(
+                f"The signal '{step.spec['signal']}' did not come in time.", cause="timeout", path=at
+            )
+        return payload
+
+
+def prepare(step: Step, names: Mapping[str, Any]) -> dict[str, Any]:
+    """A step's table with its templates rendered, and its fallback's."""
+    spec = {
+        key: value if key == "schema" else expr.render_all(value, names) for key, value in step.spec.items()
+    }
+    return {"spec": spec, "fallback": prepare(step.fallback, names) if step.fallback else None}
+
+
+def checked_inputs(chain: Chain, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with defaults. Raises `InvalidRequest` that names what is missing, unknown or of the wrong type."""
+    problems = [f"'{name}' is not an input" for name in inputs if name not in chain.inputs]
+    values = {}
+    for name, declared in chain.inputs.items():
+        if name not in inputs:
+            if declared.required:
+                problems.append(f"'{name}' is missing")
+            values[name] = declared.default
+            continue
+        values[name] = inputs[name]
+        wrong = next(Draft202012Validator(declared.schema).iter_errors(inputs[name]), None)
+        if wrong is not None:
+            problems.append(f"'{name}': {str(wrong.message)[:200]}")
+    if problems:
+        raise InvalidRequest(
+            f"The inputs of '{chain.name}' do not fit: {'; '.join(problems)}.", param="input"
+        )
+    return values
+
+
+def _inner(names: Names) -> Names:
+    return {**names, "steps": dict(names["steps"])}
+
+
+def _located(error: IntelliRouterError, at: str) -> IntelliRouterError:
+    if isinstance(error, StepFailed) and "step" in error.details:
+        return error
+    cause = error.details.get("cause", error.code)
+    return StepFailed(f"Step '{at}' failed: {error.message}", cause=cause, step=at)

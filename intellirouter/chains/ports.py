@@ -1,0 +1,88 @@
+"""What steps need from the outside. A role fills these from its peers; a test with its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import NotFound, PeerUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What travels with every effect. `key` is `run_id/step_path`: the same when the effect is tried again."""
+
+    key: str
+    timeout: float
+
+
+class Models(Protocol):
+    """Answers chat requests."""
+
+    async def complete(self, request: ChatRequest, ticket: Ticket) -> tuple[ChatResponse, float | None]:
+        """The answer, and its cost in US dollars where it is known."""
+
+
+class Search(Protocol):
+    """Looks up passages."""
+
+    async def retrieve(
+        self, query: str, collection: str, top_k: int, filters: Mapping[str, Any] | None, ticket: Ticket
+    ) -> list[dict[str, Any]]:
+        """Passages, best first, as plain data with at least `text` and `score`."""
+
+
+class Personas(Protocol):
+    """Renders personas."""
+
+    async def resolve(self, name: str, variables: Mapping[str, Any], ticket: Ticket) -> dict[str, Any]:
+        """`{"name", "version", "model", "messages": [{"role", "content"}]}`."""
+
+
+class Web(Protocol):
+    """Sends HTTP requests, to allowed hosts only."""
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: Any, ticket: Ticket
+    ) -> dict[str, Any]:
+        """`{"status", "body"}`; a JSON body is decoded. Raises for a status of 400 and above."""
+
+
+class Tools(Protocol):
+    """Calls tools by name."""
+
+    async def call(self, name: str, arguments: Mapping[str, Any], ticket: Ticket) -> Any:
+        """The tool's answer as plain data. Raises `NotFound`."""
+
+
+class _Absent:
+    """Stands where a part is not configured, and says so when it is used."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    async def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise PeerUnavailable(f"{self.what} is not part of this node.")
+
+    complete = retrieve = resolve = send = _refuse
+
+    async def call(self, name: str, *_: Any) -> Any:
+        raise NotFound(f"There is no tool '{name[:100]}'.")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All of them. What is not given refuses."""
+
+    models: Models = field(default_factory=lambda: _Absent("The Router"))
+    search: Search = field(default_factory=lambda: _Absent("The RagManager"))
+    personas: Personas = field(default_factory=lambda: _Absent("The PersonaLayer"))
+    web: Web = field(default_factory=lambda: _Absent("HTTP"))
+    tools: Tools = field(default_factory=lambda: _Absent("Tools"))
+
+
+Listener = Callable[[str, str, Mapping[str, Any]], None]
+"""Hears `(event, step path, facts)`; must not fail or block."""

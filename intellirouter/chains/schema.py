@@ -1,0 +1,139 @@
+"""The one JSON Schema (draft 2020-12) of a chain definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+KINDS = (
+    "llm", "rag", "persona", "set", "switch", "parallel", "map", "loop", "chain", "http", "tool", "wait", "sleep",
+)  # fmt: skip
+INLINE = frozenset({"set", "switch", "parallel", "map", "loop", "chain"})
+MAX_STEPS = 1_000
+MAX_LOOP = 1_000
+MAX_ITEMS = 1_000
+
+_TEXT = {"type": "string", "maxLength": 100_000}
+_EXPRESSION = {"type": "string", "minLength": 1, "maxLength": 10_000}
+_DURATION = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$"},
+    ],
+    "description": "Seconds, or a number with ms, s, m, h or d.",
+}
+_NAME = {"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"}
+_STEPS = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}
+_COUNT = {"type": "integer", "minimum": 1}
+
+
+def _table(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(required),
+        "properties": properties,
+    }
+
+
+_RETRY = _table(
+    attempts={**_COUNT, "maximum": 20},
+    delay=_DURATION,
+    factor={"type": "number", "minimum": 1},
+    max=_DURATION,
+    errors={"type": "array", "items": {"type": "string"}},
+)
+_MESSAGES = {
+    "type": "array",
+    "minItems": 1,
+    "items": _table(("role", "content"), role={"enum": ["system", "user", "assistant"]}, content=_TEXT),
+}
+_LLM = _table(
+    ("model",),
+    model=_TEXT,
+    prompt=_TEXT,
+    system=_TEXT,
+    messages=_MESSAGES,
+    persona=_TEXT,
+    json={"type": "boolean"},
+    schema={"type": "object"},
+    temperature={"type": "number", "minimum": 0},
+    max_tokens=_COUNT,
+    options={"type": "object"},
+)
+_BRANCH = _table(("do",), when=_EXPRESSION, do=_STEPS, name=_NAME)
+_STEP = _table(
+    ("id",),
+    id=_NAME,
+    when=_EXPRESSION,
+    cache=_DURATION,
+    timeout=_DURATION,
+    retry=_RETRY,
+    fallback={"type": "object"},
+    on_error={"enum": ["fail", "continue"]},
+    do=_STEPS,
+    llm=_LLM,
+    rag=_table(
+        ("collection", "query"),
+        collection=_TEXT,
+        query=_TEXT,
+        top_k={**_COUNT, "maximum": 200},
+        filters={"type": "object"},
+    ),
+    persona=_table(("name",), name=_TEXT, variables={"type": "object"}),
+    set={"type": "object", "minProperties": 1},
+    switch={"type": "array", "minItems": 1, "items": _BRANCH},
+    parallel={"type": "array", "minItems": 1, "maxItems": 100, "items": _BRANCH},
+    map=_table(
+        ("over", "as", "max_items"),
+        **{
+            "over": _EXPRESSION,
+            "as": _NAME,
+            "max_parallel": _COUNT,
+            "max_items": {**_COUNT, "maximum": MAX_ITEMS},
+        },
+    ),
+    loop=_table(("max",), until=_EXPRESSION, max={**_COUNT, "maximum": MAX_LOOP}),
+    chain=_table(("name",), name={"type": "string"}, input={"type": "object"}),
+    http=_table(
+        ("url",),
+        url=_TEXT,
+        method={"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]},
+        headers={"type": "object", "additionalProperties": _TEXT},
+        body={},
+    ),
+    tool=_table(("name",), name={"type": "string"}, arguments={"type": "object"}),
+    wait=_table(("signal",), signal=_NAME, timeout=_DURATION, on_timeout={"enum": ["fail", "continue"]}),
+    sleep=_DURATION,
+)
+
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "IntelliRouter chain",
+    "$defs": {"step": _STEP},
+    **_table(
+        ("chain", "steps"),
+        chain=_table(
+            ("name",),
+            name={"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]{0,99}$"},
+            version=_COUNT,
+            description={"type": "string"},
+            max_parallel_steps={**_COUNT, "maximum": 1_000},
+            timeout=_DURATION,
+        ),
+        input={
+            "type": "object",
+            "propertyNames": _NAME,
+            "additionalProperties": {
+                "type": "object",
+                "required": ["type"],
+                "properties": {
+                    "type": {"enum": ["string", "number", "integer", "boolean", "array", "object"]},
+                    "description": {"type": "string"},
+                },
+            },
+        },
+        defaults=_table(timeout=_DURATION, retry=_RETRY),
+        steps=_STEPS,
+        output={"anyOf": [_EXPRESSION, {"type": "object"}]},
+    ),
+}

@@ -1,0 +1,1 @@
+"""What each kind of step with an effect does: `async (spec, ports, ticket) -> plain data`, listed in `table`."""

@@ -1,0 +1,136 @@
+"""One effect to its outcome: cache, attempts with a deadline each, fallback.
+
+An outcome is data, `{"ok": value}` or `{"error": {"code", "message"}}`, so that a runtime records failures too and a
+run that is taken over does not try again what had failed for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import structlog
+
+from intellirouter.chains.interpreter import Outcome
+from intellirouter.chains.model import Retry, Step
+from intellirouter.chains.ports import Listener, Ports, Ticket
+from intellirouter.chains.steps.table import EFFECTS
+from intellirouter.errors import IntelliRouterError
+
+MAX_RESULT = 4_000_000  # bytes of JSON that one step may give
+MAX_CACHED = 1_000
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Cache:
+    """Results by step kind and rendered table, the least recently used given up first."""
+
+    enabled: bool = True
+    clock: Callable[[], float] = time.monotonic
+    _entries: OrderedDict[bytes, tuple[float, Any]] = field(default_factory=OrderedDict)
+
+    def get(self, key: bytes) -> Any:
+        """The value while it is fresh, else None."""
+        entry = self._entries.get(key)
+        if entry is None or entry[0] < self.clock():
+            return None
+        self._entries.move_to_end(key)
+        return entry[1]
+
+    def put(self, key: bytes, value: Any, seconds: float) -> None:
+        """Keep a value for some seconds."""
+        self._entries[key] = (self.clock() + seconds, value)
+        self._entries.move_to_end(key)
+        while len(self._entries) > MAX_CACHED:
+            self._entries.popitem(last=False)
+
+
+@dataclass(slots=True)
+class Worker:
+    """Runs effects for one runtime."""
+
+    ports: Ports
+    cache: Cache = field(default_factory=Cache)
+
+    async def run(
+        self, step: Step, path: str, prepared: Mapping[str, Any], run_id: str, hear: Listener
+    ) -> Outcome:
+        """The outcome of a step. Only cancellation and bugs get out as exceptions."""
+        began = time.perf_counter()
+        hear("step_started", path, {"kind": step.kind})
+        key = msgspec.json.encode([step.kind, prepared["spec"]]) if step.cache and self.cache.enabled else b""
+        if key and (kept := self.cache.get(key)) is not None:
+            outcome, cached = {"ok": kept}, True
+        else:
+            outcome, cached = await self._fresh(step, path, prepared, run_id, hear), False
+            if key and "ok" in outcome and step.cache:
+                self.cache.put(key, outcome["ok"], step.cache)
+        facts = {"kind": step.kind, "seconds": time.perf_counter() - began, "cached": cached}
+        hear("step_failed" if "error" in outcome else "step_finished", path, {**facts, **outcome})
+        return outcome
+
+    async def _fresh(
+        self, step: Step, path: str, prepared: Mapping[str, Any], run_id: str, hear: Listener
+    ) -> Outcome:
+        outcome = await self._attempts(step, path, prepared["spec"], f"{run_id}/{path}", hear)
+        if "error" in outcome and step.fallback is not None:
+            hear("step_fallback", path, outcome["error"])
+            outcome = await self._attempts(
+                step.fallback, path, prepared["fallback"]["spec"], f"{run_id}/{path}/fallback", hear
+            )
+        return outcome
+
+    async def _attempts(
+        self, step: Step, path: str, spec: dict[str, Any], key: str, hear: Listener
+    ) -> Outcome:
+        for attempt in range(1, step.retry.attempts + 1):
+            outcome, again = await self._once(step, spec, key)
+            if "ok" in outcome or not again or attempt == step.retry.attempts:
+                return outcome
+            hear("step_retry", path, {"attempt": attempt, **outcome["error"]})
+            await asyncio.sleep(backoff(step.retry, attempt, random.random()))  # noqa: S311  jitter, not a secret
+        raise AssertionError("attempts is at least 1")
+
+    async def _once(self, step: Step, spec: dict[str, Any], key: str) -> tuple[Outcome, bool]:
+        # a sleep is as long as it says; every other kind has a deadline
+        limit = None if step.kind == "sleep" else step.timeout
+        try:
+            async with asyncio.timeout(limit):
+                value = await EFFECTS[step.kind](spec, self.ports, Ticket(key, step.timeout))
+        except TimeoutError:
+            return _error("timeout", f"No answer within {step.timeout:g} s."), matches(
+                step.retry, "timeout", 504
+            )
+        except IntelliRouterError as error:
+            upstream = getattr(error, "upstream_status", None) or error.status
+            return _error(error.code, error.message), matches(step.retry, error.code, upstream)
+        if len(msgspec.json.encode(value)) > MAX_RESULT:
+            return _error("result_too_large", f"The step gave more than {MAX_RESULT:,} bytes."), False
+        return {"ok": value}, False
+
+
+def backoff(retry: Retry, attempt: int, chance: float) -> float:
+    """Seconds before the next attempt: exponential, capped, between half and whole of it (`chance` in 0..1)."""
+    whole = float(min(retry.max, retry.delay * retry.factor ** (attempt - 1)))
+    return whole * (0.5 + chance / 2)
+
+
+def matches(retry: Retry, code: str, status: int) -> bool:
+    """Whether an error is worth another attempt: its code, its status, its class of status, or a family of codes."""
+    families = {"timeout": "timeout" in code, "rate_limit": status == 429, "any": True}
+    return any(
+        name in (code, str(status), f"{status // 100}xx") or families.get(name, False)
+        for name in retry.errors
+    )
+
+
+def _error(code: str, message: str) -> Outcome:
+    return {"error": {"code": code, "message": message}}

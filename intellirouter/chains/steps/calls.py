@@ -1,0 +1,38 @@
+"""The kinds that are one call: `rag`, `persona`, `http`, `tool`, `sleep`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from intellirouter.chains.ports import Ports, Ticket
+
+
+async def rag(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, Any]:
+    """`{"hits": […], "text": every hit's text}`."""
+    hits = await ports.search.retrieve(
+        spec["query"], spec["collection"], spec.get("top_k", 5), spec.get("filters"), ticket
+    )
+    return {"hits": hits, "text": "\n\n".join(str(hit.get("text", "")) for hit in hits)}
+
+
+async def persona(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, Any]:
+    """The rendered persona."""
+    return await ports.personas.resolve(spec["name"], spec.get("variables", {}), ticket)
+
+
+async def http(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, Any]:
+    """`{"status", "body"}`."""
+    headers = {"idempotency-key": ticket.key, **spec.get("headers", {})}
+    return await ports.web.send(spec.get("method", "GET"), spec["url"], headers, spec.get("body"), ticket)
+
+
+async def tool(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> Any:
+    """What the tool answers."""
+    return await ports.tools.call(spec["name"], spec.get("arguments", {}), ticket)
+
+
+async def sleep(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, Any]:  # noqa: ARG001  one signature for all kinds
+    """`{"slept": seconds}`. A run that is taken over meanwhile sleeps anew."""
+    await asyncio.sleep(spec["seconds"])
+    return {"slept": spec["seconds"]}

@@ -1,0 +1,103 @@
+"""`llm`: ask a model through the Router. JSON is checked against its schema and repaired once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from intellirouter.chains.ports import Ports, Ticket
+from intellirouter.chat.model import ChatRequest, Message, OutputFormat, RouteOptions
+from intellirouter.chat.parts import Text
+from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import UpstreamError
+
+
+class BadModelOutput(UpstreamError):
+    """The model's JSON does not parse or does not fit its schema, twice."""
+
+    code = "bad_model_output"
+
+
+async def run(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, Any]:
+    """`{"text", "model", "usage", "cost_usd"}`, and with `json` the object's own keys and `json`."""
+    wants_json = spec.get("json", False) or "schema" in spec
+    model, messages = spec["model"], _messages(spec)
+    if "persona" in spec:
+        persona = await ports.personas.resolve(spec["persona"], {}, ticket)
+        messages = [_message(m["role"], m["content"]) for m in persona["messages"]] + messages
+        model = persona.get("model") or model if model == "auto" else model
+    request = ChatRequest(
+        model=model,
+        messages=tuple(messages),
+        temperature=spec.get("temperature"),
+        max_tokens=spec.get("max_tokens"),
+        output=_format(spec) if wants_json else None,
+        options=RouteOptions(idempotency_key=ticket.key, timeout=ticket.timeout),
+    )
+    response, cost = await ports.models.complete(request, ticket)
+    if not wants_json:
+        return _result(response, cost)
+    value, problem = _parsed(response, spec.get("schema"))
+    if problem:
+        response, more = await ports.models.complete(_repair(request, response, problem), ticket)
+        cost = cost + more if cost is not None and more is not None else None
+        value, problem = _parsed(response, spec.get("schema"))
+        if problem:
+            raise BadModelOutput(f"The model's JSON does not hold after one repair: {problem}")
+    result = {**_result(response, cost), "json": value}
+    return {**result, **value} if isinstance(value, dict) else result
+
+
+def _messages(spec: dict[str, Any]) -> list[Message]:
+    turns = [_message(turn["role"], turn["content"]) for turn in spec.get("messages", ())]
+    if "system" in spec:
+        turns.insert(0, _message("system", spec["system"]))
+    return [*turns, _message("user", spec["prompt"])] if "prompt" in spec else turns
+
+
+def _message(role: Any, text: str) -> Message:
+    return Message(role=role, content=(Text(text),))
+
+
+def _format(spec: dict[str, Any]) -> OutputFormat:
+    return (
+        OutputFormat("json_schema", spec["schema"], name="answer")
+        if "schema" in spec
+        else OutputFormat("json")
+    )
+
+
+def _result(response: ChatResponse, cost: float | None) -> dict[str, Any]:
+    usage = response.usage
+    return {
+        "text": response.choices[0].text if response.choices else "",
+        "model": response.model,
+        "usage": {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+        if usage
+        else None,
+        "cost_usd": cost,
+    }
+
+
+def _parsed(response: ChatResponse, schema: dict[str, Any] | None) -> tuple[Any, str]:
+    text = (response.choices[0].text if response.choices else "").strip()
+    if text.startswith("```"):
+        text = text.strip("`").removeprefix("json").strip()
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        return None, f"{error}."
+    wrong = next(Draft202012Validator(schema).iter_errors(value), None) if schema else None
+    return value, f"{str(wrong.message)[:300]}." if wrong is not None else ""
+
+
+def _repair(request: ChatRequest, response: ChatResponse, problem: str) -> ChatRequest:
+    said = response.choices[0].text if response.choices else ""
+    turns = (
+        _message("assistant", said),
+        _message("user", f"That is not valid: {problem} Answer with the corrected JSON alone."),
+    )
+    key = f"{request.options.idempotency_key}/repair" if request.options else None
+    return request.changed(messages=(*request.messages, *turns), options=RouteOptions(idempotency_key=key))

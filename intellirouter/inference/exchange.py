@@ -7,6 +7,8 @@ import dataclasses
 import time
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from intellirouter.chat.delta import Start, StreamEvent, UsageDelta
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
@@ -20,8 +22,7 @@ LAST_WORDS_SECONDS = 1.0
 """How long a complete answer may still wait for its usage and its end."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True):
     """Everything one attempt needs. `max_bytes` bounds a whole answer."""
 
     transport: Transport

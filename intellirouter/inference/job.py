@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import Usage
 from intellirouter.errors import IntelliRouterError
 from intellirouter.security.caller import Caller
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """What to do, for whom, until when.
 
     `deadline` is an absolute `time.monotonic()`. `relay` names the dialect whose bytes the front can send on
@@ -26,7 +27,7 @@ class Job:
     request_id: str
     deadline: float
     relay: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
 
 @dataclass(slots=True)

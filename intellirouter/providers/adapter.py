@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 from pydantic import SecretStr
 
 from intellirouter.chat.delta import StreamEvent
@@ -32,8 +33,7 @@ class Target:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, frozen=True):
     """One HTTP request. Header names are as sent; `url` is absolute; `body` is complete.
 
     `notes` are for the caller: what of the request was only approximated.
@@ -46,8 +46,7 @@ class HttpRequest:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
+class HttpResponse(msgspec.Struct, frozen=True):
     """One whole HTTP response. Header names are lower case; the body's content coding is already undone."""
 
     status: int

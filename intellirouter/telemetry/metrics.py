@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 
 import psutil
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from intellirouter.telemetry.light import Cell, LightCounter, LightHistogram
 
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -20,7 +22,7 @@ class RequestMeter:
     def __init__(self, metrics: Metrics, role: str, endpoint: str) -> None:
         self._requests = metrics.requests
         self._labels = (role, endpoint)
-        self._by_status: dict[int, Counter] = {}
+        self._by_status: dict[int, Cell] = {}
         self._seconds = metrics.request_seconds.labels(role, endpoint)
         self._in_flight = metrics.in_flight.labels(role)
 
@@ -43,37 +45,28 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.requests = Counter(
-            "intellirouter_requests", "HTTP requests", ("role", "endpoint", "status"), registry=registry
+        self.requests = LightCounter(
+            "intellirouter_requests", "HTTP requests", ("role", "endpoint", "status"), registry
         )
-        self.request_seconds = Histogram(
+        self.request_seconds = LightHistogram(
             "intellirouter_request_duration_seconds",
             "Time to the end of the answer",
             ("role", "endpoint"),
+            registry,
             buckets=_LATENCY,
-            registry=registry,
         )
-        self.in_flight = Gauge(
-            "intellirouter_requests_in_flight", "Requests under way", ("role",), registry=registry
+        self.in_flight = LightCounter(
+            "intellirouter_requests_in_flight", "Requests under way", ("role",), registry, gauge=True
         )
-        self.llm_calls = Counter(
-            "llm_api_calls", "Calls to providers", ("provider", "model", "outcome"), registry=registry
+        target = ("provider", "model")
+        self.llm_calls = LightCounter("llm_api_calls", "Calls to providers", (*target, "outcome"), registry)
+        self.llm_seconds = LightHistogram(
+            "llm_api_latency_seconds", "Time of a call to a provider", target, registry, buckets=_LATENCY
         )
-        self.llm_seconds = Histogram(
-            "llm_api_latency_seconds",
-            "Time of a call to a provider",
-            ("provider", "model"),
-            buckets=_LATENCY,
-            registry=registry,
-        )
-        self.llm_tokens = Counter(
-            "llm_token_usage", "Tokens", ("provider", "model", "kind"), registry=registry
-        )
-        self.llm_cost = Counter(
-            "llm_cost_usd", "Spend in US dollars", ("provider", "model"), registry=registry
-        )
-        self.failures = Counter(
-            "intellirouter_provider_failures", "Failed calls by type", ("provider", "type"), registry=registry
+        self.llm_tokens = LightCounter("llm_token_usage", "Tokens", (*target, "kind"), registry)
+        self.llm_cost = LightCounter("llm_cost_usd", "Spend in US dollars", target, registry)
+        self.failures = LightCounter(
+            "intellirouter_provider_failures", "Failed calls by type", ("provider", "type"), registry
         )
         self._cpu = Gauge("cpu_usage_percent", "CPU use of the machine", registry=registry)
         self._memory = Gauge("memory_usage_bytes", "Resident memory of this process", registry=registry)

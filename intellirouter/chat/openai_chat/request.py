@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from intellirouter.chat import fields
@@ -29,13 +29,6 @@ from intellirouter.chat.parts import Audio, Part, Refusal, ResultPart, ToolCall,
 from intellirouter.errors import InvalidRequest
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})
-KNOWN_FIELDS = frozenset(
-    """model messages tools tool_choice parallel_tool_calls max_tokens max_completion_tokens temperature top_p top_k
-    min_p presence_penalty frequency_penalty seed stop n logprobs top_logprobs logit_bias response_format
-    reasoning_effort verbosity modalities audio prediction user metadata service_tier store prompt_cache_key
-    stream stream_options functions function_call""".split()
-)
 KNOWN_MESSAGE_FIELDS = frozenset(
     """role content name tool_calls tool_call_id function_call refusal audio reasoning_content reasoning
     thinking_blocks annotations""".split()
@@ -43,55 +36,56 @@ KNOWN_MESSAGE_FIELDS = frozenset(
 
 
 def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
-    """The client's JSON to a canonical request."""
+    """The client's JSON to a canonical request. Reads only what is there: most requests say three things."""
     body, options = take_options(body)
-    messages = body.get("messages")
-    if messages is None:
+    values: dict[str, Any] = {}
+    extra: Json = {}
+    for key in body:
+        reader = _READERS.get(key)
+        if reader is None:
+            extra[key] = body[key]
+        elif (value := reader[1](body, key)) is not None:
+            values.setdefault(reader[0], value)
+    if "model" not in values:
+        fields.missing("model")
+    if "messages" not in values:
         fields.missing("messages")
-    if type(messages) is not list:
-        fields.wrong("messages", "an array", messages)
-    if not messages:
-        raise InvalidRequest("'messages' must hold at least one message.", param="messages")
-    model = fields.required_text(body, "model")
-    stream_options = fields.mapping(body, "stream_options") or {}
-    max_tokens = fields.integer(body, "max_completion_tokens", least=1)
+    if "max_completion_tokens" in body and "max_tokens" in body:
+        values["max_tokens"] = body["max_completion_tokens"] or body["max_tokens"]
+    if (effort := body.get("reasoning_effort")) and "reasoning" not in values:
+        extra["reasoning_effort"] = effort
     return ChatRequest(
-        model=model,
-        messages=tuple(_decode_message(message, f"messages[{i}]") for i, message in enumerate(messages)),
-        tools=_decode_tools(body),
-        tool_choice=_decode_tool_choice(body),
-        parallel_tool_calls=fields.boolean(body, "parallel_tool_calls"),
-        max_tokens=max_tokens if max_tokens is not None else fields.integer(body, "max_tokens", least=1),
-        temperature=fields.number(body, "temperature"),
-        top_p=fields.number(body, "top_p"),
-        top_k=fields.integer(body, "top_k"),
-        min_p=fields.number(body, "min_p"),
-        presence_penalty=fields.number(body, "presence_penalty"),
-        frequency_penalty=fields.number(body, "frequency_penalty"),
-        seed=fields.integer(body, "seed"),
-        stop=fields.strings(body, "stop"),
-        n=fields.integer(body, "n", least=1, most=128),
-        logprobs=fields.boolean(body, "logprobs"),
-        top_logprobs=fields.integer(body, "top_logprobs", least=0),
-        logit_bias=fields.mapping(body, "logit_bias"),
-        output=_decode_output(body),
-        reasoning=_decode_reasoning(body),
-        verbosity=fields.text(body, "verbosity"),
-        modalities=fields.strings(body, "modalities"),
-        audio=fields.mapping(body, "audio"),
-        prediction=fields.mapping(body, "prediction"),
-        user=fields.text(body, "user"),
-        metadata=fields.mapping(body, "metadata"),
-        service_tier=fields.text(body, "service_tier"),
-        store=fields.boolean(body, "store"),
-        prompt_cache_key=fields.text(body, "prompt_cache_key"),
-        stream=fields.boolean(body, "stream") or False,
-        include_usage=fields.boolean(stream_options, "include_usage", "stream_options") or False,
-        extra=_extra(body),
+        **values,
+        extra=extra,
         extra_dialect=DIALECT,
         options=options,
         source=Source(DIALECT, body, dict(headers)),
     )
+
+
+def _messages(body: Json, key: str) -> tuple[Message, ...] | None:
+    messages = fields.array(body, key)
+    if messages is None:
+        return None
+    if not messages:
+        raise InvalidRequest("'messages' must hold at least one message.", param="messages")
+    return tuple([_decode_message(message, f"messages[{i}]") for i, message in enumerate(messages)])
+
+
+def _stream_options(body: Json, key: str) -> bool | None:
+    return fields.boolean(fields.mapping(body, key) or {}, "include_usage", key)
+
+
+def _positive(body: Json, key: str) -> int | None:
+    return fields.integer(body, key, least=1)
+
+
+def _choices(body: Json, key: str) -> int | None:
+    return fields.integer(body, key, least=1, most=128)
+
+
+def _not_negative(body: Json, key: str) -> int | None:
+    return fields.integer(body, key, least=0)
 
 
 def _decode_message(message: Any, path: str) -> Message:
@@ -156,7 +150,7 @@ def _assistant_parts(message: Json, path: str) -> list[Part]:
     return parts
 
 
-def _decode_tools(body: Json) -> tuple[Tool, ...]:
+def _decode_tools(body: Json, _key: str) -> tuple[Tool, ...]:
     tools = [_decode_tool(tool, f"tools[{i}]") for i, tool in enumerate(fields.objects(body, "tools"))]
     for i, function in enumerate(fields.objects(body, "functions")):
         tools.append(_decode_function(function, f"functions[{i}]"))
@@ -191,7 +185,7 @@ def _decode_function(function: Json, path: str, tool: Json | None = None) -> Too
     )
 
 
-def _decode_tool_choice(body: Json) -> ToolChoice | None:
+def _decode_tool_choice(body: Json, _key: str) -> ToolChoice | None:
     choice = body.get("tool_choice")
     if choice is None:
         legacy = body.get("function_call")
@@ -236,7 +230,7 @@ def _decode_allowed_tools(choice: Json) -> ToolChoice:
     return ToolChoice("allowed", names=names, mode="required" if mode == "required" else "auto")
 
 
-def _decode_output(body: Json) -> OutputFormat | None:
+def _decode_output(body: Json, _key: str) -> OutputFormat | None:
     wanted = fields.mapping(body, "response_format")
     if wanted is None:
         return None
@@ -262,7 +256,7 @@ def _decode_output(body: Json) -> OutputFormat | None:
             )
 
 
-def _decode_reasoning(body: Json) -> Reasoning | None:
+def _decode_reasoning(body: Json, _key: str) -> Reasoning | None:
     """The effort, where it is one of the common words; a vendor's own word (Groq's `default`) stays in `extra`."""
     match fields.text(body, "reasoning_effort"):
         case "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | "max" as effort:
@@ -271,7 +265,41 @@ def _decode_reasoning(body: Json) -> Reasoning | None:
             return None
 
 
-def _extra(body: Json) -> Json:
-    extra = fields.rest(body, KNOWN_FIELDS)
-    effort = body.get("reasoning_effort")
-    return extra | {"reasoning_effort": effort} if effort and effort not in EFFORTS else extra
+_Reader = Callable[[Json, str], Any]
+_READERS: dict[str, tuple[str, _Reader]] = {
+    "model": ("model", fields.required_text),
+    "messages": ("messages", _messages),
+    "tools": ("tools", _decode_tools),
+    "functions": ("tools", _decode_tools),
+    "tool_choice": ("tool_choice", _decode_tool_choice),
+    "function_call": ("tool_choice", _decode_tool_choice),
+    "parallel_tool_calls": ("parallel_tool_calls", fields.boolean),
+    "max_completion_tokens": ("max_tokens", _positive),
+    "max_tokens": ("max_tokens", _positive),
+    "temperature": ("temperature", fields.number),
+    "top_p": ("top_p", fields.number),
+    "top_k": ("top_k", fields.integer),
+    "min_p": ("min_p", fields.number),
+    "presence_penalty": ("presence_penalty", fields.number),
+    "frequency_penalty": ("frequency_penalty", fields.number),
+    "seed": ("seed", fields.integer),
+    "stop": ("stop", fields.strings),
+    "n": ("n", _choices),
+    "logprobs": ("logprobs", fields.boolean),
+    "top_logprobs": ("top_logprobs", _not_negative),
+    "logit_bias": ("logit_bias", fields.mapping),
+    "response_format": ("output", _decode_output),
+    "reasoning_effort": ("reasoning", _decode_reasoning),
+    "verbosity": ("verbosity", fields.text),
+    "modalities": ("modalities", fields.strings),
+    "audio": ("audio", fields.mapping),
+    "prediction": ("prediction", fields.mapping),
+    "user": ("user", fields.text),
+    "metadata": ("metadata", fields.mapping),
+    "service_tier": ("service_tier", fields.text),
+    "store": ("store", fields.boolean),
+    "prompt_cache_key": ("prompt_cache_key", fields.text),
+    "stream": ("stream", fields.boolean),
+    "stream_options": ("include_usage", _stream_options),
+}
+"""Each field of the dialect: the canonical field it becomes, and how it is read."""

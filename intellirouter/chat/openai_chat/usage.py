@@ -12,9 +12,14 @@ _KNOWN = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _DETAILS = frozenset({"prompt_tokens_details", "completion_tokens_details"})
 
 
-def _count(data: Any, key: str) -> int | None:
-    value = data.get(key) if isinstance(data, dict) else None
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+_NOTHING: Json = {}
+
+
+def _count(data: Json, key: str) -> int | None:
+    value = data.get(key)
+    if type(value) is int:
+        return value
+    return int(value) if type(value) is float else None
 
 
 def decode_usage(data: Any) -> Usage | None:
@@ -22,7 +27,7 @@ def decode_usage(data: Any) -> Usage | None:
     if not isinstance(data, dict) or not data:
         return None
     prompt, completion = _count(data, "prompt_tokens") or 0, _count(data, "completion_tokens") or 0
-    asked, answered = data.get("prompt_tokens_details"), data.get("completion_tokens_details")
+    asked, answered = _details(data, "prompt_tokens_details"), _details(data, "completion_tokens_details")
     cached = _count(asked, "cached_tokens")
     if cached is None:
         cached = _count(data, "prompt_cache_hit_tokens")  # DeepSeek
@@ -39,6 +44,11 @@ def decode_usage(data: Any) -> Usage | None:
         extra={key: value for key, value in data.items() if key not in _KNOWN},
         extra_dialect=DIALECT,
     )
+
+
+def _details(data: Json, key: str) -> Json:
+    value = data.get(key)
+    return value if type(value) is dict else _NOTHING
 
 
 def encode_usage(usage: Usage) -> Json:

@@ -8,7 +8,6 @@ the canned text, marked as well and never billed.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import AsyncIterator
 
@@ -63,7 +62,7 @@ class CachedDispatch:
         self.cache.stats.misses += 1
         landed = self._take_off(key, wishes)
         try:
-            response, trace = await self._inner.complete(dataclasses.replace(job, relay=None))
+            response, trace = await self._inner.complete(msgspec.structs.replace(job, relay=None))
             await self._keep_response(key, wishes, response, trace)
         except IntelliRouterError as error:
             if not _nobody_can_answer(error):

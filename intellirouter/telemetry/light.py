@@ -1,0 +1,121 @@
+"""Counters and histograms for the hot path: a plain addition each, published only when somebody scrapes.
+
+The library's own metrics take a lock and several calls for every increment. These are touched by the event loop's thread
+alone, so an attribute is enough; the library still writes the exposition.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+
+class Cell:
+    """One labelled value."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def inc(self, amount: float = 1.0) -> None:
+        """Add."""
+        self.value += amount
+
+    def dec(self, amount: float = 1.0) -> None:
+        """Take away; for gauges."""
+        self.value -= amount
+
+
+class Spread:
+    """One labelled distribution. `counts` has one more entry than `bounds`: what is above them all."""
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(self._bounds, value)] += 1
+        self.total += value
+
+
+class _Table(Collector):
+    def __init__(
+        self, name: str, documentation: str, labels: Sequence[str], registry: CollectorRegistry
+    ) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._labels = labels
+        registry.register(self)
+
+    def describe(self) -> list[Metric]:
+        """Nothing beforehand: the registry must not collect at start."""
+        return []
+
+
+class LightCounter(_Table):
+    """A counter, or with `gauge` a value that also falls."""
+
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        labels: Sequence[str],
+        registry: CollectorRegistry,
+        *,
+        gauge: bool = False,
+    ) -> None:
+        super().__init__(name, documentation, labels, registry)
+        self._family = GaugeMetricFamily if gauge else CounterMetricFamily
+        self._cells: dict[tuple[str, ...], Cell] = {}
+
+    def labels(self, *values: object) -> Cell:
+        """The cell of these label values; keep it where it is used often."""
+        key = tuple(map(str, values))
+        return self._cells.setdefault(key, Cell())
+
+    def collect(self) -> Iterator[Metric]:
+        """The family as it stands."""
+        family = self._family(self._name, self._documentation, labels=self._labels)
+        for key, cell in list(self._cells.items()):
+            family.add_metric(key, cell.value)
+        yield family
+
+
+class LightHistogram(_Table):
+    """A histogram with fixed upper bounds."""
+
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        labels: Sequence[str],
+        registry: CollectorRegistry,
+        *,
+        buckets: Sequence[float],
+    ) -> None:
+        super().__init__(name, documentation, labels, registry)
+        self._bounds = tuple(buckets)
+        self._cells: dict[tuple[str, ...], Spread] = {}
+
+    def labels(self, *values: object) -> Spread:
+        """The distribution of these label values; keep it where it is used often."""
+        key = tuple(map(str, values))
+        return self._cells.setdefault(key, Spread(self._bounds))
+
+    def collect(self) -> Iterator[Metric]:
+        """The family as it stands."""
+        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+        names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
+        for key, spread in list(self._cells.items()):
+            cumulative = accumulate(spread.counts)
+            family.add_metric(key, list(zip(names, cumulative, strict=True)), spread.total)
+        yield family

@@ -98,7 +98,7 @@ async def test_what_is_not_known_is_refused_and_never_reported_absent(
 
 
 async def test_nobody_waits_for_a_redis_that_drops_every_packet(server: RedisServer, tmp_path: Path) -> None:
-    section = MemorySection(redis_url=server.url, timeout=1.0, patience=0.05)
+    section = MemorySection(redis_url=server.url, timeout=20.0, patience=0.05)
     async with opened(section, tmp_path) as store:
         await store.add("c:x", 1)
         server.freeze()
@@ -108,8 +108,7 @@ async def test_nobody_waits_for_a_redis_that_drops_every_packet(server: RedisSer
             await store.add("c:x", 1)
             waits.append(time.perf_counter() - started)
             await asyncio.sleep(0.001)
-        assert max(waits) < 0.3  # the first call waits out the patience, no other waits at all
-        assert sorted(waits)[-5] < 0.05
+        assert max(waits) < 10  # the first call waits out the patience, no call the time-out of Redis
         server.thaw()
         await until(lambda: serving(store))
         # the one call whose answer was lost may have been counted twice
@@ -118,10 +117,10 @@ async def test_nobody_waits_for_a_redis_that_drops_every_packet(server: RedisSer
 
 async def test_a_node_starts_without_redis_and_finds_it_later(tmp_path: Path) -> None:
     port = free_port()
-    section = MemorySection(redis_url=f"redis://127.0.0.1:{port}")
+    section = MemorySection(redis_url=f"redis://127.0.0.1:{port}", timeout=20.0)
     started = time.perf_counter()
     async with opened(section, tmp_path) as store:
-        assert time.perf_counter() - started < 0.8
+        assert time.perf_counter() - started < 10  # not the time-out of Redis
         assert store.health().status == "degraded"
         assert await store.add("c:x", 3) == 3
         server = RedisServer(tmp_path / "late", port=port).start()

@@ -161,7 +161,7 @@ async def test_a_whole_answer_is_hedged_after_what_is_usual(
     slow = False
 
     def answer(request: Any) -> Play:
-        return faults.slow_first_token(1.0)(request) if slow else Play.json(faults.whole())
+        return faults.slow_first_token(20.0)(request) if slow else Play.json(faults.whole())
 
     one, two = await start_vendor(answer), await start_vendor(Play.json(faults.whole()))
     chat = '[[model_registry.models]]\nname = "chat"\ntargets = ["one/m", "two/m"]\n'
@@ -177,7 +177,7 @@ async def test_a_whole_answer_is_hedged_after_what_is_usual(
     slow = True
     began = time.perf_counter()
     assert await by() == "two"
-    assert time.perf_counter() - began < 0.8
+    assert time.perf_counter() - began < 10  # not the twenty seconds of the first
 
 
 async def test_a_strategy_that_does_not_exist_keeps_a_node_from_starting(start_node: StartNode) -> None:

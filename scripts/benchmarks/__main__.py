@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -70,6 +71,11 @@ def _missing() -> list[str]:
         notes.append("wrk is missing: the load comes from a generator of our own, slower than wrk")
     if len(servers.CORES) < 2:
         notes.append("there is one core: gateway, upstream and load share it")
+    busy = os.getloadavg()[0]
+    if busy > 0.5 * len(servers.CORES):
+        notes.append(
+            f"the machine was busy before the run (load average {busy:.1f}): figures are lower bounds"
+        )
     return notes
 
 

@@ -70,7 +70,8 @@ class Connection(asyncio.Protocol):
         self._until_close = False
         self._reusable = False
         self._head_size = 0
-        self._barren = 0  # bytes since the last of the body
+        self._fed = False  # the bytes at hand held some of the body
+        self._barren = 0  # bytes since the last that did
         # Flow and time.
         self._paused = False
         self._unsent = 0
@@ -88,7 +89,7 @@ class Connection(asyncio.Protocol):
         self._until = until
         self._bodyless = bodyless
         self._headers = {}
-        self._seen = self._interim = self._ended = self._until_close = False
+        self._seen = self._interim = self._ended = self._until_close = self._fed = False
         self._head_size = self._barren = 0
         self._awaited = awaited = self._loop.create_future()
         self.arm(min(_monotonic() + deadlines.first_byte, until))
@@ -137,8 +138,9 @@ class Connection(asyncio.Protocol):
             if self._head_size > MAX_HEAD_BYTES:
                 self._fail(UpstreamProtocolError("the provider's response headers are too large"))
             return
-        self._barren += len(data)
-        if self._barren > MAX_HEAD_BYTES + len(data):
+        self._barren = 0 if self._fed else self._barren + len(data)
+        self._fed = False
+        if self._barren > MAX_HEAD_BYTES:
             self._fail(UpstreamProtocolError("the provider's response has endless framing without a body"))
             return
         if reply.over_high_water and not self._paused:
@@ -199,7 +201,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         """More of the body."""
         if not self._ended and self._reply is not None:
-            self._barren = -len(data)
+            self._fed = True
             self._reply.add(data)
 
     def on_message_complete(self) -> None:

@@ -11,7 +11,7 @@ from intellirouter.errors import UpstreamError, UpstreamProtocolError, UpstreamU
 from intellirouter.providers.adapter import HttpRequest
 from intellirouter.transport.contract import Deadlines, Transport
 from tests.conformance.transport.conftest import Serve, expect_difference
-from tests.servers.raw_http import once
+from tests.servers.raw_http import Connection, once
 
 DEADLINES = Deadlines(connect=5, first_byte=5, idle=5, total=10)
 LIMIT = 4 * 1024 * 1024
@@ -177,6 +177,32 @@ async def test_what_arrived_before_a_break_is_given_out(transport: Transport, se
             seen += piece
     assert seen == b"hello"
     reply.close()
+
+
+@pytest.mark.parametrize("count", [1, 100_000])
+async def test_many_chunks_and_a_slow_end(transport: Transport, serve: Serve, count: int) -> None:
+    """However much framing came with the body, the end may come in its own time."""
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(CHUNKED + b"\r\n" + b"1\r\nx\r\n" * count)
+        await connection.drip(b"0\r\nX-Sum: 1\r\n\r\n")
+        await connection.hang()
+
+    server = await serve(script)
+    assert await fetch(transport, server.url) == b"x" * count
+
+
+async def test_endless_framing_is_bounded(transport: Transport, serve: Serve) -> None:
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.send(CHUNKED + b"\r\n1;")
+        for _ in range(10_000):
+            await connection.send(b"x" * 10_000)
+
+    server = await serve(script)
+    with pytest.raises(UpstreamError):
+        await fetch(transport, server.url)
 
 
 async def test_status_and_headers(transport: Transport, serve: Serve) -> None:

@@ -149,6 +149,21 @@ async def test_tls_is_resumed(tmp_path: Path, version: ssl.TLSVersion) -> None:
     assert resumed == [False, True, True]
 
 
+async def test_the_environment_may_name_the_authorities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    async with meeting(repeat(HELLO), tls=context) as (transport, server):
+        with pytest.raises(UpstreamUnavailable):
+            await fetch(transport, server.url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    async with meeting(repeat(HELLO), tls=context) as (transport, server):
+        assert await fetch(transport, server.url) == b"hello"
+
+
 async def test_nothing_is_sent_once_closed() -> None:
     async with meeting(repeat(HELLO)) as (transport, server):
         await transport.aclose()

@@ -24,11 +24,16 @@ from intellirouter.providers.ndjson import NdjsonStreamParser
 _encode = msgspec.json.encode
 
 
+def _url(target: Target, path: str) -> str:
+    """The endpoint with `path`; `/v1` and `/api` at the end of a base URL are customary and meant for the whole server."""
+    return target.base_url.removesuffix("/v1").removesuffix("/api") + path
+
+
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     """The HTTP request for one answer."""
     notes: list[str] = []
     body = FORMAT.encode_request(request, notes)
-    return HttpRequest("POST", f"{target.base_url}/api/chat", bearer(target), _encode(body), tuple(notes))
+    return HttpRequest("POST", _url(target, "/api/chat"), bearer(target), _encode(body), tuple(notes))
 
 
 def parse_chat(response: HttpResponse) -> ChatResponse:
@@ -50,7 +55,7 @@ def parse_error(response: HttpResponse, provider: str) -> UpstreamError:
 
 def build_models(target: Target) -> HttpRequest:
     """The request for the models that are installed."""
-    return HttpRequest("GET", f"{target.base_url}/api/tags", bearer(target))
+    return HttpRequest("GET", _url(target, "/api/tags"), bearer(target))
 
 
 def parse_models(response: HttpResponse) -> tuple[ModelInfo, ...]:
@@ -69,19 +74,22 @@ def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
     body: dict[str, object] = {"model": target.model, "input": list(request.texts)}
     if request.dimensions is not None:
         body["dimensions"] = request.dimensions
-    return HttpRequest("POST", f"{target.base_url}/api/embed", bearer(target), _encode(body))
+    return HttpRequest("POST", _url(target, "/api/embed"), bearer(target), _encode(body))
 
 
 def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
     """The vectors, in input order."""
     data = read_object(response.body)
     vectors = data.get("embeddings")
-    if not isinstance(vectors, list):
-        raise UpstreamProtocolError("the provider's answer has no embeddings")
+    try:
+        read = msgspec.convert(vectors, tuple[tuple[float, ...], ...])
+    except msgspec.ValidationError as cause:
+        raise UpstreamProtocolError("the provider's answer has no embeddings") from cause
+    used = data.get("prompt_eval_count")
     return EmbeddingResponse(
         model=str(data.get("model") or ""),
-        vectors=tuple(tuple(map(float, vector)) for vector in vectors),
-        usage=Usage(input_tokens=data.get("prompt_eval_count") or 0),
+        vectors=read,
+        usage=Usage(input_tokens=used if isinstance(used, int) else 0),
     )
 
 

@@ -24,9 +24,19 @@ from intellirouter.chat.delta import (
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Tool, ToolChoice
 from intellirouter.chat.ollama.format import FORMAT, GENERATE_FORMAT
 from intellirouter.chat.parts import Audio, File, Image, Text, Thinking, ToolCall, ToolResult
-from intellirouter.errors import InvalidRequest, StreamInterrupted, UnsupportedByTarget, UpstreamError
+from intellirouter.errors import (
+    ContextLengthExceeded,
+    InvalidRequest,
+    StreamInterrupted,
+    UnsupportedByTarget,
+    UpstreamAuthFailed,
+    UpstreamError,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
 from intellirouter.providers import ollama
-from intellirouter.providers.adapter import HttpResponse
+from intellirouter.providers.adapter import HttpResponse, Target
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings" / "ollama.jsonl.gz"
 
@@ -104,6 +114,72 @@ def test_what_ollama_cannot_do_is_refused_or_noted() -> None:
     body = FORMAT.encode_request(canonical(tools=(Tool("f"),), tool_choice=ToolChoice("required")), notes)
     assert "left to the model" in notes[0]
     assert [tool["function"]["name"] for tool in body["tools"]] == ["f"]
+
+
+def test_what_is_only_approximated_is_noted() -> None:
+    two = (Tool("f"), Tool("g"))
+    cases: list[tuple[ChatRequest, str, str, Any]] = [
+        (canonical(tools=two, tool_choice=ToolChoice("named", "g")), "Only the tools", "tools", ["g"]),
+        (
+            canonical(tools=two, tool_choice=ToolChoice("allowed", names=("f",))),
+            "Only the tools",
+            "tools",
+            ["f"],
+        ),
+        (canonical(reasoning=Reasoning("high")), "How much to think", "think", True),
+        (canonical(reasoning=Reasoning("xhigh"), model="gpt-oss:20b"), "", "think", "high"),
+        (canonical(reasoning=Reasoning("none")), "", "think", False),
+        (canonical(parallel_tool_calls=False), "'parallel_tool_calls'", "tools", []),
+        (canonical(File(text="words")), "text document", "tools", []),
+        (canonical(ToolResult("c", (Image(data="aGk="),)), role="tool"), "pictures", "tools", []),
+    ]
+    for request, noted, field, written in cases:
+        notes: list[str] = []
+        body = FORMAT.encode_request(request, notes)
+        value = body.get(field, [])
+        assert ([tool["function"]["name"] for tool in value] if field == "tools" else value) == written
+        assert noted in " ".join(notes)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"), [("/9j/4AAQ", "image/jpeg"), ("iVBORw0KGgoAAA", "image/png"), ("aGk=", None)]
+)
+def test_a_picture_is_known_by_its_first_bytes(start: str, kind: str | None) -> None:
+    request = decode({"messages": [{"role": "user", "content": "x", "images": [start]}]})
+    assert request.messages[0].content[1] == Image(data=start, media_type=kind)
+
+
+@pytest.mark.parametrize("field", ["suffix", "template", "raw", "context"])
+def test_generate_refuses_what_only_the_models_own_server_can_do(field: str) -> None:
+    body = {"model": "m", "prompt": "p"}
+    with pytest.raises(InvalidRequest) as refused:
+        GENERATE_FORMAT.decode_request({**body, field: [1] if field == "context" else "x"}, {})
+    assert refused.value.param == field
+    request = GENERATE_FORMAT.decode_request({**body, field: None, "keep_alive": "5m"}, {})
+    assert request.extra == {"keep_alive": "5m"}
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "kind"),
+    [
+        (401, "unauthorized", UpstreamAuthFailed),
+        (429, "too many", UpstreamRateLimited),
+        (400, "the input length exceeds the context length", ContextLengthExceeded),
+        (404, "model 'x' not found", UpstreamRejected),
+        (500, "runner stopped", UpstreamUnavailable),
+    ],
+)
+def test_an_error_is_told_by_its_status_and_words(status: int, words: str, kind: type[UpstreamError]) -> None:
+    body = json.dumps({"error": words}).encode()
+    error = ollama.parse_error(HttpResponse(status, {"retry-after": "7"}, body), "p")
+    assert type(error) is kind
+    assert error.retry_after == 7
+
+
+@pytest.mark.parametrize("base", ["http://h:1", "http://h:1/v1", "http://h:1/api"])
+def test_any_customary_base_url_means_the_whole_server(base: str) -> None:
+    request = ollama.build_chat(canonical(), Target("p", "m", base))
+    assert request.url == "http://h:1/api/chat"
 
 
 words = st.text(min_size=1, max_size=20)

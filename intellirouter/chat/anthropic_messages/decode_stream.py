@@ -137,7 +137,9 @@ class EventReader:
                 if index in self._opaque:
                     self._opaque[index][1].append(fragment)
                     return ()
-                return (ToolCallArguments(self._calls.get(index, 0), fragment, index),) if fragment else ()
+                if index not in self._calls:
+                    raise UpstreamProtocolError("arguments came for a block that is no tool call")
+                return (ToolCallArguments(self._calls[index], fragment, index),) if fragment else ()
             case _:
                 return ()
 

@@ -12,7 +12,16 @@ from intellirouter.chat.ollama.request import DIALECT
 from intellirouter.chat.parts import Audio, File, Image, Opaque, Refusal, Text, Thinking, ToolCall, ToolResult
 from intellirouter.errors import UnsupportedByTarget
 
-_LOST = ("logit_bias", "prediction", "user", "service_tier", "verbosity")
+_LOST = (
+    "logit_bias",
+    "prediction",
+    "service_tier",
+    "verbosity",
+    "metadata",
+    "store",
+    "prompt_cache_key",
+    "parallel_tool_calls",
+)
 
 
 def encode_request(request: ChatRequest, notes: list[str]) -> Json:
@@ -30,7 +39,7 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
     optional: Json = {
         "tools": _encode_tools(request, notes),
         "format": _encode_format(request.output),
-        "think": _encode_think(request.reasoning, request.model),
+        "think": _encode_think(request.reasoning, request.model, notes),
         "logprobs": request.logprobs,
         "top_logprobs": request.top_logprobs,
         "options": _encode_options(request),
@@ -41,13 +50,17 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
         settings = request.extra.get("options", {})
         body |= request.extra | ({"options": {**settings, **body.get("options", {})}} if settings else {})
     lost = [name for name in _LOST if getattr(request, name) is not None]
-    notes.extend(f"'{name}' was left out: Ollama has no such setting." for name in lost if name != "user")
+    notes.extend(f"'{name}' was left out: Ollama has no such setting." for name in lost)
     return body
 
 
 def _refuse(request: ChatRequest) -> None:
     if (request.n or 1) > 1:
         raise UnsupportedByTarget("Ollama gives one answer a request: n must be 1.", param="n")
+    if "audio" in request.modalities:
+        raise UnsupportedByTarget(
+            "Ollama does not speak: leave 'audio' out of modalities.", param="modalities"
+        )
 
 
 def _encode_message(message: Message, names: dict[str, str], notes: list[str]) -> list[Json]:
@@ -69,6 +82,7 @@ def _encode_message(message: Message, names: dict[str, str], notes: list[str]) -
                 turn.setdefault("tool_calls", []).append(_encode_call(part))
             case File() if part.text is not None:
                 turn["content"] += f"\n{part.text}\n"
+                notes.append("A text document was sent as part of the turn's text.")
             case File() | Audio():
                 raise UnsupportedByTarget(
                     "Ollama takes text and pictures, not documents or audio.", param="messages"
@@ -95,8 +109,8 @@ def _encode_call(part: ToolCall) -> Json:
 
 
 def _encode_result(result: ToolResult, names: dict[str, str], notes: list[str]) -> Json:
-    if any(isinstance(part, Image) for part in result.content):
-        notes.append("Pictures in a tool result were left out.")
+    if not all(isinstance(part, Text) for part in result.content):
+        notes.append("Ollama takes only text as a tool's result: its pictures and documents were left out.")
     content = "\n".join(part.text for part in result.content if isinstance(part, Text))
     if result.is_error:
         content = f"Error: {content}"
@@ -107,12 +121,19 @@ def _encode_result(result: ToolResult, names: dict[str, str], notes: list[str]) 
 
 
 def _encode_tools(request: ChatRequest, notes: list[str]) -> list[Json]:
+    """The tools; a choice among them is approximated by what is offered."""
     choice = request.tool_choice
-    if choice is not None and choice.kind == "none":
+    if choice is None or choice.kind == "auto":
+        return [_encode_tool(tool) for tool in request.tools]
+    if choice.kind == "none":
         return []
-    if choice is not None and choice.kind in ("required", "named"):
+    if "required" in (choice.kind, choice.mode) or choice.kind == "named":
         notes.append("Ollama cannot be made to call a tool; the choice was left to the model.")
-    return [_encode_tool(tool) for tool in request.tools]
+    if choice.kind == "required":
+        return [_encode_tool(tool) for tool in request.tools]
+    notes.append("Only the tools that may be called were offered.")
+    allowed = choice.names if choice.kind == "allowed" else (choice.name,)
+    return [_encode_tool(tool) for tool in request.tools if tool.name in allowed]
 
 
 def _encode_tool(tool: Tool) -> Json:
@@ -133,15 +154,18 @@ def _encode_format(output: OutputFormat | None) -> str | Json | None:
     return "json" if output.kind == "json" else output.schema or {"type": "object"}
 
 
-def _encode_think(reasoning: Reasoning | None, model: str) -> bool | str | None:
+def _encode_think(reasoning: Reasoning | None, model: str, notes: list[str]) -> bool | str | None:
     """Only gpt-oss takes a level; other models that think take yes or no."""
     if reasoning is None:
         return None
-    if reasoning.mode == "disabled" or reasoning.effort == "none":
+    effort, budget = reasoning.effort, reasoning.budget_tokens
+    if reasoning.mode == "disabled" or effort == "none" or budget == 0:
         return False
-    if reasoning.effort and "gpt-oss" in model:
-        return {"minimal": "low", "xhigh": "high", "max": "high"}.get(reasoning.effort, reasoning.effort)
-    return True
+    if effort and "gpt-oss" in model:
+        return {"minimal": "low", "xhigh": "high", "max": "high"}.get(effort, effort)
+    if effort or budget:
+        notes.append("How much to think cannot be told to this model, only that it should.")
+    return True if effort or budget or reasoning.mode else None
 
 
 def _encode_options(request: ChatRequest) -> Json:

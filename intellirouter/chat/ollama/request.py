@@ -21,7 +21,15 @@ ROLES: tuple[Role, ...] = get_args(Role)
 CHAT_FIELDS = frozenset(
     {"model", "messages", "tools", "format", "options", "stream", "think", "logprobs", "top_logprobs"}
 )
-GENERATE_FIELDS = CHAT_FIELDS - {"messages", "tools"} | {"prompt", "system", "images"}
+# They change what a prompt means, and only a server that runs the model itself could heed them.
+_NOT_OURS = ("suffix", "template", "raw", "context")
+GENERATE_FIELDS = CHAT_FIELDS - {"messages", "tools"} | {"prompt", "system", "images", *_NOT_OURS}
+_SIGNATURES = {
+    "iVBORw0KGgo": "image/png",
+    "/9j/": "image/jpeg",
+    "R0lGOD": "image/gif",
+    "UklGR": "image/webp",
+}
 OPTION_FIELDS = frozenset(
     """temperature top_p top_k min_p seed num_predict stop presence_penalty frequency_penalty""".split()
 )
@@ -49,11 +57,22 @@ def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
 def decode_generate(body: Json, headers: Mapping[str, str]) -> ChatRequest:  # noqa: ARG001  the shape of a WireFormat
     """A generate request: one prompt, answered as a chat of one turn."""
     body, options = take_options(body)
+    for name in _NOT_OURS:
+        if body.get(name):
+            raise InvalidRequest(
+                f"'{name}' is not supported here; /api/chat takes whole conversations.", param=name
+            )
     prompt = fields.text(body, "prompt") or ""
     system = fields.text(body, "system")
     turns = [Message("system", (Text(system),))] if system else []
     turns.append(Message("user", (Text(prompt), *_images(body, ""))))
-    return ChatRequest(**_shared(body), messages=tuple(turns), options=options)
+    return ChatRequest(
+        **_shared(body),
+        messages=tuple(turns),
+        options=options,
+        extra=_extra(body, GENERATE_FIELDS),
+        extra_dialect=DIALECT,
+    )
 
 
 def _shared(body: Json) -> dict[str, Any]:
@@ -123,7 +142,12 @@ def _decode_parts(message: Json, turn: int, path: str) -> tuple[Part, ...]:
 
 
 def _images(holder: Json, path: str) -> list[Part]:
-    return [Image(data=data) for data in fields.strings(holder, "images", path)]
+    return [Image(data=data, media_type=_media_type(data)) for data in fields.strings(holder, "images", path)]
+
+
+def _media_type(data: str) -> str | None:
+    """What a picture's first bytes say: Ollama's clients send no type, and other vendors want the right one."""
+    return next((kind for start, kind in _SIGNATURES.items() if data.startswith(start)), None)
 
 
 def _decode_call(call: Json, turn: int, index: int, path: str) -> ToolCall:
@@ -170,7 +194,7 @@ def _decode_think(value: Any) -> Reasoning | None:
             return None
         case bool():
             return Reasoning(mode="adaptive" if value else "disabled")
-        case "low" | "medium" | "high":
+        case "low" | "medium" | "high" | "max":
             return Reasoning(effort=value)
         case _:
-            raise InvalidRequest("'think' must be true, false, low, medium or high.", param="think")
+            raise InvalidRequest("'think' must be true, false, low, medium, high or max.", param="think")

@@ -13,9 +13,12 @@ from intellirouter.chat.ollama.request import DIALECT
 from intellirouter.chat.parts import Part, Refusal, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
 from intellirouter.errors import (
+    ContextLengthExceeded,
     IntelliRouterError,
+    UpstreamAuthFailed,
     UpstreamError,
     UpstreamProtocolError,
+    UpstreamRateLimited,
     UpstreamRejected,
     UpstreamUnavailable,
 )
@@ -37,11 +40,16 @@ def decode_usage(data: Json) -> Usage | None:
     if "eval_count" not in data and "prompt_eval_count" not in data:
         return None
     return Usage(
-        input_tokens=data.get("prompt_eval_count") or 0,
-        output_tokens=data.get("eval_count") or 0,
+        input_tokens=_count(data, "prompt_eval_count"),
+        output_tokens=_count(data, "eval_count"),
         extra={name: data[name] for name in _COUNTERS if name in data},
         extra_dialect=DIALECT,
     )
+
+
+def _count(data: Json, key: str) -> int:
+    value = data.get(key)
+    return value if isinstance(value, int) else 0
 
 
 def encode_usage(usage: Usage) -> Json:
@@ -50,11 +58,24 @@ def encode_usage(usage: Usage) -> Json:
     return {"prompt_eval_count": usage.input_tokens, "eval_count": usage.output_tokens, **durations}
 
 
-def decode_call(call: Json, seed: str, index: int) -> ToolCall:
-    """One tool call of an answer."""
-    function = call.get("function") or {}
+def decode_call(call: Any, seed: str, index: int) -> ToolCall:
+    """One tool call of an answer. Raises `UpstreamProtocolError`."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        raise UpstreamProtocolError("a tool call of the provider's answer has no function")
     arguments = msgspec.json.encode(function.get("arguments") or {}).decode()
     return ToolCall(str(call.get("id") or call_id(seed, index)), str(function.get("name") or ""), arguments)
+
+
+def read_message(data: Json) -> tuple[str, str, list[Any]]:
+    """Thoughts, text and tool calls of an answer or a piece of one. Raises `UpstreamProtocolError`."""
+    message = data.get("message")
+    if message is None:
+        return "", "", []
+    calls = message.get("tool_calls") if isinstance(message, dict) else 0
+    if not isinstance(message, dict) or not isinstance(calls, list | None):
+        raise UpstreamProtocolError("the provider's answer has a message that makes no sense")
+    return str(message.get("thinking") or ""), str(message.get("content") or ""), calls or []
 
 
 def read_object(line: bytes) -> Json:
@@ -73,14 +94,14 @@ def read_object(line: bytes) -> Json:
 def decode_response(body: bytes) -> ChatResponse:
     """The vendor's bytes to canonical. Raises `UpstreamProtocolError`."""
     data = read_object(body)
-    message = data.get("message")
-    if not isinstance(message, dict):
+    if "message" not in data:
         raise UpstreamProtocolError("the provider's answer has no message")
+    thinking, text, raw_calls = read_message(data)
     seed = str(data.get("created_at") or "")
-    parts: list[Part] = [Thinking(message["thinking"])] if message.get("thinking") else []
-    if message.get("content"):
-        parts.append(Text(str(message["content"])))
-    calls = [decode_call(call, seed, i) for i, call in enumerate(message.get("tool_calls") or ())]
+    parts: list[Part] = [Thinking(thinking)] if thinking else []
+    if text:
+        parts.append(Text(text))
+    calls = [decode_call(call, seed, i) for i, call in enumerate(raw_calls)]
     reason, detail = decode_finish(data.get("done_reason"), bool(calls))
     return ChatResponse(
         id=f"ollama-{seed}",
@@ -169,5 +190,12 @@ def decode_error(body: bytes, status: int, provider: str) -> UpstreamError:
         data = None
     words = data.get("error") if isinstance(data, dict) else None
     message = words if isinstance(words, str) and words else f"the provider answered {status}"
-    kind = UpstreamRejected if 400 <= status < 500 and status not in (408, 429) else UpstreamUnavailable
-    return kind(message, provider=provider, upstream_status=status)
+    facts: dict[str, Any] = {"provider": provider, "upstream_status": status}
+    if status in (401, 403):
+        return UpstreamAuthFailed("the provider refused the credentials configured for it", **facts)
+    if status == 429:
+        return UpstreamRateLimited(message, **facts)
+    if 400 <= status < 500 and status != 408:
+        too_long = "context length" in message and ("exceed" in message or "too long" in message)
+        return (ContextLengthExceeded if too_long else UpstreamRejected)(message, **facts)
+    return UpstreamUnavailable(message, **facts)

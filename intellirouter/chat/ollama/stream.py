@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from intellirouter.chat.delta import (
@@ -28,6 +26,7 @@ from intellirouter.chat.ollama.response import (
     encode_error,
     encode_usage,
     now,
+    read_message,
     read_object,
 )
 from intellirouter.chat.parts import ToolCall
@@ -63,12 +62,12 @@ class LineDecoder:
         if not self._started:
             self._started = True
             deltas.append(Start(id=f"ollama-{seed}", model=str(line.get("model") or "")))
-        message: dict[str, Any] = line.get("message") or {}
-        if message.get("thinking"):
-            deltas.append(ThinkingDelta(message["thinking"], THINKING))
-        if message.get("content"):
-            deltas.append(TextDelta(message["content"], TEXT))
-        for raw in message.get("tool_calls") or ():
+        thinking, text, calls = read_message(line)
+        if thinking:
+            deltas.append(ThinkingDelta(thinking, THINKING))
+        if text:
+            deltas.append(TextDelta(text, TEXT))
+        for raw in calls:
             call = decode_call(raw, seed, self._calls)
             block = FIRST_CALL + self._calls
             deltas.append(ToolCallStart(self._calls, call.id, call.name, block=block))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -156,23 +158,23 @@ def make_key(name: str, **more: object) -> tuple[VirtualKey, str]:
 
 
 @contextlib.asynccontextmanager
-async def following(ring: KeyRing, store: StateStore) -> AsyncIterator[None]:
-    """Keep the ring's virtual keys as the store has them, while the context is open."""
+async def following(ring: KeyRing, store: StateStore, copy: Path) -> AsyncIterator[None]:
+    """Keep the ring's virtual keys as the store has them, while the context is open.
+
+    `copy` is a file of this node that holds the keys as last read (hashes, no secrets): a node that starts while the
+    store is away still knows them.
+    """
     keys = KeyStore(store)
     changed = asyncio.Event()
+    known: list[VirtualKey] = []
 
     async def read() -> None:
-        now = time.time()
-        live: dict[str, tuple[Caller, float]] = {}
-        for key in await keys.all():
-            until = key.live_until(now)
-            if until is None:
-                continue
-            caller = key.caller()
-            live[key.sha256] = (caller, until)
-            if key.previous is not None:
-                live[key.previous] = (caller, min(until, key.previous_until))
-        ring.virtual = live
+        nonlocal known
+        read = await keys.all()
+        ring.virtual = callers_of(read)
+        if read != known:
+            known = read
+            await asyncio.to_thread(_save, copy, read)
 
     async def listen() -> None:
         async with store.subscribe(CHANNEL) as events:
@@ -195,7 +197,46 @@ async def following(ring: KeyRing, store: StateStore) -> AsyncIterator[None]:
                 async with asyncio.timeout(pause):
                     await changed.wait()
 
-    with contextlib.suppress(StateError):  # `follow` tries again, and says so
+    try:
         await read()
+    except StateError:  # `follow` tries again, and says so
+        ring.virtual = callers_of(await asyncio.to_thread(_load, copy))
     async with background(key_events=listen(), keys=follow()):
         yield
+
+
+def callers_of(keys: list[VirtualKey]) -> dict[str, tuple[Caller, float]]:
+    """By hash of every secret that is good now: the identity, and when that ends."""
+    now = time.time()
+    live: dict[str, tuple[Caller, float]] = {}
+    for key in keys:
+        until = key.live_until(now)
+        if until is None:
+            continue
+        caller = key.caller()
+        live[key.sha256] = (caller, until)
+        if key.previous is not None:
+            live[key.previous] = (caller, min(until, key.previous_until))
+    return live
+
+
+def _save(file: Path, keys: list[VirtualKey]) -> None:
+    part = file.with_suffix(f".{os.getpid()}.part")
+    try:
+        part.touch(mode=0o600)
+        part.write_bytes(msgspec.json.encode(keys))
+        part.replace(file)
+    except OSError as error:
+        log.warning("keys.copy_not_written", file=str(file), reason=str(error))
+
+
+def _load(file: Path) -> list[VirtualKey]:
+    try:
+        keys = msgspec.json.decode(file.read_bytes(), type=list[VirtualKey])
+    except FileNotFoundError:
+        return []
+    except (OSError, msgspec.MsgspecError) as error:
+        log.warning("keys.copy_unreadable", file=str(file), reason=str(error))
+        return []
+    log.info("keys.from_copy", keys=len(keys))
+    return keys

@@ -22,7 +22,7 @@ from intellirouter.inference.limits.ledger import day_name
 from intellirouter.memory.redis.store import RedisStore
 from tests.conftest import StartNode, StartVendor, provider
 from tests.servers import fault_vendor as faults
-from tests.servers.process import node_process
+from tests.servers.process import command, node_process
 from tests.servers.redis import RedisServer, free_port, redis_server
 from tests.servers.vendor import Play
 
@@ -140,6 +140,33 @@ async def test_a_router_starts_without_redis_and_serves(
         await redis_says(http, url, "healthy")
     finally:
         redis.kill()
+
+
+async def test_a_node_that_starts_while_redis_is_away_still_knows_its_keys(
+    tmp_path: Path, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(Play.json(faults.whole()))
+    with redis_server(tmp_path / "redis") as redis:
+        toml = f'[memory]\nbackend_type = "redis"\nredis_url = "{redis.url}"\n[auth]\nenabled = true\n'
+        config = ("--config", str(write(tmp_path, "[server]\nport = 0\n" + toml + provider(vendor))))
+        _, secret, _ = await command("keys", "create", "app", *config)
+        headers = {"authorization": f"Bearer {secret.strip()}"}
+
+        async def ask() -> int:
+            async with node_process("--role", "Router", *config) as node:
+                url = f"{await node.url()}/v1/chat/completions"
+                async with http.post(url, json=BODY, headers=headers) as reply:
+                    status = reply.status
+                node.signal(signal.SIGTERM)
+                await node.wait()
+            return status
+
+        assert await ask() == 200
+        redis.kill()
+        assert await ask() == 200
+        copy = (tmp_path / "data" / "keys.json").read_text()
+        assert secret.strip() not in copy
+        assert (tmp_path / "data" / "keys.json").stat().st_mode & 0o077 == 0
 
 
 async def test_workers_agree_on_limits_and_circuits_and_a_killed_one_takes_only_its_own(

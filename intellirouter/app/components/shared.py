@@ -41,7 +41,7 @@ async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
     if not ring.enabled:
         yield ring
         return
-    async with following(ring, opened[STATE]):
+    async with following(ring, opened[STATE], opened.settings.paths.data_dir / "keys.json"):
         yield ring
 
 

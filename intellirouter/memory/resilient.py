@@ -79,7 +79,7 @@ class ResilientStore:
         """Start, with or without the shared store. Raises `StateUnavailable` only for this node's own disk."""
         await self._journal.open()
         try:
-            async with asyncio.timeout(self._timeout / 2):
+            async with asyncio.timeout(self._timeout):
                 await self._shared.ping()
                 await self._return()
         except (StateUnavailable, TimeoutError) as error:

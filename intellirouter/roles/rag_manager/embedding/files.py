@@ -1,0 +1,38 @@
+"""Where the local embedding model lies. Nothing is fetched here: a model that is missing is an error that says what to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from intellirouter.errors import ConfigError
+
+LOCAL_MODEL = "all-MiniLM-L6-v2"
+FILES = ("model.onnx", "tokenizer.json")
+
+
+def model_directory(data_dir: Path, model: str) -> Path:
+    """Where `intellirouter models pull` puts it."""
+    return data_dir / "models" / model
+
+
+def find_model(data_dir: Path, model: str, configured: Path | None) -> Path:
+    """The model's directory: as configured, else of this node, else Chroma's own cache. Raises `ConfigError`."""
+    if configured is not None:
+        if not _complete(configured):
+            raise ConfigError(f"rag.embedding_model_path: {configured} must hold {' and '.join(FILES)}.")
+        return configured
+    if model != LOCAL_MODEL:
+        raise ConfigError(f"rag.embedding_model: '{model}' is unknown here; {LOCAL_MODEL} runs locally.")
+    own = model_directory(data_dir, model)
+    chroma = Path.home() / ".cache" / "chroma" / "onnx_models" / model / "onnx"
+    for directory in (own, chroma):
+        if _complete(directory):
+            return directory
+    raise ConfigError(
+        f"The embedding model {model} is not on this node. Run: intellirouter models pull {model}   "
+        f"(or set rag.embedding_model_path to a directory with {' and '.join(FILES)})."
+    )
+
+
+def _complete(directory: Path) -> bool:
+    return all((directory / file).is_file() for file in FILES)

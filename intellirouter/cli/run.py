@@ -14,6 +14,8 @@ from intellirouter.app.roles import select
 from intellirouter.app.supervisor import Node
 from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
 from intellirouter.config.load import KeyPath
+from intellirouter.inference.catalog import Catalog
+from intellirouter.roles.router.keys import CATALOG
 
 
 def command(
@@ -43,7 +45,6 @@ def command(
 def _announce(node: Node) -> None:
     """Say once what this process is."""
     settings = node.loaded.settings
-    names = [provider.name for provider in settings.model_registry.providers if provider.enabled]
     table = Table(title=f"IntelliRouter ({settings.environment})", title_justify="left", show_header=True)
     table.add_column("role")
     table.add_column("address")
@@ -52,7 +53,8 @@ def _announce(node: Node) -> None:
     console = Console()
     console.print(table)
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("providers", ", ".join(names) or "offline (no model provider is configured)")
+    if CATALOG in node.opened.values:
+        facts.add_row("providers", _providers(node.opened[CATALOG]))
     facts.add_row("state", settings.memory.backend_type)
     facts.add_row("data", str(settings.paths.data_dir))
     facts.add_row(
@@ -61,3 +63,9 @@ def _announce(node: Node) -> None:
     console.print(facts)
     for problem in node.loaded.warnings:
         console.print(f"[bold yellow]WARNING[/] {problem}", highlight=False)
+
+
+def _providers(catalog: Catalog) -> str:
+    """What discovery found: `openai (62 models), workstation`."""
+    found = [name if count is None else f"{name} ({count} models)" for name, count in catalog.found()]
+    return ", ".join(found) or "offline: no model provider is configured, and no Ollama answers"

@@ -105,6 +105,13 @@ class Catalog:
                 listed.setdefault(info.id, entry)
         self._listed = listed
 
+    def found(self) -> Iterator[tuple[str, int | None]]:
+        """Each provider that is there, with how many models it lists; None for one that did not say."""
+        for name, provider in self.providers.items():
+            count = len(self._discovered.get(name, ()))
+            if count or not provider.optional:
+                yield name, count or None
+
     def discovery_failed(self, provider: str) -> None:
         """A provider did not list its models; its last list stays."""
         self.failing.add(provider)

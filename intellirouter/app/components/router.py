@@ -40,6 +40,7 @@ from intellirouter.roles.router.keys import (
     BOARD,
     CACHE,
     CATALOG,
+    DISCOVERY,
     DISPATCH,
     GOVERNOR,
     LEDGER,
@@ -50,7 +51,6 @@ from intellirouter.transport.choose import make_transport
 from intellirouter.transport.contract import Transport
 
 TRANSPORT: web.AppKey[Transport] = web.AppKey("transport")
-DISCOVERY: web.AppKey[Discovery] = web.AppKey("discovery", Discovery)
 
 
 def providers_of(settings: Settings) -> list[Provider]:

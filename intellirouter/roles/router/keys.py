@@ -8,12 +8,14 @@ from intellirouter.config.schema.router import RouterSection
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.cache.store import ResponseCache
 from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.discovery import Discovery
 from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.registry import Registry
 from intellirouter.inference.standing import Board
 
 CATALOG: web.AppKey[Catalog] = web.AppKey("catalog")
+DISCOVERY: web.AppKey[Discovery] = web.AppKey("discovery", Discovery)
 DISPATCH: web.AppKey[Answering] = web.AppKey("dispatch")
 BOARD: web.AppKey[Board] = web.AppKey("board", Board)
 LEDGER: web.AppKey[Ledger] = web.AppKey("ledger", Ledger)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -9,9 +11,19 @@ from aiohttp import web
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.role import Role
 from intellirouter.roles.router import admin, admin_models, chat, embeddings, messages, models, ollama
-from intellirouter.roles.router.keys import BOARD, CACHE, CATALOG, DISPATCH, LEDGER, REGISTRY, ROUTING
+from intellirouter.roles.router.keys import (
+    BOARD,
+    CACHE,
+    CATALOG,
+    DISCOVERY,
+    DISPATCH,
+    LEDGER,
+    REGISTRY,
+    ROUTING,
+)
 from intellirouter.web.probes import PartHealth
 
+FIRST_LOOK_SECONDS = 1.0
 FRONTS = (chat, messages, embeddings, ollama, models, admin, admin_models)
 
 
@@ -34,6 +46,13 @@ def _state(app: web.Application) -> PartHealth:
     return PartHealth(health.status, health.reason)
 
 
+async def _first_look(app: web.Application) -> None:
+    """Give the first discovery a moment, so that the start table names what was found; requests are served already."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FIRST_LOOK_SECONDS):
+            await app[DISCOVERY].settled()
+
+
 def _routes() -> Sequence[web.AbstractRouteDef]:
     return [route for front in FRONTS for route in front.routes()]
 
@@ -42,7 +61,8 @@ ROLE = Role(
     name="Router",
     title="OpenAI-compatible gateway",
     default_port=8080,
-    components=(STATE, CATALOG, BOARD, LEDGER, CACHE, REGISTRY, DISPATCH, ROUTING),
+    components=(STATE, CATALOG, DISCOVERY, BOARD, LEDGER, CACHE, REGISTRY, DISPATCH, ROUTING),
     routes=_routes,
     health={"providers": _providers, "state": _state},
+    on_started=_first_look,
 )

@@ -60,6 +60,7 @@ class WireFormat:
     - `decode_response(body)`: the upstream's bytes to canonical. Raises `UpstreamProtocolError`.
     - `encode_response(response)`: canonical to the client's JSON bytes.
     - `encode_error(error)`: the envelope of this dialect.
+    - `request_id_header`: where this dialect's clients look for the id of an answer, beside `x-request-id`.
     - `relay_end`: what ends a stream whose events were relayed as bytes, where the dialect has an end marker.
     """
 
@@ -73,3 +74,4 @@ class WireFormat:
     new_encoder: Callable[[ChatRequest], EventEncoder]
     stream_media_type: str = "text/event-stream"
     relay_end: bytes = b""
+    request_id_header: str = "x-request-id"

@@ -70,8 +70,18 @@ def request_id_of(request: web.Request) -> str:
     return f"req_{getrandbits(128):032x}"  # unguessable it need not be
 
 
-def endpoint(name: str, handler: Handler, envelope: Envelope, *, scope: str | None = "inference") -> Handler:
-    """Wrap `handler`. `name` labels metrics; `scope` is what the caller must hold, None for public endpoints."""
+def endpoint(
+    name: str,
+    handler: Handler,
+    envelope: Envelope,
+    *,
+    scope: str | None = "inference",
+    request_id_header: str = "x-request-id",
+) -> Handler:
+    """Wrap `handler`. `name` labels metrics; `scope` is what the caller must hold, None for public endpoints.
+
+    The request id goes out as `x-request-id` and as `request_id_header`, where the dialect has a name of its own.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         frame = request.app[FRAME]
@@ -95,7 +105,7 @@ def endpoint(name: str, handler: Handler, envelope: Envelope, *, scope: str | No
         except Exception as error:
             status = 500
             log.exception("request.failed", request_id=request_id, endpoint=name)
-            response = error_response(_hidden(error), envelope)
+            response = error_response(_hidden(error, request_id), envelope)
         finally:
             seconds = time.perf_counter() - began
             meter.end(status, seconds)
@@ -103,6 +113,7 @@ def endpoint(name: str, handler: Handler, envelope: Envelope, *, scope: str | No
                 frame.access.note(_facts(request, frame.role, name, status, seconds))
         if not response.prepared:
             response.headers["x-request-id"] = request_id
+            response.headers[request_id_header] = request_id
         return response
 
     return handle
@@ -122,12 +133,15 @@ def _failed(request: web.Request, error: IntelliRouterError, envelope: Envelope,
         log.warning(
             "request.refused", request_id=request[REQUEST_ID], path=request.path, **exception_facts(error)
         )
+    error.details.setdefault("request_id", request[REQUEST_ID])
     return error_response(error, envelope)
 
 
-def _hidden(error: Exception) -> IntelliRouterError:
+def _hidden(error: Exception, request_id: str) -> IntelliRouterError:
     """What a caller sees of a bug: nothing of its inside."""
-    hidden = IntelliRouterError("An internal error occurred; the log has its request id.")
+    hidden = IntelliRouterError(
+        "An internal error occurred; the log has its request id.", request_id=request_id
+    )
     hidden.__cause__ = error
     return hidden
 

@@ -274,8 +274,89 @@ async def test_an_error_reaches_each_client_as_its_own_kind(url: str) -> None:
     theirs = anthropic.AsyncAnthropic(base_url=url, api_key="unused", max_retries=0)
     with pytest.raises(anthropic.NotFoundError, match="does not exist"):
         await theirs.messages.create(model="nope", max_tokens=5, messages=[{"role": "user", "content": "x"}])
+    with pytest.raises(anthropic.NotFoundError) as refused:
+        await theirs.messages.count_tokens(model="nope", messages=[{"role": "user", "content": "x"}])
+    body: Any = refused.value.body
+    assert refused.value.request_id is not None
+    assert (body["type"], body["error"]["type"]) == ("error", "not_found_error")
+    assert body["request_id"] == refused.value.request_id
     await ours.close()
     await theirs.close()
+
+
+async def test_the_anthropic_client_lists_models_counts_tokens_and_knows_the_request(url: str) -> None:
+    client = anthropic.AsyncAnthropic(base_url=url, api_key="unused", max_retries=0)
+    assert [(model.id, model.type) async for model in client.models.list()] == [("primary/m", "model")]
+    assert (await client.models.retrieve("primary/m")).display_name == "primary/m"
+    said: list[Any] = [{"role": "user", "content": "How is the weather in Zürich?"}]
+    assert 5 < (await client.messages.count_tokens(model="primary/m", messages=said)).input_tokens < 50
+    answer = await client.messages.create(model="primary/m", max_tokens=5, messages=said)
+    assert answer._request_id
+    async with client.messages.stream(model="primary/m", max_tokens=5, messages=said) as events:
+        assert events.response.headers["request-id"]
+        assert await events.get_final_text() == "It is sunny."
+    await client.close()
+
+
+PICTURE = "iVBORw0KGgoAAAANSUhEUg=="
+
+
+def seen_by(kind: str, body: dict[str, Any]) -> tuple[Any, Any]:
+    """The picture and the schema as the vendor was sent them."""
+    content = body["messages"][0]["content"]
+    match kind:
+        case "anthropic":
+            source = next(block["source"] for block in content if block["type"] == "image")
+            return (source["media_type"], source["data"]), body["output_config"]["format"]["schema"]
+        case "ollama":
+            return ("image/png", body["messages"][0]["images"][0]), body["format"]
+        case _:
+            link = next(part["image_url"]["url"] for part in content if part["type"] == "image_url")
+            kind, _, data = link.removeprefix("data:").partition(";base64,")
+            return (kind, data), body["response_format"]["json_schema"]["schema"]
+
+
+@pytest.mark.parametrize("client_kind", ["openai", "anthropic", "ollama"])
+@pytest.mark.parametrize("kind", VENDORS)
+async def test_a_picture_and_a_schema_reach_every_vendor_from_every_client(
+    start_node: StartNode, start_vendor: StartVendor, kind: str, client_kind: str
+) -> None:
+    vendor = await start_vendor(VENDORS[kind])
+    node = await start_node(provider(vendor, kind=kind))
+    url, schema = node.listening[0].url, {**SCHEMA, "additionalProperties": False}
+    ask: Any
+    match client_kind:
+        case "openai":
+            picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}}
+            ask = [{"role": "user", "content": [{"type": "text", "text": "What?"}, picture]}]
+            wanted: Any = {
+                "type": "json_schema",
+                "json_schema": {"name": "w", "schema": schema, "strict": True},
+            }
+            async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0) as ours:
+                told = await ours.chat.completions.create(
+                    model="primary/m", messages=ask, response_format=wanted
+                )
+            text = told.choices[0].message.content
+        case "anthropic":
+            source = {"type": "base64", "media_type": "image/png", "data": PICTURE}
+            ask = [
+                {
+                    "role": "user",
+                    "content": [{"type": "image", "source": source}, {"type": "text", "text": "?"}],
+                }
+            ]
+            wanted = {"format": {"type": "json_schema", "schema": schema}}
+            async with anthropic.AsyncAnthropic(base_url=url, api_key="unused", max_retries=0) as theirs:
+                message: Any = await theirs.messages.create(
+                    model="primary/m", max_tokens=9, messages=ask, output_config=wanted
+                )
+            text = message.content[0].text
+        case _:
+            ask = [{"role": "user", "content": "What?", "images": [PICTURE]}]
+            text = (await ollama.AsyncClient(host=url).chat("primary/m", ask, format=schema)).message.content
+    assert text == "It is sunny."
+    assert seen_by(kind, vendor.received[0].json) == (("image/png", PICTURE), schema)
 
 
 async def test_claude_code_is_served_as_it_asks(url: str) -> None:

@@ -33,9 +33,12 @@ _STATUSES = {kind: status for status, kind in _KINDS.items()} | {"api_error": 50
 
 
 def error_envelope(error: IntelliRouterError) -> Json:
-    """`{"type": "error", "error": {...}}`."""
+    """`{"type": "error", "error": {...}, "request_id": ...}`; the id where it is known."""
     kind = _KINDS.get(error.status) or ("invalid_request_error" if error.status < 500 else "api_error")
-    return {"type": "error", "error": {"type": kind, "message": error.message}}
+    envelope: Json = {"type": "error", "error": {"type": kind, "message": error.message}}
+    if request_id := error.details.get("request_id"):
+        envelope["request_id"] = request_id
+    return envelope
 
 
 def encode_error(error: IntelliRouterError) -> bytes:

@@ -20,4 +20,5 @@ FORMAT = WireFormat(
     encode_error=encode_error,
     new_decoder=EventReader,
     new_encoder=MessageEventEncoder,
+    request_id_header="request-id",
 )

@@ -114,7 +114,8 @@ async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: 
     live: Streamed | None = None
 
     def headers() -> Mapping[str, str]:
-        return answer_headers(request, live.trace) if live else {"x-request-id": request[REQUEST_ID]}
+        known = answer_headers(request, live.trace) if live else {"x-request-id": request[REQUEST_ID]}
+        return {**known, wire.request_id_header: request[REQUEST_ID]}
 
     comment = b": keep-alive\n\n" if wire.stream_media_type == "text/event-stream" else b""
     writer = StreamWriter(request, wire.stream_media_type, headers, keep_alive=keep_alive, comment=comment)
@@ -137,6 +138,7 @@ async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: 
         if writer.response is None:
             raise
         log.warning("stream.broken", request_id=request[REQUEST_ID], **exception_facts(error))
+        error.details.setdefault("request_id", request[REQUEST_ID])
         return await writer.finish(encoder.error(error))
     finally:
         if live is not None:

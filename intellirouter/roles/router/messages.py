@@ -8,8 +8,9 @@ from aiohttp import web
 from intellirouter.chat.anthropic_messages.format import FORMAT
 from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.roles.router.answer import answer
+from intellirouter.roles.router.keys import CATALOG
 from intellirouter.web.body import read_json
-from intellirouter.web.endpoint import endpoint
+from intellirouter.web.endpoint import Handler, endpoint
 
 _VENDOR_HEADERS = ("anthropic-version", "anthropic-beta")
 
@@ -23,6 +24,7 @@ async def messages(request: web.Request) -> web.StreamResponse:
 async def count_tokens(request: web.Request) -> web.StreamResponse:
     """An estimate of the input tokens: every provider counts in its own way, and most cannot be asked."""
     chat = FORMAT.decode_request(await read_json(request), {})
+    request.app[CATALOG].resolve(chat.model)
     body = msgspec.json.encode({"input_tokens": estimate_tokens(chat)})
     return web.Response(
         body=body,
@@ -38,8 +40,12 @@ async def hello(_request: web.Request) -> web.StreamResponse:
 
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
+
+    def framed(name: str, handler: Handler) -> Handler:
+        return endpoint(name, handler, FORMAT.encode_error, request_id_header=FORMAT.request_id_header)
+
     return [
-        web.post("/v1/messages", endpoint("messages", messages, FORMAT.encode_error)),
-        web.post("/v1/messages/count_tokens", endpoint("count_tokens", count_tokens, FORMAT.encode_error)),
+        web.post("/v1/messages", framed("messages", messages)),
+        web.post("/v1/messages/count_tokens", framed("count_tokens", count_tokens)),
         web.head("/", endpoint("root", hello, FORMAT.encode_error, scope=None)),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 from aiohttp import web
 
@@ -32,10 +34,27 @@ def visible(caller: Caller, entry: ModelEntry) -> bool:
     return not caller.models or not {entry.name, *entry.aliases}.isdisjoint(caller.models)
 
 
+def anthropic_model(entry: ModelEntry) -> Json:
+    """Anthropic's model object."""
+    return {
+        "type": "model",
+        "id": entry.name,
+        "display_name": entry.name,
+        "created_at": datetime.fromtimestamp(entry.created, UTC).isoformat().replace("+00:00", "Z"),
+        "max_input_tokens": entry.context_window,
+        "max_tokens": entry.max_output_tokens,
+    }
+
+
 async def list_models(request: web.Request) -> web.StreamResponse:
-    """Every model the caller may use."""
+    """Every model the caller may use, for Anthropic's clients in their own form."""
     caller = request[CALLER]
-    models = [model_object(e) for e in request.app[CATALOG].entries() if visible(caller, e)]
+    entries = [entry for entry in request.app[CATALOG].entries() if visible(caller, entry)]
+    if "anthropic-version" in request.headers:
+        ends: Json = {"first_id": entries[0].name, "last_id": entries[-1].name} if entries else {}
+        page = {"data": [anthropic_model(entry) for entry in entries], "has_more": False, **ends}
+        return web.Response(body=msgspec.json.encode(page), content_type="application/json")
+    models = [model_object(entry) for entry in entries]
     return web.Response(
         body=msgspec.json.encode({"object": "list", "data": models}), content_type="application/json"
     )
@@ -44,7 +63,8 @@ async def list_models(request: web.Request) -> web.StreamResponse:
 async def get_model(request: web.Request) -> web.StreamResponse:
     """One model, by any of its names."""
     entry = request.app[CATALOG].resolve(request.match_info["model"])
-    return web.Response(body=msgspec.json.encode(model_object(entry)), content_type="application/json")
+    shaped = anthropic_model if "anthropic-version" in request.headers else model_object
+    return web.Response(body=msgspec.json.encode(shaped(entry)), content_type="application/json")
 
 
 def routes() -> list[web.RouteDef]:

@@ -1,0 +1,92 @@
+"""Which nodes are alive, and whose runs are to be taken over.
+
+Every node writes a heartbeat by the database's clock and, as often, looks for nodes whose heartbeat has grown old.
+Taking over is guarded by the dead node's id in the run's row, so that of two sweepers only one gets a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_TABLE = sa.Table(
+    "intellirouter_chain_nodes",
+    sa.MetaData(),
+    sa.Column("node", sa.String(100), primary_key=True),
+    sa.Column("beat", sa.Float, nullable=False),
+)
+
+
+@dataclass(slots=True)
+class Cluster:
+    """This node among the others. `take_over` gets a dead node's id; times are in seconds."""
+
+    engine: sa.Engine
+    node: str
+    take_over: Callable[[str], None]
+    interval: float = 1.0
+    ttl: float = 4.0
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Every node with the age of its heartbeat."""
+        with self.engine.connect() as connection:
+            now = self._now()
+            rows = connection.execute(sa.select(_TABLE.c.node, (now - _TABLE.c.beat).label("age")))
+            return [
+                {"node": row.node, "age_seconds": round(row.age, 3), "alive": row.age <= self.ttl}
+                for row in rows
+            ]
+
+    def beat(self) -> None:
+        """Say that this node lives."""
+        with self.engine.begin() as connection:
+            now = self._now()
+            found = connection.execute(_TABLE.update().where(_TABLE.c.node == self.node).values(beat=now))
+            if found.rowcount == 0:
+                connection.execute(_TABLE.insert().values(node=self.node, beat=now))
+
+    def sweep(self) -> None:
+        """Take the runs of dead nodes over, then forget the nodes."""
+        for found in self.nodes():
+            if not found["alive"] and found["node"] != self.node:
+                log.warning("chain.node_lost", node=found["node"], age_seconds=found["age_seconds"])
+                self.take_over(found["node"])
+                with self.engine.begin() as connection:
+                    old = _TABLE.c.beat < self._now() - self.ttl  # unless it came back meanwhile
+                    connection.execute(_TABLE.delete().where(_TABLE.c.node == found["node"], old))
+
+    @contextlib.asynccontextmanager
+    async def belonging(self) -> AsyncIterator[None]:
+        """Beat and sweep until left; leaving in good order says goodbye."""
+        await asyncio.to_thread(_TABLE.create, self.engine, checkfirst=True)
+        await asyncio.to_thread(self.beat)
+        beating = [asyncio.create_task(self._every(act)) for act in (self.beat, self.sweep)]
+        try:
+            yield
+        finally:
+            for task in beating:
+                task.cancel()
+            await asyncio.gather(*beating, return_exceptions=True)
+
+    async def _every(self, act: Callable[[], None]) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(act)
+            except (
+                sa.exc.SQLAlchemyError
+            ) as error:  # the database is away: keep trying, others may see us as dead
+                log.warning("chain.cluster_failed", what=act.__name__, error=type(error).__name__)
+            await asyncio.sleep(self.interval)
+
+    def _now(self) -> sa.ColumnElement[Any]:
+        if self.engine.dialect.name == "sqlite":
+            return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Float)
+        return sa.literal_column("EXTRACT(EPOCH FROM clock_timestamp())::float8", sa.Float)

@@ -1,0 +1,36 @@
+"""The database of durable runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+
+def open_engine(url: str) -> sa.Engine:
+    """SQLite (`sqlite:////path`) with a write-ahead log, or Postgres (`postgresql://…`). Never SQLite on a network disk."""
+    if not url.startswith("sqlite"):
+        return sa.create_engine(
+            sa.make_url(url).set(drivername="postgresql+psycopg"),
+            pool_size=20,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args={
+                "application_name": "intellirouter-chains",
+                "connect_timeout": 10,
+                "keepalives_idle": 5,
+                "keepalives_interval": 2,
+                "keepalives_count": 3,
+                # a frozen node must not hold its locks for long
+                "options": "-c idle_in_transaction_session_timeout=5000",
+            },
+        )
+    engine = sa.create_engine(url, pool_size=10, max_overflow=0)
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = "IMMEDIATE"  # a reader that turns writer would deadlock
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine

@@ -1,0 +1,230 @@
+"""Durable runs: start, wait, signal, cancel, resume, list."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+import structlog
+from dbos import (
+    DBOS,
+    DBOSConfig,
+    DBOSPortableJSONSerializer,
+    SetWorkflowID,
+    SetWorkflowTimeout,
+    WorkflowHandleAsync,
+)
+from dbos import error as dbos_error
+
+from intellirouter.chains.check import check
+from intellirouter.chains.interpreter import Outcome, Walk, checked_inputs
+from intellirouter.chains.model import Chain, Step
+from intellirouter.chains.plan import bundle
+from intellirouter.chains.ports import Listener
+from intellirouter.chains.runtime.durable.cluster import Cluster
+from intellirouter.chains.runtime.durable.engine import open_engine
+from intellirouter.chains.runtime.durable.host import Trunk
+from intellirouter.chains.runtime.in_process import silent
+from intellirouter.chains.source import Document
+from intellirouter.chains.steps.attempts import Worker
+from intellirouter.errors import IntelliRouterError, NotFound
+
+LAYOUT = "chains-1"
+"""The version of how steps are numbered. A change strands runs under way: migrate them with a fork."""
+SINGLE = "single"
+_POLL = 0.1  # seconds between looks at a run that another node walks
+_REMEMBERED = 1_000  # runs of this node whose end is heard of without polling
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class DurableRuntime:
+    """Open one a process with `opened`."""
+
+    worker: Worker
+    engine: sa.Engine
+    node: str
+    max_parallel_steps: int = 10
+    hear: Listener = silent
+    home: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    cluster: Cluster | None = None
+    workflow: Callable[..., Coroutine[Any, Any, Outcome]] = field(init=False)
+    _started: OrderedDict[str, WorkflowHandleAsync[Outcome]] = field(default_factory=OrderedDict)
+    _under_way: dict[str, set[asyncio.Task[Outcome]]] = field(default_factory=dict)
+    _cut: set[str] = field(default_factory=set)
+    _places: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+
+    async def start(
+        self,
+        chain: Chain,
+        inputs: Mapping[str, Any],
+        library: Mapping[str, Chain] | None = None,
+        *,
+        run_id: str | None = None,
+    ) -> str:
+        """Start a run, or join the one of that id. Raises `InvalidRequest` for inputs that do not fit."""
+        checked_inputs(chain, inputs)
+        others = {name: inner.document for name, inner in bundle(chain, library or {}).items()}
+        run_id = run_id or f"run_{secrets.token_hex(12)}"
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(SetWorkflowID(run_id))
+            if chain.timeout is not None:
+                stack.enter_context(SetWorkflowTimeout(chain.timeout))
+            handle = await DBOS.start_workflow_async(self.workflow, chain.document, others, dict(inputs))
+        self._started[run_id] = handle
+        if len(self._started) > _REMEMBERED:
+            self._started.popitem(last=False)
+        return run_id
+
+    async def result(self, run_id: str) -> Outcome:
+        """Wait for a run's end: `{"ok": output}` or `{"error": {…}}`. Raises `NotFound`."""
+        try:
+            handle = self._started.get(run_id) or await DBOS.retrieve_workflow_async(run_id)
+            outcome: Outcome = await handle.get_result(polling_interval_sec=_POLL)
+        except dbos_error.DBOSNonExistentWorkflowError as error:
+            raise NotFound(f"There is no run '{run_id[:100]}'.") from error
+        except (dbos_error.DBOSAwaitedWorkflowCancelledError, dbos_error.DBOSWorkflowCancelledError):
+            return {"error": {"code": "cancelled", "message": f"The run '{run_id}' was cancelled."}}
+        return outcome
+
+    async def signal(self, run_id: str, name: str, payload: Any) -> None:
+        """Hand a payload to a run, now or when it comes to wait. Raises `NotFound`."""
+        try:
+            await DBOS.send_async(run_id, {} if payload is None else payload, topic=name)
+        except dbos_error.DBOSNonExistentWorkflowError as error:
+            raise NotFound(f"There is no run '{run_id[:100]}'.") from error
+
+    async def cancel(self, run_id: str) -> None:
+        """Cancel a run; the call it has under way on this node is cut."""
+        await DBOS.cancel_workflow_async(run_id)
+        self._started.pop(run_id, None)
+        self._cut.add(run_id)
+        for task in self._under_way.get(run_id, set()):
+            task.cancel()
+
+    async def resume(self, run_id: str) -> None:
+        """Let a cancelled run go on after its last recorded step."""
+        await DBOS.resume_workflow_async(run_id)
+
+    async def status(self, run_id: str) -> str:
+        """`PENDING`, `SUCCESS` (also of a run whose chain failed), `CANCELLED`, `ENQUEUED`. Raises `NotFound`."""
+        found = await DBOS.get_workflow_status_async(run_id)
+        if found is None:
+            raise NotFound(f"There is no run '{run_id[:100]}'.")
+        return str(found.status)
+
+    async def steps(self, run_id: str) -> list[dict[str, Any]]:
+        """What a run has recorded, in the order of its numbers."""
+        return [
+            {"number": step["function_id"], "path": step["function_name"], "outcome": step["output"]}
+            for step in await DBOS.list_workflow_steps_async(run_id)
+        ]
+
+    async def walk(self, document: dict[str, Any], others: dict[str, Any], inputs: dict[str, Any]) -> Outcome:
+        """The body of every run. A chain's failure is a result, so that it is recorded as plain data."""
+        run_id = DBOS.workflow_id or ""
+        chain = _chain_of(msgspec.json.encode(document))
+        chains = {name: _chain_of(msgspec.json.encode(inner)) for name, inner in others.items()}
+        self._places.setdefault(
+            run_id, asyncio.Semaphore(chain.max_parallel_steps or self.max_parallel_steps)
+        )
+
+        async def perform(step: Step, path: str, prepared: Any) -> Outcome:
+            return await self._at_home(self._perform(run_id, step, path, prepared))
+
+        try:
+            return {"ok": await Walk(chains, {"id": run_id}).chain(chain, inputs, Trunk(perform))}
+        except IntelliRouterError as error:
+            return {"error": {"code": error.code, "message": error.message, **error.details}}
+        except asyncio.CancelledError as cut:
+            if run_id not in self._cut:  # the node stops: the run stays as it is, to be taken up again
+                raise
+            # `cancel` cut the call: the step stays unrecorded, so that a resume runs it again
+            raise dbos_error.DBOSWorkflowCancelledError(f"The run {run_id} was cancelled.") from cut
+        finally:
+            self._places.pop(run_id, None)
+            self._cut.discard(run_id)
+
+    async def _perform(self, run_id: str, step: Step, path: str, prepared: Any) -> Outcome:
+        """An effect on the loop that owns the connections, known by its run so that a cancel finds it."""
+        async with self._places[run_id]:
+            task = asyncio.create_task(self.worker.run(step, path, prepared, run_id, self.hear))
+            tasks = self._under_way.setdefault(run_id, set())
+            tasks.add(task)
+            try:
+                return await task
+            finally:
+                tasks.discard(task)
+                if not tasks:
+                    self._under_way.pop(run_id, None)
+
+    async def _at_home(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
+        """Runs that were taken over walk on DBOS's own loop; their effects come back here."""
+        if asyncio.get_running_loop() is self.home:
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.home))
+
+
+@lru_cache(maxsize=256)
+def _chain_of(document: bytes) -> Chain:
+    return check(Document("stored", msgspec.json.decode(document)))
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    url: str,
+    worker: Worker,
+    *,
+    max_parallel_steps: int = 10,
+    hear: Listener = silent,
+    beat: float = 1.0,
+    ttl: float = 4.0,
+) -> AsyncIterator[DurableRuntime]:
+    """The durable runtime of this process. Runs that this node, or a dead one, left unfinished go on at once."""
+    engine = open_engine(url)
+    alone = engine.dialect.name == "sqlite"
+    node = SINGLE if alone else f"node_{secrets.token_hex(8)}"
+    config: DBOSConfig = {
+        "name": "intellirouter",
+        "system_database_url": url,
+        "system_database_engine": engine,
+        "application_version": LAYOUT,
+        "executor_id": node,
+        "serializer": DBOSPortableJSONSerializer(),
+        "log_level": "ERROR",
+        "notification_listener_polling_interval_sec": 0.1,
+        "run_migrations": True,
+    }
+    DBOS(config=config)
+    runtime = DurableRuntime(worker, engine, node, max_parallel_steps, hear)
+
+    @DBOS.workflow(name="chain", max_recovery_attempts=100)
+    async def walk(document: dict[str, Any], others: dict[str, Any], inputs: dict[str, Any]) -> Outcome:
+        return await runtime.walk(document, others, inputs)
+
+    runtime.workflow = walk
+    try:
+        await asyncio.to_thread(DBOS.launch)
+        if alone:
+            yield runtime
+        else:
+            runtime.cluster = Cluster(engine, node, _take_over, beat, ttl)
+            async with runtime.cluster.belonging():
+                yield runtime
+    finally:
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        engine.dispose()
+
+
+def _take_over(dead: str) -> None:
+    handles = DBOS._recover_pending_workflows([dead])  # noqa: SLF001  the one call that is guarded by the dead node's id
+    log.warning("chain.runs_taken_over", node=dead, runs=len(handles))

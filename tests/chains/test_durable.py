@@ -1,0 +1,92 @@
+"""Durable runs: the same results as in this process, recorded once, and going on after a kill."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intellirouter.chains.runtime.durable.runtime import DurableRuntime, opened
+from intellirouter.chains.runtime.in_process import InProcessRuntime
+from intellirouter.chains.steps.attempts import Worker
+from intellirouter.errors import InvalidRequest, NotFound
+from tests.chains.crash import crash
+from tests.chains.crash_child import CHAIN, EFFECTS
+from tests.chains.offline import SUPPORT, Hammer, Model, chain, ports, support
+
+
+@pytest.fixture
+async def runtime(tmp_path: Path) -> AsyncIterator[DurableRuntime]:
+    async with opened(f"sqlite:///{tmp_path}/runs.db", Worker(ports(Model(support)))) as runtime:
+        yield runtime
+
+
+async def test_both_runtimes_give_the_same(runtime: DurableRuntime) -> None:
+    made = chain(CHAIN.replace("crash", "same"))
+    wanted = await InProcessRuntime(Worker(ports())).run(made, {})
+    run_id = await runtime.start(made, {})
+    assert await runtime.result(run_id) == {"ok": wanted}
+    assert len([step for step in await runtime.steps(run_id) if step["path"]]) == EFFECTS
+
+
+async def test_a_signal_may_come_before_the_run_waits_for_it(runtime: DurableRuntime) -> None:
+    run_id = await runtime.start(chain(SUPPORT), {"question": "why?"})
+    await runtime.signal(run_id, "approval", {"by": "ann"})
+    outcome = await runtime.result(run_id)
+    assert outcome["ok"]["approved_by"] == "ann"
+
+
+async def test_a_failed_run_says_why_and_the_same_id_joins_it(runtime: DurableRuntime) -> None:
+    made = chain("chain: {name: t}\nsteps: [{id: a, tool: {name: echo}}, {id: b, http: {url: 'http://x'}}]")
+    for _ in range(2):
+        assert await runtime.start(made, {}, run_id="mine") == "mine"
+        outcome = await runtime.result("mine")
+        assert (outcome["error"]["cause"], outcome["error"]["step"]) == ("peer_unavailable", "b")
+
+
+async def test_inputs_and_unknown_runs_are_refused(runtime: DurableRuntime) -> None:
+    with pytest.raises(InvalidRequest):
+        await runtime.start(chain(SUPPORT), {})
+    with pytest.raises(NotFound):
+        await runtime.signal("nothing", "s", 1)
+
+
+async def test_a_cancel_cuts_the_call_and_a_resume_goes_on(tmp_path: Path) -> None:
+    started, cut, slow = asyncio.Event(), asyncio.Event(), True
+
+    class Slow(Hammer):
+        async def call(self, name: str, arguments: Any, ticket: Any) -> Any:
+            if arguments["v"] == "2" and slow:
+                started.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    cut.set()
+            return await super().call(name, arguments, ticket)
+
+    tools = Slow()
+    step = "{{id: {0}, tool: {{name: echo, arguments: {{v: '{1}'}}}}}}"
+    two = f"chain: {{name: t}}\nsteps: [{step.format('a', 1)}, {step.format('b', 2)}]\noutput: steps.b.v"
+    async with (
+        opened(f"sqlite:///{tmp_path}/runs.db", Worker(ports(tools=tools))) as runtime,
+        asyncio.timeout(30),
+    ):
+        run_id = await runtime.start(chain(two), {})
+        await started.wait()
+        await runtime.cancel(run_id)
+        await cut.wait()
+        assert (await runtime.result(run_id))["error"]["code"] == "cancelled"
+        slow = False
+        await runtime.resume(run_id)
+        assert await runtime.result(run_id) == {"ok": "2"}
+        assert tools.keys == {f"{run_id}/a": 1, f"{run_id}/b": 1}
+
+
+@pytest.mark.parametrize("kill_at", [1, 4, 10])
+def test_a_killed_run_is_finished_and_no_recorded_step_repeated(tmp_path: Path, kill_at: int) -> None:
+    found = crash(f"sqlite:///{tmp_path}/runs.db", tmp_path, kill_at=kill_at)
+    assert found.killed
+    assert not found.recorded & found.repeats
+    assert found.output["ok"]["right"] == "1"
+    assert [item["two"]["v"] for item in found.output["ok"]["m"]] == ["31", "21", "11"]

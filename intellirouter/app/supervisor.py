@@ -19,7 +19,7 @@ import structlog
 from aiohttp import web
 
 from intellirouter.app.component import Opened, open_components
-from intellirouter.app.components.table import COMPONENTS
+from intellirouter.app.components.table import components
 from intellirouter.app.roles import RoleEntry, load_role
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
@@ -108,7 +108,7 @@ async def running(
         opened = Opened(settings, frozenset(role.name for role in roles))
         wanted: list[web.AppKey[Any]] = [SETTINGS, METRICS, ACCESS_LOG, KEY_RING]
         wanted += [key for role in roles for key in role.components]
-        await open_components(stack, opened, COMPONENTS, wanted)
+        await open_components(stack, opened, components(opened.local), wanted)
         node = Node(loaded, opened)
         tls = server_context(settings.server.tls) if settings.server.tls else None
         if tls is not None:

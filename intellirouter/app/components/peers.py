@@ -1,0 +1,46 @@
+"""How the roles of this process reach one another: the one place that chooses between an object and the network."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from intellirouter.app.component import Component, Opened
+from intellirouter.errors import ConfigError
+from intellirouter.peers.contract import ChatCompleter
+from intellirouter.peers.http_chat import HttpChatCompleter
+from intellirouter.roles.keys import CHAT
+from intellirouter.roles.router.completer import LocalChatCompleter
+from intellirouter.roles.router.keys import DISPATCH, ROUTING
+from intellirouter.transport.choose import make_transport
+
+DEFAULT_ROUTER = "http://127.0.0.1:8080"
+
+
+def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
+    """The peers of a process that runs the roles `local`."""
+    if "Router" in local:
+        return (Component(CHAT, _local_chat, (DISPATCH, ROUTING)),)
+    return (Component(CHAT, _remote_chat),)
+
+
+@contextlib.asynccontextmanager
+async def _local_chat(opened: Opened) -> AsyncIterator[ChatCompleter]:
+    yield LocalChatCompleter(opened[DISPATCH], opened[ROUTING].request_timeout)
+
+
+@contextlib.asynccontextmanager
+async def _remote_chat(opened: Opened) -> AsyncIterator[ChatCompleter]:
+    section = opened.settings.ipc
+    if section.protocol != "http":
+        raise ConfigError(f"ipc.protocol: '{section.protocol}' is not part of this build; use 'http'.")
+    transport = make_transport(
+        opened.settings.router.transport, max_connections=opened.settings.router.max_upstream_connections
+    )
+    try:
+        yield HttpChatCompleter(
+            transport, section.router_endpoint or DEFAULT_ROUTER, section.security.token, section.timeout
+        )
+    finally:
+        await transport.aclose()

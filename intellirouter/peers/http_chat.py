@@ -1,0 +1,104 @@
+"""The Router reached over the network, through the front every client uses.
+
+The wire is OpenAI's, in which our own extensions (signed thinking, thought signatures) travel too, so nothing that matters
+between roles is lost on the way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from intellirouter.chat.delta import StreamEvent
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import PeerUnavailable, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from intellirouter.peers.contract import Call
+from intellirouter.providers.adapter import HttpRequest, HttpResponse, Target
+from intellirouter.providers.openai import COMPATIBLE as FLAVOUR
+from intellirouter.providers.openai import (
+    build_chat,
+    build_embeddings,
+    new_stream,
+    parse_chat,
+    parse_embeddings,
+    parse_error,
+)
+from intellirouter.transport.contract import Deadlines, Reply, Transport
+
+T = TypeVar("T")
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_ERROR_BYTES = 256 * 1024
+
+
+class HttpChatCompleter:
+    """See `ChatCompleter`. `token` is sent as the bearer token; `timeout` bounds a call without a deadline."""
+
+    def __init__(self, transport: Transport, endpoint: str, token: SecretStr | None, timeout: float) -> None:
+        self._transport = transport
+        self._endpoint = endpoint.rstrip("/")
+        self._token = token
+        self._timeout = timeout
+
+    async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
+        """See `ChatCompleter.complete`."""
+        http = build_chat(FLAVOUR, request.routed(stream=False), self._target(request.model, call))
+        return await self._whole(http, call, parse_chat)
+
+    async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
+        """See `ChatCompleter.embed`."""
+        return await self._whole(
+            build_embeddings(request, self._target(request.model, call)), call, parse_embeddings
+        )
+
+    async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
+        """See `ChatCompleter.stream`."""
+        wanted = request.routed(stream=True, include_usage=True)
+        reply = await self._send(build_chat(FLAVOUR, wanted, self._target(request.model, call)), call)
+        try:
+            if reply.status >= 300:
+                body = await reply.read(MAX_ERROR_BYTES)
+                raise parse_error(HttpResponse(reply.status, reply.headers, body), "router")
+            parser = new_stream()
+            async for data in reply.chunks():
+                for event in parser.feed(data):
+                    yield event
+            for event in parser.close():
+                yield event
+        finally:
+            reply.close()
+
+    async def _whole(self, http: HttpRequest, call: Call, parse: Callable[[HttpResponse], T]) -> T:
+        reply = await self._send(http, call)
+        try:
+            response = HttpResponse(reply.status, reply.headers, await reply.read(MAX_ANSWER_BYTES))
+        finally:
+            reply.close()
+        if response.status >= 300:
+            raise parse_error(response, "router")
+        return parse(response)
+
+    async def _send(self, http: HttpRequest, call: Call) -> Reply:
+        left = self._timeout if call.deadline is None else call.deadline - time.monotonic()
+        if left <= 0:
+            raise UpstreamTimeout("the call's deadline passed", phase="total", provider="router")
+        try:
+            return await self._transport.send(http, Deadlines(first_byte=left, total=left))
+        except UpstreamUnavailable as cause:
+            raise PeerUnavailable(f"the Router at {self._endpoint} does not answer") from cause
+        except UpstreamError as error:
+            error.provider = error.provider or "router"
+            raise
+
+    def _target(self, model: str, call: Call) -> Target:
+        headers = {"x-request-id": call.request_id}
+        if call.idempotency_key:
+            headers["idempotency-key"] = call.idempotency_key
+        if call.traceparent:
+            headers["traceparent"] = call.traceparent
+        return Target("router", model, f"{self._endpoint}/v1", self._token, headers)

@@ -1,0 +1,101 @@
+"""What a role may expect of the Router, whether it lives in its process or across the network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from intellirouter.chat.delta import Finish, TextDelta, UsageDelta
+from intellirouter.chat.embedding import EmbeddingRequest
+from intellirouter.chat.model import ChatRequest, Message
+from intellirouter.chat.parts import Text
+from intellirouter.errors import IntelliRouterError, PeerUnavailable, StreamInterrupted, UpstreamError
+from intellirouter.peers.contract import Call, ChatCompleter
+from intellirouter.peers.http_chat import HttpChatCompleter
+from intellirouter.roles.router.completer import LocalChatCompleter
+from intellirouter.roles.router.keys import DISPATCH
+from intellirouter.security.caller import ANONYMOUS
+from intellirouter.transport.aiohttp_client import AiohttpTransport
+from tests.conftest import StartNode, StartVendor, provider
+from tests.e2e.test_clients import openai_vendor
+from tests.roles.router.test_chat import STREAM
+from tests.servers.vendor import Play, Received, Vendor
+
+REQUEST = ChatRequest(model="primary/m", messages=(Message("user", (Text("How is the weather?"),)),))
+CALL = Call(ANONYMOUS, "req_1")
+
+
+class Peer:
+    """A Router with a stand-in vendor, and a completer that reaches it."""
+
+    def __init__(self, chat: ChatCompleter, vendor: Vendor) -> None:
+        self.chat = chat
+        self.vendor = vendor
+
+
+@pytest.fixture(params=["local", "http"])
+async def peer(
+    request: pytest.FixtureRequest, start_node: StartNode, start_vendor: StartVendor
+) -> AsyncIterator[Peer]:
+    def embeddings(received: Received) -> Play:
+        data = [
+            {"index": i, "embedding": [float(len(text))]} for i, text in enumerate(received.json["input"])
+        ]
+        return Play.json({"model": "e", "data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}})
+
+    vendor = await start_vendor(openai_vendor, by_path={"/embeddings": embeddings})
+    node = await start_node(provider(vendor))
+    if request.param == "local":
+        yield Peer(LocalChatCompleter(node.opened[DISPATCH], 30), vendor)
+        return
+    transport = AiohttpTransport()
+    yield Peer(HttpChatCompleter(transport, node.listening[0].url, None, 30), vendor)
+    await transport.aclose()
+
+
+async def test_a_whole_answer(peer: Peer) -> None:
+    answer = await peer.chat.complete(REQUEST, CALL)
+    assert answer.choices[0].text == "It is sunny."
+    assert answer.model == "vendor-model"
+    assert answer.usage is not None
+    assert (answer.usage.input_tokens, answer.usage.output_tokens) == (10, 5)
+
+
+async def test_a_streamed_answer(peer: Peer) -> None:
+    deltas = [d async for event in peer.chat.stream(REQUEST.routed(stream=True), CALL) for d in event.deltas]
+    assert "".join(d.text for d in deltas if isinstance(d, TextDelta)) == "It is sunny."
+    assert [d.reason for d in deltas if isinstance(d, Finish)] == ["stop"]
+    assert [d.usage.output_tokens for d in deltas if isinstance(d, UsageDelta)] == [5]
+
+
+async def test_a_stream_that_breaks_raises(peer: Peer) -> None:
+    peer.vendor.answers = [Play.sse(*STREAM[:2], end="reset")]
+    with pytest.raises((StreamInterrupted, UpstreamError)):
+        async for _ in peer.chat.stream(REQUEST.routed(stream=True), CALL):
+            pass
+
+
+async def test_vectors(peer: Peer) -> None:
+    answer = await peer.chat.embed(EmbeddingRequest(model="primary/m", texts=("a", "bcd")), CALL)
+    assert answer.vectors == ((1.0,), (3.0,))
+
+
+async def test_an_unknown_model_is_the_callers_fault(peer: Peer) -> None:
+    with pytest.raises(IntelliRouterError, match="does not exist") as raised:
+        await peer.chat.complete(REQUEST.routed(model="nope"), CALL)
+    assert not raised.value.retryable
+
+
+async def test_a_call_past_its_deadline_is_not_made(peer: Peer) -> None:
+    with pytest.raises(IntelliRouterError):
+        await peer.chat.complete(REQUEST, Call(ANONYMOUS, "req_1", deadline=time.monotonic() - 1))
+    assert not peer.vendor.received
+
+
+async def test_a_router_that_is_away_is_said_to_be() -> None:
+    transport = AiohttpTransport()
+    with pytest.raises(PeerUnavailable, match=r"127\.0\.0\.1:1"):
+        await HttpChatCompleter(transport, "http://127.0.0.1:1", None, 5).complete(REQUEST, CALL)
+    await transport.aclose()

@@ -133,7 +133,7 @@ def _failed(request: web.Request, error: IntelliRouterError, envelope: Envelope,
         log.warning(
             "request.refused", request_id=request[REQUEST_ID], path=request.path, **exception_facts(error)
         )
-    error.details.setdefault("request_id", request[REQUEST_ID])
+    error.details["request_id"] = request[REQUEST_ID]
     return error_response(error, envelope)
 
 

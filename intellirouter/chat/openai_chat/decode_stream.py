@@ -76,6 +76,7 @@ class ChunkDecoder:
         self._open: set[int] = set()  # choices that began and have not finished
         self._finished: set[int] = set()
         self._calls: dict[tuple[int, int], int] = {}  # (choice, vendor's index) to our index
+        self._thought: set[int] = set()  # choices whose thoughts come as `reasoning_content`
         self._usage_seen = False
         self._ended = False
 
@@ -134,9 +135,11 @@ class ChunkDecoder:
         index = choice.index
         thought = delta.reasoning_content or (delta.reasoning if isinstance(delta.reasoning, str) else "")
         if thought:
+            self._thought.add(index)
             deltas.append(ThinkingDelta(thought, THINKING, index))
         if delta.thinking_blocks:
-            deltas.extend(_thinking_block(block, index) for block in delta.thinking_blocks)
+            told = index in self._thought
+            deltas.extend(_thinking_block(block, index, told=told) for block in delta.thinking_blocks)
         if isinstance(delta.content, str):
             if delta.content or choice.logprobs:
                 deltas.append(TextDelta(delta.content, TEXT, index, choice.logprobs))
@@ -202,11 +205,12 @@ def _signature(call: dict[str, Any]) -> str | None:
     return signature if isinstance(signature, str) else None
 
 
-def _thinking_block(block: dict[str, Any], choice: int) -> Delta:
+def _thinking_block(block: dict[str, Any], choice: int, *, told: bool) -> Delta:
+    """A block; its words are left out where they were `told` as `reasoning_content` already."""
     if block.get("type") == "redacted_thinking":
         return RedactedThinkingDelta(str(block.get("data") or ""), THINKING, choice)
     return ThinkingDelta(
-        text=str(block.get("thinking") or ""),
+        text="" if told else str(block.get("thinking") or ""),
         block=THINKING,
         choice=choice,
         signature=block.get("signature"),

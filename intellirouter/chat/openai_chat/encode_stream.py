@@ -49,6 +49,9 @@ class ChunkEncoder:
         self._usage: Usage | None = None
         self._spoken: set[int] = set()  # choices whose first chunk, with the role, has gone out
         self._kinds: dict[tuple[int, int], str] = {}
+        self._thoughts: dict[
+            tuple[int, int], list[str]
+        ] = {}  # by choice and block, until their signature comes
 
     def encode(self, deltas: tuple[Delta, ...]) -> bytes:
         """One chunk per delta, as vendors send them."""
@@ -70,7 +73,7 @@ class ChunkEncoder:
             case TextDelta():
                 return self._chunk(delta.choice, {"content": delta.text}, logprobs=delta.logprobs)
             case ThinkingDelta():
-                return self._chunk(delta.choice, _thinking(delta))
+                return self._chunk(delta.choice, self._thinking(delta))
             case RedactedThinkingDelta():
                 block = encode_thinking_block(RedactedThinking(delta.data))
                 return self._chunk(delta.choice, {"thinking_blocks": [block]})
@@ -106,6 +109,17 @@ class ChunkEncoder:
         if start.usage is not None:
             self._usage = start.usage
 
+    def _thinking(self, delta: ThinkingDelta) -> Json:
+        """Words as they come; with the signature, the whole block: a client sends back what it gathered."""
+        encoded: Json = {"reasoning_content": delta.text} if delta.text else {}
+        words = self._thoughts.setdefault((delta.choice, delta.block), [])
+        words.append(delta.text)
+        if delta.signature or delta.encrypted:
+            block = Thinking("".join(words), delta.signature, delta.encrypted, delta.id)
+            words.clear()
+            encoded["thinking_blocks"] = [encode_thinking_block(block)]
+        return encoded
+
     def _call_start(self, delta: ToolCallStart) -> Json:
         self._kinds[delta.choice, delta.index] = delta.kind
         body = "custom" if delta.kind == "custom" else "function"
@@ -135,11 +149,3 @@ class ChunkEncoder:
         if logprobs is not None:
             body["logprobs"] = logprobs
         return format_event(_encode({**self._head, "choices": [body]}))
-
-
-def _thinking(delta: ThinkingDelta) -> Json:
-    encoded: Json = {"reasoning_content": delta.text} if delta.text else {}
-    if delta.signature or delta.encrypted:
-        block = Thinking("", delta.signature, delta.encrypted, delta.id)
-        encoded["thinking_blocks"] = [encode_thinking_block(block)]
-    return encoded

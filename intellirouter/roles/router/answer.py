@@ -138,7 +138,7 @@ async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: 
         if writer.response is None:
             raise
         log.warning("stream.broken", request_id=request[REQUEST_ID], **exception_facts(error))
-        error.details.setdefault("request_id", request[REQUEST_ID])
+        error.details["request_id"] = request[REQUEST_ID]
         return await writer.finish(encoder.error(error))
     finally:
         if live is not None:

@@ -18,7 +18,7 @@ from tests.chains.crash_child import EFFECTS
 
 def main(kills: int) -> int:
     points: list[tuple[int, float]] = [(number, 0.0) for number in range(1, EFFECTS + 1)]
-    points += [(0, random.uniform(1.2, 2.2)) for _ in range(kills)]
+    points += [(0, random.uniform(0.2, 1.0)) for _ in range(kills)]
     outputs, bad, killed = set(), 0, 0
     for kill_at, seconds in points:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""A vendor may send any JSON: it is understood, or refused as the vendor's fault; nothing else is ever raised."""
+"""Vendors and clients may send any JSON: it is understood, or refused as their fault; nothing else is ever raised."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from intellirouter.chat.anthropic_messages.format import FORMAT as ANTHROPIC
 from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.ollama.format import FORMAT as OLLAMA
+from intellirouter.chat.ollama.format import GENERATE_FORMAT
 from intellirouter.chat.openai_chat.format import FORMAT as OPENAI
 from intellirouter.chat.parts import Text
-from intellirouter.errors import UpstreamError
-from intellirouter.providers.adapter import HttpResponse
+from intellirouter.errors import RequestError, UpstreamError
+from intellirouter.providers.adapter import HttpResponse, Target
 from intellirouter.providers.table import ADAPTERS
 
 REQUEST = ChatRequest(model="m", messages=(Message("user", (Text("x"),)),))
@@ -143,3 +144,73 @@ def test_an_answer_of_nonsense_is_understood_or_the_vendors_fault(
         return
     for wire in (ANTHROPIC, OLLAMA, OPENAI):
         wire.encode_response(response)
+
+
+TOOL = {"name": "f", "description": "d", "input_schema": {"type": "object"}}
+BODIES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "anthropic": (
+        ANTHROPIC,
+        {
+            "model": "claude-sonnet-4-5",
+            "max_tokens": 5,
+            "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}],
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [{"type": "image", "source": {"type": "url", "url": "https://x"}}],
+                },
+                {"role": "assistant", "content": MESSAGE["content"]},
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "a"}]},
+            ],
+            "tools": [TOOL],
+            "tool_choice": {"type": "tool", "name": "f"},
+            "thinking": {"type": "enabled", "budget_tokens": 1024},
+            "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": {}}},
+            "temperature": 1,
+            "metadata": {"user_id": "u"},
+        },
+    ),
+    "ollama": (
+        OLLAMA,
+        {
+            "model": "m",
+            "messages": [
+                {"role": "user", "content": "x", "images": ["aGk="]},
+                {"role": "assistant", "thinking": "hm", "tool_calls": [CALL]},
+                {"role": "tool", "content": "a", "tool_name": "f"},
+            ],
+            "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
+            "format": {"type": "object"},
+            "think": "low",
+            "options": {"temperature": 1, "num_ctx": 5, "stop": ["a"], "num_predict": 5},
+        },
+    ),
+    "generate": (
+        GENERATE_FORMAT,
+        {
+            "model": "m",
+            "prompt": "p",
+            "system": "s",
+            "images": ["aGk="],
+            "options": {"seed": 1},
+            "think": True,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+@given(data=st.data())
+@settings(max_examples=250, deadline=None)
+def test_a_body_of_nonsense_is_understood_or_the_clients_fault(name: str, data: st.DataObject) -> None:
+    wire, body = BODIES[name]
+    try:
+        request = wire.decode_request(spoilt(data.draw, body), {})
+    except RequestError:
+        return
+    for adapter in ADAPTERS.values():
+        for asked in (request, request.changed()):
+            try:
+                adapter.build_chat(asked, Target("p", "m", "http://x"))
+            except RequestError:
+                continue

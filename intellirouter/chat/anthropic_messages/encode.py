@@ -105,6 +105,8 @@ def _refuse(request: ChatRequest) -> None:
 
 def _note_losses(request: ChatRequest, notes: list[str]) -> None:
     lost = [name for name in _UNKNOWN if getattr(request, name) is not None]
+    if request.extra_dialect != DIALECT:
+        lost += request.extra
     notes.extend(f"'{name}' was left out: Anthropic has no such setting." for name in lost)
 
 

@@ -50,6 +50,8 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
         settings = request.extra.get("options", {})
         body |= request.extra | ({"options": {**settings, **body.get("options", {})}} if settings else {})
     lost = [name for name in _LOST if getattr(request, name) is not None]
+    if request.extra_dialect != DIALECT:
+        lost += request.extra
     notes.extend(f"'{name}' was left out: Ollama has no such setting." for name in lost)
     return body
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from intellirouter.providers import anthropic, ollama, openai
+from intellirouter.providers import anthropic, azure, google, mistral, ollama, openai, presets
 from intellirouter.providers.adapter import Adapter
 
 ADAPTERS: dict[str, Adapter] = {
     adapter.kind: adapter
     for adapter in (
         anthropic.ADAPTER,
+        azure.ADAPTER,
+        google.ADAPTER,
+        google.VERTEX_ADAPTER,
+        mistral.ADAPTER,
         ollama.ADAPTER,
         openai.ADAPTER,
         openai.COMPATIBLE_ADAPTER,
+        *presets.ADAPTERS,
     )
 }

@@ -6,10 +6,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import anthropic
 import ollama
 import openai
 import pytest
+from google import genai
+from google.genai import types as google_types
 
 from tests.conftest import StartNode, StartVendor, provider
 from tests.servers.vendor import Play, Received
@@ -110,9 +113,32 @@ def ollama_vendor(request: Received) -> Play:
     return Play([json.dumps(line).encode() + b"\n" for line in lines])
 
 
+def google_vendor(request: Received) -> Play:
+    """The same as Google would; the model stands in the path and the body is Gemini's alone."""
+    body = request.json
+    assert request.headers["x-goog-api-key"] == "sk-secret-of-primary"
+    assert "model" not in body
+    assert "stream" not in body
+    wants_tool = bool(body.get("tools")) and "functionResponse" not in request.body.decode()
+    call = {"functionCall": {"name": "weather", "args": json.loads(ARGUMENTS)}, "thoughtSignature": "c2ln"}
+    words = [call] if wants_tool else [{"text": word} for word in ("It ", "is ", "sunny.")]
+    head = {"modelVersion": "vendor-model", "responseId": "r1"}
+    usage = {"promptTokenCount": 10, "candidatesTokenCount": 2, "thoughtsTokenCount": 3, "totalTokenCount": 15}
+
+    def said(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {"candidates": [{"content": {"role": "model", "parts": list(parts)}, **more}], **head}
+
+    if ":streamGenerateContent?alt=sse" not in request.path:
+        return Play.json(said(*words, finishReason="STOP") | {"usageMetadata": usage})
+    last = said({"text": ""}, finishReason="STOP") | {"usageMetadata": usage}
+    return Play.sse(*(json.dumps(said(word)).encode() for word in words), json.dumps(last).encode())
+
+
 VENDORS: dict[str, Callable[[Received], Play]] = {
     "openai": openai_vendor,
     "anthropic": anthropic_vendor,
+    "google": google_vendor,
+    "mistral": openai_vendor,
     "ollama": ollama_vendor,
 }
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -380,3 +406,49 @@ async def test_claude_code_is_served_as_it_asks(url: str) -> None:
     )
     assert answer["content"][0]["text"] == "It is sunny."
     await client.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_google_client_runs_a_tool_loop(url: str, stream: bool) -> None:
+    options = google_types.HttpOptions(base_url=url)
+    client = genai.Client(api_key="unused", http_options=options, vertexai=False).aio
+    weather = google_types.FunctionDeclaration(name="weather", parameters_json_schema=SCHEMA)
+    config = google_types.GenerateContentConfig(
+        system_instruction="Be brief.", tools=[google_types.Tool(function_declarations=[weather])]
+    )
+    contents: Any = [
+        google_types.Content(role="user", parts=[google_types.Part(text="How is the weather?")])
+    ]
+    for turn in range(2):
+        request: Any = {"model": "primary/m", "contents": contents, "config": config}
+        if stream:
+            chunks = [chunk async for chunk in await client.models.generate_content_stream(**request)]
+        else:
+            chunks = [await client.models.generate_content(**request)]
+        parts = [part for chunk in chunks for part in chunk.candidates[0].content.parts or ()]
+        usage: Any = chunks[-1].usage_metadata
+        thoughts = usage.thoughts_token_count or 0
+        assert (usage.prompt_token_count, usage.candidates_token_count + thoughts) == (10, 5)
+        assert chunks[-1].model_version == "vendor-model"
+        if turn == 0:
+            (call,) = [part.function_call for part in parts if part.function_call]
+            assert call.args == json.loads(ARGUMENTS)
+            result = google_types.FunctionResponse(id=call.id, name="weather", response={"result": "sunny"})
+            contents.append(google_types.Content(role="model", parts=parts))
+            contents.append(
+                google_types.Content(role="user", parts=[google_types.Part(function_response=result)])
+            )
+    assert "".join(part.text or "" for part in parts) == "It is sunny."
+    assert str(chunks[-1].candidates[0].finish_reason.value) == "STOP"
+    await client.aclose()
+
+
+async def test_a_google_stream_without_sse_is_one_json_array(url: str) -> None:
+    body = {"contents": [{"parts": [{"text": "hello"}]}]}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{url}/v1beta/models/primary/m:streamGenerateContent", json=body) as answer,
+    ):
+        chunks = json.loads(await answer.read())
+    parts = [part for chunk in chunks for part in chunk["candidates"][0]["content"]["parts"]]
+    assert "".join(part["text"] for part in parts) == "It is sunny."

@@ -1,0 +1,184 @@
+"""Whole answers and usage, both directions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from intellirouter.chat.fields import Json
+from intellirouter.chat.gemini.parts import DIALECT, decode_part, encode_part, make_call_id, pick, signed
+from intellirouter.chat.parts import Part, Thinking, ToolCall
+from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
+from intellirouter.errors import UpstreamProtocolError
+
+_FINISH: dict[str, FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+}
+_KNOWN_CANDIDATE = frozenset({"content", "finishReason", "index"})
+
+
+def read_object(body: bytes) -> Json:
+    """The JSON object in `body`, or `UpstreamProtocolError`."""
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as cause:
+        raise UpstreamProtocolError("the provider's answer is not JSON") from cause
+    if not isinstance(data, dict):
+        raise UpstreamProtocolError("the provider's answer is not a JSON object")
+    return data
+
+
+def decode_finish(word: Any, has_calls: bool) -> tuple[FinishReason | None, str | None]:
+    """The canonical reason and Google's word: it says STOP beside function calls too."""
+    if not isinstance(word, str) or word == "FINISH_REASON_UNSPECIFIED":
+        return None, None
+    if word == "STOP" and has_calls:
+        return "tool_calls", word
+    return _FINISH.get(word, "error"), word
+
+
+def encode_finish(reason: FinishReason | None, detail: str | None) -> str | None:
+    """Google's word."""
+    match reason:
+        case None:
+            return None
+        case "length":
+            return "MAX_TOKENS"
+        case "content_filter" | "refusal":
+            return detail if detail in _FINISH else "SAFETY"
+        case "error":
+            return "OTHER"
+        case _:
+            return "STOP"
+
+
+def decode_usage(data: Any) -> Usage | None:
+    """`usageMetadata`: thoughts are counted apart from candidates and are output; a tool's prompt is input."""
+    if not isinstance(data, dict) or not data:
+        return None
+
+    def count(name: str) -> int | None:
+        value = data.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    thoughts = count("thoughtsTokenCount")
+    read = (count("promptTokenCount") or 0) + (count("toolUsePromptTokenCount") or 0)
+    written = (count("candidatesTokenCount") or 0) + (thoughts or 0)
+    total = count("totalTokenCount")
+    return Usage(
+        input_tokens=read,
+        output_tokens=written,
+        cached_tokens=count("cachedContentTokenCount"),
+        reasoning_tokens=thoughts,
+        total=total if total != read + written else None,
+        extra=data,
+        extra_dialect=DIALECT,
+    )
+
+
+def encode_usage(usage: Usage) -> Json:
+    """`usageMetadata`."""
+    if usage.extra_dialect == DIALECT:
+        return usage.extra
+    thoughts = usage.reasoning_tokens or 0
+    encoded: Json = {
+        "promptTokenCount": usage.input_tokens,
+        "candidatesTokenCount": max(0, usage.output_tokens - thoughts),
+        "totalTokenCount": usage.total_tokens,
+    }
+    if thoughts:
+        encoded["thoughtsTokenCount"] = thoughts
+    if usage.cached_tokens is not None:
+        encoded["cachedContentTokenCount"] = usage.cached_tokens
+    return encoded
+
+
+def content_parts(candidate: Json) -> list[Json]:
+    """The parts of a candidate, of whatever is there."""
+    content = candidate.get("content")
+    parts = content.get("parts") if isinstance(content, dict) else None
+    return [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+
+
+def decode_response(body: bytes) -> ChatResponse:
+    """Google's bytes to canonical. Raises `UpstreamProtocolError`."""
+    data = read_object(body)
+    candidates, feedback = data.get("candidates"), data.get("promptFeedback")
+    blocked = feedback.get("blockReason") if isinstance(feedback, dict) else None
+    if not isinstance(candidates, list) and not blocked and "usageMetadata" not in data:
+        raise UpstreamProtocolError("the provider's answer has no candidates")
+    response_id = str(data.get("responseId") or "")
+    found = [c for c in candidates or () if isinstance(c, dict)]
+    choices = tuple(_decode_candidate(c, i, response_id) for i, c in enumerate(found))
+    if not choices and blocked:
+        choices = (Choice(finish_reason="content_filter", finish_detail=str(blocked)),)
+    return ChatResponse(
+        id=response_id,
+        model=str(data.get("modelVersion") or ""),
+        choices=choices or (Choice(finish_reason=None),),
+        usage=decode_usage(data.get("usageMetadata")),
+        extra={"promptFeedback": feedback} if feedback else {},
+        dialect=DIALECT,
+        raw=body,
+    )
+
+
+def _decode_candidate(candidate: Json, position: int, response_id: str) -> Choice:
+    parts: list[Part] = []
+    calls = 0
+    for raw in content_parts(candidate):
+        part = decode_part(raw, make_call_id(response_id, calls))
+        calls += isinstance(part, ToolCall)
+        if part is not None:
+            parts.append(part)
+    reason, detail = decode_finish(pick(candidate, "finishReason"), calls > 0)
+    index = candidate.get("index")
+    return Choice(
+        content=tuple(parts),
+        finish_reason=reason,
+        finish_detail=detail,
+        index=index if isinstance(index, int) else position,
+        extra={key: value for key, value in candidate.items() if key not in _KNOWN_CANDIDATE},
+    )
+
+
+def encode_response(response: ChatResponse) -> bytes:
+    """The client's JSON. Google's own bytes go out as they are."""
+    if response.raw is not None and response.dialect == DIALECT:
+        return response.raw
+    body: Json = {
+        "candidates": [_encode_choice(choice) for choice in response.choices],
+        "modelVersion": response.model,
+        "responseId": response.id,
+    }
+    if response.usage is not None:
+        body["usageMetadata"] = encode_usage(response.usage)
+    return msgspec.json.encode(body)
+
+
+def _encode_choice(choice: Choice) -> Json:
+    parts = [encode_answer_part(part) for part in choice.content]
+    encoded: Json = {
+        "content": {"role": "model", "parts": [part for part in parts if part is not None]},
+        "index": choice.index,
+    }
+    if (word := encode_finish(choice.finish_reason, choice.finish_detail)) is not None:
+        encoded["finishReason"] = word
+    return encoded
+
+
+def encode_answer_part(part: Part) -> Json | None:
+    """One part of an answer: thoughts go out whoever thought them."""
+    if isinstance(part, Thinking):
+        return signed({"text": part.text, "thought": True}, part.signature)
+    return encode_part(part, {}, [])

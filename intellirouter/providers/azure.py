@@ -1,0 +1,57 @@
+"""Azure OpenAI: OpenAI's dialect behind Azure's addresses and its `api-key` header.
+
+An endpoint whose path ends in `/openai/v1` (or that gives no `api_version`) speaks the v1 API, where the deployment is
+the `model` of the body; with `api_version` in the target's options the deployment stands in the URL.
+Source: Azure OpenAI, "v1 API" and "REST API reference".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import quote, urlsplit
+
+from intellirouter.chat.embedding import EmbeddingRequest
+from intellirouter.chat.model import ChatRequest
+from intellirouter.providers import openai
+from intellirouter.providers.adapter import Adapter, HttpRequest, Target
+
+FLAVOUR = replace(openai.OPENAI, kind="azure", base_url="")
+
+
+def _at_azure(request: HttpRequest, target: Target, path: str) -> HttpRequest:
+    base = target.base_url if urlsplit(target.base_url).path else f"{target.base_url}/openai"
+    version = target.options.get("api_version")
+    if version:
+        base = base.removesuffix("/v1")
+        deployment = "" if path == "/models" else f"/deployments/{quote(target.model, safe='')}"
+        url = f"{base}{deployment}{path}?api-version={quote(str(version), safe='')}"
+    else:
+        url = f"{base if base.endswith('/v1') else base + '/v1'}{path}"
+    own = {name.lower() for name in target.headers}
+    kept = [(name, value) for name, value in request.headers if name != "authorization" or name in own]
+    if target.api_key is not None:
+        kept.append(("api-key", target.api_key.get_secret_value()))
+    return replace(request, url=url, headers=tuple(kept))
+
+
+def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
+    """The HTTP request for one completion."""
+    return _at_azure(openai.build_chat(FLAVOUR, request, target), target, "/chat/completions")
+
+
+def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
+    """The HTTP request for vectors."""
+    return _at_azure(openai.build_embeddings(request, target), target, "/embeddings")
+
+
+def build_models(target: Target) -> HttpRequest:
+    """The request for the models of the resource."""
+    return _at_azure(openai.build_models(target), target, "/models")
+
+
+ADAPTER: Adapter = replace(
+    openai.adapter_of(FLAVOUR),
+    build_chat=build_chat,
+    build_embeddings=build_embeddings,
+    build_models=build_models,
+)

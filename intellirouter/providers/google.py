@@ -1,0 +1,144 @@
+"""Google's Gemini, on AI Studio and on Vertex in express mode: one API at two addresses.
+
+Source: Gemini API reference ("models.generateContent", "models.batchEmbedContents"); Vertex AI, "Express mode".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.fields import Json
+from intellirouter.chat.gemini.errors import decode_error
+from intellirouter.chat.gemini.format import FORMAT
+from intellirouter.chat.gemini.response import read_object
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import UnsupportedByTarget, UpstreamError, UpstreamProtocolError
+from intellirouter.providers.adapter import (
+    Adapter,
+    HttpRequest,
+    HttpResponse,
+    ModelInfo,
+    StreamParser,
+    Target,
+)
+from intellirouter.providers.headers import USER_AGENT, retry_after
+from intellirouter.providers.stream import SseStreamParser
+
+_encode = msgspec.json.encode
+
+
+def _headers(target: Target) -> tuple[tuple[str, str], ...]:
+    headers = [("content-type", "application/json"), ("user-agent", USER_AGENT)]
+    if target.api_key is not None:
+        headers.append(("x-goog-api-key", target.api_key.get_secret_value()))
+    return (*headers, *target.headers.items())
+
+
+def _model_path(model: str) -> str:
+    return model if model.startswith(("models/", "publishers/", "tunedModels/")) else f"models/{model}"
+
+
+def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
+    """The HTTP request for one answer; the model and the wish to stream stand in the URL."""
+    notes: list[str] = []
+    body = FORMAT.encode_request(request, notes)
+    method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
+    url = f"{target.base_url}/{_model_path(target.model)}:{method}"
+    return HttpRequest("POST", url, _headers(target), _encode(body), tuple(notes))
+
+
+def parse_chat(response: HttpResponse) -> ChatResponse:
+    """A whole answer."""
+    return FORMAT.decode_response(response.body)
+
+
+def new_stream() -> StreamParser:
+    """A parser of one stream of events."""
+    return SseStreamParser(FORMAT.new_decoder())
+
+
+def parse_error(response: HttpResponse, provider: str) -> UpstreamError:
+    """The error of a response that is not a success."""
+    error = decode_error(response.body, response.status, provider)
+    if (seconds := retry_after(response.headers)) is not None:
+        error.retry_after = seconds
+    return error
+
+
+def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
+    """The HTTP request for vectors of texts."""
+    if request.tokens:
+        raise UnsupportedByTarget("Gemini embeds texts, not token ids.", param="input")
+    path = _model_path(target.model)
+    shared: Json = {"model": path}
+    if request.dimensions is not None:
+        shared["outputDimensionality"] = request.dimensions
+    if request.input_type is not None:
+        shared["taskType"] = "RETRIEVAL_QUERY" if request.input_type == "query" else "RETRIEVAL_DOCUMENT"
+    body = {"requests": [{**shared, "content": {"parts": [{"text": text}]}} for text in request.texts]}
+    url = f"{target.base_url}/{path}:batchEmbedContents"
+    return HttpRequest("POST", url, _headers(target), _encode(body))
+
+
+def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
+    """The vectors, in input order. Google says neither the model nor, as a rule, the tokens."""
+    found = read_object(response.body).get("embeddings")
+    try:
+        vectors = tuple(tuple(map(float, entry["values"])) for entry in found or ())
+    except (TypeError, KeyError, ValueError) as cause:
+        raise UpstreamProtocolError("the provider's embeddings are not lists of numbers") from cause
+    if not vectors:
+        raise UpstreamProtocolError("the provider's answer has no embeddings")
+    return EmbeddingResponse(model="", vectors=vectors)
+
+
+def build_models(target: Target) -> HttpRequest:
+    """The request for the list of models."""
+    return HttpRequest("GET", f"{target.base_url}/models?pageSize=1000", _headers(target))
+
+
+def parse_models(response: HttpResponse) -> tuple[ModelInfo, ...]:
+    """The list, with windows; names without their `models/`."""
+    models = read_object(response.body).get("models")
+    if not isinstance(models, list):
+        raise UpstreamProtocolError("the provider's model list has no 'models'")
+    return tuple(
+        ModelInfo(
+            model["name"].removeprefix("models/"),
+            context_window=model.get("inputTokenLimit"),
+            max_output_tokens=model.get("outputTokenLimit"),
+        )
+        for model in models
+        if isinstance(model, dict) and isinstance(model.get("name"), str)
+    )
+
+
+ADAPTER = Adapter(
+    kind="google",
+    wire=FORMAT,
+    default_base_url="https://generativelanguage.googleapis.com/v1beta",
+    build_chat=build_chat,
+    parse_chat=parse_chat,
+    new_stream=new_stream,
+    parse_error=parse_error,
+    build_models=build_models,
+    parse_models=parse_models,
+    build_embeddings=build_embeddings,
+    parse_embeddings=parse_embeddings,
+    max_embedding_inputs=100,
+)
+
+
+VERTEX_ADAPTER = replace(
+    ADAPTER,
+    kind="vertex",
+    default_base_url="https://aiplatform.googleapis.com/v1/publishers/google",
+    build_embeddings=None,
+    parse_embeddings=None,
+    build_models=None,
+    parse_models=None,
+)

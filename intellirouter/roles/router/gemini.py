@@ -1,0 +1,104 @@
+"""Google's front: `POST /v1beta/models/{model}:{method}`, also under `/v1`."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from intellirouter.chat.embedding import EmbeddingRequest
+from intellirouter.chat.fields import Json, objects, required_text
+from intellirouter.chat.gemini.format import ARRAY_FORMAT, FORMAT
+from intellirouter.chat.gemini.parts import pick
+from intellirouter.chat.tokens import estimate_tokens
+from intellirouter.errors import InvalidRequest, NotFound
+from intellirouter.roles.router.answer import answer, answer_headers
+from intellirouter.roles.router.embeddings import embed
+from intellirouter.web.body import read_json
+from intellirouter.web.endpoint import endpoint
+
+
+async def _generate(request: web.Request, model: str) -> web.StreamResponse:
+    body = await read_json(request) | {"model": model, "stream": False}
+    return await answer(request, FORMAT, FORMAT.decode_request(body, {}))
+
+
+async def _stream(request: web.Request, model: str) -> web.StreamResponse:
+    body = await read_json(request) | {"model": model, "stream": True}
+    wire = FORMAT if request.query.get("alt") == "sse" else ARRAY_FORMAT
+    return await answer(request, wire, wire.decode_request(body, {}))
+
+
+async def _count(request: web.Request, model: str) -> web.StreamResponse:
+    """An estimate: every provider counts in its own way, and most cannot be asked."""
+    body = await read_json(request)
+    inner = pick(body, "generateContentRequest")
+    chat = FORMAT.decode_request((inner if isinstance(inner, dict) else body) | {"model": model}, {})
+    return web.Response(
+        body=msgspec.json.encode({"totalTokens": estimate_tokens(chat)}),
+        content_type="application/json",
+        headers={"x-intellirouter-notes": "The count is an estimate."},
+    )
+
+
+def _text_of(wanted: Json, path: str) -> str:
+    content = wanted.get("content")
+    parts = objects(content, "parts", path) if isinstance(content, dict) else []
+    words = "".join(text for part in parts if isinstance(text := part.get("text"), str))
+    if not words:
+        raise InvalidRequest(f"'{path}' must hold text parts.", param=path)
+    return words
+
+
+async def _embed(request: web.Request, model: str, wanted: list[Json]) -> tuple[list[Json], dict[str, str]]:
+    first = wanted[0]
+    size, task = pick(first, "outputDimensionality"), pick(first, "taskType")
+    texts = tuple(_text_of(one, f"requests[{i}].content") for i, one in enumerate(wanted))
+    response, trace = await embed(
+        request,
+        EmbeddingRequest(
+            model=model,
+            texts=texts,
+            dimensions=size if isinstance(size, int) and size > 0 else None,
+            input_type="query" if task == "RETRIEVAL_QUERY" else "document" if task else None,
+        ),
+    )
+    return [{"values": vector} for vector in response.vectors], answer_headers(request, trace)
+
+
+async def _embed_one(request: web.Request, model: str) -> web.StreamResponse:
+    vectors, headers = await _embed(request, model, [await read_json(request)])
+    body = msgspec.json.encode({"embedding": vectors[0]})
+    return web.Response(body=body, content_type="application/json", headers=headers)
+
+
+async def _embed_batch(request: web.Request, model: str) -> web.StreamResponse:
+    wanted = objects(await read_json(request), "requests")
+    if not wanted:
+        raise InvalidRequest("Missing required field: 'requests'.", param="requests")
+    vectors, headers = await _embed(request, model, wanted)
+    body = msgspec.json.encode({"embeddings": vectors})
+    return web.Response(body=body, content_type="application/json", headers=headers)
+
+
+_METHODS = {
+    "generateContent": _generate,
+    "streamGenerateContent": _stream,
+    "countTokens": _count,
+    "embedContent": _embed_one,
+    "batchEmbedContents": _embed_batch,
+}
+
+
+async def call(request: web.Request) -> web.StreamResponse:
+    """One call, by the method after the last colon; a model's own name may hold colons too."""
+    model, _, method = request.match_info["call"].rpartition(":")
+    handler = _METHODS.get(method)
+    if handler is None:
+        raise NotFound(f"There is no method '{method[:100]}' of models.")
+    return await handler(request, required_text({"model": model}, "model"))
+
+
+def routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+    handler = endpoint("gemini", call, FORMAT.encode_error)
+    return [web.post(f"/{version}/models/{{call:.+:[A-Za-z]+}}", handler) for version in ("v1beta", "v1")]

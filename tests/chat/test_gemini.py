@@ -1,0 +1,293 @@
+"""Gemini in both directions: cases, generated requests, streams, and recorded traffic where it is at hand."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intellirouter.chat.delta import (
+    Delta,
+    Finish,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallArguments,
+    ToolCallStart,
+    UsageDelta,
+)
+from intellirouter.chat.gemini.format import ARRAY_FORMAT, FORMAT
+from intellirouter.chat.gemini.request import plain_schema
+from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, ToolChoice
+from intellirouter.chat.parts import Image, Text, Thinking, ToolCall, ToolResult
+from intellirouter.errors import InvalidRequest, StreamInterrupted, UpstreamAuthFailed, UpstreamRateLimited
+from intellirouter.providers.adapter import HttpResponse
+from intellirouter.providers.google import ADAPTER
+
+RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
+TURN = [{"role": "user", "parts": [{"text": "x"}]}]
+
+
+def decode(body: dict[str, Any]) -> ChatRequest:
+    return FORMAT.decode_request({"model": "m", "contents": TURN, **body}, {})
+
+
+FIELDS: list[tuple[dict[str, Any], str, Any]] = [
+    ({"generationConfig": {"temperature": 0.5}}, "temperature", 0.5),
+    ({"generationConfig": {"maxOutputTokens": 5}}, "max_tokens", 5),
+    ({"generationConfig": {"topK": 3}}, "top_k", 3),
+    ({"generationConfig": {"stopSequences": ["a"]}}, "stop", ("a",)),
+    ({"generationConfig": {"responseMimeType": "application/json"}}, "output", OutputFormat("json")),
+    (
+        {"generationConfig": {"thinkingConfig": {"thinkingBudget": 9, "includeThoughts": True}}},
+        "reasoning",
+        Reasoning(budget_tokens=9, include=True),
+    ),
+    (
+        {"toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["f"]}}},
+        "tool_choice",
+        ToolChoice("named", "f"),
+    ),
+    ({"safetySettings": [{"category": "c"}]}, "extra", {"safetySettings": [{"category": "c"}]}),
+]
+
+
+@pytest.mark.parametrize(("body", "field", "expected"), FIELDS)
+def test_a_field_is_read_and_written_back_the_same(body: dict[str, Any], field: str, expected: Any) -> None:
+    request = decode(body)
+    assert getattr(request, field) == expected
+    written = FORMAT.encode_request(request.changed(), [])
+    assert {key: written.get(key) for key in body} == body
+
+
+def test_snake_case_means_the_same_as_camel_case() -> None:
+    snake = decode({"generation_config": {"max_output_tokens": 7, "thinking_config": {"thinking_budget": 0}}})
+    assert snake.max_tokens == 7
+    assert snake.reasoning == Reasoning(mode="disabled")
+
+
+def test_signatures_thoughts_calls_and_results_survive_a_turn() -> None:
+    contents = [
+        {"role": "user", "parts": [{"inlineData": {"mimeType": "image/png", "data": "aGk="}}]},
+        {
+            "role": "model",
+            "parts": [
+                {"text": "hm", "thought": True, "thoughtSignature": "s1"},
+                {"functionCall": {"name": "f", "args": {"a": 1}}, "thoughtSignature": "s2"},
+            ],
+        },
+        {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"b": 2}}}]},
+    ]
+    request = decode({"contents": contents})
+    thought, call = request.messages[1].content
+    assert isinstance(call, ToolCall)
+    assert thought == Thinking("hm", "s1")
+    assert (call.name, call.arguments, call.signature) == ("f", '{"a":1}', "s2")
+    result = request.messages[2].content[0]
+    assert isinstance(result, ToolResult)
+    assert result.call_id == call.id
+    assert FORMAT.encode_request(request.changed(), [])["contents"] == contents
+
+
+def test_a_conversation_of_another_vendor_goes_out_as_google_wants_it() -> None:
+    request = ChatRequest(
+        model="gemini-3-pro",
+        messages=(
+            Message("system", (Text("be kind"),)),
+            Message("user", (Image(url="https://x/y.png"),)),
+            Message("assistant", (ToolCall("call_1", "f", "{}"), ToolCall("call_2", "g", "{}"))),
+            Message("tool", (ToolResult("call_1", (Text("sunny"),)),)),
+            Message("tool", (ToolResult("call_2", (Text("bad"),), is_error=True),)),
+        ),
+    )
+    body = FORMAT.encode_request(request, [])
+    assert body["systemInstruction"] == {"parts": [{"text": "be kind"}]}
+    model, results = body["contents"][1:]
+    assert "thoughtSignature" in model["parts"][0]
+    assert "thoughtSignature" not in model["parts"][1]
+    responses = [part["functionResponse"] for part in results["parts"]]
+    assert [(r["name"], r["response"]) for r in responses] == [
+        ("f", {"result": "sunny"}),
+        ("g", {"error": "bad"}),
+    ]
+
+
+def test_googles_schema_becomes_json_schema() -> None:
+    schema = {"type": "OBJECT", "properties": {"any_of": {"type": "STRING", "nullable": True}}}
+    assert plain_schema(schema) == {"type": "object", "properties": {"any_of": {"type": ["string", "null"]}}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"contents": []},
+        {"contents": [{"role": "robot", "parts": []}]},
+        {"contents": [{"parts": "x"}]},
+        {"generationConfig": {"temperature": "hot"}},
+        {"toolConfig": {"functionCallingConfig": {"mode": "SOMETIMES"}}},
+    ],
+)
+def test_what_makes_no_sense_is_refused(body: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest):
+        decode(body)
+
+
+def sse(*chunks: dict[str, Any]) -> bytes:
+    return b"".join(b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n" for chunk in chunks)
+
+
+def candidate(*parts: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = {"content": {"role": "model", "parts": list(parts)}, "index": 0}
+    return {
+        "candidates": [found | ({"finishReason": finish} if finish else {})],
+        "responseId": "r",
+        "modelVersion": "m",
+    }
+
+
+STREAM = sse(
+    candidate({"text": "grüß", "thought": True}),
+    candidate({"text": "a"}),
+    candidate({"text": "b", "thoughtSignature": "s"}),
+    candidate({"functionCall": {"name": "f", "args": {}}}, finish="STOP")
+    | {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "thoughtsTokenCount": 4}},
+)
+
+
+def deltas_of(pieces: list[bytes]) -> list[Delta]:
+    parser = ADAPTER.new_stream()
+    events = [event for piece in pieces for event in parser.feed(piece)] + parser.close()
+    return [delta for event in events for delta in event.deltas]
+
+
+def test_a_stream_means_the_same_whole_and_split_at_each_byte() -> None:
+    whole = deltas_of([STREAM])
+    assert deltas_of([STREAM[i : i + 1] for i in range(len(STREAM))]) == whole
+    assert whole[1:4] == [
+        ThinkingDelta("grüß", 0),
+        TextDelta("a", 1),
+        TextDelta("b", 1, signature="s"),
+    ]
+    assert whole[4:6] == [
+        ToolCallStart(0, "call_gemini_r_0", "f", block=2),
+        ToolCallArguments(0, "{}", block=2),
+    ]
+    assert whole[6] == Finish("tool_calls", detail="STOP")
+    usage = whole[7]
+    assert isinstance(usage, UsageDelta)
+    assert (usage.usage.input_tokens, usage.usage.output_tokens, usage.usage.reasoning_tokens) == (3, 6, 4)
+
+
+def test_a_cut_stream_never_looks_complete() -> None:
+    last = STREAM.rindex(b"data: ")
+    for end in range(last + 7):
+        with pytest.raises(StreamInterrupted):
+            deltas_of([STREAM[:end]])
+
+
+def test_a_stream_is_written_as_events_and_as_one_array() -> None:
+    deltas = tuple(deltas_of([STREAM]))
+    events = FORMAT.new_encoder(decode({}))
+    again = deltas_of([events.encode(deltas) + events.finish()])
+    assert [d for d in again if not isinstance(d, UsageDelta)] == [
+        d for d in deltas if not isinstance(d, UsageDelta)
+    ]
+    array = ARRAY_FORMAT.new_encoder(decode({}))
+    chunks = json.loads(array.encode(deltas) + array.finish())
+    assert chunks[-1]["candidates"][0]["finishReason"] == "STOP"
+    assert chunks[-1]["usageMetadata"]["thoughtsTokenCount"] == 4
+
+
+def test_a_blocked_prompt_is_a_content_filter() -> None:
+    body = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 1}}
+    choice = FORMAT.decode_response(json.dumps(body).encode()).choices[0]
+    assert (choice.finish_reason, choice.finish_detail) == ("content_filter", "SAFETY")
+    assert any(isinstance(d, Finish) and d.reason == "content_filter" for d in deltas_of([sse(body)]))
+
+
+def test_errors_say_what_a_router_can_do() -> None:
+    delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17s"}
+    limited = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "slow", "details": [delay]}}
+    error = ADAPTER.parse_error(HttpResponse(429, {}, json.dumps(limited).encode()), "g")
+    assert isinstance(error, UpstreamRateLimited)
+    assert error.retry_after == 17
+    bad_key = {"error": {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"}}
+    assert isinstance(
+        ADAPTER.parse_error(HttpResponse(400, {}, json.dumps(bad_key).encode()), "g"), UpstreamAuthFailed
+    )
+
+
+def recorded() -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for name in ("gemini", "vertex"):
+        with gzip.open(RECORDINGS / f"{name}.jsonl.gz", "rt") as lines:
+            rows.extend(json.loads(line) for line in lines)
+    return [row for row in rows if row["path"].lower().endswith("generatecontent")]
+
+
+@pytest.mark.skipif(not RECORDINGS.exists(), reason="the recorded vendor traffic is not beside this clone")
+def test_every_recorded_answer_is_understood_as_google_sent_it() -> None:
+    seen = 0
+    for row in recorded():
+        response = row["response"]
+        body = base64.b64decode(response["base64"]) if "base64" in response else response["text"].encode()
+        if row["status"] >= 400:
+            assert ADAPTER.parse_error(HttpResponse(row["status"], {}, body), "g").message
+        elif row["stream"] or body.lstrip().startswith(b"data:"):
+            check_stream(body)
+        elif not body.lstrip().startswith(b"["):
+            check_whole(json.loads(body), body)
+        seen += 1
+    assert seen > 150
+
+
+def sent_text(chunks: list[dict[str, Any]], thought: bool) -> str:
+    parts = [
+        part
+        for chunk in chunks
+        for found in chunk.get("candidates", ())
+        for part in found.get("content", {}).get("parts", ())
+    ]
+    return "".join(part.get("text", "") for part in parts if bool(part.get("thought")) is thought)
+
+
+def check_whole(sent: dict[str, Any], body: bytes) -> None:
+    response = ADAPTER.parse_chat(HttpResponse(200, {}, body))
+    assert "".join(choice.text for choice in response.choices) == sent_text([sent], False)
+    assert "".join(choice.thinking for choice in response.choices) == sent_text([sent], True)
+    calls = [
+        part["functionCall"]
+        for found in sent.get("candidates", ())
+        for part in found.get("content", {}).get("parts", ())
+        if "functionCall" in part
+    ]
+    assert [(c.name, json.loads(c.arguments)) for c in response.choices[0].tool_calls] == [
+        (call["name"], call.get("args", {})) for call in calls
+    ]
+    if "usageMetadata" in sent:
+        assert response.usage is not None
+        usage = sent["usageMetadata"]
+        assert response.usage.input_tokens == usage.get("promptTokenCount", 0) + usage.get(
+            "toolUsePromptTokenCount", 0
+        )
+        assert response.usage.total_tokens == usage["totalTokenCount"]
+    again = FORMAT.encode_response(response)
+    assert again == body
+
+
+def check_stream(body: bytes) -> None:
+    chunks = [
+        json.loads(line[5:]) for line in body.replace(b"\r", b"").split(b"\n") if line.startswith(b"data:")
+    ]
+    whole = deltas_of([body])
+    assert "".join(d.text for d in whole if isinstance(d, TextDelta)) == sent_text(chunks, False)
+    assert "".join(d.text for d in whole if isinstance(d, ThinkingDelta)) == sent_text(chunks, True)
+    assert any(isinstance(d, Finish) for d in whole)
+    assert any(isinstance(d, UsageDelta) for d in whole)
+    if len(body) < 200_000:
+        assert deltas_of([body[i : i + 1] for i in range(len(body))]) == whole
+    with pytest.raises(StreamInterrupted):
+        deltas_of([body[: len(body) // 3]])

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
+import msgspec
+
 from intellirouter.chat.embedding import EmbeddingRequest
 from intellirouter.chat.model import ChatRequest
 from intellirouter.providers import openai
@@ -31,7 +33,7 @@ def _at_azure(request: HttpRequest, target: Target, path: str) -> HttpRequest:
     kept = [(name, value) for name, value in request.headers if name != "authorization" or name in own]
     if target.api_key is not None:
         kept.append(("api-key", target.api_key.get_secret_value()))
-    return replace(request, url=url, headers=tuple(kept))
+    return msgspec.structs.replace(request, url=url, headers=tuple(kept))
 
 
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:

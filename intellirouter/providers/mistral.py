@@ -39,7 +39,7 @@ def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     built = openai.build_chat(FLAVOUR, request, target)
     body = msgspec.json.decode(built.body)
     _speak_mistral(body)
-    return replace(built, body=msgspec.json.encode(body))
+    return msgspec.structs.replace(built, body=msgspec.json.encode(body))
 
 
 def _speak_mistral(body: Json) -> None:

@@ -123,7 +123,12 @@ def google_vendor(request: Received) -> Play:
     call = {"functionCall": {"name": "weather", "args": json.loads(ARGUMENTS)}, "thoughtSignature": "c2ln"}
     words = [call] if wants_tool else [{"text": word} for word in ("It ", "is ", "sunny.")]
     head = {"modelVersion": "vendor-model", "responseId": "r1"}
-    usage = {"promptTokenCount": 10, "candidatesTokenCount": 2, "thoughtsTokenCount": 3, "totalTokenCount": 15}
+    usage = {
+        "promptTokenCount": 10,
+        "candidatesTokenCount": 2,
+        "thoughtsTokenCount": 3,
+        "totalTokenCount": 15,
+    }
 
     def said(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
         return {"candidates": [{"content": {"role": "model", "parts": list(parts)}, **more}], **head}
@@ -329,6 +334,9 @@ PICTURE = "iVBORw0KGgoAAAANSUhEUg=="
 
 def seen_by(kind: str, body: dict[str, Any]) -> tuple[Any, Any]:
     """The picture and the schema as the vendor was sent them."""
+    if kind == "google":
+        inline = next(p["inlineData"] for p in body["contents"][0]["parts"] if "inlineData" in p)
+        return (inline["mimeType"], inline["data"]), body["generationConfig"]["responseJsonSchema"]
     content = body["messages"][0]["content"]
     match kind:
         case "anthropic":
@@ -416,9 +424,7 @@ async def test_the_google_client_runs_a_tool_loop(url: str, stream: bool) -> Non
     config = google_types.GenerateContentConfig(
         system_instruction="Be brief.", tools=[google_types.Tool(function_declarations=[weather])]
     )
-    contents: Any = [
-        google_types.Content(role="user", parts=[google_types.Part(text="How is the weather?")])
-    ]
+    contents: Any = [google_types.Content(role="user", parts=[google_types.Part(text="How is the weather?")])]
     for turn in range(2):
         request: Any = {"model": "primary/m", "contents": contents, "config": config}
         if stream:

@@ -8,7 +8,7 @@ import msgspec
 
 from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.parts import DIALECT, decode_part, encode_part, make_call_id, pick, signed
-from intellirouter.chat.parts import Part, Thinking, ToolCall
+from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
 from intellirouter.errors import UpstreamProtocolError
 
@@ -140,7 +140,7 @@ def _decode_candidate(candidate: Json, position: int, response_id: str) -> Choic
         part = decode_part(raw, make_call_id(response_id, calls))
         calls += isinstance(part, ToolCall)
         if part is not None:
-            parts.append(part)
+            _join(parts, part)
     reason, detail = decode_finish(pick(candidate, "finishReason"), calls > 0)
     index = candidate.get("index")
     return Choice(
@@ -150,6 +150,17 @@ def _decode_candidate(candidate: Json, position: int, response_id: str) -> Choic
         index=index if isinstance(index, int) else position,
         extra={key: value for key, value in candidate.items() if key not in _KNOWN_CANDIDATE},
     )
+
+
+def _join(parts: list[Part], part: Part) -> None:
+    """Add a part; Google cuts one text into several, and a signature ends a piece that must stay whole."""
+    match (parts[-1] if parts else None), part:
+        case Text(signature=None) as last, Text():
+            parts[-1] = Text(last.text + part.text, signature=part.signature)
+        case Thinking(signature=None) as thought, Thinking():
+            parts[-1] = Thinking(thought.text + part.text, part.signature)
+        case _:
+            parts.append(part)
 
 
 def encode_response(response: ChatResponse) -> bytes:

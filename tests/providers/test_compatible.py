@@ -1,0 +1,75 @@
+"""Vendors near OpenAI's dialect: where their requests go, how they are signed, and what is said differently."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from intellirouter.chat.model import ChatRequest, Message, ToolChoice
+from intellirouter.chat.parts import Text, ToolCall, ToolResult
+from intellirouter.providers.adapter import HttpRequest, Target
+from intellirouter.providers.mistral import call_id
+from intellirouter.providers.presets import FLAVOURS
+from intellirouter.providers.table import ADAPTERS
+
+ASK = (Message("user", (Text("x"),)),)
+
+
+def build(kind: str, url: str = "", options: dict[str, Any] | None = None, **more: Any) -> HttpRequest:
+    adapter = ADAPTERS[kind]
+    target = Target("p", "m", url or adapter.default_base_url, SecretStr("sk-secret"), options=options or {})
+    return adapter.build_chat(ChatRequest(**{"model": "m", "messages": ASK, **more}), target)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "expected"),
+    [
+        ("https://r.openai.azure.com", {}, "/openai/v1/chat/completions"),
+        ("https://r.openai.azure.com/openai/v1", {}, "/openai/v1/chat/completions"),
+        (
+            "https://r.openai.azure.com",
+            {"api_version": "2024-10-21"},
+            "/openai/deployments/m/chat/completions?api-version=2024-10-21",
+        ),
+    ],
+)
+def test_azure_is_asked_at_its_own_addresses_with_its_own_key_header(
+    url: str, options: dict[str, Any], expected: str
+) -> None:
+    request = build("azure", url, options)
+    assert request.url == f"https://r.openai.azure.com{expected}"
+    headers = dict(request.headers)
+    assert headers["api-key"] == "sk-secret"
+    assert "authorization" not in headers
+
+
+def test_mistral_is_told_in_its_own_words() -> None:
+    messages = (
+        *ASK,
+        Message("assistant", (ToolCall("call_of_another_vendor", "f", "{}"),)),
+        Message("tool", (ToolResult("call_of_another_vendor", (Text("y"),)),)),
+    )
+    request = build(
+        "mistral", messages=messages, seed=7, tool_choice=ToolChoice("required"), top_k=3, stream=True
+    )
+    body = json.loads(request.body)
+    assert (body["random_seed"], body["tool_choice"]) == (7, "any")
+    assert not {"seed", "top_k", "stream_options"} & body.keys()
+    sent = body["messages"][1]["tool_calls"][0]["id"]
+    assert sent == body["messages"][2]["tool_call_id"] == call_id("call_of_another_vendor")
+    assert len(sent) == 9
+    assert call_id("abc123XYZ") == "abc123XYZ"
+    assert any("top_k" in note for note in request.notes)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS, ids=lambda flavour: flavour.kind)
+def test_a_preset_leaves_out_with_a_note_what_its_vendor_refuses(flavour: Any) -> None:
+    request = build(flavour.kind, top_k=3, store=True, max_tokens=5)
+    body = json.loads(request.body)
+    assert request.url == f"{flavour.base_url}/chat/completions"
+    assert not flavour.unknown_fields & body.keys()
+    assert body[flavour.max_tokens_field] == 5
+    assert len(request.notes) == len({"top_k", "store"} & flavour.unknown_fields)

@@ -583,6 +583,15 @@ def check_stream(body: bytes) -> None:
     last = next(e for e in reversed(events) if e["type"] == "message_delta")
     usage = next(d.usage for d in reversed(deltas) if isinstance(d, UsageDelta))
     assert usage.output_tokens == last["usage"]["output_tokens"]
+    first = next(e for e in events if e["type"] == "message_start")["message"]["usage"]
+    counts = {**first, **{key: count for key, count in last["usage"].items() if count is not None}}
+    read, written = (counts.get(f"cache_{kind}_input_tokens") for kind in ("read", "creation"))
+    assert (usage.cached_tokens, usage.cache_write_tokens) == (read, written)
+    assert usage.input_tokens == counts["input_tokens"] + (read or 0) + (written or 0)
+    encoder = FORMAT.new_encoder(decode({}))
+    encoder.encode(tuple(deltas))
+    stopped = b'"stop_reason":' + json.dumps(last["delta"]["stop_reason"]).encode()
+    assert stopped in encoder.finish()
 
 
 def check_whole(sent: dict[str, Any], response: ChatResponse) -> None:

@@ -458,3 +458,20 @@ async def test_a_google_stream_without_sse_is_one_json_array(url: str) -> None:
         chunks = json.loads(await answer.read())
     parts = [part for chunk in chunks for part in chunk["candidates"][0]["content"]["parts"]]
     assert "".join(part["text"] for part in parts) == "It is sunny."
+
+
+async def test_the_openai_client_completes_a_prompt(url: str) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0) as client:
+        whole = await client.completions.create(model="primary/m", prompt="How is the weather?")
+        assert (whole.choices[0].text, whole.choices[0].finish_reason) == ("It is sunny.", "stop")
+        assert whole.usage is not None
+        assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (10, 5)
+        stream = await client.completions.create(
+            model="primary/m", prompt="How?", stream=True, stream_options={"include_usage": True}
+        )
+        chunks = [chunk async for chunk in stream]
+        assert "".join(c.text for chunk in chunks for c in chunk.choices) == "It is sunny."
+        assert chunks[-2].choices[0].finish_reason == "stop"
+        assert chunks[-1].usage is not None
+        with pytest.raises(openai.BadRequestError, match="suffix"):
+            await client.completions.create(model="primary/m", prompt="x", suffix="y")

@@ -10,7 +10,17 @@ from aiohttp import web
 
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.role import Role
-from intellirouter.roles.router import admin, admin_models, chat, embeddings, gemini, messages, models, ollama
+from intellirouter.roles.router import (
+    admin,
+    admin_models,
+    chat,
+    completions,
+    embeddings,
+    gemini,
+    messages,
+    models,
+    ollama,
+)
 from intellirouter.roles.router.keys import (
     BOARD,
     CACHE,
@@ -24,7 +34,7 @@ from intellirouter.roles.router.keys import (
 from intellirouter.web.probes import PartHealth
 
 FIRST_LOOK_SECONDS = 1.0
-FRONTS = (chat, messages, embeddings, gemini, ollama, models, admin, admin_models)
+FRONTS = (chat, completions, messages, embeddings, gemini, ollama, models, admin, admin_models)
 
 
 def _providers(app: web.Application) -> PartHealth:

@@ -51,7 +51,7 @@ def _child(url: str, journal: Path, kill_at: int, seconds: float) -> subprocess.
 
 
 def _recorded(url: str) -> set[str]:
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     try:
         schema = "" if url.startswith("sqlite") else "dbos."
         with engine.connect() as connection:

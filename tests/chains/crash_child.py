@@ -1,7 +1,7 @@
 """A process that runs one durable chain and may kill itself: `python crash_child.py DATABASE_URL JOURNAL KILL_AT SECONDS`.
 
 KILL_AT is the number of the effect, counted in this process, at whose start it kills itself with SIGKILL (0: never);
-SECONDS the time after which it does so in any case (0: never). Every effect adds its key to the journal.
+SECONDS the time after the first effect at which it does so in any case (0: never). Every effect adds its key to the journal.
 """
 
 from __future__ import annotations
@@ -45,11 +45,13 @@ EFFECTS = 11
 class Journal:
     """A tool that takes differently long and writes down that it ran."""
 
-    def __init__(self, path: Path, kill_at: int) -> None:
-        self.path, self.kill_at, self.count = path, kill_at, 0
+    def __init__(self, path: Path, kill_at: int, seconds: float) -> None:
+        self.path, self.kill_at, self.seconds, self.count = path, kill_at, seconds, 0
 
     async def call(self, name: str, arguments: Mapping[str, Any], ticket: Ticket) -> Any:
         self.count += 1
+        if self.count == 1 and self.seconds:
+            threading.Timer(self.seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
         if self.count == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         await asyncio.sleep(
@@ -60,8 +62,8 @@ class Journal:
         return dict(arguments)
 
 
-async def main(url: str, journal: Path, kill_at: int) -> None:
-    worker = Worker(Ports(tools=Journal(journal, kill_at)))
+async def main(url: str, journal: Path, kill_at: int, seconds: float) -> None:
+    worker = Worker(Ports(tools=Journal(journal, kill_at, seconds)))
     async with opened(url, worker, beat=0.2, ttl=1.0) as runtime:
         try:
             await runtime.status(RUN)
@@ -72,7 +74,5 @@ async def main(url: str, journal: Path, kill_at: int) -> None:
 
 
 if __name__ == "__main__":
-    if seconds := float(sys.argv[4]):
-        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
-    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
     os._exit(0)  # a timer that has not fired must not

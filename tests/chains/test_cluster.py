@@ -1,0 +1,69 @@
+"""Nodes that share a Postgres: a killed node's run is taken over, a frozen one's too, and nothing is recorded twice."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.chains.crash import CHILD, ROOT, crash
+from tests.servers.postgres import postgres
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+@pytest.mark.parametrize("kill_at", [6])
+def test_another_node_takes_a_killed_nodes_run_over(database: str, tmp_path: Path, kill_at: int) -> None:
+    found = crash(database, tmp_path, kill_at=kill_at)
+    assert found.killed
+    assert found.recorded
+    assert not found.recorded & found.repeats
+    assert found.output["ok"]["z"] == "end"
+
+
+def test_a_frozen_node_that_comes_back_changes_nothing(database: str, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    journal.touch()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def node() -> subprocess.Popen[str]:
+        command = [sys.executable, str(CHILD), database, str(journal), "0", "0"]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+    first = node()
+    try:
+        deadline = time.monotonic() + 30
+        while not journal.read_text() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        first.send_signal(signal.SIGSTOP)
+        second = node()
+        after = second.communicate(timeout=40)[0]
+        first.send_signal(signal.SIGCONT)
+        before = first.communicate(timeout=40)[0]
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    assert _said(before) == _said(after)
+    engine = sa.create_engine(database.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect() as connection:
+        rows = connection.execute(
+            sa.text("SELECT function_id, function_name FROM dbos.operation_outputs")
+        ).all()
+    engine.dispose()
+    assert len({row[0] for row in rows}) == len({row[1] for row in rows}) == len(rows) == 11
+
+
+def _said(output: str) -> object:
+    return ast.literal_eval(output.splitlines()[-1])  # the log stands before it

@@ -28,7 +28,7 @@ class RoleEntry:
 ROLES = (
     RoleEntry("Router", "intellirouter.roles.router.role", 8080, "router.toml"),
     RoleEntry("ChainEngine", None, 8081, "orchestrator.toml"),
-    RoleEntry("RagManager", None, 8082, "rag-manager.toml"),
+    RoleEntry("RagManager", "intellirouter.roles.rag_manager.role", 8082, "rag-manager.toml"),
     RoleEntry("PersonaLayer", None, 8083, "persona-layer.toml"),
 )
 

@@ -30,6 +30,9 @@ class Entry:
 COMMANDS: dict[str, Entry] = {
     "chain": Entry("intellirouter.cli.chain", "Check, draw and run chains on this machine.", group=True),
     "models": Entry("intellirouter.cli.models", "List, test, add, remove and drain models.", group=True),
+    "rag": Entry(
+        "intellirouter.cli.rag", "Collections of documents: ingest, search, verify, rebuild.", group=True
+    ),
     "cache": Entry("intellirouter.cli.cache", "Warm, look at and clear the response cache.", group=True),
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),
     "run": Entry("intellirouter.cli.run", "Start a role, or all of them, in this process."),

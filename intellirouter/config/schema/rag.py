@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -13,8 +14,23 @@ class RagSection(Section):
     """`[rag]`. Without `vector_db_url` an embedded Chroma lives in the data directory."""
 
     enabled: bool = True
-    vector_db_url: str | None = None
+    vector_db_url: str | None = Field(default=None, description="a Chroma server, http(s)://host:port")
     embedding_model: str = "all-MiniLM-L6-v2"
-    embedding_model_path: Path | None = None
+    embedding_model_path: Path | None = Field(
+        default=None, description="a directory with model.onnx and tokenizer.json"
+    )
+    embedding_threads: int = Field(default=0, ge=0, description="threads of the local model; 0: one a core")
     chunk_size: int = Field(default=1000, ge=50, description="characters")
     chunk_overlap: int = Field(default=200, ge=0, description="characters")
+    fusion: Literal["convex", "rrf"] = Field(
+        default="convex", description="how dense and lexical results are merged"
+    )
+    fusion_alpha: float = Field(
+        default=0.7, ge=0, le=1, description="weight of the dense score in convex fusion"
+    )
+    max_chunks_per_document: int = Field(
+        default=3, ge=1, description="passages of one document in one result"
+    )
+    max_document_bytes: int = Field(default=64 << 20, ge=1, description="largest document taken")
+    parse_timeout_seconds: int = Field(default=60, ge=1, description="CPU seconds to read one document")
+    parse_memory_bytes: int = Field(default=1 << 30, ge=256 << 20, description="memory to read one document")

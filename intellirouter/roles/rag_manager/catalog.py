@@ -1,0 +1,256 @@
+"""The catalogue: collections, documents, chunks with their text and FTS5 index, jobs. The source of truth.
+
+Functions take a connection and run in the one thread of `memory.embedded.engine`; `service.py` calls them.
+A chunk is written with `ready = 0`, then its vector, then `ready = 1`: what is ready has its vector.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA = """
+pragma foreign_keys = on;
+create table if not exists collections (
+    id text primary key, tenant text not null, name text not null, model text not null, epoch integer not null default 0,
+    created real not null, unique (tenant, name));
+create table if not exists documents (
+    id text primary key, collection text not null references collections on delete cascade, name text not null,
+    sha256 text not null, bytes integer not null, status text not null, error text, attributes text not null,
+    updated real not null, unique (collection, name));
+create table if not exists chunks (
+    row integer primary key, id text not null unique, collection text not null references collections on delete cascade,
+    document text not null references documents on delete cascade, position integer not null, title text not null,
+    location text not null, text text not null, ready integer not null default 0);
+create index if not exists chunks_by_document on chunks (document, position);
+create virtual table if not exists words using fts5 (
+    title, location, text, content = 'chunks', content_rowid = 'row', tokenize = 'porter unicode61');
+create trigger if not exists chunk_added after insert on chunks begin
+    insert into words (rowid, title, location, text) values (new.row, new.title, new.location, new.text); end;
+create trigger if not exists chunk_removed after delete on chunks begin
+    insert into words (words, rowid, title, location, text)
+    values ('delete', old.row, old.title, old.location, old.text); end;
+create table if not exists jobs (
+    id text primary key, tenant text not null, collection text not null, document text not null, status text not null,
+    done integer not null default 0, total integer not null default 0, error text, created real not null,
+    updated real not null);
+create index if not exists jobs_waiting on jobs (status, created);
+"""
+
+_WORD = re.compile(r"\w+")
+_COMMON = frozenset(
+    "a an and are as at be by can do does for from how i if in is it its my of on or that the this to was what when "
+    "where which who why will with you your".split()
+)
+MAX_TERMS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRow:
+    """A collection. `epoch` rises with every commit; `model` is the embedder it is pinned to."""
+
+    id: str
+    tenant: str
+    name: str
+    model: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """A chunk as it is stored."""
+
+    id: str
+    document: str
+    position: int
+    title: str
+    location: str
+    text: str
+
+
+Row = dict[str, Any]
+
+
+def nothing_to_sweep(_db: sqlite3.Connection) -> None:
+    """The engine's periodic work: none here."""
+
+
+def add_collection(db: sqlite3.Connection, row: CollectionRow) -> bool:
+    """False when the tenant has one of that name."""
+    words = "insert into collections (id, tenant, name, model, created) values (?, ?, ?, ?, ?) on conflict do nothing"
+    return db.execute(words, (row.id, row.tenant, row.name, row.model, time.time())).rowcount == 1
+
+
+def find_collection(db: sqlite3.Connection, tenant: str, name: str) -> CollectionRow | None:
+    """The tenant's own, or none."""
+    words = "select id, tenant, name, model, epoch from collections where tenant = ? and name = ?"
+    row = db.execute(words, (tenant, name)).fetchone()
+    return CollectionRow(*row) if row else None
+
+
+def list_collections(db: sqlite3.Connection, tenant: str) -> list[Row]:
+    """The tenant's collections with what they hold."""
+    return _rows(
+        db,
+        "select name, model, epoch, (select count(*) from documents d where d.collection = c.id) as documents, "
+        "(select count(*) from chunks k where k.collection = c.id and ready) as chunks "
+        "from collections c where tenant = ? order by name",
+        (tenant,),
+    )
+
+
+def drop_collection(db: sqlite3.Connection, collection: str) -> None:
+    """Everything of it, its jobs too."""
+    db.execute("delete from chunks where collection = ?", (collection,))
+    db.execute("delete from jobs where collection = ?", (collection,))
+    db.execute("delete from documents where collection = ?", (collection,))
+    db.execute("delete from collections where id = ?", (collection,))
+
+
+def add_job(db: sqlite3.Connection, tenant: str, document: Row, job: str) -> None:
+    """Write the document's new version and the job that will read it; a job of an older version is over."""
+    now = time.time()
+    db.execute(
+        "insert into documents (id, collection, name, sha256, bytes, status, attributes, updated) "
+        "values (:id, :collection, :name, :sha256, :bytes, 'queued', :attributes, :now) on conflict (id) do update set "
+        "sha256 = :sha256, bytes = :bytes, status = 'queued', error = null, attributes = :attributes, updated = :now",
+        {**document, "attributes": json.dumps(document["attributes"]), "now": now},
+    )
+    over = "update jobs set status = 'cancelled', updated = ? where document = ? and status in ('queued', 'running')"
+    db.execute(over, (now, document["id"]))
+    words = "insert into jobs (id, tenant, collection, document, status, created, updated) values (?, ?, ?, ?, 'queued', ?, ?)"
+    db.execute(words, (job, tenant, document["collection"], document["id"], now, now))
+
+
+def requeue(db: sqlite3.Connection) -> int:
+    """Jobs that a process left running wait again; how many."""
+    return db.execute("update jobs set status = 'queued' where status = 'running'").rowcount
+
+
+def take_job(db: sqlite3.Connection) -> Row | None:
+    """The oldest waiting job, now running, with its document and collection."""
+    found = _rows(
+        db,
+        "select j.id, j.collection, j.document, d.name, d.sha256, c.model from jobs j join documents d on d.id = j.document "
+        "join collections c on c.id = j.collection where j.status = 'queued' order by j.created limit 1",
+        (),
+    )
+    if not found:
+        return None
+    db.execute("update jobs set status = 'running', updated = ? where id = ?", (time.time(), found[0]["id"]))
+    return found[0]
+
+
+def advance(db: sqlite3.Connection, job: str, done: int, total: int) -> bool:
+    """Note progress. False when the job was cancelled meanwhile."""
+    words = "update jobs set done = ?, total = ?, updated = ? where id = ? and status = 'running'"
+    return db.execute(words, (done, total, time.time(), job)).rowcount == 1
+
+
+def finish(db: sqlite3.Connection, job: Row, error: str | None) -> None:
+    """The job is over. When it was cancelled or superseded meanwhile, that stands."""
+    status = "failed" if error else "ready"
+    words = "update jobs set status = ?, error = ?, updated = ? where id = ? and status = 'running'"
+    if db.execute(words, (status, error, time.time(), job["id"])).rowcount:
+        document = "update documents set status = ?, error = ?, updated = ? where id = ?"
+        db.execute(document, (status, error, time.time(), job["document"]))
+    db.execute("update collections set epoch = epoch + 1 where id = ?", (job["collection"],))
+
+
+def cancel(db: sqlite3.Connection, tenant: str, job: str) -> bool:
+    """True when it was still to be done."""
+    words = "update jobs set status = 'cancelled', updated = ? where tenant = ? and id = ? and status in ('queued', 'running')"
+    return db.execute(words, (time.time(), tenant, job)).rowcount == 1
+
+
+def list_jobs(db: sqlite3.Connection, tenant: str, job: str | None = None, limit: int = 100) -> list[Row]:
+    """The tenant's jobs, newest first."""
+    return _rows(
+        db,
+        "select j.id, j.status, j.done, j.total, j.error, j.created, j.updated, d.name as document, c.name as collection "
+        "from jobs j join documents d on d.id = j.document join collections c on c.id = j.collection "
+        "where j.tenant = ? and (? is null or j.id = ?) order by j.created desc limit ?",
+        (tenant, job, job, limit),
+    )
+
+
+def list_documents(db: sqlite3.Connection, collection: str) -> list[Row]:
+    """A collection's documents by name."""
+    words = "select id, name, sha256, bytes, status, error, attributes, updated from documents where collection = ? order by name"
+    return [row | {"attributes": json.loads(row["attributes"])} for row in _rows(db, words, (collection,))]
+
+
+def drop_document(db: sqlite3.Connection, collection: str, document: str) -> None:
+    """The document, its chunks and its jobs."""
+    for table in ("chunks", "jobs"):
+        db.execute(f"delete from {table} where document = ?", (document,))  # noqa: S608 - names of ours
+    db.execute("delete from documents where id = ?", (document,))
+    db.execute("update collections set epoch = epoch + 1 where id = ?", (collection,))
+
+
+def chunk_states(db: sqlite3.Connection, document: str) -> dict[str, bool]:
+    """Chunk ids of a document, and whether each is ready."""
+    return {
+        id_: bool(ready)
+        for id_, ready in db.execute("select id, ready from chunks where document = ?", (document,))
+    }
+
+
+def chunk_ids(db: sqlite3.Connection, collection: str, documents: Collection[str] | None = None) -> list[str]:
+    """Ready chunks of a collection, of `documents` only where given."""
+    words = "select id from chunks where collection = ? and ready and (? is null or document in (select value from json_each(?)))"
+    listed = None if documents is None else json.dumps(list(documents))
+    return [id_ for (id_,) in db.execute(words, (collection, listed, listed))]
+
+
+def add_chunks(db: sqlite3.Connection, collection: str, chunks: Iterable[ChunkRow]) -> None:
+    """Write them, not ready yet."""
+    db.executemany(
+        "insert into chunks (id, collection, document, position, title, location, text) values (?, ?, ?, ?, ?, ?, ?) "
+        "on conflict (id) do update set position = excluded.position",
+        [(c.id, collection, c.document, c.position, c.title, c.location, c.text) for c in chunks],
+    )
+
+
+def mark_ready(db: sqlite3.Connection, ids: Sequence[str]) -> None:
+    """Their vectors are kept."""
+    db.executemany("update chunks set ready = 1 where id = ?", [(id_,) for id_ in ids])
+
+
+def drop_chunks(db: sqlite3.Connection, ids: Sequence[str]) -> None:
+    """Forget them; their vectors are gone already."""
+    db.executemany("delete from chunks where id = ?", [(id_,) for id_ in ids])
+
+
+def read_chunks(db: sqlite3.Connection, ids: Collection[str]) -> dict[str, ChunkRow]:
+    """The ready ones among `ids`."""
+    words = (
+        "select id, document, position, title, location, text from chunks "
+        "where ready and id in (select value from json_each(?))"
+    )
+    return {row[0]: ChunkRow(*row) for row in db.execute(words, (json.dumps(list(ids)),))}
+
+
+def search_words(db: sqlite3.Connection, collection: str, query: str, limit: int) -> dict[str, float]:
+    """BM25 by chunk id, higher is better; headings and titles count double."""
+    terms = list(dict.fromkeys(_WORD.findall(query.lower())))[:MAX_TERMS]
+    wanted = [term for term in terms if term not in _COMMON] or terms
+    if not wanted:
+        return {}
+    match = " OR ".join(f'"{term}"' for term in wanted)
+    words = (
+        "select c.id, -bm25(words, 2.0, 2.0, 1.0) as score from words join chunks c on c.row = words.rowid "
+        "where words match ? and c.collection = ? and c.ready order by score desc limit ?"
+    )
+    return dict(db.execute(words, (match, collection, limit)).fetchall())
+
+
+def _rows(db: sqlite3.Connection, words: str, values: tuple[Any, ...]) -> list[Row]:
+    cursor = db.execute(words, values)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -1,0 +1,112 @@
+"""`/rag/v1`: collections, documents, jobs, retrieval. A tenant is that of the caller's key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.errors import InvalidRequest
+from intellirouter.peers.contract import Call, RetrievalRequest
+from intellirouter.roles.rag_manager.keys import RAG
+from intellirouter.web.body import read_body, read_json
+from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler, endpoint
+
+
+class RetrieveBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of `POST /rag/v1/retrieve`."""
+
+    query: str
+    collections: tuple[str, ...]
+    top_k: int = 5
+    filters: dict[str, Any] | None = None
+    min_score: float = 0.0
+    token_budget: int | None = None
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
+
+
+async def _collections(request: web.Request) -> web.StreamResponse:
+    return _json({"collections": await request.app[RAG].collections(request[CALLER].tenant)})
+
+
+async def _create(request: web.Request) -> web.StreamResponse:
+    name = (await read_json(request)).get("name")
+    if not isinstance(name, str):
+        raise InvalidRequest("'name' must be a string.", param="name")
+    await request.app[RAG].create(request[CALLER].tenant, name)
+    return _json({"name": name}, 201)
+
+
+async def _drop(request: web.Request) -> web.StreamResponse:
+    await request.app[RAG].drop(request[CALLER].tenant, request.match_info["collection"])
+    return _json({"deleted": True})
+
+
+async def _documents(request: web.Request) -> web.StreamResponse:
+    rows = await request.app[RAG].documents(request[CALLER].tenant, request.match_info["collection"])
+    return _json({"documents": rows})
+
+
+async def _submit(request: web.Request) -> web.StreamResponse:
+    """The body is the document; `?name=` names it, any other parameter is an attribute."""
+    attributes = dict(request.query)
+    name = attributes.pop("name", "")
+    collection = request.match_info["collection"]
+    data = await read_body(request)
+    job = await request.app[RAG].submit(request[CALLER].tenant, collection, name, data, attributes)
+    return _json({"job": job}, 202)
+
+
+async def _drop_document(request: web.Request) -> web.StreamResponse:
+    where = request.match_info
+    await request.app[RAG].drop_document(request[CALLER].tenant, where["collection"], where["name"])
+    return _json({"deleted": True})
+
+
+async def _jobs(request: web.Request) -> web.StreamResponse:
+    return _json({"jobs": await request.app[RAG].jobs(request[CALLER].tenant)})
+
+
+async def _job(request: web.Request) -> web.StreamResponse:
+    return _json(await request.app[RAG].job(request[CALLER].tenant, request.match_info["job"]))
+
+
+async def _cancel(request: web.Request) -> web.StreamResponse:
+    cancelled = await request.app[RAG].cancel(request[CALLER].tenant, request.match_info["job"])
+    return _json({"cancelled": cancelled})
+
+
+async def _retrieve(request: web.Request) -> web.StreamResponse:
+    try:
+        body = msgspec.convert(await read_json(request), RetrieveBody)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"{error}.") from error
+    wanted = RetrievalRequest(**msgspec.structs.asdict(body))
+    call = Call(request[CALLER], request[REQUEST_ID])
+    return _json(await request.app[RAG].retrieve(wanted, call))
+
+
+def routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+
+    def of(name: str, handler: Handler) -> Handler:
+        return endpoint(name, handler, encode_error)
+
+    one = "/rag/v1/collections/{collection}"
+    return [
+        web.get("/rag/v1/collections", of("rag_collections", _collections)),
+        web.post("/rag/v1/collections", of("rag_create", _create)),
+        web.delete(one, of("rag_drop", _drop)),
+        web.get(f"{one}/documents", of("rag_documents", _documents)),
+        web.post(f"{one}/documents", of("rag_submit", _submit)),
+        web.delete(one + "/documents/{name:.+}", of("rag_drop_document", _drop_document)),
+        web.get("/rag/v1/jobs", of("rag_jobs", _jobs)),
+        web.get("/rag/v1/jobs/{job}", of("rag_job", _job)),
+        web.post("/rag/v1/jobs/{job}/cancel", of("rag_cancel", _cancel)),
+        web.post("/rag/v1/retrieve", of("rag_retrieve", _retrieve)),
+    ]

@@ -1,0 +1,58 @@
+"""Open the service on a data directory: lock, catalogue, vector index, worker."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from intellirouter.config.schema.rag import RagSection
+from intellirouter.errors import StateUnavailable
+from intellirouter.inference.background import background
+from intellirouter.memory.embedded.engine import Engine
+from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager.embedding.files import find_model
+from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
+from intellirouter.roles.rag_manager.service import RagService
+from intellirouter.vectors.chroma.embedded import EmbeddedChroma
+from intellirouter.vectors.chroma.server import ChromaServer
+from intellirouter.vectors.index import VectorIndex
+
+
+@contextlib.asynccontextmanager
+async def open_rag(section: RagSection, data_dir: Path) -> AsyncIterator[RagService]:
+    """The service, its worker running. Raises `StateUnavailable` when another process holds the directory."""
+    directory = data_dir / "rag"
+    directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_locked(directory))
+        engine = Engine(directory / "catalog.sqlite3", catalog.SCHEMA, catalog.nothing_to_sweep)
+        await engine.start()
+        stack.push_async_callback(engine.stop)
+        index: VectorIndex = (
+            ChromaServer(section.vector_db_url)
+            if section.vector_db_url
+            else EmbeddedChroma(directory / "chroma")
+        )
+        stack.push_async_callback(index.close)
+
+        def embedder() -> OnnxEmbedder:
+            place = find_model(data_dir, section.embedding_model, section.embedding_model_path)
+            return OnnxEmbedder(place, section.embedding_model, section.embedding_threads)
+
+        service = RagService(section, engine, index, embedder, directory / "blobs")
+        await stack.enter_async_context(background(rag_worker=service.work()))
+        yield service
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    with (directory / "LOCK").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as cause:
+            raise StateUnavailable(
+                f"Another process holds {directory}: stop it, or ask it over HTTP (/rag/v1)."
+            ) from cause
+        yield

@@ -1,0 +1,189 @@
+"""Dense and lexical candidates, fused, thinned, within a budget."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
+from intellirouter.config.schema.rag import RagSection
+from intellirouter.errors import Conflict, InvalidRequest
+from intellirouter.memory.embedded.engine import Engine
+from intellirouter.peers.contract import Passage, RetrievalRequest, Retrieved
+from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager.catalog import ChunkRow, CollectionRow
+from intellirouter.roles.rag_manager.embedding.embedder import Embedder
+from intellirouter.roles.rag_manager.filters import matches
+from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
+from intellirouter.vectors.index import VectorIndex, Vectors
+
+CANDIDATES = 100
+EXACT = 5_000
+"""Up to so many chunks that pass a filter are scored one by one instead of through the index."""
+WIDENED = 10
+"""How much further the index is asked when a filter passes more than `EXACT`."""
+KEPT_QUERIES = 512
+T = TypeVar("T")
+MAX_TOP_K = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    collection: CollectionRow
+    chunk: ChunkRow
+    score: float
+    dense: float | None
+    lexical: float | None
+
+
+class Searcher:
+    """Looks up passages; keeps query vectors and results. A result is kept until its collections change (epoch)."""
+
+    def __init__(self, section: RagSection, engine: Engine, index: VectorIndex) -> None:
+        self._section = section
+        self._engine = engine
+        self._index = index
+        self._vectors: OrderedDict[str, Vectors] = OrderedDict()
+        self._results: OrderedDict[str, Retrieved] = OrderedDict()
+
+    async def search(
+        self, request: RetrievalRequest, collections: Sequence[CollectionRow], embedder: Embedder
+    ) -> Retrieved:
+        """The passages, best first."""
+        if not request.query.strip():
+            raise InvalidRequest("The query is empty.", param="query")
+        if not 1 <= request.top_k <= MAX_TOP_K:
+            raise InvalidRequest(f"top_k is 1 to {MAX_TOP_K}.", param="top_k")
+        if request.rerank is not None:
+            raise InvalidRequest("Reranking is not part of this build.", param="rerank")
+        for row in collections:
+            if row.model != embedder.model:
+                raise Conflict(
+                    f"'{row.name}' is pinned to {row.model}; this node embeds with {embedder.model}."
+                )
+        key = _key(request, collections)
+        if (kept := self._results.get(key)) is not None:
+            self._results.move_to_end(key)
+            return kept
+        vector = await self._vector(request.query, embedder)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._in_one(request, row, vector)) for row in collections]
+        found = sorted((item for task in tasks for item in task.result()), key=lambda item: -item.score)
+        result = Retrieved(tuple(self._chosen(request, found)))
+        _put(self._results, key, result)
+        return result
+
+    async def _vector(self, query: str, embedder: Embedder) -> Vectors:
+        vector = self._vectors.get(query)
+        if vector is None:
+            vector = (await embedder.embed([query]))[0]
+        _put(self._vectors, query, vector)
+        return vector
+
+    async def _in_one(self, request: RetrievalRequest, row: CollectionRow, vector: Vectors) -> list[_Found]:
+        allowed = await self._allowed(request, row)
+        lexical, dense = await asyncio.gather(
+            self._engine.read(
+                partial(
+                    catalog.search_words,
+                    collection=row.id,
+                    query=request.query,
+                    limit=CANDIDATES if allowed is None else CANDIDATES * WIDENED,
+                )
+            ),
+            self._dense(row.id, vector, allowed),
+        )
+        if allowed is not None:
+            lexical = {id_: score for id_, score in lexical.items() if id_ in allowed}
+        unseen = [id_ for id_ in lexical if id_ not in dense]
+        for id_, stored in (await self._index.fetch(row.id, unseen)).items():
+            dense[id_] = float(stored @ vector)
+        if self._section.fusion == "rrf":
+            fused = reciprocal_rank(dense, lexical)
+        else:
+            fused = convex(dense, lexical, self._section.fusion_alpha)
+        chunks = await self._engine.read(partial(catalog.read_chunks, ids=list(fused)))
+        return [
+            _Found(row, chunks[id_], score, dense.get(id_), lexical.get(id_))
+            for id_, score in fused.items()
+            if id_ in chunks and dense.get(id_, 0.0) >= request.min_score
+        ]
+
+    async def _allowed(self, request: RetrievalRequest, row: CollectionRow) -> Collection[str] | None:
+        """Chunks that pass the filters; None without any."""
+        filters = request.filters
+        if not filters:
+            return None
+        matches(filters, {})  # a malformed filter is an error even in an empty collection
+        documents = await self._engine.read(partial(catalog.list_documents, collection=row.id))
+        passed = [entry["id"] for entry in documents if matches(filters, entry["attributes"])]
+        return set(await self._engine.read(partial(catalog.chunk_ids, collection=row.id, documents=passed)))
+
+    async def _dense(self, name: str, vector: Vectors, allowed: Collection[str] | None) -> dict[str, float]:
+        if allowed is None:
+            return {hit.id: hit.score for hit in await self._index.query(name, vector, CANDIDATES)}
+        if len(allowed) <= EXACT:
+            stored = await self._index.fetch(name, list(allowed))
+            if not stored:
+                return {}
+            scores = np.vstack(list(stored.values())) @ vector
+            best = sorted(zip(stored, scores.tolist(), strict=True), key=lambda pair: -pair[1])
+            return dict(best[:CANDIDATES])
+        hits = await self._index.query(name, vector, CANDIDATES * WIDENED)
+        return {hit.id: hit.score for hit in hits if hit.id in allowed}
+
+    def _chosen(self, request: RetrievalRequest, found: Sequence[_Found]) -> list[Passage]:
+        """The best `top_k`: no text twice, few of one document, within the token budget."""
+        budget = request.token_budget
+        texts: set[str] = set()
+        per_document: Counter[str] = Counter()
+        chosen: list[Passage] = []
+        for item in found:
+            text = " ".join(item.chunk.text.split()).lower()
+            cost = -(-len(item.chunk.text) // CHARACTERS_PER_TOKEN)
+            crowded = per_document[item.chunk.document] >= self._section.max_chunks_per_document
+            if text in texts or crowded or (budget is not None and cost > budget):
+                continue
+            texts.add(text)
+            per_document[item.chunk.document] += 1
+            budget = None if budget is None else budget - cost
+            chosen.append(_passage(item))
+            if len(chosen) == request.top_k:
+                break
+        return chosen
+
+
+def _passage(item: _Found) -> Passage:
+    chunk = item.chunk
+    return Passage(
+        id=chunk.id,
+        text=chunk.text,
+        score=item.score,
+        document_id=chunk.document,
+        collection=item.collection.name,
+        title=chunk.title,
+        location=chunk.location,
+        dense_score=item.dense,
+        lexical_score=item.lexical,
+    )
+
+
+def _key(request: RetrievalRequest, collections: Sequence[CollectionRow]) -> str:
+    """A collection's id is its tenant's alone, so tenants never share a result."""
+    where = [(row.id, row.epoch) for row in collections]
+    how = (request.query, request.top_k, request.filters, request.min_score, request.token_budget)
+    return json.dumps((where, how), sort_keys=True, default=str)
+
+
+def _put(kept: OrderedDict[str, T], key: str, value: T) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > KEPT_QUERIES:
+        kept.popitem(last=False)

@@ -1,0 +1,25 @@
+"""The RagManager as one object."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from intellirouter.roles.rag_manager import native
+from intellirouter.roles.rag_manager.keys import RAG
+from intellirouter.roles.role import Role
+from intellirouter.web.probes import PartHealth
+
+
+def _vectors(app: web.Application) -> PartHealth:
+    trouble = app[RAG].trouble
+    return PartHealth("degraded", trouble) if trouble else PartHealth("healthy")
+
+
+ROLE = Role(
+    name="RagManager",
+    title="Documents in, cited context out",
+    default_port=8082,
+    components=(RAG,),
+    routes=native.routes,
+    health={"vectors": _vectors},
+)

@@ -1,0 +1,240 @@
+"""The RagManager as one object: collections, documents, jobs, retrieval. It is the `Retriever` of its process."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from intellirouter.config.schema.rag import RagSection
+from intellirouter.errors import (
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    RequestError,
+    StateUnavailable,
+)
+from intellirouter.memory.embedded.engine import Engine
+from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
+from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
+from intellirouter.roles.rag_manager.embedding.embedder import Embedder
+from intellirouter.roles.rag_manager.ingest import Cancelled, Ingester
+from intellirouter.roles.rag_manager.parsing.run import ParseLimits
+from intellirouter.roles.rag_manager.retrieval import Searcher
+from intellirouter.vectors.index import VectorIndex
+
+MAX_NAME = 512
+RETRY_SECONDS = 2.0
+"""Between tries of a job while the vector index is away."""
+log = structlog.get_logger(__name__)
+
+
+class RagService:
+    """Every method takes the tenant and sees nothing of another's."""
+
+    def __init__(
+        self,
+        section: RagSection,
+        engine: Engine,
+        index: VectorIndex,
+        open_embedder: Callable[[], Embedder],
+        blobs: Path,
+    ) -> None:
+        self._section = section
+        self._engine = engine
+        self._index = index
+        self._open_embedder = open_embedder
+        self._embedder: Embedder | None = None
+        self._blobs = blobs
+        self._wake = asyncio.Event()
+        self._over = asyncio.Condition()
+        limits = ParseLimits(section.parse_memory_bytes, section.parse_timeout_seconds)
+        self._ingester = Ingester(
+            engine, index, blobs, limits, size=section.chunk_size, overlap=section.chunk_overlap
+        )
+        self._searcher = Searcher(section, engine, index)
+        self.trouble = ""
+
+    async def create(self, tenant: str, name: str) -> None:
+        """Make a collection, pinned to this node's model. Raises `Conflict`."""
+        if not name.strip() or len(name) > MAX_NAME:
+            raise InvalidRequest(f"A collection's name has 1 to {MAX_NAME} characters.", param="name")
+        row = CollectionRow(f"ir-{secrets.token_hex(12)}", tenant, name, self._section.embedding_model, 0)
+        if not await self._engine.write(partial(catalog.add_collection, row=row)):
+            raise Conflict(f"There is a collection '{name}' already.")
+
+    async def collections(self, tenant: str) -> list[Row]:
+        """Name, model, epoch, documents and chunks of each."""
+        return await self._engine.read(partial(catalog.list_collections, tenant=tenant))
+
+    async def drop(self, tenant: str, name: str) -> None:
+        """Remove a collection and what it holds."""
+        row = await self._collection(tenant, name)
+        await self._index.drop(row.id)
+        await self._engine.write(partial(catalog.drop_collection, collection=row.id))
+
+    async def documents(self, tenant: str, name: str) -> list[Row]:
+        """A collection's documents."""
+        row = await self._collection(tenant, name)
+        return await self._engine.read(partial(catalog.list_documents, collection=row.id))
+
+    async def drop_document(self, tenant: str, name: str, document: str) -> None:
+        """Remove the document of that name."""
+        row = await self._collection(tenant, name)
+        id_ = _document_id(row.id, document)
+        known = await self._engine.read(partial(catalog.list_documents, collection=row.id))
+        if id_ not in {entry["id"] for entry in known}:
+            raise NotFound(f"There is no document '{document[:200]}' in '{name}'.")
+        chunks = await self._engine.read(partial(catalog.chunk_states, document=id_))
+        await self._ingester.remove(row.id, list(chunks))
+        await self._engine.write(partial(catalog.drop_document, collection=row.id, document=id_))
+
+    async def submit(
+        self, tenant: str, name: str, document: str, data: bytes, attributes: Mapping[str, Any] | None = None
+    ) -> str:
+        """Keep the document and queue its ingestion; the job's id. Once this returns, a crash loses nothing."""
+        if not document or len(document) > MAX_NAME:
+            raise InvalidRequest(f"A document's name has 1 to {MAX_NAME} characters.", param="name")
+        if len(data) > self._section.max_document_bytes:
+            raise PayloadTooLarge(
+                f"'{document}' is larger than {self._section.max_document_bytes} bytes (rag.max_document_bytes)."
+            )
+        row = await self._collection(tenant, name)
+        digest = await asyncio.to_thread(_keep, self._blobs, data)
+        entry = {
+            "id": _document_id(row.id, document),
+            "collection": row.id,
+            "name": document,
+            "sha256": digest,
+            "bytes": len(data),
+            "attributes": dict(attributes or {}),
+        }
+        job = f"job-{secrets.token_hex(12)}"
+        await self._engine.write(partial(catalog.add_job, tenant=tenant, document=entry, job=job))
+        self._wake.set()
+        return job
+
+    async def jobs(self, tenant: str) -> list[Row]:
+        """The newest hundred."""
+        return await self._engine.read(partial(catalog.list_jobs, tenant=tenant))
+
+    async def job(self, tenant: str, job: str) -> Row:
+        """One job. Raises `NotFound`."""
+        found = await self._engine.read(partial(catalog.list_jobs, tenant=tenant, job=job))
+        if not found:
+            raise NotFound(f"There is no job '{job[:100]}'.")
+        return found[0]
+
+    async def ended(self, tenant: str, job: str) -> Row:
+        """The job, once it is over."""
+        async with self._over:
+            while (state := await self.job(tenant, job))["status"] in ("queued", "running"):
+                await self._over.wait()
+        return state
+
+    async def cancel(self, tenant: str, job: str) -> bool:
+        """Stop a job at its next checkpoint. False when it was over."""
+        await self.job(tenant, job)
+        cancelled = await self._engine.write(partial(catalog.cancel, tenant=tenant, job=job))
+        await self._tell()
+        return cancelled
+
+    async def verify(self, tenant: str, name: str) -> tuple[list[str], list[str]]:
+        """Chunks without a vector, and vectors without a chunk."""
+        row = await self._collection(tenant, name)
+        listed = set(await self._engine.read(partial(catalog.chunk_ids, collection=row.id)))
+        held = await self._index.ids(row.id)
+        return sorted(listed - held), sorted(held - listed)
+
+    async def rebuild(self, tenant: str, name: str) -> int:
+        """Write the vectors that the catalogue lists and the index lacks; how many."""
+        row = await self._collection(tenant, name)
+        missing, stray = await self.verify(tenant, name)
+        embedder = await self._model()
+        for start in range(0, len(missing), 100):
+            found = await self._engine.read(partial(catalog.read_chunks, ids=missing[start : start + 100]))
+            await self._ingester.embed(row.id, list(found.values()), embedder)
+        await self._index.delete(row.id, stray)
+        return len(missing)
+
+    async def retrieve(self, request: RetrievalRequest, call: Call) -> Retrieved:
+        """Look up passages in the caller's own collections. Raises `NotFound`."""
+        rows = [await self._collection(call.caller.tenant, name) for name in request.collections]
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                return await self._searcher.search(request, rows, await self._model())
+        except TimeoutError as cause:
+            raise StateUnavailable("The retrieval did not finish in time.") from cause
+
+    async def work(self) -> None:
+        """Run the jobs, oldest first, for as long as the process lives."""
+        resumed = await self._engine.write(catalog.requeue)
+        if resumed:
+            log.info("rag.jobs_resumed", jobs=resumed)
+        while True:
+            self._wake.clear()
+            job = await self._engine.write(catalog.take_job)
+            if job is None:
+                await self._wake.wait()
+            else:
+                await self._run(job)
+
+    async def _run(self, job: Row) -> None:
+        error = None
+        try:
+            await self._ingester.run(job, await self._model())
+            self.trouble = ""
+        except Cancelled:
+            log.info("rag.job_cancelled", job=job["id"])
+        except StateUnavailable as away:
+            self.trouble = away.message
+            log.warning("rag.job_waits", job=job["id"], reason=away.message)
+            await self._engine.write(catalog.requeue)
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        except RequestError as refused:
+            error = refused.message
+        except Exception as bug:  # one document must not end the worker; the job says that it failed
+            log.exception("rag.job_failed", job=job["id"])
+            error = getattr(bug, "message", "an internal error occurred; the log has the job's id")
+        await self._engine.write(partial(catalog.finish, job=job, error=error))
+        await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._over:
+            self._over.notify_all()
+
+    async def _collection(self, tenant: str, name: str) -> CollectionRow:
+        row = await self._engine.read(partial(catalog.find_collection, tenant=tenant, name=name))
+        if row is None:
+            raise NotFound(f"There is no collection '{name[:200]}'.")
+        return row
+
+    async def _model(self) -> Embedder:
+        if self._embedder is None:
+            self._embedder = await asyncio.to_thread(self._open_embedder)
+        return self._embedder
+
+
+def _document_id(collection: str, name: str) -> str:
+    return hashlib.sha256(f"{collection}\0{name}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _keep(blobs: Path, data: bytes) -> str:
+    """Write the blob under its sha256, whole or not at all."""
+    digest = hashlib.sha256(data).hexdigest()
+    target = blobs / digest
+    if not target.exists():
+        blobs.mkdir(parents=True, exist_ok=True, mode=0o750)
+        partial_file = blobs / f"{digest}.{secrets.token_hex(4)}.partial"
+        partial_file.write_bytes(data)
+        partial_file.replace(target)
+    return digest

@@ -1,0 +1,137 @@
+"""The service on a real catalogue, a real Chroma and the real model; and its HTTP surface."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from intellirouter.config.schema.rag import RagSection
+from intellirouter.errors import NotFound, StateUnavailable
+from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
+from intellirouter.roles.rag_manager.open import open_rag
+from intellirouter.roles.rag_manager.service import RagService
+from intellirouter.security.caller import Caller
+from tests.conftest import StartNode
+from tests.servers.minilm import minilm
+
+PAGES = {
+    "cats.md": "# Cats\n\nA cat sleeps for most of the day.\n\n## Food\n\nCats eat meat; zyxophrine is poison to them.",
+    "cars.txt": "The engine of a car burns petrol. Brakes slow the vehicle down.",
+    "bread.html": "<title>Bread</title><h1>Baking</h1><p>Dough of flour, water and yeast rises in a warm place.</p>",
+}
+
+
+def section() -> RagSection:
+    return RagSection(embedding_model_path=minilm(), embedding_threads=1)
+
+
+async def ended(service: RagService, job: str, tenant: str = "a") -> dict[str, Any]:
+    async with asyncio.timeout(60):
+        return await service.ended(tenant, job)
+
+
+async def ask(service: RagService, query: str, *, tenant: str = "a", **more: Any) -> Retrieved:
+    return await service.retrieve(
+        RetrievalRequest(query, ("docs",), **more), Call(Caller(tenant=tenant), "r")
+    )
+
+
+async def test_documents_in_passages_out(tmp_path: Path) -> None:
+    async with open_rag(section(), tmp_path) as service:
+        await service.create("a", "docs")
+        for name, text in PAGES.items():
+            job = await service.submit("a", "docs", name, text.encode(), {"kind": Path(name).suffix})
+            assert (await ended(service, job))["status"] == "ready"
+
+        by_meaning = (await ask(service, "How do I make a loaf?")).passages[0]
+        assert (by_meaning.title, by_meaning.location) == ("Bread", "Baking")
+        by_word = (await ask(service, "zyxophrine")).passages[0]
+        assert by_word.location == "Cats › Food"
+        assert by_word.lexical_score is not None
+        filtered = await ask(service, "cats", filters={"type": "eq", "key": "kind", "value": ".txt"})
+        assert {passage.title for passage in filtered.passages} == {"cars.txt"}
+        assert not (await ask(service, "quantum chromodynamics", min_score=0.5)).passages
+
+        with pytest.raises(NotFound):  # another tenant sees nothing
+            await ask(service, "cats", tenant="b")
+        assert await service.collections("b") == []
+
+        # the same again changes nothing; a new version replaces what is gone
+        before = await service.collections("a")
+        await ended(service, await service.submit("a", "docs", "cars.txt", PAGES["cars.txt"].encode()))
+        assert (await service.collections("a"))[0]["chunks"] == before[0]["chunks"]
+        await ended(service, await service.submit("a", "docs", "cars.txt", b"Trains run on rails."))
+        assert "Trains" in (await ask(service, "railway")).passages[0].text
+        assert "petrol" not in str(await ask(service, "petrol engine"))
+        assert await service.verify("a", "docs") == ([], [])
+
+        await service.drop_document("a", "docs", "cats.md")
+        assert "zyxophrine" not in str(await ask(service, "zyxophrine"))
+        await service.drop("a", "docs")
+        with pytest.raises(NotFound):
+            await ask(service, "cats")
+
+
+async def test_a_killed_store_loses_nothing_and_a_second_process_is_refused(tmp_path: Path) -> None:
+    text = "\n\n".join(f"# Part {n}\n\nSentence number {n} about topic {n * 7}." for n in range(250))
+    async with open_rag(section(), tmp_path) as service:
+        with pytest.raises(StateUnavailable, match="Another process"):
+            async with open_rag(section(), tmp_path):
+                pass
+        await service.create("a", "docs")
+        job = await service.submit("a", "docs", "parts.md", text.encode())
+        async with asyncio.timeout(60):
+            while True:
+                if (await service.job("a", job))["done"] >= 100:
+                    break
+                await asyncio.sleep(0.01)
+        child = service._index.pid  # type: ignore[attr-defined]
+        assert child is not None
+        os.kill(child, signal.SIGKILL)
+        assert (await ended(service, job))["status"] == "ready"
+        assert await service.verify("a", "docs") == ([], [])
+        assert (await service.collections("a"))[0]["chunks"] == 250
+
+
+async def test_a_stopped_ingestion_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    async with open_rag(section(), tmp_path) as service:
+        await service.create("a", "docs")
+        job = await service.submit("a", "docs", "cats.md", PAGES["cats.md"].encode())
+    async with open_rag(section(), tmp_path) as service:
+        assert (await ended(service, job))["status"] == "ready"
+        assert (await service.collections("a"))[0]["chunks"] == 2
+
+
+async def test_http(start_node: StartNode, http: aiohttp.ClientSession) -> None:
+    node = await start_node(f'[rag]\nembedding_model_path = "{minilm()}"\n', role="RagManager")
+    base = f"{node.listening[0].url}/rag/v1"
+    async with http.post(f"{base}/collections", json={"name": "docs"}) as response:
+        assert response.status == 201
+    params = {"name": "../../etc/passwd", "kind": "x"}
+    async with http.post(
+        f"{base}/collections/docs/documents", params=params, data=b"Rain is wet."
+    ) as response:
+        assert response.status == 202
+        job = (await response.json())["job"]
+    async with asyncio.timeout(60):
+        while True:
+            async with http.get(f"{base}/jobs/{job}") as response:
+                if (await response.json())["status"] == "ready":
+                    break
+            await asyncio.sleep(0.05)
+    body = {"query": "weather", "collections": ["docs"]}
+    async with http.post(f"{base}/retrieve", json=body) as response:
+        assert (await response.json())["passages"][0]["text"] == "Rain is wet."
+    for wrong, status in (
+        ({"query": "x"}, 400),
+        ({**body, "collections": ["no"]}, 404),
+        ({**body, "top_k": 0}, 400),
+    ):
+        async with http.post(f"{base}/retrieve", json=wrong) as response:
+            assert response.status == status

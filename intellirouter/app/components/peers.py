@@ -8,9 +8,10 @@ from typing import Any
 
 from intellirouter.app.component import Component, Opened
 from intellirouter.errors import ConfigError
-from intellirouter.peers.contract import ChatCompleter
+from intellirouter.peers.contract import ChatCompleter, Retriever
 from intellirouter.peers.http_chat import HttpChatCompleter
-from intellirouter.roles.keys import CHAT
+from intellirouter.roles.keys import CHAT, RETRIEVER
+from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.router.completer import LocalChatCompleter
 from intellirouter.roles.router.keys import DISPATCH, ROUTING
 from intellirouter.transport.choose import make_transport
@@ -20,9 +21,25 @@ DEFAULT_ROUTER = "http://127.0.0.1:8080"
 
 def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
     """The peers of a process that runs the roles `local`."""
-    if "Router" in local:
-        return (Component(CHAT, _local_chat, (DISPATCH, ROUTING)),)
-    return (Component(CHAT, _remote_chat),)
+    chat = (
+        Component(CHAT, _local_chat, (DISPATCH, ROUTING))
+        if "Router" in local
+        else Component(CHAT, _remote_chat)
+    )
+    if "RagManager" in local:
+        return (chat, Component(RETRIEVER, _local_retriever, (RAG,)))
+    return (chat, Component(RETRIEVER, _no_retriever))
+
+
+@contextlib.asynccontextmanager
+async def _local_retriever(opened: Opened) -> AsyncIterator[Retriever | None]:
+    yield opened[RAG]
+
+
+@contextlib.asynccontextmanager
+async def _no_retriever(_opened: Opened) -> AsyncIterator[Retriever | None]:
+    """A RagManager of another process is not reached yet."""
+    yield None
 
 
 @contextlib.asynccontextmanager

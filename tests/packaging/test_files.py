@@ -1,0 +1,190 @@
+"""Each file under packaging/ is read by the program it is for."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import trustme
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PACKAGING = ROOT / "packaging"
+UNITS = sorted((PACKAGING / "systemd").glob("*.service"))
+ROLES = {
+    "router": "Router",
+    "orchestrator": "ChainEngine",
+    "rag-manager": "RagManager",
+    "persona-layer": "PersonaLayer",
+}
+
+
+def tool(name: str) -> str:
+    """The path of an installed program; absent, the test is skipped, except in CI."""
+    path = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")
+    return path
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    """Standard output and error of a command that must succeed."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=cwd,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    issued = trustme.CA().issue_cert("api.example.com")
+    file = tmp_path / "intellirouter.pem"
+    issued.private_key_and_cert_chain_pem.write_to_path(str(file))
+    return file
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_systemd_accepts_a_unit_and_calls_it_well_protected(unit: Path, tmp_path: Path) -> None:
+    analyze = tool("systemd-analyze")
+    text = unit.read_text().replace("/opt/intellirouter/bin/intellirouter run", "/bin/true run")
+    copy = tmp_path / unit.name
+    copy.write_text(text)
+    assert unit.name not in run(analyze, "verify", "--man=no", copy)
+    security = run(analyze, "security", "--offline=true", "--threshold=30", "--no-pager", copy)
+    assert re.search(r"Overall exposure level for .*: [012]\.\d", security), security
+
+
+@pytest.mark.parametrize(("name", "role"), ROLES.items())
+def test_a_unit_starts_its_role_with_its_files(name: str, role: str) -> None:
+    text = (PACKAGING / "systemd" / f"intellirouter-{name}.service").read_text()
+    start = f"/opt/intellirouter/bin/intellirouter run --role {role} --config /opt/intellirouter/config/{name}.toml"
+    assert f"ExecStart={start}\n" in text
+    assert f"EnvironmentFile=/opt/intellirouter/env/{name}.env\n" in text
+    assert (PACKAGING / "env" / f"{name}.env").is_file()
+    assert (ROOT / "config" / f"{name}.toml").is_file()
+
+
+def test_the_units_are_protected_alike() -> None:
+    protections = {
+        unit.read_text().partition("NoNewPrivileges")[2].partition("[Install]")[0] for unit in UNITS
+    }
+    assert len(protections) == 1
+
+
+def test_logrotate_reads_its_file(tmp_path: Path) -> None:
+    logs = tmp_path / "logs" / "router"
+    logs.mkdir(parents=True)
+    (logs / "stderr.log").write_text("a line\n")
+    text = (PACKAGING / "logrotate" / "intellirouter").read_text()
+    text = text.replace("/opt/intellirouter/logs", str(tmp_path / "logs"))
+    owner = "root root" if os.getuid() == 0 else f"{os.getuid()} {os.getgid()}"
+    file = tmp_path / "rotate"
+    file.write_text(text.replace("intellirouter intellirouter", owner))
+    file.chmod(0o644)
+    told = run(tool("logrotate"), "-d", "-s", tmp_path / "status", file)
+    assert "error" not in told
+    assert "stderr.log" in told
+
+
+def test_haproxy_accepts_its_file(tmp_path: Path, certificate: Path) -> None:
+    text = (PACKAGING / "haproxy" / "haproxy.cfg").read_text()
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(text.replace("/etc/ssl/intellirouter.pem", str(certificate)))
+    run(tool("haproxy"), "-c", "-f", file)
+
+
+def test_nginx_accepts_its_file(tmp_path: Path, certificate: Path) -> None:
+    text = (PACKAGING / "nginx" / "intellirouter.conf").read_text()
+    text = text.replace("/etc/ssl/intellirouter.pem", str(certificate))
+    file = tmp_path / "nginx.conf"
+    file.write_text(
+        f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{text}}}\n"
+    )
+    run(tool("nginx"), "-t", "-p", tmp_path, "-c", file)
+
+
+def test_nft_accepts_its_file() -> None:
+    if os.getuid() != 0:
+        pytest.skip("nft asks the kernel, which answers root only")
+    run(tool("nft"), "-c", "-f", PACKAGING / "nftables" / "router.nft")
+
+
+def test_promtool_accepts_the_scrape_file_and_the_alerts_fire_when_they_should() -> None:
+    folder = PACKAGING / "prometheus"
+    run(tool("promtool"), "check", "config", folder / "prometheus.yml")
+    run(tool("promtool"), "test", "rules", folder / "alerts_test.yml")
+
+
+def test_alerts_ask_only_for_metrics_that_are_exported() -> None:
+    source = "\n".join(file.read_text() for file in (ROOT / "intellirouter").rglob("*.py"))
+    rules = yaml.safe_load((PACKAGING / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
+    asked = set()
+    for rule in rules:
+        asked |= set(re.findall(r"\b((?:intellirouter|llm|circuit|redis)_[a-z_]+)\b(?![:=])", rule["expr"]))
+    assert asked
+    for name in asked:
+        family = re.sub(r"_(total|bucket)$", "", name)
+        assert f'"{family}"' in source, name
+
+
+def test_shell_scripts_hold() -> None:
+    run(tool("shellcheck"), PACKAGING / "install.sh")
+
+
+@pytest.mark.parametrize(
+    "file", sorted((PACKAGING / "kubernetes").glob("*.yaml")), ids=lambda file: file.stem
+)
+def test_kubernetes_files_are_whole(file: Path) -> None:
+    for document in yaml.safe_load_all(file.read_text()):
+        assert document["apiVersion"]
+        assert document["kind"]
+        if document["kind"] == "Kustomization":
+            listed = {*document["resources"], "kustomization.yaml"}
+            assert listed == {other.name for other in file.parent.glob("*.yaml")}
+        else:
+            assert document["metadata"]["name"]
+
+
+def test_compose_builds_from_a_dockerfile_that_is_there() -> None:
+    services = yaml.safe_load((PACKAGING / "docker" / "compose.yaml").read_text())["services"]
+    build = services["router"]["build"]
+    context = (PACKAGING / "docker" / build["context"]).resolve()
+    assert context == ROOT
+    dockerfile = (context / build["dockerfile"]).read_text()
+    for copied in re.findall(r"^COPY (?!--)(.+) \S+$", dockerfile, re.MULTILINE):
+        for name in copied.split():
+            assert (context / name).exists(), name
+
+
+def test_redis_starts_with_its_file(tmp_path: Path) -> None:
+    text = (PACKAGING / "redis" / "redis.conf").read_text()
+    file = tmp_path / "redis.conf"
+    socket = tmp_path / "redis.sock"
+    file.write_text(
+        f"{text.replace('/var/lib/redis', str(tmp_path))}\nport 0\nunixsocket {socket}\nlogfile ''\n"
+    )
+    server = subprocess.Popen([tool("redis-server"), str(file)], stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 10
+        while not socket.exists() and time.monotonic() < deadline and server.poll() is None:
+            time.sleep(0.01)
+        told = run(tool("redis-cli"), "-s", socket, "config", "get", "maxmemory-policy")
+        assert told.split() == ["maxmemory-policy", "noeviction"]
+        assert run(tool("redis-cli"), "-s", socket, "config", "get", "appendonly").split()[1] == "yes"
+    finally:
+        server.terminate()
+        server.wait(10)

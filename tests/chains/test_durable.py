@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from intellirouter.chains.runtime.durable.engine import open_engine, sole_owner
 from intellirouter.chains.runtime.durable.runtime import DurableRuntime, opened
 from intellirouter.chains.runtime.in_process import InProcessRuntime
 from intellirouter.chains.steps.attempts import Worker
-from intellirouter.errors import InvalidRequest, NotFound
+from intellirouter.errors import Conflict, InvalidRequest, NotFound
 from tests.chains.crash import crash
 from tests.chains.crash_child import CHAIN, EFFECTS
 from tests.chains.offline import SUPPORT, Hammer, Model, chain, ports, support
@@ -50,6 +51,13 @@ async def test_inputs_and_unknown_runs_are_refused(runtime: DurableRuntime) -> N
         await runtime.start(chain(SUPPORT), {})
     with pytest.raises(NotFound):
         await runtime.signal("nothing", "s", 1)
+
+
+def test_a_second_process_on_the_same_file_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/runs.db"
+    refused = pytest.raises(Conflict, match="many nodes need Postgres")
+    with sole_owner(open_engine(url)), refused, sole_owner(open_engine(url)):
+        pass
 
 
 async def test_a_cancel_cuts_the_call_and_a_resume_goes_on(tmp_path: Path) -> None:

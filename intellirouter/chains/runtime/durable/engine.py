@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+
+from intellirouter.errors import Conflict
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -34,3 +40,22 @@ def open_engine(url: str) -> sa.Engine:
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
+
+
+@contextlib.contextmanager
+def sole_owner(engine: sa.Engine) -> Iterator[None]:
+    """Hold a SQLite file for this process: a second one would take the first one's runs for abandoned.
+
+    Raises `Conflict`. A database that nodes may share is not held.
+    """
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        yield
+        return
+    with Path(f"{engine.url.database}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as cause:
+            raise Conflict(
+                f"Another process runs chains on {engine.url.database}; many nodes need Postgres."
+            ) from cause
+        yield

@@ -30,7 +30,7 @@ from intellirouter.chains.model import Chain, Step
 from intellirouter.chains.plan import bundle
 from intellirouter.chains.ports import Listener
 from intellirouter.chains.runtime.durable.cluster import Cluster
-from intellirouter.chains.runtime.durable.engine import open_engine
+from intellirouter.chains.runtime.durable.engine import open_engine, sole_owner
 from intellirouter.chains.runtime.durable.host import Trunk
 from intellirouter.chains.runtime.in_process import silent
 from intellirouter.chains.source import Document
@@ -193,6 +193,20 @@ async def opened(
     engine = open_engine(url)
     alone = engine.dialect.name == "sqlite"
     node = SINGLE if alone else f"node_{secrets.token_hex(8)}"
+    with sole_owner(engine):
+        async with _launched(url, engine, node, worker, max_parallel_steps, hear) as runtime:
+            if alone:
+                yield runtime
+                return
+            runtime.cluster = Cluster(engine, node, _take_over, beat, ttl)
+            async with runtime.cluster.belonging():
+                yield runtime
+
+
+@contextlib.asynccontextmanager
+async def _launched(
+    url: str, engine: sa.Engine, node: str, worker: Worker, max_parallel_steps: int, hear: Listener
+) -> AsyncIterator[DurableRuntime]:
     config: DBOSConfig = {
         "name": "intellirouter",
         "system_database_url": url,
@@ -214,12 +228,7 @@ async def opened(
     runtime.workflow = walk
     try:
         await asyncio.to_thread(DBOS.launch)
-        if alone:
-            yield runtime
-        else:
-            runtime.cluster = Cluster(engine, node, _take_over, beat, ttl)
-            async with runtime.cluster.belonging():
-                yield runtime
+        yield runtime
     finally:
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
         engine.dispose()

@@ -76,6 +76,7 @@ def ingest(
         raise InvalidRequest("There are no files in these folders.")
 
     async def work(service: Any) -> Counter[str]:
+        await service.prepare()
         names = {row["name"] for row in await service.collections(tenant)}
         if collection not in names:
             await service.create(tenant, collection)

@@ -163,9 +163,21 @@ def finish(db: sqlite3.Connection, job: Row, error: str | None) -> None:
 
 
 def cancel(db: sqlite3.Connection, tenant: str, job: str) -> bool:
-    """True when it was still to be done."""
-    words = "update jobs set status = 'cancelled', updated = ? where tenant = ? and id = ? and status in ('queued', 'running')"
-    return db.execute(words, (time.time(), tenant, job)).rowcount == 1
+    """True when it was still to be done. What is ready of its document stays."""
+    now = time.time()
+    words = (
+        "update jobs set status = 'cancelled', updated = ? "
+        "where tenant = ? and id = ? and status in ('queued', 'running') returning document"
+    )
+    cancelled = db.execute(words, (now, tenant, job)).fetchall()
+    for (document,) in cancelled:
+        db.execute("update documents set status = 'cancelled', updated = ? where id = ?", (now, document))
+    return bool(cancelled)
+
+
+def touch(db: sqlite3.Connection, collection: str) -> None:
+    """What was found in the collection before may be found no more."""
+    db.execute("update collections set epoch = epoch + 1 where id = ?", (collection,))
 
 
 def list_jobs(db: sqlite3.Connection, tenant: str, job: str | None = None, limit: int = 100) -> list[Row]:

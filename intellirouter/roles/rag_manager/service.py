@@ -14,6 +14,7 @@ import structlog
 
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import (
+    ConfigError,
     Conflict,
     InvalidRequest,
     NotFound,
@@ -29,7 +30,7 @@ from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.ingest import Cancelled, Ingester
 from intellirouter.roles.rag_manager.parsing.run import ParseLimits
 from intellirouter.roles.rag_manager.retrieval import Searcher
-from intellirouter.vectors.index import VectorIndex
+from intellirouter.vectors.index import MAX_BATCH, VectorIndex
 
 MAX_NAME = 512
 RETRY_SECONDS = 2.0
@@ -162,7 +163,9 @@ class RagService:
         for start in range(0, len(missing), 100):
             found = await self._engine.read(partial(catalog.read_chunks, ids=missing[start : start + 100]))
             await self._ingester.embed(row.id, list(found.values()), embedder)
-        await self._index.delete(row.id, stray)
+        for start in range(0, len(stray), MAX_BATCH):
+            await self._index.delete(row.id, stray[start : start + MAX_BATCH])
+        await self._engine.write(partial(catalog.touch, collection=row.id))
         return len(missing)
 
     async def retrieve(self, request: RetrievalRequest, call: Call) -> Retrieved:
@@ -173,6 +176,10 @@ class RagService:
                 return await self._searcher.search(request, rows, await self._model())
         except TimeoutError as cause:
             raise StateUnavailable("The retrieval did not finish in time.") from cause
+
+    async def prepare(self) -> None:
+        """Open the embedder now. Raises `ConfigError` that says what to run when there is none."""
+        await self._model()
 
     async def work(self) -> None:
         """Run the jobs, oldest first, for as long as the process lives."""
@@ -200,7 +207,7 @@ class RagService:
             await self._engine.write(catalog.requeue)
             await asyncio.sleep(RETRY_SECONDS)
             return
-        except RequestError as refused:
+        except (RequestError, ConfigError) as refused:
             error = refused.message
         except Exception as bug:  # one document must not end the worker; the job says that it failed
             log.exception("rag.job_failed", job=job["id"])

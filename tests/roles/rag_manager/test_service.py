@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,34 @@ async def test_a_stopped_ingestion_goes_on_at_the_next_start(tmp_path: Path) -> 
     async with open_rag(section(), tmp_path) as service:
         assert (await ended(service, job))["status"] == "ready"
         assert (await service.collections("a"))[0]["chunks"] == 2
+
+
+async def test_a_lost_index_is_rebuilt_from_the_catalogue(tmp_path: Path) -> None:
+    async with open_rag(section(), tmp_path) as service:
+        await service.create("a", "docs")
+        await ended(service, await service.submit("a", "docs", "cats.md", PAGES["cats.md"].encode()))
+        before = await ask(service, "what do cats eat")
+    shutil.rmtree(tmp_path / "rag" / "chroma")
+    async with open_rag(section(), tmp_path) as service:
+        missing, stray = await service.verify("a", "docs")
+        assert (len(missing), stray) == (2, [])
+        assert await service.rebuild("a", "docs") == 2
+        assert await service.verify("a", "docs") == ([], [])
+        after = await ask(service, "what do cats eat")
+        assert [passage.id for passage in after.passages] == [passage.id for passage in before.passages]
+
+
+async def test_a_cancelled_job_stops_and_says_so(tmp_path: Path) -> None:
+    text = "\n\n".join(f"# Part {n}\n\nSentence number {n}." for n in range(1500))
+    async with open_rag(section(), tmp_path) as service:
+        await service.create("a", "docs")
+        job = await service.submit("a", "docs", "parts.md", text.encode())
+        with pytest.raises(NotFound):
+            await service.cancel("b", job)
+        assert await service.cancel("a", job)
+        assert (await ended(service, job))["status"] == "cancelled"
+        assert (await service.documents("a", "docs"))[0]["status"] == "cancelled"
+        assert not await service.cancel("a", job)
 
 
 async def test_http(start_node: StartNode, http: aiohttp.ClientSession) -> None:

@@ -29,7 +29,7 @@ ROLES = (
     RoleEntry("Router", "intellirouter.roles.router.role", 8080, "router.toml"),
     RoleEntry("ChainEngine", None, 8081, "orchestrator.toml"),
     RoleEntry("RagManager", "intellirouter.roles.rag_manager.role", 8082, "rag-manager.toml"),
-    RoleEntry("PersonaLayer", None, 8083, "persona-layer.toml"),
+    RoleEntry("PersonaLayer", "intellirouter.roles.persona_layer.role", 8083, "persona-layer.toml"),
 )
 
 

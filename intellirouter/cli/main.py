@@ -39,6 +39,9 @@ COMMANDS: dict[str, Entry] = {
     "validate-config": Entry(
         "intellirouter.cli.validate_config", "Check the configuration without starting."
     ),
+    "persona": Entry(
+        "intellirouter.cli.persona", "List, show, render, import and edit personas.", group=True
+    ),
 }
 
 

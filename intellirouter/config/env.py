@@ -45,6 +45,11 @@ def current() -> Environment:
     return dict(os.environ)
 
 
+def editor() -> str:
+    """The user's editor, as a command line."""
+    return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+
+
 def overrides(environment: Environment) -> list[Override]:
     """`INTELLIROUTER__SECTION__KEY=value`, and the short forms of the deployment guide.
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from intellirouter.app.component import Component
-from intellirouter.app.components import peers, rag_manager, router, shared
+from intellirouter.app.components import peers, persona_layer, rag_manager, router, shared
 
 
 def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
     """The components of a process that runs the roles `local`."""
-    return (*shared.COMPONENTS, *router.COMPONENTS, *rag_manager.COMPONENTS, *peers.components(local))
+    return (
+        *shared.COMPONENTS,
+        *router.COMPONENTS,
+        *rag_manager.COMPONENTS,
+        *persona_layer.COMPONENTS,
+        *peers.components(local),
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from intellirouter.config.schema.section import Section
+from pydantic import Field
+
+from intellirouter.config.schema.section import Seconds, Section
 
 
 class PersonaLayerSection(Section):
@@ -12,3 +14,4 @@ class PersonaLayerSection(Section):
 
     enabled: bool = True
     personas_path: Path | None = None
+    reload_seconds: Seconds = Field(default=2, description="between looks for files that were changed")

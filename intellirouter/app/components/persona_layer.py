@@ -1,0 +1,51 @@
+"""The PersonaLayer's own components."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+
+from intellirouter.app.component import Component, Opened
+from intellirouter.errors import ConfigError
+from intellirouter.roles.persona_layer.keys import LIBRARY
+from intellirouter.roles.persona_layer.library import Library
+
+log = structlog.get_logger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def _library(opened: Opened) -> AsyncIterator[Library]:
+    section = opened.settings.persona_layer
+    directory = section.personas_path or opened.settings.paths.data_dir / "personas"
+    library = Library(directory)
+    try:
+        library.open()
+    except OSError as cause:
+        raise ConfigError(
+            f"persona_layer.personas_path: {directory} cannot be used ({cause.strerror})."
+        ) from cause
+    task = asyncio.create_task(_watch(library, section.reload_seconds), name="personas")
+    try:
+        yield library
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+async def _watch(library: Library, seconds: float) -> None:
+    """Take files that others change."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            if await asyncio.to_thread(library.refresh):
+                log.info("personas.reloaded", problems=sorted(library.problems))
+        except OSError as error:
+            log.warning(
+                "personas.directory_unreadable", directory=str(library.directory), reason=error.strerror
+            )
+
+
+COMPONENTS = (Component(LIBRARY, _library),)

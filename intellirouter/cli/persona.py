@@ -1,0 +1,142 @@
+"""`intellirouter persona`: the personas of this machine's directory."""
+
+from __future__ import annotations
+
+import json as json_module
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.config.env import editor
+from intellirouter.errors import InvalidRequest
+from intellirouter.roles.persona_layer.api import rendered, summary
+from intellirouter.roles.persona_layer.library import Library
+from intellirouter.roles.persona_layer.persona import Variable
+from intellirouter.roles.persona_layer.resolver import resolve
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Name = Annotated[str, typer.Argument(help="The persona's name.")]
+
+
+def _library(config: Path | None) -> Library:
+    settings = loader(config, "persona-layer.toml")().settings
+    library = Library(settings.persona_layer.personas_path or settings.paths.data_dir / "personas")
+    library.open()
+    return library
+
+
+def _print_json(body: object) -> None:
+    typer.echo(msgspec.json.encode(body))
+
+
+@app.command("list")
+def list_personas(config: ConfigOption = None, json: Json = False) -> None:
+    """List every persona, and files that cannot be used."""
+    library = _library(config)
+    found = sorted((summary(entry) for entry in library.entries()), key=lambda each: str(each["id"]))
+    if json:
+        _print_json(found)
+        return
+    table = Table("name", "version", "title", "variables", "tags")
+    for each in found:
+        version = "ships" if each["builtin"] else str(each["version"])
+        table.add_row(
+            each["id"], version, each["title"], ", ".join(each["variables"]), ", ".join(each["tags"])
+        )
+    console = Console()
+    console.print(table)
+    for name, problem in library.problems.items():
+        console.print(f"[bold yellow]problem[/] {name}: {problem}", highlight=False)
+
+
+@app.command()
+def show(name: Name, config: ConfigOption = None, json: Json = False) -> None:
+    """Print the persona's file."""
+    entry = _library(config).get(name)
+    if json:
+        _print_json({**summary(entry), "source": entry.source})
+    else:
+        typer.echo(entry.source.rstrip())
+
+
+@app.command()
+def render(
+    name: Name,
+    var: Annotated[
+        list[str] | None, typer.Option("--var", "-v", help="A variable: name=value. Repeatable.")
+    ] = None,
+    config: ConfigOption = None,
+    json: Json = False,
+) -> None:
+    """Print exactly what will be sent for these variables."""
+    library = _library(config)
+    entry = library.get(name)
+    resolved = rendered(resolve(entry, _variables(var or [], entry.whole.variables), library.parts))
+    if json:
+        _print_json(resolved)
+        return
+    console = Console()
+    for message in resolved["messages"]:
+        console.print(f"[bold]{message['role']}[/]")
+        console.print(message["content"], highlight=False, markup=False, soft_wrap=True)
+        console.print()
+
+
+def _variables(given: list[str], declared: Mapping[str, Variable]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise InvalidRequest(f"'{item[:50]}' is not name=value.", param="--var")
+        plain = name not in declared or declared[name].type == "string"
+        values[name] = value if plain else _read(value)
+    return values
+
+
+def _read(value: str) -> Any:
+    """A number, boolean or list as JSON; the resolver says what is wrong with anything else."""
+    try:
+        return json_module.loads(value)
+    except ValueError:
+        return value
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[
+        Path, typer.Argument(help="A .toml or .md file; its name is the persona's.", exists=True)
+    ],
+    config: ConfigOption = None,
+) -> None:
+    """Take a persona's file into the directory."""
+    text = file.read_text(encoding="utf-8")
+    entry = _library(config).write(file.stem, text, file.suffix, author="command line")
+    typer.echo(f"{entry.own.name}: version {entry.version}")
+
+
+@app.command()
+def edit(name: Name, config: ConfigOption = None) -> None:
+    """Open the persona in your editor and keep what you save as a new version."""
+    library = _library(config)
+    entry = library.get(name)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{name}{entry.extension}"
+        file.write_text(entry.source, encoding="utf-8")
+        subprocess.run([*shlex.split(editor()), str(file)], check=True)  # noqa: S603  the user's own editor
+        text = file.read_text(encoding="utf-8")
+    if text == entry.source:
+        typer.echo("unchanged")
+        return
+    changed = library.write(name, text, entry.extension, author="command line")
+    typer.echo(f"{name}: version {changed.version}")

@@ -1,0 +1,113 @@
+"""A persona made ready for one request: variables checked, prompt rendered, rules told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from intellirouter.chains.expr import render
+from intellirouter.chat.model import Message
+from intellirouter.chat.parts import Text
+from intellirouter.errors import InvalidRequest
+from intellirouter.peers.contract import Call, ResolvedPersona
+from intellirouter.roles.persona_layer.library import Entry, Library
+from intellirouter.roles.persona_layer.persona import Guardrails, Variable
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "list": (list,),
+}
+LOCALE = "locale"
+"""The variable that chooses a prompt's language, where the persona has it."""
+
+
+class LocalPersonaResolver:
+    """See `PersonaResolver`."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+
+    async def resolve(self, name: str, variables: Mapping[str, Any], call: Call) -> ResolvedPersona:  # noqa: ARG002  personas belong to all tenants
+        """See `PersonaResolver.resolve`."""
+        return resolve(self.library.get(name), variables, self.library.parts)
+
+
+def resolve(entry: Entry, variables: Mapping[str, Any], parts: Mapping[str, str]) -> ResolvedPersona:
+    """The persona with these variables. Raises `InvalidRequest` naming a variable that is missing or wrong."""
+    persona = entry.whole
+    values = checked(persona.variables, variables)
+    locale = variables.get(LOCALE)
+    if isinstance(locale, str):
+        values[LOCALE] = locale
+    template = persona.prompt
+    if isinstance(locale, str) and locale in persona.locales:
+        template = persona.locales[locale].prompt
+    names: dict[str, Any] = dict(values)
+    if "parts" in template:
+        names["parts"] = {name: render(text, values) for name, text in parts.items() if name in template}
+    if "parent" in template:
+        names["parent"] = render(entry.parent_prompt, values)
+    prompt = "\n\n".join(
+        text for text in (render(template, names).strip(), rules(persona.guardrails)) if text
+    )
+    messages = [Message("system", (Text(prompt),))] if prompt else []
+    for turn in persona.few_shot:
+        messages.append(Message("user", (Text(render(turn.user, values)),)))
+        messages.append(Message("assistant", (Text(render(turn.assistant, values)),)))
+    return ResolvedPersona(
+        name=persona.name,
+        version=entry.version,
+        messages=tuple(messages),
+        model=persona.model,
+        defaults=persona.defaults,
+        tools=persona.tools,
+        rag=persona.rag,
+        guardrails=persona.guardrails.model_dump(exclude_defaults=True, mode="json"),
+    )
+
+
+def checked(declared: Mapping[str, Variable], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables with defaults filled in."""
+    unknown = sorted(given.keys() - declared.keys() - {LOCALE})
+    if unknown:
+        known = ", ".join(sorted(declared)) or "none"
+        raise _wrong(unknown[0], f"is not a variable of this persona (it has: {known}).")
+    values: dict[str, Any] = {}
+    for name, variable in declared.items():
+        value = given.get(name, variable.default)
+        if value is None:
+            if variable.required:
+                raise _wrong(name, "is required.")
+            values[name] = "" if variable.type == "string" else None
+            continue
+        if not isinstance(value, _TYPES[variable.type]) or (
+            isinstance(value, bool) and variable.type != "boolean"
+        ):
+            raise _wrong(name, f"must be a {variable.type}.")
+        if variable.choices and value not in variable.choices:
+            raise _wrong(name, f"must be one of: {', '.join(variable.choices)}.")
+        if isinstance(value, (str, list)) and len(value) > variable.max_length:
+            raise _wrong(name, f"is longer than {variable.max_length}.")
+        values[name] = value
+    return values
+
+
+def _wrong(name: str, what: str) -> InvalidRequest:
+    path = f"persona_variables.{name[:100]}"
+    return InvalidRequest(f"'{path}' {what}", param=path)
+
+
+def rules(guardrails: Guardrails) -> str:
+    """What the model is told of the persona's rules: the same words for every provider."""
+    told = []
+    if guardrails.forbidden_topics:
+        topics = ", ".join(guardrails.forbidden_topics)
+        told.append(f"Do not discuss: {topics}. If asked to, answer only: {guardrails.refusal}")
+    if guardrails.max_length is not None:
+        told.append(f"Keep every answer under {guardrails.max_length} characters.")
+    if guardrails.disclaimer:
+        told.append(f"End every answer with: {guardrails.disclaimer}")
+    return "\n".join(told)

@@ -1,0 +1,72 @@
+"""A persona's file to a persona: TOML, or Markdown whose front matter is TOML (`+++`) or YAML (`---`)."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from intellirouter.config.problem import dotted
+from intellirouter.errors import InvalidRequest
+from intellirouter.roles.persona_layer.persona import Persona
+
+EXTENSIONS = (".toml", ".md")
+MAX_BYTES = 256 * 1024
+
+
+class InvalidPersona(InvalidRequest):
+    """A persona's file does not hold; the message lists every problem."""
+
+    code = "invalid_persona"
+
+
+def parse(text: str, extension: str, name: str) -> Persona:
+    """The persona in `text`; its name is the file's unless the file says one. Raises `InvalidPersona`."""
+    if len(text) > MAX_BYTES:
+        raise InvalidPersona(f"persona '{name}': is larger than {MAX_BYTES} characters.")
+    data = _toml(text, name) if extension == ".toml" else _markdown(text, name)
+    data.setdefault("name", name)
+    try:
+        return Persona.model_validate(data)
+    except ValidationError as failure:
+        problems = [
+            f"persona '{name}': {dotted(tuple(error['loc']))}: {error['msg'].removeprefix('Value error, ')}"
+            for error in failure.errors(include_url=False, include_input=False)
+        ]
+        raise InvalidPersona("\n".join(problems)) from failure
+
+
+def _toml(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as cause:
+        raise InvalidPersona(f"persona '{name}': is not TOML: {cause}.") from cause
+
+
+def _markdown(text: str, name: str) -> dict[str, Any]:
+    fence = text[:3]
+    if fence not in ("+++", "---"):
+        return {"prompt": text.strip()}
+    head, closed, body = text[3:].partition(f"\n{fence}")
+    if not closed:
+        raise InvalidPersona(f"persona '{name}': the front matter is not closed with {fence}.")
+    data = _toml(head, name) if fence == "+++" else _yaml(head, name)
+    if "prompt" in data:
+        raise InvalidPersona(
+            f"persona '{name}': the prompt is the text below the front matter, not a field in it."
+        )
+    return data | {"prompt": body.strip()}
+
+
+def _yaml(text: str, name: str) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as cause:
+        raise InvalidPersona(f"persona '{name}': the front matter is not YAML.") from cause
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise InvalidPersona(f"persona '{name}': the front matter must be a table of keys.")
+    return data

@@ -1,0 +1,190 @@
+"""Personas as files: read, inherited, rendered, versioned, taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intellirouter.errors import Conflict, IntelliRouterError, InvalidRequest, NotFound
+from intellirouter.peers.contract import ResolvedPersona
+from intellirouter.roles.persona_layer.library import Library
+from intellirouter.roles.persona_layer.resolver import resolve
+from intellirouter.roles.persona_layer.source import InvalidPersona, parse
+
+SHIPPED = {"analyst", "coder", "editor", "support", "translator", "tutor"}
+
+
+def library(tmp_path: Path, **files: str) -> Library:
+    for name, text in files.items():
+        stem, _, extension = name.rpartition("_")
+        (tmp_path / f"{stem}.{extension}").write_text(text)
+    opened = Library(tmp_path)
+    opened.open()
+    return opened
+
+
+def ready(shelf: Library, name: str, **variables: Any) -> ResolvedPersona:
+    return resolve(shelf.get(name), variables, shelf.parts)
+
+
+def test_the_shipped_personas_render_with_what_they_ask_for(tmp_path: Path) -> None:
+    shelf = library(tmp_path)
+    assert {entry.own.name for entry in shelf.entries()} == SHIPPED
+    assert not shelf.problems
+    given: dict[str, dict[str, Any]] = {"support": {"company": "Acme"}, "translator": {"target": "French"}}
+    for name in SHIPPED:
+        assert len(ready(shelf, name, **given.get(name, {})).messages[0].text) > 200
+    assert "Acme" in ready(shelf, "support", company="Acme").messages[0].text
+    assert ready(shelf, "tutor", locale="de").messages[0].text.startswith("Du hilfst")
+    assert [message.role for message in ready(shelf, "translator", target="French").messages] == [
+        "system",
+        "user",
+        "assistant",
+    ]
+
+
+FORMS = {
+    "p_toml": 'prompt = "Hi {{ who }}"\ntags = ["a"]\n[variables.who]\ndefault = "you"\n',
+    "p_md": '+++\ntags = ["a"]\n[variables.who]\ndefault = "you"\n+++\nHi {{ who }}\n',
+    "q_md": "---\ntags: [a]\nvariables: {who: {default: you}}\n---\nHi {{ who }}\n",
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_of_file_says_the_same(tmp_path: Path, name: str) -> None:
+    shelf = library(tmp_path, **{name: FORMS[name]})
+    entry = shelf.get(name[0])
+    assert entry.own.tags == ("a",)
+    assert ready(shelf, name[0]).messages[0].text == "Hi you"
+    assert ready(shelf, name[0], who="there").messages[0].text == "Hi there"
+
+
+def test_a_child_inherits_what_it_does_not_say_and_parts_are_included(tmp_path: Path) -> None:
+    shelf = library(
+        tmp_path,
+        base_toml='prompt = "Be kind."\nmodel = "smart"\ntags = ["x"]\ndefaults = {temperature = 0.1, top_p = 0.5}\n',
+        child_toml='extends = "base"\nprompt = "{{ parent }} And {{ parts.style }}"\ndefaults = {temperature = 0.9}\n',
+        _style_md="brief.",
+    )
+    resolved = ready(shelf, "child")
+    assert resolved.messages[0].text == "Be kind. And brief."
+    assert resolved.model == "smart"
+    assert resolved.defaults == {"temperature": 0.9, "top_p": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "words"),
+    [
+        ({"a_toml": 'extends = "b"', "b_toml": 'extends = "a"'}, "a", "extends itself"),
+        ({"a_toml": 'extends = "gone"'}, "a", "does not exist"),
+    ],
+)
+def test_a_broken_inheritance_concerns_only_who_inherits(
+    tmp_path: Path, files: dict[str, str], name: str, words: str
+) -> None:
+    shelf = library(tmp_path, **files)
+    with pytest.raises(InvalidPersona, match=words):
+        shelf.get(name)
+    shelf.get("analyst")
+
+
+VARIABLES = """
+prompt = "{{ n }} {{ s }}"
+[variables.n]
+type = "integer"
+required = true
+[variables.s]
+choices = ["x", "y"]
+default = "x"
+max_length = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({}, "persona_variables.n"),
+        ({"n": "1"}, "persona_variables.n"),
+        ({"n": True}, "persona_variables.n"),
+        ({"n": 1, "s": "z"}, "persona_variables.s"),
+        ({"n": 1, "t": 1}, "persona_variables.t"),
+    ],
+)
+def test_a_variable_that_is_missing_or_wrong_is_named(
+    tmp_path: Path, given: dict[str, Any], param: str
+) -> None:
+    shelf = library(tmp_path, p_toml=VARIABLES)
+    with pytest.raises(InvalidRequest) as refused:
+        ready(shelf, "p", **given)
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ who.__init__.__globals__ }}",
+        "{{ self._TemplateReference__context }}",
+        "{% include '/etc/passwd' %}",
+        "{% for a in range(1000000000) %}x{% endfor %}",
+        "{{ 'x' * 1000000000 }}",
+        "{{ cycler.__init__ }}",
+        "{% set x = 1 %}{{ x }}",
+    ],
+)
+def test_a_template_cannot_escape_or_grow(tmp_path: Path, template: str) -> None:
+    text = f"prompt = '''{template}'''\n[variables.who]\ndefault = \"x\"\n"
+    shelf = library(tmp_path, p_toml=text)
+    with pytest.raises(IntelliRouterError):
+        ready(shelf, "p")
+
+
+def test_what_a_user_gives_is_text_and_never_a_template(tmp_path: Path) -> None:
+    shelf = library(tmp_path, p_toml='prompt = "Hi {{ who }}"\n[variables.who]\n')
+    assert ready(shelf, "p", who="{{ 7 * 7 }}").messages[0].text == "Hi {{ 7 * 7 }}"
+
+
+def test_every_change_is_a_version_and_any_version_comes_back(tmp_path: Path) -> None:
+    shelf = library(tmp_path)
+    assert shelf.write("p", 'prompt = "one"', ".toml", author="ann").version == 1
+    assert shelf.write("p", 'prompt = "two"', ".toml", expected=1).version == 2
+    with pytest.raises(Conflict):
+        shelf.write("p", 'prompt = "lost"', ".toml", expected=1)
+    (tmp_path / "p.toml").write_text('prompt = "three, by hand"')
+    assert shelf.refresh()
+    assert ready(shelf, "p").messages[0].text == "three, by hand"
+    assert shelf.rollback("p", 1).version == 4
+    again = Library(tmp_path)
+    again.open()
+    assert ready(again, "p").messages[0].text == "one"
+    assert [(v.version, v.author) for v in again.history("p")] == [(1, "ann"), (2, ""), (3, ""), (4, "")]
+    again.delete("p")
+    with pytest.raises(NotFound):
+        again.get("p")
+
+
+def test_a_bad_file_is_reported_and_the_last_good_version_stays(tmp_path: Path) -> None:
+    shelf = library(tmp_path, p_toml='prompt = "good"')
+    (tmp_path / "p.toml").write_text("prompt = ")
+    assert shelf.refresh()
+    assert "not TOML" in shelf.problems["p"]
+    assert ready(shelf, "p").messages[0].text == "good"
+
+
+def test_one_that_ships_can_be_replaced_and_shows_again(tmp_path: Path) -> None:
+    shelf = library(tmp_path)
+    with pytest.raises(Conflict):
+        shelf.delete("analyst")
+    shelf.write("analyst", 'prompt = "mine"', ".toml")
+    assert ready(shelf, "analyst").messages[0].text == "mine"
+    shelf.delete("analyst")
+    assert shelf.get("analyst").builtin
+
+
+def test_problems_of_a_file_are_named_all_at_once() -> None:
+    with pytest.raises(InvalidPersona) as refused:
+        parse('promt = "x"\ndefaults = {model = "x"}\n', ".toml", "p")
+    assert "promt" in refused.value.message
+    assert "cannot set model" in refused.value.message

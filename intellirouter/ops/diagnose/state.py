@@ -1,0 +1,71 @@
+"""The stores: what is there, and whether it keeps what it acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from intellirouter.config.schema.memory import MemorySection
+from intellirouter.errors import StateError
+from intellirouter.memory.open import FILE
+from intellirouter.ops.diagnose.finding import Finding, Level
+
+
+async def state(section: MemorySection, data_dir: Path, deadline: float) -> list[Finding]:
+    """The state store that `[memory]` asks for."""
+    if section.backend_type == "embedded":
+        return [_embedded(data_dir / FILE)]
+    # redis takes 100 ms to import, and an embedded node never needs it
+    redis = importlib.import_module("intellirouter.memory.redis.facts")
+    try:
+        async with asyncio.timeout(deadline):
+            return _redis(await redis.facts(section))
+    except TimeoutError:
+        message = f"Redis does not answer within {deadline:g} s"
+    except StateError as error:
+        message = error.message
+    advice = "systemctl status redis-server; check [memory] redis_url and redis_password."
+    return [Finding("state", "redis", Level.PROBLEM, message, advice)]
+
+
+def _embedded(file: Path) -> Finding:
+    """Opened read only: a look must not make the file it looks for."""
+    if not file.exists():
+        return Finding("state", "embedded", Level.OK, f"{file} is not made yet: the node has not run")
+    try:
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
+        try:
+            count = connection.execute("select count(*) from entry").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        advice = "Stop the node and restore the last backup of the file; keep this one aside."
+        return Finding("state", "embedded", Level.PROBLEM, f"{file}: {error}", advice)
+    size = file.stat().st_size / 2**20
+    return Finding("state", "embedded", Level.OK, f"{count} entries, {size:.1f} MiB in {file}")
+
+
+def _redis(info: Mapping[str, Any]) -> list[Finding]:
+    version, role = info.get("redis_version", "?"), info.get("role", "?")
+    found = [Finding("state", "redis", Level.OK, f"Redis {version}, {role}")]
+    if role != "master":
+        advice = "Point [memory] redis_url at the master, or set redis_sentinels."
+        found.append(Finding("state", "redis role", Level.PROBLEM, f"it is a {role}: writes fail", advice))
+    policy = info.get("maxmemory_policy", "noeviction")
+    evicts = policy != "noeviction"
+    advice = "Set maxmemory-policy noeviction: keys and budgets are state, not a cache." if evicts else ""
+    level = Level.WARNING if evicts else Level.OK
+    found.append(Finding("state", "redis eviction", level, str(policy), advice))
+    kept = bool(info.get("aof_enabled"))
+    level = Level.OK if kept else Level.WARNING
+    advice = "" if kept else "Set appendonly yes, or a crash of Redis loses what it acknowledged."
+    told = "append-only file" if kept else "no append-only file"
+    found.append(Finding("state", "redis persistence", level, told, advice))
+    if info.get("aof_last_write_status", "ok") != "ok" or info.get("rdb_last_bgsave_status", "ok") != "ok":
+        advice = "Look at Redis' log and its disk."
+        found.append(Finding("state", "redis disk", Level.PROBLEM, "its last write to disk failed", advice))
+    return found

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import InvalidRequest, RoleUnavailable
 from intellirouter.roles.role import Role
 
@@ -16,6 +18,8 @@ ALL = "All"
 class RoleEntry:
     """A role's name, its module (None: not built yet), its default port, and its file in an installed node.
 
+    `section` is the table whose `enabled` leaves the role out of `All`.
+
     The module is imported only when the role runs, so that a Router pays for nothing of the others.
     """
 
@@ -23,13 +27,16 @@ class RoleEntry:
     module: str | None
     port: int
     file: str
+    section: str | None = None
 
 
 ROLES = (
     RoleEntry("Router", "intellirouter.roles.router.role", 8080, "router.toml"),
     RoleEntry("ChainEngine", None, 8081, "orchestrator.toml"),
-    RoleEntry("RagManager", "intellirouter.roles.rag_manager.role", 8082, "rag-manager.toml"),
-    RoleEntry("PersonaLayer", "intellirouter.roles.persona_layer.role", 8083, "persona-layer.toml"),
+    RoleEntry("RagManager", "intellirouter.roles.rag_manager.role", 8082, "rag-manager.toml", "rag"),
+    RoleEntry(
+        "PersonaLayer", "intellirouter.roles.persona_layer.role", 8083, "persona-layer.toml", "persona_layer"
+    ),
 )
 
 
@@ -48,6 +55,15 @@ def select(name: str) -> tuple[RoleEntry, ...]:
             return (entry,)
     names = ", ".join(entry.name for entry in ROLES)
     raise InvalidRequest(f"There is no role '{name}'. Roles: {names}, {ALL}.", param="role")
+
+
+def enabled(entries: Sequence[RoleEntry], settings: Settings) -> tuple[RoleEntry, ...]:
+    """The entries without those that the configuration switches off; a role that is asked for alone always runs."""
+    if len(entries) == 1:
+        return tuple(entries)
+    return tuple(
+        entry for entry in entries if entry.section is None or getattr(settings, entry.section).enabled
+    )
 
 
 def load_role(entry: RoleEntry) -> Role:

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from intellirouter.app.component import Opened, open_components
 from intellirouter.app.components.table import components
-from intellirouter.app.roles import RoleEntry, load_role
+from intellirouter.app.roles import RoleEntry, enabled, load_role
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError, IntelliRouterError
@@ -103,6 +103,7 @@ async def running(
     """Everything open and listening; closed again on leaving."""
     settings = loaded.settings
     prepare_data_dir(settings)
+    entries = enabled(entries, settings)
     roles = [load_role(entry) for entry in entries]
     async with contextlib.AsyncExitStack() as stack:
         opened = Opened(settings, frozenset(role.name for role in roles))

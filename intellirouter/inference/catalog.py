@@ -78,6 +78,7 @@ class Catalog:
             entry = self._configure(model)
             self._configured[model.name] = entry
             self._names.update(dict.fromkeys((model.name, *model.aliases), entry))
+        self.bound = frozenset(name for name, entry in self._names.items() if entry.persona or entry.rag)
         kept = {name: models for name, models in self._discovered.items() if name in self.providers}
         self._discovered = kept
         failing = self.failing & self.providers.keys()
@@ -115,6 +116,10 @@ class Catalog:
     def discovery_failed(self, provider: str) -> None:
         """A provider did not list its models; its last list stays."""
         self.failing.add(provider)
+
+    def named(self, name: str) -> ModelEntry | None:
+        """The entry of a configured model, by any of its names."""
+        return self._names.get(name)
 
     def configured(self, name: str) -> bool:
         """True for a name that does not depend on what providers list."""

@@ -34,12 +34,15 @@ from intellirouter.inference.scrape import RouterCollector
 from intellirouter.inference.selection.option import Rule
 from intellirouter.inference.selection.table import strategy_name
 from intellirouter.inference.standing import Board
+from intellirouter.memory.conversations import Conversations
 from intellirouter.providers.table import ADAPTERS
-from intellirouter.roles.keys import METRICS, STATE
+from intellirouter.roles.keys import CHAINS, METRICS, PERSONAS, RETRIEVER, STATE
 from intellirouter.roles.router.keys import (
+    ANSWERING,
     BOARD,
     CACHE,
     CATALOG,
+    CONVERSATIONS,
     DISCOVERY,
     DISPATCH,
     GOVERNOR,
@@ -47,6 +50,8 @@ from intellirouter.roles.router.keys import (
     REGISTRY,
     ROUTING,
 )
+from intellirouter.roles.router.pipeline.answering import Pipeline
+from intellirouter.roles.router.pipeline.course import Steps
 from intellirouter.transport.choose import make_transport
 from intellirouter.transport.contract import Transport
 
@@ -209,6 +214,23 @@ async def _routing(opened: Opened) -> AsyncIterator[RouterSection]:
     yield opened.settings.router
 
 
+@contextlib.asynccontextmanager
+async def _conversations(opened: Opened) -> AsyncIterator[Conversations]:
+    yield Conversations(opened[STATE], opened.settings.router.conversation_ttl)
+
+
+@contextlib.asynccontextmanager
+async def _answering(opened: Opened) -> AsyncIterator[Answering]:
+    steps = Steps(
+        catalog=opened[CATALOG],
+        personas=opened[PERSONAS],
+        retriever=opened[RETRIEVER],
+        conversations=opened[CONVERSATIONS],
+        conversation_tokens=opened.settings.router.conversation_tokens,
+    )
+    yield Pipeline(opened[DISPATCH], steps, opened[CHAINS])
+
+
 COMPONENTS = (
     Component(TRANSPORT, _transport),
     Component(CATALOG, _catalog),
@@ -220,4 +242,6 @@ COMPONENTS = (
     Component(GOVERNOR, _governor, (STATE, LEDGER)),
     Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR, CACHE)),
     Component(ROUTING, _routing),
+    Component(CONVERSATIONS, _conversations, (STATE,)),
+    Component(ANSWERING, _answering, (DISPATCH, CATALOG, CONVERSATIONS, PERSONAS, RETRIEVER, CHAINS)),
 )

@@ -68,4 +68,12 @@ class RouterSection(Section):
         ge=1,
         description="to one provider's host, in each process; requests beyond wait their turn",
     )
+    conversation_tokens: int = Field(
+        default=8_000,
+        ge=0,
+        description="of earlier turns that go with a request, as estimated; whole turns only",
+    )
+    conversation_ttl: Seconds = Field(
+        default=30 * 86_400, description="how long a conversation is kept, from its last turn"
+    )
     keep_alive_seconds: Seconds = Field(default=15, description="between comments on a silent stream")

@@ -77,7 +77,7 @@ def checked(declared: Mapping[str, Variable], given: Mapping[str, Any]) -> dict[
         raise _wrong(unknown[0], f"is not a variable of this persona (it has: {known}).")
     values: dict[str, Any] = {}
     for name, variable in declared.items():
-        value = given.get(name, variable.default)
+        value: Any = given.get(name, variable.default)
         if value is None:
             if variable.required:
                 raise _wrong(name, "is required.")
@@ -89,10 +89,19 @@ def checked(declared: Mapping[str, Variable], given: Mapping[str, Any]) -> dict[
             raise _wrong(name, f"must be a {variable.type}.")
         if variable.choices and value not in variable.choices:
             raise _wrong(name, f"must be one of: {', '.join(variable.choices)}.")
-        if isinstance(value, (str, list)) and len(value) > variable.max_length:
-            raise _wrong(name, f"is longer than {variable.max_length}.")
+        if isinstance(value, list) and not all(isinstance(item, (str, int, float)) for item in value):
+            raise _wrong(name, "must be a list of texts and numbers.")
+        if _length(value) > variable.max_length:
+            raise _wrong(name, f"is longer than {variable.max_length} characters.")
         values[name] = value
     return values
+
+
+def _length(value: Any) -> int:
+    """Characters of a text, or of all items of a list; other values have none."""
+    if isinstance(value, list):
+        return sum(len(str(item)) for item in value)
+    return len(value) if isinstance(value, str) else 0
 
 
 def _wrong(name: str, what: str) -> InvalidRequest:

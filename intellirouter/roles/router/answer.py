@@ -19,7 +19,7 @@ from intellirouter.chat.wire import EventEncoder, WireFormat
 from intellirouter.errors import IntelliRouterError, PermissionDenied
 from intellirouter.inference.answering import Streamed
 from intellirouter.inference.job import Job, Trace
-from intellirouter.roles.router.keys import DISPATCH, ROUTING
+from intellirouter.roles.router.keys import ANSWERING, ROUTING
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.web.endpoint import ACCESS, CALLER, REQUEST_ID
@@ -52,7 +52,7 @@ async def answer(request: web.Request, wire: WireFormat, chat: ChatRequest) -> w
     job = job_of(request, chat, wire.name)
     if chat.stream:
         return await _stream(request, wire, job, request.app[ROUTING].keep_alive_seconds)
-    response, trace = await request.app[DISPATCH].complete(job)
+    response, trace = await request.app[ANSWERING].complete(job)
     note_access(request, trace)
     return web.Response(
         body=wire.encode_response(response),
@@ -122,7 +122,7 @@ async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: 
 
     async def source() -> AsyncIterator[bytes]:
         nonlocal live
-        live = await request.app[DISPATCH].stream(job)
+        live = await request.app[ANSWERING].stream(job)
         relays = live.dialect == wire.name
         async for events in live.batches():
             if relays and live.dialect is None:  # another target went on: from here on we write the events

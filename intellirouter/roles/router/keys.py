@@ -13,6 +13,7 @@ from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.registry import Registry
 from intellirouter.inference.standing import Board
+from intellirouter.memory.conversations import Conversations
 
 CATALOG: web.AppKey[Catalog] = web.AppKey("catalog")
 DISCOVERY: web.AppKey[Discovery] = web.AppKey("discovery", Discovery)
@@ -22,4 +23,7 @@ LEDGER: web.AppKey[Ledger] = web.AppKey("ledger", Ledger)
 GOVERNOR: web.AppKey[Governor] = web.AppKey("governor", Governor)
 CACHE: web.AppKey[ResponseCache] = web.AppKey("cache", ResponseCache)
 REGISTRY: web.AppKey[Registry] = web.AppKey("registry", Registry)
+ANSWERING: web.AppKey[Answering] = web.AppKey("answering")
+"""Dispatch with the pipeline around it: what the fronts ask."""
+CONVERSATIONS: web.AppKey[Conversations] = web.AppKey("conversations", Conversations)
 ROUTING: web.AppKey[RouterSection] = web.AppKey("routing")

@@ -15,6 +15,7 @@ from intellirouter.roles.router import (
     admin_models,
     chat,
     completions,
+    conversations,
     embeddings,
     gemini,
     messages,
@@ -22,9 +23,11 @@ from intellirouter.roles.router import (
     ollama,
 )
 from intellirouter.roles.router.keys import (
+    ANSWERING,
     BOARD,
     CACHE,
     CATALOG,
+    CONVERSATIONS,
     DISCOVERY,
     DISPATCH,
     LEDGER,
@@ -34,7 +37,7 @@ from intellirouter.roles.router.keys import (
 from intellirouter.web.probes import PartHealth
 
 FIRST_LOOK_SECONDS = 1.0
-FRONTS = (chat, completions, messages, embeddings, gemini, ollama, models, admin, admin_models)
+FRONTS = (chat, conversations, completions, messages, embeddings, gemini, ollama, models, admin, admin_models)
 
 
 def _providers(app: web.Application) -> PartHealth:
@@ -71,7 +74,19 @@ ROLE = Role(
     name="Router",
     title="OpenAI-compatible gateway",
     default_port=8080,
-    components=(STATE, CATALOG, DISCOVERY, BOARD, LEDGER, CACHE, REGISTRY, DISPATCH, ROUTING),
+    components=(
+        STATE,
+        CATALOG,
+        DISCOVERY,
+        BOARD,
+        LEDGER,
+        CACHE,
+        REGISTRY,
+        DISPATCH,
+        ROUTING,
+        ANSWERING,
+        CONVERSATIONS,
+    ),
     routes=_routes,
     health={"providers": _providers, "state": _state},
     on_started=_first_look,

@@ -99,6 +99,9 @@ required = true
 choices = ["x", "y"]
 default = "x"
 max_length = 3
+[variables.l]
+type = "list"
+max_length = 3
 """
 
 
@@ -110,6 +113,8 @@ max_length = 3
         ({"n": True}, "persona_variables.n"),
         ({"n": 1, "s": "z"}, "persona_variables.s"),
         ({"n": 1, "t": 1}, "persona_variables.t"),
+        ({"n": 1, "l": ["long"]}, "persona_variables.l"),
+        ({"n": 1, "l": [{}]}, "persona_variables.l"),
     ],
 )
 def test_a_variable_that_is_missing_or_wrong_is_named(

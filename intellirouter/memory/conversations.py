@@ -1,0 +1,84 @@
+"""Conversations: the turns of each, in order, in the shared state.
+
+A turn is what a client said and what was answered, appended as one item, so two writers at once each keep their whole
+turn. The stores of one tenant never show another's.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from intellirouter.chat.model import Message
+from intellirouter.chat.tokens import MESSAGE_TOKENS, part_tokens
+from intellirouter.errors import InvalidRequest, NotFound
+from intellirouter.memory.store import StateStore
+
+MAX_TURNS_READ = 500
+_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One exchange. `at` is in Unix seconds; `model` is who answered."""
+
+    messages: tuple[Message, ...]
+    at: float = 0.0
+    model: str = ""
+
+
+_decode = msgspec.json.Decoder(Turn).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Conversations:
+    """The conversations of all tenants. `ttl` is counted from the last turn, in seconds."""
+
+    def __init__(self, store: StateStore, ttl: float) -> None:
+        self._store = store
+        self._ttl = ttl
+
+    async def turns(self, tenant: str, name: str) -> list[Turn]:
+        """The latest turns, oldest first; empty for a conversation that has none yet."""
+        items = await self._store.slice(_key(tenant, name), -MAX_TURNS_READ)
+        return [_decode(item) for item in items]
+
+    async def add(self, tenant: str, name: str, messages: Sequence[Message], model: str) -> int:
+        """Append one turn; how many there are now."""
+        turn = Turn(tuple(messages), time.time(), model)
+        length = await self._store.append(_key(tenant, name), [_encode(turn)], ttl=self._ttl)
+        return length or 0
+
+    async def delete(self, tenant: str, name: str) -> None:
+        """Forget it. Raises `NotFound`."""
+        if not await self._store.delete(_key(tenant, name)):
+            raise NotFound(f"There is no conversation '{name}'.")
+
+    async def names(self, tenant: str) -> AsyncIterator[str]:
+        """The tenant's conversations, in no order."""
+        prefix = _key(tenant, "")
+        async for key in self._store.scan(prefix):
+            yield key.removeprefix(prefix)
+
+
+def _key(tenant: str, name: str) -> str:
+    if name and not _ID.fullmatch(name):
+        raise InvalidRequest(
+            "A conversation id holds 1 to 128 letters, digits and . _ ~ - only.", param="conversation"
+        )
+    return f"conversation:{tenant}:{name}"
+
+
+def window(turns: Sequence[Turn], budget: int) -> list[Message]:
+    """The messages of the latest whole turns that fit into `budget` tokens, as estimated; at least the last turn."""
+    kept: list[tuple[Message, ...]] = []
+    left = budget
+    for turn in reversed(turns):
+        size = sum(MESSAGE_TOKENS + sum(map(part_tokens, message.content)) for message in turn.messages)
+        if kept and size > left:
+            break
+        left -= size
+        kept.append(turn.messages)
+    return [message for messages in reversed(kept) for message in messages]

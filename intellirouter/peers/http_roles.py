@@ -1,0 +1,129 @@
+"""The PersonaLayer and the RagManager reached over the network, through the API everybody uses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from pydantic import SecretStr
+
+from intellirouter.chat.fields import Json
+from intellirouter.chat.model import Message, Role
+from intellirouter.chat.openai_chat.errors import decode_error
+from intellirouter.chat.parts import Text
+from intellirouter.errors import (
+    IntelliRouterError,
+    InvalidRequest,
+    NotFound,
+    PeerUnavailable,
+    UpstreamError,
+    UpstreamProtocolError,
+)
+from intellirouter.peers.contract import Call, Passage, ResolvedPersona, RetrievalRequest, Retrieved
+from intellirouter.providers.adapter import HttpRequest
+from intellirouter.transport.contract import Deadlines, Transport
+
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+
+
+class RoleClient:
+    """JSON calls to one role. `token` is the bearer token; `timeout` bounds a call without a deadline."""
+
+    def __init__(
+        self, transport: Transport, role: str, endpoint: str, token: SecretStr | None, timeout: float
+    ) -> None:
+        self._transport = transport
+        self._role = role
+        self._endpoint = endpoint.rstrip("/")
+        self._token = token
+        self._timeout = timeout
+
+    async def post(self, path: str, body: Json, call: Call) -> Json:
+        """The JSON object of the answer. Raises `PeerUnavailable`, or the error the role answered with."""
+        left = (
+            self._timeout if call.deadline is None else min(self._timeout, call.deadline - time.monotonic())
+        )
+        if left <= 0:
+            raise PeerUnavailable(f"the call's deadline passed before the {self._role} was asked")
+        headers = [("content-type", "application/json"), ("x-request-id", call.request_id)]
+        if self._token is not None:
+            headers.append(("authorization", f"Bearer {self._token.get_secret_value()}"))
+        request = HttpRequest("POST", self._endpoint + path, tuple(headers), msgspec.json.encode(body))
+        try:
+            reply = await self._transport.send(
+                request, Deadlines(connect=min(5.0, left), first_byte=left, total=left)
+            )
+            try:
+                status, data = reply.status, await reply.read(MAX_ANSWER_BYTES)
+            finally:
+                reply.close()
+        except UpstreamError as cause:
+            raise PeerUnavailable(
+                f"the {self._role} at {self._endpoint} does not answer: {cause.message}"
+            ) from cause
+        if status >= 300:
+            raise _said(status, data, self._role)
+        answer = msgspec.json.decode(data)
+        if not isinstance(answer, dict):
+            raise UpstreamProtocolError(f"the {self._role} answered with something else than an object")
+        return answer
+
+
+def _said(status: int, data: bytes, role: str) -> IntelliRouterError:
+    """The role's own refusal as ours; a failure of its own as its absence."""
+    error = decode_error(data, status, role)
+    if status == 404:
+        return NotFound(error.message)
+    if status in (400, 422):
+        return InvalidRequest(error.message, param=_param(data))
+    return PeerUnavailable(f"the {role} answered {status}: {error.message}")
+
+
+def _param(data: bytes) -> str | None:
+    try:
+        param = msgspec.json.decode(data)["error"]["param"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return None
+    return param if isinstance(param, str) else None
+
+
+class HttpPersonaResolver:
+    """See `PersonaResolver`."""
+
+    def __init__(self, client: RoleClient) -> None:
+        self._client = client
+
+    async def resolve(self, name: str, variables: Mapping[str, Any], call: Call) -> ResolvedPersona:
+        """See `PersonaResolver.resolve`."""
+        path = f"/v1/personas/{quote(name, safe='')}/render"
+        body = await self._client.post(path, {"variables": dict(variables)}, call)
+        roles: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
+        return ResolvedPersona(
+            name=body["persona"],
+            version=body["version"],
+            messages=tuple(Message(roles[m["role"]], (Text(m["content"]),)) for m in body["messages"]),
+            model=body["model"],
+            defaults=body["defaults"],
+            tools=tuple(body["tools"]),
+            rag=body["rag"],
+            guardrails=body["guardrails"],
+        )
+
+
+class HttpRetriever:
+    """See `Retriever`."""
+
+    def __init__(self, client: RoleClient) -> None:
+        self._client = client
+
+    async def retrieve(self, request: RetrievalRequest, call: Call) -> Retrieved:
+        """See `Retriever.retrieve`."""
+        wanted = {k: v for k, v in msgspec.to_builtins(request).items() if v is not None}
+        body = await self._client.post("/rag/v1/retrieve", wanted, call)
+        passages = tuple(msgspec.convert(passage, Passage) for passage in body["passages"])
+        return Retrieved(
+            passages, body.get("partial", False), body.get("skipped"), body.get("explanation") or {}
+        )

@@ -1,0 +1,182 @@
+"""The pipeline around dispatch."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from intellirouter.chat.delta import AnnotationDelta, Delta, Finish, Start, StreamEvent, TextDelta
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.model import Message
+from intellirouter.chat.parts import Text
+from intellirouter.chat.response import ChatResponse, Choice
+from intellirouter.errors import PeerUnavailable, UpstreamUnavailable
+from intellirouter.inference.answering import Answering, Streamed
+from intellirouter.inference.job import Job, Trace
+from intellirouter.peers.contract import Call, ChainRunner
+from intellirouter.roles.router.pipeline.course import PERSONA_MODEL, Course, Steps, citations
+
+CHAIN_MODEL = "chain/"
+
+
+class Pipeline:
+    """See `Answering`."""
+
+    def __init__(self, inner: Answering, steps: Steps, chains: ChainRunner | None) -> None:
+        self._inner = inner
+        self._steps = steps
+        self._chains = chains
+
+    def _asked(self, job: Job) -> bool:
+        request = job.request
+        return (
+            request.options is not None
+            or request.model.startswith((PERSONA_MODEL, CHAIN_MODEL))
+            or request.model in self._steps.catalog.bound
+        )
+
+    async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:
+        """See `Answering.complete`."""
+        if not self._asked(job):
+            return await self._inner.complete(job)
+        course = await self._steps.prepare(job)
+        if course.refusal is not None:
+            response, trace = _own(course.refusal, "persona"), _trace("persona")
+        elif course.request.model.startswith(CHAIN_MODEL):
+            response, trace = await self._chain(course)
+        else:
+            response, trace = await self._inner.complete(_prepared(course))
+        response = cited(response, course)
+        trace.headers = {**trace.headers, **course.headers}
+        if response.choices:
+            message = Message("assistant", response.choices[0].content)
+            await self._steps.store(course, message, response.model)
+        return response, trace
+
+    async def stream(self, job: Job) -> Streamed:
+        """See `Answering.stream`."""
+        if not self._asked(job):
+            return await self._inner.stream(job)
+        course = await self._steps.prepare(job)
+        if course.refusal is not None:
+            live: Streamed = Told(_own(course.refusal, "persona"), _trace("persona"))
+        elif course.request.model.startswith(CHAIN_MODEL):
+            live = Told(*await self._chain(course))
+        else:
+            live = await self._inner.stream(_prepared(course))
+        live.trace.headers = {**live.trace.headers, **course.headers}
+        return Piped(live, course, self._steps)
+
+    async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
+        """See `Answering.embed`: nothing comes before vectors."""
+        return await self._inner.embed(job, wanted)
+
+    async def _chain(self, course: Course) -> tuple[ChatResponse, Trace]:
+        """A chain as a model: its inputs are the question and the conversation, its text is the answer."""
+        if self._chains is None:
+            raise PeerUnavailable("A chain was asked for, and no ChainEngine is part of this installation.")
+        name = course.request.model.removeprefix(CHAIN_MODEL)
+        question = next((m.text for m in reversed(course.request.messages) if m.role == "user"), "")
+        call = Call(course.call.caller, course.call.request_id, course.call.deadline)
+        result = await self._chains.run(name, {"question": question}, call)
+        if result.error is not None:
+            raise UpstreamUnavailable(
+                f"the chain '{name}' failed: {result.error}", provider="chain", run=result.run_id
+            )
+        trace = _trace("chain")
+        trace.headers = {"x-intellirouter-run": result.run_id}
+        return _own(result.text, f"{CHAIN_MODEL}{name}"), trace
+
+
+def _prepared(course: Course) -> Job:
+    """The job with the request made ready. The answer is needed whole, so no bytes are relayed."""
+    request = course.request
+    if request.options is not None and course.passages:
+        request = request.routed(options=msgspec.structs.replace(request.options, rag=None))
+    return msgspec.structs.replace(course.job, request=request, relay=None)
+
+
+def _own(text: str, model: str) -> ChatResponse:
+    return ChatResponse(id=f"chatcmpl-{uuid.uuid4().hex}", model=model, choices=(Choice((Text(text),)),))
+
+
+def _trace(provider: str) -> Trace:
+    trace = Trace()
+    trace.provider = trace.model = provider
+    return trace
+
+
+def cited(response: ChatResponse, course: Course) -> ChatResponse:
+    """The answer with its sources as annotations of its text."""
+    if not course.passages or not response.choices:
+        return msgspec.structs.replace(response, raw=None, dialect=None)
+    first = response.choices[0]
+    notes = citations(course.passages)
+    content = list(first.content)
+    for index, part in enumerate(content):
+        if isinstance(part, Text):
+            content[index] = msgspec.structs.replace(part, annotations=(*part.annotations, *notes))
+            break
+    choice = msgspec.structs.replace(first, content=tuple(content))
+    return msgspec.structs.replace(response, choices=(choice, *response.choices[1:]), raw=None, dialect=None)
+
+
+class Told:
+    """See `Streamed`. An answer that is already whole, told as a stream."""
+
+    dialect: str | None = None
+    said: tuple[Delta, ...] = ()
+
+    def __init__(self, response: ChatResponse, trace: Trace) -> None:
+        self.trace = trace
+        self._response = response
+
+    async def batches(self) -> AsyncIterator[list[StreamEvent]]:
+        """See `Streamed.batches`."""
+        start = Start(self._response.id, self._response.model)
+        yield [StreamEvent((start, TextDelta(self._response.choices[0].text, 1), Finish("stop")))]
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+class Piped:
+    """See `Streamed`. Adds the sources before the answer finishes, and keeps the turn once it has."""
+
+    dialect: str | None = None
+    said: tuple[Delta, ...] = ()
+
+    def __init__(self, live: Streamed, course: Course, steps: Steps) -> None:
+        self._live = live
+        self._course = course
+        self._steps = steps
+
+    @property
+    def trace(self) -> Trace:
+        """See `Streamed.trace`."""
+        return self._live.trace
+
+    async def batches(self) -> AsyncIterator[list[StreamEvent]]:
+        """See `Streamed.batches`."""
+        text: list[str] = []
+        block = 0
+        async for events in self._live.batches():
+            out: list[StreamEvent] = []
+            for event in events:
+                for delta in event.deltas:
+                    if isinstance(delta, TextDelta) and delta.choice == 0:
+                        text.append(delta.text)
+                        block = delta.block
+                    elif isinstance(delta, Finish) and delta.choice == 0:
+                        notes = citations(self._course.passages)
+                        out.extend(StreamEvent((AnnotationDelta(note, None, block),)) for note in notes)
+                out.append(StreamEvent(event.deltas))
+            yield out
+        message = Message("assistant", (Text("".join(text)),))
+        await self._steps.store(self._course, message, self.trace.model)
+
+    def close(self) -> None:
+        """See `Streamed.close`."""
+        self._live.close()

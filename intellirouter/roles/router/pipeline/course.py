@@ -1,0 +1,208 @@
+"""One request made ready: persona first, then the conversation so far, then retrieved context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import structlog
+
+from intellirouter.chat import fields
+from intellirouter.chat.context import Source, context_block
+from intellirouter.chat.fields import Json
+from intellirouter.chat.model import ChatRequest, Message, OutputFormat
+from intellirouter.chat.openai_chat.format import FORMAT
+from intellirouter.chat.parts import Text
+from intellirouter.errors import IntelliRouterError, PeerUnavailable
+from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.job import Job
+from intellirouter.memory.conversations import Conversations, window
+from intellirouter.peers.contract import (
+    Call,
+    Passage,
+    PersonaResolver,
+    ResolvedPersona,
+    RetrievalRequest,
+    Retrieved,
+    Retriever,
+)
+from intellirouter.telemetry.logs import exception_facts
+
+PERSONA_MODEL = "persona/"
+RAG_HEADER = "x-intellirouter-rag"
+PERSONA_HEADER = "x-intellirouter-persona"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Course:
+    """A request under way. `said` is what the client itself sent: what a conversation keeps."""
+
+    job: Job
+    request: ChatRequest
+    said: tuple[Message, ...]
+    call: Call
+    conversation: str | None = None
+    passages: tuple[Passage, ...] = ()
+    refusal: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What the steps use. A peer that is None is not part of this installation."""
+
+    catalog: Catalog
+    personas: PersonaResolver | None
+    retriever: Retriever | None
+    conversations: Conversations
+    conversation_tokens: int
+
+    async def prepare(self, job: Job) -> Course:
+        """Run the steps that `job` asks for."""
+        request = job.request
+        call = Call(job.caller, job.request_id, job.deadline)
+        course = Course(job, request, request.messages, call)
+        entry = self.catalog.named(request.model)
+        options = request.options
+        name = (options.persona if options else None) or (entry.persona if entry else None)
+        if request.model.startswith(PERSONA_MODEL):
+            name = request.model.removeprefix(PERSONA_MODEL)
+            course.request = request.changed(model="auto")
+        rag = (options.rag if options else None) or (entry.rag if entry else None)
+        if name:
+            resolved = await self._persona(
+                course, name, (options.persona_variables if options else None) or {}
+            )
+            rag = rag or resolved.rag
+        if options is not None and options.conversation:
+            await self._conversation(course, options.conversation)
+        if rag and course.refusal is None:
+            await self._retrieval(course, rag)
+        return course
+
+    async def _persona(self, course: Course, name: str, variables: Mapping[str, Any]) -> ResolvedPersona:
+        if self.personas is None:
+            raise PeerUnavailable(
+                "A persona was asked for, and no PersonaLayer is part of this installation."
+            )
+        resolved = await self.personas.resolve(name, variables, course.call)
+        request = course.request
+        absent = {
+            key: value for key, value in resolved.defaults.items() if getattr(request, key, value) is None
+        }
+        if course.job.request.model.startswith(PERSONA_MODEL) and resolved.model:
+            absent["model"] = resolved.model
+        schema = resolved.guardrails.get("output_schema")
+        if schema and request.output is None:
+            absent["output"] = OutputFormat("json_schema", schema=dict(schema), name="answer")
+        if resolved.tools:
+            absent["tools"] = (*request.tools, *_tools(resolved))
+        course.request = request.changed(messages=(*resolved.messages, *request.messages), **absent)
+        course.headers[PERSONA_HEADER] = f"{resolved.name}; version={resolved.version}"
+        course.refusal = _refused(resolved, course.said)
+        return resolved
+
+    async def _conversation(self, course: Course, name: str) -> None:
+        course.conversation = name
+        turns = await self.conversations.turns(course.call.caller.tenant, name)
+        if not turns:
+            return
+        earlier = window(turns, self.conversation_tokens)
+        messages = course.request.messages
+        lead = len(messages) - len(course.said)  # what the persona put in front stays in front
+        while lead < len(messages) and messages[lead].role in ("system", "developer"):
+            lead += 1
+        course.request = course.request.changed(messages=(*messages[:lead], *earlier, *messages[lead:]))
+
+    async def _retrieval(self, course: Course, rag: Mapping[str, Any]) -> None:
+        query = next((message.text for message in reversed(course.said) if message.role == "user"), "")
+        wanted = retrieval_request(dict(rag), query)
+        try:
+            found = await self._look_up(wanted, course.call)
+        except IntelliRouterError as error:
+            if rag.get("on_error") != "skip" or not error.retryable:
+                raise
+            log.warning("retrieval.skipped", request_id=course.call.request_id, **exception_facts(error))
+            course.headers[RAG_HEADER] = f"skipped: {error.code}"
+            return
+        course.passages = found.passages
+        partial = "; partial" if found.partial else ""
+        course.headers[RAG_HEADER] = (
+            f"skipped: {found.skipped}" if found.skipped else f"{len(found.passages)}{partial}"
+        )
+        if found.passages:
+            sources = [Source(passage.text, passage.title, passage.location) for passage in found.passages]
+            course.request = course.request.changed(
+                messages=with_context(course.request.messages, context_block(sources))
+            )
+
+    async def _look_up(self, wanted: RetrievalRequest, call: Call) -> Retrieved:
+        if self.retriever is None:
+            raise PeerUnavailable("Retrieval was asked for, and no RagManager is part of this installation.")
+        return await self.retriever.retrieve(wanted, call)
+
+    async def store(self, course: Course, answered: Message, model: str) -> None:
+        """Keep the turn, where a conversation was named. What the persona and retrieval added is not part of it."""
+        if course.conversation is not None:
+            turn = (*(m for m in course.said if m.role not in ("system", "developer")), answered)
+            await self.conversations.add(course.call.caller.tenant, course.conversation, turn, model)
+
+
+def _tools(resolved: ResolvedPersona) -> tuple[Any, ...]:
+    body: Json = {"model": "x", "messages": [{"role": "user", "content": ""}], "tools": list(resolved.tools)}
+    return FORMAT.decode_request(body, {}).tools
+
+
+def _refused(resolved: ResolvedPersona, said: tuple[Message, ...]) -> str | None:
+    """The persona's refusal when the latest user turn names a forbidden topic."""
+    topics = resolved.guardrails.get("forbidden_topics") or ()
+    latest = next((message.text for message in reversed(said) if message.role == "user"), "").lower()
+    if any(topic.lower() in latest for topic in topics):
+        return str(resolved.guardrails.get("refusal") or "I cannot help with that.")
+    return None
+
+
+def retrieval_request(rag: Json, query: str) -> RetrievalRequest:
+    """The `rag` object of a request. Raises `InvalidRequest` naming the field."""
+    collections = fields.strings(rag, "collections", "rag") or fields.strings(rag, "collection", "rag")
+    if not collections:
+        fields.missing("rag.collections")
+    return RetrievalRequest(
+        query=fields.text(rag, "query", "rag") or query,
+        collections=collections,
+        top_k=fields.integer(rag, "top_k", "rag", least=1, most=100) or 5,
+        filters=fields.mapping(rag, "filters", "rag"),
+        min_score=fields.number(rag, "min_score", "rag") or 0.0,
+        token_budget=fields.integer(rag, "token_budget", "rag", least=1),
+        rerank=fields.text(rag, "rerank", "rag"),
+    )
+
+
+def with_context(messages: tuple[Message, ...], block: str) -> tuple[Message, ...]:
+    """The block just before the last user text: what stands before it stays the same for the provider's prefix cache."""
+    for index in range(len(messages) - 1, -1, -1):
+        message = messages[index]
+        if message.role == "user":
+            told = msgspec.structs.replace(message, content=(Text(block + "\n\n"), *message.content))
+            return (*messages[:index], told, *messages[index + 1 :])
+    return (*messages, Message("user", (Text(block),)))
+
+
+def citations(passages: tuple[Passage, ...]) -> tuple[Json, ...]:
+    """The passages as OpenAI's `file_citation` annotations, numbered as the model was asked to cite them."""
+    return tuple(
+        {
+            "type": "file_citation",
+            "index": number,
+            "file_id": passage.document_id,
+            "filename": passage.title or passage.document_id,
+            "collection": passage.collection,
+            "location": passage.location,
+            "score": round(passage.score, 6),
+        }
+        for number, passage in enumerate(passages, 1)
+    )

@@ -35,6 +35,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "cache": Entry("intellirouter.cli.cache", "Warm, look at and clear the response cache.", group=True),
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),
+    "backup": Entry("intellirouter.cli.backup", "Back up this node; list and verify backups.", group=True),
     "diagnose": Entry("intellirouter.cli.diagnose", "Look at this node and say what to do."),
     "run": Entry("intellirouter.cli.run", "Start a role, or all of them, in this process."),
     "validate-config": Entry(

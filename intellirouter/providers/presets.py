@@ -1,7 +1,8 @@
 """Vendors that speak OpenAI's Chat Completions with small differences: data, no code.
 
-Source: each vendor's API reference. A preset says where the vendor is and what it refuses; everything else is
-`providers/openai.py`.
+A preset says where the vendor is and which fields are kept from it; everything else is `providers/openai.py`. The
+tables are conservative and were not tried against the vendors' live APIs: a field that is left out is noted in
+`x-intellirouter-notes`, and `kind = "openai_compatible"` with an endpoint sends everything.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ COMMANDS: dict[str, Entry] = {
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),
     "backup": Entry("intellirouter.cli.backup", "Back up this node; list and verify backups.", group=True),
     "diagnose": Entry("intellirouter.cli.diagnose", "Look at this node and say what to do."),
+    "restore": Entry("intellirouter.cli.restore", "Put a backup back into a stopped node."),
     "run": Entry("intellirouter.cli.run", "Start a role, or all of them, in this process."),
     "validate-config": Entry(
         "intellirouter.cli.validate_config", "Check the configuration without starting."

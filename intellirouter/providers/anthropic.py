@@ -20,7 +20,7 @@ from intellirouter.providers.adapter import (
     Target,
 )
 from intellirouter.providers.headers import USER_AGENT, retry_after
-from intellirouter.providers.stream import SseStreamParser
+from intellirouter.providers.stream import sse_parser
 
 VERSION = "2023-06-01"
 _PASSED_ON = ("anthropic-beta", "anthropic-version")
@@ -66,7 +66,7 @@ def parse_chat(response: HttpResponse) -> ChatResponse:
 
 def new_stream() -> StreamParser:
     """A parser of one stream of events."""
-    return SseStreamParser(FORMAT.new_decoder())
+    return sse_parser(FORMAT.new_decoder())
 
 
 def parse_error(response: HttpResponse, provider: str) -> UpstreamError:

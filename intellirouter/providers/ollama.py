@@ -19,7 +19,7 @@ from intellirouter.providers.adapter import (
     Target,
 )
 from intellirouter.providers.headers import bearer, retry_after
-from intellirouter.providers.ndjson import NdjsonStreamParser
+from intellirouter.providers.stream import ndjson_parser
 
 _encode = msgspec.json.encode
 
@@ -43,7 +43,7 @@ def parse_chat(response: HttpResponse) -> ChatResponse:
 
 def new_stream() -> StreamParser:
     """A parser of one stream of lines."""
-    return NdjsonStreamParser(FORMAT.new_decoder())
+    return ndjson_parser(FORMAT.new_decoder())
 
 
 def parse_error(response: HttpResponse, provider: str) -> UpstreamError:

@@ -31,7 +31,7 @@ from intellirouter.providers.adapter import (
     Target,
 )
 from intellirouter.providers.headers import bearer, retry_after
-from intellirouter.providers.stream import SseStreamParser
+from intellirouter.providers.stream import sse_parser
 
 _encode = msgspec.json.encode
 
@@ -113,7 +113,7 @@ def peek_chat(response: HttpResponse) -> ChatResponse:
 
 def new_stream() -> StreamParser:
     """A parser of one stream of chunks."""
-    return SseStreamParser(FORMAT.new_decoder())
+    return sse_parser(FORMAT.new_decoder())
 
 
 def parse_error(response: HttpResponse, provider: str) -> UpstreamError:

@@ -1,18 +1,31 @@
-"""The streaming half that every server-sent-events adapter shares."""
+"""The streaming half that every adapter shares, whether its vendor sends server-sent events or a JSON object a line."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from intellirouter.chat.delta import StreamEvent
+from intellirouter.chat.ndjson import LineSplitter
 from intellirouter.chat.sse import SseEvent, SseSplitter
 from intellirouter.chat.wire import EventDecoder
 from intellirouter.errors import StreamInterrupted, UpstreamProtocolError
 
 
-class SseStreamParser:
-    """Bytes to events by a wire format's decoder."""
+class Splitter(Protocol):
+    """Cuts bytes into events."""
 
-    def __init__(self, decoder: EventDecoder) -> None:
-        self._splitter = SseSplitter()
+    def feed(self, data: bytes) -> list[SseEvent]:
+        """Events completed by these bytes."""
+
+    def flush(self) -> list[SseEvent]:
+        """What is left at the end."""
+
+
+class EventStreamParser:
+    """Bytes to events by a wire format's decoder. See `StreamParser`."""
+
+    def __init__(self, splitter: Splitter, decoder: EventDecoder) -> None:
+        self._splitter = splitter
         self._decoder = decoder
 
     def feed(self, data: bytes) -> list[StreamEvent]:
@@ -49,3 +62,13 @@ class SseStreamParser:
             if deltas is not None:
                 decoded.append(StreamEvent(deltas, event.raw))
         return decoded
+
+
+def sse_parser(decoder: EventDecoder) -> EventStreamParser:
+    """A parser of server-sent events."""
+    return EventStreamParser(SseSplitter(), decoder)
+
+
+def ndjson_parser(decoder: EventDecoder) -> EventStreamParser:
+    """A parser of a JSON object a line."""
+    return EventStreamParser(LineSplitter(), decoder)

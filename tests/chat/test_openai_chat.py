@@ -40,7 +40,7 @@ from intellirouter.chat.response import ChatResponse, Choice, Usage
 from intellirouter.errors import InvalidRequest, StreamInterrupted, UpstreamError
 from intellirouter.providers import openai
 from intellirouter.providers.adapter import HttpResponse
-from intellirouter.providers.stream import SseStreamParser
+from intellirouter.providers.stream import sse_parser
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
 
@@ -262,7 +262,7 @@ def test_canonical_to_the_dialect_and_back_is_the_identity(request: ChatRequest)
 
 
 def stream(chunks: list[bytes], ends: bool = True) -> list[Delta]:
-    parser = SseStreamParser(FORMAT.new_decoder())
+    parser = sse_parser(FORMAT.new_decoder())
     events = [event for piece in chunks for event in parser.feed(piece)]
     if ends:
         events += parser.close()

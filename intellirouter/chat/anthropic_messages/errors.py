@@ -6,17 +6,9 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat.failure import classify
 from intellirouter.chat.fields import Json
-from intellirouter.errors import (
-    ContextLengthExceeded,
-    IntelliRouterError,
-    UpstreamAuthFailed,
-    UpstreamError,
-    UpstreamProtocolError,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamUnavailable,
-)
+from intellirouter.errors import IntelliRouterError, UpstreamError
 
 _KINDS = {
     400: "invalid_request_error",
@@ -58,17 +50,4 @@ def decode_error(body: bytes, status: int | None = None, provider: str = "") -> 
     if status is None:  # inside a stream
         status = _STATUSES.get(kind, 500)
     message = words if isinstance(words, str) and words else f"the provider answered {status}"
-    facts: dict[str, Any] = {"provider": provider, "upstream_status": status}
-    if status in (400, 413) and (
-        "prompt is too long" in message or ("context" in message and "exceed" in message)
-    ):
-        return ContextLengthExceeded(message, **facts)
-    if status == 429:
-        return UpstreamRateLimited(message, **facts)
-    if status in (401, 403):
-        return UpstreamAuthFailed("the provider refused the credentials configured for it", **facts)
-    if status == 408 or status >= 500:
-        return UpstreamUnavailable(message, **facts)
-    if 400 <= status < 500:
-        return UpstreamRejected(message, **facts)
-    return UpstreamProtocolError(f"the provider answered {status}", **facts)
+    return classify(status, message, kind=kind, provider=provider)

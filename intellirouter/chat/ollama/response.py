@@ -7,19 +7,16 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat.failure import classify
 from intellirouter.chat.fields import Json
 from intellirouter.chat.ollama.ids import call_id
 from intellirouter.chat.ollama.request import DIALECT
 from intellirouter.chat.parts import Part, Refusal, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
 from intellirouter.errors import (
-    ContextLengthExceeded,
     IntelliRouterError,
-    UpstreamAuthFailed,
     UpstreamError,
     UpstreamProtocolError,
-    UpstreamRateLimited,
-    UpstreamRejected,
     UpstreamUnavailable,
 )
 
@@ -190,12 +187,4 @@ def decode_error(body: bytes, status: int, provider: str) -> UpstreamError:
         data = None
     words = data.get("error") if isinstance(data, dict) else None
     message = words if isinstance(words, str) and words else f"the provider answered {status}"
-    facts: dict[str, Any] = {"provider": provider, "upstream_status": status}
-    if status in (401, 403):
-        return UpstreamAuthFailed("the provider refused the credentials configured for it", **facts)
-    if status == 429:
-        return UpstreamRateLimited(message, **facts)
-    if 400 <= status < 500 and status != 408:
-        too_long = "context length" in message and ("exceed" in message or "too long" in message)
-        return (ContextLengthExceeded if too_long else UpstreamRejected)(message, **facts)
-    return UpstreamUnavailable(message, **facts)
+    return classify(status, message, provider=provider)

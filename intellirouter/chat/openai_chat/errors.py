@@ -6,19 +6,9 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat.failure import classify
 from intellirouter.chat.fields import Json
-from intellirouter.errors import (
-    ContentFiltered,
-    ContextLengthExceeded,
-    IntelliRouterError,
-    RequestError,
-    UpstreamAuthFailed,
-    UpstreamError,
-    UpstreamProtocolError,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamUnavailable,
-)
+from intellirouter.errors import IntelliRouterError, RequestError, UpstreamError
 
 _TYPES = {
     401: "authentication_error",
@@ -26,16 +16,6 @@ _TYPES = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
-_CONTEXT_WORDS = (
-    "context length",
-    "context window",
-    "maximum context",
-    "too many tokens",
-    "prompt is too long",
-)
-_POLICY_CODES = frozenset(
-    {"content_filter", "content_policy_violation", "moderation_blocked", "policy_violation"}
-)
 
 
 def error_envelope(error: IntelliRouterError) -> Json:
@@ -66,7 +46,9 @@ def decode_error(body: bytes, status: int | None = None, provider: str = "") -> 
     message, kind, code = _read(data)
     if status is None:  # inside a 200 stream: the body alone says what happened
         status = int(code) if code.isdigit() else _status_of(kind)
-    return classify(status, message or f"the provider answered {status}", kind, code, provider)
+    return classify(
+        status, message or f"the provider answered {status}", kind=kind, code=code, provider=provider
+    )
 
 
 def _read(data: Any) -> tuple[str, str, str]:
@@ -96,24 +78,3 @@ def _status_of(kind: str) -> int:
             return 429
         case _:
             return 502
-
-
-def classify(status: int, message: str, kind: str, code: str, provider: str) -> UpstreamError:
-    """The class that says what a router can do about it."""
-    words = message.lower()
-    facts: dict[str, Any] = {"provider": provider, "upstream_status": status}
-    if code in ("context_length_exceeded", "string_above_max_length") or (
-        status in (400, 413, 422) and any(phrase in words for phrase in _CONTEXT_WORDS)
-    ):
-        return ContextLengthExceeded(message, **facts)
-    if code in _POLICY_CODES or kind in _POLICY_CODES:
-        return ContentFiltered(message, **facts)
-    if status == 429:
-        return UpstreamRateLimited(message, **facts)
-    if status in (401, 403):
-        return UpstreamAuthFailed("the provider refused the credentials configured for it", **facts)
-    if status == 408 or status >= 500:
-        return UpstreamUnavailable(message, **facts)
-    if 400 <= status < 500:
-        return UpstreamRejected(message, **facts)
-    return UpstreamProtocolError(f"the provider answered {status}", **facts)

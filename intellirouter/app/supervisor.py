@@ -26,6 +26,7 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError, IntelliRouterError
 from intellirouter.roles.keys import ACCESS_LOG, KEY_RING, METRICS, SETTINGS
 from intellirouter.roles.role import Role
+from intellirouter.security.gatekeeper import Gatekeeper
 from intellirouter.security.tls import load_certificate, server_context
 from intellirouter.telemetry import logs
 from intellirouter.web.application import make_application
@@ -130,7 +131,9 @@ async def _serving(
 ) -> AsyncIterator[None]:
     server = node.loaded.settings.server
     opened = node.opened
-    frame = Frame(role.name, opened[KEY_RING], opened[METRICS], opened[ACCESS_LOG])
+    security = node.loaded.settings.ipc.security
+    gatekeeper = Gatekeeper(opened[KEY_RING], security, role.name, front=role.name == "Router")
+    frame = Frame(role.name, gatekeeper, opened[METRICS], opened[ACCESS_LOG])
     warnings = tuple(f"{problem.path} {problem.message}" for problem in node.loaded.warnings)
     health = Health(role.name, role.health, role.ready, warnings)
     app = make_application(server, frame, health, role.routes(), opened.values)

@@ -10,8 +10,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
-from pydantic import SecretStr
-
 from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
@@ -28,6 +26,7 @@ from intellirouter.providers.openai import (
     parse_embeddings,
     parse_error,
 )
+from intellirouter.security.peer_tokens import PeerSigner
 from intellirouter.transport.contract import Deadlines, Reply, Transport
 
 T = TypeVar("T")
@@ -37,12 +36,12 @@ MAX_ERROR_BYTES = 256 * 1024
 
 
 class HttpChatCompleter:
-    """See `ChatCompleter`. `token` is sent as the bearer token; `timeout` bounds a call without a deadline."""
+    """See `ChatCompleter`. Calls are signed; `timeout` bounds a call without a deadline."""
 
-    def __init__(self, transport: Transport, endpoint: str, token: SecretStr | None, timeout: float) -> None:
+    def __init__(self, transport: Transport, endpoint: str, signer: PeerSigner, timeout: float) -> None:
         self._transport = transport
         self._endpoint = endpoint.rstrip("/")
-        self._token = token
+        self._signer = signer
         self._timeout = timeout
 
     async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
@@ -96,9 +95,9 @@ class HttpChatCompleter:
             raise
 
     def _target(self, model: str, call: Call) -> Target:
-        headers = {"x-request-id": call.request_id}
+        headers = {"x-request-id": call.request_id, **self._signer.headers("Router", call.caller)}
         if call.idempotency_key:
             headers["idempotency-key"] = call.idempotency_key
         if call.traceparent:
             headers["traceparent"] = call.traceparent
-        return Target("router", model, f"{self._endpoint}/v1", self._token, headers)
+        return Target("router", model, f"{self._endpoint}/v1", headers=headers)

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from pydantic import SecretStr
 
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import Message, Role
@@ -24,21 +23,22 @@ from intellirouter.errors import (
 )
 from intellirouter.peers.contract import Call, Passage, ResolvedPersona, RetrievalRequest, Retrieved
 from intellirouter.providers.adapter import HttpRequest
+from intellirouter.security.peer_tokens import PeerSigner
 from intellirouter.transport.contract import Deadlines, Transport
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 
 class RoleClient:
-    """JSON calls to one role. `token` is the bearer token; `timeout` bounds a call without a deadline."""
+    """Signed JSON calls to one role. `timeout` bounds a call without a deadline."""
 
     def __init__(
-        self, transport: Transport, role: str, endpoint: str, token: SecretStr | None, timeout: float
+        self, transport: Transport, role: str, endpoint: str, signer: PeerSigner, timeout: float
     ) -> None:
         self._transport = transport
         self._role = role
         self._endpoint = endpoint.rstrip("/")
-        self._token = token
+        self._signer = signer
         self._timeout = timeout
 
     async def post(self, path: str, body: Json, call: Call) -> Json:
@@ -48,10 +48,11 @@ class RoleClient:
         )
         if left <= 0:
             raise PeerUnavailable(f"the call's deadline passed before the {self._role} was asked")
-        headers = [("content-type", "application/json"), ("x-request-id", call.request_id)]
-        if self._token is not None:
-            headers.append(("authorization", f"Bearer {self._token.get_secret_value()}"))
-        request = HttpRequest("POST", self._endpoint + path, tuple(headers), msgspec.json.encode(body))
+        headers = {"content-type": "application/json", "x-request-id": call.request_id}
+        headers |= self._signer.headers(self._role, call.caller)
+        request = HttpRequest(
+            "POST", self._endpoint + path, tuple(headers.items()), msgspec.json.encode(body)
+        )
         try:
             reply = await self._transport.send(
                 request, Deadlines(connect=min(5.0, left), first_byte=left, total=left)

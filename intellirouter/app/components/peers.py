@@ -23,6 +23,7 @@ from intellirouter.roles.persona_layer.resolver import LocalPersonaResolver
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.router.completer import LocalChatCompleter
 from intellirouter.roles.router.keys import DISPATCH, ROUTING
+from intellirouter.security.peer_tokens import PeerSigner
 from intellirouter.transport.choose import make_transport
 from intellirouter.transport.contract import Transport
 
@@ -61,7 +62,7 @@ def _client(opened: Opened, role: str, endpoint: str) -> RoleClient:
     section = opened.settings.ipc
     if section.protocol != "http":
         raise ConfigError(f"ipc.protocol: '{section.protocol}' is not part of this build; use 'http'.")
-    return RoleClient(opened[PEER_TRANSPORT], role, endpoint, section.security.token, section.timeout)
+    return RoleClient(opened[PEER_TRANSPORT], role, endpoint, PeerSigner(section.security), section.timeout)
 
 
 @contextlib.asynccontextmanager
@@ -73,7 +74,7 @@ async def _local_chat(opened: Opened) -> AsyncIterator[ChatCompleter]:
 async def _remote_chat(opened: Opened) -> AsyncIterator[ChatCompleter]:
     section = opened.settings.ipc
     endpoint = section.router_endpoint or DEFAULT_ROUTER
-    yield HttpChatCompleter(opened[PEER_TRANSPORT], endpoint, section.security.token, section.timeout)
+    yield HttpChatCompleter(opened[PEER_TRANSPORT], endpoint, PeerSigner(section.security), section.timeout)
 
 
 @contextlib.asynccontextmanager

@@ -11,12 +11,14 @@ from intellirouter.chat.delta import Finish, TextDelta, UsageDelta
 from intellirouter.chat.embedding import EmbeddingRequest
 from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.parts import Text
+from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import IntelliRouterError, PeerUnavailable, StreamInterrupted, UpstreamError
 from intellirouter.peers.contract import Call, ChatCompleter
 from intellirouter.peers.http_chat import HttpChatCompleter
 from intellirouter.roles.router.completer import LocalChatCompleter
 from intellirouter.roles.router.keys import DISPATCH
 from intellirouter.security.caller import ANONYMOUS
+from intellirouter.security.peer_tokens import PeerSigner
 from intellirouter.transport.aiohttp_client import AiohttpTransport
 from tests.conftest import StartNode, StartVendor, provider
 from tests.e2e.test_clients import openai_vendor
@@ -24,6 +26,7 @@ from tests.roles.router.test_chat import STREAM
 from tests.servers.vendor import Play, Received, Vendor
 
 REQUEST = ChatRequest(model="primary/m", messages=(Message("user", (Text("How is the weather?"),)),))
+SIGNER = PeerSigner(IpcSecurity())
 CALL = Call(ANONYMOUS, "req_1")
 
 
@@ -51,7 +54,7 @@ async def peer(
         yield Peer(LocalChatCompleter(node.opened[DISPATCH], 30), vendor)
         return
     transport = AiohttpTransport()
-    yield Peer(HttpChatCompleter(transport, node.listening[0].url, None, 30), vendor)
+    yield Peer(HttpChatCompleter(transport, node.listening[0].url, SIGNER, 30), vendor)
     await transport.aclose()
 
 
@@ -97,5 +100,5 @@ async def test_a_call_past_its_deadline_is_not_made(peer: Peer) -> None:
 async def test_a_router_that_is_away_is_said_to_be() -> None:
     transport = AiohttpTransport()
     with pytest.raises(PeerUnavailable, match=r"127\.0\.0\.1:1"):
-        await HttpChatCompleter(transport, "http://127.0.0.1:1", None, 5).complete(REQUEST, CALL)
+        await HttpChatCompleter(transport, "http://127.0.0.1:1", SIGNER, 5).complete(REQUEST, CALL)
     await transport.aclose()

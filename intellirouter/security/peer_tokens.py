@@ -1,0 +1,99 @@
+"""How roles trust one another: a token signed for each call, with the shared `[ipc.security] token`.
+
+A token (JWT, RFC 7519, HS256) names the role it is for, lives a minute, and carries on whose behalf the call is made, so a
+tenant's data stays the tenant's on every node. While a new token is rolled out, what `previous_token` signed is valid too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+import jwt
+from pydantic import SecretStr
+
+from intellirouter.config.schema.ipc import IpcSecurity
+from intellirouter.errors import AuthenticationFailed, PeerUnavailable
+from intellirouter.security.caller import Caller
+
+HEADER = "x-intellirouter-peer"
+LIFETIME_SECONDS = 60
+SKEW_SECONDS = 30
+_ISSUER = "intellirouter"
+_ALGORITHM = "HS256"
+
+
+def _key(token: SecretStr) -> bytes:
+    """A key of the right length for any token, of no use for anything else."""
+    return hashlib.sha256(b"intellirouter peer call\0" + token.get_secret_value().encode()).digest()
+
+
+class PeerSigner:
+    """Signs this node's calls to other roles."""
+
+    def __init__(self, section: IpcSecurity) -> None:
+        self._key = _key(section.token) if section.enabled and section.token is not None else None
+
+    def headers(self, role: str, caller: Caller) -> dict[str, str]:
+        """What to send with a call to `role` for `caller`; nothing where trust is switched off.
+
+        Raises `PeerUnavailable` rather than lose a tenant on the way.
+        """
+        if self._key is None:
+            if caller.tenant != Caller().tenant:
+                raise PeerUnavailable(
+                    f"a call for the tenant '{caller.tenant}' cannot go to the {role} unsigned: set ipc.security.token"
+                )
+            return {}
+        now = int(time.time())
+        claims = {
+            "iss": _ISSUER,
+            "aud": role,
+            "sub": caller.key_id,
+            "iat": now,
+            "exp": now + LIFETIME_SECONDS,
+            "tenant": caller.tenant,
+            "team": caller.team,
+            "scopes": sorted(caller.scopes),
+            "models": list(caller.models),
+        }
+        return {HEADER: jwt.encode(claims, self._key, _ALGORITHM)}
+
+
+class PeerVerifier:
+    """Checks other roles' calls to `role`."""
+
+    def __init__(self, section: IpcSecurity, role: str) -> None:
+        self.enabled = section.enabled
+        self._role = role
+        tokens = (section.token, section.previous_token) if section.enabled else ()
+        self._keys = [_key(token) for token in tokens if token is not None]
+
+    def verify(self, signed: str) -> Caller:
+        """On whose behalf the call is made. Raises `AuthenticationFailed`."""
+        for key in self._keys:
+            try:
+                claims = jwt.decode(
+                    signed,
+                    key,
+                    algorithms=[_ALGORITHM],
+                    audience=self._role,
+                    issuer=_ISSUER,
+                    leeway=SKEW_SECONDS,
+                    options={"require": ["exp", "iat", "aud", "iss", "sub"]},
+                )
+            except jwt.InvalidSignatureError:
+                continue  # perhaps the previous token signed it
+            except jwt.InvalidTokenError as cause:
+                raise AuthenticationFailed(f"The call of another role was refused: {cause}.") from cause
+            return Caller(
+                key_id=claims["sub"],
+                tenant=claims["tenant"],
+                team=claims["team"],
+                scopes=frozenset(claims["scopes"]),
+                models=tuple(claims["models"]),
+                role="peer",
+            )
+        raise AuthenticationFailed(
+            "The call of another role was refused: it was not signed with this node's ipc.security.token."
+        )

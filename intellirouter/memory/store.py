@@ -157,7 +157,10 @@ class StateStore(Protocol):
         """Send to whoever subscribes now. Channels read `{source}:{destination}:{event}`."""
 
     def subscribe(self, *patterns: str) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        """Events of channels that match a pattern (`*` matches any run). Slow readers lose the oldest."""
+        """Events of channels that match a pattern (`*` matches any run). Slow readers lose the oldest.
+
+        No order is promised between channels: in a Redis Cluster their events travel through different nodes.
+        """
 
     def health(self) -> StateHealth:
         """From what is already known; never waits."""

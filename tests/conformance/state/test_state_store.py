@@ -246,9 +246,9 @@ async def test_events_reach_those_who_subscribe_by_pattern(store: StateStore) ->
         await store.publish("router:x:y:circuit", b"3")
         async with asyncio.timeout(5):
             received = [await anext(events) for _ in range(3)]
-    assert [(event.channel, event.payload) for event in received] == [
-        ("router:all:circuit", b"\x00open"),
+    assert sorted((event.channel, event.payload) for event in received) == [
         ("exact", b"2"),
+        ("router:all:circuit", b"\x00open"),
         ("router:x:y:circuit", b"3"),
     ]
     await store.publish("exact", b"nobody listens")

@@ -24,6 +24,8 @@ class RetrieveBody(msgspec.Struct, forbid_unknown_fields=True):
     filters: dict[str, Any] | None = None
     min_score: float = 0.0
     token_budget: int | None = None
+    rerank: str | None = None
+    explain: bool = False
 
 
 def _json(body: object, status: int = 200) -> web.Response:

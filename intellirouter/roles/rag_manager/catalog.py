@@ -95,7 +95,7 @@ def find_collection(db: sqlite3.Connection, tenant: str, name: str) -> Collectio
 
 def list_collections(db: sqlite3.Connection, tenant: str) -> list[Row]:
     """The tenant's collections with what they hold."""
-    return _rows(
+    return rows(
         db,
         "select name, model, epoch, (select count(*) from documents d where d.collection = c.id) as documents, "
         "(select count(*) from chunks k where k.collection = c.id and ready) as chunks "
@@ -134,7 +134,7 @@ def requeue(db: sqlite3.Connection) -> int:
 
 def take_job(db: sqlite3.Connection) -> Row | None:
     """The oldest waiting job, now running, with its document and collection."""
-    found = _rows(
+    found = rows(
         db,
         "select j.id, j.collection, j.document, d.name, d.sha256, c.model from jobs j join documents d on d.id = j.document "
         "join collections c on c.id = j.collection where j.status = 'queued' order by j.created limit 1",
@@ -182,7 +182,7 @@ def touch(db: sqlite3.Connection, collection: str) -> None:
 
 def list_jobs(db: sqlite3.Connection, tenant: str, job: str | None = None, limit: int = 100) -> list[Row]:
     """The tenant's jobs, newest first."""
-    return _rows(
+    return rows(
         db,
         "select j.id, j.status, j.done, j.total, j.error, j.created, j.updated, d.name as document, c.name as collection "
         "from jobs j join documents d on d.id = j.document join collections c on c.id = j.collection "
@@ -194,7 +194,7 @@ def list_jobs(db: sqlite3.Connection, tenant: str, job: str | None = None, limit
 def list_documents(db: sqlite3.Connection, collection: str) -> list[Row]:
     """A collection's documents by name."""
     words = "select id, name, sha256, bytes, status, error, attributes, updated from documents where collection = ? order by name"
-    return [row | {"attributes": json.loads(row["attributes"])} for row in _rows(db, words, (collection,))]
+    return [row | {"attributes": json.loads(row["attributes"])} for row in rows(db, words, (collection,))]
 
 
 def drop_document(db: sqlite3.Connection, collection: str, document: str) -> None:
@@ -262,7 +262,8 @@ def search_words(db: sqlite3.Connection, collection: str, query: str, limit: int
     return dict(db.execute(words, (match, collection, limit)).fetchall())
 
 
-def _rows(db: sqlite3.Connection, words: str, values: tuple[Any, ...]) -> list[Row]:
+def rows(db: sqlite3.Connection, words: str, values: tuple[Any, ...]) -> list[Row]:
+    """What a query answers, by column name."""
     cursor = db.execute(words, values)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -24,6 +25,8 @@ BATCH = 100
 """Chunks between two checkpoints."""
 HEAD_TOKENS = 40
 """Kept free of a chunk's tokens for the title and location that are embedded with it."""
+_UPLOADED = re.compile("^file-[0-9a-f]{24}/")
+"""Before the name of an uploaded file, to keep two of one name apart; nothing to embed."""
 log = structlog.get_logger(__name__)
 
 
@@ -59,7 +62,7 @@ class Ingester:
         chunks = await asyncio.to_thread(chunker.cut, blocks)
         if not chunks:
             raise InvalidRequest(f"'{job['name']}' holds no text.")
-        rows = _rows(job, title or job["name"], chunks)
+        rows = _rows(job, title or _UPLOADED.sub("", job["name"]), chunks)
         known = await self._engine.read(partial(catalog.chunk_states, document=job["document"]))
         fresh = [row for row in rows if not known.get(row.id)]
         done = len(rows) - len(fresh)

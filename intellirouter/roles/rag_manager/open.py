@@ -11,7 +11,7 @@ from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import StateUnavailable
 from intellirouter.inference.background import background
 from intellirouter.memory.embedded.engine import Engine
-from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager import catalog, openai_catalog
 from intellirouter.roles.rag_manager.embedding.files import find_model
 from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
 from intellirouter.roles.rag_manager.service import RagService
@@ -27,7 +27,8 @@ async def open_rag(section: RagSection, data_dir: Path) -> AsyncIterator[RagServ
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_locked(directory))
-        engine = Engine(directory / "catalog.sqlite3", catalog.SCHEMA, catalog.nothing_to_sweep)
+        schema = catalog.SCHEMA + openai_catalog.SCHEMA
+        engine = Engine(directory / "catalog.sqlite3", schema, catalog.nothing_to_sweep)
         await engine.start()
         stack.push_async_callback(engine.stop)
         index: VectorIndex = (

@@ -73,8 +73,11 @@ class Searcher:
             self._results.move_to_end(key)
             return kept
         vector = await self._vector(request.query, embedder)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._in_one(request, row, vector)) for row in collections]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._in_one(request, row, vector)) for row in collections]
+        except ExceptionGroup as several:  # the caller is told of the first, not of a group
+            raise several.exceptions[0] from several
         found = sorted((item for task in tasks for item in task.result()), key=lambda item: -item.score)
         result = Retrieved(tuple(self._chosen(request, found)))
         _put(self._results, key, result)

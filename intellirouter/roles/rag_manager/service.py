@@ -50,11 +50,14 @@ class RagService:
         blobs: Path,
     ) -> None:
         self._section = section
-        self._engine = engine
         self._index = index
         self._open_embedder = open_embedder
         self._embedder: Embedder | None = None
-        self._blobs = blobs
+        self.engine = engine
+        self.blobs = blobs
+        self.blob_lock = asyncio.Lock()
+        """Held while a blob is written and noted, or forgotten and removed."""
+        self.max_document_bytes = section.max_document_bytes
         self._wake = asyncio.Event()
         self._over = asyncio.Condition()
         limits = ParseLimits(section.parse_memory_bytes, section.parse_timeout_seconds)
@@ -68,35 +71,39 @@ class RagService:
         """Make a collection, pinned to this node's model. Raises `Conflict`."""
         if not name.strip() or len(name) > MAX_NAME:
             raise InvalidRequest(f"A collection's name has 1 to {MAX_NAME} characters.", param="name")
-        row = CollectionRow(f"ir-{secrets.token_hex(12)}", tenant, name, self._section.embedding_model, 0)
-        if not await self._engine.write(partial(catalog.add_collection, row=row)):
+        row = self.new_collection(tenant, name)
+        if not await self.engine.write(partial(catalog.add_collection, row=row)):
             raise Conflict(f"There is a collection '{name}' already.")
 
     async def collections(self, tenant: str) -> list[Row]:
         """Name, model, epoch, documents and chunks of each."""
-        return await self._engine.read(partial(catalog.list_collections, tenant=tenant))
+        return await self.engine.read(partial(catalog.list_collections, tenant=tenant))
 
     async def drop(self, tenant: str, name: str) -> None:
         """Remove a collection and what it holds."""
         row = await self._collection(tenant, name)
         await self._index.drop(row.id)
-        await self._engine.write(partial(catalog.drop_collection, collection=row.id))
+        await self.engine.write(partial(catalog.drop_collection, collection=row.id))
 
     async def documents(self, tenant: str, name: str) -> list[Row]:
         """A collection's documents."""
         row = await self._collection(tenant, name)
-        return await self._engine.read(partial(catalog.list_documents, collection=row.id))
+        return await self.engine.read(partial(catalog.list_documents, collection=row.id))
 
     async def drop_document(self, tenant: str, name: str, document: str) -> None:
         """Remove the document of that name."""
         row = await self._collection(tenant, name)
         id_ = _document_id(row.id, document)
-        known = await self._engine.read(partial(catalog.list_documents, collection=row.id))
+        known = await self.engine.read(partial(catalog.list_documents, collection=row.id))
         if id_ not in {entry["id"] for entry in known}:
             raise NotFound(f"There is no document '{document[:200]}' in '{name}'.")
-        chunks = await self._engine.read(partial(catalog.chunk_states, document=id_))
-        await self._ingester.remove(row.id, list(chunks))
-        await self._engine.write(partial(catalog.drop_document, collection=row.id, document=id_))
+        await self.remove_document(row.id, id_)
+
+    async def remove_document(self, collection: str, document: str) -> None:
+        """Remove a document by its id, vectors first."""
+        chunks = await self.engine.read(partial(catalog.chunk_states, document=document))
+        await self._ingester.remove(collection, list(chunks))
+        await self.engine.write(partial(catalog.drop_document, collection=collection, document=document))
 
     async def submit(
         self, tenant: str, name: str, document: str, data: bytes, attributes: Mapping[str, Any] | None = None
@@ -109,27 +116,30 @@ class RagService:
                 f"'{document}' is larger than {self._section.max_document_bytes} bytes (rag.max_document_bytes)."
             )
         row = await self._collection(tenant, name)
-        digest = await asyncio.to_thread(_keep, self._blobs, data)
-        entry = {
-            "id": _document_id(row.id, document),
-            "collection": row.id,
-            "name": document,
-            "sha256": digest,
-            "bytes": len(data),
-            "attributes": dict(attributes or {}),
-        }
-        job = f"job-{secrets.token_hex(12)}"
-        await self._engine.write(partial(catalog.add_job, tenant=tenant, document=entry, job=job))
-        self._wake.set()
+        async with self.blob_lock:
+            digest = await asyncio.to_thread(_keep, self.blobs, data)
+            entry = document_row(row.id, document, digest, len(data), attributes or {})
+            job = new_job()
+            await self.engine.write(partial(catalog.add_job, tenant=tenant, document=entry, job=job))
+        self.wake()
         return job
+
+    def new_collection(self, tenant: str, name: str | None = None) -> CollectionRow:
+        """The row of a collection to be made, pinned to this node's model; without a name it is called `vs_…`."""
+        token = secrets.token_hex(12)
+        return CollectionRow(f"ir-{token}", tenant, name or f"vs_{token}", self._section.embedding_model, 0)
+
+    def wake(self) -> None:
+        """There are jobs."""
+        self._wake.set()
 
     async def jobs(self, tenant: str) -> list[Row]:
         """The newest hundred."""
-        return await self._engine.read(partial(catalog.list_jobs, tenant=tenant))
+        return await self.engine.read(partial(catalog.list_jobs, tenant=tenant))
 
     async def job(self, tenant: str, job: str) -> Row:
         """One job. Raises `NotFound`."""
-        found = await self._engine.read(partial(catalog.list_jobs, tenant=tenant, job=job))
+        found = await self.engine.read(partial(catalog.list_jobs, tenant=tenant, job=job))
         if not found:
             raise NotFound(f"There is no job '{job[:100]}'.")
         return found[0]
@@ -144,14 +154,14 @@ class RagService:
     async def cancel(self, tenant: str, job: str) -> bool:
         """Stop a job at its next checkpoint. False when it was over."""
         await self.job(tenant, job)
-        cancelled = await self._engine.write(partial(catalog.cancel, tenant=tenant, job=job))
-        await self._tell()
+        cancelled = await self.engine.write(partial(catalog.cancel, tenant=tenant, job=job))
+        await self.tell()
         return cancelled
 
     async def verify(self, tenant: str, name: str) -> tuple[list[str], list[str]]:
         """Chunks without a vector, and vectors without a chunk."""
         row = await self._collection(tenant, name)
-        listed = set(await self._engine.read(partial(catalog.chunk_ids, collection=row.id)))
+        listed = set(await self.engine.read(partial(catalog.chunk_ids, collection=row.id)))
         held = await self._index.ids(row.id)
         return sorted(listed - held), sorted(held - listed)
 
@@ -161,11 +171,11 @@ class RagService:
         missing, stray = await self.verify(tenant, name)
         embedder = await self._model()
         for start in range(0, len(missing), 100):
-            found = await self._engine.read(partial(catalog.read_chunks, ids=missing[start : start + 100]))
+            found = await self.engine.read(partial(catalog.read_chunks, ids=missing[start : start + 100]))
             await self._ingester.embed(row.id, list(found.values()), embedder)
         for start in range(0, len(stray), MAX_BATCH):
             await self._index.delete(row.id, stray[start : start + MAX_BATCH])
-        await self._engine.write(partial(catalog.touch, collection=row.id))
+        await self.engine.write(partial(catalog.touch, collection=row.id))
         return len(missing)
 
     async def retrieve(self, request: RetrievalRequest, call: Call) -> Retrieved:
@@ -183,12 +193,12 @@ class RagService:
 
     async def work(self) -> None:
         """Run the jobs, oldest first, for as long as the process lives."""
-        resumed = await self._engine.write(catalog.requeue)
+        resumed = await self.engine.write(catalog.requeue)
         if resumed:
             log.info("rag.jobs_resumed", jobs=resumed)
         while True:
             self._wake.clear()
-            job = await self._engine.write(catalog.take_job)
+            job = await self.engine.write(catalog.take_job)
             if job is None:
                 await self._wake.wait()
             else:
@@ -204,7 +214,7 @@ class RagService:
         except StateUnavailable as away:
             self.trouble = away.message
             log.warning("rag.job_waits", job=job["id"], reason=away.message)
-            await self._engine.write(catalog.requeue)
+            await self.engine.write(catalog.requeue)
             await asyncio.sleep(RETRY_SECONDS)
             return
         except (RequestError, ConfigError) as refused:
@@ -212,15 +222,16 @@ class RagService:
         except Exception as bug:  # one document must not end the worker; the job says that it failed
             log.exception("rag.job_failed", job=job["id"])
             error = getattr(bug, "message", "an internal error occurred; the log has the job's id")
-        await self._engine.write(partial(catalog.finish, job=job, error=error))
-        await self._tell()
+        await self.engine.write(partial(catalog.finish, job=job, error=error))
+        await self.tell()
 
-    async def _tell(self) -> None:
+    async def tell(self) -> None:
+        """Jobs ended: those who wait look again."""
         async with self._over:
             self._over.notify_all()
 
     async def _collection(self, tenant: str, name: str) -> CollectionRow:
-        row = await self._engine.read(partial(catalog.find_collection, tenant=tenant, name=name))
+        row = await self.engine.read(partial(catalog.find_collection, tenant=tenant, name=name))
         if row is None:
             raise NotFound(f"There is no collection '{name[:200]}'.")
         return row
@@ -229,6 +240,25 @@ class RagService:
         if self._embedder is None:
             self._embedder = await asyncio.to_thread(self._open_embedder)
         return self._embedder
+
+
+def new_job() -> str:
+    """A job's id."""
+    return f"job-{secrets.token_hex(12)}"
+
+
+def document_row(
+    collection: str, name: str, digest: str, size: int, attributes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A document as `catalog.add_job` takes it; the same name in the same collection is the same document."""
+    return {
+        "id": _document_id(collection, name),
+        "collection": collection,
+        "name": name,
+        "sha256": digest,
+        "bytes": size,
+        "attributes": dict(attributes),
+    }
 
 
 def _document_id(collection: str, name: str) -> str:

@@ -1,0 +1,235 @@
+"""The files of a vector store, one by one and in batches."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.errors import InvalidRequest, NotFound
+from intellirouter.roles.rag_manager import openai_catalog
+from intellirouter.roles.rag_manager.catalog import Row
+from intellirouter.roles.rag_manager.keys import RAG
+from intellirouter.roles.rag_manager.openai_forms import answer, check_pairs, page, read_form
+from intellirouter.roles.rag_manager.openai_stores import counts, find_store, public_id
+from intellirouter.roles.rag_manager.service import document_row, new_job
+from intellirouter.web.endpoint import CALLER, Handler, endpoint
+
+MAX_BATCH = 2000
+Attributes = dict[str, str | float | bool]
+_STATUS = {"queued": "in_progress", "ready": "completed", "failed": "failed", "cancelled": "cancelled"}
+
+
+class AttachForm(msgspec.Struct, forbid_unknown_fields=True):
+    """A file to attach."""
+
+    file_id: str
+    attributes: Attributes | None = None
+    chunking_strategy: dict[str, Any] | None = None
+
+
+class BatchForm(msgspec.Struct, forbid_unknown_fields=True):
+    """Files to attach together: `file_ids` with common attributes, or `files` with their own."""
+
+    file_ids: list[str] | None = None
+    files: list[AttachForm] | None = None
+    attributes: Attributes | None = None
+    chunking_strategy: dict[str, Any] | None = None
+
+
+class AttributesForm(msgspec.Struct, forbid_unknown_fields=True):
+    """New attributes of a file."""
+
+    attributes: Attributes | None
+
+
+async def attach(
+    request: web.Request, store: Row, forms: Sequence[AttachForm], batch: str | None = None
+) -> None:
+    """Queue the files, all or none. Raises `NotFound` for a file that is not the caller's."""
+    service, tenant = request.app[RAG], request[CALLER].tenant
+    for form in forms:
+        if form.chunking_strategy not in (None, {"type": "auto"}):
+            words = (
+                "The chunking strategy is 'auto': sizes are the node's (rag.chunk_size, rag.chunk_overlap)."
+            )
+            raise InvalidRequest(words, param="chunking_strategy")
+        check_pairs(form.attributes or {}, "attributes", (str, float, int, bool))
+    wanted = {form.file_id: form for form in forms}
+    async with service.blob_lock:
+        query = partial(openai_catalog.list_files, tenant=tenant, ids=list(wanted))
+        files = {row["id"]: row for row in await service.engine.read(query)}
+        for id_ in wanted:
+            if id_ not in files:
+                raise NotFound(f"There is no file '{id_[:100]}'.", param="file_id")
+        documents = [
+            (id_, _document(store["collection"], files[id_], form), new_job()) for id_, form in wanted.items()
+        ]
+        write = partial(
+            openai_catalog.attach,
+            tenant=tenant,
+            documents=documents,
+            batch=batch,
+            collection=store["collection"],
+        )
+        await service.engine.write(write)
+    service.wake()
+
+
+def _document(collection: str, file: Row, form: AttachForm) -> Row:
+    name = f"{file['id']}/{file['filename']}"
+    return document_row(collection, name, file["sha256"], file["bytes"], form.attributes or {})
+
+
+def _attached(row: Row, store: Row) -> Row:
+    error = None
+    if row["status"] == "failed":
+        ours = (row["error"] or "").startswith("an internal error")
+        error = {"code": "server_error" if ours else "invalid_file", "message": row["error"] or ""}
+    return {
+        "id": row["id"],
+        "object": "vector_store.file",
+        "usage_bytes": row["bytes"] if row["status"] == "ready" else 0,
+        "created_at": int(row["created"]),
+        "vector_store_id": public_id(store["collection"]),
+        "status": _STATUS[row["status"]],
+        "last_error": error,
+        "attributes": row["attributes"],
+        "chunking_strategy": {"type": "other"},
+    }
+
+
+async def _add(request: web.Request) -> web.StreamResponse:
+    store = await find_store(request)
+    form = await read_form(request, AttachForm)
+    await attach(request, store, [form])
+    return answer(_attached(await _find(request, store, form.file_id), store))
+
+
+async def _find(request: web.Request, store: Row, id_: str) -> Row:
+    query = partial(openai_catalog.list_attached, collection=store["collection"], file=id_)
+    rows = await request.app[RAG].engine.read(query)
+    if not rows:
+        raise NotFound(f"There is no file '{id_[:100]}' in this vector store.", param="file_id")
+    return rows[0]
+
+
+async def _list(request: web.Request) -> web.StreamResponse:
+    store = await find_store(request)
+    batch = (await _batch_of(request, store))["id"] if "batch" in request.match_info else None
+    query = partial(openai_catalog.list_attached, collection=store["collection"], batch=batch)
+    rows = await request.app[RAG].engine.read(query)
+    if (status := request.query.get("filter")) is not None:
+        if status not in _STATUS.values():
+            raise InvalidRequest(f"'filter' is one of: {', '.join(_STATUS.values())}.", param="filter")
+        rows = [row for row in rows if _STATUS[row["status"]] == status]
+    return answer(page(request, rows, lambda row: _attached(row, store)))
+
+
+async def _get(request: web.Request) -> web.StreamResponse:
+    store = await find_store(request)
+    return answer(_attached(await _find(request, store, request.match_info["file"]), store))
+
+
+async def _update(request: web.Request) -> web.StreamResponse:
+    store = await find_store(request)
+    row = await _find(request, store, request.match_info["file"])
+    attributes = (await read_form(request, AttributesForm)).attributes or {}
+    check_pairs(attributes, "attributes", (str, float, int, bool))
+    write = partial(
+        openai_catalog.set_attributes,
+        collection=store["collection"],
+        document=row["document"],
+        attributes=attributes,
+    )
+    await request.app[RAG].engine.write(write)
+    return answer(_attached(row | {"attributes": attributes}, store))
+
+
+async def _remove(request: web.Request) -> web.StreamResponse:
+    store = await find_store(request)
+    row = await _find(request, store, request.match_info["file"])
+    await request.app[RAG].remove_document(store["collection"], row["document"])
+    return answer({"id": row["id"], "object": "vector_store.file.deleted", "deleted": True})
+
+
+async def _add_batch(request: web.Request) -> web.StreamResponse:
+    store = await find_store(request)
+    form = await read_form(request, BatchForm)
+    if (form.file_ids is None) == (form.files is None):
+        raise InvalidRequest("A batch has either 'file_ids' or 'files'.", param="file_ids")
+    forms = form.files or [
+        AttachForm(id_, form.attributes, form.chunking_strategy) for id_ in form.file_ids or ()
+    ]
+    if not 1 <= len(forms) <= MAX_BATCH:
+        raise InvalidRequest(f"A batch has 1 to {MAX_BATCH} files.", param="file_ids")
+    id_ = f"vsfb_{secrets.token_hex(12)}"
+    await attach(request, store, forms, id_)
+    return answer(_batch(await _batch_of(request, store, id_), store))
+
+
+async def _batch_of(request: web.Request, store: Row, id_: str | None = None) -> Row:
+    wanted = request.match_info["batch"] if id_ is None else id_
+    query = partial(openai_catalog.find_batch, collection=store["collection"], batch=wanted)
+    row = await request.app[RAG].engine.read(query)
+    if row is None:
+        raise NotFound(f"There is no batch '{wanted[:100]}' in this vector store.", param="batch_id")
+    return row
+
+
+def _batch(row: Row, store: Row) -> Row:
+    if row["in_progress"]:
+        status = "in_progress"
+    elif row["stopped"]:
+        status = "cancelled"
+    else:
+        status = "failed" if row["failed"] and row["failed"] == row["total"] else "completed"
+    return {
+        "id": row["id"],
+        "object": "vector_store.file_batch",
+        "created_at": int(row["created"]),
+        "vector_store_id": public_id(store["collection"]),
+        "status": status,
+        "file_counts": counts(row),
+    }
+
+
+async def _get_batch(request: web.Request) -> web.StreamResponse:
+    store = await find_store(request)
+    return answer(_batch(await _batch_of(request, store), store))
+
+
+async def _cancel_batch(request: web.Request) -> web.StreamResponse:
+    store = await find_store(request)
+    row = await _batch_of(request, store)
+    service = request.app[RAG]
+    await service.engine.write(
+        partial(openai_catalog.cancel_batch, tenant=request[CALLER].tenant, batch=row["id"])
+    )
+    await service.tell()
+    return answer(_batch(await _batch_of(request, store), store))
+
+
+def attachment_routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+
+    def of(name: str, handler: Handler) -> Handler:
+        return endpoint(name, handler, encode_error)
+
+    files, batches = "/v1/vector_stores/{store}/files", "/v1/vector_stores/{store}/file_batches"
+    return [
+        web.post(files, of("vector_store_files_create", _add)),
+        web.get(files, of("vector_store_files_list", _list)),
+        web.get(files + "/{file}", of("vector_store_files_get", _get)),
+        web.post(files + "/{file}", of("vector_store_files_update", _update)),
+        web.delete(files + "/{file}", of("vector_store_files_delete", _remove)),
+        web.post(batches, of("vector_store_batches_create", _add_batch)),
+        web.get(batches + "/{batch}", of("vector_store_batches_get", _get_batch)),
+        web.post(batches + "/{batch}/cancel", of("vector_store_batches_cancel", _cancel_batch)),
+        web.get(batches + "/{batch}/files", of("vector_store_batches_files", _list)),
+    ]

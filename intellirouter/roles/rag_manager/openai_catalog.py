@@ -1,0 +1,184 @@
+"""What OpenAI's files and vector stores add to the catalogue. A vector store is a collection under another name.
+
+Functions take a connection and run in the engine's thread, as those of `catalog.py`. A document that came in through
+`/rag/v1` has no file; in a vector store it goes by its own id.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
+
+SCHEMA = """
+create table if not exists files (
+    id text primary key, tenant text not null, filename text not null, purpose text not null, bytes integer not null,
+    sha256 text not null, created real not null);
+create index if not exists files_by_tenant on files (tenant, created);
+create table if not exists stores (
+    collection text primary key references collections on delete cascade, name text, description text,
+    metadata text not null);
+create table if not exists attachments (
+    document text primary key references documents on delete cascade, file text not null references files,
+    created real not null);
+create index if not exists attachments_by_file on attachments (file);
+create table if not exists batches (
+    id text primary key, collection text not null references collections on delete cascade, created real not null,
+    cancelled integer not null default 0);
+create table if not exists batch_documents (
+    batch text not null references batches on delete cascade,
+    document text not null references documents on delete cascade, primary key (batch, document));
+"""
+
+_COUNTS = (
+    "count(d.id) as total, count(*) filter (where d.status = 'queued') as in_progress, "
+    "count(*) filter (where d.status = 'ready') as completed, count(*) filter (where d.status = 'failed') as failed, "
+    "count(*) filter (where d.status = 'cancelled') as cancelled"
+)
+
+
+def add_file(db: sqlite3.Connection, row: Row) -> None:
+    """Note an uploaded file; its blob is in place."""
+    words = "insert into files values (:id, :tenant, :filename, :purpose, :bytes, :sha256, :created)"
+    db.execute(words, row)
+
+
+def list_files(
+    db: sqlite3.Connection, tenant: str, ids: Collection[str] | None = None, purpose: str | None = None
+) -> list[Row]:
+    """The tenant's files, oldest first."""
+    words = (
+        "select id, filename, purpose, bytes, sha256, created from files where tenant = ? "
+        "and (? is null or purpose = ?) and (? is null or id in (select value from json_each(?))) order by created, id"
+    )
+    listed = None if ids is None else json.dumps(list(ids))
+    return catalog.rows(db, words, (tenant, purpose, purpose, listed, listed))
+
+
+def holders(db: sqlite3.Connection, file: str) -> list[tuple[str, str]]:
+    """Collection and document of every attachment of the file."""
+    words = (
+        "select d.collection, d.id from attachments a join documents d on d.id = a.document where a.file = ?"
+    )
+    return db.execute(words, (file,)).fetchall()
+
+
+def drop_file(db: sqlite3.Connection, file: str, blobs: Path) -> bool:
+    """Forget the file, and its bytes when nothing else has the same. False when it was attached again meanwhile."""
+    if holders(db, file):
+        return False
+    for (digest,) in db.execute("delete from files where id = ? returning sha256", (file,)).fetchall():
+        words = "select exists (select 1 from files where sha256 = ?) or exists (select 1 from documents where sha256 = ?)"
+        if not db.execute(words, (digest, digest)).fetchone()[0]:
+            (blobs / digest).unlink(missing_ok=True)
+    return True
+
+
+def add_store(db: sqlite3.Connection, row: CollectionRow, described: Row) -> None:
+    """A collection, with what OpenAI's form says of it."""
+    catalog.add_collection(db, row)
+    describe_store(db, row.id, described)
+
+
+def describe_store(db: sqlite3.Connection, collection: str, described: Row) -> None:
+    """Set name, description and metadata."""
+    words = (
+        "insert into stores values (:collection, :name, :description, :metadata) on conflict (collection) "
+        "do update set name = :name, description = :description, metadata = :metadata"
+    )
+    values = {**described, "metadata": json.dumps(described["metadata"]), "collection": collection}
+    db.execute(words, values)
+
+
+def list_stores(db: sqlite3.Connection, tenant: str, collection: str | None = None) -> list[Row]:
+    """The tenant's collections as vector stores, oldest first, with their counts."""
+    words = (
+        "select c.id as collection, c.name as collection_name, c.created, s.description, "  # noqa: S608 - a constant of ours
+        "case when s.collection is null then c.name else s.name end as name, coalesce(s.metadata, '{}') as metadata, "
+        "coalesce(max(d.updated), c.created) as active, "
+        "coalesce(sum(d.bytes) filter (where d.status = 'ready'), 0) as usage, "
+        + _COUNTS
+        + " from collections c "
+        "left join stores s on s.collection = c.id left join documents d on d.collection = c.id "
+        "where c.tenant = ? and (? is null or c.id = ?) group by c.id order by c.created, c.id"
+    )
+    found = catalog.rows(db, words, (tenant, collection, collection))
+    return [row | {"metadata": json.loads(row["metadata"])} for row in found]
+
+
+def attach(
+    db: sqlite3.Connection,
+    tenant: str,
+    documents: Sequence[tuple[str, Row, str]],
+    batch: str | None = None,
+    collection: str = "",
+) -> None:
+    """Write (file, document, job) of each, as one batch when `batch` is given."""
+    now = time.time()
+    if batch is not None:
+        db.execute("insert into batches (id, collection, created) values (?, ?, ?)", (batch, collection, now))
+    for file, document, job in documents:
+        catalog.add_job(db, tenant, document, job)
+        words = "insert into attachments values (?, ?, ?) on conflict (document) do nothing"
+        db.execute(words, (document["id"], file, now))
+        if batch is not None:
+            db.execute("insert or ignore into batch_documents values (?, ?)", (batch, document["id"]))
+
+
+def list_attached(
+    db: sqlite3.Connection,
+    collection: str,
+    *,
+    file: str | None = None,
+    batch: str | None = None,
+    documents: Collection[str] | None = None,
+) -> list[Row]:
+    """The documents of a vector store, oldest first: all, one by its id, those of a batch, or those listed."""
+    words = (
+        "select coalesce(a.file, d.id) as id, d.id as document, coalesce(f.filename, d.name) as filename, d.status, "
+        "d.error, d.bytes, d.attributes, coalesce(a.created, d.updated) as created from documents d "
+        "left join attachments a on a.document = d.id left join files f on f.id = a.file "
+        "where d.collection = ? and (? is null or coalesce(a.file, d.id) = ?) "
+        "and (? is null or d.id in (select document from batch_documents where batch = ?)) "
+        "and (? is null or d.id in (select value from json_each(?))) order by coalesce(a.created, d.updated), d.id"
+    )
+    listed = None if documents is None else json.dumps(list(documents))
+    found = catalog.rows(db, words, (collection, file, file, batch, batch, listed, listed))
+    return [row | {"attributes": json.loads(row["attributes"])} for row in found]
+
+
+def set_attributes(
+    db: sqlite3.Connection, collection: str, document: str, attributes: Mapping[str, Any]
+) -> None:
+    """Replace a document's attributes."""
+    db.execute("update documents set attributes = ? where id = ?", (json.dumps(attributes), document))
+    catalog.touch(db, collection)
+
+
+def find_batch(db: sqlite3.Connection, collection: str, batch: str) -> Row | None:
+    """A batch with its counts."""
+    words = (
+        "select b.id, b.created, b.cancelled as stopped, " + _COUNTS + " from batches b "  # noqa: S608 - a constant of ours
+        "left join batch_documents m on m.batch = b.id left join documents d on d.id = m.document "
+        "where b.collection = ? and b.id = ? group by b.id"
+    )
+    return next(iter(catalog.rows(db, words, (collection, batch))), None)
+
+
+def cancel_batch(db: sqlite3.Connection, tenant: str, batch: str) -> None:
+    """Stop what the batch has still to do."""
+    words = (
+        "select id from jobs where tenant = ? and status in ('queued', 'running') "
+        "and document in (select document from batch_documents where batch = ?)"
+    )
+    waiting = db.execute(words, (tenant, batch)).fetchall()
+    for (job,) in waiting:
+        catalog.cancel(db, tenant, job)
+    if waiting:
+        db.execute("update batches set cancelled = 1 where id = ?", (batch,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intellirouter.providers import anthropic, azure, google, mistral, ollama, openai, presets
+from intellirouter.providers import anthropic, azure, google, mistral, ollama, openai, presets, responses
 from intellirouter.providers.adapter import Adapter
 
 ADAPTERS: dict[str, Adapter] = {
@@ -16,6 +16,7 @@ ADAPTERS: dict[str, Adapter] = {
         ollama.ADAPTER,
         openai.ADAPTER,
         openai.COMPATIBLE_ADAPTER,
+        responses.ADAPTER,
         *presets.ADAPTERS,
     )
 }

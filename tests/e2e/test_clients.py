@@ -139,12 +139,60 @@ def google_vendor(request: Received) -> Play:
     return Play.sse(*(json.dumps(said(word)).encode() for word in words), json.dumps(last).encode())
 
 
+def responses_vendor(request: Received) -> Play:
+    """The same as OpenAI would by its Responses API."""
+    body = request.json
+    assert request.path == "/v1/responses"
+    wants_tool = bool(body.get("tools")) and "function_call_output" not in request.body.decode()
+    usage = {
+        "input_tokens": 10,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": 5,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 15,
+    }
+    head = {"id": "resp_1", "object": "response", "created_at": 1, "model": "vendor-model", "error": None}
+    head |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "incomplete_details": None}
+    head["instructions"] = body.get("instructions")
+    pieces = list(ARGUMENTS) if wants_tool else ["It ", "is ", "sunny."]
+    if wants_tool:
+        item: dict[str, Any] = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "weather"}
+        item |= {"status": "completed", "arguments": ARGUMENTS}
+        begun = {**item, "arguments": ""}
+    else:
+        item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
+        item["content"] = [{"type": "output_text", "text": "It is sunny.", "annotations": []}]
+        begun = {**item, "content": []}
+    whole = {**head, "status": "completed", "output": [item], "usage": usage}
+    if not body.get("stream"):
+        return Play.json(whole)
+    started = {**head, "status": "in_progress", "output": []}
+    events: list[dict[str, Any]] = [
+        {"type": f"response.{k}", "response": started} for k in ("created", "in_progress")
+    ]
+    events.append({"type": "response.output_item.added", "output_index": 0, "item": begun})
+    here = {"item_id": item["id"], "output_index": 0}
+    if wants_tool:
+        kind = "response.function_call_arguments.delta"
+    else:
+        kind, here = "response.output_text.delta", {**here, "content_index": 0}
+        empty = {"type": "output_text", "text": "", "annotations": []}
+        events.append({"type": "response.content_part.added", **here, "part": empty})
+    events += [{"type": kind, **here, "delta": piece} for piece in pieces]
+    events.append({"type": "response.output_item.done", "output_index": 0, "item": item})
+    events.append({"type": "response.completed", "response": whole})
+    numbered = [{**event, "sequence_number": number} for number, event in enumerate(events)]
+    text = b"".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in numbered)
+    return Play([text], headers={"content-type": "text/event-stream"})
+
+
 VENDORS: dict[str, Callable[[Received], Play]] = {
     "openai": openai_vendor,
     "anthropic": anthropic_vendor,
     "google": google_vendor,
     "mistral": openai_vendor,
     "ollama": ollama_vendor,
+    "openai_responses": responses_vendor,
 }
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
@@ -195,6 +243,51 @@ async def test_the_openai_client_runs_a_tool_loop(url: str, stream: bool) -> Non
             messages.append({"role": "tool", "tool_call_id": call.id, "content": "sunny"})
     assert (message.content, answer.choices[0].finish_reason) == ("It is sunny.", "stop")
     await client.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_openai_client_runs_a_tool_loop_of_responses(url: str, stream: bool) -> None:
+    client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0)
+    tools: Any = [{"type": "function", "name": "weather", "parameters": SCHEMA, "strict": False}]
+    picture = {"type": "input_image", "image_url": "data:image/png;base64,aGk=", "detail": "auto"}
+    question = {"type": "input_text", "text": "How is the weather there?"}
+    items: list[Any] = [{"role": "user", "content": [question, picture]}]
+    for turn in range(2):
+        ask: Any = {"model": "primary/m", "instructions": "Be brief.", "input": items, "tools": tools}
+        if stream:
+            async with client.responses.stream(**ask) as events:
+                kinds = [event.type async for event in events]
+                answer: Any = await events.get_final_response()
+            assert (kinds[:2], kinds[-1]) == (
+                ["response.created", "response.in_progress"],
+                "response.completed",
+            )
+        else:
+            answer = await client.responses.create(**ask)
+        assert (answer.model, answer.status, answer.instructions) == (
+            "vendor-model",
+            "completed",
+            "Be brief.",
+        )
+        assert (answer.usage.input_tokens, answer.usage.output_tokens) == (10, 5)
+        if turn == 0:
+            (call,) = [item for item in answer.output if item.type == "function_call"]
+            assert json.loads(call.arguments) == json.loads(ARGUMENTS)
+            items += [item.model_dump(exclude_none=True) for item in answer.output]
+            items.append({"type": "function_call_output", "call_id": call.call_id, "output": "sunny"})
+    assert answer.output_text == "It is sunny."
+    await client.close()
+
+
+async def test_a_response_that_would_have_to_be_kept_is_refused(url: str) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0) as client:
+        with pytest.raises(openai.BadRequestError, match="not kept here yet") as refused:
+            await client.responses.create(model="primary/m", input="x", previous_response_id="resp_1")
+        assert refused.value.param == "previous_response_id"
+        with pytest.raises(openai.BadRequestError, match="not kept here yet"):
+            await client.responses.create(model="primary/m", input="x", background=True)
+        with pytest.raises(openai.NotFoundError, match="does not exist"):
+            await client.responses.create(model="nope", input="x")
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -337,13 +430,17 @@ def seen_by(kind: str, body: dict[str, Any]) -> tuple[Any, Any]:
     if kind == "google":
         inline = next(p["inlineData"] for p in body["contents"][0]["parts"] if "inlineData" in p)
         return (inline["mimeType"], inline["data"]), body["generationConfig"]["responseJsonSchema"]
-    content = body["messages"][0]["content"]
+    content = body["messages"][0]["content"] if "messages" in body else ()
     match kind:
         case "anthropic":
             source = next(block["source"] for block in content if block["type"] == "image")
             return (source["media_type"], source["data"]), body["output_config"]["format"]["schema"]
         case "ollama":
             return ("image/png", body["messages"][0]["images"][0]), body["format"]
+        case "openai_responses":
+            link = next(p["image_url"] for p in body["input"][0]["content"] if p["type"] == "input_image")
+            kind, _, data = link.removeprefix("data:").partition(";base64,")
+            return (kind, data), body["text"]["format"]["schema"]
         case _:
             link = next(part["image_url"]["url"] for part in content if part["type"] == "image_url")
             kind, _, data = link.removeprefix("data:").partition(";base64,")

@@ -21,6 +21,7 @@ from intellirouter.roles.router import (
     messages,
     models,
     ollama,
+    responses,
 )
 from intellirouter.roles.router.keys import (
     ANSWERING,
@@ -37,7 +38,19 @@ from intellirouter.roles.router.keys import (
 from intellirouter.web.probes import PartHealth
 
 FIRST_LOOK_SECONDS = 1.0
-FRONTS = (chat, conversations, completions, messages, embeddings, gemini, ollama, models, admin, admin_models)
+FRONTS = (
+    chat,
+    conversations,
+    completions,
+    responses,
+    messages,
+    embeddings,
+    gemini,
+    ollama,
+    models,
+    admin,
+    admin_models,
+)
 
 
 def _providers(app: web.Application) -> PartHealth:

@@ -1,0 +1,53 @@
+"""OpenAI's Responses API, and whatever serves it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.openai_responses.format import FORMAT
+from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import UpstreamProtocolError
+from intellirouter.providers import openai
+from intellirouter.providers.adapter import HttpRequest, HttpResponse, StreamParser, Target
+from intellirouter.providers.headers import bearer
+from intellirouter.providers.stream import sse_parser
+
+
+def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
+    """The HTTP request for one response."""
+    notes: list[str] = []
+    body = FORMAT.encode_request(request, notes)
+    accept = "text/event-stream" if request.stream else "application/json"
+    url = openai.url_of(target, "/responses")
+    return HttpRequest("POST", url, bearer(target, accept), msgspec.json.encode(body), tuple(notes))
+
+
+def parse_chat(response: HttpResponse) -> ChatResponse:
+    """A whole response. Raises the error that a failed one carries."""
+    if b'"output"' not in response.body:
+        if b'"error"' in response.body:
+            raise openai.parse_error(response, "")
+        raise UpstreamProtocolError("the provider's answer is not a response")
+    answer = FORMAT.decode_response(response.body)
+    if answer.choices[0].finish_reason is None:
+        raise UpstreamProtocolError("the provider answered before the response was finished")
+    return answer
+
+
+def new_stream() -> StreamParser:
+    """A parser of one stream of events."""
+    return sse_parser(FORMAT.new_decoder())
+
+
+ADAPTER = dataclasses.replace(
+    openai.ADAPTER,
+    kind="openai_responses",
+    wire=FORMAT,
+    build_chat=build_chat,
+    parse_chat=parse_chat,
+    peek_chat=None,
+    new_stream=new_stream,
+)

@@ -24,6 +24,7 @@ from intellirouter.chat.delta import (
 )
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Tool, ToolChoice
 from intellirouter.chat.openai_chat.format import FORMAT
+from intellirouter.chat.openai_chat.peek import peek_response
 from intellirouter.chat.parts import (
     Audio,
     File,
@@ -452,3 +453,31 @@ def test_a_whole_answer_is_written_back_the_same() -> None:
     assert again.choices == response.choices
     assert again.usage is not None
     assert (again.usage.input_tokens, again.usage.cached_tokens, again.usage.reasoning_tokens) == (3, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+        {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 9, "prompt_cache_hit_tokens": 3},
+        {
+            "prompt_tokens": 5,
+            "completion_tokens": 4,
+            "prompt_tokens_details": {"cached_tokens": 1, "audio_tokens": 2},
+            "completion_tokens_details": {"reasoning_tokens": 3, "audio_tokens": 0, "another": 1},
+        },
+        {"prompt_tokens": 5.0, "completion_tokens": None},
+    ],
+)
+def test_a_peek_knows_what_the_whole_answer_knows(usage: dict[str, Any] | None) -> None:
+    choices = [{"index": 0, "message": {"role": "assistant", "content": "a"}, "finish_reason": "length"}]
+    body = json.dumps({"id": "i", "model": "m", "choices": choices, "usage": usage}).encode()
+    peeked, whole = peek_response(body), FORMAT.decode_response(body)
+    assert (peeked.id, peeked.model, peeked.raw) == (whole.id, whole.model, whole.raw)
+    assert [choice.finish_reason for choice in peeked.choices] == ["length"]
+    plain = [
+        None if usage is None else msgspec.structs.replace(usage, extra={}, extra_dialect=None)
+        for usage in (peeked.usage, whole.usage)
+    ]
+    assert plain[0] == plain[1]

@@ -1,18 +1,31 @@
 """The few facts a router needs of an answer that it sends on unchanged: model, usage, finish reasons.
 
-Decoding into a narrow struct skips everything else several times faster than building the whole object.
+Decoding into narrow structs skips everything else several times faster than building the whole object.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 
 from intellirouter.chat.openai_chat.content import DIALECT
 from intellirouter.chat.openai_chat.response import decode_finish, decode_response
-from intellirouter.chat.openai_chat.usage import decode_usage
-from intellirouter.chat.response import ChatResponse, Choice
+from intellirouter.chat.response import ChatResponse, Choice, Usage
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    prompt_cache_hit_tokens: int | None = None  # DeepSeek
 
 
 class _Choice(msgspec.Struct):
@@ -23,10 +36,11 @@ class _Answer(msgspec.Struct):
     choices: list[_Choice]
     id: str = ""
     model: str = ""
-    usage: dict[str, Any] | None = None
+    usage: _Usage | None = None
 
 
 _answer = msgspec.json.Decoder(_Answer)
+_NONE = _Details()
 
 
 def peek_response(body: bytes) -> ChatResponse:
@@ -39,14 +53,31 @@ def peek_response(body: bytes) -> ChatResponse:
     except (msgspec.DecodeError, RecursionError):
         return decode_response(body)
     choices = tuple(
-        Choice(finish_reason=decode_finish(choice.finish_reason)[0], index=index)
-        for index, choice in enumerate(answer.choices)
+        [
+            Choice(finish_reason=decode_finish(choice.finish_reason)[0], index=index)
+            for index, choice in enumerate(answer.choices)
+        ]
     )
     return ChatResponse(
         id=answer.id,
         model=answer.model,
         choices=choices,
-        usage=decode_usage(answer.usage),
+        usage=None if answer.usage is None else _usage(answer.usage),
         dialect=DIALECT,
         raw=body,
+    )
+
+
+def _usage(said: _Usage) -> Usage:
+    asked, answered = said.prompt_tokens_details or _NONE, said.completion_tokens_details or _NONE
+    cached = asked.cached_tokens
+    return Usage(
+        input_tokens=said.prompt_tokens,
+        output_tokens=said.completion_tokens,
+        cached_tokens=said.prompt_cache_hit_tokens if cached is None else cached,
+        cache_write_tokens=asked.cache_write_tokens,
+        reasoning_tokens=answered.reasoning_tokens,
+        audio_input_tokens=asked.audio_tokens,
+        audio_output_tokens=answered.audio_tokens,
+        total=None if said.total_tokens == said.prompt_tokens + said.completion_tokens else said.total_tokens,
     )

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import uvloop
@@ -84,6 +84,12 @@ def side_by_side(bench: Bench, path: str, body: bytes, *, upstream_path: str | N
 def chat(bench: Bench) -> Result:
     """A short chat completion, 32 connections."""
     return side_by_side(bench, CHAT, prompt("chat"))
+
+
+def chat_defaults(bench: Bench) -> Result:
+    """The same by a Router as it comes: no keys, limits or budgets; circuits, access log and metrics on."""
+    with servers.router(bench.directory, bench.upstream, policy=False) as plain:
+        return side_by_side(replace(bench, router=plain), CHAT, prompt("chat"))
 
 
 def prompt_100k(bench: Bench) -> Result:
@@ -213,6 +219,7 @@ def cases(requests: int) -> dict[str, Callable[[Bench], Result]]:
     return {
         "start-up": start_up,
         "chat": chat,
+        "chat-defaults": chat_defaults,
         "stream": stream,
         "prompt-100kB": prompt_100k,
         "prompt-1MB": prompt_1m,

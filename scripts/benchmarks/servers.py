@@ -196,8 +196,8 @@ def nginx_proxy(directory: Path, upstream: Running) -> Iterator[Running]:
         yield running
 
 
-def router_toml(port: int, upstream: Running, directory: Path) -> str:
-    """Every feature a paying installation has on: keys, limits, budgets, prices, circuits, access log, metrics."""
+def router_toml(port: int, upstream: Running, directory: Path, *, policy: bool) -> str:
+    """With `policy`, what a paying installation has on: keys, limits, budgets; prices, access log, metrics always."""
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     providers = "".join(
         f'[[model_registry.providers]]\nname = "{name}"\nkind = "openai_compatible"\n'
@@ -213,18 +213,28 @@ def router_toml(port: int, upstream: Running, directory: Path) -> str:
     return (
         f'environment = "production"\n[server]\nhost = "127.0.0.1"\nport = {port}\n'
         f'[telemetry]\nlog_file = "{directory}/access.log"\n[paths]\ndata_dir = "{directory}/data"\n'
+        + (policy_toml(digest) if policy else "")
+        + providers
+    )
+
+
+def policy_toml(digest: str) -> str:
+    """A key, its limits and its budget, none of which is ever reached."""
+    return (
         f'[auth]\nenabled = true\n[[auth.keys]]\nname = "bench"\nsha256 = "{digest}"\n'
         "[limits.each_key]\nrequests_per_minute = 1000000000\ntokens_per_minute = 1000000000000\n"
-        f"[budgets.keys.bench]\nmonth = 1000000000.0\n{providers}"
+        "[budgets.keys.bench]\nmonth = 1000000000.0\n"
     )
 
 
 @contextlib.contextmanager
-def router(directory: Path, upstream: Running, *, extra: str = "", workers: int = 1) -> Iterator[Running]:
+def router(
+    directory: Path, upstream: Running, *, extra: str = "", workers: int = 1, policy: bool = True
+) -> Iterator[Running]:
     """IntelliRouter's Router."""
     port = free_port()
     file = directory / "router.toml"
-    file.write_text(router_toml(port, upstream, directory) + extra)
+    file.write_text(router_toml(port, upstream, directory, policy=policy) + extra)
     command = [sys.executable, "-m", "intellirouter", "run", "--role", "Router", "--config", str(file)]
     if workers > 1:
         command += ["--workers", str(workers)]

@@ -30,7 +30,7 @@ KeyArgument = Annotated[str, typer.Argument(help="Id or name of the key.")]
 def _with_keys(loaded: Loaded, act: Callable[[KeyStore], Awaitable[T]]) -> T:
     async def run() -> T:
         settings = loaded.settings
-        async with open_state(settings.memory, settings.paths.data_dir) as store:
+        async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
             return await act(KeyStore(store))
 
     return asyncio.run(run())

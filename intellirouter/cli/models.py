@@ -31,7 +31,7 @@ def _with_registry(config: ConfigOption, act: Callable[[Registry], Awaitable[T]]
     settings = loader(config, "router.toml")().settings
 
     async def run() -> T:
-        async with open_state(settings.memory, settings.paths.data_dir) as store:
+        async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
             return await act(Registry(store))
 
     return asyncio.run(run())

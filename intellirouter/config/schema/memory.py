@@ -29,6 +29,10 @@ class MemorySection(Section):
     )
     namespace: str = Field(default="intellirouter", pattern=r"^[A-Za-z0-9_.-]+$")
 
+    def unhurried(self) -> MemorySection:
+        """For a command at a terminal, which rather waits for a slow Redis than takes it for away."""
+        return self.model_copy(update={"patience": self.timeout})
+
     @field_validator("backend_type", mode="before")
     @classmethod
     def _other_names(cls, value: object) -> object:

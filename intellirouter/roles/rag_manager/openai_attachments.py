@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -49,9 +50,13 @@ class AttributesForm(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def attach(
-    request: web.Request, store: Row, forms: Sequence[AttachForm], batch: str | None = None
+    request: web.Request,
+    store: Row,
+    forms: Sequence[AttachForm],
+    batch: str | None = None,
+    before: Callable[[sqlite3.Connection], None] | None = None,
 ) -> None:
-    """Queue the files, all or none. Raises `NotFound` for a file that is not the caller's."""
+    """Queue the files, all or none, in one transaction with `before`. Raises `NotFound` for a file that is not the caller's."""
     service, tenant = request.app[RAG], request[CALLER].tenant
     for form in forms:
         if form.chunking_strategy not in (None, {"type": "auto"}):
@@ -77,7 +82,13 @@ async def attach(
             batch=batch,
             collection=store["collection"],
         )
-        await service.engine.write(write)
+
+        def together(db: sqlite3.Connection) -> None:
+            if before is not None:
+                before(db)
+            write(db)
+
+        await service.engine.write(together)
     service.wake()
 
 

@@ -99,10 +99,11 @@ async def _create(request: web.Request) -> web.StreamResponse:
     if len(files) > MAX_FILES:
         raise InvalidRequest(f"'file_ids' has at most {MAX_FILES} files.", param="file_ids")
     row = service.new_collection(tenant)
-    await service.engine.write(partial(openai_catalog.add_store, row=row, described=described))
-    store = await find_store(request, public_id(row.id))
+    add = partial(openai_catalog.add_store, row=row, described=described)
     if files:
-        await attach(request, store, files)
+        await attach(request, {"collection": row.id}, files, before=add)
+    else:
+        await service.engine.write(add)
     return answer(_store(await find_store(request, public_id(row.id))))
 
 

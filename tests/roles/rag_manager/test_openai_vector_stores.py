@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 import aiohttp
@@ -137,3 +138,57 @@ async def test_what_is_refused(start_node: StartNode, http: aiohttp.ClientSessio
     assert [one.id async for one in client.files.list()] == [file.id]
     left = await asyncio.to_thread(lambda: [path.name for path in tmp_path.rglob("*.partial")])
     assert left == []
+
+
+async def test_another_tenant_sees_nothing(start_node: StartNode) -> None:
+    keys = "".join(
+        f'[[auth.keys]]\nname = "{name}"\ntenant = "{name}"\nsha256 = "{hashlib.sha256(name.encode()).hexdigest()}"\n'
+        for name in ("one", "two")
+    )
+    _, client = await start(start_node, f"[auth]\nenabled = true\n{keys}")
+    one, two = client.with_options(api_key="one"), client.with_options(api_key="two")
+    with pytest.raises(openai.AuthenticationError):
+        await client.files.list()
+    file = await one.files.create(file=("cats.md", CATS), purpose="assistants")
+    store = await one.vector_stores.create(file_ids=[file.id])
+    theirs = await two.vector_stores.create()
+    files, batches = two.vector_stores.files, two.vector_stores.file_batches
+    assert not (await two.files.list()).data
+    assert [item.id for item in (await two.vector_stores.list()).data] == [theirs.id]
+    for attempt in (
+        two.files.retrieve(file.id),
+        two.files.content(file.id),
+        two.files.delete(file.id),
+        two.vector_stores.retrieve(store.id),
+        two.vector_stores.update(store.id, name="mine"),
+        two.vector_stores.delete(store.id),
+        two.vector_stores.search(store.id, query="cat"),
+        two.vector_stores.create(file_ids=[file.id]),
+        files.create(theirs.id, file_id=file.id),
+        files.retrieve(file.id, vector_store_id=store.id),
+        files.delete(file.id, vector_store_id=store.id),
+        batches.create(theirs.id, file_ids=[file.id]),
+    ):
+        with pytest.raises(openai.NotFoundError):
+            await attempt
+    assert [item.id for item in (await two.vector_stores.list()).data] == [theirs.id]  # nothing half made
+    assert (await one.files.retrieve(file.id)).id == file.id
+
+
+async def test_what_goes_while_it_is_read_leaves_nothing(start_node: StartNode) -> None:
+    _, client = await start(start_node)
+    long = "\n\n".join(f"# Part {n}\n\nSentence number {n}." for n in range(600)).encode()
+    file = await client.files.create(file=("long.md", long), purpose="assistants")
+    for wait in (False, True):
+        store = await client.vector_stores.create(file_ids=[file.id])
+        if wait:  # for the job to run
+            await client.vector_stores.search(store.id, query="part")
+        await client.vector_stores.delete(store.id)
+    store = await client.vector_stores.create(file_ids=[file.id])
+    await client.files.delete(file.id)
+    assert (await client.vector_stores.retrieve(store.id)).file_counts.total == 0
+    cats = await client.vector_stores.files.upload_and_poll(
+        vector_store_id=store.id, file=("cats.md", CATS), poll_interval_ms=50
+    )
+    assert cats.status == "completed"  # the worker lives
+    assert len((await client.vector_stores.search(store.id, query="part")).data) == 1

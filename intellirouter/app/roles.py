@@ -32,7 +32,7 @@ class RoleEntry:
 
 ROLES = (
     RoleEntry("Router", "intellirouter.roles.router.role", 8080, "router.toml"),
-    RoleEntry("ChainEngine", None, 8081, "orchestrator.toml"),
+    RoleEntry("ChainEngine", "intellirouter.roles.chain_engine.role", 8081, "orchestrator.toml"),
     RoleEntry("RagManager", "intellirouter.roles.rag_manager.role", 8082, "rag-manager.toml", "rag"),
     RoleEntry(
         "PersonaLayer", "intellirouter.roles.persona_layer.role", 8083, "persona-layer.toml", "persona_layer"

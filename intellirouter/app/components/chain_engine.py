@@ -1,13 +1,15 @@
-"""What chains reach in this process: the Router's dispatch as the models of llm steps."""
+"""The ChainEngine's own components, and what chains reach when the command line runs one without a server."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from intellirouter.app.component import Opened, open_components
+from intellirouter.app.component import Component, Opened, open_components
 from intellirouter.app.components import router, shared
 from intellirouter.chains.ports import Ports, Ticket
 from intellirouter.chat.model import ChatRequest
@@ -15,8 +17,13 @@ from intellirouter.chat.response import ChatResponse
 from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.job import Job
+from intellirouter.roles.chain_engine.keys import ENGINE
+from intellirouter.roles.keys import CHAT, METRICS, PERSONAS, RETRIEVER
 from intellirouter.roles.router.keys import DISPATCH
 from intellirouter.security.caller import ANONYMOUS, Caller
+
+if TYPE_CHECKING:
+    from intellirouter.roles.chain_engine.service import ChainService
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +47,18 @@ async def local_ports(settings: Settings) -> AsyncIterator[Ports]:
         opened = Opened(settings, frozenset())
         await open_components(stack, opened, (*shared.COMPONENTS, *router.COMPONENTS), (DISPATCH,))
         yield Ports(models=LocalModels(opened[DISPATCH]))
+
+
+@contextlib.asynccontextmanager
+async def _engine(opened: Opened) -> AsyncIterator[ChainService]:
+    """The engine on its database. Its modules are imported only here, so that a Router does not pay for them."""
+    settings = opened.settings
+    opening = importlib.import_module("intellirouter.roles.chain_engine.open")
+    peers = opening.Peers(opened[CHAT], opened[RETRIEVER], opened[PERSONAS])
+    async with opening.open_engine(
+        settings.chain_engine, settings.paths.data_dir, peers, opened[METRICS].registry
+    ) as service:
+        yield service
+
+
+COMPONENTS = (Component(ENGINE, _engine, (METRICS, CHAT, RETRIEVER, PERSONAS)),)

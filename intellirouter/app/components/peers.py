@@ -17,6 +17,8 @@ from intellirouter.errors import ConfigError
 from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
 from intellirouter.peers.http_chat import HttpChatCompleter
 from intellirouter.peers.http_roles import HttpPersonaResolver, HttpRetriever, RoleClient
+from intellirouter.roles.chain_engine.keys import ENGINE
+from intellirouter.roles.chain_engine.runner import LocalChainRunner
 from intellirouter.roles.keys import CHAINS, CHAT, PERSONAS, RETRIEVER
 from intellirouter.roles.persona_layer.keys import LIBRARY
 from intellirouter.roles.persona_layer.resolver import LocalPersonaResolver
@@ -44,7 +46,9 @@ def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
         Component(PERSONAS, _local_personas, (LIBRARY,))
         if "PersonaLayer" in local
         else Component(PERSONAS, _remote_personas, (PEER_TRANSPORT,)),
-        Component(CHAINS, _no_chains),
+        Component(CHAINS, _local_chains, (ENGINE,))
+        if "ChainEngine" in local
+        else Component(CHAINS, _no_chains),
     )
 
 
@@ -97,6 +101,11 @@ async def _local_personas(opened: Opened) -> AsyncIterator[PersonaResolver | Non
 async def _remote_personas(opened: Opened) -> AsyncIterator[PersonaResolver | None]:
     endpoint = opened.settings.ipc.persona_layer_endpoint
     yield HttpPersonaResolver(_client(opened, "PersonaLayer", endpoint)) if endpoint else None
+
+
+@contextlib.asynccontextmanager
+async def _local_chains(opened: Opened) -> AsyncIterator[ChainRunner | None]:
+    yield LocalChainRunner(opened[ENGINE])
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from intellirouter.app.component import Component
-from intellirouter.app.components import peers, persona_layer, rag_manager, router, shared
+from intellirouter.app.components import chain_engine, peers, persona_layer, rag_manager, router, shared
 
 
 def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
@@ -15,5 +15,6 @@ def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
         *router.COMPONENTS,
         *rag_manager.COMPONENTS,
         *persona_layer.COMPONENTS,
+        *chain_engine.COMPONENTS,
         *peers.components(local),
     )

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from intellirouter.config.schema.section import Seconds, Section
 
 
 class ChainEngineSection(Section):
-    """`[chain_engine]`."""
+    """`[chain_engine]`.
+
+    `database_url` is a Postgres that many nodes share (`postgresql://…`); without it runs are recorded in
+    `chains.db` of the data directory, for this node alone. `max_queued` bounds the runs a node has under way, those
+    that wait for a signal included; the next one is refused with 429. `wait_timeout_seconds` bounds how long a call
+    with `mode` "wait" stays open; the run itself goes on.
+    """
 
     enable_caching: bool = True
     max_parallel_steps: int = Field(default=10, ge=1)
     default_timeout_seconds: Seconds = 30
+    database_url: SecretStr | None = None
+    max_queued: int = Field(default=1_000, ge=1)
+    wait_timeout_seconds: Seconds = 300

@@ -27,6 +27,7 @@ class Trunk:
     """Steps one after another: each draws the next number when it is called."""
 
     perform: Perform
+    waiting: Callable[[str, str], None]
 
     async def effect(self, step: Step, path: str, prepared: Any) -> Outcome:
         """See `Host`."""
@@ -34,7 +35,7 @@ class Trunk:
 
     async def wait(self, path: str, signal: str, within: float | None) -> Any:
         """See `Host`."""
-        del path
+        self.waiting(path, signal)
         return await DBOS.recv_async(signal, timeout_seconds=_FOREVER if within is None else within)
 
     async def concurrently(

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class DurableRuntime:
-    """Open one a process with `opened`."""
+    """Open one a process with `opened`. `hear` hears the steps of every run; its facts hold the `run_id`."""
 
     worker: Worker
     engine: sa.Engine
@@ -85,11 +85,14 @@ class DurableRuntime:
             self._started.popitem(last=False)
         return run_id
 
-    async def result(self, run_id: str) -> Outcome:
-        """Wait for a run's end: `{"ok": output}` or `{"error": {…}}`. Raises `NotFound`."""
+    async def result(self, run_id: str, poll: float = _POLL) -> Outcome:
+        """Wait for a run's end: `{"ok": output}` or `{"error": {…}}`. Raises `NotFound`.
+
+        A run that this node did not start is looked at every `poll` seconds.
+        """
         try:
             handle = self._started.get(run_id) or await DBOS.retrieve_workflow_async(run_id)
-            outcome: Outcome = await handle.get_result(polling_interval_sec=_POLL)
+            outcome: Outcome = await handle.get_result(polling_interval_sec=poll)
         except dbos_error.DBOSNonExistentWorkflowError as error:
             raise NotFound(f"There is no run '{run_id[:100]}'.") from error
         except (dbos_error.DBOSAwaitedWorkflowCancelledError, dbos_error.DBOSWorkflowCancelledError):
@@ -122,6 +125,26 @@ class DurableRuntime:
             raise NotFound(f"There is no run '{run_id[:100]}'.")
         return str(found.status)
 
+    async def look(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """`{"status", "outcome", "created", "updated"}` of the runs that exist; times are Unix seconds."""
+        found = await DBOS.list_workflows_async(workflow_ids=list(run_ids), load_input=False)
+        return {
+            run.workflow_id: {
+                "status": str(run.status),
+                "outcome": run.output,
+                "created": (run.created_at or 0) / 1e3,
+                "updated": (run.updated_at or 0) / 1e3,
+            }
+            for run in found
+        }
+
+    async def unfinished(self) -> list[str]:
+        """The runs that are this node's to finish, those a former start of it left included."""
+        found = await DBOS.list_workflows_async(
+            status=["PENDING", "ENQUEUED"], executor_id=self.node, load_input=False, load_output=False
+        )
+        return [run.workflow_id for run in found]
+
     async def steps(self, run_id: str) -> list[dict[str, Any]]:
         """What a run has recorded, in the order of its numbers."""
         return [
@@ -141,8 +164,12 @@ class DurableRuntime:
         async def perform(step: Step, path: str, prepared: Any) -> Outcome:
             return await self._at_home(self._perform(run_id, step, path, prepared))
 
+        def waiting(path: str, signal: str) -> None:
+            facts = {"signal": signal, "run_id": run_id}
+            self.home.call_soon_threadsafe(self.hear, "step_waiting", path, facts)
+
         try:
-            return {"ok": await Walk(chains, {"id": run_id}).chain(chain, inputs, Trunk(perform))}
+            return {"ok": await Walk(chains, {"id": run_id}).chain(chain, inputs, Trunk(perform, waiting))}
         except IntelliRouterError as error:
             return {"error": {"code": error.code, "message": error.message, **error.details}}
         except asyncio.CancelledError as cut:
@@ -156,8 +183,12 @@ class DurableRuntime:
 
     async def _perform(self, run_id: str, step: Step, path: str, prepared: Any) -> Outcome:
         """An effect on the loop that owns the connections, known by its run so that a cancel finds it."""
+
+        def tell(event: str, path: str, facts: Mapping[str, Any]) -> None:
+            self.hear(event, path, {**facts, "run_id": run_id})
+
         async with self._places[run_id]:
-            task = asyncio.create_task(self.worker.run(step, path, prepared, run_id, self.hear))
+            task = asyncio.create_task(self.worker.run(step, path, prepared, run_id, tell))
             tasks = self._under_way.setdefault(run_id, set())
             tasks.add(task)
             try:

@@ -1,0 +1,13 @@
+"""The ChainEngine: stored chains, and durable runs of them.
+
+keys       what the role's handlers need
+store      chains and the owners of runs, in the database of the runs
+service    stores chains, starts runs, watches them to their end
+owners     who started which run
+hearing    hears the steps of every run
+reach      what steps reach: the other roles, on behalf of the run's owner
+meters     the metrics of runs and steps
+open       puts these together on a database
+runner     the engine as the other roles see it
+api        `/v1/chains` and `/v1/nodes`; `api_runs` is `/v1/runs`
+"""

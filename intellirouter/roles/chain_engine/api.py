@@ -1,0 +1,117 @@
+"""`/v1/chains`: store, read, list, delete and check definitions; `/v1/nodes`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from intellirouter.chains.source import Document, InvalidChain, read
+from intellirouter.chat import fields
+from intellirouter.chat.fields import Json
+from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.errors import InvalidRequest
+from intellirouter.roles.chain_engine.keys import ENGINE
+from intellirouter.roles.chain_engine.store import StoredChain
+from intellirouter.web.body import read_json
+from intellirouter.web.endpoint import CALLER, Handler, endpoint
+
+MANAGE = "chains"
+"""The scope that may change chains (`admin` may as well)."""
+
+
+def answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """A JSON answer."""
+    return web.Response(
+        status=status, body=msgspec.json.encode(body), content_type="application/json", headers=headers
+    )
+
+
+def framed(name: str, handler: Handler, scope: str = "inference") -> Handler:
+    """A handler of this role in its frame."""
+    return endpoint(f"chains_{name}", handler, encode_error, scope=scope)
+
+
+async def _document(request: web.Request, name: str) -> Document:
+    body = await read_json(request)
+    definition = fields.mapping(body, "definition")
+    if definition is not None:
+        return Document(name, definition)
+    form = fields.one_of(body, "format", {"yaml", "toml", "json"}) or "yaml"
+    return read(fields.required_text(body, "source"), f"{name}.{form}")
+
+
+def _summary(chain: StoredChain) -> Json:
+    head: dict[str, Any] = chain.document["chain"]
+    return {
+        "id": chain.name,
+        "object": "chain",
+        "version": head.get("version", 1),
+        "description": head.get("description", ""),
+        "input": chain.document.get("input", {}),
+        "created_at": round(chain.created, 3),
+        "updated_at": round(chain.updated, 3),
+    }
+
+
+async def list_chains(request: web.Request) -> web.StreamResponse:
+    """Every chain of the tenant."""
+    service = request.app[ENGINE]
+    found = await asyncio.to_thread(service.store.chains, request[CALLER].tenant)
+    return answer({"object": "list", "data": [_summary(chain) for chain in found]})
+
+
+async def get_chain(request: web.Request) -> web.StreamResponse:
+    """One chain, with its definition."""
+    chain = await request.app[ENGINE].get(request[CALLER], request.match_info["name"])
+    return answer({**_summary(chain), "definition": chain.document})
+
+
+async def put_chain(request: web.Request) -> web.StreamResponse:
+    """Make or replace one: `source` with its `format` (yaml, toml or json), or `definition` as an object."""
+    name = request.match_info["name"]
+    document = await _document(request, name)
+    chain, new = await request.app[ENGINE].put(request[CALLER], name, document)
+    return answer(_summary(chain), 201 if new else 200)
+
+
+async def delete_chain(request: web.Request) -> web.StreamResponse:
+    """Remove one; its runs go on."""
+    name = request.match_info["name"]
+    await request.app[ENGINE].delete(request[CALLER], name)
+    return answer({"id": name, "object": "chain", "deleted": True})
+
+
+async def validate(request: web.Request) -> web.StreamResponse:
+    """Whether a definition holds, and if not, everything that is wrong with it, with lines and paths."""
+    try:
+        chain = await request.app[ENGINE].checked(request[CALLER], await _document(request, "chain"))
+    except InvalidChain as error:
+        return answer({"valid": False, "problems": [str(problem) for problem in error.problems]})
+    except InvalidRequest as error:
+        if error.param is not None:  # the request is wrong, not the definition
+            raise
+        return answer({"valid": False, "problems": [error.message]})
+    return answer({"valid": True, "name": chain.name, "version": chain.version, "problems": []})
+
+
+async def nodes(request: web.Request) -> web.StreamResponse:
+    """The nodes that share the runs' database."""
+    service = request.app[ENGINE]
+    found = await asyncio.to_thread(service.nodes)
+    return answer({"object": "list", "data": found, "under_way_here": service.under_way})
+
+
+def routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+    one = "/v1/chains/{name}"
+    return [
+        web.get("/v1/chains", framed("list", list_chains)),
+        web.post("/v1/chains/validate", framed("validate", validate)),
+        web.get(one, framed("get", get_chain)),
+        web.put(one, framed("put", put_chain, MANAGE)),
+        web.delete(one, framed("delete", delete_chain, MANAGE)),
+        web.get("/v1/nodes", framed("nodes", nodes)),
+    ]

@@ -1,0 +1,139 @@
+"""`/v1/chains/{name}/runs` and `/v1/runs`: start, list, look at, signal, cancel and resume runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from intellirouter.chat import fields
+from intellirouter.errors import InvalidRequest
+from intellirouter.roles.chain_engine.api import answer, framed
+from intellirouter.roles.chain_engine.keys import ENGINE
+from intellirouter.roles.chain_engine.store import RunRow
+from intellirouter.web.body import parse_object, read_body, read_json
+from intellirouter.web.endpoint import CALLER
+from intellirouter.web.sse import StreamWriter
+
+MAX_KEY = 200
+KEEP_ALIVE = 15.0  # seconds of silence before a comment
+_GOING = ("running", "waiting", "queued")
+
+
+async def start(request: web.Request) -> web.StreamResponse:
+    """Start a run with `input`. `mode` "wait" answers at its end, "background" at once (202), `stream` as it goes.
+
+    An `Idempotency-Key` names the run for good: the same key finds the run it started.
+    """
+    service, caller = request.app[ENGINE], request[CALLER]
+    body = await read_json(request)
+    inputs = fields.mapping(body, "input") or {}
+    mode = fields.one_of(body, "mode", {"wait", "background"}) or "wait"
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        raise InvalidRequest(f"An Idempotency-Key has 1 to {MAX_KEY} characters.", param="Idempotency-Key")
+    run_id, name = service.run_id(caller, key), request.match_info["name"]
+    if fields.boolean(body, "stream"):
+        return await _streamed(request, name, inputs, run_id)
+    row, new = await service.start(caller, name, inputs, run_id)
+    if mode == "wait":
+        await service.wait(run_id, service.section.wait_timeout_seconds)
+    (run,) = await service.shown(row)
+    status = 202 if run["status"] in _GOING else 200
+    return answer(run, status, None if new else {"idempotent-replayed": "true"})
+
+
+async def _streamed(
+    request: web.Request, name: str, inputs: dict[str, Any], run_id: str
+) -> web.StreamResponse:
+    """Server-sent events, one a step's event; the last is `run_ended`."""
+    service = request.app[ENGINE]
+    with service.hearing.following(run_id) as queue:
+        row, _ = await service.start(request[CALLER], name, inputs, run_id)
+
+        async def events() -> AsyncIterator[bytes]:
+            (run,) = await service.shown(row)
+            yield _event("run_started", {"id": run_id, "chain": name, "status": run["status"]})
+            while run["status"] in _GOING and (heard := await queue.get()) is not None:
+                yield _event(*heard)
+            (run,) = await service.shown(row)
+            yield _event("run_ended", run)
+
+        writer = StreamWriter(request, "text/event-stream", dict, keep_alive=KEEP_ALIVE)
+        await writer.relay(events())
+        return await writer.finish()
+
+
+def _event(name: str, data: object) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(data))
+
+
+async def list_runs(request: web.Request) -> web.StreamResponse:
+    """The newest first; `chain` filters, `limit` (1 to 100) and `after` (a run's id) page."""
+    query = request.query
+    try:
+        limit = int(query.get("limit", "20"))
+    except ValueError as cause:
+        raise InvalidRequest("'limit' must be a number.", param="limit") from cause
+    if not 1 <= limit <= 100:
+        raise InvalidRequest("'limit' must be between 1 and 100.", param="limit")
+    service = request.app[ENGINE]
+    rows = await service.rows(request[CALLER], query.get("chain"), query.get("after"), limit)
+    return answer({"object": "list", "data": await service.shown(*rows), "has_more": len(rows) == limit})
+
+
+async def get_run(request: web.Request) -> web.StreamResponse:
+    """One run: how it stands, its output or its error."""
+    return await _one(request, await _row(request))
+
+
+async def steps(request: web.Request) -> web.StreamResponse:
+    """What the run has recorded, in order."""
+    found = await request.app[ENGINE].steps(request[CALLER], request.match_info["id"])
+    return answer({"object": "list", "data": found})
+
+
+async def signal(request: web.Request) -> web.StreamResponse:
+    """Hand the body, a JSON object or nothing, to the step that waits for this signal, now or later."""
+    data = await read_body(request)
+    payload = parse_object(data) if data else None
+    found = request.match_info
+    await request.app[ENGINE].signal(request[CALLER], found["id"], found["name"], payload)
+    return answer({"id": found["id"], "signal": found["name"], "accepted": True}, 202)
+
+
+async def cancel(request: web.Request) -> web.StreamResponse:
+    """Cancel a run."""
+    await request.app[ENGINE].cancel(request[CALLER], request.match_info["id"])
+    return await _one(request, await _row(request))
+
+
+async def resume(request: web.Request) -> web.StreamResponse:
+    """Let a cancelled run go on after its last recorded step."""
+    await request.app[ENGINE].resume(request[CALLER], request.match_info["id"])
+    return await _one(request, await _row(request), 202)
+
+
+async def _row(request: web.Request) -> RunRow:
+    return await request.app[ENGINE].row(request[CALLER], request.match_info["id"])
+
+
+async def _one(request: web.Request, row: RunRow, status: int = 200) -> web.Response:
+    (run,) = await request.app[ENGINE].shown(row)
+    return answer(run, status)
+
+
+def routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+    one = "/v1/runs/{id}"
+    return [
+        web.post("/v1/chains/{name}/runs", framed("start", start)),
+        web.get("/v1/runs", framed("runs", list_runs)),
+        web.get(one, framed("run", get_run)),
+        web.get(f"{one}/steps", framed("steps", steps)),
+        web.post(one + "/signals/{name}", framed("signal", signal)),
+        web.post(f"{one}/cancel", framed("cancel", cancel)),
+        web.post(f"{one}/resume", framed("resume", resume)),
+    ]

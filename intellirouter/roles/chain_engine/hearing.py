@@ -1,0 +1,56 @@
+"""Hears the steps of every run: counts them, knows who waits for what, and passes them on to those who follow a run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from intellirouter.roles.chain_engine.meters import ChainMeters
+
+MAX_BEHIND = 1_000
+"""Events a slow follower may be behind; later ones are left out."""
+
+Heard = tuple[str, dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Hearing:
+    """`waiting` names the signal that a run waits for."""
+
+    meters: ChainMeters
+    waiting: dict[str, str] = field(default_factory=dict)
+    _followers: dict[str, set[asyncio.Queue[Heard | None]]] = field(default_factory=dict)
+
+    def hear(self, event: str, path: str, facts: Mapping[str, Any]) -> None:
+        """A `Listener`."""
+        told = dict(facts)
+        run_id = told.pop("run_id")
+        self.meters.step(event, told)
+        if event == "step_waiting":
+            self.waiting[run_id] = told["signal"]
+        else:
+            self.waiting.pop(run_id, None)
+        for queue in self._followers.get(run_id, ()):
+            if queue.qsize() < MAX_BEHIND:
+                queue.put_nowait((event, {"run_id": run_id, "step": path, **told}))
+
+    def ended(self, run_id: str) -> None:
+        """The run has come to its end: its followers stop."""
+        self.waiting.pop(run_id, None)
+        for queue in self._followers.get(run_id, ()):
+            queue.put_nowait(None)
+
+    @contextlib.contextmanager
+    def following(self, run_id: str) -> Iterator[asyncio.Queue[Heard | None]]:
+        """Events of a run from now on; None is the last."""
+        queue: asyncio.Queue[Heard | None] = asyncio.Queue()
+        self._followers.setdefault(run_id, set()).add(queue)
+        try:
+            yield queue
+        finally:
+            self._followers[run_id].discard(queue)
+            if not self._followers[run_id]:
+                del self._followers[run_id]

@@ -1,0 +1,52 @@
+"""Open the engine on its database: SQLite in the data directory, or a Postgres that nodes share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from intellirouter.chains.runtime.durable.runtime import opened
+from intellirouter.chains.steps.attempts import Cache, Worker
+from intellirouter.config.schema.chain_engine import ChainEngineSection
+from intellirouter.roles.chain_engine.hearing import Hearing
+from intellirouter.roles.chain_engine.meters import ChainMeters
+from intellirouter.roles.chain_engine.owners import Owners
+from intellirouter.roles.chain_engine.reach import Peers, ports
+from intellirouter.roles.chain_engine.service import ChainService
+from intellirouter.roles.chain_engine.store import Store
+
+__all__ = ["Peers", "open_engine"]
+
+
+@contextlib.asynccontextmanager
+async def open_engine(
+    section: ChainEngineSection, data_dir: Path, peers: Peers, registry: CollectorRegistry
+) -> AsyncIterator[ChainService]:
+    """The service; runs that a former process left unfinished go on at once.
+
+    Raises `Conflict` when another process holds the SQLite file.
+    """
+    url = (
+        section.database_url.get_secret_value()
+        if section.database_url
+        else f"sqlite:///{data_dir / 'chains.db'}"
+    )
+    meters = ChainMeters(registry)
+    hearing, owners = Hearing(meters), Owners()
+    worker = Worker(ports(peers, owners.of), Cache(section.enable_caching))
+    async with opened(
+        url, worker, max_parallel_steps=section.max_parallel_steps, hear=hearing.hear
+    ) as runtime:
+        store = Store(runtime.engine)
+        await asyncio.to_thread(store.prepare)
+        owners.store = store
+        service = ChainService(section, runtime, store, meters, hearing)
+        try:
+            await service.take_up()
+            yield service
+        finally:
+            await service.stop()

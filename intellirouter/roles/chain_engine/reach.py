@@ -1,0 +1,97 @@
+"""What steps reach: the other roles, each call on behalf of the run's owner and within the step's time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from intellirouter.chains.ports import Ports, Ticket
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.response import ChatResponse
+from intellirouter.peers.contract import (
+    Call,
+    ChatCompleter,
+    PersonaResolver,
+    RetrievalRequest,
+    Retriever,
+)
+from intellirouter.security.caller import Caller
+
+OwnerOf = Callable[[str], Awaitable[Caller]]
+"""Who started the run of that id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The other roles; None: not part of this installation."""
+
+    chat: ChatCompleter
+    retriever: Retriever | None = None
+    personas: PersonaResolver | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    owner_of: OwnerOf
+
+    async def call(self, ticket: Ticket) -> Call:
+        run_id = ticket.key.partition("/")[0]
+        return Call(
+            caller=await self.owner_of(run_id),
+            request_id=f"req_{ticket.key}"[:128],
+            deadline=time.monotonic() + ticket.timeout,
+            idempotency_key=ticket.key,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RouterModels(_Caller):
+    """llm steps through the Router."""
+
+    chat: ChatCompleter
+
+    async def complete(self, request: ChatRequest, ticket: Ticket) -> tuple[ChatResponse, float | None]:
+        """The answer; its cost stays with the Router."""
+        return await self.chat.complete(request, await self.call(ticket)), None
+
+
+@dataclass(frozen=True, slots=True)
+class RagSearch(_Caller):
+    """rag steps through the RagManager."""
+
+    retriever: Retriever
+
+    async def retrieve(
+        self, query: str, collection: str, top_k: int, filters: Mapping[str, Any] | None, ticket: Ticket
+    ) -> list[dict[str, Any]]:
+        """Passages as plain data."""
+        request = RetrievalRequest(query, (collection,), top_k, filters)
+        found = await self.retriever.retrieve(request, await self.call(ticket))
+        return [msgspec.to_builtins(passage) for passage in found.passages]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonaTexts(_Caller):
+    """persona steps through the PersonaLayer."""
+
+    personas: PersonaResolver
+
+    async def resolve(self, name: str, variables: Mapping[str, Any], ticket: Ticket) -> dict[str, Any]:
+        """The rendered persona as plain data."""
+        found = await self.personas.resolve(name, variables, await self.call(ticket))
+        messages = [{"role": message.role, "content": message.text} for message in found.messages]
+        return {"name": found.name, "version": found.version, "model": found.model, "messages": messages}
+
+
+def ports(peers: Peers, owner_of: OwnerOf) -> Ports:
+    """Ports to the roles that are there; the others refuse."""
+    given: dict[str, Any] = {"models": RouterModels(owner_of, peers.chat)}
+    if peers.retriever is not None:
+        given["search"] = RagSearch(owner_of, peers.retriever)
+    if peers.personas is not None:
+        given["personas"] = PersonaTexts(owner_of, peers.personas)
+    return Ports(**given)

@@ -1,0 +1,31 @@
+"""The ChainEngine as one object."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from intellirouter.roles.chain_engine import api, api_runs
+from intellirouter.roles.chain_engine.keys import ENGINE
+from intellirouter.roles.role import Role
+from intellirouter.web.probes import PartHealth
+
+
+def _routes() -> list[web.RouteDef]:
+    return [*api.routes(), *api_runs.routes()]
+
+
+def _runs(app: web.Application) -> PartHealth:
+    service = app[ENGINE]
+    if service.under_way >= service.section.max_queued:
+        return PartHealth("degraded", f"{service.under_way} runs are under way: no new one is taken")
+    return PartHealth("healthy")
+
+
+ROLE = Role(
+    name="ChainEngine",
+    title="durable chains of model calls",
+    default_port=8081,
+    components=(ENGINE,),
+    routes=_routes,
+    health={"runs": _runs},
+)

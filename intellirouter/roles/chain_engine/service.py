@@ -1,0 +1,291 @@
+"""Stores chains, starts runs, and watches them to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+import structlog
+
+from intellirouter.chains.check import Known, check
+from intellirouter.chains.interpreter import Outcome, checked_inputs
+from intellirouter.chains.model import Chain
+from intellirouter.chains.plan import bundle
+from intellirouter.chains.runtime.durable.runtime import DurableRuntime
+from intellirouter.chains.source import Document
+from intellirouter.config.schema.chain_engine import ChainEngineSection
+from intellirouter.errors import Conflict, InvalidRequest, NotFound, RateLimited
+from intellirouter.roles.chain_engine.hearing import Hearing
+from intellirouter.roles.chain_engine.meters import ChainMeters
+from intellirouter.roles.chain_engine.store import RunRow, Store, StoredChain
+from intellirouter.security.caller import Caller
+
+log = structlog.get_logger(__name__)
+
+_ENDED = {"CANCELLED": "cancelled", "ERROR": "failed", "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "failed"}
+_POLL = 0.5  # seconds between looks at a run that this process did not start
+
+
+@dataclass(slots=True)
+class ChainService:
+    """One a process. Everything asks for the caller: what is another tenant's does not exist."""
+
+    section: ChainEngineSection
+    runtime: DurableRuntime
+    store: Store
+    meters: ChainMeters
+    hearing: Hearing
+    _watched: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    @property
+    def under_way(self) -> int:
+        """Runs that have not ended, on this node."""
+        return len(self._watched)
+
+    async def take_up(self) -> None:
+        """Watch the runs that a former process left and that go on now."""
+        for run_id in await self.runtime.unfinished():
+            log.info("chain.run_recovered", run_id=run_id)
+            self._watch(run_id)
+
+    async def stop(self) -> None:
+        """Stop watching; the runs stay as they are, to be taken up again."""
+        watchers = list(self._watched.values())
+        for task in watchers:
+            task.cancel()
+        await asyncio.gather(*watchers, return_exceptions=True)
+
+    # chains
+
+    async def checked(self, caller: Caller, document: Document) -> Chain:
+        """The chain of a document, with the tenant's chains known. Raises `InvalidChain` with every problem."""
+        others = await self.library(caller)
+        own = _name_of(document.data)
+        chain = check(document, Known(chains={*others, own}), self.section.default_timeout_seconds)
+        bundle(chain, {**others, chain.name: chain})
+        return chain
+
+    async def put(self, caller: Caller, name: str, document: Document) -> tuple[StoredChain, bool]:
+        """Store a chain under its name; true when it is new."""
+        chain = await self.checked(caller, document)
+        if chain.name != name:
+            raise InvalidRequest(f"The definition is of '{chain.name}', not '{name[:100]}'.", param="name")
+        return await asyncio.to_thread(self.store.put, caller.tenant, name, chain.document)
+
+    async def get(self, caller: Caller, name: str) -> StoredChain:
+        """A stored chain. Raises `NotFound`."""
+        found = await asyncio.to_thread(self.store.get, caller.tenant, name)
+        if found is None:
+            raise NotFound(f"There is no chain '{name[:100]}'.")
+        return found
+
+    async def library(self, caller: Caller) -> dict[str, Chain]:
+        """Every chain of the tenant."""
+        stored = await asyncio.to_thread(self.store.chains, caller.tenant)
+        return {chain.name: self._made(chain) for chain in stored}
+
+    async def delete(self, caller: Caller, name: str) -> None:
+        """Forget a chain. Raises `NotFound`."""
+        if not await asyncio.to_thread(self.store.delete, caller.tenant, name):
+            raise NotFound(f"There is no chain '{name[:100]}'.")
+
+    def _made(self, stored: StoredChain) -> Chain:
+        return check(Document(stored.name, stored.document), None, self.section.default_timeout_seconds)
+
+    # runs
+
+    def run_id(self, caller: Caller, key: str | None) -> str:
+        """A new id, or for an idempotency key always the same."""
+        if key is None:
+            return f"run_{secrets.token_hex(12)}"
+        return f"run_{hashlib.sha256(f'{caller.tenant}/{key}'.encode()).hexdigest()[:24]}"
+
+    async def start(
+        self, caller: Caller, name: str, inputs: Mapping[str, Any], run_id: str
+    ) -> tuple[RunRow, bool]:
+        """Start a run, or find the one of that id; true when it was started now.
+
+        Raises `NotFound`, `InvalidRequest` for inputs that do not fit, `Conflict` when the id stands for another
+        run, and `RateLimited` beyond `max_queued`.
+        """
+        library = await self.library(caller)
+        chain = library.get(name)
+        if chain is None:
+            raise NotFound(f"There is no chain '{name[:100]}'.")
+        checked_inputs(chain, inputs)
+        bundle(chain, library)
+        row = self._row(caller, chain, inputs, run_id)
+        if await asyncio.to_thread(self.store.run, run_id) is None and (
+            self.under_way >= self.section.max_queued
+        ):
+            raise RateLimited(
+                f"{self.under_way} runs are under way on this node (chain_engine.max_queued).",
+                retry_after=5.0,
+            )
+        found = await asyncio.to_thread(self.store.add_run, row)
+        if found.fingerprint != row.fingerprint or found.tenant != caller.tenant:
+            raise Conflict("This Idempotency-Key belongs to a run of another chain or with other inputs.")
+        if run_id in self._watched or run_id in await self.runtime.look([run_id]):
+            return found, False
+        await self.runtime.start(chain, inputs, library, run_id=run_id)
+        self._watch(run_id)
+        return found, True
+
+    def _row(self, caller: Caller, chain: Chain, inputs: Mapping[str, Any], run_id: str) -> RunRow:
+        fingerprint = hashlib.sha256(msgspec.json.encode([chain.name, inputs], order="deterministic"))
+        return RunRow(
+            run_id,
+            caller.tenant,
+            chain.name,
+            chain.version,
+            fingerprint.hexdigest(),
+            msgspec.json.encode(caller),
+            time.time(),
+        )
+
+    async def wait(self, run_id: str, seconds: float) -> None:
+        """Return when the run has ended or the time is up, whichever comes first."""
+        task = self._watched.get(run_id)
+        if task is not None:
+            await asyncio.wait((task,), timeout=seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.runtime.result(run_id, _POLL)
+
+    async def row(self, caller: Caller, run_id: str) -> RunRow:
+        """A run's owner and chain. Raises `NotFound`."""
+        found = await asyncio.to_thread(self.store.run, run_id, caller.tenant)
+        if found is None:
+            raise NotFound(f"There is no run '{run_id[:100]}'.")
+        return found
+
+    async def rows(self, caller: Caller, chain: str | None, after: str | None, limit: int) -> list[RunRow]:
+        """The newest runs first, those older than the run `after`."""
+        before = (await self.row(caller, after)).created if after else None
+        return await asyncio.to_thread(self.store.runs, caller.tenant, chain, before, limit)
+
+    async def shown(self, *rows: RunRow) -> list[dict[str, Any]]:
+        """Runs as clients see them."""
+        looks = await self.runtime.look([row.run_id for row in rows]) if rows else {}
+        return [self._shown(row, looks.get(row.run_id)) for row in rows]
+
+    def _shown(self, row: RunRow, look: Mapping[str, Any] | None) -> dict[str, Any]:
+        outcome = (look or {}).get("outcome") or {}
+        status = _status(look, outcome)
+        signal = self.hearing.waiting.get(row.run_id) if status == "running" else None
+        error = outcome.get("error")
+        if error is None and status in ("cancelled", "failed"):
+            error = {"code": status, "message": f"The run was {status}."}
+        return {
+            "id": row.run_id,
+            "object": "chain.run",
+            "chain": row.chain,
+            "version": row.version,
+            "status": "waiting" if signal else status,
+            "waiting_for": signal,
+            "created_at": round(row.created, 3),
+            "ended_at": look["updated"] if look and status not in ("running", "queued") else None,
+            "output": outcome.get("ok"),
+            "error": error,
+        }
+
+    async def steps(self, caller: Caller, run_id: str) -> list[dict[str, Any]]:
+        """What a run has recorded. Raises `NotFound`."""
+        await self.row(caller, run_id)
+        return [step for step in await self.runtime.steps(run_id) if step["outcome"] is not None]
+
+    async def signal(self, caller: Caller, run_id: str, name: str, payload: Any) -> None:
+        """Hand a payload to a run, now or when it comes to wait. Raises `NotFound`."""
+        await self.row(caller, run_id)
+        await self.runtime.signal(run_id, name, payload)
+
+    async def cancel(self, caller: Caller, run_id: str) -> None:
+        """Cancel a run. Raises `NotFound`, or `Conflict` when it has ended."""
+        await self._in_state(caller, run_id, "running", "queued", "waiting")
+        await self.runtime.cancel(run_id)
+        await self._unwatch(run_id)
+        self._watch(run_id)  # it ends by what the database says: a wait does not hear of a cancel
+
+    async def resume(self, caller: Caller, run_id: str) -> None:
+        """Let a cancelled run go on. Raises `NotFound`, or `Conflict` when it is not cancelled."""
+        await self._in_state(caller, run_id, "cancelled")
+        await self._unwatch(run_id)
+        await self.runtime.resume(run_id)
+        self._watch(run_id)
+
+    async def _in_state(self, caller: Caller, run_id: str, *states: str) -> None:
+        (shown,) = await self.shown(await self.row(caller, run_id))
+        if shown["status"] not in states:
+            raise Conflict(f"The run '{run_id}' is {shown['status']}.")
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes that share the database; blocking."""
+        if self.runtime.cluster is not None:
+            return self.runtime.cluster.nodes()
+        return [{"node": self.runtime.node, "age_seconds": 0.0, "alive": True}]
+
+    # watching
+
+    def _watch(self, run_id: str) -> None:
+        if run_id not in self._watched:
+            task = self._watched[run_id] = asyncio.create_task(self._to_the_end(run_id), name=run_id)
+            task.add_done_callback(lambda done: self._forget(run_id, done))
+
+    async def _unwatch(self, run_id: str) -> None:
+        if (task := self._watched.pop(run_id, None)) is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def _to_the_end(self, run_id: str) -> None:
+        self.meters.active.inc()
+        began = time.monotonic()
+        try:
+            status = _word(await self._outcome(run_id))
+            self.meters.ended(status, time.monotonic() - began)
+            log.info("chain.run_ended", run_id=run_id, status=status)
+        finally:
+            self.meters.active.dec()
+
+    async def _outcome(self, run_id: str) -> Outcome:
+        while True:
+            try:
+                return await self.runtime.result(run_id, _POLL)
+            except sa.exc.SQLAlchemyError as error:  # the database is away: the run is not lost
+                log.warning("chain.watch_failed", run_id=run_id, error=type(error).__name__)
+                await asyncio.sleep(1.0)
+
+    def _forget(self, run_id: str, done: asyncio.Task[None]) -> None:
+        if self._watched.get(run_id) is done:
+            del self._watched[run_id]
+            self.hearing.ended(run_id)
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.error("chain.watch_ended", run_id=run_id, exc_info=error)
+
+
+def _status(look: Mapping[str, Any] | None, outcome: Mapping[str, Any]) -> str:
+    if look is None:  # noted, and then the process died: the same Idempotency-Key starts it
+        return "queued"
+    if look["status"] == "SUCCESS":
+        return _word(outcome)
+    return _ENDED.get(look["status"], "running")
+
+
+def _word(outcome: Mapping[str, Any]) -> str:
+    error = outcome.get("error")
+    if error is None:
+        return "succeeded"
+    return "cancelled" if error["code"] == "cancelled" else "failed"
+
+
+def _name_of(data: Any) -> str:
+    head = data.get("chain") if isinstance(data, dict) else None
+    return str(head.get("name", "")) if isinstance(head, dict) else ""

@@ -1,0 +1,143 @@
+"""Stored chains and the owners of runs, beside the runs in their database. A tenant is part of every question."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from intellirouter.security.caller import Caller
+
+_METADATA = sa.MetaData()
+_CHAINS = sa.Table(
+    "intellirouter_chains",
+    _METADATA,
+    sa.Column("tenant", sa.String(200), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("document", sa.LargeBinary, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),
+)
+_RUNS = sa.Table(
+    "intellirouter_chain_runs",
+    _METADATA,
+    sa.Column("run_id", sa.String(100), primary_key=True),
+    sa.Column("tenant", sa.String(200), nullable=False),
+    sa.Column("chain", sa.String(200), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("caller", sa.LargeBinary, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Index("intellirouter_chain_runs_by_tenant", "tenant", "created"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChain:
+    """A definition as plain data; times are Unix seconds."""
+
+    name: str
+    document: dict[str, Any]
+    created: float
+    updated: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """Whose run it is, and of what. `fingerprint` is of the chain's name and the inputs."""
+
+    run_id: str
+    tenant: str
+    chain: str
+    version: int
+    fingerprint: str
+    caller: bytes
+    created: float
+
+    def owner(self) -> Caller:
+        """Who started it."""
+        return msgspec.json.decode(self.caller, type=Caller)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Blocking: call it in a thread."""
+
+    engine: sa.Engine
+
+    def prepare(self) -> None:
+        """Make the tables where they are missing."""
+        _METADATA.create_all(self.engine)
+
+    def put(self, tenant: str, name: str, document: dict[str, Any]) -> tuple[StoredChain, bool]:
+        """Make or replace a chain; true when it is new."""
+        now, data = time.time(), msgspec.json.encode(document)
+        mine = sa.and_(_CHAINS.c.tenant == tenant, _CHAINS.c.name == name)
+        with self.engine.begin() as connection:
+            created = connection.execute(sa.select(_CHAINS.c.created).where(mine)).scalar()
+            if created is None:
+                connection.execute(
+                    _CHAINS.insert().values(tenant=tenant, name=name, document=data, created=now, updated=now)
+                )
+            else:
+                connection.execute(_CHAINS.update().where(mine).values(document=data, updated=now))
+        return StoredChain(name, document, now if created is None else created, now), created is None
+
+    def get(self, tenant: str, name: str) -> StoredChain | None:
+        """One chain."""
+        mine = sa.and_(_CHAINS.c.tenant == tenant, _CHAINS.c.name == name)
+        with self.engine.connect() as connection:
+            row = connection.execute(sa.select(_CHAINS).where(mine)).one_or_none()
+        return None if row is None else _stored(row)
+
+    def chains(self, tenant: str) -> list[StoredChain]:
+        """Every chain, by name."""
+        wanted = sa.select(_CHAINS).where(_CHAINS.c.tenant == tenant).order_by(_CHAINS.c.name)
+        with self.engine.connect() as connection:
+            return [_stored(row) for row in connection.execute(wanted)]
+
+    def delete(self, tenant: str, name: str) -> bool:
+        """Forget a chain; runs under way carry their definition and go on. False when there was none."""
+        mine = sa.and_(_CHAINS.c.tenant == tenant, _CHAINS.c.name == name)
+        with self.engine.begin() as connection:
+            return bool(connection.execute(_CHAINS.delete().where(mine)).rowcount)
+
+    def add_run(self, row: RunRow) -> RunRow:
+        """Note a run; the row that stands, when there is one of that id already."""
+        try:
+            with self.engine.begin() as connection:
+                connection.execute(
+                    _RUNS.insert().values({name: getattr(row, name) for name in _RUNS.c.keys()})  # noqa: SIM118  columns, not a dict
+                )
+        except sa.exc.IntegrityError:
+            with self.engine.connect() as connection:
+                found = connection.execute(sa.select(_RUNS).where(_RUNS.c.run_id == row.run_id)).one()
+            return RunRow(*found)
+        return row
+
+    def run(self, run_id: str, tenant: str | None = None) -> RunRow | None:
+        """One run; of that tenant, when it is given."""
+        wanted = sa.select(_RUNS).where(_RUNS.c.run_id == run_id)
+        if tenant is not None:
+            wanted = wanted.where(_RUNS.c.tenant == tenant)
+        with self.engine.connect() as connection:
+            row = connection.execute(wanted).one_or_none()
+        return None if row is None else RunRow(*row)
+
+    def runs(self, tenant: str, chain: str | None, before: float | None, limit: int) -> list[RunRow]:
+        """The newest first; `before` is a time that all of them are older than."""
+        wanted = sa.select(_RUNS).where(_RUNS.c.tenant == tenant)
+        if chain is not None:
+            wanted = wanted.where(_RUNS.c.chain == chain)
+        if before is not None:
+            wanted = wanted.where(_RUNS.c.created < before)
+        wanted = wanted.order_by(_RUNS.c.created.desc(), _RUNS.c.run_id).limit(limit)
+        with self.engine.connect() as connection:
+            return [RunRow(*row) for row in connection.execute(wanted)]
+
+
+def _stored(row: Any) -> StoredChain:
+    return StoredChain(row.name, msgspec.json.decode(row.document), row.created, row.updated)

@@ -7,6 +7,7 @@ import contextlib
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -262,6 +263,8 @@ async def _launched(
         yield runtime
     finally:
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        # DBOS made its own pool the loop's default and has shut it down: whoever closes after us needs one.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         engine.dispose()
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from aiohttp import web
@@ -22,6 +23,7 @@ from intellirouter.app.component import Opened, open_components
 from intellirouter.app.components.table import components
 from intellirouter.app.roles import RoleEntry, enabled, load_role
 from intellirouter.config.load import Loaded
+from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError, IntelliRouterError
 from intellirouter.roles.keys import ACCESS_LOG, KEY_RING, METRICS, SETTINGS
@@ -32,6 +34,9 @@ from intellirouter.telemetry import logs
 from intellirouter.web.application import make_application
 from intellirouter.web.endpoint import Frame
 from intellirouter.web.probes import Health
+
+if TYPE_CHECKING:
+    from intellirouter.security.peer_tokens import PeerVerifier
 
 log = structlog.get_logger(__name__)
 
@@ -131,8 +136,8 @@ async def _serving(
 ) -> AsyncIterator[None]:
     server = node.loaded.settings.server
     opened = node.opened
-    security = node.loaded.settings.ipc.security
-    gatekeeper = Gatekeeper(opened[KEY_RING], security, role.name, front=role.name == "Router")
+    verifier = _peer_verifier(node.loaded.settings.ipc.security, role)
+    gatekeeper = Gatekeeper(opened[KEY_RING], verifier, role.name, front=role.name == "Router")
     frame = Frame(role.name, gatekeeper, opened[METRICS], opened[ACCESS_LOG])
     warnings = tuple(f"{problem.path} {problem.message}" for problem in node.loaded.warnings)
     health = Health(role.name, role.health, role.ready, warnings)
@@ -169,6 +174,13 @@ async def _serving(
         yield
     finally:
         await runner.cleanup()
+
+
+def _peer_verifier(section: IpcSecurity, role: Role) -> PeerVerifier | None:
+    if not section.enabled:
+        return None
+    module = importlib.import_module("intellirouter.security.peer_tokens")
+    return cast("PeerVerifier", module.PeerVerifier(section, role.name))
 
 
 async def serve(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+PEER_HEADER = "x-intellirouter-peer"
+"""The header in which another role signs its call."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:

@@ -14,9 +14,8 @@ from pydantic import SecretStr
 
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import AuthenticationFailed, PeerUnavailable
-from intellirouter.security.caller import Caller
+from intellirouter.security.caller import PEER_HEADER, Caller
 
-HEADER = "x-intellirouter-peer"
 LIFETIME_SECONDS = 60
 SKEW_SECONDS = 30
 _ISSUER = "intellirouter"
@@ -57,14 +56,13 @@ class PeerSigner:
             "scopes": sorted(caller.scopes),
             "models": list(caller.models),
         }
-        return {HEADER: jwt.encode(claims, self._key, _ALGORITHM)}
+        return {PEER_HEADER: jwt.encode(claims, self._key, _ALGORITHM)}
 
 
 class PeerVerifier:
     """Checks other roles' calls to `role`."""
 
     def __init__(self, section: IpcSecurity, role: str) -> None:
-        self.enabled = section.enabled
         self._role = role
         tokens = (section.token, section.previous_token) if section.enabled else ()
         self._keys = [_key(token) for token in tokens if token is not None]

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import AuthenticationFailed, PeerUnavailable
 from intellirouter.security import peer_tokens
-from intellirouter.security.caller import Caller
-from intellirouter.security.peer_tokens import HEADER, PeerSigner, PeerVerifier
+from intellirouter.security.caller import PEER_HEADER, Caller
+from intellirouter.security.peer_tokens import PeerSigner, PeerVerifier
 from tests.conftest import StartNode
 
 ANN = Caller("ann", "acme", "red", frozenset({"inference"}), ("smart",))
@@ -26,7 +26,7 @@ def section(token: str, previous: str | None = None) -> IpcSecurity:
 
 
 def signed(token: str, role: str = "RagManager") -> str:
-    return PeerSigner(section(token)).headers(role, ANN)[HEADER]
+    return PeerSigner(section(token)).headers(role, ANN)[PEER_HEADER]
 
 
 @pytest.mark.parametrize("previous", [None, "old"])
@@ -94,9 +94,9 @@ async def test_a_role_behind_the_front_takes_only_signed_calls(
     url = f"{node.listening[0].url}/v1/personas"
     for headers, status in (
         ({}, 401),
-        ({HEADER: signed("other", "PersonaLayer")}, 401),
-        ({HEADER: signed("new", "RagManager")}, 401),
-        ({HEADER: signed("new", "PersonaLayer")}, 200),
+        ({PEER_HEADER: signed("other", "PersonaLayer")}, 401),
+        ({PEER_HEADER: signed("new", "RagManager")}, 401),
+        ({PEER_HEADER: signed("new", "PersonaLayer")}, 200),
     ):
         async with http.get(url, headers=headers) as reply:
             assert reply.status == status

@@ -1,17 +1,21 @@
-"""The PersonaLayer's own components."""
+"""The PersonaLayer's own components. Its modules, and the template engine with them, are imported only when it is opened."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import structlog
 
 from intellirouter.app.component import Component, Opened
 from intellirouter.errors import ConfigError
 from intellirouter.roles.persona_layer.keys import LIBRARY
-from intellirouter.roles.persona_layer.library import Library
+
+if TYPE_CHECKING:
+    from intellirouter.roles.persona_layer.library import Library
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +24,8 @@ log = structlog.get_logger(__name__)
 async def _library(opened: Opened) -> AsyncIterator[Library]:
     section = opened.settings.persona_layer
     directory = section.personas_path or opened.settings.paths.data_dir / "personas"
-    library = Library(directory)
+    module = importlib.import_module("intellirouter.roles.persona_layer.library")
+    library: Library = module.Library(directory)
     try:
         library.open()
     except OSError as cause:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aiohttp import web
 
-from intellirouter.roles.persona_layer.library import Library
+if TYPE_CHECKING:  # the Router lists this key too, and must not pay for the template engine
+    from intellirouter.roles.persona_layer.library import Library
 
-LIBRARY: web.AppKey[Library] = web.AppKey("persona_library", Library)
+LIBRARY: web.AppKey[Library] = web.AppKey("persona_library")

@@ -1,0 +1,61 @@
+"""The roles of other nodes: a client and its connections for each, from `[ipc]`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from intellirouter.config.schema.settings import Settings
+from intellirouter.errors import ConfigError
+from intellirouter.peers.contract import ChatCompleter, PersonaResolver, Retriever
+from intellirouter.peers.http_chat import HttpChatCompleter
+from intellirouter.peers.http_roles import HttpPersonaResolver, HttpRetriever, RoleClient
+from intellirouter.security.peer_tokens import PeerSigner
+from intellirouter.transport.choose import make_transport
+from intellirouter.transport.contract import Transport
+
+DEFAULT_ROUTER = "http://127.0.0.1:8080"
+
+
+@contextlib.asynccontextmanager
+async def chat(settings: Settings) -> AsyncIterator[ChatCompleter]:
+    """The Router of another node."""
+    section = settings.ipc
+    endpoint = section.router_endpoint or DEFAULT_ROUTER
+    async with _transport(settings) as transport:
+        yield HttpChatCompleter(transport, endpoint, PeerSigner(section.security), section.timeout)
+
+
+@contextlib.asynccontextmanager
+async def retriever(settings: Settings) -> AsyncIterator[Retriever]:
+    """The RagManager of another node."""
+    async with _client(settings, "RagManager", settings.ipc.rag_manager_endpoint) as client:
+        yield HttpRetriever(client)
+
+
+@contextlib.asynccontextmanager
+async def personas(settings: Settings) -> AsyncIterator[PersonaResolver]:
+    """The PersonaLayer of another node."""
+    async with _client(settings, "PersonaLayer", settings.ipc.persona_layer_endpoint) as client:
+        yield HttpPersonaResolver(client)
+
+
+@contextlib.asynccontextmanager
+async def _client(settings: Settings, role: str, endpoint: str | None) -> AsyncIterator[RoleClient]:
+    section = settings.ipc
+    if section.protocol != "http":
+        raise ConfigError(f"ipc.protocol: '{section.protocol}' is not part of this build; use 'http'.")
+    if endpoint is None:
+        raise ConfigError(f"ipc: no endpoint for the {role}.")
+    async with _transport(settings) as transport:
+        yield RoleClient(transport, role, endpoint, PeerSigner(section.security), section.timeout)
+
+
+@contextlib.asynccontextmanager
+async def _transport(settings: Settings) -> AsyncIterator[Transport]:
+    section = settings.router
+    transport = make_transport(section.transport, max_connections=section.max_upstream_connections)
+    try:
+        yield transport
+    finally:
+        await transport.aclose()

@@ -58,6 +58,7 @@ class Vendor:
         self.received: list[Received] = []
         self.open_connections = 0
         self.cut = asyncio.Event()  # a client left before we had finished
+        self._closed = asyncio.Event()
         self.port = 0
 
     @property
@@ -91,6 +92,7 @@ class Vendor:
             yield self
         finally:
             server.close()
+            self._closed.set()
             for writer in writers:
                 writer.transport.abort()
             await asyncio.wait_for(idle.wait(), 30)
@@ -102,6 +104,10 @@ class Vendor:
             play = answer(request) if callable(answer) else answer
             if not await self._play(play, reader, writer):
                 return
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), seconds)
 
     def _pick(self, request: Received) -> Answer:
         path = request.path.partition("?")[0]
@@ -123,7 +129,7 @@ class Vendor:
         for piece in play.pieces:
             if isinstance(piece, float):
                 await writer.drain()
-                await asyncio.sleep(piece)
+                await self._pause(piece)
             elif piece:
                 writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                 await writer.drain()

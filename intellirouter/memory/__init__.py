@@ -2,7 +2,8 @@
 
 `store.py` is the protocol; `embedded/` (a SQLite file and process memory) and `redis/` (one node, Sentinel, Cluster)
 implement it, and one conformance suite runs on both. `resilient.py` wraps Redis: while it is away, requests go on from
-local state and what was acknowledged meanwhile is merged on its return. `open.py` opens what `[memory]` asks for.
+local state (`outage/`) and what was acknowledged meanwhile is merged on its return. `open.py` opens what `[memory]`
+asks for.
 
 Only `memory/redis/` imports redis.
 """

@@ -1,9 +1,9 @@
 """ResilientStore: a shared store that may go away without anybody waiting for it.
 
-While the store answers, every call goes to it, and what it says is remembered in a bounded shadow. A call that is not
-answered within `patience`, or fails, turns the store *away*: that call and all that follow are served at once from the
-shadow and from a journal on this node's disk. An owner task asks the store again, merges the journal when it answers,
-and only then turns to it again.
+While the store answers, every call goes to it, and what it says is remembered (`outage/`). A call that is not answered
+within `patience`, or fails, turns the store *away*: that call and all that follow are served at once from what is
+remembered and from a journal on this node's disk. An owner task asks the store again, merges the journal when it
+answers, and only then turns to it again.
 
 While it is away:
 - counters and reservations go on from the level last seen, counted by this node alone;
@@ -31,9 +31,9 @@ import structlog
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateUnavailable
 from intellirouter.memory.bus import EventBus, Subscription
-from intellirouter.memory.journal import Journal
-from intellirouter.memory.merge import MergeTarget, merge
-from intellirouter.memory.shadow import Shadow
+from intellirouter.memory.outage.local import LocalState
+from intellirouter.memory.outage.merge import MergeTarget, merge
+from intellirouter.memory.outage.shadow import UNKNOWN
 from intellirouter.memory.store import (
     Claim,
     Event,
@@ -49,7 +49,6 @@ T = TypeVar("T")
 PROBE_FIRST = 0.05
 PROBE_LONGEST = 1.0
 """Seconds between two questions whether the store is back; the first comes soon, then they spread out."""
-UNKNOWN = -1
 
 log = structlog.get_logger(__name__)
 
@@ -59,8 +58,7 @@ class ResilientStore:
 
     def __init__(self, shared: MergeTarget, directory: Path | None, section: MemorySection) -> None:
         self._shared = shared
-        self._journal = Journal(None if directory is None else directory / "outage.db")
-        self._shadow = Shadow()
+        self._local = LocalState(None if directory is None else directory / "outage.db")
         self._bus = EventBus()
         self._patience = min(section.patience, section.timeout)
         self._timeout = section.timeout
@@ -77,7 +75,7 @@ class ResilientStore:
 
     async def open(self) -> ResilientStore:
         """Start, with or without the shared store. Raises `StateUnavailable` only for this node's own disk."""
-        await self._journal.open()
+        await self._local.journal.open()
         try:
             async with asyncio.timeout(self._timeout):
                 await self._shared.ping()
@@ -92,54 +90,51 @@ class ResilientStore:
 
     async def get(self, key: str) -> bytes | None:
         """See `StateStore.get`."""
+        asked = time.time()
         try:
             value = await self._ask(lambda: self._shared.get(key))
         except StateUnavailable:
-            return (await self._known(key)).value
-        self._shadow.saw_value(key, value)
+            return (await self._local.get(key)).value
+        self._local.seen.saw_value(key, value, asked)
         return value
 
     async def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """See `StateStore.get_many`."""
+        asked = time.time()
         try:
             values = await self._ask(lambda: self._shared.get_many(keys))
         except StateUnavailable:
-            return [(await self._known(key)).value for key in keys]
+            return [(await self._local.get(key)).value for key in keys]
         for key, value in zip(keys, values, strict=True):
-            self._shadow.saw_value(key, value)
+            self._local.seen.saw_value(key, value, asked)
         return values
 
     async def set(
         self, key: str, value: bytes, *, ttl: float | None = None, only_if_absent: bool = False
     ) -> bool:
         """See `StateStore.set`."""
+        asked = time.time()
         try:
             done = await self._ask(
                 lambda: self._shared.set(key, value, ttl=ttl, only_if_absent=only_if_absent)
             )
         except StateUnavailable:
             with self._serving_locally():
-                if only_if_absent and await self._exists(key):
-                    return False
-                await self._journal.write(key, value, 0, ttl)
-                return True
+                return await self._local.set(key, value, ttl, only_if_absent)
         if done:
-            self._shadow.saw_value(key, value, UNKNOWN, ttl)
+            self._local.seen.saw_value(key, value, asked, UNKNOWN, ttl)
         return done
 
     async def delete(self, *keys: str) -> int:
         """See `StateStore.delete`. While the store is away, counts the keys known to exist."""
+        asked = time.time()
         try:
             count = await self._ask(lambda: self._shared.delete(*keys))
         except StateUnavailable:
             with self._serving_locally():
-                count = 0
-                for key in keys:
-                    count += bool(await self._exists(key) or await self._log(key))
-                    await self._journal.write(key, None, 0, None)
-                    await self._journal.clear(key)
+                return await self._local.delete(keys)
         for key in keys:
-            self._shadow.forget(key)
+            self._local.seen.forget(key, asked)
         return count
 
     async def scan(self, prefix: str) -> AsyncIterator[str]:
@@ -151,60 +146,61 @@ class ResilientStore:
 
     async def get_versioned(self, key: str) -> Versioned:
         """See `StateStore.get_versioned`."""
+        asked = time.time()
         try:
             read = await self._ask(lambda: self._shared.get_versioned(key))
         except StateUnavailable:
-            known = await self._known(key)
+            known = await self._local.get(key)
             if known.version == UNKNOWN:
                 raise
             return known
-        self._shadow.saw_value(key, read.value, read.version)
+        self._local.seen.saw_value(key, read.value, asked, read.version)
         return read
 
     async def put_if(self, key: str, value: bytes, version: int, *, ttl: float | None = None) -> int | None:
         """See `StateStore.put_if`. While the store is away, a version that is not known is taken at its word."""
+        asked = time.time()
         try:
             new = await self._ask(lambda: self._shared.put_if(key, value, version, ttl=ttl))
         except StateUnavailable:
             with self._serving_locally():
-                known = await self._known_or_none(key)
-                if known is not None and known.version not in (version, UNKNOWN):
-                    return None
-                return await self._journal.write(key, value, version, ttl)
+                return await self._local.put_if(key, value, version, ttl)
         if new is not None:
-            self._shadow.saw_value(key, value, new, ttl)
+            self._local.seen.saw_value(key, value, asked, new, ttl)
         return new
 
     async def add(self, key: str, amount: float, *, window: float = 0) -> float:
         """See `StateStore.add`."""
+        asked = time.time()
         try:
             level = await self._ask(lambda: self._shared.add(key, amount, window=window))
         except StateUnavailable:
             with self._serving_locally():
-                return self._shadow.level(key, window) + await self._journal.add(key, amount, window)
-        self._shadow.saw_level(key, window, level)
+                return await self._local.add(key, amount, window)
+        self._local.seen.saw_level(key, window, level, asked)
         return level
 
     async def level(self, key: str, *, window: float = 0) -> float:
         """See `StateStore.level`."""
+        asked = time.time()
         try:
             level = await self._ask(lambda: self._shared.level(key, window=window))
         except StateUnavailable:
-            return self._shadow.level(key, window) + await self._journal.level(key, window)
-        self._shadow.saw_level(key, window, level)
+            return await self._local.level(key, window)
+        self._local.seen.saw_level(key, window, level, asked)
         return level
 
     async def reserve(self, claims: Sequence[Claim]) -> Reservation:
         """See `StateStore.reserve`."""
         check_claims(claims)
+        asked = time.time()
         try:
             taken = await self._ask(lambda: self._shared.reserve(claims))
         except StateUnavailable:
             with self._serving_locally():
-                seen = [self._shadow.level(claim.key, claim.window) for claim in claims]
-                return await self._journal.reserve(claims, seen)
+                return await self._local.reserve(claims)
         for claim, level in zip(claims, taken.levels, strict=True):
-            self._shadow.saw_level(claim.key, claim.window, level)
+            self._local.seen.saw_level(claim.key, claim.window, level, asked)
         return taken
 
     async def append(
@@ -216,28 +212,27 @@ class ResilientStore:
         ttl: float | None = None,
     ) -> int | None:
         """See `StateStore.append`. While the store is away, the length of a log not seen before is a lower bound."""
+        asked = time.time()
         try:
             length = await self._ask(
                 lambda: self._shared.append(key, items, expected_length=expected_length, ttl=ttl)
             )
         except StateUnavailable:
             with self._serving_locally():
-                return await self._append_locally(key, items, expected_length, ttl)
+                return await self._local.append(key, items, expected_length, ttl)
         if length is not None:
-            self._shadow.appended(key, list(items), length)
+            self._local.seen.appended(key, items, length, asked)
         return length
 
     async def slice(self, key: str, start: int = 0, stop: int | None = None) -> list[bytes]:
         """See `StateStore.slice`."""
+        asked = time.time()
         try:
             items = await self._ask(lambda: self._shared.slice(key, start, stop))
         except StateUnavailable:
-            known = await self._log(key)
-            if known is None:
-                raise
-            return known[start:stop]
+            return (await self._local.log(key))[start:stop]
         if start == 0 and stop is None:
-            self._shadow.saw_log(key, items)
+            self._local.seen.saw_log(key, items, asked)
         return items
 
     async def acquire(self, name: str, owner: str, ttl: float) -> Lease | None:
@@ -292,7 +287,7 @@ class ResilientStore:
             await asyncio.gather(owner, return_exceptions=True)
         self._bus.close()
         await self._shared.aclose()
-        await self._journal.close()
+        await self._local.journal.close()
 
     # -- the shared store
 
@@ -326,8 +321,8 @@ class ResilientStore:
 
     async def _merge(self) -> None:
         while True:
-            if await merge(self._journal, self._shared, self._owner_name):
-                return
+            if await merge(self._local.journal, self._shared, self._owner_name):
+                return await self._local.absorb()
             await asyncio.sleep(PROBE_FIRST)  # another process of this node is merging
 
     async def _watch(self) -> None:
@@ -386,43 +381,6 @@ class ResilientStore:
             self._locals -= 1
             if not self._locals:
                 self._no_locals.set()
-
-    async def _known_or_none(self, key: str) -> Versioned | None:
-        written = await self._journal.written(key)
-        if written is not None:
-            value = written.current
-            return Versioned(value, 0 if value is None else written.version)
-        return self._shadow.value(key)
-
-    async def _known(self, key: str) -> Versioned:
-        known = await self._known_or_none(key)
-        if known is None:
-            raise StateUnavailable(f"the shared store is away and {key!r} is not known here: {self._reason}")
-        return known
-
-    async def _exists(self, key: str) -> bool:
-        known = await self._known_or_none(key)
-        return known is not None and known.version != 0
-
-    async def _log(self, key: str) -> list[bytes] | None:
-        cleared, tail = await self._journal.tail(key)
-        if cleared:
-            return tail
-        known = self._shadow.log(key)
-        return None if known is None else known + tail
-
-    async def _append_locally(
-        self, key: str, items: Sequence[bytes], expected: int | None, ttl: float | None
-    ) -> int | None:
-        known = self._shadow.log(key)
-        if known is not None:
-            base = len(known)
-        else:
-            cleared, tail = await self._journal.tail(key)
-            base = 0 if cleared or expected is None else max(0, expected - len(tail))
-            if base == 0 and expected is not None:
-                self._shadow.saw_log(key, [])  # the caller says it is new
-        return await self._journal.append(key, items, base, expected, ttl)
 
 
 def _report(owner: asyncio.Task[None]) -> None:

@@ -262,3 +262,51 @@ async def test_a_cluster_that_loses_a_master_is_degraded_until_it_is_back(tmp_pa
             await until(lambda: serving(store), deadline=20)
             for name in families:
                 assert await store.level(f"{name}:x") == 2
+
+
+async def test_a_second_outage_goes_on_from_what_was_merged_after_the_first(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    """Nothing is read between the outages, by this process or by its sibling on the same directory."""
+    section = MemorySection(redis_url=server.url)
+    claim = [Claim("b:k", 1, 3, window=3600)]
+    async with opened(section, tmp_path) as store, opened(section, tmp_path) as sibling:
+        for one in (store, sibling):  # both have seen what was there before
+            await one.add("c:x", 1)
+            await one.set("doc", b"before")
+            await one.slice("talk")
+        await store.append("talk", [b"1"])
+        await sibling.slice("talk")
+        await store.set("old", b"old")
+        await sibling.get("old")
+        await store.reserve(claim)
+        server.kill()
+        await store.add("c:x", 1)
+        await sibling.add("c:x", 1)
+        await store.set("doc", b"during")
+        await store.set("new", b"new")
+        await store.delete("old")
+        await store.append("talk", [b"2"])
+        await store.append("other", [b"a"], expected_length=0)
+        await sibling.append("talk", [b"3"])
+        await sibling.reserve(claim)
+        server.start()
+        await until(lambda: serving(store) and serving(sibling))
+        server.kill()
+        for one in (store, sibling):
+            assert await one.level("c:x") == 4
+            assert await one.get_many(["doc", "new", "old"]) == [b"during", b"new", None]
+            assert await one.slice("talk") == [b"1", b"2", b"3"]
+            assert await one.slice("other") == [b"a"]
+        version = (await sibling.get_versioned("doc")).version
+        assert await store.put_if("doc", b"again", version) is not None
+        outcomes = [(await one.reserve(claim)).granted for one in (store, sibling)]
+        assert outcomes == [True, False]
+        assert await sibling.append("talk", [b"4"], expected_length=3) == 4
+        assert await store.add("c:x", 1) == 5
+        server.start()
+        await until(lambda: serving(store) and serving(sibling))
+        assert await sibling.level("c:x") == 5
+        assert await store.level("b:k", window=3600) == 3
+        assert await sibling.get("doc") == b"again"
+        assert await store.slice("talk") == [b"1", b"2", b"3", b"4"]

@@ -13,7 +13,7 @@ import structlog
 from intellirouter.config.schema.cache import CacheSection
 from intellirouter.errors import StateError
 from intellirouter.inference.cache.entry import Entry, decode, encode
-from intellirouter.memory.shadow import BoundedMap
+from intellirouter.memory.bounded import BoundedMap
 from intellirouter.memory.store import StateStore
 
 PREFIX = "cache:"

@@ -82,13 +82,14 @@ return new
 MERGE_VALUE = Script(
     _EXPIRE
     + """
--- ARGV: value, ttl in ms, version, '1' for a deletion. 0 when the server's value is later, else 1.
-local version = tonumber(redis.call('HGET', KEYS[1], 'n') or '0')
-if version > tonumber(ARGV[3]) then return 0 end
-if ARGV[4] == '1' then redis.call('DEL', KEYS[1]) return 1 end
+-- ARGV: value, ttl in ms, version, '1' for a deletion. Nil when written, else the server's later value, its version and
+-- the ms it has left (-1: no end).
+local there = redis.call('HMGET', KEYS[1], 'v', 'n')
+if tonumber(there[2] or '0') > tonumber(ARGV[3]) then return {there[1], there[2], redis.call('PTTL', KEYS[1])} end
+if ARGV[4] == '1' then redis.call('DEL', KEYS[1]) return false end
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'n', ARGV[3])
 expire(KEYS[1], tonumber(ARGV[2]))
-return 1
+return false
 """
 )
 
@@ -125,17 +126,17 @@ MERGE_COUNTER = Script(
     _COUNTER
     + """
 -- ARGV: window, bucket, journal, sequence, amount. What one journal counted during an outage is added once: a repeat
--- under the same sequence adds only what is more than before. A window that is over is of no more interest.
+-- under the same sequence adds only what is more than before. The new level, or nil when the window is over.
 local window = tonumber(ARGV[1])
-if ARGV[2] ~= bucket_of(window) then return 0 end
+if ARGV[2] ~= bucket_of(window) then return false end
 local mark, applied = 'm:' .. ARGV[3], 0
 if redis.call('HGET', KEYS[1], 'b') == ARGV[2] then
   local sequence, amount = string.match(redis.call('HGET', KEYS[1], mark) or '', '^(%d+) (.+)$')
   if sequence == ARGV[4] then applied = tonumber(amount) end
 end
-add(KEYS[1], string.format('%.17g', tonumber(ARGV[5]) - applied), window)
+local level = add(KEYS[1], string.format('%.17g', tonumber(ARGV[5]) - applied), window)
 redis.call('HSET', KEYS[1], mark, ARGV[4] .. ' ' .. ARGV[5])
-return 1
+return level
 """
 )
 

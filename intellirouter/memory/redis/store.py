@@ -176,15 +176,24 @@ class RedisStore:
 
     async def merge_counter(
         self, key: str, window: float, bucket: int, journal: str, sequence: int, amount: float
-    ) -> None:
-        """Add what `journal` counted during an outage, once however often it is sent."""
-        arguments = (window, bucket, journal, sequence, repr(amount))
-        await self._eval(scripts.MERGE_COUNTER, (self._keys.counter(key, window),), arguments)
+    ) -> float | None:
+        """Add what `journal` counted during an outage, once however often it is sent; the new level.
 
-    async def merge_value(self, key: str, value: bytes | None, version: int, ttl: float | None) -> bool:
-        """Write a value (None: delete) of an outage unless a later one is there; whether it was written."""
+        None when the window is over.
+        """
+        arguments = (window, bucket, journal, sequence, repr(amount))
+        level = await self._eval(scripts.MERGE_COUNTER, (self._keys.counter(key, window),), arguments)
+        return None if level is None else float(level)
+
+    async def merge_value(
+        self, key: str, value: bytes | None, version: int, ttl: float | None
+    ) -> tuple[Versioned, float | None] | None:
+        """Write a value (None: delete) of an outage unless a later one is there: that one, and its seconds to live."""
         arguments = (value or b"", _milliseconds(ttl), version, int(value is None))
-        return bool(await self._eval(scripts.MERGE_VALUE, (self._keys.value(key),), arguments))
+        later = await self._eval(scripts.MERGE_VALUE, (self._keys.value(key),), arguments)
+        if later is None:
+            return None
+        return Versioned(later[0], int(later[1])), later[2] / 1000 if later[2] >= 0 else None
 
     def health(self) -> StateHealth:
         """See `StateStore.health`. This store does not watch; `ResilientStore` does."""

@@ -43,6 +43,9 @@ log = structlog.get_logger(__name__)
 LINGER_SECONDS = 2.0
 """How long to read on from a client whose request was refused before its end, so that it sees the answer."""
 
+GC_THRESHOLD = 10_000
+"""New objects between two collections of the youngest: a request makes some hundred, nearly all of which die at once."""
+
 Reload = Callable[[], Loaded]
 
 
@@ -127,6 +130,7 @@ async def running(
             await stack.enter_async_context(_serving(node, role, port, tls, reuse_port))
         gc.collect()
         gc.freeze()  # what start-up built lives for ever: later collections need not walk it
+        gc.set_threshold(GC_THRESHOLD, 20, 20)
         yield node
 
 

@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 import structlog
 
 from intellirouter.chat.response import Usage
 from intellirouter.chat.tokens import estimate_tokens
-from intellirouter.config.schema.limits import Budget, BudgetsSection, LimitsSection, Rate
+from intellirouter.config.schema.limits import BudgetsSection, LimitsSection, Rate
 from intellirouter.errors import BudgetExceeded, RateLimited, StateError
 from intellirouter.inference.background import background
 from intellirouter.inference.catalog import ModelEntry
@@ -26,16 +26,27 @@ from intellirouter.inference.cost import cost_usd
 from intellirouter.inference.job import Job
 from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.limits.purse import Purse
+from intellirouter.inference.limits.terms import (
+    MINUTE,
+    PERIODS,
+    BudgetTerm,
+    RateTerm,
+    Terms,
+    Told,
+    budgets_of,
+    counter_of,
+    rates_of,
+)
 from intellirouter.inference.provider import Provider
 from intellirouter.memory.store import StateStore
-from intellirouter.security.caller import Caller
+from intellirouter.security.caller import Caller, Quota
 
-MINUTE = 60.0
-PERIODS = {"hour": 3600.0, "day": 86_400.0, "month": 0.0, "total": 0.0}
 MAX_PURSES = 50_000
+MAX_TERMS = 50_000
 FIRST_GUESS = 256
 """Tokens an answer is guessed to be long before any of its model was seen."""
 SMOOTHING = 0.2
+NO_TERMS = Terms()
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +59,7 @@ class Grant:
     model: str
     tokens: float = 0.0
     usd: float = 0.0
-    token_purses: list[Purse] = field(default_factory=list)
-    budget_purses: list[Purse] = field(default_factory=list)
+    terms: Terms = NO_TERMS
     headers: dict[str, str] = field(default_factory=dict)
     settled: bool = False
 
@@ -63,6 +73,10 @@ class Governor:
         self._store = store
         self._ledger = ledger
         self._purses: OrderedDict[str, Purse] = OrderedDict()
+        self._owing: set[Purse] = set()
+        self._leaving: set[Purse] = set()
+        self._known: dict[tuple[str, str | None, str], tuple[Quota | None, Terms]] = {}
+        self._minute = -1
         self._lengths: dict[str, float] = {}
         self.configure(limits, budgets)
 
@@ -70,6 +84,7 @@ class Governor:
         """Take these limits in place of the last ones."""
         self._limits = limits
         self._budgets = budgets
+        self._known.clear()
         rates = (limits.each_key, *limits.keys.values(), *limits.teams.values(), *limits.models.values())
         self._anything = any(rate != Rate() for rate in rates) or bool(budgets.keys or budgets.teams)
 
@@ -85,6 +100,7 @@ class Governor:
         price = entry.candidates[0].price if entry.candidates else None
         if price is not None:
             grant.usd = cost_usd(Usage(input_tokens=read, output_tokens=int(asked)), price)
+        grant.terms = self._terms(caller, entry.name)
         taken: list[tuple[Purse, float]] = []
         try:
             await self._take_all(grant, taken)
@@ -111,55 +127,31 @@ class Governor:
         if provider.tokens_per_minute is not None:
             name = f"rate:provider:{provider.name}:tokens"
             purse = self._purse(name, provider.tokens_per_minute, MINUTE, whole=True)
-            purse.give_back(1.0 - usage.total_tokens)
+            self._give_back(purse, 1.0 - usage.total_tokens)
+
+    def _give_back(self, purse: Purse, amount: float) -> None:
+        purse.give_back(amount)
+        if purse.owes:
+            self._owing.add(purse)
 
     async def _take_all(self, grant: Grant, taken: list[tuple[Purse, float]]) -> None:
-        for who, rate in self._rates(grant.caller, grant.model):
-            if rate.requests_per_minute is not None:
-                purse = self._purse(f"rate:{who}:requests", rate.requests_per_minute, MINUTE, whole=True)
-                await self._take_rate(purse, 1.0, grant, taken, "requests", who)
-            if rate.tokens_per_minute is not None:
-                purse = self._purse(f"rate:{who}:tokens", rate.tokens_per_minute, MINUTE, whole=True)
-                grant.token_purses.append(purse)
-                await self._take_rate(purse, grant.tokens, grant, taken, "tokens", who)
-        for who, period, limit in self._budgets_of(grant.caller):
-            purse = self._purse(
-                f"budget:{who}:{period}", limit, PERIODS[period.partition(":")[0]], whole=False
-            )
-            grant.budget_purses.append(purse)
-            if await purse.take(grant.usd) is not None:
-                word = period.partition(":")[0]
+        terms = grant.terms
+        for rate in terms.rates:
+            amount = 1.0 if rate.what == "requests" else grant.tokens
+            if not rate.purse.take_now(amount):
+                await _take_rate(rate, amount, terms)
+            taken.append((rate.purse, amount))
+        for budget in terms.budgets:
+            if not budget.purse.take_now(grant.usd) and await budget.purse.take(grant.usd) is not None:
                 raise BudgetExceeded(
-                    f"The {word} budget of {limit:g} US dollars of the {who.replace(':', ' ')} is used up.",
-                    period=word,
-                    limit=limit,
+                    f"The {budget.period} budget of {budget.purse.limit:g} US dollars of the "
+                    f"{budget.who.replace(':', ' ')} is used up.",
+                    period=budget.period,
+                    limit=budget.purse.limit,
                 )
-            taken.append((purse, grant.usd))
-
-    async def _take_rate(
-        self,
-        purse: Purse,
-        amount: float,
-        grant: Grant,
-        taken: list[tuple[Purse, float]],
-        what: str,
-        who: str,
-    ) -> None:
-        if amount > purse.limit:
-            raise RateLimited(
-                f"The request may use {amount:.0f} tokens, more than the {purse.limit:.0f} per minute of the "
-                f"{who.replace(':', ' ')}: ask for fewer with max_tokens.",
-                retry_after=MINUTE,
-            )
-        wait = await purse.take(amount)
-        _note(grant, purse, what)
-        if wait is not None:
-            raise RateLimited(
-                f"The limit of {purse.limit:.0f} {what} per minute of the {who.replace(':', ' ')} is reached.",
-                retry_after=wait,
-                headers=dict(grant.headers),
-            )
-        taken.append((purse, amount))
+            taken.append((budget.purse, grant.usd))
+        if terms.told:
+            grant.headers = terms.headers()
 
     def settle(self, grant: Grant, usage: Usage | None, usd: float | None, model: str) -> None:
         """The request ended, with this usage and cost; without usage it failed. Only the first call counts."""
@@ -167,10 +159,10 @@ class Governor:
             return
         grant.settled = True
         used = usage.total_tokens if usage is not None else 0
-        for purse in grant.token_purses:
-            purse.give_back(grant.tokens - used)
-        for purse in grant.budget_purses:
-            purse.give_back(grant.usd - (usd or 0.0))
+        for purse in grant.terms.token_purses:
+            self._give_back(purse, grant.tokens - used)
+        for budget in grant.terms.budgets:
+            self._give_back(budget.purse, grant.usd - (usd or 0.0))
         if usage is not None:
             self._ledger.spent(grant.caller, model, usage, usd or 0.0)
             known = self._lengths.get(grant.model)
@@ -184,73 +176,90 @@ class Governor:
             async with background(limits=self._run()):
                 yield
         finally:
-            await self._each(Purse.close)
+            await _each({*self._purses.values(), *self._leaving}, Purse.close)
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(1.0)
             try:
-                await self._each(Purse.pay)
+                await self._pay()
             except Exception:  # one bad purse must not end all later payments
                 log.exception("limits.crashed")
 
-    async def _each(self, act: Callable[[Purse], Awaitable[None]]) -> None:
-        for purse in list(self._purses.values()):
-            try:
-                await act(purse)
-            except StateError as error:
-                log.warning("limits.not_settled", counter=purse.key, reason=error.message)
-                return
+    async def _pay(self) -> None:
+        self._owing -= await _each(self._owing, Purse.pay)
+        self._leaving -= await _each(self._leaving, Purse.close)
 
-    def _rates(self, caller: Caller, model: str) -> Iterator[tuple[str, Rate]]:
-        limits = self._limits
-        quota = caller.quota
-        own = limits.keys.get(caller.key_id)
-        if own is None and quota is not None and (quota.requests_per_minute or quota.tokens_per_minute):
-            own = Rate(
-                requests_per_minute=quota.requests_per_minute, tokens_per_minute=quota.tokens_per_minute
+    def _terms(self, caller: Caller, model: str) -> Terms:
+        minute = int(time.time() // MINUTE)
+        if minute != self._minute or len(self._known) > MAX_TERMS:
+            self._minute = minute
+            self._known.clear()
+        name = (caller.key_id, caller.team, model)
+        known = self._known.get(name)
+        if known is not None and (known[0] is caller.quota or known[0] == caller.quota):
+            return known[1]
+        terms = self._work_out(caller, model)
+        self._known[name] = (caller.quota, terms)
+        return terms
+
+    def _work_out(self, caller: Caller, model: str) -> Terms:
+        rates: list[RateTerm] = []
+        for who, rate in rates_of(self._limits, caller, model):
+            for what, limit in (
+                ("requests", rate.requests_per_minute),
+                ("tokens", rate.tokens_per_minute),
+            ):
+                if limit is not None:
+                    purse = self._purse(f"rate:{who}:{what}", limit, MINUTE, whole=True)
+                    rates.append(RateTerm(purse, what, who))
+        budgets = tuple(
+            BudgetTerm(
+                self._purse(f"budget:{who}:{counter_of(period)}", limit, PERIODS[period], whole=False),
+                period,
+                who,
             )
-        yield f"key:{caller.key_id}", own or limits.each_key
-        if caller.team and caller.team in limits.teams:
-            yield f"team:{caller.team}", limits.teams[caller.team]
-        if model in limits.models:
-            yield f"model:{model}", limits.models[model]
-
-    def _budgets_of(self, caller: Caller) -> Iterator[tuple[str, str, float]]:
-        own = self._budgets.keys.get(caller.key_id)
-        periods = _periods(own) if own is not None else (caller.quota.budgets if caller.quota else ())
-        for period, limit in periods:
-            yield f"key:{caller.key_id}", _named(period), limit
-        if caller.team and (team := self._budgets.teams.get(caller.team)) is not None:
-            for period, limit in _periods(team):
-                yield f"team:{caller.team}", _named(period), limit
+            for who, period, limit in budgets_of(self._budgets, caller)
+        )
+        told = {term.what: Told(term.purse, term.what) for term in reversed(rates)}
+        return Terms(tuple(rates), budgets, tuple(told.values()))
 
     def _purse(self, key: str, limit: float, window: float, *, whole: bool) -> Purse:
         purse = self._purses.get(key)
         if purse is None or purse.limit != limit:
             purse = self._purses[key] = Purse(self._store, key, limit, window, whole=whole)
             if len(self._purses) > MAX_PURSES:
-                self._purses.popitem(last=False)
+                self._leaving.add(self._purses.popitem(last=False)[1])
+                self._known.clear()  # nobody takes from it any more
         return purse
 
 
-def _periods(budget: Budget) -> tuple[tuple[str, float], ...]:
-    return tuple((name, limit) for name in PERIODS if (limit := getattr(budget, name)) is not None)
+async def _take_rate(rate: RateTerm, amount: float, terms: Terms) -> None:
+    purse = rate.purse
+    who = rate.who.replace(":", " ")
+    if amount > purse.limit:
+        raise RateLimited(
+            f"The request may use {amount:.0f} tokens, more than the {purse.limit:.0f} per minute of the "
+            f"{who}: ask for fewer with max_tokens.",
+            retry_after=MINUTE,
+        )
+    wait = await purse.take(amount)
+    if wait is not None:
+        raise RateLimited(
+            f"The limit of {purse.limit:.0f} {rate.what} per minute of the {who} is reached.",
+            retry_after=wait,
+            headers=terms.headers(),
+        )
 
 
-def _named(period: str) -> str:
-    """A calendar month is a counter of its own name: its length is no fixed number of seconds."""
-    if period != "month":
-        return period
-    now = time.gmtime()
-    return f"month:{now.tm_year}-{now.tm_mon:02}"
-
-
-def _note(grant: Grant, purse: Purse, what: str) -> None:
-    """OpenAI's headers, of the first limit of each kind: the key's own."""
-    if f"x-ratelimit-limit-{what}" not in grant.headers:
-        grant.headers |= {
-            f"x-ratelimit-limit-{what}": f"{purse.limit:.0f}",
-            f"x-ratelimit-remaining-{what}": f"{purse.remaining():.0f}",
-            f"x-ratelimit-reset-{what}": f"{purse.resets_in():.0f}s",
-        }
+async def _each(purses: Collection[Purse], act: Callable[[Purse], Awaitable[None]]) -> set[Purse]:
+    """Act on them until the store fails; those it was done for."""
+    done: set[Purse] = set()
+    for purse in list(purses):
+        try:
+            await act(purse)
+        except StateError as error:
+            log.warning("limits.not_settled", counter=purse.key, reason=error.message)
+            break
+        done.add(purse)
+    return done

@@ -71,6 +71,11 @@ class Purse:
         self._held += amount
         self._denied_until = 0.0
 
+    @property
+    def owes(self) -> bool:
+        """True when more was used than was taken."""
+        return self._held < 0
+
     def remaining(self) -> float:
         """What may still be taken, as far as this process knows."""
         self._turn()
@@ -84,15 +89,21 @@ class Purse:
         """Count in the store what was used beyond what was taken, if anything. Raises `StateUnavailable`."""
         self._turn()
         if self._held < 0:
-            debt, self._held = -self._held, 0.0
-            self.level = await self._store.add(self.key, debt, window=self.window)
+            await self._hand_over()
 
     async def close(self) -> None:
         """Give the unused lease back, or pay what was used beyond it. Raises `StateUnavailable`."""
         self._turn()
+        if self._held:
+            await self._hand_over()
+
+    async def _hand_over(self) -> None:
         held, self._held = self._held, 0.0
-        if held:
-            await self._store.add(self.key, -held, window=self.window)
+        try:
+            self.level = await self._store.add(self.key, -held, window=self.window)
+        except BaseException:
+            self._held += held
+            raise
 
     def _turn(self) -> None:
         """A lease does not outlive its window; what was used beyond it in the last one is forgiven."""

@@ -12,8 +12,8 @@ from aiohttp import web
 from intellirouter.chat import fields
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import InvalidRequest
-from intellirouter.inference.limits.governor import PERIODS
 from intellirouter.inference.limits.ledger import KINDS, day_name
+from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, KeyStore, VirtualKey, make_key
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.router.keys import BOARD, CACHE, LEDGER

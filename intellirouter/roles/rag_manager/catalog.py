@@ -127,18 +127,20 @@ def add_job(db: sqlite3.Connection, tenant: str, document: Row, job: str) -> Non
     db.execute(words, (job, tenant, document["collection"], document["id"], now, now))
 
 
-def requeue(db: sqlite3.Connection) -> int:
-    """Jobs that a process left running wait again; how many."""
-    return db.execute("update jobs set status = 'queued' where status = 'running'").rowcount
+def requeue(db: sqlite3.Connection, job: str | None = None) -> int:
+    """What a process left running waits again, or that one job; how many."""
+    words = "update jobs set status = 'queued' where status = 'running' and (? is null or id = ?)"
+    return db.execute(words, (job, job)).rowcount
 
 
-def take_job(db: sqlite3.Connection) -> Row | None:
-    """The oldest waiting job, now running, with its document and collection."""
+def take_job(db: sqlite3.Connection, busy: Collection[str] = ()) -> Row | None:
+    """The oldest waiting job, now running, with its document and collection; none of a document that is `busy`."""
     found = rows(
         db,
         "select j.id, j.collection, j.document, d.name, d.sha256, c.model from jobs j join documents d on d.id = j.document "
-        "join collections c on c.id = j.collection where j.status = 'queued' order by j.created limit 1",
-        (),
+        "join collections c on c.id = j.collection where j.status = 'queued' "
+        "and j.document not in (select value from json_each(?)) order by j.created limit 1",
+        (json.dumps(list(busy)),),
     )
     if not found:
         return None
@@ -173,6 +175,15 @@ def cancel(db: sqlite3.Connection, tenant: str, job: str) -> bool:
     for (document,) in cancelled:
         db.execute("update documents set status = 'cancelled', updated = ? where id = ?", (now, document))
     return bool(cancelled)
+
+
+def stop_jobs(db: sqlite3.Connection, collection: str, document: str | None = None) -> None:
+    """End the jobs of a document, or of all in the collection, that is about to be removed."""
+    words = (
+        "update jobs set status = 'cancelled', updated = ? where collection = ? and (? is null or document = ?) "
+        "and status in ('queued', 'running')"
+    )
+    db.execute(words, (time.time(), collection, document, document))
 
 
 def touch(db: sqlite3.Connection, collection: str) -> None:
@@ -221,17 +232,18 @@ def chunk_ids(db: sqlite3.Connection, collection: str, documents: Collection[str
 
 
 def add_chunks(db: sqlite3.Connection, collection: str, chunks: Iterable[ChunkRow]) -> None:
-    """Write them, not ready yet."""
+    """Write them, not ready yet; not those of a document that went away."""
     db.executemany(
-        "insert into chunks (id, collection, document, position, title, location, text) values (?, ?, ?, ?, ?, ?, ?) "
-        "on conflict (id) do update set position = excluded.position",
-        [(c.id, collection, c.document, c.position, c.title, c.location, c.text) for c in chunks],
+        "insert into chunks (id, collection, document, position, title, location, text) select ?, ?, ?, ?, ?, ?, ? "
+        "where exists (select 1 from documents where id = ?) on conflict (id) do update set position = excluded.position",
+        [(c.id, collection, c.document, c.position, c.title, c.location, c.text, c.document) for c in chunks],
     )
 
 
-def mark_ready(db: sqlite3.Connection, ids: Sequence[str]) -> None:
-    """Their vectors are kept."""
-    db.executemany("update chunks set ready = 1 where id = ?", [(id_,) for id_ in ids])
+def mark_ready(db: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
+    """Their vectors are kept; those that are still listed."""
+    words = "update chunks set ready = 1 where id in (select value from json_each(?)) returning id"
+    return {id_ for (id_,) in db.execute(words, (json.dumps(list(ids)),))}
 
 
 def drop_chunks(db: sqlite3.Connection, ids: Sequence[str]) -> None:

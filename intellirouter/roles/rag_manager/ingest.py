@@ -1,11 +1,11 @@
-"""Jobs: parse, chunk, embed, commit. A job that is done again skips what is there: ids are hashes of the content."""
+"""Jobs: parse, chunk, write. A job that is done again skips what is there: ids are hashes of the content."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,12 @@ from intellirouter.roles.rag_manager import catalog
 from intellirouter.roles.rag_manager.catalog import ChunkRow, Row
 from intellirouter.roles.rag_manager.chunking import VERSION, Chunk, Chunker
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
-from intellirouter.roles.rag_manager.parsing.run import ParseLimits, parse_file
+from intellirouter.roles.rag_manager.parsing.run import Parser
+from intellirouter.roles.rag_manager.writer import BATCH, Writer
 from intellirouter.vectors.index import MAX_BATCH, VectorIndex
 
-BATCH = 100
-"""Chunks between two checkpoints."""
+AHEAD = 3
+"""Pieces of one job under way at once, so that the embedder never waits for the store."""
 HEAD_TOKENS = 40
 """Kept free of a chunk's tokens for the title and location that are embedded with it."""
 _UPLOADED = re.compile("^file-[0-9a-f]{24}/")
@@ -35,15 +36,24 @@ class Cancelled(Exception):
 
 
 class Ingester:
-    """Runs one job at a time."""
+    """Runs jobs, several at a time: while one is parsed, chunks of others are embedded."""
 
     def __init__(
-        self, engine: Engine, index: VectorIndex, blobs: Path, limits: ParseLimits, *, size: int, overlap: int
+        self,
+        engine: Engine,
+        index: VectorIndex,
+        writer: Writer,
+        parser: Parser,
+        blobs: Path,
+        *,
+        size: int,
+        overlap: int,
     ) -> None:
         self._engine = engine
         self._index = index
+        self._writer = writer
+        self._parser = parser
         self._blobs = blobs
-        self._limits = limits
         self._size = size
         self._overlap = overlap
 
@@ -57,19 +67,15 @@ class Ingester:
             raise InvalidRequest(
                 f"The collection is pinned to {job['model']}; this node embeds with {embedder.model}."
             )
-        title, blocks = await parse_file(self._blobs / job["sha256"], job["name"], self._limits)
+        title, blocks = await self._parser.parse(self._blobs / job["sha256"], job["name"])
         chunker = Chunker(self._size, self._overlap, embedder.max_tokens - HEAD_TOKENS, embedder.count)
-        chunks = await asyncio.to_thread(chunker.cut, blocks)
-        if not chunks:
+        name = title or _UPLOADED.sub("", job["name"])
+        rows = await asyncio.to_thread(lambda: _rows(job, name, chunker.cut(blocks)))
+        if not rows:
             raise InvalidRequest(f"'{job['name']}' holds no text.")
-        rows = _rows(job, title or _UPLOADED.sub("", job["name"]), chunks)
         known = await self._engine.read(partial(catalog.chunk_states, document=job["document"]))
         fresh = [row for row in rows if not known.get(row.id)]
-        done = len(rows) - len(fresh)
-        for start in range(0, len(fresh), BATCH):
-            await self._checkpoint(job, done + start, len(rows))
-            await self._write(job["collection"], fresh[start : start + BATCH], embedder)
-        await self._checkpoint(job, len(rows), len(rows))
+        await self._write(job, fresh, len(rows), embedder)
         wanted = {row.id for row in rows}
         await self.remove(job["collection"], [id_ for id_ in known if id_ not in wanted])
 
@@ -80,15 +86,25 @@ class Ingester:
             await self._index.delete(collection, part)
             await self._engine.write(partial(catalog.drop_chunks, ids=part))
 
-    async def _write(self, collection: str, rows: Sequence[ChunkRow], embedder: Embedder) -> None:
-        await self._engine.write(partial(catalog.add_chunks, collection=collection, chunks=rows))
-        await self.embed(collection, rows, embedder)
-        await self._engine.write(partial(catalog.mark_ready, ids=[row.id for row in rows]))
-
-    async def embed(self, collection: str, rows: Sequence[ChunkRow], embedder: Embedder) -> None:
-        """Write the vectors of `rows`."""
-        vectors = await embedder.embed([f"{row.title}\n{row.location}\n{row.text}" for row in rows])
-        await self._index.upsert(collection, [row.id for row in rows], vectors)
+    async def _write(self, job: Row, fresh: Sequence[ChunkRow], total: int, embedder: Embedder) -> None:
+        """Piece by piece, a few ahead; what is stored is noted in order."""
+        done = total - len(fresh)
+        await self._checkpoint(job, done, total)
+        under_way: deque[tuple[int, asyncio.Future[bool]]] = deque()
+        starts = range(0, len(fresh), BATCH)
+        try:
+            for start in (*starts, *[None] * AHEAD):
+                if start is not None:
+                    rows = fresh[start : start + BATCH]
+                    under_way.append((len(rows), await self._writer.put(job["collection"], rows, embedder)))
+                if under_way and (start is None or len(under_way) >= AHEAD):
+                    count, stored = under_way.popleft()
+                    if not await stored:
+                        raise Cancelled
+                    done += count
+                    await self._checkpoint(job, done, total)
+        finally:
+            await asyncio.gather(*(stored for _, stored in under_way), return_exceptions=True)
 
     async def _checkpoint(self, job: Row, done: int, total: int) -> None:
         if not await self._engine.write(partial(catalog.advance, job=job["id"], done=done, total=total)):

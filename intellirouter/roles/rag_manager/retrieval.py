@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -35,12 +35,25 @@ MAX_TOP_K = 100
 
 
 @dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Of one collection: raw scores by chunk id, and the chunks."""
+
+    collection: CollectionRow
+    dense: dict[str, float]
+    lexical: dict[str, float]
+    chunks: dict[str, ChunkRow]
+
+
+@dataclass(slots=True)
 class _Found:
+    """A candidate, and what became of it."""
+
     collection: CollectionRow
     chunk: ChunkRow
     score: float
     dense: float | None
     lexical: float | None
+    outcome: str = "not reached"
 
 
 class Searcher:
@@ -69,7 +82,7 @@ class Searcher:
                     f"'{row.name}' is pinned to {row.model}; this node embeds with {embedder.model}."
                 )
         key = _key(request, collections)
-        if (kept := self._results.get(key)) is not None:
+        if not request.explain and (kept := self._results.get(key)) is not None:
             self._results.move_to_end(key)
             return kept
         vector = await self._vector(request.query, embedder)
@@ -78,10 +91,12 @@ class Searcher:
                 tasks = [group.create_task(self._in_one(request, row, vector)) for row in collections]
         except ExceptionGroup as several:  # the caller is told of the first, not of a group
             raise several.exceptions[0] from several
-        found = sorted((item for task in tasks for item in task.result()), key=lambda item: -item.score)
-        result = Retrieved(tuple(self._chosen(request, found)))
-        _put(self._results, key, result)
-        return result
+        found = self._fused([task.result() for task in tasks])
+        passages = tuple(self._chosen(request, found))
+        if request.explain:
+            return Retrieved(passages, explanation=self._explained(found))
+        _put(self._results, key, Retrieved(passages))
+        return self._results[key]
 
     async def _vector(self, query: str, embedder: Embedder) -> Vectors:
         vector = self._vectors.get(query)
@@ -90,7 +105,7 @@ class Searcher:
         _put(self._vectors, query, vector)
         return vector
 
-    async def _in_one(self, request: RetrievalRequest, row: CollectionRow, vector: Vectors) -> list[_Found]:
+    async def _in_one(self, request: RetrievalRequest, row: CollectionRow, vector: Vectors) -> _Candidates:
         allowed = await self._allowed(request, row)
         lexical, dense = await asyncio.gather(
             self._engine.read(
@@ -108,16 +123,41 @@ class Searcher:
         unseen = [id_ for id_ in lexical if id_ not in dense]
         for id_, stored in (await self._index.fetch(row.id, unseen)).items():
             dense[id_] = float(stored @ vector)
+        chunks = await self._engine.read(partial(catalog.read_chunks, ids=[*dense, *lexical]))
+        return _Candidates(row, dense, lexical, chunks)
+
+    def _fused(self, several: Sequence[_Candidates]) -> list[_Found]:
+        """One order over all collections, best first: scores are scaled together, so that a collection which has nothing
+        near the query does not fill the top."""
+        near = {id_: score for one in several for id_, score in one.dense.items() if id_ in one.chunks}
+        worded = {id_: score for one in several for id_, score in one.lexical.items() if id_ in one.chunks}
         if self._section.fusion == "rrf":
-            fused = reciprocal_rank(dense, lexical)
+            fused = reciprocal_rank(near, worded)
         else:
-            fused = convex(dense, lexical, self._section.fusion_alpha)
-        chunks = await self._engine.read(partial(catalog.read_chunks, ids=list(fused)))
-        return [
-            _Found(row, chunks[id_], score, dense.get(id_), lexical.get(id_))
-            for id_, score in fused.items()
-            if id_ in chunks and dense.get(id_, 0.0) >= request.min_score
+            fused = convex(near, worded, self._section.fusion_alpha)
+        found = [
+            _Found(one.collection, chunk, fused[id_], near.get(id_), worded.get(id_))
+            for one in several
+            for id_, chunk in one.chunks.items()
         ]
+        return sorted(found, key=lambda item: -item.score)
+
+    def _explained(self, found: Sequence[_Found]) -> dict[str, Any]:
+        section = self._section
+        fusion = f"convex, alpha {section.fusion_alpha}" if section.fusion == "convex" else "rrf"
+        rows = [
+            {
+                "id": item.chunk.id,
+                "document_id": item.chunk.document,
+                "collection": item.collection.name,
+                "score": item.score,
+                "dense_score": item.dense,
+                "lexical_score": item.lexical,
+                "outcome": item.outcome,
+            }
+            for item in found
+        ]
+        return {"fusion": fusion, "candidates": rows}
 
     async def _allowed(self, request: RetrievalRequest, row: CollectionRow) -> Collection[str] | None:
         """Chunks that pass the filters; None without any."""
@@ -143,7 +183,7 @@ class Searcher:
         return {hit.id: hit.score for hit in hits if hit.id in allowed}
 
     def _chosen(self, request: RetrievalRequest, found: Sequence[_Found]) -> list[Passage]:
-        """The best `top_k`: no text twice, few of one document, within the token budget."""
+        """The best `top_k`: near enough, no text twice, few of one document, within the token budget."""
         budget = request.token_budget
         texts: set[str] = set()
         per_document: Counter[str] = Counter()
@@ -151,15 +191,22 @@ class Searcher:
         for item in found:
             text = " ".join(item.chunk.text.split()).lower()
             cost = -(-len(item.chunk.text) // CHARACTERS_PER_TOKEN)
-            crowded = per_document[item.chunk.document] >= self._section.max_chunks_per_document
-            if text in texts or crowded or (budget is not None and cost > budget):
-                continue
-            texts.add(text)
-            per_document[item.chunk.document] += 1
-            budget = None if budget is None else budget - cost
-            chosen.append(_passage(item))
-            if len(chosen) == request.top_k:
-                break
+            if (item.dense or 0.0) < request.min_score:
+                item.outcome = "below min_score"
+            elif text in texts:
+                item.outcome = "same text as a better one"
+            elif per_document[item.chunk.document] >= self._section.max_chunks_per_document:
+                item.outcome = "max_chunks_per_document reached"
+            elif budget is not None and cost > budget:
+                item.outcome = "over the token budget"
+            else:
+                item.outcome = "chosen"
+                texts.add(text)
+                per_document[item.chunk.document] += 1
+                budget = None if budget is None else budget - cost
+                chosen.append(_passage(item))
+                if len(chosen) == request.top_k:
+                    break
         return chosen
 
 

@@ -28,11 +28,14 @@ from intellirouter.roles.rag_manager import catalog
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.ingest import Cancelled, Ingester
-from intellirouter.roles.rag_manager.parsing.run import ParseLimits
+from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parser
 from intellirouter.roles.rag_manager.retrieval import Searcher
+from intellirouter.roles.rag_manager.writer import Writer
 from intellirouter.vectors.index import MAX_BATCH, VectorIndex
 
 MAX_NAME = 512
+JOBS = 4
+"""Jobs under way at once."""
 RETRY_SECONDS = 2.0
 """Between tries of a job while the vector index is away."""
 log = structlog.get_logger(__name__)
@@ -59,10 +62,20 @@ class RagService:
         """Held while a blob is written and noted, or forgotten and removed."""
         self.max_document_bytes = section.max_document_bytes
         self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._over = asyncio.Condition()
-        limits = ParseLimits(section.parse_memory_bytes, section.parse_timeout_seconds)
+        self._busy: dict[str, str] = {}
+        """Documents a job works on now, with their collections."""
+        self._parser = Parser(ParseLimits(section.parse_memory_bytes, section.parse_timeout_seconds))
+        self.writer = Writer(engine, index)
         self._ingester = Ingester(
-            engine, index, blobs, limits, size=section.chunk_size, overlap=section.chunk_overlap
+            engine,
+            index,
+            self.writer,
+            self._parser,
+            blobs,
+            size=section.chunk_size,
+            overlap=section.chunk_overlap,
         )
         self._searcher = Searcher(section, engine, index)
         self.trouble = ""
@@ -82,6 +95,7 @@ class RagService:
     async def drop(self, tenant: str, name: str) -> None:
         """Remove a collection and what it holds."""
         row = await self._collection(tenant, name)
+        await self._stopped(row.id)
         await self._index.drop(row.id)
         await self.engine.write(partial(catalog.drop_collection, collection=row.id))
 
@@ -101,6 +115,7 @@ class RagService:
 
     async def remove_document(self, collection: str, document: str) -> None:
         """Remove a document by its id, vectors first."""
+        await self._stopped(collection, document)
         chunks = await self.engine.read(partial(catalog.chunk_states, document=document))
         await self._ingester.remove(collection, list(chunks))
         await self.engine.write(partial(catalog.drop_document, collection=collection, document=document))
@@ -172,7 +187,8 @@ class RagService:
         embedder = await self._model()
         for start in range(0, len(missing), 100):
             found = await self.engine.read(partial(catalog.read_chunks, ids=missing[start : start + 100]))
-            await self._ingester.embed(row.id, list(found.values()), embedder)
+            stored = await self.writer.put(row.id, list(found.values()), embedder)
+            await stored
         for start in range(0, len(stray), MAX_BATCH):
             await self._index.delete(row.id, stray[start : start + MAX_BATCH])
         await self.engine.write(partial(catalog.touch, collection=row.id))
@@ -196,15 +212,35 @@ class RagService:
         resumed = await self.engine.write(catalog.requeue)
         if resumed:
             log.info("rag.jobs_resumed", jobs=resumed)
+        try:
+            async with asyncio.TaskGroup() as workers:
+                workers.create_task(self.writer.work())
+                for _ in range(JOBS):
+                    workers.create_task(self._take_jobs())
+        finally:
+            await self._parser.aclose()
+
+    async def _take_jobs(self) -> None:
         while True:
             self._wake.clear()
-            job = await self.engine.write(catalog.take_job)
+            async with self._turn:
+                job = await self.engine.write(partial(catalog.take_job, busy=tuple(self._busy)))
+                if job is not None:
+                    self._busy[job["document"]] = job["collection"]
             if job is None:
                 await self._wake.wait()
-            else:
-                await self._run(job)
+                continue
+            try:
+                away = await self._run(job)
+            finally:
+                del self._busy[job["document"]]
+            self.wake()
+            await self.tell()
+            if away:
+                await asyncio.sleep(RETRY_SECONDS)
 
-    async def _run(self, job: Row) -> None:
+    async def _run(self, job: Row) -> bool:
+        """True when the job waits because the vector index is away."""
         error = None
         try:
             await self._ingester.run(job, await self._model())
@@ -214,16 +250,25 @@ class RagService:
         except StateUnavailable as away:
             self.trouble = away.message
             log.warning("rag.job_waits", job=job["id"], reason=away.message)
-            await self.engine.write(catalog.requeue)
-            await asyncio.sleep(RETRY_SECONDS)
-            return
+            await self.engine.write(partial(catalog.requeue, job=job["id"]))
+            return True
         except (RequestError, ConfigError) as refused:
             error = refused.message
         except Exception as bug:  # one document must not end the worker; the job says that it failed
             log.exception("rag.job_failed", job=job["id"])
             error = getattr(bug, "message", "an internal error occurred; the log has the job's id")
         await self.engine.write(partial(catalog.finish, job=job, error=error))
-        await self.tell()
+        return False
+
+    async def _stopped(self, collection: str, document: str | None = None) -> None:
+        """End the jobs of a document, or of the whole collection, and wait until none works on it."""
+        await self.engine.write(partial(catalog.stop_jobs, collection=collection, document=document))
+
+        def idle() -> bool:
+            return document not in self._busy if document else collection not in self._busy.values()
+
+        async with self._over:
+            await self._over.wait_for(idle)
 
     async def tell(self) -> None:
         """Jobs ended: those who wait look again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from intellirouter.errors import InvalidRequest
 from intellirouter.roles.rag_manager.chunking import Block
 from intellirouter.roles.rag_manager.parsing import formats
-from intellirouter.roles.rag_manager.parsing.run import ParseLimits, parse_file
+from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parser
 
 MARKDOWN = b"# Guide\n\nHello.\n\n## Use\n\n```\n# not a heading\n```\n\n| a | b |\n"
 
@@ -65,13 +66,27 @@ async def test_hostile_files_are_refused(
 ) -> None:
     file = tmp_path / "blob"
     file.write_bytes(data)
-    with pytest.raises(InvalidRequest, match=says):
-        await parse_file(file, name, limits)
+    async with contextlib.aclosing(Parser(limits)) as parser:
+        with pytest.raises(InvalidRequest, match=says):
+            await parser.parse(file, name)
+        file.write_bytes(b"Next.")
+        assert await parser.parse(file, "next.txt") == ("", [Block("Next.")])
 
 
 async def test_a_file_too_large_for_the_memory_limit_ends_only_its_process(tmp_path: Path) -> None:
     file = tmp_path / "blob"
     with file.open("wb") as sparse:
         sparse.truncate(2 << 30)
-    with pytest.raises(InvalidRequest, match="MiB"):
-        await parse_file(file, "zeros.txt", ParseLimits(memory=512 << 20))
+    async with contextlib.aclosing(Parser(ParseLimits(memory=512 << 20))) as parser:
+        with pytest.raises(InvalidRequest, match="MiB"):
+            await parser.parse(file, "zeros.txt")
+
+
+async def test_a_long_text_comes_in_frames_and_whole(tmp_path: Path) -> None:
+    file = tmp_path / "blob"
+    text = "\n\n".join(f"Paragraph {number} " + "word " * 50 for number in range(4_000))
+    file.write_text(text)
+    async with contextlib.aclosing(Parser(ParseLimits())) as parser:
+        _, blocks = await parser.parse(file, "long.txt")
+    assert len(blocks) > 5
+    assert "".join(block.text for block in blocks) == text

@@ -58,6 +58,10 @@ async def test_documents_in_passages_out(tmp_path: Path) -> None:
         filtered = await ask(service, "cats", filters={"type": "eq", "key": "kind", "value": ".txt"})
         assert {passage.title for passage in filtered.passages} == {"cars.txt"}
         assert not (await ask(service, "quantum chromodynamics", min_score=0.5)).passages
+        explained = (await ask(service, "zyxophrine", top_k=1, explain=True)).explanation
+        first, *others = explained["candidates"]
+        assert (first["id"], first["outcome"]) == (by_word.id, "chosen")
+        assert {row["outcome"] for row in others} == {"not reached"}
 
         with pytest.raises(NotFound):  # another tenant sees nothing
             await ask(service, "cats", tenant="b")

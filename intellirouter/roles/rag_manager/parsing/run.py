@@ -1,8 +1,9 @@
-"""Parse a file in a process of its own, bounded in memory, time and output."""
+"""Parse files in a process of its own, bounded in memory, time and output."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,36 +16,71 @@ from intellirouter.roles.rag_manager.chunking import Block
 
 @dataclass(frozen=True, slots=True)
 class ParseLimits:
-    """`memory` and `output` in bytes, `seconds` of CPU and (twice that) of time."""
+    """`memory` in bytes, `output` in characters, `seconds` of CPU and (twice that) of time; each for one document."""
 
     memory: int = 1 << 30
     seconds: int = 60
     output: int = 256 << 20
 
 
-async def parse_file(file: Path, name: str, limits: ParseLimits) -> tuple[str, list[Block]]:
-    """The document's title and blocks. Raises `InvalidRequest` saying why the document cannot be read."""
-    words = (str(file), name, str(limits.memory), str(limits.seconds), str(limits.output))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "intellirouter.roles.rag_manager.parsing.child", *words),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(2 * limits.seconds):
-            output, _ = await process.communicate()
-    except TimeoutError as cause:
-        raise InvalidRequest(f"'{name}' was not read within {2 * limits.seconds} s.") from cause
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if not output:
-        raise InvalidRequest(
-            f"'{name}' exceeds the limits of parsing ({limits.seconds} s, {limits.memory >> 20} MiB)."
-        )
-    answer = await asyncio.to_thread(msgspec.json.decode, output)
-    if "error" in answer:
-        raise InvalidRequest(f"'{name}': {answer['error']}")
-    return answer["title"], [Block(*block) for block in answer["blocks"]]
+class Parser:
+    """One process that reads one document after another. It is started by the first, and again when a document ended it."""
+
+    def __init__(self, limits: ParseLimits) -> None:
+        self._limits = limits
+        self._child: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+
+    async def parse(self, file: Path, name: str) -> tuple[str, list[Block]]:
+        """The document's title and blocks. Raises `InvalidRequest` saying why the document cannot be read."""
+        limits = self._limits
+        async with self._turn:
+            kept = False
+            try:
+                async with asyncio.timeout(2 * limits.seconds):
+                    blocks, (verdict, text, last) = await self._exchange(file, name)
+                kept = not last
+            except TimeoutError as cause:
+                raise InvalidRequest(f"'{name}' was not read within {2 * limits.seconds} s.") from cause
+            except (OSError, asyncio.IncompleteReadError) as cause:
+                raise InvalidRequest(
+                    f"'{name}' exceeds the limits of parsing ({limits.seconds} s, {limits.memory >> 20} MiB)."
+                ) from cause
+            finally:
+                if not kept:
+                    await self.aclose()
+        if verdict == "error":
+            raise InvalidRequest(f"'{name}': {text}")
+        return text, blocks
+
+    async def aclose(self) -> None:
+        """End the process."""
+        child, self._child = self._child, None
+        if child is not None and child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+
+    async def _exchange(self, file: Path, name: str) -> tuple[list[Block], tuple[str, str, bool]]:
+        if self._child is None or self._child.returncode is not None:
+            limits = self._limits
+            words = (str(limits.memory), str(limits.seconds), str(limits.output))
+            self._child = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "intellirouter.roles.rag_manager.parsing.child", *words),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        source, sink = self._child.stdout, self._child.stdin
+        if source is None or sink is None:
+            raise BrokenPipeError
+        request = msgspec.msgpack.encode((str(file), name))
+        sink.write(len(request).to_bytes(4) + request)
+        await sink.drain()
+        blocks: list[Block] = []
+        while True:
+            length = int.from_bytes(await source.readexactly(4))
+            answer = msgspec.msgpack.decode(await source.readexactly(length))
+            if answer[0] != "blocks":
+                return blocks, answer
+            blocks += [Block(*block) for block in answer[1]]

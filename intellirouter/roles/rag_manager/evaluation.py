@@ -1,0 +1,76 @@
+"""How well retrieval does on questions whose answers are known: dense, lexical and hybrid side by side.
+
+A question names the documents that answer it. What is ranked is documents: each counts where its first passage stands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from intellirouter.peers.contract import Retrieved
+
+DEPTH = 10
+STAGES = {"dense": "dense_score", "lexical": "lexical_score", "hybrid": "score"}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query, and the names of the documents that answer it (at least one)."""
+
+    query: str
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Means over the questions, 0 to 1."""
+
+    ndcg: float
+    recall: float
+
+
+def ndcg(ranked: Sequence[str], relevant: Collection[str], depth: int = DEPTH) -> float:
+    """Normalised discounted cumulative gain with gains of 0 and 1 (Järvelin and Kekäläinen 2002)."""
+    gain = sum(1 / math.log2(rank + 1) for rank, id_ in enumerate(ranked[:depth], 1) if id_ in relevant)
+    best = sum(1 / math.log2(rank + 1) for rank in range(1, min(len(relevant), depth) + 1))
+    return gain / best
+
+
+def recall(ranked: Sequence[str], relevant: Collection[str], depth: int = DEPTH) -> float:
+    """The share of the relevant that is among the first `depth`."""
+    return len(set(ranked[:depth]).intersection(relevant)) / len(relevant)
+
+
+def ranking(candidates: Sequence[Mapping[str, Any]], stage: str) -> list[str]:
+    """Document ids in the order of one stage's scores, from the candidates of an explained retrieval."""
+    field = STAGES[stage]
+    scored = [row for row in candidates if row[field] is not None]
+    scored.sort(key=lambda row: -row[field])
+    return list(dict.fromkeys(row["document_id"] for row in scored))
+
+
+async def evaluate(
+    ask: Callable[[str], Awaitable[Retrieved]],
+    questions: Sequence[Question],
+    documents: Mapping[str, str],
+    asked: Callable[[], None] = lambda: None,
+) -> dict[str, Quality]:
+    """By stage. `ask` retrieves with `explain`; `documents` gives ids by name; `asked` is called after each question.
+
+    Raises `KeyError` for a document that is not in the collection.
+    """
+    sums = {stage: [0.0, 0.0] for stage in STAGES}
+    for question in questions:
+        relevant = {documents[name] for name in question.documents}
+        candidates = (await ask(question.query)).explanation["candidates"]
+        for stage, pair in sums.items():
+            ranked = ranking(candidates, stage)
+            pair[0] += ndcg(ranked, relevant)
+            pair[1] += recall(ranked, relevant)
+        asked()
+    return {
+        stage: Quality(pair[0] / len(questions), pair[1] / len(questions)) for stage, pair in sums.items()
+    }

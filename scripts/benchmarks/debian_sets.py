@@ -1,0 +1,141 @@
+"""Questions with known answers, made from Debian's documentation packages.
+
+    faq    a question of Python's FAQ → the section that answers it, its heading removed
+    man    a manual page's description (NAME) → the page, that section removed
+    pg     a PostgreSQL reference page's purpose → the page, that line removed
+
+Packages are downloaded with `apt-get download` into a cache and unpacked there; nothing is installed. A question belongs to
+the development or the test half by a hash of its text, so that the halves stay the same whatever else changes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import html
+import os
+import re
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from intellirouter.roles.rag_manager.evaluation import Question
+
+PACKAGES = {
+    "faq": ("python3.11-doc",),
+    "man": ("coreutils", "util-linux", "manpages", "procps", "findutils", "iproute2", "mandoc"),
+    "pg": ("postgresql-doc-15",),
+}
+_SECTION = re.compile(r"<section id=[^>]*>|</section>")
+_HEADING = re.compile(r"\s*<h([1-6])>(.*?)</h\1>", re.DOTALL)
+_PERMALINK = re.compile(r'<a class="headerlink".*?</a>', re.DOTALL)
+_NAME = re.compile(r'<section class="Sh">\s*<h1 class="Sh" id="NAME">.*?</section>', re.DOTALL)
+_PURPOSE = re.compile(r'<div class="refnamediv">.*?</div>', re.DOTALL)
+_TAG = re.compile(r"<[^>]+>")
+
+
+@dataclass(slots=True)
+class RetrievalSet:
+    """Documents by name (HTML), and the questions of both halves."""
+
+    documents: dict[str, bytes] = field(default_factory=dict)
+    dev: list[Question] = field(default_factory=list)
+    test: list[Question] = field(default_factory=list)
+
+
+def build(cache: Path, name: str) -> RetrievalSet:
+    """The set of that name."""
+    roots = {package: _unpacked(cache, package) for package in PACKAGES[name]}
+    pages = {"faq": _faq, "man": _man, "pg": _pg}[name](roots)
+    built = RetrievalSet()
+    answers: dict[str, list[str]] = defaultdict(list)
+    for document, query, page in pages:
+        built.documents[document] = page.encode()
+        answers[query].append(document)
+    for query, documents in answers.items():
+        half = hashlib.sha256(f"{name}\0{query}".encode()).digest()[0] & 1
+        (built.test if half else built.dev).append(Question(query, tuple(documents)))
+    return built
+
+
+def _unpacked(cache: Path, package: str) -> Path:
+    root = cache / package
+    if not root.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["apt-get", "download", "-qq", package], cwd=cache, check=True)
+        archive = next(cache.glob(f"{package}_*.deb"))
+        half = cache / f"{package}.{os.getpid()}"
+        subprocess.run(["dpkg-deb", "-x", archive, half], check=True)
+        half.rename(root)
+        archive.unlink()
+    return root
+
+
+Page = tuple[str, str, str]
+"""Name, question, HTML."""
+
+
+def _faq(roots: dict[str, Path]) -> Iterator[Page]:
+    folder = roots["python3.11-doc"] / "usr/share/doc/python3.11-doc/html/faq"
+    for file in sorted(folder.glob("*.html")):
+        text = file.read_text()
+        title = _plain(re.findall(r"<title>(.*?)</title>", text, re.DOTALL)[0]).split(" — ")[0]
+        for number, section in enumerate(_innermost(text)):
+            heading = _HEADING.match(section)
+            if heading and (question := _plain(_PERMALINK.sub("", heading[2]))).endswith("?"):
+                body = section[heading.end() :]
+                page = f"<title>{html.escape(title)}</title>{body}"
+                yield f"{file.stem}-{number}.html", question, page
+
+
+def _innermost(text: str) -> Iterator[str]:
+    """Sections without sections."""
+    opened = None
+    for mark in _SECTION.finditer(text):
+        if mark[0] != "</section>":
+            opened = mark.end()
+        elif opened is not None:
+            yield text[opened : mark.start()]
+            opened = None
+
+
+def _man(roots: dict[str, Path]) -> Iterator[Page]:
+    mandoc = roots.pop("mandoc") / "usr/bin/mandoc"
+    files = sorted(
+        file
+        for root in roots.values()
+        for file in (root / "usr/share/man").glob("man[0-9]/*.gz")
+        if not file.is_symlink()
+    )
+    for file in files:
+        source = gzip.decompress(file.read_bytes())
+        rendered = subprocess.run(
+            [mandoc, "-T", "html", "-O", "fragment"], input=source, capture_output=True, check=False
+        ).stdout.decode()
+        section = _NAME.search(rendered)
+        parts = _plain(section[0]).split(" - ", 1) if section else []
+        if section is None or len(parts) < 2:
+            continue  # a page that only includes another
+        name = file.name.removesuffix(".gz")
+        page = f"<title>{html.escape(name)}</title>" + rendered.replace(section[0], "", 1)
+        yield f"{name}.html", parts[1], page
+
+
+def _pg(roots: dict[str, Path]) -> Iterator[Page]:
+    folder = roots["postgresql-doc-15"] / "usr/share/doc/postgresql-doc-15/html"
+    for file in sorted(folder.glob("*.html")):
+        text = file.read_text()
+        line = _PURPOSE.search(text)
+        if line is None or 'class="refentry"' not in text:
+            continue
+        query = _plain(line[0]).split(" — ", 1)[-1]
+        title = _plain(re.findall(r"<title>(.*?)</title>", text, re.DOTALL)[0])
+        body = text[text.index('class="refentry"') : text.index('class="navfooter"')]
+        page = f"<title>{html.escape(title)}</title><div {body.replace(line[0], '', 1)}>"
+        yield file.name, query, page
+
+
+def _plain(markup: str) -> str:
+    return " ".join(html.unescape(_TAG.sub("", markup)).split())

@@ -1,0 +1,135 @@
+"""`scripts/bench rag`: retrieval quality on real documentation, hybrid beside dense and lexical alone.
+
+The sets are those of `debian_sets.py`. Tune on `--half dev` only; the targets hold on the test half, and a missed one is exit
+code 1. Indexed sets are kept in the cache and brought up to date by ingesting again, which skips what is unchanged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from intellirouter.config.schema.rag import RagSection
+from intellirouter.peers.contract import Call, RetrievalRequest
+from intellirouter.roles.rag_manager.evaluation import Quality, Question, evaluate
+from intellirouter.roles.rag_manager.open import open_rag
+from intellirouter.roles.rag_manager.service import RagService
+from intellirouter.security.caller import Caller
+from scripts.benchmarks.debian_sets import PACKAGES, RetrievalSet, build
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "intellirouter"
+NDCG = {"faq": 0.82, "man": 0.80}
+RECALL = 0.94
+TENANT = "bench"
+
+
+async def measure(cache: Path, half: str, names: list[str], overrides: dict[str, Any]) -> dict[str, Any]:
+    """By set and stage."""
+    section = RagSection(embedding_model_path=CACHE / "models" / "all-MiniLM-L6-v2", **overrides)
+    results: dict[str, Any] = {}
+    async with open_rag(section, cache / "node") as service:
+        for name in names:
+            made = build(cache / "debian", name)
+            chunks, seconds = await _ingest(service, name, made)
+            questions = made.dev if half == "dev" else made.test
+            quality = await _asked(service, name, questions)
+            results[name] = {
+                "documents": len(made.documents),
+                "chunks": chunks,
+                "questions": len(questions),
+                "ingest_s": round(seconds, 1),
+                "stages": quality,
+            }
+    return results
+
+
+async def _ingest(service: RagService, name: str, made: RetrievalSet) -> tuple[int, float]:
+    if name not in {row["name"] for row in await service.collections(TENANT)}:
+        await service.create(TENANT, name)
+    began = time.perf_counter()
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(f"ingesting {name}", total=len(made.documents))
+        for document, page in made.documents.items():
+            job = await service.submit(TENANT, name, document, page)
+            state = await service.ended(TENANT, job)
+            if state["status"] != "ready":
+                raise SystemExit(f"{document}: {state['error']}")
+            progress.advance(bar)
+    seconds = time.perf_counter() - began
+    rows = {row["name"]: row["chunks"] for row in await service.collections(TENANT)}
+    return rows[name], seconds
+
+
+async def _asked(service: RagService, name: str, questions: list[Question]) -> dict[str, Quality]:
+    ids = {row["name"]: row["id"] for row in await service.documents(TENANT, name)}
+    call = Call(Caller(tenant=TENANT), "bench")
+
+    def ask(query: str) -> Any:
+        return service.retrieve(RetrievalRequest(query, (name,), 10, explain=True), call)
+
+    return await evaluate(ask, questions, ids)
+
+
+def _show(results: dict[str, Any], half: str) -> None:
+    table = Table(
+        "set", "documents", "chunks", "questions", "stage", "nDCG@10", "recall@10", title=f"{half} half"
+    )
+    for name, result in results.items():
+        counts = [name, *(str(result[key]) for key in ("documents", "chunks", "questions"))]
+        for stage, quality in result["stages"].items():
+            table.add_row(*counts, stage, f"{quality.ndcg:.3f}", f"{quality.recall:.3f}")
+            counts = [""] * 4
+        table.add_section()
+    Console().print(table)
+
+
+def _missed(results: dict[str, Any]) -> list[str]:
+    problems = []
+    for name, result in results.items():
+        stages = result["stages"]
+        hybrid, alone = stages["hybrid"], max(stages["dense"].ndcg, stages["lexical"].ndcg)
+        if hybrid.ndcg < alone:
+            problems.append(
+                f"{name}: hybrid nDCG@10 {hybrid.ndcg:.3f} is below the better one alone, {alone:.3f}"
+            )
+        if hybrid.ndcg < NDCG.get(name, 0):
+            problems.append(f"{name}: hybrid nDCG@10 {hybrid.ndcg:.3f} is below {NDCG[name]}")
+        if name in NDCG and hybrid.recall < RECALL:
+            problems.append(f"{name}: hybrid recall@10 {hybrid.recall:.3f} is below {RECALL}")
+    return problems
+
+
+def main() -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(prog="scripts/bench rag", description=__doc__)
+    parser.add_argument("--half", choices=("dev", "test"), default="test")
+    parser.add_argument("--sets", default=",".join(PACKAGES), help=f"of: {', '.join(PACKAGES)}")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another rag.KEY")
+    parser.add_argument("--cache", type=Path, default=CACHE / "bench-rag", help="packages and index")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    arguments = parser.parse_args()
+    overrides = dict(item.split("=", 1) for item in arguments.set)
+    results = asyncio.run(measure(arguments.cache, arguments.half, arguments.sets.split(","), overrides))
+    if arguments.json:
+        print(json.dumps(results, default=dataclasses.asdict, indent=2))
+    else:
+        _show(results, arguments.half)
+    problems = _missed(results)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,276 @@
+"""`scripts/bench rag-scale`: retrieval over many chunks, alone and while documents come in; ingestion beside the bare embedder.
+
+Chunks and queries are text from the `man` set, queries and ingested documents are embedded for real; the vectors that fill
+the index are those of real chunks with noise, since embedding so many takes a quarter of an hour and says nothing new.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from intellirouter.config.schema.rag import RagSection
+from intellirouter.peers.contract import Call, RetrievalRequest
+from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager.catalog import ChunkRow
+from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
+from intellirouter.roles.rag_manager.open import open_rag
+from intellirouter.roles.rag_manager.service import RagService, document_row, new_job
+from intellirouter.roles.rag_manager.writer import BATCH, embedded_text
+from intellirouter.security.caller import Caller
+from intellirouter.vectors.index import Vectors
+from scripts.benchmarks.debian_sets import RetrievalSet, build
+from scripts.benchmarks.load import percentile
+from scripts.benchmarks.rag import CACHE, TENANT
+
+CALL = Call(Caller(tenant=TENANT), "bench")
+MODEL = CACHE / "models" / "all-MiniLM-L6-v2"
+PAGES = 60
+"""Documents that are ingested for real."""
+
+
+class Noisy:
+    """An embedder that answers with known vectors and noise of a third of their length."""
+
+    model = "all-MiniLM-L6-v2"
+    max_tokens = 254
+
+    def __init__(self, known: Vectors) -> None:
+        self._known = known
+        self._random = np.random.default_rng(7)
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Not used."""
+        return [0] * len(texts)
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors."""
+        rows = self._random.integers(0, len(self._known), len(texts))
+        noise = self._random.normal(size=(len(texts), self._known.shape[1])) / self._known.shape[1] ** 0.5 / 3
+        vectors = self._known[rows] + noise
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+async def measure(cache: Path, count: int, directory: Path) -> dict[str, float]:
+    """The figures, by name."""
+    made = build(cache / "debian", "man")
+    queries = [question.query for question in made.dev + made.test]
+    random.Random(1).shuffle(queries)
+    section = RagSection(embedding_model_path=MODEL)
+    embedder = OnnxEmbedder(MODEL, section.embedding_model)
+    async with open_rag(section, directory) as service:
+        figures = await _ingestion(service, made, embedder)
+        rows = await _stored_rows(service, "speed")
+        known = embedder.run([embedded_text(row) for row in rows[:500]])
+        began = time.perf_counter()
+        await _fill(service, "large", count, rows, Noisy(known))
+        figures["fill_chunks_per_s"] = count / (time.perf_counter() - began)
+        await _asked(service, queries[:20])  # warm
+        figures |= _latencies("retrieval", await _asked(service, queries[20:320]))
+        figures |= _latencies("embedding_alone", await _embedded(embedder, queries[20:320]))
+        figures |= await _while_ingesting(service, made, queries[320:])
+        figures |= _sizes(directory)
+    return figures
+
+
+async def _ingestion(service: RagService, made: RetrievalSet, embedder: OnnxEmbedder) -> dict[str, float]:
+    """The same chunks by the embedder alone, before and after they are ingested: others share the machine."""
+    pages = dict(list(made.documents.items())[:PAGES])
+    await service.prepare()
+    await service.create(TENANT, "warm")
+    await _submit_all(service, "warm", dict(list(made.documents.items())[-3:]))
+    await service.create(TENANT, "speed")
+    began = time.perf_counter()
+    await _submit_all(service, "speed", pages)
+    first = time.perf_counter() - began
+    texts = [embedded_text(row) for row in await _stored_rows(service, "speed")]
+    bare = await _bare(embedder, texts)
+    await service.create(TENANT, "again")
+    began = time.perf_counter()
+    await _submit_all(service, "again", pages)
+    second = time.perf_counter() - began
+    bare_again = await _bare(embedder, texts)
+    return {
+        "ingested_chunks": len(texts),
+        "ingest_chunks_per_s": len(texts) / min(first, second),
+        "embedder_alone_chunks_per_s": len(texts) / min(bare, bare_again),
+        "ingest_to_embedder": min(bare, bare_again) / min(first, second),
+    }
+
+
+async def _bare(embedder: OnnxEmbedder, texts: Sequence[str]) -> float:
+    began = time.perf_counter()
+    for start in range(0, len(texts), BATCH):
+        await embedder.embed(texts[start : start + BATCH])
+    return time.perf_counter() - began
+
+
+async def _submit_all(service: RagService, collection: str, pages: dict[str, bytes]) -> None:
+    jobs = [await service.submit(TENANT, collection, name, page) for name, page in pages.items()]
+    for job in jobs:
+        state = await service.ended(TENANT, job)
+        if state["status"] != "ready":
+            raise SystemExit(f"{state['document']}: {state['error']}")
+
+
+async def _stored_rows(service: RagService, collection: str) -> list[ChunkRow]:
+    row = await service.engine.read(lambda db: catalog.find_collection(db, TENANT, collection))
+    if row is None:
+        raise SystemExit(f"there is no collection {collection}")
+    ids = await service.engine.read(lambda db: catalog.chunk_ids(db, row.id))
+    return list((await service.engine.read(lambda db: catalog.read_chunks(db, ids))).values())
+
+
+async def _fill(
+    service: RagService, collection: str, count: int, rows: Sequence[ChunkRow], embedder: Noisy
+) -> None:
+    """Write `count` chunks of fifty a document by the same way as a job does, without parsing."""
+    await service.create(TENANT, collection)
+    found = await service.engine.read(lambda db: catalog.find_collection(db, TENANT, collection))
+    if found is None:
+        raise SystemExit("the collection is gone")
+    shuffle = random.Random(3)
+    under_way = []
+    for start in range(0, count, BATCH):
+        documents = [
+            document_row(found.id, f"d{(start + offset) // 50}", "0" * 64, 0, {}) for offset in (0, 50)
+        ]
+        for document in documents:
+            await service.engine.write(
+                lambda db, document=document: catalog.add_job(db, TENANT, document, new_job())
+            )
+            await service.engine.write(
+                lambda db, document=document: catalog.stop_jobs(db, found.id, document["id"])
+            )
+        pieces = []
+        for offset in range(BATCH):
+            words = f"{shuffle.choice(rows).text} {shuffle.choice(rows).text}".split()
+            at = shuffle.randrange(max(1, len(words) - 150))
+            id_ = hashlib.sha256(f"{start + offset}".encode()).hexdigest()[:32]
+            text = " ".join(words[at : at + 150])
+            pieces.append(ChunkRow(id_, documents[offset // 50]["id"], offset, "Page", "", text))
+        under_way.append(await service.writer.put(found.id, pieces, embedder))
+    await asyncio.gather(*under_way)
+
+
+async def _asked(service: RagService, queries: Sequence[str]) -> list[float]:
+    """Seconds of each."""
+    taken = []
+    for query in queries:
+        began = time.perf_counter()
+        found = await service.retrieve(RetrievalRequest(query, ("large",), 5), CALL)
+        taken.append(time.perf_counter() - began)
+        if not found.passages:
+            raise SystemExit(f"nothing was found for {query!r}")
+    return taken
+
+
+async def _embedded(embedder: OnnxEmbedder, queries: Sequence[str]) -> list[float]:
+    taken = []
+    for query in queries:
+        began = time.perf_counter()
+        await embedder.embed([query])
+        taken.append(time.perf_counter() - began)
+    return taken
+
+
+async def _while_ingesting(
+    service: RagService, made: RetrievalSet, queries: Sequence[str]
+) -> dict[str, float]:
+    pages = dict(list(made.documents.items())[PAGES : 2 * PAGES])
+    async with _stalls() as stalls:
+        ingestion = asyncio.create_task(_submit_all(service, "large", pages))
+        taken = []
+        for query in queries:
+            if ingestion.done():
+                break
+            taken += await _asked(service, [query])
+            await asyncio.sleep(0.05)
+        await ingestion
+    return {
+        "loop_stall_max_ms": max(stalls) * 1e3,
+        "loop_stall_p99_ms": percentile(stalls, 99) * 1e3,
+    } | _latencies("retrieval_while_ingesting", taken)
+
+
+@contextlib.asynccontextmanager
+async def _stalls() -> AsyncIterator[list[float]]:
+    """How much later than asked the loop woke a sleeper, in seconds; beside that, what the machine itself adds."""
+    late = [0.0]
+
+    async def watch() -> None:
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.005)
+            late.append(time.perf_counter() - began - 0.005)
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield late
+    finally:
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+
+
+def _latencies(name: str, taken: Sequence[float]) -> dict[str, float]:
+    milliseconds = [seconds * 1e3 for seconds in taken]
+    return {f"{name}_p50_ms": percentile(milliseconds, 50), f"{name}_p99_ms": percentile(milliseconds, 99)}
+
+
+def _sizes(directory: Path) -> dict[str, float]:
+    def disk(path: Path) -> float:
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1e6
+
+    def rss(pid: int) -> float:
+        words = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()
+        return int(words[0]) / 1e3
+
+    tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
+    children = {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+    stores = [pid for pid in children if b"vectors.chroma.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return {
+        "rss_mb": rss(os.getpid()),
+        "store_rss_mb": sum(rss(pid) for pid in stores),
+        "catalog_mb": disk(directory / "rag")
+        - disk(directory / "rag" / "chroma")
+        - disk(directory / "rag" / "blobs"),
+        "vectors_mb": disk(directory / "rag" / "chroma"),
+    }
+
+
+LIMITS = {"retrieval_p50_ms": 25, "retrieval_p99_ms": 100, "loop_stall_max_ms": 20}
+
+
+def main() -> int:
+    """The exit code: 1 when a limit is passed."""
+    parser = argparse.ArgumentParser(prog="scripts/bench rag-scale", description=__doc__)
+    parser.add_argument("--chunks", type=int, default=50_000)
+    parser.add_argument("--cache", type=Path, default=CACHE / "bench-rag", help="packages")
+    arguments = parser.parse_args()
+    before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="intellirouter-rag-") as name:
+        figures = asyncio.run(measure(arguments.cache, arguments.chunks, Path(name)))
+    figures |= {"load_before": before, "load_after": os.getloadavg()[0]}
+    print(json.dumps({key: round(value, 2) for key, value in figures.items()}, indent=2))
+    problems = [f"{key} is above {most}" for key, most in LIMITS.items() if figures[key] >= most]
+    if figures["ingest_to_embedder"] < 0.9:
+        problems.append("ingestion is more than 10 % slower than the embedder alone")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

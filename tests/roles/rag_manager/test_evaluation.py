@@ -1,0 +1,45 @@
+"""The figures against values worked out by hand, and the stages told apart."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from intellirouter.peers.contract import Retrieved
+from intellirouter.roles.rag_manager.evaluation import Quality, Question, evaluate, ndcg, recall
+
+
+@pytest.mark.parametrize(
+    ("ranked", "relevant", "gain", "found"),
+    [
+        (["a", "b"], {"a"}, 1.0, 1.0),
+        (["b", "a"], {"a"}, 1 / math.log2(3), 1.0),
+        (["b", "c"], {"a"}, 0.0, 0.0),
+        ([*"bcdefghijk", "a"], {"a"}, 0.0, 0.0),  # the eleventh does not count
+        (["a", "x", "b"], {"a", "b"}, 1.5 / (1 + 1 / math.log2(3)), 1.0),
+        (["a"], {"a", "b"}, 1 / (1 + 1 / math.log2(3)), 0.5),
+    ],
+)
+def test_figures(ranked: list[str], relevant: set[str], gain: float, found: float) -> None:
+    assert ndcg(ranked, relevant) == pytest.approx(gain)
+    assert recall(ranked, relevant) == found
+
+
+async def test_each_stage_is_ranked_by_its_own_score() -> None:
+    rows = [
+        {"document_id": "1", "score": 0.9, "dense_score": 0.2, "lexical_score": 7.0},
+        {"document_id": "2", "score": 0.5, "dense_score": 0.8, "lexical_score": None},
+        {"document_id": "1", "score": 0.1, "dense_score": 0.7, "lexical_score": 1.0},
+    ]
+
+    async def ask(query: str) -> Retrieved:
+        assert query == "q"
+        return Retrieved((), explanation={"candidates": rows})
+
+    second = 1 / math.log2(3)
+    assert await evaluate(ask, [Question("q", ("b",))], {"a": "1", "b": "2"}) == {
+        "dense": Quality(1.0, 1.0),
+        "lexical": Quality(0.0, 0.0),
+        "hybrid": Quality(second, 1.0),
+    }

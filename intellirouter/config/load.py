@@ -8,6 +8,7 @@ them may be a secret.
 from __future__ import annotations
 
 import difflib
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,11 +108,11 @@ class _Reading:
         except UnicodeDecodeError as cause:
             raise ConfigError(f"{file}: is not UTF-8 text.") from cause
         try:
-            self.raw = tomlkit.parse(text).unwrap()
-        except ParseError as cause:
-            raise ConfigError(f"{file}:{cause.line}: is not TOML: {_tidy(cause)}") from cause
-        except TOMLKitError as cause:
-            raise ConfigError(f"{file}: is not TOML: {_tidy(cause)}") from cause
+            self.raw = tomllib.loads(
+                text
+            )  # thirty times as fast as tomlkit, which matters with thousands of keys
+        except tomllib.TOMLDecodeError as cause:
+            raise _not_toml(file, text, cause) from cause
         self._lines = dict(key_lines(text))
         self.sources = {dotted(path): f"{file}:{line}" for path, line in self._lines.items()}
         self._expand(self.raw, ())
@@ -230,6 +231,17 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
         if (found := _model_in(inner)) is not None:
             return found
     return None
+
+
+def _not_toml(file: Path, text: str, cause: tomllib.TOMLDecodeError) -> ConfigError:
+    """What tomlkit says of it: unlike tomllib's, its error has the line as a number."""
+    try:
+        tomlkit.parse(text)
+    except ParseError as error:
+        return ConfigError(f"{file}:{error.line}: is not TOML: {_tidy(error)}")
+    except TOMLKitError as error:
+        return ConfigError(f"{file}: is not TOML: {_tidy(error)}")
+    return ConfigError(f"{file}: is not TOML: {cause}")
 
 
 def _tidy(cause: Exception) -> str:

@@ -7,11 +7,14 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from scripts.benchmarks import report, servers
-from scripts.benchmarks.cases import cases, opened
+from scripts.benchmarks.breadth import BREADTH
+from scripts.benchmarks.cases import Bench, Result, cases, opened
+from scripts.benchmarks.peers import peers
 
 STORED = report.RESULTS / "latest.json"
 
@@ -20,7 +23,9 @@ def main() -> int:
     """The exit code: 0, or 1 when `--check` finds a regression or a request failed."""
     arguments = _arguments()
     notes = _missing()
-    known = cases(arguments.requests)
+    known = _known(arguments.requests)
+    if arguments.peers:
+        known["peers"] = peers
     chosen = arguments.cases.split(",") if arguments.cases else list(known)
     if unknown := [name for name in chosen if name not in known]:
         print(f"no such case: {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
@@ -47,6 +52,10 @@ def main() -> int:
     if arguments.store:
         report.save(run, STORED)
     return _verdict(run, results, arguments.check)
+
+
+def _known(requests: int) -> dict[str, Callable[[Bench], Result]]:
+    return cases(requests) | BREADTH
 
 
 def _verdict(run: dict[str, object], results: dict[str, dict[str, dict[str, float]]], check: bool) -> int:
@@ -81,12 +90,17 @@ def _missing() -> list[str]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--cases", help=f"comma-separated, of: {', '.join(cases(0))}")
+    parser.add_argument("--cases", help=f"comma-separated, of: {', '.join(_known(0))}")
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement (default 4)")
     parser.add_argument(
         "--rounds", type=int, default=3, help="of each measurement; the best counts (default 3)"
     )
     parser.add_argument("--requests", type=int, default=100_000, help="of the memory case (default 100000)")
+    parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="measure LiteLLM and Portkey too; installs them once, from the network",
+    )
     parser.add_argument("--json", type=Path, help="write the run to this file")
     parser.add_argument("--compare", type=Path, help="show the change against an earlier run's file")
     parser.add_argument(

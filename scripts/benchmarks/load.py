@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import re
 import shutil
 import subprocess
@@ -18,7 +20,9 @@ from intellirouter.transport.contract import Deadlines
 from intellirouter.transport.fast.client import FastTransport
 from scripts.benchmarks.servers import KEY, LOAD_CORE, Running, pinned
 
-HEADERS = (("content-type", "application/json"), ("authorization", f"Bearer {KEY}"))
+JSON_TYPE = ("content-type", "application/json")
+HEADERS = (JSON_TYPE, ("authorization", f"Bearer {KEY}"))
+Headers = tuple[tuple[str, str], ...]
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
@@ -34,26 +38,49 @@ class Closed:
 
 
 def closed_loop(
-    server: Running, path: str, body: bytes, directory: Path, *, seconds: float, connections: int = 32
+    server: Running,
+    path: str,
+    body: bytes,
+    directory: Path,
+    *,
+    seconds: float,
+    connections: int = 32,
+    keys: Sequence[str] = (KEY,),
+    more: Headers = (),
 ) -> Closed:
-    """As many requests as `connections` can make."""
+    """As many requests as `connections` can make, with the API `keys` in turn and `more` headers."""
     before = server.cpu_seconds()
-    if shutil.which("wrk"):
-        rate, p50, p99, count, failed = _wrk(server.url(path), body, directory, seconds, connections)
-    else:
-        rate, p50, p99, count, failed = _own(server.url(path), body, directory, seconds, connections)
+    (directory / "body").write_bytes(body)
+    (directory / "keys").write_text("\n".join(keys) + "\n")
+    run = _wrk if shutil.which("wrk") else _own
+    rate, p50, p99, count, failed = run(server.url(path), directory, seconds, connections, more)
     return Closed(rate, p50, p99, failed, (server.cpu_seconds() - before) / max(count, 1) * 1e6)
 
 
+_LUA = """
+wrk.method = "POST"
+{headers}
+wrk.body = io.open("{directory}/body"):read("*a")
+local requests, turn = {{}}, 0
+function init()
+  for key in io.lines("{directory}/keys") do
+    wrk.headers["authorization"] = "Bearer " .. key
+    requests[#requests + 1] = wrk.format()
+  end
+end
+function request()
+  turn = turn % #requests + 1
+  return requests[turn]
+end
+"""
+
+
 def _wrk(
-    url: str, body: bytes, directory: Path, seconds: float, connections: int
+    url: str, directory: Path, seconds: float, connections: int, more: Headers
 ) -> tuple[float, float, float, int, int]:
-    (directory / "body").write_bytes(body)
-    lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in HEADERS]
+    lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in (JSON_TYPE, *more))
     script = directory / "post.lua"
-    script.write_text(
-        'wrk.method = "POST"\n' + "\n".join(lines) + f'\nwrk.body = io.open("{directory}/body"):read("*a")\n'
-    )
+    script.write_text(_LUA.format(headers=lines, directory=directory))
     command = [
         "wrk",
         "-t1",
@@ -89,11 +116,10 @@ def _wrk(
 
 
 def _own(
-    url: str, body: bytes, directory: Path, seconds: float, connections: int
+    url: str, directory: Path, seconds: float, connections: int, more: Headers
 ) -> tuple[float, float, float, int, int]:
     """The same without wrk, in a process of its own on the load's core. Slower: its rates are lower bounds."""
-    (directory / "body").write_bytes(body)
-    command = [sys.executable, "-m", "scripts.benchmarks.load", url, str(directory / "body")]
+    command = [sys.executable, "-m", "scripts.benchmarks.load", url, str(directory), json.dumps(more)]
     out = subprocess.run(
         pinned([*command, str(seconds), str(connections)], LOAD_CORE),
         capture_output=True,
@@ -109,20 +135,23 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share / 100))] if ordered else float("nan")
 
 
-async def open_loop(url: str, body: bytes, *, rate: float, seconds: float) -> tuple[list[float], int]:
+async def open_loop(
+    url: str, body: bytes, *, rate: float, seconds: float, more: Headers = ()
+) -> tuple[list[float], int]:
     """Latencies in milliseconds, each from the time its request was due (so a stall counts for all that it delays)."""
     transport = FastTransport()
+    headers = (*HEADERS, *more)
     latencies: list[float] = []
     failed = 0
 
     async def one(due: float) -> None:
         nonlocal failed
-        if await _request(transport, url, body):
+        if await _request(transport, url, body, headers):
             latencies.append((time.perf_counter() - due) * 1e3)
         else:
             failed += 1
 
-    await _request(transport, url, body)
+    await _request(transport, url, body, headers)
     began = time.perf_counter() + 0.05
     async with asyncio.TaskGroup() as sending:
         for index in range(int(rate * seconds)):
@@ -168,9 +197,9 @@ async def hold_streams(
     return firsts, failed
 
 
-async def _request(transport: FastTransport, url: str, body: bytes) -> bool:
+async def _request(transport: FastTransport, url: str, body: bytes, headers: Headers = HEADERS) -> bool:
     try:
-        reply = await transport.send(HttpRequest("POST", url, HEADERS, body), Deadlines())
+        reply = await transport.send(HttpRequest("POST", url, headers, body), Deadlines())
         try:
             await reply.read(1 << 24)
         finally:
@@ -180,8 +209,14 @@ async def _request(transport: FastTransport, url: str, body: bytes) -> bool:
     return reply.status == 200
 
 
-async def _closed(url: str, body: bytes, seconds: float, connections: int) -> None:
+async def _closed(url: str, directory: Path, more: Headers, seconds: float, connections: int) -> None:
     transport = FastTransport()
+    body = (directory / "body").read_bytes()
+    every = [
+        (JSON_TYPE, *more, ("authorization", f"Bearer {key}"))
+        for key in (directory / "keys").read_text().split()
+    ]
+    headers = itertools.cycle(every)
     latencies: list[float] = []
     failed = 0
     end = time.perf_counter() + seconds
@@ -189,7 +224,7 @@ async def _closed(url: str, body: bytes, seconds: float, connections: int) -> No
     async def worker() -> None:
         nonlocal failed
         while (began := time.perf_counter()) < end:
-            if await _request(transport, url, body):
+            if await _request(transport, url, body, next(headers)):
                 latencies.append((time.perf_counter() - began) * 1e3)
             else:
                 failed += 1
@@ -204,4 +239,12 @@ if __name__ == "__main__":
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_closed(sys.argv[1], Path(sys.argv[2]).read_bytes(), float(sys.argv[3]), int(sys.argv[4])))
+        runner.run(
+            _closed(
+                sys.argv[1],
+                Path(sys.argv[2]),
+                tuple((name, value) for name, value in json.loads(sys.argv[3])),
+                float(sys.argv[4]),
+                int(sys.argv[5]),
+            )
+        )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -29,6 +31,24 @@ COMPLETION = (
     '"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}},"service_tier":"default",'
     '"system_fingerprint":null}'
 )
+
+
+EMBEDDED_INPUTS, DIMENSIONS = 100, 256
+
+
+def embeddings_body() -> bytes:
+    """An answer of vectors for `EMBEDDED_INPUTS` texts, as floats."""
+    draw = random.Random(7)
+    rows = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": [round(draw.gauss(0, 0.06), 9) for _ in range(DIMENSIONS)],
+        }
+        for index in range(EMBEDDED_INPUTS)
+    ]
+    usage = {"prompt_tokens": 800, "total_tokens": 800}
+    return json.dumps({"object": "list", "data": rows, "model": "gpt-4o-mini", "usage": usage}).encode()
 
 
 def stream_body() -> bytes:
@@ -98,10 +118,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(port: int, path: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+def wait_for(port: int, path: str, server: subprocess.Popen[bytes], seconds: float = 30) -> None:
     """Return at the first answer. Raises `RuntimeError` when there is none in time."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and server.poll() is None:
         with contextlib.suppress(OSError):
             urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1).close()
             return
@@ -110,19 +130,20 @@ def wait_for(port: int, path: str, process: subprocess.Popen[bytes], seconds: fl
 
 
 @contextlib.contextmanager
-def _process(
-    command: list[str], core: int, port: int, ready: str, directory: Path, name: str
+def process(
+    command: list[str], core: int, port: int, ready: str, directory: Path, name: str, seconds: float = 30
 ) -> Iterator[Running]:
+    """A server on a core, from its first answer at the path `ready` until the end of the block."""
     with (directory / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
+        started = subprocess.Popen(
             pinned(command, core), stdout=log, stderr=subprocess.STDOUT, cwd=Path.cwd(), env=_environment()
         )
         try:
-            wait_for(port, ready, process)
-            yield Running(port, process.pid)
+            wait_for(port, ready, started, seconds)
+            yield Running(port, started.pid)
         finally:
-            process.terminate()
-            process.wait(30)
+            started.terminate()
+            started.wait(30)
 
 
 def _environment() -> dict[str, str]:
@@ -152,7 +173,7 @@ def nginx(directory: Path, name: str, core: int, locations: str, upstream: str =
         _NGINX.format(directory=directory, name=name, port=port, locations=locations, upstream=upstream)
     )
     command = ["nginx", "-c", str(file), "-e", str(directory / f"{name}.err")]
-    with _process(command, core, port, "/v1/models", directory, name) as running:
+    with process(command, core, port, "/v1/models", directory, name) as running:
         yield running
 
 
@@ -165,11 +186,17 @@ def canned_upstream(directory: Path) -> Iterator[Running]:
         return
     text = stream_body().decode()
     pieces = [text[start : start + 3000] for start in range(0, len(text), 3000)]  # nginx bounds one string
+    file = directory / "files" / "v1" / "embeddings"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(embeddings_body())
+    directory.chmod(0o755)  # nginx's worker reads as another user where its master is root
     variables = "".join(f"set $part{index} '{piece}';" for index, piece in enumerate(pieces))
     whole = "".join(f"${{part{index}}}" for index in range(len(pieces)))
     locations = (
         f"location = /v1/chat/completions {{ default_type application/json; return 200 '{COMPLETION}'; }}"
         f'location = /stream/v1/chat/completions {{ default_type text/event-stream; {variables} return 200 "{whole}"; }}'
+        # A file is served to GET only; as the page of its own error it is served to POST too.
+        f"location = /v1/embeddings {{ root {directory}/files; default_type application/json; error_page 405 =200 $uri; }}"
         """location / { default_type application/json; return 200 '{"object":"list","data":[]}'; }"""
     )
     with nginx(directory, "upstream", LOAD_CORE, locations) as running:
@@ -181,7 +208,7 @@ def python_upstream(directory: Path) -> Iterator[Running]:
     """The same in Python, which can also stream slowly."""
     port = free_port()
     command = [sys.executable, "-m", "scripts.benchmarks.upstream", str(port)]
-    with _process(command, LOAD_CORE, port, "/v1/models", directory, "python-upstream") as running:
+    with process(command, LOAD_CORE, port, "/v1/models", directory, "python-upstream") as running:
         yield running
 
 
@@ -238,5 +265,5 @@ def router(
     command = [sys.executable, "-m", "intellirouter", "run", "--role", "Router", "--config", str(file)]
     if workers > 1:
         command += ["--workers", str(workers)]
-    with _process(command, GATEWAY_CORE, port, "/health/ready", directory, "router") as running:
+    with process(command, GATEWAY_CORE, port, "/health/ready", directory, "router") as running:
         yield running

@@ -9,7 +9,7 @@ from typing import cast
 
 import uvloop
 
-from scripts.benchmarks.servers import COMPLETION, stream_body
+from scripts.benchmarks.servers import COMPLETION, embeddings_body, stream_body
 
 
 def response(body: bytes, kind: str) -> bytes:
@@ -33,7 +33,17 @@ def slow_pieces() -> list[bytes]:
 
 
 SLOW = slow_pieces()
+EMBEDDINGS = response(embeddings_body(), "application/json")
 MODELS = response(b'{"object":"list","data":[]}', "application/json")
+
+
+def answer_to(path: bytes) -> bytes:
+    """What is answered at once."""
+    if path.startswith(b"/stream"):
+        return STREAM
+    if path.endswith(b"completions"):
+        return CHAT
+    return EMBEDDINGS if path.endswith(b"embeddings") else MODELS
 
 
 class Canned(asyncio.Protocol):
@@ -58,10 +68,7 @@ class Canned(asyncio.Protocol):
                 self._transport.write(SLOW_HEAD)
                 self._slowly(0)
                 continue
-            answer = (
-                STREAM if path.startswith(b"/stream") else CHAT if path.endswith(b"completions") else MODELS
-            )
-            self._transport.write(answer)
+            self._transport.write(answer_to(path))
 
     def _slowly(self, index: int) -> None:
         """A streamed completion in pieces, one a second."""

@@ -1,0 +1,101 @@
+"""What else a Router does all day, and what it costs as an installation grows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from scripts.benchmarks import servers
+from scripts.benchmarks.cases import CHAT, Bench, Result, prompt, side_by_side
+from scripts.benchmarks.load import closed_loop
+from scripts.benchmarks.servers import EMBEDDED_INPUTS, STREAM_CHUNKS, Running
+
+KEYS = 10_000
+MODELS = 1_000
+
+
+def translated_stream(bench: Bench) -> Result:
+    """A streamed completion of 200 chunks, asked for in Anthropic's dialect and answered by a provider in OpenAI's."""
+    request = json.loads(prompt("stream", stream=True)) | {"max_tokens": 1000}
+    del request["stream_options"]
+    result = side_by_side(bench, "/v1/messages", json.dumps(request).encode(), upstream_path="/stream" + CHAT)
+    result.figures["router_chunks_per_s"] = result.figures["router_rps"] * STREAM_CHUNKS
+    return result
+
+
+def embeddings(bench: Bench) -> Result:
+    """Vectors for 100 inputs of ten words."""
+    texts = [" ".join(["word"] * 10) for _ in range(EMBEDDED_INPUTS)]
+    return side_by_side(bench, "/v1/embeddings", json.dumps({"model": "chat", "input": texts}).encode())
+
+
+def cache_hit(bench: Bench) -> Result:
+    """The same question again, answered from the exact cache, beside the same Router without it."""
+    extra = "[cache]\nenabled = true\n"
+    with servers.router(bench.directory, bench.upstream, extra=extra) as cached:
+        return _beside(bench, {"plain": bench.router, "cached": cached}, "cpu_plain_to_cached")
+
+
+def many_keys(bench: Bench) -> Result:
+    """10,000 API keys in turn, each with limits and a budget, beside one."""
+    keys = [f"sk-bench-{index:032x}" for index in range(KEYS)]
+    extra = "".join(
+        f'[[auth.keys]]\nname = "k{index}"\nsha256 = "{hashlib.sha256(key.encode()).hexdigest()}"\n'
+        f"[budgets.keys.k{index}]\nmonth = 1000000.0\n"
+        for index, key in enumerate(keys)
+    )
+    with servers.router(bench.directory, bench.upstream, extra=extra) as large:
+        result = _beside(bench, {"one": bench.router, "many": large}, "cpu_one_to_many", keys={"many": keys})
+        result.figures["many_rss_mb"] = large.rss_bytes() / 1e6
+        return result
+
+
+def many_models(bench: Bench) -> Result:
+    """1,000 models in the catalogue, beside three."""
+    extra = "".join(
+        f'[[model_registry.models]]\nname = "m{index}"\ntargets = ["canned/gpt-4o-mini"]\n'
+        "price = { input = 0.15, output = 0.6 }\n"
+        for index in range(MODELS)
+    )
+    with servers.router(bench.directory, bench.upstream, extra=extra) as large:
+        model = f"m{MODELS - 1}"
+        result = _beside(
+            bench, {"few": bench.router, "many": large}, "cpu_few_to_many", models={"many": model}
+        )
+        result.figures["many_rss_mb"] = large.rss_bytes() / 1e6
+        return result
+
+
+def _beside(
+    bench: Bench,
+    subjects: dict[str, Running],
+    ratio: str,
+    *,
+    keys: dict[str, list[str]] | None = None,
+    models: dict[str, str] | None = None,
+) -> Result:
+    """Short chats to each in turn; the ratio of the CPU time a request takes of the first to the second's."""
+    result = Result()
+    rates: dict[str, float] = {}
+    for _ in range(bench.rounds):
+        for name, server in subjects.items():
+            body = prompt((models or {}).get(name, "chat"))
+            own = (keys or {}).get(name, [servers.KEY])
+            run = closed_loop(server, CHAT, body, bench.directory, seconds=bench.seconds, keys=own)
+            rates[name] = max(run.rate, rates.get(name, 0.0))
+            result.figures[f"{name}_failed"] = result.figures.get(f"{name}_failed", 0) + run.failed
+            for figure, value in ((f"{name}_p99_ms", run.p99_ms), (f"{name}_cpu_us", run.cpu_us)):
+                result.figures[figure] = min(value, result.figures.get(figure, float("inf")))
+    result.figures |= {f"{name}_rps": rate for name, rate in rates.items()}
+    first, second = (result.figures[f"{name}_cpu_us"] for name in subjects)
+    result.ratios[ratio] = first / second
+    return result
+
+
+BREADTH = {
+    "stream-translated": translated_stream,
+    "embeddings": embeddings,
+    "cache-hit": cache_hit,
+    "keys-10000": many_keys,
+    "models-1000": many_models,
+}

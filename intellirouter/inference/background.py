@@ -8,21 +8,21 @@ from collections.abc import AsyncIterator, Coroutine
 
 import structlog
 
+from intellirouter import tasks
+
 log = structlog.get_logger(__name__)
 
 
 @contextlib.asynccontextmanager
 async def background(**work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     """Run the named coroutines while the context is open. One that ends with an error says so in the log."""
-    tasks = [asyncio.create_task(coroutine, name=name) for name, coroutine in work.items()]
-    for task in tasks:
+    running = [asyncio.create_task(coroutine, name=name) for name, coroutine in work.items()]
+    for task in running:
         task.add_done_callback(_report)
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await tasks.end(*running)
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import structlog
 
+from intellirouter import tasks
 from intellirouter.errors import UpstreamError
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.provider import Provider
@@ -72,8 +73,7 @@ class Discovery:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait((task,))
+            await tasks.end(task)
 
     async def _run(self) -> None:
         while True:

@@ -28,6 +28,7 @@ from typing import TypeVar
 
 import structlog
 
+from intellirouter import tasks
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateUnavailable
 from intellirouter.memory.bus import EventBus, Subscription
@@ -270,8 +271,7 @@ class ResilientStore:
             yield subscription
         finally:
             self._bus.leave(subscription)
-            pump.cancel()
-            await asyncio.gather(pump, return_exceptions=True)
+            await tasks.end(pump)
 
     def health(self) -> StateHealth:
         """See `StateStore.health`."""
@@ -283,8 +283,7 @@ class ResilientStore:
         """See `StateStore.aclose`. What is not merged stays in the journal for the next start."""
         owner, self._owner = self._owner, None
         if owner is not None:
-            owner.cancel()
-            await asyncio.gather(owner, return_exceptions=True)
+            await tasks.end(owner)
         self._bus.close()
         await self._shared.aclose()
         await self._local.journal.close()

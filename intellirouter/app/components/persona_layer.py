@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from intellirouter import tasks
 from intellirouter.app.component import Component, Opened
 from intellirouter.errors import ConfigError
 from intellirouter.roles.persona_layer.keys import LIBRARY
@@ -36,8 +37,7 @@ async def _library(opened: Opened) -> AsyncIterator[Library]:
     try:
         yield library
     finally:
-        task.cancel()
-        await asyncio.wait((task,))
+        await tasks.end(task)
 
 
 async def _watch(library: Library, seconds: float) -> None:

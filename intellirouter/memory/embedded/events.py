@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from intellirouter import tasks
 from intellirouter.errors import StateUnavailable
 from intellirouter.memory.bus import EventBus
 from intellirouter.memory.embedded.engine import Engine
@@ -63,8 +64,7 @@ class EmbeddedEvents:
         """Stop looking and end every subscription."""
         poller, self._poller = self._poller, None
         if poller is not None:
-            poller.cancel()
-            await asyncio.gather(poller, return_exceptions=True)
+            await tasks.end(poller)
         self._bus.close()
 
     async def _poll(self) -> None:

@@ -15,6 +15,7 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
+from intellirouter import tasks
 from intellirouter.chains.check import Known, check
 from intellirouter.chains.interpreter import Outcome, checked_inputs
 from intellirouter.chains.model import Chain
@@ -58,10 +59,7 @@ class ChainService:
 
     async def stop(self) -> None:
         """Stop watching; the runs stay as they are, to be taken up again."""
-        watchers = list(self._watched.values())
-        for task in watchers:
-            task.cancel()
-        await asyncio.gather(*watchers, return_exceptions=True)
+        await tasks.end(*self._watched.values())
 
     # chains
 
@@ -242,8 +240,7 @@ class ChainService:
 
     async def _unwatch(self, run_id: str) -> None:
         if (task := self._watched.pop(run_id, None)) is not None:
-            task.cancel()
-            await asyncio.wait((task,))
+            await tasks.end(task)
 
     async def _to_the_end(self, run_id: str) -> None:
         self.meters.active.inc()

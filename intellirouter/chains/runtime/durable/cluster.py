@@ -15,6 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from intellirouter import tasks
+
 log = structlog.get_logger(__name__)
 
 _TABLE = sa.Table(
@@ -72,9 +74,7 @@ class Cluster:
         try:
             yield
         finally:
-            for task in beating:
-                task.cancel()
-            await asyncio.gather(*beating, return_exceptions=True)
+            await tasks.end(*beating)
 
     async def _every(self, act: Callable[[], None]) -> None:
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -16,12 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption, loader
-from intellirouter.errors import InvalidRequest
+from intellirouter.errors import InvalidRequest, PayloadTooLarge
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.security.caller import Caller
 
 T = TypeVar("T")
 
+AHEAD = 16
+"""Files handed in before the first of them is done: one is parsed while others are embedded."""
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 TenantOption = Annotated[str, typer.Option(help="Whose collections.")]
@@ -84,21 +86,43 @@ def ingest(
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True)) as progress:
             bar = progress.add_task("ingesting", total=len(files))
+
+            def over(status: str, error: str | None) -> None:
+                outcomes[status] += 1
+                if error:
+                    progress.console.print(error, highlight=False, markup=False)
+                progress.advance(bar)
+
+            under_way: deque[str] = deque()
+
+            async def settle() -> None:
+                state = await service.ended(tenant, under_way.popleft())
+                over(state["status"], state["error"])
+
             for file, root in files:
                 name = str(file.relative_to(root)) if root.is_dir() else file.name
-                data = await asyncio.to_thread(file.read_bytes)
-                job = await service.submit(tenant, collection, name, data)
-                state = await service.ended(tenant, job)
-                outcomes[state["status"]] += 1
-                if state["error"]:
-                    progress.console.print(state["error"], highlight=False, markup=False)
-                progress.advance(bar)
+                try:
+                    data = await asyncio.to_thread(_read, file, service.max_document_bytes)
+                    under_way.append(await service.submit(tenant, collection, name, data))
+                except (PayloadTooLarge, OSError) as refused:
+                    over("failed", getattr(refused, "message", str(refused)))
+                if len(under_way) >= AHEAD:
+                    await settle()
+            while under_way:
+                await settle()
         return outcomes
 
     outcomes = _on_service(config, work)
     typer.echo(", ".join(f"{count} {status}" for status, count in sorted(outcomes.items())))
     if outcomes["failed"]:
         raise typer.Exit(1)
+
+
+def _read(file: Path, most: int) -> bytes:
+    """Its bytes. A file that is too large is refused unread."""
+    if (size := file.stat().st_size) > most:
+        raise PayloadTooLarge(f"{file} has {size} bytes; at most {most} are taken (rag.max_document_bytes).")
+    return file.read_bytes()
 
 
 def _files(root: Path) -> list[Path]:

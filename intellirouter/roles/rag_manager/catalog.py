@@ -1,4 +1,4 @@
-"""The catalogue: collections, documents, chunks with their text and FTS5 index, jobs. The source of truth.
+"""The catalogue: collections, documents, chunks with their text, jobs. The source of truth; `lexical.py` indexes the words.
 
 Functions take a connection and run in the one thread of `memory.embedded.engine`; `service.py` calls them.
 A chunk is written with `ready = 0`, then its vector, then `ready = 1`: what is ready has its vector.
@@ -7,12 +7,13 @@ A chunk is written with `ready = 0`, then its vector, then `ready = 1`: what is 
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from intellirouter.roles.rag_manager import lexical
 
 SCHEMA = """
 pragma foreign_keys = on;
@@ -28,26 +29,13 @@ create table if not exists chunks (
     document text not null references documents on delete cascade, position integer not null, title text not null,
     location text not null, text text not null, ready integer not null default 0);
 create index if not exists chunks_by_document on chunks (document, position);
-create virtual table if not exists words using fts5 (
-    title, location, text, content = 'chunks', content_rowid = 'row', tokenize = 'porter unicode61');
-create trigger if not exists chunk_added after insert on chunks begin
-    insert into words (rowid, title, location, text) values (new.row, new.title, new.location, new.text); end;
-create trigger if not exists chunk_removed after delete on chunks begin
-    insert into words (words, rowid, title, location, text)
-    values ('delete', old.row, old.title, old.location, old.text); end;
+create index if not exists chunks_by_collection on chunks (collection, ready, document, id);
 create table if not exists jobs (
     id text primary key, tenant text not null, collection text not null, document text not null, status text not null,
     done integer not null default 0, total integer not null default 0, error text, created real not null,
     updated real not null);
 create index if not exists jobs_waiting on jobs (status, created);
 """
-
-_WORD = re.compile(r"\w+")
-_COMMON = frozenset(
-    "a an and are as at be by can do does for from how i if in is it its my of on or that the this to was what when "
-    "where which who why will with you your".split()
-)
-MAX_TERMS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +71,10 @@ def nothing_to_sweep(_db: sqlite3.Connection) -> None:
 def add_collection(db: sqlite3.Connection, row: CollectionRow) -> bool:
     """False when the tenant has one of that name."""
     words = "insert into collections (id, tenant, name, model, created) values (?, ?, ?, ?, ?) on conflict do nothing"
-    return db.execute(words, (row.id, row.tenant, row.name, row.model, time.time())).rowcount == 1
+    if db.execute(words, (row.id, row.tenant, row.name, row.model, time.time())).rowcount == 0:
+        return False
+    lexical.create(db, row.id)
+    return True
 
 
 def find_collection(db: sqlite3.Connection, tenant: str, name: str) -> CollectionRow | None:
@@ -106,6 +97,7 @@ def list_collections(db: sqlite3.Connection, tenant: str) -> list[Row]:
 
 def drop_collection(db: sqlite3.Connection, collection: str) -> None:
     """Everything of it, its jobs too."""
+    lexical.drop(db, collection)
     db.execute("delete from chunks where collection = ?", (collection,))
     db.execute("delete from jobs where collection = ?", (collection,))
     db.execute("delete from documents where collection = ?", (collection,))
@@ -137,7 +129,7 @@ def take_job(db: sqlite3.Connection, busy: Collection[str] = ()) -> Row | None:
     """The oldest waiting job, now running, with its document and collection; none of a document that is `busy`."""
     found = rows(
         db,
-        "select j.id, j.collection, j.document, d.name, d.sha256, c.model from jobs j join documents d on d.id = j.document "
+        "select j.id, j.collection, j.document, d.name, d.sha256, d.bytes, c.model from jobs j join documents d on d.id = j.document "
         "join collections c on c.id = j.collection where j.status = 'queued' "
         "and j.document not in (select value from json_each(?)) order by j.created limit 1",
         (json.dumps(list(busy)),),
@@ -210,6 +202,7 @@ def list_documents(db: sqlite3.Connection, collection: str) -> list[Row]:
 
 def drop_document(db: sqlite3.Connection, collection: str, document: str) -> None:
     """The document, its chunks and its jobs."""
+    lexical.remove(db, collection, list(chunk_states(db, document)))
     for table in ("chunks", "jobs"):
         db.execute(f"delete from {table} where document = ?", (document,))  # noqa: S608 - names of ours
     db.execute("delete from documents where id = ?", (document,))
@@ -231,13 +224,21 @@ def chunk_ids(db: sqlite3.Connection, collection: str, documents: Collection[str
     return [id_ for (id_,) in db.execute(words, (collection, listed, listed))]
 
 
-def add_chunks(db: sqlite3.Connection, collection: str, chunks: Iterable[ChunkRow]) -> None:
+def add_chunks(db: sqlite3.Connection, collection: str, chunks: Sequence[ChunkRow]) -> None:
     """Write them, not ready yet; not those of a document that went away."""
+    ids = [chunk.id for chunk in chunks]
+    known = {
+        id_
+        for (id_,) in db.execute(
+            "select id from chunks where id in (select value from json_each(?))", (json.dumps(ids),)
+        )
+    }
     db.executemany(
         "insert into chunks (id, collection, document, position, title, location, text) select ?, ?, ?, ?, ?, ?, ? "
         "where exists (select 1 from documents where id = ?) on conflict (id) do update set position = excluded.position",
         [(c.id, collection, c.document, c.position, c.title, c.location, c.text, c.document) for c in chunks],
     )
+    lexical.add(db, collection, [id_ for id_ in ids if id_ not in known])
 
 
 def mark_ready(db: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
@@ -246,8 +247,9 @@ def mark_ready(db: sqlite3.Connection, ids: Sequence[str]) -> set[str]:
     return {id_ for (id_,) in db.execute(words, (json.dumps(list(ids)),))}
 
 
-def drop_chunks(db: sqlite3.Connection, ids: Sequence[str]) -> None:
+def drop_chunks(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:
     """Forget them; their vectors are gone already."""
+    lexical.remove(db, collection, ids)
     db.executemany("delete from chunks where id = ?", [(id_,) for id_ in ids])
 
 
@@ -258,20 +260,6 @@ def read_chunks(db: sqlite3.Connection, ids: Collection[str]) -> dict[str, Chunk
         "where ready and id in (select value from json_each(?))"
     )
     return {row[0]: ChunkRow(*row) for row in db.execute(words, (json.dumps(list(ids)),))}
-
-
-def search_words(db: sqlite3.Connection, collection: str, query: str, limit: int) -> dict[str, float]:
-    """BM25 by chunk id, higher is better; headings and titles count double."""
-    terms = list(dict.fromkeys(_WORD.findall(query.lower())))[:MAX_TERMS]
-    wanted = [term for term in terms if term not in _COMMON] or terms
-    if not wanted:
-        return {}
-    match = " OR ".join(f'"{term}"' for term in wanted)
-    words = (
-        "select c.id, -bm25(words, 2.0, 2.0, 1.0) as score from words join chunks c on c.row = words.rowid "
-        "where words match ? and c.collection = ? and c.ready order by score desc limit ?"
-    )
-    return dict(db.execute(words, (match, collection, limit)).fetchall())
 
 
 def rows(db: sqlite3.Connection, words: str, values: tuple[Any, ...]) -> list[Row]:

@@ -84,7 +84,7 @@ class Ingester:
         for start in range(0, len(ids), MAX_BATCH):
             part = ids[start : start + MAX_BATCH]
             await self._index.delete(collection, part)
-            await self._engine.write(partial(catalog.drop_chunks, ids=part))
+            await self._engine.write(partial(catalog.drop_chunks, collection=collection, ids=part))
 
     async def _write(self, job: Row, fresh: Sequence[ChunkRow], total: int, embedder: Embedder) -> None:
         """Piece by piece, a few ahead; what is stored is noted in order."""

@@ -22,6 +22,7 @@ from intellirouter.roles.rag_manager.catalog import ChunkRow, CollectionRow
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.filters import matches
 from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
+from intellirouter.roles.rag_manager.lexical import search as search_words
 from intellirouter.vectors.index import VectorIndex, Vectors
 
 CANDIDATES = 100
@@ -110,7 +111,7 @@ class Searcher:
         lexical, dense = await asyncio.gather(
             self._engine.read(
                 partial(
-                    catalog.search_words,
+                    search_words,
                     collection=row.id,
                     query=request.query,
                     limit=CANDIDATES if allowed is None else CANDIDATES * WIDENED,

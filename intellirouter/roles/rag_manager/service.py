@@ -34,8 +34,10 @@ from intellirouter.roles.rag_manager.writer import Writer
 from intellirouter.vectors.index import MAX_BATCH, VectorIndex
 
 MAX_NAME = 512
-JOBS = 4
-"""Jobs under way at once."""
+JOBS = 16
+"""Jobs under way at once: small documents share a batch of the embedder."""
+JOB_BYTES = 32 << 20
+"""What they may hold together, in bytes of their documents; one that is larger runs alone."""
 RETRY_SECONDS = 2.0
 """Between tries of a job while the vector index is away."""
 log = structlog.get_logger(__name__)
@@ -66,6 +68,8 @@ class RagService:
         self._over = asyncio.Condition()
         self._busy: dict[str, str] = {}
         """Documents a job works on now, with their collections."""
+        self._held = 0
+        """Bytes of those that are being read."""
         self._parser = Parser(ParseLimits(section.parse_memory_bytes, section.parse_timeout_seconds))
         self.writer = Writer(engine, index)
         self._ingester = Ingester(
@@ -230,10 +234,15 @@ class RagService:
             if job is None:
                 await self._wake.wait()
                 continue
+            async with self._over:
+                while self._held and self._held + job["bytes"] > JOB_BYTES:
+                    await self._over.wait()
+                self._held += job["bytes"]
             try:
                 away = await self._run(job)
             finally:
                 del self._busy[job["document"]]
+                self._held -= job["bytes"]
             self.wake()
             await self.tell()
             if away:

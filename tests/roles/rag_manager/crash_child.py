@@ -16,7 +16,7 @@ from tests.servers.minilm import minilm
 TENANT, COLLECTION = "crash", "docs"
 DOCUMENTS = {
     f"{number}.md": "\n\n".join(
-        f"# Part {part}\n\nSentence {part} of document {number}." for part in range(120)
+        f"# Part {part}\n\nSentence {part} of document {number}." for part in range(70)
     )
     for number in range(5)
 }

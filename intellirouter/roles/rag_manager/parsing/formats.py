@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import PurePosixPath
@@ -17,6 +18,8 @@ from intellirouter.roles.rag_manager.chunking import Block
 Parsed = tuple[str, list[Block]]
 
 _HEADING = re.compile(r"(#{1,6})\s+(.+?)\s*#*$")
+EXPANDED_BYTES = 256 << 20
+"""What an Office file, which is a zip archive, may expand to."""
 _OFFICE = {".docx", ".pptx", ".xlsx", ".odt", ".epub"}
 
 
@@ -30,15 +33,18 @@ def parse(name: str, data: bytes) -> Parsed:
         return _office(data, suffix)
     if data[:5] == b"%PDF-":
         return _pdf(data)
-    if b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UnsupportedMediaType(f"'{name}' is a binary file of no known format.")
     return _text(data)
 
 
 def decode(data: bytes) -> str:
-    """Text by its byte order mark, as UTF-8, else as Windows-1252 with what that lacks replaced."""
+    """Text by its byte order mark, as UTF-8, else as Windows-1252 with what that lacks replaced.
+
+    Raises `UnsupportedMediaType` for what is no text at all.
+    """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
+    if b"\0" in data[:4096]:
+        raise UnsupportedMediaType("is a binary file of no known format")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -169,6 +175,7 @@ def _json_lines(data: bytes) -> Parsed:
 
 def _csv(data: bytes, delimiter: str = ",") -> Parsed:
     """A row reads as `column: value` lines, so that it means something alone."""
+    csv.field_size_limit(len(data) + 1)  # no field is longer, and the default refuses one of 128 kB
     rows = csv.reader(io.StringIO(decode(data)), delimiter=delimiter)
     header = next(rows, [])
 
@@ -192,6 +199,12 @@ def _pdf(data: bytes) -> Parsed:
 
 
 def _office(data: bytes, suffix: str) -> Parsed:
+    try:
+        expanded = sum(part.file_size for part in zipfile.ZipFile(io.BytesIO(data)).infolist())
+    except (zipfile.BadZipFile, ValueError) as cause:
+        raise UnsupportedMediaType(f"is no Office document, despite its name ({suffix}).") from cause
+    if expanded > EXPANDED_BYTES:
+        raise UnsupportedMediaType(f"expands to {expanded >> 20} MiB, more than {EXPANDED_BYTES >> 20}.")
     try:
         markitdown = importlib.import_module("markitdown")
     except ImportError as cause:

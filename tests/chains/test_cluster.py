@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tests.chains.cluster_campaign import campaign
+from tests.chains.cluster_child import STEPS
 from tests.chains.crash import CHILD, ROOT, crash
 from tests.servers.postgres import postgres
 
@@ -67,3 +69,11 @@ def test_a_frozen_node_that_comes_back_changes_nothing(database: str, tmp_path: 
 
 def _said(output: str) -> object:
     return ast.literal_eval(output.splitlines()[-1])  # the log stands before it
+
+
+def test_three_nodes_one_killed_one_frozen_lose_and_repeat_nothing(database: str, tmp_path: Path) -> None:
+    found = campaign(database, tmp_path, runs=18, beat=0.2, ttl=1.0, seconds=60)
+    assert found.finished == 18
+    assert found.steps_per_run == {STEPS}
+    assert (found.recorded_twice, found.repeated, found.changed) == (0, 0, 0)
+    assert len(found.results) == 6  # the same input gave the same result on every node

@@ -1,9 +1,10 @@
 """Kill durable chains at every step boundary and at random moments, and count what was repeated.
 
-    python -m scripts.crash_chains [RANDOM_KILLS] [postgres]
+    python -m scripts.crash_chains [RANDOM_KILLS] [postgres] [SCENARIO …]
 
-On SQLite in a temporary folder unless told, or on a Postgres of its own, where another node takes over; 20 random kills.
-Exit code 1 when a recorded step ran again or a result differs.
+A chain of every kind of step, the chain of the design and every shipped example, on SQLite in a temporary folder unless told,
+or on a Postgres of its own, where another node takes over; 20 random kills of each. Exit code 1 when a recorded step ran
+again or a result differs.
 """
 
 from __future__ import annotations
@@ -12,34 +13,57 @@ import contextlib
 import random
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.chains.crash import crash
-from tests.chains.crash_child import EFFECTS
+from rich.progress import track
+
+from tests.chains.crash import Crash, crash
+from tests.chains.scenarios import SCENARIOS
 from tests.servers.postgres import postgres
 
+EFFECT_SECONDS = 0.008
+"""What an effect of the child takes on average."""
 
-def main(kills: int, *, shared: bool) -> int:
-    points: list[tuple[int, float]] = [(number, 0.0) for number in range(1, EFFECTS + 1)]
-    points += [(0, random.uniform(0.0, 0.08)) for _ in range(kills)]
-    outputs, bad, killed = set(), 0, 0
-    for kill_at, seconds in points:
-        with contextlib.ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            url = stack.enter_context(postgres()) if shared else f"sqlite:///{folder}/runs.db"
-            found = crash(url, Path(folder), kill_at=kill_at, seconds=seconds)
-        outputs.add(str(found.output))
-        bad += bool(found.recorded & found.repeats)
-        killed += found.killed
-        when = f"effect {kill_at}" if kill_at else f"{seconds:.3f} s"
+
+def main(kills: int, names: list[str], *, shared: bool) -> int:
+    """The exit code."""
+    bad = 0
+    for name in names:
+        whole = _once(name, shared=shared)
+        boundaries = [(number, 0.0) for number in range(1, whole.effects + 1)]
+        inside = [(0, random.uniform(0.0, whole.effects * EFFECT_SECONDS)) for _ in range(kills)]
+        found = [
+            _once(name, shared=shared, kill_at=number, seconds=seconds)
+            for number, seconds in track(boundaries + inside, description=name, transient=True)
+        ]
+        repeated = sum(bool(crashed.recorded & crashed.repeats) for crashed in found)
+        other = sum(crashed.output != whole.output for crashed in found)
         print(
-            f"{when:>10}  killed={found.killed}  recorded={len(found.recorded):2}  repeated={sorted(found.repeats)}"
+            f"{name:>20}: {len(boundaries)} boundaries and {kills} random moments, "
+            f"{sum(crashed.killed for crashed in found)} killed, {other} other results, "
+            f"{repeated} with a recorded step repeated"
         )
-    print(
-        f"{len(points)} runs, {killed} killed, {len(outputs)} different results, {bad} with a recorded step repeated"
-    )
-    return 1 if bad or len(outputs) != 1 else 0
+        bad += repeated + other
+    return 1 if bad else 0
+
+
+def _once(name: str, *, shared: bool, kill_at: int = 0, seconds: float = 0.0) -> Crash:
+    with _database(shared=shared) as (url, folder):
+        return crash(url, folder, name, kill_at=kill_at, seconds=seconds)
+
+
+@contextlib.contextmanager
+def _database(*, shared: bool) -> Iterator[tuple[str, Path]]:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        yield stack.enter_context(postgres()) if shared else f"sqlite:///{folder}/runs.db", folder
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20, shared="postgres" in sys.argv))
+    given = sys.argv[1:]
+    numbers = [int(argument) for argument in given if argument.isdecimal()]
+    named = [argument for argument in given if argument in SCENARIOS]
+    if wrong := set(given) - set(map(str, numbers)) - set(named) - {"postgres"}:
+        sys.exit(f"no such scenario: {', '.join(sorted(wrong))}; there are {', '.join(SCENARIOS)}")
+    sys.exit(main(numbers[0] if numbers else 20, named or list(SCENARIOS), shared="postgres" in given))

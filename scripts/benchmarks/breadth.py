@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 from scripts.benchmarks import servers
 from scripts.benchmarks.cases import CHAT, Bench, Result, prompt, side_by_side
@@ -66,6 +69,13 @@ def many_models(bench: Bench) -> Result:
         return result
 
 
+def chains(_bench: Bench) -> Result:
+    """What the chain engine itself costs, in a process of its own: its steps do nothing."""
+    command = servers.pinned([sys.executable, "-m", "scripts.benchmarks.chains"], servers.GATEWAY_CORE)
+    done = subprocess.run(command, cwd=Path.cwd(), capture_output=True, text=True, check=True)
+    return Result(json.loads(done.stdout))
+
+
 def _beside(
     bench: Bench,
     subjects: dict[str, Running],
@@ -98,4 +108,5 @@ BREADTH = {
     "cache-hit": cache_hit,
     "keys-10000": many_keys,
     "models-1000": many_models,
+    "chains": chains,
 }

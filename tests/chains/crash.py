@@ -19,34 +19,50 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Crash:
-    """`recorded`: the steps that had a result when the process died. `repeats`: effects that ran more than once."""
+    """`recorded`: the steps that had a result when the process died. `repeats`: effects that ran more than once.
+
+    `effects`: different effects, over both processes.
+    """
 
     killed: bool
     recorded: set[str]
     repeats: set[str]
     output: Any
+    effects: int
 
 
-def crash(url: str, folder: Path, *, kill_at: int = 0, seconds: float = 0.0) -> Crash:
+def crash(
+    url: str,
+    folder: Path,
+    scenario: str = "kinds",
+    *,
+    kill_at: int = 0,
+    seconds: float = 0.0,
+    second_tree: Path = ROOT,
+) -> Crash:
+    """`second_tree`: the source tree whose code finishes the run."""
     journal = folder / "journal"
     journal.touch()
-    first = _child(url, journal, kill_at, seconds)
+    first = _child(url, journal, scenario, kill_at, seconds, ROOT)
     recorded = _recorded(url)
-    second = _child(url, journal, 0, 0.0)
+    second = _child(url, journal, scenario, 0, 0.0, second_tree)
     assert second.returncode == 0, second.stderr
     counts = Counter(line.partition("/")[2] for line in journal.read_text().splitlines())
     repeats = {path for path, count in counts.items() if count > 1}
-    return Crash(first.returncode == -9, recorded, repeats, ast.literal_eval(second.stdout.splitlines()[-1]))
+    output = ast.literal_eval(second.stdout.splitlines()[-1])
+    return Crash(first.returncode == -9, recorded, repeats, output, len(counts))
 
 
-def _child(url: str, journal: Path, kill_at: int, seconds: float) -> subprocess.CompletedProcess[str]:
+def _child(
+    url: str, journal: Path, scenario: str, kill_at: int, seconds: float, tree: Path
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(CHILD), url, str(journal), str(kill_at), str(seconds)],
+        [sys.executable, str(CHILD), url, str(journal), scenario, str(kill_at), str(seconds)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{tree}{os.pathsep}{ROOT}"},
     )
 
 

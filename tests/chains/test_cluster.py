@@ -41,7 +41,7 @@ def test_a_frozen_node_that_comes_back_changes_nothing(database: str, tmp_path: 
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     def node() -> subprocess.Popen[str]:
-        command = [sys.executable, str(CHILD), database, str(journal), "0", "0"]
+        command = [sys.executable, str(CHILD), database, str(journal), "kinds", "0", "0"]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
     first = node()

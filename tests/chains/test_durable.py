@@ -1,6 +1,7 @@
 """Durable runs: the same results as in this process, recorded once, and going on after a kill."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from intellirouter.chains.runtime.durable.runtime import DurableRuntime, opened
 from intellirouter.chains.runtime.in_process import InProcessRuntime
 from intellirouter.chains.steps.attempts import Worker
 from intellirouter.errors import Conflict, InvalidRequest, NotFound
-from tests.chains.crash import crash
-from tests.chains.crash_child import CHAIN, EFFECTS
+from tests.chains.crash import ROOT, crash
 from tests.chains.offline import SUPPORT, Hammer, Model, chain, ports, support
+from tests.chains.scenarios import KINDS
 
 
 @pytest.fixture
@@ -24,11 +25,11 @@ async def runtime(tmp_path: Path) -> AsyncIterator[DurableRuntime]:
 
 
 async def test_both_runtimes_give_the_same(runtime: DurableRuntime) -> None:
-    made = chain(CHAIN.replace("crash", "same"))
+    made = chain(KINDS.replace("crash", "same"))
     wanted = await InProcessRuntime(Worker(ports())).run(made, {})
     run_id = await runtime.start(made, {})
     assert await runtime.result(run_id) == {"ok": wanted}
-    assert len([step for step in await runtime.steps(run_id) if step["path"]]) == EFFECTS
+    assert len([step for step in await runtime.steps(run_id) if step["path"]]) == 11
 
 
 async def test_a_signal_may_come_before_the_run_waits_for_it(runtime: DurableRuntime) -> None:
@@ -98,3 +99,35 @@ def test_a_killed_run_is_finished_and_no_recorded_step_repeated(tmp_path: Path, 
     assert not found.recorded & found.repeats
     assert found.output["ok"]["right"] == "1"
     assert [item["two"]["v"] for item in found.output["ok"]["m"]] == ["31", "21", "11"]
+
+
+def test_a_later_release_finishes_what_an_earlier_one_started(tmp_path: Path) -> None:
+    later = tmp_path / "later"
+    shutil.copytree(
+        ROOT / "intellirouter", later / "intellirouter", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    changes = {
+        "__init__.py": ('__version__ = "', '__version__ = "9.'),
+        "chains/runtime/durable/runtime.py": (
+            "        return await runtime.walk(document, others, inputs)",
+            "        walked = await runtime.walk(document, others, inputs)\n        return walked",
+        ),
+    }
+    for name, (before, after) in changes.items():
+        file = later / "intellirouter" / name
+        assert before in file.read_text()
+        file.write_text(file.read_text().replace(before, after))
+    found = crash(f"sqlite:///{tmp_path}/runs.db", tmp_path, kill_at=5, second_tree=later)
+    assert found.killed
+    assert found.recorded
+    assert not found.recorded & found.repeats
+    assert found.output["ok"]["z"] == "end"
+
+
+@pytest.mark.parametrize("name", ["design", "plan-research-write"])
+def test_shipped_chains_survive_a_kill(tmp_path: Path, name: str) -> None:
+    found = crash(f"sqlite:///{tmp_path}/runs.db", tmp_path, name, kill_at=3)
+    assert found.killed
+    assert found.recorded
+    assert not found.recorded & found.repeats
+    assert found.output["ok"]

@@ -173,7 +173,9 @@ async def test_a_background_run_waits_is_cancelled_resumed_and_signalled(
     assert [each["id"] for each in (await ask("GET", "/v1/runs?chain=approve"))[1]["data"]] == [run["id"]]
 
 
-async def test_a_run_goes_on_after_a_restart(tmp_path: Path, http: aiohttp.ClientSession) -> None:
+async def test_a_run_goes_on_after_a_restart_and_a_change_of_its_chain(
+    tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
     file = tmp_path / "node.toml"
     file.write_text(auth(ann="a"))
     flags = {("server", "port"): 0, ("paths", "data_dir"): tmp_path / "data"}
@@ -185,8 +187,16 @@ async def test_a_run_goes_on_after_a_restart(tmp_path: Path, http: aiohttp.Clien
     async with running(load(file, {}, flags), select("ChainEngine")) as node:
         ask = Client(http, node.listening[0].url)
         await ask.until(run["id"], "waiting")
-        await ask("POST", f"/v1/runs/{run['id']}/signals/approval", {"by": "eve"})
-        assert (await ask.until(run["id"], "succeeded"))["output"] == {"by": "eve"}
+        changed = WAIT.replace("{by: steps.ok.by}", "{who: steps.ok.by}")
+        assert (await ask("PUT", "/v1/chains/approve", {"source": changed}))[0] in (200, 201)
+        _, later = await ask("POST", "/v1/chains/approve/runs", {"mode": "background"})
+        for each in (run, later):
+            await ask.until(each["id"], "waiting")
+            await ask("POST", f"/v1/runs/{each['id']}/signals/approval", {"by": "eve"})
+        assert (await ask.until(run["id"], "succeeded"))["output"] == {
+            "by": "eve"
+        }  # as it was when it started
+        assert (await ask.until(later["id"], "succeeded"))["output"] == {"who": "eve"}
 
 
 @pytest.mark.parametrize(

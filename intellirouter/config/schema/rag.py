@@ -15,6 +15,12 @@ class RagSection(Section):
 
     enabled: bool = True
     vector_db_url: str | None = Field(default=None, description="a Chroma server, http(s)://host:port")
+    vector_db_shards: tuple[str, ...] = Field(
+        default=(), description="further Chroma servers; vectors are spread over vector_db_url and these"
+    )
+    on_shard_error: Literal["fail", "partial"] = Field(
+        default="fail", description="when a shard is away: answer 503, or with what the others hold"
+    )
     embedding_model: str = "all-MiniLM-L6-v2"
     embedding_model_path: Path | None = Field(
         default=None, description="a directory with model.onnx and tokenizer.json"

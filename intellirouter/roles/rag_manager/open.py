@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from intellirouter.config.schema.rag import RagSection
-from intellirouter.errors import StateUnavailable
+from intellirouter.errors import ConfigError, StateUnavailable
 from intellirouter.inference.background import background
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.roles.rag_manager import catalog, openai_catalog
@@ -18,6 +18,7 @@ from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.vectors.chroma.embedded import EmbeddedChroma
 from intellirouter.vectors.chroma.server import ChromaServer
 from intellirouter.vectors.index import VectorIndex
+from intellirouter.vectors.sharded import ShardedIndex
 
 
 @contextlib.asynccontextmanager
@@ -31,11 +32,7 @@ async def open_rag(section: RagSection, data_dir: Path) -> AsyncIterator[RagServ
         engine = Engine(directory / "catalog.sqlite3", schema, catalog.nothing_to_sweep)
         await engine.start()
         stack.push_async_callback(engine.stop)
-        index: VectorIndex = (
-            ChromaServer(section.vector_db_url)
-            if section.vector_db_url
-            else EmbeddedChroma(directory / "chroma")
-        )
+        index = _index(section, directory / "chroma")
         stack.push_async_callback(index.close)
 
         def embedder() -> OnnxEmbedder:
@@ -45,6 +42,16 @@ async def open_rag(section: RagSection, data_dir: Path) -> AsyncIterator[RagServ
         service = RagService(section, engine, index, embedder, directory / "blobs")
         await stack.enter_async_context(background(rag_worker=service.work()))
         yield service
+
+
+def _index(section: RagSection, directory: Path) -> VectorIndex:
+    if section.vector_db_url is None:
+        if section.vector_db_shards:
+            raise ConfigError("rag.vector_db_shards: the first server goes into rag.vector_db_url.")
+        return EmbeddedChroma(directory)
+    servers = dict.fromkeys(url.rstrip("/") for url in (section.vector_db_url, *section.vector_db_shards))
+    shards: dict[str, VectorIndex] = {url: ChromaServer(url) for url in servers}
+    return ShardedIndex(shards) if len(shards) > 1 else next(iter(shards.values()))
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from intellirouter.roles.rag_manager.filters import matches
 from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
 from intellirouter.roles.rag_manager.lexical import search as search_words
 from intellirouter.vectors.index import VectorIndex, Vectors
+from intellirouter.vectors.sharded import ShardsAway
 
 CANDIDATES = 100
 EXACT = 5_000
@@ -43,6 +44,7 @@ class _Candidates:
     dense: dict[str, float]
     lexical: dict[str, float]
     chunks: dict[str, ChunkRow]
+    partial: bool
 
 
 @dataclass(slots=True)
@@ -92,10 +94,14 @@ class Searcher:
                 tasks = [group.create_task(self._in_one(request, row, vector)) for row in collections]
         except ExceptionGroup as several:  # the caller is told of the first, not of a group
             raise several.exceptions[0] from several
-        found = self._fused([task.result() for task in tasks])
+        candidates = [task.result() for task in tasks]
+        found = self._fused(candidates)
         passages = tuple(self._chosen(request, found))
-        if request.explain:
-            return Retrieved(passages, explanation=self._explained(found))
+        incomplete = any(one.partial for one in candidates)
+        if incomplete or request.explain:
+            return Retrieved(
+                passages, incomplete, explanation=self._explained(found) if request.explain else {}
+            )
         _put(self._results, key, Retrieved(passages))
         return self._results[key]
 
@@ -108,7 +114,7 @@ class Searcher:
 
     async def _in_one(self, request: RetrievalRequest, row: CollectionRow, vector: Vectors) -> _Candidates:
         allowed = await self._allowed(request, row)
-        lexical, dense = await asyncio.gather(
+        lexical, (dense, whole) = await asyncio.gather(
             self._engine.read(
                 partial(
                     search_words,
@@ -122,10 +128,10 @@ class Searcher:
         if allowed is not None:
             lexical = {id_: score for id_, score in lexical.items() if id_ in allowed}
         unseen = [id_ for id_ in lexical if id_ not in dense]
-        for id_, stored in (await self._index.fetch(row.id, unseen)).items():
-            dense[id_] = float(stored @ vector)
+        stored, all_there = await self._tolerated(self._index.fetch(row.id, unseen))
+        dense |= {id_: float(other @ vector) for id_, other in stored.items()}
         chunks = await self._engine.read(partial(catalog.read_chunks, ids=[*dense, *lexical]))
-        return _Candidates(row, dense, lexical, chunks)
+        return _Candidates(row, dense, lexical, chunks, partial=not (whole and all_there))
 
     def _fused(self, several: Sequence[_Candidates]) -> list[_Found]:
         """One order over all collections, best first: scores are scaled together, so that a collection which has nothing
@@ -170,18 +176,29 @@ class Searcher:
         passed = [entry["id"] for entry in documents if matches(filters, entry["attributes"])]
         return set(await self._engine.read(partial(catalog.chunk_ids, collection=row.id, documents=passed)))
 
-    async def _dense(self, name: str, vector: Vectors, allowed: Collection[str] | None) -> dict[str, float]:
-        if allowed is None:
-            return {hit.id: hit.score for hit in await self._index.query(name, vector, CANDIDATES)}
-        if len(allowed) <= EXACT:
-            stored = await self._index.fetch(name, list(allowed))
+    async def _dense(
+        self, name: str, vector: Vectors, allowed: Collection[str] | None
+    ) -> tuple[dict[str, float], bool]:
+        """Cosines by chunk id, and whether every shard answered."""
+        if allowed is not None and len(allowed) <= EXACT:
+            stored, whole = await self._tolerated(self._index.fetch(name, list(allowed)))
             if not stored:
-                return {}
+                return {}, whole
             scores = np.vstack(list(stored.values())) @ vector
             best = sorted(zip(stored, scores.tolist(), strict=True), key=lambda pair: -pair[1])
-            return dict(best[:CANDIDATES])
-        hits = await self._index.query(name, vector, CANDIDATES * WIDENED)
-        return {hit.id: hit.score for hit in hits if hit.id in allowed}
+            return dict(best[:CANDIDATES]), whole
+        limit = CANDIDATES if allowed is None else CANDIDATES * WIDENED
+        hits, whole = await self._tolerated(self._index.query(name, vector, limit))
+        return {hit.id: hit.score for hit in hits if allowed is None or hit.id in allowed}, whole
+
+    async def _tolerated(self, call: Coroutine[Any, Any, T]) -> tuple[T, bool]:
+        """The answer and True, or what the shards that answered hold and False, where the policy allows it."""
+        try:
+            return await call, True
+        except ShardsAway as some:
+            if self._section.on_shard_error == "fail":
+                raise
+            return some.found, False
 
     def _chosen(self, request: RetrievalRequest, found: Sequence[_Found]) -> list[Passage]:
         """The best `top_k`: near enough, no text twice, few of one document, within the token budget."""

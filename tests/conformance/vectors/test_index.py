@@ -1,4 +1,4 @@
-"""One suite for both Chroma backends: the embedded child process and a real server."""
+"""One suite for every index: the embedded child process, a real server, and two servers as shards."""
 
 from __future__ import annotations
 
@@ -15,15 +15,22 @@ from intellirouter.errors import StateUnavailable
 from intellirouter.vectors.chroma.embedded import EmbeddedChroma
 from intellirouter.vectors.chroma.server import ChromaServer
 from intellirouter.vectors.index import VectorIndex, Vectors
+from intellirouter.vectors.sharded import ShardedIndex
 from tests.servers.chroma import chroma_server
 
 
-@pytest.fixture(params=["embedded", "server"])
+@pytest.fixture(params=["embedded", "server", "sharded"])
 async def index(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[VectorIndex]:
     async with contextlib.AsyncExitStack() as stack:
         opened: VectorIndex
         if request.param == "embedded":
             opened = EmbeddedChroma(tmp_path / "chroma")
+        elif request.param == "sharded":
+            shards = {}
+            for name in ("one", "two"):
+                url, _ = await stack.enter_async_context(chroma_server(tmp_path / name))
+                shards[name] = ChromaServer(url)
+            opened = ShardedIndex(shards)
         else:
             url, _ = await stack.enter_async_context(chroma_server(tmp_path))
             opened = ChromaServer(url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -12,18 +12,17 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption, loader
-from intellirouter.errors import InvalidRequest, PayloadTooLarge
+from intellirouter.cli.rag_feed import bar_of, changed, feed, files_under, ready_collection
+from intellirouter.errors import InvalidRequest
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.security.caller import Caller
+from intellirouter.telemetry import logs
 
 T = TypeVar("T")
 
-AHEAD = 16
-"""Files handed in before the first of them is done: one is parsed while others are embedded."""
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 TenantOption = Annotated[str, typer.Option(help="Whose collections.")]
@@ -31,7 +30,8 @@ CollectionArgument = Annotated[str, typer.Argument(help="The collection.")]
 
 
 def _on_service(config: Path | None, work: Callable[[Any], Awaitable[T]]) -> T:
-    """Run `work` on this node's service, opened for it."""
+    """Run `work` on this node's service, opened for it. Standard output is the command's own."""
+    logs.configure(level="warning", json=False)
     settings = loader(config, "rag-manager.toml")().settings
     opening = importlib.import_module("intellirouter.roles.rag_manager.open")
 
@@ -73,62 +73,107 @@ def ingest(
     config: ConfigOption = None,
 ) -> None:
     """Read files and folders into a collection. Exit code 1 when some could not be read."""
-    files = [(file, root) for root in paths for file in _files(root)]
+    files = {name: file for root in paths for name, file in files_under(root).items()}
     if not files:
         raise InvalidRequest("There are no files in these folders.")
 
     async def work(service: Any) -> Counter[str]:
-        await service.prepare()
-        names = {row["name"] for row in await service.collections(tenant)}
-        if collection not in names:
-            await service.create(tenant, collection)
-        outcomes: Counter[str] = Counter()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            bar = progress.add_task("ingesting", total=len(files))
+        await ready_collection(service, tenant, collection)
+        return await feed(service, tenant, collection, files)
 
-            def over(status: str, error: str | None) -> None:
-                outcomes[status] += 1
-                if error:
-                    progress.console.print(error, highlight=False, markup=False)
-                progress.advance(bar)
+    _ended(_on_service(config, work))
 
-            under_way: deque[str] = deque()
 
-            async def settle() -> None:
-                state = await service.ended(tenant, under_way.popleft())
-                over(state["status"], state["error"])
+@app.command()
+def sync(
+    collection: CollectionArgument,
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The folder to follow.")],
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Remove documents that have no file there.")
+    ] = False,
+    tenant: TenantOption = "default",
+    config: ConfigOption = None,
+) -> None:
+    """Bring a collection to what a folder holds: read what is new or changed. Exit code 1 when some could not be read."""
+    files = files_under(folder)
 
-            for file, root in files:
-                name = str(file.relative_to(root)) if root.is_dir() else file.name
-                try:
-                    data = await asyncio.to_thread(_read, file, service.max_document_bytes)
-                    under_way.append(await service.submit(tenant, collection, name, data))
-                except (PayloadTooLarge, OSError) as refused:
-                    over("failed", getattr(refused, "message", str(refused)))
-                if len(under_way) >= AHEAD:
-                    await settle()
-            while under_way:
-                await settle()
+    async def work(service: Any) -> Counter[str]:
+        await ready_collection(service, tenant, collection)
+        fresh, gone = await changed(service, tenant, collection, files)
+        outcomes = await feed(service, tenant, collection, fresh)
+        outcomes["unchanged"] = len(files) - len(fresh)
+        for name in gone if delete else ():
+            await service.drop_document(tenant, collection, name)
+        outcomes["removed" if delete else "without a file"] = len(gone)
         return outcomes
 
-    outcomes = _on_service(config, work)
-    typer.echo(", ".join(f"{count} {status}" for status, count in sorted(outcomes.items())))
+    _ended(_on_service(config, work))
+
+
+@app.command()
+def reindex(
+    collection: CollectionArgument, tenant: TenantOption = "default", config: ConfigOption = None
+) -> None:
+    """Read every document again, as after a change of rag.chunk_size. Searches find the old chunks until then."""
+
+    async def work(service: Any) -> Counter[str]:
+        await service.prepare()
+        jobs = await service.reindex(tenant, collection)
+        outcomes: Counter[str] = Counter()
+        with bar_of() as progress:
+            for job in progress.track(jobs, description="reading again"):
+                outcomes[(await service.ended(tenant, job))["status"]] += 1
+        return outcomes
+
+    _ended(_on_service(config, work))
+
+
+@app.command("eval")
+def evaluate(
+    collection: CollectionArgument,
+    questions: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help='Lines of {"query": …, "documents": [names]}.')
+    ],
+    tenant: TenantOption = "default",
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """nDCG@10 and recall@10 on questions whose answers are known: dense, lexical and hybrid side by side."""
+    evaluation = importlib.import_module("intellirouter.roles.rag_manager.evaluation")
+    asked = evaluation.read_questions(questions.read_bytes())
+    call = Call(Caller(tenant=tenant), "cli")
+
+    async def work(service: Any) -> Any:
+        await service.prepare()
+        documents = {row["name"]: row["id"] for row in await service.documents(tenant, collection)}
+
+        def ask(query: str) -> Awaitable[Any]:
+            wanted = RetrievalRequest(query, (collection,), 10, explain=True)
+            found: Awaitable[Any] = service.retrieve(wanted, call)
+            return found
+
+        with bar_of(transient=True) as progress:
+            bar = progress.add_task("asking", total=len(asked))
+            return await evaluation.evaluate(ask, asked, documents, lambda: progress.advance(bar))
+
+    found = _on_service(config, work)
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+        return
+    table = Table("stage", "nDCG@10", "recall@10", title=f"{len(asked)} questions")
+    for stage, quality in found.items():
+        table.add_row(stage, f"{quality.ndcg:.3f}", f"{quality.recall:.3f}")
+    Console().print(table)
+
+
+def _ended(outcomes: Counter[str]) -> None:
+    """Say how many ended how."""
+    typer.echo(
+        ", ".join(f"{count} {status}" for status, count in sorted(outcomes.items()) if count)
+        or "nothing to do"
+    )
     if outcomes["failed"]:
         raise typer.Exit(1)
-
-
-def _read(file: Path, most: int) -> bytes:
-    """Its bytes. A file that is too large is refused unread."""
-    if (size := file.stat().st_size) > most:
-        raise PayloadTooLarge(f"{file} has {size} bytes; at most {most} are taken (rag.max_document_bytes).")
-    return file.read_bytes()
-
-
-def _files(root: Path) -> list[Path]:
-    if root.is_file():
-        return [root]
-    return sorted(file for file in root.rglob("*") if file.is_file() and not file.name.startswith("."))
 
 
 @app.command()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,6 +117,16 @@ def add_job(db: sqlite3.Connection, tenant: str, document: Row, job: str) -> Non
     db.execute(over, (now, document["id"]))
     words = "insert into jobs (id, tenant, collection, document, status, created, updated) values (?, ?, ?, ?, 'queued', ?, ?)"
     db.execute(words, (job, tenant, document["collection"], document["id"], now, now))
+
+
+def read_again(db: sqlite3.Connection, tenant: str, collection: str, new_job: Callable[[], str]) -> list[str]:
+    """Queue every document of the collection once more; the jobs."""
+    jobs = []
+    for entry in list_documents(db, collection):
+        job = new_job()
+        add_job(db, tenant, entry | {"collection": collection}, job)
+        jobs.append(job)
+    return jobs
 
 
 def requeue(db: sqlite3.Connection, job: str | None = None) -> int:

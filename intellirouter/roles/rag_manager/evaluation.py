@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+from intellirouter.errors import InvalidRequest
 from intellirouter.peers.contract import Retrieved
 
 DEPTH = 10
@@ -52,6 +55,25 @@ def ranking(candidates: Sequence[Mapping[str, Any]], stage: str) -> list[str]:
     return list(dict.fromkeys(row["document_id"] for row in scored))
 
 
+def read_questions(lines: bytes) -> list[Question]:
+    """Questions from JSON lines of `{"query": …, "documents": [names]}`. Raises `InvalidRequest` naming the line."""
+    decoder = msgspec.json.Decoder(Question)
+    questions = []
+    for number, line in enumerate(lines.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            question = decoder.decode(line)
+        except msgspec.DecodeError as error:
+            raise InvalidRequest(f"Line {number} of the questions: {error}.") from error
+        if not question.documents:
+            raise InvalidRequest(f"Line {number} of the questions names no document.")
+        questions.append(question)
+    if not questions:
+        raise InvalidRequest("There are no questions.")
+    return questions
+
+
 async def evaluate(
     ask: Callable[[str], Awaitable[Retrieved]],
     questions: Sequence[Question],
@@ -60,8 +82,10 @@ async def evaluate(
 ) -> dict[str, Quality]:
     """By stage. `ask` retrieves with `explain`; `documents` gives ids by name; `asked` is called after each question.
 
-    Raises `KeyError` for a document that is not in the collection.
+    Raises `InvalidRequest` for a document that is not in the collection.
     """
+    if unknown := {name for question in questions for name in question.documents if name not in documents}:
+        raise InvalidRequest(f"The collection has no document '{min(unknown)}' ({len(unknown)} are unknown).")
     sums = {stage: [0.0, 0.0] for stage in STAGES}
     for question in questions:
         relevant = {documents[name] for name in question.documents}

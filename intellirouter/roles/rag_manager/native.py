@@ -70,6 +70,11 @@ async def _drop_document(request: web.Request) -> web.StreamResponse:
     return _json({"deleted": True})
 
 
+async def _reindex(request: web.Request) -> web.StreamResponse:
+    jobs = await request.app[RAG].reindex(request[CALLER].tenant, request.match_info["collection"])
+    return _json({"jobs": jobs}, 202)
+
+
 async def _jobs(request: web.Request) -> web.StreamResponse:
     return _json({"jobs": await request.app[RAG].jobs(request[CALLER].tenant)})
 
@@ -107,6 +112,7 @@ def routes() -> list[web.RouteDef]:
         web.get(f"{one}/documents", of("rag_documents", _documents)),
         web.post(f"{one}/documents", of("rag_submit", _submit)),
         web.delete(one + "/documents/{name:.+}", of("rag_drop_document", _drop_document)),
+        web.post(f"{one}/reindex", of("rag_reindex", _reindex)),
         web.get("/rag/v1/jobs", of("rag_jobs", _jobs)),
         web.get("/rag/v1/jobs/{job}", of("rag_job", _job)),
         web.post("/rag/v1/jobs/{job}/cancel", of("rag_cancel", _cancel)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import Conflict, InvalidRequest
 from intellirouter.memory.embedded.engine import Engine
-from intellirouter.peers.contract import Passage, RetrievalRequest, Retrieved
+from intellirouter.peers.contract import RetrievalRequest, Retrieved
 from intellirouter.roles.rag_manager import catalog
 from intellirouter.roles.rag_manager.catalog import ChunkRow, CollectionRow
+from intellirouter.roles.rag_manager.choosing import Found, choose
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.filters import matches
 from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
@@ -45,18 +45,6 @@ class _Candidates:
     lexical: dict[str, float]
     chunks: dict[str, ChunkRow]
     partial: bool
-
-
-@dataclass(slots=True)
-class _Found:
-    """A candidate, and what became of it."""
-
-    collection: CollectionRow
-    chunk: ChunkRow
-    score: float
-    dense: float | None
-    lexical: float | None
-    outcome: str = "not reached"
 
 
 class Searcher:
@@ -96,7 +84,7 @@ class Searcher:
             raise several.exceptions[0] from several
         candidates = [task.result() for task in tasks]
         found = self._fused(candidates)
-        passages = tuple(self._chosen(request, found))
+        passages = tuple(choose(request, found, self._section.max_chunks_per_document))
         incomplete = any(one.partial for one in candidates)
         if incomplete or request.explain:
             return Retrieved(
@@ -133,7 +121,7 @@ class Searcher:
         chunks = await self._engine.read(partial(catalog.read_chunks, ids=[*dense, *lexical]))
         return _Candidates(row, dense, lexical, chunks, partial=not (whole and all_there))
 
-    def _fused(self, several: Sequence[_Candidates]) -> list[_Found]:
+    def _fused(self, several: Sequence[_Candidates]) -> list[Found]:
         """One order over all collections, best first: scores are scaled together, so that a collection which has nothing
         near the query does not fill the top."""
         near = {id_: score for one in several for id_, score in one.dense.items() if id_ in one.chunks}
@@ -143,20 +131,20 @@ class Searcher:
         else:
             fused = convex(near, worded, self._section.fusion_alpha)
         found = [
-            _Found(one.collection, chunk, fused[id_], near.get(id_), worded.get(id_))
+            Found(one.collection.name, chunk, fused[id_], near.get(id_), worded.get(id_))
             for one in several
             for id_, chunk in one.chunks.items()
         ]
         return sorted(found, key=lambda item: -item.score)
 
-    def _explained(self, found: Sequence[_Found]) -> dict[str, Any]:
+    def _explained(self, found: Sequence[Found]) -> dict[str, Any]:
         section = self._section
         fusion = f"convex, alpha {section.fusion_alpha}" if section.fusion == "convex" else "rrf"
         rows = [
             {
                 "id": item.chunk.id,
                 "document_id": item.chunk.document,
-                "collection": item.collection.name,
+                "collection": item.collection,
                 "score": item.score,
                 "dense_score": item.dense,
                 "lexical_score": item.lexical,
@@ -199,48 +187,6 @@ class Searcher:
             if self._section.on_shard_error == "fail":
                 raise
             return some.found, False
-
-    def _chosen(self, request: RetrievalRequest, found: Sequence[_Found]) -> list[Passage]:
-        """The best `top_k`: near enough, no text twice, few of one document, within the token budget."""
-        budget = request.token_budget
-        texts: set[str] = set()
-        per_document: Counter[str] = Counter()
-        chosen: list[Passage] = []
-        for item in found:
-            text = " ".join(item.chunk.text.split()).lower()
-            cost = -(-len(item.chunk.text) // CHARACTERS_PER_TOKEN)
-            if (item.dense or 0.0) < request.min_score:
-                item.outcome = "below min_score"
-            elif text in texts:
-                item.outcome = "same text as a better one"
-            elif per_document[item.chunk.document] >= self._section.max_chunks_per_document:
-                item.outcome = "max_chunks_per_document reached"
-            elif budget is not None and cost > budget:
-                item.outcome = "over the token budget"
-            else:
-                item.outcome = "chosen"
-                texts.add(text)
-                per_document[item.chunk.document] += 1
-                budget = None if budget is None else budget - cost
-                chosen.append(_passage(item))
-                if len(chosen) == request.top_k:
-                    break
-        return chosen
-
-
-def _passage(item: _Found) -> Passage:
-    chunk = item.chunk
-    return Passage(
-        id=chunk.id,
-        text=chunk.text,
-        score=item.score,
-        document_id=chunk.document,
-        collection=item.collection.name,
-        title=chunk.title,
-        location=chunk.location,
-        dense_score=item.dense,
-        lexical_score=item.lexical,
-    )
 
 
 def _key(request: RetrievalRequest, collections: Sequence[CollectionRow]) -> str:

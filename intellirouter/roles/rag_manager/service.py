@@ -184,6 +184,15 @@ class RagService:
         held = await self._index.ids(row.id)
         return sorted(listed - held), sorted(held - listed)
 
+    async def reindex(self, tenant: str, name: str) -> list[str]:
+        """Queue every document of the collection to be read again; the jobs. What is unchanged is not embedded again."""
+        row = await self._collection(tenant, name)
+        jobs = await self.engine.write(
+            partial(catalog.read_again, tenant=tenant, collection=row.id, new_job=new_job)
+        )
+        self.wake()
+        return jobs
+
     async def rebuild(self, tenant: str, name: str) -> int:
         """Write the vectors that the catalogue lists and the index lacks; how many."""
         row = await self._collection(tenant, name)

@@ -1,0 +1,96 @@
+"""Files into a collection, a few ahead of the one that is awaited, with a progress bar."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter, deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from intellirouter.errors import PayloadTooLarge
+
+AHEAD = 16
+"""Files handed in before the first of them is done: one is parsed while others are embedded."""
+
+
+def bar_of(**options: Any) -> Progress:
+    """A bar on standard error, so that standard output is the result."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), **options)
+
+
+def files_under(root: Path) -> dict[str, Path]:
+    """By the name that the document gets; hidden files are left out."""
+    if root.is_file():
+        return {root.name: root}
+    found = sorted(file for file in root.rglob("*") if file.is_file() and not file.name.startswith("."))
+    return {str(file.relative_to(root)): file for file in found}
+
+
+async def ready_collection(service: Any, tenant: str, collection: str) -> None:
+    """Make the collection when it is missing, and open the embedder."""
+    await service.prepare()
+    if collection not in {row["name"] for row in await service.collections(tenant)}:
+        await service.create(tenant, collection)
+
+
+async def feed(service: Any, tenant: str, collection: str, files: Mapping[str, Path]) -> Counter[str]:
+    """How many ended how. What is wrong with a file is printed above the bar."""
+    outcomes: Counter[str] = Counter()
+    under_way: deque[str] = deque()
+    with bar_of() as progress:
+        bar = progress.add_task("ingesting", total=len(files))
+
+        def over(status: str, error: str | None) -> None:
+            outcomes[status] += 1
+            if error:
+                progress.console.print(error, highlight=False, markup=False)
+            progress.advance(bar)
+
+        async def settle() -> None:
+            state = await service.ended(tenant, under_way.popleft())
+            over(state["status"], state["error"])
+
+        for name, file in files.items():
+            try:
+                data = await asyncio.to_thread(_read, file, service.max_document_bytes)
+                under_way.append(await service.submit(tenant, collection, name, data))
+            except (PayloadTooLarge, OSError) as refused:
+                over("failed", getattr(refused, "message", str(refused)))
+            if len(under_way) >= AHEAD:
+                await settle()
+        while under_way:
+            await settle()
+    return outcomes
+
+
+async def changed(
+    service: Any, tenant: str, collection: str, files: Mapping[str, Path]
+) -> tuple[dict[str, Path], list[str]]:
+    """The files that are new, differ or were never read to the end, and the documents that have no file."""
+    known = {row["name"]: row for row in await service.documents(tenant, collection)}
+    fresh = {}
+    for name, file in files.items():
+        row = known.get(name)
+        size = (await asyncio.to_thread(file.stat)).st_size
+        same = row is not None and row["status"] == "ready" and row["bytes"] == size
+        if row is None or not same or row["sha256"] != await asyncio.to_thread(_digest, file):
+            fresh[name] = file
+    return fresh, [name for name in known if name not in files]
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _read(file: Path, most: int) -> bytes:
+    """Its bytes. A file that is too large is refused unread."""
+    if (size := file.stat().st_size) > most:
+        raise PayloadTooLarge(f"{file} has {size} bytes; at most {most} are taken (rag.max_document_bytes).")
+    return file.read_bytes()

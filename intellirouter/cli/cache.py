@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from intellirouter.cli.router_client import (
+from intellirouter.cli.server_client import (
     DEFAULT_URL,
     ApiKeyOption,
-    RouterRefused,
+    ServerRefused,
     UrlOption,
     ask,
     ask_once,
@@ -88,7 +88,7 @@ async def _ask_all(
             async with places:
                 try:
                     _, headers = await ask(session, "POST", "/v1/chat/completions", body)
-                except RouterRefused as error:
+                except ServerRefused as error:
                     outcomes["failed"] += 1
                     progress.console.print(error.message, highlight=False)
                 else:

@@ -1,4 +1,4 @@
-"""`intellirouter chain`: check, draw and run chains on this machine."""
+"""`intellirouter chain`: check, draw and run chains on this machine, and speak with a ChainEngine that serves them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ from intellirouter.chains.runtime.in_process import InProcessRuntime, silent
 from intellirouter.chains.schema import SCHEMA
 from intellirouter.chains.source import InvalidChain, read
 from intellirouter.chains.steps.attempts import Cache, Worker
+from intellirouter.cli import chain_server
 from intellirouter.cli.node_options import ConfigOption, loader
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import IntelliRouterError, InvalidRequest, NotFound
 from intellirouter.telemetry import logs
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+chain_server.add_to(app)
 
 FileArgument = Annotated[Path, typer.Argument(help="A definition: .yaml, .toml or .json.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -204,15 +206,10 @@ def _siblings(file: Path, chain: Chain) -> dict[str, Chain]:
 
 
 def _input(text: str, declared: Mapping[str, Input]) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidRequest(f"'{text}' does not read like NAME=VALUE.", param="input")
+    name, value = chain_server.named(text)
     if name in declared and declared[name].type == "string":
-        return name, value
-    try:
-        return name, msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        return name, value
+        return name, text.partition("=")[2]
+    return name, value
 
 
 def _signal(text: str) -> tuple[str, Any]:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from intellirouter.cli.models_pull import pull
 from intellirouter.cli.node_options import ConfigOption, loader
-from intellirouter.cli.router_client import DEFAULT_URL, ApiKeyOption, UrlOption, ask_once
+from intellirouter.cli.server_client import DEFAULT_URL, ApiKeyOption, UrlOption, ask_once
 from intellirouter.errors import InvalidRequest
 from intellirouter.inference.registry import Registry, model_section
 from intellirouter.memory.open import open_state

@@ -20,5 +20,8 @@ class ChainEngineSection(Section):
     max_parallel_steps: int = Field(default=10, ge=1)
     default_timeout_seconds: Seconds = 30
     database_url: SecretStr | None = None
+    retention_days: int = Field(
+        default=30, ge=0, description="ended runs are deleted so long after their start; 0: never"
+    )
     max_queued: int = Field(default=1_000, ge=1)
     wait_timeout_seconds: Seconds = 300

@@ -116,6 +116,15 @@ async def resume(request: web.Request) -> web.StreamResponse:
     return await _one(request, await _row(request), 202)
 
 
+async def fork(request: web.Request) -> web.StreamResponse:
+    """A new run that takes over what was recorded before `step`, a number of `/steps`, and goes on from there."""
+    step = fields.integer(await read_json(request), "step", least=1)
+    if step is None:
+        fields.missing("step")
+    service = request.app[ENGINE]
+    return await _one(request, await service.fork(request[CALLER], request.match_info["id"], step), 202)
+
+
 async def _row(request: web.Request) -> RunRow:
     return await request.app[ENGINE].row(request[CALLER], request.match_info["id"])
 
@@ -136,4 +145,5 @@ def routes() -> list[web.RouteDef]:
         web.post(one + "/signals/{name}", framed("signal", signal)),
         web.post(f"{one}/cancel", framed("cancel", cancel)),
         web.post(f"{one}/resume", framed("resume", resume)),
+        web.post(f"{one}/fork", framed("fork", fork)),
     ]

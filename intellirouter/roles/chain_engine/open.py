@@ -7,19 +7,25 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import structlog
 from prometheus_client import CollectorRegistry
 
+from intellirouter import tasks
 from intellirouter.chains.runtime.durable.runtime import opened
 from intellirouter.chains.steps.attempts import Cache, Worker
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.roles.chain_engine.hearing import Hearing
+from intellirouter.roles.chain_engine.keeper import Keeper
 from intellirouter.roles.chain_engine.meters import ChainMeters
 from intellirouter.roles.chain_engine.owners import Owners
 from intellirouter.roles.chain_engine.reach import Peers, ports
+from intellirouter.roles.chain_engine.schedules import ScheduleStore
 from intellirouter.roles.chain_engine.service import ChainService
 from intellirouter.roles.chain_engine.store import Store
 
 __all__ = ["Peers", "open_engine"]
+
+log = structlog.get_logger(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -44,9 +50,17 @@ async def open_engine(
         store = Store(runtime.engine)
         await asyncio.to_thread(store.prepare)
         owners.store = store
-        service = ChainService(section, runtime, store, meters, hearing)
+        service = ChainService(section, runtime, store, meters, hearing, ScheduleStore(runtime.engine))
+        keeper = asyncio.create_task(Keeper(service, service.schedules).run(), name="chain keeper")
+        keeper.add_done_callback(_report)
         try:
             await service.take_up()
             yield service
         finally:
+            await tasks.end(keeper)
             await service.stop()
+
+
+def _report(keeper: asyncio.Task[None]) -> None:
+    if not keeper.cancelled() and (error := keeper.exception()) is not None:
+        log.error("chain.keeper_ended", exc_info=error)

@@ -26,6 +26,7 @@ from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.errors import Conflict, InvalidRequest, NotFound, RateLimited
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.meters import ChainMeters
+from intellirouter.roles.chain_engine.schedules import ScheduleStore
 from intellirouter.roles.chain_engine.store import RunRow, Store, StoredChain
 from intellirouter.security.caller import Caller
 
@@ -44,6 +45,7 @@ class ChainService:
     store: Store
     meters: ChainMeters
     hearing: Hearing
+    schedules: ScheduleStore
     _watched: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     @property
@@ -114,12 +116,7 @@ class ChainService:
         Raises `NotFound`, `InvalidRequest` for inputs that do not fit, `Conflict` when the id stands for another
         run, and `RateLimited` beyond `max_queued`.
         """
-        library = await self.library(caller)
-        chain = library.get(name)
-        if chain is None:
-            raise NotFound(f"There is no chain '{name[:100]}'.")
-        checked_inputs(chain, inputs)
-        bundle(chain, library)
+        chain, library = await self.startable(caller, name, inputs)
         row = self._row(caller, chain, inputs, run_id)
         if await asyncio.to_thread(self.store.run, run_id) is None and (
             self.under_way >= self.section.max_queued
@@ -136,6 +133,18 @@ class ChainService:
         await self.runtime.start(chain, inputs, library, run_id=run_id)
         self._watch(run_id)
         return found, True
+
+    async def startable(
+        self, caller: Caller, name: str, inputs: Mapping[str, Any]
+    ) -> tuple[Chain, dict[str, Chain]]:
+        """The chain and the library it runs with. Raises `NotFound`, or `InvalidRequest` for inputs that do not fit."""
+        library = await self.library(caller)
+        chain = library.get(name)
+        if chain is None:
+            raise NotFound(f"There is no chain '{name[:100]}'.")
+        checked_inputs(chain, inputs)
+        bundle(chain, library)
+        return chain, library
 
     def _row(self, caller: Caller, chain: Chain, inputs: Mapping[str, Any], run_id: str) -> RunRow:
         fingerprint = hashlib.sha256(msgspec.json.encode([chain.name, inputs], order="deterministic"))
@@ -220,6 +229,45 @@ class ChainService:
         await self.runtime.resume(run_id)
         self._watch(run_id)
 
+    async def fork(self, caller: Caller, run_id: str, step: int) -> RunRow:
+        """A new run with what an ended one recorded before the step of that number, and everything from it on anew.
+
+        Raises `NotFound`, `Conflict` while the run goes on, `InvalidRequest` for a number it has not recorded.
+        """
+        await self._in_state(caller, run_id, "succeeded", "failed", "cancelled")
+        numbers = [each["number"] for each in await self.runtime.steps(run_id)]
+        if step not in numbers:
+            raise InvalidRequest(
+                f"The run has no step {step}: GET /v1/runs/{run_id}/steps has the numbers.", param="step"
+            )
+        old = await self.row(caller, run_id)
+        new = RunRow(
+            self.run_id(caller, None),
+            caller.tenant,
+            old.chain,
+            old.version,
+            old.fingerprint,
+            msgspec.json.encode(caller),
+            time.time(),
+        )
+        await asyncio.to_thread(self.store.add_run, new)
+        await self.runtime.fork(run_id, step, new.run_id)
+        self._watch(new.run_id)
+        return new
+
+    async def forget_ended(self, before: float, limit: int) -> int:
+        """Delete up to `limit` runs that started before a time and have ended; how many, 0 when none is left."""
+        after = (0.0, "")
+        while rows := await asyncio.to_thread(self.store.older, before, after, limit):
+            looks = await self.runtime.look([row.run_id for row in rows])
+            gone = [row.run_id for row in rows if _over(looks.get(row.run_id))]
+            if gone:
+                await self.runtime.forget(gone)
+                await asyncio.to_thread(self.store.delete_runs, gone)
+                return len(gone)
+            after = (rows[-1].created, rows[-1].run_id)
+        return 0
+
     async def _in_state(self, caller: Caller, run_id: str, *states: str) -> None:
         (shown,) = await self.shown(await self.row(caller, run_id))
         if shown["status"] not in states:
@@ -274,6 +322,10 @@ def _status(look: Mapping[str, Any] | None, outcome: Mapping[str, Any]) -> str:
     if look["status"] == "SUCCESS":
         return _word(outcome)
     return _ENDED.get(look["status"], "running")
+
+
+def _over(look: Mapping[str, Any] | None) -> bool:
+    return look is None or look["status"] == "SUCCESS" or look["status"] in _ENDED
 
 
 def _word(outcome: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,10 @@ import sqlalchemy as sa
 
 from intellirouter.security.caller import Caller
 
-_METADATA = sa.MetaData()
+METADATA = sa.MetaData()
 _CHAINS = sa.Table(
     "intellirouter_chains",
-    _METADATA,
+    METADATA,
     sa.Column("tenant", sa.String(200), primary_key=True),
     sa.Column("name", sa.String(200), primary_key=True),
     sa.Column("document", sa.LargeBinary, nullable=False),
@@ -23,7 +24,7 @@ _CHAINS = sa.Table(
 )
 _RUNS = sa.Table(
     "intellirouter_chain_runs",
-    _METADATA,
+    METADATA,
     sa.Column("run_id", sa.String(100), primary_key=True),
     sa.Column("tenant", sa.String(200), nullable=False),
     sa.Column("chain", sa.String(200), nullable=False),
@@ -70,7 +71,7 @@ class Store:
 
     def prepare(self) -> None:
         """Make the tables where they are missing."""
-        _METADATA.create_all(self.engine)
+        METADATA.create_all(self.engine)
 
     def put(self, tenant: str, name: str, document: dict[str, Any]) -> tuple[StoredChain, bool]:
         """Make or replace a chain; true when it is new."""
@@ -137,6 +138,21 @@ class Store:
         wanted = wanted.order_by(_RUNS.c.created.desc(), _RUNS.c.run_id).limit(limit)
         with self.engine.connect() as connection:
             return [RunRow(*row) for row in connection.execute(wanted)]
+
+    def older(self, than: float, after: tuple[float, str], limit: int) -> list[RunRow]:
+        """Runs of every tenant that started before a time, from the oldest on; `after` is the last one's time and id."""
+        wanted = sa.select(_RUNS).where(
+            _RUNS.c.created < than,
+            sa.tuple_(_RUNS.c.created, _RUNS.c.run_id) > sa.tuple_(*map(sa.literal, after)),
+        )
+        wanted = wanted.order_by(_RUNS.c.created, _RUNS.c.run_id).limit(limit)
+        with self.engine.connect() as connection:
+            return [RunRow(*row) for row in connection.execute(wanted)]
+
+    def delete_runs(self, run_ids: Sequence[str]) -> None:
+        """Forget whose runs they were."""
+        with self.engine.begin() as connection:
+            connection.execute(_RUNS.delete().where(_RUNS.c.run_id.in_(run_ids)))
 
 
 def _stored(row: Any) -> StoredChain:

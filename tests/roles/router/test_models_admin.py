@@ -105,4 +105,4 @@ async def test_the_commands_do_the_same_on_a_running_node(tmp_path: Path, start_
         assert (await command("models", "remove", "fresh", *config))[0] == 0
     code, _, errors = await command("models", "list", "--url", "http://127.0.0.1:1")
     assert code != 0
-    assert "no Router answers" in errors
+    assert "no server answers" in errors

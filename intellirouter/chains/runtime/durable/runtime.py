@@ -119,6 +119,15 @@ class DurableRuntime:
         """Let a cancelled run go on after its last recorded step."""
         await DBOS.resume_workflow_async(run_id)
 
+    async def fork(self, run_id: str, step: int, new_id: str) -> None:
+        """Start a run with what another recorded before the step of that number."""
+        with SetWorkflowID(new_id):
+            self._started[new_id] = await DBOS.fork_workflow_async(run_id, step, application_version=LAYOUT)
+
+    async def forget(self, run_ids: Sequence[str]) -> None:
+        """Delete runs that have ended, with what they recorded."""
+        await DBOS.delete_workflows_async(list(run_ids))
+
     async def status(self, run_id: str) -> str:
         """`PENDING`, `SUCCESS` (also of a run whose chain failed), `CANCELLED`, `ENQUEUED`. Raises `NotFound`."""
         found = await DBOS.get_workflow_status_async(run_id)

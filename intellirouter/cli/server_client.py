@@ -1,4 +1,4 @@
-"""Asking a running Router, for the commands that do."""
+"""Asking a running node, for the commands that do."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 DEADLINE_SECONDS = 120.0
 
 
-class RouterRefused(IntelliRouterError):
-    """The Router answered with an error."""
+class ServerRefused(IntelliRouterError):
+    """The server answered with an error."""
 
-    code = "router_refused"
+    code = "server_refused"
 
 
 async def ask(
     session: aiohttp.ClientSession, method: str, path: str, body: object | None = None
 ) -> tuple[Any, dict[str, str]]:
-    """The JSON answer and the headers, names lower case. Raises `PeerUnavailable`, `RouterRefused`."""
+    """The JSON answer and the headers, names lower case. Raises `PeerUnavailable`, `ServerRefused`."""
     data = None if body is None else msgspec.json.encode(body)
     try:
         async with session.request(method, path, data=data) as reply:
             answer = msgspec.json.decode(await reply.read())
             if reply.status >= 400:
                 error = answer.get("error", {}) if isinstance(answer, dict) else {}
-                raise RouterRefused(
-                    f"the Router answered {reply.status}: {error.get('message', 'no reason')}"
+                raise ServerRefused(
+                    f"the server answered {reply.status}: {error.get('message', 'no reason')}"
                 )
             return answer, {name.lower(): value for name, value in reply.headers.items()}
     except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
         reason = str(error) or type(error).__name__
-        raise PeerUnavailable(f"no Router answers {method} {path}: {reason}") from error
+        raise PeerUnavailable(f"no server answers {method} {path}: {reason}") from error
 
 
 def session_of(url: str, api_key: str | None) -> aiohttp.ClientSession:
-    """A session for one Router."""
+    """A session for one node."""
     headers = {"content-type": "application/json"}
     if api_key:
         headers["authorization"] = f"Bearer {api_key}"

@@ -1,0 +1,262 @@
+"""The commands of `intellirouter chain` that ask a running ChainEngine."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from intellirouter.cli.server_client import ApiKeyOption, ask_once
+from intellirouter.errors import InvalidRequest, NotFound
+
+DEFAULT_URL = "http://127.0.0.1:8081"
+GOING = ("running", "waiting", "queued")
+POLL_SECONDS = 0.5
+
+UrlOption = Annotated[
+    str, typer.Option("--url", envvar="INTELLIROUTER_CHAIN_URL", help="The ChainEngine to ask.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
+RunArgument = Annotated[str, typer.Argument(help="The id of a run.")]
+NameArgument = Annotated[str, typer.Argument(help="The name of a chain.")]
+InputOption = Annotated[
+    list[str] | None, typer.Option("--input", "-i", help="NAME=VALUE; JSON is read as such.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the commands beside those that need no server."""
+    for command in (put, start, ls, status, logs, signal, cancel, resume, fork, nodes, schedule, schedules):
+        app.command()(command)
+
+
+def named(text: str) -> tuple[str, Any]:
+    """NAME=VALUE; a value that is JSON is read as such. Raises `InvalidRequest`."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidRequest(f"'{text}' does not read like NAME=VALUE.", param="input")
+    try:
+        return name, msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return name, value
+
+
+def put(
+    file: Annotated[Path, typer.Argument(help="A definition: .yaml, .toml or .json.")],
+    url: UrlOption = DEFAULT_URL,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """Store a chain on the server, under the file's name without its ending."""
+    try:
+        source = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as cause:
+        raise NotFound(f"{file} cannot be read as UTF-8 text.") from cause
+    form = {".toml": "toml", ".json": "json"}.get(file.suffix, "yaml")
+    body = {"source": source, "format": form}
+    answer, _ = ask_once(url, api_key, "PUT", f"/v1/chains/{quote(file.stem, safe='')}", body)
+    typer.echo(f"The chain '{answer['id']}' is there, version {answer['version']}.")
+
+
+def start(
+    name: NameArgument,
+    given: InputOption = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it has ended.")] = False,
+    url: UrlOption = DEFAULT_URL,
+    api_key: ApiKeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a run and print its id. With --wait exit code 1 when it failed."""
+    inputs = dict(named(text) for text in given or [])
+    body = {"input": inputs, "mode": "wait" if wait else "background"}
+    run, _ = ask_once(url, api_key, "POST", f"/v1/chains/{quote(name, safe='')}/runs", body)
+    _show(run, as_json=as_json)
+    if wait and run["status"] not in (*GOING, "succeeded"):
+        raise typer.Exit(1)
+
+
+def ls(
+    chain: Annotated[str | None, typer.Option(help="Only runs of this chain.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    url: UrlOption = DEFAULT_URL,
+    api_key: ApiKeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List runs, the newest first."""
+    only = f"&chain={quote(chain, safe='')}" if chain else ""
+    found, _ = ask_once(url, api_key, "GET", f"/v1/runs?limit={limit}{only}")
+    if as_json:
+        typer.echo(msgspec.json.encode(found["data"]))
+        return
+    table = Table("run", "chain", "status", "started", "took")
+    for run in found["data"]:
+        table.add_row(run["id"], run["chain"], _status(run), _when(run["created_at"]), _took(run))
+    Console().print(table)
+
+
+def status(
+    run_id: RunArgument,
+    url: UrlOption = DEFAULT_URL,
+    api_key: ApiKeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one run: how it stands, its output or its error. Exit code 1 when it failed."""
+    run, _ = ask_once(url, api_key, "GET", _path(run_id))
+    _show(run, as_json=as_json)
+    if run["status"] in ("failed", "cancelled"):
+        raise typer.Exit(1)
+
+
+def logs(
+    run_id: RunArgument,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Until it has ended.")] = False,
+    url: UrlOption = DEFAULT_URL,
+    api_key: ApiKeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what a run has recorded, step by step."""
+    printed = 0
+    while True:
+        run, _ = ask_once(url, api_key, "GET", _path(run_id))
+        steps, _ = ask_once(url, api_key, "GET", f"{_path(run_id)}/steps")
+        for step in steps["data"][printed:]:
+            line = msgspec.json.encode(step if as_json else step["outcome"]).decode()
+            typer.echo(line if as_json else f"{step['number']:4} {step['path']}  {line}")
+        printed = max(printed, len(steps["data"]))
+        if not follow or run["status"] not in GOING:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def signal(
+    run_id: RunArgument,
+    name: Annotated[str, typer.Argument(help="The signal a step waits for.")],
+    payload: Annotated[str, typer.Argument(help="A JSON object.")] = "{}",
+    url: UrlOption = DEFAULT_URL,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """Hand a signal to a run, such as an approval."""
+    try:
+        body = msgspec.json.decode(payload)
+    except msgspec.DecodeError as cause:
+        raise InvalidRequest("The payload is not JSON.", param="payload") from cause
+    ask_once(url, api_key, "POST", f"{_path(run_id)}/signals/{quote(name, safe='')}", body)
+    typer.echo(f"'{name}' was handed over.")
+
+
+def cancel(run_id: RunArgument, url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None) -> None:
+    """Cancel a run; the call it has under way is cut."""
+    _act(run_id, "cancel", {}, url, api_key)
+
+
+def resume(run_id: RunArgument, url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None) -> None:
+    """Let a cancelled run go on."""
+    _act(run_id, "resume", {}, url, api_key)
+
+
+def fork(
+    run_id: RunArgument,
+    step: Annotated[int, typer.Option(min=1, help="The number of the step, from `logs`.")],
+    url: UrlOption = DEFAULT_URL,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """Start a new run that keeps what an ended one recorded before a step."""
+    _act(run_id, "fork", {"step": step}, url, api_key)
+
+
+def nodes(url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None, as_json: JsonOption = False) -> None:
+    """List the nodes that share the runs."""
+    found, _ = ask_once(url, api_key, "GET", "/v1/nodes")
+    if as_json:
+        typer.echo(msgspec.json.encode(found["data"]))
+        return
+    table = Table("node", "last heard of", "alive")
+    for node in found["data"]:
+        table.add_row(
+            node["node"], f"{node['age_seconds']:.1f} s ago", "yes" if node["alive"] else "[red]no[/]"
+        )
+    Console().print(table)
+
+
+def schedule(
+    name: Annotated[str, typer.Argument(help="The name of the schedule.")],
+    chain: Annotated[str | None, typer.Option(help="The chain to run.")] = None,
+    cron: Annotated[str | None, typer.Option(help="Five fields, such as '0 7 * * mon-fri'.")] = None,
+    timezone: Annotated[str, typer.Option(help="As Europe/Berlin.")] = "UTC",
+    given: InputOption = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Remove it.")] = False,
+    pause: Annotated[bool | None, typer.Option("--pause/--resume", help="Hold it, or let it go on.")] = None,
+    url: UrlOption = DEFAULT_URL,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """Run a chain by the clock; or pause, resume or remove a schedule."""
+    path = f"/v1/schedules/{quote(name, safe='')}"
+    if delete:
+        ask_once(url, api_key, "DELETE", path)
+        typer.echo(f"The schedule '{name}' is gone.")
+        return
+    if pause is not None:
+        ask_once(url, api_key, "POST", f"{path}/{'pause' if pause else 'resume'}", {})
+        typer.echo(f"The schedule '{name}' is {'paused' if pause else 'active'}.")
+        return
+    if chain is None or cron is None:
+        raise InvalidRequest("A schedule needs --chain and --cron.", param="cron")
+    inputs = dict(named(text) for text in given or [])
+    body = {"chain": chain, "cron": cron, "timezone": timezone, "input": inputs}
+    made, _ = ask_once(url, api_key, "PUT", path, body)
+    typer.echo(f"The schedule '{name}' starts '{chain}' next at {made['next_at']}.")
+
+
+def schedules(
+    url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None, as_json: JsonOption = False
+) -> None:
+    """List the schedules."""
+    found, _ = ask_once(url, api_key, "GET", "/v1/schedules")
+    if as_json:
+        typer.echo(msgspec.json.encode(found["data"]))
+        return
+    table = Table("schedule", "chain", "cron", "time zone", "next")
+    for each in found["data"]:
+        table.add_row(each["id"], each["chain"], each["cron"], each["timezone"], each["next_at"] or "paused")
+    Console().print(table)
+
+
+def _act(run_id: str, what: str, body: dict[str, Any], url: str, api_key: str | None) -> None:
+    run, _ = ask_once(url, api_key, "POST", f"{_path(run_id)}/{what}", body)
+    typer.echo(f"{run['id']} is {run['status']}.")
+
+
+def _path(run_id: str) -> str:
+    return f"/v1/runs/{quote(run_id, safe='')}"
+
+
+def _show(run: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(run))
+        return
+    waits = f", for '{run['waiting_for']}'" if run["waiting_for"] else ""
+    typer.echo(f"{run['id']} is {run['status']}{waits}.")
+    if run["error"]:
+        typer.echo(f"{run['error']['code']}: {run['error']['message']}")
+    elif run["status"] == "succeeded":
+        output = run["output"]
+        typer.echo(output if isinstance(output, str) else msgspec.json.format(msgspec.json.encode(output)))
+
+
+def _status(run: dict[str, Any]) -> str:
+    colour = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}.get(run["status"], "blue")
+    return f"[{colour}]{run['status']}[/]"
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _took(run: dict[str, Any]) -> str:
+    return f"{run['ended_at'] - run['created_at']:.1f} s" if run["ended_at"] else ""

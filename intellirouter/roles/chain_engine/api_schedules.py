@@ -1,0 +1,119 @@
+"""`/v1/schedules`: make, read, pause, trigger and remove schedules."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+from aiohttp import web
+
+from intellirouter.chat import fields
+from intellirouter.errors import NotFound
+from intellirouter.roles.chain_engine.api import MANAGE, answer, framed
+from intellirouter.roles.chain_engine.keys import ENGINE
+from intellirouter.roles.chain_engine.schedules import Schedule, checked_times
+from intellirouter.web.body import read_json
+from intellirouter.web.endpoint import CALLER
+
+
+async def put(request: web.Request) -> web.StreamResponse:
+    """Make or replace one: `chain`, `cron`, and perhaps `timezone` (UTC), `input`, `catch_up` (false), `paused` (false)."""
+    service, caller, name = request.app[ENGINE], request[CALLER], request.match_info["name"]
+    body = await read_json(request)
+    cron, timezone = fields.required_text(body, "cron"), fields.text(body, "timezone") or "UTC"
+    checked_times(cron, timezone)
+    chain, inputs = fields.required_text(body, "chain"), fields.mapping(body, "input") or {}
+    await service.startable(caller, chain, inputs)
+    schedule = Schedule(
+        caller.tenant,
+        name,
+        chain,
+        cron,
+        timezone,
+        msgspec.json.encode(inputs),
+        msgspec.json.encode(caller),
+        bool(fields.boolean(body, "catch_up")),
+        bool(fields.boolean(body, "paused")),
+        time.time(),
+    )
+    new = await asyncio.to_thread(service.schedules.put, schedule)
+    return answer(schedule.shown(time.time()), 201 if new else 200)
+
+
+async def list_schedules(request: web.Request) -> web.StreamResponse:
+    """Every schedule of the tenant."""
+    found = await asyncio.to_thread(request.app[ENGINE].schedules.all, request[CALLER].tenant)
+    now = time.time()
+    return answer({"object": "list", "data": [schedule.shown(now) for schedule in found]})
+
+
+async def get(request: web.Request) -> web.StreamResponse:
+    """One schedule."""
+    return answer((await _found(request)).shown(time.time()))
+
+
+async def pause(request: web.Request) -> web.StreamResponse:
+    """Start no runs until it is resumed."""
+    return await _paused(request, paused=True)
+
+
+async def resume(request: web.Request) -> web.StreamResponse:
+    """Start runs again; the times in between are left out."""
+    return await _paused(request, paused=False)
+
+
+async def trigger(request: web.Request) -> web.StreamResponse:
+    """Start a run now, as if its time had come."""
+    schedule, service = await _found(request), request.app[ENGINE]
+    inputs = msgspec.json.decode(schedule.inputs)
+    row, _ = await service.start(
+        schedule.owner(), schedule.chain, inputs, service.run_id(request[CALLER], None)
+    )
+    (run,) = await service.shown(row)
+    return answer(run, 202)
+
+
+async def delete(request: web.Request) -> web.StreamResponse:
+    """Remove one; its runs go on."""
+    name = request.match_info["name"]
+    if not await asyncio.to_thread(request.app[ENGINE].schedules.delete, request[CALLER].tenant, name):
+        raise _unknown(name)
+    return answer({"id": name, "object": "chain.schedule", "deleted": True})
+
+
+async def _found(request: web.Request) -> Schedule:
+    name = request.match_info["name"]
+    found = await asyncio.to_thread(request.app[ENGINE].schedules.get, request[CALLER].tenant, name)
+    if found is None:
+        raise _unknown(name)
+    return found
+
+
+async def _paused(request: web.Request, *, paused: bool) -> web.Response:
+    schedules, tenant, name = (
+        request.app[ENGINE].schedules,
+        request[CALLER].tenant,
+        request.match_info["name"],
+    )
+    if not await asyncio.to_thread(schedules.change, tenant, name, paused=paused, seen=time.time()):
+        raise _unknown(name)
+    return answer((await _found(request)).shown(time.time()))
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"There is no schedule '{name[:100]}'.")
+
+
+def routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+    one = "/v1/schedules/{name}"
+    return [
+        web.get("/v1/schedules", framed("schedules", list_schedules)),
+        web.get(one, framed("schedule", get)),
+        web.put(one, framed("schedule_put", put, MANAGE)),
+        web.delete(one, framed("schedule_delete", delete, MANAGE)),
+        web.post(f"{one}/pause", framed("schedule_pause", pause, MANAGE)),
+        web.post(f"{one}/resume", framed("schedule_resume", resume, MANAGE)),
+        web.post(f"{one}/trigger", framed("schedule_trigger", trigger, MANAGE)),
+    ]

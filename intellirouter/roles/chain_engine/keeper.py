@@ -1,0 +1,78 @@
+"""What a node does by the clock: start what is due, forget what ended long ago."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import msgspec
+import sqlalchemy as sa
+import structlog
+
+from intellirouter.errors import IntelliRouterError
+from intellirouter.roles.chain_engine.schedules import Schedule, ScheduleStore
+from intellirouter.roles.chain_engine.service import ChainService
+
+TICK_SECONDS = 1.0
+SWEEP_SECONDS = 600.0
+SWEEP_BATCH = 500
+DAY = 86_400.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Keeper:
+    """One a process."""
+
+    service: ChainService
+    schedules: ScheduleStore
+    _swept: float = 0.0
+
+    async def run(self) -> None:
+        """Look every second, until cancelled."""
+        while True:
+            try:
+                await self.start_due(time.time())
+                if time.monotonic() - self._swept > SWEEP_SECONDS:
+                    self._swept = time.monotonic()
+                    await self.forget_old(time.time())
+            except (sa.exc.SQLAlchemyError, IntelliRouterError) as error:  # the database is away: look again
+                log.warning("chain.keeper_failed", error=type(error).__name__)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def start_due(self, now: float) -> None:
+        """Start the runs whose time has come."""
+        for schedule in await asyncio.to_thread(self.schedules.all):
+            times = schedule.due(now)
+            for moment in times:
+                await self._start(schedule, moment)
+            if times:
+                await asyncio.to_thread(self.schedules.change, schedule.tenant, schedule.name, seen=times[-1])
+
+    async def _start(self, schedule: Schedule, moment: float) -> None:
+        inputs = msgspec.json.decode(schedule.inputs)
+        try:
+            row, new = await self.service.start(
+                schedule.owner(), schedule.chain, inputs, schedule.run_id(moment)
+            )
+        except IntelliRouterError as error:  # this schedule's own fault, and no reason to hold up the others
+            log.warning(
+                "chain.schedule_failed", schedule=schedule.name, tenant=schedule.tenant, reason=error.message
+            )
+            return
+        if new:
+            log.info("chain.schedule_started", schedule=schedule.name, run_id=row.run_id)
+
+    async def forget_old(self, now: float) -> int:
+        """Delete runs that ended longer ago than `retention_days`, with what they recorded; how many."""
+        days = self.service.section.retention_days
+        if not days:
+            return 0
+        count = 0
+        while gone := await self.service.forget_ended(now - days * DAY, SWEEP_BATCH):
+            count += gone
+        if count:
+            log.info("chain.runs_forgotten", runs=count)
+        return count

@@ -94,7 +94,9 @@ def ls(
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
         return
-    table = Table("run", "chain", "status", "started", "took")
+    table = Table()
+    for column in ("run", "chain", "status", "started", "took"):
+        table.add_column(column, no_wrap=column == "run")
     for run in found["data"]:
         table.add_row(run["id"], run["chain"], _status(run), _when(run["created_at"]), _took(run))
     Console().print(table)

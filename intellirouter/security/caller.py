@@ -40,5 +40,5 @@ class Caller:
         return scope in self.scopes or "admin" in self.scopes
 
 
-ANONYMOUS = Caller(scopes=frozenset({"inference"}))
-"""The caller when authentication is off: it may infer, and administer nothing."""
+ANONYMOUS = Caller(scopes=frozenset({"inference", "chains", "personas"}))
+"""The caller when authentication is off: the node's work is open to it, personas and chains included; its administration is not."""

@@ -200,7 +200,7 @@ class ChainService:
             "status": "waiting" if signal else status,
             "waiting_for": signal,
             "created_at": round(row.created, 3),
-            "ended_at": look["updated"] if look and status not in ("running", "queued") else None,
+            "ended_at": _ended_at(row, look) if status not in ("running", "queued") else None,
             "output": outcome.get("ok"),
             "error": error,
         }
@@ -326,6 +326,10 @@ def _status(look: Mapping[str, Any] | None, outcome: Mapping[str, Any]) -> str:
 
 def _over(look: Mapping[str, Any] | None) -> bool:
     return look is None or look["status"] == "SUCCESS" or look["status"] in _ENDED
+
+
+def _ended_at(row: RunRow, look: Mapping[str, Any] | None) -> float | None:
+    return None if look is None else max(look["updated"], row.created)  # SQLite's clock has whole seconds
 
 
 def _word(outcome: Mapping[str, Any]) -> str:

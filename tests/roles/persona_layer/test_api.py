@@ -46,12 +46,24 @@ async def test_a_persona_is_made_rendered_changed_rolled_back_and_removed(
 
 
 async def test_without_the_scope_nothing_changes(start_node: StartNode, http: aiohttp.ClientSession) -> None:
-    node = await start_node(role="PersonaLayer")
+    digest = hashlib.sha256(b"reader").hexdigest()
+    node = await start_node(
+        f'[auth]\nenabled = true\n[[auth.keys]]\nname = "reader"\nsha256 = "{digest}"\n', role="PersonaLayer"
+    )
     url = f"{node.listening[0].url}/v1/personas/p"
-    async with http.put(url, json={"source": 'prompt = "x"'}) as reply:
+    reader = {"authorization": "Bearer reader"}
+    async with http.put(url, json={"source": 'prompt = "x"'}, headers=reader) as reply:
         assert reply.status == 403
     async with http.get(f"{node.listening[0].url}/health") as reply:
         assert (await reply.json())["parts"]["files"]["status"] == "healthy"
+
+
+async def test_where_keys_are_off_everybody_writes_personas(
+    start_node: StartNode, http: aiohttp.ClientSession
+) -> None:
+    node = await start_node(role="PersonaLayer")
+    async with http.put(f"{node.listening[0].url}/v1/personas/p", json={"source": 'prompt = "x"'}) as reply:
+        assert reply.status == 201
 
 
 async def test_the_command_line_lists_shows_renders_and_imports(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from intellirouter.app.component import Component, Opened
+from intellirouter.roles.keys import METRICS
 from intellirouter.roles.rag_manager.keys import RAG
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 async def _rag(opened: Opened) -> AsyncIterator[RagService]:
     settings = opened.settings
     opening = importlib.import_module("intellirouter.roles.rag_manager.open")
-    async with opening.open_rag(settings.rag, settings.paths.data_dir) as service:
+    async with opening.open_rag(settings.rag, settings.paths.data_dir, opened[METRICS].registry) as service:
         yield service
 
 
-COMPONENTS = (Component(RAG, _rag),)
+COMPONENTS = (Component(RAG, _rag, (METRICS,)),)

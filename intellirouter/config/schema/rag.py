@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from intellirouter.config.schema.section import Section
 
@@ -33,6 +33,17 @@ class RagSection(Section):
     )
     fusion_alpha: float = Field(
         default=0.7, ge=0, le=1, description="weight of the dense score in convex fusion"
+    )
+    rerank_url: str | None = Field(
+        default=None, description="a service of the /rerank form (Cohere, Jina, vLLM, …), the whole address"
+    )
+    rerank_model: str | None = Field(
+        default=None, description="its model for requests that say rerank = default"
+    )
+    rerank_api_key: SecretStr | None = None
+    rerank_timeout_seconds: float = Field(default=5.0, gt=0, description="seconds for one answer")
+    rerank_on_error: Literal["skip", "fail"] = Field(
+        default="skip", description="when it does not answer: keep the fused order, or answer 503"
     )
     max_chunks_per_document: int = Field(
         default=3, ge=1, description="passages of one document in one result"

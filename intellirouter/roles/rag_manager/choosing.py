@@ -28,6 +28,7 @@ class Found:
     score: float
     dense: float | None
     lexical: float | None
+    rerank: float | None = None
     outcome: str = "not reached"
 
 
@@ -82,6 +83,7 @@ def _passage(parts: Sequence[Found]) -> Passage:
         location=best.chunk.location,
         dense_score=best.dense,
         lexical_score=best.lexical,
+        rerank_score=best.rerank,
     )
 
 

@@ -7,6 +7,8 @@ import fcntl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import ConfigError, StateUnavailable
 from intellirouter.inference.background import background
@@ -14,6 +16,8 @@ from intellirouter.memory.embedded.engine import Engine
 from intellirouter.roles.rag_manager import catalog, openai_catalog
 from intellirouter.roles.rag_manager.embedding.files import find_model
 from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
+from intellirouter.roles.rag_manager.metrics import RagMetrics
+from intellirouter.roles.rag_manager.reranking import Reranker
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.vectors.chroma.embedded import EmbeddedChroma
 from intellirouter.vectors.chroma.server import ChromaServer
@@ -22,7 +26,9 @@ from intellirouter.vectors.sharded import ShardedIndex
 
 
 @contextlib.asynccontextmanager
-async def open_rag(section: RagSection, data_dir: Path) -> AsyncIterator[RagService]:
+async def open_rag(
+    section: RagSection, data_dir: Path, registry: CollectorRegistry | None = None
+) -> AsyncIterator[RagService]:
     """The service, its worker running. Raises `StateUnavailable` when another process holds the directory."""
     directory = data_dir / "rag"
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -39,9 +45,20 @@ async def open_rag(section: RagSection, data_dir: Path) -> AsyncIterator[RagServ
             place = find_model(data_dir, section.embedding_model, section.embedding_model_path)
             return OnnxEmbedder(place, section.embedding_model, section.embedding_threads)
 
-        service = RagService(section, engine, index, embedder, directory / "blobs")
+        reranker = _reranker(section)
+        if reranker is not None:
+            stack.push_async_callback(reranker.close)
+        metrics = RagMetrics(registry or CollectorRegistry())
+        service = RagService(section, engine, index, embedder, directory / "blobs", metrics, reranker)
         await stack.enter_async_context(background(rag_worker=service.work()))
         yield service
+
+
+def _reranker(section: RagSection) -> Reranker | None:
+    if section.rerank_url is None:
+        return None
+    key = section.rerank_api_key.get_secret_value() if section.rerank_api_key else None
+    return Reranker(section.rerank_url, key, section.rerank_timeout_seconds)
 
 
 def _index(section: RagSection, directory: Path) -> VectorIndex:

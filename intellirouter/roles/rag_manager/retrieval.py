@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
+import structlog
 
 from intellirouter.config.schema.rag import RagSection
-from intellirouter.errors import Conflict, InvalidRequest
+from intellirouter.errors import Conflict, InvalidRequest, PeerUnavailable
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.peers.contract import RetrievalRequest, Retrieved
 from intellirouter.roles.rag_manager import catalog
@@ -23,6 +24,7 @@ from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.filters import matches
 from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
 from intellirouter.roles.rag_manager.lexical import search as search_words
+from intellirouter.roles.rag_manager.reranking import MOST, Reranker
 from intellirouter.vectors.index import VectorIndex, Vectors
 from intellirouter.vectors.sharded import ShardsAway
 
@@ -34,6 +36,7 @@ WIDENED = 10
 KEPT_QUERIES = 512
 T = TypeVar("T")
 MAX_TOP_K = 100
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,10 @@ class _Candidates:
 class Searcher:
     """Looks up passages; keeps query vectors and results. A result is kept until its collections change (epoch)."""
 
-    def __init__(self, section: RagSection, engine: Engine, index: VectorIndex) -> None:
+    def __init__(
+        self, section: RagSection, engine: Engine, index: VectorIndex, reranker: Reranker | None
+    ) -> None:
+        self._reranker = reranker
         self._section = section
         self._engine = engine
         self._index = index
@@ -65,8 +71,10 @@ class Searcher:
             raise InvalidRequest("The query is empty.", param="query")
         if not 1 <= request.top_k <= MAX_TOP_K:
             raise InvalidRequest(f"top_k is 1 to {MAX_TOP_K}.", param="top_k")
-        if request.rerank is not None:
-            raise InvalidRequest("Reranking is not part of this build.", param="rerank")
+        if request.rerank is not None and (self._reranker is None or not self._rerank_model(request)):
+            raise InvalidRequest(
+                "No reranker is set up for this: rag.rerank_url, rag.rerank_model.", param="rerank"
+            )
         for row in collections:
             if row.model != embedder.model:
                 raise Conflict(
@@ -83,12 +91,12 @@ class Searcher:
         except ExceptionGroup as several:  # the caller is told of the first, not of a group
             raise several.exceptions[0] from several
         candidates = [task.result() for task in tasks]
-        found = self._fused(candidates)
+        found, note = await self._reranked(request, self._fused(candidates))
         passages = tuple(choose(request, found, self._section.max_chunks_per_document))
         incomplete = any(one.partial for one in candidates)
         if incomplete or request.explain:
             return Retrieved(
-                passages, incomplete, explanation=self._explained(found) if request.explain else {}
+                passages, incomplete, explanation=self._explained(found, note) if request.explain else {}
             )
         _put(self._results, key, Retrieved(passages))
         return self._results[key]
@@ -137,7 +145,33 @@ class Searcher:
         ]
         return sorted(found, key=lambda item: -item.score)
 
-    def _explained(self, found: Sequence[Found]) -> dict[str, Any]:
+    def _rerank_model(self, request: RetrievalRequest) -> str | None:
+        return self._section.rerank_model if request.rerank == "default" else request.rerank
+
+    async def _reranked(
+        self, request: RetrievalRequest, found: list[Found]
+    ) -> tuple[list[Found], str | None]:
+        """The best candidates in the reranker's order, and what an explanation says of it."""
+        model = self._rerank_model(request)
+        if self._reranker is None or model is None or not found:
+            return found, None
+        head = found[:MOST]
+        try:
+            scores = await self._reranker.scores(
+                model,
+                request.query,
+                [f"{one.chunk.title}\n{one.chunk.location}\n{one.chunk.text}" for one in head],
+            )
+        except PeerUnavailable as away:
+            if self._section.rerank_on_error == "fail":
+                raise
+            log.warning("rag.rerank_skipped", reason=away.message)
+            return found, f"skipped: {away.message}"
+        for item, score in zip(head, scores, strict=True):
+            item.rerank = score
+        return [*sorted(head, key=lambda item: -(item.rerank or 0.0)), *found[MOST:]], model
+
+    def _explained(self, found: Sequence[Found], rerank: str | None) -> dict[str, Any]:
         section = self._section
         fusion = f"convex, alpha {section.fusion_alpha}" if section.fusion == "convex" else "rrf"
         rows = [
@@ -148,11 +182,12 @@ class Searcher:
                 "score": item.score,
                 "dense_score": item.dense,
                 "lexical_score": item.lexical,
+                "rerank_score": item.rerank,
                 "outcome": item.outcome,
             }
             for item in found
         ]
-        return {"fusion": fusion, "candidates": rows}
+        return {"fusion": fusion, "rerank": rerank, "candidates": rows}
 
     async def _allowed(self, request: RetrievalRequest, row: CollectionRow) -> Collection[str] | None:
         """Chunks that pass the filters; None without any."""
@@ -192,7 +227,10 @@ class Searcher:
 def _key(request: RetrievalRequest, collections: Sequence[CollectionRow]) -> str:
     """A collection's id is its tenant's alone, so tenants never share a result."""
     where = [(row.id, row.epoch) for row in collections]
-    how = (request.query, request.top_k, request.filters, request.min_score, request.token_budget)
+    how = (
+        *(request.query, request.top_k, request.filters),
+        *(request.min_score, request.token_budget, request.rerank),
+    )
     return json.dumps((where, how), sort_keys=True, default=str)
 
 

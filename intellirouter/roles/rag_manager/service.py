@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,9 @@ from intellirouter.roles.rag_manager import catalog
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.ingest import Cancelled, Ingester
+from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parser
+from intellirouter.roles.rag_manager.reranking import Reranker
 from intellirouter.roles.rag_manager.retrieval import Searcher
 from intellirouter.roles.rag_manager.writer import Writer
 from intellirouter.vectors.index import MAX_BATCH, VectorIndex
@@ -53,7 +56,10 @@ class RagService:
         index: VectorIndex,
         open_embedder: Callable[[], Embedder],
         blobs: Path,
+        metrics: RagMetrics,
+        reranker: Reranker | None = None,
     ) -> None:
+        self._metrics = metrics
         self._section = section
         self._index = index
         self._open_embedder = open_embedder
@@ -71,7 +77,7 @@ class RagService:
         self._held = 0
         """Bytes of those that are being read."""
         self._parser = Parser(ParseLimits(section.parse_memory_bytes, section.parse_timeout_seconds))
-        self.writer = Writer(engine, index)
+        self.writer = Writer(engine, index, metrics)
         self._ingester = Ingester(
             engine,
             index,
@@ -81,7 +87,7 @@ class RagService:
             size=section.chunk_size,
             overlap=section.chunk_overlap,
         )
-        self._searcher = Searcher(section, engine, index)
+        self._searcher = Searcher(section, engine, index, reranker)
         self.trouble = ""
 
     async def create(self, tenant: str, name: str) -> None:
@@ -209,12 +215,22 @@ class RagService:
 
     async def retrieve(self, request: RetrievalRequest, call: Call) -> Retrieved:
         """Look up passages in the caller's own collections. Raises `NotFound`."""
-        rows = [await self._collection(call.caller.tenant, name) for name in request.collections]
+        began = time.perf_counter()
+        outcome = "failed"
         try:
+            rows = [await self._collection(call.caller.tenant, name) for name in request.collections]
             async with asyncio.timeout_at(call.deadline):
-                return await self._searcher.search(request, rows, await self._model())
+                found = await self._searcher.search(request, rows, await self._model())
+            outcome = "partial" if found.partial else "found" if found.passages else "empty"
         except TimeoutError as cause:
             raise StateUnavailable("The retrieval did not finish in time.") from cause
+        except RequestError:
+            outcome = "refused"
+            raise
+        finally:
+            self._metrics.retrievals.labels(outcome).inc()
+            self._metrics.retrieval_seconds.labels().observe(time.perf_counter() - began)
+        return found
 
     async def prepare(self) -> None:
         """Open the embedder now. Raises `ConfigError` that says what to run when there is none."""
@@ -260,13 +276,16 @@ class RagService:
     async def _run(self, job: Row) -> bool:
         """True when the job waits because the vector index is away."""
         error = None
+        outcome = "ready"
         try:
             await self._ingester.run(job, await self._model())
             self.trouble = ""
         except Cancelled:
+            outcome = "cancelled"
             log.info("rag.job_cancelled", job=job["id"])
         except StateUnavailable as away:
             self.trouble = away.message
+            self._metrics.jobs.labels("waiting").inc()
             log.warning("rag.job_waits", job=job["id"], reason=away.message)
             await self.engine.write(partial(catalog.requeue, job=job["id"]))
             return True
@@ -275,6 +294,7 @@ class RagService:
         except Exception as bug:  # one document must not end the worker; the job says that it failed
             log.exception("rag.job_failed", job=job["id"])
             error = getattr(bug, "message", "an internal error occurred; the log has the job's id")
+        self._metrics.jobs.labels("failed" if error else outcome).inc()
         await self.engine.write(partial(catalog.finish, job=job, error=error))
         return False
 

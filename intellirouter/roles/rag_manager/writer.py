@@ -19,6 +19,7 @@ from intellirouter.memory.embedded.engine import Engine
 from intellirouter.roles.rag_manager import catalog
 from intellirouter.roles.rag_manager.catalog import ChunkRow
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
+from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.vectors.index import VectorIndex, Vectors
 
 BATCH = 100
@@ -39,7 +40,8 @@ class _Piece:
 class Writer:
     """Two stages, run by `work`. Up to `BATCH` chunks a piece, up to `WAITING` pieces."""
 
-    def __init__(self, engine: Engine, index: VectorIndex) -> None:
+    def __init__(self, engine: Engine, index: VectorIndex, metrics: RagMetrics) -> None:
+        self._metrics = metrics
         self._engine = engine
         self._index = index
         self._pieces: asyncio.Queue[_Piece] = asyncio.Queue(WAITING)
@@ -103,6 +105,7 @@ class Writer:
         ready = await self._engine.write(partial(catalog.mark_ready, ids=ids))
         if gone := [id_ for id_ in ids if id_ not in ready]:
             await self._index.delete(collection, gone)
+        self._metrics.chunks.labels().inc(len(ready))
         for piece in pieces:
             if not piece.stored.done():
                 piece.stored.set_result(all(row.id in ready for row in piece.rows))

@@ -114,15 +114,19 @@ async def _watch(
 
 
 async def _strike(pid: int, report: Report, part: Part, seconds: float, server: _Server | None) -> None:
+    if part == "store":
+        while True:
+            if _stores_of(pid):
+                break
+            await asyncio.sleep(0.01)
     await asyncio.sleep(seconds)
-    report.killed = True
     if server is not None:
+        report.killed = True
         await server.restart()
-    elif part == "process":
-        os.kill(pid, signal.SIGKILL)
     else:
-        for child in _stores_of(pid):
-            os.kill(child, signal.SIGKILL)
+        for victim in [pid] if part == "process" else _stores_of(pid):
+            report.killed = True
+            os.kill(victim, signal.SIGKILL)
 
 
 def _stores_of(pid: int) -> list[int]:

@@ -12,7 +12,7 @@ from tests.roles.rag_manager.crash_child import DOCUMENTS
 
 @pytest.mark.parametrize("part", ["process", "store", "server"])
 async def test_nothing_acknowledged_is_lost_and_nothing_doubled(tmp_path: Path, part: Part) -> None:
-    report = await crash(tmp_path, part, 0.4)
+    report = await crash(tmp_path, part, 0.15)
     assert report.killed
     assert report.starts == (2 if part == "process" else 1)
     assert report.acknowledged == DOCUMENTS.keys()

@@ -168,3 +168,13 @@ async def test_http(start_node: StartNode, http: aiohttp.ClientSession) -> None:
     ):
         async with http.post(f"{base}/retrieve", json=wrong) as response:
             assert response.status == status
+    async with http.get(f"{node.listening[0].url}/metrics") as response:
+        counted = (await response.text()).splitlines()
+    for line in (
+        'rag_jobs_total{outcome="ready"} 1.0',
+        "rag_chunks_stored_total 1.0",
+        'rag_retrievals_total{outcome="found"} 1.0',
+        'rag_retrievals_total{outcome="refused"} 2.0',
+        "rag_retrieval_duration_seconds_count 3.0",
+    ):
+        assert line in counted

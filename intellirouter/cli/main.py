@@ -38,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "backup": Entry("intellirouter.cli.backup", "Back up this node; list and verify backups.", group=True),
     "diagnose": Entry("intellirouter.cli.diagnose", "Look at this node and say what to do."),
     "restore": Entry("intellirouter.cli.restore", "Put a backup back into a stopped node."),
+    "drain": Entry("intellirouter.cli.drain", "Make a running Router not ready before a planned stop."),
     "run": Entry("intellirouter.cli.run", "Start a role, or all of them, in this process."),
     "validate-config": Entry(
         "intellirouter.cli.validate_config", "Check the configuration without starting."

@@ -97,3 +97,9 @@ def provider_keys(environment: Environment) -> list[tuple[str, str]]:
         if environment.get(variable):
             found.setdefault(provider, variable)
     return list(found.items())
+
+
+def service_manager() -> Environment:
+    """What systemd tells a service it supervises: where to report, and how often. Empty where there is none."""
+    names = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+    return {name: os.environ[name] for name in names if name in os.environ}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from intellirouter.config.schema.settings import Settings
@@ -19,4 +21,6 @@ STATE: web.AppKey[StateStore] = web.AppKey("state")
 CHAT: web.AppKey[ChatCompleter] = web.AppKey("chat")
 RETRIEVER: web.AppKey[Retriever | None] = web.AppKey("retriever")
 PERSONAS: web.AppKey[PersonaResolver | None] = web.AppKey("personas")
+DRAIN_NODE: web.AppKey[Callable[[bool], None]] = web.AppKey("drain_node")
+"""Makes every role of this node not ready (True), or ready again, while it goes on serving."""
 CHAINS: web.AppKey[ChainRunner | None] = web.AppKey("chains")

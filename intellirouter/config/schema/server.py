@@ -33,5 +33,11 @@ class ServerSection(Section):
     )
     backlog: int = Field(default=2048, ge=1)
     drain_timeout: Seconds = Field(default=30, description="for requests under way when the node stops")
+    drain_delay: float = Field(
+        default=0,
+        ge=0,
+        le=3600,
+        description="seconds between not ready and no longer listening, for a load balancer to see it",
+    )
     cors_origins: tuple[str, ...] = ()
     tls: ServerTls | None = None

@@ -8,6 +8,7 @@ from aiohttp import web
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import InvalidRequest
 from intellirouter.inference.registry import model_section
+from intellirouter.roles.keys import DRAIN_NODE
 from intellirouter.roles.router.keys import CATALOG, REGISTRY
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
@@ -45,11 +46,17 @@ async def remove_model(request: web.Request) -> web.StreamResponse:
 
 
 async def drain(request: web.Request) -> web.StreamResponse:
-    """`{"target": "provider/model", "drained": true}`; a provider's name stands for all its targets."""
+    """`{"target": "provider/model", "drained": true}`; a provider's name stands for all its targets.
+
+    `{"node": true}` makes this node not ready: load balancers send it no more, and it serves what comes meanwhile.
+    """
     body = await read_json(request)
     target, drained = body.get("target"), body.get("drained", True)
+    if body.get("node") is True and target is None and isinstance(drained, bool):
+        request.app[DRAIN_NODE](drained)
+        return _json({"node": True, "drained": drained})
     if not isinstance(target, str) or not target or not isinstance(drained, bool):
-        raise InvalidRequest("'target' is a text, 'drained' true or false.", param="target")
+        raise InvalidRequest("'target' is a text or 'node' is true, 'drained' true or false.", param="target")
     changes = await request.app[REGISTRY].drain(target, drained)
     return _json({"drained": sorted(changes.drained)})
 

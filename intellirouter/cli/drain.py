@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from intellirouter.cli.router_client import DEFAULT_URL, ApiKeyOption, UrlOption, ask_once
+from intellirouter.cli.server_client import DEFAULT_URL, ApiKeyOption, UrlOption, ask_once
 
 
 def command(

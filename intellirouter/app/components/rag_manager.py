@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from intellirouter.app.component import Component, Opened
-from intellirouter.roles.keys import METRICS
+from intellirouter.roles.keys import CHAT, METRICS
 from intellirouter.roles.rag_manager.keys import RAG
 
 if TYPE_CHECKING:
@@ -23,4 +23,4 @@ async def _rag(opened: Opened) -> AsyncIterator[RagService]:
         yield service
 
 
-COMPONENTS = (Component(RAG, _rag, (METRICS,)),)
+COMPONENTS = (Component(RAG, _rag, (METRICS, CHAT)),)

@@ -21,7 +21,13 @@ class RagSection(Section):
     on_shard_error: Literal["fail", "partial"] = Field(
         default="fail", description="when a shard is away: answer 503, or with what the others hold"
     )
-    embedding_model: str = "all-MiniLM-L6-v2"
+    embedding_model: str = Field(
+        default="all-MiniLM-L6-v2",
+        description="the local one, or provider/model, asked through the Router; a collection keeps the one it was made with",
+    )
+    embedding_max_tokens: int = Field(
+        default=512, ge=64, description="what a provider's model sees of one text; the local one sees 254"
+    )
     embedding_model_path: Path | None = Field(
         default=None, description="a directory with model.onnx and tokenizer.json"
     )

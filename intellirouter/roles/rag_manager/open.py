@@ -13,9 +13,12 @@ from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import ConfigError, StateUnavailable
 from intellirouter.inference.background import background
 from intellirouter.memory.embedded.engine import Engine
+from intellirouter.peers.contract import ChatCompleter
 from intellirouter.roles.rag_manager import catalog, openai_catalog
+from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.embedding.files import find_model
 from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
+from intellirouter.roles.rag_manager.embedding.provider import ProviderEmbedder
 from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.roles.rag_manager.reranking import Reranker
 from intellirouter.roles.rag_manager.service import RagService
@@ -27,7 +30,10 @@ from intellirouter.vectors.sharded import ShardedIndex
 
 @contextlib.asynccontextmanager
 async def open_rag(
-    section: RagSection, data_dir: Path, registry: CollectorRegistry | None = None
+    section: RagSection,
+    data_dir: Path,
+    registry: CollectorRegistry | None = None,
+    chat: ChatCompleter | None = None,
 ) -> AsyncIterator[RagService]:
     """The service, its worker running. Raises `StateUnavailable` when another process holds the directory."""
     directory = data_dir / "rag"
@@ -41,9 +47,17 @@ async def open_rag(
         index = _index(section, directory / "chroma")
         stack.push_async_callback(index.close)
 
-        def embedder() -> OnnxEmbedder:
-            place = find_model(data_dir, section.embedding_model, section.embedding_model_path)
-            return OnnxEmbedder(place, section.embedding_model, section.embedding_threads)
+        def embedder() -> Embedder:
+            model = section.embedding_model
+            if "/" in model and section.embedding_model_path is None:
+                if chat is None:
+                    raise ConfigError(
+                        f"rag.embedding_model: {model} is asked through the Router; send documents to a running "
+                        "RagManager (POST /rag/v1/collections/…/documents)."
+                    )
+                return ProviderEmbedder(chat, model, section.embedding_max_tokens)
+            place = find_model(data_dir, model, section.embedding_model_path)
+            return OnnxEmbedder(place, model, section.embedding_threads)
 
         reranker = _reranker(section)
         if reranker is not None:

@@ -84,9 +84,9 @@ class Searcher:
         if not request.explain and (kept := self._results.get(key)) is not None:
             self._results.move_to_end(key)
             return kept
-        vector = await self._vector(request.query, embedder)
         try:
             async with asyncio.TaskGroup() as group:
+                vector = group.create_task(self._vector(request.query, embedder))
                 tasks = [group.create_task(self._in_one(request, row, vector)) for row in collections]
         except ExceptionGroup as several:  # the caller is told of the first, not of a group
             raise several.exceptions[0] from several
@@ -108,7 +108,10 @@ class Searcher:
         _put(self._vectors, query, vector)
         return vector
 
-    async def _in_one(self, request: RetrievalRequest, row: CollectionRow, vector: Vectors) -> _Candidates:
+    async def _in_one(
+        self, request: RetrievalRequest, row: CollectionRow, embedding: asyncio.Task[Vectors]
+    ) -> _Candidates:
+        """The words are looked up while the query is embedded."""
         allowed = await self._allowed(request, row)
         lexical, (dense, whole) = await asyncio.gather(
             self._engine.read(
@@ -119,12 +122,13 @@ class Searcher:
                     limit=CANDIDATES if allowed is None else CANDIDATES * WIDENED,
                 )
             ),
-            self._dense(row.id, vector, allowed),
+            self._dense(row.id, embedding, allowed),
         )
         if allowed is not None:
             lexical = {id_: score for id_, score in lexical.items() if id_ in allowed}
         unseen = [id_ for id_ in lexical if id_ not in dense]
         stored, all_there = await self._tolerated(self._index.fetch(row.id, unseen))
+        vector = await embedding
         dense |= {id_: float(other @ vector) for id_, other in stored.items()}
         chunks = await self._engine.read(partial(catalog.read_chunks, ids=[*dense, *lexical]))
         return _Candidates(row, dense, lexical, chunks, partial=not (whole and all_there))
@@ -200,9 +204,10 @@ class Searcher:
         return set(await self._engine.read(partial(catalog.chunk_ids, collection=row.id, documents=passed)))
 
     async def _dense(
-        self, name: str, vector: Vectors, allowed: Collection[str] | None
+        self, name: str, embedding: asyncio.Task[Vectors], allowed: Collection[str] | None
     ) -> tuple[dict[str, float], bool]:
         """Cosines by chunk id, and whether every shard answered."""
+        vector = await embedding
         if allowed is not None and len(allowed) <= EXACT:
             stored, whole = await self._tolerated(self._index.fetch(name, list(allowed)))
             if not stored:

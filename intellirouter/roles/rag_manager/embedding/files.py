@@ -22,7 +22,9 @@ def find_model(data_dir: Path, model: str, configured: Path | None) -> Path:
             raise ConfigError(f"rag.embedding_model_path: {configured} must hold {' and '.join(FILES)}.")
         return configured
     if model != LOCAL_MODEL:
-        raise ConfigError(f"rag.embedding_model: '{model}' is unknown here; {LOCAL_MODEL} runs locally.")
+        raise ConfigError(
+            f"rag.embedding_model: '{model}' is unknown here; {LOCAL_MODEL} runs locally, and a provider's is named provider/model."
+        )
     own = model_directory(data_dir, model)
     chroma = Path.home() / ".cache" / "chroma" / "onnx_models" / model / "onnx"
     for directory in (own, chroma):

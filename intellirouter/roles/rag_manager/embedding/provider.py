@@ -1,0 +1,68 @@
+"""A provider's embedding model, asked through the Router: its keys, retries, limits and costs apply."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from intellirouter.chat.embedding import EmbeddingRequest
+from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
+from intellirouter.errors import IntelliRouterError, StateUnavailable
+from intellirouter.peers.contract import Call, ChatCompleter
+from intellirouter.security.caller import Caller
+from intellirouter.vectors.index import Vectors
+
+BATCH = 64
+"""Texts in one request: within what every vendor takes."""
+SECONDS = 60.0
+
+
+class ProviderEmbedder:
+    """`model` is a name the Router knows, such as `ollama/nomic-embed-text`. Tokens are estimated from characters."""
+
+    def __init__(self, chat: ChatCompleter, model: str, max_tokens: int) -> None:
+        self._chat = chat
+        self._model = model
+        self._max_tokens = max_tokens
+
+    @property
+    def model(self) -> str:
+        """The name a collection pins."""
+        return self._model
+
+    @property
+    def max_tokens(self) -> int:
+        """As configured (rag.embedding_max_tokens)."""
+        return self._max_tokens
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """About how many tokens each has."""
+        return [-(-len(text) // CHARACTERS_PER_TOKEN) for text in texts]
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors. Raises `StateUnavailable` for what may pass, so that a job waits, and the Router's error else."""
+        parts = [await self._ask(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
+        return np.vstack(parts)
+
+    async def _ask(self, texts: Sequence[str]) -> Vectors:
+        call = Call(
+            Caller(key_id="rag-manager", role="RagManager"),
+            f"rag-{secrets.token_hex(8)}",
+            deadline=time.monotonic() + SECONDS,
+        )
+        try:
+            answer = await self._chat.embed(EmbeddingRequest(model=self._model, texts=tuple(texts)), call)
+        except IntelliRouterError as error:
+            if error.retryable:
+                raise StateUnavailable(f"{self._model} does not embed: {error.message}") from error
+            raise
+        vectors = np.asarray(answer.vectors, np.float32)
+        lengths = np.linalg.norm(vectors, axis=-1, keepdims=True) if vectors.ndim == 2 else np.zeros(1)
+        if len(vectors) != len(texts) or not np.isfinite(lengths).all() or (lengths == 0).any():
+            raise StateUnavailable(
+                f"{self._model} answered {len(texts)} texts with something else than vectors"
+            )
+        return np.asarray(vectors / lengths, np.float32)

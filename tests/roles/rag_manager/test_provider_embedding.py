@@ -1,0 +1,78 @@
+"""Documents embedded by a model behind the Router; the model itself is a vendor's, and stood in for."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.config.schema.rag import RagSection
+from intellirouter.errors import ConfigError, InvalidRequest, PeerUnavailable, StateUnavailable
+from intellirouter.peers.contract import Call, RetrievalRequest
+from intellirouter.roles.rag_manager.embedding.provider import BATCH, ProviderEmbedder
+from intellirouter.roles.rag_manager.open import open_rag
+from intellirouter.security.caller import Caller
+
+MODEL = "vendor/letters"
+
+
+class Letters:
+    """Counts letters: not unit vectors, as many vendors' are not. Raises what `fails` says first."""
+
+    def __init__(self, *fails: Exception) -> None:
+        self.fails = list(fails)
+        self.sizes: list[int] = []
+
+    async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
+        assert (request.model, call.caller.role) == (MODEL, "RagManager")
+        if self.fails:
+            raise self.fails.pop()
+        self.sizes.append(len(request.texts))
+        rows = [
+            tuple(float(text.lower().count(letter)) for letter in "abcdefghijklmnopqrstuvwxyz.")
+            for text in request.texts
+        ]
+        return EmbeddingResponse(model=MODEL, vectors=tuple(rows))
+
+    async def complete(self, *_: Any) -> Any:
+        raise AssertionError
+
+    def stream(self, *_: Any) -> Any:
+        raise AssertionError
+
+
+async def test_in_batches_and_of_unit_length() -> None:
+    chat = Letters()
+    vectors = await ProviderEmbedder(chat, MODEL, 512).embed(["abc."] * (BATCH + 3))
+    assert chat.sizes == [BATCH, 3]
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [(PeerUnavailable("away"), StateUnavailable), (InvalidRequest("no such model"), InvalidRequest)],
+)
+async def test_what_may_pass_is_told_from_what_will_not(raised: Exception, expected: type[Exception]) -> None:
+    with pytest.raises(expected, match=str(raised)):
+        await ProviderEmbedder(Letters(raised), MODEL, 512).embed(["a"])
+    with pytest.raises(StateUnavailable, match="something else"):
+        await ProviderEmbedder(Letters(), MODEL, 512).embed(["0"])  # no direction
+
+
+async def test_a_collection_of_a_providers_model(tmp_path: Path) -> None:
+    section = RagSection(embedding_model=MODEL)
+    async with open_rag(section, tmp_path, chat=Letters(PeerUnavailable("away"))) as service:
+        await service.create("a", "docs")
+        for name, text in (("z", "zzz zzz."), ("q", "qqq qqq.")):
+            async with asyncio.timeout(60):  # the first try finds nobody; the job waits and goes on
+                job = await service.submit("a", "docs", f"{name}.txt", text.encode())
+                assert (await service.ended("a", job))["status"] == "ready"
+        found = await service.retrieve(RetrievalRequest("zz", ("docs",), 1), Call(Caller(tenant="a"), "r"))
+        assert found.passages[0].text == "zzz zzz."
+    async with open_rag(section, tmp_path) as service:
+        with pytest.raises(ConfigError, match="through the Router"):
+            await service.prepare()

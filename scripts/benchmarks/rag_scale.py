@@ -16,6 +16,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,30 @@ def _sizes(directory: Path) -> dict[str, float]:
     }
 
 
+async def many_tiny(count: int, directory: Path) -> dict[str, float]:
+    """Documents of one sentence each, handed in as fast as they are taken, a thousand ahead at most."""
+    async with open_rag(RagSection(embedding_model_path=MODEL), directory) as service:
+        await service.prepare()
+        await service.create(TENANT, "tiny")
+        began, jobs, failed = time.perf_counter(), deque[str](), 0
+
+        async def settle() -> int:
+            return (await service.ended(TENANT, jobs.popleft()))["status"] != "ready"
+
+        for number in range(count):
+            name, text = f"{number}.txt", f"Note number {number} says nothing new."
+            jobs.append(await service.submit(TENANT, "tiny", name, text.encode()))
+            if len(jobs) >= 1_000:
+                failed += await settle()
+        while jobs:
+            failed += await settle()
+        seconds = time.perf_counter() - began
+        missing, stray = await service.verify(TENANT, "tiny")
+        chunks = (await service.collections(TENANT))[0]["chunks"]
+        figures = {"documents": count, "documents_per_s": count / seconds, "failed": failed, "chunks": chunks}
+        return figures | {"missing_vectors": len(missing), "stray_vectors": len(stray)} | _sizes(directory)
+
+
 LIMITS = {"retrieval_p50_ms": 25, "retrieval_p99_ms": 100, "loop_busy_max_ms_ingesting": 20}
 
 
@@ -290,9 +315,18 @@ def main() -> int:
     """The exit code: 1 when a limit is passed."""
     parser = argparse.ArgumentParser(prog="scripts/bench rag-scale", description=__doc__)
     parser.add_argument("--chunks", type=int, default=50_000)
+    parser.add_argument(
+        "--tiny", type=int, default=0, help="instead: ingest so many documents of one sentence"
+    )
     parser.add_argument("--cache", type=Path, default=CACHE / "bench-rag", help="packages")
     arguments = parser.parse_args()
     before = os.getloadavg()[0]
+    if arguments.tiny:
+        with tempfile.TemporaryDirectory(prefix="intellirouter-rag-") as name:
+            tiny = asyncio.run(many_tiny(arguments.tiny, Path(name)))
+        print(json.dumps({key: round(value, 2) for key, value in tiny.items()}, indent=2))
+        good = tiny["chunks"] == arguments.tiny and not tiny["missing_vectors"] and not tiny["stray_vectors"]
+        return 0 if good else 1
     with tempfile.TemporaryDirectory(prefix="intellirouter-rag-") as name:
         figures = asyncio.run(measure(arguments.cache, arguments.chunks, Path(name)))
     figures |= {"load_before": before, "load_after": os.getloadavg()[0]}

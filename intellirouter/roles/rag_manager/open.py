@@ -76,7 +76,7 @@ def _reranker(section: RagSection) -> Reranker | None:
 
 
 def _index(section: RagSection, directory: Path) -> VectorIndex:
-    if section.vector_db_url is None:
+    if not section.vector_db_url:  # an empty one in the environment takes back that of the file
         if section.vector_db_shards:
             raise ConfigError("rag.vector_db_shards: the first server goes into rag.vector_db_url.")
         return EmbeddedChroma(directory)

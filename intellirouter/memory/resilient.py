@@ -35,6 +35,7 @@ from intellirouter.memory.bus import EventBus, Subscription
 from intellirouter.memory.outage.local import LocalState
 from intellirouter.memory.outage.merge import MergeTarget, merge
 from intellirouter.memory.outage.shadow import UNKNOWN
+from intellirouter.memory.patience import Patience
 from intellirouter.memory.store import (
     Claim,
     Event,
@@ -294,7 +295,7 @@ class ResilientStore:
         if not self._here:
             raise StateUnavailable(f"the shared store is away: {self._reason}")
         try:
-            async with asyncio.timeout(self._patience):
+            async with Patience(self._patience):
                 return await question()
         except StateUnavailable as error:
             self._leave(error.message)

@@ -77,6 +77,8 @@ class RedisServer:
                 "",
                 "--appendonly",
                 "yes",
+                "--appendfsync",  # "everysec" holds writes back behind a slow disk, and a kill would lose them
+                "no",
                 "--bind",
                 "127.0.0.1",
             ]

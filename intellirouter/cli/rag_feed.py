@@ -49,7 +49,7 @@ async def feed(service: Any, tenant: str, collection: str, files: Mapping[str, P
         def over(status: str, error: str | None) -> None:
             outcomes[status] += 1
             if error:
-                progress.console.print(error, highlight=False, markup=False)
+                progress.console.print(error, highlight=False, markup=False, soft_wrap=True)
             progress.advance(bar)
 
         async def settle() -> None:

@@ -268,10 +268,10 @@ class RagService:
             finally:
                 del self._busy[job["document"]]
                 self._held -= job["bytes"]
-            self.wake()
             await self.tell()
-            if away:
+            if away:  # another worker would find the same: let the job rest
                 await asyncio.sleep(RETRY_SECONDS)
+            self.wake()
 
     async def _run(self, job: Row) -> bool:
         """True when the job waits because the vector index is away."""

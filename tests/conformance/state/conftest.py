@@ -51,13 +51,16 @@ async def _open(request: pytest.FixtureRequest, directory: Path) -> StateStore:
         return await EmbeddedStore(directory / "state.db").open()
     if request.param == "sentinel":
         addresses = request.getfixturevalue("sentinels")
-        return RedisStore(MemorySection(redis_sentinels=addresses, namespace=namespace))
+        return RedisStore(_patient(MemorySection(redis_sentinels=addresses, namespace=namespace)))
     if request.param == "cluster":
         url = request.getfixturevalue("cluster")
-        return RedisStore(MemorySection(redis_url=url, redis_cluster=True, namespace=namespace))
-    section = MemorySection(redis_url=request.getfixturevalue("single"), namespace=namespace)
+        return RedisStore(_patient(MemorySection(redis_url=url, redis_cluster=True, namespace=namespace)))
+    section = _patient(MemorySection(redis_url=request.getfixturevalue("single"), namespace=namespace))
     if request.param == "redis":
         return RedisStore(section)
-    # A loaded machine must not look like an outage here: what happens in one is tested in tests/memory/test_outage.py.
-    patient = section.model_copy(update={"patience": 10.0, "timeout": 10.0})
-    return await ResilientStore(RedisStore(patient), directory, patient).open()
+    return await ResilientStore(RedisStore(section), directory, section).open()
+
+
+def _patient(section: MemorySection) -> MemorySection:
+    """A loaded machine must not look like an outage here: what happens in one is tested in tests/memory/test_outage.py."""
+    return section.model_copy(update={"patience": 10.0, "timeout": 10.0})

@@ -41,14 +41,15 @@ class RoleClient:
         self._signer = signer
         self._timeout = timeout
 
-    async def post(self, path: str, body: Json, call: Call) -> Json:
-        """The JSON object of the answer. Raises `PeerUnavailable`, or the error the role answered with."""
+    async def post(self, path: str, body: Json, call: Call, more: Mapping[str, str] | None = None) -> Json:
+        """The JSON object of the answer; `more` are headers. Raises `PeerUnavailable`, or the error the role answered with."""
         left = (
             self._timeout if call.deadline is None else min(self._timeout, call.deadline - time.monotonic())
         )
         if left <= 0:
             raise PeerUnavailable(f"the call's deadline passed before the {self._role} was asked")
         headers = {"content-type": "application/json", "x-request-id": call.request_id}
+        headers |= more or {}
         headers |= self._signer.headers(self._role, call.caller)
         request = HttpRequest(
             "POST", self._endpoint + path, tuple(headers.items()), msgspec.json.encode(body)

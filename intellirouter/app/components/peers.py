@@ -38,7 +38,7 @@ def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
         else Component(PERSONAS, _remote_personas),
         Component(CHAINS, _local_chains, (ENGINE,))
         if "ChainEngine" in local
-        else Component(CHAINS, _no_chains),
+        else Component(CHAINS, _remote_chains),
     )
 
 
@@ -88,5 +88,9 @@ async def _local_chains(opened: Opened) -> AsyncIterator[ChainRunner | None]:
 
 
 @contextlib.asynccontextmanager
-async def _no_chains(_opened: Opened) -> AsyncIterator[ChainRunner | None]:
-    yield None
+async def _remote_chains(opened: Opened) -> AsyncIterator[ChainRunner | None]:
+    if not opened.settings.ipc.chain_engine_endpoint:
+        yield None
+        return
+    async with importlib.import_module(REMOTE).chains(opened.settings) as chains:
+        yield chains

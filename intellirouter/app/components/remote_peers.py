@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError
-from intellirouter.peers.contract import ChatCompleter, PersonaResolver, Retriever
+from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
+from intellirouter.peers.http_chains import HttpChainRunner
 from intellirouter.peers.http_chat import HttpChatCompleter
 from intellirouter.peers.http_roles import HttpPersonaResolver, HttpRetriever, RoleClient
 from intellirouter.security.peer_tokens import PeerSigner
@@ -41,14 +42,24 @@ async def personas(settings: Settings) -> AsyncIterator[PersonaResolver]:
 
 
 @contextlib.asynccontextmanager
-async def _client(settings: Settings, role: str, endpoint: str | None) -> AsyncIterator[RoleClient]:
+async def chains(settings: Settings) -> AsyncIterator[ChainRunner]:
+    """The ChainEngine of another node. A chain may take as long as a request may, not only as a call between roles."""
+    longest = settings.router.request_timeout
+    async with _client(settings, "ChainEngine", settings.ipc.chain_engine_endpoint, longest) as client:
+        yield HttpChainRunner(client)
+
+
+@contextlib.asynccontextmanager
+async def _client(
+    settings: Settings, role: str, endpoint: str | None, longest: float | None = None
+) -> AsyncIterator[RoleClient]:
     section = settings.ipc
     if section.protocol != "http":
         raise ConfigError(f"ipc.protocol: '{section.protocol}' is not part of this build; use 'http'.")
     if endpoint is None:
         raise ConfigError(f"ipc: no endpoint for the {role}.")
     async with _transport(settings) as transport:
-        yield RoleClient(transport, role, endpoint, PeerSigner(section.security), section.timeout)
+        yield RoleClient(transport, role, endpoint, PeerSigner(section.security), longest or section.timeout)
 
 
 @contextlib.asynccontextmanager

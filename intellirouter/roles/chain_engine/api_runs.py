@@ -10,6 +10,7 @@ from aiohttp import web
 
 from intellirouter.chat import fields
 from intellirouter.errors import InvalidRequest
+from intellirouter.peers.chain_output import used
 from intellirouter.roles.chain_engine.api import answer, framed
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.store import RunRow
@@ -42,6 +43,8 @@ async def start(request: web.Request) -> web.StreamResponse:
         await service.wait(run_id, service.section.wait_timeout_seconds)
     (run,) = await service.shown(row)
     status = 202 if run["status"] in _GOING else 200
+    if status == 200:
+        run["usage"] = used(await service.steps(caller, run_id))
     return answer(run, status, None if new else {"idempotent-replayed": "true"})
 
 

@@ -14,7 +14,7 @@ import pytest
 from intellirouter.app.roles import select
 from intellirouter.app.supervisor import running
 from intellirouter.config.load import load
-from intellirouter.roles.chain_engine.runner import answer, used
+from intellirouter.peers.chain_output import answer, used
 from tests.conftest import StartNode, StartVendor, provider
 from tests.servers.vendor import Play
 

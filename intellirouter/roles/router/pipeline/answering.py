@@ -11,7 +11,7 @@ from intellirouter.chat.delta import AnnotationDelta, Delta, Finish, Start, Stre
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import Message
 from intellirouter.chat.parts import Text
-from intellirouter.chat.response import ChatResponse, Choice
+from intellirouter.chat.response import ChatResponse, Choice, Usage
 from intellirouter.errors import PeerUnavailable, UpstreamUnavailable
 from intellirouter.inference.answering import Answering, Streamed
 from intellirouter.inference.job import Job, Trace
@@ -87,7 +87,8 @@ class Pipeline:
             )
         trace = _trace("chain")
         trace.headers = {"x-intellirouter-run": result.run_id}
-        return _own(result.text, f"{CHAIN_MODEL}{name}"), trace
+        usage = Usage(result.usage.get("input_tokens", 0), result.usage.get("output_tokens", 0))
+        return _own(result.text, f"{CHAIN_MODEL}{name}", usage), trace
 
 
 def _prepared(course: Course) -> Job:
@@ -98,8 +99,9 @@ def _prepared(course: Course) -> Job:
     return msgspec.structs.replace(course.job, request=request, relay=None)
 
 
-def _own(text: str, model: str) -> ChatResponse:
-    return ChatResponse(id=f"chatcmpl-{uuid.uuid4().hex}", model=model, choices=(Choice((Text(text),)),))
+def _own(text: str, model: str, usage: Usage | None = None) -> ChatResponse:
+    choices = (Choice((Text(text),)),)
+    return ChatResponse(id=f"chatcmpl-{uuid.uuid4().hex}", model=model, choices=choices, usage=usage)
 
 
 def _trace(provider: str) -> Trace:

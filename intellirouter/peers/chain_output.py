@@ -1,0 +1,29 @@
+"""What callers make of a run: its output as one answer, its tokens together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+_ANSWERS = ("answer", "text", "output")
+
+
+def answer(output: Any) -> str:
+    """What of an output reads as one answer; the whole as JSON where nothing does."""
+    if isinstance(output, Mapping):
+        output = next((output[key] for key in _ANSWERS if isinstance(output.get(key), str)), output)
+    return output if isinstance(output, str) else msgspec.json.encode(output).decode()
+
+
+def used(steps: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """The tokens of a run's llm steps together."""
+    total = {"input_tokens": 0, "output_tokens": 0}
+    for step in steps:
+        result = step["outcome"].get("ok") if isinstance(step["outcome"], dict) else None
+        usage = result.get("usage") if isinstance(result, dict) else None
+        if isinstance(usage, dict):
+            for key in total:
+                total[key] += usage.get(key) or 0
+    return total

@@ -30,6 +30,7 @@ from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError, IntelliRouterError
 from intellirouter.inference.background import background
+from intellirouter.ops.backup import journal
 from intellirouter.roles.keys import ACCESS_LOG, DRAIN_NODE, KEY_RING, METRICS, SETTINGS
 from intellirouter.roles.role import Role
 from intellirouter.security.gatekeeper import Gatekeeper
@@ -101,10 +102,11 @@ def configure_logs(settings: Settings, role: str) -> None:
 
 
 def prepare_data_dir(settings: Settings) -> None:
-    """Make the data directory. Raises `ConfigError` when that is not possible."""
+    """Make the data directory, and undo a restore that was killed. Raises `ConfigError`, `RestoreUnfinished`."""
     directory = settings.paths.data_dir
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        journal.repair(directory)
     except OSError as cause:
         raise ConfigError(f"paths.data_dir: {directory} cannot be made ({cause.strerror}).") from cause
 

@@ -29,7 +29,7 @@ def create(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Back up configuration, personas, documents and the embedded state store into one verified file."""
+    """Back up everything this node holds, servers included, into one verified file."""
     if context.invoked_subcommand is not None:
         return
     if to is None:
@@ -81,6 +81,6 @@ def _tell(file: Path, manifest: Manifest) -> None:
     size = file.stat().st_size / 2**20
     console.print(f"{file}: whole, {len(manifest.files)} files, {size:.1f} MiB, made {manifest.created}")
     if manifest.counts:
-        console.print("state: " + ", ".join(f"{count} {table}" for table, count in manifest.counts.items()))
+        console.print("records: " + ", ".join(f"{count} {table}" for table, count in manifest.counts.items()))
     for name, reason in manifest.absent.items():
         console.print(f"absent: {name} ({reason})")

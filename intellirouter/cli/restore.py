@@ -10,15 +10,13 @@ import typer
 from intellirouter.app.roles import ROLES
 from intellirouter.cli.node_options import ConfigOption, loader
 from intellirouter.errors import IntelliRouterError
-from intellirouter.ops.backup.restore import check, places, restore
+from intellirouter.ops.backup.restore import STORES, check, places, restore
 
 
 def command(
     file: Annotated[Path, typer.Argument(help="The backup.")],
     config: ConfigOption = None,
-    only: Annotated[
-        list[str] | None, typer.Option(help="state, personas or documents; may be repeated.")
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help=f"{', '.join(STORES)}; may be repeated.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Verify, and say what would be replaced.")
     ] = False,
@@ -30,8 +28,11 @@ def command(
         manifest, wanted = check(file, chosen)
         typer.echo(f"{file}: whole, made {manifest.created} by version {manifest.version}")
         for store in wanted:
-            place = places(settings)[store]
-            typer.echo(f"{'would replace' if place.exists() else 'would make'} {place}")
+            place = places(settings).get(store)
+            if place is None:
+                typer.echo(f"would replace {store} on its server")
+            else:
+                typer.echo(f"{'would replace' if place.exists() else 'would make'} {place}")
         return
     try:
         aside = restore(file, settings, chosen)

@@ -71,7 +71,7 @@ async def test_a_backup_under_write_load_holds_a_consistent_store(tmp_path: Path
         await store.aclose()
     assert before <= manifest.counts["entry"] <= written
     assert set(manifest.files) == {"config/node.toml", "personas/a.yaml", "documents/deep/b.txt", STATE}
-    assert {"vectors", "runs"} <= set(manifest.absent)
+    assert {"vectors", "chains", "rag"} <= set(manifest.absent)
     assert archive.read(target) == manifest
     restored = tmp_path / "restored.db"
 

@@ -1,6 +1,5 @@
 """Backup of a node into one file, and back.
 
-`archive.py` is the file's format; `make.py` gathers what a node holds; `restore.py` puts it back. Held: the configuration
-file (unless a secret stands in it), personas, documents, and the embedded state store. Not held yet, and said to be absent in
-every manifest: Redis, the vector index, the run database.
+`archive.py` is the file's format; `make.py` gathers what a node holds; `restore.py` puts it back, `journal.py` undoes a restore
+that was killed; `outside.py` reads and writes the stores that are servers. What is not held is named in every manifest.
 """

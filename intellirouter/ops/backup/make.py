@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,12 +14,17 @@ from intellirouter import __version__
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
-from intellirouter.errors import StateError
+from intellirouter.errors import StateError, StateUnavailable
 from intellirouter.memory.open import FILE
-from intellirouter.ops.backup import archive
+from intellirouter.ops.backup import archive, journal, outside
 
 STATE = f"state/{FILE}"
 TABLES = ("entry", "counter", "log", "lease")
+CATALOG = "rag/catalog.sqlite3"
+CHAINS = "chains/chains.db"
+CHAINS_SERVER = "chains/postgres.dump"
+REDIS = "redis/keys"
+VECTORS = "vectors/vectors"
 
 
 def folders(settings: Settings) -> dict[str, Path]:
@@ -26,6 +33,7 @@ def folders(settings: Settings) -> dict[str, Path]:
     return {
         "personas": settings.persona_layer.personas_path or data / "personas",
         "documents": data / "documents",
+        "blobs": data / "rag" / "blobs",
     }
 
 
@@ -35,16 +43,29 @@ def make(loaded: Loaded, directory: Path, progress: Callable[[str], None]) -> tu
     manifest = archive.Manifest(archive.FORMAT, __version__, now.isoformat(timespec="seconds"))
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / f"intellirouter-{now:%Y%m%dT%H%M%S.%fZ}{archive.SUFFIX}"
-    with archive.create(target, manifest) as writer:
+    settings = loaded.settings
+    settings.paths.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (
+        journal.alone(settings.paths.data_dir),
+        # beside the stores, so that what they hold never lies where others may read
+        tempfile.TemporaryDirectory(prefix=journal.SCRATCH, dir=settings.paths.data_dir) as scratch,
+        archive.create(target, manifest) as writer,
+    ):
         _config(loaded, writer)
+        gather = _Gather(settings, writer, Path(scratch), progress)
+        # the catalogue first: a blob that comes later is harmless, one that is missing is not
+        catalog = gather.sqlite(CATALOG, settings.paths.data_dir / "rag/catalog.sqlite3")
         for name, folder in folders(loaded.settings).items():
             for file in _files(folder):
                 relative = f"{name}/{file.relative_to(folder).as_posix()}"
                 progress(relative)
-                writer.add(relative, file)
-        _state(loaded.settings, writer, progress)
-        manifest.absent["vectors"] = "not part of a backup yet: ingest the documents again"
-        manifest.absent["runs"] = "not part of a backup yet"
+                # a document that is deleted meanwhile is not part of the node any more
+                with contextlib.suppress(FileNotFoundError):
+                    writer.add(relative, file)
+        gather.sqlite(STATE, settings.paths.data_dir / FILE, TABLES)
+        gather.redis()
+        gather.chains()
+        gather.vectors(catalog)
     archive.read(target)
     return target, manifest
 
@@ -66,27 +87,85 @@ def _config(loaded: Loaded, writer: archive.Writer) -> None:
 def _files(folder: Path) -> Iterator[Path]:
     """Regular files, in order; links are not followed out of the folder."""
     if folder.is_dir():
-        yield from (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+        yield from (
+            path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and not path.is_symlink() and not path.name.endswith(".partial")
+        )
 
 
-def _state(settings: Settings, writer: archive.Writer, progress: Callable[[str], None]) -> None:
-    manifest = writer.manifest
-    manifest.absent["redis"] = (
-        "not used" if settings.memory.backend_type == "embedded" else "not part of a backup yet"
-    )
-    source = settings.paths.data_dir / FILE
-    if not source.exists():
-        manifest.absent["state"] = "the node has no embedded state yet"
-        return
-    progress(STATE)
-    # beside the store, so that what it holds never lies where others may read
-    with tempfile.TemporaryDirectory(prefix=".state-", dir=settings.paths.data_dir) as scratch:
-        copy = Path(scratch) / FILE
-        manifest.counts |= snapshot(source, copy)
-        writer.add(STATE, copy)
+@dataclass(frozen=True, slots=True)
+class _Gather:
+    """Brings each store into the archive by way of one file in `scratch`, which is removed at once."""
+
+    settings: Settings
+    writer: archive.Writer
+    scratch: Path
+    progress: Callable[[str], None]
+
+    def sqlite(self, name: str, source: Path, tables: Sequence[str] = ()) -> list[str]:
+        """A snapshot of a database, if there is one; the collections it names."""
+        store = name.partition("/")[0]
+        if not source.exists():
+            self.writer.manifest.absent[store] = "the node has none yet"
+            return []
+        self.progress(name)
+        copy = self.scratch / "copy"
+        found = snapshot(source, copy, tables)
+        prefix = "" if store == "state" else f"{store}/"
+        self.writer.manifest.counts |= {f"{prefix}{table}": count for table, count in found.items()}
+        names = outside.collections(copy) if name == CATALOG else []
+        self._add(name, copy)
+        return names
+
+    def redis(self) -> None:
+        """Our keys of Redis."""
+        if self.settings.memory.backend_type == "embedded":
+            self.writer.manifest.absent["redis"] = "not used"
+            return
+        self.progress(REDIS)
+        copy = self.scratch / "copy"
+        self.writer.manifest.counts["redis/keys"] = outside.redis_to(copy, self.settings.memory)
+        self._add(REDIS, copy)
+
+    def chains(self) -> None:
+        """The run database, wherever it is."""
+        url = self.settings.chain_engine.database_url
+        if url is None:
+            self.sqlite(CHAINS, self.settings.paths.data_dir / "chains.db")
+            return
+        self.progress(CHAINS_SERVER)
+        copy = self.scratch / "copy"
+        outside.postgres_to(copy, url.get_secret_value())
+        self._add(CHAINS_SERVER, copy)
+
+    def vectors(self, names: list[str]) -> None:
+        """The vectors of the catalogue's collections. An embedded index that a running node holds stays out."""
+        absent = self.writer.manifest.absent
+        if not names:
+            absent["vectors"] = "the catalogue has no collection"
+            return
+        self.progress(VECTORS)
+        copy = self.scratch / "copy"
+        urls = outside.index_urls(self.settings.rag)
+        try:
+            count = outside.vectors_to(copy, names, urls, self.settings.paths.data_dir / "rag/chroma")
+        except StateUnavailable as cause:
+            if urls:
+                raise
+            absent["vectors"] = (
+                f"{cause.message} Restored without them: `intellirouter rag rebuild` writes them anew."
+            )
+            return
+        self.writer.manifest.counts["vectors/vectors"] = count
+        self._add(VECTORS, copy)
+
+    def _add(self, name: str, copy: Path) -> None:
+        self.writer.add(name, copy)
+        copy.unlink()
 
 
-def snapshot(source: Path, copy: Path) -> dict[str, int]:
+def snapshot(source: Path, copy: Path, tables: Sequence[str] = ()) -> dict[str, int]:
     """A consistent copy of a database in use, by SQLite's backup API, and its rows by table. Raises `StateError`."""
     try:
         live = sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
@@ -96,7 +175,7 @@ def snapshot(source: Path, copy: Path) -> dict[str, int]:
             live.backup(held)
             # one file: a copy with a log beside it would be two
             held.execute("pragma journal_mode = delete")
-            return counts(held)
+            return counts(held, tables)
         finally:
             held.close()
             live.close()
@@ -104,8 +183,11 @@ def snapshot(source: Path, copy: Path) -> dict[str, int]:
         raise StateError(f"{source}: cannot be copied ({cause}).") from cause
 
 
-def counts(connection: sqlite3.Connection) -> dict[str, int]:
-    """Rows by table, of a database whose integrity was checked. Raises `sqlite3.Error`."""
+def counts(connection: sqlite3.Connection, tables: Sequence[str] = TABLES) -> dict[str, int]:
+    """Rows by table (none named: every one), of a database whose integrity was checked. Raises `sqlite3.Error`."""
     if (said := connection.execute("pragma integrity_check").fetchone()[0]) != "ok":
         raise sqlite3.DatabaseError(said)
-    return {table: connection.execute(f"select count(*) from {table}").fetchone()[0] for table in TABLES}  # noqa: S608  our own names
+    if not tables:
+        words = "select name from sqlite_master where type = 'table' and name not like 'sqlite%' and sql not like 'create virtual%'"
+        tables = [row[0] for row in connection.execute(words)]
+    return {table: connection.execute(f'select count(*) from "{table}"').fetchone()[0] for table in tables}  # noqa: S608  names of tables

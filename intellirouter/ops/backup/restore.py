@@ -1,7 +1,9 @@
 """Put a backup back: verified first, staged beside what it replaces, swapped by renames, undone when that fails.
 
-What is replaced stays in `replaced-<time>` in the data directory until the operator deletes it. A process killed between two
-renames is not undone by itself: what it had moved lies in that directory, under its own name.
+What is replaced stays in `replaced-<time>` in the data directory until the operator deletes it. Files are swapped last: a
+restore that is killed earlier has changed none, and one killed between two renames is undone at the next start or restore
+(`journal.py`). Servers cannot be renamed: one that was being replaced when the restore was killed keeps the node from
+starting until a restore is run again.
 """
 
 from __future__ import annotations
@@ -17,17 +19,45 @@ from typing import IO
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import Conflict, InvalidRequest, StateError
 from intellirouter.memory.open import FILE
-from intellirouter.ops.backup import archive
+from intellirouter.ops.backup import archive, journal, outside
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
-from intellirouter.ops.backup.make import STATE, counts, folders
+from intellirouter.ops.backup.make import (
+    CATALOG,
+    CHAINS,
+    CHAINS_SERVER,
+    REDIS,
+    STATE,
+    TABLES,
+    VECTORS,
+    counts,
+    folders,
+)
 
-STORES = ("state", "personas", "documents")
+STORES = ("state", "personas", "documents", "rag", "blobs", "chains", "vectors", "redis")
 """What can be restored; the configuration is taken out by hand, since the node that restores has one."""
 
 
 def places(settings: Settings) -> dict[str, Path]:
     """Where each store lives on this node."""
-    return {"state": settings.paths.data_dir / FILE, **folders(settings)}
+    data = settings.paths.data_dir
+    found = {
+        "state": data / FILE,
+        **folders(settings),
+        "rag": data / "rag/catalog.sqlite3",
+        "chains": data / "chains.db",
+        "vectors": data / "rag/chroma",
+    }
+    return {store: place for store, place in found.items() if store not in servers(settings)}
+
+
+def servers(settings: Settings) -> set[str]:
+    """The stores that are servers for this node."""
+    used = {
+        "redis": settings.memory.backend_type != "embedded",
+        "vectors": settings.rag.vector_db_url is not None,
+        "chains": settings.chain_engine.database_url is not None,
+    }
+    return {store for store, is_used in used.items() if is_used}
 
 
 def stored(manifest: Manifest) -> list[str]:
@@ -50,43 +80,87 @@ def check(file: Path, only: Collection[str]) -> tuple[Manifest, list[str]]:
 
 
 def refuse_running(settings: Settings) -> None:
-    """Raises `Conflict` when a process has the embedded store open: a node is running."""
-    file = settings.paths.data_dir / FILE
-    if not file.exists():
-        return
+    """Raises `Conflict` when a process has a store of this node open: a node is running."""
+    data = settings.paths.data_dir
+    for file in (data / FILE, data / "rag/catalog.sqlite3", data / "chains.db"):
+        if file.exists() and _used(file):
+            raise Conflict(f"{file} is in use: stop the node first (systemctl stop 'intellirouter-*').")
+
+
+def _used(file: Path) -> bool:
     connection = sqlite3.connect(file, timeout=0.5, isolation_level=None)
     try:
         connection.execute("pragma locking_mode = exclusive")
         connection.execute("begin exclusive")
         connection.execute("rollback")
-    except sqlite3.OperationalError as cause:
-        raise Conflict(
-            f"{file} is in use: stop the node first (systemctl stop 'intellirouter-*')."
-        ) from cause
+    except sqlite3.OperationalError:
+        return True
     except sqlite3.DatabaseError:
-        return  # damaged, which may be why it is restored
+        return False  # damaged, which may be why it is restored
     finally:
         connection.close()
+    return False
 
 
 def restore(file: Path, settings: Settings, only: Collection[str] = ()) -> Path:
     """Replace the stores by those of the archive; returns where the old ones lie.
 
-    Raises `BackupDamaged` and `Conflict` before anything is touched, `OSError` after it was undone.
+    Raises `BackupDamaged` and `Conflict` before anything is touched, `OSError` after the moves were undone.
     """
     data_dir = settings.paths.data_dir
     manifest, wanted = check(file, only)
+    _check_kinds(file, manifest, wanted, settings)
     refuse_running(settings)
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    aside = data_dir / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
-    with tempfile.TemporaryDirectory(prefix=".restore-", dir=data_dir) as scratch:
-        staged = Path(scratch)
-        _stage(file, staged, wanted)
-        if "state" in wanted:
-            _check_state(staged / STATE, manifest)
-        aside.mkdir(mode=0o700)
-        _swap(settings, staged, aside, wanted)
+    with journal.alone(data_dir, replacing=True):
+        aside = data_dir / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+        staged = Path(tempfile.mkdtemp(prefix=journal.STAGED, dir=data_dir))
+        try:
+            _stage(file, staged, wanted)
+            _check(staged, manifest)
+            away = sorted(servers(settings) & set(wanted))
+            if "vectors" in wanted and "vectors" not in away:
+                _build_index(staged)
+            moves = _moves(settings, staged, aside, [store for store in wanted if store not in away])
+            aside.mkdir(mode=0o700)
+            noted = [(str(old), str(new)) for old, new in moves]
+            journal.write(staged, journal.Journal(noted, away))
+            _load(settings, staged, away)
+            _swap(moves)
+            journal.finish(staged)
+        finally:
+            # with a journal left a server is half replaced: the next start must know
+            if not journal.open_in(staged):
+                shutil.rmtree(staged)
     return aside
+
+
+def _check_kinds(file: Path, manifest: Manifest, wanted: Collection[str], settings: Settings) -> None:
+    """Raises `InvalidRequest` when the archive is of another kind of store than this node has."""
+    here = servers(settings)
+    for store, name in (("redis", REDIS), ("chains", CHAINS_SERVER)):
+        if store in wanted and (name in manifest.files) != (store in here):
+            raise InvalidRequest(
+                f"{file} holds another kind of the store '{store}' than this node is configured for: "
+                "change [memory] or [chain_engine] database_url, or name the stores to restore with --only.",
+                param="only",
+            )
+
+
+def _build_index(staged: Path) -> None:
+    """An index of its own from the vectors of the archive, to be swapped in whole."""
+    source = staged / VECTORS
+    names = sorted({frame[0] for frame in outside.frames(source)})
+    outside.vectors_from(source, names, (), staged / "vectors/chroma")
+
+
+def _load(settings: Settings, staged: Path, away: Collection[str]) -> None:
+    if "redis" in away:
+        outside.redis_from(staged / REDIS, settings.memory)
+    if "chains" in away and settings.chain_engine.database_url is not None:
+        outside.postgres_from(staged / CHAINS_SERVER, settings.chain_engine.database_url.get_secret_value())
+    if "vectors" in away:
+        names = sorted({frame[0] for frame in outside.frames(staged / VECTORS)})
+        outside.vectors_from(staged / VECTORS, names, outside.index_urls(settings.rag), Path())
 
 
 def _stage(file: Path, staged: Path, wanted: Collection[str]) -> None:
@@ -103,37 +177,55 @@ def _stage(file: Path, staged: Path, wanted: Collection[str]) -> None:
     archive.read(file, sink)
 
 
-def _check_state(file: Path, manifest: Manifest) -> None:
-    try:
-        connection = sqlite3.connect(file)
+def _check(staged: Path, manifest: Manifest) -> None:
+    """Every database can be read, and holds the rows its manifest says."""
+    for name, tables in ((STATE, TABLES), (CATALOG, ()), (CHAINS, ())):
+        file = staged / name
+        if not file.exists():
+            continue
+        store = name.partition("/")[0]
+        prefix = "" if store == "state" else f"{store}/"
         try:
-            found = counts(connection)
-        finally:
-            connection.close()
-    except sqlite3.Error as cause:
-        raise StateError(f"the archive's state store cannot be read ({cause}).") from cause
-    if found != manifest.counts:
-        raise StateError(f"the archive's state store holds {found}, and its manifest says {manifest.counts}.")
+            connection = sqlite3.connect(file)
+            try:
+                found = {f"{prefix}{table}": count for table, count in counts(connection, tables).items()}
+            finally:
+                connection.close()
+        except sqlite3.Error as cause:
+            raise StateError(f"the archive's {store} store cannot be read ({cause}).") from cause
+        said = {key: manifest.counts.get(key) for key in found}
+        if found != said:
+            raise StateError(f"the archive's {store} store holds {found}, and its manifest says {said}.")
 
 
-def _swap(settings: Settings, staged: Path, aside: Path, wanted: Collection[str]) -> None:
-    """Old ones aside, new ones in; every move is undone when one fails."""
+_INSIDE = {"state": STATE, "rag": CATALOG, "chains": CHAINS, "vectors": "vectors/chroma"}
+"""Where a store that is no folder lies in the staged tree."""
+
+
+def _moves(settings: Settings, staged: Path, aside: Path, wanted: Collection[str]) -> list[tuple[Path, Path]]:
+    """Old ones aside, new ones in."""
     targets = places(settings)
-    data_dir = settings.paths.data_dir
     moves: list[tuple[Path, Path]] = []
     for store in wanted:
-        moves.append((targets[store], aside / store))
-        if store == "state":
+        place = targets[store]
+        moves.append((place, aside / store))
+        if store in {"state", "rag", "chains"}:
             # the log belongs to the file that goes: beside the new one it would be applied to it
-            moves += [(data_dir / f"{FILE}{end}", aside / f"state{end}") for end in ("-wal", "-shm")]
-        moves.append((staged / (STATE if store == "state" else store), targets[store]))
+            moves += [
+                (place.with_name(f"{place.name}{end}"), aside / f"{store}{end}") for end in ("-wal", "-shm")
+            ]
+        moves.append((staged / _INSIDE.get(store, store), place))
+    return [(old, new) for old, new in moves if old.exists()]
+
+
+def _swap(moves: Collection[tuple[Path, Path]]) -> None:
+    """Every move; all are undone when one fails."""
     done: list[tuple[Path, Path]] = []
     try:
         for old, new in moves:
-            if old.exists():
-                new.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(old, new)
-                done.append((old, new))
+            new.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(old, new)
+            done.append((old, new))
     except OSError:
         for old, new in reversed(done):
             shutil.move(new, old)

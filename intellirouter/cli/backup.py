@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from intellirouter.app.roles import ROLES
-from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.node_options import ConfigOption, IdentityOption, loader
 from intellirouter.errors import IntelliRouterError
-from intellirouter.ops.backup import archive
+from intellirouter.ops.backup import age, archive
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
 from intellirouter.ops.backup.make import make
+from intellirouter.ops.backup.retention import superfluous
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -26,6 +28,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable outpu
 def create(
     context: typer.Context,
     to: Annotated[Path | None, typer.Option(help="Directory that receives the backup.")] = None,
+    recipients: Annotated[
+        Path | None, typer.Option(help="File of age public keys: the backup is encrypted to them.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,9 +41,10 @@ def create(
         raise typer.BadParameter("says where the backup goes", param_hint="--to")
     loaded = loader(config, ROLES[0].file)()
     console = Console(stderr=True)
+    keys = age.recipients(recipients) if recipients else []
     try:
         with console.status("backing up") as status:
-            target, manifest = make(loaded, to, lambda name: status.update(escape(name)))
+            target, manifest = make(loaded, to, lambda name: status.update(escape(name)), keys)
     except OSError as cause:
         raise IntelliRouterError(f"{cause.filename or to}: {cause.strerror or cause}.") from cause
     if as_json:
@@ -48,13 +54,36 @@ def create(
 
 
 @app.command()
-def verify(file: Path, as_json: JsonOption = False) -> None:
-    """Read a whole backup and check every byte. Exit code 1 when it is damaged."""
-    manifest = archive.read(file)
-    if as_json:
+def verify(file: Path, identity: IdentityOption = None, as_json: JsonOption = False) -> None:
+    """Read a whole backup and check every byte. Exit code 1 when it is damaged.
+
+    Without the key of an encrypted backup its sum is checked, and not what it holds.
+    """
+    manifest = archive.verify(file, age.identities(identity) if identity else ())
+    if manifest is None:
+        typer.echo(f"{file}: whole, encrypted; --identity reads what it holds")
+    elif as_json:
         typer.echo(msgspec.json.encode({"archive": str(file), "manifest": manifest}))
     else:
         _tell(file, manifest)
+
+
+@app.command()
+def prune(
+    directory: Path,
+    days: Annotated[int, typer.Option("--keep-days", min=0, help="Younger ones stay.")] = 30,
+    daily: Annotated[int, typer.Option("--keep-daily", min=0, help="The last of so many days.")] = 0,
+    weekly: Annotated[int, typer.Option("--keep-weekly", min=0, help="The last of so many weeks.")] = 0,
+    monthly: Annotated[int, typer.Option("--keep-monthly", min=0, help="The last of so many months.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
+) -> None:
+    """Delete the backups of a directory that no rule keeps. The newest always stays."""
+    files = directory.glob(f"*{archive.SUFFIX}")
+    kept = {"days": days, "daily": daily, "weekly": weekly, "monthly": monthly}
+    for file in superfluous(files, datetime.now(UTC), **kept):
+        if not dry_run:
+            file.unlink()
+        typer.echo(f"{'would delete' if dry_run else 'deleted'} {file}")
 
 
 @app.command("list")
@@ -65,10 +94,13 @@ def list_(directory: Path) -> None:
     for file in sorted(directory.glob(f"*{archive.SUFFIX}")):
         size = f"{file.stat().st_size / 2**20:.1f}"
         try:
-            manifest = archive.read(file)
+            manifest = archive.verify(file)
         except BackupDamaged:
             damaged = True
             table.add_row(escape(file.name), "[bold red]damaged[/]", "", "", size)
+            continue
+        if manifest is None:
+            table.add_row(escape(file.name), "encrypted", "", "", size)
             continue
         table.add_row(escape(file.name), manifest.created, manifest.version, str(len(manifest.files)), size)
     Console().print(table)

@@ -20,6 +20,10 @@ ConfigOption = Annotated[
 RoleOption = Annotated[
     str, typer.Option("--role", "-r", help="Router, ChainEngine, RagManager, PersonaLayer or All.")
 ]
+IdentityOption = Annotated[
+    Path | None,
+    typer.Option("--identity", "-i", help="File with the age secret key of an encrypted backup."),
+]
 
 
 def loader(

@@ -14,14 +14,17 @@ import time
 from pathlib import Path
 from typing import IO
 
+import pyrage
 import pytest
 
 from intellirouter.config.load import Loaded, load
+from intellirouter.errors import InvalidRequest
 from intellirouter.memory.embedded.store import EmbeddedStore
 from intellirouter.memory.open import FILE
-from intellirouter.ops.backup import archive
+from intellirouter.ops.backup import age, archive
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
 from intellirouter.ops.backup.make import STATE, counts, make
+from intellirouter.ops.backup.restore import restore
 
 
 def node(directory: Path, more: str = "") -> Loaded:
@@ -180,3 +183,35 @@ def test_the_command_makes_lists_and_verifies(tmp_path: Path) -> None:
     assert call("verify", str(file)).returncode == 1
     listed = call("list", str(backups))
     assert (listed.returncode, "damaged" in listed.stdout) == (1, True)
+
+
+def test_an_encrypted_backup_opens_with_its_key_alone_and_shows_nothing(tmp_path: Path) -> None:
+    loaded = node(tmp_path, "[ipc.security]\ntoken = 'planted-secret-token'")
+    (tmp_path / "data/documents/plain").write_bytes(b"planted-secret-text" * 100_000)
+    mine, other = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
+    for name, text in (("to", mine.to_public()), ("key", mine), ("wrong", other), ("none", "nothing")):
+        (tmp_path / name).write_text(f"# a comment\n{text}\n")
+    target, manifest = make(loaded, tmp_path / "b", lambda _: None, age.recipients(tmp_path / "to"))
+    assert "config" not in manifest.absent
+    data = target.read_bytes()
+    assert archive.encrypted(target)
+    assert b"planted" not in data
+    assert b"node.toml" not in data
+    assert archive.verify(target) is None
+    assert archive.verify(target, age.identities(tmp_path / "key")) == manifest
+    with pytest.raises(InvalidRequest, match="--identity"):
+        archive.read(target)
+    with pytest.raises(BackupDamaged, match="not decrypted"):
+        archive.read(target, identities=age.identities(tmp_path / "wrong"))
+    with pytest.raises(InvalidRequest, match="no key"):
+        age.identities(tmp_path / "none")
+    for position in range(0, len(data), 7):
+        changed = bytearray(data)
+        changed[position] ^= 1 << position % 8
+        target.write_bytes(changed)
+        with pytest.raises((BackupDamaged, InvalidRequest)):
+            archive.verify(target)
+    target.write_bytes(data)
+    (tmp_path / "data/documents/plain").unlink()
+    restore(target, loaded.settings, identities=age.identities(tmp_path / "key"))
+    assert (tmp_path / "data/documents/plain").read_bytes() == b"planted-secret-text" * 100_000

@@ -2,6 +2,8 @@
 
     zstd( tar( files…, manifest.json ) )  ‖  "IRBACKUP"  ‖  sha256 of all before the mark
 
+or age( zstd( … ) ) in place of zstd( … ) when it is encrypted: the sum can then be checked without the key.
+
 The manifest comes last, when sizes and sums are known, so that the whole is written in one pass. The trailing sum covers
 every byte: an archive cut short has no trailer, and one with a changed byte has another sum. The file takes its name only
 when it is complete and on the disk.
@@ -13,15 +15,16 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 import zstandard
 
-from intellirouter.errors import IntelliRouterError
+from intellirouter.errors import IntelliRouterError, InvalidRequest
+from intellirouter.ops.backup import age
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -117,8 +120,11 @@ class Writer:
 
 
 @contextmanager
-def create(target: Path, manifest: Manifest) -> Iterator[Writer]:
-    """An archive that appears under its name when the block ends well, and leaves nothing when it does not."""
+def create(target: Path, manifest: Manifest, recipients: Sequence[Any] = ()) -> Iterator[Writer]:
+    """An archive that appears under its name when the block ends well, and leaves nothing when it does not.
+
+    With `recipients` (`age.py`) nothing of it is ever on the disk in clear.
+    """
     partial = target.with_name(f".{target.name}.partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -126,7 +132,8 @@ def create(target: Path, manifest: Manifest) -> Iterator[Writer]:
             summing = _Summing(file)
             squeeze = zstandard.ZstdCompressor(level=3, write_checksum=True)
             with (
-                squeeze.stream_writer(summing, closefd=False) as packed,  # type: ignore[arg-type]  # it only writes
+                age.encrypting(summing, recipients) if recipients else nullcontext(summing) as sink,
+                squeeze.stream_writer(sink, closefd=False) as packed,  # type: ignore[arg-type]  # it only writes
                 tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
             ):
                 yield Writer(tar, manifest)
@@ -151,10 +158,35 @@ Sink = Callable[[str, IO[bytes]], None]
 """Takes one file of an archive: its name and its bytes, to be read before it returns."""
 
 
-def read(archive: Path, sink: Sink | None = None) -> Manifest:
+def encrypted(archive: Path) -> bool:
+    """True for an archive that needs a key to be read."""
+    with archive.open("rb") as file:
+        return file.read(len(age.HEADER)) == age.HEADER
+
+
+def verify(archive: Path, identities: Sequence[Any] = ()) -> Manifest | None:
+    """Read the whole archive; its manifest, None when it is encrypted and no key was given. Raises `BackupDamaged`."""
+    try:
+        if not encrypted(archive) or identities:
+            return read(archive, identities=identities)
+        with archive.open("rb") as file:
+            length = file.seek(0, os.SEEK_END) - _TRAILER
+            file.seek(0)
+            summing = _Summing(file, length)
+            while summing.read(_BLOCK):
+                pass
+            if length < 0 or file.read() != _MARK + summing.sha256.digest():
+                raise BackupDamaged(f"{archive}: its bytes are not those that were written.")
+    except OSError as cause:
+        raise BackupDamaged(f"{archive}: cannot be read as a backup ({cause}).") from cause
+    return None
+
+
+def read(archive: Path, sink: Sink | None = None, identities: Sequence[Any] = ()) -> Manifest:
     """Read a whole archive, check every sum, and hand each file to `sink` on the way.
 
-    What `sink` was given may be used only when this returns. Raises `BackupDamaged`.
+    What `sink` was given may be used only when this returns. Raises `BackupDamaged`, and `InvalidRequest` for an
+    encrypted one without a key.
     """
     try:
         with archive.open("rb") as file:
@@ -163,7 +195,14 @@ def read(archive: Path, sink: Sink | None = None) -> Manifest:
                 raise BackupDamaged(f"{archive}: is no backup, or was cut short.")
             file.seek(0)
             summing = _Summing(file, length)
-            found, manifest = _unpack(summing, sink)
+            sealed = file.read(len(age.HEADER)) == age.HEADER
+            file.seek(0)
+            if sealed and not identities:
+                raise InvalidRequest(f"{archive} is encrypted: name the file of its key with --identity.")
+            with age.decrypting(summing, identities) if sealed else nullcontext(summing) as source:
+                found, manifest = _unpack(source, sink)
+                while source.read(_BLOCK):
+                    pass
             while summing.read(_BLOCK):
                 pass
             if file.read() != _MARK + summing.sha256.digest():
@@ -179,10 +218,10 @@ def read(archive: Path, sink: Sink | None = None) -> Manifest:
     return manifest
 
 
-def _unpack(source: _Summing, sink: Sink | None) -> tuple[dict[str, Entry], Manifest | None]:
+def _unpack(source: Any, sink: Sink | None) -> tuple[dict[str, Entry], Manifest | None]:
     found: dict[str, Entry] = {}
     manifest = None
-    packed = zstandard.ZstdDecompressor().stream_reader(source, closefd=False)  # type: ignore[arg-type]
+    packed = zstandard.ZstdDecompressor().stream_reader(source, closefd=False)
     with tarfile.open(fileobj=packed, mode="r|") as tar:
         for entry in tar:
             stream = tar.extractfile(entry)

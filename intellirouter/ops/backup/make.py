@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from intellirouter import __version__
 from intellirouter.config.load import Loaded
@@ -16,7 +17,7 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
 from intellirouter.errors import StateError, StateUnavailable
 from intellirouter.memory.open import FILE
-from intellirouter.ops.backup import archive, journal, outside
+from intellirouter.ops.backup import archive, journal, outside, retention
 
 STATE = f"state/{FILE}"
 TABLES = ("entry", "counter", "log", "lease")
@@ -37,21 +38,26 @@ def folders(settings: Settings) -> dict[str, Path]:
     }
 
 
-def make(loaded: Loaded, directory: Path, progress: Callable[[str], None]) -> tuple[Path, archive.Manifest]:
-    """One new archive in `directory`, verified after it was written. Raises `OSError`, `StateError`."""
+def make(
+    loaded: Loaded, directory: Path, progress: Callable[[str], None], recipients: Sequence[Any] = ()
+) -> tuple[Path, archive.Manifest]:
+    """One new archive in `directory`, verified after it was written. Raises `OSError`, `StateError`.
+
+    Encrypted when `recipients` are given (`age.py`).
+    """
     now = datetime.now(UTC)
     manifest = archive.Manifest(archive.FORMAT, __version__, now.isoformat(timespec="seconds"))
     directory.mkdir(parents=True, exist_ok=True)
-    target = directory / f"intellirouter-{now:%Y%m%dT%H%M%S.%fZ}{archive.SUFFIX}"
+    target = directory / retention.name_of(now)
     settings = loaded.settings
     settings.paths.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (
         journal.alone(settings.paths.data_dir),
         # beside the stores, so that what they hold never lies where others may read
         tempfile.TemporaryDirectory(prefix=journal.SCRATCH, dir=settings.paths.data_dir) as scratch,
-        archive.create(target, manifest) as writer,
+        archive.create(target, manifest, recipients) as writer,
     ):
-        _config(loaded, writer)
+        _config(loaded, writer, sealed=bool(recipients))
         gather = _Gather(settings, writer, Path(scratch), progress)
         # the catalogue first: a blob that comes later is harmless, one that is missing is not
         catalog = gather.sqlite(CATALOG, settings.paths.data_dir / "rag/catalog.sqlite3")
@@ -66,17 +72,19 @@ def make(loaded: Loaded, directory: Path, progress: Callable[[str], None]) -> tu
         gather.redis()
         gather.chains()
         gather.vectors(catalog)
-    archive.read(target)
+    archive.verify(target)
     return target, manifest
 
 
-def _config(loaded: Loaded, writer: archive.Writer) -> None:
-    """The configuration file, unless a secret stands in it: an archive is not encrypted."""
+def _config(loaded: Loaded, writer: archive.Writer, *, sealed: bool) -> None:
+    """The configuration file, unless a secret stands in it and the archive is not encrypted."""
     if loaded.file is None:
         writer.manifest.absent["config"] = "no configuration file is used"
         return
     text = loaded.file.read_text(encoding="utf-8")
-    if any(secret in text for secret in secrets(loaded.settings) if "://" not in secret or "@" in secret):
+    if not sealed and any(
+        secret in text for secret in secrets(loaded.settings) if "://" not in secret or "@" in secret
+    ):
         writer.manifest.absent["config"] = (
             "a secret stands in it: use ${VARIABLE}, and keep secrets elsewhere"
         )

@@ -11,10 +11,10 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import Conflict, InvalidRequest, StateError
@@ -66,13 +66,13 @@ def stored(manifest: Manifest) -> list[str]:
     return [store for store in STORES if store in held]
 
 
-def check(file: Path, only: Collection[str]) -> tuple[Manifest, list[str]]:
+def check(file: Path, only: Collection[str], identities: Sequence[Any] = ()) -> tuple[Manifest, list[str]]:
     """The manifest of a verified archive, and the stores to restore. Raises `BackupDamaged`, `InvalidRequest`."""
     if unknown := set(only) - set(STORES):
         raise InvalidRequest(
             f"There is no store '{min(unknown)}'. Stores: {', '.join(STORES)}.", param="only"
         )
-    manifest = archive.read(file)
+    manifest = archive.read(file, identities=identities)
     wanted = [store for store in stored(manifest) if not only or store in only]
     if absent := set(only) - set(wanted):
         raise InvalidRequest(f"{file} does not hold {', '.join(sorted(absent))}.", param="only")
@@ -102,20 +102,22 @@ def _used(file: Path) -> bool:
     return False
 
 
-def restore(file: Path, settings: Settings, only: Collection[str] = ()) -> Path:
+def restore(
+    file: Path, settings: Settings, only: Collection[str] = (), identities: Sequence[Any] = ()
+) -> Path:
     """Replace the stores by those of the archive; returns where the old ones lie.
 
     Raises `BackupDamaged` and `Conflict` before anything is touched, `OSError` after the moves were undone.
     """
     data_dir = settings.paths.data_dir
-    manifest, wanted = check(file, only)
+    manifest, wanted = check(file, only, identities)
     _check_kinds(file, manifest, wanted, settings)
     refuse_running(settings)
     with journal.alone(data_dir, replacing=True):
         aside = data_dir / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
         staged = Path(tempfile.mkdtemp(prefix=journal.STAGED, dir=data_dir))
         try:
-            _stage(file, staged, wanted)
+            _stage(file, staged, wanted, identities)
             _check(staged, manifest)
             away = sorted(servers(settings) & set(wanted))
             if "vectors" in wanted and "vectors" not in away:
@@ -163,7 +165,7 @@ def _load(settings: Settings, staged: Path, away: Collection[str]) -> None:
         outside.vectors_from(staged / VECTORS, names, outside.index_urls(settings.rag), Path())
 
 
-def _stage(file: Path, staged: Path, wanted: Collection[str]) -> None:
+def _stage(file: Path, staged: Path, wanted: Collection[str], identities: Sequence[Any]) -> None:
     def sink(name: str, stream: IO[bytes]) -> None:
         parts = Path(name).parts
         if ".." in parts or Path(name).is_absolute():
@@ -174,7 +176,7 @@ def _stage(file: Path, staged: Path, wanted: Collection[str]) -> None:
             with target.open("wb") as out:
                 shutil.copyfileobj(stream, out, 1 << 20)
 
-    archive.read(file, sink)
+    archive.read(file, sink, identities)
 
 
 def _check(staged: Path, manifest: Manifest) -> None:

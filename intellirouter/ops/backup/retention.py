@@ -1,0 +1,54 @@
+"""Which backups of a directory may go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from intellirouter.ops.backup.archive import SUFFIX
+
+PREFIX = "intellirouter-"
+FORM = "%Y%m%dT%H%M%S.%fZ"
+
+
+def name_of(made: datetime) -> str:
+    """The name of a backup that is made now."""
+    return f"{PREFIX}{made:{FORM}}{SUFFIX}"
+
+
+def made_at(file: Path) -> datetime | None:
+    """When a backup was made, by its name; None for a file that is not called like one of ours."""
+    try:
+        return datetime.strptime(file.name, f"{PREFIX}{FORM}{SUFFIX}").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def superfluous(
+    files: Iterable[Path],
+    now: datetime,
+    *,
+    days: int = 30,
+    daily: int = 0,
+    weekly: int = 0,
+    monthly: int = 0,
+) -> list[Path]:
+    """What is older than `days`, and not the last of one of the `daily` latest days, `weekly` weeks, `monthly` months.
+
+    The newest of all stays, and so does every file that is not called like a backup.
+    """
+    dated = sorted(((made, file) for file in files if (made := made_at(file)) is not None), reverse=True)
+    kept = {file for made, file in dated if now - made <= timedelta(days=days)}
+    kept |= {file for _, file in dated[:1]}
+    periods: tuple[tuple[int, Callable[[datetime], object]], ...] = (
+        (daily, lambda made: made.date()),
+        (weekly, lambda made: made.isocalendar()[:2]),
+        (monthly, lambda made: (made.year, made.month)),
+    )
+    for count, period in periods:
+        latest: dict[object, Path] = {}
+        for made, file in dated:
+            latest.setdefault(period(made), file)
+        kept |= set(list(latest.values())[:count])
+    return [file for _, file in reversed(dated) if file not in kept]

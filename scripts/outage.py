@@ -90,6 +90,8 @@ class Load:
     phase: str = PHASES[0]
     seconds: dict[str, list[float]] = field(default_factory=lambda: {phase: [] for phase in PHASES})
     statuses: Counter[str] = field(default_factory=Counter)
+    late: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+    """How late this process itself was at worst, in seconds: what a busy machine does to any process."""
 
     async def _one(self, session: aiohttp.ClientSession) -> None:
         phase, began = self.phase, time.perf_counter()
@@ -113,6 +115,7 @@ class Load:
                     group.create_task(self._one(session))
                     due += 1 / self.rate
                     await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                    self.late[self.phase] = max(self.late[self.phase], time.perf_counter() - due)
 
         task = asyncio.create_task(run())
         try:
@@ -210,7 +213,9 @@ def report(name: str, load: Load, back: float, found: int, rate: float, most: fl
     for phase in PHASES:
         taken = load.seconds[phase]
         figures = "  ".join(f"p{part * 100:g} {percentile(taken, part):7.1f}" for part in (0.5, 0.99, 1.0))
-        print(f"  {phase:7} {len(taken):6} requests  {figures} ms")
+        print(
+            f"  {phase:7} {len(taken):6} requests  {figures} ms  (load late by {load.late[phase] * 1000:.1f} ms)"
+        )
     struck = load.seconds["outage"] + load.seconds["return"]
     added = percentile(struck, 0.99) - percentile(load.seconds["calm"], 0.99)
     answered = load.statuses["200"]

@@ -60,6 +60,10 @@ class NodeProcess:
         async with asyncio.timeout(seconds):
             code = await self.process.wait()
             await self._reader
+            assert self.process.stdout is not None
+            # workers may hold the pipe a moment longer: a transport that outlives its loop complains in another test
+            await self.process.stdout.read()
+            await asyncio.sleep(0)
             return code
 
 

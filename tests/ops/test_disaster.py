@@ -102,7 +102,7 @@ async def assert_index(index: VectorIndex) -> None:
 
 
 async def fill_state(loaded: Loaded) -> None:
-    async with open_state(loaded.settings.memory, loaded.settings.paths.data_dir) as store:
+    async with open_state(loaded.settings.memory.unhurried(), loaded.settings.paths.data_dir) as store:
         for start in range(0, 2_000, 100):
             await asyncio.gather(
                 *(store.set(f"drill:{n}", str(n).encode()) for n in range(start, start + 100))
@@ -114,7 +114,7 @@ async def fill_state(loaded: Loaded) -> None:
 
 async def assert_state(loaded: Loaded) -> None:
     """Every key, log and counter that was there before the backup began."""
-    async with open_state(loaded.settings.memory, loaded.settings.paths.data_dir) as store:
+    async with open_state(loaded.settings.memory.unhurried(), loaded.settings.paths.data_dir) as store:
         for start in range(0, 2_000, 100):
             numbers = range(start, start + 100)
             assert await store.get_many([f"drill:{n}" for n in numbers]) == [str(n).encode() for n in numbers]
@@ -130,7 +130,7 @@ async def write_load(loaded: Loaded) -> AsyncIterator[None]:
 
     async def write() -> None:
         number = 0
-        async with open_state(loaded.settings.memory, loaded.settings.paths.data_dir) as store:
+        async with open_state(loaded.settings.memory.unhurried(), loaded.settings.paths.data_dir) as store:
             while not stop.is_set():
                 await asyncio.gather(*(store.set(f"load:{number + n}", b"x" * 200) for n in range(20)))
                 number += 20

@@ -37,7 +37,7 @@ def section(*urls: str, **more: Any) -> RagSection:
 
 async def test_two_shards_find_what_one_index_finds(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
-    vectors = random.normal(size=(2_000, 32)).astype(np.float32)
+    vectors = random.normal(size=(500, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     ids = [f"chunk-{number}" for number in range(len(vectors))]
     async with chroma_server(tmp_path / "1") as (first, _), chroma_server(tmp_path / "2") as (second, _):
@@ -49,7 +49,7 @@ async def test_two_shards_find_what_one_index_finds(tmp_path: Path) -> None:
             held = [len(await shard.ids("all")) for shard in shards.values()]
             assert sum(held) == len(ids)
             assert min(held) > len(ids) / 3
-            for query in vectors[::40] + random.normal(size=(50, 32)).astype(np.float32) / 20:
+            for query in vectors[::10] + random.normal(size=(50, 16)).astype(np.float32) / 20:
                 expected = [hit.id for hit in await one.query("all", query, 10)]
                 assert [hit.id for hit in await two.query("all", query, 10)] == expected
         finally:

@@ -1,6 +1,6 @@
 """What follows a failed attempt. Pure: an error in, a verdict out; and the budget that keeps retries from a storm.
 
-No retry library: those call one function again and sleep between. Here a retry mostly goes to another target, a target's
+Not tenacity, which a chain's steps use: it calls one function again and sleeps between. Here a retry mostly goes to another target, a target's
 own `Retry-After` competes with the others' readiness, and `course.py` must be able to say all of it without a clock.
 """
 

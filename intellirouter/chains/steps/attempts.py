@@ -12,10 +12,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import structlog
+from tenacity import AsyncRetrying, Future, RetryCallState, retry_if_result, stop_after_attempt
 
 from intellirouter.chains.interpreter import Outcome
 from intellirouter.chains.model import Retry, Step
@@ -91,13 +92,19 @@ class Worker:
     async def _attempts(
         self, step: Step, path: str, spec: dict[str, Any], key: str, hear: Listener
     ) -> Outcome:
-        for attempt in range(1, step.retry.attempts + 1):
-            outcome, again = await self._once(step, spec, key)
-            if "ok" in outcome or not again or attempt == step.retry.attempts:
-                return outcome
-            hear("step_retry", path, {"attempt": attempt, **outcome["error"]})
-            await asyncio.sleep(backoff(step.retry, attempt, random.random()))  # noqa: S311  jitter, not a secret
-        raise AssertionError("attempts is at least 1")
+        def tell(state: RetryCallState) -> None:
+            hear("step_retry", path, {"attempt": state.attempt_number, **_last(state)[0]["error"]})
+
+        attempts = AsyncRetrying(
+            sleep=asyncio.sleep,
+            stop=stop_after_attempt(step.retry.attempts),
+            wait=lambda state: backoff(step.retry, state.attempt_number, random.random()),  # noqa: S311  jitter, not a secret
+            retry=retry_if_result(lambda found: found[1]),
+            before_sleep=tell,
+            retry_error_callback=_last,
+        )
+        found: tuple[Outcome, bool] = await attempts(self._once, step, spec, key)
+        return found[0]
 
     async def _once(self, step: Step, spec: dict[str, Any], key: str) -> tuple[Outcome, bool]:
         # a sleep is as long as it says; every other kind has a deadline
@@ -115,6 +122,12 @@ class Worker:
         if len(msgspec.json.encode(value)) > MAX_RESULT:
             return _error("result_too_large", f"The step gave more than {MAX_RESULT:,} bytes."), False
         return {"ok": value}, False
+
+
+def _last(state: RetryCallState) -> tuple[Outcome, bool]:
+    """What the last attempt came to."""
+    found: tuple[Outcome, bool] = cast("Future", state.outcome).result()
+    return found
 
 
 def backoff(retry: Retry, attempt: int, chance: float) -> float:

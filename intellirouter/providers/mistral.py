@@ -1,19 +1,21 @@
-"""Mistral: Chat Completions with words of its own for the seed and for a forced tool.
+"""Mistral: its own Chat Completions, near OpenAI's, and embeddings as OpenAI has them.
 
-Source: Mistral API reference, "Chat Completion" (`random_seed`, `tool_choice: any`, tool call ids of nine characters).
+Source: Mistral API reference, "Chat Completion" and "Embeddings".
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 import msgspec
 
-from intellirouter.chat.fields import Json
+from intellirouter.chat.mistral.format import FORMAT
+from intellirouter.chat.mistral.request import DIALECT
 from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.response import ChatResponse
 from intellirouter.providers import openai
-from intellirouter.providers.adapter import Adapter, HttpRequest, Target
+from intellirouter.providers.adapter import Adapter, HttpRequest, HttpResponse, Target
+from intellirouter.providers.headers import bearer
 
 FLAVOUR = openai.Flavour(
     "mistral",
@@ -22,39 +24,38 @@ FLAVOUR = openai.Flavour(
         """top_k min_p logit_bias logprobs top_logprobs user store service_tier prompt_cache_key verbosity
         modalities audio""".split()
     ),
-    unknown_message_fields=frozenset({"reasoning_content", "thinking_blocks", "refusal"}),
-    stream_usage=False,
+    unknown_message_fields=frozenset(
+        {"reasoning_content", "thinking_blocks", "refusal", "annotations", "audio"}
+    ),
 )
 
 
-def call_id(given: str) -> str:
-    """Mistral takes only nine letters and digits; another vendor's id becomes such a one, always the same."""
-    if len(given) == 9 and given.isascii() and given.isalnum():
-        return given
-    return hashlib.sha256(given.encode()).hexdigest()[:9]
-
-
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
-    """The HTTP request for one completion."""
-    built = openai.build_chat(FLAVOUR, request, target)
-    body = msgspec.json.decode(built.body)
-    _speak_mistral(body)
-    return msgspec.structs.replace(built, body=msgspec.json.encode(body))
+    """The HTTP request for one completion. Mistral refuses every field it does not know, so the words are its own."""
+    notes: list[str] = []
+    body = FORMAT.encode_request(request, notes)
+    if request.source is None or request.source.dialect != DIALECT:
+        openai.adapt(FLAVOUR, body, notes)
+    accept = "text/event-stream" if request.stream else "application/json"
+    url = openai.url_of(target, "/chat/completions")
+    return HttpRequest("POST", url, bearer(target, accept), msgspec.json.encode(body), tuple(notes))
 
 
-def _speak_mistral(body: Json) -> None:
-    if "seed" in body:
-        body["random_seed"] = body.pop("seed")
-    if body.get("tool_choice") == "required":
-        body["tool_choice"] = "any"
-    for message in body.get("messages") or ():
-        if not isinstance(message, dict):
-            continue
-        if isinstance(given := message.get("tool_call_id"), str):
-            message["tool_call_id"] = call_id(given)
-        for call in message.get("tool_calls") or ():
-            if isinstance(call, dict) and isinstance(call.get("id"), str):
-                call["id"] = call_id(call["id"])
+def parse_chat(response: HttpResponse) -> ChatResponse:
+    """A whole completion."""
+    return msgspec.structs.replace(openai.parse_chat(response), dialect=DIALECT)
 
 
-ADAPTER: Adapter = replace(openai.adapter_of(FLAVOUR), build_chat=build_chat, max_embedding_inputs=128)
+def peek_chat(response: HttpResponse) -> ChatResponse:
+    """What must be known of a completion that goes on to the client unchanged."""
+    return msgspec.structs.replace(openai.peek_chat(response), dialect=DIALECT)
+
+
+ADAPTER: Adapter = replace(
+    openai.adapter_of(FLAVOUR),
+    wire=FORMAT,
+    build_chat=build_chat,
+    parse_chat=parse_chat,
+    peek_chat=peek_chat,
+    max_embedding_inputs=128,
+)

@@ -49,7 +49,6 @@ class Flavour:
     developer_role: bool = False
     unknown_fields: frozenset[str] = frozenset()
     unknown_message_fields: frozenset[str] = frozenset()
-    stream_usage: bool = True
     max_embedding_inputs: int = 2_048
 
 
@@ -75,15 +74,14 @@ def build_chat(flavour: Flavour, request: ChatRequest, target: Target) -> HttpRe
     notes: list[str] = []
     body = FORMAT.encode_request(request, notes)
     if request.source is None or request.source.dialect != FORMAT.name:
-        _adapt(flavour, body, notes)
-    if request.stream and not flavour.stream_usage:
-        body.pop("stream_options", None)
+        adapt(flavour, body, notes)
     accept = "text/event-stream" if request.stream else "application/json"
     url = url_of(target, "/chat/completions")
     return HttpRequest("POST", url, bearer(target, accept), _encode(body), tuple(notes))
 
 
-def _adapt(flavour: Flavour, body: Json, notes: list[str]) -> None:
+def adapt(flavour: Flavour, body: Json, notes: list[str]) -> None:
+    """Say `body` as this flavour has it: its name for the limit, nothing it refuses."""
     if flavour.max_tokens_field == "max_tokens" and "max_completion_tokens" in body:
         body["max_tokens"] = body.pop("max_completion_tokens")
     for name in sorted(flavour.unknown_fields & body.keys()):

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from intellirouter.chat.mistral.request import call_id
 from intellirouter.chat.model import ChatRequest, Message, ToolChoice
 from intellirouter.chat.parts import Text, ToolCall, ToolResult
 from intellirouter.providers.adapter import HttpRequest, Target
-from intellirouter.providers.mistral import call_id
 from intellirouter.providers.presets import FLAVOURS
 from intellirouter.providers.table import ADAPTERS
 

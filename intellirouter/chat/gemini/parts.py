@@ -27,6 +27,9 @@ ANY_SIGNATURE = (
     "skip_thought_signature_validator"  # Google's word for a call that another vendor's model made
 )
 _OUR_IDS = "call_gemini_"
+_STANDARD_ALPHABET = str.maketrans(
+    "-_", "+/"
+)  # google-genai sends base64 for URLs; other vendors take the other
 
 
 def pick(data: Json, name: str) -> Any:
@@ -72,7 +75,7 @@ def decode_part(part: Json, fallback_id: str) -> Part | None:
 
 def _decode_media(media_type: Any, data: Any = None, url: Any = None) -> Part:
     kind = media_type if isinstance(media_type, str) else None
-    data = data if isinstance(data, str) else None
+    data = data.translate(_STANDARD_ALPHABET) if isinstance(data, str) else None
     url = url if isinstance(url, str) else None
     if kind and kind.startswith("image/"):
         return Image(url=url, data=data, media_type=kind)

@@ -65,14 +65,13 @@ def _decode_part(part: Any, path: str) -> Part:
     if kind == "image_url":
         return _decode_image(part, path)
     if kind == "input_audio":
-        audio = fields.mapping(part, "input_audio", path) or fields.missing(at(path, "input_audio"))
-        inside = at(path, "input_audio")
-        return Audio(
-            data=fields.required_text(audio, "data", inside),
-            format=fields.text(audio, "format", inside) or "wav",
-        )
+        return _decode_audio(part, path)
     if kind == "file":
         return _decode_file(part, path)
+    if kind == "document_url":
+        return _decode_document(part, path)
+    if kind == "thinking":
+        return Thinking(thinking_words(part.get("thinking")), signature=fields.text(part, "signature", path))
     if kind == "refusal":
         return Refusal(fields.text(part, "refusal", path) or "")
     if not isinstance(kind, str):
@@ -93,7 +92,29 @@ def _decode_image(part: Json, path: str) -> Image:
     return Image(url=url, detail=detail, cache=cache_marker(part))
 
 
+def _decode_audio(part: Json, path: str) -> Audio:
+    if isinstance(plain := part.get("input_audio"), str):  # Mistral's: base64, or a data: URL
+        kind, data = split_data_url(plain) or ("audio/wav", plain)
+        return Audio(data=data, format=kind.removeprefix("audio/").removeprefix("x-"))
+    audio = fields.mapping(part, "input_audio", path) or fields.missing(at(path, "input_audio"))
+    inside = at(path, "input_audio")
+    return Audio(
+        data=fields.required_text(audio, "data", inside),
+        format=fields.text(audio, "format", inside) or "wav",
+    )
+
+
+def _decode_document(part: Json, path: str) -> File:
+    """Mistral's `document_url`."""
+    url, name = fields.required_text(part, "document_url", path), fields.text(part, "document_name", path)
+    if inline := split_data_url(url):
+        return File(media_type=inline[0], data=inline[1], filename=name)
+    return File(url=url, filename=name)
+
+
 def _decode_file(part: Json, path: str) -> File:
+    if part.get("file") is None and isinstance(file_id := part.get("file_id"), str):  # Mistral's
+        return File(file_id=file_id)
     file = fields.mapping(part, "file", path) or fields.missing(at(path, "file"))
     inside = at(path, "file")
     data = fields.text(file, "file_data", inside)
@@ -107,6 +128,15 @@ def _decode_file(part: Json, path: str) -> File:
         filename=fields.text(file, "filename", inside),
         cache=cache_marker(part),
     )
+
+
+def thinking_words(value: Any) -> str:
+    """The words of Mistral's `thinking` chunk: a string, or an array of text chunks."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(str(item.get("text") or "") for item in value if isinstance(item, dict))
+    return ""
 
 
 def decode_thinking(message: Json) -> tuple[Part, ...]:

@@ -24,10 +24,9 @@ from intellirouter.chat.delta import (
     ToolCallStart,
     UsageDelta,
 )
-from intellirouter.chat.openai_chat.content import DIALECT
+from intellirouter.chat.openai_chat.content import DIALECT, thinking_words
 from intellirouter.chat.openai_chat.errors import decode_error
 from intellirouter.chat.openai_chat.response import decode_finish
-from intellirouter.chat.openai_chat.thinking import thinking_words
 from intellirouter.chat.openai_chat.usage import decode_usage
 from intellirouter.errors import UpstreamProtocolError
 

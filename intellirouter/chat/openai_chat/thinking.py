@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from intellirouter.chat.fields import Json
-from intellirouter.chat.openai_chat.content import DIALECT, decode_thinking
+from intellirouter.chat.openai_chat.content import DIALECT, decode_thinking, thinking_words
 from intellirouter.chat.parts import Opaque, Part, Text, Thinking
 
 
@@ -40,16 +40,9 @@ def decode_chunks(chunks: list[Any]) -> list[Part]:
         elif chunk.get("type") == "text":
             parts.append(Text(str(chunk.get("text") or "")))
         elif chunk.get("type") == "thinking":
-            parts.append(Thinking(thinking_words(chunk.get("thinking"))))
+            signature = chunk.get("signature")
+            kept = signature if isinstance(signature, str) else None
+            parts.append(Thinking(thinking_words(chunk.get("thinking")), signature=kept))
         else:
             parts.append(Opaque(DIALECT, chunk))
     return parts
-
-
-def thinking_words(value: Any) -> str:
-    """The words of a `thinking` chunk: a string, or an array of text chunks."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "".join(str(item.get("text") or "") for item in value if isinstance(item, dict))
-    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from intellirouter.chat.mistral.format import FORMAT as MISTRAL
 from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.roles.router.answer import answer
 from intellirouter.web.body import read_json
@@ -11,8 +12,14 @@ from intellirouter.web.endpoint import endpoint
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
-    """OpenAI's Chat Completions."""
-    return await answer(request, FORMAT, FORMAT.decode_request(await read_json(request), {}))
+    """OpenAI's Chat Completions; Mistral's own clients, who use the same address, are answered as Mistral would."""
+    wire = MISTRAL if speaks_mistral(request) else FORMAT
+    return await answer(request, wire, wire.decode_request(await read_json(request), {}))
+
+
+def speaks_mistral(request: web.Request) -> bool:
+    """True for Mistral's SDKs: they cannot read calls in pieces, and know it by no header but this."""
+    return "mistral" in request.headers.get("user-agent", "").lower()
 
 
 def routes() -> list[web.RouteDef]:

@@ -1,0 +1,36 @@
+"""The format as one record."""
+
+from __future__ import annotations
+
+from intellirouter.chat.fields import Json
+from intellirouter.chat.mistral.request import DIALECT, decode_request, relayed_body, spoken_body
+from intellirouter.chat.mistral.response import decode_response, encode_response
+from intellirouter.chat.mistral.stream import ChunkEncoder
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.openai_chat.decode_stream import ChunkDecoder
+from intellirouter.chat.openai_chat.encode import encode_request as encode_openai
+from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.chat.wire import WireFormat
+
+
+def encode_request(request: ChatRequest, notes: list[str]) -> Json:
+    """The JSON object of a request. See `WireFormat.encode_request`."""
+    source = request.source
+    if source is not None and source.dialect == DIALECT:
+        return relayed_body(request, source.body)
+    body = spoken_body(encode_openai(request.changed(), notes))
+    body.pop("stream_options", None)
+    return body | request.extra if request.extra_dialect == DIALECT else body
+
+
+FORMAT = WireFormat(
+    name=DIALECT,
+    decode_request=decode_request,
+    encode_request=encode_request,
+    decode_response=decode_response,
+    encode_response=encode_response,
+    encode_error=encode_error,
+    new_decoder=ChunkDecoder,
+    new_encoder=ChunkEncoder,
+    relay_end=b"data: [DONE]\n\n",
+)

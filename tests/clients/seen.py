@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tests.servers.dialects.model import SCHEMA
+from tests.servers.dialects.model import CALLS, INPUT_TOKENS, MODEL, OUTPUT_TOKENS, SCHEMA
+from tests.servers.dialects.table import STAND_INS
 
 SYSTEM = "Be brief."
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -56,3 +58,17 @@ class Client(Protocol):
 
     def tell(self, *results: str) -> None:
         """The results of the calls of the last answer, in order."""
+
+
+def expected(client: Client, kind: str, text: str, finish: str = "stop", *, calls: bool = False) -> Seen:
+    """What must be seen: the model's words, and as much of its usage as vendor and client have words for."""
+    vendor = STAND_INS[kind]
+    heard = {"cached": vendor.cached, "written": vendor.written, "thought": vendor.thought}
+    told = {name: silence if heard[name] is None else heard[name] for name, silence in client.tells.items()}
+    return Seen(
+        text=text,
+        calls=tuple((name, json.loads(arguments)) for _, name, arguments in CALLS) if calls else (),
+        finish=client.words[finish],
+        model=MODEL,
+        tokens=Tokens(INPUT_TOKENS, OUTPUT_TOKENS, **told),
+    )

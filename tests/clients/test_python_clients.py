@@ -6,22 +6,17 @@ tables beside them (`StandIn`, `Client.tells`), so a cell never asks for less th
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from intellirouter.app.roles import select
-from intellirouter.app.supervisor import running
-from intellirouter.config.load import load
 from tests.clients import anthropic_sdk, google_sdk, mistral_sdk, ollama_sdk, openai_sdk
-from tests.clients.seen import PNG, SYSTEM, Client, Seen, Tokens
-from tests.conftest import provider
-from tests.servers.dialects.model import CALLS, INPUT_TOKENS, MODEL, OUTPUT_TOKENS, SHAPED
+from tests.clients.seen import PNG, SYSTEM, Client, expected
+from tests.clients.strict import faults
+from tests.servers.dialects.google import SIGNATURE
+from tests.servers.dialects.model import SHAPED
 from tests.servers.dialects.table import STAND_INS
 from tests.servers.recorder import Recorder
 from tests.servers.vendor import Vendor
@@ -41,24 +36,6 @@ BY = pytest.mark.parametrize("by", CLIENTS)
 WHOLE_AND_STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def tap(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Recorder]:
-    """A Router over a stand-in of every kind, each as the provider of that name, and a tap before it."""
-    folder: Path = tmp_path_factory.mktemp("router")
-    async with contextlib.AsyncExitStack() as stack:
-        vendors = {
-            kind: await stack.enter_async_context(Vendor(stand_in.answer).running())
-            for kind, stand_in in STAND_INS.items()
-        }
-        file = folder / "node.toml"
-        tables = (provider(vendor, name=kind, kind=kind) for kind, vendor in vendors.items())
-        models = (f'models = ["{stand_in.model}"]' for stand_in in STAND_INS.values())
-        file.write_text("".join(t.replace('models = ["m"]', m) for t, m in zip(tables, models, strict=True)))
-        loaded = load(file, {}, {("server", "port"): 0, ("paths", "data_dir"): folder / "data"})
-        node = await stack.enter_async_context(running(loaded, select("Router")))
-        yield await stack.enter_async_context(Recorder(node.listening[0].port).running())
-
-
 Begin = Callable[[str, str], Client]
 
 
@@ -68,6 +45,7 @@ async def begin(tap: Recorder) -> AsyncIterator[Begin]:
     sdks = {module: module.connect(tap.url) for module, _ in CLIENTS.values()}
 
     def open_(client: str, kind: str) -> Client:
+        tap.answers.clear()
         module, conversation = CLIENTS[client]
         return conversation(sdks[module], f"{kind}/{STAND_INS[kind].model}")
 
@@ -76,18 +54,15 @@ async def begin(tap: Recorder) -> AsyncIterator[Begin]:
         await module.disconnect(sdk)
 
 
-def expected(client: Client, kind: str, text: str, finish: str = "stop", *, calls: bool = False) -> Seen:
-    """What must be seen: the model's words, and as much of its usage as vendor and client have words for."""
-    vendor = STAND_INS[kind]
-    heard = {"cached": vendor.cached, "written": vendor.written, "thought": vendor.thought}
-    told = {name: silence if heard[name] is None else heard[name] for name, silence in client.tells.items()}
-    return Seen(
-        text=text,
-        calls=tuple((name, json.loads(arguments)) for _, name, arguments in CALLS) if calls else (),
-        finish=client.words[finish],
-        model=MODEL,
-        tokens=Tokens(INPUT_TOKENS, OUTPUT_TOKENS, **told),
-    )
+@pytest.fixture(autouse=True)
+def every_answer_is_as_the_sdk_defines_it(tap: Recorder, request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    spec = getattr(request.node, "callspec", None)
+    if spec is None or "by" not in spec.params:
+        return
+    by = spec.params["by"]
+    assert tap.answers
+    assert [fault for answer in tap.answers for fault in faults(by, answer)] == []
 
 
 @BY
@@ -136,3 +111,30 @@ async def test_an_image(begin: Begin, by: str, kind: str, stream: bool) -> None:
     client = begin(by, kind)
     seen = await client.ask("What is this?", image=True, stream=stream)
     assert seen == expected(client, kind, f"I see image/png {PNG}")
+
+
+@pytest.mark.parametrize("by", ["openai", "openai_responses", "anthropic", "google"])
+@WHOLE_AND_STREAMED
+async def test_the_signature_of_a_call_comes_back_to_the_vendor_who_signed_it(
+    begin: Begin, by: str, stream: bool, vendors: dict[str, Vendor]
+) -> None:
+    client = begin(by, "google")
+    await client.ask("How is the weather?", tools=True, stream=stream)
+    client.tell("sunny", "rain")
+    await client.ask(None, tools=True, stream=stream)
+    parts = [part for content in vendors["google"].received[-1].json["contents"] for part in content["parts"]]
+    calls = [part for part in parts if "functionCall" in part]
+    assert [part.get("thoughtSignature") for part in calls] == [SIGNATURE, None]
+
+
+async def test_no_vendor_is_sent_what_only_we_can_read(
+    begin: Begin, vendors: dict[str, Vendor], tap: Recorder
+) -> None:
+    """A conversation that Gemini began goes on with the vendors whose dialects the seals are in."""
+    for by, kind in (("anthropic", "anthropic"), ("openai_responses", "openai_responses")):
+        client: Any = begin(by, "google")
+        await client.ask("How is the weather?", tools=True)
+        client.tell("sunny", "rain")
+        client._model = f"{kind}/m"
+        assert (await client.ask(None, tools=True)).text == "Told: sunny; rain"
+        assert b"intellirouter" not in vendors[kind].received[-1].body

@@ -10,6 +10,7 @@ from intellirouter.chat.anthropic_messages.thinking import encode_thinking
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, Tool, ToolChoice
 from intellirouter.chat.parts import Part, ToolResult
+from intellirouter.chat.signed_calls import is_call_seal
 from intellirouter.errors import UnsupportedByTarget
 
 DEFAULT_MAX_TOKENS = 16_384
@@ -66,7 +67,10 @@ def _blocks(message: Json) -> list[Any]:
 
 
 def _unsigned(block: Any) -> bool:
-    return isinstance(block, dict) and block.get("type") == "thinking" and not block.get("signature")
+    if not isinstance(block, dict):
+        return False
+    unsigned = block.get("type") == "thinking" and not block.get("signature")
+    return unsigned or is_call_seal(block.get("data"))
 
 
 def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:

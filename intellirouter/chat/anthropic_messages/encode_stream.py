@@ -29,6 +29,7 @@ from intellirouter.chat.delta import (
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import Usage
+from intellirouter.chat.signed_calls import seal_call
 from intellirouter.chat.sse import format_event
 from intellirouter.errors import IntelliRouterError
 
@@ -153,7 +154,11 @@ class MessageEventEncoder:
 
     def _open_call(self, start: ToolCallStart) -> bytes:
         block: Json = {"type": "tool_use", "id": start.id, "name": start.name, "input": {}}
-        return self._open_block(("tool", start.index), block)
+        sealed = b""
+        if start.signature:
+            seal = {"type": "redacted_thinking", "data": seal_call(start.id, start.signature)}
+            sealed = self._open_block(("whole", self._index + 1), seal) + self._stop()
+        return sealed + self._open_block(("tool", start.index), block)
 
     def _call_arguments(self, delta: ToolCallArguments) -> bytes:
         if self._open == ("tool", delta.index):

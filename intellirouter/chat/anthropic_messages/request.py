@@ -20,6 +20,7 @@ from intellirouter.chat.model import (
     ToolChoice,
 )
 from intellirouter.chat.options import take_options
+from intellirouter.chat.signed_calls import with_signatures
 from intellirouter.errors import InvalidRequest
 
 KNOWN_FIELDS = frozenset(
@@ -82,7 +83,8 @@ def _decode_system(body: Json) -> tuple[Message, ...]:
 def _decode_message(message: Any, path: str) -> Message:
     if type(message) is not dict:
         fields.wrong(path, "an object", message)
-    return Message(_role(message, path), decode_content(message.get("content"), at(path, "content")))
+    content = decode_content(message.get("content"), at(path, "content"))
+    return Message(_role(message, path), with_signatures(content))
 
 
 def _role(message: Json, path: str) -> Role:

@@ -9,8 +9,9 @@ import msgspec
 from intellirouter.chat.anthropic_messages.blocks import DIALECT, decode_content, encode_parts
 from intellirouter.chat.anthropic_messages.usage import decode_usage, encode_usage
 from intellirouter.chat.fields import Json
-from intellirouter.chat.parts import Part, Text, Thinking
+from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
+from intellirouter.chat.signed_calls import seal_call, with_signatures
 from intellirouter.errors import InvalidRequest, UpstreamProtocolError
 
 _FINISH: dict[str, FinishReason] = {
@@ -64,7 +65,7 @@ def decode_response(body: bytes) -> ChatResponse:
     except InvalidRequest as cause:
         raise UpstreamProtocolError("the provider's answer has a block that makes no sense") from cause
     reason, detail = decode_finish(data.get("stop_reason"))
-    choice = Choice(content, reason, detail, data.get("stop_sequence"))
+    choice = Choice(with_signatures(content), reason, detail, data.get("stop_sequence"))
     return ChatResponse(
         id=str(data.get("id") or ""),
         model=str(data.get("model") or ""),
@@ -101,6 +102,10 @@ def encode_content(parts: tuple[Part, ...]) -> list[Json]:
     for part in parts:
         if isinstance(part, Thinking):
             blocks.append({"type": "thinking", "thinking": part.text, "signature": part.signature or ""})
+        elif isinstance(part, ToolCall) and part.signature:
+            called = encode_parts((part,), notes)
+            blocks.append({"type": "redacted_thinking", "data": seal_call(called[0]["id"], part.signature)})
+            blocks.extend(called)
         elif isinstance(part, Text):
             blocks.append({"type": "text", "text": part.text, "citations": list(part.citations) or None})
         else:

@@ -29,6 +29,7 @@ from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_responses.content import DIALECT, encode_annotation
 from intellirouter.chat.openai_responses.errors import error_event, response_error
 from intellirouter.chat.openai_responses.response import (
+    call_seal,
     encode_finish,
     encode_item,
     finished,
@@ -254,6 +255,9 @@ class ResponseEventEncoder:
 
     def _call(self, start: ToolCallStart) -> bytes:
         closed = self._close()
+        if start.signature:
+            closed += self._add(call_seal(start.id, start.signature, self._stem, len(self._output)))
+            closed += self._item_done(len(self._output) - 1)
         call = self._calls[start.index] = _Call(start, len(self._output))
         return closed + self._add(self._call_item(call, "in_progress"))
 

@@ -22,6 +22,7 @@ from intellirouter.chat.parts import (
     ToolCall,
     ToolResult,
 )
+from intellirouter.chat.signed_calls import with_signatures
 from intellirouter.errors import InvalidRequest
 
 _ROLES: dict[str, Role] = {
@@ -42,7 +43,7 @@ def decode_items(items: list[Any], path: str) -> tuple[Message, ...]:
     def end_turn() -> None:
         nonlocal extra
         if parts or extra is not None:
-            messages.append(Message("assistant", tuple(parts), extra=extra or {}))
+            messages.append(Message("assistant", with_signatures(parts), extra=extra or {}))
         parts.clear()
         extra = None
 

@@ -28,6 +28,7 @@ from intellirouter.chat.parts import (
     ToolCall,
 )
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
+from intellirouter.chat.signed_calls import seal_call, with_signatures
 from intellirouter.errors import InvalidRequest, UpstreamProtocolError
 
 _KNOWN = frozenset({"id", "object", "created_at", "model", "output", "usage", "service_tier", "status"})
@@ -78,7 +79,9 @@ def decode_response(body: bytes) -> ChatResponse:
         raise UpstreamProtocolError("the provider's answer is not a response") from cause
     reason, detail = decode_finish(data, any(isinstance(part, ToolCall) for part in parts))
     tier, created = data.get("service_tier"), data.get("created_at")
-    choice = Choice(tuple(parts), reason, detail, logprobs={"content": logprobs} if logprobs else None)
+    choice = Choice(
+        with_signatures(parts), reason, detail, logprobs={"content": logprobs} if logprobs else None
+    )
     return ChatResponse(
         id=str(data.get("id") or ""),
         model=str(data.get("model") or ""),
@@ -207,6 +210,8 @@ def encode_output(choice: Choice, stem: str) -> list[Json]:
         words = _encode_words(part)
         if words is None:
             spoken = None
+            if isinstance(part, ToolCall) and part.signature:
+                items.append(call_seal(part.id, part.signature, stem, len(items)))
             if (item := encode_item(part, stem, len(items))) is not None:
                 items.append(item)
             continue
@@ -237,15 +242,17 @@ def message_item(stem: str, index: int, status: str, content: list[Json]) -> Jso
     return {"id": item_id, "type": "message", "status": status, "role": "assistant", "content": content}
 
 
+def call_seal(call_id: str, signature: str, stem: str, index: int) -> Json:
+    """The item before a signed call: what its vendor needs back."""
+    return reasoning_item(RedactedThinking(""), f"rs_{stem}_{index}", seal_call(call_id, signature))
+
+
 def encode_item(part: Part, stem: str, index: int, status: str = "completed") -> Json | None:
     """An output item that is not a message; None for what this dialect has no item for."""
     match part:
         case ToolCall():
             prefix = "ctc" if part.kind == "custom" else "fc"
-            item = {"id": f"{prefix}_{stem}_{index}", "status": status, **encode_call(part)}
-            if part.signature:
-                item["extra_content"] = {"google": {"thought_signature": part.signature}}
-            return item
+            return {"id": f"{prefix}_{stem}_{index}", "status": status, **encode_call(part)}
         case Thinking() | RedactedThinking():
             own = part.id if isinstance(part, Thinking) and part.encrypted is not None else None
             return reasoning_item(part, own or f"rs_{stem}_{index}", seal(part))

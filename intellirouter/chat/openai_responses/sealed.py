@@ -6,6 +6,7 @@ from typing import Any
 
 from intellirouter.chat.fields import Json
 from intellirouter.chat.parts import RedactedThinking, Thinking
+from intellirouter.chat.signed_calls import is_call_seal
 
 _MARK = "intellirouter:"
 _SIGNED, _REDACTED, _PLAIN = f"{_MARK}signed:", f"{_MARK}redacted:", f"{_MARK}plain"
@@ -24,6 +25,8 @@ def unseal(words: str, encrypted: str | None, item_id: str | None) -> Thinking |
     """The thought of a `reasoning` item; ids beside our own seal are ours and mean nothing to a vendor."""
     if encrypted is None or not encrypted.startswith(_MARK):
         return Thinking(words, encrypted=encrypted, id=item_id)
+    if is_call_seal(encrypted):
+        return RedactedThinking(encrypted)
     if encrypted.startswith(_REDACTED):
         return RedactedThinking(encrypted.removeprefix(_REDACTED))
     if encrypted.startswith(_SIGNED):

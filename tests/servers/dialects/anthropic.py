@@ -140,3 +140,7 @@ def _stream(said: Said) -> Play:
     events.append({"type": "message_stop"})
     framed = [f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events]
     return Play(cut_bytes(framed), headers={"content-type": "text/event-stream; charset=utf-8"})
+
+
+def anthropic_count(request: Received) -> Play:
+    return Play.json({"input_tokens": INPUT_TOKENS})

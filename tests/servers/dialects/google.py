@@ -18,9 +18,12 @@ from tests.servers.dialects.model import (
     cut_bytes,
     only,
     think,
+    vector_of,
 )
 from tests.servers.vendor import Play, Received
 
+SIGNATURE = "c2lnbmVkIGJ5IEdvb2dsZQ=="
+ANY_SIGNATURE = "skip_thought_signature_validator"  # for calls of other vendors, as Google documents it
 _FIELDS = "contents systemInstruction tools toolConfig safetySettings generationConfig cachedContent labels"
 _CONFIG = """stopSequences responseMimeType responseSchema responseJsonSchema responseModalities candidateCount
 maxOutputTokens temperature topP topK seed presencePenalty frequencyPenalty responseLogprobs logprobs thinkingConfig
@@ -70,7 +73,7 @@ def _camel(name: str) -> str:
 def _read_part(given: dict[str, Any], role: str, asked: Asked) -> None:
     part = {_camel(key): value for key, value in given.items()}  # Google reads its names in both spellings
     if "functionCall" in part:
-        if not asked.calls and "thoughtSignature" not in part:
+        if not asked.calls and part.get("thoughtSignature") not in (SIGNATURE, ANY_SIGNATURE):
             raise Refused("Function call is missing a thought_signature in functionCall parts.")
         call = part["functionCall"]
         asked.calls.append((call.get("id", ""), call["name"], call["args"]))
@@ -94,7 +97,7 @@ def _parts(said: Said) -> list[dict[str, Any]]:
     for number, (_, name, arguments) in enumerate(said.calls):
         part: dict[str, Any] = {"functionCall": {"name": name, "args": json.loads(arguments)}}
         if number == 0:
-            part["thoughtSignature"] = "c2lnbmVk"
+            part["thoughtSignature"] = SIGNATURE
         parts.append(part)
     return parts
 
@@ -120,3 +123,15 @@ def _stream(said: Said) -> Play:
     chunks = [_chunk([part], said, last=False) for part in parts] + [_chunk([{"text": ""}], said, last=True)]
     framed = [b"data: " + json.dumps(chunk).encode() + b"\r\n\r\n" for chunk in chunks]
     return Play(cut_bytes(framed), headers={"content-type": "text/event-stream"})
+
+
+def google_embeddings(request: Received) -> Play:
+    vectors = [
+        {"values": vector_of(one["content"]["parts"][0]["text"], one.get("outputDimensionality"))}
+        for one in request.json["requests"]
+    ]
+    return Play.json({"embeddings": vectors})
+
+
+def google_count(request: Received) -> Play:
+    return Play.json({"totalTokens": INPUT_TOKENS})

@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.servers.dialects.model import INPUT_TOKENS, MODEL, OUTPUT_TOKENS, Asked, Refused, cut_bytes, think
+from tests.servers.dialects.model import (
+    INPUT_TOKENS,
+    MODEL,
+    OUTPUT_TOKENS,
+    Asked,
+    Refused,
+    cut_bytes,
+    think,
+    vector_of,
+)
 from tests.servers.vendor import Play, Received
 
 
@@ -68,3 +77,9 @@ def _read(body: dict[str, Any]) -> Asked:
                         raise Refused("json: cannot unmarshal string into Go struct field arguments")
                     asked.calls.append(("", function["name"], function["arguments"]))
     return asked
+
+
+def ollama_embeddings(request: Received) -> Play:
+    body = request.json
+    vectors = [vector_of(text, body.get("dimensions")) for text in body["input"]]
+    return Play.json({"model": "vendor-embedder", "embeddings": vectors, "prompt_eval_count": len(vectors)})

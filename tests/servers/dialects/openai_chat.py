@@ -17,6 +17,7 @@ from tests.servers.dialects.model import (
     cut_bytes,
     only,
     think,
+    vector_of,
 )
 from tests.servers.vendor import Play, Received
 
@@ -172,3 +173,27 @@ def _stream(said: Said, *, detailed: bool, with_usage: bool) -> Play:
         events.append(chunk({"content": ""}, _finish(said), usage=_usage(detailed)))
     framed = [b"data: " + event + b"\n\n" for event in (*events, b"[DONE]")]
     return Play(cut_bytes(framed), headers={"content-type": "text/event-stream; charset=utf-8"})
+
+
+def openai_embeddings(request: Received) -> Play:
+    return _embed(request, "model input encoding_format dimensions user input_type")
+
+
+def mistral_embeddings(request: Received) -> Play:
+    return _embed(request, "model input encoding_format output_dimension output_dtype metadata")
+
+
+def _embed(request: Received, known: str) -> Play:
+    body = request.json
+    try:
+        only(body, known)
+    except Refused as refused:
+        return _refuse(str(refused))
+    size = body.get("dimensions") or body.get("output_dimension")
+    texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+    data = [
+        {"object": "embedding", "index": index, "embedding": vector_of(text, size)}
+        for index, text in reversed(list(enumerate(texts)))
+    ]
+    usage = {"prompt_tokens": len(texts), "total_tokens": len(texts)}
+    return Play.json({"object": "list", "data": data, "model": "vendor-embedder", "usage": usage})

@@ -9,6 +9,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Sequence
+from itertools import pairwise
 
 _WORD = re.compile(r"\w+")
 _COMMON = frozenset(
@@ -17,6 +18,9 @@ _COMMON = frozenset(
 )
 _ID = re.compile(r"ir-([0-9a-f]+)")
 MAX_TERMS = 64
+NEAR = 8
+"""Neighbouring words of a query that stand within so many of one another in a chunk count once more, as a term of their own.
+Metzler and Croft 2005, "A Markov random field model for term dependencies", unordered window."""
 
 
 def create(db: sqlite3.Connection, collection: str) -> None:
@@ -52,9 +56,8 @@ def remove(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:
 
 
 def search(db: sqlite3.Connection, collection: str, query: str, limit: int) -> dict[str, float]:
-    """BM25 by the id of a ready chunk, higher is better; headings and titles count double."""
-    terms = list(dict.fromkeys(_WORD.findall(query.lower())))[:MAX_TERMS]
-    wanted = [term for term in terms if term not in _COMMON] or terms
+    """BM25 of words and of pairs that stand near, by the id of a ready chunk; higher is better. Titles and headings count double."""
+    wanted = _expression(query)
     if not wanted:
         return {}
     table = _table(collection)
@@ -62,7 +65,20 @@ def search(db: sqlite3.Connection, collection: str, query: str, limit: int) -> d
         f"select c.id, -t.score from (select rowid, bm25({table}, 2.0, 2.0, 1.0) as score from {table} "  # noqa: S608
         f"where {table} match ? order by score limit ?) t join chunks c on c.row = t.rowid where c.ready"
     )
-    return dict(db.execute(words, (" OR ".join(f'"{term}"' for term in wanted), limit)).fetchall())
+    return dict(db.execute(words, (wanted, limit)).fetchall())
+
+
+def _expression(query: str) -> str:
+    """What FTS5 is asked: any of the words that tell something, or all where none does."""
+    words = _WORD.findall(query.lower())[:MAX_TERMS]
+    telling = [word for word in words if word not in _COMMON] or words
+    pairs = dict.fromkeys((one, two) for one, two in pairwise(telling) if one != two)
+    return " OR ".join(
+        [
+            *(f'"{word}"' for word in dict.fromkeys(telling)),
+            *(f'NEAR("{one}" "{two}", {NEAR})' for one, two in pairs),
+        ]
+    )
 
 
 def _table(collection: str) -> str:

@@ -37,7 +37,7 @@ from intellirouter.roles.rag_manager.writer import Writer
 from intellirouter.vectors.index import MAX_BATCH, VectorIndex
 
 MAX_NAME = 512
-JOBS = 16
+JOBS = 24
 """Jobs under way at once: small documents share a batch of the embedder."""
 JOB_BYTES = 32 << 20
 """What they may hold together, in bytes of their documents; one that is larger runs alone."""

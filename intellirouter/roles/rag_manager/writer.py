@@ -23,7 +23,9 @@ from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.vectors.index import VectorIndex, Vectors
 
 BATCH = 100
-"""Chunks in one piece of work: between two checkpoints of a job, and about what is embedded at once."""
+"""Chunks in one piece of work: between two checkpoints of a job."""
+TOGETHER = 256
+"""Chunks embedded at once, where so many wait: the more, the more find others of like length to share a batch with."""
 WAITING = 16
 """Pieces that wait to be embedded; whoever brings more waits too."""
 log = structlog.get_logger(__name__)
@@ -68,7 +70,7 @@ class Writer:
         while True:
             taken = [await self._pieces.get()]
             embedder = taken[0].embedder
-            while sum(len(piece.rows) for piece in taken) < BATCH and not self._pieces.empty():
+            while sum(len(piece.rows) for piece in taken) < TOGETHER and not self._pieces.empty():
                 taken.append(self._pieces.get_nowait())
             texts = [embedded_text(row) for piece in taken for row in piece.rows]
             try:

@@ -64,9 +64,10 @@ def part_tokens(part: Part) -> int:
 
 def estimate_tokens(request: ChatRequest) -> int:
     """Tokens of everything the model will read."""
-    total = sum(
-        MESSAGE_TOKENS + sum(part_tokens(part) for part in message.content) for message in request.messages
-    )
+    total = MESSAGE_TOKENS * len(request.messages)
+    for message in request.messages:
+        for part in message.content:
+            total += text_tokens(part.text) if type(part) is Text else part_tokens(part)
     for tool in request.tools:
         total += text_tokens(tool.name) + text_tokens(tool.description or "")
         total += len(msgspec.json.encode(tool.parameters or tool.data or {})) // CHARACTERS_PER_TOKEN

@@ -84,13 +84,8 @@ class Attempts:
         hedge_after = limits.hedge_after
         if hedge_after == "p95":
             hedge_after = self._board.of(candidates[0]).usual()
-        if hedge_after is None or len(candidates) < 2:
-            return await self._in_turn(course, attempt, trace, deadline)
-        return await self._hedged(course, attempt, trace, deadline, hedge_after, discard)
-
-    async def _in_turn(
-        self, course: Course, attempt: Try[T], trace: Trace, deadline: float
-    ) -> tuple[T, Candidate]:
+        if hedge_after is not None and len(candidates) > 1:
+            return await self._hedged(course, attempt, trace, deadline, hedge_after, discard)
         failure: IntelliRouterError | None = None
         while (candidate := await self._step(course, trace, deadline)) is not None:
             try:

@@ -6,9 +6,9 @@ we wait for it. A target that broke is tried once more at once, a silent one is 
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.catalog import Candidate
@@ -18,8 +18,7 @@ TRIES_AT_REST = 4
 """Tries of a target that keeps refusing, the first included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """Try `candidate` after `wait` seconds."""
 
     candidate: Candidate
@@ -32,9 +31,9 @@ class Course:
     def __init__(
         self, candidates: Sequence[Candidate], *, max_attempts: int, max_wait: float, budget: RetryBudget
     ) -> None:
-        self._ahead = deque(Step(candidate) for candidate in candidates)
+        self._ahead = deque([Step(candidate) for candidate in candidates])
         self._resting: list[tuple[float, Candidate]] = []
-        self._tries: Counter[str] = Counter()
+        self._tries: dict[str, int] = {}
         self._left = max_attempts
         self._wait_left = max_wait
         self._budget = budget
@@ -52,7 +51,8 @@ class Course:
         else:
             return None
         self._left -= 1
-        self._tries[step.candidate.id] += 1
+        tried = step.candidate.id
+        self._tries[tried] = self._tries.get(tried, 0) + 1
         return step
 
     @property

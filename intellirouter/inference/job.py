@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -30,8 +29,7 @@ class Job(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = {}
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(msgspec.Struct):
     """One call to one target. `outcome` is `ok` or the error's code; times are seconds since the job began."""
 
     candidate: str
@@ -55,12 +53,11 @@ class Attempt:
         return facts
 
 
-@dataclass(slots=True)
-class Trace:
+class Trace(msgspec.Struct):
     """What happened to a job: every attempt, who answered, what it used and cost."""
 
-    began: float = field(default_factory=time.perf_counter)
-    attempts: list[Attempt] = field(default_factory=list)
+    began: float = msgspec.field(default_factory=time.perf_counter)
+    attempts: list[Attempt] = []
     provider: str = ""
     model: str = ""
     upstream_seconds: float = 0.0
@@ -69,7 +66,7 @@ class Trace:
     notes: tuple[str, ...] = ()
     waited: float = 0.0  # seconds, because targets had asked for a rest
     rescued: int = 0  # times the stream was taken over after its first token
-    headers: dict[str, str] = field(default_factory=dict)  # of limits, for the caller
+    headers: dict[str, str] = {}  # of limits, for the caller
     plan: Callable[[], dict[str, Any]] = dict
 
     def start(self, candidate: str) -> Attempt:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from intellirouter.errors import InvalidRequest, ModelNotFound, PermissionDenied, UpstreamUnavailable
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
@@ -20,13 +21,12 @@ from intellirouter.inference.standing import Board
 MAX_FALLBACKS = 16
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(msgspec.Struct):
     """Candidates in the order to try them. `passed_over` says of each other one why."""
 
     candidates: list[Candidate]
     strategy: str
-    passed_over: dict[str, str] = field(default_factory=dict)
+    passed_over: dict[str, str] = {}
     retry_after: float = 0.0
 
     def shown(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from intellirouter.chat.response import Usage
 from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.cost import cost_usd
+from intellirouter.telemetry.light import Cell
 from intellirouter.telemetry.metrics import Metrics
 
 MAX_MODELS = 5_000
@@ -16,7 +17,7 @@ OTHER = "other"
 class _Meter:
     """The prepared counters of one model of one provider: a lookup by labels costs more than all the rest."""
 
-    __slots__ = ("cached", "cost", "error", "input", "ok", "output", "seconds")
+    __slots__ = ("cached", "cost", "error", "input", "labels", "ok", "output", "seconds")
 
     def __init__(self, metrics: Metrics, provider: str, model: str) -> None:
         self.ok = metrics.llm_calls.labels(provider, model, "ok")
@@ -25,7 +26,8 @@ class _Meter:
         self.input = metrics.llm_tokens.labels(provider, model, "input")
         self.output = metrics.llm_tokens.labels(provider, model, "output")
         self.cached = metrics.llm_tokens.labels(provider, model, "cached")
-        self.cost = (metrics.llm_cost, provider, model)
+        self.cost: Cell | None = None
+        self.labels = (provider, model)
 
 
 class Recorder:
@@ -59,8 +61,9 @@ class Recorder:
         if candidate.price is None:
             return None
         cost = cost_usd(usage, candidate.price)
-        counter, provider, model = meter.cost  # only what has a price has a series of costs
-        counter.labels(provider, model).inc(cost)
+        if meter.cost is None:  # only what has a price has a series of costs
+            meter.cost = self._metrics.llm_cost.labels(*meter.labels)
+        meter.cost.inc(cost)
         return cost
 
     def _meter(self, candidate: Candidate) -> _Meter:

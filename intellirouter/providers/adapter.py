@@ -31,6 +31,8 @@ class Target:
     api_key: SecretStr | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    written: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What adapters wrote for this target and need again for every request: URLs and header lists, by their own key."""
 
 
 class HttpRequest(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from intellirouter import __version__
 from intellirouter.providers.adapter import Target
 
 USER_AGENT = f"intellirouter/{__version__}"
+Headers = tuple[tuple[str, str], ...]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -37,9 +38,12 @@ def _number(value: str | None) -> float | None:
     return number if number is not None and 0 <= number < 1e9 else None
 
 
-def bearer(target: Target, accept: str = "application/json") -> tuple[tuple[str, str], ...]:
+def bearer(target: Target, accept: str = "application/json") -> Headers:
     """Headers of a JSON request with a bearer token, the operator's own headers last."""
-    headers = [("content-type", "application/json"), ("accept", accept), ("user-agent", USER_AGENT)]
-    if target.api_key is not None:
-        headers.append(("authorization", f"Bearer {target.api_key.get_secret_value()}"))
-    return (*headers, *target.headers.items())
+    written: Headers | None = target.written.get(accept)
+    if written is None:
+        headers = [("content-type", "application/json"), ("accept", accept), ("user-agent", USER_AGENT)]
+        if target.api_key is not None:
+            headers.append(("authorization", f"Bearer {target.api_key.get_secret_value()}"))
+        written = target.written[accept] = (*headers, *target.headers.items())
+    return written

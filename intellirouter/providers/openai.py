@@ -65,8 +65,11 @@ COMPATIBLE = Flavour(kind="openai_compatible")
 
 def url_of(target: Target, path: str) -> str:
     """The endpoint with `path`; an endpoint given as a bare host gets the customary `/v1`."""
-    base = target.base_url
-    return f"{base}{path}" if urlsplit(base).path else f"{base}/v1{path}"
+    url: str | None = target.written.get(path)
+    if url is None:
+        base = target.base_url
+        url = target.written[path] = f"{base}{path}" if urlsplit(base).path else f"{base}/v1{path}"
+    return url
 
 
 def build_chat(flavour: Flavour, request: ChatRequest, target: Target) -> HttpRequest:

@@ -20,8 +20,14 @@ async def read_body(request: web.Request) -> bytes:
     limit = request.client_max_size
     if (length := request.content_length) is not None and length > limit:
         raise _too_large(limit)
-    if request.content.is_eof():  # small bodies arrive with the headers: no timer needed
-        return await _read(request, limit)
+    content = request.content
+    if content.is_eof():  # small bodies arrive with the headers: no timer needed, and nothing to wait for
+        if content.total_bytes > limit:
+            raise _too_large(limit)
+        try:
+            return content.read_nowait()
+        except web.RequestPayloadError as cause:
+            raise _damaged() from cause
     try:
         async with asyncio.timeout(request.app[BODY_TIMEOUT]):
             return await _read(request, limit)
@@ -35,7 +41,11 @@ async def _read(request: web.Request, limit: int) -> bytes:
     except web.HTTPRequestEntityTooLarge as cause:
         raise _too_large(limit) from cause
     except web.RequestPayloadError as cause:
-        raise InvalidRequest("The request body is damaged: bad chunking or content encoding.") from cause
+        raise _damaged() from cause
+
+
+def _damaged() -> InvalidRequest:
+    return InvalidRequest("The request body is damaged: bad chunking or content encoding.")
 
 
 def _too_large(limit: int) -> PayloadTooLarge:

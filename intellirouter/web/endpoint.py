@@ -113,7 +113,8 @@ def endpoint(
                 frame.access.note(_facts(request, frame.role, name, status, seconds))
         if not response.prepared:
             response.headers["x-request-id"] = request_id
-            response.headers[request_id_header] = request_id
+            if request_id_header != "x-request-id":
+                response.headers[request_id_header] = request_id
         return response
 
     return handle

@@ -25,7 +25,7 @@ from intellirouter.chat.openai_chat.content import (
     decode_tool_call,
 )
 from intellirouter.chat.options import take_options
-from intellirouter.chat.parts import Audio, Part, Refusal, ResultPart, ToolCall, ToolResult
+from intellirouter.chat.parts import Audio, Part, Refusal, ResultPart, Text, ToolCall, ToolResult
 from intellirouter.errors import InvalidRequest
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -92,6 +92,9 @@ def _decode_message(message: Any, path: str) -> Message:
     if type(message) is not dict:
         fields.wrong(path, "an object", message)
     role = message.get("role")
+    said = message.get("content")
+    if type(said) is str and len(message) == 2 and (role == "user" or role == "system"):  # most are just this
+        return Message(role, (Text(said),))
     if role is None:
         fields.missing(at(path, "role"))
     if role not in ROLES:

@@ -12,8 +12,8 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from intellirouter.chat.response import Usage
@@ -51,8 +51,7 @@ NO_TERMS = Terms()
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class Grant:
+class Grant(msgspec.Struct):
     """What was taken for one request."""
 
     caller: Caller
@@ -60,7 +59,7 @@ class Grant:
     tokens: float = 0.0
     usd: float = 0.0
     terms: Terms = NO_TERMS
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
     settled: bool = False
 
 

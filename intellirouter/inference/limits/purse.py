@@ -8,6 +8,7 @@ processes there are, together they never take more than the limit. At most one s
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 
 from intellirouter.memory.store import Claim, StateStore
@@ -31,7 +32,7 @@ class Purse:
         share = limit * (SHARE if window else LASTING_SHARE)
         self._share = max(share, 1.0) if whole else share
         self._held = 0.0
-        self._bucket = -1
+        self._began = self._ends = 0.0  # of the window at hand
         self._denied_until = 0.0
         self._denied_from = 0.0
         self._refilling = asyncio.Lock()
@@ -107,9 +108,10 @@ class Purse:
 
     def _turn(self) -> None:
         """A lease does not outlive its window; what was used beyond it in the last one is forgiven."""
-        bucket = int(time.time() // self.window) if self.window else 0
-        if bucket != self._bucket:
-            self._bucket = bucket
+        now = time.time()
+        if not self._began <= now < self._ends:
+            self._began = now - now % self.window if self.window else 0.0
+            self._ends = self._began + self.window if self.window else math.inf
             self._held = 0.0
             self.level = 0.0
             self._denied_until = 0.0

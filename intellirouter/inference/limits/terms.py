@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ class Told:
 
     def __init__(self, purse: Purse, what: str) -> None:
         self._purse = purse
-        self._limit = f"{purse.limit:.0f}"
+        self._limit = str(int(purse.limit))
         self._limit_name = f"x-ratelimit-limit-{what}"
         self._remaining_name = f"x-ratelimit-remaining-{what}"
         self._reset_name = f"x-ratelimit-reset-{what}"
@@ -68,8 +69,8 @@ class Told:
     def tell(self, headers: dict[str, str]) -> None:
         """Add the three headers."""
         headers[self._limit_name] = self._limit
-        headers[self._remaining_name] = f"{self._purse.remaining():.0f}"
-        headers[self._reset_name] = f"{self._purse.resets_in():.0f}s"
+        headers[self._remaining_name] = str(int(self._purse.remaining()))
+        headers[self._reset_name] = f"{math.ceil(self._purse.resets_in())}s"
 
 
 def rates_of(limits: LimitsSection, caller: Caller, model: str) -> Iterator[tuple[str, Rate]]:

@@ -69,7 +69,6 @@ def _check_model(caller: Caller, model: str) -> None:
 def answer_headers(request: web.Request, trace: Trace) -> dict[str, str]:
     """Who answered, after how many tries, and what of the time was ours."""
     headers = {
-        "x-request-id": request[REQUEST_ID],
         "x-intellirouter-model": header_value(trace.model),
         "x-intellirouter-provider": trace.provider,
         "x-intellirouter-attempts": str(len(trace.attempts)),
@@ -114,8 +113,8 @@ async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: 
     live: Streamed | None = None
 
     def headers() -> Mapping[str, str]:
-        known = answer_headers(request, live.trace) if live else {"x-request-id": request[REQUEST_ID]}
-        return {**known, wire.request_id_header: request[REQUEST_ID]}
+        known = answer_headers(request, live.trace) if live else {}
+        return {**known, "x-request-id": request[REQUEST_ID], wire.request_id_header: request[REQUEST_ID]}
 
     comment = b": keep-alive\n\n" if wire.stream_media_type == "text/event-stream" else b""
     writer = StreamWriter(request, wire.stream_media_type, headers, keep_alive=keep_alive, comment=comment)

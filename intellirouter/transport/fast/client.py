@@ -45,21 +45,18 @@ class FastTransport:
         head = self._writer.head(request.method, route, request.headers, len(request.body))
         pool = self._pools.get(route.origin) or self._pool(route.origin)
         connection = pool.take() or await self._open(pool, deadlines, until)
-        try:
-            return await self._exchange(connection, request, head, deadlines, until)
-        except StaleConnection:
-            connection = await self._open(pool, deadlines, until, fresh=True)
-        try:
-            return await self._exchange(connection, request, head, deadlines, until)
-        except StaleConnection as cause:
-            raise UpstreamUnavailable("the provider closed the connection without an answer") from cause
-
-    async def _exchange(
-        self, connection: Connection, request: HttpRequest, head: bytes, deadlines: Deadlines, until: float
-    ) -> FastReply:
         bodyless = request.method == "HEAD"
         try:
             return await connection.send(head, request.body, deadlines, until, bodyless=bodyless)
+        except StaleConnection:
+            connection = await self._open(pool, deadlines, until, fresh=True)
+        except asyncio.CancelledError:
+            connection.cut()
+            raise
+        try:
+            return await connection.send(head, request.body, deadlines, until, bodyless=bodyless)
+        except StaleConnection as cause:
+            raise UpstreamUnavailable("the provider closed the connection without an answer") from cause
         except asyncio.CancelledError:
             connection.cut()
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from intellirouter.errors import UpstreamUnavailable
@@ -19,8 +20,7 @@ _OURS = frozenset(("content-length", "transfer-encoding", "connection"))
 _URL_SAFE = "%/:?#[]@!$&'()*+,;=~-._"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Scheme, host and port: what a connection is good for."""
 
     scheme: str

@@ -23,8 +23,9 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EmbeddingResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """One vector per input, in input order."""
+    """One vector per input, in input order; or `raw`, the vendor's bytes, which say what the client asked for as it asked."""
 
     model: str
     vectors: tuple[tuple[float, ...], ...]
     usage: Usage | None = None
+    raw: bytes | None = None

@@ -19,6 +19,7 @@ from intellirouter.chat.openai_chat.response import read_object
 from intellirouter.chat.openai_chat.usage import decode_usage
 from intellirouter.errors import InvalidRequest, UpstreamProtocolError
 
+DIALECT = "openai_embeddings"
 KNOWN_FIELDS = frozenset({"model", "input", "dimensions", "encoding_format", "user", "input_type"})
 MAX_INPUTS = 8_192
 
@@ -57,14 +58,19 @@ def _decode_input(value: Any) -> tuple[tuple[str, ...], tuple[tuple[int, ...], .
     raise InvalidRequest("'input' must be a text, texts, token ids or arrays of token ids.", param="input")
 
 
-def encode_request(request: EmbeddingRequest) -> Json:
-    """The JSON a provider of this dialect reads. Always asks for numbers: what a client wants is ours to encode."""
+def encode_request(request: EmbeddingRequest, *, knows_base64: bool = False) -> Json:
+    """The JSON a provider of this dialect reads. Asks for base64 only who surely knows it; else it is ours to encode."""
     body: Json = {
         "model": request.model,
         "input": list(request.texts) if request.texts else [list(tokens) for tokens in request.tokens],
         **request.extra,
     }
-    optional = {"dimensions": request.dimensions, "user": request.user, "input_type": request.input_type}
+    optional = {
+        "dimensions": request.dimensions,
+        "user": request.user,
+        "input_type": request.input_type,
+        "encoding_format": "base64" if request.base64 and knows_base64 else None,
+    }
     body.update((key, value) for key, value in optional.items() if value is not None)
     return body
 
@@ -85,6 +91,43 @@ def decode_response(body: bytes) -> EmbeddingResponse:
     )
 
 
+class _Entry(msgspec.Struct):
+    embedding: msgspec.Raw
+    index: int = 0
+
+
+class _Answer(msgspec.Struct):
+    data: list[_Entry]
+    model: str = ""
+    usage: Json | None = None
+
+
+_answer = msgspec.json.Decoder(_Answer)
+
+
+def peek_response(body: bytes, request: EmbeddingRequest) -> EmbeddingResponse:
+    """What a router must know of vectors that go on to the client unread: model and usage, with `raw`.
+
+    An answer that is not in the form, order and number the client expects is decoded in full instead.
+    """
+    try:
+        answer = _answer.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return decode_response(body)
+    tidy = len(answer.data) == len(request.texts) + len(request.tokens) and all(
+        entry.index == place and _is_as_asked(entry.embedding, request)
+        for place, entry in enumerate(answer.data)
+    )
+    if not tidy:
+        return decode_response(body)
+    return EmbeddingResponse(model=answer.model, vectors=(), usage=decode_usage(answer.usage), raw=body)
+
+
+def _is_as_asked(embedding: msgspec.Raw, request: EmbeddingRequest) -> bool:
+    head = bytes(memoryview(embedding)[:2])
+    return head[:1] == b'"' if request.base64 else head[:1] == b"[" and head != b"[["
+
+
 def _vector(value: Any) -> tuple[float, ...]:
     if isinstance(value, str):
         raw = base64.b64decode(value, validate=True)
@@ -96,6 +139,8 @@ def _vector(value: Any) -> tuple[float, ...]:
 
 def encode_response(response: EmbeddingResponse, request: EmbeddingRequest) -> bytes:
     """The client's JSON, in the encoding it asked for."""
+    if response.raw is not None:
+        return response.raw
 
     def shown(vector: tuple[float, ...]) -> str | tuple[float, ...]:
         return (

@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from intellirouter.chat import openai_embeddings
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse, Usage
@@ -127,7 +128,10 @@ class Dispatch:
         async def attempt(candidate: Candidate, target: Target) -> EmbeddingResponse:
             request = msgspec.structs.replace(wanted, model=target.model)
             deadlines = within(candidate.deadlines, job.deadline, candidate.provider.name)
-            return await embed(self._transport, candidate, target, request, deadlines, self._policy.max_bytes)
+            relay = job.relay == openai_embeddings.DIALECT
+            return await embed(
+                self._transport, candidate, target, request, deadlines, self._policy.max_bytes, relay=relay
+            )
 
         try:
             response, candidate = await self._first(

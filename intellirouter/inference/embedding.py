@@ -24,12 +24,16 @@ async def embed(
     request: EmbeddingRequest,
     deadlines: Deadlines,
     max_bytes: int,
+    *,
+    relay: bool,
 ) -> EmbeddingResponse:
-    """The vectors of every input. Raises `UnsupportedByTarget` or `UpstreamError`."""
+    """The vectors of every input, unread where `relay` allows it. Raises `UnsupportedByTarget` or `UpstreamError`."""
     adapter = candidate.provider.adapter
     if adapter.build_embeddings is None or adapter.parse_embeddings is None:
         raise UnsupportedByTarget(f"{candidate.provider.name} has no embeddings.", param="model")
     build, parse = adapter.build_embeddings, adapter.parse_embeddings
+    pieces = list(batches(request, adapter.max_embedding_inputs))
+    peek = adapter.peek_embeddings if relay and len(pieces) == 1 else None
     room = asyncio.Semaphore(BATCHES_AT_ONCE)
 
     async def ask(batch: EmbeddingRequest) -> EmbeddingResponse:
@@ -41,27 +45,31 @@ async def embed(
                 reply.close()
         if response.status >= 300:
             raise adapter.parse_error(response, candidate.provider.name)
-        answer = parse(response)
-        if len(answer.vectors) != len(batch.texts) + len(batch.tokens):
+        answer = parse(response) if peek is None else peek(response, batch)
+        if answer.raw is None and len(answer.vectors) != len(batch.texts) + len(batch.tokens):
             raise UpstreamProtocolError(
                 "the provider sent another number of vectors than it was given inputs"
             )
         return answer
 
+    if len(pieces) == 1:
+        answer = await ask(pieces[0])
+        return msgspec.structs.replace(answer, model=answer.model or target.model, usage=_used(answer))
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(ask(batch)) for batch in batches(request, adapter.max_embedding_inputs)
-            ]
+            tasks = [group.create_task(ask(piece)) for piece in pieces]
     except* UpstreamError as failures:
         raise failures.exceptions[0] from None
     answers = [task.result() for task in tasks]
-    used = sum(answer.usage.input_tokens for answer in answers if answer.usage)
     return EmbeddingResponse(
         model=answers[0].model or target.model,
         vectors=tuple(vector for answer in answers for vector in answer.vectors),
-        usage=Usage(input_tokens=used),
+        usage=_used(*answers),
     )
+
+
+def _used(*answers: EmbeddingResponse) -> Usage:
+    return Usage(input_tokens=sum(answer.usage.input_tokens for answer in answers if answer.usage))
 
 
 def batches(request: EmbeddingRequest, size: int) -> Iterator[EmbeddingRequest]:

@@ -91,7 +91,8 @@ class Adapter:
     """One provider dialect.
 
     `wire` is the chat format it speaks; `models` and `embeddings` are absent where the vendor has none.
-    `peek_chat` reads only what a router must know of an answer that goes on unchanged to a client of the same dialect.
+    `peek_chat` reads only what a router must know of an answer that goes on unchanged to a client of the same dialect,
+    `peek_embeddings` the same of vectors for a client of OpenAI's embeddings.
     `parse_error` always returns an error (never raises), whatever the bytes are.
     """
 
@@ -107,4 +108,5 @@ class Adapter:
     parse_models: Callable[[HttpResponse], tuple[ModelInfo, ...]] | None = None
     build_embeddings: Callable[[EmbeddingRequest, Target], HttpRequest] | None = None
     parse_embeddings: Callable[[HttpResponse], EmbeddingResponse] | None = None
+    peek_embeddings: Callable[[HttpResponse, EmbeddingRequest], EmbeddingResponse] | None = None
     max_embedding_inputs: int = 1

@@ -7,6 +7,7 @@ that a preset is data.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -50,6 +51,7 @@ class Flavour:
     unknown_fields: frozenset[str] = frozenset()
     unknown_message_fields: frozenset[str] = frozenset()
     max_embedding_inputs: int = 2_048
+    base64_embeddings: bool = False  # surely knows `encoding_format`
 
 
 OPENAI = Flavour(
@@ -59,6 +61,7 @@ OPENAI = Flavour(
     developer_role=True,
     unknown_fields=frozenset({"top_k", "min_p"}),
     unknown_message_fields=frozenset({"reasoning_content", "thinking_blocks"}),
+    base64_embeddings=True,
 )
 COMPATIBLE = Flavour(kind="openai_compatible")
 
@@ -127,15 +130,20 @@ def parse_error(response: HttpResponse, provider: str) -> UpstreamError:
     return error
 
 
-def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
+def build_embeddings(request: EmbeddingRequest, target: Target, *, knows_base64: bool = False) -> HttpRequest:
     """The HTTP request for vectors."""
-    body = openai_embeddings.encode_request(request)
+    body = openai_embeddings.encode_request(request, knows_base64=knows_base64)
     return HttpRequest("POST", url_of(target, "/embeddings"), bearer(target), _encode(body))
 
 
 def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
     """The vectors, in input order."""
     return openai_embeddings.decode_response(response.body)
+
+
+def peek_embeddings(response: HttpResponse, request: EmbeddingRequest) -> EmbeddingResponse:
+    """What must be known of vectors that go on to the client unread."""
+    return openai_embeddings.peek_response(response.body, request)
 
 
 def build_models(target: Target) -> HttpRequest:
@@ -180,8 +188,9 @@ def adapter_of(flavour: Flavour) -> Adapter:
         parse_error=parse_error,
         build_models=build_models,
         parse_models=parse_models,
-        build_embeddings=build_embeddings,
+        build_embeddings=partial(build_embeddings, knows_base64=flavour.base64_embeddings),
         parse_embeddings=parse_embeddings,
+        peek_embeddings=peek_embeddings,
         max_embedding_inputs=flavour.max_embedding_inputs,
     )
 

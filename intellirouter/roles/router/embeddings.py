@@ -17,11 +17,13 @@ from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
 
-async def embed(request: web.Request, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
-    """Vectors for `wanted`. Limits and rules see the inputs as a conversation of user turns."""
+async def embed(
+    request: web.Request, wanted: EmbeddingRequest, relay: str | None = None
+) -> tuple[EmbeddingResponse, Trace]:
+    """Vectors for `wanted`, unread where they come in the dialect `relay`. Limits and rules see the inputs as a conversation of user turns."""
     words = (*wanted.texts, *("x" * (CHARACTERS_PER_TOKEN * len(tokens)) for tokens in wanted.tokens))
     chat = ChatRequest(model=wanted.model, messages=(Message("user", tuple(Text(text) for text in words)),))
-    response, trace = await request.app[DISPATCH].embed(job_of(request, chat, None), wanted)
+    response, trace = await request.app[DISPATCH].embed(job_of(request, chat, relay), wanted)
     note_access(request, trace)
     return response, trace
 
@@ -29,7 +31,7 @@ async def embed(request: web.Request, wanted: EmbeddingRequest) -> tuple[Embeddi
 async def embeddings(request: web.Request) -> web.StreamResponse:
     """OpenAI's Embeddings."""
     wanted = openai_embeddings.decode_request(await read_json(request))
-    response, trace = await embed(request, wanted)
+    response, trace = await embed(request, wanted, openai_embeddings.DIALECT)
     body = openai_embeddings.encode_response(response, wanted)
     return web.Response(body=body, content_type="application/json", headers=answer_headers(request, trace))
 

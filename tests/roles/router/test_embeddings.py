@@ -1,0 +1,112 @@
+"""Embeddings through the Router: passed on unread where they are what the client asked for, else written anew."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from typing import Any
+
+import aiohttp
+import openai
+import pytest
+
+from tests.conftest import StartNode, StartVendor, provider
+from tests.servers.vendor import Play
+
+VECTORS = ([0.5, -0.25, 1.0], [0.125, 2.0, -4.0])
+
+
+def packed(vector: list[float]) -> str:
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+def answer(*entries: tuple[int, Any], **more: Any) -> dict[str, Any]:
+    rows = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in entries]
+    usage = {"prompt_tokens": 7, "total_tokens": 7}
+    return {"object": "list", "data": rows, "model": "vendor-model", "usage": usage, **more}
+
+
+FLOATS = answer((0, VECTORS[0]), (1, VECTORS[1]), vendor_extra=[1, 2])
+CODED = answer((0, packed(VECTORS[0])), (1, packed(VECTORS[1])), vendor_extra=[1, 2])
+TURNED = answer((1, VECTORS[1]), (0, VECTORS[0]))
+NESTED = answer((0, [VECTORS[0]]), (1, [VECTORS[1]]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "asked", "asked_upstream", "unread"),
+    [
+        ("openai_compatible", FLOATS, None, None, True),
+        ("openai_compatible", FLOATS, "float", None, True),
+        (
+            "openai_compatible",
+            FLOATS,
+            "base64",
+            None,
+            False,
+        ),  # not everybody knows base64: it is written here
+        ("openai", CODED, "base64", "base64", True),
+        ("openai", FLOATS, "base64", "base64", False),  # asked for, not given
+        ("openai_compatible", TURNED, None, None, False),
+        ("openai_compatible", NESTED, None, None, False),
+    ],
+)
+async def test_vectors_arrive_in_the_form_and_order_that_were_asked_for(
+    start_node: StartNode,
+    start_vendor: StartVendor,
+    http: aiohttp.ClientSession,
+    kind: str,
+    sent: dict[str, Any],
+    asked: str | None,
+    asked_upstream: str | None,
+    unread: bool,
+) -> None:
+    vendor = await start_vendor(Play.json(sent))
+    node = await start_node(provider(vendor, kind=kind))
+    body: dict[str, Any] = {"model": "primary/m", "input": ["one", "two"]}
+    if asked:
+        body["encoding_format"] = asked
+    async with http.post(f"{node.listening[0].url}/v1/embeddings", json=body) as reply:
+        assert reply.status == 200
+        assert reply.headers["x-intellirouter-provider"] == "primary"
+        raw = await reply.read()
+    assert (raw == json.dumps(sent).encode()) is unread
+    got = json.loads(raw)
+    rows = [row["embedding"] for row in sorted(got["data"], key=lambda row: row["index"])]
+    assert rows == ([packed(vector) for vector in VECTORS] if asked == "base64" else list(VECTORS))
+    assert (got["model"], got["usage"]["prompt_tokens"]) == ("vendor-model", 7)
+    assert vendor.received[0].json.get("encoding_format") == asked_upstream
+    async with http.get(f"{node.listening[0].url}/metrics") as reply:
+        text = await reply.text()
+    assert 'llm_token_usage_total{kind="input",model="m",provider="primary"} 7.0' in text
+
+
+@pytest.mark.parametrize(("kind", "sent"), [("openai", CODED), ("openai_compatible", FLOATS)])
+async def test_the_openai_client_reads_them(
+    start_node: StartNode, start_vendor: StartVendor, kind: str, sent: dict[str, Any]
+) -> None:
+    vendor = await start_vendor(Play.json(sent))
+    node = await start_node(provider(vendor, kind=kind))
+    async with openai.AsyncOpenAI(base_url=f"{node.listening[0].url}/v1", api_key="any") as client:
+        found = await client.embeddings.create(model="primary/m", input=["one", "two"])
+    assert [row.embedding for row in found.data] == list(VECTORS)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        answer((0, VECTORS[0])),
+        answer((0, VECTORS[0]), (1, "no vector!")),
+        {"data": 3},
+        answer((0, None), (1, {})),
+    ],
+)
+async def test_an_answer_that_is_not_what_was_asked_for_is_an_upstream_error(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession, sent: dict[str, Any]
+) -> None:
+    vendor = await start_vendor(Play.json(sent))
+    node = await start_node(provider(vendor))
+    body = {"model": "primary/m", "input": ["one", "two"]}
+    async with http.post(f"{node.listening[0].url}/v1/embeddings", json=body) as reply:
+        assert reply.status == 502
+        assert (await reply.json())["error"]["code"] == "upstream_protocol_error"

@@ -84,7 +84,7 @@ async def test_documents_in_passages_out(tmp_path: Path) -> None:
 
 
 async def test_a_killed_store_loses_nothing_and_a_second_process_is_refused(tmp_path: Path) -> None:
-    text = "\n\n".join(f"# Part {n}\n\nSentence number {n} about topic {n * 7}." for n in range(250))
+    text = "\n\n".join(f"# Part {n}\n\nSentence number {n} about topic {n * 7}." for n in range(700))
     async with open_rag(section(), tmp_path) as service:
         with pytest.raises(StateUnavailable, match="Another process"):
             async with open_rag(section(), tmp_path):
@@ -101,7 +101,7 @@ async def test_a_killed_store_loses_nothing_and_a_second_process_is_refused(tmp_
         os.kill(child, signal.SIGKILL)
         assert (await ended(service, job))["status"] == "ready"
         assert await service.verify("a", "docs") == ([], [])
-        assert (await service.collections("a"))[0]["chunks"] == 250
+        assert (await service.collections("a"))[0]["chunks"] == 700
 
 
 async def test_a_stopped_ingestion_goes_on_at_the_next_start(tmp_path: Path) -> None:

@@ -48,3 +48,6 @@ class Answering(Protocol):
 
     async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
         """Vectors for every input of `wanted`, in order; `job.request` holds the same texts. Raises like `complete`."""
+
+    async def count(self, job: Job) -> tuple[int, bool]:
+        """The input tokens of `job.request`, and whether the number is only an estimate. Raises `ModelNotFound`."""

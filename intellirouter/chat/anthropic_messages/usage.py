@@ -43,12 +43,16 @@ def decode_usage(data: Any, before: Usage | None = None) -> Usage | None:
 
 def encode_usage(usage: Usage) -> Json:
     """The `usage` object of this dialect."""
-    cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
+    cached, written = usage.cached_tokens or 0, usage.cache_write_tokens
+    if (
+        written is not None
+    ):  # a vendor that counts one token as read and as written must not count it twice here
+        written = min(written, max(0, usage.input_tokens - cached))
     encoded: Json = {
-        "input_tokens": max(0, usage.input_tokens - cached - written),
+        "input_tokens": max(0, usage.input_tokens - cached - (written or 0)),
         "output_tokens": usage.output_tokens,
         "cache_read_input_tokens": usage.cached_tokens,
-        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_creation_input_tokens": written,
     }
     if usage.extra_dialect == DIALECT:
         encoded |= usage.extra

@@ -27,9 +27,7 @@ ANY_SIGNATURE = (
     "skip_thought_signature_validator"  # Google's word for a call that another vendor's model made
 )
 _OUR_IDS = "call_gemini_"
-_STANDARD_ALPHABET = str.maketrans(
-    "-_", "+/"
-)  # google-genai sends base64 for URLs; other vendors take the other
+_PLAIN = str.maketrans("-_", "+/")
 
 
 def pick(data: Json, name: str) -> Any:
@@ -75,13 +73,20 @@ def decode_part(part: Json, fallback_id: str) -> Part | None:
 
 def _decode_media(media_type: Any, data: Any = None, url: Any = None) -> Part:
     kind = media_type if isinstance(media_type, str) else None
-    data = data.translate(_STANDARD_ALPHABET) if isinstance(data, str) else None
+    data = _plain_base64(data) if isinstance(data, str) else None
     url = url if isinstance(url, str) else None
     if kind and kind.startswith("image/"):
         return Image(url=url, data=data, media_type=kind)
     if kind and kind.startswith("audio/") and data is not None:
         return Audio(data, kind.removeprefix("audio/").removeprefix("x-"))
     return File(url=url, data=data, media_type=kind)
+
+
+def _plain_base64(data: str) -> str:
+    """Google's own clients send the URL-safe alphabet, which no other vendor reads; all read the plain one."""
+    if "-" in data or "_" in data:
+        data = data.translate(_PLAIN)
+    return data + "=" * (-len(data) % 4)
 
 
 def _decode_result(result: Json, fallback_id: str) -> ToolResult:

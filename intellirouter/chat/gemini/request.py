@@ -205,7 +205,10 @@ def _answered(result: ToolResult, given: Any, unanswered: list[ToolCall]) -> Too
 
 
 def _decode_tools(data: Json) -> tuple[Tool, ...]:
+    """The tools; Google also takes one that stands outside an array."""
     tools: list[Tool] = []
+    if isinstance(data.get("tools"), dict):
+        data = {"tools": [data["tools"]]}
     for index, tool in enumerate(fields.objects(data, "tools")):
         path = f"tools[{index}]"
         found = _camel_keys(tool)

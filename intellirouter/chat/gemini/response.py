@@ -24,6 +24,8 @@ _FINISH: dict[str, FinishReason] = {
     "IMAGE_SAFETY": "content_filter",
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
 }
+# What the first of Google's numbers mean on both of its services; they part after five.
+_NUMBERED = ("FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER")
 _KNOWN_CANDIDATE = frozenset({"content", "finishReason", "index"})
 
 
@@ -39,7 +41,12 @@ def read_object(body: bytes) -> Json:
 
 
 def decode_finish(word: Any, has_calls: bool) -> tuple[FinishReason | None, str | None]:
-    """The canonical reason and Google's word: it says STOP beside function calls too."""
+    """The canonical reason and Google's word: it says STOP beside function calls too.
+
+    A gateway that asks for numbered enums hands on numbers.
+    """
+    if type(word) is int:
+        word = _NUMBERED[word] if 0 <= word < len(_NUMBERED) else f"FINISH_REASON_{word}"
     if not isinstance(word, str) or word == "FINISH_REASON_UNSPECIFIED":
         return None, None
     if word == "STOP" and has_calls:

@@ -28,7 +28,7 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
     """The JSON object of a request. See `WireFormat.encode_request`."""
     if request.source is not None and request.source.dialect == DIALECT:
         return {**request.source.body, "model": request.model, "stream": request.stream}
-    _refuse(request)
+    refuse(request)
     names = {
         part.id: part.name
         for message in request.messages
@@ -38,25 +38,31 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
     messages = [turn for message in request.messages for turn in _encode_message(message, names, notes)]
     optional: Json = {
         "tools": _encode_tools(request, notes),
-        "format": _encode_format(request.output),
-        "think": _encode_think(request.reasoning, request.model, notes),
+        "format": encode_format(request.output),
+        "think": encode_think(request.reasoning, request.model, notes),
         "logprobs": request.logprobs,
         "top_logprobs": request.top_logprobs,
-        "options": _encode_options(request),
+        "options": encode_options(request),
     }
     body: Json = {"model": request.model, "messages": messages, "stream": request.stream}
     body.update((key, value) for key, value in optional.items() if value not in (None, {}, []))
     if request.extra and request.extra_dialect == DIALECT:
         settings = request.extra.get("options", {})
         body |= request.extra | ({"options": {**settings, **body.get("options", {})}} if settings else {})
-    lost = [name for name in _LOST if getattr(request, name) is not None]
-    if request.extra_dialect != DIALECT:
-        lost += request.extra
-    notes.extend(f"'{name}' was left out: Ollama has no such setting." for name in lost)
+    notes.extend(lost(request))
     return body
 
 
-def _refuse(request: ChatRequest) -> None:
+def lost(request: ChatRequest) -> list[str]:
+    """A note for each setting that has no place here."""
+    names = [name for name in _LOST if getattr(request, name) is not None]
+    if request.extra_dialect != DIALECT:
+        names += request.extra
+    return [f"'{name}' was left out: Ollama has no such setting." for name in names]
+
+
+def refuse(request: ChatRequest) -> None:
+    """Raise `UnsupportedByTarget` for what Ollama cannot do at all."""
     if (request.n or 1) > 1:
         raise UnsupportedByTarget("Ollama gives one answer a request: n must be 1.", param="n")
     if "audio" in request.modalities:
@@ -77,7 +83,7 @@ def _encode_message(message: Message, names: dict[str, str], notes: list[str]) -
             case Text() | Refusal():
                 turn["content"] += part.text
             case Image():
-                turn.setdefault("images", []).append(_image(part))
+                turn.setdefault("images", []).append(encode_image(part))
             case Thinking():
                 turn["thinking"] = turn.get("thinking", "") + part.text
             case ToolCall():
@@ -96,7 +102,8 @@ def _encode_message(message: Message, names: dict[str, str], notes: list[str]) -
     return [*turns, turn]
 
 
-def _image(part: Image) -> str:
+def encode_image(part: Image) -> str:
+    """A picture as base64."""
     if part.data is None:
         raise UnsupportedByTarget("Ollama takes pictures as base64, not by URL or file id.", param="messages")
     return part.data
@@ -150,13 +157,14 @@ def _encode_tool(tool: Tool) -> Json:
     return {"type": "function", "function": function}
 
 
-def _encode_format(output: OutputFormat | None) -> str | Json | None:
+def encode_format(output: OutputFormat | None) -> str | Json | None:
+    """The word `json`, or a schema."""
     if output is None or output.kind == "text":
         return None
     return "json" if output.kind == "json" else output.schema or {"type": "object"}
 
 
-def _encode_think(reasoning: Reasoning | None, model: str, notes: list[str]) -> bool | str | None:
+def encode_think(reasoning: Reasoning | None, model: str, notes: list[str]) -> bool | str | None:
     """Only gpt-oss takes a level; other models that think take yes or no."""
     if reasoning is None:
         return None
@@ -170,7 +178,8 @@ def _encode_think(reasoning: Reasoning | None, model: str, notes: list[str]) -> 
     return True if effort or budget or reasoning.mode else None
 
 
-def _encode_options(request: ChatRequest) -> Json:
+def encode_options(request: ChatRequest) -> Json:
+    """Sampling and limits, by Ollama's names."""
     settings: Json = {
         "temperature": request.temperature,
         "top_p": request.top_p,

@@ -1,11 +1,14 @@
-"""The formats as records: chat, and the generate form that only clients speak to us."""
+"""The formats as records: chat, and generate."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from intellirouter.chat.ollama.encode import encode_request
-from intellirouter.chat.ollama.request import DIALECT, GENERATE, decode_generate, decode_request
+from intellirouter.chat.ollama.generate import GENERATE
+from intellirouter.chat.ollama.generate import decode_request as decode_generate
+from intellirouter.chat.ollama.generate import encode_request as encode_generate
+from intellirouter.chat.ollama.request import DIALECT, decode_request
 from intellirouter.chat.ollama.response import (
     decode_response,
     encode_error,
@@ -32,6 +35,7 @@ GENERATE_FORMAT = dataclasses.replace(
     FORMAT,
     name=GENERATE,
     decode_request=decode_generate,
+    encode_request=encode_generate,
     encode_response=encode_generated,
     new_encoder=GenerateEncoder,
 )

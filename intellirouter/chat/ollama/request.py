@@ -1,4 +1,4 @@
-"""Chat and generate requests as clients send them, to canonical."""
+"""Chat requests as clients send them, to canonical."""
 
 from __future__ import annotations
 
@@ -16,14 +16,10 @@ from intellirouter.chat.parts import Image, Part, Text, Thinking, ToolCall, Tool
 from intellirouter.errors import InvalidRequest
 
 DIALECT = "ollama"
-GENERATE = "ollama_generate"
 ROLES: tuple[Role, ...] = get_args(Role)
 CHAT_FIELDS = frozenset(
     {"model", "messages", "tools", "format", "options", "stream", "think", "logprobs", "top_logprobs"}
 )
-# They change what a prompt means, and only a server that runs the model itself could heed them.
-_NOT_OURS = ("suffix", "template", "raw", "context")
-GENERATE_FIELDS = CHAT_FIELDS - {"messages", "tools"} | {"prompt", "system", "images", *_NOT_OURS}
 _SIGNATURES = {
     "iVBORw0KGgo": "image/png",
     "/9j/": "image/jpeg",
@@ -46,36 +42,16 @@ def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
         "tools": tuple(
             _decode_tool(tool, f"tools[{i}]") for i, tool in enumerate(fields.objects(body, "tools"))
         ),
-        "extra": _extra(body, CHAT_FIELDS),
+        "extra": decode_extra(body, CHAT_FIELDS),
         "extra_dialect": DIALECT,
         "options": options,
         "source": Source(DIALECT, body, dict(headers)),
     }
-    return ChatRequest(**_shared(body), **known)
+    return ChatRequest(**decode_settings(body), **known)
 
 
-def decode_generate(body: Json, headers: Mapping[str, str]) -> ChatRequest:  # noqa: ARG001  the shape of a WireFormat
-    """A generate request: one prompt, answered as a chat of one turn."""
-    body, options = take_options(body)
-    for name in _NOT_OURS:
-        if body.get(name):
-            raise InvalidRequest(
-                f"'{name}' is not supported here; /api/chat takes whole conversations.", param=name
-            )
-    prompt = fields.text(body, "prompt") or ""
-    system = fields.text(body, "system")
-    turns = [Message("system", (Text(system),))] if system else []
-    turns.append(Message("user", (Text(prompt), *_images(body, ""))))
-    return ChatRequest(
-        **_shared(body),
-        messages=tuple(turns),
-        options=options,
-        extra=_extra(body, GENERATE_FIELDS),
-        extra_dialect=DIALECT,
-    )
-
-
-def _shared(body: Json) -> dict[str, Any]:
+def decode_settings(body: Json) -> dict[str, Any]:
+    """What a chat and a generate request share."""
     settings = fields.mapping(body, "options") or {}
     stream = fields.boolean(body, "stream")
     limit = fields.integer(settings, "num_predict", "options")
@@ -99,7 +75,7 @@ def _shared(body: Json) -> dict[str, Any]:
     }
 
 
-def _extra(body: Json, known: frozenset[str]) -> Json:
+def decode_extra(body: Json, known: frozenset[str]) -> Json:
     """What only Ollama knows: `keep_alive`, and options such as `num_ctx`."""
     extra = fields.rest(body, known)
     if settings := fields.rest(fields.mapping(body, "options") or {}, OPTION_FIELDS):
@@ -136,12 +112,13 @@ def _decode_parts(message: Json, turn: int, path: str) -> tuple[Part, ...]:
     content = fields.text(message, "content", path)
     if content or not calls:
         parts.append(Text(content or ""))
-    parts.extend(_images(message, path))
+    parts.extend(decode_images(message, path))
     parts.extend(_decode_call(call, turn, i, at(path, f"tool_calls[{i}]")) for i, call in enumerate(calls))
     return tuple(parts)
 
 
-def _images(holder: Json, path: str) -> list[Part]:
+def decode_images(holder: Json, path: str) -> list[Part]:
+    """Pictures beside the words of a turn."""
     return [Image(data=data, media_type=_media_type(data)) for data in fields.strings(holder, "images", path)]
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from intellirouter.chat.failure import classify
 from intellirouter.chat.fields import Json
+from intellirouter.chat.ollama.generate import GENERATE
 from intellirouter.chat.ollama.ids import call_id
 from intellirouter.chat.ollama.request import DIALECT
 from intellirouter.chat.parts import Part, Refusal, Text, Thinking, ToolCall
@@ -65,10 +66,13 @@ def decode_call(call: Any, seed: str, index: int) -> ToolCall:
 
 
 def read_message(data: Json) -> tuple[str, str, list[Any]]:
-    """Thoughts, text and tool calls of an answer or a piece of one. Raises `UpstreamProtocolError`."""
+    """Thoughts, text and tool calls of an answer or a piece of one. Raises `UpstreamProtocolError`.
+
+    The answer to a prompt stands in `response`, that to a conversation in `message`.
+    """
     message = data.get("message")
     if message is None:
-        return "", "", []
+        return str(data.get("thinking") or ""), str(data.get("response") or ""), []
     calls = message.get("tool_calls") if isinstance(message, dict) else 0
     if not isinstance(message, dict) or not isinstance(calls, list | None):
         raise UpstreamProtocolError("the provider's answer has a message that makes no sense")
@@ -91,7 +95,7 @@ def read_object(line: bytes) -> Json:
 def decode_response(body: bytes) -> ChatResponse:
     """The vendor's bytes to canonical. Raises `UpstreamProtocolError`."""
     data = read_object(body)
-    if "message" not in data:
+    if "message" not in data and "response" not in data:
         raise UpstreamProtocolError("the provider's answer has no message")
     thinking, text, raw_calls = read_message(data)
     seed = str(data.get("created_at") or "")
@@ -106,7 +110,7 @@ def decode_response(body: bytes) -> ChatResponse:
         choices=(Choice((*parts, *calls), reason, detail),),
         usage=decode_usage(data),
         created=_seconds(seed),
-        dialect=DIALECT,
+        dialect=DIALECT if "message" in data else GENERATE,
         raw=body,
     )
 
@@ -156,6 +160,8 @@ def encode_response(response: ChatResponse) -> bytes:
 
 def encode_generated(response: ChatResponse) -> bytes:
     """The answer to a generate request."""
+    if response.raw is not None and response.dialect == GENERATE:
+        return response.raw
     choice = response.choices[0] if response.choices else Choice()
     body: Json = {"response": _spoken(choice)}
     if choice.thinking:

@@ -92,8 +92,8 @@ class LineEncoder:
         self._calls: dict[int, tuple[ToolCallStart, list[str]]] = {}
 
     def encode(self, deltas: tuple[Delta, ...]) -> bytes:
-        """Lines for these deltas."""
-        return b"".join([self._encode_one(delta) for delta in deltas])
+        """Lines for these deltas, of the first choice: there is no other here."""
+        return b"".join([self._encode_one(delta) for delta in deltas if getattr(delta, "choice", 0) == 0])
 
     def finish(self) -> bytes:
         """The tool calls, and the last line."""

@@ -101,7 +101,7 @@ class ChunkDecoder:
         if chunk.error or event == "error":
             raise decode_error(data)
         deltas: list[Delta] = []
-        if not self._started and (chunk.id is not None or chunk.choices):
+        if not self._started and (chunk.id or chunk.choices):  # Azure's verdict on the prompt has neither
             self._started = True
             deltas.append(_start(chunk))
         for choice in chunk.choices or ():
@@ -125,10 +125,16 @@ class ChunkDecoder:
             if delta.function_call:
                 self._decode_call({"index": 0, "function": delta.function_call}, 0, index, deltas)
         if choice.finish_reason:
-            reason, detail = decode_finish(choice.finish_reason)
-            self._open.discard(index)
-            self._finished.add(index)
-            deltas.append(Finish(reason or "stop", index, detail))
+            self._decode_finish(choice.finish_reason, index, deltas)
+
+    def _decode_finish(self, word: Any, index: int, deltas: list[Delta]) -> None:
+        """The end of a choice, which OpenRouter tells twice. A forced call ends with `stop` at OpenAI."""
+        if index in self._finished:
+            return
+        self._open.discard(index)
+        self._finished.add(index)
+        reason, detail = decode_finish(word, any(choice == index for choice, _ in self._calls))
+        deltas.append(Finish(reason or "stop", index, detail))
 
     def _decode_content(self, delta: _Delta, choice: _Choice, deltas: list[Delta]) -> None:
         index = choice.index

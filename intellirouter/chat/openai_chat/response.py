@@ -38,17 +38,19 @@ _KNOWN_CHOICE = frozenset({"index", "message", "finish_reason", "logprobs"})
 _json = msgspec.json.Decoder()
 
 
-def decode_finish(word: Any) -> tuple[FinishReason | None, str | None]:
-    """The canonical reason, and the vendor's own word where it differs."""
+def decode_finish(word: Any, called: bool = False) -> tuple[FinishReason | None, str | None]:
+    """The canonical reason, and the vendor's own word where it differs: some say `stop` of a call too."""
     if word is None:
         return None, None
     reason = _FINISH.get(word, "stop") if isinstance(word, str) else "stop"
+    if called and reason == "stop":
+        reason = "tool_calls"
     return reason, None if word == reason else str(word)
 
 
 def encode_finish(reason: FinishReason | None, detail: str | None) -> str | None:
     """This dialect's word."""
-    if reason == "tool_calls" and detail == "function_call":
+    if reason == "tool_calls" and detail in ("function_call", "stop"):
         return detail
     match reason:
         case "refusal":
@@ -113,7 +115,9 @@ def _decode_choice(choice: Json, position: int) -> Choice:
     if isinstance(legacy := message.get("function_call"), dict):
         name = legacy.get("name") or ""
         parts.append(ToolCall(legacy_call_id(name), name, legacy.get("arguments") or ""))
-    reason, detail = decode_finish(choice.get("finish_reason"))
+    reason, detail = decode_finish(
+        choice.get("finish_reason"), any(isinstance(part, ToolCall) for part in parts)
+    )
     index = choice.get("index")
     return Choice(
         content=tuple(parts),

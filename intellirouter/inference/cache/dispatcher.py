@@ -97,6 +97,10 @@ class CachedDispatch:
         """See `Answering.embed`. Vectors are not kept here: who needs them twice keeps them."""
         return await self._inner.embed(job, wanted)
 
+    async def count(self, job: Job) -> tuple[int, bool]:
+        """See `Answering.count`."""
+        return await self._inner.count(job)
+
     def _key(self, job: Job) -> tuple[str, Wishes]:
         """The key, empty when the request's answer is not to be kept, and what the request wishes."""
         control = job.request.options.cache_control if job.request.options else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from intellirouter.chat.openai_completions import FORMAT
+from intellirouter.chat.openai_completions.format import FORMAT
 from intellirouter.roles.router.answer import answer
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint

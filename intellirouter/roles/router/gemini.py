@@ -9,9 +9,9 @@ from intellirouter.chat.embedding import EmbeddingRequest
 from intellirouter.chat.fields import Json, objects, required_text
 from intellirouter.chat.gemini.format import ARRAY_FORMAT, FORMAT
 from intellirouter.chat.gemini.parts import pick
-from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.roles.router.answer import answer, answer_headers
+from intellirouter.roles.router.counting import counted
 from intellirouter.roles.router.embeddings import embed
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
@@ -29,15 +29,10 @@ async def _stream(request: web.Request, model: str) -> web.StreamResponse:
 
 
 async def _count(request: web.Request, model: str) -> web.StreamResponse:
-    """An estimate: every provider counts in its own way, and most cannot be asked."""
     body = await read_json(request)
     inner = pick(body, "generateContentRequest")
-    chat = FORMAT.decode_request((inner if isinstance(inner, dict) else body) | {"model": model}, {})
-    return web.Response(
-        body=msgspec.json.encode({"totalTokens": estimate_tokens(chat)}),
-        content_type="application/json",
-        headers={"x-intellirouter-notes": "The count is an estimate."},
-    )
+    asked = (inner if isinstance(inner, dict) else body) | {"model": model, "stream": False}
+    return await counted(request, FORMAT.decode_request(asked, {}), "totalTokens")
 
 
 def _text_of(wanted: Json, path: str) -> str:

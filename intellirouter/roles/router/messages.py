@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
 from aiohttp import web
 
 from intellirouter.chat.anthropic_messages.format import FORMAT
-from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.roles.router.answer import answer
-from intellirouter.roles.router.keys import CATALOG
+from intellirouter.roles.router.counting import counted
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import Handler, endpoint
 
@@ -17,20 +15,18 @@ _VENDOR_HEADERS = ("anthropic-version", "anthropic-beta")
 
 async def messages(request: web.Request) -> web.StreamResponse:
     """One message, whole or streamed."""
-    headers = {name: value for name in _VENDOR_HEADERS if (value := request.headers.get(name)) is not None}
-    return await answer(request, FORMAT, FORMAT.decode_request(await read_json(request), headers))
+    chat = FORMAT.decode_request(await read_json(request), _vendor_headers(request))
+    return await answer(request, FORMAT, chat)
+
+
+def _vendor_headers(request: web.Request) -> dict[str, str]:
+    return {name: value for name in _VENDOR_HEADERS if (value := request.headers.get(name)) is not None}
 
 
 async def count_tokens(request: web.Request) -> web.StreamResponse:
-    """An estimate of the input tokens: every provider counts in its own way, and most cannot be asked."""
-    chat = FORMAT.decode_request(await read_json(request), {})
-    request.app[CATALOG].resolve(chat.model)
-    body = msgspec.json.encode({"input_tokens": estimate_tokens(chat)})
-    return web.Response(
-        body=body,
-        content_type="application/json",
-        headers={"x-intellirouter-notes": "The count is an estimate."},
-    )
+    """The input tokens of a message."""
+    chat = FORMAT.decode_request(await read_json(request), _vendor_headers(request))
+    return await counted(request, chat, "input_tokens")
 
 
 async def hello(_request: web.Request) -> web.StreamResponse:

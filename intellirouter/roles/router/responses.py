@@ -12,6 +12,7 @@ from intellirouter.chat.openai_responses.format import FORMAT
 from intellirouter.chat.openai_responses.response import encode_response
 from intellirouter.errors import InvalidRequest
 from intellirouter.roles.router.answer import answer
+from intellirouter.roles.router.counting import counted
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
@@ -23,6 +24,14 @@ async def responses(request: web.Request) -> web.StreamResponse:
     chat = FORMAT.decode_request(body, {})
     wire = dataclasses.replace(FORMAT, encode_response=partial(encode_response, request=chat))
     return await answer(request, wire, chat)
+
+
+async def input_tokens(request: web.Request) -> web.StreamResponse:
+    """The input tokens of a response."""
+    body = await read_json(request)
+    _refuse_what_is_kept(body)
+    chat = FORMAT.decode_request(body, {})
+    return await counted(request, chat, "input_tokens", {"object": "response.input_tokens"})
 
 
 def _refuse_what_is_kept(body: Json) -> None:
@@ -43,4 +52,9 @@ def _refuse_what_is_kept(body: Json) -> None:
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
     handler = endpoint("responses", responses, FORMAT.encode_error)
-    return [web.post("/v1/responses", handler), web.post("/responses", handler)]
+    counting = endpoint("input_tokens", input_tokens, FORMAT.encode_error)
+    return [
+        web.post("/v1/responses", handler),
+        web.post("/responses", handler),
+        web.post("/v1/responses/input_tokens", counting),
+    ]

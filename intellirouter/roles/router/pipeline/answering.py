@@ -73,6 +73,10 @@ class Pipeline:
         """See `Answering.embed`: nothing comes before vectors."""
         return await self._inner.embed(job, wanted)
 
+    async def count(self, job: Job) -> tuple[int, bool]:
+        """See `Answering.count`."""
+        return await self._inner.count(job)
+
     async def _chain(self, course: Course) -> tuple[ChatResponse, Trace]:
         """A chain as a model: its inputs are the question and the conversation, its text is the answer."""
         if self._chains is None:

@@ -46,4 +46,5 @@ ADAPTER = dataclasses.replace(
     new_stream=new_stream,
     build_embeddings=None,
     parse_embeddings=None,
+    peek_embeddings=None,
 )

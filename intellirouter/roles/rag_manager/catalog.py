@@ -7,6 +7,7 @@ A chunk is written with `ready = 0`, then its vector, then `ready = 1`: what is 
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -78,9 +79,12 @@ def add_collection(db: sqlite3.Connection, row: CollectionRow) -> bool:
 
 
 def find_collection(db: sqlite3.Connection, tenant: str, name: str) -> CollectionRow | None:
-    """The tenant's own, or none."""
-    words = "select id, tenant, name, model, epoch from collections where tenant = ? and name = ?"
-    row = db.execute(words, (tenant, name)).fetchone()
+    """The tenant's own of that name, or of that id as vector stores show it (`vs_…`); or none."""
+    words = (
+        "select id, tenant, name, model, epoch from collections where tenant = ? and (name = ? or id = ?) "
+        "order by name = ? desc limit 1"
+    )
+    row = db.execute(words, (tenant, name, re.sub("^vs_", "ir-", name), name)).fetchone()
     return CollectionRow(*row) if row else None
 
 

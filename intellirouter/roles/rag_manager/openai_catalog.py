@@ -131,6 +131,16 @@ def attach(
             db.execute("insert or ignore into batch_documents values (?, ?)", (batch, document["id"]))
 
 
+def files_of(db: sqlite3.Connection, documents: Collection[str]) -> dict[str, dict[str, str]]:
+    """`file_id` and `filename` of those documents that are uploaded files."""
+    words = (
+        "select a.document, a.file, f.filename from attachments a join files f on f.id = a.file "
+        "where a.document in (select value from json_each(?))"
+    )
+    found = db.execute(words, (json.dumps(list(documents)),))
+    return {document: {"file_id": file, "filename": name} for document, file, name in found}
+
+
 def list_attached(
     db: sqlite3.Connection,
     collection: str,

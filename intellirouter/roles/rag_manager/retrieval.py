@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Collection, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,8 +16,8 @@ import structlog
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import Conflict, InvalidRequest, PeerUnavailable
 from intellirouter.memory.embedded.engine import Engine
-from intellirouter.peers.contract import RetrievalRequest, Retrieved
-from intellirouter.roles.rag_manager import catalog
+from intellirouter.peers.contract import Passage, RetrievalRequest, Retrieved
+from intellirouter.roles.rag_manager import catalog, openai_catalog
 from intellirouter.roles.rag_manager.catalog import ChunkRow, CollectionRow
 from intellirouter.roles.rag_manager.choosing import Found, choose
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
@@ -92,7 +92,7 @@ class Searcher:
             raise several.exceptions[0] from several
         candidates = [task.result() for task in tasks]
         found, note = await self._reranked(request, self._fused(candidates))
-        passages = tuple(choose(request, found, self._section.max_chunks_per_document))
+        passages = await self._with_files(choose(request, found, self._section.max_chunks_per_document))
         incomplete = any(one.partial for one in candidates)
         if incomplete or request.explain:
             return Retrieved(
@@ -148,6 +148,15 @@ class Searcher:
             for id_, chunk in one.chunks.items()
         ]
         return sorted(found, key=lambda item: -item.score)
+
+    async def _with_files(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
+        """The passages, those of an uploaded file with its id and name."""
+        listed = {passage.document_id for passage in passages}
+        files = await self._engine.read(partial(openai_catalog.files_of, documents=listed))
+        return tuple(
+            replace(passage, metadata=files[passage.document_id]) if passage.document_id in files else passage
+            for passage in passages
+        )
 
     def _rerank_model(self, request: RetrievalRequest) -> str | None:
         return self._section.rerank_model if request.rerank == "default" else request.rerank

@@ -17,6 +17,7 @@ from intellirouter.inference.answering import Answering, Streamed
 from intellirouter.inference.job import Job, Trace
 from intellirouter.peers.contract import Call, ChainRunner
 from intellirouter.roles.router.pipeline.course import PERSONA_MODEL, Course, Steps, citations
+from intellirouter.roles.router.pipeline.file_search import file_search
 
 CHAIN_MODEL = "chain/"
 
@@ -35,6 +36,9 @@ class Pipeline:
             request.options is not None
             or request.model.startswith((PERSONA_MODEL, CHAIN_MODEL))
             or request.model in self._steps.catalog.bound
+            or (
+                bool(request.tools) and self._steps.retriever is not None and file_search(request) is not None
+            )
         )
 
     async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:

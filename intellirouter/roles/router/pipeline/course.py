@@ -12,10 +12,10 @@ import structlog
 from intellirouter.chat import fields
 from intellirouter.chat.context import Source, context_block
 from intellirouter.chat.fields import Json
-from intellirouter.chat.model import ChatRequest, Message, OutputFormat
+from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Tool
 from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.chat.parts import Text
-from intellirouter.errors import IntelliRouterError, PeerUnavailable
+from intellirouter.errors import IntelliRouterError, NotFound, PeerUnavailable
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.job import Job
 from intellirouter.memory.conversations import Conversations, window
@@ -28,6 +28,7 @@ from intellirouter.peers.contract import (
     Retrieved,
     Retriever,
 )
+from intellirouter.roles.router.pipeline.file_search import file_search, rag_of, without
 from intellirouter.telemetry.logs import exception_facts
 
 PERSONA_MODEL = "persona/"
@@ -80,8 +81,11 @@ class Steps:
             rag = rag or resolved.rag
         if options is not None and options.conversation:
             await self._conversation(course, options.conversation)
-        if rag and course.refusal is None:
-            await self._retrieval(course, rag)
+        if course.refusal is None:
+            if (tool := file_search(request)) is not None and not rag:
+                await self._file_search(course, tool)
+            elif rag:
+                await self._retrieval(course, rag)
         return course
 
     async def _persona(self, course: Course, name: str, variables: Mapping[str, Any]) -> ResolvedPersona:
@@ -139,6 +143,13 @@ class Steps:
             course.request = course.request.changed(
                 messages=with_context(course.request.messages, context_block(sources))
             )
+
+    async def _file_search(self, course: Course, tool: Tool) -> None:
+        try:
+            await self._retrieval(course, rag_of(tool))
+        except NotFound:  # the provider's own vector stores
+            return
+        course.request = without(course.request, tool)
 
     async def _look_up(self, wanted: RetrievalRequest, call: Call) -> Retrieved:
         if self.retriever is None:
@@ -198,8 +209,8 @@ def citations(passages: tuple[Passage, ...]) -> tuple[Json, ...]:
         {
             "type": "file_citation",
             "index": number,
-            "file_id": passage.document_id,
-            "filename": passage.title or passage.document_id,
+            "file_id": passage.metadata.get("file_id", passage.document_id),
+            "filename": passage.metadata.get("filename") or passage.title or passage.document_id,
             "collection": passage.collection,
             "location": passage.location,
             "score": round(passage.score, 6),

@@ -1,0 +1,47 @@
+"""OpenAI's `file_search` tool, served by the RagManager: looked up once, before the model is asked.
+
+Any model of any provider can so be asked with it. Vector stores that this installation does not know are left to the
+provider, which may have its own.
+Source: OpenAI API reference, "Responses", tools of type `file_search`.
+"""
+
+from __future__ import annotations
+
+from intellirouter.chat import fields
+from intellirouter.chat.fields import Json, at
+from intellirouter.chat.model import ChatRequest, Tool
+
+NAME = "file_search"
+DEFAULT_RESULTS = 10
+MAX_RESULTS = 50
+_PATH = f"tools.{NAME}"
+
+
+def file_search(request: ChatRequest) -> Tool | None:
+    """The tool, where the request offers it."""
+    return next((tool for tool in request.tools if tool.kind == "builtin" and tool.name == NAME), None)
+
+
+def rag_of(tool: Tool) -> Json:
+    """The tool as a `rag` object. Raises `InvalidRequest` naming the field."""
+    data = tool.data or {}
+    data = fields.mapping(data, NAME) or data  # Chat Completions nest a tool's settings under its name
+    stores = fields.strings(data, "vector_store_ids", _PATH)
+    if not stores:
+        fields.missing(at(_PATH, "vector_store_ids"))
+    ranking = fields.mapping(data, "ranking_options", _PATH) or {}
+    return {
+        "collections": list(stores),
+        "top_k": fields.integer(data, "max_num_results", _PATH, least=1, most=MAX_RESULTS) or DEFAULT_RESULTS,
+        "filters": fields.mapping(data, "filters", _PATH),
+        "min_score": fields.number(ranking, "score_threshold", at(_PATH, "ranking_options")),
+    }
+
+
+def without(request: ChatRequest, served: Tool) -> ChatRequest:
+    """The request after the tool was served: the model is neither offered it nor made to use it."""
+    tools = tuple(tool for tool in request.tools if tool is not served)
+    choice = request.tool_choice
+    if not tools or (choice is not None and choice.name == NAME):
+        choice = None
+    return request.changed(tools=tools, tool_choice=choice)

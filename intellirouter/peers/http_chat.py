@@ -52,7 +52,9 @@ class HttpChatCompleter:
     async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
         """See `ChatCompleter.embed`."""
         return await self._whole(
-            build_embeddings(request, self._target(request.model, call)), call, parse_embeddings
+            build_embeddings(FLAVOUR, request, self._target(request.model, call)),
+            call,
+            parse_embeddings,
         )
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:

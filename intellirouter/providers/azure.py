@@ -43,7 +43,7 @@ def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
 
 def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
     """The HTTP request for vectors."""
-    return _at_azure(openai.build_embeddings(request, target, knows_base64=True), target, "/embeddings")
+    return _at_azure(openai.build_embeddings(FLAVOUR, request, target), target, "/embeddings")
 
 
 def build_models(target: Target) -> HttpRequest:

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import msgspec
 
+from intellirouter.chat.embedding import EmbeddingRequest
+from intellirouter.chat.mistral.embeddings import encode_request as encode_embeddings
 from intellirouter.chat.mistral.format import FORMAT
 from intellirouter.chat.mistral.request import DIALECT
 from intellirouter.chat.model import ChatRequest
@@ -41,6 +43,14 @@ def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     return HttpRequest("POST", url, bearer(target, accept), msgspec.json.encode(body), tuple(notes))
 
 
+def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
+    """The HTTP request for vectors."""
+    notes: list[str] = []
+    body = encode_embeddings(request, notes)
+    url = openai.url_of(target, "/embeddings")
+    return HttpRequest("POST", url, bearer(target), msgspec.json.encode(body), tuple(notes))
+
+
 def parse_chat(response: HttpResponse) -> ChatResponse:
     """A whole completion."""
     return msgspec.structs.replace(openai.parse_chat(response), dialect=DIALECT)
@@ -57,5 +67,6 @@ ADAPTER: Adapter = replace(
     build_chat=build_chat,
     parse_chat=parse_chat,
     peek_chat=peek_chat,
+    build_embeddings=build_embeddings,
     max_embedding_inputs=128,
 )

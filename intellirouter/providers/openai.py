@@ -52,6 +52,7 @@ class Flavour:
     unknown_message_fields: frozenset[str] = frozenset()
     max_embedding_inputs: int = 2_048
     base64_embeddings: bool = False  # surely knows `encoding_format`
+    embedding_input_type: bool = False  # embeds queries and documents apart
 
 
 OPENAI = Flavour(
@@ -63,7 +64,7 @@ OPENAI = Flavour(
     unknown_message_fields=frozenset({"reasoning_content", "thinking_blocks"}),
     base64_embeddings=True,
 )
-COMPATIBLE = Flavour(kind="openai_compatible")
+COMPATIBLE = Flavour(kind="openai_compatible", embedding_input_type=True)
 
 
 def url_of(target: Target, path: str) -> str:
@@ -130,10 +131,14 @@ def parse_error(response: HttpResponse, provider: str) -> UpstreamError:
     return error
 
 
-def build_embeddings(request: EmbeddingRequest, target: Target, *, knows_base64: bool = False) -> HttpRequest:
+def build_embeddings(flavour: Flavour, request: EmbeddingRequest, target: Target) -> HttpRequest:
     """The HTTP request for vectors."""
-    body = openai_embeddings.encode_request(request, knows_base64=knows_base64)
-    return HttpRequest("POST", url_of(target, "/embeddings"), bearer(target), _encode(body))
+    body = openai_embeddings.encode_request(request, knows_base64=flavour.base64_embeddings)
+    notes: list[str] = []
+    if "input_type" in body and not flavour.embedding_input_type:
+        del body["input_type"]
+        notes.append(f"'input_type' was left out: {flavour.kind} has no such setting.")
+    return HttpRequest("POST", url_of(target, "/embeddings"), bearer(target), _encode(body), tuple(notes))
 
 
 def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
@@ -188,7 +193,7 @@ def adapter_of(flavour: Flavour) -> Adapter:
         parse_error=parse_error,
         build_models=build_models,
         parse_models=parse_models,
-        build_embeddings=partial(build_embeddings, knows_base64=flavour.base64_embeddings),
+        build_embeddings=partial(build_embeddings, flavour),
         parse_embeddings=parse_embeddings,
         peek_embeddings=peek_embeddings,
         max_embedding_inputs=flavour.max_embedding_inputs,

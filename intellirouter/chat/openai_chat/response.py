@@ -50,7 +50,7 @@ def decode_finish(word: Any, called: bool = False) -> tuple[FinishReason | None,
 
 def encode_finish(reason: FinishReason | None, detail: str | None) -> str | None:
     """This dialect's word."""
-    if reason == "tool_calls" and detail in ("function_call", "stop"):
+    if reason == "tool_calls" and detail == "function_call":
         return detail
     match reason:
         case "refusal":

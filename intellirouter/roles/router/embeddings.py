@@ -6,12 +6,14 @@ from aiohttp import web
 
 from intellirouter.chat import openai_embeddings
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.mistral import embeddings as mistral_embeddings
 from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.chat.parts import Text
 from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
 from intellirouter.inference.job import Trace
 from intellirouter.roles.router.answer import answer_headers, job_of, note_access
+from intellirouter.roles.router.chat import speaks_mistral
 from intellirouter.roles.router.keys import DISPATCH
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
@@ -29,11 +31,17 @@ async def embed(
 
 
 async def embeddings(request: web.Request) -> web.StreamResponse:
-    """OpenAI's Embeddings."""
-    wanted = openai_embeddings.decode_request(await read_json(request))
-    response, trace = await embed(request, wanted, openai_embeddings.DIALECT)
-    body = openai_embeddings.encode_response(response, wanted)
-    return web.Response(body=body, content_type="application/json", headers=answer_headers(request, trace))
+    """OpenAI's Embeddings, and Mistral's for its own clients."""
+    body = await read_json(request)
+    if speaks_mistral(request):
+        wanted = mistral_embeddings.decode_request(body)
+        response, trace = await embed(request, wanted)
+        answer = mistral_embeddings.encode_response(response, wanted)
+    else:
+        wanted = openai_embeddings.decode_request(body)
+        response, trace = await embed(request, wanted, openai_embeddings.DIALECT)
+        answer = openai_embeddings.encode_response(response, wanted)
+    return web.Response(body=answer, content_type="application/json", headers=answer_headers(request, trace))
 
 
 def routes() -> list[web.RouteDef]:

@@ -1,15 +1,19 @@
-"""`GET /v1/models` and `/v1/models/{id}`."""
+"""`GET /v1/models` and `/v1/models/{id}`, in the words of whichever dialect asks."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
 
 from intellirouter.chat.fields import Json
+from intellirouter.chat.gemini.format import FORMAT as GEMINI_FORMAT
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.inference.catalog import ModelEntry
+from intellirouter.roles.router.chat import speaks_mistral
 from intellirouter.roles.router.keys import CATALOG
 from intellirouter.security.caller import Caller
 from intellirouter.web.endpoint import CALLER, endpoint
@@ -43,33 +47,90 @@ def anthropic_model(entry: ModelEntry) -> Json:
         "created_at": datetime.fromtimestamp(entry.created, UTC).isoformat().replace("+00:00", "Z"),
         "max_input_tokens": entry.context_window,
         "max_tokens": entry.max_output_tokens,
+        "lifecycle": "active",
+        "capabilities": None,
     }
 
 
-async def list_models(request: web.Request) -> web.StreamResponse:
-    """Every model the caller may use, for Anthropic's clients in their own form."""
-    caller = request[CALLER]
-    entries = [entry for entry in request.app[CATALOG].entries() if visible(caller, entry)]
+def gemini_model(entry: ModelEntry) -> Json:
+    """Google's model object."""
+    limits = {"inputTokenLimit": entry.context_window, "outputTokenLimit": entry.max_output_tokens}
+    return {
+        "name": f"models/{entry.name}",
+        "displayName": entry.name,
+        "supportedGenerationMethods": ["generateContent", "countTokens", "embedContent"],
+    } | {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def mistral_model(entry: ModelEntry) -> Json:
+    """Mistral's model card."""
+    can = entry.capabilities
+    card: Json = {
+        "id": entry.name,
+        "object": "model",
+        "created": entry.created,
+        "owned_by": entry.owner,
+        "type": "base",
+        "aliases": list(entry.aliases),
+        "capabilities": {
+            "completion_chat": "embedding" not in can,
+            "function_calling": "tools" in can,
+            "vision": "vision" in can,
+            "reasoning": "reasoning" in can,
+        },
+    }
+    return card if entry.context_window is None else {**card, "max_context_length": entry.context_window}
+
+
+class Listing(NamedTuple):
+    """How a dialect writes one model, and a page of them."""
+
+    one: Callable[[ModelEntry], Json]
+    page: Callable[[list[Json]], Json]
+
+
+def _anthropic_page(models: list[Json]) -> Json:
+    ends: Json = {"first_id": models[0]["id"], "last_id": models[-1]["id"]} if models else {}
+    return {"data": models, "has_more": False, **ends}
+
+
+OPENAI = Listing(model_object, lambda models: {"object": "list", "data": models})
+ANTHROPIC = Listing(anthropic_model, _anthropic_page)
+GEMINI = Listing(gemini_model, lambda models: {"models": models})
+MISTRAL = Listing(mistral_model, lambda models: {"object": "list", "data": models})
+
+
+def _listing(request: web.Request) -> Listing:
+    """The dialect of whoever asks: four of them share this address and say who they are in a header."""
+    if request.path.startswith("/v1beta/") or "x-goog-api-key" in request.headers:
+        return GEMINI
     if "anthropic-version" in request.headers:
-        ends: Json = {"first_id": entries[0].name, "last_id": entries[-1].name} if entries else {}
-        page = {"data": [anthropic_model(entry) for entry in entries], "has_more": False, **ends}
-        return web.Response(body=msgspec.json.encode(page), content_type="application/json")
-    models = [model_object(entry) for entry in entries]
-    return web.Response(
-        body=msgspec.json.encode({"object": "list", "data": models}), content_type="application/json"
-    )
+        return ANTHROPIC
+    return MISTRAL if speaks_mistral(request) else OPENAI
+
+
+async def list_models(request: web.Request) -> web.StreamResponse:
+    """Every model the caller may use."""
+    listing, caller = _listing(request), request[CALLER]
+    models = [listing.one(entry) for entry in request.app[CATALOG].entries() if visible(caller, entry)]
+    return web.Response(body=msgspec.json.encode(listing.page(models)), content_type="application/json")
 
 
 async def get_model(request: web.Request) -> web.StreamResponse:
     """One model, by any of its names."""
     entry = request.app[CATALOG].resolve(request.match_info["model"])
-    shaped = anthropic_model if "anthropic-version" in request.headers else model_object
-    return web.Response(body=msgspec.json.encode(shaped(entry)), content_type="application/json")
+    return web.Response(
+        body=msgspec.json.encode(_listing(request).one(entry)), content_type="application/json"
+    )
 
 
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
     return [
-        web.get("/v1/models", endpoint("models", list_models, encode_error)),
-        web.get("/v1/models/{model:.+}", endpoint("model", get_model, encode_error)),
+        route
+        for version, envelope in (("v1", encode_error), ("v1beta", GEMINI_FORMAT.encode_error))
+        for route in (
+            web.get(f"/{version}/models", endpoint("models", list_models, envelope)),
+            web.get(f"/{version}/models/{{model:.+}}", endpoint("model", get_model, envelope)),
+        )
     ]

@@ -21,8 +21,9 @@ from intellirouter.security.caller import ANONYMOUS
 from intellirouter.security.peer_tokens import PeerSigner
 from intellirouter.transport.aiohttp_client import AiohttpTransport
 from tests.conftest import StartNode, StartVendor, provider
-from tests.e2e.test_clients import openai_vendor
 from tests.roles.router.test_chat import STREAM
+from tests.servers.dialects.model import INPUT_TOKENS, MODEL, OUTPUT_TOKENS
+from tests.servers.dialects.openai_chat import openai as openai_vendor
 from tests.servers.vendor import Play, Received, Vendor
 
 REQUEST = ChatRequest(model="primary/m", messages=(Message("user", (Text("How is the weather?"),)),))
@@ -60,17 +61,17 @@ async def peer(
 
 async def test_a_whole_answer(peer: Peer) -> None:
     answer = await peer.chat.complete(REQUEST, CALL)
-    assert answer.choices[0].text == "It is sunny."
-    assert answer.model == "vendor-model"
+    assert answer.choices[0].text == "Grüezi 🌞!  | How is the weather?"
+    assert answer.model == MODEL
     assert answer.usage is not None
-    assert (answer.usage.input_tokens, answer.usage.output_tokens) == (10, 5)
+    assert (answer.usage.input_tokens, answer.usage.output_tokens) == (INPUT_TOKENS, OUTPUT_TOKENS)
 
 
 async def test_a_streamed_answer(peer: Peer) -> None:
     deltas = [d async for event in peer.chat.stream(REQUEST.routed(stream=True), CALL) for d in event.deltas]
-    assert "".join(d.text for d in deltas if isinstance(d, TextDelta)) == "It is sunny."
+    assert "".join(d.text for d in deltas if isinstance(d, TextDelta)) == "Grüezi 🌞!  | How is the weather?"
     assert [d.reason for d in deltas if isinstance(d, Finish)] == ["stop"]
-    assert [d.usage.output_tokens for d in deltas if isinstance(d, UsageDelta)] == [5]
+    assert [d.usage.output_tokens for d in deltas if isinstance(d, UsageDelta)] == [OUTPUT_TOKENS]
 
 
 async def test_a_stream_that_breaks_raises(peer: Peer) -> None:

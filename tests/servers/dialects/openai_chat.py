@@ -176,7 +176,7 @@ def _stream(said: Said, *, detailed: bool, with_usage: bool) -> Play:
 
 
 def openai_embeddings(request: Received) -> Play:
-    return _embed(request, "model input encoding_format dimensions user input_type")
+    return _embed(request, "model input encoding_format dimensions user")
 
 
 def mistral_embeddings(request: Received) -> Play:

@@ -114,7 +114,8 @@ def sync(
 def reindex(
     collection: CollectionArgument, tenant: TenantOption = "default", config: ConfigOption = None
 ) -> None:
-    """Read every document again, as after a change of rag.chunk_size. Searches find the old chunks until then."""
+    """Read every document again, as after a change of rag.chunk_size or rag.embedding_model. Searches find the old chunks until then,
+    those of another model by their words alone."""
 
     async def work(service: Any) -> Counter[str]:
         await service.prepare()

@@ -123,8 +123,11 @@ def add_job(db: sqlite3.Connection, tenant: str, document: Row, job: str) -> Non
     db.execute(words, (job, tenant, document["collection"], document["id"], now, now))
 
 
-def read_again(db: sqlite3.Connection, tenant: str, collection: str, new_job: Callable[[], str]) -> list[str]:
-    """Queue every document of the collection once more; the jobs."""
+def read_again(
+    db: sqlite3.Connection, tenant: str, collection: str, model: str, new_job: Callable[[], str]
+) -> list[str]:
+    """Pin the collection to `model` and queue each of its documents once more; the jobs."""
+    db.execute("update collections set model = ?, epoch = epoch + 1 where id = ?", (model, collection))
     jobs = []
     for entry in list_documents(db, collection):
         job = new_job()

@@ -78,7 +78,8 @@ class Searcher:
         for row in collections:
             if row.model != embedder.model:
                 raise Conflict(
-                    f"'{row.name}' is pinned to {row.model}; this node embeds with {embedder.model}."
+                    f"'{row.name}' is pinned to {row.model}; this node embeds with {embedder.model}. "
+                    f"'intellirouter rag reindex {row.name}' reads it again with this node's model."
                 )
         key = _key(request, collections)
         if not request.explain and (kept := self._results.get(key)) is not None:

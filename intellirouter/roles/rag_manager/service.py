@@ -191,10 +191,17 @@ class RagService:
         return sorted(listed - held), sorted(held - listed)
 
     async def reindex(self, tenant: str, name: str) -> list[str]:
-        """Queue every document of the collection to be read again; the jobs. What is unchanged is not embedded again."""
+        """Queue every document of the collection to be read again; the jobs. What is unchanged is not embedded again.
+
+        A collection of another embedding model becomes one of this node's: until its jobs are done, what was not yet
+        read again is found by its words alone.
+        """
         row = await self._collection(tenant, name)
+        model = self._section.embedding_model
+        if row.model != model:  # vectors of two models are not comparable, and may differ in length
+            await self._index.drop(row.id)
         jobs = await self.engine.write(
-            partial(catalog.read_again, tenant=tenant, collection=row.id, new_job=new_job)
+            partial(catalog.read_again, tenant=tenant, collection=row.id, model=model, new_job=new_job)
         )
         self.wake()
         return jobs

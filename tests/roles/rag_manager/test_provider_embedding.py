@@ -11,11 +11,12 @@ import pytest
 
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.config.schema.rag import RagSection
-from intellirouter.errors import ConfigError, InvalidRequest, PeerUnavailable, StateUnavailable
+from intellirouter.errors import ConfigError, Conflict, InvalidRequest, PeerUnavailable, StateUnavailable
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.roles.rag_manager.embedding.provider import BATCH, ProviderEmbedder
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.security.caller import Caller
+from tests.servers.minilm import minilm
 
 MODEL = "vendor/letters"
 
@@ -76,3 +77,27 @@ async def test_a_collection_of_a_providers_model(tmp_path: Path) -> None:
     async with open_rag(section, tmp_path) as service:
         with pytest.raises(ConfigError, match="through the Router"):
             await service.prepare()
+
+
+async def test_reindex_brings_a_collection_to_the_node_s_model(tmp_path: Path) -> None:
+    call = Call(Caller(tenant="a"), "r")
+    wanted = RetrievalRequest("zz", ("docs",), 1)
+    async with open_rag(RagSection(embedding_model_path=minilm(), embedding_threads=1), tmp_path) as service:
+        await service.create("a", "docs")
+        for name in ("z", "q"):
+            job = await service.submit("a", "docs", f"{name}.txt", f"{name * 3} {name * 3}.".encode())
+            async with asyncio.timeout(60):
+                assert (await service.ended("a", job))["status"] == "ready"
+    async with open_rag(RagSection(embedding_model=MODEL), tmp_path, chat=Letters()) as service:
+        with pytest.raises(Conflict, match="rag reindex docs"):
+            await service.retrieve(wanted, call)
+        jobs = await service.reindex("a", "docs")
+        assert len(jobs) == 2
+        for job in jobs:
+            async with asyncio.timeout(60):
+                assert (await service.ended("a", job))["status"] == "ready"
+        assert (await service.collections("a"))[0]["model"] == MODEL
+        assert await service.verify("a", "docs") == ([], [])
+        (found,) = (await service.retrieve(wanted, call)).passages
+        assert found.text == "zzz zzz."
+        assert found.dense_score is not None

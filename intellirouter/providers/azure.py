@@ -16,6 +16,7 @@ from intellirouter.chat.embedding import EmbeddingRequest
 from intellirouter.chat.model import ChatRequest
 from intellirouter.providers import openai
 from intellirouter.providers.adapter import Adapter, HttpRequest, Target
+from intellirouter.providers.address import path_of
 
 FLAVOUR = replace(openai.OPENAI, kind="azure", base_url="")
 
@@ -25,7 +26,7 @@ def _at_azure(request: HttpRequest, target: Target, path: str) -> HttpRequest:
     version = target.options.get("api_version")
     if version:
         base = base.removesuffix("/v1")
-        deployment = "" if path == "/models" else f"/deployments/{quote(target.model, safe='')}"
+        deployment = "" if path == "/models" else f"/deployments/{path_of(target.model, safe='')}"
         url = f"{base}{deployment}{path}?api-version={quote(str(version), safe='')}"
     else:
         url = f"{base if base.endswith('/v1') else base + '/v1'}{path}"

@@ -27,6 +27,7 @@ from intellirouter.providers.adapter import (
     StreamParser,
     Target,
 )
+from intellirouter.providers.address import path_of
 from intellirouter.providers.count import read_count
 from intellirouter.providers.headers import USER_AGENT, retry_after
 from intellirouter.providers.stream import EventStreamParser, Splitter
@@ -43,7 +44,8 @@ def _headers(target: Target) -> tuple[tuple[str, str], ...]:
 
 
 def _model_path(model: str) -> str:
-    return model if model.startswith(("models/", "publishers/", "tunedModels/")) else f"models/{model}"
+    path = path_of(model, safe="/@")
+    return path if path.startswith(("models/", "publishers/", "tunedModels/")) else f"models/{path}"
 
 
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:

@@ -21,7 +21,7 @@ from intellirouter.chat.gemini.request import plain_schema
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, ToolChoice
 from intellirouter.chat.parts import Image, Text, Thinking, ToolCall, ToolResult
 from intellirouter.errors import InvalidRequest, StreamInterrupted, UpstreamAuthFailed, UpstreamRateLimited
-from intellirouter.providers.adapter import HttpResponse
+from intellirouter.providers.adapter import HttpResponse, Target
 from intellirouter.providers.google import ADAPTER
 
 TURN = [{"role": "user", "parts": [{"text": "x"}]}]
@@ -214,3 +214,26 @@ def test_errors_say_what_a_router_can_do() -> None:
     assert isinstance(
         ADAPTER.parse_error(HttpResponse(400, {}, json.dumps(bad_key).encode()), "g"), UpstreamAuthFailed
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("gemini-x", "models/gemini-x"),
+        ("models/gemini-x", "models/gemini-x"),
+        ("tunedModels/mine", "tunedModels/mine"),
+        ("publishers/google/models/x@001", "publishers/google/models/x@001"),
+        ("x:batchEmbedContents?a=b#", "models/x%3AbatchEmbedContents%3Fa%3Db%23"),
+        ("x%2f..", "models/x%252f.."),
+        ("x\x00\r\n", "models/x%00%0D%0A"),
+    ],
+)
+def test_a_model_name_cannot_lead_to_another_endpoint(model: str, path: str) -> None:
+    built = ADAPTER.build_chat(decode({}), Target("p", model, "https://host/v1beta"))
+    assert built.url == f"https://host/v1beta/{path}:generateContent"
+
+
+@pytest.mark.parametrize("model", ["../files", "models/../../v1/files", "a//b", "./x", "x/"])
+def test_a_model_name_that_climbs_is_refused(model: str) -> None:
+    with pytest.raises(InvalidRequest):
+        ADAPTER.build_chat(decode({}), Target("p", model, "https://host/v1beta"))

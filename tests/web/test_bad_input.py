@@ -48,6 +48,14 @@ CASES: list[tuple[str, bytes, str, int, str, str | None]] = [
         "messages[0].role",
     ),
     (
+        "a role of the wrong type",
+        b'{"model":"m","messages":[{"role":["user"],"content":"x"}]}',
+        JSON,
+        400,
+        "assistant",
+        "messages[0].role",
+    ),
+    (
         "a temperature of the wrong type",
         b'{"model":"m","temperature":"hot","messages":[{"role":"user","content":"x"}]}',
         JSON,

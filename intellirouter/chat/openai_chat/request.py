@@ -97,7 +97,7 @@ def _decode_message(message: Any, path: str) -> Message:
         return Message(role, (Text(said),))
     if role is None:
         fields.missing(at(path, "role"))
-    if role not in ROLES:
+    if type(role) is not str or role not in ROLES:
         raise InvalidRequest(
             f"'{at(path, 'role')}' must be one of: {', '.join(sorted(ROLES))}.", param=at(path, "role")
         )

@@ -62,7 +62,7 @@ def decode_items(items: list[Any], path: str) -> tuple[Message, ...]:
                 end_turn()
             extra = message.extra
             parts.extend(message.content)
-        elif kind in _OUTPUTS:
+        elif type(kind) is str and kind in _OUTPUTS:
             end_turn()
             messages.append(_decode_output(item, where))
         else:

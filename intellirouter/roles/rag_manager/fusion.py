@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from statistics import fmean, pstdev
 
 RRF_K = 60
 """Cormack, Clarke and Büttcher 2009."""
@@ -11,10 +13,15 @@ Scores = Mapping[str, float]
 
 
 def convex(dense: Scores, lexical: Scores, alpha: float) -> dict[str, float]:
-    """`alpha` times the dense score plus the rest lexical, each scaled to 0…1 over its list; absent is 0."""
-    near, worded = _scaled(dense), _scaled(lexical)
+    """`alpha` times the dense standard score plus the rest lexical, brought to 0…1 by the logistic function.
+
+    Words that match no better than the average match say nothing: most candidates share some common word with the query.
+    Standard scores after Renda and Straccia 2003, "Web metasearch: rank vs. score based rank aggregation methods".
+    """
+    near, worded = _standard(dense), _standard(lexical)
     return {
-        id_: alpha * near.get(id_, 0.0) + (1 - alpha) * worded.get(id_, 0.0) for id_ in {**dense, **lexical}
+        id_: _logistic(alpha * near.get(id_, 0.0) + (1 - alpha) * max(0.0, worded.get(id_, 0.0)))
+        for id_ in {**dense, **lexical}
     }
 
 
@@ -27,10 +34,14 @@ def reciprocal_rank(dense: Scores, lexical: Scores) -> dict[str, float]:
     return fused
 
 
-def _scaled(scores: Scores) -> dict[str, float]:
-    if not scores:
-        return {}
-    low, high = min(scores.values()), max(scores.values())
-    if high == low:
+def _standard(scores: Scores) -> dict[str, float]:
+    """In standard deviations above the mean of the list."""
+    if len(scores) < 2:
         return dict.fromkeys(scores, 1.0)
-    return {id_: (score - low) / (high - low) for id_, score in scores.items()}
+    mean = fmean(scores.values())
+    spread = pstdev(scores.values(), mean)
+    return {id_: (score - mean) / spread if spread else 0.0 for id_, score in scores.items()}
+
+
+def _logistic(value: float) -> float:
+    return 1 / (1 + math.exp(-value))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from itertools import combinations
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
 
@@ -10,14 +15,40 @@ DENSE = {"a": 0.9, "b": 0.5, "c": 0.1}
 LEXICAL = {"b": 12.0, "d": 2.0}
 
 
-def test_convex_scales_each_list_and_weighs_it() -> None:
-    fused = convex(DENSE, LEXICAL, 0.7)
-    assert fused == pytest.approx({"a": 0.7, "b": 0.7 * 0.5 + 0.3, "c": 0.0, "d": 0.0})
+def logistic(value: float) -> float:
+    return 1 / (1 + math.exp(-value))
 
 
-def test_one_candidate_alone_counts_in_full() -> None:
-    assert convex({"a": 0.2}, {}, 0.7) == {"a": 0.7}
+def test_convex_takes_standard_scores_and_weighs_them() -> None:
+    fused = convex(
+        DENSE, LEXICAL, 0.7
+    )  # dense: mean 0.5, deviation √(0.32 / 3); lexical: mean 7, deviation 5
+    far = 0.4 / math.sqrt(0.32 / 3)
+    expected = {"a": 0.7 * far, "b": 0.3, "c": -0.7 * far, "d": 0.0}  # d matches words worse than the mean
+    assert fused == pytest.approx({id_: logistic(score) for id_, score in expected.items()})
+
+
+def test_one_candidate_alone_and_equal_ones() -> None:
+    assert convex({"a": 0.2}, {}, 0.7) == pytest.approx({"a": logistic(0.7)})
+    assert convex({"a": 0.2, "b": 0.2}, {}, 0.7) == {"a": 0.5, "b": 0.5}
     assert convex({}, {}, 0.7) == {}
+
+
+scores = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(-50, 50), max_size=8)
+
+
+@given(dense=scores, lexical=scores, alpha=st.floats(0, 1), shift=st.floats(-5, 5), scale=st.floats(0.1, 10))
+def test_convex_is_bounded_and_knows_no_unit(
+    dense: dict[str, float], lexical: dict[str, float], alpha: float, shift: float, scale: float
+) -> None:
+    fused = convex(dense, lexical, alpha)
+    assert fused.keys() == {**dense, **lexical}.keys()
+    assert all(0 < score < 1 for score in fused.values())
+    other = convex({id_: scale * score + shift for id_, score in dense.items()}, lexical, alpha)
+    if len(set(dense.values())) == len(dense) and all(
+        abs(a - b) > 1e-3 for a, b in combinations(dense.values(), 2)
+    ):
+        assert other == pytest.approx(fused, abs=1e-6)
 
 
 def test_reciprocal_rank_sums_over_the_lists() -> None:

@@ -153,7 +153,9 @@ def _encode_tool(tool: Tool) -> Json:
     parameters = tool.parameters or {"type": "object", "properties": {}}
     if tool.kind == "custom":
         parameters = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
-    function: Json = {"name": tool.name, "description": tool.description or "", "parameters": parameters}
+    function: Json = {"name": tool.name, "parameters": parameters}
+    if tool.description is not None:
+        function["description"] = tool.description
     return {"type": "function", "function": function}
 
 

@@ -97,6 +97,9 @@ def check_request(row: Row, adapter: Adapter) -> None:
         }
     anew = json.loads(adapter.build_chat(request.changed(), target).body)
     assert _STANDING & anew.keys() == _STANDING & row.request.keys()
+    written = adapter.wire.encode_request(request.changed(), [])
+    again = adapter.wire.decode_request({"model": "m", "stream": row.stream, **written}, {})
+    assert adapter.wire.encode_request(again.changed(model=request.model), []) == written
 
 
 def response_of(row: Row) -> HttpResponse:

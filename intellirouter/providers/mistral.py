@@ -26,9 +26,6 @@ FLAVOUR = openai.Flavour(
         """top_k min_p logit_bias logprobs top_logprobs user store service_tier prompt_cache_key verbosity
         modalities audio""".split()
     ),
-    unknown_message_fields=frozenset(
-        {"reasoning_content", "thinking_blocks", "refusal", "annotations", "audio"}
-    ),
 )
 
 

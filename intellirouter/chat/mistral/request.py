@@ -12,6 +12,7 @@ from intellirouter.chat.openai_chat.request import decode_request as decode_open
 from intellirouter.chat.options import take_options
 
 DIALECT = "mistral"
+_MESSAGE_FIELDS = frozenset({"role", "content", "tool_calls", "tool_call_id", "name", "prefix"})
 
 
 def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
@@ -53,8 +54,11 @@ def spoken_body(body: Json) -> Json:
         body["random_seed"] = body.pop("seed")
     if body.get("tool_choice") == "required":
         body["tool_choice"] = "any"
-    messages = [_with_own_ids(message) for message in body.get("messages") or ()]
-    body["messages"] = [_with_own_chunks(message) for message in messages]
+    messages = [_with_own_ids(message) for message in body["messages"]]
+    body["messages"] = [
+        {key: value for key, value in _with_own_chunks(message).items() if key in _MESSAGE_FIELDS}
+        for message in messages
+    ]
     return body
 
 

@@ -27,7 +27,7 @@ OPENAI_FIELDS = f"""{_BOTH} max_completion_tokens max_tokens stream_options seed
 reasoning_effort service_tier store modalities audio verbosity web_search_options"""
 MISTRAL_FIELDS = f"{_BOTH} max_tokens random_seed safe_prompt prompt_mode reasoning_effort guardrails"
 _MESSAGE_FIELDS = "role content name tool_calls tool_call_id"
-_OPENAI_MESSAGE_FIELDS = f"{_MESSAGE_FIELDS} refusal audio annotations"
+_OPENAI_MESSAGE_FIELDS = f"{_MESSAGE_FIELDS} refusal audio annotations parsed"
 _MISTRAL_MESSAGE_FIELDS = f"{_MESSAGE_FIELDS} prefix"
 
 

@@ -46,6 +46,7 @@ class Tool(msgspec.Struct, frozen=True):
     dialect: str | None = None
     data: dict[str, Any] | None = None
     cache: CacheMarker | None = None
+    namespace: tuple[str, str] | None = None  # OpenAI's, name and description; it is part of `name` too
     extra: dict[str, Any] = {}
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from intellirouter.chat import openai_embeddings
+from intellirouter.chat.custom_tools import as_function, as_function_call
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
@@ -52,6 +53,7 @@ class Flavour:
     unknown_message_fields: frozenset[str] = frozenset()
     max_embedding_inputs: int = 2_048
     base64_embeddings: bool = False  # surely knows `encoding_format`
+    custom_tools: bool = False  # tools whose input is free text
     embedding_input_type: bool = False  # embeds queries and documents apart
 
 
@@ -63,6 +65,7 @@ OPENAI = Flavour(
     unknown_fields=frozenset({"top_k", "min_p"}),
     unknown_message_fields=frozenset({"reasoning_content", "thinking_blocks"}),
     base64_embeddings=True,
+    custom_tools=True,
 )
 COMPATIBLE = Flavour(kind="openai_compatible", embedding_input_type=True)
 
@@ -94,11 +97,27 @@ def adapt(flavour: Flavour, body: Json, notes: list[str]) -> None:
     for name in sorted(flavour.unknown_fields & body.keys()):
         del body[name]
         notes.append(f"'{name}' was left out: {flavour.kind} has no such setting.")
+    if not flavour.custom_tools:
+        _as_functions(body)
     for message in body["messages"]:
         if message["role"] == "developer" and not flavour.developer_role:
             message["role"] = "system"
         for name in flavour.unknown_message_fields & message.keys():
             del message[name]
+
+
+def _as_functions(body: Json) -> None:
+    """Custom tools, and calls of them, as the functions that every vendor knows."""
+    if tools := body.get("tools"):
+        body["tools"] = [as_function(tool) if tool.get("type") == "custom" else tool for tool in tools]
+    match body.get("tool_choice"):
+        case {"type": "custom", "custom": named}:
+            body["tool_choice"] = {"type": "function", "function": named}
+    for message in body["messages"]:
+        if calls := message.get("tool_calls"):
+            message["tool_calls"] = [
+                as_function_call(call) if call.get("type") == "custom" else call for call in calls
+            ]
 
 
 def parse_chat(response: HttpResponse) -> ChatResponse:

@@ -35,7 +35,7 @@ _MESSAGE_EVENTS = _by_type(anthropic_types.RawMessageStreamEvent)
 NO_FIELD = ": no such field"
 _SENT_BY_VENDORS = {  # what the vendor of the dialect sends itself, though its SDK has no field for it
     "openai": {"tool_calls[].extra_content"},  # Google's compatible endpoint: the signature of a call
-    "openai_responses": {"Response.store", "response.store", "ArgumentsDoneEvent.name"},
+    "openai_responses": {"Response.store", "response.store", "ArgumentsDoneEvent.name", "output[].status"},
     "ollama": {"tool_calls[].id", "tool_calls[].function.index"},
 }
 WHOLE: dict[str, Any] = {

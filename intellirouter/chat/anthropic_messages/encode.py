@@ -7,10 +7,12 @@ from typing import Any
 
 from intellirouter.chat.anthropic_messages.blocks import DIALECT, encode_cache, encode_parts
 from intellirouter.chat.anthropic_messages.thinking import encode_thinking
+from intellirouter.chat.custom_tools import INPUT_SCHEMA
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, Tool, ToolChoice
 from intellirouter.chat.parts import Part, ToolResult
 from intellirouter.chat.signed_calls import is_call_seal
+from intellirouter.chat.vendor_tools import without_foreign_tools
 from intellirouter.errors import UnsupportedByTarget
 
 DEFAULT_MAX_TOKENS = 16_384
@@ -40,7 +42,7 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
         body.pop("stream", None)
         _drop_unsigned(body, notes)
     else:
-        body = _encode_fields(request, notes)
+        body = _encode_fields(without_foreign_tools(request, DIALECT, notes), notes)
     if request.stream:
         body["stream"] = True
     return body
@@ -171,14 +173,9 @@ def _offered(request: ChatRequest, notes: list[str]) -> tuple[Tool, ...]:
 
 def _encode_tool(tool: Tool) -> Json:
     if tool.kind == "builtin":
-        if tool.dialect != DIALECT or tool.data is None:
-            raise UnsupportedByTarget(
-                f"The tool '{tool.name}' is run by {tool.dialect} providers themselves; this target has no such tool.",
-                param="tools",
-            )
-        return tool.data
+        return tool.data or {}
     if tool.kind == "custom":
-        schema: Json = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+        schema: Json = INPUT_SCHEMA
     else:
         schema = tool.parameters or {"type": "object", "properties": {}}
     encoded: Json = {"name": tool.name, "input_schema": schema, **encode_cache(tool.cache), **tool.extra}

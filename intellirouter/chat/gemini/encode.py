@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from intellirouter.chat.custom_tools import INPUT_SCHEMA
 from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.parts import ANY_SIGNATURE, DIALECT, encode_part
 from intellirouter.chat.model import ChatRequest, Message, Reasoning, Tool, ToolChoice
 from intellirouter.chat.parts import ToolCall, ToolResult
-from intellirouter.errors import UnsupportedByTarget
+from intellirouter.chat.vendor_tools import without_foreign_tools
 
 _BUDGETS = {
     "none": 0,
@@ -38,6 +39,7 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
     """The JSON object of a request, without the model: that stands in the URL."""
     if request.source is not None and request.source.dialect == DIALECT:
         return request.source.body
+    request = without_foreign_tools(request, DIALECT, notes)
     system, contents = _encode_turns(request, notes)
     body: Json = {"contents": contents}
     if system:
@@ -108,15 +110,13 @@ def _encode_tools(tools: tuple[Tool, ...]) -> list[Json]:
     declarations: list[Json] = []
     others: list[Json] = []
     for tool in tools:
-        if tool.kind == "function":
-            function: Json = {"name": tool.name, "description": tool.description}
-            if tool.parameters:
-                function["parametersJsonSchema"] = tool.parameters
-            declarations.append({k: v for k, v in function.items() if v is not None})
-        elif tool.kind == "builtin" and tool.dialect == DIALECT:
+        if tool.kind == "builtin":
             others.append(tool.data or {})
-        else:
-            raise UnsupportedByTarget(f"Gemini has no tool of the kind of '{tool.name}'.", param="tools")
+            continue
+        function: Json = {"name": tool.name, "description": tool.description}
+        if parameters := INPUT_SCHEMA if tool.kind == "custom" else tool.parameters:
+            function["parametersJsonSchema"] = parameters
+        declarations.append({k: v for k, v in function.items() if v is not None})
     return ([{"functionDeclarations": declarations}] if declarations else []) + others
 
 

@@ -143,7 +143,11 @@ def signed(part: Json, signature: str | None) -> Json:
 def encode_call(call: ToolCall) -> Json:
     """A `functionCall`; an id we made up stays ours."""
     try:
-        arguments = msgspec.json.decode(call.arguments or "{}")
+        arguments = (
+            {"input": call.arguments}
+            if call.kind == "custom"
+            else msgspec.json.decode(call.arguments or "{}")
+        )
     except msgspec.DecodeError:
         arguments = {"input": call.arguments}
     encoded: Json = {

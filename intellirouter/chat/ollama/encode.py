@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat.custom_tools import INPUT_SCHEMA
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Tool
 from intellirouter.chat.ollama.request import DIALECT
 from intellirouter.chat.parts import Audio, File, Image, Opaque, Refusal, Text, Thinking, ToolCall, ToolResult
+from intellirouter.chat.vendor_tools import without_foreign_tools
 from intellirouter.errors import UnsupportedByTarget
 
 _LOST = (
@@ -29,6 +31,7 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
     if request.source is not None and request.source.dialect == DIALECT:
         return {**request.source.body, "model": request.model, "stream": request.stream}
     refuse(request)
+    request = without_foreign_tools(request, DIALECT, notes)
     names = {
         part.id: part.name
         for message in request.messages
@@ -111,7 +114,11 @@ def encode_image(part: Image) -> str:
 
 def _encode_call(part: ToolCall) -> Json:
     try:
-        arguments: Any = msgspec.json.decode(part.arguments or "{}")
+        arguments: Any = (
+            {"input": part.arguments}
+            if part.kind == "custom"
+            else msgspec.json.decode(part.arguments or "{}")
+        )
     except (msgspec.DecodeError, RecursionError):
         arguments = {"input": part.arguments}
     return {"id": part.id, "function": {"name": part.name, "arguments": arguments}}
@@ -146,13 +153,9 @@ def _encode_tools(request: ChatRequest, notes: list[str]) -> list[Json]:
 
 
 def _encode_tool(tool: Tool) -> Json:
-    if tool.kind == "builtin":
-        raise UnsupportedByTarget(
-            f"The tool '{tool.name}' is run by {tool.dialect} providers themselves.", param="tools"
-        )
     parameters = tool.parameters or {"type": "object", "properties": {}}
     if tool.kind == "custom":
-        parameters = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+        parameters = INPUT_SCHEMA
     function: Json = {"name": tool.name, "parameters": parameters}
     if tool.description is not None:
         function["description"] = tool.description

@@ -21,6 +21,7 @@ from intellirouter.chat.parts import (
     ToolCall,
     ToolResult,
 )
+from intellirouter.chat.vendor_tools import without_foreign_tools
 from intellirouter.errors import UnsupportedByTarget
 
 _EFFORT_FLOORS = (("high", 16_384), ("medium", 4_096), ("low", 1))
@@ -33,7 +34,7 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
         body.pop("stream", None)
         body.pop("stream_options", None)
     else:
-        body = _encode_fields(request, notes)
+        body = _encode_fields(without_foreign_tools(request, DIALECT, notes), notes)
     if request.stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
@@ -45,7 +46,7 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
     for message in request.messages:
         messages.extend(_encode_message(message, notes))
     optional: Json = {
-        "tools": [_encode_tool(tool) for tool in request.tools if _speaks(tool)] or None,
+        "tools": [_encode_tool(tool) for tool in request.tools] or None,
         "tool_choice": _encode_tool_choice(request.tool_choice, request.tools),
         "parallel_tool_calls": request.parallel_tool_calls if request.tools else None,
         "max_completion_tokens": request.max_tokens,
@@ -189,15 +190,6 @@ def _encode_file(part: File) -> Json:
         file["file_data"] = f"data:{part.media_type or 'application/pdf'};base64,{part.data}"
         file["filename"] = file["filename"] or "document.pdf"
     return {"type": "file", "file": {key: value for key, value in file.items() if value}}
-
-
-def _speaks(tool: Tool) -> bool:
-    if tool.kind != "builtin" or tool.dialect == DIALECT:
-        return True
-    raise UnsupportedByTarget(
-        f"The tool '{tool.name}' is run by {tool.dialect} providers themselves; this target has no such tool.",
-        param="tools",
-    )
 
 
 def _encode_tool(tool: Tool) -> Json:

@@ -9,9 +9,11 @@ from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoni
 from intellirouter.chat.openai_chat.encode import effort_of
 from intellirouter.chat.openai_responses.content import DIALECT
 from intellirouter.chat.openai_responses.items import encode_items
+from intellirouter.chat.openai_responses.namespaces import grouped, namespaces_of
 from intellirouter.chat.openai_responses.request import LOGPROBS
 from intellirouter.chat.openai_responses.sealed import is_sealed
 from intellirouter.chat.parts import Text
+from intellirouter.chat.vendor_tools import without_foreign_tools
 from intellirouter.errors import UnsupportedByTarget
 
 _NO_SUCH = (
@@ -36,7 +38,7 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
             body["input"] = [item for item in given if not is_sealed(item)]
             notes.append("Another vendor's reasoning was left out: OpenAI takes back only its own.")
     else:
-        body = _encode_fields(request, notes)
+        body = _encode_fields(without_foreign_tools(request, DIALECT, notes), notes)
     if request.stream:
         body["stream"] = True
     return body
@@ -53,7 +55,7 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
     instructions, messages = _split_instructions(request.messages)
     optional: Json = {
         "instructions": instructions,
-        "tools": [encode_tool(tool, ours) for tool in request.tools] or None,
+        "tools": grouped((tool, encode_tool(tool, ours)) for tool in request.tools) or None,
         "tool_choice": encode_tool_choice(request.tool_choice, request.tools),
         "parallel_tool_calls": request.parallel_tool_calls if ours or request.tools else None,
         "max_output_tokens": request.max_tokens,
@@ -68,7 +70,10 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
         "store": request.store,
         "prompt_cache_key": request.prompt_cache_key,
     }
-    body: Json = {"model": request.model, "input": encode_items(messages, notes)}
+    body: Json = {
+        "model": request.model,
+        "input": encode_items(messages, notes, namespaces_of(request.tools)),
+    }
     body.update((key, value) for key, value in optional.items() if value is not None)
     if not ours:
         body |= _stateless(request)
@@ -113,12 +118,7 @@ def _split_instructions(messages: tuple[Message, ...]) -> tuple[str | None, tupl
 def encode_tool(tool: Tool, ours: bool = True) -> Json:
     """One tool. Functions are strict by default here and nowhere else, so for a request of another dialect we say no."""
     if tool.kind == "builtin":
-        if tool.dialect != DIALECT or tool.data is None:
-            raise UnsupportedByTarget(
-                f"The tool '{tool.name}' is run by {tool.dialect} providers themselves; this target has no such tool.",
-                param="tools",
-            )
-        return tool.data
+        return tool.data or {}
     encoded: Json = {"type": tool.kind, "name": tool.name, "description": tool.description}
     if tool.kind == "custom":
         encoded["format"] = tool.format

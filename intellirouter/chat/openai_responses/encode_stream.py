@@ -28,6 +28,7 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_responses.content import DIALECT, encode_annotation
 from intellirouter.chat.openai_responses.errors import error_event, response_error
+from intellirouter.chat.openai_responses.namespaces import namespaces_of, parted
 from intellirouter.chat.openai_responses.response import (
     call_seal,
     encode_finish,
@@ -61,6 +62,7 @@ class ResponseEventEncoder:
 
     def __init__(self, request: ChatRequest) -> None:
         self._request = request
+        self._namespaces = namespaces_of(request.tools)
         self._head: Json | None = None
         self._stem = ""
         self._sequence = 0
@@ -264,7 +266,7 @@ class ResponseEventEncoder:
     def _call_item(self, call: _Call, status: str) -> Json:
         start = call.start
         part = ToolCall(start.id, start.name, "".join(call.arguments), start.kind, start.signature)
-        return encode_item(part, self._stem, call.output, status) or {}
+        return parted(encode_item(part, self._stem, call.output, status) or {}, self._namespaces)
 
     def _arguments(self, delta: ToolCallArguments) -> bytes:
         call = self._calls.get(delta.index)

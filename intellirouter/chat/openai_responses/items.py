@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import msgspec
 
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json, at
 from intellirouter.chat.model import Message, Role
 from intellirouter.chat.openai_responses.content import DIALECT, decode_content, encode_input, output_text
+from intellirouter.chat.openai_responses.namespaces import joined, parted
 from intellirouter.chat.openai_responses.sealed import reasoning_item, unseal
 from intellirouter.chat.parts import (
     Audio,
@@ -108,6 +111,12 @@ def decode_call(item: Json, path: str) -> ToolCall:
     )
 
 
+def _decode_own_call(item: Json, path: str) -> ToolCall:
+    """A call of a function that the request offers, which may be under a namespace."""
+    call, namespace = decode_call(item, path), fields.text(item, "namespace", path)
+    return msgspec.structs.replace(call, name=joined(namespace, call.name)) if namespace else call
+
+
 def decode_reasoning(item: Json, path: str) -> Thinking | RedactedThinking:
     """A `reasoning` item: its summaries, then its own words where the vendor shows them."""
     pieces = [*fields.objects(item, "summary", path), *fields.objects(item, "content", path)]
@@ -117,14 +126,16 @@ def decode_reasoning(item: Json, path: str) -> Thinking | RedactedThinking:
 
 _OUTPUTS: dict[Any, Any] = {"function_call_output": "function", "custom_tool_call_output": "custom"}
 _TURN_ITEMS: dict[str, Callable[[Json, str], Part]] = {
-    "function_call": decode_call,
+    "function_call": _decode_own_call,
     "custom_tool_call": decode_call,
     "reasoning": decode_reasoning,
 }
 
 
-def encode_items(messages: tuple[Message, ...], notes: list[str]) -> list[Json]:
-    """The `input` of a request."""
+def encode_items(
+    messages: tuple[Message, ...], notes: list[str], namespaces: Mapping[str, str]
+) -> list[Json]:
+    """The `input` of a request; `namespaces` are those of its functions."""
     items: list[Json] = []
     customs = {
         part.id
@@ -140,7 +151,7 @@ def encode_items(messages: tuple[Message, ...], notes: list[str]) -> list[Json]:
             else:
                 rest.append(part)
         if message.role == "assistant":
-            items.extend(_encode_turn(message, rest, notes))
+            items.extend(parted(item, namespaces) for item in _encode_turn(message, rest, notes))
         elif rest or not message.content:
             role = "user" if message.role == "tool" else message.role
             items.append({"role": role, "content": encode_input(rest, notes), **message.extra})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json, at
 from intellirouter.chat.model import (
@@ -18,6 +20,7 @@ from intellirouter.chat.model import (
 )
 from intellirouter.chat.openai_responses.content import DIALECT
 from intellirouter.chat.openai_responses.items import decode_items
+from intellirouter.chat.openai_responses.namespaces import joined
 from intellirouter.chat.options import take_options
 from intellirouter.chat.parts import Text
 from intellirouter.errors import InvalidRequest
@@ -73,7 +76,26 @@ def _messages(body: Json) -> tuple[Message, ...]:
 
 
 def _tools(body: Json, key: str) -> tuple[Tool, ...]:
-    return tuple(_decode_tool(tool, f"{key}[{i}]") for i, tool in enumerate(fields.objects(body, key)))
+    return tuple(
+        decoded
+        for i, tool in enumerate(fields.objects(body, key))
+        for decoded in _decode_entry(tool, f"{key}[{i}]")
+    )
+
+
+def _decode_entry(tool: Json, path: str) -> tuple[Tool, ...]:
+    """One tool, or the functions of a namespace."""
+    if tool.get("type") != "namespace":
+        return (_decode_tool(tool, path),)
+    namespace = fields.required_text(tool, "name", path)
+    description = fields.text(tool, "description", path) or ""
+    inside = [
+        _decode_tool(one, f"{path}.tools[{i}]") for i, one in enumerate(fields.objects(tool, "tools", path))
+    ]
+    return tuple(
+        msgspec.structs.replace(one, name=joined(namespace, one.name), namespace=(namespace, description))
+        for one in inside
+    )
 
 
 def _decode_tool(tool: Json, path: str) -> Tool:

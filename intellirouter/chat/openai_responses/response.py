@@ -15,6 +15,7 @@ from intellirouter.chat.openai_responses.content import DIALECT, decode_content,
 from intellirouter.chat.openai_responses.encode import encode_text, encode_tool, encode_tool_choice
 from intellirouter.chat.openai_responses.errors import decode_failure
 from intellirouter.chat.openai_responses.items import decode_call, decode_reasoning, encode_call
+from intellirouter.chat.openai_responses.namespaces import grouped, namespaces_of, parted
 from intellirouter.chat.openai_responses.sealed import reasoning_item, seal
 from intellirouter.chat.openai_responses.usage import decode_usage, encode_usage
 from intellirouter.chat.parts import (
@@ -122,7 +123,8 @@ def encode_response(response: ChatResponse, request: ChatRequest | None = None) 
     choice = response.choices[0] if response.choices else Choice()
     head = response_head(response.id, response.model, response.created, request)
     status, incomplete = encode_finish(choice.finish_reason, choice.finish_detail)
-    output = encode_output(choice, stem(head["id"]))
+    namespaces = namespaces_of(request.tools) if request is not None else {}
+    output = [parted(item, namespaces) for item in encode_output(choice, stem(head["id"]))]
     return msgspec.json.encode(
         finished(head, status, incomplete, output, response.usage, response.service_tier), enc_hook=str
     )
@@ -131,7 +133,8 @@ def encode_response(response: ChatResponse, request: ChatRequest | None = None) 
 def response_head(id_: str, model: str, created: int, request: ChatRequest | None) -> Json:
     """A response object in progress: what is known before a word is said."""
     ask = request or ChatRequest(model=model, messages=())
-    tools = [encode_tool(tool) for tool in ask.tools if tool.kind != "builtin" or tool.dialect == DIALECT]
+    spoken = (tool for tool in ask.tools if tool.kind != "builtin" or tool.dialect == DIALECT)
+    tools = grouped((tool, encode_tool(tool)) for tool in spoken)
     parallel = ask.parallel_tool_calls
     asked = ask.extra if ask.extra_dialect == DIALECT else {}
     reasoning = ask.reasoning

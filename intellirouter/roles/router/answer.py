@@ -13,9 +13,10 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from intellirouter.chat.custom_tools import CustomCalls, custom_names, restored
 from intellirouter.chat.delta import Delta, StreamEvent, UsageDelta
 from intellirouter.chat.model import ChatRequest, RouteOptions
-from intellirouter.chat.wire import EventEncoder, WireFormat
+from intellirouter.chat.wire import WireFormat
 from intellirouter.errors import IntelliRouterError, PermissionDenied
 from intellirouter.inference.answering import Streamed
 from intellirouter.inference.job import Job, Trace
@@ -53,6 +54,7 @@ async def answer(request: web.Request, wire: WireFormat, chat: ChatRequest) -> w
     if chat.stream:
         return await _stream(request, wire, job, request.app[ROUTING].keep_alive_seconds)
     response, trace = await request.app[ANSWERING].complete(job)
+    response = restored(response, custom_names(chat))
     note_access(request, trace)
     return web.Response(
         body=wire.encode_response(response),
@@ -110,6 +112,7 @@ def note_access(request: web.Request, trace: Trace) -> None:
 async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: float) -> web.StreamResponse:
     """Stream the answer. Before the first byte an error is an HTTP error; after it, an error event."""
     encoder = wire.new_encoder(job.request)
+    customs = CustomCalls(custom_names(job.request))
     live: Streamed | None = None
 
     def headers() -> Mapping[str, str]:
@@ -126,8 +129,11 @@ async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: 
         async for events in live.batches():
             if relays and live.dialect is None:  # another target went on: from here on we write the events
                 relays = False
-                encoder.encode(live.said)
-            yield b"".join([_bytes_of(event, encoder, relays, job.request.include_usage) for event in events])
+                encoder.encode(customs.restore(live.said))
+            if not relays:
+                yield encoder.encode(customs.restore(tuple(d for event in events for d in event.deltas)))
+            else:
+                yield b"".join([_relayed(event, job.request.include_usage) for event in events])
         yield wire.relay_end if relays else encoder.finish()
 
     try:
@@ -145,13 +151,8 @@ async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: 
             note_access(request, live.trace)
 
 
-def _bytes_of(event: StreamEvent, encoder: EventEncoder, relays: bool, include_usage: bool) -> bytes:
-    """The event as it came, when the client speaks the upstream's dialect; else translated.
-
-    We always ask the upstream for usage; a client that did not gets no usage chunk.
-    """
-    if not relays:
-        return encoder.encode(event.deltas)
+def _relayed(event: StreamEvent, include_usage: bool) -> bytes:
+    """The event as it came. We always ask the upstream for usage; a client that did not gets no usage chunk."""
     if not include_usage and _only_usage(event.deltas):
         return b""
     return event.raw

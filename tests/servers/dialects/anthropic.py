@@ -12,6 +12,7 @@ from tests.servers.dialects.model import (
     OUTPUT_TOKENS,
     WRITTEN_TOKENS,
     Asked,
+    Brain,
     Refused,
     Said,
     cut_bytes,
@@ -24,12 +25,12 @@ _FIELDS = """model messages max_tokens system stream temperature top_p top_k sto
 thinking output_config service_tier cache_control container mcp_servers context_management inference_geo"""
 
 
-def anthropic(request: Received) -> Play:
+def anthropic(request: Received, brain: Brain = think) -> Play:
     try:
         if "x-api-key" not in request.headers or "anthropic-version" not in request.headers:
             raise Refused("x-api-key and anthropic-version are required")
         asked = _read(request.json)
-        said = think(asked)
+        said = brain(asked)
     except Refused as refused:
         error = {"type": "invalid_request_error", "message": str(refused)}
         return Play.json({"type": "error", "error": error, "request_id": "req_1"}, status=400)

@@ -13,6 +13,7 @@ from tests.servers.dialects.model import (
     OUTPUT_TOKENS,
     THOUGHT_TOKENS,
     Asked,
+    Brain,
     Refused,
     Said,
     cut_bytes,
@@ -30,12 +31,12 @@ maxOutputTokens temperature topP topK seed presencePenalty frequencyPenalty resp
 speechConfig mediaResolution"""
 
 
-def google(request: Received) -> Play:
+def google(request: Received, brain: Brain = think) -> Play:
     try:
         if "x-goog-api-key" not in request.headers:
             raise Refused("x-goog-api-key is required")
         asked = _read(request.json)
-        said = think(asked)
+        said = brain(asked)
     except Refused as refused:
         error = {"code": 400, "message": str(refused), "status": "INVALID_ARGUMENT"}
         return Play.json({"error": error}, status=400)

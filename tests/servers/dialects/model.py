@@ -6,6 +6,7 @@ vendor's own words, whole or streamed. So a test of a client against any of them
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +54,9 @@ class Said:
         return "".join(self.pieces)
 
 
+Brain = Callable[[Asked], Said]
+
+
 class Refused(Exception):
     """What the vendor answers with 400."""
 
@@ -62,13 +66,13 @@ def think(asked: Asked) -> Said:
     if asked.schema is not None:
         if asked.schema != SCHEMA:
             raise Refused(f"not the schema: {asked.schema}")
-        return Said(_cut(SHAPED))
+        return Said(cut(SHAPED))
     if asked.images:
-        return Said(_cut("I see " + ", ".join(f"{kind} {data}" for kind, data in asked.images)))
+        return Said(cut("I see " + ", ".join(f"{kind} {data}" for kind, data in asked.images)))
     if asked.results:
         if len(asked.calls) != len(asked.results):
             raise Refused("every call needs its result")
-        return Said(_cut("Told: " + "; ".join(words for _, words in asked.results)))
+        return Said(cut("Told: " + "; ".join(words for _, words in asked.results)))
     if asked.tools:
         if [(tool["name"], {**SCHEMA, **tool["parameters"]}) for tool in asked.tools] != [
             ("weather", SCHEMA)
@@ -79,11 +83,11 @@ def think(asked: Asked) -> Said:
         return Said(calls=CALLS)
     said = f"Grüezi 🌞! {' '.join(asked.system)} | {' '.join(asked.user)}"
     if asked.max_tokens == 5:
-        return Said(_cut(said[:12]), length=True)
-    return Said(_cut(said))
+        return Said(cut(said[:12]), length=True)
+    return Said(cut(said))
 
 
-def _cut(text: str) -> tuple[str, ...]:
+def cut(text: str) -> tuple[str, ...]:
     return tuple(text[i : i + 3] for i in range(0, len(text), 3))
 
 

@@ -10,6 +10,7 @@ from tests.servers.dialects.model import (
     MODEL,
     OUTPUT_TOKENS,
     Asked,
+    Brain,
     Refused,
     cut_bytes,
     think,
@@ -18,10 +19,10 @@ from tests.servers.dialects.model import (
 from tests.servers.vendor import Play, Received
 
 
-def ollama(request: Received) -> Play:
+def ollama(request: Received, brain: Brain = think) -> Play:
     try:
         asked = _read(request.json)
-        said = think(asked)
+        said = brain(asked)
     except Refused as refused:
         return Play.json({"error": str(refused)}, status=400)
     calls = [{"function": {"name": name, "arguments": json.loads(args)}} for _, name, args in said.calls]

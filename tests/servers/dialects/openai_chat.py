@@ -12,6 +12,7 @@ from tests.servers.dialects.model import (
     OUTPUT_TOKENS,
     THOUGHT_TOKENS,
     Asked,
+    Brain,
     Refused,
     Said,
     cut_bytes,
@@ -31,23 +32,23 @@ _OPENAI_MESSAGE_FIELDS = f"{_MESSAGE_FIELDS} refusal audio annotations parsed"
 _MISTRAL_MESSAGE_FIELDS = f"{_MESSAGE_FIELDS} prefix"
 
 
-def openai(request: Received) -> Play:
-    return _answer(request, OPENAI_FIELDS, detailed=True)
+def openai(request: Received, brain: Brain = think) -> Play:
+    return _answer(request, OPENAI_FIELDS, brain, detailed=True)
 
 
-def mistral(request: Received) -> Play:
+def mistral(request: Received, brain: Brain = think) -> Play:
     for message in request.json["messages"]:
         ids = [call["id"] for call in message.get("tool_calls") or ()]
         for given in [*ids, *([message["tool_call_id"]] if "tool_call_id" in message else ())]:
             if len(given) != 9 or not given.isalnum():
                 return _refuse(f"Tool call id was {given} but must be a-z, A-Z, 0-9, with a length of 9.")
-    return _answer(request, MISTRAL_FIELDS, detailed=False)
+    return _answer(request, MISTRAL_FIELDS, brain, detailed=False)
 
 
-def _answer(request: Received, known: str, *, detailed: bool) -> Play:
+def _answer(request: Received, known: str, brain: Brain, *, detailed: bool) -> Play:
     try:
         asked = _read(request.json, known, detailed)
-        said = think(asked)
+        said = brain(asked)
     except Refused as refused:
         return _refuse(str(refused))
     if not asked.stream:

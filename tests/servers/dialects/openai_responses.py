@@ -12,6 +12,7 @@ from tests.servers.dialects.model import (
     OUTPUT_TOKENS,
     THOUGHT_TOKENS,
     Asked,
+    Brain,
     Refused,
     Said,
     cut_bytes,
@@ -22,13 +23,13 @@ from tests.servers.vendor import Play, Received
 
 _FIELDS = """model input instructions stream tools tool_choice parallel_tool_calls max_output_tokens temperature top_p
 top_logprobs text reasoning include store metadata user service_tier truncation prompt_cache_key previous_response_id
-background max_tool_calls safety_identifier stream_options prompt conversation"""
+background client_metadata max_tool_calls safety_identifier stream_options prompt conversation"""
 
 
-def openai_responses(request: Received) -> Play:
+def openai_responses(request: Received, brain: Brain = think) -> Play:
     try:
         asked = _read(request.json)
-        said = think(asked)
+        said = brain(asked)
     except Refused as refused:
         error = {"message": str(refused), "type": "invalid_request_error", "param": None, "code": None}
         return Play.json({"error": error}, status=400)
@@ -44,7 +45,7 @@ def _read(body: dict[str, Any]) -> Asked:
     wanted = (body.get("text") or {}).get("format") or {}
     if wanted.get("type") == "json_schema":
         asked.schema = wanted["schema"]
-    asked.tools = list(body.get("tools") or ())
+    asked.tools = [tool for tool in body.get("tools") or () if tool["type"] == "function"]
     given = body["input"]
     for item in [{"role": "user", "content": given}] if isinstance(given, str) else given:
         match item.get("type", "message"):

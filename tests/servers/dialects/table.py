@@ -18,7 +18,7 @@ from tests.servers.vendor import Play, Received
 class StandIn:
     """How a vendor answers, and what of the usage it tells (None: nothing)."""
 
-    answer: Callable[[Received], Play]
+    answer: Callable[..., Play]  # of a request, and of a `Brain` where it is not to repeat what it understood
     dialect: str
     cached: int | None = CACHED_TOKENS
     written: int | None = None

@@ -78,6 +78,7 @@ make_tree() {
   install -d -m 0750 -o root -g intellirouter "$base/config"
   install -d -m 0700 "$base/env"
   install -d -m 0700 -o intellirouter -g intellirouter "$base/data" "$base"/data/{documents,personas}
+  install -d -m 0700 -o intellirouter -g intellirouter "$root/var/backups/intellirouter"
   install -d -m 0750 -o intellirouter -g intellirouter "$base/logs" "$base"/logs/{router,orchestrator,rag-manager,persona-layer}
 }
 
@@ -102,6 +103,9 @@ install_files() {
     keep 0640 "$source_/config/$unit.toml" "$base/config/$unit.toml"
     if [ "$users" = yes ]; then chgrp intellirouter "$base/config/$unit.toml"; fi
   done
+  for unit in "intellirouter-backup@.service" "intellirouter-backup@.timer"; do
+    put 0644 "$here/systemd/$unit" "$root/etc/systemd/system/$unit"
+  done
   put 0644 "$here/logrotate/intellirouter" "$root/etc/logrotate.d/intellirouter"
   put 0644 "$here/tmpfiles.d/intellirouter.conf" "$root/usr/lib/tmpfiles.d/intellirouter.conf"
   put 0644 "$here/sysusers.d/intellirouter.conf" "$root/usr/lib/sysusers.d/intellirouter.conf"
@@ -113,15 +117,17 @@ uninstall() {
   local unit
   for unit in "${units[@]}"; do
     if running; then systemctl disable --now "intellirouter-$unit.service" 2>/dev/null || true; fi
+    if running; then systemctl disable --now "intellirouter-backup@$unit.timer" 2>/dev/null || true; fi
     rm -f "$root/etc/systemd/system/intellirouter-$unit.service"
   done
+  rm -f "$root"/etc/systemd/system/intellirouter-backup@.{service,timer}
   rm -f "$root/etc/logrotate.d/intellirouter" "$root/usr/lib/tmpfiles.d/intellirouter.conf" "$root/usr/lib/sysusers.d/intellirouter.conf"
   rm -rf "${base:?}"/{venv,share,bin}
   if running; then systemctl daemon-reload; fi
   if [ "$purge" = yes ]; then
     rm -rf "$base"
     if [ -z "$root" ] && getent passwd intellirouter >/dev/null; then userdel intellirouter; fi
-    echo "IntelliRouter is gone, with its configuration and data."
+    echo "IntelliRouter is gone, with its configuration and data; backups stay in $root/var/backups/intellirouter."
   else
     echo "IntelliRouter is gone; configuration, logs and data stay in $base (--purge takes them too)."
   fi

@@ -10,14 +10,16 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from intellirouter.app.roles import ROLES
 from intellirouter.cli.node_options import ConfigOption, IdentityOption, loader
 from intellirouter.errors import IntelliRouterError
-from intellirouter.ops.backup import age, archive
+from intellirouter.ops.backup import age, forms
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
 from intellirouter.ops.backup.make import make
+from intellirouter.ops.backup.repository import PACKS
+from intellirouter.ops.backup.repository import prune as collect
 from intellirouter.ops.backup.retention import superfluous
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -31,10 +33,17 @@ def create(
     recipients: Annotated[
         Path | None, typer.Option(help="File of age public keys: the backup is encrypted to them.")
     ] = None,
+    incremental: Annotated[
+        bool,
+        typer.Option("--incremental", help="Write only what the directory's earlier backups do not hold."),
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Back up everything this node holds, servers included, into one verified file."""
+    """Back up everything this node holds, servers included, into one verified file.
+
+    With --incremental into a directory whose backups share what did not change.
+    """
     if context.invoked_subcommand is not None:
         return
     if to is None:
@@ -44,7 +53,9 @@ def create(
     keys = age.recipients(recipients) if recipients else []
     try:
         with console.status("backing up") as status:
-            target, manifest = make(loaded, to, lambda name: status.update(escape(name)), keys)
+            target, manifest = make(
+                loaded, to, lambda name: status.update(escape(name)), keys, incremental=incremental
+            )
     except OSError as cause:
         raise IntelliRouterError(f"{cause.filename or to}: {cause.strerror or cause}.") from cause
     if as_json:
@@ -59,7 +70,7 @@ def verify(file: Path, identity: IdentityOption = None, as_json: JsonOption = Fa
 
     Without the key of an encrypted backup its sum is checked, and not what it holds.
     """
-    manifest = archive.verify(file, age.identities(identity) if identity else ())
+    manifest = forms.verify(file, age.identities(identity) if identity else ())
     if manifest is None:
         typer.echo(f"{file}: whole, encrypted; --identity reads what it holds")
     elif as_json:
@@ -78,32 +89,41 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
 ) -> None:
     """Delete the backups of a directory that no rule keeps. The newest always stays."""
-    files = directory.glob(f"*{archive.SUFFIX}")
     kept = {"days": days, "daily": daily, "weekly": weekly, "monthly": monthly}
-    for file in superfluous(files, datetime.now(UTC), **kept):
+    for file in superfluous(forms.backups(directory), datetime.now(UTC), **kept):
         if not dry_run:
             file.unlink()
         typer.echo(f"{'would delete' if dry_run else 'deleted'} {file}")
+    if (directory / PACKS).is_dir() and not dry_run:
+        with Console(stderr=True).status("looking for what no backup needs") as status:
+            before, after = collect(directory, lambda name: status.update(escape(name)))
+        typer.echo(f"packs: {before / 2**20:.1f} MiB before, {after / 2**20:.1f} MiB after")
 
 
 @app.command("list")
 def list_(directory: Path) -> None:
-    """The backups of a directory, each verified. Exit code 1 when one is damaged."""
-    table = Table("backup", "made", "version", "files", "MiB", box=None, padding=(0, 1))
+    """The backups of a directory, each checked. Exit code 1 when one is damaged.
+
+    Of an incremental one the pieces are not read: `verify` does that.
+    """
+    table = Table(Column("backup", no_wrap=True), "version", "files", "MiB", box=None, padding=(0, 1))
     damaged = False
-    for file in sorted(directory.glob(f"*{archive.SUFFIX}")):
+    for file in sorted(forms.backups(directory)):
         size = f"{file.stat().st_size / 2**20:.1f}"
         try:
-            manifest = archive.verify(file)
+            manifest = forms.glance(file)
         except BackupDamaged:
             damaged = True
-            table.add_row(escape(file.name), "[bold red]damaged[/]", "", "", size)
+            table.add_row(escape(file.name), "[bold red]damaged[/]", "", size)
             continue
         if manifest is None:
-            table.add_row(escape(file.name), "encrypted", "", "", size)
+            table.add_row(escape(file.name), "encrypted", "", size)
             continue
-        table.add_row(escape(file.name), manifest.created, manifest.version, str(len(manifest.files)), size)
+        table.add_row(escape(file.name), manifest.version, str(len(manifest.files)), size)
     Console().print(table)
+    if (directory / PACKS).is_dir():
+        shared = sum(file.stat().st_size for file in (directory / PACKS).iterdir())
+        typer.echo(f"and {shared / 2**20:.1f} MiB of pieces that the incremental ones share")
     if damaged:
         raise typer.Exit(1)
 

@@ -60,12 +60,20 @@ def certificate(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_accepts_a_unit_and_calls_it_well_protected(unit: Path, tmp_path: Path) -> None:
     analyze = tool("systemd-analyze")
-    text = unit.read_text().replace("/opt/intellirouter/bin/intellirouter run", "/bin/true run")
-    copy = tmp_path / unit.name
+    text = unit.read_text().replace("/opt/intellirouter/bin/intellirouter ", "/bin/true ")
+    copy = tmp_path / unit.name.replace("@.", "@router.")
     copy.write_text(text)
     assert unit.name not in run(analyze, "verify", "--man=no", copy)
     security = run(analyze, "security", "--offline=true", "--threshold=30", "--no-pager", copy)
     assert re.search(r"Overall exposure level for .*: [012]\.\d", security), security
+
+
+def test_systemd_accepts_the_timer_of_backups(tmp_path: Path) -> None:
+    for kind in ("service", "timer"):
+        text = (PACKAGING / f"systemd/intellirouter-backup@.{kind}").read_text()
+        copy = tmp_path / f"intellirouter-backup@router.{kind}"
+        copy.write_text(text.replace("/opt/intellirouter/bin/intellirouter ", "/bin/true "))
+    assert "backup@" not in run(tool("systemd-analyze"), "verify", "--man=no", copy)
 
 
 @pytest.mark.parametrize(("name", "role"), ROLES.items())
@@ -80,7 +88,12 @@ def test_a_unit_starts_its_role_with_its_files(name: str, role: str) -> None:
 
 def test_the_units_are_protected_alike() -> None:
     protections = {
-        unit.read_text().partition("NoNewPrivileges")[2].partition("[Install]")[0] for unit in UNITS
+        re.sub(
+            "ReadWritePaths=.*",
+            "",
+            unit.read_text().partition("NoNewPrivileges")[2].partition("[Install]")[0],
+        ).strip()
+        for unit in UNITS
     }
     assert len(protections) == 1
 

@@ -65,6 +65,22 @@ def decrypting(source: Any, using: Sequence[Any]) -> Iterator[IO[bytes]]:
         raise ValueError(f"not decrypted: {cause}") from None
 
 
+def encrypted_bytes(data: bytes, to: Sequence[Any]) -> bytes:
+    """A small piece, encrypted."""
+    sealed: bytes = importlib.import_module("pyrage").encrypt(data, list(to))
+    return sealed
+
+
+def decrypted_bytes(data: bytes, using: Sequence[Any], file: Path) -> bytes:
+    """The other way. Raises `InvalidRequest` when none of the keys opens it, or it was changed."""
+    pyrage = importlib.import_module("pyrage")
+    try:
+        clear: bytes = pyrage.decrypt(data, list(using))
+    except pyrage.DecryptError as cause:
+        raise InvalidRequest(f"{file}: no key of --identity opens it ({cause}).") from None
+    return clear
+
+
 class _Work:
     """A thread that works on one end of a pipe; its error is raised in place of what the error did to the other end."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from intellirouter import __version__
 from intellirouter.config.load import Loaded
@@ -17,7 +17,8 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
 from intellirouter.errors import StateError, StateUnavailable
 from intellirouter.memory.open import FILE
-from intellirouter.ops.backup import archive, journal, outside, retention
+from intellirouter.ops.backup import archive, journal, outside, repository, retention
+from intellirouter.ops.backup import snapshot as snapshot_form
 
 STATE = f"state/{FILE}"
 TABLES = ("entry", "counter", "log", "lease")
@@ -26,6 +27,15 @@ CHAINS = "chains/chains.db"
 CHAINS_SERVER = "chains/postgres.dump"
 REDIS = "redis/keys"
 VECTORS = "vectors/vectors"
+
+
+class Writer(Protocol):
+    """What takes the files of a backup, in whichever form."""
+
+    manifest: archive.Manifest
+
+    def add(self, name: str, file: Path) -> None:
+        """Take a file in. Raises `OSError`."""
 
 
 def folders(settings: Settings) -> dict[str, Path]:
@@ -39,23 +49,30 @@ def folders(settings: Settings) -> dict[str, Path]:
 
 
 def make(
-    loaded: Loaded, directory: Path, progress: Callable[[str], None], recipients: Sequence[Any] = ()
+    loaded: Loaded,
+    directory: Path,
+    progress: Callable[[str], None],
+    recipients: Sequence[Any] = (),
+    *,
+    incremental: bool = False,
 ) -> tuple[Path, archive.Manifest]:
-    """One new archive in `directory`, verified after it was written. Raises `OSError`, `StateError`.
+    """One new backup in `directory`, verified after it was written. Raises `OSError`, `StateError`.
 
-    Encrypted when `recipients` are given (`age.py`).
+    An archive, or with `incremental` a snapshot that shares its pieces with those before. Encrypted when `recipients` are given
+    (`age.py`).
     """
     now = datetime.now(UTC)
     manifest = archive.Manifest(archive.FORMAT, __version__, now.isoformat(timespec="seconds"))
     directory.mkdir(parents=True, exist_ok=True)
-    target = directory / retention.name_of(now)
+    target = directory / retention.name_of(now, snapshot_form.SUFFIX if incremental else archive.SUFFIX)
+    create = repository.create if incremental else archive.create
     settings = loaded.settings
     settings.paths.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (
         journal.alone(settings.paths.data_dir),
         # beside the stores, so that what they hold never lies where others may read
         tempfile.TemporaryDirectory(prefix=journal.SCRATCH, dir=settings.paths.data_dir) as scratch,
-        archive.create(target, manifest, recipients) as writer,
+        create(target, manifest, recipients) as writer,
     ):
         _config(loaded, writer, sealed=bool(recipients))
         gather = _Gather(settings, writer, Path(scratch), progress)
@@ -72,11 +89,12 @@ def make(
         gather.redis()
         gather.chains()
         gather.vectors(catalog)
-    archive.verify(target)
+    if not incremental:  # a snapshot's pieces were summed as they were written, most of them long ago
+        archive.verify(target)
     return target, manifest
 
 
-def _config(loaded: Loaded, writer: archive.Writer, *, sealed: bool) -> None:
+def _config(loaded: Loaded, writer: Writer, *, sealed: bool) -> None:
     """The configuration file, unless a secret stands in it and the archive is not encrypted."""
     if loaded.file is None:
         writer.manifest.absent["config"] = "no configuration file is used"
@@ -107,7 +125,7 @@ class _Gather:
     """Brings each store into the archive by way of one file in `scratch`, which is removed at once."""
 
     settings: Settings
-    writer: archive.Writer
+    writer: Writer
     scratch: Path
     progress: Callable[[str], None]
 

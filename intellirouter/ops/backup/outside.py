@@ -138,7 +138,8 @@ def vectors_from(file: Path, names: list[str], urls: Sequence[str], directory: P
 
 def postgres_to(file: Path, url: str) -> None:
     """The run database in pg_dump's own form: one snapshot, however long it takes."""
-    _postgres("pg_dump", url, "--format=custom", f"--file={file}")
+    # not compressed: a backup compresses, and an incremental one needs to see what did not change
+    _postgres("pg_dump", url, "--format=custom", "--compress=0", f"--file={file}")
 
 
 def postgres_from(file: Path, url: str) -> None:

@@ -19,7 +19,7 @@ from typing import IO, Any
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import Conflict, InvalidRequest, StateError
 from intellirouter.memory.open import FILE
-from intellirouter.ops.backup import archive, journal, outside
+from intellirouter.ops.backup import forms, journal, outside
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
 from intellirouter.ops.backup.make import (
     CATALOG,
@@ -72,7 +72,7 @@ def check(file: Path, only: Collection[str], identities: Sequence[Any] = ()) -> 
         raise InvalidRequest(
             f"There is no store '{min(unknown)}'. Stores: {', '.join(STORES)}.", param="only"
         )
-    manifest = archive.read(file, identities=identities)
+    manifest = forms.read(file, identities=identities)
     wanted = [store for store in stored(manifest) if not only or store in only]
     if absent := set(only) - set(wanted):
         raise InvalidRequest(f"{file} does not hold {', '.join(sorted(absent))}.", param="only")
@@ -176,7 +176,7 @@ def _stage(file: Path, staged: Path, wanted: Collection[str], identities: Sequen
             with target.open("wb") as out:
                 shutil.copyfileobj(stream, out, 1 << 20)
 
-    archive.read(file, sink, identities)
+    forms.read(file, sink, identities)
 
 
 def _check(staged: Path, manifest: Manifest) -> None:

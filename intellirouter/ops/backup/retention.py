@@ -6,23 +6,24 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from intellirouter.ops.backup.archive import SUFFIX
+from intellirouter.ops.backup import archive, snapshot
 
 PREFIX = "intellirouter-"
 FORM = "%Y%m%dT%H%M%S.%fZ"
 
 
-def name_of(made: datetime) -> str:
+def name_of(made: datetime, suffix: str = archive.SUFFIX) -> str:
     """The name of a backup that is made now."""
-    return f"{PREFIX}{made:{FORM}}{SUFFIX}"
+    return f"{PREFIX}{made:{FORM}}{suffix}"
 
 
 def made_at(file: Path) -> datetime | None:
     """When a backup was made, by its name; None for a file that is not called like one of ours."""
     try:
-        return datetime.strptime(file.name, f"{PREFIX}{FORM}{SUFFIX}").replace(tzinfo=UTC)
+        made = datetime.strptime(file.stem, f"{PREFIX}{FORM}").replace(tzinfo=UTC)
     except ValueError:
         return None
+    return made if file.suffix in (archive.SUFFIX, snapshot.SUFFIX) else None
 
 
 def superfluous(

@@ -1,0 +1,132 @@
+"""Read a snapshot back: its files, each of pieces that lie in packs."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from intellirouter.errors import InvalidRequest
+from intellirouter.ops.backup import packs
+from intellirouter.ops.backup.archive import BackupDamaged, Entry, Manifest, Sink
+from intellirouter.ops.backup.index import Index
+from intellirouter.ops.backup.packs import Frame
+from intellirouter.ops.backup.repository import PACKS, indexed
+from intellirouter.ops.backup.snapshot import Snapshot
+
+_BLOCK = 1 << 20
+_KEPT_FRAMES = 48
+_KEPT_PACKS = 16
+
+
+def verify(snapshot: Path, identities: Sequence[Any] = ()) -> Manifest | None:
+    """Read everything the snapshot needs, and every byte of the packs it lies in; its manifest, None when it is encrypted and
+    no key was given. Raises `BackupDamaged`."""
+    parts = Snapshot(snapshot)
+    manifest = None
+    if not parts.sealed or identities:
+        manifest, used = _read(parts, None, identities)
+    else:
+        with indexed(snapshot.parent, fcntl.LOCK_SH) as index:
+            used = {_place(index, sum_)[0] for sum_ in parts.sums()}
+    for pack in sorted(used):
+        packs.check(snapshot.parent / PACKS / f"{pack}{packs.SUFFIX}")
+    return manifest
+
+
+def read(snapshot: Path, sink: Sink | None = None, identities: Sequence[Any] = ()) -> Manifest:
+    """Hand each file to `sink`, every piece checked. See `archive.read`."""
+    return _read(Snapshot(snapshot), sink, identities)[0]
+
+
+def _read(parts: Snapshot, sink: Sink | None, identities: Sequence[Any]) -> tuple[Manifest, set[str]]:
+    """The manifest, and the packs that were read."""
+    if parts.sealed and not identities:
+        raise InvalidRequest(f"{parts.file} is encrypted: name the file of its key with --identity.")
+    head = parts.head(identities)
+    directory = parts.file.parent
+    with indexed(directory, fcntl.LOCK_SH) as index:
+        fetch = _Fetch(directory / PACKS, index, identities)
+        sums = parts.sums()
+        found = {}
+        for name, count in head.pieces.items():
+            stream = _Joined(fetch(next(sums)) for _ in range(count))
+            if sink is not None:
+                sink(name, stream)  # type: ignore[arg-type]  # it only reads
+            while stream.read(_BLOCK):
+                pass
+            found[name] = Entry(stream.size, stream.sha256.hexdigest())
+    if found != head.manifest.files:
+        raise BackupDamaged(f"{parts.file}: its files are not those of its manifest.")
+    return head.manifest, fetch.used
+
+
+def _place(index: Index, sum_: bytes) -> tuple[str, int]:
+    place = index.find(sum_)
+    if place is None:
+        raise BackupDamaged("A piece of the backup is missing: a pack was removed.")
+    return place
+
+
+class _Fetch:
+    """Pieces by their sums; keeps the frames opened last."""
+
+    def __init__(self, folder: Path, index: Index, identities: Sequence[Any]) -> None:
+        self._folder, self._index, self._identities = folder, index, identities
+        self._frames: OrderedDict[tuple[str, int], dict[bytes, bytes]] = OrderedDict()
+        self._packs: OrderedDict[str, list[Frame]] = OrderedDict()
+        self.used: set[str] = set()
+
+    def __call__(self, sum_: bytes) -> bytes:
+        place = pack, number = _place(self._index, sum_)
+        opened_ = self._frames.get(place)
+        if opened_ is None:
+            file = self._folder / f"{pack}{packs.SUFFIX}"
+            listed = self._packs.get(pack)
+            if listed is None:
+                listed = self._packs[pack] = packs.frames(file)
+                self.used.add(pack)
+                if len(self._packs) > _KEPT_PACKS:
+                    self._packs.popitem(last=False)
+            opened_ = self._frames[place] = packs.opened_frame(file, listed[number], self._identities)
+            if len(self._frames) > _KEPT_FRAMES:
+                self._frames.popitem(last=False)
+        piece = opened_.get(sum_)
+        if piece is None:
+            raise BackupDamaged(
+                f"{self._folder}: the index is not that of the packs: delete it, it is made anew."
+            )
+        return piece
+
+
+class _Joined(io.RawIOBase):
+    """One file, read piece by piece."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._held = b""
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        parts, left = [], size
+        while left:
+            if not self._held:
+                self._held = next(self._parts, b"")
+                if not self._held:
+                    break
+            part = self._held if left < 0 else self._held[:left]
+            self._held = self._held[len(part) :]
+            parts.append(part)
+            left = left if left < 0 else left - len(part)
+        data = b"".join(parts)
+        self.sha256.update(data)
+        self.size += len(data)
+        return data

@@ -22,13 +22,18 @@ def custom_names(request: ChatRequest) -> frozenset[str]:
     return frozenset(tool.name for tool in request.tools if tool.kind == "custom")
 
 
+def note_for(name: str) -> str:
+    """What the caller is told of such a tool."""
+    return f"The free-form input of the tool '{name}' was asked for as an object with the field 'input'."
+
+
 def free_text(arguments: str) -> str:
     """The text in a function's arguments; the arguments themselves where a model did not keep to the schema."""
     try:
         given = msgspec.json.decode(arguments)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return arguments
-    text = given.get("input") if isinstance(given, dict) else None
+    text = given.get("input") if isinstance(given, dict) and len(given) == 1 else None
     return text if isinstance(text, str) else arguments
 
 

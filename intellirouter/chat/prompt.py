@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from intellirouter.chat.model import ChatRequest, Message
-from intellirouter.chat.parts import File, Part, Refusal, Text, Thinking
+from intellirouter.chat.parts import File, Part, RedactedThinking, Refusal, Text, Thinking
 from intellirouter.errors import UnsupportedByTarget
 
 _SPEAKERS = {"system": "System", "developer": "System", "user": "User", "assistant": "Assistant"}
 
 
-def refuse_all_but_text(request: ChatRequest, who: str) -> None:
+def refuse_all_but_text(request: ChatRequest, who: str, notes: list[str]) -> None:
     """Raise `UnsupportedByTarget` where `request` asks for tools or speech, which `who` cannot do."""
     if request.tools and not (request.tool_choice and request.tool_choice.kind == "none"):
         raise UnsupportedByTarget(f"{who} cannot call tools.", param="tools")
+    if request.tools:
+        notes.append(f"The tools were not offered: {who[0].lower()}{who[1:]} cannot call any.")
+    if any(getattr(part, "cache", None) for message in request.messages for part in message.content):
+        notes.append("Prompt-cache markers were left out: this provider caches by itself.")
     if "audio" in request.modalities:
         raise UnsupportedByTarget(f"{who} does not speak.", param="modalities")
 
@@ -38,7 +42,7 @@ def text_of(parts: Iterable[Part], notes: list[str]) -> str:
                 words.append(part.text)
             case File() if part.text is not None:
                 words.append(part.text)
-            case Thinking():
+            case Thinking() | RedactedThinking():
                 notes.append("Reasoning of earlier turns was left out.")
             case _:
                 raise UnsupportedByTarget(

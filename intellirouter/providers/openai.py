@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from intellirouter.chat import openai_embeddings
-from intellirouter.chat.custom_tools import as_function, as_function_call
+from intellirouter.chat.custom_tools import as_function, as_function_call, note_for
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
@@ -32,6 +32,7 @@ from intellirouter.providers.adapter import (
     StreamParser,
     Target,
 )
+from intellirouter.providers.compatible import drop_cache_markers, offer_only_allowed
 from intellirouter.providers.headers import bearer, retry_after
 from intellirouter.providers.stream import sse_parser
 
@@ -54,6 +55,8 @@ class Flavour:
     max_embedding_inputs: int = 2_048
     base64_embeddings: bool = False  # surely knows `encoding_format`
     custom_tools: bool = False  # tools whose input is free text
+    tool_subsets: bool = False  # a choice among some of the tools
+    cache_markers: bool = False  # takes `cache_control` on a part
     embedding_input_type: bool = False  # embeds queries and documents apart
 
 
@@ -66,6 +69,7 @@ OPENAI = Flavour(
     unknown_message_fields=frozenset({"reasoning_content", "thinking_blocks"}),
     base64_embeddings=True,
     custom_tools=True,
+    tool_subsets=True,
 )
 COMPATIBLE = Flavour(kind="openai_compatible", embedding_input_type=True)
 
@@ -98,17 +102,26 @@ def adapt(flavour: Flavour, body: Json, notes: list[str]) -> None:
         del body[name]
         notes.append(f"'{name}' was left out: {flavour.kind} has no such setting.")
     if not flavour.custom_tools:
-        _as_functions(body)
+        _as_functions(body, notes)
+    if not flavour.tool_subsets:
+        offer_only_allowed(body, notes)
+    thoughts = False
     for message in body["messages"]:
         if message["role"] == "developer" and not flavour.developer_role:
             message["role"] = "system"
         for name in flavour.unknown_message_fields & message.keys():
+            thoughts = thoughts or name in ("reasoning_content", "thinking_blocks")
             del message[name]
+    if thoughts:
+        notes.append(f"Reasoning of earlier turns was left out: {flavour.kind} takes none back.")
+    if not flavour.cache_markers:
+        drop_cache_markers(body["messages"], notes)
 
 
-def _as_functions(body: Json) -> None:
+def _as_functions(body: Json, notes: list[str]) -> None:
     """Custom tools, and calls of them, as the functions that every vendor knows."""
     if tools := body.get("tools"):
+        notes += [note_for(tool["custom"]["name"]) for tool in tools if tool.get("type") == "custom"]
         body["tools"] = [as_function(tool) if tool.get("type") == "custom" else tool for tool in tools]
     match body.get("tool_choice"):
         case {"type": "custom", "custom": named}:

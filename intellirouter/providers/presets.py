@@ -36,7 +36,7 @@ FLAVOURS = (
     ),
     Flavour("deepseek", "https://api.deepseek.com/v1", unknown_fields=_NO_SAMPLING | _OPENAI_ONLY),
     Flavour("together", "https://api.together.xyz/v1", unknown_fields=_OPENAI_ONLY),
-    Flavour("openrouter", "https://openrouter.ai/api/v1"),
+    Flavour("openrouter", "https://openrouter.ai/api/v1", cache_markers=True),
     Flavour(
         "xai",
         "https://api.x.ai/v1",

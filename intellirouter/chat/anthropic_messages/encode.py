@@ -7,7 +7,7 @@ from typing import Any
 
 from intellirouter.chat.anthropic_messages.blocks import DIALECT, encode_cache, encode_parts
 from intellirouter.chat.anthropic_messages.thinking import encode_thinking
-from intellirouter.chat.custom_tools import INPUT_SCHEMA
+from intellirouter.chat.custom_tools import INPUT_SCHEMA, note_for
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, Tool, ToolChoice
 from intellirouter.chat.parts import Part, ToolResult
@@ -84,7 +84,7 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
     body: Json = {"model": request.model, "max_tokens": 0, "messages": _encode_turns(turns, notes)}
     optional: Json = {
         "system": _plain(system) or None,
-        "tools": [_encode_tool(tool) for tool in _offered(request, notes)] or None,
+        "tools": [_encode_tool(tool, notes) for tool in _offered(request, notes)] or None,
         "tool_choice": _encode_tool_choice(request),
         "stop_sequences": list(request.stop) or None,
         "metadata": {"user_id": request.user} if request.user else None,
@@ -171,10 +171,11 @@ def _offered(request: ChatRequest, notes: list[str]) -> tuple[Tool, ...]:
     return tuple(tool for tool in request.tools if tool.name in choice.names)
 
 
-def _encode_tool(tool: Tool) -> Json:
+def _encode_tool(tool: Tool, notes: list[str]) -> Json:
     if tool.kind == "builtin":
         return tool.data or {}
     if tool.kind == "custom":
+        notes.append(note_for(tool.name))
         schema: Json = INPUT_SCHEMA
     else:
         schema = tool.parameters or {"type": "object", "properties": {}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intellirouter.chat.custom_tools import INPUT_SCHEMA
+from intellirouter.chat.custom_tools import INPUT_SCHEMA, note_for
 from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.parts import ANY_SIGNATURE, DIALECT, encode_part
 from intellirouter.chat.model import ChatRequest, Message, Reasoning, Tool, ToolChoice
@@ -45,7 +45,7 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
     if system:
         body["systemInstruction"] = {"parts": system}
     if request.tools:
-        body["tools"] = _encode_tools(request.tools)
+        body["tools"] = _encode_tools(request.tools, notes)
     if request.tool_choice is not None:
         body["toolConfig"] = {"functionCallingConfig": _encode_choice(request.tool_choice)}
     if settings := _encode_settings(request, notes):
@@ -55,7 +55,9 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
         for name in _UNKNOWN
         if getattr(request, name) is not None
     )
-    if request.extra_dialect == DIALECT:
+    if request.extra_dialect != DIALECT:
+        notes.extend(f"'{name}' was left out: Gemini has no such setting." for name in request.extra)
+    else:
         for name, value in request.extra.items():
             nested = body.get(name)
             body[name] = (
@@ -69,7 +71,7 @@ def _encode_turns(request: ChatRequest, notes: list[str]) -> tuple[list[Json], l
     system: list[Json] = []
     contents: list[Json] = []
     names: dict[str, str] = {}
-    signs = request.model.rpartition("/")[2].startswith("gemini-3")
+    signs = _has_levels(request.model)
     for message in request.messages:
         names |= {part.id: part.name for part in message.content if isinstance(part, ToolCall)}
         parts = _encode_parts(message, names, notes)
@@ -106,13 +108,17 @@ def _encode_parts(message: Message, names: dict[str, str], notes: list[str]) -> 
     return [part for part in encoded if part is not None]
 
 
-def _encode_tools(tools: tuple[Tool, ...]) -> list[Json]:
+def _encode_tools(tools: tuple[Tool, ...], notes: list[str]) -> list[Json]:
     declarations: list[Json] = []
     others: list[Json] = []
     for tool in tools:
         if tool.kind == "builtin":
             others.append(tool.data or {})
             continue
+        if tool.kind == "custom":
+            notes.append(note_for(tool.name))
+        if tool.strict:
+            notes.append(f"Gemini does not hold the arguments of '{tool.name}' strictly to their schema.")
         function: Json = {"name": tool.name, "description": tool.description}
         if parameters := INPUT_SCHEMA if tool.kind == "custom" else tool.parameters:
             function["parametersJsonSchema"] = parameters
@@ -153,6 +159,11 @@ def _encode_settings(request: ChatRequest, notes: list[str]) -> Json:
     return {key: value for key, value in settings.items() if value is not None}
 
 
+def _has_levels(model: str) -> bool:
+    """Gemini 3 is told how much to think in words, older models in tokens."""
+    return model.rpartition("/")[2].startswith("gemini-3")
+
+
 def _encode_thinking(reasoning: Reasoning | None, model: str, notes: list[str]) -> Json | None:
     if reasoning is None:
         return None
@@ -163,10 +174,10 @@ def _encode_thinking(reasoning: Reasoning | None, model: str, notes: list[str]) 
         config["includeThoughts"] = True
     if reasoning.budget_tokens is not None:
         config["thinkingBudget"] = reasoning.budget_tokens
-    elif reasoning.mode == "disabled":
+    elif reasoning.mode == "disabled" or (reasoning.effort == "none" and not _has_levels(model)):
         config["thinkingBudget"] = 0
     elif reasoning.effort is not None:
-        if model.rpartition("/")[2].startswith("gemini-3"):
+        if _has_levels(model):
             config["thinkingLevel"] = _LEVELS.get(reasoning.effort, reasoning.effort)
         else:
             config["thinkingBudget"] = _BUDGETS[reasoning.effort]

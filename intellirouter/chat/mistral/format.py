@@ -18,7 +18,10 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
     source = request.source
     if source is not None and source.dialect == DIALECT:
         return relayed_body(request, source.body)
-    body = spoken_body(encode_openai(request.changed(), notes))
+    written = encode_openai(request.changed(), notes)
+    if any({"reasoning_content", "thinking_blocks"} & message.keys() for message in written["messages"]):
+        notes.append("Reasoning of earlier turns was left out: mistral takes none back.")
+    body = spoken_body(written)
     body.pop("stream_options", None)
     return body | request.extra if request.extra_dialect == DIALECT else body
 

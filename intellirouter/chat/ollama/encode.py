@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from intellirouter.chat.custom_tools import INPUT_SCHEMA
+from intellirouter.chat.custom_tools import INPUT_SCHEMA, note_for
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Tool
 from intellirouter.chat.ollama.request import DIALECT
@@ -15,6 +15,7 @@ from intellirouter.chat.vendor_tools import without_foreign_tools
 from intellirouter.errors import UnsupportedByTarget
 
 _LOST = (
+    "user",
     "logit_bias",
     "prediction",
     "service_tier",
@@ -39,6 +40,8 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
         if isinstance(part, ToolCall)
     }
     messages = [turn for message in request.messages for turn in _encode_message(message, names, notes)]
+    if any(getattr(part, "cache", None) for message in request.messages for part in message.content):
+        notes.append("Prompt-cache markers were left out: this provider caches by itself.")
     optional: Json = {
         "tools": _encode_tools(request, notes),
         "format": encode_format(request.output),
@@ -84,7 +87,7 @@ def _encode_message(message: Message, names: dict[str, str], notes: list[str]) -
     for part in rest:
         match part:
             case Text() | Refusal():
-                turn["content"] += part.text
+                turn["content"] += f"\n{part.text}" if turn["content"] else part.text
             case Image():
                 turn.setdefault("images", []).append(encode_image(part))
             case Thinking():
@@ -125,6 +128,8 @@ def _encode_call(part: ToolCall) -> Json:
 
 
 def _encode_result(result: ToolResult, names: dict[str, str], notes: list[str]) -> Json:
+    if result.is_error:
+        notes.append("A tool result's error flag was sent as the prefix 'Error:'.")
     if not all(isinstance(part, Text) for part in result.content):
         notes.append("Ollama takes only text as a tool's result: its pictures and documents were left out.")
     content = "\n".join(part.text for part in result.content if isinstance(part, Text))
@@ -140,22 +145,26 @@ def _encode_tools(request: ChatRequest, notes: list[str]) -> list[Json]:
     """The tools; a choice among them is approximated by what is offered."""
     choice = request.tool_choice
     if choice is None or choice.kind == "auto":
-        return [_encode_tool(tool) for tool in request.tools]
+        return [_encode_tool(tool, notes) for tool in request.tools]
     if choice.kind == "none":
+        notes.append("The tools were not offered: Ollama cannot be kept from calling one.")
         return []
     if "required" in (choice.kind, choice.mode) or choice.kind == "named":
         notes.append("Ollama cannot be made to call a tool; the choice was left to the model.")
     if choice.kind == "required":
-        return [_encode_tool(tool) for tool in request.tools]
+        return [_encode_tool(tool, notes) for tool in request.tools]
     notes.append("Only the tools that may be called were offered.")
     allowed = choice.names if choice.kind == "allowed" else (choice.name,)
-    return [_encode_tool(tool) for tool in request.tools if tool.name in allowed]
+    return [_encode_tool(tool, notes) for tool in request.tools if tool.name in allowed]
 
 
-def _encode_tool(tool: Tool) -> Json:
+def _encode_tool(tool: Tool, notes: list[str]) -> Json:
     parameters = tool.parameters or {"type": "object", "properties": {}}
     if tool.kind == "custom":
+        notes.append(note_for(tool.name))
         parameters = INPUT_SCHEMA
+    if tool.strict:
+        notes.append(f"Ollama does not hold the arguments of '{tool.name}' strictly to their schema.")
     function: Json = {"name": tool.name, "parameters": parameters}
     if tool.description is not None:
         function["description"] = tool.description

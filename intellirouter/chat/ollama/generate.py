@@ -60,7 +60,7 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
     if request.source is not None and request.source.dialect == GENERATE:
         return {**request.source.body, "model": request.model, "stream": request.stream}
     refuse(request)
-    refuse_all_but_text(request, "A generate request")
+    refuse_all_but_text(request, "A generate request", notes)
     messages = list(request.messages)
     system = ""
     while len(messages) > 1 and messages[0].role in ("system", "developer"):

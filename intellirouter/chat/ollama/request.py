@@ -109,10 +109,10 @@ def _decode_parts(message: Json, turn: int, path: str) -> tuple[Part, ...]:
     if thinking := fields.text(message, "thinking", path):
         parts.append(Thinking(thinking))
     calls = fields.objects(message, "tool_calls", path)
-    content = fields.text(message, "content", path)
-    if content or not calls:
+    content, pictures = fields.text(message, "content", path), decode_images(message, path)
+    if content or not (calls or pictures):
         parts.append(Text(content or ""))
-    parts.extend(decode_images(message, path))
+    parts.extend(pictures)
     parts.extend(_decode_call(call, turn, i, at(path, f"tool_calls[{i}]")) for i, call in enumerate(calls))
     return tuple(parts)
 

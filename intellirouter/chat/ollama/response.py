@@ -135,7 +135,11 @@ def encode_done(finish_reason: FinishReason | None) -> Json:
 def encode_call(call: ToolCall) -> Json:
     """A tool call, its arguments an object."""
     try:
-        arguments: Any = msgspec.json.decode(call.arguments or "{}")
+        arguments: Any = (
+            msgspec.json.decode(call.arguments or "{}")
+            if call.kind == "function"
+            else {"input": call.arguments}
+        )
     except (msgspec.DecodeError, RecursionError):
         arguments = {"input": call.arguments}
     return {"id": call.id, "function": {"name": call.name, "arguments": arguments}}

@@ -30,6 +30,13 @@ def cache_marker(part: Json) -> CacheMarker | None:
     return CacheMarker(ttl=marker.get("ttl")) if isinstance(marker, dict) else None
 
 
+def encode_cache_marker(marker: CacheMarker | None) -> Json:
+    """The same on its way out, or nothing."""
+    if marker is None:
+        return {}
+    return {"cache_control": {"type": "ephemeral"} | ({"ttl": marker.ttl} if marker.ttl else {})}
+
+
 def split_data_url(url: str) -> tuple[str, str] | None:
     """Media type and base64 of a `data:` URL, or None for any other URL."""
     if not url.startswith("data:"):

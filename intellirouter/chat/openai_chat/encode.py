@@ -7,7 +7,12 @@ from typing import Any
 
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Tool, ToolChoice
-from intellirouter.chat.openai_chat.content import DIALECT, encode_thinking, encode_tool_call
+from intellirouter.chat.openai_chat.content import (
+    DIALECT,
+    encode_cache_marker,
+    encode_thinking,
+    encode_tool_call,
+)
 from intellirouter.chat.parts import (
     Audio,
     File,
@@ -76,8 +81,10 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
     }
     body: Json = {"model": request.model, "messages": messages}
     body.update((key, value) for key, value in optional.items() if value is not None)
-    if request.extra and request.extra_dialect == DIALECT:
+    if request.extra_dialect == DIALECT:
         body |= request.extra
+    else:
+        notes.extend(f"'{name}' was left out: this target has no such setting." for name in request.extra)
     return body
 
 
@@ -139,7 +146,7 @@ def _encode_tool_result(result: ToolResult, pictures: list[Part], notes: list[st
 
 def _encode_parts(parts: Sequence[Part], notes: list[str]) -> str | list[Json]:
     """A plain string where there is only text: every provider of this dialect reads that."""
-    if len(parts) == 1 and isinstance(parts[0], Text):
+    if len(parts) == 1 and isinstance(parts[0], Text) and parts[0].cache is None:
         return parts[0].text
     encoded = [piece for part in parts if (piece := _encode_part(part, notes)) is not None]
     return encoded or ""
@@ -148,13 +155,13 @@ def _encode_parts(parts: Sequence[Part], notes: list[str]) -> str | list[Json]:
 def _encode_part(part: Part, notes: list[str]) -> Json | None:
     match part:
         case Text():
-            return {"type": "text", "text": part.text}
+            return {"type": "text", "text": part.text, **encode_cache_marker(part.cache)}
         case Image():
-            return _encode_image(part)
+            return _encode_image(part) | encode_cache_marker(part.cache)
         case Audio():
             return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
         case File():
-            return _encode_file(part)
+            return _encode_file(part) | encode_cache_marker(part.cache)
         case Refusal():
             return {"type": "refusal", "refusal": part.text}
         case Opaque() if part.dialect == DIALECT:

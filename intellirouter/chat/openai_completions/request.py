@@ -34,6 +34,17 @@ _SETTINGS = (
     "user",
     "logit_bias",
 )
+_UNKNOWN = (
+    "top_k",
+    "min_p",
+    "reasoning",
+    "verbosity",
+    "prediction",
+    "metadata",
+    "service_tier",
+    "store",
+    "prompt_cache_key",
+)
 
 
 def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
@@ -91,7 +102,7 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
 
 
 def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
-    refuse_all_but_text(request, "A completions model")
+    refuse_all_but_text(request, "A completions model", notes)
     if request.output is not None and request.output.kind != "text":
         raise UnsupportedByTarget("A completions model cannot be held to JSON.", param="response_format")
     body: Json = {"model": request.model, "prompt": as_prompt(request.messages, notes)}
@@ -100,6 +111,10 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
         body["stop"] = list(request.stop)
     if request.logprobs:
         body["logprobs"] = min(request.top_logprobs or 1, MAX_LOGPROBS)
-    if request.extra and request.extra_dialect == DIALECT:
+    lost = [name for name in _UNKNOWN if getattr(request, name) is not None]
+    if request.extra_dialect == DIALECT:
         body |= request.extra
+    else:
+        lost += request.extra
+    notes.extend(f"'{name}' was left out: a completions model has no such setting." for name in lost)
     return body

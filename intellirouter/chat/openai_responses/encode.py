@@ -12,7 +12,7 @@ from intellirouter.chat.openai_responses.items import encode_items
 from intellirouter.chat.openai_responses.namespaces import grouped, namespaces_of
 from intellirouter.chat.openai_responses.request import LOGPROBS
 from intellirouter.chat.openai_responses.sealed import is_sealed
-from intellirouter.chat.parts import Text
+from intellirouter.chat.parts import File, Image, Text, ToolResult
 from intellirouter.chat.vendor_tools import without_foreign_tools
 from intellirouter.errors import UnsupportedByTarget
 
@@ -27,6 +27,7 @@ _NO_SUCH = (
     "prediction",
 )
 """Canonical settings this dialect lacks: left out, and said so."""
+_MARKED = (Text, Image, File, ToolResult)
 
 
 def encode_request(request: ChatRequest, notes: list[str]) -> Json:
@@ -75,7 +76,10 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
         "input": encode_items(messages, notes, namespaces_of(request.tools)),
     }
     body.update((key, value) for key, value in optional.items() if value is not None)
+    if any(part.cache for message in messages for part in message.content if isinstance(part, _MARKED)):
+        notes.append("Prompt-cache markers were left out: this provider caches by itself.")
     if not ours:
+        notes += [f"'{name}' was left out: the Responses API has no such setting." for name in request.extra]
         body |= _stateless(request)
         return body
     for key, value in request.extra.items():
@@ -96,7 +100,8 @@ def _refuse(request: ChatRequest) -> None:
 def _stateless(request: ChatRequest) -> Json:
     """What other dialects take for granted: nothing is stored, and thoughts come along to be sent back."""
     include = [LOGPROBS] if request.logprobs else []
-    if request.reasoning is not None and request.reasoning.effort != "none" and not request.store:
+    thinks = request.reasoning
+    if thinks is not None and thinks.effort != "none" and thinks.mode != "disabled" and not request.store:
         include.append("reasoning.encrypted_content")
     body: Json = {"include": include} if include else {}
     if request.store is None:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from intellirouter.cli.models_facts import facts
 from intellirouter.cli.models_pull import pull
 from intellirouter.cli.node_options import ConfigOption, loader
 from intellirouter.cli.server_client import DEFAULT_URL, ApiKeyOption, UrlOption, ask_once
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command()(pull)
+app.command()(facts)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 

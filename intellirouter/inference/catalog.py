@@ -14,6 +14,7 @@ from typing import Any
 from intellirouter.config.schema.model_registry import ModelRegistrySection, ModelSection, Price
 from intellirouter.errors import ModelNotFound
 from intellirouter.inference.provider import Provider, deadlines_of
+from intellirouter.inference.published import ModelFacts, PublishedFacts
 from intellirouter.providers.adapter import ModelInfo, Target
 from intellirouter.transport.contract import Deadlines
 
@@ -57,12 +58,16 @@ class ModelEntry:
 
 
 class Catalog:
-    """Names to entries. `offline` serves `auto` when no provider is configured."""
+    """Names to entries. `offline` serves `auto` when no provider is configured.
+
+    What the configuration and a provider's list do not say of a model is taken from what its vendor publishes.
+    """
 
     def __init__(
         self, section: ModelRegistrySection, providers: Iterable[Provider], offline: Provider
     ) -> None:
         self._offline = offline
+        self._facts = PublishedFacts()
         self._discovered: dict[str, tuple[ModelInfo, ...]] = {}
         self.failing: set[str] = set()
         self.configure(section, providers)
@@ -71,6 +76,7 @@ class Catalog:
         """Take a configuration in place of the last one; lists of providers that stay are kept."""
         self.providers = {provider.name: provider for provider in providers}
         self._default = section.default_model
+        self._facts = PublishedFacts(section.facts_file)
         self._configured: dict[str, ModelEntry] = {}
         self._names: dict[str, ModelEntry] = {}
         self._listed: dict[str, ModelEntry] = {}
@@ -173,29 +179,38 @@ class Catalog:
 
     def _entry(self, provider: Provider, info: ModelInfo) -> ModelEntry:
         name = f"{provider.name}/{info.id}"
+        facts = self._facts.of(provider, info.id)
         candidate = Candidate(
             id=name,
             provider=provider,
             target=provider.target(info.id),
             deadlines=provider.deadlines,
+            price=facts.price,
             context_window=info.context_window,
             max_concurrency=provider.max_concurrency,
         )
         return ModelEntry(
             name=name,
             candidates=(candidate,),
-            context_window=info.context_window,
-            max_output_tokens=info.max_output_tokens,
-            capabilities=info.capabilities,
+            price=facts.price,
+            context_window=info.context_window or facts.context_window,
+            max_output_tokens=info.max_output_tokens or facts.max_output_tokens,
+            capabilities=info.capabilities or facts.capabilities,
             created=info.created,
             owner=provider.name,
         )
 
     def _configure(self, model: ModelSection) -> ModelEntry:
         candidates = []
+        known: list[ModelFacts] = []
+        several = len(model.targets) > 1
         for section in model.targets:
             provider_name, _, upstream = section.target.partition("/")
             provider = self.providers.get(provider_name, self._offline)
+            facts = self._facts.of(provider, upstream)
+            known.append(facts)
+            # A lone target is asked whatever the length: its vendor knows best, and there is no other to ask.
+            window = model.context_window or (facts.context_window if several else None)
             candidates.append(
                 Candidate(
                     id=section.target,
@@ -204,8 +219,8 @@ class Catalog:
                     deadlines=deadlines_of(model.timeouts) if model.timeouts else provider.deadlines,
                     weight=section.weight,
                     tags=frozenset(section.tags),
-                    price=model.price,
-                    context_window=model.context_window,
+                    price=model.price or facts.price,
+                    context_window=window,
                     max_concurrency=section.max_concurrency or provider.max_concurrency,
                 )
             )
@@ -215,11 +230,18 @@ class Catalog:
             strategy=model.strategy,
             fallbacks=model.fallbacks,
             aliases=model.aliases,
-            price=model.price,
-            context_window=model.context_window,
-            max_output_tokens=model.max_output_tokens,
-            capabilities=frozenset(model.capabilities),
+            price=model.price or known[0].price,
+            context_window=model.context_window or _least(facts.context_window for facts in known),
+            max_output_tokens=model.max_output_tokens or _least(facts.max_output_tokens for facts in known),
+            capabilities=frozenset(model.capabilities)
+            or frozenset.intersection(*(facts.capabilities for facts in known)),
             defaults=model.defaults,
             persona=model.persona,
             rag=model.rag,
         )
+
+
+def _least(limits: Iterable[int | None]) -> int | None:
+    """What every target can do; None where that is not known of one."""
+    known = list(limits)
+    return min((limit for limit in known if limit is not None), default=None) if None not in known else None

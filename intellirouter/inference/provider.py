@@ -32,6 +32,7 @@ class Provider:
     max_concurrency: int | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    facts: str | None = None  # the vendor whose published facts hold; empty: none's
 
     def target(self, model: str) -> Target:
         """The target for one of its models, with the first key."""
@@ -78,4 +79,5 @@ def provider_of(section: ProviderSection, adapters: Mapping[str, Adapter]) -> Pr
         max_concurrency=section.max_concurrency,
         requests_per_minute=section.requests_per_minute,
         tokens_per_minute=section.tokens_per_minute,
+        facts=section.facts,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -41,6 +42,11 @@ class ProviderSection(Section):
     max_concurrency: int | None = Field(default=None, ge=1)
     requests_per_minute: int | None = Field(default=None, ge=1)
     tokens_per_minute: int | None = Field(default=None, ge=1)
+    facts: str | None = Field(
+        default=None,
+        description="the vendor whose published prices and limits hold here; default: the kind's, at its own "
+        "address; empty: none",
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="the adapter's own settings")
 
     @field_validator("endpoint")
@@ -111,5 +117,8 @@ class ModelRegistrySection(Section):
         default=True, description="use providers whose keys the environment holds"
     )
     default_model: str | None = Field(default=None, description="what `auto` means")
+    facts_file: Path | None = Field(
+        default=None, description="published prices and limits in place of the table in the wheel"
+    )
     providers: tuple[ProviderSection, ...] = ()
     models: tuple[ModelSection, ...] = ()

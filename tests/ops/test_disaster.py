@@ -32,7 +32,7 @@ from intellirouter.vectors.chroma.server import ChromaServer
 from intellirouter.vectors.index import VectorIndex
 from tests.servers.chroma import chroma_server
 from tests.servers.postgres import postgres
-from tests.servers.redis import redis_server
+from tests.servers.redis import RedisServer, redis_server
 
 COLLECTION = "0f1e2d3c-drill"
 CHUNKS = 1_200
@@ -276,6 +276,71 @@ async def test_a_killed_backup_or_restore_damages_nothing(tmp_path: Path) -> Non
     assert (files(data), rows(data / "chains.db")) == old
     assert not list(data.glob(".restore-*"))
     assert not list(data.glob(".backup-*"))
+
+
+def newer(redis: RedisServer, database: str, data: Path) -> None:
+    """What stands when a restore begins differs from what the archive holds."""
+    redis.command("HSET", "intellirouter:v:drill:0", "v", "newer")
+    with psycopg.connect(database) as db:
+        db.execute("update runs set outcome = 'newer' where id = 1")
+    (data / "documents/deep/b.txt").write_text("newer")
+
+
+def stands(redis: RedisServer, database: str, data: Path) -> set[str]:
+    """Of each store, whether it is `newer` or what the archive holds."""
+    with psycopg.connect(database) as db:
+        row = db.execute("select outcome from runs where id = 1").fetchone()
+    held = (
+        redis.command("HGET", "intellirouter:v:drill:0", "v"),
+        bytes(row[0]) if row else b"",
+        (data / "documents/deep/b.txt").read_bytes(),
+    )
+    return {"newer" if b"newer" in one else "old" for one in held}
+
+
+async def test_a_restore_onto_servers_that_is_killed_lets_no_node_start_on_half_of_it(tmp_path: Path) -> None:
+    with redis_server(tmp_path / "redis") as redis, postgres() as database:
+        async with chroma_server(tmp_path / "chroma") as (url, _):
+            loaded = write_config(
+                tmp_path,
+                f"[memory]\nbackend_type = 'redis'\nredis_url = '{redis.url}'\n[rag]\nvector_db_url = '{url}'\n"
+                f"[chain_engine]\ndatabase_url = '{database}'\n",
+            )
+            data = loaded.settings.paths.data_dir
+            fill_files(data)
+            index = ChromaServer(url)
+            await fill_index(index)
+            await fill_state(loaded)
+            with psycopg.connect(database) as db:
+                db.execute("create table runs (id int primary key, outcome bytea)")
+                db.execute("insert into runs select n, sha256(n::text::bytea) from generate_series(1, 500) n")
+            target, _ = await asyncio.to_thread(make, loaded, tmp_path / "backups", lambda _: None)
+            config = ["--config", str(tmp_path / "node.toml")]
+            newer(redis, database, data)
+            begun = time.monotonic()
+            assert await asyncio.to_thread(run_and_kill, ["restore", str(target), *config], 60) == 0
+            whole = time.monotonic() - begun
+            assert stands(redis, database, data) == {"old"}
+            chance = random.Random(os.urandom(8))
+            for _ in range(KILLS):
+                newer(redis, database, data)
+                after = chance.uniform(whole * 0.4, whole)
+                await asyncio.to_thread(run_and_kill, ["restore", str(target), *config], after)
+                try:
+                    journal.repair(data)
+                except journal.RestoreUnfinished as said:
+                    assert "run `intellirouter restore` again" in said.message
+                    words = ["restore", str(target), *config]
+                    assert await asyncio.to_thread(run_and_kill, words, 60) == 0
+                    journal.repair(data)
+                    assert stands(redis, database, data) == {"old"}
+                assert len(stands(redis, database, data)) == 1
+            newer(redis, database, data)
+            assert await asyncio.to_thread(run_and_kill, ["restore", str(target), *config], 60) == 0
+            assert stands(redis, database, data) == {"old"}
+            await assert_state(loaded)
+            await assert_index(index)
+            await index.close()
 
 
 async def filled(directory: Path) -> tuple[Loaded, Path]:

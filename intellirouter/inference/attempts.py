@@ -21,6 +21,7 @@ from intellirouter.errors import (
     UpstreamUnavailable,
 )
 from intellirouter.inference.catalog import Candidate
+from intellirouter.inference.concealing import conceal
 from intellirouter.inference.course import Course
 from intellirouter.inference.job import Attempt, Trace
 from intellirouter.inference.limits.governor import Governor
@@ -182,6 +183,7 @@ class Attempts:
         try:
             result = await attempt(candidate, standing.target(candidate, key))
         except IntelliRouterError as error:
+            conceal(error, provider)
             self._end(trace, record, began, error)
             self._board.failed(candidate, key, error)
             self._recorder.failed(candidate, error, record.seconds)

@@ -11,6 +11,7 @@ import structlog
 from intellirouter import tasks
 from intellirouter.errors import UpstreamError
 from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.concealing import conceal
 from intellirouter.inference.provider import Provider
 from intellirouter.providers.adapter import HttpResponse
 from intellirouter.telemetry.logs import exception_facts
@@ -59,6 +60,7 @@ class Discovery:
                 raise adapter.parse_error(response, provider.name)
             models = adapter.parse_models(response)
         except UpstreamError as error:
+            conceal(error, provider)
             self._catalog.discovery_failed(provider.name)
             level = log.debug if provider.optional else log.warning
             level("discovery.failed", provider=provider.name, **exception_facts(error))

@@ -13,6 +13,7 @@ from intellirouter.chat.response import Usage
 from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.errors import IntelliRouterError, UpstreamError
 from intellirouter.inference.catalog import Candidate
+from intellirouter.inference.concealing import conceal
 from intellirouter.inference.exchange import UpstreamStream
 from intellirouter.inference.job import Trace
 from intellirouter.inference.record import Recorder
@@ -82,6 +83,7 @@ class LiveAnswer:
                     if passed:
                         yield passed
             except IntelliRouterError as error:
+                conceal(error, self._candidate.provider)
                 self._books.board.failed(self._candidate, 0, error)
                 self._books.recorder.failed(self._candidate, error, 0.0)
                 await self._rescue(error)

@@ -1,0 +1,33 @@
+"""Some vendors repeat what they were sent: our credentials are taken out of their errors before anybody reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intellirouter.errors import IntelliRouterError
+from intellirouter.inference.provider import Provider
+
+MASK = "********"
+LEAST = 6
+"""Characters of what is taken for a secret: a header's `1` or `v2` is none, and would mask half of a sentence."""
+
+
+def conceal(error: IntelliRouterError, provider: Provider) -> None:
+    """Mask the provider's keys and configured header values in the error's message and details."""
+    secrets = [key.get_secret_value() for key in provider.keys]
+    secrets += provider.headers.values()
+    secrets = [secret for secret in secrets if len(secret) >= LEAST]
+    error.message = _masked(error.message, secrets)
+    error.args = (error.message,)
+    error.details = _masked(error.details, secrets)
+
+
+def _masked(value: Any, secrets: list[str]) -> Any:
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, MASK)
+    elif isinstance(value, dict):
+        value = {key: _masked(item, secrets) for key, item in value.items()}
+    elif isinstance(value, (list, tuple)):
+        value = [_masked(item, secrets) for item in value]
+    return value

@@ -54,6 +54,8 @@ def encode_usage(usage: Usage) -> Json:
         "cache_read_input_tokens": usage.cached_tokens,
         "cache_creation_input_tokens": written,
     }
+    if usage.reasoning_tokens is not None:
+        encoded["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     if usage.extra_dialect == DIALECT:
         encoded |= usage.extra
     return encoded

@@ -149,6 +149,8 @@ def _encode_parts(parts: Sequence[Part], notes: list[str]) -> str | list[Json]:
     if len(parts) == 1 and isinstance(parts[0], Text) and parts[0].cache is None:
         return parts[0].text
     encoded = [piece for part in parts if (piece := _encode_part(part, notes)) is not None]
+    if len(encoded) == 1 and encoded[0].keys() == {"type", "text"}:
+        return str(encoded[0]["text"])
     return encoded or ""
 
 

@@ -108,3 +108,32 @@ def test_a_plain_question_needs_no_note() -> None:
         for kind in KINDS:
             request = FRONTS[front].decode_request(body, {}).changed()
             assert not ADAPTERS[kind].build_chat(request, Target("p", "m", "https://host/v1")).notes
+
+
+@pytest.mark.parametrize("kind", sorted(ADAPTERS.keys() - set(KINDS)))
+def test_a_preset_carries_what_its_like_does_or_says_that_it_does_not(kind: str) -> None:
+    like = {"azure": "openai", "vertex": "google"}.get(kind, "openai_compatible")
+    for feature, fronts in SAID.items():
+        for front in fronts:
+            cell = OWN[feature][1] if feature in OWN else HEARD[feature][like]
+            if isinstance(cell, No) or (feature in OWN and like in SPOKEN_BY[front]):
+                continue
+            http = built(feature, front, kind)
+            fragment = cell.body if isinstance(cell, Near) else cell
+            assert http.notes or holds(json.loads(http.body), _limited(fragment, kind)), (feature, front)
+
+
+def _limited(fragment: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Two presets have the newer name of the limit."""
+    if kind in ("groq", "cerebras") and "max_tokens" in fragment:
+        return {"max_completion_tokens": fragment["max_tokens"]}
+    return fragment
+
+
+def test_openrouter_takes_prompt_cache_markers() -> None:
+    http = built("prompt-cache marker", "messages", "openrouter")
+    assert holds(
+        json.loads(http.body),
+        {"messages": [{"content": [{"text": "long", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]}]},
+    )
+    assert not http.notes

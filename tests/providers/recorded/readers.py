@@ -51,7 +51,8 @@ class Told:
 
 def events_of(body: bytes) -> Objects:
     """The JSON objects of a body, whichever of the four ways they are written in."""
-    text = start = body.decode().lstrip()
+    stream = body.decode()
+    text = start = stream.lstrip()
     if start.startswith("["):
         return list(json.loads(text))
     if start.startswith("{"):
@@ -63,7 +64,7 @@ def events_of(body: bytes) -> Objects:
             found.append(value)
             at += len(text[at:]) - len(text[at:].lstrip())
         return found
-    blocks = text.replace("\r\n", "\n").replace("\r", "\n").split("\n\n")
+    blocks = stream.replace("\r\n", "\n").replace("\r", "\n").split("\n\n")
     data = [
         "\n".join(line[5:].strip() for line in block.split("\n") if line.startswith("data:"))
         for block in blocks

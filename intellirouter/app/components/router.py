@@ -35,6 +35,7 @@ from intellirouter.inference.selection.option import Rule
 from intellirouter.inference.selection.table import strategy_name
 from intellirouter.inference.standing import Board
 from intellirouter.memory.conversations import Conversations
+from intellirouter.memory.responses import Responses
 from intellirouter.providers.table import ADAPTERS
 from intellirouter.roles.keys import CHAINS, METRICS, PERSONAS, RETRIEVER, STATE
 from intellirouter.roles.router.keys import (
@@ -48,6 +49,7 @@ from intellirouter.roles.router.keys import (
     GOVERNOR,
     LEDGER,
     REGISTRY,
+    RESPONSES,
     ROUTING,
 )
 from intellirouter.roles.router.pipeline.answering import Pipeline
@@ -220,6 +222,11 @@ async def _conversations(opened: Opened) -> AsyncIterator[Conversations]:
 
 
 @contextlib.asynccontextmanager
+async def _responses(opened: Opened) -> AsyncIterator[Responses]:
+    yield Responses(opened[STATE], opened.settings.router.response_ttl)
+
+
+@contextlib.asynccontextmanager
 async def _answering(opened: Opened) -> AsyncIterator[Answering]:
     steps = Steps(
         catalog=opened[CATALOG],
@@ -243,5 +250,6 @@ COMPONENTS = (
     Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR, CACHE)),
     Component(ROUTING, _routing),
     Component(CONVERSATIONS, _conversations, (STATE,)),
+    Component(RESPONSES, _responses, (STATE,)),
     Component(ANSWERING, _answering, (DISPATCH, CATALOG, CONVERSATIONS, PERSONAS, RETRIEVER, CHAINS)),
 )

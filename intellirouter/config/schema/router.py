@@ -76,4 +76,8 @@ class RouterSection(Section):
     conversation_ttl: Seconds = Field(
         default=30 * 86_400, description="how long a conversation is kept, from its last turn"
     )
+    response_ttl: Seconds = Field(
+        default=30 * 86_400,
+        description="how long what /v1/responses answered is kept, unless a request says store: false",
+    )
     keep_alive_seconds: Seconds = Field(default=15, description="between comments on a silent stream")

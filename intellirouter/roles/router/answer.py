@@ -6,8 +6,10 @@ same everywhere.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -48,16 +50,29 @@ def job_of(request: web.Request, chat: ChatRequest, relay: str | None) -> Job:
     )
 
 
-async def answer(request: web.Request, wire: WireFormat, chat: ChatRequest) -> web.StreamResponse:
+class Keeper(Protocol):
+    """Sees an answer on its way out, and may change what the client is told of it."""
+
+    async def whole(self, body: bytes) -> bytes:
+        """A whole answer."""
+
+    async def piece(self, data: bytes) -> bytes:
+        """Whole events of a stream."""
+
+
+async def answer(
+    request: web.Request, wire: WireFormat, chat: ChatRequest, keeper: Keeper | None = None
+) -> web.StreamResponse:
     """Dispatch `chat` and answer in `wire`."""
     job = job_of(request, chat, wire.name)
     if chat.stream:
-        return await _stream(request, wire, job, request.app[ROUTING].keep_alive_seconds)
+        return await _stream(request, wire, job, keeper)
     response, trace = await request.app[ANSWERING].complete(job)
     response = restored(response, custom_names(chat))
     note_access(request, trace)
+    body = wire.encode_response(response)
     return web.Response(
-        body=wire.encode_response(response),
+        body=body if keeper is None else await keeper.whole(body),
         content_type="application/json",
         headers=answer_headers(request, trace),
     )
@@ -109,10 +124,13 @@ def note_access(request: web.Request, trace: Trace) -> None:
     request[ACCESS] = facts
 
 
-async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: float) -> web.StreamResponse:
+async def _stream(
+    request: web.Request, wire: WireFormat, job: Job, keeper: Keeper | None
+) -> web.StreamResponse:
     """Stream the answer. Before the first byte an error is an HTTP error; after it, an error event."""
     encoder = wire.new_encoder(job.request)
     customs = CustomCalls(custom_names(job.request))
+    keep_alive = request.app[ROUTING].keep_alive_seconds
     live: Streamed | None = None
 
     def headers() -> Mapping[str, str]:
@@ -122,7 +140,7 @@ async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: 
     comment = b": keep-alive\n\n" if wire.stream_media_type == "text/event-stream" else b""
     writer = StreamWriter(request, wire.stream_media_type, headers, keep_alive=keep_alive, comment=comment)
 
-    async def source() -> AsyncIterator[bytes]:
+    async def source() -> AsyncGenerator[bytes]:
         nonlocal live
         live = await request.app[ANSWERING].stream(job)
         relays = live.dialect == wire.name
@@ -137,18 +155,25 @@ async def _stream(request: web.Request, wire: WireFormat, job: Job, keep_alive: 
         yield wire.relay_end if relays else encoder.finish()
 
     try:
-        await writer.relay(source())
+        await writer.relay(source() if keeper is None else _kept(source(), keeper))
         return await writer.finish()
     except IntelliRouterError as error:
         if writer.response is None:
             raise
         log.warning("stream.broken", request_id=request[REQUEST_ID], **exception_facts(error))
         error.details["request_id"] = request[REQUEST_ID]
-        return await writer.finish(encoder.error(error))
+        last = encoder.error(error)
+        return await writer.finish(last if keeper is None else await keeper.piece(last))
     finally:
         if live is not None:
             live.close()
             note_access(request, live.trace)
+
+
+async def _kept(source: AsyncGenerator[bytes], keeper: Keeper) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(source):
+        async for data in source:
+            yield await keeper.piece(data)
 
 
 def _relayed(event: StreamEvent, include_usage: bool) -> bytes:

@@ -14,6 +14,7 @@ from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.registry import Registry
 from intellirouter.inference.standing import Board
 from intellirouter.memory.conversations import Conversations
+from intellirouter.memory.responses import Responses
 
 CATALOG: web.AppKey[Catalog] = web.AppKey("catalog")
 DISCOVERY: web.AppKey[Discovery] = web.AppKey("discovery", Discovery)
@@ -26,4 +27,5 @@ REGISTRY: web.AppKey[Registry] = web.AppKey("registry", Registry)
 ANSWERING: web.AppKey[Answering] = web.AppKey("answering")
 """Dispatch with the pipeline around it: what the fronts ask."""
 CONVERSATIONS: web.AppKey[Conversations] = web.AppKey("conversations", Conversations)
+RESPONSES: web.AppKey[Responses] = web.AppKey("responses", Responses)
 ROUTING: web.AppKey[RouterSection] = web.AppKey("routing")

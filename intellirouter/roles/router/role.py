@@ -33,6 +33,7 @@ from intellirouter.roles.router.keys import (
     DISPATCH,
     LEDGER,
     REGISTRY,
+    RESPONSES,
     ROUTING,
 )
 from intellirouter.web.probes import PartHealth
@@ -99,6 +100,7 @@ ROLE = Role(
         ROUTING,
         ANSWERING,
         CONVERSATIONS,
+        RESPONSES,
     ),
     routes=_routes,
     health={"providers": _providers, "state": _state},

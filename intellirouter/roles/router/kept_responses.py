@@ -1,0 +1,129 @@
+"""What `/v1/responses` keeps: earlier turns of a request, and the answer on its way out.
+
+A response is kept unless the request says `store: false`. Its vendor is asked to keep nothing: the next turn may go to
+another one, so the whole conversation travels with it, and the id is ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import structlog
+
+from intellirouter.chat import fields
+from intellirouter.chat.fields import Json
+from intellirouter.chat.model import ChatRequest, Source
+from intellirouter.chat.openai_responses.content import DIALECT
+from intellirouter.chat.openai_responses.format import FORMAT
+from intellirouter.chat.openai_responses.history import again, input_items
+from intellirouter.chat.sse import SseSplitter, format_event
+from intellirouter.errors import InvalidRequest, NotFound, StateUnavailable
+from intellirouter.memory.responses import MAX_TURNS, Kept, Responses
+
+log = structlog.get_logger(__name__)
+_THOUGHTS = "reasoning.encrypted_content"
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+class Conversation:
+    """One request with the turns before it. See `begin`."""
+
+    def __init__(self, responses: Responses, tenant: str, body: Json) -> None:
+        self._responses = responses
+        self._tenant = tenant
+        self._previous = fields.text(body, "previous_response_id")
+        self._keeps = fields.boolean(body, "store") is not False
+        self._asked = input_items(body)
+        self._before: tuple[str, ...] = ()
+        self._id = f"resp_{uuid4().hex}"
+        self.chat = ChatRequest(model="", messages=())
+
+    @classmethod
+    async def begin(cls, responses: Responses, tenant: str, body: Json) -> Conversation:
+        """Read the request. Raises `InvalidRequest` for one that cannot be kept, or whose earlier turns are not."""
+        if body.get("background"):
+            raise InvalidRequest(
+                "A response is answered while its request waits: 'background' is not possible here.",
+                param="background",
+            )
+        conversation = cls(responses, tenant, body)
+        conversation.chat = await conversation._read(body)
+        return conversation
+
+    async def _read(self, body: Json) -> ChatRequest:
+        if self._previous is not None:
+            earlier = await self._earlier(body, self._previous)
+            body = {key: value for key, value in body.items() if key != "previous_response_id"}
+            body["input"] = [*earlier, *self._asked]
+        if not self._keeps:
+            return FORMAT.decode_request(body, {})
+        chat = FORMAT.decode_request({k: v for k, v in body.items() if k != "store"}, {})
+        source = chat.source.body if chat.source is not None else {}
+        sent = {**source, "store": False}
+        if source.get("reasoning") and _THOUGHTS not in (include := source.get("include") or []):
+            sent["include"] = [*include, _THOUGHTS]
+        return chat.routed(source=Source(DIALECT, sent))
+
+    async def _earlier(self, body: Json, previous: str) -> list[Json]:
+        if body.get("conversation") is not None:
+            raise InvalidRequest(
+                "A request goes on from 'previous_response_id' or from a 'conversation', not from both.",
+                param="previous_response_id",
+            )
+        try:
+            history = await self._responses.history(self._tenant, previous)
+        except NotFound as gone:
+            raise InvalidRequest(
+                f"Previous {gone.message[0].lower()}{gone.message[1:]}", param="previous_response_id"
+            ) from gone
+        if len(history) >= MAX_TURNS:
+            raise InvalidRequest(
+                f"A conversation holds at most {MAX_TURNS} responses.", param="previous_response_id"
+            )
+        self._before = (*history[-1].before, previous)
+        return [item for kept in history for item in (*kept.asked, *again(kept.response.get("output") or ()))]
+
+    async def whole(self, body: bytes) -> bytes:
+        """A whole answer as the client sees it, kept."""
+        if not self._keeps and self._previous is None:
+            return body
+        return msgspec.json.encode(await self._told(msgspec.json.decode(body), last=True))
+
+    async def piece(self, data: bytes) -> bytes:
+        """Whole events of a stream likewise: kept with the last one, before the client sees it."""
+        if (not self._keeps and self._previous is None) or b'"response"' not in data:
+            return data
+        pieces: list[bytes] = []
+        for event in SseSplitter().feed(data):
+            told: Any = msgspec.json.decode(event.data) if b'"response"' in event.data else None
+            if isinstance(told, dict) and isinstance(told.get("response"), dict):
+                kind = str(told.get("type") or "")
+                told["response"] = await self._told(told["response"], last=kind in _ENDS)
+                pieces.append(format_event(msgspec.json.encode(told), kind))
+            else:
+                pieces.append(event.raw)
+        return b"".join(pieces)
+
+    async def _told(self, response: Json, *, last: bool) -> Json:
+        response = {**response, "previous_response_id": self._previous}
+        if not self._keeps:
+            return response
+        response |= {"id": self._id, "store": True}
+        if last and not await self._keep(response):
+            response["store"] = False
+        return response
+
+    async def _keep(self, response: Json) -> bool:
+        """An answer that cannot be kept is still an answer: it says itself that it was not."""
+        try:
+            kept = await self._responses.keep(
+                self._tenant, self._id, Kept(self._asked, response, self._before)
+            )
+        except StateUnavailable as error:
+            log.warning("response.not_kept", id=self._id, reason=error.message)
+            return False
+        if not kept:
+            log.warning("response.not_kept", id=self._id, reason="it is too long")
+        return kept

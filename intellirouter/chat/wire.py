@@ -22,7 +22,8 @@ class EventDecoder(Protocol):
     def decode(self, event: str, data: bytes) -> tuple[Delta, ...] | None:
         """Translate one event; empty when it means nothing to us but belongs to the dialect (it is still relayed).
 
-        None for an end marker (`[DONE]`), which is never relayed: a front writes its own. Raises
+        None for an end marker (`[DONE]`), or the finishes that the vendor never told before it; the marker itself is
+        never relayed: a front writes its own. Raises
         `UpstreamProtocolError` for bytes that are not the dialect's, or the error an error event carries.
         """
 

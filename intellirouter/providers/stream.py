@@ -10,6 +10,8 @@ from intellirouter.chat.sse import SseEvent, SseSplitter
 from intellirouter.chat.wire import EventDecoder
 from intellirouter.errors import StreamInterrupted, UpstreamProtocolError
 
+END_MARKER = b"[DONE]"
+
 
 class Splitter(Protocol):
     """Cuts bytes into events."""
@@ -60,7 +62,7 @@ class EventStreamParser:
                 break
             deltas = decode(event.event, event.data)
             if deltas is not None:
-                decoded.append(StreamEvent(deltas, event.raw))
+                decoded.append(StreamEvent(deltas, b"" if event.data == END_MARKER else event.raw))
         return decoded
 
 

@@ -395,3 +395,19 @@ def test_a_peek_knows_what_the_whole_answer_knows(usage: dict[str, Any] | None) 
         for usage in (peeked.usage, whole.usage)
     ]
     assert plain[0] == plain[1]
+
+
+def test_a_stream_that_ends_without_saying_why_has_an_end_for_every_client() -> None:
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    events = [
+        {"id": "i", "model": "m", "choices": [{"index": 0, "delta": {"content": "a"}}]},
+        {"id": "i", "model": "m", "choices": [{"index": 1, "delta": {"tool_calls": [call]}}]},
+    ]
+    body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+    parser = sse_parser(FORMAT.new_decoder())
+    found = parser.feed(body + b"data: [DONE]\n\n") + parser.close()
+    assert [delta for event in found for delta in event.deltas if isinstance(delta, Finish)] == [
+        Finish("stop", 0),
+        Finish("tool_calls", 1, "stop"),
+    ]
+    assert b"".join(event.raw for event in found) == body  # the marker is a front's to write

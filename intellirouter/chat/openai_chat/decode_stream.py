@@ -93,7 +93,7 @@ class ChunkDecoder:
         """One `data:` payload. See `EventDecoder.decode`."""
         if data == b"[DONE]":
             self._ended = True
-            return None
+            return self._unfinished()
         try:
             chunk = _chunk.decode(data)
         except (msgspec.DecodeError, RecursionError) as cause:
@@ -112,6 +112,13 @@ class ChunkDecoder:
             self._usage_seen = True
             deltas.append(UsageDelta(usage))
         return tuple(deltas)
+
+    def _unfinished(self) -> tuple[Delta, ...] | None:
+        """Finishes for the choices whose vendor ended the stream without one."""
+        ends: list[Delta] = []
+        for index in sorted(self._open):
+            self._decode_finish("stop", index, ends)
+        return tuple(ends) or None
 
     def _decode_choice(self, choice: _Choice, deltas: list[Delta]) -> None:
         index, delta = choice.index, choice.delta

@@ -46,7 +46,7 @@ class CompletionDecoder:
         """One `data:` payload. See `EventDecoder.decode`."""
         if data == b"[DONE]":
             self._ended = True
-            return None
+            return tuple(Finish("stop", index) for index in sorted(self._open)) or None
         chunk = read_object(data, "stream")
         if chunk.get("error") or event == "error":
             raise decode_error(data)

@@ -25,6 +25,7 @@ from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_completions import format as openai_completions
 from intellirouter.chat.parts import Part, RedactedThinking, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
+from intellirouter.chat.wire import WireFormat
 from tests.conformance.dialects.said import FRONTS as REQUEST_FRONTS
 from tests.providers.recorded.readers import READERS, Told, events_of
 
@@ -116,8 +117,11 @@ def deltas_of(answer: ChatResponse) -> list[Delta]:
 def sent(front: str, answer: ChatResponse, stream: bool) -> bytes:
     """The bytes a client of `front` reads."""
     wire = FRONTS[front]
-    if not stream:
-        return wire.encode_response(answer)
+    return sent_stream(wire, answer) if stream else wire.encode_response(answer)
+
+
+def sent_stream(wire: WireFormat, answer: ChatResponse) -> bytes:
+    """The answer as a stream, a delta at a time."""
     encoder = wire.new_encoder(ChatRequest(model="m", messages=(), stream=True, include_usage=True))
     return b"".join([*[encoder.encode((delta,)) for delta in deltas_of(answer)], encoder.finish()])
 

@@ -25,6 +25,7 @@ from intellirouter.chat.response import ChatResponse, Usage
 from intellirouter.errors import InvalidRequest, StreamInterrupted, UpstreamAuthFailed, UpstreamError
 from intellirouter.providers.adapter import Adapter, HttpResponse, Target
 from intellirouter.providers.table import ADAPTERS
+from tests.providers.recorded.dressed import broken, dressed
 from tests.providers.recorded.readers import READERS, Counts, Told, events_of, read_vectors
 from tests.providers.recorded.rows import Dialect, Row
 from tests.providers.recorded.told_on import stream_on, whole_on
@@ -177,12 +178,24 @@ def check_stream(row: Row, adapter: Adapter, cuts: int) -> None:
     stream_on(told, whole)
     assert deltas_of(adapter, bytewise(body)) == whole
     assert deltas_of(adapter, at_random(body, dice)) == whole
+    check_clothes(row, adapter, found_stream(whole))
     end = completed_at(adapter, body)
     chosen = range(end) if end <= cuts else sorted({0, 1, end - 1, *dice.sample(range(end), cuts)})
     check_cuts(adapter, body, chosen)
     early = found_stream(deltas_of(adapter, [body[:end]]))
     full = found_stream(whole)
     assert (early.text, early.calls, early.finishes) == (full.text, full.calls, full.finishes)
+
+
+def check_clothes(row: Row, adapter: Adapter, told: Told) -> None:
+    """The stream in all the forms a vendor may give it, and with an error in its middle."""
+    assert row.claim is not None
+    for name, body in dressed(row.body, row.claim.dialect):
+        assert found_stream(deltas_of(adapter, [body])) == told, name
+        assert found_stream(deltas_of(adapter, at_random(body, random.Random(name)))) == told, name
+    if (body := broken(row.body, row.claim.dialect) or b"") and told.finishes:
+        with pytest.raises(UpstreamError, match="it broke"):
+            deltas_of(adapter, [body])
 
 
 def check_cuts(adapter: Adapter, body: bytes, cuts: Iterable[int]) -> None:

@@ -111,6 +111,8 @@ def read_chat(objects: Objects) -> Told:
             _read_choice(told, calls, choice)
     for (choice, _), (name, arguments) in sorted(calls.items()):
         told.calls.setdefault(choice, []).append((name, arguments))
+    for choice in {*told.text, *told.calls} - told.finishes.keys():
+        told.finishes[choice] = "stop"  # one vendor ends a stream without a word why
     return told
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from intellirouter.chat import fields
+from intellirouter.chat.citations import is_ours
 from intellirouter.chat.fields import Json, at
 from intellirouter.chat.parts import (
     Audio,
@@ -192,8 +193,8 @@ def _encode_text(part: Text) -> Json | None:
     if not part.text:
         return None
     block: Json = {"type": "text", "text": part.text, **encode_cache(part.cache)}
-    if part.citations:
-        block["citations"] = list(part.citations)
+    if citations := [citation for citation in part.citations if not is_ours(citation)]:
+        block["citations"] = citations
     return block
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from intellirouter.chat.anthropic_messages.blocks import DIALECT, encode_cache, encode_parts
 from intellirouter.chat.anthropic_messages.thinking import encode_thinking
+from intellirouter.chat.citations import is_ours
 from intellirouter.chat.custom_tools import INPUT_SCHEMA, note_for
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, Tool, ToolChoice
@@ -49,14 +50,15 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
 
 
 def _drop_unsigned(body: Json, notes: list[str]) -> None:
-    """Thoughts another vendor gave this client came without a signature: the API would refuse the whole request."""
+    """Thoughts and citations another vendor gave this client: the API takes back only what it signed itself."""
     messages = body["messages"]
-    if not any(_unsigned(block) for message in messages for block in _blocks(message)):
+    if not any(_unsigned(block) or _cites(block) for message in messages for block in _blocks(message)):
         return
-    notes.append("Reasoning without a signature was left out: the API takes back only what it signed.")
+    if any(_unsigned(block) for message in messages for block in _blocks(message)):
+        notes.append("Reasoning without a signature was left out: the API takes back only what it signed.")
     kept = [
-        {**message, "content": [block for block in _blocks(message) if not _unsigned(block)]}
-        if any(map(_unsigned, _blocks(message)))
+        {**message, "content": [_uncited(block) for block in blocks if not _unsigned(block)]}
+        if (blocks := _blocks(message))
         else message
         for message in messages
     ]
@@ -73,6 +75,17 @@ def _unsigned(block: Any) -> bool:
         return False
     unsigned = block.get("type") == "thinking" and not block.get("signature")
     return unsigned or is_call_seal(block.get("data"))
+
+
+def _cites(block: Any) -> bool:
+    found = block.get("citations") if isinstance(block, dict) else None
+    return isinstance(found, list) and any(map(is_ours, found))
+
+
+def _uncited(block: Any) -> Any:
+    if not _cites(block):
+        return block
+    return {**block, "citations": [one for one in block["citations"] if not is_ours(one)] or None}
 
 
 def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:

@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat.citations import annotations_in, shifted
 from intellirouter.chat.fields import Json
+from intellirouter.chat.gemini.grounding import FIELD, annotations_of, metadata_of
 from intellirouter.chat.gemini.parts import DIALECT, decode_part, encode_part, make_call_id, pick, signed
 from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
@@ -148,6 +150,7 @@ def _decode_candidate(candidate: Json, position: int, response_id: str) -> Choic
         calls += isinstance(part, ToolCall)
         if part is not None:
             _join(parts, part)
+    _cite(parts, pick(candidate, FIELD))
     reason, detail = decode_finish(pick(candidate, "finishReason"), calls > 0)
     index = candidate.get("index")
     return Choice(
@@ -157,6 +160,21 @@ def _decode_candidate(candidate: Json, position: int, response_id: str) -> Choic
         index=index if isinstance(index, int) else position,
         extra={key: value for key, value in candidate.items() if key not in _KNOWN_CANDIDATE},
     )
+
+
+def _cite(parts: list[Part], metadata: Any) -> None:
+    """Give the last text what the words rest on: places count in all words of the answer."""
+    places = [place for place, part in enumerate(parts) if isinstance(part, Text)]
+    if metadata is None or not places:
+        return
+    *before, last = (part.text for part in parts if isinstance(part, Text))
+    notes = annotations_of(metadata, "".join(before) + last)
+    begin = -sum(map(len, before))
+    text = parts[places[-1]]
+    if isinstance(text, Text):
+        parts[places[-1]] = msgspec.structs.replace(
+            text, annotations=tuple(shifted(note, begin) for note in notes)
+        )
 
 
 def _join(parts: list[Part], part: Part) -> None:
@@ -192,6 +210,9 @@ def _encode_choice(choice: Choice) -> Json:
     }
     if (word := encode_finish(choice.finish_reason, choice.finish_detail)) is not None:
         encoded["finishReason"] = word
+    texts = [part for part in choice.content if isinstance(part, Text)]
+    if (metadata := metadata_of(annotations_in(texts), "".join(part.text for part in texts))) is not None:
+        encoded[FIELD] = metadata
     return encoded
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+from intellirouter.chat.citations import Offsets, shifted
 from intellirouter.chat.delta import (
+    AnnotationDelta,
     Delta,
     Finish,
     OpaqueDelta,
@@ -18,6 +22,7 @@ from intellirouter.chat.delta import (
 )
 from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.errors import decode_error, error_envelope
+from intellirouter.chat.gemini.grounding import FIELD, annotations_of, metadata_of
 from intellirouter.chat.gemini.parts import DIALECT, decode_part, encode_call, make_call_id, signed
 from intellirouter.chat.gemini.response import (
     content_parts,
@@ -45,6 +50,8 @@ class ResponseDecoder:
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._calls: dict[int, int] = {}
+        self._texts: dict[tuple[int, int], list[str]] = {}  # by choice and block, for places of citations
+        self._cited: list[Json] = []
         self._blocks: dict[int, tuple[int, str]] = {}  # choice to its open block and that block's kind
 
     @property
@@ -89,16 +96,30 @@ class ResponseDecoder:
             part = decode_part(raw, make_call_id(self._id, calls))
             if part is not None:
                 self._decode_part(part, raw, choice, deltas)
+        self._cite(choice, candidate.get(FIELD), deltas)
         reason, detail = decode_finish(candidate.get("finishReason"), self._calls.get(choice, 0) > 0)
         if reason is not None and choice not in self._finished:
             self._open.discard(choice)
             self._finished.add(choice)
             deltas.append(Finish(reason, choice, detail))
 
+    def _cite(self, choice: int, metadata: Any, deltas: list[Delta]) -> None:
+        """What the words rest on. It comes when they are said, and may come again with more."""
+        blocks = [key for key in self._texts if key[0] == choice]
+        if metadata is None or not blocks:
+            return
+        *before, last = ("".join(self._texts[key]) for key in blocks)
+        begin = -sum(map(len, before))
+        for note in annotations_of(metadata, "".join(before) + last):
+            if note not in self._cited:
+                self._cited.append(note)
+                deltas.append(AnnotationDelta(shifted(note, begin), None, blocks[-1][1], choice))
+
     def _decode_part(self, part: Part, raw: Json, choice: int, deltas: list[Delta]) -> None:
         match part:
             case Text():
                 block = self._block(choice, "text")
+                self._texts.setdefault((choice, block), []).append(part.text)
                 deltas.append(TextDelta(part.text, block, choice, signature=part.signature))
             case Thinking():
                 block = self._block(choice, "thinking")
@@ -137,6 +158,9 @@ class ResponseEncoder:
         self._head: Json = {"modelVersion": request.model, "responseId": ""}
         self._calls: dict[tuple[int, int], tuple[ToolCallStart, list[str]]] = {}
         self._finishes: list[Json] = []
+        self._texts: dict[int, list[str]] = {}
+        self._notes: dict[int, list[Json]] = {}
+        self._offsets = Offsets()
         self._usage: Usage | None = None
 
     def encode(self, deltas: tuple[Delta, ...]) -> bytes:
@@ -165,6 +189,8 @@ class ResponseEncoder:
                 self._head["responseId"] = delta.id or self._head["responseId"]
                 self._usage = delta.usage or self._usage
             case TextDelta():
+                self._offsets.said(delta)
+                self._texts.setdefault(delta.choice, []).append(delta.text)
                 return self._part(delta.choice, signed({"text": delta.text}, delta.signature))
             case RefusalDelta():
                 return self._part(delta.choice, {"text": delta.text})
@@ -179,21 +205,28 @@ class ResponseEncoder:
                     call[1].append(delta.fragment)
             case OpaqueDelta() if delta.dialect == DIALECT:
                 return self._part(delta.choice, delta.data)
+            case AnnotationDelta(annotation=dict() as note):
+                begin = self._offsets.begin(delta.choice, delta.block)
+                self._notes.setdefault(delta.choice, []).append(shifted(note, begin))
             case Finish():
-                flushed = self._flush(delta.choice)
-                self._finishes.append(
-                    {
-                        "content": {"role": "model", "parts": []},
-                        "finishReason": encode_finish(delta.reason, delta.detail),
-                        "index": delta.choice,
-                    }
-                )
-                return flushed
+                return self._finish(delta)
             case UsageDelta():
                 self._usage = delta.usage
             case _:
                 pass
         return b""
+
+    def _finish(self, finish: Finish) -> bytes:
+        ended: Json = {
+            "content": {"role": "model", "parts": []},
+            "finishReason": encode_finish(finish.reason, finish.detail),
+            "index": finish.choice,
+        }
+        text = "".join(self._texts.get(finish.choice, ()))
+        if (metadata := metadata_of(self._notes.get(finish.choice, ()), text)) is not None:
+            ended[FIELD] = metadata
+        self._finishes.append(ended)
+        return self._flush(finish.choice)
 
     def _flush(self, choice: int) -> bytes:
         """The calls of a choice in their order; a vendor may have interleaved their arguments."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat.citations import Offsets, shifted
 from intellirouter.chat.delta import (
     AnnotationDelta,
     Delta,
@@ -47,6 +48,7 @@ class ChunkEncoder:
         }
         self._include_usage = request.include_usage
         self._usage: Usage | None = None
+        self._offsets = Offsets()
         self._spoken: set[int] = set()  # choices whose first chunk, with the role, has gone out
         self._kinds: dict[tuple[int, int], str] = {}
         self._thoughts: dict[
@@ -71,6 +73,7 @@ class ChunkEncoder:
     def _encode_one(self, delta: Delta) -> bytes:
         match delta:
             case TextDelta():
+                self._offsets.said(delta)
                 return self._chunk(delta.choice, {"content": delta.text}, logprobs=delta.logprobs)
             case ThinkingDelta():
                 return self._chunk(delta.choice, self._thinking(delta))
@@ -86,7 +89,7 @@ class ChunkEncoder:
             case Finish():
                 return self._chunk(delta.choice, {}, finish=encode_finish(delta.reason, delta.detail))
             case AnnotationDelta():
-                return self._chunk(delta.choice, {"annotations": [delta.annotation or delta.citation]})
+                return self._annotate(delta)
             case OpaqueDelta():
                 block = delta.data if delta.dialect == DIALECT else {"provider_blocks": [delta.data]}
                 return self._chunk(delta.choice, block)
@@ -95,6 +98,12 @@ class ChunkEncoder:
             case UsageDelta():
                 self._usage = delta.usage
         return b""
+
+    def _annotate(self, delta: AnnotationDelta) -> bytes:
+        if delta.annotation is None:  # Anthropic's form alone: the other follows
+            return b""
+        note = shifted(delta.annotation, self._offsets.begin(delta.choice, delta.block))
+        return self._chunk(delta.choice, {"annotations": [note]})
 
     def _start(self, start: Start) -> None:
         self._head["id"] = start.id or self._head["id"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat.citations import annotations_in
 from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat.content import (
     DIALECT,
@@ -157,7 +158,7 @@ def _encode_choice(choice: Choice) -> Json:
         "content": None if silent else "".join(part.text for part in texts),
         "refusal": choice.refusal,
     }
-    if annotations := [note for part in texts for note in part.annotations]:
+    if annotations := annotations_in(texts):
         message["annotations"] = annotations
     message |= encode_thinking(choice.content)
     if choice.tool_calls:

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from intellirouter.chat.citations import BothForms, with_both_forms
 from intellirouter.chat.custom_tools import CustomCalls, custom_names, restored
 from intellirouter.chat.delta import Delta, StreamEvent, UsageDelta
 from intellirouter.chat.model import ChatRequest, RouteOptions
@@ -68,7 +69,7 @@ async def answer(
     if chat.stream:
         return await _stream(request, wire, job, keeper)
     response, trace = await request.app[ANSWERING].complete(job)
-    response = restored(response, custom_names(chat))
+    response = with_both_forms(restored(response, custom_names(chat)))
     note_access(request, trace)
     body = wire.encode_response(response)
     return web.Response(
@@ -129,7 +130,7 @@ async def _stream(
 ) -> web.StreamResponse:
     """Stream the answer. Before the first byte an error is an HTTP error; after it, an error event."""
     encoder = wire.new_encoder(job.request)
-    customs = CustomCalls(custom_names(job.request))
+    customs, citations = CustomCalls(custom_names(job.request)), BothForms()
     keep_alive = request.app[ROUTING].keep_alive_seconds
     live: Streamed | None = None
 
@@ -147,9 +148,10 @@ async def _stream(
         async for events in live.batches():
             if relays and live.dialect is None:  # another target went on: from here on we write the events
                 relays = False
-                encoder.encode(customs.restore(live.said))
+                encoder.encode(citations.restore(customs.restore(live.said)))
             if not relays:
-                yield encoder.encode(customs.restore(tuple(d for event in events for d in event.deltas)))
+                deltas = customs.restore(tuple(d for event in events for d in event.deltas))
+                yield encoder.encode(citations.restore(deltas))
             else:
                 yield b"".join([_relayed(event, job.request.include_usage) for event in events])
         yield wire.relay_end if relays else encoder.finish()

@@ -1,0 +1,90 @@
+"""What Gemini's answers rest on: its pages and the spans they support, to and from citations.
+
+Source: Gemini API reference, "GroundingMetadata". A segment's places count bytes of UTF-8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from intellirouter.chat.fields import Json
+
+FIELD = "groundingMetadata"
+
+
+def annotations_of(metadata: Any, text: str) -> tuple[Json, ...]:
+    """The pages as `url_citation`s of `text`; a page that supports no span in particular stands for all of it."""
+    chunks = metadata.get("groundingChunks") if isinstance(metadata, dict) else None
+    pages = [_page(chunk) for chunk in chunks] if isinstance(chunks, list) else []
+    supports = metadata.get("groundingSupports") if isinstance(metadata, dict) else None
+    notes: list[Json] = []
+    cited: set[int] = set()
+    raw = text.encode()
+    for support in supports if isinstance(supports, list) else ():
+        if not isinstance(support, dict):
+            continue
+        start, end = _span(support.get("segment"), raw)
+        indices = support.get("groundingChunkIndices")
+        for index in indices if isinstance(indices, list) else ():
+            if isinstance(index, int) and 0 <= index < len(pages) and (page := pages[index]):
+                cited.add(index)
+                notes.append(_note(page, start, end))
+    rest = (page for index, page in enumerate(pages) if page and index not in cited)
+    return (*notes, *(_note(page, 0, len(text)) for page in rest))
+
+
+def _page(chunk: Any) -> Json | None:
+    kinds = ("web", "retrievedContext", "maps")
+    page = (
+        next((chunk[kind] for kind in kinds if isinstance(chunk.get(kind), dict)), None)
+        if isinstance(chunk, dict)
+        else None
+    )
+    return page if page and isinstance(page.get("uri"), str) else None
+
+
+def _span(segment: Any, raw: bytes) -> tuple[int, int]:
+    segment = segment if isinstance(segment, dict) else {}
+    start, end = segment.get("startIndex") or 0, segment.get("endIndex")
+    if not isinstance(start, int) or not isinstance(end, int):
+        return 0, len(raw.decode())
+    return len(raw[:start].decode(errors="ignore")), len(raw[:end].decode(errors="ignore"))
+
+
+def _note(page: Json, start: int, end: int) -> Json:
+    cited = {
+        "url": page["uri"],
+        "title": page.get("title") or page["uri"],
+        "start_index": start,
+        "end_index": end,
+    }
+    return {"type": "url_citation", "url_citation": cited}
+
+
+def metadata_of(annotations: Iterable[Json], text: str) -> Json | None:
+    """Citations of `text` as Gemini's pages and spans; None without any."""
+    pages: dict[str, Json] = {}
+    spans: dict[tuple[int, int], list[int]] = {}
+    for note in annotations:
+        cited = note.get("url_citation")
+        if not isinstance(cited, dict) or not isinstance(url := cited.get("url"), str):
+            continue
+        pages.setdefault(url, {"web": {"uri": url, "title": cited.get("title") or url}})
+        start, end = cited.get("start_index"), cited.get("end_index")
+        if isinstance(start, int) and isinstance(end, int):
+            spans.setdefault((start, end), []).append(list(pages).index(url))
+    if not pages:
+        return None
+    supports = [
+        {
+            "segment": {
+                "startIndex": len(text[:start].encode()),
+                "endIndex": len(text[:end].encode()),
+                "text": text[start:end],
+            },
+            "groundingChunkIndices": indices,
+        }
+        for (start, end), indices in spans.items()
+    ]
+    return {"groundingChunks": list(pages.values()), "groundingSupports": supports}

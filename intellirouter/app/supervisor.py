@@ -140,11 +140,9 @@ async def running(
         await open_components(stack, opened, components(opened.local), wanted)
         node = Node(loaded, opened)
         opened.values[DRAIN_NODE] = drain or node.drain
-        tls = server_context(settings.server.tls) if settings.server.tls else None
+        tls = server_context(settings.server.tls, settings.ipc.security)
         if tls is not None:
-            opened.on_reload.append(
-                lambda new: load_certificate(tls, new.server.tls) if new.server.tls else None
-            )
+            opened.on_reload.append(lambda new: load_certificate(tls, new.server.tls, new.ipc.security))
         for role, entry in zip(roles, entries, strict=True):
             port = port_of(entry, loaded, alone=len(entries) == 1)
             await stack.enter_async_context(_serving(node, role, port, tls, reuse_port))

@@ -22,6 +22,18 @@ def errors(settings: Settings) -> Iterator[Finding]:
     security = settings.ipc.security
     if security.enabled and security.token is None and security.certificate is None:
         yield ("ipc", "security", "token"), "is needed while ipc.security is enabled (or a certificate)."
+    files = {"ca": security.ca, "certificate": security.certificate, "key": security.key}
+    absent = [name for name, file in files.items() if file is None]
+    if security.enabled and 0 < len(absent) < len(files):
+        yield ("ipc", "security", absent[0]), "is needed too: ca, certificate and key belong together."
+    if security.enabled and not absent:
+        for name in ("router", "chain_engine", "rag_manager", "persona_layer"):
+            endpoint = getattr(settings.ipc, f"{name}_endpoint")
+            if endpoint is not None and not endpoint.startswith("https://"):
+                yield (
+                    ("ipc", f"{name}_endpoint"),
+                    "must start with https:// where roles trust one another by certificate.",
+                )
 
 
 def warnings(settings: Settings) -> Iterator[Finding]:

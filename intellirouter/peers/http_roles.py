@@ -80,16 +80,19 @@ def _said(status: int, data: bytes, role: str) -> IntelliRouterError:
     if status == 404:
         return NotFound(error.message)
     if status in (400, 422):
-        return InvalidRequest(error.message, param=_param(data))
+        return InvalidRequest(error.message, param=_text(data, "param"))
+    if status == 401:  # the reason is for the operator of both: nothing a vendor said
+        return PeerUnavailable(f"the {role} answered 401: {_text(data, 'message') or error.message}")
     return PeerUnavailable(f"the {role} answered {status}: {error.message}")
 
 
-def _param(data: bytes) -> str | None:
+def _text(data: bytes, field: str) -> str | None:
+    """A field of the error's envelope."""
     try:
-        param = msgspec.json.decode(data)["error"]["param"]
+        value = msgspec.json.decode(data)["error"][field]
     except (msgspec.DecodeError, KeyError, TypeError):
         return None
-    return param if isinstance(param, str) else None
+    return value if isinstance(value, str) else None
 
 
 class HttpPersonaResolver:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import BaseTransport
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -26,15 +27,15 @@ class Gatekeeper:
         self._role = role
         self._verifier = verifier
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller:
-        """Who sent these headers. Raises `AuthenticationFailed`."""
+    def authenticate(self, headers: Mapping[str, str], transport: BaseTransport | None) -> Caller:
+        """Who sent these headers over this connection. Raises `AuthenticationFailed`."""
         signed = headers.get(PEER_HEADER)
         if signed is not None:
             if self._verifier is None:
                 raise AuthenticationFailed(
                     "The call of another role was refused: ipc.security is not enabled on this node."
                 )
-            return self._verifier.verify(signed)
+            return self._verifier.verify(signed, transport)
         if self._verifier is not None and not self._front and not self._ring.enabled:
             raise AuthenticationFailed(
                 f"The {self._role} takes calls of other roles, signed with ipc.security.token; "

@@ -1,5 +1,7 @@
 """How roles trust one another: a token signed for each call, with the shared `[ipc.security] token`.
 
+Where roles trust one another by certificate alone (`peer_certificates.py`), the same claims go unsigned: the connection vouches for them.
+
 A token (JWT, RFC 7519, HS256) names the role it is for, lives a minute, and carries on whose behalf the call is made, so a
 tenant's data stays the tenant's on every node. While a new token is rolled out, what `previous_token` signed is valid too.
 """
@@ -8,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+from asyncio import BaseTransport
+from typing import Any
 
 import jwt
 from pydantic import SecretStr
@@ -15,11 +19,12 @@ from pydantic import SecretStr
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import AuthenticationFailed, PeerUnavailable
 from intellirouter.security.caller import PEER_HEADER, Caller
+from intellirouter.security.peer_certificates import check_caller, peer_tls
 
 LIFETIME_SECONDS = 60
 SKEW_SECONDS = 30
 _ISSUER = "intellirouter"
-_ALGORITHM = "HS256"
+_ALGORITHM, _UNSIGNED = "HS256", "none"
 
 
 def _key(token: SecretStr) -> bytes:
@@ -32,13 +37,14 @@ class PeerSigner:
 
     def __init__(self, section: IpcSecurity) -> None:
         self._key = _key(section.token) if section.enabled and section.token is not None else None
+        self._vouched = peer_tls(section, "") is not None
 
     def headers(self, role: str, caller: Caller) -> dict[str, str]:
         """What to send with a call to `role` for `caller`; nothing where trust is switched off.
 
         Raises `PeerUnavailable` rather than lose a tenant on the way.
         """
-        if self._key is None:
+        if self._key is None and not self._vouched:
             if caller.tenant != Caller().tenant:
                 raise PeerUnavailable(
                     f"a call for the tenant '{caller.tenant}' cannot go to the {role} unsigned: set ipc.security.token"
@@ -56,6 +62,8 @@ class PeerSigner:
             "scopes": sorted(caller.scopes),
             "models": list(caller.models),
         }
+        if self._key is None:
+            return {PEER_HEADER: jwt.encode(claims, "", _UNSIGNED)}
         return {PEER_HEADER: jwt.encode(claims, self._key, _ALGORITHM)}
 
 
@@ -65,21 +73,18 @@ class PeerVerifier:
     def __init__(self, section: IpcSecurity, role: str) -> None:
         self._role = role
         tokens = (section.token, section.previous_token) if section.enabled else ()
-        self._keys = [_key(token) for token in tokens if token is not None]
+        self._keys: list[bytes | None] = [_key(token) for token in tokens if token is not None]
+        self._by_certificate = peer_tls(section, role) is not None
+        if self._by_certificate and not self._keys:
+            self._keys = [None]
 
-    def verify(self, signed: str) -> Caller:
-        """On whose behalf the call is made. Raises `AuthenticationFailed`."""
+    def verify(self, signed: str, transport: BaseTransport | None = None) -> Caller:
+        """On whose behalf the call is made that came over `transport`. Raises `AuthenticationFailed`."""
+        if self._by_certificate:
+            check_caller(transport.get_extra_info("peercert") if transport is not None else None, self._role)
         for key in self._keys:
             try:
-                claims = jwt.decode(
-                    signed,
-                    key,
-                    algorithms=[_ALGORITHM],
-                    audience=self._role,
-                    issuer=_ISSUER,
-                    leeway=SKEW_SECONDS,
-                    options={"require": ["exp", "iat", "aud", "iss", "sub"]},
-                )
+                claims = self._claims(signed, key)
             except jwt.InvalidSignatureError:
                 continue  # perhaps the previous token signed it
             except jwt.InvalidTokenError as cause:
@@ -95,3 +100,20 @@ class PeerVerifier:
         raise AuthenticationFailed(
             "The call of another role was refused: it was not signed with this node's ipc.security.token."
         )
+
+    def _claims(self, signed: str, key: bytes | None) -> dict[str, Any]:
+        """The claims, signed with `key`, or unsigned ones where the connection alone vouches for them."""
+        options: Any = {"require": ["exp", "iat", "aud", "iss", "sub"]}
+        if key is None:
+            options["verify_signature"] = False
+            options |= dict.fromkeys(("verify_exp", "verify_iat", "verify_aud", "verify_iss"), True)
+        claims: dict[str, Any] = jwt.decode(
+            signed,
+            key or "",
+            algorithms=[_ALGORITHM if key else _UNSIGNED],
+            audience=self._role,
+            issuer=_ISSUER,
+            leeway=SKEW_SECONDS,
+            options=options,
+        )
+        return claims

@@ -6,6 +6,7 @@ is easier to read here. aiohttp cancels the handler when the client goes away, w
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ log = structlog.get_logger(__name__)
 class Authenticator(Protocol):
     """Who sent these headers."""
 
-    def authenticate(self, headers: CIMultiDictProxy[str]) -> Caller:
+    def authenticate(self, headers: CIMultiDictProxy[str], transport: asyncio.BaseTransport | None) -> Caller:
         """Raises `AuthenticationFailed`."""
 
 
@@ -123,7 +124,7 @@ def endpoint(
 def _admit(frame: Frame, request: web.Request, scope: str | None) -> Caller:
     if scope is None:
         return ANONYMOUS
-    caller = frame.authenticator.authenticate(request.headers)
+    caller = frame.authenticator.authenticate(request.headers, request.transport)
     if not caller.may(scope):
         raise PermissionDenied(f"This key lacks the scope '{scope}'.")
     return caller

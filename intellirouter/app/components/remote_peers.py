@@ -11,6 +11,7 @@ from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaReso
 from intellirouter.peers.http_chains import HttpChainRunner
 from intellirouter.peers.http_chat import HttpChatCompleter
 from intellirouter.peers.http_roles import HttpPersonaResolver, HttpRetriever, RoleClient
+from intellirouter.security.peer_certificates import peer_tls
 from intellirouter.security.peer_tokens import PeerSigner
 from intellirouter.transport.choose import make_transport
 from intellirouter.transport.contract import Transport
@@ -23,7 +24,7 @@ async def chat(settings: Settings) -> AsyncIterator[ChatCompleter]:
     """The Router of another node."""
     section = settings.ipc
     endpoint = section.router_endpoint or DEFAULT_ROUTER
-    async with _transport(settings) as transport:
+    async with _transport(settings, "Router") as transport:
         yield HttpChatCompleter(transport, endpoint, PeerSigner(section.security), section.timeout)
 
 
@@ -58,14 +59,18 @@ async def _client(
         raise ConfigError(f"ipc.protocol: '{section.protocol}' is not part of this build; use 'http'.")
     if endpoint is None:
         raise ConfigError(f"ipc: no endpoint for the {role}.")
-    async with _transport(settings) as transport:
+    async with _transport(settings, role) as transport:
         yield RoleClient(transport, role, endpoint, PeerSigner(section.security), longest or section.timeout)
 
 
 @contextlib.asynccontextmanager
-async def _transport(settings: Settings) -> AsyncIterator[Transport]:
+async def _transport(settings: Settings, role: str) -> AsyncIterator[Transport]:
     section = settings.router
-    transport = make_transport(section.transport, max_connections=section.max_upstream_connections)
+    transport = make_transport(
+        section.transport,
+        max_connections=section.max_upstream_connections,
+        peer=peer_tls(settings.ipc.security, role),
+    )
     try:
         yield transport
     finally:

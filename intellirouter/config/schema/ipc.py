@@ -13,7 +13,12 @@ PLACEHOLDER_TOKEN = "your_secure_token_here"  # noqa: S105  the guide's own plac
 
 
 class IpcSecurity(Section):
-    """`[ipc.security]`. `previous_token` stays valid while a new one is rolled out."""
+    """`[ipc.security]`: a shared token that signs each call, certificates (mTLS), or both.
+
+    `previous_token` stays valid while a new one is rolled out. With `ca`, `certificate` and `key` every role of the node serves TLS
+    (with the certificate of `[server.tls]` where there is one), and takes calls of other roles only with a certificate of `ca`
+    that names their role: `subjectAltName = URI:intellirouter://role/Router`.
+    """
 
     enabled: bool = False
     token: SecretStr | None = None

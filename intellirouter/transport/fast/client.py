@@ -10,6 +10,7 @@ from pathlib import Path
 
 from intellirouter.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from intellirouter.providers.adapter import HttpRequest
+from intellirouter.security.peer_certificates import PeerTls
 from intellirouter.transport.contract import Deadlines
 from intellirouter.transport.fast.connect import Connector
 from intellirouter.transport.fast.connection import Connection, StaleConnection
@@ -23,15 +24,20 @@ _CLOSE_SECONDS = 5.0
 class FastTransport:
     """See `Transport`. At most `max_connections` per origin; one unused for `keep_idle` seconds is closed.
 
-    `ca_file` replaces the system's certificate authorities.
+    `ca_file` replaces the system's certificate authorities; `peer` is for calls to another role by certificate.
     """
 
     def __init__(
-        self, *, max_connections: int = 16_384, keep_idle: float = 30.0, ca_file: Path | None = None
+        self,
+        *,
+        max_connections: int = 16_384,
+        keep_idle: float = 30.0,
+        ca_file: Path | None = None,
+        peer: PeerTls | None = None,
     ) -> None:
         self._max_connections = max_connections
         self._keep_idle = keep_idle
-        self._connector = Connector(ca_file)
+        self._connector = Connector(ca_file, peer)
         self._writer = RequestWriter()
         self._pools: dict[Origin, Pool] = {}
         self._closed = False
@@ -91,7 +97,8 @@ class FastTransport:
 def _translated(cause: OSError) -> UpstreamError:
     match cause:
         case ssl.SSLError():
-            return UpstreamUnavailable("TLS with the provider failed")
+            reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or str(cause)
+            return UpstreamUnavailable(f"TLS with the provider failed: {reason}")
         case socket.gaierror():
             return UpstreamUnavailable("the provider's host name does not resolve")
         case _:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import aiohappyeyeballs
 
+from intellirouter.security.peer_certificates import PeerTls, check_server, present, trust
 from intellirouter.transport.fast.request import Origin
 
 P = TypeVar("P", bound=asyncio.Protocol)
@@ -45,13 +46,16 @@ class ResumingContext(ssl.SSLContext):
             self.sessions[host] = session
 
 
-def client_context(ca_file: Path | None) -> ResumingContext:
-    """Verifies certificate and host name, against `ca_file` or the system's authorities."""
+def client_context(ca_file: Path | None, peer: PeerTls | None = None) -> ResumingContext:
+    """Verifies certificate and host name, against `ca_file` or the system's authorities; `peer` brings its own of both sides."""
     context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
     context.sessions = {}
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    if ca_file is None:
+    if peer is not None:
+        trust(context, peer.ca)
+        present(context, peer)
+    elif ca_file is None:
         context.load_default_certs()
     else:
         context.load_verify_locations(ca_file)
@@ -61,8 +65,9 @@ def client_context(ca_file: Path | None) -> ResumingContext:
 class Connector:
     """Opens connections. The TLS context is made when the first https origin is used: it reads many certificates."""
 
-    def __init__(self, ca_file: Path | None = None) -> None:
+    def __init__(self, ca_file: Path | None = None, peer: PeerTls | None = None) -> None:
         self._ca_file = ca_file
+        self._peer = peer
         self._context: ResumingContext | None = None
         self._names: dict[tuple[str, int], tuple[float, list[Any]]] = {}
         self._asking: dict[tuple[str, int], asyncio.Lock] = {}
@@ -84,18 +89,27 @@ class Connector:
                 _, protocol = await loop.create_connection(factory, sock=sock)
             else:
                 if self._context is None:
-                    self._context = client_context(self._ca_file)
-                _, protocol = await loop.create_connection(
+                    self._context = client_context(self._ca_file, self._peer)
+                transport, protocol = await loop.create_connection(
                     factory,
                     sock=sock,
                     ssl=self._context,
                     server_hostname=origin.host,
                     ssl_handshake_timeout=_HANDSHAKE_SECONDS,
                 )
+                self._check(transport)
         except BaseException:
             sock.close()
             raise
         return protocol
+
+    def _check(self, transport: asyncio.Transport) -> None:
+        if self._peer is not None:
+            try:
+                check_server(transport.get_extra_info("peercert"), self._peer.role)
+            except ssl.SSLError:
+                transport.abort()
+                raise
 
     def remember(self, origin: Origin, transport: asyncio.BaseTransport) -> None:
         """Keep the TLS session of a connection that has answered (TLS 1.3 sends tickets after the handshake)."""

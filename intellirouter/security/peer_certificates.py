@@ -1,0 +1,93 @@
+"""How roles trust one another by certificate (mTLS): each presents one of the authority `[ipc.security] ca` that names its role.
+
+The role stands in the certificate as a URI, `subjectAltName = URI:intellirouter://role/Router`; a node that runs several roles has
+several. A server takes calls of roles from those that have business with it, and a client makes its call only to the role it
+means. Clients with an API key need no certificate.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from intellirouter.config.schema.ipc import IpcSecurity
+from intellirouter.errors import AuthenticationFailed, ConfigError
+
+ROLE_URI = "intellirouter://role/"
+CALLERS: Mapping[str, frozenset[str]] = {
+    "Router": frozenset({"ChainEngine", "RagManager"}),
+    "ChainEngine": frozenset({"Router"}),
+    "RagManager": frozenset({"Router", "ChainEngine"}),
+    "PersonaLayer": frozenset({"Router", "ChainEngine"}),
+}
+"""Who calls whom."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerTls:
+    """What a client presents, and the role its server's certificate must name."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+    role: str
+
+
+def peer_tls(section: IpcSecurity, role: str) -> PeerTls | None:
+    """For calls to `role`; None where roles do not trust one another by certificate."""
+    if not section.enabled or section.ca is None or section.certificate is None or section.key is None:
+        return None
+    return PeerTls(section.ca, section.certificate, section.key, role)
+
+
+def present(context: ssl.SSLContext, section: IpcSecurity | PeerTls) -> None:
+    """Load the certificate of this node, again after it changed. Raises `ConfigError`."""
+    if section.certificate is None:
+        return
+    try:
+        context.load_cert_chain(section.certificate, section.key)
+    except (OSError, ssl.SSLError) as cause:
+        files = f"{section.certificate} and {section.key}"
+        raise ConfigError(f"ipc.security: {files} cannot be used ({cause}).") from cause
+
+
+def trust(context: ssl.SSLContext, ca: Path) -> None:
+    """Take certificates of this authority. Raises `ConfigError`."""
+    try:
+        context.load_verify_locations(ca)
+    except (OSError, ssl.SSLError) as cause:
+        raise ConfigError(f"ipc.security.ca: {ca} cannot be used ({cause}).") from cause
+
+
+def roles_of(certificate: Mapping[str, Any] | None) -> frozenset[str]:
+    """The roles that a verified certificate names, as `SSLObject.getpeercert` gives it."""
+    names = (certificate or {}).get("subjectAltName", ())
+    return frozenset(
+        value.removeprefix(ROLE_URI) for kind, value in names if kind == "URI" and value.startswith(ROLE_URI)
+    )
+
+
+def check_caller(certificate: Mapping[str, Any] | None, role: str) -> None:
+    """Raises `AuthenticationFailed` unless the certificate names a role that may call `role`."""
+    if not certificate:
+        raise AuthenticationFailed(
+            "The call of another role was refused: it came without a certificate of ipc.security.ca."
+        )
+    named = roles_of(certificate)
+    if not named & CALLERS[role]:
+        shown = ", ".join(sorted(named)) or "no role"
+        raise AuthenticationFailed(
+            f"The call of another role was refused: its certificate names {shown}, and the {role} is called by "
+            f"{', '.join(sorted(CALLERS[role]))}."
+        )
+
+
+def check_server(certificate: Mapping[str, Any] | None, role: str) -> None:
+    """Raises `ssl.SSLError` unless the certificate names `role`."""
+    named = roles_of(certificate)
+    if role not in named:
+        shown = ", ".join(sorted(named)) or "no role"
+        raise ssl.SSLError(f"its certificate names {shown}, not {role}")

@@ -246,10 +246,104 @@ APPROXIMATED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         "'temperature'",
     ),
     (
-        "claude-x",
+        "claude-sonnet-4-5",
         {"reasoning": Reasoning("high"), "tools": F, "tool_choice": ToolChoice("named", "f")},
         {"thinking": None, "tool_choice": {"type": "tool", "name": "f"}},
         "made to call a tool",
+    ),
+    (
+        "claude-opus-4-6",
+        {"reasoning": Reasoning("high"), "tools": F, "tool_choice": ToolChoice("named", "f")},
+        {"thinking": {"type": "adaptive"}, "tool_choice": {"type": "tool", "name": "f"}},
+        "",
+    ),
+    *(
+        (
+            model,
+            {"reasoning": Reasoning(budget_tokens=5_000), "temperature": 0.5, "top_p": 0.9, "top_k": 3},
+            {
+                "thinking": {"type": "adaptive"},
+                "output_config": {"effort": "low"},
+                "temperature": None,
+                "top_p": None,
+                "top_k": None,
+            },
+            "'top_k' was left out",
+        )
+        for model in (
+            "claude-opus-4-8",
+            "claude-sonnet-5",
+            "claude-opus-5",
+            "claude-fable-5-1",
+            "claude-mythos-preview",
+            "claude-haiku-5-5",
+            "anthropic.claude-sonnet-5-5-v1:0",
+        )
+    ),
+    *(
+        (model, {"temperature": 1, "top_p": 1.0}, {"temperature": None, "top_p": None}, "")
+        for model in ("claude-sonnet-5", "claude-haiku-5-5")
+    ),
+    ("claude-sonnet-5", {"reasoning": Reasoning("none")}, {"thinking": {"type": "disabled"}}, ""),
+    ("claude-sonnet-5-5", {"reasoning": Reasoning("none")}, {"thinking": {"type": "between_tools"}}, ""),
+    *(
+        (
+            model,
+            {"reasoning": Reasoning("none")},
+            {"thinking": None, "output_config": {"effort": "low"}},
+            "always",
+        )
+        for model in ("claude-opus-5-5", "claude-fable-5", "claude-mythos-5-1")
+    ),
+    *(
+        (
+            model,
+            {"tools": F, "tool_choice": ToolChoice("required")},
+            {"tool_choice": {"type": choice}},
+            "cannot be made to call" if choice == "auto" else "",
+        )
+        for model, choice in (
+            ("claude-sonnet-5", "any"),
+            ("claude-haiku-5-5", "any"),
+            ("claude-fable-5", "any"),
+            ("claude-fable-5-1", "auto"),
+            ("claude-sonnet-5-5", "auto"),
+            ("claude-opus-5-5", "auto"),
+        )
+    ),
+    (
+        "claude-sonnet-4-5",
+        {"temperature": 0.5, "top_p": 0.9},
+        {"temperature": 0.5, "top_p": None},
+        "not both",
+    ),
+    ("claude-sonnet-4-20250514", {"temperature": 0.5, "top_p": 0.9}, {"temperature": 0.5, "top_p": 0.9}, ""),
+    (
+        "claude-opus-4-6",
+        {"reasoning": Reasoning("xhigh")},
+        {"output_config": {"effort": "high"}},
+        "which this model knows",
+    ),
+    (
+        "claude-haiku-4-5",
+        {"messages": (Message("user", (Text("x"),)), Message("assistant", (Text("{"),)))},
+        {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "{"}]},
+        "",
+    ),
+    (
+        "claude-haiku-5-5",
+        {"messages": (Message("user", (Text("x"),)), Message("assistant", (Text("{"),)))},
+        {
+            "messages": [
+                {"role": "user", "content": "x"},
+                {"role": "assistant", "content": "{"},
+                {
+                    "role": "user",
+                    "content": "Go on with your last turn from exactly the character where it stops. Repeat nothing of it.",
+                },
+            ]
+        },
+        "goes on with no turn of its own",
     ),
     (
         "claude-sonnet-4-5",

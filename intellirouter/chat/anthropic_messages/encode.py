@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from intellirouter.chat.anthropic_messages.blocks import DIALECT, encode_cache, encode_parts
+from intellirouter.chat.anthropic_messages.models import traits_of
 from intellirouter.chat.anthropic_messages.thinking import encode_thinking
 from intellirouter.chat.citations import is_ours
 from intellirouter.chat.custom_tools import INPUT_SCHEMA, note_for
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, Tool, ToolChoice
-from intellirouter.chat.parts import Part, ToolResult
+from intellirouter.chat.parts import Part, Text, ToolResult
 from intellirouter.chat.signed_calls import is_call_seal
 from intellirouter.chat.vendor_tools import without_foreign_tools
 from intellirouter.errors import UnsupportedByTarget
 
 DEFAULT_MAX_TOKENS = 16_384
 OLD_MAX_TOKENS = 4_096
-_OLD = re.compile(r"claude-(3-(opus|sonnet|haiku)|2|instant)")
 _UNKNOWN = (
     "presence_penalty",
     "frequency_penalty",
@@ -33,6 +32,7 @@ _UNKNOWN = (
     "store",
     "prompt_cache_key",
 )
+_GO_ON = "Go on with your last turn from exactly the character where it stops. Repeat nothing of it."
 _JSON_INSTRUCTION = "Answer with a single JSON object and nothing else."
 
 
@@ -94,11 +94,15 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
     if request.output is not None and request.output.kind == "json":
         notes.append("JSON mode was sent as an instruction: this API has it only with a schema.")
         system.append({"type": "text", "text": _JSON_INSTRUCTION})
-    body: Json = {"model": request.model, "max_tokens": 0, "messages": _encode_turns(turns, notes)}
+    body: Json = {
+        "model": request.model,
+        "max_tokens": 0,
+        "messages": _encode_turns(turns, request.model, notes),
+    }
     optional: Json = {
         "system": _plain(system) or None,
         "tools": [_encode_tool(tool, notes) for tool in _offered(request, notes)] or None,
-        "tool_choice": _encode_tool_choice(request),
+        "tool_choice": _encode_tool_choice(request, notes),
         "stop_sequences": list(request.stop) or None,
         "metadata": {"user_id": request.user} if request.user else None,
         "service_tier": _service_tier(request.service_tier, notes),
@@ -153,8 +157,11 @@ def _plain(system: list[Json]) -> str | list[Json]:
     return system
 
 
-def _encode_turns(turns: list[Message], notes: list[str]) -> list[Json]:
+def _encode_turns(turns: list[Message], model: str, notes: list[str]) -> list[Json]:
     """Turns with those of one side in a row made one, tool results first, as the API demands."""
+    if turns and turns[-1].role == "assistant" and not traits_of(model).prefill:
+        notes.append("This model goes on with no turn of its own: it was asked to.")
+        turns = [*turns, Message("user", (Text(_GO_ON),))]
     merged: list[tuple[str, list[Part]]] = []
     for message in turns:
         role = "assistant" if message.role == "assistant" else "user"
@@ -200,12 +207,15 @@ def _encode_tool(tool: Tool, notes: list[str]) -> Json:
     return encoded
 
 
-def _encode_tool_choice(request: ChatRequest) -> Json | None:
+def _encode_tool_choice(request: ChatRequest, notes: list[str]) -> Json | None:
     if not request.tools:
         return None
     choice = request.tool_choice or (ToolChoice("auto") if request.parallel_tool_calls is False else None)
     if choice is None:
         return None
+    if _forces(choice) and not traits_of(request.model).forced_tools:
+        notes.append("This model cannot be made to call a tool; the choice was left to it.")
+        choice = ToolChoice("auto")
     match choice.kind:
         case "required":
             encoded: Json = {"type": "any"}
@@ -218,6 +228,11 @@ def _encode_tool_choice(request: ChatRequest) -> Json | None:
     if request.parallel_tool_calls is not None and choice.kind != "none":
         encoded["disable_parallel_tool_use"] = not request.parallel_tool_calls
     return encoded
+
+
+def _forces(choice: ToolChoice) -> bool:
+    """True where a tool must be called."""
+    return choice.kind in ("required", "named") or (choice.kind == "allowed" and choice.mode == "required")
 
 
 def _service_tier(tier: str | None, notes: list[str]) -> str | None:
@@ -234,6 +249,6 @@ def _service_tier(tier: str | None, notes: list[str]) -> str | None:
 def _max_tokens(request: ChatRequest, body: Json) -> int:
     """What was asked for, or a generous default; always above the thinking budget, as the API demands."""
     budget = int(body.get("thinking", {}).get("budget_tokens") or 0)
-    default = OLD_MAX_TOKENS if _OLD.match(request.model) else DEFAULT_MAX_TOKENS
+    default = OLD_MAX_TOKENS if traits_of(request.model).old else DEFAULT_MAX_TOKENS
     wanted = request.max_tokens or default
     return wanted if wanted > budget else budget + wanted

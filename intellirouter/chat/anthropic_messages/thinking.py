@@ -1,22 +1,17 @@
 """How much to think, said in the way the model at hand takes it, and what may not stand beside it.
 
-Sources: Anthropic's guides to extended and adaptive thinking and to effort. Models up to 4.5 take a budget of tokens, 4.6
-takes either form, Opus from 4.7 on takes an effort alone and no sampling settings. While a model thinks, temperature and
-top_k are refused, top_p is bounded, a tool cannot be forced, and with a budget an unfinished tool loop must begin with
-the signed thoughts it came with.
+Source: Anthropic's guides to extended and adaptive thinking and to effort; `models.py` has what differs by model. With a
+budget of tokens temperature and top_k are refused, top_p is bounded, a tool cannot be forced, and an unfinished tool loop
+must begin with the signed thoughts it came with. A model that thinks as it sees fit takes an effort instead.
 """
 
 from __future__ import annotations
 
-import re
-
+from intellirouter.chat.anthropic_messages.models import Traits, traits_of
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Effort, Message, Reasoning
 from intellirouter.chat.parts import RedactedThinking, Thinking, ToolCall
 
-_THOUGHTLESS = re.compile(r"claude-(3-(?!7)|2|instant)")
-_BUDGETED = re.compile(r"claude-3-7|claude-(opus|sonnet|haiku)-4(-[0-5])?(-\d{8}|-latest)?$")
-_EFFORT_ONLY = re.compile(r"claude-opus-4-[7-9]")
 _BUDGETS: dict[Effort, int] = {
     "minimal": 1_024,
     "low": 2_048,
@@ -30,17 +25,18 @@ _LEAST_TOP_P = 0.95
 
 def encode_thinking(request: ChatRequest, notes: list[str]) -> Json:
     """`thinking`, `output_config` and the sampling settings that go with them."""
+    traits = traits_of(request.model)
     config: Json = {}
     if request.output is not None and request.output.kind == "json_schema":
         config["format"] = {"type": "json_schema", "schema": request.output.schema or {}}
     reasoning = request.reasoning
-    thinking = _encode_mode(reasoning, request.model, notes) if reasoning is not None else {}
-    if thinking and thinking["type"] != "disabled" and (obstacle := _obstacle(request, thinking)):
+    thinking = _encode_mode(reasoning, traits, notes) if reasoning is not None else {}
+    if thinking.get("type") == "enabled" and (obstacle := _obstacle(request)):
         notes.append(f"Thinking was left out: {obstacle}.")
         thinking = {}
-    if reasoning is not None and (effort := _effort(reasoning, request.model)):
+    if reasoning is not None and (effort := _effort(reasoning, traits, notes)):
         config["effort"] = effort
-    encoded = _encode_sampling(request, thinking.get("type") in ("enabled", "adaptive"), notes)
+    encoded = _encode_sampling(request, traits, thinking.get("type") in ("enabled", "adaptive"), notes)
     if thinking:
         encoded["thinking"] = thinking
     if config:
@@ -48,41 +44,56 @@ def encode_thinking(request: ChatRequest, notes: list[str]) -> Json:
     return encoded
 
 
-def _encode_mode(reasoning: Reasoning, model: str, notes: list[str]) -> Json:
+def is_off(reasoning: Reasoning) -> bool:
+    """True where no thinking is asked for."""
+    return reasoning.mode == "disabled" or reasoning.effort == "none" or reasoning.budget_tokens == 0
+
+
+def _encode_mode(reasoning: Reasoning, traits: Traits, notes: list[str]) -> Json:
     effort, budget = reasoning.effort, reasoning.budget_tokens
-    off = reasoning.mode == "disabled" or effort == "none" or budget == 0
-    if _THOUGHTLESS.match(model):
-        if not off:
+    if traits.thinking == "never":
+        if not is_off(reasoning):
             notes.append("Thinking was left out: this model does not think.")
         return {}
-    if off:
-        return {} if _EFFORT_ONLY.match(model) else {"type": "disabled"}
-    if _BUDGETED.match(model) and budget is None:
+    if is_off(reasoning):
+        return _encode_off(traits, notes)
+    if traits.thinking == "budget" and budget is None:
         budget = _BUDGETS[effort or "medium"]
         notes.append(
             f"Reasoning effort '{effort or 'medium'}' was sent as a budget of {budget} thinking tokens."
         )
-    if budget is not None and not _EFFORT_ONLY.match(model):
+    if budget is not None and traits.thinking != "adaptive":
         return {"type": "enabled", "budget_tokens": max(1_024, budget)}
     if budget is not None:
         notes.append(f"A budget of {budget} thinking tokens was sent as the effort '{_nearest(budget)}'.")
-    elif reasoning.mode is None and effort is None:
+    elif reasoning.mode is None and effort is None and reasoning.include is None:
         return {}
     display = {None: {}, True: {"display": "summarized"}, False: {"display": "omitted"}}
     return {"type": "adaptive", **display[reasoning.include]}
 
 
-def _effort(reasoning: Reasoning, model: str) -> str | None:
-    effort = reasoning.effort
-    if (
-        reasoning.mode == "disabled"
-        or effort == "none"
-        or _THOUGHTLESS.match(model)
-        or _BUDGETED.match(model)
-    ):
+def _encode_off(traits: Traits, notes: list[str]) -> Json:
+    match traits.off:
+        case "omit":
+            return {}
+        case "never":
+            notes.append("This model always thinks: it was asked for as little as it can.")
+            return {}
+        case word:
+            return {"type": word}
+
+
+def _effort(reasoning: Reasoning, traits: Traits, notes: list[str]) -> str | None:
+    if traits.thinking in ("never", "budget"):
         return None
-    if effort is None and reasoning.budget_tokens and _EFFORT_ONLY.match(model):
+    if is_off(reasoning):
+        return "low" if traits.off == "never" else None
+    effort = reasoning.effort
+    if effort is None and reasoning.budget_tokens and traits.thinking == "adaptive":
         return _nearest(reasoning.budget_tokens)
+    if effort == "xhigh" and not traits.xhigh:
+        notes.append("Reasoning effort 'xhigh' was sent as 'high', which this model knows.")
+        return "high"
     return "low" if effort == "minimal" else effort
 
 
@@ -91,14 +102,16 @@ def _nearest(budget: int) -> Effort:
     return min(_BUDGETS.keys() - {"minimal"}, key=lambda effort: (abs(_BUDGETS[effort] - budget), effort))
 
 
-def _obstacle(request: ChatRequest, thinking: Json) -> str | None:
-    """Why this request cannot be thought about, as the API sees it."""
+def _obstacle(request: ChatRequest) -> str | None:
+    """Why this request cannot be thought about with a budget, as the API sees it."""
     choice = request.tool_choice
-    if request.tools and choice is not None and "required" in (choice.kind, choice.mode):
+    if (
+        request.tools
+        and choice is not None
+        and (choice.kind == "named" or "required" in (choice.kind, choice.mode))
+    ):
         return "a model that thinks cannot be made to call a tool"
-    if request.tools and choice is not None and choice.kind == "named":
-        return "a model that thinks cannot be made to call a tool"
-    if thinking["type"] == "enabled" and _in_unsigned_loop(request.messages):
+    if _in_unsigned_loop(request.messages):
         return "the tool calls being answered came without signed thoughts"
     return None
 
@@ -117,11 +130,12 @@ def _in_unsigned_loop(messages: tuple[Message, ...]) -> bool:
     return not signed and any(isinstance(part, ToolCall) for part in kept)
 
 
-def _encode_sampling(request: ChatRequest, thinks: bool, notes: list[str]) -> Json:
-    """Temperature, top_p and top_k, where the model takes them."""
+def _encode_sampling(request: ChatRequest, traits: Traits, thinks: bool, notes: list[str]) -> Json:
+    """Temperature, top_p and top_k, where the model takes them. What is the default anyway goes without a word."""
     given: Json = {"temperature": request.temperature, "top_p": request.top_p, "top_k": request.top_k}
     given = {name: value for name, value in given.items() if value is not None}
-    if _EFFORT_ONLY.match(request.model):
+    if not traits.samples:
+        given = {name: value for name, value in given.items() if name == "top_k" or value != 1}
         refused = set(given)
     elif thinks:
         refused = {
@@ -136,6 +150,9 @@ def _encode_sampling(request: ChatRequest, thinks: bool, notes: list[str]) -> Js
     why = "this model samples in its own way" if not thinks else "a model that thinks samples in its own way"
     notes.extend(f"'{name}' was left out: {why}." for name in sorted(refused))
     kept = {name: value for name, value in given.items() if name not in refused}
+    if traits.one_sampler and {"temperature", "top_p"} <= kept.keys():
+        del kept["top_p"]
+        notes.append("'top_p' was left out: this model takes it or a temperature, not both.")
     if kept.get("temperature", 0) > 1:
         notes.append(f"Temperature {kept['temperature']:g} was sent as 1, this API's highest.")
         kept["temperature"] = 1

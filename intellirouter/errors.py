@@ -26,6 +26,7 @@ show to a caller: it never holds a secret or a stranger's text. The cause (`rais
     ├── PeerUnavailable             503, another role does not answer
     └── UpstreamError               a provider failed (502)
         ├── UpstreamUnavailable     refused, reset, 5xx, or no route
+        │   └── UpstreamUnreachable    no connection could be made: nothing was sent
         ├── UpstreamTimeout         504, a deadline passed: `phase` says which
         ├── UpstreamRateLimited     429 of the provider, with `retry_after`
         ├── UpstreamAuthFailed      the provider refused our key
@@ -228,6 +229,10 @@ class UpstreamUnavailable(UpstreamError):
 
     code = "upstream_unavailable"
     status = 503
+
+
+class UpstreamUnreachable(UpstreamUnavailable):
+    """No connection to the provider could be made, so that it has seen nothing of the request."""
 
 
 class UpstreamTimeout(UpstreamError):

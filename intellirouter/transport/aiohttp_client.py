@@ -17,7 +17,13 @@ from types import SimpleNamespace
 
 import aiohttp
 
-from intellirouter.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
+from intellirouter.errors import (
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+    UpstreamUnreachable,
+)
 from intellirouter.providers.adapter import HttpRequest
 from intellirouter.transport.content_coding import decoder_for, is_chunked
 from intellirouter.transport.contract import Deadlines, Reply
@@ -228,9 +234,11 @@ def _translated(cause: Exception) -> UpstreamError:
             # aiohttp gives bad chunking and an early end the same name.
             return UpstreamUnavailable("the connection broke before the answer was complete")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
-            return UpstreamUnavailable("TLS with the provider failed")
+            return UpstreamUnreachable("TLS with the provider failed")
         case aiohttp.ClientConnectorDNSError():
-            return UpstreamUnavailable("the provider's host name does not resolve")
+            return UpstreamUnreachable("the provider's host name does not resolve")
+        case aiohttp.ClientConnectorError():
+            return UpstreamUnreachable("the connection to the provider failed")
         case aiohttp.ServerDisconnectedError():
             return UpstreamUnavailable("the provider closed the connection without an answer")
         case aiohttp.ClientOSError() | OSError():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import AsyncIterator
 
 from intellirouter.config.schema.settings import Settings
@@ -71,6 +72,10 @@ async def _transport(settings: Settings, role: str) -> AsyncIterator[Transport]:
         max_connections=section.max_upstream_connections,
         peer=peer_tls(settings.ipc.security, role),
     )
+    if settings.ipc.discovery == "dns":
+        # the resolver takes 50 ms to import, and few installations need it
+        srv = importlib.import_module("intellirouter.transport.srv")
+        transport = srv.SrvTransport(transport, srv.SrvResolver(settings.ipc.dns_server))
     try:
         yield transport
     finally:

@@ -35,7 +35,15 @@ class IpcSection(Section):
     chain_engine_endpoint: str | None = None
     rag_manager_endpoint: str | None = None
     persona_layer_endpoint: str | None = None
-    discovery: Literal["static", "dns", "env"] = "static"
+    discovery: Literal["static", "dns", "env"] = Field(
+        default="static",
+        description="dns: an endpoint's host that begins with an underscore is an SRV name; static and env: it is the host",
+    )
+    dns_server: str | None = Field(
+        default=None,
+        pattern=r".+:\d+$",
+        description="host:port of the name server to ask; absent: the system's",
+    )
     protocol: Literal["http", "grpc"] = "http"
     timeout: Seconds = 30
     security: IpcSecurity = Field(default_factory=IpcSecurity)

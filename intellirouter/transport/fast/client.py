@@ -8,7 +8,7 @@ import ssl
 import time
 from pathlib import Path
 
-from intellirouter.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from intellirouter.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable, UpstreamUnreachable
 from intellirouter.providers.adapter import HttpRequest
 from intellirouter.security.peer_certificates import PeerTls
 from intellirouter.transport.contract import Deadlines
@@ -98,8 +98,8 @@ def _translated(cause: OSError) -> UpstreamError:
     match cause:
         case ssl.SSLError():
             reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or str(cause)
-            return UpstreamUnavailable(f"TLS with the provider failed: {reason}")
+            return UpstreamUnreachable(f"TLS with the provider failed: {reason}")
         case socket.gaierror():
-            return UpstreamUnavailable("the provider's host name does not resolve")
+            return UpstreamUnreachable("the provider's host name does not resolve")
         case _:
-            return UpstreamUnavailable("the connection to the provider failed")
+            return UpstreamUnreachable("the connection to the provider failed")

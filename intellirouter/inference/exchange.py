@@ -13,7 +13,7 @@ from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import UpstreamError, UpstreamTimeout
 from intellirouter.inference.catalog import Candidate
-from intellirouter.providers.adapter import HttpRequest, HttpResponse, StreamParser, Target
+from intellirouter.providers.adapter import Adapter, HttpRequest, HttpResponse, StreamParser, Target
 from intellirouter.transport.contract import Deadlines, Reply, Transport
 
 MAX_ERROR_BYTES = 256 * 1024
@@ -32,19 +32,20 @@ class Exchange(msgspec.Struct, frozen=True):
     relay: bool
     target: Target | None = None  # the candidate's, with another key
 
-    def _http_request(self) -> HttpRequest:
-        candidate = self.candidate
-        return candidate.provider.adapter.build_chat(
-            self.request.routed(model=candidate.target.model), self.target or candidate.target
-        )
+    def _prepared(self) -> tuple[Adapter, HttpRequest]:
+        """The request as it goes out, and the adapter that reads what comes back."""
+        adapter, target = self.candidate.provider.adapter, self.target or self.candidate.target
+        request = self.request.routed(model=target.model)
+        if adapter.instead is not None:
+            adapter = adapter.instead(request, target) or adapter
+        return adapter, adapter.build_chat(request, target)
 
     def _deadlines(self) -> Deadlines:
         return within(self.candidate.deadlines, self.deadline, self.candidate.provider.name)
 
     async def complete(self) -> tuple[ChatResponse, tuple[str, ...]]:
         """The whole answer and the notes of its translation. Raises `UpstreamError`."""
-        http = self._http_request()
-        adapter = self.candidate.provider.adapter
+        adapter, http = self._prepared()
         reply = await self._send(http)
         try:
             response = HttpResponse(reply.status, reply.headers, await reply.read(self.max_bytes))
@@ -57,26 +58,25 @@ class Exchange(msgspec.Struct, frozen=True):
 
     async def open_stream(self) -> UpstreamStream:
         """A stream whose first token has arrived. Raises `UpstreamError`."""
-        http = self._http_request()
+        adapter, http = self._prepared()
         deadlines = self._deadlines()
         limit = min(deadlines.first_byte, deadlines.total)
         try:
             async with asyncio.timeout(limit):
-                return await self._first_token(http)
+                return await self._first_token(adapter, http)
         except TimeoutError as cause:
             name = self.candidate.provider.name
             raise UpstreamTimeout(
                 f"{name} sent no token within {limit:g} s", phase="first_byte", provider=name
             ) from cause
 
-    async def _first_token(self, http: HttpRequest) -> UpstreamStream:
-        adapter = self.candidate.provider.adapter
+    async def _first_token(self, adapter: Adapter, http: HttpRequest) -> UpstreamStream:
         reply = await self._send(http)
         try:
             if reply.status >= 300:
                 response = HttpResponse(reply.status, reply.headers, await reply.read(MAX_ERROR_BYTES))
                 raise adapter.parse_error(response, self.candidate.provider.name)
-            stream = UpstreamStream(reply, adapter.new_stream(), http.notes)
+            stream = UpstreamStream(reply, adapter.new_stream(), http.notes, adapter.wire.name)
             await stream.start()
         except BaseException:  # a cancelled or failed attempt must not leave its connection open
             reply.close()
@@ -102,10 +102,11 @@ def within(deadlines: Deadlines, deadline: float, provider: str) -> Deadlines:
 
 
 class UpstreamStream:
-    """A stream under way: events as they come, the connection let go at the end."""
+    """A stream under way: events as they come, the connection let go at the end. `dialect` is what their bytes are."""
 
-    def __init__(self, reply: Reply, parser: StreamParser, notes: tuple[str, ...]) -> None:
+    def __init__(self, reply: Reply, parser: StreamParser, notes: tuple[str, ...], dialect: str) -> None:
         self.notes = notes
+        self.dialect = dialect
         self._reply = reply
         self._parser = parser
         self._chunks = reply.chunks()

@@ -56,7 +56,7 @@ class LiveAnswer:
         request: ChatRequest,
     ) -> None:
         self.trace = trace
-        self.dialect: str | None = candidate.provider.adapter.wire.name
+        self.dialect: str | None = stream.dialect
         self.said: tuple[Delta, ...] = ()
         self._stream = stream
         self._candidate = candidate

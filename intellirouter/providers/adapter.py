@@ -94,6 +94,7 @@ class Adapter:
     made) are absent where the vendor has none.
     `peek_chat` reads only what a router must know of an answer that goes on unchanged to a client of the same dialect,
     `peek_embeddings` the same of vectors for a client of OpenAI's embeddings.
+    `instead` names another adapter for a request that this one's vendor only takes in another dialect.
     `parse_error` always returns an error (never raises), whatever the bytes are.
     """
 
@@ -113,3 +114,4 @@ class Adapter:
     max_embedding_inputs: int = 1
     build_count: Callable[[ChatRequest, Target], HttpRequest] | None = None
     parse_count: Callable[[HttpResponse], int] | None = None
+    instead: Callable[[ChatRequest, Target], Adapter | None] | None = None

@@ -20,6 +20,7 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.errors import decode_error
 from intellirouter.chat.openai_chat.format import FORMAT
+from intellirouter.chat.openai_chat.models import fit, known_effort, traits_of
 from intellirouter.chat.openai_chat.peek import peek_response
 from intellirouter.chat.openai_chat.response import decode_response, read_object
 from intellirouter.chat.response import ChatResponse
@@ -56,6 +57,7 @@ class Flavour:
     base64_embeddings: bool = False  # surely knows `encoding_format`
     custom_tools: bool = False  # tools whose input is free text
     tool_subsets: bool = False  # a choice among some of the tools
+    reasoning_models: bool = False  # serves OpenAI's own, which refuse much of the rest
     cache_markers: bool = False  # takes `cache_control` on a part
     embedding_input_type: bool = False  # embeds queries and documents apart
 
@@ -70,6 +72,7 @@ OPENAI = Flavour(
     base64_embeddings=True,
     custom_tools=True,
     tool_subsets=True,
+    reasoning_models=True,
 )
 COMPATIBLE = Flavour(kind="openai_compatible", embedding_input_type=True)
 
@@ -89,6 +92,8 @@ def build_chat(flavour: Flavour, request: ChatRequest, target: Target) -> HttpRe
     body = FORMAT.encode_request(request, notes)
     if request.source is None or request.source.dialect != FORMAT.name:
         adapt(flavour, body, notes)
+        if flavour.reasoning_models:
+            _fit_model(body, notes)
     accept = "text/event-stream" if request.stream else "application/json"
     url = url_of(target, "/chat/completions")
     return HttpRequest("POST", url, bearer(target, accept), _encode(body), tuple(notes))
@@ -116,6 +121,22 @@ def adapt(flavour: Flavour, body: Json, notes: list[str]) -> None:
         notes.append(f"Reasoning of earlier turns was left out: {flavour.kind} takes none back.")
     if not flavour.cache_markers:
         drop_cache_markers(body["messages"], notes)
+
+
+def _fit_model(body: Json, notes: list[str]) -> None:
+    """Leave out what the model at hand refuses, and say its effort in a word it knows."""
+    traits = traits_of(body["model"])
+    if traits is None:
+        return
+    effort = body.get("reasoning_effort")
+    if effort is not None and (known := known_effort(effort, traits)) != effort:
+        notes.append(f"Reasoning effort '{effort}' was sent as '{known}', which this model knows.")
+        body["reasoning_effort"] = effort = known
+    refuses = body.get("tools") and not traits.tools_beside_reasoning and effort != "none"
+    if refuses and (effort is not None or traits.reasons_unasked):
+        notes.append("Reasoning was left out: Chat Completions takes no tools beside it for this model.")
+        body["reasoning_effort"] = effort = "none"
+    fit(body, effort, traits, notes)
 
 
 def _as_functions(body: Json, notes: list[str]) -> None:

@@ -6,8 +6,11 @@ import dataclasses
 
 import msgspec
 
+from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.openai_chat.models import fit, known_effort, traits_of
 from intellirouter.chat.openai_responses.format import FORMAT
+from intellirouter.chat.openai_responses.request import LOGPROBS
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import UpstreamProtocolError
 from intellirouter.providers import openai
@@ -26,9 +29,26 @@ def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     """The HTTP request for one response."""
     notes: list[str] = []
     body = FORMAT.encode_request(request, notes)
+    if request.source is None or request.source.dialect != FORMAT.name:
+        _fit_model(body, notes)
     accept = "text/event-stream" if request.stream else "application/json"
     url = openai.url_of(target, "/responses")
     return HttpRequest("POST", url, bearer(target, accept), msgspec.json.encode(body), tuple(notes))
+
+
+def _fit_model(body: Json, notes: list[str]) -> None:
+    """Leave out what the model at hand refuses, and say its effort in a word it knows."""
+    traits = traits_of(body["model"])
+    if traits is None:
+        return
+    reasoning = body.get("reasoning") or {}
+    effort = reasoning.get("effort")
+    if effort is not None and (known := known_effort(effort, traits)) != effort:
+        notes.append(f"Reasoning effort '{effort}' was sent as '{known}', which this model knows.")
+        reasoning["effort"] = effort = known
+    fit(body, effort, traits, notes)
+    if LOGPROBS in (include := body.get("include") or []) and "top_logprobs" not in body:
+        include.remove(LOGPROBS)
 
 
 def build_count(request: ChatRequest, target: Target) -> HttpRequest:

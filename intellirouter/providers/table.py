@@ -10,6 +10,7 @@ from intellirouter.providers import (
     mistral,
     ollama,
     openai,
+    openai_api,
     presets,
     responses,
 )
@@ -26,7 +27,7 @@ ADAPTERS: dict[str, Adapter] = {
         mistral.ADAPTER,
         ollama.ADAPTER,
         ollama.GENERATE_ADAPTER,
-        openai.ADAPTER,
+        openai_api.ADAPTER,
         openai.COMPATIBLE_ADAPTER,
         responses.ADAPTER,
         *presets.ADAPTERS,

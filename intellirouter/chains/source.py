@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from dataclasses import dataclass, field
 from typing import Any
 
+import tomli
 import yaml
 
 from intellirouter.config.lines import key_lines
@@ -63,12 +63,12 @@ def read(text: str, name: str = "chain.yaml") -> Document:
         )
     try:
         if name.endswith(".toml"):
-            document.data, document.lines = tomllib.loads(text), dict(key_lines(text))
+            document.data, document.lines = tomli.loads(text), dict(key_lines(text))
         elif name.endswith(".json"):
             document.data = json.loads(text)
         else:
             _read_yaml(text, document)
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+    except (tomli.TOMLDecodeError, json.JSONDecodeError) as error:
         raise InvalidChain([document.problem((), f"This is not valid: {error}.")]) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark

@@ -8,12 +8,12 @@ them may be a secret.
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tomli
 import tomlkit
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -108,10 +108,10 @@ class _Reading:
         except UnicodeDecodeError as cause:
             raise ConfigError(f"{file}: is not UTF-8 text.") from cause
         try:
-            self.raw = tomllib.loads(
+            self.raw = tomli.loads(
                 text
             )  # thirty times as fast as tomlkit, which matters with thousands of keys
-        except tomllib.TOMLDecodeError as cause:
+        except tomli.TOMLDecodeError as cause:
             raise _not_toml(file, text, cause) from cause
         self._lines = dict(key_lines(text))
         self.sources = {dotted(path): f"{file}:{line}" for path, line in self._lines.items()}
@@ -233,8 +233,8 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _not_toml(file: Path, text: str, cause: tomllib.TOMLDecodeError) -> ConfigError:
-    """What tomlkit says of it: unlike tomllib's, its error has the line as a number."""
+def _not_toml(file: Path, text: str, cause: tomli.TOMLDecodeError) -> ConfigError:
+    """What tomlkit says of it: unlike tomli's, its error has the line as a number."""
     try:
         tomlkit.parse(text)
     except ParseError as error:

@@ -84,13 +84,13 @@ class Library:
 
     def refresh(self) -> bool:
         """Take what changed on disk; whether anything did."""
-        seen: dict[str, tuple[Path, tuple[int, int]]] = {}
+        seen: dict[str, tuple[str, str, tuple[int, int]]] = {}
         for item in os.scandir(self.directory):
             stem, _, extension = item.name.rpartition(".")
             if stem and f".{extension}" in EXTENSIONS and item.is_file():
                 stat = item.stat()
-                seen[stem] = (Path(item.path), (stat.st_mtime_ns, stat.st_size))
-        stamps = {stem: stamp for stem, (_, stamp) in seen.items()}
+                seen[stem] = (item.path, f".{extension}", (stat.st_mtime_ns, stat.st_size))
+        stamps = {stem: stamp for stem, (_, _, stamp) in seen.items()}
         changed = [stem for stem, stamp in stamps.items() if self._stamps.get(stem) != stamp]
         gone = self._stamps.keys() - stamps.keys()
         if not changed and not gone:
@@ -99,30 +99,32 @@ class Library:
         for stem in gone:
             self._forget(stem)
         for stem in changed:
-            self._read(stem, seen[stem][0], new)
+            path, extension, _ = seen[stem]
+            self._read(stem, path, extension, new)
         self._stamps = stamps
         self._record(new)
         self._link()
         return True
 
-    def _read(self, stem: str, file: Path, new: list[Version]) -> None:
+    def _read(self, stem: str, path: str, extension: str, new: list[Version]) -> None:
         try:
-            text = file.read_text(encoding="utf-8")
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123  ten thousand of them: a Path costs more than the reading
+                text = file.read()
             if stem.startswith("_"):
                 self.parts[stem[1:]] = text.strip()
                 return
-            persona = parse(text, file.suffix, stem)
+            persona = parse(text, extension, stem)
             if persona.name != stem:
                 raise InvalidPersona(
-                    f"persona '{stem}': the file is named {file.name} but says '{persona.name}'."
+                    f"persona '{stem}': the file is named {stem}{extension} but says '{persona.name}'."
                 )
         except (OSError, UnicodeDecodeError, InvalidPersona) as error:
             self.problems[stem] = str(error)
-            log.warning("personas.file_refused", file=str(file), problem=str(error)[:500])
+            log.warning("personas.file_refused", file=path, problem=str(error)[:500])
             return
         self.problems.pop(stem, None)
-        version = self._seen(stem, text, file.suffix, "", new)
-        self._entries[stem] = Entry(persona, persona, version, text, file.suffix, builtin=False)
+        version = self._seen(stem, text, extension, "", new)
+        self._entries[stem] = Entry(persona, persona, version, text, extension, builtin=False)
 
     def _seen(self, name: str, text: str, extension: str, author: str, new: list[Version]) -> int:
         digest = hashlib.sha256(text.encode()).hexdigest()

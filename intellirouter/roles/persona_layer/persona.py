@@ -73,6 +73,9 @@ class Persona(Section):
         unknown = sorted(value.keys() - SETTABLE)
         if unknown:
             raise ValueError(f"cannot set {', '.join(unknown)}; it may set: {', '.join(sorted(SETTABLE))}")
+        stop = value.get("stop", [])
+        if not isinstance(stop, (list, tuple)) or not all(isinstance(word, str) for word in stop):
+            raise ValueError("stop must be a list of strings")
         return value
 
 
@@ -85,6 +88,7 @@ SETTABLE = frozenset(
         "presence_penalty",
         "frequency_penalty",
         "seed",
+        "stop",
         "verbosity",
     }
 )

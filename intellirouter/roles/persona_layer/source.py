@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
+import tomli
 import yaml
 from pydantic import ValidationError
 
@@ -40,8 +40,8 @@ def parse(text: str, extension: str, name: str) -> Persona:
 
 def _toml(text: str, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as cause:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as cause:
         raise InvalidPersona(f"persona '{name}': is not TOML: {cause}.") from cause
 
 

@@ -96,7 +96,9 @@ class Steps:
         resolved = await self.personas.resolve(name, variables, course.call)
         request = course.request
         absent = {
-            key: value for key, value in resolved.defaults.items() if getattr(request, key, value) is None
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in resolved.defaults.items()
+            if getattr(request, key, value) in (None, ())
         }
         if course.job.request.model.startswith(PERSONA_MODEL) and resolved.model:
             absent["model"] = resolved.model

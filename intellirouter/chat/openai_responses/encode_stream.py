@@ -89,12 +89,14 @@ class ResponseEventEncoder:
         return tail + self._last(status, finished(self._begun, status, incomplete, *self._told))
 
     def error(self, error: IntelliRouterError) -> bytes:
-        """The `error` event, and the response as failed."""
-        begun = self._start(Start())
-        response = {**finished(self._begun, "failed", None, *self._told), "error": response_error(error)}
+        """The `error` event, and the response as failed where it is we who began it: a relayed one is another's."""
         body = error_event(error, self._sequence)
         self._sequence += 1
-        return begun + format_event(_encode(body), "error") + self._last("failed", response)
+        told = format_event(_encode(body), "error")
+        if self._head is None:
+            return told
+        response = {**finished(self._begun, "failed", None, *self._told), "error": response_error(error)}
+        return told + self._last("failed", response)
 
     @property
     def _begun(self) -> Json:

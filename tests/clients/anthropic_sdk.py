@@ -73,6 +73,7 @@ class Anthropic:
             calls=tuple((block.name, block.input) for block in called),
             finish=answer.stop_reason,
             model=answer.model,
+            thought="".join(block.thinking for block in answer.content if block.type == "thinking"),
             tokens=Tokens(
                 usage.input_tokens + (cached or 0) + (written or 0), usage.output_tokens, cached, written
             ),

@@ -73,6 +73,7 @@ class Google:
             calls=tuple((call.name or "", call.args) for call in self._calls),
             finish=last.candidates[0].finish_reason.value,
             model=last.model_version,
+            thought="".join(part.text or "" for part in parts if part.thought),
             tokens=Tokens(
                 usage.prompt_token_count,
                 usage.candidates_token_count + (usage.thoughts_token_count or 0),
@@ -96,4 +97,8 @@ class Google:
 def _parts(chunk: types.GenerateContentResponse) -> list[types.Part]:
     candidates = chunk.candidates or []
     content = candidates[0].content if candidates else None
-    return [part for part in (content.parts if content else None) or [] if part.text != ""]
+    return [
+        part
+        for part in (content.parts if content else None) or []
+        if part.text != "" or part.thought_signature
+    ]

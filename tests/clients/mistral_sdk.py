@@ -64,20 +64,30 @@ class Mistral:
         (choice,) = answer.choices
         message = choice.message
         self._messages.append(message)
-        return _seen(answer, message.content or "", message.tool_calls or [], choice.finish_reason)
+        return _seen(answer, *_words(message.content), message.tool_calls or [], choice.finish_reason)
 
     async def _streamed(self, request: dict[str, Any]) -> Seen:
-        text, calls, finish, last = "", [], "", None
+        text, thought, signature, calls, finish, last = "", "", None, [], "", None
         stream: Any = await self._client.chat.stream_async(**request)
         async for event in stream:
             for choice in event.data.choices:
-                text += choice.delta.content or ""
+                spoken, thinking = _words(choice.delta.content)
+                for chunk in choice.delta.content if isinstance(choice.delta.content, list) else ():
+                    signature = getattr(chunk, "signature", None) or signature
+                text, thought = text + spoken, thought + thinking
                 calls += choice.delta.tool_calls or []
                 finish = choice.finish_reason or finish
             if event.data.usage:
                 last = event.data
-        self._messages.append({"role": "assistant", "content": text, "tool_calls": calls or None})
-        return _seen(last, text, calls, finish)
+        content: Any = text
+        if thought:
+            whole = {"type": "thinking", "thinking": [{"type": "text", "text": thought}]}
+            content = [
+                whole if signature is None else {**whole, "signature": signature},
+                {"type": "text", "text": text},
+            ]
+        self._messages.append({"role": "assistant", "content": content, "tool_calls": calls or None})
+        return _seen(last, text, thought, calls, finish)
 
     def tell(self, *results: str) -> None:
         last = self._messages[-1]
@@ -88,13 +98,22 @@ class Mistral:
         ]
 
 
-def _seen(answer: Any, text: str, calls: list[Any], finish: str) -> Seen:
+def _words(content: Any) -> tuple[str, str]:
+    """What was said, and what was thought."""
+    if not isinstance(content, list):
+        return content or "", ""
+    thought = "".join(piece.text for chunk in content if chunk.type == "thinking" for piece in chunk.thinking)
+    return "".join(chunk.text for chunk in content if chunk.type == "text"), thought
+
+
+def _seen(answer: Any, text: str, thought: str, calls: list[Any], finish: str) -> Seen:
     usage = answer.usage
     return Seen(
         text=text,
         calls=tuple((call.function.name, _arguments(call.function.arguments)) for call in calls),
         finish=finish,
         model=answer.model,
+        thought=thought,
         tokens=Tokens(usage.prompt_tokens, usage.completion_tokens),
     )
 

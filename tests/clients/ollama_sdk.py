@@ -52,6 +52,7 @@ class Ollama:
         answer: Any = await self._client.chat(self._model, **request)
         pieces = [piece async for piece in answer] if stream else [answer]
         text = "".join(piece.message.content or "" for piece in pieces)
+        thought = "".join(piece.message.thinking or "" for piece in pieces)
         calls = [call for piece in pieces for call in piece.message.tool_calls or ()]
         last = pieces[-1]
         assert [piece.done for piece in pieces] == [False] * (len(pieces) - 1) + [True]
@@ -59,6 +60,7 @@ class Ollama:
             {
                 "role": "assistant",
                 "content": text,
+                "thinking": thought or None,
                 "tool_calls": [call.model_dump() for call in calls] or None,
             }
         )
@@ -67,6 +69,7 @@ class Ollama:
             calls=tuple((call.function.name, dict(call.function.arguments)) for call in calls),
             finish=last.done_reason,
             model=last.model,
+            thought=thought,
             tokens=Tokens(last.prompt_eval_count, last.eval_count),
         )
 

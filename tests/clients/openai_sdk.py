@@ -74,6 +74,7 @@ class OpenAIChat:
             ),
             finish=choice.finish_reason,
             model=answer.model,
+            thought=getattr(message, "reasoning_content", None) or "",
             tokens=Tokens(
                 usage.prompt_tokens,
                 usage.completion_tokens,
@@ -161,6 +162,9 @@ class OpenAIResponses:
             calls=tuple((call.name, json.loads(call.arguments)) for call in called),
             finish=details.reason if details else answer.status,
             model=answer.model,
+            thought="".join(
+                piece.text for item in answer.output if item.type == "reasoning" for piece in item.summary
+            ),
             tokens=Tokens(
                 usage.input_tokens,
                 usage.output_tokens,

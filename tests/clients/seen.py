@@ -34,6 +34,7 @@ class Seen:
     finish: str
     model: str
     tokens: Tokens
+    thought: str = ""
 
 
 class Client(Protocol):
@@ -60,7 +61,9 @@ class Client(Protocol):
         """The results of the calls of the last answer, in order."""
 
 
-def expected(client: Client, kind: str, text: str, finish: str = "stop", *, calls: bool = False) -> Seen:
+def expected(
+    client: Client, kind: str, text: str, finish: str = "stop", *, calls: bool = False, thought: str = ""
+) -> Seen:
     """What must be seen: the model's words, and as much of its usage as vendor and client have words for."""
     vendor = STAND_INS[kind]
     heard = {"cached": vendor.cached, "written": vendor.written, "thought": vendor.thought}
@@ -71,4 +74,5 @@ def expected(client: Client, kind: str, text: str, finish: str = "stop", *, call
         finish=client.words[finish],
         model=MODEL,
         tokens=Tokens(INPUT_TOKENS, OUTPUT_TOKENS, **told),
+        thought=thought,
     )

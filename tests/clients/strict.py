@@ -34,7 +34,11 @@ _RESPONSE_EVENTS = _by_type(responses_types.ResponseStreamEvent)
 _MESSAGE_EVENTS = _by_type(anthropic_types.RawMessageStreamEvent)
 NO_FIELD = ": no such field"
 _SENT_BY_VENDORS = {  # what the vendor of the dialect sends itself, though its SDK has no field for it
-    "openai": {"tool_calls[].extra_content"},  # Google's compatible endpoint: the signature of a call
+    "openai": {
+        "tool_calls[].extra_content",  # Google's compatible endpoint: the signature of a call
+        "reasoning_content",  # DeepSeek and others: thoughts
+        "thinking_blocks",  # thoughts that their vendor must have back as they were
+    },
     "openai_responses": {"Response.store", "response.store", "ArgumentsDoneEvent.name", "output[].status"},
     "ollama": {"tool_calls[].id", "tool_calls[].function.index"},
 }

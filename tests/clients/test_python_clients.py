@@ -15,8 +15,10 @@ import pytest_asyncio
 from tests.clients import anthropic_sdk, google_sdk, mistral_sdk, ollama_sdk, openai_sdk
 from tests.clients.seen import PNG, SYSTEM, Client, expected
 from tests.clients.strict import faults
+from tests.servers.dialects.anthropic import SIGNATURE as ANTHROPIC_SIGNATURE
 from tests.servers.dialects.google import SIGNATURE
-from tests.servers.dialects.model import SHAPED
+from tests.servers.dialects.model import SHAPED, THOUGHT
+from tests.servers.dialects.openai_responses import SEALED
 from tests.servers.dialects.table import STAND_INS
 from tests.servers.recorder import Recorder
 from tests.servers.vendor import Vendor
@@ -113,6 +115,27 @@ async def test_an_image(begin: Begin, by: str, kind: str, stream: bool) -> None:
     assert seen == expected(client, kind, f"I see image/png {PNG}")
 
 
+THINKERS = ["huggingface", "openai_responses", "mistral", "anthropic", "google", "ollama"]
+SEALS = {"anthropic": ANTHROPIC_SIGNATURE, "google": SIGNATURE, "openai_responses": SEALED}
+
+
+@BY
+@pytest.mark.parametrize("kind", THINKERS)
+@WHOLE_AND_STREAMED
+async def test_thoughts_are_seen_and_come_back_to_who_thought_them(
+    begin: Begin, by: str, kind: str, stream: bool
+) -> None:
+    client = begin(by, kind)
+    seen = await client.ask("Think hard.", stream=stream)
+    assert seen == expected(client, kind, "Thought so.", thought=THOUGHT)
+    seen = await client.ask("And now?", stream=stream)
+    sealed = SEALS.get(kind)
+    if sealed and (by == "ollama" or (kind == "google" and by != "google")):  # no place for what seals it
+        assert seen.text.startswith("Grüezi")
+    else:
+        assert seen.text == f"Remembered: {THOUGHT}" + (f" {sealed}" if sealed else "")
+
+
 @pytest.mark.parametrize("by", ["openai", "openai_responses", "anthropic", "google"])
 @WHOLE_AND_STREAMED
 async def test_the_signature_of_a_call_comes_back_to_the_vendor_who_signed_it(
@@ -124,7 +147,8 @@ async def test_the_signature_of_a_call_comes_back_to_the_vendor_who_signed_it(
     await client.ask(None, tools=True, stream=stream)
     parts = [part for content in vendors["google"].received[-1].json["contents"] for part in content["parts"]]
     calls = [part for part in parts if "functionCall" in part]
-    assert [part.get("thoughtSignature") for part in calls] == [SIGNATURE, None]
+    signed = [part.get("thoughtSignature", "").translate(str.maketrans("-_", "+/")) for part in calls]
+    assert signed == [SIGNATURE, ""]
 
 
 async def test_no_vendor_is_sent_what_only_we_can_read(

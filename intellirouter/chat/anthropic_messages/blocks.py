@@ -28,6 +28,7 @@ from intellirouter.chat.parts import (
     ToolCall,
     ToolResult,
 )
+from intellirouter.chat.sealed_thoughts import unsealed
 from intellirouter.errors import InvalidRequest, UnsupportedByTarget
 
 DIALECT = "anthropic_messages"
@@ -84,8 +85,8 @@ def _decode_block(block: Any, path: str) -> Part:
         case "tool_result":
             return _decode_tool_result(block, path)
         case "thinking":
-            signature = fields.text(block, "signature", path)
-            return Thinking(fields.text(block, "thinking", path) or "", signature=signature or None)
+            words = fields.text(block, "thinking", path) or ""
+            return unsealed(words, fields.text(block, "signature", path))
         case "redacted_thinking":
             return RedactedThinking(fields.required_text(block, "data", path))
         case str():

@@ -12,6 +12,7 @@ from intellirouter.chat.custom_tools import INPUT_SCHEMA, note_for
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, Tool, ToolChoice
 from intellirouter.chat.parts import Part, Text, ToolResult
+from intellirouter.chat.sealed_thoughts import is_thought_seal
 from intellirouter.chat.signed_calls import is_call_seal
 from intellirouter.chat.vendor_tools import without_foreign_tools
 from intellirouter.errors import UnsupportedByTarget
@@ -73,7 +74,8 @@ def _blocks(message: Json) -> list[Any]:
 def _unsigned(block: Any) -> bool:
     if not isinstance(block, dict):
         return False
-    unsigned = block.get("type") == "thinking" and not block.get("signature")
+    signature = block.get("signature")
+    unsigned = block.get("type") == "thinking" and (not signature or is_thought_seal(signature))
     return unsigned or is_call_seal(block.get("data"))
 
 

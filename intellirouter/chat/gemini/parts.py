@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from intellirouter.chat.parts import (
     ToolCall,
     ToolResult,
 )
+from intellirouter.chat.sealed_thoughts import unsealed
 from intellirouter.errors import UnsupportedByTarget
 
 DIALECT = "gemini"
@@ -28,6 +30,7 @@ ANY_SIGNATURE = (
 )
 _OUR_IDS = "call_gemini_"
 _PLAIN = str.maketrans("-_", "+/")
+_URL_SAFE = re.compile(r"[A-Za-z0-9_-]{32,}={0,2}")  # long, as signatures are
 
 
 def pick(data: Json, name: str) -> Any:
@@ -50,6 +53,17 @@ def decode_call(call: Json, fallback_id: str, signature: str | None) -> ToolCall
     )
 
 
+def join_part(parts: list[Part], part: Part) -> None:
+    """Add a part; Google cuts one text into several, and a signature ends a piece that must stay whole."""
+    match (parts[-1] if parts else None), part:
+        case Text(signature=None) as last, Text():
+            parts[-1] = Text(last.text + part.text, signature=part.signature)
+        case Thinking(signature=None, encrypted=None) as thought, Thinking():
+            parts[-1] = Thinking(thought.text + part.text, part.signature, part.encrypted, part.id)
+        case _:
+            parts.append(part)
+
+
 def decode_part(part: Json, fallback_id: str) -> Part | None:
     """One part of a turn; None for an empty one."""
     signature = pick(part, "thoughtSignature")
@@ -63,7 +77,7 @@ def decode_part(part: Json, fallback_id: str) -> Part | None:
         return _decode_media(pick(file, "mimeType"), url=pick(file, "fileUri"))
     text = part.get("text")
     if part.get("thought") is True:
-        return Thinking(str(text or ""), signature)
+        return unsealed(str(text or ""), _plain_signature(signature))
     if isinstance(text, str):
         return Text(text, signature=signature)
     if signature:
@@ -87,6 +101,13 @@ def _plain_base64(data: str) -> str:
     if "-" in data or "_" in data:
         data = data.translate(_PLAIN)
     return data + "=" * (-len(data) % 4)
+
+
+def _plain_signature(signature: Any) -> str | None:
+    """Another vendor's signature as it was: Google's clients write what are bytes to them in the other alphabet."""
+    if not isinstance(signature, str) or not _URL_SAFE.fullmatch(signature) or len(signature) % 4:
+        return signature if isinstance(signature, str) else None
+    return signature.translate(_PLAIN)
 
 
 def _decode_result(result: Json, fallback_id: str) -> ToolResult:

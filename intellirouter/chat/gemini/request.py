@@ -7,7 +7,7 @@ from typing import Any
 
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json
-from intellirouter.chat.gemini.parts import DIALECT, decode_part, make_call_id, pick
+from intellirouter.chat.gemini.parts import DIALECT, decode_part, join_part, make_call_id, pick
 from intellirouter.chat.model import (
     ChatRequest,
     Effort,
@@ -19,7 +19,7 @@ from intellirouter.chat.model import (
     ToolChoice,
 )
 from intellirouter.chat.options import take_options
-from intellirouter.chat.parts import Part, ToolCall, ToolResult
+from intellirouter.chat.parts import Part, Thinking, ToolCall, ToolResult
 from intellirouter.errors import InvalidRequest
 
 _KNOWN = frozenset({"contents", "systemInstruction", "tools", "toolConfig", "generationConfig"})
@@ -191,7 +191,9 @@ def _parts_of(content: Any, path: str, turn: str, unanswered: list[ToolCall]) ->
         elif isinstance(part, ToolResult):
             given = (pick(raw, "functionResponse") or {}).get("id")
             part = _answered(part, given, unanswered)
-        if part is not None:
+        if isinstance(part, Thinking):  # a client sends back a thought in the pieces it was streamed in
+            join_part(parts, part)
+        elif part is not None:
             parts.append(part)
     return tuple(parts)
 

@@ -9,9 +9,18 @@ import msgspec
 from intellirouter.chat.citations import annotations_in, shifted
 from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.grounding import FIELD, annotations_of, metadata_of
-from intellirouter.chat.gemini.parts import DIALECT, decode_part, encode_part, make_call_id, pick, signed
+from intellirouter.chat.gemini.parts import (
+    DIALECT,
+    decode_part,
+    encode_part,
+    join_part,
+    make_call_id,
+    pick,
+    signed,
+)
 from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
+from intellirouter.chat.sealed_thoughts import signature_of
 from intellirouter.errors import UpstreamProtocolError
 
 _FINISH: dict[str, FinishReason] = {
@@ -149,7 +158,7 @@ def _decode_candidate(candidate: Json, position: int, response_id: str) -> Choic
         part = decode_part(raw, make_call_id(response_id, calls))
         calls += isinstance(part, ToolCall)
         if part is not None:
-            _join(parts, part)
+            join_part(parts, part)
     _cite(parts, pick(candidate, FIELD))
     reason, detail = decode_finish(pick(candidate, "finishReason"), calls > 0)
     index = candidate.get("index")
@@ -175,17 +184,6 @@ def _cite(parts: list[Part], metadata: Any) -> None:
         parts[places[-1]] = msgspec.structs.replace(
             text, annotations=tuple(shifted(note, begin) for note in notes)
         )
-
-
-def _join(parts: list[Part], part: Part) -> None:
-    """Add a part; Google cuts one text into several, and a signature ends a piece that must stay whole."""
-    match (parts[-1] if parts else None), part:
-        case Text(signature=None) as last, Text():
-            parts[-1] = Text(last.text + part.text, signature=part.signature)
-        case Thinking(signature=None) as thought, Thinking():
-            parts[-1] = Thinking(thought.text + part.text, part.signature)
-        case _:
-            parts.append(part)
 
 
 def encode_response(response: ChatResponse) -> bytes:
@@ -219,5 +217,6 @@ def _encode_choice(choice: Choice) -> Json:
 def encode_answer_part(part: Part) -> Json | None:
     """One part of an answer: thoughts go out whoever thought them."""
     if isinstance(part, Thinking):
-        return signed({"text": part.text, "thought": True}, part.signature)
+        signature = signature_of(part.signature, part.encrypted, part.id)
+        return signed({"text": part.text, "thought": True}, signature)
     return encode_part(part, {}, [])

@@ -35,6 +35,7 @@ from intellirouter.chat.gemini.response import (
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import Usage
+from intellirouter.chat.sealed_thoughts import signature_of
 from intellirouter.chat.sse import format_event
 from intellirouter.errors import IntelliRouterError
 
@@ -196,7 +197,11 @@ class ResponseEncoder:
                 return self._part(delta.choice, {"text": delta.text})
             case ThinkingDelta():
                 return self._part(
-                    delta.choice, signed({"text": delta.text, "thought": True}, delta.signature)
+                    delta.choice,
+                    signed(
+                        {"text": delta.text, "thought": True},
+                        signature_of(delta.signature, delta.encrypted, delta.id),
+                    ),
                 )
             case ToolCallStart():
                 self._calls[delta.choice, delta.index] = (delta, [])

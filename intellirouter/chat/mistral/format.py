@@ -19,8 +19,10 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
     if source is not None and source.dialect == DIALECT:
         return relayed_body(request, source.body)
     written = encode_openai(request.changed(), notes)
-    if any({"reasoning_content", "thinking_blocks"} & message.keys() for message in written["messages"]):
-        notes.append("Reasoning of earlier turns was left out: mistral takes none back.")
+    if any("thinking_blocks" in message for message in written["messages"]):
+        notes.append(
+            "What seals thoughts of earlier turns was left out: mistral takes back only their words."
+        )
     body = spoken_body(written)
     body.pop("stream_options", None)
     return body | request.extra if request.extra_dialect == DIALECT else body

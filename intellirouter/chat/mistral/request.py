@@ -79,7 +79,11 @@ def _with_own_ids(message: Any) -> Any:
 
 
 def _with_own_chunks(message: Any) -> Any:
-    content = message.get("content") if isinstance(message, dict) else None
+    """Parts in Mistral's words, and thoughts as the first of them."""
+    content = message.get("content")
+    if thought := message.get("reasoning_content"):
+        said = [{"type": "text", "text": content}] if isinstance(content, str) and content else content or []
+        content = [{"type": "thinking", "thinking": [{"type": "text", "text": thought}]}, *said]
     return (
         {**message, "content": [_chunk(part) for part in content]} if isinstance(content, list) else message
     )

@@ -68,8 +68,8 @@ class ChunkEncoder:
                 self._usage = delta.usage or self._usage
             case TextDelta() | RefusalDelta() if delta.text:
                 return self._chunk(delta.choice, {"content": delta.text})
-            case ThinkingDelta() if delta.text or delta.signature:
-                thought = thinking_chunk(Thinking(delta.text, delta.signature))
+            case ThinkingDelta() if delta.text or delta.signature or delta.encrypted:
+                thought = thinking_chunk(Thinking(delta.text, delta.signature, delta.encrypted, delta.id))
                 return self._chunk(delta.choice, {"content": [thought]})
             case ToolCallStart():
                 self._calls[delta.choice, delta.index] = (delta, [])

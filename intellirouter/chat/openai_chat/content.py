@@ -19,6 +19,7 @@ from intellirouter.chat.parts import (
     Thinking,
     ToolCall,
 )
+from intellirouter.chat.sealed_thoughts import unsealed
 from intellirouter.errors import InvalidRequest
 
 DIALECT = "openai_chat"
@@ -78,7 +79,7 @@ def _decode_part(part: Any, path: str) -> Part:
     if kind == "document_url":
         return _decode_document(part, path)
     if kind == "thinking":
-        return Thinking(thinking_words(part.get("thinking")), signature=fields.text(part, "signature", path))
+        return unsealed(thinking_words(part.get("thinking")), fields.text(part, "signature", path))
     if kind == "refusal":
         return Refusal(fields.text(part, "refusal", path) or "")
     if not isinstance(kind, str):

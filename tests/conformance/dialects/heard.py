@@ -125,6 +125,10 @@ INLINE = {"inlineData": {"mimeType": "image/png", "data": PNG}}
 SOURCE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
 CACHES = Near("Prompt-cache markers were left out")
 HM = {"role": "assistant", "content": "Hm."}
+HM_BY_MISTRAL = {
+    "role": "assistant",
+    "content": [{"type": "thinking", "thinking": [{"text": "let me see"}]}, {"type": "text", "text": "Hm."}],
+}
 ONE_ANSWER = No("n must be 1")
 SILENT = No("speak")
 
@@ -437,7 +441,7 @@ HEARD: dict[str, dict[str, Cell]] = {
     ),
     "signed thought of an earlier turn": row(
         openai=Near("openai takes none back", turns(HM)),
-        mistral=Near("mistral takes none back", turns(HM)),
+        mistral=Near("mistral takes back only their words", turns(HM_BY_MISTRAL)),
         chat=turns(
             {
                 **HM,
@@ -470,7 +474,7 @@ HEARD: dict[str, dict[str, Cell]] = {
     ),
     "encrypted thought of an earlier turn": row(
         openai=Near("openai takes none back", turns(HM)),
-        mistral=Near("mistral takes none back", turns(HM)),
+        mistral=Near("mistral takes back only their words", turns(HM)),
         chat=turns({**HM, "thinking_blocks": [{"type": "redacted_thinking", "data": "c2VjcmV0"}]}),
         responses=Near("OpenAI takes back only its own"),
         anthropic=turns({"content": [{"type": "redacted_thinking", "data": "c2VjcmV0"}, {"text": "Hm."}]}),
@@ -481,7 +485,7 @@ HEARD: dict[str, dict[str, Cell]] = {
     ),
     "OpenAI's sealed thought of an earlier turn": row(
         openai=Near("openai takes none back", turns(HM)),
-        mistral=Near("mistral takes none back", turns(HM)),
+        mistral=Near("mistral takes back only their words", turns(HM_BY_MISTRAL)),
         chat=turns(
             {**HM, "reasoning_content": "let me see", "thinking_blocks": [{"encrypted_content": "c2VhbA"}]}
         ),

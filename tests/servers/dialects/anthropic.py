@@ -15,12 +15,14 @@ from tests.servers.dialects.model import (
     Brain,
     Refused,
     Said,
+    cut,
     cut_bytes,
     only,
     think,
 )
 from tests.servers.vendor import Play, Received
 
+SIGNATURE = "EqoB+mVk/GJ5IEFudGhyb3BpYyBmb3IgdGhpcyB0ZXN0Lg=="
 _FIELDS = """model messages max_tokens system stream temperature top_p top_k stop_sequences tools tool_choice metadata
 thinking output_config service_tier cache_control container mcp_servers context_management inference_geo"""
 
@@ -76,6 +78,10 @@ def _read_block(block: dict[str, Any], role: str, asked: Asked) -> None:
             raise Refused("messages: text content blocks must be non-empty")
         case "text" if role == "user":
             asked.user.append(block["text"])
+        case "thinking" | "redacted_thinking":
+            if block.get("signature") != SIGNATURE:
+                raise Refused("Invalid `signature` in `thinking` block")
+            asked.thoughts.append(f"{block['thinking']} {SIGNATURE}")
         case "image":
             source = block["source"]
             asked.images.append((source["media_type"], source["data"]))
@@ -107,6 +113,8 @@ def _reason(said: Said) -> str:
 
 def _whole(said: Said) -> dict[str, Any]:
     content: list[dict[str, Any]] = [{"type": "text", "text": said.text}] if said.pieces else []
+    if said.thought:
+        content.insert(0, {"type": "thinking", "thinking": said.thought, "signature": SIGNATURE})
     content += [
         {"type": "tool_use", "id": id_, "name": name, "input": json.loads(arguments)}
         for id_, name, arguments in said.calls
@@ -119,16 +127,24 @@ def _stream(said: Said) -> Play:
     begun = {**_whole(Said()), "content": [], "stop_reason": None, "usage": _usage(1)}
     events: list[dict[str, Any]] = [{"type": "message_start", "message": begun}]
     index = 0
+    if said.thought:
+        empty = {"type": "thinking", "thinking": "", "signature": ""}
+        events.append({"type": "content_block_start", "index": 0, "content_block": empty})
+        deltas = [{"type": "thinking_delta", "thinking": piece} for piece in cut(said.thought)]
+        for one in (*deltas, {"type": "signature_delta", "signature": SIGNATURE}):
+            events.append({"type": "content_block_delta", "index": 0, "delta": one})
+        events.append({"type": "content_block_stop", "index": 0})
+        index = 1
     if said.pieces:
         events.append(
-            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+            {"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}}
         )
         events.append({"type": "ping"})
         for piece in said.pieces:
             delta = {"type": "text_delta", "text": piece}
-            events.append({"type": "content_block_delta", "index": 0, "delta": delta})
-        events.append({"type": "content_block_stop", "index": 0})
-        index = 1
+            events.append({"type": "content_block_delta", "index": index, "delta": delta})
+        events.append({"type": "content_block_stop", "index": index})
+        index += 1
     for place, (id_, name, arguments) in enumerate(said.calls, index):
         block = {"type": "tool_use", "id": id_, "name": name, "input": {}}
         events.append({"type": "content_block_start", "index": place, "content_block": block})

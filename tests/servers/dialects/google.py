@@ -16,6 +16,7 @@ from tests.servers.dialects.model import (
     Brain,
     Refused,
     Said,
+    cut,
     cut_bytes,
     only,
     think,
@@ -23,7 +24,7 @@ from tests.servers.dialects.model import (
 )
 from tests.servers.vendor import Play, Received
 
-SIGNATURE = "c2lnbmVkIGJ5IEdvb2dsZQ=="
+SIGNATURE = "c2ln+mVk/GJ5IEdvb2dsZQ=="
 ANY_SIGNATURE = "skip_thought_signature_validator"  # for calls of other vendors, as Google documents it
 _FIELDS = "contents systemInstruction tools toolConfig safetySettings generationConfig cachedContent labels"
 _CONFIG = """stopSequences responseMimeType responseSchema responseJsonSchema responseModalities candidateCount
@@ -71,8 +72,16 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
+def _thought(part: dict[str, Any]) -> list[str]:
+    sealed = part.get("thoughtSignature")
+    words = part.get("text", "") if part.get("thought") else ""
+    return [words, f" {sealed}" if sealed else ""]
+
+
 def _read_part(given: dict[str, Any], role: str, asked: Asked) -> None:
     part = {_camel(key): value for key, value in given.items()}  # Google reads its names in both spellings
+    if part.get("thoughtSignature", ANY_SIGNATURE) != ANY_SIGNATURE:  # and base64 in both alphabets
+        part["thoughtSignature"] = part["thoughtSignature"].translate(str.maketrans("-_", "+/"))
     if "functionCall" in part:
         if not asked.calls and part.get("thoughtSignature") not in (SIGNATURE, ANY_SIGNATURE):
             raise Refused("Function call is missing a thought_signature in functionCall parts.")
@@ -89,12 +98,17 @@ def _read_part(given: dict[str, Any], role: str, asked: Asked) -> None:
             base64.b64decode(inline["data"], b"-_" if {"-", "_"} & set(inline["data"]) else None)
         )
         asked.images.append((inline["mimeType"], data.decode()))  # Google reads both alphabets
+    elif part.get("thought") or part.get("thoughtSignature"):
+        asked.thoughts[:] = ["".join([*asked.thoughts, *_thought(part)])]
     elif role == "user":
         asked.user.append(part["text"])
 
 
 def _parts(said: Said) -> list[dict[str, Any]]:
-    parts: list[dict[str, Any]] = [{"text": piece} for piece in said.pieces]
+    parts: list[dict[str, Any]] = [{"text": piece, "thought": True} for piece in cut(said.thought)]
+    parts += [{"text": piece} for piece in said.pieces]
+    if said.thought:
+        parts[-1]["thoughtSignature"] = SIGNATURE
     for number, (_, name, arguments) in enumerate(said.calls):
         part: dict[str, Any] = {"functionCall": {"name": name, "args": json.loads(arguments)}}
         if number == 0:

@@ -20,6 +20,7 @@ SCHEMA: dict[str, Any] = {
     "required": ["city", "days"],
     "additionalProperties": False,
 }
+THOUGHT = "First 🤔, then second."
 SHAPED = '{"city": "Zürich", "days": 2}'
 INPUT_TOKENS, CACHED_TOKENS, WRITTEN_TOKENS = 30, 8, 4
 OUTPUT_TOKENS, THOUGHT_TOKENS = 12, 5
@@ -36,6 +37,7 @@ class Asked:
     tools: list[dict[str, Any]] = field(default_factory=list)  # name, description, parameters
     calls: list[tuple[str, str, Any]] = field(default_factory=list)  # id, name, arguments that came back
     results: list[tuple[str, str]] = field(default_factory=list)  # id or name of the call, words
+    thoughts: list[str] = field(default_factory=list)  # what came back of them, with what seals them
     schema: dict[str, Any] | None = None
     max_tokens: int | None = None
     stream: bool = False
@@ -48,6 +50,7 @@ class Said:
     pieces: tuple[str, ...] = ()
     calls: tuple[tuple[str, str, str], ...] = ()
     length: bool = False
+    thought: str = ""
 
     @property
     def text(self) -> str:
@@ -81,6 +84,10 @@ def think(asked: Asked) -> Said:
                 f"not the tools: {asked.tools}"
             )  # the ollama client leaves additionalProperties out
         return Said(calls=CALLS)
+    if asked.thoughts:
+        return Said(cut("Remembered: " + "; ".join(asked.thoughts)))
+    if asked.user[-1].startswith("Think"):
+        return Said(cut("Thought so."), thought=THOUGHT)
     said = f"Grüezi 🌞! {' '.join(asked.system)} | {' '.join(asked.user)}"
     if asked.max_tokens == 5:
         return Said(cut(said[:12]), length=True)

@@ -12,6 +12,7 @@ from tests.servers.dialects.model import (
     Asked,
     Brain,
     Refused,
+    cut,
     cut_bytes,
     think,
     vector_of,
@@ -43,10 +44,13 @@ def ollama(request: Received, brain: Brain = think) -> Play:
         return {**told, "tool_calls": calls} if calls else told
 
     if not asked.stream:
-        return Play.json({**head, "message": message(said.text, calls), **done})
+        thought = {"thinking": said.thought} if said.thought else {}
+        return Play.json({**head, "message": {**message(said.text, calls), **thought}, **done})
     lines: list[dict[str, Any]] = [
-        {**head, "message": message(piece, []), "done": False} for piece in said.pieces
+        {**head, "message": {**message("", []), "thinking": piece}, "done": False}
+        for piece in cut(said.thought)
     ]
+    lines += [{**head, "message": message(piece, []), "done": False} for piece in said.pieces]
     lines += [{**head, "message": message("", [call]), "done": False} for call in calls]
     lines.append({**head, "message": message("", []), **done})
     framed = [json.dumps(line).encode() + b"\n" for line in lines]
@@ -72,6 +76,7 @@ def _read(body: dict[str, Any]) -> Asked:
             case "tool":
                 asked.results.append((message.get("tool_name", ""), message["content"]))
             case _:
+                asked.thoughts += [message["thinking"]] if message.get("thinking") else []
                 for call in message.get("tool_calls") or ():
                     function = call["function"]
                     if not isinstance(function["arguments"], dict):

@@ -15,6 +15,7 @@ from tests.servers.dialects.model import (
     Brain,
     Refused,
     Said,
+    cut,
     cut_bytes,
     only,
     think,
@@ -28,7 +29,7 @@ OPENAI_FIELDS = f"""{_BOTH} max_completion_tokens max_tokens stream_options seed
 reasoning_effort service_tier store modalities audio verbosity web_search_options"""
 MISTRAL_FIELDS = f"{_BOTH} max_tokens random_seed safe_prompt prompt_mode reasoning_effort guardrails"
 _MESSAGE_FIELDS = "role content name tool_calls tool_call_id"
-_OPENAI_MESSAGE_FIELDS = f"{_MESSAGE_FIELDS} refusal audio annotations parsed"
+_OPENAI_MESSAGE_FIELDS = f"{_MESSAGE_FIELDS} refusal audio annotations parsed reasoning_content"
 _MISTRAL_MESSAGE_FIELDS = f"{_MESSAGE_FIELDS} prefix"
 
 
@@ -97,9 +98,23 @@ def _read_message(message: dict[str, Any], asked: Asked, detailed: bool) -> None
         case "tool":
             asked.results.append((message["tool_call_id"], words))
         case _:
+            asked.thoughts += _thoughts(message, parts)
             for call in message.get("tool_calls") or ():
                 function = call["function"]
                 asked.calls.append((call["id"], function["name"], json.loads(function["arguments"])))
+
+
+def _thoughts(message: dict[str, Any], parts: list[dict[str, Any]]) -> list[str]:
+    beside = message.get("reasoning_content")
+    chunks = [part["thinking"] for part in parts if part["type"] == "thinking"]
+    return [beside] if beside else ["".join(piece["text"] for piece in chunk) for chunk in chunks]
+
+
+def _thinking(said: Said, detailed: bool) -> list[dict[str, Any]]:
+    """Mistral's chunk of a thought."""
+    if detailed or not said.thought:
+        return []
+    return [{"type": "thinking", "thinking": [{"type": "text", "text": said.thought}]}]
 
 
 def _usage(detailed: bool) -> dict[str, Any]:
@@ -132,6 +147,10 @@ def _whole(said: Said, detailed: bool) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": said.text if said.pieces else None}
     if detailed:
         message |= {"refusal": None, "annotations": []}
+    if said.thought and detailed:
+        message["reasoning_content"] = said.thought
+    if chunks := _thinking(said, detailed):
+        message["content"] = [*chunks, {"type": "text", "text": said.text}]
     if said.calls:
         message["tool_calls"] = [
             {"id": id_, "type": "function", "function": {"name": name, "arguments": arguments}}
@@ -156,6 +175,10 @@ def _stream(said: Said, *, detailed: bool, with_usage: bool) -> Play:
 
     first: dict[str, Any] = {"role": "assistant", "content": "" if said.pieces else None}
     events = [chunk({**first, "refusal": None} if detailed else first)]
+    if said.thought and detailed:
+        events += [chunk({"reasoning_content": piece}) for piece in cut(said.thought)]
+    if chunks := _thinking(said, detailed):
+        events.append(chunk({"content": chunks}))
     events += [chunk({"content": piece}) for piece in said.pieces]
     for index, (id_, name, arguments) in enumerate(said.calls):
         call = {"index": index, "id": id_, "type": "function", "function": {"name": name, "arguments": ""}}

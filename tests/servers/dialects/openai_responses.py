@@ -15,12 +15,14 @@ from tests.servers.dialects.model import (
     Brain,
     Refused,
     Said,
+    cut,
     cut_bytes,
     only,
     think,
 )
 from tests.servers.vendor import Play, Received
 
+SEALED = "gAAAAABsealed"
 _FIELDS = """model input instructions stream tools tool_choice parallel_tool_calls max_output_tokens temperature top_p
 top_logprobs text reasoning include store metadata user service_tier truncation prompt_cache_key previous_response_id
 background client_metadata max_tool_calls safety_identifier stream_options prompt conversation"""
@@ -58,6 +60,11 @@ def _read(body: dict[str, Any]) -> Asked:
                         f"Invalid 'input[].id': '{given_id}'. Expected an ID that begins with 'fc'."
                     )
                 asked.calls.append((item["call_id"], item["name"], json.loads(item["arguments"])))
+            case "reasoning":
+                if item.get("encrypted_content") != SEALED:
+                    raise Refused("The encrypted content could not be verified.")
+                words = "".join(piece["text"] for piece in item["summary"])
+                asked.thoughts.append(f"{words} {item['encrypted_content']}")
             case "function_call_output":
                 asked.results.append((item["call_id"], item["output"]))
             case _:
@@ -110,6 +117,9 @@ def _head(body: dict[str, Any]) -> dict[str, Any]:
 
 def _items(said: Said, status: str) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
+    if said.thought:
+        summary = [{"type": "summary_text", "text": said.thought}]
+        items.append({"id": "rs_9", "type": "reasoning", "summary": summary, "encrypted_content": SEALED})
     if said.pieces:
         part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}
         items.append(
@@ -135,12 +145,29 @@ def _ended(said: Said, head: dict[str, Any]) -> dict[str, Any]:
     return head | ended
 
 
+def _thinking(item: dict[str, Any], index: int) -> list[dict[str, Any]]:
+    (part,) = item["summary"]
+    place = {"item_id": item["id"], "output_index": index, "summary_index": 0}
+    kind, empty = "response.reasoning_summary", {**part, "text": ""}
+    return [
+        {"type": "response.output_item.added", "output_index": index, "item": {**item, "summary": []}},
+        {"type": f"{kind}_part.added", **place, "part": empty},
+        *({"type": f"{kind}_text.delta", **place, "delta": piece} for piece in cut(part["text"])),
+        {"type": f"{kind}_text.done", **place, "text": part["text"]},
+        {"type": f"{kind}_part.done", **place, "part": part},
+        {"type": "response.output_item.done", "output_index": index, "item": item},
+    ]
+
+
 def _stream(said: Said, head: dict[str, Any]) -> Play:
     events: list[dict[str, Any]] = [
         {"type": f"response.{kind}", "response": head} for kind in ("created", "in_progress")
     ]
     for index, item in enumerate(_items(said, "completed")):
         place: dict[str, Any] = {"item_id": item["id"], "output_index": index}
+        if item["type"] == "reasoning":
+            events += _thinking(item, index)
+            continue
         call = item["type"] == "function_call"
         begun = {**item, "status": "in_progress", **({"arguments": ""} if call else {"content": []})}
         events.append({"type": "response.output_item.added", "output_index": index, "item": begun})

@@ -237,3 +237,40 @@ def test_a_model_name_cannot_lead_to_another_endpoint(model: str, path: str) -> 
 def test_a_model_name_that_climbs_is_refused(model: str) -> None:
     with pytest.raises(InvalidRequest):
         ADAPTER.build_chat(decode({}), Target("p", model, "https://host/v1beta"))
+
+
+@pytest.mark.parametrize(
+    ("model", "reasoning", "config", "noted"),
+    [
+        (
+            "gemini-2.5-flash",
+            Reasoning(budget_tokens=31_999),
+            {"thinkingBudget": 24_576},
+            "was sent as 24576",
+        ),
+        ("gemini-2.5-pro", Reasoning(budget_tokens=31_999), {"thinkingBudget": 31_999}, ""),
+        ("gemini-2.5-pro", Reasoning("none"), {"thinkingBudget": 128}, "always thinks"),
+        ("gemini-2.5-flash-lite", Reasoning(budget_tokens=100), {"thinkingBudget": 512}, "was sent as 512"),
+        ("gemini-2.5-flash", Reasoning(mode="disabled"), {"thinkingBudget": 0}, ""),
+        ("models/gemini-2.5-flash", Reasoning("xhigh"), {"thinkingBudget": 24_576}, "budget of 24576"),
+        ("gemini-2.0-flash", Reasoning("low"), None, "does not think"),
+        ("gemini-2.0-flash", Reasoning("none"), None, ""),
+        ("gemini-3-pro-preview", Reasoning("medium"), {"thinkingLevel": "high"}, "level 'high'"),
+        ("gemini-3.1-pro-preview", Reasoning("medium"), {"thinkingLevel": "medium"}, ""),
+        ("gemini-3.5-flash", Reasoning("none"), {"thinkingLevel": "minimal"}, "always thinks"),
+        ("gemini-3.8-flash", Reasoning("minimal"), {"thinkingLevel": "low"}, "level 'low'"),
+        ("gemini-3.8-flash", Reasoning(mode="disabled"), {"thinkingLevel": "low"}, "always thinks"),
+        ("gemini-flash-latest", Reasoning("max"), {"thinkingLevel": "high"}, "level 'high'"),
+        ("gemini-4-argon", Reasoning(budget_tokens=5_000), {"thinkingLevel": "medium"}, "level 'medium'"),
+        ("gemini-3.6-flash", Reasoning(mode="adaptive"), {"includeThoughts": True}, ""),
+    ],
+)
+def test_each_model_is_told_how_much_to_think_in_the_way_it_takes(
+    model: str, reasoning: Reasoning, config: dict[str, Any] | None, noted: str
+) -> None:
+    notes: list[str] = []
+    request = ChatRequest(model=model, messages=(Message("user", (Text("x"),)),), reasoning=reasoning)
+    body = FORMAT.encode_request(request, notes)
+    assert (body.get("generationConfig") or {}).get("thinkingConfig") == config
+    assert noted in " ".join(notes)
+    assert bool(notes) is bool(noted)

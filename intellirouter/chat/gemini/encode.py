@@ -5,20 +5,11 @@ from __future__ import annotations
 from intellirouter.chat.custom_tools import INPUT_SCHEMA, note_for
 from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.parts import ANY_SIGNATURE, DIALECT, encode_part
-from intellirouter.chat.model import ChatRequest, Message, Reasoning, Tool, ToolChoice
+from intellirouter.chat.gemini.thinking import encode_thinking, signs_calls
+from intellirouter.chat.model import ChatRequest, Message, Tool, ToolChoice
 from intellirouter.chat.parts import ToolCall, ToolResult
 from intellirouter.chat.vendor_tools import without_foreign_tools
 
-_BUDGETS = {
-    "none": 0,
-    "minimal": 512,
-    "low": 1_024,
-    "medium": 8_192,
-    "high": 24_576,
-    "xhigh": 24_576,
-    "max": 24_576,
-}
-_LEVELS = {"none": "minimal", "xhigh": "high", "max": "high"}
 _UNKNOWN = (
     "min_p",
     "logit_bias",
@@ -71,7 +62,7 @@ def _encode_turns(request: ChatRequest, notes: list[str]) -> tuple[list[Json], l
     system: list[Json] = []
     contents: list[Json] = []
     names: dict[str, str] = {}
-    signs = _has_levels(request.model)
+    signs = signs_calls(request.model)
     for message in request.messages:
         names |= {part.id: part.name for part in message.content if isinstance(part, ToolCall)}
         parts = _encode_parts(message, names, notes)
@@ -151,39 +142,9 @@ def _encode_settings(request: ChatRequest, notes: list[str]) -> Json:
         "responseLogprobs": request.logprobs,
         "logprobs": request.top_logprobs,
         "responseModalities": [word.upper() for word in request.modalities] or None,
-        "thinkingConfig": _encode_thinking(request.reasoning, request.model, notes),
+        "thinkingConfig": encode_thinking(request.reasoning, request.model, notes),
     }
     if request.output is not None and request.output.kind != "text":
         settings["responseMimeType"] = "application/json"
         settings["responseJsonSchema"] = request.output.schema
     return {key: value for key, value in settings.items() if value is not None}
-
-
-def _has_levels(model: str) -> bool:
-    """Gemini 3 is told how much to think in words, older models in tokens."""
-    return model.rpartition("/")[2].startswith("gemini-3")
-
-
-def _encode_thinking(reasoning: Reasoning | None, model: str, notes: list[str]) -> Json | None:
-    if reasoning is None:
-        return None
-    config: Json = {}
-    if reasoning.include is not None:
-        config["includeThoughts"] = reasoning.include
-    elif reasoning.summary or reasoning.mode in ("enabled", "adaptive"):
-        config["includeThoughts"] = True
-    if reasoning.budget_tokens is not None:
-        config["thinkingBudget"] = reasoning.budget_tokens
-    elif reasoning.mode == "disabled" or (reasoning.effort == "none" and not _has_levels(model)):
-        config["thinkingBudget"] = 0
-    elif reasoning.effort is not None:
-        if _has_levels(model):
-            config["thinkingLevel"] = _LEVELS.get(reasoning.effort, reasoning.effort)
-        else:
-            config["thinkingBudget"] = _BUDGETS[reasoning.effort]
-            notes.append(
-                f"Reasoning effort '{reasoning.effort}' was sent as a budget of {_BUDGETS[reasoning.effort]} tokens."
-            )
-    elif reasoning.mode == "adaptive":
-        config["thinkingBudget"] = -1
-    return config or None

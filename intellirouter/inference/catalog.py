@@ -34,6 +34,7 @@ class Candidate:
     tags: frozenset[str] = frozenset()
     price: Price | None = None
     context_window: int | None = None
+    max_output_tokens: int | None = None
     max_concurrency: int | None = None
 
 
@@ -187,6 +188,7 @@ class Catalog:
             deadlines=provider.deadlines,
             price=facts.price,
             context_window=info.context_window,
+            max_output_tokens=info.max_output_tokens or facts.max_output_tokens,
             max_concurrency=provider.max_concurrency,
         )
         return ModelEntry(
@@ -221,6 +223,7 @@ class Catalog:
                     tags=frozenset(section.tags),
                     price=model.price or facts.price,
                     context_window=window,
+                    max_output_tokens=model.max_output_tokens or facts.max_output_tokens,
                     max_concurrency=section.max_concurrency or provider.max_concurrency,
                 )
             )

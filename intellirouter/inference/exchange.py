@@ -33,12 +33,24 @@ class Exchange(msgspec.Struct, frozen=True):
     target: Target | None = None  # the candidate's, with another key
 
     def _prepared(self) -> tuple[Adapter, HttpRequest]:
-        """The request as it goes out, and the adapter that reads what comes back."""
+        """The request as it goes out, and the adapter that reads what comes back.
+
+        Clients of one vendor ask for longer answers than another's model can write, and that one refuses them.
+        """
         adapter, target = self.candidate.provider.adapter, self.target or self.candidate.target
         request = self.request.routed(model=target.model)
         if adapter.instead is not None:
             adapter = adapter.instead(request, target) or adapter
-        return adapter, adapter.build_chat(request, target)
+        limit, source = self.candidate.max_output_tokens, request.source
+        if (
+            limit is None
+            or (request.max_tokens or 0) <= limit
+            or (source and source.dialect == adapter.wire.name)
+        ):
+            return adapter, adapter.build_chat(request, target)
+        http = adapter.build_chat(request.routed(max_tokens=limit), target)
+        note = f"{request.max_tokens} tokens of answer were asked for as {limit}, the most this model writes."
+        return adapter, msgspec.structs.replace(http, notes=(*http.notes, note))
 
     def _deadlines(self) -> Deadlines:
         return within(self.candidate.deadlines, self.deadline, self.candidate.provider.name)

@@ -94,9 +94,23 @@ def build_chat(flavour: Flavour, request: ChatRequest, target: Target) -> HttpRe
         adapt(flavour, body, notes)
         if flavour.reasoning_models:
             _fit_model(body, notes)
+    elif flavour.unknown_message_fields:
+        _drop_foreign_thoughts(flavour, body, notes)
     accept = "text/event-stream" if request.stream else "application/json"
     url = url_of(target, "/chat/completions")
     return HttpRequest("POST", url, bearer(target, accept), _encode(body), tuple(notes))
+
+
+def _drop_foreign_thoughts(flavour: Flavour, body: Json, notes: list[str]) -> None:
+    """A client's own body, but for thoughts that another vendor gave it: this one takes none back."""
+    foreign = flavour.unknown_message_fields
+    messages = body["messages"]
+    if all(foreign.isdisjoint(message) for message in messages):
+        return
+    body["messages"] = [
+        {key: value for key, value in message.items() if key not in foreign} for message in messages
+    ]
+    notes.append(f"Reasoning of earlier turns was left out: {flavour.kind} takes none back.")
 
 
 def adapt(flavour: Flavour, body: Json, notes: list[str]) -> None:

@@ -151,6 +151,24 @@ async def test_the_signature_of_a_call_comes_back_to_the_vendor_who_signed_it(
     assert signed == [SIGNATURE, ""]
 
 
+OF_EACH_DIALECT = ["openai", "openai_responses", "mistral", "anthropic", "google", "ollama"]
+
+
+@BY
+@pytest.mark.parametrize("first", OF_EACH_DIALECT)
+async def test_a_conversation_with_thoughts_and_calls_goes_on_with_any_vendor(
+    begin: Begin, by: str, first: str
+) -> None:
+    """What one vendor sealed is nothing to another: it is left out, and the rest is understood."""
+    for second in OF_EACH_DIALECT:
+        client: Any = begin(by, first)
+        assert (await client.ask("Think hard.")).text == "Thought so."
+        assert (await client.ask("How is the weather?", tools=True)).calls
+        client.tell("sunny ☀", "rain")
+        client._model = f"{second}/{STAND_INS[second].model}"
+        assert (await client.ask(None, tools=True)).text == "Told: sunny ☀; rain"
+
+
 async def test_no_vendor_is_sent_what_only_we_can_read(
     begin: Begin, vendors: dict[str, Vendor], tap: Recorder
 ) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from intellirouter.chat.custom_tools import INPUT_SCHEMA, note_for
 from intellirouter.chat.fields import Json
-from intellirouter.chat.gemini.parts import ANY_SIGNATURE, DIALECT, encode_part
+from intellirouter.chat.gemini.parts import ANY_SIGNATURE, DIALECT, encode_part, pick
 from intellirouter.chat.gemini.thinking import encode_thinking, signs_calls
 from intellirouter.chat.model import ChatRequest, Message, Tool, ToolChoice
 from intellirouter.chat.parts import ToolCall, ToolResult
+from intellirouter.chat.sealed_thoughts import is_thought_seal
 from intellirouter.chat.vendor_tools import without_foreign_tools
 
 _UNKNOWN = (
@@ -29,7 +32,7 @@ _UNKNOWN = (
 def encode_request(request: ChatRequest, notes: list[str]) -> Json:
     """The JSON object of a request, without the model: that stands in the URL."""
     if request.source is not None and request.source.dialect == DIALECT:
-        return request.source.body
+        return _relayed(request.source.body, request.model)
     request = without_foreign_tools(request, DIALECT, notes)
     system, contents = _encode_turns(request, notes)
     body: Json = {"contents": contents}
@@ -81,6 +84,39 @@ def _encode_turns(request: ChatRequest, notes: list[str]) -> tuple[list[Json], l
         else:
             contents.append({"role": role, "parts": parts})
     return system, contents
+
+
+def _relayed(body: Json, model: str) -> Json:
+    """A client's own body, but for what other vendors left in its conversation."""
+    contents = body.get("contents")
+    if not isinstance(contents, list) or not any(_is_model_turn(content) for content in contents):
+        return body
+    signs = signs_calls(model)
+    kept = [_of_google(content, signs) if _is_model_turn(content) else content for content in contents]
+    return {**body, "contents": kept}
+
+
+def _is_model_turn(content: Any) -> bool:
+    return (
+        isinstance(content, dict)
+        and content.get("role") == "model"
+        and isinstance(content.get("parts"), list)
+    )
+
+
+def _of_google(content: Json, signs: bool) -> Json:
+    """A turn without thoughts that only we can read, its first call signed where it must be."""
+    parts = [
+        part
+        for part in content["parts"]
+        if not (isinstance(part, dict) and is_thought_seal(pick(part, "thoughtSignature")))
+    ]
+    place = next(
+        (i for i, part in enumerate(parts) if isinstance(part, dict) and pick(part, "functionCall")), None
+    )
+    if signs and place is not None and pick(parts[place], "thoughtSignature") is None:
+        parts[place] = {**parts[place], "thoughtSignature": ANY_SIGNATURE}
+    return {**content, "parts": parts}
 
 
 def _sign_first_call(parts: list[Json]) -> None:

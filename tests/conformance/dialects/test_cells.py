@@ -92,6 +92,8 @@ def test_where_both_speak_alike_a_body_goes_through_unchanged(front: str) -> Non
     for feature, fronts in SAID.items():
         if front not in fronts:
             continue
+        if front == "chat" and "thought of an earlier turn" in feature:
+            continue  # OpenAI itself has no such fields: they come of a conversation with another vendor
         asked = fronts[front]
         request = FRONTS[front].decode_request(asked, {})
         http = ADAPTERS[kind].build_chat(request, Target("p", "m", "https://host/v1"))

@@ -10,38 +10,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import importlib
 import os
 import signal
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import structlog
 from aiohttp import web
 
+from intellirouter.app import grpc_peers
 from intellirouter.app.component import Opened, open_components
 from intellirouter.app.components.table import components
+from intellirouter.app.gatekeepers import gatekeeper_of
 from intellirouter.app.roles import RoleEntry, enabled, load_role
 from intellirouter.app.service_manager import NO_MANAGER, ServiceManager
 from intellirouter.config.load import Loaded
-from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError, IntelliRouterError
 from intellirouter.inference.background import background
 from intellirouter.ops.backup import journal
 from intellirouter.roles.keys import ACCESS_LOG, DRAIN_NODE, KEY_RING, METRICS, SETTINGS
 from intellirouter.roles.role import Role
-from intellirouter.security.gatekeeper import Gatekeeper
 from intellirouter.security.tls import load_certificate, server_context
 from intellirouter.telemetry import logs
 from intellirouter.web.application import make_application
 from intellirouter.web.endpoint import Frame
 from intellirouter.web.probes import Health
-
-if TYPE_CHECKING:
-    from intellirouter.security.peer_tokens import PeerVerifier
 
 log = structlog.get_logger(__name__)
 
@@ -137,6 +133,8 @@ async def running(
         opened = Opened(settings, frozenset(role.name for role in roles))
         wanted: list[web.AppKey[Any]] = [SETTINGS, METRICS, ACCESS_LOG, KEY_RING]
         wanted += [key for role in roles for key in role.components]
+        if settings.server.grpc_port is not None:
+            wanted += [grpc_peers.PEERS[role.name] for role in roles]
         await open_components(stack, opened, components(opened.local), wanted)
         node = Node(loaded, opened)
         opened.values[DRAIN_NODE] = drain or node.drain
@@ -146,6 +144,8 @@ async def running(
         for role, entry in zip(roles, entries, strict=True):
             port = port_of(entry, loaded, alone=len(entries) == 1)
             await stack.enter_async_context(_serving(node, role, port, tls, reuse_port))
+        if settings.server.grpc_port is not None:
+            await stack.enter_async_context(grpc_peers.serving(node.loaded.settings, opened, roles))
         gc.collect()
         gc.freeze()  # what start-up built lives for ever: later collections need not walk it
         gc.set_threshold(GC_THRESHOLD, 20, 20)
@@ -158,8 +158,7 @@ async def _serving(
 ) -> AsyncIterator[None]:
     server = node.loaded.settings.server
     opened = node.opened
-    verifier = _peer_verifier(node.loaded.settings.ipc.security, role)
-    gatekeeper = Gatekeeper(opened[KEY_RING], verifier, role.name, front=role.name == "Router")
+    gatekeeper = gatekeeper_of(node.loaded.settings, opened, role)
     frame = Frame(role.name, gatekeeper, opened[METRICS], opened[ACCESS_LOG])
     warnings = tuple(f"{problem.path} {problem.message}" for problem in node.loaded.warnings)
     health = Health(role.name, role.health, role.ready, warnings)
@@ -196,13 +195,6 @@ async def _serving(
         yield
     finally:
         await runner.cleanup()
-
-
-def _peer_verifier(section: IpcSecurity, role: Role) -> PeerVerifier | None:
-    if not section.enabled:
-        return None
-    module = importlib.import_module("intellirouter.security.peer_tokens")
-    return cast("PeerVerifier", module.PeerVerifier(section, role.name))
 
 
 async def serve(

@@ -18,7 +18,8 @@ from rich.table import Table
 from intellirouter.cli.node_options import ConfigOption, loader
 from intellirouter.config.env import editor
 from intellirouter.errors import InvalidRequest
-from intellirouter.roles.persona_layer.api import rendered, summary
+from intellirouter.peers.documents import persona_document
+from intellirouter.roles.persona_layer.api import summary
 from intellirouter.roles.persona_layer.library import Library
 from intellirouter.roles.persona_layer.persona import Variable
 from intellirouter.roles.persona_layer.resolver import resolve
@@ -82,7 +83,7 @@ def render(
     """Print exactly what will be sent for these variables."""
     library = _library(config)
     entry = library.get(name)
-    resolved = rendered(resolve(entry, _variables(var or [], entry.whole.variables), library.parts))
+    resolved = persona_document(resolve(entry, _variables(var or [], entry.whole.variables), library.parts))
     if json:
         _print_json(resolved)
         return

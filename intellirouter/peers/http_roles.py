@@ -10,9 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from intellirouter.chat.fields import Json
-from intellirouter.chat.model import Message, Role
 from intellirouter.chat.openai_chat.errors import decode_error
-from intellirouter.chat.parts import Text
 from intellirouter.errors import (
     IntelliRouterError,
     InvalidRequest,
@@ -21,7 +19,8 @@ from intellirouter.errors import (
     UpstreamError,
     UpstreamProtocolError,
 )
-from intellirouter.peers.contract import Call, Passage, ResolvedPersona, RetrievalRequest, Retrieved
+from intellirouter.peers.contract import Call, ResolvedPersona, RetrievalRequest, Retrieved
+from intellirouter.peers.documents import persona_of, retrieval_document, retrieved_of
 from intellirouter.providers.adapter import HttpRequest
 from intellirouter.security.peer_tokens import PeerSigner
 from intellirouter.transport.contract import Deadlines, Transport
@@ -67,14 +66,14 @@ class RoleClient:
                 f"the {self._role} at {self._endpoint} does not answer: {cause.message}"
             ) from cause
         if status >= 300:
-            raise _said(status, data, self._role)
+            raise said(status, data, self._role)
         answer = msgspec.json.decode(data)
         if not isinstance(answer, dict):
             raise UpstreamProtocolError(f"the {self._role} answered with something else than an object")
         return answer
 
 
-def _said(status: int, data: bytes, role: str) -> IntelliRouterError:
+def said(status: int, data: bytes, role: str) -> IntelliRouterError:
     """The role's own refusal as ours; a failure of its own as its absence."""
     error = decode_error(data, status, role)
     if status == 404:
@@ -105,17 +104,7 @@ class HttpPersonaResolver:
         """See `PersonaResolver.resolve`."""
         path = f"/v1/personas/{quote(name, safe='')}/render"
         body = await self._client.post(path, {"variables": dict(variables)}, call)
-        roles: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
-        return ResolvedPersona(
-            name=body["persona"],
-            version=body["version"],
-            messages=tuple(Message(roles[m["role"]], (Text(m["content"]),)) for m in body["messages"]),
-            model=body["model"],
-            defaults=body["defaults"],
-            tools=tuple(body["tools"]),
-            rag=body["rag"],
-            guardrails=body["guardrails"],
-        )
+        return persona_of(body)
 
 
 class HttpRetriever:
@@ -126,9 +115,4 @@ class HttpRetriever:
 
     async def retrieve(self, request: RetrievalRequest, call: Call) -> Retrieved:
         """See `Retriever.retrieve`."""
-        wanted = {k: v for k, v in msgspec.to_builtins(request).items() if v is not None}
-        body = await self._client.post("/rag/v1/retrieve", wanted, call)
-        passages = tuple(msgspec.convert(passage, Passage) for passage in body["passages"])
-        return Retrieved(
-            passages, body.get("partial", False), body.get("skipped"), body.get("explanation") or {}
-        )
+        return retrieved_of(await self._client.post("/rag/v1/retrieve", retrieval_document(request), call))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import AsyncIterator
+from types import ModuleType
+from typing import Any
 
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError
@@ -25,6 +27,10 @@ async def chat(settings: Settings) -> AsyncIterator[ChatCompleter]:
     """The Router of another node."""
     section = settings.ipc
     endpoint = section.router_endpoint or DEFAULT_ROUTER
+    if section.protocol == "grpc":
+        async with _channel(settings, "Router", endpoint) as (grpc, channel):
+            yield grpc.GrpcChatCompleter(channel)
+        return
     async with _transport(settings, "Router") as transport:
         yield HttpChatCompleter(transport, endpoint, PeerSigner(section.security), section.timeout)
 
@@ -32,6 +38,10 @@ async def chat(settings: Settings) -> AsyncIterator[ChatCompleter]:
 @contextlib.asynccontextmanager
 async def retriever(settings: Settings) -> AsyncIterator[Retriever]:
     """The RagManager of another node."""
+    if settings.ipc.protocol == "grpc":
+        async with _channel(settings, "RagManager", settings.ipc.rag_manager_endpoint) as (grpc, channel):
+            yield grpc.GrpcRetriever(channel)
+        return
     async with _client(settings, "RagManager", settings.ipc.rag_manager_endpoint) as client:
         yield HttpRetriever(client)
 
@@ -39,6 +49,10 @@ async def retriever(settings: Settings) -> AsyncIterator[Retriever]:
 @contextlib.asynccontextmanager
 async def personas(settings: Settings) -> AsyncIterator[PersonaResolver]:
     """The PersonaLayer of another node."""
+    if settings.ipc.protocol == "grpc":
+        async with _channel(settings, "PersonaLayer", settings.ipc.persona_layer_endpoint) as (grpc, channel):
+            yield grpc.GrpcPersonaResolver(channel)
+        return
     async with _client(settings, "PersonaLayer", settings.ipc.persona_layer_endpoint) as client:
         yield HttpPersonaResolver(client)
 
@@ -47,6 +61,11 @@ async def personas(settings: Settings) -> AsyncIterator[PersonaResolver]:
 async def chains(settings: Settings) -> AsyncIterator[ChainRunner]:
     """The ChainEngine of another node. A chain may take as long as a request may, not only as a call between roles."""
     longest = settings.router.request_timeout
+    if settings.ipc.protocol == "grpc":
+        endpoint = settings.ipc.chain_engine_endpoint
+        async with _channel(settings, "ChainEngine", endpoint, longest) as (grpc, channel):
+            yield grpc.GrpcChainRunner(channel)
+        return
     async with _client(settings, "ChainEngine", settings.ipc.chain_engine_endpoint, longest) as client:
         yield HttpChainRunner(client)
 
@@ -56,12 +75,27 @@ async def _client(
     settings: Settings, role: str, endpoint: str | None, longest: float | None = None
 ) -> AsyncIterator[RoleClient]:
     section = settings.ipc
-    if section.protocol != "http":
-        raise ConfigError(f"ipc.protocol: '{section.protocol}' is not part of this build; use 'http'.")
     if endpoint is None:
         raise ConfigError(f"ipc: no endpoint for the {role}.")
     async with _transport(settings, role) as transport:
         yield RoleClient(transport, role, endpoint, PeerSigner(section.security), longest or section.timeout)
+
+
+@contextlib.asynccontextmanager
+async def _channel(
+    settings: Settings, role: str, endpoint: str | None, longest: float | None = None
+) -> AsyncIterator[tuple[ModuleType, Any]]:
+    """The module of the gRPC clients, which costs 100 ms to import, and a channel to the role."""
+    section = settings.ipc
+    if endpoint is None:
+        raise ConfigError(f"ipc: no endpoint for the {role}.")
+    grpc = importlib.import_module("intellirouter.peers.grpc.clients")
+    signer, trust = PeerSigner(section.security), peer_tls(section.security, role)
+    channel = grpc.Channel(role, endpoint, signer, longest or section.timeout, trust)
+    try:
+        yield grpc, channel
+    finally:
+        await channel.aclose()
 
 
 @contextlib.asynccontextmanager

@@ -50,10 +50,12 @@ def peers(settings: Settings) -> list[Place]:
         "RagManager": ipc.rag_manager_endpoint,
         "PersonaLayer": ipc.persona_layer_endpoint,
     }
+    # gRPC answers no GET; an SRV name is no host: where it leads today says nothing of tomorrow
+    path = "" if ipc.protocol == "grpc" else "/health/live"
     found = [
-        Place(name, url, path="/health/live", ca=str(ca) if ca else None)
+        Place(name, url, path=path, ca=str(ca) if ca else None)
         for name, url in roles.items()
-        if url
+        if url and "://_" not in url
     ]
     if settings.rag.vector_db_url:
         found.append(Place("Chroma", settings.rag.vector_db_url, path="/api/v2/heartbeat"))

@@ -8,7 +8,7 @@ from aiohttp import web
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat.errors import encode_error
-from intellirouter.peers.contract import ResolvedPersona
+from intellirouter.peers.documents import persona_document
 from intellirouter.roles.persona_layer.keys import LIBRARY
 from intellirouter.roles.persona_layer.library import Entry
 from intellirouter.roles.persona_layer.resolver import resolve
@@ -35,21 +35,6 @@ def summary(entry: Entry) -> Json:
         "tags": list(persona.tags),
         "variables": sorted(persona.variables),
         "builtin": entry.builtin,
-    }
-
-
-def rendered(resolved: ResolvedPersona) -> Json:
-    """Exactly what will be sent with a request."""
-    messages = [{"role": message.role, "content": message.text} for message in resolved.messages]
-    return {
-        "persona": resolved.name,
-        "version": resolved.version,
-        "messages": messages,
-        "model": resolved.model,
-        "defaults": resolved.defaults,
-        "tools": resolved.tools,
-        "rag": resolved.rag,
-        "guardrails": resolved.guardrails,
     }
 
 
@@ -97,7 +82,7 @@ async def render_persona(request: web.Request) -> web.StreamResponse:
     body = await read_json(request) if request.can_read_body else {}
     library = request.app[LIBRARY]
     variables = fields.mapping(body, "variables") or {}
-    return _json(rendered(resolve(library.get(request.match_info["name"]), variables, library.parts)))
+    return _json(persona_document(resolve(library.get(request.match_info["name"]), variables, library.parts)))
 
 
 async def history(request: web.Request) -> web.StreamResponse:

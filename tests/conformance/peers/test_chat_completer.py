@@ -14,6 +14,7 @@ from intellirouter.chat.parts import Text
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import IntelliRouterError, PeerUnavailable, StreamInterrupted, UpstreamError
 from intellirouter.peers.contract import Call, ChatCompleter
+from intellirouter.peers.grpc.clients import Channel, GrpcChatCompleter
 from intellirouter.peers.http_chat import HttpChatCompleter
 from intellirouter.roles.router.completer import LocalChatCompleter
 from intellirouter.roles.router.keys import DISPATCH
@@ -24,6 +25,7 @@ from tests.conftest import StartNode, StartVendor, provider
 from tests.roles.router.test_chat import STREAM
 from tests.servers.dialects.model import INPUT_TOKENS, MODEL, OUTPUT_TOKENS
 from tests.servers.dialects.openai_chat import openai as openai_vendor
+from tests.servers.redis import free_port
 from tests.servers.vendor import Play, Received, Vendor
 
 REQUEST = ChatRequest(model="primary/m", messages=(Message("user", (Text("How is the weather?"),)),))
@@ -39,7 +41,7 @@ class Peer:
         self.vendor = vendor
 
 
-@pytest.fixture(params=["local", "http"])
+@pytest.fixture(params=["local", "http", "grpc"])
 async def peer(
     request: pytest.FixtureRequest, start_node: StartNode, start_vendor: StartVendor
 ) -> AsyncIterator[Peer]:
@@ -50,7 +52,13 @@ async def peer(
         return Play.json({"model": "e", "data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}})
 
     vendor = await start_vendor(openai_vendor, by_path={"/embeddings": embeddings})
-    node = await start_node(provider(vendor))
+    port = free_port()
+    node = await start_node(provider(vendor) + f"[server]\ngrpc_port = {port}\n")
+    if request.param == "grpc":
+        channel = Channel("Router", f"http://127.0.0.1:{port}", SIGNER, 30)
+        yield Peer(GrpcChatCompleter(channel), vendor)
+        await channel.aclose()
+        return
     if request.param == "local":
         yield Peer(LocalChatCompleter(node.opened[DISPATCH], 30), vendor)
         return

@@ -1,0 +1,25 @@
+"""Who may call the roles of this process."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, cast
+
+from intellirouter.app.component import Opened
+from intellirouter.config.schema.settings import Settings
+from intellirouter.roles.keys import KEY_RING
+from intellirouter.roles.role import Role
+from intellirouter.security.gatekeeper import Gatekeeper
+
+if TYPE_CHECKING:
+    from intellirouter.security.peer_tokens import PeerVerifier
+
+
+def gatekeeper_of(settings: Settings, opened: Opened, role: Role) -> Gatekeeper:
+    """The gatekeeper of one role, the same over HTTP and gRPC."""
+    section = settings.ipc.security
+    verifier = None
+    if section.enabled:  # a node whose roles do not trust one another by token must not pay for jwt
+        module = importlib.import_module("intellirouter.security.peer_tokens")
+        verifier = cast("PeerVerifier", module.PeerVerifier(section, role.name))
+    return Gatekeeper(opened[KEY_RING], verifier, role.name, front=role.name == "Router")

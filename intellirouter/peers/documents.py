@@ -1,0 +1,52 @@
+"""What roles tell one another, as JSON documents and back: the same over HTTP and gRPC."""
+
+from __future__ import annotations
+
+import msgspec
+
+from intellirouter.chat.fields import Json
+from intellirouter.chat.model import Message, Role
+from intellirouter.chat.parts import Text
+from intellirouter.peers.contract import Passage, ResolvedPersona, RetrievalRequest, Retrieved
+
+_ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
+
+
+def persona_document(resolved: ResolvedPersona) -> Json:
+    """Exactly what will be sent with a request."""
+    messages = [{"role": message.role, "content": message.text} for message in resolved.messages]
+    return {
+        "persona": resolved.name,
+        "version": resolved.version,
+        "messages": messages,
+        "model": resolved.model,
+        "defaults": resolved.defaults,
+        "tools": resolved.tools,
+        "rag": resolved.rag,
+        "guardrails": resolved.guardrails,
+    }
+
+
+def persona_of(body: Json) -> ResolvedPersona:
+    """The other way."""
+    return ResolvedPersona(
+        name=body["persona"],
+        version=body["version"],
+        messages=tuple(Message(_ROLES[m["role"]], (Text(m["content"]),)) for m in body["messages"]),
+        model=body["model"],
+        defaults=body["defaults"],
+        tools=tuple(body["tools"]),
+        rag=body["rag"],
+        guardrails=body["guardrails"],
+    )
+
+
+def retrieval_document(request: RetrievalRequest) -> Json:
+    """What is looked for, without what was not said."""
+    return {key: value for key, value in msgspec.to_builtins(request).items() if value is not None}
+
+
+def retrieved_of(body: Json) -> Retrieved:
+    """What was found."""
+    passages = tuple(msgspec.convert(passage, Passage) for passage in body["passages"])
+    return Retrieved(passages, body.get("partial", False), body.get("skipped"), body.get("explanation") or {})

@@ -1,0 +1,219 @@
+"""The roles of other nodes, over gRPC."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import grpc
+import grpc.aio
+import msgspec
+
+from intellirouter.chat.delta import StreamEvent
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.fields import Json
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import ConfigError, PeerUnavailable, UpstreamProtocolError
+from intellirouter.peers.contract import Call, ResolvedPersona, RetrievalRequest, Retrieved, RunResult
+from intellirouter.peers.documents import persona_of, retrieval_document, retrieved_of
+from intellirouter.peers.grpc import wire
+from intellirouter.peers.http_roles import said
+from intellirouter.providers.adapter import HttpResponse, Target
+from intellirouter.providers.openai import COMPATIBLE as FLAVOUR
+from intellirouter.providers.openai import (
+    build_chat,
+    build_embeddings,
+    new_stream,
+    parse_chat,
+    parse_embeddings,
+    parse_error,
+)
+from intellirouter.security.peer_certificates import PeerTls
+from intellirouter.security.peer_tokens import PeerSigner
+
+_OPTIONS = [
+    ("grpc.max_receive_message_length", wire.MAX_BYTES),
+    ("grpc.max_send_message_length", wire.MAX_BYTES),
+    # a role that is back is used again within a second
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+]
+_AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+
+
+class Channel:
+    """One connection to a role, for all its calls. `endpoint` is a URL, of which host and port count, and https means TLS."""
+
+    def __init__(
+        self, role: str, endpoint: str, signer: PeerSigner, timeout: float, peer: PeerTls | None = None
+    ) -> None:
+        self.role = role
+        self.endpoint = endpoint
+        self._signer = signer
+        self._timeout = timeout
+        parts = urlsplit(endpoint)
+        if parts.hostname is None or parts.port is None:
+            raise ConfigError(
+                f"ipc: the endpoint of the {role} needs a host and a port for gRPC: {endpoint}."
+            )
+        address = (
+            f"[{parts.hostname}]:{parts.port}" if ":" in parts.hostname else f"{parts.hostname}:{parts.port}"
+        )
+        if parts.scheme == "https":
+            self._channel = grpc.aio.secure_channel(address, _credentials(peer), options=_OPTIONS)
+        else:
+            self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+
+    async def ask(self, name: str, body: bytes, call: Call) -> bytes:
+        """One document for another. Raises `PeerUnavailable`, or the error the role answered with."""
+        rpc = self._channel.unary_unary(
+            wire.method(self.role, name), request_serializer=wire.encode, response_deserializer=wire.decode
+        )
+        try:
+            answer: bytes = await rpc(body, timeout=self._left(call), metadata=self._metadata(call))
+        except grpc.aio.AioRpcError as error:
+            self._failed(error)
+        return answer
+
+    async def listen(self, name: str, body: bytes, call: Call) -> AsyncIterator[bytes]:
+        """The pieces of a stream."""
+        rpc = self._channel.unary_stream(
+            wire.method(self.role, name), request_serializer=wire.encode, response_deserializer=wire.decode
+        )
+        under_way = rpc(body, timeout=self._left(call), metadata=self._metadata(call))
+        try:
+            async for data in under_way:
+                yield data
+        except grpc.aio.AioRpcError as error:
+            self._failed(error)
+        finally:
+            under_way.cancel()
+
+    async def aclose(self) -> None:
+        """Cut it."""
+        await self._channel.close()
+
+    def _left(self, call: Call) -> float:
+        left = (
+            self._timeout if call.deadline is None else min(self._timeout, call.deadline - time.monotonic())
+        )
+        if left <= 0:
+            raise PeerUnavailable(f"the call's deadline passed before the {self.role} was asked")
+        return left
+
+    def _metadata(self, call: Call) -> tuple[tuple[str, str], ...]:
+        pairs = {wire.REQUEST_ID: call.request_id, **self._signer.headers(self.role, call.caller)}
+        if call.traceparent:
+            pairs[wire.TRACEPARENT] = call.traceparent
+        if call.idempotency_key:
+            pairs[wire.IDEMPOTENCY] = call.idempotency_key
+        return tuple(pairs.items())
+
+    def _failed(self, error: grpc.aio.AioRpcError) -> NoReturn:
+        trailing = dict(error.trailing_metadata() or ())
+        envelope, status = trailing.get(wire.ERROR_KEY), str(trailing.get(wire.STATUS_KEY, ""))
+        if isinstance(envelope, bytes) and status.isdigit():
+            raise self.error(int(status), envelope) from error
+        if error.code() in _AWAY:
+            raise PeerUnavailable(
+                f"the {self.role} at {self.endpoint} does not answer ({error.code().name})"
+            ) from error
+        raise PeerUnavailable(
+            f"the {self.role} at {self.endpoint} refused the call ({error.code().name})"
+        ) from error
+
+    def error(self, status: int, envelope: bytes) -> Exception:
+        """The role's own error as ours; of the Router the provider's, as over HTTP."""
+        if self.role == "Router":
+            return parse_error(HttpResponse(status, {}, envelope), "router")
+        return said(status, envelope, self.role)
+
+
+def _credentials(peer: PeerTls | None) -> Any:
+    if peer is None:
+        return grpc.ssl_channel_credentials()
+    try:
+        files = (peer.ca.read_bytes(), peer.key.read_bytes(), peer.certificate.read_bytes())
+    except OSError as cause:
+        raise ConfigError(f"ipc.security: {cause.filename} cannot be read ({cause.strerror}).") from cause
+    return grpc.ssl_channel_credentials(*files)
+
+
+class GrpcChatCompleter:
+    """See `ChatCompleter`."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
+        """See `ChatCompleter.complete`."""
+        body = build_chat(FLAVOUR, request.routed(stream=False), _target(request.model)).body
+        return parse_chat(HttpResponse(200, {}, await self._channel.ask("Complete", body, call)))
+
+    async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
+        """See `ChatCompleter.embed`."""
+        body = build_embeddings(FLAVOUR, request, _target(request.model)).body
+        return parse_embeddings(HttpResponse(200, {}, await self._channel.ask("Embed", body, call)))
+
+    async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
+        """See `ChatCompleter.stream`."""
+        wanted = request.routed(stream=True, include_usage=True)
+        body = build_chat(FLAVOUR, wanted, _target(request.model)).body
+        parser = new_stream()
+        async for data in self._channel.listen("Stream", body, call):
+            for event in parser.feed(data):
+                yield event
+        for event in parser.close():
+            yield event
+
+
+def _target(model: str) -> Target:
+    return Target("router", model, "http://router/v1")
+
+
+class GrpcRetriever:
+    """See `Retriever`."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def retrieve(self, request: RetrievalRequest, call: Call) -> Retrieved:
+        """See `Retriever.retrieve`."""
+        body = msgspec.json.encode(retrieval_document(request))
+        return retrieved_of(_object(await self._channel.ask("Retrieve", body, call), "RagManager"))
+
+
+class GrpcPersonaResolver:
+    """See `PersonaResolver`."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def resolve(self, name: str, variables: Mapping[str, Any], call: Call) -> ResolvedPersona:
+        """See `PersonaResolver.resolve`."""
+        body = msgspec.json.encode({"persona": name, "variables": dict(variables)})
+        return persona_of(_object(await self._channel.ask("Resolve", body, call), "PersonaLayer"))
+
+
+class GrpcChainRunner:
+    """See `ChainRunner`. A run whose caller leaves is cancelled: the call's end reaches the other side."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def run(self, name: str, inputs: Mapping[str, Any], call: Call) -> RunResult:
+        """See `ChainRunner.run`."""
+        body = msgspec.json.encode({"chain": name, "input": dict(inputs)})
+        answer = await self._channel.ask("Run", body, call)
+        return msgspec.convert(_object(answer, "ChainEngine"), RunResult)
+
+
+def _object(data: bytes, role: str) -> Json:
+    answer = msgspec.json.decode(data)
+    if not isinstance(answer, dict):
+        raise UpstreamProtocolError(f"the {role} answered with something else than an object")
+    return answer

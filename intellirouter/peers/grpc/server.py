@@ -1,0 +1,269 @@
+"""The peers of this process, offered over gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import grpc
+import grpc.aio
+import msgspec
+import structlog
+
+from intellirouter.chat import openai_embeddings
+from intellirouter.chat.fields import Json
+from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.chat.openai_chat.format import FORMAT
+from intellirouter.errors import ConfigError, IntelliRouterError, InvalidRequest, PermissionDenied
+from intellirouter.peers.contract import (
+    Call,
+    ChainRunner,
+    ChatCompleter,
+    PersonaResolver,
+    RetrievalRequest,
+    Retriever,
+)
+from intellirouter.peers.documents import persona_document
+from intellirouter.peers.grpc import wire
+from intellirouter.security.caller import Caller
+from intellirouter.security.peer_certificates import ROLE_URI
+from intellirouter.telemetry.logs import exception_facts
+
+STOP_SECONDS = 30.0
+MAX_CALLS = 10_000
+"""Under way at once; more are refused."""
+_SCOPES = {
+    "Router": "inference",
+    "RagManager": "inference",
+    "PersonaLayer": "inference",
+    "ChainEngine": "chains",
+}
+_CODES = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.NOT_FOUND,
+    409: grpc.StatusCode.FAILED_PRECONDITION,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+log = structlog.get_logger(__name__)
+
+Context = Any
+"""`grpc.aio.ServicerContext`, which has no types of its own."""
+
+
+class Doorkeeper(Protocol):
+    """See `Gatekeeper`."""
+
+    def authenticate(self, headers: Mapping[str, str], transport: Any) -> Caller:
+        """Raises `AuthenticationFailed`."""
+
+
+class Meter(Protocol):
+    """See `RequestMeter`."""
+
+    def begin(self) -> None:
+        """A call arrived."""
+
+    def end(self, status: int, seconds: float) -> None:
+        """It was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """One role of this process: its peer, who may come in, and what is counted."""
+
+    role: str
+    peer: object
+    doorkeeper: Doorkeeper
+    meter: Callable[[str], Meter]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """Files; with `ca` a client must present a certificate of it."""
+
+    certificate: Path
+    key: Path
+    ca: Path | None = None
+
+
+class _Connection:
+    """A call's TLS connection as the gatekeeper asks for it."""
+
+    def __init__(self, facts: Mapping[str, list[bytes]]) -> None:
+        self._names = [
+            name.decode(errors="replace") for name in facts.get("x509_subject_alternative_name", ())
+        ]
+
+    def get_extra_info(self, name: str) -> Any:
+        if name != "peercert" or not self._names:
+            return None
+        return {
+            "subjectAltName": tuple(("URI", name) for name in self._names if name.startswith(ROLE_URI))
+            or (("", ""),)
+        }
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    offered: list[Offered], host: str, port: int, tls: ServerTls | None, max_bytes: int
+) -> AsyncIterator[int]:
+    """Serve the roles while the context is open; the port. Raises `ConfigError` when it cannot listen."""
+    server = grpc.aio.server(
+        maximum_concurrent_rpcs=MAX_CALLS,
+        options=[
+            ("grpc.max_receive_message_length", max_bytes),
+            ("grpc.max_send_message_length", wire.MAX_BYTES),
+        ],
+    )
+    server.add_generic_rpc_handlers(tuple(_service(one) for one in offered))
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        bound = (
+            server.add_secure_port(address, _credentials(tls)) if tls else server.add_insecure_port(address)
+        )
+    except (RuntimeError, OSError) as cause:
+        raise ConfigError(f"gRPC cannot listen on {address} (server.grpc_port): {cause}.") from cause
+    await server.start()
+    log.info("grpc.listening", host=host, port=bound, roles=[one.role for one in offered])
+    try:
+        yield bound
+    finally:
+        await server.stop(STOP_SECONDS)
+
+
+def _credentials(tls: ServerTls) -> Any:
+    try:
+        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+        ca = tls.ca.read_bytes() if tls.ca is not None else None
+    except OSError as cause:
+        raise ConfigError(f"{cause.filename} cannot be read for gRPC ({cause.strerror}).") from cause
+    return grpc.ssl_server_credentials([pair], root_certificates=ca, require_client_auth=ca is not None)
+
+
+def _service(offered: Offered) -> Any:
+    handlers = {name: _unary(offered, name, act) for name, act in _UNARY.get(offered.role, {}).items()}
+    if offered.role == "Router":
+        handlers["Stream"] = _streamed(offered)
+    return grpc.method_handlers_generic_handler(f"{wire.PACKAGE}.{offered.role}", handlers)
+
+
+def _unary(offered: Offered, name: str, act: Callable[[Any, Json, Call], Awaitable[bytes]]) -> Any:
+    async def handle(body: bytes, context: Context) -> bytes:
+        async with _call(offered, name, context) as call:
+            return await act(offered.peer, _document(body), call)
+
+    return grpc.unary_unary_rpc_method_handler(handle, wire.decode, wire.encode)
+
+
+def _streamed(offered: Offered) -> Any:
+    async def handle(body: bytes, context: Context) -> AsyncIterator[bytes]:
+        async with _call(offered, "Stream", context) as call:
+            peer: Any = offered.peer
+            chat = FORMAT.decode_request(_document(body), {})
+            encoder = FORMAT.new_encoder(chat)
+            async for event in peer.stream(chat, call):
+                if data := encoder.encode(event.deltas):
+                    yield data
+            yield encoder.finish()
+
+    return grpc.unary_stream_rpc_method_handler(handle, wire.decode, wire.encode)
+
+
+@contextlib.asynccontextmanager
+async def _call(offered: Offered, name: str, context: Context) -> AsyncIterator[Call]:
+    """Let the caller in, count, and turn an error into a status."""
+    meter = offered.meter(f"grpc_{name.lower()}")
+    began, status = time.perf_counter(), 499
+    meter.begin()
+    try:
+        yield _admitted(offered, context)
+        status = 200
+    except IntelliRouterError as error:
+        status = error.status
+        if status >= 500:
+            log.warning("grpc.refused", role=offered.role, method=name, **exception_facts(error))
+        await _abort(context, error)
+    except (asyncio.CancelledError, GeneratorExit):
+        raise
+    except Exception:
+        status = 500
+        log.exception("grpc.failed", role=offered.role, method=name)
+        await _abort(context, IntelliRouterError("An internal error occurred; the log says more."))
+    finally:
+        meter.end(status, time.perf_counter() - began)
+
+
+def _admitted(offered: Offered, context: Context) -> Call:
+    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    caller = offered.doorkeeper.authenticate(metadata, _Connection(context.auth_context()))
+    scope = _SCOPES[offered.role]
+    if not caller.may(scope):
+        raise PermissionDenied(f"This key lacks the scope '{scope}'.")
+    left = context.time_remaining()
+    return Call(
+        caller=caller,
+        request_id=metadata.get(wire.REQUEST_ID, "")[:128],
+        deadline=None if left is None else time.monotonic() + left,
+        idempotency_key=metadata.get(wire.IDEMPOTENCY),
+        traceparent=metadata.get(wire.TRACEPARENT),
+    )
+
+
+async def _abort(context: Context, error: IntelliRouterError) -> None:
+    code = _CODES.get(error.status, grpc.StatusCode.INTERNAL)
+    trailing = ((wire.ERROR_KEY, encode_error(error)), (wire.STATUS_KEY, str(error.status)))
+    await context.abort(code, error.message[:500].encode("ascii", "replace").decode(), trailing)
+
+
+def _document(body: bytes) -> Json:
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
+        raise InvalidRequest(f"The document is not valid JSON: {cause}.") from cause
+    if not isinstance(data, dict):
+        raise InvalidRequest("The document must be a JSON object.")
+    return data
+
+
+async def _complete(peer: ChatCompleter, body: Json, call: Call) -> bytes:
+    return FORMAT.encode_response(await peer.complete(FORMAT.decode_request(body, {}), call))
+
+
+async def _embed(peer: ChatCompleter, body: Json, call: Call) -> bytes:
+    wanted = openai_embeddings.decode_request(body)
+    return openai_embeddings.encode_response(await peer.embed(wanted, call), wanted)
+
+
+async def _retrieve(peer: Retriever, body: Json, call: Call) -> bytes:
+    try:
+        wanted = msgspec.convert(body, RetrievalRequest)
+    except msgspec.ValidationError as cause:
+        raise InvalidRequest(f"{cause}.") from cause
+    return msgspec.json.encode(await peer.retrieve(wanted, call))
+
+
+async def _resolve(peer: PersonaResolver, body: Json, call: Call) -> bytes:
+    resolved = await peer.resolve(str(body.get("persona")), body.get("variables") or {}, call)
+    return msgspec.json.encode(persona_document(resolved))
+
+
+async def _run(peer: ChainRunner, body: Json, call: Call) -> bytes:
+    return msgspec.json.encode(await peer.run(str(body.get("chain")), body.get("input") or {}, call))
+
+
+_UNARY: dict[str, dict[str, Callable[[Any, Json, Call], Awaitable[bytes]]]] = {
+    "Router": {"Complete": _complete, "Embed": _embed},
+    "RagManager": {"Retrieve": _retrieve},
+    "PersonaLayer": {"Resolve": _resolve},
+    "ChainEngine": {"Run": _run},
+}

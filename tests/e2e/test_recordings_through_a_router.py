@@ -133,6 +133,8 @@ async def check_own(http: aiohttp.ClientSession, url: str, row: Row) -> bool:
     body = {**row.request, "model": model, "stream": row.stream}
     if dialect == "completions" and not isinstance(body["prompt"], str):
         return False  # several prompts are refused
+    if dialect == "responses":
+        body["store"] = False  # one that is kept here goes out with an id of ours
     if dialect == "gemini":
         del body["model"], body["stream"]
     agent = "mistral-client-python/1.0" if row.claim.kind == "mistral" else "test"

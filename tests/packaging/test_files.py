@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -142,16 +143,35 @@ def test_promtool_accepts_the_scrape_file_and_the_alerts_fire_when_they_should()
     run(tool("promtool"), "test", "rules", folder / "alerts_test.yml")
 
 
-def test_alerts_ask_only_for_metrics_that_are_exported() -> None:
+def test_the_dashboard_asks_what_prometheus_understands_and_nodes_export(tmp_path: Path) -> None:
+    dashboard = json.loads((PACKAGING / "grafana" / "intellirouter.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    assert len(asked) > 20
+    for variable, value in (("$__rate_interval", "5m"), ("$instance", ".*"), ("$role", ".*")):
+        asked = [expression.replace(variable, value) for expression in asked]
+    rules = [{"record": f"dashboard:{number}", "expr": each} for number, each in enumerate(asked)]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    run(tool("promtool"), "check", "rules", file)
+    exported(asked)
+    places = [panel["gridPos"] for panel in dashboard["panels"]]
+    assert all(place["x"] + place["w"] <= 24 for place in places)
+
+
+def exported(expressions: list[str]) -> None:
+    """Every metric of ours that is asked for has that name in the source."""
     source = "\n".join(file.read_text() for file in (ROOT / "intellirouter").rglob("*.py"))
-    rules = yaml.safe_load((PACKAGING / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
-    asked = set()
-    for rule in rules:
-        asked |= set(re.findall(r"\b((?:intellirouter|llm|circuit|redis)_[a-z_]+)\b(?![:=])", rule["expr"]))
+    names = r"\b((?:intellirouter|llm|circuit|redis|rag|memory|cpu|process)_[a-z_]+)\b(?![:=])"
+    asked = {name for expression in expressions for name in re.findall(names, expression)}
     assert asked
     for name in asked:
         family = re.sub(r"_(total|bucket)$", "", name)
         assert f'"{family}"' in source, name
+
+
+def test_alerts_ask_only_for_metrics_that_are_exported() -> None:
+    rules = yaml.safe_load((PACKAGING / "prometheus" / "alerts.yml").read_text())["groups"][0]["rules"]
+    exported([rule["expr"] for rule in rules])
 
 
 def test_shell_scripts_hold() -> None:

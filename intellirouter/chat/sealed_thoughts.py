@@ -1,5 +1,8 @@
-"""OpenAI's encrypted thoughts in dialects whose thoughts carry a signature: as that signature, and read back from it.
+"""Thoughts of one vendor in the dialect of another: what seals them stands there as their signature.
 
+A vendor refuses a conversation with a signature it did not write. So whatever the dialects of Anthropic, Google and
+Mistral show of another vendor's thoughts is marked as ours: it comes back as it was for the vendor who thought it, and
+is left out for the one whose dialect it was in. OpenAI's encrypted thoughts have no signature and travel likewise.
 Google's clients take a signature for bytes in base64, so what goes out is that everywhere.
 """
 
@@ -14,11 +17,15 @@ _MARK = b"intellirouter:thought"  # a multiple of three bytes, so its base64 beg
 _BEGIN = base64.b64encode(_MARK).decode()
 
 
-def signature_of(signature: str | None, encrypted: str | None, item_id: str | None) -> str | None:
-    """What stands as the signature of a thought: its own, or the seal around its encrypted words."""
-    if signature or not encrypted:
-        return signature
-    return base64.b64encode(b"%b:%b:%b" % (_MARK, (item_id or "").encode(), encrypted.encode())).decode()
+def foreign_signature(signature: str | None, encrypted: str | None, item_id: str | None) -> str | None:
+    """The seal of a thought from elsewhere; None for one that nothing seals."""
+    if signature:
+        inner = f":signed:{signature}"
+    elif encrypted:
+        inner = f":{item_id or ''}:{encrypted}"
+    else:
+        return None
+    return base64.b64encode(_MARK + inner.encode()).decode()
 
 
 def is_thought_seal(signature: object) -> bool:
@@ -31,9 +38,10 @@ def unsealed(words: str, signature: str | None) -> Thinking:
     if signature is None or not is_thought_seal(signature):
         return Thinking(words, signature or None)
     try:
-        _, item_id, encrypted = (
-            base64.b64decode(signature, validate=True)[len(_MARK) :].decode().split(":", 2)
+        inner = base64.b64decode(
+            signature, b"-_" if "-" in signature or "_" in signature else None, validate=True
         )
+        _, kind, sealed = inner[len(_MARK) :].decode().split(":", 2)
     except (binascii.Error, ValueError):
         return Thinking(words)
-    return Thinking(words, encrypted=encrypted, id=item_id or None)
+    return Thinking(words, sealed) if kind == "signed" else Thinking(words, encrypted=sealed, id=kind or None)

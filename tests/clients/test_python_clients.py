@@ -167,6 +167,8 @@ async def test_a_conversation_with_thoughts_and_calls_goes_on_with_any_vendor(
         client.tell("sunny ☀", "rain")
         client._model = f"{second}/{STAND_INS[second].model}"
         assert (await client.ask(None, tools=True)).text == "Told: sunny ☀; rain"
+        client._model = f"{first}/{STAND_INS[first].model}"  # and back again
+        assert (await client.ask("And now?")).text == "Told: sunny ☀; rain"
 
 
 async def test_no_vendor_is_sent_what_only_we_can_read(

@@ -24,6 +24,7 @@ from intellirouter.chat.delta import (
     UsageDelta,
 )
 from intellirouter.chat.response import Usage
+from intellirouter.chat.sealed_thoughts import unsealed
 from intellirouter.errors import UpstreamProtocolError
 
 
@@ -106,7 +107,7 @@ class EventReader:
                 return (TextDelta(str(block["text"]), index),) if block.get("text") else ()
             case "thinking":
                 text, signature = block.get("thinking") or "", block.get("signature") or None
-                return (ThinkingDelta(str(text), index, signature=signature),) if text or signature else ()
+                return (_thought(str(text), signature, index),) if text or signature else ()
             case "redacted_thinking":
                 return (RedactedThinkingDelta(str(block.get("data") or ""), index),)
             case "tool_use":
@@ -129,7 +130,7 @@ class EventReader:
             case "thinking_delta":
                 return (ThinkingDelta(str(delta.get("thinking") or ""), index),)
             case "signature_delta":
-                return (ThinkingDelta(block=index, signature=str(delta.get("signature") or "")),)
+                return (_thought("", str(delta.get("signature") or ""), index),)
             case "citations_delta":
                 return (AnnotationDelta(citation=delta.get("citation"), block=index),)
             case "input_json_delta":
@@ -154,3 +155,9 @@ class EventReader:
             except msgspec.DecodeError as cause:
                 raise UpstreamProtocolError("the input of a server tool is not JSON") from cause
         return (OpaqueDelta(DIALECT, block, index),)
+
+
+def _thought(words: str, signature: str | None, index: int) -> ThinkingDelta:
+    """More of a thought; another router may have sealed it for us."""
+    known = unsealed(words, signature)
+    return ThinkingDelta(words, index, signature=known.signature, encrypted=known.encrypted, id=known.id)

@@ -29,7 +29,7 @@ from intellirouter.chat.delta import (
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import Usage
-from intellirouter.chat.sealed_thoughts import signature_of
+from intellirouter.chat.sealed_thoughts import foreign_signature
 from intellirouter.chat.signed_calls import seal_call
 from intellirouter.chat.sse import format_event
 from intellirouter.errors import IntelliRouterError
@@ -130,7 +130,7 @@ class MessageEventEncoder:
         words = b""
         if delta.text:
             words = self._piece("thinking", delta.block, {"type": "thinking_delta", "thinking": delta.text})
-        if signature := signature_of(delta.signature, delta.encrypted, delta.id):
+        if signature := foreign_signature(delta.signature, delta.encrypted, delta.id):
             piece = {"type": "signature_delta", "signature": signature}
             words += self._piece("thinking", delta.block, piece)
         return words

@@ -35,7 +35,7 @@ from intellirouter.chat.gemini.response import (
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import Usage
-from intellirouter.chat.sealed_thoughts import signature_of
+from intellirouter.chat.sealed_thoughts import foreign_signature
 from intellirouter.chat.sse import format_event
 from intellirouter.errors import IntelliRouterError
 
@@ -200,7 +200,7 @@ class ResponseEncoder:
                     delta.choice,
                     signed(
                         {"text": delta.text, "thought": True},
-                        signature_of(delta.signature, delta.encrypted, delta.id),
+                        foreign_signature(delta.signature, delta.encrypted, delta.id),
                     ),
                 )
             case ToolCallStart():

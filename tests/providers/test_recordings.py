@@ -8,6 +8,7 @@ from collections import defaultdict
 import pytest
 
 from tests.providers.recorded.check import check
+from tests.providers.recorded.mangled import check_mangled
 from tests.providers.recorded.rows import FOLDER, Row, rows
 from tests.providers.recorded.table import shown, tallied
 
@@ -43,3 +44,11 @@ def test_no_row_is_left_out_in_silence() -> None:
     sys.stdout.write(f"\n{shown(tally)}\n")  # `pytest -s` shows it
     assert sum(line.claimed for line in tally) == CLAIMED
     assert all(line.reason for line in tally if not line.claimed)
+
+
+def test_a_mangled_answer_is_read_or_is_its_vendors_fault() -> None:
+    for row in (row for found in ROWS.values() for row in found if row.status < 400):
+        try:
+            check_mangled(row, 0)
+        except Exception as error:
+            raise AssertionError(f"{row.id} of {row.source}: {error!r}") from error

@@ -136,7 +136,7 @@ def decode_response(body: bytes) -> ChatResponse:
     if not isinstance(candidates, list) and not blocked and "usageMetadata" not in data:
         raise UpstreamProtocolError("the provider's answer has no candidates")
     response_id = str(data.get("responseId") or "")
-    found = [c for c in candidates or () if isinstance(c, dict)]
+    found = [c for c in candidates if isinstance(c, dict)] if isinstance(candidates, list) else []
     choices = tuple(_decode_candidate(c, i, response_id) for i, c in enumerate(found))
     if not choices and blocked:
         choices = (Choice(finish_reason="content_filter", finish_detail=str(blocked)),)

@@ -168,7 +168,9 @@ class ChunkDecoder:
 
     def _decode_call(self, call: dict[str, Any], position: int, choice: int, deltas: list[Delta]) -> None:
         key = (choice, _vendor_index(call, position))
-        body = call.get("function") or call.get("custom") or {}
+        body = call.get("function") or call.get("custom")
+        if not isinstance(body, dict):
+            body = {}
         fragment = body.get("arguments") if "custom" not in call else body.get("input")
         if isinstance(fragment, dict):  # a vendor that sends the arguments as an object
             fragment = msgspec.json.encode(fragment).decode()

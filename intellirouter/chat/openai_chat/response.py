@@ -114,18 +114,18 @@ def _decode_choice(choice: Json, position: int) -> Choice:
         )
     parts.extend(decode_tool_call(call, "tool_calls") for call in message.get("tool_calls") or ())
     if isinstance(legacy := message.get("function_call"), dict):
-        name = legacy.get("name") or ""
-        parts.append(ToolCall(legacy_call_id(name), name, legacy.get("arguments") or ""))
+        name = str(legacy.get("name") or "")
+        parts.append(ToolCall(legacy_call_id(name), name, str(legacy.get("arguments") or "")))
     reason, detail = decode_finish(
         choice.get("finish_reason"), any(isinstance(part, ToolCall) for part in parts)
     )
-    index = choice.get("index")
+    index, likely = choice.get("index"), choice.get("logprobs")
     return Choice(
         content=tuple(parts),
         finish_reason=reason,
         finish_detail=detail,
         index=index if isinstance(index, int) else position,
-        logprobs=choice.get("logprobs"),
+        logprobs=likely if isinstance(likely, dict) else None,
         extra={key: value for key, value in choice.items() if key not in _KNOWN_CHOICE},
     )
 

@@ -24,7 +24,8 @@ def namespaces_of(tools: Iterable[Tool]) -> dict[str, str]:
 
 def parted(item: Json, namespaces: Mapping[str, str]) -> Json:
     """A call with its namespace and its name in it."""
-    namespace = namespaces.get(item.get("name") or "")
+    name = item.get("name")
+    namespace = namespaces.get(name) if isinstance(name, str) else None
     if namespace is None:
         return item
     return {**item, "namespace": namespace, "name": _short(item["name"], namespace)}

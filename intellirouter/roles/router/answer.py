@@ -39,6 +39,9 @@ def job_of(request: web.Request, chat: ChatRequest, relay: str | None) -> Job:
     if (strategy := request.headers.get("x-intellirouter-strategy")) is not None:
         options = chat.options or RouteOptions()
         chat = chat.routed(options=msgspec.structs.replace(options, strategy=strategy))
+    if (persona := request.headers.get("x-intellirouter-persona")) is not None:  # the body's own goes first
+        options = chat.options or RouteOptions()
+        chat = chat.routed(options=msgspec.structs.replace(options, persona=options.persona or persona))
     limit = request.app[ROUTING].request_timeout
     timeout = chat.options.timeout if chat.options and chat.options.timeout else limit
     return Job(

@@ -88,6 +88,20 @@ async def test_a_persona_goes_before_the_conversation_and_is_not_kept_with_it(
     assert [message["role"] for turn in turns for message in turn["messages"]] == ["user", "assistant"] * 2
 
 
+async def test_a_header_names_a_persona_where_the_body_names_none(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    url, vendor = await both_roles(start_node, start_vendor, tmp_path)
+    for body, headers, expected in (
+        (BODY, {"x-intellirouter-persona": "clerk"}, "You serve all."),
+        ({**BODY, "persona": "clerk"}, {"x-intellirouter-persona": "analyst"}, "You serve all."),
+    ):
+        async with http.post(f"{url}/v1/chat/completions", json=body, headers=headers) as reply:
+            assert reply.status == 200
+            assert reply.headers["x-intellirouter-persona"].startswith("clerk;")
+        assert sent(vendor)[0][1].startswith(expected)
+
+
 async def test_a_forbidden_topic_is_refused_without_a_model(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:

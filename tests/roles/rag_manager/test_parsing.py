@@ -90,3 +90,22 @@ async def test_a_long_text_comes_in_frames_and_whole(tmp_path: Path) -> None:
         _, blocks = await parser.parse(file, "long.txt")
     assert len(blocks) > 5
     assert "".join(block.text for block in blocks) == text
+
+
+async def test_one_process_reads_many_documents_however_large_its_parent_is(tmp_path: Path) -> None:
+    held = bytearray(
+        b"x" * (320 << 20)
+    )  # more than a reader may hold and go on: what a child is started with is not its own
+    parser = Parser(ParseLimits())
+    readers = set()
+    try:
+        for number in range(3):
+            file = tmp_path / f"{number}.txt"
+            file.write_text("A few words.")
+            await parser.parse(file, file.name)
+            assert parser._child is not None
+            readers.add(parser._child.pid)
+    finally:
+        await parser.aclose()
+    assert len(readers) == 1
+    assert len(held) > ParseLimits().memory // 4

@@ -21,6 +21,7 @@ from intellirouter.config.schema.memory import MemorySection
 from intellirouter.inference.limits.ledger import day_name
 from intellirouter.memory.redis.store import RedisStore
 from tests.conftest import StartNode, StartVendor, provider
+from tests.minutes import room_in_this_minute
 from tests.servers import fault_vendor as faults
 from tests.servers.process import command, node_process
 from tests.servers.redis import RedisServer, free_port, redis_server
@@ -186,10 +187,9 @@ async def test_workers_agree_on_limits_and_circuits_and_a_killed_one_takes_only_
         '"chat" = { requests_per_minute = 40 }\n'
         '[[model_registry.models]]\nname = "chat"\ntargets = ["primary/m"]\n'
     )
-    if time.time() % 60 > 50:
-        await asyncio.sleep(60 - time.time() % 60)
     async with node_process("--role", "Router", "--config", str(write(tmp_path, toml))) as node:
         await node.event("server.listening", count=2)
+        await room_in_this_minute()
         url = f"http://127.0.0.1:{port}/v1/chat/completions"
 
         async def ask(model: str) -> tuple[int, str]:

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import StartNode, StartVendor, provider
+from tests.minutes import room_in_this_minute
 from tests.servers import fault_vendor as faults
 from tests.servers.redis import redis_server
 from tests.servers.vendor import Play
@@ -65,13 +66,6 @@ async def ask(
         return reply.status, await reply.json()
 
 
-async def mid_minute() -> None:
-    """A test of one window must not straddle two."""
-    left = 60 - time.time() % 60
-    if left < 10:
-        await asyncio.sleep(left)
-
-
 @pytest.mark.parametrize("at_once", [1, 12])
 async def test_a_token_limit_admits_what_it_says(
     at_once: int, start_three: StartThree, start_vendor: StartVendor, http: aiohttp.ClientSession
@@ -80,7 +74,7 @@ async def test_a_token_limit_admits_what_it_says(
     vendor = await start_vendor(answer())
     limits = "[limits.models]\nchat = { tokens_per_minute = 10_000 }\n"
     urls = await start_three(provider(vendor) + model() + limits)
-    await mid_minute()
+    await room_in_this_minute()
     statuses: Counter[int] = Counter()
 
     async def client(number: int) -> None:
@@ -101,7 +95,7 @@ async def test_a_request_limit_admits_what_it_says(
 ) -> None:
     vendor = await start_vendor(answer())
     urls = await start_three(provider(vendor) + model() + "[limits.each_key]\nrequests_per_minute = 60\n")
-    await mid_minute()
+    await room_in_this_minute()
     replies = await asyncio.gather(*(ask(http, urls[number % ROUTERS], 9) for number in range(150)))
     statuses = Counter(status for status, _ in replies)
     assert set(statuses) == {200, 429}

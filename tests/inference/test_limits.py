@@ -26,6 +26,7 @@ from intellirouter.inference.offline_transport import OFFLINE
 from intellirouter.memory.embedded.store import EmbeddedStore
 from intellirouter.security.caller import Caller, Quota
 from intellirouter.transport.contract import Deadlines
+from tests.minutes import room_in_this_minute
 
 PRICE = Price(input=0, output=1_000_000)  # a dollar a token
 
@@ -55,15 +56,8 @@ def governors(stores: list[EmbeddedStore], **sections: Any) -> list[Governor]:
     return [Governor(store, Ledger(store), limits, budgets) for store in stores]
 
 
-async def mid_window(window: float = 60) -> None:
-    """A test of one window must not straddle two."""
-    left = window - time.time() % window
-    if left < 5:
-        await asyncio.sleep(left)
-
-
 async def test_processes_together_never_take_more_than_the_limit(stores: list[EmbeddedStore]) -> None:
-    await mid_window()
+    await room_in_this_minute()
     purses = [Purse(store, "rate:x", 1000, 60, whole=True) for store in stores]
     outcomes = await asyncio.gather(*(purses[i % 3].take(1) for i in range(2000)))
     granted = sum(outcome is None for outcome in outcomes)
@@ -73,7 +67,7 @@ async def test_processes_together_never_take_more_than_the_limit(stores: list[Em
 
 
 async def test_most_takings_touch_only_memory(stores: list[EmbeddedStore], monkeypatch: Any) -> None:
-    await mid_window()
+    await room_in_this_minute()
     purse = Purse(stores[0], "rate:x", 10_000, 60, whole=True)
     calls = 0
     reserve = stores[0].reserve
@@ -90,7 +84,7 @@ async def test_most_takings_touch_only_memory(stores: list[EmbeddedStore], monke
 
 
 async def test_a_token_limit_admits_what_it_says(stores: list[EmbeddedStore]) -> None:
-    await mid_window()
+    await room_in_this_minute()
     limits = LimitsSection(each_key=Rate(tokens_per_minute=10_000))
     used = 0
     routers = governors(stores, limits=limits)
@@ -146,7 +140,7 @@ async def test_what_failed_is_refunded_and_what_cost_more_is_paid(stores: list[E
 
 
 async def test_all_limits_of_a_request_are_taken_or_none(stores: list[EmbeddedStore]) -> None:
-    await mid_window()
+    await room_in_this_minute()
     limits = LimitsSection(
         keys={"k": Rate(requests_per_minute=100)}, models={"chat": Rate(requests_per_minute=2)}
     )
@@ -163,7 +157,7 @@ async def test_all_limits_of_a_request_are_taken_or_none(stores: list[EmbeddedSt
 
 
 async def test_a_key_brings_its_own_quota(stores: list[EmbeddedStore]) -> None:
-    await mid_window()
+    await room_in_this_minute()
     (router, *_) = governors(stores)
     caller = Caller(key_id="v", quota=Quota(requests_per_minute=1, budgets=(("month", 5.0),)))
     await router.admit(job(caller, max_tokens=3), entry(PRICE))

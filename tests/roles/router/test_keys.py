@@ -14,6 +14,7 @@ import pytest
 
 from intellirouter.cli.main import main
 from tests.conftest import StartNode, StartVendor, provider
+from tests.minutes import room_in_this_minute
 from tests.servers.fault_vendor import broken_after, healthy, whole
 from tests.servers.vendor import Play
 
@@ -101,8 +102,7 @@ async def test_limits_answer_with_the_customary_headers(
     vendor = await start_vendor(healthy)
     toml = provider(vendor) + "[limits.each_key]\nrequests_per_minute = 3\n"
     url = (await start_node(toml)).listening[0].url
-    if time.time() % 60 > 55:
-        await asyncio.sleep(60 - time.time() % 60)
+    await room_in_this_minute()
     replies = []
     for stream in (False, True, False, False):
         async with http.post(f"{url}/v1/chat/completions", json={**BODY, "stream": stream}) as reply:

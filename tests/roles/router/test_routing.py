@@ -14,6 +14,7 @@ import pytest
 
 from intellirouter.errors import ConfigError
 from tests.conftest import StartNode, StartVendor, provider
+from tests.minutes import room_in_this_minute
 from tests.servers import fault_vendor as faults
 from tests.servers.vendor import Play
 
@@ -144,8 +145,7 @@ async def test_a_providers_own_limits_are_kept_by_us(
     tokens = provider(two, name="two", more="tokens_per_minute = 200")  # an answer uses 70
     chat = '[[model_registry.models]]\nname = "chat"\ntargets = ["one/m", "two/m"]\n'
     url = f"{(await start_node(limited + tokens + chat)).listening[0].url}/v1/chat/completions"
-    if time.time() % 60 > 57:  # all must fall into one minute
-        await asyncio.sleep(60.1 - time.time() % 60)
+    await room_in_this_minute()
     statuses = []
     for _ in range(10):
         async with http.post(url, json=BODY) as reply:

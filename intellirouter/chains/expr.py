@@ -9,14 +9,16 @@ grow is capped.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from intellirouter.chains.places import places
 from intellirouter.errors import InvalidRequest
 
 MAX_OUTPUT = 1_000_000
@@ -126,7 +128,8 @@ _ENVIRONMENT.finalize = lambda value: (
 )
 
 
-def _check(source: str) -> None:
+def _check(source: str) -> nodes.Template:
+    """The syntax tree of a template that holds nothing but what is allowed. Raises `BadExpression`."""
     tree = _ENVIRONMENT.parse(source)
     count = joined = 0
     for node in tree.find_all(nodes.Node):
@@ -142,12 +145,13 @@ def _check(source: str) -> None:
             )
     if count > MAX_NODES or joined > MAX_JOINED:
         raise BadExpression("The expression is too long.")
+    return tree
 
 
-def _compiled(make: Callable[[str], Any], source: str, checked: str) -> Any:
+@contextmanager
+def _reading(source: str) -> Iterator[None]:
     try:
-        _check(checked)
-        return make(source)
+        yield
     except TemplateSyntaxError as error:
         raise BadExpression(f"'{source[:80]}': {error.message}") from error
     except (TemplateError, RecursionError) as error:
@@ -157,20 +161,23 @@ def _compiled(make: Callable[[str], Any], source: str, checked: str) -> Any:
 @lru_cache(maxsize=4_096)
 def compile_expression(source: str) -> Callable[..., Any]:
     """A compiled expression. Raises `BadExpression`."""
-    return cast(
-        "Callable[..., Any]",
-        _compiled(
-            lambda text: _ENVIRONMENT.compile_expression(text, undefined_to_none=False),
-            source,
-            "{{ (" + source + ") }}",
-        ),
-    )
+    with _reading(source):
+        _check("{{ (" + source + ") }}")
+        return _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=16_384)
 def compile_template(source: str) -> Any:
     """A compiled template. Raises `BadExpression`."""
-    return _compiled(_ENVIRONMENT.from_string, source, source)
+    with _reading(source):
+        return places(_ENVIRONMENT, source) or _ENVIRONMENT.from_string(_check(source))
+
+
+def check_template(source: str) -> None:
+    """Raises `BadExpression` where `source` is no template; cheaper than compiling it."""
+    with _reading(source):
+        if "{" in source and places(_ENVIRONMENT, source) is None:
+            _check(source)
 
 
 def evaluate(source: str, names: Mapping[str, Any]) -> Any:

@@ -8,6 +8,7 @@ import tomli
 import yaml
 from pydantic import ValidationError
 
+from intellirouter.chains.expr import BadExpression, check_template
 from intellirouter.config.problem import dotted
 from intellirouter.errors import InvalidRequest
 from intellirouter.roles.persona_layer.persona import Persona
@@ -29,13 +30,27 @@ def parse(text: str, extension: str, name: str) -> Persona:
     data = _toml(text, name) if extension == ".toml" else _markdown(text, name)
     data.setdefault("name", name)
     try:
-        return Persona.model_validate(data)
+        persona = Persona.model_validate(data)
     except ValidationError as failure:
         problems = [
             f"persona '{name}': {dotted(tuple(error['loc']))}: {error['msg'].removeprefix('Value error, ')}"
             for error in failure.errors(include_url=False, include_input=False)
         ]
         raise InvalidPersona("\n".join(problems)) from failure
+    _check_templates(persona)
+    return persona
+
+
+def _check_templates(persona: Persona) -> None:
+    templates = {"prompt": persona.prompt}
+    templates |= {f"locales.{name}.prompt": locale.prompt for name, locale in persona.locales.items()}
+    for number, turn in enumerate(persona.few_shot):
+        templates |= {f"few_shot.{number}.user": turn.user, f"few_shot.{number}.assistant": turn.assistant}
+    for field, template in templates.items():
+        try:
+            check_template(template)
+        except BadExpression as cause:
+            raise InvalidPersona(f"persona '{persona.name}': {field}: {cause.message}") from cause
 
 
 def _toml(text: str, name: str) -> dict[str, Any]:

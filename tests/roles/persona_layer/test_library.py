@@ -188,6 +188,19 @@ def test_one_that_ships_can_be_replaced_and_shows_again(tmp_path: Path) -> None:
     assert shelf.get("analyst").builtin
 
 
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('prompt = "Hi {{ who"', "prompt"),
+        ('prompt = "Hi"\n[locales.de]\nprompt = "{% if %}"', r"locales\.de\.prompt"),
+        ('prompt = "Hi"\nfew_shot = [{ user = "{{ x() }}", assistant = "a" }]', r"few_shot\.0\.user"),
+    ],
+)
+def test_a_template_that_cannot_be_read_is_named_when_the_file_is(text: str, field: str) -> None:
+    with pytest.raises(InvalidPersona, match=rf"persona 'x': {field}: "):
+        parse(text, ".toml", "x")
+
+
 def test_problems_of_a_file_are_named_all_at_once() -> None:
     with pytest.raises(InvalidPersona) as refused:
         parse('promt = "x"\ndefaults = {model = "x"}\n', ".toml", "p")

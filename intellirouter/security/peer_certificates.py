@@ -1,7 +1,7 @@
 """How roles trust one another by certificate (mTLS): each presents one of the authority `[ipc.security] ca` that names its role.
 
-The role stands in the certificate as a URI, `subjectAltName = URI:intellirouter://role/Router`; a node that runs several roles has
-several. A server takes calls of roles from those that have business with it, and a client makes its call only to the role it
+The role stands in the certificate as a name, `subjectAltName = DNS:router.role.intellirouter.internal`; a node that runs several
+roles has several. It is a DNS name because that is the one kind every TLS library compares, gRPC's too. A server takes calls of roles from those that have business with it, and a client makes its call only to the role it
 means. Clients with an API key need no certificate.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import AuthenticationFailed, ConfigError
 
-ROLE_URI = "intellirouter://role/"
+ROLE_DOMAIN = "role.intellirouter.internal"
 CALLERS: Mapping[str, frozenset[str]] = {
     "Router": frozenset({"ChainEngine", "RagManager"}),
     "ChainEngine": frozenset({"Router"}),
@@ -24,6 +24,14 @@ CALLERS: Mapping[str, frozenset[str]] = {
     "PersonaLayer": frozenset({"Router", "ChainEngine"}),
 }
 """Who calls whom."""
+
+
+def role_name(role: str) -> str:
+    """The DNS name that a certificate of this role has."""
+    return f"{role.lower()}.{ROLE_DOMAIN}"
+
+
+_ROLES = {role_name(role): frozenset({role}) for role in CALLERS} | {f"*.{ROLE_DOMAIN}": frozenset(CALLERS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +73,8 @@ def trust(context: ssl.SSLContext, ca: Path) -> None:
 def roles_of(certificate: Mapping[str, Any] | None) -> frozenset[str]:
     """The roles that a verified certificate names, as `SSLObject.getpeercert` gives it."""
     names = (certificate or {}).get("subjectAltName", ())
-    return frozenset(
-        value.removeprefix(ROLE_URI) for kind, value in names if kind == "URI" and value.startswith(ROLE_URI)
-    )
+    found = (_ROLES.get(value.lower(), frozenset()) for kind, value in names if kind == "DNS")
+    return frozenset().union(*found)
 
 
 def check_caller(certificate: Mapping[str, Any] | None, role: str) -> None:

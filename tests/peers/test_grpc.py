@@ -145,6 +145,23 @@ async def test_certificates_are_asked_for(start_node: StartNode, tmp_path: Path)
             await ask(wrong)
 
 
+@pytest.mark.parametrize(
+    ("roles", "address"),
+    [(("RagManager",), "127.0.0.1"), ((), "127.0.0.1"), (("PersonaLayer",), "127.0.0.2")],
+)
+async def test_a_call_is_made_only_to_the_role_and_the_host_it_is_meant_for(
+    start_node: StartNode, tmp_path: Path, roles: tuple[str, ...], address: str
+) -> None:
+    ours = Authority(tmp_path / "ours")
+    port = free_port()
+    node = toml(section(ours, ours.issue(*roles, address=address)))
+    await start_node(f"{node}[server]\ngrpc_port = {port}\n", role="PersonaLayer")
+    router = section(ours, ours.issue("Router"))
+    async with channel("PersonaLayer", port, router, "https") as there, asyncio.timeout(20):
+        with pytest.raises(PeerUnavailable, match="names this role and this host"):
+            await GrpcPersonaResolver(there).resolve("analyst", {}, CALL)
+
+
 def test_an_endpoint_without_a_port_is_named() -> None:
     with pytest.raises(ConfigError, match="needs a host and a port"):
         Channel("RagManager", "http://rag.internal", PeerSigner(IpcSecurity()), 10)

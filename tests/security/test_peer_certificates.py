@@ -122,11 +122,11 @@ def test_the_tenant_travels_and_unsigned_claims_count_only_with_a_certificate(tm
         def get_extra_info(self, name: str) -> object:
             return self.certificate if name == "peercert" else None
 
-    named = {"subjectAltName": (("URI", "intellirouter://role/Router"),)}
+    named = {"subjectAltName": (("DNS", "router.role.intellirouter.internal"),)}
     verifier = PeerVerifier(security, "RagManager")
     found = verifier.verify(claims, Connection(named))  # type: ignore[arg-type]
     assert (found.key_id, found.tenant, found.role) == ("k", "t", "peer")
-    for connection in (None, Connection(None), Connection({"subjectAltName": (("DNS", "Router"),)})):
+    for connection in (None, Connection(None), Connection({"subjectAltName": (("DNS", "router.internal"),)})):
         with pytest.raises(AuthenticationFailed):
             verifier.verify(claims, connection)  # type: ignore[arg-type]
     with pytest.raises(AuthenticationFailed):  # for another role

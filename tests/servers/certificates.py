@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from intellirouter.security.peer_certificates import ROLE_URI
+from intellirouter.security.peer_certificates import role_name
 
 
 class Authority:
-    """Issues certificates for 127.0.0.1; `file` is its own."""
+    """Issues certificates; `file` is its own."""
 
     def __init__(self, directory: Path, name: str = "authority") -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -30,11 +30,11 @@ class Authority:
         self.file = directory / f"{name}.pem"
         self.file.write_bytes(own.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, *roles: str, days: int = 1) -> tuple[Path, Path]:
+    def issue(self, *roles: str, days: int = 1, address: str = "127.0.0.1") -> tuple[Path, Path]:
         """Certificate and key of a node that runs these roles; with `days` below 0 one that has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        names += [x509.UniformResourceIdentifier(f"{ROLE_URI}{role}") for role in roles]
+        names: list[x509.GeneralName] = [x509.IPAddress(ipaddress.ip_address(address))]
+        names += [x509.DNSName(role_name(role)) for role in roles]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "node")])
         builder = self._builder(subject, key, days)
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)

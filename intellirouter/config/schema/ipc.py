@@ -17,7 +17,7 @@ class IpcSecurity(Section):
 
     `previous_token` stays valid while a new one is rolled out. With `ca`, `certificate` and `key` every role of the node serves TLS
     (with the certificate of `[server.tls]` where there is one), and takes calls of other roles only with a certificate of `ca`
-    that names their role: `subjectAltName = URI:intellirouter://role/Router`.
+    that names their role: `subjectAltName = DNS:router.role.intellirouter.internal`.
     """
 
     enabled: bool = False

@@ -31,7 +31,7 @@ from intellirouter.providers.openai import (
     parse_embeddings,
     parse_error,
 )
-from intellirouter.security.peer_certificates import PeerTls
+from intellirouter.security.peer_certificates import PeerTls, role_name
 from intellirouter.security.peer_tokens import PeerSigner
 
 _OPTIONS = [
@@ -42,6 +42,9 @@ _OPTIONS = [
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 ]
+_MISTRUSTED = "verification check failed"
+_ELSEWHERE = "call host does not match"
+"""How gRPC tells of a certificate that has not the names it looked for."""
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 
 
@@ -64,7 +67,10 @@ class Channel:
             f"[{parts.hostname}]:{parts.port}" if ":" in parts.hostname else f"{parts.hostname}:{parts.port}"
         )
         if parts.scheme == "https":
-            self._channel = grpc.aio.secure_channel(address, _credentials(peer), options=_OPTIONS)
+            # gRPC looks for the overriding name when it connects, and for the authority's host with each call
+            names = [("grpc.ssl_target_name_override", role_name(peer.role))] if peer else []
+            names += [("grpc.default_authority", address)]
+            self._channel = grpc.aio.secure_channel(address, _credentials(peer), options=_OPTIONS + names)
         else:
             self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
 
@@ -118,6 +124,10 @@ class Channel:
         envelope, status = trailing.get(wire.ERROR_KEY), str(trailing.get(wire.STATUS_KEY, ""))
         if isinstance(envelope, bytes) and status.isdigit():
             raise self.error(int(status), envelope) from error
+        if _MISTRUSTED in (error.details() or "") or _ELSEWHERE in (error.details() or ""):
+            raise PeerUnavailable(
+                f"the {self.role} at {self.endpoint} has no certificate that names this role and this host"
+            ) from error
         if error.code() in _AWAY:
             raise PeerUnavailable(
                 f"the {self.role} at {self.endpoint} does not answer ({error.code().name})"

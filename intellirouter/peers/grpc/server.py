@@ -31,7 +31,6 @@ from intellirouter.peers.contract import (
 from intellirouter.peers.documents import persona_document
 from intellirouter.peers.grpc import wire
 from intellirouter.security.caller import Caller
-from intellirouter.security.peer_certificates import ROLE_URI
 from intellirouter.telemetry.logs import exception_facts
 
 STOP_SECONDS = 30.0
@@ -107,10 +106,7 @@ class _Connection:
     def get_extra_info(self, name: str) -> Any:
         if name != "peercert" or not self._names:
             return None
-        return {
-            "subjectAltName": tuple(("URI", name) for name in self._names if name.startswith(ROLE_URI))
-            or (("", ""),)
-        }
+        return {"subjectAltName": tuple(("DNS", name) for name in self._names)}
 
 
 @contextlib.asynccontextmanager

@@ -43,6 +43,17 @@ class PeerTls:
     key: Path
     role: str
 
+    def stamp(self) -> tuple[float, ...]:
+        """Changes when one of the files does; a file that is not there counts as 0."""
+        return tuple(_changed(file) for file in (self.ca, self.certificate, self.key))
+
+
+def _changed(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
+
 
 def peer_tls(section: IpcSecurity, role: str) -> PeerTls | None:
     """For calls to `role`; None where roles do not trust one another by certificate."""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import ConfigError, InvalidRequest, NotFound, PeerUnavailable, UpstreamProtocolError
 from intellirouter.peers.contract import Call
-from intellirouter.peers.grpc import wire
+from intellirouter.peers.grpc import clients, wire
 from intellirouter.peers.grpc.clients import Channel, GrpcChainRunner, GrpcPersonaResolver
 from intellirouter.security.caller import ANONYMOUS
 from intellirouter.security.peer_certificates import peer_tls
@@ -160,6 +160,28 @@ async def test_a_call_is_made_only_to_the_role_and_the_host_it_is_meant_for(
     async with channel("PersonaLayer", port, router, "https") as there, asyncio.timeout(20):
         with pytest.raises(PeerUnavailable, match="names this role and this host"):
             await GrpcPersonaResolver(there).resolve("analyst", {}, CALL)
+
+
+async def test_a_caller_presents_its_new_certificate_without_a_restart(
+    start_node: StartNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "LOOK_SECONDS", 0.0)
+    ours = Authority(tmp_path / "ours")
+    port = free_port()
+    node = toml(section(ours, ours.issue("PersonaLayer")))
+    await start_node(f"{node}[server]\ngrpc_port = {port}\n", role="PersonaLayer")
+    files = ours.issue("RagManager")
+    async with channel("PersonaLayer", port, section(ours, files), "https") as there, asyncio.timeout(30):
+        personas = GrpcPersonaResolver(there)
+        with pytest.raises(PeerUnavailable, match="names RagManager"):
+            await personas.resolve("analyst", {}, CALL)
+        files[1].unlink()
+        with pytest.raises(PeerUnavailable, match="names RagManager"):
+            await personas.resolve("analyst", {}, CALL)
+        for role in ("Router", "ChainEngine", "Router"):
+            for new, file in zip(ours.issue(role), files, strict=True):
+                new.replace(file)
+            assert (await personas.resolve("analyst", {}, CALL)).name == "analyst"
 
 
 def test_an_endpoint_without_a_port_is_named() -> None:

@@ -110,6 +110,23 @@ async def test_the_authority_of_somebody_else_is_not_believed(start_node: StartN
         await resolved(node.listening[0].url, section(ours, ours.issue("Router")))
 
 
+async def test_a_caller_presents_its_new_certificate_without_a_restart(
+    start_node: StartNode, tmp_path: Path
+) -> None:
+    ours = Authority(tmp_path / "ours")
+    node = await start_node(toml(section(ours, ours.issue("PersonaLayer"))), role="PersonaLayer")
+    old = ours.issue("Router", days=-1)
+    async with resolver(node.listening[0].url, section(ours, old)) as personas:
+        with pytest.raises(PeerUnavailable):
+            await personas.resolve("analyst", {}, Call(ANONYMOUS, "r"))
+        old[1].write_bytes(b"half of a change")
+        with pytest.raises(PeerUnavailable):
+            await personas.resolve("analyst", {}, Call(ANONYMOUS, "r"))
+        for new, file in zip(ours.issue("Router"), old, strict=True):
+            new.replace(file)
+        assert (await personas.resolve("analyst", {}, Call(ANONYMOUS, "r"))).name == "analyst"
+
+
 def test_the_tenant_travels_and_unsigned_claims_count_only_with_a_certificate(tmp_path: Path) -> None:
     ours = Authority(tmp_path)
     security = section(ours, ours.issue("Router"))

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import grpc
 import grpc.aio
 import msgspec
+import structlog
 
 from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
@@ -34,6 +35,8 @@ from intellirouter.providers.openai import (
 from intellirouter.security.peer_certificates import PeerTls, role_name
 from intellirouter.security.peer_tokens import PeerSigner
 
+LOOK_SECONDS = 1.0
+"""How often this node's own certificate is looked at."""
 _OPTIONS = [
     ("grpc.max_receive_message_length", wire.MAX_BYTES),
     ("grpc.max_send_message_length", wire.MAX_BYTES),
@@ -46,6 +49,9 @@ _MISTRUSTED = "verification check failed"
 _ELSEWHERE = "call host does not match"
 """How gRPC tells of a certificate that has not the names it looked for."""
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+
+
+log = structlog.get_logger(__name__)
 
 
 class Channel:
@@ -66,17 +72,44 @@ class Channel:
         address = (
             f"[{parts.hostname}]:{parts.port}" if ":" in parts.hostname else f"{parts.hostname}:{parts.port}"
         )
-        if parts.scheme == "https":
-            # gRPC looks for the overriding name when it connects, and for the authority's host with each call
-            names = [("grpc.ssl_target_name_override", role_name(peer.role))] if peer else []
-            names += [("grpc.default_authority", address)]
-            self._channel = grpc.aio.secure_channel(address, _credentials(peer), options=_OPTIONS + names)
-        else:
-            self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._address = address
+        self._secure = parts.scheme == "https"
+        self._peer = peer
+        self._stamp = peer.stamp() if peer else ()
+        self._looked = time.monotonic()
+        self._channel = self._made()
+        self._before: Any = None
+
+    def _made(self) -> Any:
+        if not self._secure:
+            return grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+        # gRPC looks for the overriding name when it connects, and for the authority's host with each call
+        names = [("grpc.ssl_target_name_override", role_name(self._peer.role))] if self._peer else []
+        names += [("grpc.default_authority", self._address)]
+        return grpc.aio.secure_channel(self._address, _credentials(self._peer), options=_OPTIONS + names)
+
+    async def _present(self) -> Any:
+        """The channel; a new one after this node's certificate changed on disk, the old one ends its calls meanwhile."""
+        now = time.monotonic()
+        if self._peer is None or now - self._looked < LOOK_SECONDS:
+            return self._channel
+        self._looked = now
+        stamp = self._peer.stamp()
+        if stamp != self._stamp:
+            try:
+                channel = self._made()
+            except ConfigError as error:  # half of a change, perhaps: looked at again
+                log.warning("tls.certificate_not_taken", problem=error.message)
+                return self._channel
+            retired, self._before = self._before, self._channel
+            self._channel, self._stamp = channel, stamp
+            if retired is not None:
+                await retired.close()
+        return self._channel
 
     async def ask(self, name: str, body: bytes, call: Call) -> bytes:
         """One document for another. Raises `PeerUnavailable`, or the error the role answered with."""
-        rpc = self._channel.unary_unary(
+        rpc = (await self._present()).unary_unary(
             wire.method(self.role, name), request_serializer=wire.encode, response_deserializer=wire.decode
         )
         try:
@@ -87,7 +120,7 @@ class Channel:
 
     async def listen(self, name: str, body: bytes, call: Call) -> AsyncIterator[bytes]:
         """The pieces of a stream."""
-        rpc = self._channel.unary_stream(
+        rpc = (await self._present()).unary_stream(
             wire.method(self.role, name), request_serializer=wire.encode, response_deserializer=wire.decode
         )
         under_way = rpc(body, timeout=self._left(call), metadata=self._metadata(call))
@@ -101,7 +134,9 @@ class Channel:
 
     async def aclose(self) -> None:
         """Cut it."""
-        await self._channel.close()
+        for channel in (self._before, self._channel):
+            if channel is not None:
+                await channel.close()
 
     def _left(self, call: Call) -> float:
         left = (

@@ -113,7 +113,10 @@ class Library:
             if stem.startswith("_"):
                 self.parts[stem[1:]] = text.strip()
                 return
-            persona = parse(text, extension, stem)
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            versions = self._history.get(stem)
+            proven = versions is not None and versions[-1].sha256 == digest
+            persona = parse(text, extension, stem, proven=proven)
             if persona.name != stem:
                 raise InvalidPersona(
                     f"persona '{stem}': the file is named {stem}{extension} but says '{persona.name}'."
@@ -123,11 +126,12 @@ class Library:
             log.warning("personas.file_refused", file=path, problem=str(error)[:500])
             return
         self.problems.pop(stem, None)
-        version = self._seen(stem, text, extension, "", new)
+        version = self._seen(stem, text, digest, extension, "", new)
         self._entries[stem] = Entry(persona, persona, version, text, extension, builtin=False)
 
-    def _seen(self, name: str, text: str, extension: str, author: str, new: list[Version]) -> int:
-        digest = hashlib.sha256(text.encode()).hexdigest()
+    def _seen(
+        self, name: str, text: str, digest: str, extension: str, author: str, new: list[Version]
+    ) -> int:
         versions = self._history.setdefault(name, [])
         if versions and versions[-1].sha256 == digest:
             return versions[-1].version
@@ -221,7 +225,7 @@ class Library:
         if known is not None and known.extension != extension:
             (self.directory / f"{name}{known.extension}").unlink(missing_ok=True)
         new: list[Version] = []
-        self._seen(name, text, extension, author, new)
+        self._seen(name, text, hashlib.sha256(text.encode()).hexdigest(), extension, author, new)
         self._record(new)
         self._stamps.pop(name, None)
         self.refresh()

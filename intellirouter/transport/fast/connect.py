@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohappyeyeballs
+import structlog
 
+from intellirouter.errors import ConfigError
 from intellirouter.security.peer_certificates import PeerTls, check_server, present, trust
 from intellirouter.transport.fast.request import Origin
+
+log = structlog.get_logger(__name__)
 
 P = TypeVar("P", bound=asyncio.Protocol)
 
@@ -69,6 +73,7 @@ class Connector:
         self._ca_file = ca_file
         self._peer = peer
         self._context: ResumingContext | None = None
+        self._stamp: tuple[float, ...] = ()
         self._names: dict[tuple[str, int], tuple[float, list[Any]]] = {}
         self._asking: dict[tuple[str, int], asyncio.Lock] = {}
 
@@ -88,12 +93,10 @@ class Connector:
             if origin.scheme != "https":
                 _, protocol = await loop.create_connection(factory, sock=sock)
             else:
-                if self._context is None:
-                    self._context = client_context(self._ca_file, self._peer)
                 transport, protocol = await loop.create_connection(
                     factory,
                     sock=sock,
-                    ssl=self._context,
+                    ssl=self._tls(),
                     server_hostname=origin.host,
                     ssl_handshake_timeout=_HANDSHAKE_SECONDS,
                 )
@@ -102,6 +105,20 @@ class Connector:
             sock.close()
             raise
         return protocol
+
+    def _tls(self) -> ResumingContext:
+        """The context; a new one, without the sessions of the old, after this node's certificate changed on disk."""
+        stamp = self._peer.stamp() if self._peer is not None else ()
+        if self._context is None or stamp != self._stamp:
+            try:
+                self._context, self._stamp = client_context(self._ca_file, self._peer), stamp
+            except (
+                ConfigError
+            ) as error:  # half of a change, perhaps: looked at again with the next connection
+                if self._context is None:
+                    raise
+                log.warning("tls.certificate_not_taken", problem=error.message)
+        return self._context
 
     def _check(self, transport: asyncio.Transport) -> None:
         if self._peer is not None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from intellirouter.chat.parts import Vendor
 from intellirouter.chat.response import FinishReason, Usage
 
 
@@ -46,7 +47,7 @@ class RefusalDelta(msgspec.Struct, frozen=True, tag="refusal"):
 
 
 class ThinkingDelta(msgspec.Struct, frozen=True, tag="thinking"):
-    """More reasoning; `signature`, `encrypted` and `id` arrive once, whole."""
+    """More reasoning; `signature` with its `signer`, `encrypted` and `id` arrive once, whole."""
 
     text: str = ""
     block: int = 0
@@ -54,6 +55,7 @@ class ThinkingDelta(msgspec.Struct, frozen=True, tag="thinking"):
     signature: str | None = None
     encrypted: str | None = None
     id: str | None = None
+    signer: Vendor | None = None
 
 
 class RedactedThinkingDelta(msgspec.Struct, frozen=True, tag="redacted_thinking"):

@@ -89,17 +89,27 @@ class ToolResult(msgspec.Struct, frozen=True, tag="tool_result"):
     cache: CacheMarker | None = None
 
 
+Vendor = Literal["anthropic", "google", "mistral"]
+"""Who signs thoughts."""
+
+
 class Thinking(msgspec.Struct, frozen=True, tag="thinking"):
     """A model's reasoning.
 
     `text` is the reasoning or its summary; `signature` (Anthropic, Gemini) or `encrypted` (OpenAI Responses)
-    is what the vendor needs back, unchanged, on the next turn. `id` is the item's id where one exists.
+    is what the vendor needs back, unchanged, on the next turn. `id` is the item's id where one exists. `signer` names the vendor
+    whose signature it is, where that is known: no other takes it.
     """
 
     text: str = ""
     signature: str | None = None
     encrypted: str | None = None
     id: str | None = None
+    signer: Vendor | None = None
+
+    def taken_by(self, vendor: Vendor) -> bool:
+        """Whether `vendor` takes it back: signed, and by nobody else as far as is known."""
+        return self.signature is not None and self.signer in (None, vendor)
 
 
 class RedactedThinking(msgspec.Struct, frozen=True, tag="redacted_thinking"):

@@ -87,7 +87,11 @@ BLOCKS: list[tuple[str, dict[str, Any], Part]] = [
         },
         ToolResult("c", (Text("see"), Image(url="https://x/y"))),
     ),
-    ("assistant", {"type": "thinking", "thinking": "hm", "signature": "s"}, Thinking("hm", "s")),
+    (
+        "assistant",
+        {"type": "thinking", "thinking": "hm", "signature": "s"},
+        Thinking("hm", "s", signer="anthropic"),
+    ),
     ("assistant", {"type": "redacted_thinking", "data": "zz"}, RedactedThinking("zz")),
     (
         "assistant",
@@ -446,7 +450,9 @@ arguments = st.dictionaries(words, st.integers(0, 9), max_size=2).map(
     lambda value: msgspec.json.encode(value).decode()
 )
 assistant_parts = st.one_of(
-    st.builds(Text, words), st.builds(Thinking, words, words), st.builds(ToolCall, ids, words, arguments)
+    st.builds(Text, words),
+    st.builds(Thinking, words, words, signer=st.just("anthropic")),
+    st.builds(ToolCall, ids, words, arguments),
 )
 
 
@@ -535,7 +541,7 @@ START_USAGE = Usage(115, 0, 100, 10, extra_dialect="anthropic_messages")
 EXPECTED: list[Delta] = [
     Start("msg_1", "claude-x-1", usage=START_USAGE),
     ThinkingDelta("hm"),
-    ThinkingDelta(signature="sig"),
+    ThinkingDelta(signature="sig", signer="anthropic"),
     RedactedThinkingDelta("zz", 1),
     TextDelta("Grüße", 2),
     ToolCallStart(0, "c1", "f", block=3),

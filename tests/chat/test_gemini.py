@@ -80,7 +80,7 @@ def test_signatures_thoughts_calls_and_results_survive_a_turn() -> None:
     request = decode({"contents": contents})
     thought, call = request.messages[1].content
     assert isinstance(call, ToolCall)
-    assert thought == Thinking("hm", "s1")
+    assert thought == Thinking("hm", "s1", signer="google")
     assert (call.name, call.arguments, call.signature) == ("f", '{"a":1}', "s2")
     result = request.messages[2].content[0]
     assert isinstance(result, ToolResult)

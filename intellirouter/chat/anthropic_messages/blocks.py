@@ -27,11 +27,13 @@ from intellirouter.chat.parts import (
     Thinking,
     ToolCall,
     ToolResult,
+    Vendor,
 )
 from intellirouter.chat.sealed_thoughts import unsealed
 from intellirouter.errors import InvalidRequest, UnsupportedByTarget
 
 DIALECT = "anthropic_messages"
+VENDOR: Vendor = "anthropic"
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -86,7 +88,7 @@ def _decode_block(block: Any, path: str) -> Part:
             return _decode_tool_result(block, path)
         case "thinking":
             words = fields.text(block, "thinking", path) or ""
-            return unsealed(words, fields.text(block, "signature", path))
+            return unsealed(words, fields.text(block, "signature", path), VENDOR)
         case "redacted_thinking":
             return RedactedThinking(fields.required_text(block, "data", path))
         case str():
@@ -290,7 +292,7 @@ def _encode_tool_result(part: ToolResult, notes: list[str]) -> Json:
 def _encode_thinking(part: Thinking | RedactedThinking, notes: list[str]) -> Json | None:
     if isinstance(part, RedactedThinking):
         return {"type": "redacted_thinking", "data": part.data}
-    if part.signature is None:
+    if not part.taken_by(VENDOR):
         notes.append("Reasoning without a signature was left out: the API takes back only what it signed.")
         return None
     return {"type": "thinking", "thinking": part.text, "signature": part.signature}

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from intellirouter.chat.anthropic_messages.blocks import DIALECT, encode_arguments
+from intellirouter.chat.anthropic_messages.blocks import DIALECT, VENDOR, encode_arguments
 from intellirouter.chat.anthropic_messages.errors import decode_error
 from intellirouter.chat.anthropic_messages.response import decode_finish
 from intellirouter.chat.anthropic_messages.usage import decode_usage
@@ -159,5 +159,5 @@ class EventReader:
 
 def _thought(words: str, signature: str | None, index: int) -> ThinkingDelta:
     """More of a thought; another router may have sealed it for us."""
-    known = unsealed(words, signature)
-    return ThinkingDelta(words, index, signature=known.signature, encrypted=known.encrypted, id=known.id)
+    known = unsealed(words, signature, VENDOR)
+    return ThinkingDelta(words, index, 0, known.signature, known.encrypted, known.id, known.signer)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from intellirouter.chat.anthropic_messages.blocks import DIALECT
+from intellirouter.chat.anthropic_messages.blocks import DIALECT, VENDOR
 from intellirouter.chat.anthropic_messages.errors import error_envelope
 from intellirouter.chat.anthropic_messages.response import encode_finish
 from intellirouter.chat.anthropic_messages.usage import encode_usage
@@ -29,7 +29,7 @@ from intellirouter.chat.delta import (
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import Usage
-from intellirouter.chat.sealed_thoughts import foreign_signature
+from intellirouter.chat.sealed_thoughts import signature_for
 from intellirouter.chat.signed_calls import seal_call
 from intellirouter.chat.sse import format_event
 from intellirouter.errors import IntelliRouterError
@@ -130,7 +130,7 @@ class MessageEventEncoder:
         words = b""
         if delta.text:
             words = self._piece("thinking", delta.block, {"type": "thinking_delta", "thinking": delta.text})
-        if signature := foreign_signature(delta.signature, delta.encrypted, delta.id):
+        if signature := signature_for(VENDOR, delta):
             piece = {"type": "signature_delta", "signature": signature}
             words += self._piece("thinking", delta.block, piece)
         return words

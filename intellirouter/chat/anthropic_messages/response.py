@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from intellirouter.chat.anthropic_messages.blocks import DIALECT, decode_content, encode_parts
+from intellirouter.chat.anthropic_messages.blocks import DIALECT, VENDOR, decode_content, encode_parts
 from intellirouter.chat.anthropic_messages.usage import decode_usage, encode_usage
 from intellirouter.chat.fields import Json
 from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
-from intellirouter.chat.sealed_thoughts import foreign_signature
+from intellirouter.chat.sealed_thoughts import signature_for
 from intellirouter.chat.signed_calls import seal_call, with_signatures
 from intellirouter.errors import InvalidRequest, UpstreamProtocolError
 
@@ -102,7 +102,7 @@ def encode_content(parts: tuple[Part, ...]) -> list[Json]:
     blocks: list[Json] = []
     for part in parts:
         if isinstance(part, Thinking):
-            signature = foreign_signature(part.signature, part.encrypted, part.id) or ""
+            signature = signature_for(VENDOR, part) or ""
             blocks.append({"type": "thinking", "thinking": part.text, "signature": signature})
         elif isinstance(part, ToolCall) and part.signature:
             called = encode_parts((part,), notes)

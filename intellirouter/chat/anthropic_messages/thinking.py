@@ -7,6 +7,7 @@ must begin with the signed thoughts it came with. A model that thinks as it sees
 
 from __future__ import annotations
 
+from intellirouter.chat.anthropic_messages.blocks import VENDOR
 from intellirouter.chat.anthropic_messages.models import Traits, traits_of
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Effort, Message, Reasoning
@@ -125,7 +126,7 @@ def _in_unsigned_loop(messages: tuple[Message, ...]) -> bool:
         elif last:
             break
     parts = [part for message in last for part in message.content]
-    kept = [p for p in parts if not (isinstance(p, Thinking) and p.signature is None)]
+    kept = [p for p in parts if not (isinstance(p, Thinking) and not p.taken_by(VENDOR))]
     signed = bool(kept) and isinstance(kept[0], (Thinking, RedactedThinking))
     return not signed and any(isinstance(part, ToolCall) for part in kept)
 

@@ -20,11 +20,13 @@ from intellirouter.chat.parts import (
     Thinking,
     ToolCall,
     ToolResult,
+    Vendor,
 )
 from intellirouter.chat.sealed_thoughts import unsealed
 from intellirouter.errors import UnsupportedByTarget
 
 DIALECT = "gemini"
+VENDOR: Vendor = "google"
 ANY_SIGNATURE = (
     "skip_thought_signature_validator"  # Google's word for a call that another vendor's model made
 )
@@ -59,7 +61,7 @@ def join_part(parts: list[Part], part: Part) -> None:
         case Text(signature=None) as last, Text():
             parts[-1] = Text(last.text + part.text, signature=part.signature)
         case Thinking(signature=None, encrypted=None) as thought, Thinking():
-            parts[-1] = Thinking(thought.text + part.text, part.signature, part.encrypted, part.id)
+            parts[-1] = msgspec.structs.replace(part, text=thought.text + part.text)
         case _:
             parts.append(part)
 
@@ -77,7 +79,7 @@ def decode_part(part: Json, fallback_id: str) -> Part | None:
         return _decode_media(pick(file, "mimeType"), url=pick(file, "fileUri"))
     text = part.get("text")
     if part.get("thought") is True:
-        return unsealed(str(text or ""), _plain_signature(signature))
+        return unsealed(str(text or ""), _plain_signature(signature), VENDOR)
     if isinstance(text, str):
         return Text(text, signature=signature)
     if signature:
@@ -134,7 +136,7 @@ def encode_part(part: Part, names: dict[str, str], notes: list[str]) -> Json | N
         case Text():
             return signed({"text": part.text}, part.signature)
         case Thinking():
-            if part.signature is None:  # another vendor's thoughts mean nothing to Google
+            if not part.taken_by(VENDOR):  # another vendor's thoughts mean nothing to Google
                 notes.append("Reasoning of another provider was left out.")
                 return None
             return signed({"text": part.text, "thought": True}, part.signature)

@@ -11,6 +11,7 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.grounding import FIELD, annotations_of, metadata_of
 from intellirouter.chat.gemini.parts import (
     DIALECT,
+    VENDOR,
     decode_part,
     encode_part,
     join_part,
@@ -20,7 +21,7 @@ from intellirouter.chat.gemini.parts import (
 )
 from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
-from intellirouter.chat.sealed_thoughts import foreign_signature
+from intellirouter.chat.sealed_thoughts import signature_for
 from intellirouter.errors import UpstreamProtocolError
 
 _FINISH: dict[str, FinishReason] = {
@@ -217,6 +218,6 @@ def _encode_choice(choice: Choice) -> Json:
 def encode_answer_part(part: Part) -> Json | None:
     """One part of an answer: thoughts go out whoever thought them."""
     if isinstance(part, Thinking):
-        signature = foreign_signature(part.signature, part.encrypted, part.id)
+        signature = signature_for(VENDOR, part)
         return signed({"text": part.text, "thought": True}, signature)
     return encode_part(part, {}, [])

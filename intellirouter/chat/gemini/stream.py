@@ -23,7 +23,7 @@ from intellirouter.chat.delta import (
 from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.errors import decode_error, error_envelope
 from intellirouter.chat.gemini.grounding import FIELD, annotations_of, metadata_of
-from intellirouter.chat.gemini.parts import DIALECT, decode_part, encode_call, make_call_id, signed
+from intellirouter.chat.gemini.parts import DIALECT, VENDOR, decode_part, encode_call, make_call_id, signed
 from intellirouter.chat.gemini.response import (
     content_parts,
     decode_finish,
@@ -35,7 +35,7 @@ from intellirouter.chat.gemini.response import (
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import Usage
-from intellirouter.chat.sealed_thoughts import foreign_signature
+from intellirouter.chat.sealed_thoughts import signature_for
 from intellirouter.chat.sse import format_event
 from intellirouter.errors import IntelliRouterError
 
@@ -124,7 +124,11 @@ class ResponseDecoder:
                 deltas.append(TextDelta(part.text, block, choice, signature=part.signature))
             case Thinking():
                 block = self._block(choice, "thinking")
-                deltas.append(ThinkingDelta(part.text, block, choice, signature=part.signature))
+                deltas.append(
+                    ThinkingDelta(
+                        part.text, block, choice, part.signature, part.encrypted, part.id, part.signer
+                    )
+                )
             case ToolCall():
                 index = self._calls.get(choice, 0)
                 self._calls[choice] = index + 1
@@ -200,7 +204,7 @@ class ResponseEncoder:
                     delta.choice,
                     signed(
                         {"text": delta.text, "thought": True},
-                        foreign_signature(delta.signature, delta.encrypted, delta.id),
+                        signature_for(VENDOR, delta),
                     ),
                 )
             case ToolCallStart():

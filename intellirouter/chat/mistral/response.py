@@ -12,7 +12,7 @@ from intellirouter.chat.openai_chat.response import decode_response as decode_op
 from intellirouter.chat.openai_chat.response import encode_finish
 from intellirouter.chat.parts import Audio, Part, Refusal, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, Usage
-from intellirouter.chat.sealed_thoughts import foreign_signature
+from intellirouter.chat.sealed_thoughts import signature_for
 
 
 def decode_response(body: bytes) -> ChatResponse:
@@ -71,7 +71,7 @@ def text_chunk(words: str) -> Json:
 def thinking_chunk(part: Thinking) -> Json:
     """A thought, with what its vendor needs back."""
     chunk: Json = {"type": "thinking", "thinking": [text_chunk(part.text)]}
-    signature = foreign_signature(part.signature, part.encrypted, part.id)
+    signature = signature_for("mistral", part)
     return chunk if signature is None else {**chunk, "signature": signature}
 
 

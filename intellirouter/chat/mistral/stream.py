@@ -69,7 +69,9 @@ class ChunkEncoder:
             case TextDelta() | RefusalDelta() if delta.text:
                 return self._chunk(delta.choice, {"content": delta.text})
             case ThinkingDelta() if delta.text or delta.signature or delta.encrypted:
-                thought = thinking_chunk(Thinking(delta.text, delta.signature, delta.encrypted, delta.id))
+                thought = thinking_chunk(
+                    Thinking(delta.text, delta.signature, delta.encrypted, delta.id, delta.signer)
+                )
                 return self._chunk(delta.choice, {"content": [thought]})
             case ToolCallStart():
                 self._calls[delta.choice, delta.index] = (delta, [])

@@ -19,7 +19,7 @@ from intellirouter.chat.parts import (
     Thinking,
     ToolCall,
 )
-from intellirouter.chat.sealed_thoughts import unsealed
+from intellirouter.chat.sealed_thoughts import unsealed, vendor_of
 from intellirouter.errors import InvalidRequest
 
 DIALECT = "openai_chat"
@@ -79,7 +79,7 @@ def _decode_part(part: Any, path: str) -> Part:
     if kind == "document_url":
         return _decode_document(part, path)
     if kind == "thinking":
-        return unsealed(thinking_words(part.get("thinking")), fields.text(part, "signature", path))
+        return unsealed(thinking_words(part.get("thinking")), fields.text(part, "signature", path), "mistral")
     if kind == "refusal":
         return Refusal(fields.text(part, "refusal", path) or "")
     if not isinstance(kind, str):
@@ -166,6 +166,7 @@ def _decode_thinking_block(block: Json) -> Part:
         signature=block.get("signature"),
         encrypted=block.get("encrypted_content"),
         id=block.get("id"),
+        signer=vendor_of(block.get("signer")),
     )
 
 
@@ -186,7 +187,12 @@ def encode_thinking_block(part: Thinking | RedactedThinking) -> Json:
     """One entry of `thinking_blocks`."""
     if isinstance(part, RedactedThinking):
         return {"type": "redacted_thinking", "data": part.data}
-    optional = {"signature": part.signature, "encrypted_content": part.encrypted, "id": part.id}
+    optional = {
+        "signature": part.signature,
+        "signer": part.signer,
+        "encrypted_content": part.encrypted,
+        "id": part.id,
+    }
     return {"type": "thinking", "thinking": part.text} | {k: v for k, v in optional.items() if v is not None}
 
 

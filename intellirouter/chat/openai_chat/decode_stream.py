@@ -28,6 +28,7 @@ from intellirouter.chat.openai_chat.content import DIALECT, thinking_words
 from intellirouter.chat.openai_chat.errors import decode_error
 from intellirouter.chat.openai_chat.response import decode_finish
 from intellirouter.chat.openai_chat.usage import decode_usage
+from intellirouter.chat.sealed_thoughts import vendor_of
 from intellirouter.errors import UpstreamProtocolError
 
 THINKING, TEXT, REFUSAL, FIRST_CALL = 0, 1, 2, 3
@@ -230,6 +231,7 @@ def _thinking_block(block: dict[str, Any], choice: int, *, told: bool) -> Delta:
         signature=block.get("signature"),
         encrypted=block.get("encrypted_content"),
         id=block.get("id"),
+        signer=vendor_of(block.get("signer")),
     )
 
 

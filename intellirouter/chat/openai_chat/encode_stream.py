@@ -124,7 +124,7 @@ class ChunkEncoder:
         words = self._thoughts.setdefault((delta.choice, delta.block), [])
         words.append(delta.text)
         if delta.signature or delta.encrypted:
-            block = Thinking("".join(words), delta.signature, delta.encrypted, delta.id)
+            block = Thinking("".join(words), delta.signature, delta.encrypted, delta.id, delta.signer)
             words.clear()
             encoded["thinking_blocks"] = [encode_thinking_block(block)]
         return encoded

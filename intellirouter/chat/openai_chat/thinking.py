@@ -42,7 +42,11 @@ def decode_chunks(chunks: list[Any]) -> list[Part]:
         elif chunk.get("type") == "thinking":
             signature = chunk.get("signature")
             kept = signature if isinstance(signature, str) else None
-            parts.append(Thinking(thinking_words(chunk.get("thinking")), signature=kept))
+            parts.append(
+                Thinking(
+                    thinking_words(chunk.get("thinking")), signature=kept, signer="mistral" if kept else None
+                )
+            )
         else:
             parts.append(Opaque(DIALECT, chunk))
     return parts

@@ -163,7 +163,7 @@ class ResponseEventDecoder:
         if isinstance(part, RedactedThinking):
             return [RedactedThinkingDelta(part.data, block)]
         words = "" if output in self._thoughts else part.text
-        return [ThinkingDelta(words, block, 0, part.signature, part.encrypted, part.id)]
+        return [ThinkingDelta(words, block, 0, part.signature, part.encrypted, part.id, part.signer)]
 
     def _message_done(self, item: Json, output: int) -> list[Delta]:
         """What no delta said of a message, for vendors that send only its end."""

@@ -227,7 +227,11 @@ class ResponseEventEncoder:
             return opened
         index, item_id, known = self._thought
         known = Thinking(
-            "", delta.signature or known.signature, delta.encrypted or known.encrypted, delta.id or known.id
+            "",
+            delta.signature or known.signature,
+            delta.encrypted or known.encrypted,
+            delta.id or known.id,
+            delta.signer or known.signer,
         )
         self._thought = (index, item_id, known)
         if not delta.text:
@@ -250,7 +254,7 @@ class ResponseEventEncoder:
             part = {"type": "summary_text", "text": words}
             closed = self._event("response.reasoning_summary_text.done", {**place, "text": words})
             closed += self._event("response.reasoning_summary_part.done", {**place, "part": part})
-        thought = Thinking(words, known.signature, known.encrypted, item_id)
+        thought = Thinking(words, known.signature, known.encrypted, item_id, known.signer)
         item = encode_item(thought, self._stem, index) or {}
         self._output[index] = {**item, "id": item_id}
         return closed + self._item_done(index)

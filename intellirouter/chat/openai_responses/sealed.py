@@ -6,10 +6,12 @@ from typing import Any
 
 from intellirouter.chat.fields import Json
 from intellirouter.chat.parts import RedactedThinking, Thinking
+from intellirouter.chat.sealed_thoughts import vendor_of
 from intellirouter.chat.signed_calls import is_call_seal
 
 _MARK = "intellirouter:"
 _SIGNED, _REDACTED, _PLAIN = f"{_MARK}signed:", f"{_MARK}redacted:", f"{_MARK}plain"
+_BY = f"{_MARK}signed-by:"
 
 
 def seal(part: Thinking | RedactedThinking) -> str:
@@ -18,7 +20,9 @@ def seal(part: Thinking | RedactedThinking) -> str:
         return _REDACTED + part.data
     if part.encrypted is not None:
         return part.encrypted
-    return _SIGNED + part.signature if part.signature else _PLAIN
+    if not part.signature:
+        return _PLAIN
+    return f"{_BY}{part.signer}:{part.signature}" if part.signer else _SIGNED + part.signature
 
 
 def unseal(words: str, encrypted: str | None, item_id: str | None) -> Thinking | RedactedThinking:
@@ -31,6 +35,9 @@ def unseal(words: str, encrypted: str | None, item_id: str | None) -> Thinking |
         return RedactedThinking(encrypted.removeprefix(_REDACTED))
     if encrypted.startswith(_SIGNED):
         return Thinking(words, signature=encrypted.removeprefix(_SIGNED))
+    if encrypted.startswith(_BY):
+        signer, _, signature = encrypted.removeprefix(_BY).partition(":")
+        return Thinking(words, signature=signature, signer=vendor_of(signer))
     return Thinking(words)
 
 

@@ -31,6 +31,7 @@ from tests.chat.round_trips.pieces import (
     NAMES,
     PENALTY,
     SCHEMAS,
+    SIGNERS,
     STOPS,
     TEXTS,
     UNIT,
@@ -81,7 +82,12 @@ def chat(draw: st.DrawFn) -> ChatRequest:
     audio = st.builds(Audio, BASE64, st.sampled_from(["wav", "mp3"]))
     said = some(TEXTS | INLINE_IMAGES | LINKED_IMAGES | files | audio)
     thoughts = st.builds(Thinking, WORDS) | st.builds(
-        Thinking, WORDS, signature=maybe(WORDS), encrypted=maybe(WORDS), id=maybe(NAMES)
+        Thinking,
+        WORDS,
+        signature=maybe(WORDS),
+        encrypted=maybe(WORDS),
+        id=maybe(NAMES),
+        signer=maybe(st.sampled_from(SIGNERS)),
     ).filter(lambda part: bool(part.signature or part.encrypted))
     customs = st.builds(ToolCall, IDS, NAMES, WORDS, st.just("custom"))
     answers = st.tuples(
@@ -220,7 +226,9 @@ def messages(draw: st.DrawFn) -> ChatRequest:
     ) | st.builds(File, text=WORDS, media_type=st.just("text/plain"))
     said = some(texts | INLINE_IMAGES | LINKED_IMAGES | documents)
     results = st.builds(ToolResult, IDS, some(TEXTS | INLINE_IMAGES), is_error=st.booleans(), cache=marker)
-    thoughts = st.builds(Thinking, WORDS, signature=NAMES) | st.builds(RedactedThinking, NAMES)
+    thoughts = st.builds(Thinking, WORDS, signature=NAMES, signer=st.just("anthropic")) | st.builds(
+        RedactedThinking, NAMES
+    )
     answers = st.tuples(
         st.lists(thoughts, max_size=2), some(texts), st.lists(calls(cache=marker), max_size=2)
     ).map(lambda parts: tuple(part for some_ in parts for part in some_))
@@ -269,7 +277,7 @@ def gemini(draw: st.DrawFn) -> ChatRequest:
         File, url=st.just("https://host/a.pdf"), media_type=st.just("application/pdf")
     )
     said = some(TEXTS | INLINE_IMAGES | files | audio)
-    thoughts = st.builds(Thinking, WORDS, signature=WORDS)
+    thoughts = st.builds(Thinking, WORDS, signature=WORDS, signer=st.just("google"))
     called = draw(st.lists(calls(signature=maybe(WORDS)), max_size=2, unique_by=lambda call: call.id))
     answers = (*draw(st.tuples(st.lists(thoughts, max_size=1), some(texts))), called)
     failed = draw(st.booleans())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
 from intellirouter.chat.model import OutputFormat, Tool
-from intellirouter.chat.parts import Image, Text, ToolCall
+from intellirouter.chat.parts import Image, Text, ToolCall, Vendor
 
+SIGNERS: tuple[Vendor, ...] = get_args(Vendor)
 WORDS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
 NAMES = st.from_regex(r"[a-zA-Z][a-zA-Z0-9_]{0,10}", fullmatch=True)
 IDS = st.from_regex(r"call_[a-z0-9]{1,8}", fullmatch=True)

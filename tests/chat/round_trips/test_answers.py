@@ -10,7 +10,7 @@ from intellirouter.chat.parts import Part, Text, Thinking
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
 from intellirouter.chat.wire import WireFormat
 from intellirouter.providers.stream import ndjson_parser, sse_parser
-from tests.chat.round_trips.pieces import NAMES, WORDS, calls
+from tests.chat.round_trips.pieces import NAMES, SIGNERS, WORDS, calls, maybe
 from tests.chat.round_trips.test_round_trips import FORMATS
 from tests.conformance.dialects.test_answers import sent_stream
 from tests.providers.recorded.check import found_stream, found_whole
@@ -25,7 +25,12 @@ def answers(draw: st.DrawFn, spoken_only: bool = False) -> ChatResponse:
     """An answer that every dialect can give: thoughts, words, calls."""
     parts: list[Part] = []
     if not spoken_only:
-        parts += draw(st.lists(st.builds(Thinking, WORDS, signature=NAMES), max_size=1))
+        parts += draw(
+            st.lists(
+                st.builds(Thinking, WORDS, signature=NAMES, signer=maybe(st.sampled_from(SIGNERS))),
+                max_size=1,
+            )
+        )
     parts += draw(st.lists(WORDS.map(Text), max_size=1))
     made = [] if spoken_only else draw(st.lists(calls(), max_size=2, unique_by=lambda call: call.id))
     reason: FinishReason = "tool_calls" if made else draw(REASONS)

@@ -472,6 +472,60 @@ HEARD: dict[str, dict[str, Cell]] = {
         completions=Near("Reasoning of earlier turns was left out"),
         generate=Near("Reasoning of earlier turns was left out"),
     ),
+    "thought of an earlier turn that Anthropic signed": row(
+        openai=Near("openai takes none back", turns(HM)),
+        mistral=Near("mistral takes back only their words", turns(HM_BY_MISTRAL)),
+        chat=turns(
+            {
+                **HM,
+                "reasoning_content": "let me see",
+                "thinking_blocks": [
+                    {"type": "thinking", "thinking": "let me see", "signature": "c2ln", "signer": "anthropic"}
+                ],
+            }
+        ),
+        responses=Near("OpenAI takes back only its own"),
+        anthropic=turns(
+            {
+                "content": [
+                    {"type": "thinking", "thinking": "let me see", "signature": "c2ln"},
+                    {"text": "Hm."},
+                ]
+            }
+        ),
+        google=Near("Reasoning of another provider was left out"),
+        ollama=turns({**HM, "thinking": "let me see"}),
+        completions=Near("Reasoning of earlier turns was left out"),
+        generate=Near("Reasoning of earlier turns was left out"),
+    ),
+    "thought of an earlier turn that Google signed": row(
+        openai=Near("openai takes none back", turns(HM)),
+        mistral=Near("mistral takes back only their words", turns(HM_BY_MISTRAL)),
+        chat=turns(
+            {
+                **HM,
+                "reasoning_content": "let me see",
+                "thinking_blocks": [
+                    {"type": "thinking", "thinking": "let me see", "signature": "c2ln", "signer": "google"}
+                ],
+            }
+        ),
+        responses=Near("OpenAI takes back only its own"),
+        anthropic=Near("Reasoning without a signature was left out", turns(HM)),
+        google={
+            "contents": [
+                {
+                    "parts": [
+                        {"text": "let me see", "thought": True, "thoughtSignature": "c2ln"},
+                        {"text": "Hm."},
+                    ]
+                }
+            ]
+        },
+        ollama=turns({**HM, "thinking": "let me see"}),
+        completions=Near("Reasoning of earlier turns was left out"),
+        generate=Near("Reasoning of earlier turns was left out"),
+    ),
     "encrypted thought of an earlier turn": row(
         openai=Near("openai takes none back", turns(HM)),
         mistral=Near("mistral takes back only their words", turns(HM)),

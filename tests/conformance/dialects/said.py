@@ -409,6 +409,20 @@ SAID: dict[str, dict[str, Body]] = {
             },
             USER,
         ),
+    },
+    "thought of an earlier turn that Anthropic signed": {
+        "chat": chat(
+            USER,
+            {
+                "role": "assistant",
+                "content": "Hm.",
+                "reasoning_content": "let me see",
+                "thinking_blocks": [
+                    {"type": "thinking", "thinking": "let me see", "signature": "c2ln", "signer": "anthropic"}
+                ],
+            },
+            USER,
+        ),
         "messages": messages(
             USER,
             {
@@ -416,6 +430,20 @@ SAID: dict[str, dict[str, Body]] = {
                 "content": [
                     {"type": "thinking", "thinking": "let me see", "signature": "c2ln"},
                     {"type": "text", "text": "Hm."},
+                ],
+            },
+            USER,
+        ),
+    },
+    "thought of an earlier turn that Google signed": {
+        "chat": chat(
+            USER,
+            {
+                "role": "assistant",
+                "content": "Hm.",
+                "reasoning_content": "let me see",
+                "thinking_blocks": [
+                    {"type": "thinking", "thinking": "let me see", "signature": "c2ln", "signer": "google"}
                 ],
             },
             USER,

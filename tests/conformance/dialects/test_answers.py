@@ -23,10 +23,11 @@ from intellirouter.chat.delta import (
 )
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_completions import format as openai_completions
-from intellirouter.chat.parts import Part, RedactedThinking, Text, Thinking, ToolCall
+from intellirouter.chat.parts import Part, RedactedThinking, Text, Thinking, ToolCall, Vendor
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
-from intellirouter.chat.sealed_thoughts import foreign_signature
+from intellirouter.chat.sealed_thoughts import signature_for
 from intellirouter.chat.wire import WireFormat
+from tests.chat.round_trips.pieces import SIGNERS
 from tests.conformance.dialects.said import FRONTS as REQUEST_FRONTS
 from tests.providers.recorded.readers import READERS, Told, events_of
 
@@ -101,7 +102,7 @@ def deltas_of(answer: ChatResponse) -> list[Delta]:
             case Thinking():
                 deltas += [ThinkingDelta(letter, block) for letter in part.text]
                 deltas.append(
-                    ThinkingDelta(block=block, signature=part.signature, encrypted=part.encrypted, id=part.id)
+                    ThinkingDelta("", block, 0, part.signature, part.encrypted, part.id, part.signer)
                 )
             case RedactedThinking():
                 deltas.append(RedactedThinkingDelta(part.data, block))
@@ -181,23 +182,26 @@ def test_what_it_cost_is_told_once_and_in_full(front: str, stream: bool) -> None
         assert body.count(final) == 1
 
 
+@pytest.mark.parametrize("signer", [None, "anthropic", "google"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_thoughts_keep_what_their_vendor_needs_back(stream: bool) -> None:
-    thoughts = (Thinking("Let me see.", signature="c2ln"), RedactedThinking("c2VjcmV0"), Text("Hm."))
+def test_thoughts_keep_what_their_vendor_needs_back(stream: bool, signer: Vendor | None) -> None:
+    thought = Thinking("Let me see.", signature="c2ln", signer=signer)
+    thoughts = (thought, RedactedThinking("c2VjcmV0"), Text("Hm."))
     answer = answered("stop", *thoughts)
     # Where a signature would be taken for the dialect's own vendor's, who would refuse it, it is marked as another's.
-    sealed = (foreign_signature("c2ln", None, None) or "").encode()
+    sealed = {vendor: (signature_for(vendor, thought) or "").encode() for vendor in SIGNERS}
+    assert [vendor for vendor, found in sealed.items() if found == b"c2ln"] == ([signer] if signer else [])
     for front in ("chat", "responses", "messages"):
         wire = FRONTS[front]
         body = sent(front, answer, stream)
-        assert (sealed if front == "messages" else b"c2ln") in body, front
+        assert (sealed["anthropic"] if front == "messages" else b"c2ln") in body, front
         assert b"c2VjcmV0" in body, front
         if not stream:
             again = wire.decode_response(body)
             assert [part for part in again.choices[0].content if not isinstance(part, Text)] == list(
                 thoughts[:2]
             )
-    assert sealed in sent("gemini", answer, stream)
+    assert sealed["google"] in sent("gemini", answer, stream)
     assert heard("ollama", answer, stream).thoughts == {0: "Let me see."}
 
 

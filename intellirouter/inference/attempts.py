@@ -23,7 +23,7 @@ from intellirouter.errors import (
 from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.concealing import conceal
 from intellirouter.inference.course import Course
-from intellirouter.inference.job import Attempt, Trace
+from intellirouter.inference.job import Trace
 from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.record import Recorder
 from intellirouter.inference.retry import RetryBudget
@@ -49,6 +49,10 @@ class Limits:
     hedge_after: float | Literal["p95"] | None = None
 
 
+def _forget(_result: object) -> None:
+    """For answers that hold nothing."""
+
+
 @dataclass(slots=True)
 class _Running(Generic[T]):
     task: asyncio.Task[T]
@@ -72,9 +76,9 @@ class Attempts:
         trace: Trace,
         deadline: float,
         limits: Limits,
-        discard: Callable[[T], None],
+        discard: Callable[[T], None] = _forget,
     ) -> tuple[T, Candidate]:
-        """The first answer and who gave it. Raises the error that tells most when nobody answers.
+        """The first answer and who gave it. Raises the error that tells most when nobody answers, with all that was tried.
 
         `discard` lets go of an answer that came together with the first.
         """
@@ -90,11 +94,14 @@ class Attempts:
         failure: IntelliRouterError | None = None
         while (candidate := await self._step(course, trace, deadline)) is not None:
             try:
-                return await self._one(candidate, attempt, trace), candidate
+                result = await self._one(candidate, attempt, trace)
             except IntelliRouterError as error:
                 course.failed(candidate, error, self._board.clock())
                 failure = worse(failure, error)
-        raise _none_answered(failure)
+            else:
+                trace.provider = candidate.provider.name
+                return result, candidate
+        raise _none_answered(failure, trace)
 
     async def _hedged(
         self,
@@ -112,7 +119,7 @@ class Attempts:
                 if not running:
                     candidate = await self._step(course, trace, deadline)
                     if candidate is None:
-                        raise _none_answered(failure)
+                        raise _none_answered(failure, trace)
                     running.append(self._launch(candidate, attempt, trace))
                 may_hedge = course.alternative and len(running) < MAX_AT_ONCE
                 done, _ = await asyncio.wait(
@@ -127,6 +134,7 @@ class Attempts:
                     running.remove(entry)
                     error = entry.task.exception()
                     if error is None:
+                        trace.provider = entry.candidate.provider.name
                         return entry.task.result(), entry.candidate
                     if not isinstance(error, IntelliRouterError):
                         raise error
@@ -178,24 +186,22 @@ class Attempts:
         key = standing.provider.keys.pick(now)
         standing.provider.minute.add(now, 1, 0)
         record = trace.start(candidate.id)
-        began = time.perf_counter()
         standing.load += 1
         try:
             result = await attempt(candidate, standing.target(candidate, key))
         except IntelliRouterError as error:
             conceal(error, provider)
-            self._end(trace, record, began, error)
+            trace.end(record, error)
             self._board.failed(candidate, key, error)
             self._recorder.failed(candidate, error, record.seconds)
             raise
         except asyncio.CancelledError:
             standing.circuit.unsure()
-            record.outcome = "cancelled"
-            record.seconds = time.perf_counter() - began
+            trace.given_up(record)
             raise
         finally:
             standing.load -= 1
-        self._end(trace, record, began)
+        trace.end(record)
         self._board.answered(candidate, record.seconds)
         self._recorder.answered(candidate, record.seconds)
         return result
@@ -213,11 +219,6 @@ class Attempts:
                 retry_after=wait,
             )
 
-    @staticmethod
-    def _end(trace: Trace, record: Attempt, began: float, error: IntelliRouterError | None = None) -> None:
-        trace.upstream_seconds += time.perf_counter() - began
-        trace.end(record, error)
-
 
 def worse(first: IntelliRouterError | None, second: IntelliRouterError) -> IntelliRouterError:
     """The error that tells the caller most: a provider's reason over a timeout over a refusal to connect."""
@@ -228,5 +229,8 @@ def _rank(error: IntelliRouterError) -> int:
     return next((place for place, kind in enumerate(_TELLS_LEAST_FIRST) if isinstance(error, kind)), -1)
 
 
-def _none_answered(failure: IntelliRouterError | None) -> IntelliRouterError:
-    return failure or UpstreamUnavailable("no target could be asked before the request's deadline")
+def _none_answered(failure: IntelliRouterError | None, trace: Trace) -> IntelliRouterError:
+    error = failure or UpstreamUnavailable("no target could be asked before the request's deadline")
+    if trace.attempts:
+        error.details.setdefault("attempts", [attempt.shown() for attempt in trace.attempts])
+    return error

@@ -128,13 +128,13 @@ class Catalog:
         """The entry of a configured model, by any of its names."""
         return self._names.get(name)
 
-    def configured(self, name: str) -> bool:
-        """True for a name that does not depend on what providers list."""
-        return name in self._names or name in self._listed
+    def known(self, name: str) -> ModelEntry | None:
+        """The entry of a name that does not depend on what providers may still list."""
+        return self._names.get(name) or self._listed.get(name)
 
     def resolve(self, name: str) -> ModelEntry:
         """The entry a client's `model` means. Raises `ModelNotFound` with the nearest names."""
-        entry = self._names.get(name) or self._listed.get(name)
+        entry = self.known(name)
         if entry is not None:
             return entry
         provider_name, slash, model = name.partition("/")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.catalog import Candidate
@@ -18,7 +19,7 @@ TRIES_AT_REST = 4
 """Tries of a target that keeps refusing, the first included."""
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True):
     """Try `candidate` after `wait` seconds."""
 
     candidate: Candidate

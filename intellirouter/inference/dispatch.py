@@ -7,7 +7,7 @@ failed one is invisible to the caller.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -19,7 +19,7 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse, Usage
 from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN, estimate_tokens, text_tokens
-from intellirouter.errors import IntelliRouterError, UpstreamError
+from intellirouter.errors import UpstreamError
 from intellirouter.inference.attempts import Attempts, Limits
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
 from intellirouter.inference.counting import count, counts
@@ -84,28 +84,25 @@ class Dispatch:
 
     async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:
         """A whole answer. Raises `ModelNotFound`, or an `UpstreamError` whose details say what was tried."""
-        entry = await self._entry(job)
+        entry = self.catalog.known(job.request.model) or await self._entry(job)
         trace = Trace()
         finished = await self._admit(job, entry, trace)
         try:
-            return await self._complete(job, entry, trace), trace
+            request = with_defaults(job.request, entry)
+
+            async def attempt(candidate: Candidate, target: Target) -> ChatResponse:
+                response, trace.notes = await self._exchange(job, request, candidate, target).complete()
+                return response
+
+            candidates = self._plan(job, entry, trace)
+            response, candidate = await self._attempts.first(
+                candidates, attempt, trace, job.deadline, self._policy.whole
+            )
+            trace.model = response.model or candidate.target.model
+            self._settle(candidate, trace, response.usage or estimated(request, response))
         finally:
             finished()
-
-    async def _complete(self, job: Job, entry: ModelEntry, trace: Trace) -> ChatResponse:
-        request = with_defaults(job.request, entry)
-
-        async def attempt(candidate: Candidate, target: Target) -> ChatResponse:
-            response, trace.notes = await self._exchange(job, request, candidate, target).complete()
-            return response
-
-        candidates = self._plan(job, entry, trace)
-        response, candidate = await self._first(
-            candidates, attempt, trace, job, self._policy.whole, lambda _: None
-        )
-        trace.model = response.model or candidate.target.model
-        self._settle(candidate, trace, response.usage or estimated(request, response))
-        return response
+        return response, trace
 
     async def stream(self, job: Job) -> LiveAnswer:
         """An answer whose first token has arrived. Raises like `complete`; must be closed."""
@@ -137,8 +134,9 @@ class Dispatch:
             )
 
         try:
-            response, candidate = await self._first(
-                self._plan(job, entry, trace), attempt, trace, job, self._policy.whole, lambda _: None
+            candidates = self._plan(job, entry, trace)
+            response, candidate = await self._attempts.first(
+                candidates, attempt, trace, job.deadline, self._policy.whole
             )
             trace.model = response.model
             self._settle(candidate, trace, response.usage)
@@ -162,8 +160,8 @@ class Dispatch:
         candidates = [candidate for candidate in self._plan(job, entry, trace) if counts(candidate)]
         if candidates:
             try:
-                number, _ = await self._first(
-                    candidates, attempt, trace, job, self._policy.whole, lambda _: None
+                number, _ = await self._attempts.first(
+                    candidates, attempt, trace, job.deadline, self._policy.whole
                 )
             except UpstreamError as error:
                 log.info("count.estimated", model=job.request.model, reason=error.code)
@@ -192,7 +190,7 @@ class Dispatch:
         return finished
 
     async def _entry(self, job: Job) -> ModelEntry:
-        if not self.catalog.configured(job.request.model):
+        if self.catalog.known(job.request.model) is None:
             await self._discovery.settled()
         return self.catalog.resolve(job.request.model)
 
@@ -207,32 +205,12 @@ class Dispatch:
         async def attempt(candidate: Candidate, target: Target) -> UpstreamStream:
             return await self._exchange(job, request, candidate, target).open_stream()
 
-        stream, candidate = await self._first(
-            candidates, attempt, trace, job, self._policy.streamed, UpstreamStream.close
+        stream, candidate = await self._attempts.first(
+            candidates, attempt, trace, job.deadline, self._policy.streamed, UpstreamStream.close
         )
         trace.notes = stream.notes
         trace.model = candidate.target.model
         return stream, candidate
-
-    async def _first(
-        self,
-        candidates: Sequence[Candidate],
-        attempt: Callable[[Candidate, Target], Awaitable[T]],
-        trace: Trace,
-        job: Job,
-        limits: Limits,
-        discard: Callable[[T], None],
-    ) -> tuple[T, Candidate]:
-        try:
-            result, candidate = await self._attempts.first(
-                candidates, attempt, trace, job.deadline, limits, discard
-            )
-        except IntelliRouterError as error:
-            if trace.attempts:
-                error.details.setdefault("attempts", [attempt.shown() for attempt in trace.attempts])
-            raise
-        trace.provider = candidate.provider.name
-        return result, candidate
 
     def _resume(
         self, job: Job, request: ChatRequest, candidates: Sequence[Candidate], trace: Trace
@@ -271,6 +249,8 @@ class Dispatch:
 
 def with_defaults(request: ChatRequest, entry: ModelEntry) -> ChatRequest:
     """The request with the model's configured defaults where it is silent."""
+    if not entry.defaults:
+        return request
     absent = {name: value for name, value in entry.defaults.items() if getattr(request, name, value) is None}
     return request.changed(**absent) if absent else request
 

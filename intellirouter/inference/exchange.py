@@ -52,9 +52,6 @@ class Exchange(msgspec.Struct, frozen=True):
         note = f"{request.max_tokens} tokens of answer were asked for as {limit}, the most this model writes."
         return adapter, msgspec.structs.replace(http, notes=(*http.notes, note))
 
-    def _deadlines(self) -> Deadlines:
-        return within(self.candidate.deadlines, self.deadline, self.candidate.provider.name)
-
     async def complete(self) -> tuple[ChatResponse, tuple[str, ...]]:
         """The whole answer and the notes of its translation. Raises `UpstreamError`."""
         adapter, http = self._prepared()
@@ -71,7 +68,7 @@ class Exchange(msgspec.Struct, frozen=True):
     async def open_stream(self) -> UpstreamStream:
         """A stream whose first token has arrived. Raises `UpstreamError`."""
         adapter, http = self._prepared()
-        deadlines = self._deadlines()
+        deadlines = within(self.candidate.deadlines, self.deadline, self.candidate.provider.name)
         limit = min(deadlines.first_byte, deadlines.total)
         try:
             async with asyncio.timeout(limit):
@@ -96,8 +93,9 @@ class Exchange(msgspec.Struct, frozen=True):
         return stream
 
     async def _send(self, http: HttpRequest) -> Reply:
+        deadlines = within(self.candidate.deadlines, self.deadline, self.candidate.provider.name)
         try:
-            return await self.transport.send(http, self._deadlines())
+            return await self.transport.send(http, deadlines)
         except UpstreamError as error:
             error.provider = error.provider or self.candidate.provider.name
             raise

@@ -78,12 +78,18 @@ class Trace(msgspec.Struct):
     def end(self, attempt: Attempt, error: IntelliRouterError | None = None) -> None:
         """Note how it ended."""
         attempt.seconds = time.perf_counter() - self.began - attempt.started
+        self.upstream_seconds += attempt.seconds
         if error is None:
             attempt.outcome = "ok"
             return
         attempt.outcome = error.code
         attempt.message = error.message[:200]
         attempt.upstream_status = getattr(error, "upstream_status", None)
+
+    def given_up(self, attempt: Attempt) -> None:
+        """Note that nobody waits for it any more."""
+        attempt.seconds = time.perf_counter() - self.began - attempt.started
+        attempt.outcome = "cancelled"
 
     def explained(self) -> dict[str, Any]:
         """The whole decision, for `x-intellirouter-explain`."""

@@ -6,7 +6,8 @@ fronts and metrics know nothing of it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import Any
 
 import msgspec
 
@@ -62,15 +63,19 @@ class WithOffline:
     def __init__(self, outside: Transport) -> None:
         self._outside = outside
 
-    async def send(self, request: HttpRequest, deadlines: Deadlines) -> Reply:
+    def send(self, request: HttpRequest, deadlines: Deadlines) -> Coroutine[Any, Any, Reply]:
         """See `Transport.send`."""
         if request.url.startswith(SCHEME):
-            return OfflineReply(_answer(request.body))
-        return await self._outside.send(request, deadlines)
+            return _at_home(request)
+        return self._outside.send(request, deadlines)
 
     async def aclose(self) -> None:
         """See `Transport.aclose`."""
         await self._outside.aclose()
+
+
+async def _at_home(request: HttpRequest) -> Reply:
+    return OfflineReply(_answer(request.body))
 
 
 def _answer(body: bytes) -> list[bytes]:

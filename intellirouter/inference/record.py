@@ -40,7 +40,7 @@ class Recorder:
     def answered(self, candidate: Candidate, seconds: float) -> None:
         """A target answered after `seconds` (of a stream: its first token)."""
         meter = self._meter(candidate)
-        meter.ok.inc()
+        meter.ok.value += 1.0
         meter.seconds.observe(seconds)
 
     def failed(self, candidate: Candidate, error: IntelliRouterError, seconds: float) -> None:
@@ -54,8 +54,8 @@ class Recorder:
     def used(self, candidate: Candidate, usage: Usage) -> float | None:
         """Tokens were used; their cost in US dollars where a price is known."""
         meter = self._meter(candidate)
-        meter.input.inc(usage.input_tokens)
-        meter.output.inc(usage.output_tokens)
+        meter.input.value += usage.input_tokens
+        meter.output.value += usage.output_tokens
         if usage.cached_tokens:
             meter.cached.inc(usage.cached_tokens)
         if candidate.price is None:
@@ -63,7 +63,7 @@ class Recorder:
         cost = cost_usd(usage, candidate.price)
         if meter.cost is None:  # only what has a price has a series of costs
             meter.cost = self._metrics.llm_cost.labels(*meter.labels)
-        meter.cost.inc(cost)
+        meter.cost.value += cost
         return cost
 
     def _meter(self, candidate: Candidate) -> _Meter:

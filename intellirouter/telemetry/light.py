@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 
 class Cell:
-    """One labelled value."""
+    """One labelled value. Where every request counts, `value` is added to directly: a call costs more than the sum."""
 
     __slots__ = ("value",)
 

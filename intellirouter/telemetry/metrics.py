@@ -28,16 +28,16 @@ class RequestMeter:
 
     def begin(self) -> None:
         """A request arrived."""
-        self._in_flight.inc()
+        self._in_flight.value += 1.0
 
     def end(self, status: int, seconds: float) -> None:
         """It was answered."""
-        self._in_flight.dec()
+        self._in_flight.value -= 1.0
         self._seconds.observe(seconds)
         counter = self._by_status.get(status)
         if counter is None:
             counter = self._by_status[status] = self._requests.labels(*self._labels, status)
-        counter.inc()
+        counter.value += 1.0
 
 
 class Metrics:

@@ -28,7 +28,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
-BEGAN: web.RequestKey[float] = web.RequestKey("began", float)
 ACCESS: web.RequestKey[dict[str, object]] = web.RequestKey("access")
 
 _MAX_ID = 128
@@ -89,12 +88,12 @@ def endpoint(
         began = time.perf_counter()
         request_id = request_id_of(request)
         request[REQUEST_ID] = request_id
-        request[BEGAN] = began
         status = 499  # the client went away, unless something answers below
         meter = frame.meter(name)
         meter.begin()
+        caller: Caller | None = None
         try:
-            request[CALLER] = _admit(frame, request, scope)
+            request[CALLER] = caller = _admit(frame, request, scope)
             response = await handler(request)
             status = response.status
         except IntelliRouterError as error:
@@ -111,7 +110,8 @@ def endpoint(
             seconds = time.perf_counter() - began
             meter.end(status, seconds)
             if frame.access.enabled:
-                frame.access.note(_facts(request, frame.role, name, status, seconds))
+                facts = _facts(request, caller, request_id, name, status, seconds)
+                frame.access.note({"role": frame.role, **facts})
         if not response.prepared:
             response.headers["x-request-id"] = request_id
             if request_id_header != "x-request-id":
@@ -148,11 +148,11 @@ def _hidden(error: Exception, request_id: str) -> IntelliRouterError:
     return hidden
 
 
-def _facts(request: web.Request, role: str, name: str, status: int, seconds: float) -> dict[str, object]:
-    caller = request.get(CALLER)
+def _facts(
+    request: web.Request, caller: Caller | None, request_id: str, name: str, status: int, seconds: float
+) -> dict[str, object]:
     facts: dict[str, object] = {
-        "role": role,
-        "request_id": request[REQUEST_ID],
+        "request_id": request_id,
         "endpoint": name,
         "method": request.method,
         "status": status,

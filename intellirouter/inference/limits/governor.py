@@ -99,13 +99,14 @@ class Governor:
         price = entry.candidates[0].price if entry.candidates else None
         if price is not None:
             grant.usd = cost_usd(Usage(input_tokens=read, output_tokens=int(asked)), price)
-        grant.terms = self._terms(caller, entry.name)
+        now = time.time()
+        grant.terms = self._terms(caller, entry.name, now)
         taken: list[tuple[Purse, float]] = []
         try:
-            await self._take_all(grant, taken)
+            await self._take_all(grant, taken, now)
         except BaseException:
             for purse, amount in taken:
-                purse.give_back(amount)
+                purse.give_back(amount, time.time())
             raise
         return grant
 
@@ -126,22 +127,22 @@ class Governor:
         if provider.tokens_per_minute is not None:
             name = f"rate:provider:{provider.name}:tokens"
             purse = self._purse(name, provider.tokens_per_minute, MINUTE, whole=True)
-            self._give_back(purse, 1.0 - usage.total_tokens)
+            self._give_back(purse, 1.0 - usage.total_tokens, time.time())
 
-    def _give_back(self, purse: Purse, amount: float) -> None:
-        purse.give_back(amount)
+    def _give_back(self, purse: Purse, amount: float, now: float) -> None:
+        purse.give_back(amount, now)
         if purse.owes:
             self._owing.add(purse)
 
-    async def _take_all(self, grant: Grant, taken: list[tuple[Purse, float]]) -> None:
+    async def _take_all(self, grant: Grant, taken: list[tuple[Purse, float]], now: float) -> None:
         terms = grant.terms
         for rate in terms.rates:
             amount = 1.0 if rate.what == "requests" else grant.tokens
-            if not rate.purse.take_now(amount):
+            if not rate.purse.take_now(amount, now):
                 await _take_rate(rate, amount, terms)
             taken.append((rate.purse, amount))
         for budget in terms.budgets:
-            if not budget.purse.take_now(grant.usd) and await budget.purse.take(grant.usd) is not None:
+            if not budget.purse.take_now(grant.usd, now) and await budget.purse.take(grant.usd) is not None:
                 raise BudgetExceeded(
                     f"The {budget.period} budget of {budget.purse.limit:g} US dollars of the "
                     f"{budget.who.replace(':', ' ')} is used up.",
@@ -150,18 +151,19 @@ class Governor:
                 )
             taken.append((budget.purse, grant.usd))
         if terms.told:
-            grant.headers = terms.headers()
+            grant.headers = terms.headers(now)
 
     def settle(self, grant: Grant, usage: Usage | None, usd: float | None, model: str) -> None:
         """The request ended, with this usage and cost; without usage it failed. Only the first call counts."""
         if grant.settled:
             return
         grant.settled = True
+        now = time.time()
         used = usage.total_tokens if usage is not None else 0
         for purse in grant.terms.token_purses:
-            self._give_back(purse, grant.tokens - used)
+            self._give_back(purse, grant.tokens - used, now)
         for budget in grant.terms.budgets:
-            self._give_back(budget.purse, grant.usd - (usd or 0.0))
+            self._give_back(budget.purse, grant.usd - (usd or 0.0), now)
         if usage is not None:
             self._ledger.spent(grant.caller, model, usage, usd or 0.0)
             known = self._lengths.get(grant.model)
@@ -189,8 +191,8 @@ class Governor:
         self._owing -= await _each(self._owing, Purse.pay)
         self._leaving -= await _each(self._leaving, Purse.close)
 
-    def _terms(self, caller: Caller, model: str) -> Terms:
-        minute = int(time.time() // MINUTE)
+    def _terms(self, caller: Caller, model: str, now: float) -> Terms:
+        minute = int(now // MINUTE)
         if minute != self._minute or len(self._known) > MAX_TERMS:
             self._minute = minute
             self._known.clear()
@@ -247,7 +249,7 @@ async def _take_rate(rate: RateTerm, amount: float, terms: Terms) -> None:
         raise RateLimited(
             f"The limit of {purse.limit:.0f} {rate.what} per minute of the {who} is reached.",
             retry_after=wait,
-            headers=terms.headers(),
+            headers=terms.headers(time.time()),
         )
 
 

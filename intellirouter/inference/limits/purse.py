@@ -37,9 +37,10 @@ class Purse:
         self._denied_from = 0.0
         self._refilling = asyncio.Lock()
 
-    def take_now(self, amount: float) -> bool:
-        """Take from what is held; False when it does not suffice. Never waits."""
-        self._turn()
+    def take_now(self, amount: float, now: float) -> bool:
+        """Take from what is held; False when it does not suffice. Never waits. `now` is `time.time()`, here and below."""
+        if not self._began <= now < self._ends:
+            self._turn(now)
         if self._held < amount:
             return False
         self._held -= amount
@@ -47,28 +48,29 @@ class Purse:
 
     async def take(self, amount: float) -> float | None:
         """Take; None when granted, else the seconds after which it may be. Raises `StateUnavailable`."""
-        if self.take_now(amount):
+        if self.take_now(amount, time.time()):
             return None
         async with self._refilling:
-            if self.take_now(amount):
+            if self.take_now(amount, time.time()):
                 return None
             now = time.monotonic()
             if now < self._denied_until and amount >= self._denied_from:
-                return self.resets_in()
+                return self.resets_in(time.time())
             missing = amount - self._held  # more than the amount, where a debt is to be paid too
             for lease in (max(missing, self._share), missing):
                 taken = await self._store.reserve([Claim(self.key, lease, self.limit, self.window)])
                 self.level = taken.levels[0]
                 if taken.granted:
-                    self._turn()
+                    self._look()
                     self._held += lease - amount
                     return None
             self._denied_until, self._denied_from = now + DENIAL_SECONDS, amount
-            return self.resets_in()
+            return self.resets_in(time.time())
 
-    def give_back(self, amount: float) -> None:
+    def give_back(self, amount: float, now: float) -> None:
         """What was taken and not used; a negative amount is what was used beyond what was taken."""
-        self._turn()
+        if not self._began <= now < self._ends:
+            self._turn(now)
         self._held += amount
         self._denied_until = 0.0
 
@@ -77,24 +79,25 @@ class Purse:
         """True when more was used than was taken."""
         return self._held < 0
 
-    def remaining(self) -> float:
+    def remaining(self, now: float) -> float:
         """What may still be taken, as far as this process knows."""
-        self._turn()
+        if not self._began <= now < self._ends:
+            self._turn(now)
         return max(0.0, min(self.limit, self.limit - self.level + self._held))
 
-    def resets_in(self) -> float:
+    def resets_in(self, now: float) -> float:
         """Seconds until the window ends; 0 when it never does."""
-        return self.window - time.time() % self.window if self.window else 0.0
+        return self.window - now % self.window if self.window else 0.0
 
     async def pay(self) -> None:
         """Count in the store what was used beyond what was taken, if anything. Raises `StateUnavailable`."""
-        self._turn()
+        self._look()
         if self._held < 0:
             await self._hand_over()
 
     async def close(self) -> None:
         """Give the unused lease back, or pay what was used beyond it. Raises `StateUnavailable`."""
-        self._turn()
+        self._look()
         if self._held:
             await self._hand_over()
 
@@ -106,12 +109,15 @@ class Purse:
             self._held += held
             raise
 
-    def _turn(self) -> None:
-        """A lease does not outlive its window; what was used beyond it in the last one is forgiven."""
+    def _look(self) -> None:
         now = time.time()
         if not self._began <= now < self._ends:
-            self._began = now - now % self.window if self.window else 0.0
-            self._ends = self._began + self.window if self.window else math.inf
-            self._held = 0.0
-            self.level = 0.0
-            self._denied_until = 0.0
+            self._turn(now)
+
+    def _turn(self, now: float) -> None:
+        """A lease does not outlive its window; what was used beyond it in the last one is forgiven."""
+        self._began = now - now % self.window if self.window else 0.0
+        self._ends = self._began + self.window if self.window else math.inf
+        self._held = 0.0
+        self.level = 0.0
+        self._denied_until = 0.0

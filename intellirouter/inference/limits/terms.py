@@ -46,11 +46,11 @@ class Terms:
         tokens = tuple(term.purse for term in self.rates if term.what == "tokens")
         object.__setattr__(self, "token_purses", tokens)
 
-    def headers(self) -> dict[str, str]:
-        """What the caller is told of its limits, in OpenAI's headers."""
+    def headers(self, now: float) -> dict[str, str]:
+        """What the caller is told of its limits, in OpenAI's headers. `now` is `time.time()`."""
         headers: dict[str, str] = {}
         for told in self.told:
-            told.tell(headers)
+            told.tell(headers, now)
         return headers
 
 
@@ -66,11 +66,11 @@ class Told:
         self._remaining_name = f"x-ratelimit-remaining-{what}"
         self._reset_name = f"x-ratelimit-reset-{what}"
 
-    def tell(self, headers: dict[str, str]) -> None:
+    def tell(self, headers: dict[str, str], now: float) -> None:
         """Add the three headers."""
         headers[self._limit_name] = self._limit
-        headers[self._remaining_name] = str(int(self._purse.remaining()))
-        headers[self._reset_name] = f"{math.ceil(self._purse.resets_in())}s"
+        headers[self._remaining_name] = str(int(self._purse.remaining(now)))
+        headers[self._reset_name] = f"{math.ceil(self._purse.resets_in(now))}s"
 
 
 def rates_of(limits: LimitsSection, caller: Caller, model: str) -> Iterator[tuple[str, Rate]]:

@@ -72,7 +72,8 @@ async def answer(
     if chat.stream:
         return await _stream(request, wire, job, keeper)
     response, trace = await request.app[ANSWERING].complete(job)
-    response = with_both_forms(restored(response, custom_names(chat)))
+    if response.raw is None or response.dialect != wire.name:  # else it goes out as it came
+        response = with_both_forms(restored(response, custom_names(chat)))
     note_access(request, trace)
     body = wire.encode_response(response)
     return web.Response(

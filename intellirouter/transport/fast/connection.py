@@ -24,6 +24,8 @@ MAX_HEAD_BYTES = 64 * 1024
 _JOINED_WRITE_BYTES = 32 * 1024  # below it one copy is cheaper than a second buffer
 _TIMER_SLACK = 0.001
 _monotonic = time.monotonic
+_KEYS: dict[bytes, str] = {}
+_MAX_KEYS = 1024
 _keep_alive_timeout = re.compile(r"\btimeout=(\d{1,6})\b").search
 
 
@@ -162,7 +164,7 @@ class Connection(asyncio.Protocol):
             return
         if b"\0" in value:
             raise UpstreamProtocolError("the provider's response headers hold a null byte")
-        key = name.decode("latin-1").lower()
+        key = _KEYS.get(name) or _key(name)
         text = value.decode("latin-1")
         before = self._headers.get(key)
         self._headers[key] = text if before is None else f"{before}, {text}"
@@ -325,6 +327,14 @@ class Connection(asyncio.Protocol):
                 self.arm(min(now + limit, self._until))
                 return
         self._fail(UpstreamTimeout(f"no response within {limit:g} s", phase="first_byte"))
+
+
+def _key(name: bytes) -> str:
+    """A header's name as it is looked up. Providers use few names, so they are kept; whoever invents many fills no memory."""
+    key = name.decode("latin-1").lower()
+    if len(_KEYS) < _MAX_KEYS:
+        _KEYS[name] = key
+    return key
 
 
 def _refused(cause: Exception) -> UpstreamProtocolError:

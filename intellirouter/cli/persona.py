@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json as json_module
 import shlex
 import subprocess
@@ -18,11 +19,13 @@ from rich.table import Table
 from intellirouter.cli.node_options import ConfigOption, loader
 from intellirouter.config.env import editor
 from intellirouter.errors import InvalidRequest
+from intellirouter.memory.open import open_state
 from intellirouter.peers.documents import persona_document
 from intellirouter.roles.persona_layer.api import summary
 from intellirouter.roles.persona_layer.library import Library
 from intellirouter.roles.persona_layer.persona import Variable
 from intellirouter.roles.persona_layer.resolver import resolve
+from intellirouter.roles.router.pipeline.outcomes import Outcomes
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -141,3 +144,35 @@ def edit(name: Name, config: ConfigOption = None) -> None:
         return
     changed = library.write(name, text, entry.extension, author="command line")
     typer.echo(f"{name}: version {changed.version}")
+
+
+@app.command()
+def outcomes(name: Name, config: ConfigOption = None, json: Json = False) -> None:
+    """Compare the versions of a persona by what came of their answers, as the Routers counted it."""
+    settings = loader(config, "router.toml")().settings
+
+    async def read() -> list[dict[str, Any]]:
+        async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
+            return await Outcomes(store).read(name)
+
+    rows = asyncio.run(read())
+    if json:
+        _print_json(rows)
+        return
+    if not rows:
+        typer.echo(f"No request has asked for the persona '{name}' yet.")
+        return
+    table = Table("version", "answers", "errors", "refused", "rules broken", "seconds", "tokens", "USD")
+    for row in rows:
+        answers = max(row["answers"], 1)
+        broken = ", ".join(f"{rule} {row[rule]}" for rule in ("topic", "length", "schema") if row[rule])
+        table.add_row(
+            *(str(row[count]) for count in ("version", "answers", "errors", "refused")),
+            broken,
+            f"{row['seconds'] / answers:.2f}",
+            f"{row['output_tokens'] / answers:.0f}",
+            f"{row['usd'] / answers:.6f}",
+        )
+    console = Console()
+    console.print(table)
+    console.print("Seconds, tokens and US dollars are means of an answer.", highlight=False)

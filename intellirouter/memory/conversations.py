@@ -29,7 +29,15 @@ class Turn(msgspec.Struct, frozen=True):
     model: str = ""
 
 
+class Summary(msgspec.Struct, frozen=True):
+    """What the turns up to the one at `until` (Unix seconds) said, in short."""
+
+    text: str
+    until: float
+
+
 _decode = msgspec.json.Decoder(Turn).decode
+_decode_summary = msgspec.json.Decoder(Summary).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -51,8 +59,18 @@ class Conversations:
         length = await self._store.append(_key(tenant, name), [_encode(turn)], ttl=self._ttl)
         return length or 0
 
+    async def summary(self, tenant: str, name: str) -> Summary | None:
+        """What its earlier turns said, where that was written down."""
+        kept = await self._store.get(_summary_key(tenant, name))
+        return None if kept is None else _decode_summary(kept)
+
+    async def keep_summary(self, tenant: str, name: str, summary: Summary) -> None:
+        """Write it down, for as long as the turns themselves."""
+        await self._store.set(_summary_key(tenant, name), _encode(summary), ttl=self._ttl)
+
     async def delete(self, tenant: str, name: str) -> None:
         """Forget it. Raises `NotFound`."""
+        await self._store.delete(_summary_key(tenant, name))
         if not await self._store.delete(_key(tenant, name)):
             raise NotFound(f"There is no conversation '{name}'.")
 
@@ -71,12 +89,21 @@ def _key(tenant: str, name: str) -> str:
     return f"conversation:{tenant}:{name}"
 
 
+def _summary_key(tenant: str, name: str) -> str:
+    return f"conversation-summary:{_key(tenant, name).removeprefix('conversation:')}"
+
+
+def turn_tokens(turn: Turn) -> int:
+    """The tokens of a turn, as estimated."""
+    return sum(MESSAGE_TOKENS + sum(map(part_tokens, message.content)) for message in turn.messages)
+
+
 def window(turns: Sequence[Turn], budget: int) -> list[Message]:
     """The messages of the latest whole turns that fit into `budget` tokens, as estimated; at least the last turn."""
     kept: list[tuple[Message, ...]] = []
     left = budget
     for turn in reversed(turns):
-        size = sum(MESSAGE_TOKENS + sum(map(part_tokens, message.content)) for message in turn.messages)
+        size = turn_tokens(turn)
         if kept and size > left:
             break
         left -= size

@@ -68,6 +68,9 @@ class Metrics:
         self.failures = LightCounter(
             "intellirouter_provider_failures", "Failed calls by type", ("provider", "type"), registry
         )
+        self.summaries = LightCounter(
+            "intellirouter_conversation_summaries", "Running summaries by outcome", ("outcome",), registry
+        )
         self._cpu = Gauge("cpu_usage_percent", "CPU use of the machine", registry=registry)
         self._memory = Gauge("memory_usage_bytes", "Resident memory of this process", registry=registry)
         self._started = Gauge("process_start_time_seconds", "Start, in Unix seconds", registry=registry)

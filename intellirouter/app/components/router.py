@@ -48,12 +48,16 @@ from intellirouter.roles.router.keys import (
     DISPATCH,
     GOVERNOR,
     LEDGER,
+    OUTCOMES,
     REGISTRY,
     RESPONSES,
     ROUTING,
 )
 from intellirouter.roles.router.pipeline.answering import Pipeline
+from intellirouter.roles.router.pipeline.choosing import PersonaChoice
 from intellirouter.roles.router.pipeline.course import Steps
+from intellirouter.roles.router.pipeline.outcomes import Outcomes
+from intellirouter.roles.router.pipeline.summaries import Summarizer
 from intellirouter.transport.choose import make_transport
 from intellirouter.transport.contract import Transport
 
@@ -227,15 +231,39 @@ async def _responses(opened: Opened) -> AsyncIterator[Responses]:
 
 
 @contextlib.asynccontextmanager
+async def _outcomes(opened: Opened) -> AsyncIterator[Outcomes]:
+    outcomes = Outcomes(opened[STATE])
+    async with outcomes.running():
+        yield outcomes
+
+
+@contextlib.asynccontextmanager
 async def _answering(opened: Opened) -> AsyncIterator[Answering]:
-    steps = Steps(
-        catalog=opened[CATALOG],
-        personas=opened[PERSONAS],
-        retriever=opened[RETRIEVER],
-        conversations=opened[CONVERSATIONS],
-        conversation_tokens=opened.settings.router.conversation_tokens,
-    )
-    yield Pipeline(opened[DISPATCH], steps, opened[CHAINS])
+    section = opened.settings.router
+    choice = PersonaChoice(section.persona_rules, section.persona_trials)
+    opened.on_reload.append(lambda new: choice.configure(new.router.persona_rules, new.router.persona_trials))
+    async with contextlib.AsyncExitStack() as stack:
+        summarizer = None
+        if section.conversation_summary is not None:
+            summarizer = Summarizer(
+                section.conversation_summary,
+                opened[DISPATCH],
+                opened[CONVERSATIONS],
+                section.conversation_tokens,
+                opened[METRICS].summaries,
+            )
+            await stack.enter_async_context(summarizer.running())
+        steps = Steps(
+            catalog=opened[CATALOG],
+            personas=opened[PERSONAS],
+            retriever=opened[RETRIEVER],
+            conversations=opened[CONVERSATIONS],
+            conversation_tokens=section.conversation_tokens,
+            choice=choice,
+            outcomes=opened[OUTCOMES],
+            summarizer=summarizer,
+        )
+        yield Pipeline(opened[DISPATCH], steps, opened[CHAINS])
 
 
 COMPONENTS = (
@@ -251,5 +279,10 @@ COMPONENTS = (
     Component(ROUTING, _routing),
     Component(CONVERSATIONS, _conversations, (STATE,)),
     Component(RESPONSES, _responses, (STATE,)),
-    Component(ANSWERING, _answering, (DISPATCH, CATALOG, CONVERSATIONS, PERSONAS, RETRIEVER, CHAINS)),
+    Component(OUTCOMES, _outcomes, (STATE,)),
+    Component(
+        ANSWERING,
+        _answering,
+        (DISPATCH, CATALOG, CONVERSATIONS, PERSONAS, RETRIEVER, CHAINS, OUTCOMES, METRICS),
+    ),
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from intellirouter.config.schema.section import Seconds, Section
 
@@ -37,11 +38,59 @@ class RuleSection(Section):
         return {name.lower(): wanted for name, wanted in value.items()}
 
 
+class PersonaRuleSection(Section):
+    """`[[router.persona_rules]]`: the persona of requests that name none. Everything named must hold; the first that does counts."""
+
+    persona: str = Field(min_length=1)
+    keys: tuple[str, ...] = Field(default=(), description="ids of API keys")
+    teams: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    tags: tuple[str, ...] = Field(default=(), description="of the request; one of them is enough")
+    content: str | None = Field(
+        default=None, description="a regular expression for the last user message, upper or lower case"
+    )
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        if not (self.keys or self.teams or self.models or self.tags or self.content):
+            raise ValueError("name at least one of keys, teams, models, tags and content")
+        try:
+            re.compile(self.content or "")
+        except re.error as cause:
+            raise ValueError(f"content is no regular expression: {cause}") from cause
+        return self
+
+
+class PersonaTrialSection(Section):
+    """`[[router.persona_trials]]`: versions of one persona beside the one in force, by percent of those who ask for it."""
+
+    persona: str = Field(min_length=1)
+    versions: dict[int, Annotated[float, Field(gt=0, le=100)]] = Field(
+        min_length=1, description="percent by version"
+    )
+
+    @field_validator("versions")
+    @classmethod
+    def _together(cls, value: dict[int, float]) -> dict[int, float]:
+        if sum(value.values()) > 100:
+            raise ValueError("more than 100 percent in all")
+        return value
+
+
+class SummarySection(Section):
+    """`[router.conversation_summary]`: what earlier turns said, in short, instead of leaving them out."""
+
+    model: str = Field(min_length=1, description="who writes it: a cheap model or a group")
+    max_tokens: int = Field(default=500, ge=50, description="of one summary")
+
+
 class RouterSection(Section):
     """`[router]`."""
 
     strategy: str = "fallback"
     rules: tuple[RuleSection, ...] = ()
+    persona_rules: tuple[PersonaRuleSection, ...] = ()
+    persona_trials: tuple[PersonaTrialSection, ...] = ()
     circuit: CircuitSection = Field(default_factory=CircuitSection)
     max_wait_seconds: Seconds = Field(
         default=5,
@@ -72,6 +121,9 @@ class RouterSection(Section):
         default=8_000,
         ge=0,
         description="of earlier turns that go with a request, as estimated; whole turns only",
+    )
+    conversation_summary: SummarySection | None = Field(
+        default=None, description="without it, turns beyond conversation_tokens are left out"
     )
     conversation_ttl: Seconds = Field(
         default=30 * 86_400, description="how long a conversation is kept, from its last turn"

@@ -23,6 +23,8 @@ from intellirouter.roles.persona_layer.source import EXTENSIONS, InvalidPersona,
 BUILTIN = Path(__file__).parent / "builtin"
 HISTORY = "history.jsonl"
 MAX_DEPTH = 8
+MAX_EARLIER = 256
+"""Earlier versions that are kept ready."""
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +64,7 @@ class Library:
         self._history: dict[str, list[Version]] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
         self._builtin: dict[str, Entry] = {}
+        self._earlier: dict[tuple[str, str], Entry] = {}
 
     def open(self) -> None:
         """Read everything."""
@@ -155,6 +158,7 @@ class Library:
 
     def _link(self) -> None:
         """Give every persona what it inherits; a circle or a missing parent is a problem of the child alone."""
+        self._earlier.clear()
         own = {**self._builtin, **self._entries}
         for name, entry in list(own.items()):
             if entry.own.extends is None:
@@ -188,14 +192,33 @@ class Library:
         yield from (entry for name, entry in self._builtin.items() if name not in self._entries)
 
     def get(self, name: str) -> Entry:
-        """One persona. Raises `NotFound`, or `InvalidPersona` for one that cannot be used."""
+        """One persona, by name or as `name@version`. Raises `NotFound`, or `InvalidPersona` for one that cannot be used."""
+        name, _, version = name.partition("@")
         entry = self._entries.get(name) or self._builtin.get(name)
         if entry is None:
             known = ", ".join(sorted(entry.own.name for entry in self.entries())[:20])
             raise NotFound(f"There is no persona '{name[:100]}'. There are: {known}.", param="persona")
         if entry.own.extends is not None and name in self.problems:
             raise InvalidPersona(self.problems[name])
-        return entry
+        return self._at(entry, version) if version and version != str(entry.version) else entry
+
+    def _at(self, entry: Entry, version: str) -> Entry:
+        """An earlier version of the persona, with what it inherits today."""
+        name = entry.own.name
+        known = self._earlier.get((name, version))
+        if known is None:
+            old = next((old for old in self._history.get(name, ()) if str(old.version) == version), None)
+            if old is None or not old.source:
+                raise NotFound(f"The persona '{name}' has no version {version[:20]}.", param="persona")
+            own = parse(old.source, old.extension, name, proven=True)
+            whole, prompt = self._inherit(own, {**self._builtin, **self._entries}, ())
+            known = Entry(
+                whole, whole, old.version, old.source, old.extension, builtin=False, parent_prompt=prompt
+            )
+            if len(self._earlier) >= MAX_EARLIER:
+                self._earlier.clear()
+            self._earlier[name, version] = known
+        return known
 
     def history(self, name: str) -> list[Version]:
         """All versions that were seen, oldest first."""

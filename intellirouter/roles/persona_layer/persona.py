@@ -32,8 +32,8 @@ class FewShot(Section):
 class Guardrails(Section):
     """The persona's rules.
 
-    A request that names a forbidden topic is answered with `refusal`, without a model. The others are told to the model
-    with the prompt; `output_schema` is also enforced as the answer's JSON schema where the request asks for none.
+    A request that names a forbidden topic is answered with `refusal`, without a model. The others are told to the model with the
+    prompt, and its answer is held to all of them; `output_schema` is the answer's JSON schema where the request asks for none.
     """
 
     forbidden_topics: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from intellirouter.inference.limits.ledger import KINDS, day_name
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, KeyStore, VirtualKey, make_key
 from intellirouter.roles.keys import STATE
-from intellirouter.roles.router.keys import BOARD, CACHE, LEDGER
+from intellirouter.roles.router.keys import BOARD, CACHE, LEDGER, OUTCOMES
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
@@ -109,6 +109,12 @@ def _days(request: web.Request) -> list[str]:
     return [day_name(time.time() - back * 86_400) for back in range(int(count))]
 
 
+async def persona_outcomes(request: web.Request) -> web.StreamResponse:
+    """How each version of a persona does."""
+    name = request.match_info["name"]
+    return _json({"object": "list", "persona": name, "data": await request.app[OUTCOMES].read(name)})
+
+
 async def cache_stats(request: web.Request) -> web.StreamResponse:
     """Hits, misses and size of this process' response cache."""
     return _json(request.app[CACHE].shown())
@@ -146,6 +152,7 @@ def routes() -> list[web.RouteDef]:
         ("DELETE", "/admin/keys/{key}", revoke_key),
         ("GET", "/admin/spend", spend),
         ("GET", "/admin/targets", targets),
+        ("GET", "/admin/personas/{name}/outcomes", persona_outcomes),
         ("GET", "/admin/cache", cache_stats),
         ("DELETE", "/admin/cache", clear_cache),
     )

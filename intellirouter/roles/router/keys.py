@@ -15,6 +15,7 @@ from intellirouter.inference.registry import Registry
 from intellirouter.inference.standing import Board
 from intellirouter.memory.conversations import Conversations
 from intellirouter.memory.responses import Responses
+from intellirouter.roles.router.pipeline.outcomes import Outcomes
 
 CATALOG: web.AppKey[Catalog] = web.AppKey("catalog")
 DISCOVERY: web.AppKey[Discovery] = web.AppKey("discovery", Discovery)
@@ -28,4 +29,5 @@ ANSWERING: web.AppKey[Answering] = web.AppKey("answering")
 """Dispatch with the pipeline around it: what the fronts ask."""
 CONVERSATIONS: web.AppKey[Conversations] = web.AppKey("conversations", Conversations)
 RESPONSES: web.AppKey[Responses] = web.AppKey("responses", Responses)
+OUTCOMES: web.AppKey[Outcomes] = web.AppKey("outcomes", Outcomes)
 ROUTING: web.AppKey[RouterSection] = web.AppKey("routing")

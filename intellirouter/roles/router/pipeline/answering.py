@@ -12,12 +12,19 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import Message
 from intellirouter.chat.parts import Text
 from intellirouter.chat.response import ChatResponse, Choice, Usage
-from intellirouter.errors import PeerUnavailable, UpstreamUnavailable
+from intellirouter.errors import (
+    IntelliRouterError,
+    PeerUnavailable,
+    UpstreamProtocolError,
+    UpstreamUnavailable,
+)
 from intellirouter.inference.answering import Answering, Streamed
+from intellirouter.inference.dispatch import combined
 from intellirouter.inference.job import Job, Trace
 from intellirouter.peers.contract import Call, ChainRunner
 from intellirouter.roles.router.pipeline.course import PERSONA_MODEL, Course, Steps, citations
 from intellirouter.roles.router.pipeline.file_search import file_search
+from intellirouter.roles.router.pipeline.guardrails import GuardedStream, Rules, complaint, kept_to
 
 CHAIN_MODEL = "chain/"
 
@@ -36,6 +43,7 @@ class Pipeline:
             request.options is not None
             or request.model.startswith((PERSONA_MODEL, CHAIN_MODEL))
             or request.model in self._steps.catalog.bound
+            or self._steps.choice.has_rules
             or (
                 bool(request.tools) and self._steps.retriever is not None and file_search(request) is not None
             )
@@ -46,12 +54,14 @@ class Pipeline:
         if not self._asked(job):
             return await self._inner.complete(job)
         course = await self._steps.prepare(job)
-        if course.refusal is not None:
-            response, trace = _own(course.refusal, "persona"), _trace("persona")
-        elif course.request.model.startswith(CHAIN_MODEL):
-            response, trace = await self._chain(course)
-        else:
-            response, trace = await self._inner.complete(_prepared(course))
+        if course.unchanged and not job.request.model.startswith(CHAIN_MODEL):
+            return await self._inner.complete(job)
+        try:
+            response, trace = await self._answer(course)
+        except IntelliRouterError:
+            self._steps.failed(course)
+            raise
+        self._steps.answered(course, trace)
         response = cited(response, course)
         trace.headers = {**trace.headers, **course.headers}
         if response.choices:
@@ -59,17 +69,60 @@ class Pipeline:
             await self._steps.store(course, message, response.model)
         return response, trace
 
+    async def _answer(self, course: Course) -> tuple[ChatResponse, Trace]:
+        if course.refusal is not None:
+            return _own(course.refusal, "persona"), _trace("persona")
+        if course.request.model.startswith(CHAIN_MODEL):
+            response, trace = await self._chain(course)
+        else:
+            response, trace = await self._inner.complete(_prepared(course))
+        if course.rules is None:
+            return response, trace
+        held, breach = kept_to(course.rules, response)
+        if breach == "schema":
+            held, trace = await self._once_more(course, course.rules, response, trace)
+        course.breach = breach
+        return held, trace
+
+    async def _once_more(
+        self, course: Course, rules: Rules, response: ChatResponse, trace: Trace
+    ) -> tuple[ChatResponse, Trace]:
+        """An answer that did not hold to the schema is asked for again, with the reason."""
+        text = response.choices[0].text
+        asked = f"This does not hold to the JSON schema ({complaint(rules.schema or {}, text)}). Answer again with the JSON alone."
+        more = (Message("assistant", (Text(text),)), Message("user", (Text(asked),)))
+        course.request = course.request.changed(messages=(*course.request.messages, *more))
+        again, second = await self._inner.complete(_prepared(course))
+        second.cost_usd = None if second.cost_usd is None else second.cost_usd + (trace.cost_usd or 0.0)
+        if trace.usage is not None and second.usage is not None:
+            second.usage = combined(trace.usage, second.usage)
+            again = msgspec.structs.replace(again, usage=second.usage)
+        held, breach = kept_to(rules, again)
+        if breach == "schema":
+            found = complaint(rules.schema or {}, again.choices[0].text)
+            raise UpstreamProtocolError(
+                f"the answer does not hold to the persona's output_schema, asked twice: {found}",
+                provider=second.provider,
+            )
+        return held, second
+
     async def stream(self, job: Job) -> Streamed:
         """See `Answering.stream`."""
         if not self._asked(job):
             return await self._inner.stream(job)
         course = await self._steps.prepare(job)
-        if course.refusal is not None:
-            live: Streamed = Told(_own(course.refusal, "persona"), _trace("persona"))
-        elif course.request.model.startswith(CHAIN_MODEL):
-            live = Told(*await self._chain(course))
-        else:
-            live = await self._inner.stream(_prepared(course))
+        if course.unchanged and not job.request.model.startswith(CHAIN_MODEL):
+            return await self._inner.stream(job)
+        try:
+            if course.refusal is not None:
+                live: Streamed = Told(_own(course.refusal, "persona"), _trace("persona"))
+            elif course.request.model.startswith(CHAIN_MODEL):
+                live = Told(*await self._chain(course))
+            else:
+                live = await self._inner.stream(_prepared(course))
+        except IntelliRouterError:
+            self._steps.failed(course)
+            raise
         live.trace.headers = {**live.trace.headers, **course.headers}
         return Piped(live, course, self._steps)
 
@@ -170,19 +223,32 @@ class Piped:
 
     async def batches(self) -> AsyncIterator[list[StreamEvent]]:
         """See `Streamed.batches`."""
+        course = self._course
+        guard = GuardedStream(course.rules) if course.rules is not None and course.refusal is None else None
+        try:
+            async for events in self._batches(guard):
+                yield events
+        except IntelliRouterError:
+            self._steps.failed(course)
+            raise
+        course.breach = guard.breach if guard is not None else None
+        self._steps.answered(course, self.trace)
+
+    async def _batches(self, guard: GuardedStream | None) -> AsyncIterator[list[StreamEvent]]:
         text: list[str] = []
         block = 0
         async for events in self._live.batches():
             out: list[StreamEvent] = []
             for event in events:
-                for delta in event.deltas:
+                deltas = event.deltas if guard is None else guard.feed(event.deltas)
+                for delta in deltas:
                     if isinstance(delta, TextDelta) and delta.choice == 0:
                         text.append(delta.text)
                         block = delta.block
                     elif isinstance(delta, Finish) and delta.choice == 0:
                         notes = citations(self._course.passages)
                         out.extend(StreamEvent((AnnotationDelta(note, None, block),)) for note in notes)
-                out.append(StreamEvent(event.deltas))
+                out.append(StreamEvent(deltas))
             yield out
         message = Message("assistant", (Text("".join(text)),))
         await self._steps.store(self._course, message, self.trace.model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +18,8 @@ from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.chat.parts import Text
 from intellirouter.errors import IntelliRouterError, NotFound, PeerUnavailable
 from intellirouter.inference.catalog import Catalog
-from intellirouter.inference.job import Job
-from intellirouter.memory.conversations import Conversations, window
+from intellirouter.inference.job import Job, Trace
+from intellirouter.memory.conversations import Conversations, Turn, window
 from intellirouter.peers.contract import (
     Call,
     Passage,
@@ -28,12 +29,18 @@ from intellirouter.peers.contract import (
     Retrieved,
     Retriever,
 )
+from intellirouter.roles.router.pipeline.choosing import PersonaChoice
 from intellirouter.roles.router.pipeline.file_search import file_search, rag_of, without
+from intellirouter.roles.router.pipeline.guardrails import Breach, Rules, rules_of
+from intellirouter.roles.router.pipeline.outcomes import Outcomes
+from intellirouter.roles.router.pipeline.summaries import Summarizer, uncovered
 from intellirouter.telemetry.logs import exception_facts
 
 PERSONA_MODEL = "persona/"
 RAG_HEADER = "x-intellirouter-rag"
 PERSONA_HEADER = "x-intellirouter-persona"
+GUARDRAIL_HEADER = "x-intellirouter-guardrail"
+"""The persona's rule that a whole answer broke and was held to."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +56,15 @@ class Course:
     conversation: str | None = None
     passages: tuple[Passage, ...] = ()
     refusal: str | None = None
+    persona: str | None = None  # with its version, `analyst@3`
+    rules: Rules | None = None  # that the answer is held to
+    breach: Breach | None = None  # the rule that the answer broke
     headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether no step had anything to do."""
+        return self.request is self.job.request and not self.headers and self.conversation is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +76,9 @@ class Steps:
     retriever: Retriever | None
     conversations: Conversations
     conversation_tokens: int
+    choice: PersonaChoice
+    outcomes: Outcomes
+    summarizer: Summarizer | None = None
 
     async def prepare(self, job: Job) -> Course:
         """Run the steps that `job` asks for."""
@@ -73,6 +91,7 @@ class Steps:
         if request.model.startswith(PERSONA_MODEL):
             name = request.model.removeprefix(PERSONA_MODEL)
             course.request = request.changed(model="auto")
+        name = name or self.choice.by_rule(job)
         rag = (options.rag if options else None) or (entry.rag if entry else None)
         if name:
             resolved = await self._persona(
@@ -93,7 +112,9 @@ class Steps:
             raise PeerUnavailable(
                 "A persona was asked for, and no PersonaLayer is part of this installation."
             )
-        resolved = await self.personas.resolve(name, variables, course.call)
+        resolved = await self.personas.resolve(
+            self.choice.versioned(name, course.job), variables, course.call
+        )
         request = course.request
         absent = {
             key: tuple(value) if isinstance(value, list) else value
@@ -109,7 +130,10 @@ class Steps:
             absent["tools"] = (*request.tools, *_tools(resolved))
         course.request = request.changed(messages=(*resolved.messages, *request.messages), **absent)
         course.headers[PERSONA_HEADER] = f"{resolved.name}; version={resolved.version}"
-        course.refusal = _refused(resolved, course.said)
+        course.persona = f"{resolved.name}@{resolved.version}"
+        rules = rules_of(resolved.guardrails, schema=request.output is None)
+        course.rules = rules if rules.concern_answers else None
+        course.refusal = _refused(rules, course.said)
         return resolved
 
     async def _conversation(self, course: Course, name: str) -> None:
@@ -117,12 +141,22 @@ class Steps:
         turns = await self.conversations.turns(course.call.caller.tenant, name)
         if not turns:
             return
-        earlier = window(turns, self.conversation_tokens)
+        earlier = await self._earlier(course, name, turns)
         messages = course.request.messages
         lead = len(messages) - len(course.said)  # what the persona put in front stays in front
         while lead < len(messages) and messages[lead].role in ("system", "developer"):
             lead += 1
         course.request = course.request.changed(messages=(*messages[:lead], *earlier, *messages[lead:]))
+
+    async def _earlier(self, course: Course, name: str, turns: list[Turn]) -> list[Message]:
+        """The turns that go along, after what is written down of those before them."""
+        if self.summarizer is None:
+            return window(turns, self.conversation_tokens)
+        summary = await self.conversations.summary(course.call.caller.tenant, name)
+        if summary is None:
+            return window(turns, self.conversation_tokens)
+        block = Text(f"Summary of the conversation so far:\n{summary.text}")
+        return [Message("system", (block,)), *window(uncovered(turns, summary), self.conversation_tokens)]
 
     async def _retrieval(self, course: Course, rag: Mapping[str, Any]) -> None:
         query = next((message.text for message in reversed(course.said) if message.role == "user"), "")
@@ -158,11 +192,42 @@ class Steps:
             raise PeerUnavailable("Retrieval was asked for, and no RagManager is part of this installation.")
         return await self.retriever.retrieve(wanted, call)
 
+    def answered(self, course: Course, trace: Trace) -> None:
+        """Write down how the persona did."""
+        if course.persona is None:
+            return
+        if course.breach is not None:
+            log.info(
+                "guardrail.enforced",
+                request_id=course.call.request_id,
+                persona=course.persona,
+                rule=course.breach,
+            )
+            course.headers[GUARDRAIL_HEADER] = course.breach
+        measures = {course.breach: 1.0} if course.breach is not None else {}
+        self.outcomes.count(
+            course.persona,
+            answers=1.0,
+            refused=0.0 if course.refusal is None else 1.0,
+            seconds=time.perf_counter() - trace.began,
+            output_tokens=float(trace.usage.output_tokens) if trace.usage is not None else 0.0,
+            usd=trace.cost_usd or 0.0,
+            **measures,
+        )
+
+    def failed(self, course: Course) -> None:
+        """Write down that nothing could be answered."""
+        if course.persona is not None:
+            self.outcomes.count(course.persona, errors=1.0)
+
     async def store(self, course: Course, answered: Message, model: str) -> None:
         """Keep the turn, where a conversation was named. What the persona and retrieval added is not part of it."""
         if course.conversation is not None:
             turn = (*(m for m in course.said if m.role not in ("system", "developer")), answered)
-            await self.conversations.add(course.call.caller.tenant, course.conversation, turn, model)
+            caller = course.call.caller
+            await self.conversations.add(caller.tenant, course.conversation, turn, model)
+            if self.summarizer is not None:
+                self.summarizer.turn_kept(caller, course.conversation, course.call.request_id)
 
 
 def _tools(resolved: ResolvedPersona) -> tuple[Any, ...]:
@@ -170,13 +235,10 @@ def _tools(resolved: ResolvedPersona) -> tuple[Any, ...]:
     return FORMAT.decode_request(body, {}).tools
 
 
-def _refused(resolved: ResolvedPersona, said: tuple[Message, ...]) -> str | None:
+def _refused(rules: Rules, said: tuple[Message, ...]) -> str | None:
     """The persona's refusal when the latest user turn names a forbidden topic."""
-    topics = resolved.guardrails.get("forbidden_topics") or ()
-    latest = next((message.text for message in reversed(said) if message.role == "user"), "").lower()
-    if any(topic.lower() in latest for topic in topics):
-        return str(resolved.guardrails.get("refusal") or "I cannot help with that.")
-    return None
+    latest = next((message.text for message in reversed(said) if message.role == "user"), "")
+    return rules.refusal if rules.names_topic(latest) else None
 
 
 def retrieval_request(rag: Json, query: str) -> RetrievalRequest:

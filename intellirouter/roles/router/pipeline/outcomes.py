@@ -1,0 +1,90 @@
+"""How each version of each persona does: answers, errors, rules that had to be enforced, time, tokens and cost.
+
+Kept as counters `persona-outcome:<persona>@<version>:<measure>` in the shared state, written in batches, so that every router
+and worker adds to the same ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+
+from intellirouter.errors import StateError
+from intellirouter.inference.background import background
+from intellirouter.memory.store import StateStore
+
+MEASURES = ("answers", "errors", "refused", "topic", "length", "schema", "seconds", "output_tokens", "usd")
+"""`refused`: answered with the refusal, without a model; `topic`, `length` and `schema`: answers that broke the rule."""
+FLUSH_SECONDS = 1.0
+KEPT_SECONDS = 400 * 86_400.0
+_INDEX, _COUNT = "persona-outcome-index:", "persona-outcome:"
+
+log = structlog.get_logger(__name__)
+
+
+class Outcomes:
+    """Counts in memory and flushes every second, and at the end."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._pending: dict[tuple[str, str], float] = {}
+        self._indexed: set[str] = set()
+
+    def count(self, persona: str, **measures: float) -> None:
+        """Add to the measures of a persona, named with its version (`analyst@3`)."""
+        for measure, amount in measures.items():
+            if amount:
+                key = (persona, measure)
+                self._pending[key] = self._pending.get(key, 0.0) + amount
+
+    async def flush(self) -> None:
+        """Write what has gathered. What cannot be written now stays for the next time."""
+        for key in list(self._pending):
+            amount = self._pending.pop(key)
+            persona, measure = key
+            try:
+                if persona not in self._indexed:
+                    await self._store.set(_INDEX + persona, b"", ttl=KEPT_SECONDS)
+                    if len(self._indexed) >= 100_000:
+                        self._indexed.clear()
+                    self._indexed.add(persona)
+                await self._store.add(f"{_COUNT}{persona}:{measure}", amount)
+            except StateError as error:
+                self._pending[key] = self._pending.get(key, 0.0) + amount
+                log.warning("outcomes.not_written", reason=error.message)
+                return
+
+    async def read(self, name: str) -> list[dict[str, Any]]:
+        """One row for each version of the persona that was ever asked, oldest first. Raises `StateUnavailable`."""
+        await self.flush()
+        prefix = f"{_INDEX}{name}@"
+        rows = []
+        async for entry in self._store.scan(prefix):
+            version = entry.removeprefix(prefix)
+            row: dict[str, Any] = {"version": int(version)}
+            for measure in MEASURES:
+                level = await self._store.level(f"{_COUNT}{name}@{version}:{measure}")
+                row[measure] = round(level, 6) if measure in ("seconds", "usd") else int(level)
+            rows.append(row)
+        return sorted(rows, key=lambda row: int(row["version"]))
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Flush in the background while the context is open."""
+        try:
+            async with background(outcomes=self._run()):
+                yield
+        finally:
+            await self.flush()
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            try:
+                await self.flush()
+            except Exception:  # one bad entry must not end all later ones
+                log.exception("outcomes.crashed")

@@ -21,7 +21,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -181,6 +181,18 @@ class ResilientStore:
                 return await self._local.add(key, amount, window)
         self._local.seen.saw_level(key, window, level, asked)
         return level
+
+    async def add_all(self, amounts: Mapping[str, float]) -> list[float]:
+        """See `StateStore.add_all`."""
+        asked = time.time()
+        try:
+            levels = await self._ask(lambda: self._shared.add_all(amounts))
+        except StateUnavailable:
+            with self._serving_locally():
+                return [await self._local.add(key, amount, 0) for key, amount in amounts.items()]
+        for key, level in zip(amounts, levels, strict=True):
+            self._local.seen.saw_level(key, 0, level, asked)
+        return levels
 
     async def level(self, key: str, *, window: float = 0) -> float:
         """See `StateStore.level`."""

@@ -10,7 +10,7 @@ two copies meet after an outage the later write holds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -93,6 +93,12 @@ def check_claims(claims: Sequence[Claim]) -> None:
         raise ValueError("a reservation cannot be negative: use add() to give back")
 
 
+def check_family(keys: Iterable[str]) -> None:
+    """Raise `ValueError` for counters that no backend could add to atomically: a mistake in our own code."""
+    if len(families := {family(key) for key in keys}) > 1:
+        raise ValueError(f"counters that are added to together must share a family: {sorted(families)}")
+
+
 class StateStore(Protocol):
     """See the module. Every method may raise `StateUnavailable`."""
 
@@ -121,6 +127,9 @@ class StateStore(Protocol):
 
     async def add(self, key: str, amount: float, *, window: float = 0) -> float:
         """Add to a counter (in its current window) and return its level. Negative amounts give back."""
+
+    async def add_all(self, amounts: Mapping[str, float]) -> list[float]:
+        """Add to counters of one family that have no window, all or none of them; the levels, in order."""
 
     async def level(self, key: str, *, window: float = 0) -> float:
         """A counter's level in its current window."""

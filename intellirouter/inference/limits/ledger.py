@@ -24,6 +24,8 @@ from intellirouter.security.caller import Caller
 MEASURES = ("usd", "requests", "input_tokens", "output_tokens")
 KINDS = ("key", "team", "model")
 FLUSH_SECONDS = 1.0
+AT_ONCE = 128
+"""Counters that are written together."""
 DAY = 86_400
 KEPT_SECONDS = 400 * 86_400.0
 
@@ -58,13 +60,16 @@ class Ledger:
                 if name:
                     for measure, amount in zip(MEASURES, sums, strict=True):
                         self._pending[f"{day_name(day * DAY)}:{kind}:{name}:{measure}"] += amount
-        for entry in list(self._pending):
-            amount = self._pending.pop(entry)
+        entries = list(self._pending)
+        for at in range(0, len(entries), AT_ONCE):
+            some = {entry: self._pending.pop(entry) for entry in entries[at : at + AT_ONCE]}
             try:
-                await self._index(entry.rpartition(":")[0])
-                await self._store.add(f"spend:{entry}", amount)
+                for name in dict.fromkeys(entry.rpartition(":")[0] for entry in some):
+                    await self._index(name)
+                await self._store.add_all({f"spend:{entry}": amount for entry, amount in some.items()})
             except StateError as error:
-                self._pending[entry] += amount
+                for entry, amount in some.items():
+                    self._pending[entry] += amount
                 log.warning("ledger.not_written", reason=error.message)
                 return
 

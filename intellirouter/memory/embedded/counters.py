@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from intellirouter.memory.store import Claim, Reservation
 
@@ -35,6 +35,11 @@ def add(connection: sqlite3.Connection, key: str, amount: float, window: float) 
         (key, window, bucket_of(window, time.time()), amount),
     ).fetchone()
     return float(row[0])
+
+
+def add_all(connection: sqlite3.Connection, amounts: Mapping[str, float]) -> list[float]:
+    """Add to counters without a window; the new levels."""
+    return [add(connection, key, amount, 0) for key, amount in amounts.items()]
 
 
 def reserve(connection: sqlite3.Connection, claims: Sequence[Claim]) -> Reservation:

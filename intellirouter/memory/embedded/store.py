@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from intellirouter.memory.store import (
     StateHealth,
     Versioned,
     check_claims,
+    check_family,
 )
 
 SCAN_PAGE = 500
@@ -77,6 +78,11 @@ class EmbeddedStore:
     async def add(self, key: str, amount: float, *, window: float = 0) -> float:
         """See `StateStore.add`."""
         return await self._engine.write(lambda c: counters.add(c, key, amount, window))
+
+    async def add_all(self, amounts: Mapping[str, float]) -> list[float]:
+        """See `StateStore.add_all`."""
+        check_family(amounts)
+        return await self._engine.write(lambda c: counters.add_all(c, amounts))
 
     async def level(self, key: str, *, window: float = 0) -> float:
         """See `StateStore.level`."""

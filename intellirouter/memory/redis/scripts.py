@@ -95,6 +95,16 @@ return false
 
 ADD = Script(_COUNTER + "return add(KEYS[1], ARGV[1], tonumber(ARGV[2]))\n")
 
+ADD_ALL = Script(
+    _COUNTER
+    + """
+-- ARGV: the amount of each key. The levels.
+local levels = {}
+for i, key in ipairs(KEYS) do levels[i] = add(key, ARGV[i], 0) end
+return levels
+"""
+)
+
 LEVEL = Script(_COUNTER + "return tostring(level_of(KEYS[1], tonumber(ARGV[1])))\n")
 
 RESERVE = Script(

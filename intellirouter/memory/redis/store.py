@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -27,6 +27,7 @@ from intellirouter.memory.store import (
     StateHealth,
     Versioned,
     check_claims,
+    check_family,
 )
 
 LEASE_MEMORY_MS = 7 * 86_400_000
@@ -111,6 +112,17 @@ class RedisStore:
         """See `StateStore.add`."""
         counter = self._keys.counter(key, window)
         return float(await self._eval(scripts.ADD, (counter,), (repr(float(amount)), window)))
+
+    async def add_all(self, amounts: Mapping[str, float]) -> list[float]:
+        """See `StateStore.add_all`."""
+        check_family(amounts)
+        if not amounts:
+            return []
+        names = [self._keys.counter(key, 0) for key in amounts]
+        levels = await self._eval(
+            scripts.ADD_ALL, names, [repr(float(amount)) for amount in amounts.values()]
+        )
+        return [float(level) for level in levels]
 
     async def level(self, key: str, *, window: float = 0) -> float:
         """See `StateStore.level`."""

@@ -125,6 +125,17 @@ async def test_a_counter_adds_up_under_concurrency(store: StateStore) -> None:
     assert await store.level("c:never") == 0
 
 
+async def test_counters_of_a_family_are_added_to_together(store: StateStore) -> None:
+    await store.add("f:b", 1)
+    assert await store.add_all({"f:a": 2.5, "f:b": 3}) == [2.5, 4]
+    await asyncio.gather(*(store.add_all({"f:a": 1, "f:b": -1}) for _ in range(20)))
+    assert [await store.level("f:a"), await store.level("f:b")] == [22.5, -16]
+    assert await store.add_all({}) == []
+    with pytest.raises(ValueError, match="family"):
+        await store.add_all({"f:a": 1, "g:a": 1})
+    assert await store.level("f:a") == 22.5
+
+
 async def test_a_window_starts_anew_and_windows_of_one_key_are_apart(store: StateStore) -> None:
     await store.add("w:x", 5)
     window = 0.4

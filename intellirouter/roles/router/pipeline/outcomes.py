@@ -20,6 +20,7 @@ from intellirouter.memory.store import StateStore
 MEASURES = ("answers", "errors", "refused", "topic", "length", "schema", "seconds", "output_tokens", "usd")
 """`refused`: answered with the refusal, without a model; `topic`, `length` and `schema`: answers that broke the rule."""
 FLUSH_SECONDS = 1.0
+MAX_INDEXED = 100_000
 KEPT_SECONDS = 400 * 86_400.0
 _INDEX, _COUNT = "persona-outcome-index:", "persona-outcome:"
 
@@ -31,30 +32,31 @@ class Outcomes:
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
-        self._pending: dict[tuple[str, str], float] = {}
+        self._pending: dict[str, dict[str, float]] = {}
         self._indexed: set[str] = set()
 
     def count(self, persona: str, **measures: float) -> None:
         """Add to the measures of a persona, named with its version (`analyst@3`)."""
+        sums = self._pending.setdefault(persona, {})
         for measure, amount in measures.items():
             if amount:
-                key = (persona, measure)
-                self._pending[key] = self._pending.get(key, 0.0) + amount
+                sums[measure] = sums.get(measure, 0.0) + amount
 
     async def flush(self) -> None:
         """Write what has gathered. What cannot be written now stays for the next time."""
-        for key in list(self._pending):
-            amount = self._pending.pop(key)
-            persona, measure = key
+        for persona in list(self._pending):
+            measures = self._pending.pop(persona)
             try:
                 if persona not in self._indexed:
                     await self._store.set(_INDEX + persona, b"", ttl=KEPT_SECONDS)
-                    if len(self._indexed) >= 100_000:
+                    if len(self._indexed) >= MAX_INDEXED:
                         self._indexed.clear()
                     self._indexed.add(persona)
-                await self._store.add(f"{_COUNT}{persona}:{measure}", amount)
+                await self._store.add_all(
+                    {f"{_COUNT}{persona}:{measure}": amount for measure, amount in measures.items()}
+                )
             except StateError as error:
-                self._pending[key] = self._pending.get(key, 0.0) + amount
+                self.count(persona, **measures)
                 log.warning("outcomes.not_written", reason=error.message)
                 return
 

@@ -13,11 +13,13 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from intellirouter.app.roles import ROLES
-from intellirouter.cli.node_options import ConfigOption, IdentityOption, loader
+from intellirouter.cli.backup_keys import public_keys, secret_keys
+from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption, loader
 from intellirouter.errors import IntelliRouterError
-from intellirouter.ops.backup import age, forms
+from intellirouter.ops.backup import forms, place
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
 from intellirouter.ops.backup.make import make
+from intellirouter.ops.backup.place import File
 from intellirouter.ops.backup.repository import PACKS
 from intellirouter.ops.backup.repository import prune as collect
 from intellirouter.ops.backup.retention import superfluous
@@ -29,9 +31,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable outpu
 @app.callback(invoke_without_command=True)
 def create(
     context: typer.Context,
-    to: Annotated[Path | None, typer.Option(help="Directory that receives the backup.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Directory that receives the backup, or s3://BUCKET/PREFIX.")
+    ] = None,
     recipients: Annotated[
         Path | None, typer.Option(help="File of age public keys: the backup is encrypted to them.")
+    ] = None,
+    passphrase: Annotated[
+        Path | None,
+        typer.Option(
+            "--passphrase-file",
+            help="File whose first line is a passphrase: the backup is encrypted to a key of the directory that it opens.",
+        ),
     ] = None,
     incremental: Annotated[
         bool,
@@ -50,11 +61,14 @@ def create(
         raise typer.BadParameter("says where the backup goes", param_hint="--to")
     loaded = loader(config, ROLES[0].file)()
     console = Console(stderr=True)
-    keys = age.recipients(recipients) if recipients else []
     try:
+        directory = place.directory(to)
+        if isinstance(directory, Path):
+            directory.mkdir(parents=True, exist_ok=True)
+        keys = public_keys(directory, recipients, passphrase)
         with console.status("backing up") as status:
             target, manifest = make(
-                loaded, to, lambda name: status.update(escape(name)), keys, incremental=incremental
+                loaded, directory, lambda name: status.update(escape(name)), keys, incremental=incremental
             )
     except OSError as cause:
         raise IntelliRouterError(f"{cause.filename or to}: {cause.strerror or cause}.") from cause
@@ -65,23 +79,29 @@ def create(
 
 
 @app.command()
-def verify(file: Path, identity: IdentityOption = None, as_json: JsonOption = False) -> None:
+def verify(
+    file: str,
+    identity: IdentityOption = None,
+    passphrase: PassphraseOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Read a whole backup and check every byte. Exit code 1 when it is damaged.
 
     Without the key of an encrypted backup its sum is checked, and not what it holds.
     """
-    manifest = forms.verify(file, age.identities(identity) if identity else ())
+    source = place.file(file)
+    manifest = forms.verify(source, secret_keys(source, identity, passphrase))
     if manifest is None:
-        typer.echo(f"{file}: whole, encrypted; --identity reads what it holds")
+        typer.echo(f"{file}: whole, encrypted; --identity or --passphrase-file reads what it holds")
     elif as_json:
         typer.echo(msgspec.json.encode({"archive": str(file), "manifest": manifest}))
     else:
-        _tell(file, manifest)
+        _tell(source, manifest)
 
 
 @app.command()
 def prune(
-    directory: Path,
+    directory: str,
     days: Annotated[int, typer.Option("--keep-days", min=0, help="Younger ones stay.")] = 30,
     daily: Annotated[int, typer.Option("--keep-daily", min=0, help="The last of so many days.")] = 0,
     weekly: Annotated[int, typer.Option("--keep-weekly", min=0, help="The last of so many weeks.")] = 0,
@@ -90,26 +110,31 @@ def prune(
 ) -> None:
     """Delete the backups of a directory that no rule keeps. The newest always stays."""
     kept = {"days": days, "daily": daily, "weekly": weekly, "monthly": monthly}
-    for file in superfluous(forms.backups(directory), datetime.now(UTC), **kept):
+    where = place.directory(directory)
+    for file in superfluous(forms.backups(where), datetime.now(UTC), **kept):
         if not dry_run:
             file.unlink()
         typer.echo(f"{'would delete' if dry_run else 'deleted'} {file}")
-    if (directory / PACKS).is_dir() and not dry_run:
+    if isinstance(where, Path) and (where / PACKS).is_dir() and not dry_run:
         with Console(stderr=True).status("looking for what no backup needs") as status:
-            before, after = collect(directory, lambda name: status.update(escape(name)))
+            before, after = collect(where, lambda name: status.update(escape(name)))
         typer.echo(f"packs: {before / 2**20:.1f} MiB before, {after / 2**20:.1f} MiB after")
 
 
 @app.command("list")
-def list_(directory: Path) -> None:
+def list_(directory: str) -> None:
     """The backups of a directory, each checked. Exit code 1 when one is damaged.
 
-    Of an incremental one the pieces are not read: `verify` does that.
+    Of an incremental one the pieces are not read, and of one in a bucket nothing is fetched: `verify` does that.
     """
+    where = place.directory(directory)
     table = Table(Column("backup", no_wrap=True), "version", "files", "MiB", box=None, padding=(0, 1))
     damaged = False
-    for file in sorted(forms.backups(directory)):
-        size = f"{file.stat().st_size / 2**20:.1f}"
+    for file in sorted(forms.backups(where), key=lambda file: file.name):
+        size = f"{place.size(file) / 2**20:.1f}"
+        if not isinstance(file, Path):
+            table.add_row(escape(file.name), "", "", size)
+            continue
         try:
             manifest = forms.glance(file)
         except BackupDamaged:
@@ -121,16 +146,16 @@ def list_(directory: Path) -> None:
             continue
         table.add_row(escape(file.name), manifest.version, str(len(manifest.files)), size)
     Console().print(table)
-    if (directory / PACKS).is_dir():
-        shared = sum(file.stat().st_size for file in (directory / PACKS).iterdir())
+    if isinstance(where, Path) and (where / PACKS).is_dir():
+        shared = sum(file.stat().st_size for file in (where / PACKS).iterdir())
         typer.echo(f"and {shared / 2**20:.1f} MiB of pieces that the incremental ones share")
     if damaged:
         raise typer.Exit(1)
 
 
-def _tell(file: Path, manifest: Manifest) -> None:
+def _tell(file: File, manifest: Manifest) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    size = file.stat().st_size / 2**20
+    size = place.size(file) / 2**20
     console.print(f"{file}: whole, {len(manifest.files)} files, {size:.1f} MiB, made {manifest.created}")
     if manifest.counts:
         console.print("records: " + ", ".join(f"{count} {table}" for table, count in manifest.counts.items()))

@@ -24,6 +24,12 @@ IdentityOption = Annotated[
     Path | None,
     typer.Option("--identity", "-i", help="File with the age secret key of an encrypted backup."),
 ]
+PassphraseOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file", help="File whose first line is the passphrase of the backup's directory."
+    ),
+]
 
 
 def loader(

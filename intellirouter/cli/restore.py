@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from intellirouter.app.roles import ROLES
-from intellirouter.cli.node_options import ConfigOption, IdentityOption, loader
+from intellirouter.cli.backup_keys import secret_keys
+from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption, loader
 from intellirouter.errors import IntelliRouterError
-from intellirouter.ops.backup.age import identities
+from intellirouter.ops.backup import place
 from intellirouter.ops.backup.restore import STORES, check, places, restore
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="The backup.")],
+    file: Annotated[str, typer.Argument(help="The backup: a path, or s3://BUCKET/PREFIX/NAME.")],
     config: ConfigOption = None,
     only: Annotated[list[str] | None, typer.Option(help=f"{', '.join(STORES)}; may be repeated.")] = None,
     identity: IdentityOption = None,
+    passphrase: PassphraseOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Verify, and say what would be replaced.")
     ] = False,
@@ -26,19 +27,20 @@ def command(
     """Put a backup back into the data directory of a stopped node. What it replaces is kept aside."""
     settings = loader(config, ROLES[0].file)().settings
     chosen = only or []
-    keys = identities(identity) if identity else []
+    source = place.file(file)
+    keys = secret_keys(source, identity, passphrase)
     if dry_run:
-        manifest, wanted = check(file, chosen, keys)
+        manifest, wanted = check(source, chosen, keys)
         typer.echo(f"{file}: whole, made {manifest.created} by version {manifest.version}")
         for store in wanted:
-            place = places(settings).get(store)
-            if place is None:
+            there = places(settings).get(store)
+            if there is None:
                 typer.echo(f"would replace {store} on its server")
             else:
-                typer.echo(f"{'would replace' if place.exists() else 'would make'} {place}")
+                typer.echo(f"{'would replace' if there.exists() else 'would make'} {there}")
         return
     try:
-        aside = restore(file, settings, chosen, keys)
+        aside = restore(source, settings, chosen, keys)
     except OSError as cause:
         raise IntelliRouterError(f"{cause.filename}: {cause.strerror}. Nothing was changed.") from cause
     typer.echo(f"restored. What was there before lies in {aside}: delete it when the node runs well.")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import socket
 import subprocess
 import sys
 import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.servers.dnsmasq import dnsmasq
 from tests.servers.redis import RedisServer
 
 PLANTED = {
@@ -44,6 +49,27 @@ def diagnose(
         },
         check=False,
     )
+
+
+class Well(http.server.BaseHTTPRequestHandler):
+    """Says that all is well."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+
+@contextmanager
+def serving() -> Iterator[int]:
+    """The port of something that answers over HTTP."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Well) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def findings(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, str]]:
@@ -89,6 +115,34 @@ endpoint = "https://127.0.0.1:{port}"
     assert "did not connect within 2 s" in found["provider house"]["message"]
     assert "does not answer within 2 s" in found["redis"]["message"]
     assert all(item["advice"] for item in found.values() if item["level"] == "problem")
+
+
+def test_an_endpoint_in_dns_is_looked_up_and_each_of_its_servers_is_asked(tmp_path: Path) -> None:
+    with (
+        dnsmasq() as names,
+        serving() as up,
+        socket.create_server(("127.0.0.1", 0)) as gone,
+    ):
+        dead = gone.getsockname()[1]
+        gone.close()
+        names.serve(
+            ("_rag._tcp.test", "localhost", up, 1, 1),
+            ("_rag._tcp.test", "localhost", dead, 2, 1),
+            ("_chains._tcp.test", "localhost", dead, 1, 1),
+        )
+        config = f"""
+[ipc]
+discovery = "dns"
+dns_server = "{names.address}"
+rag_manager_endpoint = "http://_rag._tcp.test"
+chain_engine_endpoint = "http://_chains._tcp.test"
+persona_layer_endpoint = "http://_nobody._tcp.test"
+"""
+        found = findings(diagnose(tmp_path, config, "--json"))
+    assert found[f"RagManager localhost:{up}"]["level"] == "ok"
+    assert found[f"RagManager localhost:{dead}"]["level"] == "warning"  # the other one answers
+    assert found[f"ChainEngine localhost:{dead}"]["level"] == "problem"
+    assert "lists no server" in found["PersonaLayer"]["message"]
 
 
 @pytest.mark.parametrize(

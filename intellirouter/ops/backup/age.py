@@ -1,20 +1,18 @@
 """Encryption of a backup in the age format (age-encryption.org/v1): to public keys, read with the secret one.
 
-What `age-keygen` writes are the key files, so that `age -d` opens an archive too. pyrage pulls from a stream; a pipe and a
-thread turn that into one that is written to.
+What `age-keygen` writes are the key files, so that `age -d` opens an archive too.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from intellirouter.errors import InvalidRequest
+from intellirouter.ops.backup import pipe
 
 HEADER = b"age-encryption.org/v1"
 
@@ -46,9 +44,7 @@ def _keys(file: Path, prefix: str, parse: Callable[[Any, str], Any]) -> list[Any
 def encrypting(sink: Any, to: Sequence[Any]) -> Iterator[IO[bytes]]:
     """A stream whose bytes go encrypted to `sink`, all of them when the block has ended well."""
     encrypt = importlib.import_module("pyrage").encrypt_io
-    inward, outward = os.pipe()
-    work = _Work(lambda source: encrypt(source, sink, list(to)), os.fdopen(inward, "rb"))
-    with work, os.fdopen(outward, "wb") as stream:
+    with pipe.drained(lambda source: encrypt(source, sink, list(to))) as stream:
         yield stream
 
 
@@ -56,10 +52,8 @@ def encrypting(sink: Any, to: Sequence[Any]) -> Iterator[IO[bytes]]:
 def decrypting(source: Any, using: Sequence[Any]) -> Iterator[IO[bytes]]:
     """A stream of what `source` holds. Raises `ValueError` when none of the keys opens it, or it was changed."""
     pyrage = importlib.import_module("pyrage")
-    inward, outward = os.pipe()
-    work = _Work(lambda sink: pyrage.decrypt_io(source, sink, list(using)), os.fdopen(outward, "wb"))
     try:
-        with work, os.fdopen(inward, "rb") as stream:
+        with pipe.filled(lambda sink: pyrage.decrypt_io(source, sink, list(using))) as stream:
             yield stream
     except pyrage.DecryptError as cause:
         raise ValueError(f"not decrypted: {cause}") from None
@@ -77,31 +71,5 @@ def decrypted_bytes(data: bytes, using: Sequence[Any], file: Path) -> bytes:
     try:
         clear: bytes = pyrage.decrypt(data, list(using))
     except pyrage.DecryptError as cause:
-        raise InvalidRequest(f"{file}: no key of --identity opens it ({cause}).") from None
+        raise InvalidRequest(f"{file}: no key that was named opens it ({cause}).") from None
     return clear
-
-
-class _Work:
-    """A thread that works on one end of a pipe; its error is raised in place of what the error did to the other end."""
-
-    def __init__(self, work: Callable[[IO[bytes]], None], end: IO[bytes]) -> None:
-        self._work, self._end = work, end
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="age", daemon=True)
-
-    def _run(self) -> None:
-        try:
-            self._work(self._end)
-        except BaseException as error:  # noqa: BLE001  handed to the other side
-            self._error = error
-        finally:
-            with suppress(OSError):  # the other side has gone, which it knows
-                self._end.close()
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._thread.join()
-        if self._error is not None and not (kind and isinstance(self._error, BrokenPipeError)):
-            raise self._error

@@ -24,7 +24,8 @@ import msgspec
 import zstandard
 
 from intellirouter.errors import IntelliRouterError, InvalidRequest
-from intellirouter.ops.backup import age
+from intellirouter.ops.backup import age, place
+from intellirouter.ops.backup.place import File
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -120,51 +121,38 @@ class Writer:
 
 
 @contextmanager
-def create(target: Path, manifest: Manifest, recipients: Sequence[Any] = ()) -> Iterator[Writer]:
+def create(target: File, manifest: Manifest, recipients: Sequence[Any] = ()) -> Iterator[Writer]:
     """An archive that appears under its name when the block ends well, and leaves nothing when it does not.
 
     With `recipients` (`age.py`) nothing of it is ever on the disk in clear.
     """
-    partial = target.with_name(f".{target.name}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            summing = _Summing(file)
-            squeeze = zstandard.ZstdCompressor(level=3, write_checksum=True)
-            with (
-                age.encrypting(summing, recipients) if recipients else nullcontext(summing) as sink,
-                squeeze.stream_writer(sink, closefd=False) as packed,  # type: ignore[arg-type]  # it only writes
-                tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
-            ):
-                yield Writer(tar, manifest)
-                data = msgspec.json.encode(manifest)
-                last = tarfile.TarInfo(MANIFEST)
-                last.size = len(data)
-                tar.addfile(last, io.BytesIO(data))
-            file.write(_MARK + summing.sha256.digest())
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-        directory = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    finally:
-        partial.unlink(missing_ok=True)
+    with place.writing(target) as file:
+        summing = _Summing(file)
+        squeeze = zstandard.ZstdCompressor(level=3, write_checksum=True)
+        with (
+            age.encrypting(summing, recipients) if recipients else nullcontext(summing) as sink,
+            squeeze.stream_writer(sink, closefd=False) as packed,  # type: ignore[arg-type]  # it only writes
+            tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+        ):
+            yield Writer(tar, manifest)
+            data = msgspec.json.encode(manifest)
+            last = tarfile.TarInfo(MANIFEST)
+            last.size = len(data)
+            tar.addfile(last, io.BytesIO(data))
+        file.write(_MARK + summing.sha256.digest())
 
 
 Sink = Callable[[str, IO[bytes]], None]
 """Takes one file of an archive: its name and its bytes, to be read before it returns."""
 
 
-def encrypted(archive: Path) -> bool:
+def encrypted(archive: File) -> bool:
     """True for an archive that needs a key to be read."""
     with archive.open("rb") as file:
         return file.read(len(age.HEADER)) == age.HEADER
 
 
-def verify(archive: Path, identities: Sequence[Any] = ()) -> Manifest | None:
+def verify(archive: File, identities: Sequence[Any] = ()) -> Manifest | None:
     """Read the whole archive; its manifest, None when it is encrypted and no key was given. Raises `BackupDamaged`."""
     try:
         if not encrypted(archive) or identities:
@@ -182,7 +170,7 @@ def verify(archive: Path, identities: Sequence[Any] = ()) -> Manifest | None:
     return None
 
 
-def read(archive: Path, sink: Sink | None = None, identities: Sequence[Any] = ()) -> Manifest:
+def read(archive: File, sink: Sink | None = None, identities: Sequence[Any] = ()) -> Manifest:
     """Read a whole archive, check every sum, and hand each file to `sink` on the way.
 
     What `sink` was given may be used only when this returns. Raises `BackupDamaged`, and `InvalidRequest` for an
@@ -198,7 +186,9 @@ def read(archive: Path, sink: Sink | None = None, identities: Sequence[Any] = ()
             sealed = file.read(len(age.HEADER)) == age.HEADER
             file.seek(0)
             if sealed and not identities:
-                raise InvalidRequest(f"{archive} is encrypted: name the file of its key with --identity.")
+                raise InvalidRequest(
+                    f"{archive} is encrypted: name the file of its key with --identity, or of its passphrase with --passphrase-file."
+                )
             with age.decrypting(summing, identities) if sealed else nullcontext(summing) as source:
                 found, manifest = _unpack(source, sink)
                 while source.read(_BLOCK):

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from intellirouter.ops.backup import archive, recall, snapshot
 from intellirouter.ops.backup.archive import Manifest, Sink
+from intellirouter.ops.backup.place import Directory, File, local
 
 SUFFIXES = (archive.SUFFIX, snapshot.SUFFIX)
 
 
-def backups(directory: Path) -> Iterator[Path]:
+def backups(directory: Directory) -> Iterator[File]:
     """Every backup of a directory."""
     return (file for suffix in SUFFIXES for file in directory.glob(f"*{suffix}"))
 
 
-def read(file: Path, sink: Sink | None = None, identities: Sequence[Any] = ()) -> Manifest:
+def read(file: File, sink: Sink | None = None, identities: Sequence[Any] = ()) -> Manifest:
     """See `archive.read`."""
     if file.suffix == snapshot.SUFFIX:
-        return recall.read(file, sink, identities)
+        return recall.read(local(file), sink, identities)
     return archive.read(file, sink, identities)
 
 
-def glance(file: Path) -> Manifest | None:
+def glance(file: File) -> Manifest | None:
     """What a listing may read: all of an archive, of a snapshot its own bytes and not its pieces. See `archive.verify`."""
     if file.suffix == snapshot.SUFFIX:
-        listed = snapshot.Snapshot(file)
+        listed = snapshot.Snapshot(local(file))
         return None if listed.sealed else listed.head(()).manifest
     return archive.verify(file)
 
 
-def verify(file: Path, identities: Sequence[Any] = ()) -> Manifest | None:
+def verify(file: File, identities: Sequence[Any] = ()) -> Manifest | None:
     """See `archive.verify`."""
     if file.suffix == snapshot.SUFFIX:
-        return recall.verify(file, identities)
+        return recall.verify(local(file), identities)
     return archive.verify(file, identities)

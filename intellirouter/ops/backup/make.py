@@ -19,6 +19,7 @@ from intellirouter.errors import StateError, StateUnavailable
 from intellirouter.memory.open import FILE
 from intellirouter.ops.backup import archive, journal, outside, repository, retention
 from intellirouter.ops.backup import snapshot as snapshot_form
+from intellirouter.ops.backup.place import Directory, File, local
 
 STATE = f"state/{FILE}"
 TABLES = ("entry", "counter", "log", "lease")
@@ -50,29 +51,29 @@ def folders(settings: Settings) -> dict[str, Path]:
 
 def make(
     loaded: Loaded,
-    directory: Path,
+    directory: Directory,
     progress: Callable[[str], None],
     recipients: Sequence[Any] = (),
     *,
     incremental: bool = False,
-) -> tuple[Path, archive.Manifest]:
-    """One new backup in `directory`, verified after it was written. Raises `OSError`, `StateError`.
+) -> tuple[File, archive.Manifest]:
+    """One new backup in `directory`, verified after it was written. Raises `OSError`, `StateError`, `StateUnavailable`.
 
     An archive, or with `incremental` a snapshot that shares its pieces with those before. Encrypted when `recipients` are given
     (`age.py`).
     """
     now = datetime.now(UTC)
     manifest = archive.Manifest(archive.FORMAT, __version__, now.isoformat(timespec="seconds"))
-    directory.mkdir(parents=True, exist_ok=True)
+    if incremental or isinstance(directory, Path):
+        local(directory).mkdir(parents=True, exist_ok=True)
     target = directory / retention.name_of(now, snapshot_form.SUFFIX if incremental else archive.SUFFIX)
-    create = repository.create if incremental else archive.create
     settings = loaded.settings
     settings.paths.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (
         journal.alone(settings.paths.data_dir),
         # beside the stores, so that what they hold never lies where others may read
         tempfile.TemporaryDirectory(prefix=journal.SCRATCH, dir=settings.paths.data_dir) as scratch,
-        create(target, manifest, recipients) as writer,
+        _created(target, manifest, recipients, incremental) as writer,
     ):
         _config(loaded, writer, sealed=bool(recipients))
         gather = _Gather(settings, writer, Path(scratch), progress)
@@ -92,6 +93,14 @@ def make(
     if not incremental:  # a snapshot's pieces were summed as they were written, most of them long ago
         archive.verify(target)
     return target, manifest
+
+
+def _created(
+    target: File, manifest: archive.Manifest, recipients: Sequence[Any], incremental: bool
+) -> contextlib.AbstractContextManager[Writer]:
+    if incremental:
+        return repository.create(local(target), manifest, recipients)
+    return archive.create(target, manifest, recipients)
 
 
 def _config(loaded: Loaded, writer: Writer, *, sealed: bool) -> None:

@@ -46,7 +46,9 @@ def read(snapshot: Path, sink: Sink | None = None, identities: Sequence[Any] = (
 def _read(parts: Snapshot, sink: Sink | None, identities: Sequence[Any]) -> tuple[Manifest, set[str]]:
     """The manifest, and the packs that were read."""
     if parts.sealed and not identities:
-        raise InvalidRequest(f"{parts.file} is encrypted: name the file of its key with --identity.")
+        raise InvalidRequest(
+            f"{parts.file} is encrypted: name the file of its key with --identity, or of its passphrase with --passphrase-file."
+        )
     head = parts.head(identities)
     directory = parts.file.parent
     with indexed(directory, fcntl.LOCK_SH) as index:

@@ -32,6 +32,7 @@ from intellirouter.ops.backup.make import (
     counts,
     folders,
 )
+from intellirouter.ops.backup.place import File
 
 STORES = ("state", "personas", "documents", "rag", "blobs", "chains", "vectors", "redis")
 """What can be restored; the configuration is taken out by hand, since the node that restores has one."""
@@ -66,7 +67,7 @@ def stored(manifest: Manifest) -> list[str]:
     return [store for store in STORES if store in held]
 
 
-def check(file: Path, only: Collection[str], identities: Sequence[Any] = ()) -> tuple[Manifest, list[str]]:
+def check(file: File, only: Collection[str], identities: Sequence[Any] = ()) -> tuple[Manifest, list[str]]:
     """The manifest of a verified archive, and the stores to restore. Raises `BackupDamaged`, `InvalidRequest`."""
     if unknown := set(only) - set(STORES):
         raise InvalidRequest(
@@ -103,7 +104,7 @@ def _used(file: Path) -> bool:
 
 
 def restore(
-    file: Path, settings: Settings, only: Collection[str] = (), identities: Sequence[Any] = ()
+    file: File, settings: Settings, only: Collection[str] = (), identities: Sequence[Any] = ()
 ) -> Path:
     """Replace the stores by those of the archive; returns where the old ones lie.
 
@@ -136,7 +137,7 @@ def restore(
     return aside
 
 
-def _check_kinds(file: Path, manifest: Manifest, wanted: Collection[str], settings: Settings) -> None:
+def _check_kinds(file: File, manifest: Manifest, wanted: Collection[str], settings: Settings) -> None:
     """Raises `InvalidRequest` when the archive is of another kind of store than this node has."""
     here = servers(settings)
     for store, name in (("redis", REDIS), ("chains", CHAINS_SERVER)):
@@ -165,7 +166,7 @@ def _load(settings: Settings, staged: Path, away: Collection[str]) -> None:
         outside.vectors_from(staged / VECTORS, names, outside.index_urls(settings.rag), Path())
 
 
-def _stage(file: Path, staged: Path, wanted: Collection[str], identities: Sequence[Any]) -> None:
+def _stage(file: File, staged: Path, wanted: Collection[str], identities: Sequence[Any]) -> None:
     def sink(name: str, stream: IO[bytes]) -> None:
         parts = Path(name).parts
         if ".." in parts or Path(name).is_absolute():

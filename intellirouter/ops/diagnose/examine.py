@@ -12,6 +12,7 @@ from intellirouter.config.shown import secrets
 from intellirouter.ops.diagnose import logs, machine
 from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.ops.diagnose.network import Place, reach
+from intellirouter.ops.diagnose.records import reach_all
 from intellirouter.ops.diagnose.redact import Redactor, environment_secrets
 from intellirouter.ops.diagnose.state import state
 
@@ -20,16 +21,21 @@ DEADLINE = 5.0
 
 
 async def examine(loaded: Loaded, places: Iterable[Place], deadline: float = DEADLINE) -> list[Finding]:
-    """Every finding on this node, in order of area. Ends within about `deadline` seconds whatever hangs."""
+    """Every finding on this node, in order of area. Ends within about twice `deadline` seconds whatever hangs."""
     settings = loaded.settings
     async with asyncio.TaskGroup() as group:
-        reached = [group.create_task(reach(place, deadline)) for place in (*places, *peers(settings))]
+        reached = [group.create_task(reach(place, deadline)) for place in places]
+        asked = [
+            group.create_task(reach_all(place, settings.ipc.dns_server, deadline))
+            for place in peers(settings)
+        ]
         stores = group.create_task(state(settings.memory, settings.paths.data_dir, deadline))
     return [
         *machine.system(settings.paths.data_dir),
         *machine.installation(loaded),
         *stores.result(),
         *(task.result() for task in reached),
+        *(found for task in asked for found in task.result()),
         logs.recent_errors(settings.telemetry.log_file),
     ]
 
@@ -50,13 +56,9 @@ def peers(settings: Settings) -> list[Place]:
         "RagManager": ipc.rag_manager_endpoint,
         "PersonaLayer": ipc.persona_layer_endpoint,
     }
-    # gRPC answers no GET; an SRV name is no host: where it leads today says nothing of tomorrow
+    # gRPC answers no GET
     path = "" if ipc.protocol == "grpc" else "/health/live"
-    found = [
-        Place(name, url, path=path, ca=str(ca) if ca else None)
-        for name, url in roles.items()
-        if url and "://_" not in url
-    ]
+    found = [Place(name, url, path=path, ca=str(ca) if ca else None) for name, url in roles.items() if url]
     if settings.rag.vector_db_url:
         found.append(Place("Chroma", settings.rag.vector_db_url, path="/api/v2/heartbeat"))
     return found

@@ -1,0 +1,198 @@
+"""Backups in a bucket of any S3 service. Credentials, region and endpoint are those of the environment (`AWS_…`).
+
+An archive is sent while it is made, in parts; the service shows it under its name when the last part has arrived, and never half of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import importlib
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import IO, Any, Literal, cast
+
+from intellirouter.config import env
+from intellirouter.errors import InvalidRequest, StateUnavailable
+from intellirouter.ops.backup import pipe
+
+SCHEME = "s3://"
+PART_BYTES = 16 << 20
+"""Of 10,000 parts an archive may be: 160 GB."""
+PARTS_AT_ONCE = 3
+READ_AHEAD = 8 << 20
+_BLOCK = 1 << 20
+_REQUEST_SECONDS, _RETRY_SECONDS, _RETRIES = 300, 600, 8
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_SAID = re.compile(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", re.DOTALL)
+
+
+class Prefix:
+    """The part of a bucket where backups lie. See `place.Directory`."""
+
+    def __init__(self, address: str, store: Any) -> None:
+        self._address, self._store = address, store
+
+    @classmethod
+    def at(cls, address: str) -> Prefix:
+        """Of `s3://BUCKET/PREFIX`. Asks nothing of the service yet. Raises `InvalidRequest`."""
+        bucket, _, prefix = address.removeprefix(SCHEME).partition("/")
+        if not _BUCKET.fullmatch(bucket) or set(prefix) & set("?#"):
+            raise InvalidRequest(f"{address}: is no s3://BUCKET/PREFIX.")
+        try:
+            stores = importlib.import_module("obstore.store")
+        except ModuleNotFoundError as cause:
+            raise InvalidRequest(
+                f"{address}: a bucket needs another package: pip install 'intellirouter[s3]'"
+            ) from cause
+        endpoint = env.current().get("AWS_ENDPOINT_URL", "")
+        with _errors(address):
+            store = stores.S3Store(
+                bucket,
+                prefix=prefix.strip("/") or None,
+                client_options={
+                    "allow_http": endpoint.startswith("http://"),
+                    "timeout": f"{_REQUEST_SECONDS}s",
+                },
+                retry_config={
+                    "max_retries": _RETRIES,
+                    "retry_timeout": timedelta(seconds=_RETRY_SECONDS),
+                },
+            )
+        return cls(address.rstrip("/"), store)
+
+    def __str__(self) -> str:
+        return self._address
+
+    def __truediv__(self, name: str) -> Object:
+        return Object(self, self._store, name)
+
+    def glob(self, pattern: str) -> Iterator[Object]:
+        """The objects right under it whose names fit. Raises `OSError`, `StateUnavailable`."""
+        with _errors(str(self)):
+            found = importlib.import_module("obstore").list_with_delimiter(self._store)["objects"]
+        for entry in found:
+            if fnmatch.fnmatchcase(name := PurePosixPath(entry["path"]).name, pattern):
+                yield Object(self, self._store, name, entry["size"])
+
+
+class Object:
+    """One object. See `place.File`."""
+
+    def __init__(self, parent: Prefix, store: Any, name: str, size: int | None = None) -> None:
+        self.parent, self.name = parent, name
+        self._store, self._size = store, size
+
+    def __str__(self) -> str:
+        return f"{self.parent}/{self.name}"
+
+    @property
+    def stem(self) -> str:
+        """The name without its suffix."""
+        return PurePosixPath(self.name).stem
+
+    @property
+    def suffix(self) -> str:
+        """The end of the name, with its dot."""
+        return PurePosixPath(self.name).suffix
+
+    def size(self) -> int:
+        """Bytes. Raises `OSError`, `StateUnavailable`."""
+        if self._size is None:
+            with _errors(str(self)):
+                self._size = importlib.import_module("obstore").head(self._store, self.name)["size"]
+        return self._size
+
+    def open(self, mode: Literal["rb"]) -> IO[bytes]:  # noqa: ARG002  as `Path` has it
+        """Its bytes, fetched as they are read. Raises `OSError`, `StateUnavailable`."""
+        with _errors(str(self)):
+            reader = importlib.import_module("obstore").open_reader(
+                self._store, self.name, buffer_size=READ_AHEAD
+            )
+        return io.BufferedReader(_Reading(str(self), reader), _BLOCK)
+
+    def unlink(self) -> None:
+        """Remove it. Raises `StateUnavailable`."""
+        with _errors(str(self)):
+            importlib.import_module("obstore").delete(self._store, self.name)
+
+    def create(self, data: bytes) -> bool:
+        """See `place.create`. Raises `OSError`, `StateUnavailable`."""
+        obstore = importlib.import_module("obstore")
+        try:
+            with _errors(str(self)):
+                obstore.put(self._store, self.name, data, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    @contextmanager
+    def writing(self) -> Iterator[IO[bytes]]:
+        """See `place.writing`. Raises `OSError`, `StateUnavailable`."""
+        whole = False
+
+        def parts(source: IO[bytes]) -> Iterator[bytes]:
+            while data := source.read(_BLOCK):
+                yield data
+            if not whole:  # what came is not all: the service is told to drop it
+                raise BrokenPipeError
+
+        def send(source: IO[bytes]) -> None:
+            with _errors(str(self)):
+                importlib.import_module("obstore").put(
+                    self._store,
+                    self.name,
+                    parts(source),
+                    chunk_size=PART_BYTES,
+                    max_concurrency=PARTS_AT_ONCE,
+                )
+
+        with pipe.drained(send) as stream:
+            yield stream
+            stream.flush()
+            whole = True
+
+
+class _Reading(io.RawIOBase):
+    """Lets obstore's reader be read like a file."""
+
+    def __init__(self, address: str, reader: Any) -> None:
+        self._address, self._reader = address, reader
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return cast("int", self._reader.seek(offset, whence))
+
+    def readinto(self, buffer: Any) -> int:
+        with _errors(self._address):
+            data = memoryview(self._reader.read(len(buffer)))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+@contextmanager
+def _errors(address: str) -> Iterator[None]:
+    """What the service said, in one line: the library's words go on with its requests."""
+    exceptions = importlib.import_module("obstore.exceptions")
+    try:
+        yield
+    except FileNotFoundError as cause:
+        raise FileNotFoundError(errno.ENOENT, _line(cause), address) from None
+    except exceptions.BaseError as cause:
+        raise StateUnavailable(f"{address}: {_line(cause)}") from None
+
+
+def _line(cause: Exception) -> str:
+    text = str(cause)
+    if said := _SAID.search(text):
+        return f"{said[1]}: {said[2]}"
+    return text.partition("\n")[0][:300]

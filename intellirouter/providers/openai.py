@@ -94,11 +94,30 @@ def build_chat(flavour: Flavour, request: ChatRequest, target: Target) -> HttpRe
         adapt(flavour, body, notes)
         if flavour.reasoning_models:
             _fit_model(body, notes)
+    elif flavour is not COMPATIBLE and _was_chosen(request):
+        body["messages"] = [_own(message) for message in body["messages"]]
+        adapt(flavour, body, notes)
+        if flavour.reasoning_models:
+            _fit_model(body, notes)
     elif flavour.unknown_message_fields:
         _drop_foreign_thoughts(flavour, body, notes)
     accept = "text/event-stream" if request.stream else "application/json"
     url = url_of(target, "/chat/completions")
     return HttpRequest("POST", url, bearer(target, accept), _encode(body), tuple(notes))
+
+
+def _was_chosen(request: ChatRequest) -> bool:
+    """The client named no model of the vendor but an alias, or another one that failed: its words were not meant for this one."""
+    asked = request.source.body.get("model") if request.source is not None else None
+    return not isinstance(asked, str) or asked.rpartition("/")[2] != request.model.rpartition("/")[2]
+
+
+def _own(message: Json) -> Json:
+    """A copy of a client's message that may be changed: the next attempt reads the original."""
+    content = message.get("content")
+    return (
+        {**message, "content": [dict(part) for part in content]} if isinstance(content, list) else {**message}
+    )
 
 
 def _drop_foreign_thoughts(flavour: Flavour, body: Json, notes: list[str]) -> None:
@@ -142,6 +161,8 @@ def _fit_model(body: Json, notes: list[str]) -> None:
     traits = traits_of(body["model"])
     if traits is None:
         return
+    if "max_tokens" in body:
+        body.setdefault("max_completion_tokens", body.pop("max_tokens"))
     effort = body.get("reasoning_effort")
     if effort is not None and (known := known_effort(effort, traits)) != effort:
         notes.append(f"Reasoning effort '{effort}' was sent as '{known}', which this model knows.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 
 from intellirouter.chat.mistral.request import call_id
 from intellirouter.chat.model import ChatRequest, Message, ToolChoice
+from intellirouter.chat.openai_chat.format import FORMAT as CHAT
 from intellirouter.chat.parts import Text, ToolCall, ToolResult
 from intellirouter.providers.adapter import HttpRequest, Target
 from intellirouter.providers.presets import FLAVOURS
@@ -73,3 +75,55 @@ def test_a_preset_leaves_out_with_a_note_what_its_vendor_refuses(flavour: Any) -
     assert not flavour.unknown_fields & body.keys()
     assert body[flavour.max_tokens_field] == 5
     assert len(request.notes) == len({"top_k", "store"} & flavour.unknown_fields)
+
+
+CLIENT: dict[str, Any] = {
+    "model": "fast",
+    "messages": [
+        {
+            "role": "developer",
+            "content": [{"type": "text", "text": "be brief", "cache_control": {"type": "ephemeral"}}],
+        },
+        {"role": "user", "content": "hi"},
+    ],
+    "max_tokens": 50,
+    "temperature": 0.2,
+    "logit_bias": {"1": 5},
+    "guided_json": {"type": "object"},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "changed"),
+    [
+        # another model than the one that was asked for: what this one refuses is left out, and said
+        ("openai", "o3-mini", {"max_tokens": None, "max_completion_tokens": 50, "temperature": None, "logit_bias": None}),
+        ("openai", "gpt-4o", {}),
+        ("groq", "llama", {"logit_bias": None, "role": "system"}),
+        ("deepseek", "deepseek-chat", {"role": "system"}),
+        # the one that was asked for: as the client said it, whatever comes of it
+        ("openai", "vendor/fast", {"unchanged": True}),
+        ("groq", "fast", {"unchanged": True}),
+        # a server we know nothing of
+        ("openai_compatible", "anything", {"unchanged": True}),
+    ],
+)  # fmt: skip
+def test_a_clients_own_body_is_made_to_fit_only_a_model_it_did_not_name(
+    kind: str, model: str, changed: dict[str, Any]
+) -> None:
+    body = copy.deepcopy(CLIENT)
+    request = CHAT.decode_request(body, {}).routed(model=model)
+    given = json.dumps(request.source.body if request.source else None)
+    http = ADAPTERS[kind].build_chat(request, Target("p", model, "https://v.example/v1"))
+    sent = json.loads(http.body)
+    assert (
+        json.dumps(request.source.body if request.source else None) == given
+    )  # the next attempt reads it again
+    expected = {**CLIENT, "model": model}
+    if not changed.pop("unchanged", False):
+        system = {"role": changed.pop("role", "developer"), "content": "be brief"}
+        expected["messages"] = [system, CLIENT["messages"][1]]
+    refused = {name for name, value in changed.items() if value is None and name != "max_tokens"}
+    assert all(any(f"'{name}'" in note for note in http.notes) for name in refused)
+    expected |= changed
+    assert sent == {name: value for name, value in expected.items() if value is not None}

@@ -241,6 +241,7 @@ HEARD: dict[str, dict[str, Cell]] = {
     ),
     "PDF by URL": row(
         chat=No("A document by URL cannot be sent"),
+        mistral=parts({"type": "document_url", "document_url": LINK}),
         responses=items({"content": [{"type": "input_file", "file_url": LINK}]}),
         anthropic=parts({"type": "document", "source": {"type": "url", "url": LINK}}),
         google=contents({"fileData": {"fileUri": LINK}}),

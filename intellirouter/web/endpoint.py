@@ -23,6 +23,7 @@ from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.metrics import Metrics, RequestMeter
 from intellirouter.web.errors import Envelope, error_response, status_of
+from intellirouter.web.whole import WholeResponse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -113,9 +114,10 @@ def endpoint(
                 facts = _facts(request, caller, request_id, name, status, seconds)
                 frame.access.note({"role": frame.role, **facts})
         if not response.prepared:
-            response.headers["x-request-id"] = request_id
+            tell = response.tell if type(response) is WholeResponse else response.headers.__setitem__
+            tell("x-request-id", request_id)
             if request_id_header != "x-request-id":
-                response.headers[request_id_header] = request_id
+                tell(request_id_header, request_id)
         return response
 
     return handle

@@ -28,6 +28,7 @@ from intellirouter.security.caller import Caller
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.web.endpoint import ACCESS, CALLER, REQUEST_ID
 from intellirouter.web.sse import StreamWriter
+from intellirouter.web.whole import WholeResponse
 
 log = structlog.get_logger(__name__)
 
@@ -76,11 +77,9 @@ async def answer(
         response = with_both_forms(restored(response, custom_names(chat)))
     note_access(request, trace)
     body = wire.encode_response(response)
-    return web.Response(
-        body=body if keeper is None else await keeper.whole(body),
-        content_type="application/json",
-        headers=answer_headers(request, trace),
-    )
+    if keeper is not None:
+        body = await keeper.whole(body)
+    return WholeResponse(body, answer_headers(request, trace))
 
 
 def _check_model(caller: Caller, model: str) -> None:

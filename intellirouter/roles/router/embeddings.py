@@ -17,6 +17,7 @@ from intellirouter.roles.router.chat import speaks_mistral
 from intellirouter.roles.router.keys import DISPATCH
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
+from intellirouter.web.whole import WholeResponse
 
 
 async def embed(
@@ -41,7 +42,7 @@ async def embeddings(request: web.Request) -> web.StreamResponse:
         wanted = openai_embeddings.decode_request(body)
         response, trace = await embed(request, wanted, openai_embeddings.DIALECT)
         answer = openai_embeddings.encode_response(response, wanted)
-    return web.Response(body=answer, content_type="application/json", headers=answer_headers(request, trace))
+    return WholeResponse(answer, answer_headers(request, trace))
 
 
 def routes() -> list[web.RouteDef]:

@@ -471,7 +471,8 @@ STREAMS: list[tuple[str, list[Delta], list[str]]] = [
         ],
         [*_BEGIN, "output_item.added", "reasoning_summary_part.added", "reasoning_summary_text.delta",
          "reasoning_summary_text.done", "reasoning_summary_part.done", "output_item.done",
-         *["output_item.added", "output_item.done"] * 2, *_PART, "output_text.delta", "output_text.done",
+         "output_item.added", "output_item.done", "output_item.added", "web_search_call.in_progress",
+         "web_search_call.searching", "web_search_call.completed", "output_item.done", *_PART, "output_text.delta", "output_text.done",
          *_PART_DONE, "incomplete"],
     ),
 ]  # fmt: skip

@@ -43,6 +43,10 @@ from intellirouter.chat.response import Usage
 from intellirouter.chat.sse import format_event
 from intellirouter.errors import IntelliRouterError
 
+_STAGES = {
+    "file_search_call": ("in_progress", "searching", "completed"),
+    "web_search_call": ("in_progress", "searching", "completed"),
+}
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -153,7 +157,7 @@ class ResponseEventEncoder:
             case ToolCallArguments():
                 return self._arguments(delta)
             case OpaqueDelta() if delta.dialect == DIALECT:
-                return self._close() + self._add(delta.data) + self._item_done(len(self._output) - 1)
+                return self._close() + self._built_in(delta.data)
             case _:
                 return b""
 
@@ -302,6 +306,14 @@ class ResponseEventEncoder:
     def _whole(self, part: Part) -> bytes:
         item = encode_item(part, self._stem, len(self._output)) or {}
         return self._add(item) + self._item_done(len(self._output) - 1)
+
+    def _built_in(self, item: Json) -> bytes:
+        """A tool's call that the vendor, or we, have done already: its stages at once."""
+        index, kind = len(self._output), str(item.get("type"))
+        place = {"output_index": index, "item_id": item.get("id")}
+        events = [self._add(item)]
+        events += [self._event(f"response.{kind}.{stage}", place) for stage in _STAGES.get(kind, ())]
+        return b"".join(events) + self._item_done(index)
 
     def _close(self) -> bytes:
         """Close the words or the thought that is open."""

@@ -13,6 +13,14 @@ from intellirouter.chat import fields
 from intellirouter.chat.fields import Json
 from intellirouter.errors import InvalidRequest
 
+OWN_SEARCH = "fs_ir"
+"""How the id of a `file_search_call` begins that this installation served: no vendor knows it."""
+
+
+def is_own_search(item: Json) -> bool:
+    """An item that says what we looked up: nothing a model is told again."""
+    return item.get("type") == "file_search_call" and str(item.get("id")).startswith(OWN_SEARCH)
+
 
 def input_items(body: Json) -> list[Json]:
     """The `input` of a request as items."""
@@ -28,6 +36,7 @@ def again(output: Iterable[Any]) -> list[Json]:
         {key: value for key, value in item.items() if key != "id" or item.get("type") == "reasoning"}
         for item in output
         if isinstance(item, dict)
+        and not is_own_search(item)
         and not (item.get("type") == "reasoning" and not item.get("encrypted_content"))
     ]
 

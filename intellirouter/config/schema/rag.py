@@ -43,11 +43,15 @@ class RagSection(Section):
     rerank_url: str | None = Field(
         default=None, description="a service of the /rerank form (Cohere, Jina, vLLM, …), the whole address"
     )
+    rerank_path: Path | None = Field(
+        default=None,
+        description="a local cross-encoder instead: a directory with model.onnx and tokenizer.json",
+    )
     rerank_model: str | None = Field(
-        default=None, description="its model for requests that say rerank = default"
+        default=None, description="the service's model for requests that say rerank = default"
     )
     rerank_api_key: SecretStr | None = None
-    rerank_timeout_seconds: float = Field(default=5.0, gt=0, description="seconds for one answer")
+    rerank_timeout_seconds: float = Field(default=5.0, gt=0, description="seconds to judge 50 candidates")
     rerank_on_error: Literal["skip", "fail"] = Field(
         default="skip", description="when it does not answer: keep the fused order, or answer 503"
     )

@@ -16,11 +16,12 @@ from intellirouter.memory.embedded.engine import Engine
 from intellirouter.peers.contract import ChatCompleter
 from intellirouter.roles.rag_manager import catalog, openai_catalog
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
-from intellirouter.roles.rag_manager.embedding.files import find_model
+from intellirouter.roles.rag_manager.embedding.files import FILES, complete, find_model
 from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
 from intellirouter.roles.rag_manager.embedding.provider import ProviderEmbedder
 from intellirouter.roles.rag_manager.metrics import RagMetrics
-from intellirouter.roles.rag_manager.reranking import Reranker
+from intellirouter.roles.rag_manager.reranking import Reranker, RerankService
+from intellirouter.roles.rag_manager.reranking_onnx import OnnxReranker
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.vectors.chroma.embedded import EmbeddedChroma
 from intellirouter.vectors.chroma.server import ChromaServer
@@ -69,10 +70,17 @@ async def open_rag(
 
 
 def _reranker(section: RagSection) -> Reranker | None:
+    seconds = section.rerank_timeout_seconds
+    if section.rerank_path is not None:
+        if section.rerank_url is not None:
+            raise ConfigError("rag.rerank_url, rag.rerank_path: set one of them, not both.")
+        if not complete(section.rerank_path):
+            raise ConfigError(f"rag.rerank_path: {section.rerank_path} must hold {' and '.join(FILES)}.")
+        return OnnxReranker(section.rerank_path, section.embedding_threads, seconds)
     if section.rerank_url is None:
         return None
     key = section.rerank_api_key.get_secret_value() if section.rerank_api_key else None
-    return Reranker(section.rerank_url, key, section.rerank_timeout_seconds)
+    return RerankService(section.rerank_url, key, seconds)
 
 
 def _index(section: RagSection, directory: Path) -> VectorIndex:

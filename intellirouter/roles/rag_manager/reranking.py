@@ -1,5 +1,6 @@
-"""A cross-encoder's second opinion, over HTTP: the `/rerank` form that Cohere introduced and Jina, vLLM and others share.
+"""A cross-encoder's second opinion: what is asked of one, and one over HTTP.
 
+Over HTTP it is the `/rerank` form that Cohere introduced and Jina, vLLM and others share:
 `{"model", "query", "documents", "top_n"}` → `{"results": [{"index", "relevance_score"}]}`.
 """
 
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol
 
 import aiohttp
 import msgspec
@@ -18,6 +20,16 @@ MOST = 50
 MAX_ANSWER = 1 << 20
 
 
+class Reranker(Protocol):
+    """Judges texts by a query."""
+
+    async def scores(self, model: str, query: str, texts: Sequence[str]) -> list[float]:
+        """One score a text, higher is better. Raises `PeerUnavailable` when it does not judge them all in time."""
+
+    async def close(self) -> None:
+        """Release what it holds."""
+
+
 class _Result(msgspec.Struct):
     index: int
     relevance_score: float
@@ -27,7 +39,7 @@ class _Answer(msgspec.Struct):
     results: list[_Result]
 
 
-class Reranker:
+class RerankService:
     """One service. Open within a running event loop."""
 
     def __init__(self, url: str, api_key: str | None, seconds: float) -> None:
@@ -36,7 +48,7 @@ class Reranker:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds), headers=headers)
 
     async def scores(self, model: str, query: str, texts: Sequence[str]) -> list[float]:
-        """One score a text, higher is better. Raises `PeerUnavailable` when the service does not judge them all."""
+        """See `Reranker.scores`."""
         body = {"model": model, "query": query, "documents": list(texts), "top_n": len(texts)}
         try:
             async with self._session.post(

@@ -73,7 +73,8 @@ class Searcher:
             raise InvalidRequest(f"top_k is 1 to {MAX_TOP_K}.", param="top_k")
         if request.rerank is not None and (self._reranker is None or not self._rerank_model(request)):
             raise InvalidRequest(
-                "No reranker is set up for this: rag.rerank_url, rag.rerank_model.", param="rerank"
+                "No reranker is set up for this: rag.rerank_path, or rag.rerank_url and rag.rerank_model.",
+                param="rerank",
             )
         for row in collections:
             if row.model != embedder.model:
@@ -160,6 +161,8 @@ class Searcher:
         )
 
     def _rerank_model(self, request: RetrievalRequest) -> str | None:
+        if self._section.rerank_path is not None:  # there is one, whatever it is called
+            return self._section.rerank_path.name if request.rerank is not None else None
         return self._section.rerank_model if request.rerank == "default" else request.rerank
 
     async def _reranked(

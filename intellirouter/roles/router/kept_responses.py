@@ -17,7 +17,7 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Source
 from intellirouter.chat.openai_responses.content import DIALECT
 from intellirouter.chat.openai_responses.format import FORMAT
-from intellirouter.chat.openai_responses.history import again, input_items
+from intellirouter.chat.openai_responses.history import again, input_items, is_own_search
 from intellirouter.chat.sse import SseSplitter, format_event
 from intellirouter.errors import InvalidRequest, NotFound, StateUnavailable
 from intellirouter.memory.responses import MAX_TURNS, Kept, Responses
@@ -57,6 +57,8 @@ class Conversation:
             earlier = await self._earlier(body, self._previous)
             body = {key: value for key, value in body.items() if key != "previous_response_id"}
             body["input"] = [*earlier, *self._asked]
+        if any(is_own_search(item) for item in self._asked):
+            body = {**body, "input": [item for item in body["input"] if not is_own_search(item)]}
         if not self._keeps:
             return FORMAT.decode_request(body, {})
         chat = FORMAT.decode_request({k: v for k, v in body.items() if k != "store"}, {})

@@ -14,7 +14,7 @@ from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import InvalidRequest, PeerUnavailable
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.roles.rag_manager.open import open_rag
-from intellirouter.roles.rag_manager.reranking import Reranker
+from intellirouter.roles.rag_manager.reranking import RerankService
 from intellirouter.security.caller import Caller
 from tests.servers.minilm import minilm
 
@@ -100,7 +100,7 @@ async def test_an_answer_that_is_none(answer: dict[str, Any], says: str) -> None
     judge = Judge()
     judge.answer = web.Response(**answer)
     server = await served(judge)
-    reranker = Reranker(str(server.make_url("/v2/rerank")), "key", 5)
+    reranker = RerankService(str(server.make_url("/v2/rerank")), "key", 5)
     try:
         with pytest.raises(PeerUnavailable, match=says):
             await reranker.scores("m", "q", ["one", "two"])

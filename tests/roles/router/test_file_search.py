@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from tests.conftest import StartNode, StartVendor, provider
-from tests.roles.router.test_chat import ANSWER
+from tests.roles.router.test_chat import ANSWER, STREAM
 from tests.servers.minilm import minilm
 from tests.servers.vendor import Play, Vendor
 
@@ -94,3 +94,67 @@ async def test_filters_narrow_it_and_a_wrong_tool_says_what_is_wrong(
                 await client.responses.create(
                     model="primary/m", input="Cats?", tools=[{"type": "file_search", **wrong}]
                 )
+
+
+async def test_the_search_is_an_item_of_the_answer_and_is_not_told_to_a_vendor(
+    start_node: StartNode, start_vendor: StartVendor
+) -> None:
+    vendor, client, store, file = await start(
+        start_node, start_vendor, "openai_compatible", Play.json(ANSWER)
+    )
+    tools: Any = [{"type": "file_search", "vector_store_ids": [store]}]
+    async with client:
+        first = await client.responses.create(
+            model="primary/m",
+            input="When do cats sleep?",
+            tools=tools,
+            include=["file_search_call.results"],
+        )
+        search = first.output[0]
+        assert search.type == "file_search_call"
+        assert (search.status, search.queries) == ("completed", ["When do cats sleep?"])
+        assert [(found.file_id, found.filename) for found in search.results or ()] == [(file, "cats.md")]
+        assert "most of the day" in str((search.results or [])[0].text)
+        assert first.output_text
+
+        given_back: Any = [item.model_dump(exclude_none=True) for item in first.output]
+        again = await client.responses.create(
+            model="primary/m",
+            input=[*given_back, {"role": "user", "content": "And dogs?"}],
+            tools=tools,
+            store=False,
+        )
+        assert "file_search_call" not in str(vendor.received[-1].json)
+        search = again.output[0]
+        assert search.type == "file_search_call"
+        assert (search.queries, search.results) == (["And dogs?"], None)
+        await client.responses.create(model="primary/m", input="Why?", previous_response_id=first.id)
+        sent = vendor.received[-1].json
+        assert "file_search_call" not in str(sent)
+        assert [message["role"] for message in sent["messages"]] == ["user", "assistant", "user"]
+
+
+async def test_a_stream_tells_of_the_search_before_the_words(
+    start_node: StartNode, start_vendor: StartVendor
+) -> None:
+    _, client, store, _ = await start(start_node, start_vendor, "openai_compatible", Play.sse(*STREAM))
+    tools: Any = [{"type": "file_search", "vector_store_ids": [store]}]
+    async with client:
+        stream = await client.responses.create(
+            model="primary/m", input="When do cats sleep?", tools=tools, stream=True
+        )
+        events = [event async for event in stream]
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    kinds = [event.type for event in events]
+    begin = kinds.index("response.output_item.added")
+    assert kinds[begin : begin + 6] == [
+        "response.output_item.added",
+        "response.file_search_call.in_progress",
+        "response.file_search_call.searching",
+        "response.file_search_call.completed",
+        "response.output_item.done",
+        "response.output_item.added",
+    ]
+    last = events[-1]
+    assert last.type == "response.completed"
+    assert [item.type for item in last.response.output] == ["file_search_call", "message"]

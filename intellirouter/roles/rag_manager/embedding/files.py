@@ -18,7 +18,7 @@ def model_directory(data_dir: Path, model: str) -> Path:
 def find_model(data_dir: Path, model: str, configured: Path | None) -> Path:
     """The model's directory: as configured, else of this node, else Chroma's own cache. Raises `ConfigError`."""
     if configured is not None:
-        if not _complete(configured):
+        if not complete(configured):
             raise ConfigError(f"rag.embedding_model_path: {configured} must hold {' and '.join(FILES)}.")
         return configured
     if model != LOCAL_MODEL:
@@ -28,7 +28,7 @@ def find_model(data_dir: Path, model: str, configured: Path | None) -> Path:
     own = model_directory(data_dir, model)
     chroma = Path.home() / ".cache" / "chroma" / "onnx_models" / model / "onnx"
     for directory in (own, chroma):
-        if _complete(directory):
+        if complete(directory):
             return directory
     raise ConfigError(
         f"The embedding model {model} is not on this node. Run: intellirouter models pull {model}   "
@@ -36,5 +36,6 @@ def find_model(data_dir: Path, model: str, configured: Path | None) -> Path:
     )
 
 
-def _complete(directory: Path) -> bool:
+def complete(directory: Path) -> bool:
+    """It holds the files of a model."""
     return all((directory / file).is_file() for file in FILES)

@@ -7,10 +7,19 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from intellirouter.chat.delta import AnnotationDelta, Delta, Finish, Start, StreamEvent, TextDelta
+from intellirouter.chat.delta import (
+    AnnotationDelta,
+    Delta,
+    Finish,
+    OpaqueDelta,
+    Start,
+    StreamEvent,
+    TextDelta,
+)
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import Message
-from intellirouter.chat.parts import Text
+from intellirouter.chat.openai_responses.content import DIALECT as RESPONSES
+from intellirouter.chat.parts import Opaque, Text
 from intellirouter.chat.response import ChatResponse, Choice, Usage
 from intellirouter.errors import (
     IntelliRouterError,
@@ -62,12 +71,11 @@ class Pipeline:
             self._steps.failed(course)
             raise
         self._steps.answered(course, trace)
-        response = cited(response, course)
         trace.headers = {**trace.headers, **course.headers}
         if response.choices:
             message = Message("assistant", response.choices[0].content)
             await self._steps.store(course, message, response.model)
-        return response, trace
+        return cited(response, course), trace
 
     async def _answer(self, course: Course) -> tuple[ChatResponse, Trace]:
         if course.refusal is not None:
@@ -172,12 +180,14 @@ def _trace(provider: str) -> Trace:
 
 
 def cited(response: ChatResponse, course: Course) -> ChatResponse:
-    """The answer with its sources as annotations of its text."""
-    if not course.passages or not response.choices:
+    """The answer with its sources as annotations of its text, and the search before it."""
+    if not response.choices or not (course.passages or course.searched):
         return msgspec.structs.replace(response, raw=None, dialect=None)
     first = response.choices[0]
     notes = citations(course.passages)
     content = list(first.content)
+    if course.searched is not None:
+        content.insert(0, Opaque(RESPONSES, course.searched))
     for index, part in enumerate(content):
         if isinstance(part, Text):
             content[index] = msgspec.structs.replace(part, annotations=(*part.annotations, *notes))
@@ -237,6 +247,7 @@ class Piped:
     async def _batches(self, guard: GuardedStream | None) -> AsyncIterator[list[StreamEvent]]:
         text: list[str] = []
         block = 0
+        searched = self._course.searched
         async for events in self._live.batches():
             out: list[StreamEvent] = []
             for event in events:
@@ -249,6 +260,9 @@ class Piped:
                         notes = citations(self._course.passages)
                         out.extend(StreamEvent((AnnotationDelta(note, None, block),)) for note in notes)
                 out.append(StreamEvent(deltas))
+                if searched is not None and any(isinstance(delta, Start) for delta in deltas):
+                    out.append(StreamEvent((OpaqueDelta(RESPONSES, searched),)))
+                    searched = None
             yield out
         message = Message("assistant", (Text("".join(text)),))
         await self._steps.store(self._course, message, self.trace.model)

@@ -15,6 +15,7 @@ from intellirouter.chat.context import Source, context_block
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Tool
 from intellirouter.chat.openai_chat.format import FORMAT
+from intellirouter.chat.openai_responses.content import DIALECT as RESPONSES
 from intellirouter.chat.parts import Text
 from intellirouter.errors import IntelliRouterError, NotFound, PeerUnavailable
 from intellirouter.inference.catalog import Catalog
@@ -30,7 +31,7 @@ from intellirouter.peers.contract import (
     Retriever,
 )
 from intellirouter.roles.router.pipeline.choosing import PersonaChoice
-from intellirouter.roles.router.pipeline.file_search import file_search, rag_of, without
+from intellirouter.roles.router.pipeline.file_search import call_item, file_search, rag_of, without
 from intellirouter.roles.router.pipeline.guardrails import Breach, Rules, rules_of
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
 from intellirouter.roles.router.pipeline.summaries import Summarizer, uncovered
@@ -59,6 +60,7 @@ class Course:
     persona: str | None = None  # with its version, `analyst@3`
     rules: Rules | None = None  # that the answer is held to
     breach: Breach | None = None  # the rule that the answer broke
+    searched: Json | None = None  # the search as an item of the answer, where the client's dialect has such
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -159,8 +161,7 @@ class Steps:
         return [Message("system", (block,)), *window(uncovered(turns, summary), self.conversation_tokens)]
 
     async def _retrieval(self, course: Course, rag: Mapping[str, Any]) -> None:
-        query = next((message.text for message in reversed(course.said) if message.role == "user"), "")
-        wanted = retrieval_request(dict(rag), query)
+        wanted = retrieval_request(dict(rag), _question(course.said))
         try:
             found = await self._look_up(wanted, course.call)
         except IntelliRouterError as error:
@@ -186,6 +187,8 @@ class Steps:
         except NotFound:  # the provider's own vector stores
             return
         course.request = without(course.request, tool)
+        if course.job.relay == RESPONSES:
+            course.searched = call_item(course.job.request.source, _question(course.said), course.passages)
 
     async def _look_up(self, wanted: RetrievalRequest, call: Call) -> Retrieved:
         if self.retriever is None:
@@ -235,10 +238,14 @@ def _tools(resolved: ResolvedPersona) -> tuple[Any, ...]:
     return FORMAT.decode_request(body, {}).tools
 
 
+def _question(said: tuple[Message, ...]) -> str:
+    """The latest words of the user."""
+    return next((message.text for message in reversed(said) if message.role == "user"), "")
+
+
 def _refused(rules: Rules, said: tuple[Message, ...]) -> str | None:
     """The persona's refusal when the latest user turn names a forbidden topic."""
-    latest = next((message.text for message in reversed(said) if message.role == "user"), "")
-    return rules.refusal if rules.names_topic(latest) else None
+    return rules.refusal if rules.names_topic(_question(said)) else None
 
 
 def retrieval_request(rag: Json, query: str) -> RetrievalRequest:

@@ -7,13 +7,19 @@ Source: OpenAI API reference, "Responses", tools of type `file_search`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import uuid4
+
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json, at
-from intellirouter.chat.model import ChatRequest, Tool
+from intellirouter.chat.model import ChatRequest, Source, Tool
+from intellirouter.chat.openai_responses.history import OWN_SEARCH
+from intellirouter.peers.contract import Passage
 
 NAME = "file_search"
 DEFAULT_RESULTS = 10
 MAX_RESULTS = 50
+_RESULTS = "file_search_call.results"
 _PATH = f"tools.{NAME}"
 
 
@@ -45,3 +51,25 @@ def without(request: ChatRequest, served: Tool) -> ChatRequest:
     if not tools or (choice is not None and choice.name == NAME):
         choice = None
     return request.changed(tools=tools, tool_choice=choice)
+
+
+def call_item(source: Source | None, query: str, passages: Sequence[Passage]) -> Json:
+    """What Responses says of a search: an item before the message, with its results where the request includes them."""
+    include = source.body.get("include") if source is not None else None
+    results = [
+        {
+            "file_id": passage.metadata.get("file_id", passage.document_id),
+            "filename": passage.metadata.get("filename") or passage.title or passage.document_id,
+            "score": passage.score,
+            "text": passage.text,
+            "attributes": {},
+        }
+        for passage in passages
+    ]
+    return {
+        "type": "file_search_call",
+        "id": f"{OWN_SEARCH}{uuid4().hex}",
+        "status": "completed",
+        "queries": [query],
+        "results": results if isinstance(include, list) and _RESULTS in include else None,
+    }

@@ -22,7 +22,6 @@ from intellirouter.errors import ConfigError, IntelliRouterError
 from intellirouter.ops.diagnose import bundle as bundles
 from intellirouter.ops.diagnose.examine import DEADLINE, examine, log_tail, redacted, redactor, unreadable
 from intellirouter.ops.diagnose.finding import Finding, Level
-from intellirouter.ops.diagnose.network import Place
 
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "bold red"}
 
@@ -41,7 +40,7 @@ def command(
     loaded: Loaded | None = None
     try:
         loaded = loader(config, entries[0].file)()
-        findings = asyncio.run(examine(loaded, _providers(loaded), timeout))
+        findings = asyncio.run(examine(loaded, providers_of(loaded.settings), timeout))
     except ConfigError as error:
         findings = unreadable(error.message)
     clean = redactor(loaded.settings if loaded else None, env.current())
@@ -59,13 +58,6 @@ def command(
     else:
         _print(findings, worst, bundle)
     raise typer.Exit(int(worst))
-
-
-def _providers(loaded: Loaded) -> list[Place]:
-    return [
-        Place(f"provider {provider.name}", provider.base_url, optional=provider.optional)
-        for provider in providers_of(loaded.settings)
-    ]
 
 
 def _report(findings: list[Finding], worst: Level) -> bytes:

@@ -9,35 +9,50 @@ from pathlib import Path
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
+from intellirouter.inference.provider import Provider
 from intellirouter.ops.diagnose import logs, machine
+from intellirouter.ops.diagnose.documents import documents, servers
 from intellirouter.ops.diagnose.finding import Finding, Level
-from intellirouter.ops.diagnose.network import Place, reach
+from intellirouter.ops.diagnose.network import Place
+from intellirouter.ops.diagnose.providers import examine_provider
 from intellirouter.ops.diagnose.records import reach_all
 from intellirouter.ops.diagnose.redact import Redactor, environment_secrets
+from intellirouter.ops.diagnose.runs import runs
+from intellirouter.ops.diagnose.services import services
 from intellirouter.ops.diagnose.state import state
+from intellirouter.transport.choose import make_transport
 
+AREAS = ("system", "install", "services", "state", "network", "logs")
 DEADLINE = 5.0
 """Seconds that one thing on the network may take."""
 
 
-async def examine(loaded: Loaded, places: Iterable[Place], deadline: float = DEADLINE) -> list[Finding]:
-    """Every finding on this node, in order of area. Ends within about twice `deadline` seconds whatever hangs."""
-    settings = loaded.settings
-    async with asyncio.TaskGroup() as group:
-        reached = [group.create_task(reach(place, deadline)) for place in places]
-        asked = [
-            group.create_task(reach_all(place, settings.ipc.dns_server, deadline))
-            for place in peers(settings)
-        ]
-        stores = group.create_task(state(settings.memory, settings.paths.data_dir, deadline))
-    return [
-        *machine.system(settings.paths.data_dir),
+async def examine(loaded: Loaded, providers: Iterable[Provider], deadline: float = DEADLINE) -> list[Finding]:
+    """Every finding on this node, in order of area. Ends within about three times `deadline` seconds whatever hangs."""
+    settings, data_dir = loaded.settings, loaded.settings.paths.data_dir
+    transport = make_transport(settings.router.transport, max_connections=8)
+    try:
+        async with asyncio.TaskGroup() as group:
+            begun = [
+                group.create_task(check)
+                for check in (
+                    services(deadline),
+                    state(settings.memory, data_dir, deadline),
+                    runs(settings.chain_engine, data_dir, deadline),
+                    *(examine_provider(provider, transport, deadline) for provider in providers),
+                    *(reach_all(place, settings.ipc.dns_server, deadline) for place in peers(settings)),
+                )
+            ]
+    finally:
+        await transport.aclose()
+    found = [
+        *machine.system(data_dir),
         *machine.installation(loaded),
-        *stores.result(),
-        *(task.result() for task in reached),
-        *(found for task in asked for found in task.result()),
+        *(finding for task in begun for finding in task.result()),
+        *documents(data_dir),
         logs.recent_errors(settings.telemetry.log_file),
     ]
+    return sorted(found, key=lambda finding: AREAS.index(finding.area))
 
 
 def unreadable(message: str) -> list[Finding]:
@@ -59,9 +74,7 @@ def peers(settings: Settings) -> list[Place]:
     # gRPC answers no GET
     path = "" if ipc.protocol == "grpc" else "/health/live"
     found = [Place(name, url, path=path, ca=str(ca) if ca else None) for name, url in roles.items() if url]
-    if settings.rag.vector_db_url:
-        found.append(Place("Chroma", settings.rag.vector_db_url, path="/api/v2/heartbeat"))
-    return found
+    return [*found, *servers(settings.rag)]
 
 
 def redactor(settings: Settings | None, environment: Mapping[str, str]) -> Redactor:

@@ -71,7 +71,7 @@ def installation(loaded: Loaded) -> Iterator[Finding]:
     """The version, the configuration's warnings, and who may read what holds secrets."""
     yield Finding("install", "version", Level.OK, f"intellirouter {__version__} in {Path(sys.prefix)}")
     source = str(loaded.file) if loaded.file else "built-in defaults and the environment"
-    yield Finding("install", "config", Level.OK, f"{source}: valid")
+    yield Finding("install", "config", Level.OK, f"{source}: valid{_overridden(loaded)}")
     for warning in loaded.warnings:
         yield Finding("install", "config", Level.WARNING, str(warning), "See config/README.md.")
     settings = loaded.settings
@@ -92,6 +92,14 @@ def installation(loaded: Loaded) -> Iterator[Finding]:
         )
     else:
         yield Finding("install", "data", Level.OK, str(data_dir))
+
+
+def _overridden(loaded: Loaded) -> str:
+    """What the environment says in place of the file, by name."""
+    names = sorted(
+        {words[0] for source in loaded.sources.values() if (words := source.split())[1:2] == ["in"]}
+    )
+    return f"; from the environment: {', '.join(names)}" if names else ""
 
 
 def _permissions(file: Path) -> Finding:

@@ -10,12 +10,17 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from intellirouter.ops.diagnose.finding import Finding, Level
 
 EXPIRY_WARNING = 21 * 86_400
 """Seconds before a certificate's end at which to warn."""
+SKEW_WARNING = 10.0
+"""Seconds that two clocks may be apart: what nodes say to one another is dated."""
+MOST_HEADERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ async def reach(place: Place, deadline: float) -> Finding:
             try:
                 certificate = writer.get_extra_info("peercert") or {}
                 step = "answer"
-                answer = await _ask(reader, writer, where, place.path) if place.path else ""
+                answer, date = await _ask(reader, writer, where, place.path) if place.path else ("", None)
             finally:
                 writer.close()
                 with contextlib.suppress(OSError):
@@ -69,14 +74,17 @@ async def reach(place: Place, deadline: float) -> Finding:
     except OSError as error:
         message = f"{where}: cannot {step} ({_reason(error)})"
         return Finding("network", place.name, bad, message, _advice(step))
-    return _good(place, where, took, certificate.get("notAfter"), answer)
+    return _good(place, where, took, certificate.get("notAfter"), answer, date)
 
 
-def _good(place: Place, where: str, took: float, end: object, answer: str) -> Finding:
+def _good(place: Place, where: str, took: float, end: object, answer: str, date: datetime | None) -> Finding:
     message = f"{where} answers in {took:.0f} ms" + (f", {answer}" if answer else "")
     if answer.startswith("HTTP 5"):
         advice = f"Ask it why: curl {place.url}/health"
         return Finding("network", place.name, Level.PROBLEM, message, advice)
+    if date is not None and abs(ahead := date.timestamp() - time.time()) > SKEW_WARNING:
+        message += f", its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours"
+        return Finding("network", place.name, Level.WARNING, message, "timedatectl, here and there.")
     if isinstance(end, str):
         left = ssl.cert_time_to_seconds(end) - time.time()
         message += f", certificate valid for {left / 86_400:.0f} days"
@@ -99,16 +107,26 @@ def _advice(step: str) -> str:
     }.get(step, "It accepts connections and says nothing: look at its own log.")
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, path: str) -> str:
-    """`HTTP 200`, from the first line of the answer."""
+async def _ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, path: str
+) -> tuple[str, datetime | None]:
+    """`HTTP 200`, from the first line of the answer, and its date."""
     writer.write(
         f"GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n".encode("latin-1", "replace")
     )
     line = await reader.readline()
     words = line.split(b" ", 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
-        return "no HTTP"
-    return f"HTTP {int(words[1])}"
+        return "no HTTP", None
+    date = None
+    for _ in range(MOST_HEADERS):
+        name, _, value = (await reader.readline()).partition(b":")
+        if not value:
+            break
+        if name.strip().lower() == b"date":
+            with contextlib.suppress(ValueError):
+                date = parsedate_to_datetime(value.decode("latin-1").strip())
+    return f"HTTP {int(words[1])}", date
 
 
 async def _resolve(host: str, port: int) -> str:

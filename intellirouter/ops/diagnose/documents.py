@@ -1,0 +1,43 @@
+"""The RagManager's catalogue on this node, and its vector servers."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from intellirouter.config.schema.rag import RagSection
+from intellirouter.ops.diagnose.finding import Finding, Level
+from intellirouter.ops.diagnose.network import Place
+
+
+def servers(section: RagSection) -> list[Place]:
+    """The Chroma servers that are configured."""
+    urls = [url.rstrip("/") for url in (section.vector_db_url, *section.vector_db_shards) if url]
+    return [
+        Place("Chroma" if len(urls) == 1 else f"Chroma {number}", url, path="/api/v2/heartbeat")
+        for number, url in enumerate(dict.fromkeys(urls), 1)
+    ]
+
+
+def documents(data_dir: Path) -> list[Finding]:
+    """What the catalogue holds, where the node has one. Opened read only."""
+    file = data_dir / "rag/catalog.sqlite3"
+    if not file.exists():
+        return []
+    try:
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
+        try:
+            ask = connection.execute
+            collections = ask("select count(*) from collections").fetchone()[0]
+            kept, failed = ask("select count(*), sum(status = 'failed') from documents").fetchone()
+            pending = ask("select count(*) from jobs where status in ('queued', 'running')").fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        advice = "Stop the node and restore the last backup of the file; keep this one aside."
+        return [Finding("state", "documents", Level.PROBLEM, f"{file}: {error}", advice)]
+    message = f"{kept} documents in {collections} collections, {pending} jobs under way"
+    if failed:
+        advice = "intellirouter rag jobs shows why."
+        return [Finding("state", "documents", Level.WARNING, f"{message}, {failed} failed", advice)]
+    return [Finding("state", "documents", Level.OK, message)]

@@ -1,0 +1,79 @@
+"""The database of the chain runs: Postgres, or a file of this node."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from intellirouter.config.schema.chain_engine import ChainEngineSection
+from intellirouter.ops.diagnose.finding import Finding, Level
+
+_UNDER_WAY = "('PENDING', 'ENQUEUED')"
+
+
+async def runs(section: ChainEngineSection, data_dir: Path, deadline: float) -> list[Finding]:
+    """What is kept, and what is under way. Within about `deadline` seconds."""
+    if section.database_url is None:
+        file = data_dir / "chains.db"
+        return [_file(file)] if file.exists() else []
+    url = section.database_url.get_secret_value()
+    where = urlsplit(url).hostname or "its socket"
+    advice = "systemctl status postgresql; check [chain_engine] database_url."
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(deadline):
+            version, follows, under_way = await _postgres(url, deadline)
+    except (TimeoutError, OSError) as cause:
+        reason = f"within {deadline:g} s" if isinstance(cause, TimeoutError) else f"({cause})"
+        message = f"Postgres at {where} does not answer {reason}"
+        return [Finding("state", "runs", Level.PROBLEM, message, advice)]
+    took = (time.perf_counter() - began) * 1e3
+    if follows:
+        message = f"Postgres {version} at {where} is a standby: runs cannot be written"
+        return [Finding("state", "runs", Level.PROBLEM, message, "Point database_url at the primary.")]
+    told = "not made yet" if under_way is None else f"{under_way} under way"
+    return [Finding("state", "runs", Level.OK, f"Postgres {version} at {where} in {took:.0f} ms, {told}")]
+
+
+async def _postgres(url: str, deadline: float) -> tuple[str, bool, int | None]:
+    """Version, whether it is a standby, and the runs under way. Raises `OSError`."""
+    # comes with the durable runtime; a node without chains need not load it
+    psycopg: Any = importlib.import_module("psycopg")
+    plain = url.replace("postgresql+psycopg:", "postgresql:", 1)
+    try:
+        async with await psycopg.AsyncConnection.connect(
+            plain, connect_timeout=max(2, round(deadline)), autocommit=True
+        ) as connection:
+            words = "select current_setting('server_version'), pg_is_in_recovery(), to_regclass('dbos.workflow_status')"
+            version, follows, table = await (await connection.execute(words)).fetchone()
+            if table is None:
+                return version, follows, None
+            words = f"select count(*) from dbos.workflow_status where status in {_UNDER_WAY}"  # noqa: S608  our own words
+            return version, follows, (await (await connection.execute(words)).fetchone())[0]
+    except psycopg.Error as cause:
+        raise OSError(str(cause).partition("\n")[0]) from None
+
+
+def _file(file: Path) -> Finding:
+    """Opened read only."""
+    try:
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
+        try:
+            words = f"select count(*) from workflow_status where status in {_UNDER_WAY}"  # noqa: S608  our own words
+            under_way = connection.execute(words).fetchone()[0]
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        advice = "Stop the node and restore the last backup of the file; keep this one aside."
+        return Finding("state", "runs", Level.PROBLEM, f"{file}: {error}", advice)
+    return Finding(
+        "state",
+        "runs",
+        Level.OK,
+        f"{under_way} under way, {file.stat().st_size / 2**20:.1f} MiB in {file}",
+    )

@@ -6,16 +6,21 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 
 from intellirouter.config.load import Loaded, load
-from intellirouter.errors import Conflict, InvalidRequest
+from intellirouter.errors import Conflict, InvalidRequest, StateError
 from intellirouter.memory.embedded.store import EmbeddedStore
 from intellirouter.memory.open import FILE
+from intellirouter.ops.backup import outside
 from intellirouter.ops.backup import restore as restoring
 from intellirouter.ops.backup.archive import BackupDamaged
 from intellirouter.ops.backup.make import make
 from intellirouter.ops.backup.restore import restore
+from intellirouter.vectors.chroma.embedded import EmbeddedChroma
+from intellirouter.vectors.index import Hit
 
 
 async def filled(directory: Path) -> tuple[Loaded, Path]:
@@ -118,3 +123,23 @@ async def test_one_store_may_be_chosen(tmp_path: Path) -> None:
     assert not (data / FILE).exists()
     with pytest.raises(InvalidRequest, match="no store 'nothing'"):
         restore(archive, loaded.settings, ["nothing"])
+
+
+class Forgetful(EmbeddedChroma):
+    """An index that takes vectors and finds none."""
+
+    async def query(self, *_: object, **__: object) -> list[Hit]:
+        return []
+
+
+def test_an_index_that_does_not_answer_for_what_it_was_given_is_not_put_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = tmp_path / "vectors"
+    row = ["c-one", ["a", "b"], 3, np.eye(3, dtype=np.float32)[:2].tobytes()]
+    data = msgspec.msgpack.encode(row)
+    vectors.write_bytes(len(data).to_bytes(4) + data)
+    assert outside.vectors_from(vectors, ["c-one"], (), tmp_path / "well") == 2
+    monkeypatch.setattr("intellirouter.vectors.chroma.embedded.EmbeddedChroma", Forgetful)
+    with pytest.raises(StateError, match="finds nothing"):
+        outside.vectors_from(vectors, ["c-one"], (), tmp_path / "forgetful")

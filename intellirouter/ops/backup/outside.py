@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from intellirouter.config import env
 from intellirouter.config.schema.memory import MemorySection
@@ -25,6 +26,8 @@ from intellirouter.vectors.index import VectorIndex
 from intellirouter.vectors.sharded import ShardedIndex
 
 PAGE = 1_000
+ASKED, SAME = 5, 0.999
+"""Vectors of a collection that are looked for after a restore, and the cosine of one that is the same."""
 PG_SECONDS = 6 * 3600.0
 """How long a dump of Postgres may take."""
 
@@ -118,17 +121,34 @@ def vectors_to(file: Path, names: list[str], urls: Sequence[str], directory: Pat
     return asyncio.run(run())
 
 
+async def _finds_one(index: VectorIndex, name: str, given: Sequence[tuple[str, NDArray[np.float32]]]) -> bool:
+    """Whether some vector's own query finds it: an index is approximate, and a text that stands twice has its vector twice."""
+    for id_, vector in given:
+        if any(hit.id == id_ or hit.score > SAME for hit in await index.query(name, vector, ASKED)):
+            return True
+    return False
+
+
 def vectors_from(file: Path, names: list[str], urls: Sequence[str], directory: Path) -> int:
-    """Make the named collections hold the vectors of a file; how many."""
+    """Make the named collections hold the vectors of a file, and ask each for one of its own; how many there are.
+
+    Raises `StateError` when the index does not find what it was given.
+    """
 
     async def run() -> int:
         index, count = _index(urls, directory), 0
+        samples: dict[str, list[tuple[str, NDArray[np.float32]]]] = {}
         try:
             for name in names:
                 await index.drop(name)
             for name, ids, dimension, raw in frames(file):
-                await index.upsert(name, ids, np.frombuffer(raw, np.float32).reshape(-1, dimension))
+                matrix = np.frombuffer(raw, np.float32).reshape(-1, dimension)
+                await index.upsert(name, ids, matrix)
                 count += len(ids)
+                samples.setdefault(name, []).append((ids[-1], matrix[-1]))
+            for name, given in samples.items():
+                if not await _finds_one(index, name, given[:ASKED]):
+                    raise StateError(f"the vector index finds nothing of what it was given in {name}.")
         finally:
             await index.close()
         return count

@@ -122,12 +122,12 @@ def restore(
             _check(staged, manifest)
             away = sorted(servers(settings) & set(wanted))
             if "vectors" in wanted and "vectors" not in away:
-                _build_index(staged)
+                _build_index(staged, manifest)
             moves = _moves(settings, staged, aside, [store for store in wanted if store not in away])
             aside.mkdir(mode=0o700)
             noted = [(str(old), str(new)) for old, new in moves]
             journal.write(staged, journal.Journal(noted, away))
-            _load(settings, staged, away)
+            _load(settings, staged, away, manifest)
             _swap(moves)
             journal.finish(staged)
         finally:
@@ -149,21 +149,28 @@ def _check_kinds(file: File, manifest: Manifest, wanted: Collection[str], settin
             )
 
 
-def _build_index(staged: Path) -> None:
+def _build_index(staged: Path, manifest: Manifest) -> None:
     """An index of its own from the vectors of the archive, to be swapped in whole."""
     source = staged / VECTORS
     names = sorted({frame[0] for frame in outside.frames(source)})
-    outside.vectors_from(source, names, (), staged / "vectors/chroma")
+    _counted("vectors/vectors", outside.vectors_from(source, names, (), staged / "vectors/chroma"), manifest)
 
 
-def _load(settings: Settings, staged: Path, away: Collection[str]) -> None:
+def _load(settings: Settings, staged: Path, away: Collection[str], manifest: Manifest) -> None:
     if "redis" in away:
-        outside.redis_from(staged / REDIS, settings.memory)
+        _counted("redis/keys", outside.redis_from(staged / REDIS, settings.memory), manifest)
     if "chains" in away and settings.chain_engine.database_url is not None:
         outside.postgres_from(staged / CHAINS_SERVER, settings.chain_engine.database_url.get_secret_value())
     if "vectors" in away:
         names = sorted({frame[0] for frame in outside.frames(staged / VECTORS)})
-        outside.vectors_from(staged / VECTORS, names, outside.index_urls(settings.rag), Path())
+        count = outside.vectors_from(staged / VECTORS, names, outside.index_urls(settings.rag), Path())
+        _counted("vectors/vectors", count, manifest)
+
+
+def _counted(store: str, count: int, manifest: Manifest) -> None:
+    """Raises `StateError` when a store was given another number of records than the archive says."""
+    if count != (said := manifest.counts.get(store, count)):
+        raise StateError(f"{store}: {count} were restored, and the archive's manifest says {said}.")
 
 
 def _stage(file: File, staged: Path, wanted: Collection[str], identities: Sequence[Any]) -> None:

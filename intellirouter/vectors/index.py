@@ -49,6 +49,9 @@ class VectorIndex(Protocol):
     async def ids(self, name: str) -> set[str]:
         """Every id of the collection."""
 
+    async def too_few(self, name: str) -> set[str]:
+        """Ids that lie in fewer copies than they should. One that has no copies knows none."""
+
     async def ping(self) -> None:
         """Return when the index answers."""
 

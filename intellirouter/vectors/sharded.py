@@ -1,16 +1,18 @@
-"""One index over several: each vector lies on one shard, a query asks all.
+"""One index over several: each vector lies on one shard, or on so many as there are copies, and a query asks all.
 
-Rendezvous hashing (Thaler and Ravishankar 1998) of the id picks the shard that a vector is written to. Reading asks every
+Rendezvous hashing (Thaler and Ravishankar 1998) of the id picks the shards that a vector is written to. Reading asks every
 shard, so a vector is found wherever it lies: adding a shard moves nothing, and what a shard that is taken away held shows as
-missing. Ids are hashes of what they stand for, so an id on two shards has the same vector on both.
+missing. Ids are hashes of what they stand for, so an id on two shards has the same vector on both. While fewer shards are away
+than there are copies, the others together hold everything: reading goes on, writing waits for them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Coroutine, Mapping, Sequence
+from heapq import nlargest
 from typing import Any, TypeVar
 
 import structlog
@@ -34,18 +36,22 @@ class ShardsAway(StateUnavailable):
 class ShardedIndex:
     """`VectorIndex` over shards by name. A name is what places vectors: keep it when the shard moves."""
 
-    def __init__(self, shards: Mapping[str, VectorIndex]) -> None:
+    def __init__(self, shards: Mapping[str, VectorIndex], copies: int = 1) -> None:
         self._shards = dict(shards)
+        self._copies = copies
 
-    def owner(self, id_: str) -> str:
-        """The shard that a vector is written to."""
-        return max(self._shards, key=lambda name: hashlib.sha256(f"{name}\0{id_}".encode()).digest())
+    def owners(self, id_: str) -> list[str]:
+        """The shards that a vector is written to."""
+        return nlargest(
+            self._copies, self._shards, key=lambda name: hashlib.sha256(f"{name}\0{id_}".encode()).digest()
+        )
 
     async def upsert(self, name: str, ids: Sequence[str], vectors: Vectors) -> None:
         """Write each where it belongs."""
         rows: dict[str, list[int]] = defaultdict(list)
         for row, id_ in enumerate(ids):
-            rows[self.owner(id_)].append(row)
+            for shard in self.owners(id_):
+                rows[shard].append(row)
         await self._each(
             {
                 shard: self._shards[shard].upsert(name, [ids[row] for row in mine], vectors[mine])
@@ -70,7 +76,7 @@ class ShardedIndex:
             return sorted(every.values(), key=lambda hit: (-hit.score, hit.id))[:limit]
 
         try:
-            return merged(await self._each(asked))
+            return merged(await self._each(asked, spare=self._copies - 1))
         except ShardsAway as away:
             away.found = merged(away.found)
             raise
@@ -83,16 +89,23 @@ class ShardedIndex:
             return {id_: vector for part in parts for id_, vector in part.items()}
 
         try:
-            return merged(await self._each(asked))
+            return merged(await self._each(asked, spare=self._copies - 1))
         except ShardsAway as away:
             away.found = merged(away.found)
             raise
 
     async def ids(self, name: str) -> set[str]:
         """Every id, wherever it lies."""
-        return set().union(
-            *await self._each({shard: index.ids(name) for shard, index in self._shards.items()})
-        )
+        asked = {shard: index.ids(name) for shard, index in self._shards.items()}
+        return set().union(*await self._each(asked, spare=self._copies - 1))
+
+    async def too_few(self, name: str) -> set[str]:
+        """Ids on fewer shards than there are copies. Raises `ShardsAway` when a shard does not say what it holds."""
+        if self._copies == 1:
+            return set()
+        asked = {shard: index.ids(name) for shard, index in self._shards.items()}
+        held = Counter(id_ for ids in await self._each(asked) for id_ in ids)
+        return {id_ for id_, count in held.items() if count < self._copies}
 
     async def ping(self) -> None:
         """Return when every shard answers."""
@@ -103,8 +116,9 @@ class ShardedIndex:
         for index in self._shards.values():
             await index.close()
 
-    async def _each(self, calls: Mapping[str, Coroutine[Any, Any, T]]) -> list[T]:
-        """What the shards answered. Raises `ShardsAway` with the answers that came, any other error as it is."""
+    async def _each(self, calls: Mapping[str, Coroutine[Any, Any, T]], spare: int = 0) -> list[T]:
+        """What the shards answered. Raises `ShardsAway` with the answers that came when more than `spare` are away, any other
+        error as it is."""
         results = await asyncio.gather(*calls.values(), return_exceptions=True)
         found: list[T] = []
         away: dict[str, Exception] = {}
@@ -117,5 +131,6 @@ class ShardedIndex:
                 found.append(result)
         if away:
             log.warning("vectors.shards_away", shards=sorted(away))
-            raise ShardsAway(away, found)
+            if len(away) > spare:
+                raise ShardsAway(away, found)
         return found

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 async def _rag(opened: Opened) -> AsyncIterator[RagService]:
     settings = opened.settings
     opening = importlib.import_module("intellirouter.roles.rag_manager.open")
-    async with opening.open_rag(settings.rag, settings.paths.data_dir, opened[METRICS].registry) as service:
+    registry = opened[METRICS].registry
+    async with opening.open_rag(settings.rag, settings.paths.data_dir, registry, opened[CHAT]) as service:
         yield service
 
 

@@ -18,6 +18,11 @@ class RagSection(Section):
     vector_db_shards: tuple[str, ...] = Field(
         default=(), description="further Chroma servers; vectors are spread over vector_db_url and these"
     )
+    vector_copies: int = Field(
+        default=1,
+        ge=1,
+        description="servers that hold each vector; `rag rebuild` writes what is there already again",
+    )
     on_shard_error: Literal["fail", "partial"] = Field(
         default="fail", description="when a shard is away: answer 503, or with what the others hold"
     )

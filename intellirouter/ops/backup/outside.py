@@ -79,11 +79,11 @@ def index_urls(section: RagSection) -> list[str]:
     return list(dict.fromkeys(url.rstrip("/") for url in (section.vector_db_url, *section.vector_db_shards)))
 
 
-def _index(urls: Sequence[str], directory: Path) -> VectorIndex:
+def _index(urls: Sequence[str], directory: Path, copies: int = 1) -> VectorIndex:
     if urls:
         module = importlib.import_module("intellirouter.vectors.chroma.server")
         shards: dict[str, VectorIndex] = {url: module.ChromaServer(url) for url in urls}
-        return ShardedIndex(shards) if len(shards) > 1 else next(iter(shards.values()))
+        return ShardedIndex(shards, copies) if len(shards) > 1 else next(iter(shards.values()))
     embedded: VectorIndex = importlib.import_module("intellirouter.vectors.chroma.embedded").EmbeddedChroma(
         directory
     )
@@ -129,14 +129,14 @@ async def _finds_one(index: VectorIndex, name: str, given: Sequence[tuple[str, N
     return False
 
 
-def vectors_from(file: Path, names: list[str], urls: Sequence[str], directory: Path) -> int:
+def vectors_from(file: Path, names: list[str], urls: Sequence[str], directory: Path, copies: int = 1) -> int:
     """Make the named collections hold the vectors of a file, and ask each for one of its own; how many there are.
 
     Raises `StateError` when the index does not find what it was given.
     """
 
     async def run() -> int:
-        index, count = _index(urls, directory), 0
+        index, count = _index(urls, directory, copies), 0
         samples: dict[str, list[tuple[str, NDArray[np.float32]]]] = {}
         try:
             for name in names:

@@ -163,7 +163,8 @@ def _load(settings: Settings, staged: Path, away: Collection[str], manifest: Man
         outside.postgres_from(staged / CHAINS_SERVER, settings.chain_engine.database_url.get_secret_value())
     if "vectors" in away:
         names = sorted({frame[0] for frame in outside.frames(staged / VECTORS)})
-        count = outside.vectors_from(staged / VECTORS, names, outside.index_urls(settings.rag), Path())
+        urls, copies = outside.index_urls(settings.rag), settings.rag.vector_copies
+        count = outside.vectors_from(staged / VECTORS, names, urls, Path(), copies)
         _counted("vectors/vectors", count, manifest)
 
 

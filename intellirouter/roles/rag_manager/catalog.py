@@ -217,6 +217,11 @@ def list_documents(db: sqlite3.Connection, collection: str) -> list[Row]:
     return [row | {"attributes": json.loads(row["attributes"])} for row in rows(db, words, (collection,))]
 
 
+def has_document(db: sqlite3.Connection, document: str) -> bool:
+    """There is a document of this id."""
+    return db.execute("select 1 from documents where id = ?", (document,)).fetchone() is not None
+
+
 def drop_document(db: sqlite3.Connection, collection: str, document: str) -> None:
     """The document, its chunks and its jobs."""
     lexical.remove(db, collection, list(chunk_states(db, document)))
@@ -277,6 +282,16 @@ def read_chunks(db: sqlite3.Connection, ids: Collection[str]) -> dict[str, Chunk
         "where ready and id in (select value from json_each(?))"
     )
     return {row[0]: ChunkRow(*row) for row in db.execute(words, (json.dumps(list(ids)),))}
+
+
+def list_chunks(db: sqlite3.Connection, collection: str, document: str, after: int, limit: int) -> list[Row]:
+    """The chunks of a document behind the position `after`, in order."""
+    words = (
+        "select c.id, c.position, c.title, c.location, c.text, c.ready from chunks c join documents d on d.id = c.document "
+        "where c.collection = ? and d.name = ? and c.position > ? order by c.position limit ?"
+    )
+    found = rows(db, words, (collection, document, after, limit))
+    return [row | {"ready": bool(row["ready"])} for row in found]
 
 
 def rows(db: sqlite3.Connection, words: str, values: tuple[Any, ...]) -> list[Row]:

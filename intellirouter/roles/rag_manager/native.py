@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.chat.sse import format_event
 from intellirouter.errors import InvalidRequest
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.web.body import read_body, read_json
 from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler, endpoint
+from intellirouter.web.sse import StreamWriter
+
+KEEP_ALIVE = 15.0
+MOST_CHUNKS = 1_000
 
 
 class RetrieveBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,6 +89,38 @@ async def _job(request: web.Request) -> web.StreamResponse:
     return _json(await request.app[RAG].job(request[CALLER].tenant, request.match_info["job"]))
 
 
+async def _follow(request: web.Request) -> web.StreamResponse:
+    """Server-sent events: the job whenever it has changed, `job_ended` at last."""
+    job = request.match_info["job"]
+    await request.app[RAG].job(request[CALLER].tenant, job)  # one that is not there is a 404, not a stream
+
+    async def events() -> AsyncIterator[bytes]:
+        async for state in request.app[RAG].progress(request[CALLER].tenant, job):
+            over = state["status"] not in ("queued", "running")
+            yield format_event(msgspec.json.encode(state), "job_ended" if over else "job")
+
+    writer = StreamWriter(request, "text/event-stream", dict, keep_alive=KEEP_ALIVE)
+    await writer.relay(events())
+    return await writer.finish()
+
+
+async def _chunks(request: web.Request) -> web.StreamResponse:
+    """What a document was cut into: `?after=` a position, `?limit=` up to 1,000."""
+    where = request.match_info
+    try:
+        after, limit = (
+            int(request.query.get(name, default)) for name, default in (("after", -1), ("limit", 100))
+        )
+    except ValueError as cause:
+        raise InvalidRequest("'after' and 'limit' are numbers.") from cause
+    if not 1 <= limit <= MOST_CHUNKS:
+        raise InvalidRequest(f"'limit' must be between 1 and {MOST_CHUNKS}.", param="limit")
+    found = await request.app[RAG].chunks(
+        request[CALLER].tenant, where["collection"], where["name"], after, limit
+    )
+    return _json({"chunks": found, "has_more": len(found) == limit})
+
+
 async def _cancel(request: web.Request) -> web.StreamResponse:
     cancelled = await request.app[RAG].cancel(request[CALLER].tenant, request.match_info["job"])
     return _json({"cancelled": cancelled})
@@ -111,10 +149,12 @@ def routes() -> list[web.RouteDef]:
         web.delete(one, of("rag_drop", _drop)),
         web.get(f"{one}/documents", of("rag_documents", _documents)),
         web.post(f"{one}/documents", of("rag_submit", _submit)),
+        web.get(one + "/documents/{name:.+}/chunks", of("rag_chunks", _chunks)),
         web.delete(one + "/documents/{name:.+}", of("rag_drop_document", _drop_document)),
         web.post(f"{one}/reindex", of("rag_reindex", _reindex)),
         web.get("/rag/v1/jobs", of("rag_jobs", _jobs)),
         web.get("/rag/v1/jobs/{job}", of("rag_job", _job)),
+        web.get("/rag/v1/jobs/{job}/events", of("rag_job_events", _follow)),
         web.post("/rag/v1/jobs/{job}/cancel", of("rag_cancel", _cancel)),
         web.post("/rag/v1/retrieve", of("rag_retrieve", _retrieve)),
     ]

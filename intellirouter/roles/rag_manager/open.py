@@ -89,8 +89,12 @@ def _index(section: RagSection, directory: Path) -> VectorIndex:
             raise ConfigError("rag.vector_db_shards: the first server goes into rag.vector_db_url.")
         return EmbeddedChroma(directory)
     servers = dict.fromkeys(url.rstrip("/") for url in (section.vector_db_url, *section.vector_db_shards))
+    if section.vector_copies > len(servers):
+        raise ConfigError(
+            f"rag.vector_copies: {section.vector_copies} copies need as many servers, and {len(servers)} are named."
+        )
     shards: dict[str, VectorIndex] = {url: ChromaServer(url) for url in servers}
-    return ShardedIndex(shards) if len(shards) > 1 else next(iter(shards.values()))
+    return ShardedIndex(shards, section.vector_copies) if len(shards) > 1 else next(iter(shards.values()))
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ JOBS = 24
 """Jobs under way at once: small documents share a batch of the embedder."""
 JOB_BYTES = 32 << 20
 """What they may hold together, in bytes of their documents; one that is larger runs alone."""
+PROGRESS_SECONDS = 0.2
+"""Between looks at a job that somebody follows."""
 RETRY_SECONDS = 2.0
 """Between tries of a job while the vector index is away."""
 log = structlog.get_logger(__name__)
@@ -117,11 +119,7 @@ class RagService:
     async def drop_document(self, tenant: str, name: str, document: str) -> None:
         """Remove the document of that name."""
         row = await self._collection(tenant, name)
-        id_ = _document_id(row.id, document)
-        known = await self.engine.read(partial(catalog.list_documents, collection=row.id))
-        if id_ not in {entry["id"] for entry in known}:
-            raise NotFound(f"There is no document '{document[:200]}' in '{name}'.")
-        await self.remove_document(row.id, id_)
+        await self.remove_document(row.id, await self._known(row, document))
 
     async def remove_document(self, collection: str, document: str) -> None:
         """Remove a document by its id, vectors first."""
@@ -176,6 +174,28 @@ class RagService:
                 await self._over.wait()
         return state
 
+    async def progress(self, tenant: str, job: str) -> AsyncIterator[Row]:
+        """The job whenever something of it has changed; the last one is over. Raises `NotFound`."""
+        told: Row | None = None
+        while True:
+            state = await self.job(tenant, job)
+            if state != told:
+                told = state
+                yield state
+            if state["status"] not in ("queued", "running"):
+                return
+            await asyncio.sleep(PROGRESS_SECONDS)
+
+    async def chunks(
+        self, tenant: str, name: str, document: str, after: int = -1, limit: int = 100
+    ) -> list[Row]:
+        """The chunks of a document behind the position `after`, in order. Raises `NotFound`."""
+        row = await self._collection(tenant, name)
+        await self._known(row, document)
+        return await self.engine.read(
+            partial(catalog.list_chunks, collection=row.id, document=document, after=after, limit=limit)
+        )
+
     async def cancel(self, tenant: str, job: str) -> bool:
         """Stop a job at its next checkpoint. False when it was over."""
         await self.job(tenant, job)
@@ -184,11 +204,12 @@ class RagService:
         return cancelled
 
     async def verify(self, tenant: str, name: str) -> tuple[list[str], list[str]]:
-        """Chunks without a vector, and vectors without a chunk."""
+        """Chunks without a vector, or with fewer copies of it than there should be, and vectors without a chunk."""
         row = await self._collection(tenant, name)
         listed = set(await self.engine.read(partial(catalog.chunk_ids, collection=row.id)))
         held = await self._index.ids(row.id)
-        return sorted(listed - held), sorted(held - listed)
+        enough = held - await self._index.too_few(row.id)
+        return sorted(listed - enough), sorted(held - listed)
 
     async def reindex(self, tenant: str, name: str) -> list[str]:
         """Queue every document of the collection to be read again; the jobs. What is unchanged is not embedded again.
@@ -207,7 +228,7 @@ class RagService:
         return jobs
 
     async def rebuild(self, tenant: str, name: str) -> int:
-        """Write the vectors that the catalogue lists and the index lacks; how many."""
+        """Write the vectors that the catalogue lists and the index lacks, or holds too seldom; how many."""
         row = await self._collection(tenant, name)
         missing, stray = await self.verify(tenant, name)
         embedder = await self._model()
@@ -325,6 +346,13 @@ class RagService:
         if row is None:
             raise NotFound(f"There is no collection '{name[:200]}'.")
         return row
+
+    async def _known(self, row: CollectionRow, document: str) -> str:
+        """The id of the collection's document of that name. Raises `NotFound`."""
+        id_ = _document_id(row.id, document)
+        if not await self.engine.read(partial(catalog.has_document, document=id_)):
+            raise NotFound(f"There is no document '{document[:200]}' in '{row.name}'.")
+        return id_
 
     async def _model(self) -> Embedder:
         if self._embedder is None:

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 
@@ -16,7 +17,9 @@ from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.roles.rag_manager.embedding.provider import BATCH, ProviderEmbedder
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.security.caller import Caller
+from tests.conftest import StartNode, StartVendor, provider
 from tests.servers.minilm import minilm
+from tests.servers.vendor import Play, Received
 
 MODEL = "vendor/letters"
 
@@ -101,3 +104,45 @@ async def test_reindex_brings_a_collection_to_the_node_s_model(tmp_path: Path) -
         (found,) = (await service.retrieve(wanted, call)).passages
         assert found.text == "zzz zzz."
         assert found.dense_score is not None
+
+
+def letters(received: Received) -> Play:
+    """An embeddings endpoint that counts letters."""
+    rows = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": [float(text.count(letter)) for letter in "abcdefghijklmnopqrstuvwxyz."],
+        }
+        for index, text in enumerate(received.json["input"])
+    ]
+    usage = {"prompt_tokens": 1, "total_tokens": 1}
+    return Play.json({"object": "list", "model": "m", "data": rows, "usage": usage})
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one process", "two nodes"])
+async def test_a_running_node_embeds_through_its_router(
+    apart: bool, start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(letters)
+    rag = '[rag]\nembedding_model = "primary/m"\n'
+    if apart:
+        router = await start_node(provider(vendor))
+        endpoint = f'[ipc]\nrouter_endpoint = "{router.listening[0].url}"\n'
+        node = await start_node(rag + endpoint, role="RagManager")
+    else:
+        node = await start_node(rag + provider(vendor), role="All")
+    url = next(each.url for each in node.listening if each.role == "RagManager")
+    async with http.post(f"{url}/rag/v1/collections", json={"name": "docs"}) as reply:
+        assert reply.status == 201
+    for name in ("z", "q"):
+        async with http.post(
+            f"{url}/rag/v1/collections/docs/documents?name={name}.txt", data=f"{name * 3} {name * 3}."
+        ) as reply:
+            job = (await reply.json())["job"]
+        async with asyncio.timeout(60), http.get(f"{url}/rag/v1/jobs/{job}/events") as events:
+            await events.read()  # until it is over
+    async with http.post(f"{url}/rag/v1/retrieve", json={"query": "zz", "collections": ["docs"]}) as reply:
+        found = await reply.json()
+    assert found["passages"][0]["text"] == "zzz zzz."
+    assert vendor.received[-1].path == "/v1/embeddings"

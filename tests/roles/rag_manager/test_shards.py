@@ -79,6 +79,55 @@ async def test_a_shard_away_is_an_error_or_a_partial_answer(tmp_path: Path) -> N
             assert some.passages
 
 
+async def test_with_a_second_copy_one_shard_may_be_away(tmp_path: Path) -> None:
+    async with (
+        chroma_server(tmp_path / "1") as (first, _),
+        chroma_server(tmp_path / "2") as (second, gone),
+        chroma_server(tmp_path / "3") as (third, last),
+    ):
+        async with open_rag(section(first, second, third, vector_copies=2), tmp_path) as service:
+            await service.create("a", "docs")
+            async with asyncio.timeout(60):
+                job = await service.submit("a", "docs", "notes.md", TEXT.encode())
+                assert (await service.ended("a", job))["status"] == "ready"
+            asked = [RetrievalRequest(f"about {topic}", ("docs",), 10, explain=True) for topic in TOPICS]
+            whole = [await service.retrieve(request, CALL) for request in asked]
+            gone.kill()
+            await gone.wait()
+            for request, before in zip(asked, whole, strict=True):
+                after = await service.retrieve(request, CALL)
+                assert not after.partial
+                assert [one.id for one in after.passages] == [one.id for one in before.passages]
+            with pytest.raises(StateUnavailable, match="1 of the vector shards"):
+                await service.verify("a", "docs")  # nobody can tell what lies there
+            last.kill()
+            await last.wait()
+            with pytest.raises(StateUnavailable, match="2 of the vector shards"):
+                await service.retrieve(RetrievalRequest("loaves", ("docs",)), CALL)
+        with pytest.raises(ConfigError, match="copies need as many servers"):
+            async with open_rag(section(first, second, vector_copies=3), tmp_path):
+                pass
+
+
+async def test_a_rebuild_makes_the_second_copy_of_what_was_there(tmp_path: Path) -> None:
+    async with chroma_server(tmp_path / "1") as (first, _), chroma_server(tmp_path / "2") as (second, gone):
+        async with open_rag(section(first, second), tmp_path) as service:
+            await service.create("a", "docs")
+            async with asyncio.timeout(60):
+                await service.ended("a", await service.submit("a", "docs", "notes.md", TEXT.encode()))
+            chunks = (await service.collections("a"))[0]["chunks"]
+        async with open_rag(section(first, second, vector_copies=2), tmp_path) as service:
+            missing, stray = await service.verify("a", "docs")
+            assert (len(missing), stray) == (chunks, [])
+            assert await service.rebuild("a", "docs") == chunks
+            assert await service.verify("a", "docs") == ([], [])
+            gone.kill()
+            await gone.wait()
+            found = await service.retrieve(RetrievalRequest("loaves", ("docs",)), CALL)
+            assert found.passages
+            assert not found.partial
+
+
 async def test_shards_without_a_first_server_are_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="first server goes into"):
         async with open_rag(

@@ -26,6 +26,8 @@ ACTIONS: dict[str, Callable[[RagService, str], Awaitable[Any]]] = {
     "verify": lambda service, _: service.verify("b", "docs"),
     "rebuild": lambda service, _: service.rebuild("b", "docs"),
     "reindex": lambda service, _: service.reindex("b", "docs"),
+    "chunks": lambda service, _: service.chunks("b", "docs", "rain.txt"),
+    "progress": lambda service, job: anext(service.progress("b", job)),
     "job": lambda service, job: service.job("b", job),
     "ended": lambda service, job: service.ended("b", job),
     "cancel": lambda service, job: service.cancel("b", job),

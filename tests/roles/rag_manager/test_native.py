@@ -1,0 +1,83 @@
+"""`/rag/v1`: a job can be followed, and what a document was cut into can be read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.conftest import StartNode
+from tests.servers.minilm import minilm
+
+TEXT = "\n\n".join(f"# Part {n}\n\nNote {n} is about the number {n}." for n in range(250))
+JOB_FIELDS = {"id", "status", "done", "total", "error", "created", "updated", "document", "collection"}
+
+
+@pytest.fixture
+async def url(start_node: StartNode, http: aiohttp.ClientSession) -> str:
+    """A RagManager with one empty collection."""
+    toml = f'[rag]\nembedding_model_path = "{minilm()}"\nembedding_threads = 1\n'
+    node = await start_node(toml, role="RagManager")
+    address = node.listening[0].url
+    async with http.post(f"{address}/rag/v1/collections", json={"name": "docs"}) as reply:
+        assert reply.status == 201
+    return f"{address}/rag/v1"
+
+
+async def followed(url: str, http: aiohttp.ClientSession, job: str) -> list[tuple[str, Any]]:
+    """The events of a job, until the server ends the stream."""
+    async with http.get(f"{url}/jobs/{job}/events") as reply:
+        assert reply.content_type == "text/event-stream"
+        text = await reply.text()
+    blocks = [block.split("\n") for block in text.strip().split("\n\n") if not block.startswith(":")]
+    return [
+        (lines[0].removeprefix("event: "), json.loads(lines[1].removeprefix("data: "))) for lines in blocks
+    ]
+
+
+async def test_a_job_is_followed_to_its_end(url: str, http: aiohttp.ClientSession) -> None:
+    async with http.post(f"{url}/collections/docs/documents?name=a/notes.md", data=TEXT) as reply:
+        assert reply.status == 202
+        job = (await reply.json())["job"]
+    events = await followed(url, http, job)
+    assert [name for name, _ in events[-2:]] == ["job", "job_ended"]
+    assert {name for name, _ in events[:-1]} == {"job"}
+    last = events[-1][1]
+    assert last.keys() == JOB_FIELDS
+    assert (last["status"], last["done"], last["document"]) == ("ready", last["total"], "a/notes.md")
+    assert [name for name, _ in await followed(url, http, job)] == ["job_ended"]  # over long ago
+    async with http.get(f"{url}/jobs/job-none/events") as reply:
+        assert reply.status == 404
+
+    chunks: list[dict[str, Any]] = []
+    more = True
+    while more:
+        after = chunks[-1]["position"] if chunks else -1
+        where = f"{url}/collections/docs/documents/a/notes.md/chunks?limit=100&after={after}"
+        async with http.get(where) as reply:
+            page = await reply.json()
+        chunks, more = chunks + page["chunks"], page["has_more"]
+    assert len(chunks) == last["total"] > 100
+    assert [chunk["position"] for chunk in chunks] == sorted({chunk["position"] for chunk in chunks})
+    assert all(chunk["ready"] for chunk in chunks)
+    assert all(any(f"number {n}." in chunk["text"] for chunk in chunks) for n in range(250))
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("collections/docs/documents/none/chunks", 404),
+        ("collections/none/documents/a/chunks", 404),
+        ("collections/docs/documents/none/chunks?limit=0", 400),
+        ("collections/docs/documents/none/chunks?limit=1001", 400),
+        ("collections/docs/documents/none/chunks?after=x", 400),
+    ],
+)
+async def test_what_is_not_there_is_said(
+    path: str, status: int, url: str, http: aiohttp.ClientSession
+) -> None:
+    async with http.get(f"{url}/{path}") as reply:
+        assert reply.status == status
+        assert (await reply.json())["error"]["message"]

@@ -20,7 +20,7 @@ ROLE_DOMAIN = "role.intellirouter.internal"
 CALLERS: Mapping[str, frozenset[str]] = {
     "Router": frozenset({"ChainEngine", "RagManager"}),
     "ChainEngine": frozenset({"Router"}),
-    "RagManager": frozenset({"Router", "ChainEngine"}),
+    "RagManager": frozenset({"Router", "ChainEngine", "RagManager"}),
     "PersonaLayer": frozenset({"Router", "ChainEngine"}),
 }
 """Who calls whom."""

@@ -47,6 +47,16 @@ async def retriever(settings: Settings) -> AsyncIterator[Retriever]:
 
 
 @contextlib.asynccontextmanager
+async def rag_clients(settings: Settings) -> AsyncIterator[dict[str, RoleClient]]:
+    """The RagManagers that embed for this one, by endpoint. Always over HTTP."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield {
+            endpoint: await stack.enter_async_context(_client(settings, "RagManager", endpoint))
+            for endpoint in settings.rag.helpers
+        }
+
+
+@contextlib.asynccontextmanager
 async def personas(settings: Settings) -> AsyncIterator[PersonaResolver]:
     """The PersonaLayer of another node."""
     if settings.ipc.protocol == "grpc":

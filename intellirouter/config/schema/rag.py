@@ -36,6 +36,9 @@ class RagSection(Section):
     embedding_model_path: Path | None = Field(
         default=None, description="a directory with model.onnx and tokenizer.json"
     )
+    helpers: tuple[str, ...] = Field(
+        default=(), description="other RagManagers with the same local model, which embed for this one too"
+    )
     embedding_threads: int = Field(default=0, ge=0, description="threads of the local model; 0: one a core")
     chunk_size: int = Field(default=1000, ge=50, description="characters")
     chunk_overlap: int = Field(default=200, ge=0, description="characters")

@@ -74,6 +74,10 @@ def peers(settings: Settings) -> list[Place]:
     # gRPC answers no GET
     path = "" if ipc.protocol == "grpc" else "/health/live"
     found = [Place(name, url, path=path, ca=str(ca) if ca else None) for name, url in roles.items() if url]
+    found += [
+        Place(f"RagManager {number}", url, path="/health/live", ca=str(ca) if ca else None)
+        for number, url in enumerate(settings.rag.helpers, 2)
+    ]
     return [*found, *servers(settings.rag)]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
@@ -18,7 +19,7 @@ from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler, endpoint
 from intellirouter.web.sse import StreamWriter
 
 KEEP_ALIVE = 15.0
-MOST_CHUNKS = 1_000
+MOST_CHUNKS, MOST_TEXTS = 1_000, 64
 
 
 class RetrieveBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,6 +33,13 @@ class RetrieveBody(msgspec.Struct, forbid_unknown_fields=True):
     token_budget: int | None = None
     rerank: str | None = None
     explain: bool = False
+
+
+class EmbedBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of `POST /rag/v1/embed`."""
+
+    model: str
+    texts: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MOST_TEXTS)]
 
 
 def _json(body: object, status: int = 200) -> web.Response:
@@ -136,6 +144,17 @@ async def _retrieve(request: web.Request) -> web.StreamResponse:
     return _json(await request.app[RAG].retrieve(wanted, call))
 
 
+async def _embed(request: web.Request) -> web.StreamResponse:
+    """Vectors for another RagManager: base64 of little-endian float32 rows."""
+    try:
+        body = msgspec.convert(await read_json(request), EmbedBody)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"{error}.") from error
+    vectors = await request.app[RAG].embed(body.model, body.texts)
+    data = b64encode(vectors.astype("<f4").tobytes()).decode()
+    return _json({"model": body.model, "dimension": vectors.shape[1], "vectors": data})
+
+
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
 
@@ -156,5 +175,6 @@ def routes() -> list[web.RouteDef]:
         web.get("/rag/v1/jobs/{job}", of("rag_job", _job)),
         web.get("/rag/v1/jobs/{job}/events", of("rag_job_events", _follow)),
         web.post("/rag/v1/jobs/{job}/cancel", of("rag_cancel", _cancel)),
+        web.post("/rag/v1/embed", of("rag_embed", _embed)),
         web.post("/rag/v1/retrieve", of("rag_retrieve", _retrieve)),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -19,6 +19,7 @@ from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.embedding.files import FILES, complete, find_model
 from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
 from intellirouter.roles.rag_manager.embedding.provider import ProviderEmbedder
+from intellirouter.roles.rag_manager.embedding.shared import Helper, SharedEmbedder
 from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.roles.rag_manager.reranking import Reranker, RerankService
 from intellirouter.roles.rag_manager.reranking_onnx import OnnxReranker
@@ -35,6 +36,7 @@ async def open_rag(
     data_dir: Path,
     registry: CollectorRegistry | None = None,
     chat: ChatCompleter | None = None,
+    helpers: Sequence[Helper] = (),
 ) -> AsyncIterator[RagService]:
     """The service, its worker running. Raises `StateUnavailable` when another process holds the directory."""
     directory = data_dir / "rag"
@@ -58,7 +60,8 @@ async def open_rag(
                     )
                 return ProviderEmbedder(chat, model, section.embedding_max_tokens)
             place = find_model(data_dir, model, section.embedding_model_path)
-            return OnnxEmbedder(place, model, section.embedding_threads)
+            own = OnnxEmbedder(place, model, section.embedding_threads)
+            return SharedEmbedder(own, helpers) if helpers else own
 
         reranker = _reranker(section)
         if reranker is not None:

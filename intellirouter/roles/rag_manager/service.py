@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parser
 from intellirouter.roles.rag_manager.reranking import Reranker
 from intellirouter.roles.rag_manager.retrieval import Searcher
 from intellirouter.roles.rag_manager.writer import Writer
-from intellirouter.vectors.index import MAX_BATCH, VectorIndex
+from intellirouter.vectors.index import MAX_BATCH, VectorIndex, Vectors
 
 MAX_NAME = 512
 JOBS = 24
@@ -79,7 +79,7 @@ class RagService:
         self._held = 0
         """Bytes of those that are being read."""
         self._parser = Parser(ParseLimits(section.parse_memory_bytes, section.parse_timeout_seconds))
-        self.writer = Writer(engine, index, metrics)
+        self.writer = Writer(engine, index, metrics, nodes=1 + len(section.helpers))
         self._ingester = Ingester(
             engine,
             index,
@@ -259,6 +259,13 @@ class RagService:
             self._metrics.retrievals.labels(outcome).inc()
             self._metrics.retrieval_seconds.labels().observe(time.perf_counter() - began)
         return found
+
+    async def embed(self, model: str, texts: Sequence[str]) -> Vectors:
+        """Unit vectors for another node. Raises `InvalidRequest` when this one has another model."""
+        embedder = await self._model()
+        if embedder.model != model:
+            raise InvalidRequest(f"This node embeds with {embedder.model}, not with {model}.", param="model")
+        return await embedder.embed(texts)
 
     async def prepare(self) -> None:
         """Open the embedder now. Raises `ConfigError` that says what to run when there is none."""

@@ -25,7 +25,7 @@ from intellirouter.vectors.index import VectorIndex, Vectors
 BATCH = 100
 """Chunks in one piece of work: between two checkpoints of a job."""
 TOGETHER = 256
-"""Chunks embedded at once, where so many wait: the more, the more find others of like length to share a batch with."""
+"""Chunks a node embeds at once, where so many wait: the more, the more find others of like length to share a batch with."""
 WAITING = 16
 """Pieces that wait to be embedded; whoever brings more waits too."""
 log = structlog.get_logger(__name__)
@@ -42,7 +42,8 @@ class _Piece:
 class Writer:
     """Two stages, run by `work`. Up to `BATCH` chunks a piece, up to `WAITING` pieces."""
 
-    def __init__(self, engine: Engine, index: VectorIndex, metrics: RagMetrics) -> None:
+    def __init__(self, engine: Engine, index: VectorIndex, metrics: RagMetrics, nodes: int = 1) -> None:
+        self._together = TOGETHER * nodes
         self._metrics = metrics
         self._engine = engine
         self._index = index
@@ -70,7 +71,7 @@ class Writer:
         while True:
             taken = [await self._pieces.get()]
             embedder = taken[0].embedder
-            while sum(len(piece.rows) for piece in taken) < TOGETHER and not self._pieces.empty():
+            while sum(len(piece.rows) for piece in taken) < self._together and not self._pieces.empty():
                 taken.append(self._pieces.get_nowait())
             texts = [embedded_text(row) for piece in taken for row in piece.rows]
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +128,12 @@ async def test_a_running_node_embeds_through_its_router(
     vendor = await start_vendor(letters)
     rag = '[rag]\nembedding_model = "primary/m"\n'
     if apart:
-        router = await start_node(provider(vendor))
+        trust = '[ipc.security]\nenabled = true\ntoken = "a-token-of-more-than-32-characters-for-nodes"\n'
+        keys = f'[auth]\nenabled = true\n[[auth.keys]]\nname = "ann"\nsha256 = "{hashlib.sha256(b"ann").hexdigest()}"\n'
+        router = await start_node(trust + keys + provider(vendor))
         endpoint = f'[ipc]\nrouter_endpoint = "{router.listening[0].url}"\n'
-        node = await start_node(rag + endpoint, role="RagManager")
+        node = await start_node(rag + trust + keys + endpoint, role="RagManager")
+        http.headers["authorization"] = "Bearer ann"
     else:
         node = await start_node(rag + provider(vendor), role="All")
     url = next(each.url for each in node.listening if each.role == "RagManager")

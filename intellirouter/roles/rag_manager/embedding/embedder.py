@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from intellirouter.security.caller import Caller
 from intellirouter.vectors.index import Vectors
+
+NODE = Caller(key_id="rag-manager", role="RagManager", scopes=frozenset({"inference"}))
+"""On whose behalf a node embeds: documents of every tenant go together."""
 
 
 class Embedder(Protocol):

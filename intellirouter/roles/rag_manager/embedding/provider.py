@@ -12,7 +12,7 @@ from intellirouter.chat.embedding import EmbeddingRequest
 from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
 from intellirouter.errors import IntelliRouterError, StateUnavailable
 from intellirouter.peers.contract import Call, ChatCompleter
-from intellirouter.security.caller import Caller
+from intellirouter.roles.rag_manager.embedding.embedder import NODE
 from intellirouter.vectors.index import Vectors
 
 BATCH = 64
@@ -48,11 +48,7 @@ class ProviderEmbedder:
         return np.vstack(parts)
 
     async def _ask(self, texts: Sequence[str]) -> Vectors:
-        call = Call(
-            Caller(key_id="rag-manager", role="RagManager"),
-            f"rag-{secrets.token_hex(8)}",
-            deadline=time.monotonic() + SECONDS,
-        )
+        call = Call(NODE, f"rag-{secrets.token_hex(8)}", deadline=time.monotonic() + SECONDS)
         try:
             answer = await self._chat.embed(EmbeddingRequest(model=self._model, texts=tuple(texts)), call)
         except IntelliRouterError as error:

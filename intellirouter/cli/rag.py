@@ -1,27 +1,25 @@
-"""`intellirouter rag`: collections of this node, without a server running. One process at a time holds them."""
+"""`intellirouter rag`: collections, of this node's files or of a RagManager that runs."""
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.rag_feed import bar_of, changed, feed, files_under, ready_collection
+from intellirouter.cli.rag_node import DEFAULT_TENANT, UrlOption, Where, on_service
+from intellirouter.cli.server_client import ApiKeyOption
 from intellirouter.errors import InvalidRequest
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.security.caller import Caller
-from intellirouter.telemetry import logs
-
-T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -29,33 +27,29 @@ TenantOption = Annotated[str, typer.Option(help="Whose collections.")]
 CollectionArgument = Annotated[str, typer.Argument(help="The collection.")]
 
 
-def _on_service(config: Path | None, work: Callable[[Any], Awaitable[T]]) -> T:
-    """Run `work` on this node's service, opened for it. Standard output is the command's own."""
-    logs.configure(level="warning", json=False)
-    settings = loader(config, "rag-manager.toml")().settings
-    opening = importlib.import_module("intellirouter.roles.rag_manager.open")
-
-    async def run() -> T:
-        async with opening.open_rag(settings.rag, settings.paths.data_dir) as service:
-            return await work(service)
-
-    task: Coroutine[Any, Any, T] = run()
-    return asyncio.run(task)
-
-
 @app.command()
 def create(
-    collection: CollectionArgument, tenant: TenantOption = "default", config: ConfigOption = None
+    collection: CollectionArgument,
+    tenant: TenantOption = DEFAULT_TENANT,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """Make a collection."""
-    _on_service(config, lambda service: service.create(tenant, collection))
+    on_service(Where(config, tenant, url, api_key), lambda service: service.create(tenant, collection))
     typer.echo(f"{collection} is made.")
 
 
 @app.command("ls")
-def ls(tenant: TenantOption = "default", as_json: JsonOption = False, config: ConfigOption = None) -> None:
+def ls(
+    tenant: TenantOption = DEFAULT_TENANT,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+) -> None:
     """The collections, with what they hold."""
-    rows = _on_service(config, lambda service: service.collections(tenant))
+    rows = on_service(Where(config, tenant, url, api_key), lambda service: service.collections(tenant))
     if as_json:
         typer.echo(msgspec.json.encode(rows).decode())
         return
@@ -69,8 +63,10 @@ def ls(tenant: TenantOption = "default", as_json: JsonOption = False, config: Co
 def ingest(
     collection: CollectionArgument,
     paths: Annotated[list[Path], typer.Argument(exists=True, help="Files and folders.")],
-    tenant: TenantOption = "default",
+    tenant: TenantOption = DEFAULT_TENANT,
     config: ConfigOption = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """Read files and folders into a collection. Exit code 1 when some could not be read."""
     files = {name: file for root in paths for name, file in files_under(root).items()}
@@ -81,7 +77,7 @@ def ingest(
         await ready_collection(service, tenant, collection)
         return await feed(service, tenant, collection, files)
 
-    _ended(_on_service(config, work))
+    _ended(on_service(Where(config, tenant, url, api_key), work))
 
 
 @app.command()
@@ -91,8 +87,10 @@ def sync(
     delete: Annotated[
         bool, typer.Option("--delete", help="Remove documents that have no file there.")
     ] = False,
-    tenant: TenantOption = "default",
+    tenant: TenantOption = DEFAULT_TENANT,
     config: ConfigOption = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """Bring a collection to what a folder holds: read what is new or changed. Exit code 1 when some could not be read."""
     files = files_under(folder)
@@ -107,12 +105,16 @@ def sync(
         outcomes["removed" if delete else "without a file"] = len(gone)
         return outcomes
 
-    _ended(_on_service(config, work))
+    _ended(on_service(Where(config, tenant, url, api_key), work))
 
 
 @app.command()
 def reindex(
-    collection: CollectionArgument, tenant: TenantOption = "default", config: ConfigOption = None
+    collection: CollectionArgument,
+    tenant: TenantOption = DEFAULT_TENANT,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """Read every document again, as after a change of rag.chunk_size or rag.embedding_model. Searches find the old chunks until then,
     those of another model by their words alone."""
@@ -126,7 +128,7 @@ def reindex(
                 outcomes[(await service.ended(tenant, job))["status"]] += 1
         return outcomes
 
-    _ended(_on_service(config, work))
+    _ended(on_service(Where(config, tenant, url, api_key), work))
 
 
 @app.command("eval")
@@ -135,9 +137,11 @@ def evaluate(
     questions: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help='Lines of {"query": …, "documents": [names]}.')
     ],
-    tenant: TenantOption = "default",
+    tenant: TenantOption = DEFAULT_TENANT,
     as_json: JsonOption = False,
     config: ConfigOption = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """nDCG@10 and recall@10 on questions whose answers are known: dense, lexical and hybrid side by side."""
     evaluation = importlib.import_module("intellirouter.roles.rag_manager.evaluation")
@@ -157,7 +161,7 @@ def evaluate(
             bar = progress.add_task("asking", total=len(asked))
             return await evaluation.evaluate(ask, asked, documents, lambda: progress.advance(bar))
 
-    found = _on_service(config, work)
+    found = on_service(Where(config, tenant, url, api_key), work)
     if as_json:
         typer.echo(msgspec.json.encode(found).decode())
         return
@@ -182,14 +186,16 @@ def search(
     collection: CollectionArgument,
     query: Annotated[str, typer.Argument(help="What to look for.")],
     top_k: Annotated[int, typer.Option(min=1, max=100)] = 5,
-    tenant: TenantOption = "default",
+    tenant: TenantOption = DEFAULT_TENANT,
     as_json: JsonOption = False,
     config: ConfigOption = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """The passages that answer a question, with their scores apart."""
     wanted = RetrievalRequest(query, (collection,), top_k)
     call = Call(Caller(tenant=tenant), "cli")
-    found = _on_service(config, lambda service: service.retrieve(wanted, call))
+    found = on_service(Where(config, tenant, url, api_key), lambda service: service.retrieve(wanted, call))
     if as_json:
         typer.echo(msgspec.json.encode(found).decode())
         return
@@ -203,27 +209,44 @@ def search(
 
 
 @app.command()
-def jobs(tenant: TenantOption = "default", config: ConfigOption = None) -> None:
+def jobs(
+    tenant: TenantOption = DEFAULT_TENANT,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+) -> None:
     """The newest jobs, as JSON."""
-    rows = _on_service(config, lambda service: service.jobs(tenant))
+    rows = on_service(Where(config, tenant, url, api_key), lambda service: service.jobs(tenant))
     typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
 
 
 @app.command()
 def verify(
-    collection: CollectionArgument, tenant: TenantOption = "default", config: ConfigOption = None
+    collection: CollectionArgument,
+    tenant: TenantOption = DEFAULT_TENANT,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """Compare the catalogue with the vectors. Exit code 1 when they differ."""
-    missing, stray = _on_service(config, lambda service: service.verify(tenant, collection))
-    typer.echo(f"{len(missing)} chunks without a vector, {len(stray)} vectors without a chunk")
+    missing, stray = on_service(
+        Where(config, tenant, url, api_key), lambda service: service.differences(tenant, collection)
+    )
+    typer.echo(f"{missing} chunks without a vector, {stray} vectors without a chunk")
     if missing or stray:
         raise typer.Exit(1)
 
 
 @app.command()
 def rebuild(
-    collection: CollectionArgument, tenant: TenantOption = "default", config: ConfigOption = None
+    collection: CollectionArgument,
+    tenant: TenantOption = DEFAULT_TENANT,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
 ) -> None:
     """Write the vectors that are missing, from the catalogue."""
-    count = _on_service(config, lambda service: service.rebuild(tenant, collection))
+    count = on_service(
+        Where(config, tenant, url, api_key), lambda service: service.rebuild(tenant, collection)
+    )
     typer.echo(f"{count} vectors written.")

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat.context import as_plain_text
 from intellirouter.chat.model import ChatRequest, OutputFormat
 from intellirouter.chat.parts import Text, ToolResult
 from intellirouter.chat.response import Usage
@@ -59,7 +60,7 @@ def _split(request: ChatRequest) -> tuple[str, str]:
     last = next((message.text for message in reversed(request.messages) if message.role == "user"), "")
     paragraphs = [paragraph for paragraph in last.split("\n\n") if paragraph.strip()]
     question = paragraphs[-1] if paragraphs else last
-    context = "\n".join(text for text in texts if text)[-MAX_CHARACTERS:]
+    context = "\n".join(as_plain_text(text) for text in texts if text)[-MAX_CHARACTERS:]
     return question, context.replace(question, "\n")
 
 

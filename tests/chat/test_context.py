@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intellirouter.chat.context import NOTICE, Source, context_block
+from intellirouter.chat.context import NOTICE, Source, as_plain_text, context_block
 
 READABLE = st.text(st.characters(min_codepoint=32, max_codepoint=0xD7FF))
 
@@ -34,3 +34,11 @@ def test_any_text_comes_back(text: str, title: str) -> None:
     source = ElementTree.fromstring(context_block([Source(text, title)]))[0]
     assert (source.text or "") == text
     assert source.get("title", "") == " ".join(title.split())
+
+
+@given(st.lists(st.text(), min_size=1, max_size=4), st.text(), st.text())
+def test_who_is_no_model_reads_the_passages_alone(passages: list[str], before: str, after: str) -> None:
+    sources = [Source(text, title="<t>", location='a"b') for text in passages]
+    told = f"{before}\n\n{context_block(sources)}\n\n{after}"
+    assert as_plain_text(told) == f"{before}\n\n" + "\n".join(passages) + f"\n\n{after}"
+    assert as_plain_text(before) == before

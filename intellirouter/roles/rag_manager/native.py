@@ -89,6 +89,17 @@ async def _reindex(request: web.Request) -> web.StreamResponse:
     return _json({"jobs": jobs}, 202)
 
 
+async def _verify(request: web.Request) -> web.StreamResponse:
+    name = request.match_info["collection"]
+    missing, stray = await request.app[RAG].differences(request[CALLER].tenant, name)
+    return _json({"missing": missing, "stray": stray})
+
+
+async def _rebuild(request: web.Request) -> web.StreamResponse:
+    name = request.match_info["collection"]
+    return _json({"written": await request.app[RAG].rebuild(request[CALLER].tenant, name)})
+
+
 async def _jobs(request: web.Request) -> web.StreamResponse:
     return _json({"jobs": await request.app[RAG].jobs(request[CALLER].tenant)})
 
@@ -171,6 +182,8 @@ def routes() -> list[web.RouteDef]:
         web.get(one + "/documents/{name:.+}/chunks", of("rag_chunks", _chunks)),
         web.delete(one + "/documents/{name:.+}", of("rag_drop_document", _drop_document)),
         web.post(f"{one}/reindex", of("rag_reindex", _reindex)),
+        web.post(f"{one}/verify", of("rag_verify", _verify)),
+        web.post(f"{one}/rebuild", of("rag_rebuild", _rebuild)),
         web.get("/rag/v1/jobs", of("rag_jobs", _jobs)),
         web.get("/rag/v1/jobs/{job}", of("rag_job", _job)),
         web.get("/rag/v1/jobs/{job}/events", of("rag_job_events", _follow)),

@@ -30,6 +30,10 @@ from intellirouter.vectors.index import VectorIndex
 from intellirouter.vectors.sharded import ShardedIndex
 
 
+class DirectoryHeld(StateUnavailable):
+    """Another process has the data directory open."""
+
+
 @contextlib.asynccontextmanager
 async def open_rag(
     section: RagSection,
@@ -106,7 +110,8 @@ def _locked(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as cause:
-            raise StateUnavailable(
-                f"Another process holds {directory}: stop it, or ask it over HTTP (/rag/v1)."
+            raise DirectoryHeld(
+                f"Another process holds {directory}: stop it, or ask it over HTTP (/rag/v1).",
+                directory=str(directory),
             ) from cause
         yield

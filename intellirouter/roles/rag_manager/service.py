@@ -211,6 +211,11 @@ class RagService:
         enough = held - await self._index.too_few(row.id)
         return sorted(listed - enough), sorted(held - listed)
 
+    async def differences(self, tenant: str, name: str) -> tuple[int, int]:
+        """How many of each `verify` finds."""
+        missing, stray = await self.verify(tenant, name)
+        return len(missing), len(stray)
+
     async def reindex(self, tenant: str, name: str) -> list[str]:
         """Queue every document of the collection to be read again; the jobs. What is unchanged is not embedded again.
 

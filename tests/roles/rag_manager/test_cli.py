@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from intellirouter.cli.main import main
+from tests.chains.crash import ROOT
+from tests.conftest import StartNode
 from tests.servers.minilm import minilm
 
 
@@ -54,3 +60,69 @@ def test_sync_reindex_and_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert stages["dense"] == {"ndcg": 1.0, "recall": 1.0}
     assert stages["lexical"] == {"ndcg": 0.5, "recall": 0.5}
     assert stages["hybrid"] == {"ndcg": 1.0, "recall": 1.0}
+
+
+KEY = "ann's key"
+
+
+async def test_the_commands_ask_a_node_that_has_the_files_open(start_node: StartNode, tmp_path: Path) -> None:
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    toml = (
+        f'[rag]\nembedding_model_path = "{minilm()}"\nembedding_threads = 1\nmax_document_bytes = 100000\n'
+        f'[auth]\nenabled = true\n[[auth.keys]]\nname = "ann"\nsha256 = "{digest}"\n'
+    )
+    node = await start_node(toml, role="RagManager")
+    folder = tmp_path / "pages"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "cats.md").write_text("Cats sleep all day.")
+    (folder / "sub" / "söme bread?.md").write_text("Dough rises in a warm place.")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "INTELLIROUTER_RAG_URL": node.listening[0].url,
+        "INTELLIROUTER_API_KEY": KEY,
+        "COLUMNS": "200",
+    }
+
+    async def rag(*words: str, code: int | None = 0, **more: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "intellirouter", "rag", *words),
+            env={name: value for name, value in {**environment, **more}.items() if value},
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said, complained = await process.communicate()
+        assert code in (None, process.returncode), complained.decode()
+        return (said + complained).decode().strip()
+
+    assert "2 ready" in await rag("ingest", "docs", "pages")
+    assert "2 unchanged" in await rag("sync", "docs", "pages")
+    (folder / "sub" / "söme bread?.md").unlink()
+    (folder / "large.txt").write_text("x" * 100_001)
+    assert "1 failed, 1 removed, 1 unchanged" in (
+        said := await rag("sync", "docs", "pages", "--delete", code=1)
+    )
+    assert "max_document_bytes" in said
+    (row,) = json.loads(await rag("ls", "--json"))
+    assert (row["name"], row["documents"]) == ("docs", 1)
+    assert "Cats sleep" in await rag("search", "docs", "pets")
+    assert "0 chunks without a vector, 0 " in await rag("verify", "docs")
+    assert "0 vectors written" in await rag("rebuild", "docs")
+    assert "1 ready" in await rag("reindex", "docs")
+    assert len(json.loads(await rag("jobs"))) >= 2
+    (tmp_path / "q.jsonl").write_text('{"query": "pets", "documents": ["cats.md"]}\n')
+    assert json.loads(await rag("eval", "docs", "q.jsonl", "--json"))["hybrid"]["ndcg"] == 1.0
+    assert "already" in await rag("create", "docs", code=2)
+    assert "no collection 'none'" in await rag("search", "none", "pets", code=2)
+    assert "--api-key" in await rag("ls", "--tenant", "b", code=2)
+    assert "No API key" in await rag("ls", INTELLIROUTER_API_KEY="", code=1)
+    assert "no RagManager answers" in await rag("ls", "--url", "http://127.0.0.1:9", code=1)
+
+    # without an address: the files are open here, so whoever has them is asked, at the usual port
+    data = node.loaded.settings.paths.data_dir
+    (tmp_path / "node.toml").write_text(f'[paths]\ndata_dir = "{data}"\n')
+    said = await rag(
+        "ls", "--config", "node.toml", code=None, INTELLIROUTER_RAG_URL="", INTELLIROUTER_API_KEY="x"
+    )
+    assert f"{data / 'rag'} is open in a running node: asking http://127.0.0.1:8082" in said

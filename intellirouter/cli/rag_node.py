@@ -1,0 +1,77 @@
+"""Where a `rag` command works: on the files of this node, or through the RagManager that has them open."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from intellirouter.cli.node_options import loader
+from intellirouter.cli.server_client import session_of
+from intellirouter.errors import InvalidRequest
+from intellirouter.telemetry import logs
+
+T = TypeVar("T")
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        envvar="INTELLIROUTER_RAG_URL",
+        help="A RagManager that runs; without it this node's own files, or who has them open on this machine.",
+    ),
+]
+DEFAULT_URL = "http://127.0.0.1:8082"
+DEFAULT_TENANT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the command line says of it."""
+
+    config: Path | None
+    tenant: str
+    url: str | None
+    api_key: str | None
+
+
+def on_service(where: Where, work: Callable[[Any], Awaitable[T]]) -> T:
+    """Run `work` on a `RagService`, opened for it, or on a `RemoteRag`. Standard output is the command's own."""
+    logs.configure(level="warning", json=False)
+    if where.url is not None:
+        return _over_http(where, where.url, work)
+    settings = loader(where.config, "rag-manager.toml")().settings
+    opening = importlib.import_module("intellirouter.roles.rag_manager.open")
+
+    async def run() -> T:
+        async with opening.open_rag(settings.rag, settings.paths.data_dir) as service:
+            return await work(service)
+
+    task: Coroutine[Any, Any, T] = run()
+    try:
+        return asyncio.run(task)
+    except opening.DirectoryHeld as held:
+        directory = held.details["directory"]
+        typer.echo(
+            f"{directory} is open in a running node: asking {DEFAULT_URL} (--url names another)", err=True
+        )
+        return _over_http(where, DEFAULT_URL, work)
+
+
+def _over_http(where: Where, url: str, work: Callable[[Any], Awaitable[T]]) -> T:
+    if where.tenant != DEFAULT_TENANT:
+        raise InvalidRequest(
+            "A running RagManager takes the tenant from the key: use --api-key, not --tenant."
+        )
+    remote = importlib.import_module("intellirouter.cli.rag_remote")
+
+    async def run() -> T:
+        async with session_of(url, where.api_key) as session:
+            return await work(remote.RemoteRag(session))
+
+    return asyncio.run(run())

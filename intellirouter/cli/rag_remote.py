@@ -1,0 +1,127 @@
+"""A running RagManager, asked over HTTP by the `rag` commands: what they use of a `RagService`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import msgspec
+
+from intellirouter.cli.server_client import ServerRefused
+from intellirouter.errors import (
+    Conflict,
+    IntelliRouterError,
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    PeerUnavailable,
+)
+from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
+from intellirouter.peers.documents import retrieval_document, retrieved_of
+
+SILENCE_SECONDS = 60.0
+"""Between two signs of life while a job is followed."""
+REFUSALS: dict[int, Callable[[str], IntelliRouterError]] = {
+    400: InvalidRequest,
+    404: NotFound,
+    409: Conflict,
+    413: PayloadTooLarge,
+}
+Row = dict[str, Any]
+
+
+class RemoteRag:
+    """The tenant is that of the session's key: the one that the commands name is not sent."""
+
+    max_document_bytes = 1 << 62
+    """What is too large for it the server says itself."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def prepare(self) -> None:
+        """The server has its embedder, or says so with a job."""
+
+    async def create(self, _tenant: str, name: str) -> None:
+        """See `RagService.create`."""
+        await self._ask("POST", "/collections", {"name": name})
+
+    async def collections(self, _tenant: str) -> list[Row]:
+        """See `RagService.collections`."""
+        return await self._rows("/collections", "collections")
+
+    async def documents(self, _tenant: str, name: str) -> list[Row]:
+        """See `RagService.documents`."""
+        return await self._rows(f"{_of(name)}/documents", "documents")
+
+    async def submit(self, _tenant: str, name: str, document: str, data: bytes) -> str:
+        """See `RagService.submit`."""
+        path = f"{_of(name)}/documents?{urlencode({'name': document})}"
+        return str((await self._ask("POST", path, data))["job"])
+
+    async def drop_document(self, _tenant: str, name: str, document: str) -> None:
+        """See `RagService.drop_document`."""
+        await self._ask("DELETE", f"{_of(name)}/documents/{quote(document)}")
+
+    async def ended(self, _tenant: str, job: str) -> Row:
+        """See `RagService.ended`. The server says when it is over, however long that takes."""
+        path = f"/jobs/{quote(job)}/events"
+        forever = aiohttp.ClientTimeout(total=None, sock_read=SILENCE_SECONDS)
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # it is asked again below
+            async with self._session.get(f"/rag/v1{path}", timeout=forever) as reply:
+                async for _ in reply.content.iter_any():
+                    pass
+        state = await self._ask("GET", f"/jobs/{quote(job)}")
+        if state["status"] in ("queued", "running"):
+            raise PeerUnavailable(
+                f"the RagManager ended before the job {job} did; it goes on when it is back"
+            )
+        return state
+
+    async def jobs(self, _tenant: str) -> list[Row]:
+        """See `RagService.jobs`."""
+        return await self._rows("/jobs", "jobs")
+
+    async def reindex(self, _tenant: str, name: str) -> list[str]:
+        """See `RagService.reindex`."""
+        jobs: list[str] = (await self._ask("POST", f"{_of(name)}/reindex"))["jobs"]
+        return jobs
+
+    async def differences(self, _tenant: str, name: str) -> tuple[int, int]:
+        """See `RagService.differences`."""
+        found = await self._ask("POST", f"{_of(name)}/verify")
+        return found["missing"], found["stray"]
+
+    async def rebuild(self, _tenant: str, name: str) -> int:
+        """See `RagService.rebuild`."""
+        return int((await self._ask("POST", f"{_of(name)}/rebuild"))["written"])
+
+    async def retrieve(self, request: RetrievalRequest, _call: Call) -> Retrieved:
+        """See `RagService.retrieve`."""
+        return retrieved_of(await self._ask("POST", "/retrieve", retrieval_document(request)))
+
+    async def _rows(self, path: str, field: str) -> list[Row]:
+        rows: list[Row] = (await self._ask("GET", path))[field]
+        return rows
+
+    async def _ask(self, method: str, path: str, body: Row | bytes | None = None) -> Row:
+        data = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
+        try:
+            async with self._session.request(method, f"/rag/v1{path}", data=data) as reply:
+                answer = msgspec.json.decode(await reply.read())
+        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
+            reason = str(error) or type(error).__name__
+            raise PeerUnavailable(f"no RagManager answers {method} /rag/v1{path}: {reason}") from error
+        if not isinstance(answer, dict):
+            raise PeerUnavailable(f"what answers {method} /rag/v1{path} is no RagManager")
+        if reply.status >= 400:
+            said = str(answer.get("error", {}).get("message", "no reason"))
+            raise REFUSALS.get(reply.status, ServerRefused)(said)
+        return answer
+
+
+def _of(collection: str) -> str:
+    return f"/collections/{quote(collection, safe='')}"

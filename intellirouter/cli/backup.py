@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,7 @@ from intellirouter.ops.backup.place import File
 from intellirouter.ops.backup.repository import PACKS
 from intellirouter.ops.backup.repository import prune as collect
 from intellirouter.ops.backup.retention import superfluous
+from intellirouter.telemetry import logs
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -55,6 +57,7 @@ def create(
 
     With --incremental into a directory whose backups share what did not change.
     """
+    logs.configure(level="warning", json=False)
     if context.invoked_subcommand is not None:
         return
     if to is None:
@@ -158,6 +161,9 @@ def _tell(file: File, manifest: Manifest) -> None:
     size = place.size(file) / 2**20
     console.print(f"{file}: whole, {len(manifest.files)} files, {size:.1f} MiB, made {manifest.created}")
     if manifest.counts:
-        console.print("records: " + ", ".join(f"{count} {table}" for table, count in manifest.counts.items()))
+        sums: Counter[str] = Counter()
+        for name, count in manifest.counts.items():
+            sums[name.partition("/")[0] if "/" in name else "state"] += count
+        console.print("records: " + ", ".join(f"{store} {count}" for store, count in sorted(sums.items())))
     for name, reason in manifest.absent.items():
         console.print(f"absent: {name} ({reason})")

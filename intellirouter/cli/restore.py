@@ -12,6 +12,7 @@ from intellirouter.cli.node_options import ConfigOption, IdentityOption, Passphr
 from intellirouter.errors import IntelliRouterError
 from intellirouter.ops.backup import place
 from intellirouter.ops.backup.restore import STORES, check, places, restore
+from intellirouter.telemetry import logs
 
 
 def command(
@@ -25,6 +26,7 @@ def command(
     ] = False,
 ) -> None:
     """Put a backup back into the data directory of a stopped node. What it replaces is kept aside."""
+    logs.configure(level="warning", json=False)
     settings = loader(config, ROLES[0].file)().settings
     chosen = only or []
     source = place.file(file)

@@ -211,12 +211,54 @@ async def test_a_node_on_servers_comes_back_record_by_record(tmp_path: Path) -> 
                 restore(target, embedded.settings)
 
 
-async def test_an_index_that_a_running_node_holds_stays_out_and_says_so(tmp_path: Path) -> None:
+async def test_an_index_that_a_running_node_holds_comes_from_a_copy(tmp_path: Path) -> None:
     loaded = write_config(tmp_path)
     data = loaded.settings.paths.data_dir
     fill_files(data)
     index = EmbeddedChroma(data / "rag/chroma")
     await fill_index(index)
+    ids, matrix = vectors()
+    rounds = 0
+
+    async def write_on() -> None:
+        """What was there stays as it is; beside it another collection grows and goes."""
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await index.upsert(COLLECTION, ids[:200], matrix[:200])
+            await index.upsert("other-drill", [f"o{rounds}-{n}" for n in range(200)], matrix[:200])
+            if rounds % 10 == 0:
+                await index.drop("other-drill")
+
+    writing = asyncio.create_task(write_on())
+    try:
+        target, manifest = await asyncio.to_thread(make, loaded, tmp_path / "backups", lambda _: None)
+        assert await index.ids(COLLECTION) == set(ids)  # the node goes on
+    finally:
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        await index.close()
+    assert "vectors" not in manifest.absent
+    assert manifest.counts["vectors/vectors"] == CHUNKS
+    assert not list(data.glob("*/chroma"))[1:]
+    shutil.rmtree(data)
+    await asyncio.to_thread(restore, target, loaded.settings)
+    index = EmbeddedChroma(data / "rag/chroma")
+    try:
+        await assert_index(index)
+    finally:
+        await index.close()
+
+
+async def test_an_index_that_cannot_be_copied_stays_out_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = write_config(tmp_path)
+    data = loaded.settings.paths.data_dir
+    fill_files(data)
+    index = EmbeddedChroma(data / "rag/chroma")
+    await fill_index(index)
+    monkeypatch.setattr("intellirouter.vectors.chroma.snapshot.TRIES", 0)
     try:
         _, manifest = await asyncio.to_thread(make, loaded, tmp_path / "backups", lambda _: None)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from intellirouter.memory.open import FILE
 from intellirouter.ops.backup import archive, journal, outside, repository, retention
 from intellirouter.ops.backup import snapshot as snapshot_form
 from intellirouter.ops.backup.place import Directory, File, local
+from intellirouter.vectors.chroma import snapshot as chroma
 
 STATE = f"state/{FILE}"
 TABLES = ("entry", "counter", "log", "lease")
@@ -175,16 +177,19 @@ class _Gather:
         self._add(CHAINS_SERVER, copy)
 
     def vectors(self, names: list[str]) -> None:
-        """The vectors of the catalogue's collections. An embedded index that a running node holds stays out."""
+        """The vectors of the catalogue's collections; those of an embedded index that a running node holds from a copy of it."""
         absent = self.writer.manifest.absent
         if not names:
             absent["vectors"] = "the catalogue has no collection"
             return
         self.progress(VECTORS)
         copy = self.scratch / "copy"
-        urls = outside.index_urls(self.settings.rag)
+        urls, store = outside.index_urls(self.settings.rag), self.settings.paths.data_dir / "rag/chroma"
         try:
-            count = outside.vectors_to(copy, names, urls, self.settings.paths.data_dir / "rag/chroma")
+            if not urls and chroma.held(store):
+                chroma.copy(store, self.scratch / "chroma")
+                store = self.scratch / "chroma"
+            count = outside.vectors_to(copy, names, urls, store)
         except StateUnavailable as cause:
             if urls:
                 raise
@@ -192,6 +197,8 @@ class _Gather:
                 f"{cause.message} Restored without them: `intellirouter rag rebuild` writes them anew."
             )
             return
+        finally:
+            shutil.rmtree(self.scratch / "chroma", ignore_errors=True)
         self.writer.manifest.counts["vectors/vectors"] = count
         self._add(VECTORS, copy)
 

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 LOCKED = 75
+LOCK = "LOCK"
 LOCK_SECONDS = 10.0
 """How long to wait for a process that is just ending."""
 PAGE = 5_000
@@ -93,7 +94,7 @@ def _matrix(raw: bytes, rows: int) -> Any:
 
 def _lock(directory: Path) -> int | None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-    handle = os.open(directory / "LOCK", os.O_RDWR | os.O_CREAT, 0o640)
+    handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o640)
     give_up = time.monotonic() + LOCK_SECONDS
     while time.monotonic() < give_up:
         try:

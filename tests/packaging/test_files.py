@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import kubernetes_validate
 import pytest
 import trustme
 import yaml
 
+from intellirouter.config.load import load
+from intellirouter.config.schema.settings import Settings
 from tests.conftest import StartNode
 
 ROOT = Path(__file__).parents[2]
@@ -193,29 +199,123 @@ def test_shell_scripts_hold() -> None:
     run(tool("shellcheck"), PACKAGING / "install.sh")
 
 
-@pytest.mark.parametrize(
-    "file", sorted((PACKAGING / "kubernetes").glob("*.yaml")), ids=lambda file: file.stem
-)
-def test_kubernetes_files_are_whole(file: Path) -> None:
-    for document in yaml.safe_load_all(file.read_text()):
-        assert document["apiVersion"]
-        assert document["kind"]
-        if document["kind"] == "Kustomization":
-            listed = {*document["resources"], "kustomization.yaml"}
-            assert listed == {other.name for other in file.parent.glob("*.yaml")}
-        else:
-            assert document["metadata"]["name"]
+CONTAINERS = {
+    "router": "Router",
+    "chain-engine": "ChainEngine",
+    "rag-manager": "RagManager",
+    "persona-layer": "PersonaLayer",
+}
+SECRETS = {
+    "REDIS_PASSWORD": "r" * 32,
+    "POSTGRES_PASSWORD": "p" * 32,
+    "IPC_TOKEN": "i" * 32,
+    "API_KEY_SHA256": hashlib.sha256(b"key").hexdigest(),
+}
+
+
+def kubernetes() -> list[dict[str, Any]]:
+    """Every object that is applied."""
+    folder = PACKAGING / "kubernetes"
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert {*kustomization["resources"], "kustomization.yaml"} == {
+        file.name for file in folder.glob("*.yaml")
+    }
+    return [
+        document
+        for name in kustomization["resources"]
+        for document in yaml.safe_load_all((folder / name).read_text())
+    ]
+
+
+def test_kubernetes_objects_hold_to_its_schemas() -> None:
+    found = kubernetes()
+    for document in found:
+        kubernetes_validate.validate(document, "1.30", strict=True)
+    names = {(document["kind"], document["metadata"]["name"]) for document in found}
+    assert {("Service", name) for name in (*CONTAINERS, "chroma")} <= names
+    assert {"Ingress", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy"} <= {
+        kind for kind, _ in names
+    }
+
+
+def test_kubernetes_roles_find_one_another() -> None:
+    found = kubernetes()
+    (common,) = (document["data"] for document in found if document["kind"] == "ConfigMap")
+    pods = {
+        document["metadata"]["name"]: document["spec"]["template"]
+        for document in found
+        if document["kind"] in ("Deployment", "StatefulSet")
+    }
+    ports = {
+        document["metadata"]["name"]: document["spec"]["ports"][0]["port"]
+        for document in found
+        if document["kind"] == "Service"
+    }
+    for name, role in CONTAINERS.items():
+        (container,) = pods[name]["spec"]["containers"]
+        assert container["args"] == ["run", "--role", role]
+        assert [each[kind]["name"] for each in container["envFrom"] for kind in each] == ["intellirouter"] * 2
+        assert pods[name]["metadata"]["labels"]["app.kubernetes.io/name"] == name
+        assert container["ports"][0]["containerPort"] == ports[name]
+    reached(common | {"INTELLIROUTER__IPC__SECURITY__TOKEN": "t" * 32}, ports)
+
+
+def reached(environment: dict[str, str], ports: dict[str, int]) -> Settings:
+    """The settings that an environment makes, whose every address is a service of that name and port."""
+    settings = load(None, environment).settings
+    ipc = settings.ipc
+    addresses = [
+        ipc.router_endpoint,
+        ipc.chain_engine_endpoint,
+        ipc.rag_manager_endpoint,
+        ipc.persona_layer_endpoint,
+    ]
+    assert addresses == [f"http://{name}:{ports[name]}" for name in CONTAINERS]
+    assert ipc.security.token is not None
+    return settings
+
+
+def compose() -> dict[str, Any]:
+    """The services, with the values of `.env`."""
+    text = (PACKAGING / "docker" / "compose.yaml").read_text()
+    text = re.sub(r"(?<!\$)\$\{(\w+):\?[^}]*\}", lambda found: SECRETS[found[1]], text)
+    services: dict[str, Any] = yaml.safe_load(text)["services"]
+    return services
+
+
+def test_compose_starts_every_role_with_what_it_needs() -> None:
+    services = compose()
+    assert services.keys() == {*CONTAINERS, "redis", "postgres", "chroma"}
+    ports = {name: int(services[name]["environment"]["INTELLIROUTER__SERVER__PORT"]) for name in CONTAINERS}
+    for name, role in CONTAINERS.items():
+        service = services[name]
+        assert service["command"] == ["run", "--role", role]
+        assert service["ports"] == [f"127.0.0.1:{ports[name]}:{ports[name]}"]
+        assert set(service["depends_on"]) <= services.keys()
+        settings = reached(service["environment"], ports)
+        assert settings.memory.redis_url.get_secret_value() == "redis://redis:6379"
+        assert settings.auth.enabled
+        if name == "rag-manager":
+            assert settings.rag.vector_db_url == "http://chroma:8000"
+        if name == "chain-engine":
+            url = settings.chain_engine.database_url
+            assert url is not None
+            assert url.get_secret_value().endswith("@postgres:5432/intellirouter")
 
 
 def test_compose_builds_from_a_dockerfile_that_is_there() -> None:
-    services = yaml.safe_load((PACKAGING / "docker" / "compose.yaml").read_text())["services"]
-    build = services["router"]["build"]
+    build = compose()["router"]["build"]
     context = (PACKAGING / "docker" / build["context"]).resolve()
     assert context == ROOT
     dockerfile = (context / build["dockerfile"]).read_text()
     for copied in re.findall(r"^COPY (?!--)(.+) \S+$", dockerfile, re.MULTILINE):
         for name in copied.split():
             assert (context / name).exists(), name
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="hadolint has no package for this machine")
+def test_the_dockerfile_holds_to_its_linter() -> None:
+    run(tool("hadolint"), "--failure-threshold", "info", PACKAGING / "docker" / "Dockerfile")
 
 
 def test_redis_starts_with_its_file(tmp_path: Path) -> None:

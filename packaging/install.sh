@@ -103,7 +103,7 @@ install_files() {
     keep 0640 "$source_/config/$unit.toml" "$base/config/$unit.toml"
     if [ "$users" = yes ]; then chgrp intellirouter "$base/config/$unit.toml"; fi
   done
-  for unit in "intellirouter-backup@.service" "intellirouter-backup@.timer"; do
+  for unit in "intellirouter@.service" "intellirouter-backup@.service" "intellirouter-backup@.timer"; do
     put 0644 "$here/systemd/$unit" "$root/etc/systemd/system/$unit"
   done
   put 0644 "$here/logrotate/intellirouter" "$root/etc/logrotate.d/intellirouter"
@@ -120,7 +120,7 @@ uninstall() {
     if running; then systemctl disable --now "intellirouter-backup@$unit.timer" 2>/dev/null || true; fi
     rm -f "$root/etc/systemd/system/intellirouter-$unit.service"
   done
-  rm -f "$root"/etc/systemd/system/intellirouter-backup@.{service,timer}
+  rm -f "$root"/etc/systemd/system/intellirouter-backup@.{service,timer} "$root/etc/systemd/system/intellirouter@.service"
   rm -f "$root/etc/logrotate.d/intellirouter" "$root/usr/lib/tmpfiles.d/intellirouter.conf" "$root/usr/lib/sysusers.d/intellirouter.conf"
   rm -rf "${base:?}"/{venv,share,bin}
   if running; then systemctl daemon-reload; fi

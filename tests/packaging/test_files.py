@@ -22,6 +22,7 @@ import yaml
 from intellirouter.config.load import load
 from intellirouter.config.schema.settings import Settings
 from tests.conftest import StartNode
+from tests.servers.redis import free_port, redis_server
 
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"
@@ -67,10 +68,13 @@ def certificate(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+SERVERS = [PACKAGING / "chroma" / "chroma.service", PACKAGING / "ollama" / "ollama.service"]
+
+
+@pytest.mark.parametrize("unit", [*UNITS, *SERVERS], ids=lambda unit: unit.stem)
 def test_systemd_accepts_a_unit_and_calls_it_well_protected(unit: Path, tmp_path: Path) -> None:
     analyze = tool("systemd-analyze")
-    text = unit.read_text().replace("/opt/intellirouter/bin/intellirouter ", "/bin/true ")
+    text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text(), flags=re.M)
     copy = tmp_path / unit.name.replace("@.", "@router.")
     copy.write_text(text)
     assert unit.name not in run(analyze, "verify", "--man=no", copy)
@@ -316,6 +320,39 @@ def test_compose_builds_from_a_dockerfile_that_is_there() -> None:
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="hadolint has no package for this machine")
 def test_the_dockerfile_holds_to_its_linter() -> None:
     run(tool("hadolint"), "--failure-threshold", "info", PACKAGING / "docker" / "Dockerfile")
+
+
+def test_sentinel_watches_with_its_file(tmp_path: Path) -> None:
+    with redis_server(tmp_path / "redis") as redis:
+        text = (PACKAGING / "redis" / "sentinel.conf").read_text().replace("/var/lib/redis", str(tmp_path))
+        port = free_port()
+        file = tmp_path / "sentinel.conf"
+        file.write_text(
+            text.replace("10.0.0.10 6379 2", f"127.0.0.1 {redis.port} 2").replace(
+                "port 26379", f"port {port}"
+            )
+        )
+        watcher = subprocess.Popen([tool("redis-server"), str(file), "--sentinel"], stdout=subprocess.DEVNULL)
+        ask = ("-p", str(port), "sentinel", "master", "mymaster")
+        try:
+            deadline = time.monotonic() + 10
+            while (told := run_anyway(tool("redis-cli"), *ask)).count("\n") < 10:
+                assert time.monotonic() < deadline, told
+                time.sleep(0.02)
+        finally:
+            watcher.terminate()
+            watcher.wait(10)
+    facts = dict(zip(*[iter(told.splitlines())] * 2, strict=False))
+    assert (facts["port"], facts["quorum"], facts["down-after-milliseconds"]) == (
+        str(redis.port),
+        "2",
+        "5000",
+    )
+
+
+def run_anyway(*command: str) -> str:
+    """What a command prints that may not succeed yet."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout
 
 
 def test_redis_starts_with_its_file(tmp_path: Path) -> None:

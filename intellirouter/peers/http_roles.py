@@ -48,6 +48,8 @@ class RoleClient:
         if left <= 0:
             raise PeerUnavailable(f"the call's deadline passed before the {self._role} was asked")
         headers = {"content-type": "application/json", "x-request-id": call.request_id}
+        if call.traceparent:
+            headers["traceparent"] = call.traceparent
         headers |= more or {}
         headers |= self._signer.headers(self._role, call.caller)
         request = HttpRequest(

@@ -11,6 +11,7 @@ from typing import Any
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError
 from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
+from intellirouter.peers.guard import GuardedChains, GuardedChat, GuardedPersonas, GuardedRetriever
 from intellirouter.peers.http_chains import HttpChainRunner
 from intellirouter.peers.http_chat import HttpChatCompleter
 from intellirouter.peers.http_roles import HttpPersonaResolver, HttpRetriever, RoleClient
@@ -29,10 +30,11 @@ async def chat(settings: Settings) -> AsyncIterator[ChatCompleter]:
     endpoint = section.router_endpoint or DEFAULT_ROUTER
     if section.protocol == "grpc":
         async with _channel(settings, "Router", endpoint) as (grpc, channel):
-            yield grpc.GrpcChatCompleter(channel)
+            yield GuardedChat(grpc.GrpcChatCompleter(channel))
         return
     async with _transport(settings, "Router") as transport:
-        yield HttpChatCompleter(transport, endpoint, PeerSigner(section.security), section.timeout)
+        signer = PeerSigner(section.security)
+        yield GuardedChat(HttpChatCompleter(transport, endpoint, signer, section.timeout))
 
 
 @contextlib.asynccontextmanager
@@ -40,10 +42,10 @@ async def retriever(settings: Settings) -> AsyncIterator[Retriever]:
     """The RagManager of another node."""
     if settings.ipc.protocol == "grpc":
         async with _channel(settings, "RagManager", settings.ipc.rag_manager_endpoint) as (grpc, channel):
-            yield grpc.GrpcRetriever(channel)
+            yield GuardedRetriever(grpc.GrpcRetriever(channel))
         return
     async with _client(settings, "RagManager", settings.ipc.rag_manager_endpoint) as client:
-        yield HttpRetriever(client)
+        yield GuardedRetriever(HttpRetriever(client))
 
 
 @contextlib.asynccontextmanager
@@ -61,10 +63,10 @@ async def personas(settings: Settings) -> AsyncIterator[PersonaResolver]:
     """The PersonaLayer of another node."""
     if settings.ipc.protocol == "grpc":
         async with _channel(settings, "PersonaLayer", settings.ipc.persona_layer_endpoint) as (grpc, channel):
-            yield grpc.GrpcPersonaResolver(channel)
+            yield GuardedPersonas(grpc.GrpcPersonaResolver(channel))
         return
     async with _client(settings, "PersonaLayer", settings.ipc.persona_layer_endpoint) as client:
-        yield HttpPersonaResolver(client)
+        yield GuardedPersonas(HttpPersonaResolver(client))
 
 
 @contextlib.asynccontextmanager
@@ -74,10 +76,10 @@ async def chains(settings: Settings) -> AsyncIterator[ChainRunner]:
     if settings.ipc.protocol == "grpc":
         endpoint = settings.ipc.chain_engine_endpoint
         async with _channel(settings, "ChainEngine", endpoint, longest) as (grpc, channel):
-            yield grpc.GrpcChainRunner(channel)
+            yield GuardedChains(grpc.GrpcChainRunner(channel))
         return
     async with _client(settings, "ChainEngine", settings.ipc.chain_engine_endpoint, longest) as client:
-        yield HttpChainRunner(client)
+        yield GuardedChains(HttpChainRunner(client))
 
 
 @contextlib.asynccontextmanager

@@ -12,7 +12,7 @@ from aiohttp import web
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.chat.sse import format_event
 from intellirouter.errors import InvalidRequest
-from intellirouter.peers.contract import Call, RetrievalRequest
+from intellirouter.peers.contract import Call, RetrievalRequest, traceparent_of
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.web.body import read_body, read_json
 from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler, endpoint
@@ -151,7 +151,7 @@ async def _retrieve(request: web.Request) -> web.StreamResponse:
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"{error}.") from error
     wanted = RetrievalRequest(**msgspec.structs.asdict(body))
-    call = Call(request[CALLER], request[REQUEST_ID])
+    call = Call(request[CALLER], request[REQUEST_ID], traceparent=traceparent_of(request.headers))
     return _json(await request.app[RAG].retrieve(wanted, call))
 
 

@@ -30,7 +30,7 @@ from intellirouter.errors import (
 from intellirouter.inference.answering import Answering, Streamed
 from intellirouter.inference.dispatch import combined
 from intellirouter.inference.job import Job, Trace
-from intellirouter.peers.contract import Call, ChainRunner
+from intellirouter.peers.contract import ChainRunner
 from intellirouter.roles.router.pipeline.course import PERSONA_MODEL, Course, Steps, citations
 from intellirouter.roles.router.pipeline.file_search import file_search
 from intellirouter.roles.router.pipeline.guardrails import GuardedStream, Rules, complaint, kept_to
@@ -148,8 +148,7 @@ class Pipeline:
             raise PeerUnavailable("A chain was asked for, and no ChainEngine is part of this installation.")
         name = course.request.model.removeprefix(CHAIN_MODEL)
         question = next((m.text for m in reversed(course.request.messages) if m.role == "user"), "")
-        call = Call(course.call.caller, course.call.request_id, course.call.deadline)
-        result = await self._chains.run(name, {"question": question}, call)
+        result = await self._chains.run(name, {"question": question}, course.call)
         if result.error is not None:
             raise UpstreamUnavailable(
                 f"the chain '{name}' failed: {result.error}", provider="chain", run=result.run_id

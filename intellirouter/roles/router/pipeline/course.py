@@ -29,6 +29,7 @@ from intellirouter.peers.contract import (
     RetrievalRequest,
     Retrieved,
     Retriever,
+    traceparent_of,
 )
 from intellirouter.roles.router.pipeline.choosing import PersonaChoice
 from intellirouter.roles.router.pipeline.file_search import call_item, file_search, rag_of, without
@@ -85,7 +86,7 @@ class Steps:
     async def prepare(self, job: Job) -> Course:
         """Run the steps that `job` asks for."""
         request = job.request
-        call = Call(job.caller, job.request_id, job.deadline)
+        call = Call(job.caller, job.request_id, job.deadline, traceparent=traceparent_of(job.headers))
         course = Course(job, request, request.messages, call)
         entry = self.catalog.named(request.model)
         options = request.options

@@ -67,6 +67,7 @@ class Trace(msgspec.Struct):
     waited: float = 0.0  # seconds, because targets had asked for a rest
     rescued: int = 0  # times the stream was taken over after its first token
     headers: dict[str, str] = {}  # of limits, for the caller
+    steps: dict[str, float] = {}  # seconds of what came before and after: persona, conversation, retrieval …
     plan: Callable[[], dict[str, Any]] = dict
 
     def start(self, candidate: str) -> Attempt:
@@ -101,6 +102,7 @@ class Trace(msgspec.Struct):
             "rescued": self.rescued,
             "overhead_ms": round(self.overhead_seconds * 1e3, 2),
             "cost_usd": self.cost_usd,
+            "steps_ms": {name: round(seconds * 1e3, 2) for name, seconds in self.steps.items()},
         }
 
     @property

@@ -278,3 +278,28 @@ async def test_retrieved_context_goes_before_the_question_and_is_cited(
     else:
         notes = json.loads(text)["choices"][0]["message"]["annotations"]
     assert [(note["type"], note["filename"]) for note in notes] == [("file_citation", "nature.txt")]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_each_step_that_was_asked_for_is_timed(
+    start_node: StartNode,
+    start_vendor: StartVendor,
+    http: aiohttp.ClientSession,
+    tmp_path: Path,
+    stream: bool,
+) -> None:
+    answer = Play.sse(*STREAM) if stream else Play.json(ANSWER)
+    url, _ = await both_roles(start_node, start_vendor, tmp_path, answer)
+    explained = {"x-intellirouter-explain": "1"}
+
+    async def steps(body: dict[str, Any]) -> dict[str, float]:
+        async with http.post(f"{url}/v1/chat/completions", json=body, headers=explained) as reply:
+            assert reply.status == 200
+            found: dict[str, float] = json.loads(reply.headers["x-intellirouter-decision"])["steps_ms"]
+            return found
+
+    assert await steps({**BODY, "stream": stream}) == {}
+    asked = await steps({**BODY, "model": "persona/clerk", "conversation": "c1", "stream": stream})
+    # the head of a stream has gone when its turn is kept
+    assert asked.keys() - {"guardrails"} == {"persona", "conversation"} | (set() if stream else {"store"})
+    assert all(0 <= took < 10_000 for took in asked.values())

@@ -71,7 +71,7 @@ class Pipeline:
             self._steps.failed(course)
             raise
         self._steps.answered(course, trace)
-        trace.headers = {**trace.headers, **course.headers}
+        trace.headers, trace.steps = {**trace.headers, **course.headers}, course.seconds
         if response.choices:
             message = Message("assistant", response.choices[0].content)
             await self._steps.store(course, message, response.model)
@@ -86,7 +86,8 @@ class Pipeline:
             response, trace = await self._inner.complete(_prepared(course))
         if course.rules is None:
             return response, trace
-        held, breach = kept_to(course.rules, response)
+        with course.timed("guardrails"):
+            held, breach = kept_to(course.rules, response)
         if breach == "schema":
             held, trace = await self._once_more(course, course.rules, response, trace)
         course.breach = breach
@@ -131,7 +132,7 @@ class Pipeline:
         except IntelliRouterError:
             self._steps.failed(course)
             raise
-        live.trace.headers = {**live.trace.headers, **course.headers}
+        live.trace.headers, live.trace.steps = {**live.trace.headers, **course.headers}, course.seconds
         return Piped(live, course, self._steps)
 
     async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +64,16 @@ class Course:
     breach: Breach | None = None  # the rule that the answer broke
     searched: Json | None = None  # the search as an item of the answer, where the client's dialect has such
     headers: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)  # of each step that ran
+
+    @contextlib.contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Note how long the step takes, also when it fails."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - began
 
     @property
     def unchanged(self) -> bool:
@@ -97,12 +108,13 @@ class Steps:
         name = name or self.choice.by_rule(job)
         rag = (options.rag if options else None) or (entry.rag if entry else None)
         if name:
-            resolved = await self._persona(
-                course, name, (options.persona_variables if options else None) or {}
-            )
+            variables = (options.persona_variables if options else None) or {}
+            with course.timed("persona"):
+                resolved = await self._persona(course, name, variables)
             rag = rag or resolved.rag
         if options is not None and options.conversation:
-            await self._conversation(course, options.conversation)
+            with course.timed("conversation"):
+                await self._conversation(course, options.conversation)
         if course.refusal is None:
             if (tool := file_search(request)) is not None and not rag:
                 await self._file_search(course, tool)
@@ -164,7 +176,8 @@ class Steps:
     async def _retrieval(self, course: Course, rag: Mapping[str, Any]) -> None:
         wanted = retrieval_request(dict(rag), _question(course.said))
         try:
-            found = await self._look_up(wanted, course.call)
+            with course.timed("retrieval"):
+                found = await self._look_up(wanted, course.call)
         except IntelliRouterError as error:
             if rag.get("on_error") != "skip" or not error.retryable:
                 raise
@@ -229,7 +242,8 @@ class Steps:
         if course.conversation is not None:
             turn = (*(m for m in course.said if m.role not in ("system", "developer")), answered)
             caller = course.call.caller
-            await self.conversations.add(caller.tenant, course.conversation, turn, model)
+            with course.timed("store"):
+                await self.conversations.add(caller.tenant, course.conversation, turn, model)
             if self.summarizer is not None:
                 self.summarizer.turn_kept(caller, course.conversation, course.call.request_id)
 

@@ -94,6 +94,7 @@ def configure_logs(settings: Settings, role: str) -> None:
         json=settings.logs_json,
         file=telemetry.log_file,
         role=role,
+        most_alike=telemetry.log_most_alike,
     )
 
 

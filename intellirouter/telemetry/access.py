@@ -16,19 +16,22 @@ from typing import Any
 import msgspec
 import structlog
 
+from intellirouter.telemetry.flood import ACCESS
+
 FLUSH_SECONDS = 0.2
 MAX_HELD = 2_000
 """Records held before they are written at once, whatever the clock says."""
 
-_NAME = "intellirouter.access"
+_NAME = ACCESS
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class AccessLog:
     """Notes requests; writes them in batches. One per process."""
 
-    def __init__(self, *, enabled: bool, json: bool) -> None:
+    def __init__(self, *, enabled: bool, json: bool, most: int = 0) -> None:
         self.enabled = enabled
+        self._most = most
         self._json = json
         self._held: list[tuple[float, dict[str, Any]]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -49,12 +52,32 @@ class AccessLog:
         held, self._held = self._held, []
         if not held or not logging.getLogger(_NAME).isEnabledFor(logging.INFO):
             return
+        if self._most:
+            held = sampled(held, max(1, round(self._most * FLUSH_SECONDS)))
         if self._json:
             _write("".join([_line(when, fields) for when, fields in held]))
             return
         log = structlog.get_logger(_NAME)
         for _, fields in held:
             log.info("request", **fields)
+
+
+Held = list[tuple[float, dict[str, Any]]]
+
+
+def sampled(held: Held, most: int) -> Held:
+    """About `most` of the records, evenly, each with the number it stands for (`sampled`); those of failures all."""
+    plain = [record for record in held if record[1]["status"] < 500]
+    if len(held) <= most or not plain:
+        return held
+    room = max(1, most - (len(held) - len(plain)))
+    every = -(-len(plain) // room)
+    kept = {id(record): min(every, len(plain) - at) for at, record in enumerate(plain) if at % every == 0}
+    return [
+        (record[0], {**record[1], "sampled": kept[id(record)]}) if id(record) in kept else record
+        for record in held
+        if id(record) in kept or record[1]["status"] >= 500
+    ]
 
 
 def _line(when: float, fields: dict[str, Any]) -> str:

@@ -16,6 +16,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from intellirouter.telemetry.flood import Flood
+
 _HIDDEN = frozenset({"api_key", "authorization", "password", "token", "secret", "x-api-key", "cookie"})
 
 
@@ -26,8 +28,12 @@ def configure(
     json: bool,
     file: Path | None = None,
     role: str = "",
+    most_alike: int = 0,
 ) -> None:
-    """Set up logging for this process. Calling it again reopens the file and applies new levels."""
+    """Set up logging for this process. Calling it again reopens the file and applies new levels.
+
+    `most_alike` bounds the lines a second of one event (`flood.py`); 0 does not.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -64,6 +70,7 @@ def configure(
         processors=[
             structlog.stdlib.filter_by_level,
             *shared,
+            *([Flood(most_alike)] if most_alike else []),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),

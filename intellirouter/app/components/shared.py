@@ -29,7 +29,11 @@ async def _metrics(_opened: Opened) -> AsyncIterator[Metrics]:
 @contextlib.asynccontextmanager
 async def _access_log(opened: Opened) -> AsyncIterator[AccessLog]:
     settings = opened.settings
-    access = AccessLog(enabled=settings.telemetry.access_log, json=settings.logs_json)
+    access = AccessLog(
+        enabled=settings.telemetry.access_log,
+        json=settings.logs_json,
+        most=settings.telemetry.access_log_most,
+    )
     yield access
     access.flush()
 

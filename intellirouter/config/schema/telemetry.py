@@ -19,7 +19,15 @@ class TelemetrySection(Section):
     log_levels: dict[str, LogLevel] = Field(default_factory=dict, description="per logger name")
     log_format: Literal["auto", "json", "console"] = "auto"
     log_file: Path | None = Field(default=None, description="reopened on SIGHUP; standard error when absent")
+    log_most_alike: int = Field(
+        default=100,
+        ge=0,
+        description="lines a second of one event; more are counted, and the count is logged; 0: all",
+    )
     access_log: bool = True
+    access_log_most: int = Field(
+        default=0, ge=0, description="lines a second; of more, some are written and all that failed; 0: all"
+    )
     metrics_enabled: bool = True
     tracing_enabled: bool = False
     trace_sample_rate: float = Field(default=0.1, ge=0, le=1)

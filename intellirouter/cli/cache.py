@@ -90,7 +90,7 @@ async def _ask_all(
                     _, headers = await ask(session, "POST", "/v1/chat/completions", body)
                 except ServerRefused as error:
                     outcomes["failed"] += 1
-                    progress.console.print(error.message, highlight=False)
+                    progress.console.print(error.message, highlight=False, markup=False)
                 else:
                     known = {"hit": "known already", "miss": "asked", "stale": "failed"}
                     outcomes[known.get(headers.get("x-intellirouter-cache", ""), "not kept")] += 1

@@ -12,6 +12,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 from rich.tree import Tree
 
 from intellirouter.app.components.chain_engine import local_ports
@@ -84,7 +85,7 @@ def show(
     if as_mermaid:
         typer.echo(mermaid(chain), nl=False)
         return
-    tree = Tree(f"{chain.name} v{chain.version}")
+    tree = Tree(Text(f"{chain.name} v{chain.version}"))
     _grow(tree, chain.steps)
     Console().print(tree)
 
@@ -171,10 +172,11 @@ def _painter(tree: Tree) -> Listener:
 
 def _grow(tree: Tree, steps: tuple[Any, ...]) -> None:
     for step in steps:
-        branch = tree.add(f"{step.id} [dim]{step.kind}{f' when {step.when}' if step.when else ''}[/]")
+        what = f" {step.kind}{f' when {step.when}' if step.when else ''}"
+        branch = tree.add(Text.assemble(step.id, (what, "dim")))
         _grow(branch, step.do)
         for inner in step.branches:
-            _grow(branch.add(f"[dim]{inner.when or inner.name}[/]"), inner.do)
+            _grow(branch.add(Text(inner.when or inner.name, "dim")), inner.do)
 
 
 def _load(file: Path) -> Chain:

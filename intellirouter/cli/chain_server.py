@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
 from intellirouter.errors import InvalidRequest, NotFound
 
@@ -98,7 +99,9 @@ def ls(
     for column in ("run", "chain", "status", "started", "took"):
         table.add_column(column, no_wrap=column == "run")
     for run in found["data"]:
-        table.add_row(run["id"], run["chain"], _status(run), _when(run["created_at"]), _took(run))
+        table.add_row(
+            *cells(run["id"], run["chain"]), _status(run), *cells(_when(run["created_at"]), _took(run))
+        )
     Console().print(table)
 
 
@@ -181,7 +184,7 @@ def nodes(url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None, as_json: J
     table = Table("node", "last heard of", "alive")
     for node in found["data"]:
         table.add_row(
-            node["node"], f"{node['age_seconds']:.1f} s ago", "yes" if node["alive"] else "[red]no[/]"
+            *cells(node["node"], f"{node['age_seconds']:.1f} s ago"), "yes" if node["alive"] else "[red]no[/]"
         )
     Console().print(table)
 
@@ -225,7 +228,8 @@ def schedules(
         return
     table = Table("schedule", "chain", "cron", "time zone", "next")
     for each in found["data"]:
-        table.add_row(each["id"], each["chain"], each["cron"], each["timezone"], each["next_at"] or "paused")
+        next_at = each["next_at"] or "paused"
+        table.add_row(*cells(each["id"], each["chain"], each["cron"], each["timezone"], next_at))
     Console().print(table)
 
 

@@ -22,6 +22,7 @@ from intellirouter.errors import ConfigError, IntelliRouterError
 from intellirouter.ops.diagnose import bundle as bundles
 from intellirouter.ops.diagnose.examine import DEADLINE, examine, log_tail, redacted, redactor, unreadable
 from intellirouter.ops.diagnose.finding import Finding, Level
+from intellirouter.telemetry import logs
 
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "bold red"}
 
@@ -36,6 +37,7 @@ def command(
     ] = DEADLINE,
 ) -> None:
     """Look at this node and say what to do. Exit code 0: all is well, 1: warnings, 2: problems. Changes nothing."""
+    logs.configure(level="error", json=False)  # standard output is the report's
     entries = select(role) if role.lower() != "all" else ROLES
     loaded: Loaded | None = None
     try:

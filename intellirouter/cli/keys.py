@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.plain import cells, warn
 from intellirouter.config.load import Loaded
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, KeyStore, VirtualKey, make_key
 from intellirouter.memory.open import open_state
@@ -46,9 +47,9 @@ def _print_secret(loaded: Loaded, key: VirtualKey, secret: str, as_json: bool) -
         return
     typer.echo(secret)
     console = Console(stderr=True)
-    console.print(f"This is the secret of '{key.name}'. It is shown only now.", highlight=False)
+    console.print(f"This is the secret of '{key.name}'. It is shown only now.", highlight=False, markup=False)
     if not loaded.settings.auth.enabled:
-        console.print("[bold yellow]WARNING[/] auth.enabled is false: the Router asks nobody for a key.")
+        warn(console, "auth.enabled is false: the Router asks nobody for a key.", "WARNING")
 
 
 @app.command()
@@ -112,15 +113,9 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     for key in keys:
         facts = key.shown()
         made = datetime.fromtimestamp(key.created, UTC).strftime("%Y-%m-%d")
+        scopes, team = " ".join(key.scopes), key.team or ""
         table.add_row(
-            key.name,
-            f"…{key.hint}",
-            str(facts["status"]),
-            " ".join(key.scopes),
-            key.team or "",
-            _limits(key),
-            made,
-            key.id,
+            *cells(key.name, f"…{key.hint}", facts["status"], scopes, team, _limits(key), made, key.id)
         )
     Console().print(table)
 

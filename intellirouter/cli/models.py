@@ -15,6 +15,7 @@ from rich.table import Table
 from intellirouter.cli.models_facts import facts
 from intellirouter.cli.models_pull import pull
 from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import DEFAULT_URL, ApiKeyOption, UrlOption, ask_once
 from intellirouter.errors import InvalidRequest
 from intellirouter.inference.registry import Registry, model_section
@@ -52,11 +53,13 @@ def list_(url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None, as_json: J
     for model in answer["data"]:
         price = model.get("pricing")
         table.add_row(
-            model["id"],
-            ", ".join(model.get("targets", [])),
-            f"{model['context_window']:,}" if model.get("context_window") else "",
-            f"{price['input']:g} / {price['output']:g}" if price else "",
-            ", ".join(model.get("aliases", [])),
+            *cells(
+                model["id"],
+                ", ".join(model.get("targets", [])),
+                f"{model['context_window']:,}" if model.get("context_window") else "",
+                f"{price['input']:g} / {price['output']:g}" if price else "",
+                ", ".join(model.get("aliases", [])),
+            )
         )
     Console().print(table)
 

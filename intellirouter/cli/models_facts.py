@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.plain import cells
 from intellirouter.errors import NotFound
 from intellirouter.inference.published import NOTHING, PublishedFacts
 
@@ -43,7 +44,7 @@ def facts(
         typer.echo(msgspec.json.encode(known))
         return
     table = Table(show_header=False, caption=f"{date}. {credit}", caption_justify="left")
-    table.add_row("model", model)
+    table.add_row(*cells("model", model))
     rates = price.model_dump(exclude_none=True).items() if price else ()
     table.add_row(
         "$ per million tokens", ", ".join(f"{name} {rate:g}" for name, rate in rates) or "not published"

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.plain import cells, warn
 from intellirouter.config.env import editor
 from intellirouter.errors import InvalidRequest
 from intellirouter.memory.open import open_state
@@ -26,6 +27,7 @@ from intellirouter.roles.persona_layer.library import Library
 from intellirouter.roles.persona_layer.persona import Variable
 from intellirouter.roles.persona_layer.resolver import resolve
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
+from intellirouter.telemetry import logs
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -34,6 +36,7 @@ Name = Annotated[str, typer.Argument(help="The persona's name.")]
 
 
 def _library(config: Path | None) -> Library:
+    logs.configure(level="warning", json=False)  # standard output is the command's own
     settings = loader(config, "persona-layer.toml")().settings
     library = Library(settings.persona_layer.personas_path or settings.paths.data_dir / "personas")
     library.open()
@@ -55,13 +58,12 @@ def list_personas(config: ConfigOption = None, json: Json = False) -> None:
     table = Table("name", "version", "title", "variables", "tags")
     for each in found:
         version = "ships" if each["builtin"] else str(each["version"])
-        table.add_row(
-            each["id"], version, each["title"], ", ".join(each["variables"]), ", ".join(each["tags"])
-        )
+        names = (", ".join(each["variables"]), ", ".join(each["tags"]))
+        table.add_row(*cells(each["id"], version, each["title"], *names))
     console = Console()
     console.print(table)
     for name, problem in library.problems.items():
-        console.print(f"[bold yellow]problem[/] {name}: {problem}", highlight=False)
+        warn(console, f"{name}: {problem}", "problem")
 
 
 @app.command()

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
+from intellirouter.cli.plain import cells
 from intellirouter.cli.rag_feed import bar_of, changed, feed, files_under, ready_collection
 from intellirouter.cli.rag_node import DEFAULT_TENANT, UrlOption, Where, on_service
 from intellirouter.cli.server_client import ApiKeyOption
@@ -55,7 +56,7 @@ def ls(
         return
     table = Table("collection", "documents", "chunks", "model")
     for row in rows:
-        table.add_row(row["name"], str(row["documents"]), str(row["chunks"]), row["model"])
+        table.add_row(*cells(row["name"], row["documents"], row["chunks"], row["model"]))
     Console().print(table)
 
 
@@ -204,7 +205,7 @@ def search(
         scores = (passage.score, passage.dense_score, passage.lexical_score)
         title = f"{passage.title}\n{passage.location}".strip()
         texts = ("–" if score is None else f"{score:.3f}" for score in scores)
-        table.add_row(*texts, title, passage.text[:300])
+        table.add_row(*texts, *cells(title, passage.text[:300]))
     Console().print(table)
 
 

@@ -13,6 +13,7 @@ from intellirouter.app import workers
 from intellirouter.app.roles import select
 from intellirouter.app.supervisor import Node
 from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
+from intellirouter.cli.plain import cells, warn
 from intellirouter.config.load import KeyPath
 from intellirouter.inference.catalog import Catalog
 from intellirouter.roles.router.keys import CATALOG
@@ -49,20 +50,18 @@ def _announce(node: Node) -> None:
     table.add_column("role")
     table.add_column("address")
     for listening in node.listening:
-        table.add_row(listening.role, listening.url)
+        table.add_row(*cells(listening.role, listening.url))
     console = Console()
     console.print(table)
     facts = Table.grid(padding=(0, 2))
     if CATALOG in node.opened.values:
-        facts.add_row("providers", _providers(node.opened[CATALOG]))
+        facts.add_row(*cells("providers", _providers(node.opened[CATALOG])))
     facts.add_row("state", settings.memory.backend_type)
-    facts.add_row("data", str(settings.paths.data_dir))
-    facts.add_row(
-        "config", str(node.loaded.file) if node.loaded.file else "built-in defaults and the environment"
-    )
+    facts.add_row(*cells("data", settings.paths.data_dir))
+    facts.add_row(*cells("config", node.loaded.file or "built-in defaults and the environment"))
     console.print(facts)
     for problem in node.loaded.warnings:
-        console.print(f"[bold yellow]WARNING[/] {problem}", highlight=False)
+        warn(console, problem, "WARNING")
 
 
 def _providers(catalog: Catalog) -> str:

@@ -12,6 +12,7 @@ from rich.table import Table
 from intellirouter.app.components.router import check_strategies, providers_of
 from intellirouter.app.roles import ROLES, select
 from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
+from intellirouter.cli.plain import cells, warn
 from intellirouter.config.load import Loaded
 from intellirouter.config.shown import flatten
 from intellirouter.errors import ConfigError
@@ -65,9 +66,9 @@ def _print(loaded: Loaded, show: bool) -> None:
         for path, value in flatten(loaded.settings):
             source = loaded.source_of(path)
             style = "dim" if source == "default" else ""
-            table.add_row(path, "" if value is None else str(value), source, style=style)
+            table.add_row(*cells(path, "" if value is None else value, source), style=style)
         console.print(table)
     for problem in loaded.warnings:
-        console.print(f"[bold yellow]warning[/] {problem}", highlight=False, soft_wrap=True)
+        warn(console, problem)
     name = str(loaded.file) if loaded.file else "built-in defaults and the environment"
-    console.print(f"{name}: valid", highlight=False, soft_wrap=True)
+    console.print(f"{name}: valid", highlight=False, markup=False, soft_wrap=True)

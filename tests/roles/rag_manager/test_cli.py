@@ -52,6 +52,14 @@ def test_sync_reindex_and_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert json.loads(rag("ls", "--json"))[0]["chunks"] == 3
     assert rag("verify", "docs").startswith("0 chunks without a vector, 0 ")
 
+    (folder / "prompt.md").write_text("The mark [/INST] ends [bold]what[/] is asked.")
+    assert rag("sync", "docs", str(folder)).startswith("1 ready")
+    found = rag("search", "docs", "mark")
+    assert "[/INST]" in found
+    assert "[bold]what[/]" in found
+    (folder / "prompt.md").unlink()
+    rag("sync", "docs", str(folder), "--delete")
+
     questions = tmp_path / "questions.jsonl"
     questions.write_text(
         '{"query": "pets", "documents": ["cats.md"]}\n{"query": "engine", "documents": ["cars.md"]}\n'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -116,13 +117,22 @@ def add(
         "price": _price(price) if price else None,
     }
     fields |= {key: value for key, value in optional.items() if value}
-    settings = loader(config, "router.toml")().settings
-    known = {provider.name for provider in settings.model_registry.providers}
     for section in model_section(fields).targets:
-        if (provider := section.target.partition("/")[0]) not in known:
-            raise InvalidRequest(f"There is no provider '{provider}'. Providers: {', '.join(sorted(known))}.")
+        _check_provider(config, section.target)
     _with_registry(config, lambda registry: registry.add(fields))
     typer.echo(f"The model '{name}' is there.")
+
+
+def _check_provider(config: Path | None, target: str) -> None:
+    """Raises `InvalidRequest` for a target of a provider that the configuration does not name."""
+    loaded = loader(config, "router.toml")()
+    known = {provider.name for provider in loaded.settings.model_registry.providers}
+    if (provider := target.partition("/")[0]) not in known:
+        source = loaded.file or "the built-in defaults"
+        raise InvalidRequest(
+            f"There is no provider '{provider}' in {source} (--config names another file). "
+            f"Providers: {', '.join(sorted(known)) or 'none'}."
+        )
 
 
 def _target(text: str) -> dict[str, Any]:
@@ -158,5 +168,7 @@ def drain(
     config: ConfigOption = None,
 ) -> None:
     """Send a target no new requests; what is under way finishes."""
+    if not undo:
+        _check_provider(config, target)
     changes = _with_registry(config, lambda registry: registry.drain(target, not undo))
     typer.echo(f"drained: {', '.join(sorted(changes.drained)) or 'nothing'}")

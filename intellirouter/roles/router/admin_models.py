@@ -27,16 +27,19 @@ async def list_changes(request: web.Request) -> web.StreamResponse:
 async def add_model(request: web.Request) -> web.StreamResponse:
     """Add or replace a model; the body is a `[[model_registry.models]]` table as JSON."""
     body = await read_json(request)
-    known = request.app[CATALOG].providers
     for target in model_section(body).targets:
-        name = target.target.partition("/")[0]
-        if name not in known:
-            raise InvalidRequest(
-                f"There is no provider '{name}'. Providers: {', '.join(sorted(known)) or 'none'}.",
-                param="targets",
-            )
+        _check_provider(request, target.target, "targets")
     model = await request.app[REGISTRY].add(body)
     return _json(model.model_dump(mode="json", exclude_none=True), 201)
+
+
+def _check_provider(request: web.Request, target: str, param: str) -> None:
+    """Raises `InvalidRequest` for a target of a provider that this node does not know."""
+    known, name = request.app[CATALOG].providers, target.partition("/")[0]
+    if name not in known:
+        raise InvalidRequest(
+            f"There is no provider '{name}'. Providers: {', '.join(sorted(known)) or 'none'}.", param=param
+        )
 
 
 async def remove_model(request: web.Request) -> web.StreamResponse:
@@ -57,6 +60,8 @@ async def drain(request: web.Request) -> web.StreamResponse:
         return _json({"node": True, "drained": drained})
     if not isinstance(target, str) or not target or not isinstance(drained, bool):
         raise InvalidRequest("'target' is a text or 'node' is true, 'drained' true or false.", param="target")
+    if drained:  # one that has gone from the configuration may still be let go
+        _check_provider(request, target, "target")
     changes = await request.app[REGISTRY].drain(target, drained)
     return _json({"drained": sorted(changes.drained)})
 

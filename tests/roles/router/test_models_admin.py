@@ -57,6 +57,7 @@ async def test_models_are_added_drained_and_removed_at_run_time(
         await becomes((200, "one"), (200, "two"))
         assert (await admin("POST", "/admin/drain", {"target": "one"}))[1] == {"drained": ["one"]}
         await becomes((200, "two"))
+        assert (await admin("POST", "/admin/drain", {"target": "tow/m"}))[0] == 400
         await admin("POST", "/admin/drain", {"target": "two/m"})
         await becomes((503, None))
         assert (await admin("POST", "/admin/drain", {"target": "two/m", "drained": False}))[0] == 200
@@ -101,6 +102,8 @@ async def test_the_commands_do_the_same_on_a_running_node(tmp_path: Path, start_
         assert out == "3 asked\n"
         _, out, _ = await command("cache", "warm", str(prompts), "--model", "fresh", *url)
         assert out == "3 known already\n"
+        code, _, errors = await command("models", "drain", "primry", *config)
+        assert (code, "There is no provider 'primry'" in errors) == (2, True)
         assert (await command("models", "drain", "primary", *config))[1] == "drained: primary\n"
         assert (await command("models", "remove", "fresh", *config))[0] == 0
     code, _, errors = await command("models", "list", "--url", "http://127.0.0.1:1")

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from intellirouter.config.schema.ipc import PLACEHOLDER_TOKEN
+from intellirouter.config.schema.rag import RagSection
 from intellirouter.config.schema.settings import Settings
 
+_HTTPS = "must start with https:// where roles trust one another by certificate."
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
 
@@ -17,8 +19,7 @@ def errors(settings: Settings) -> Iterator[Finding]:
     """Contradictions that keep a node from starting."""
     yield from _duplicates(settings)
     yield from _targets(settings)
-    if settings.rag.chunk_overlap >= settings.rag.chunk_size:
-        yield ("rag", "chunk_overlap"), "must be smaller than rag.chunk_size."
+    yield from rag_errors(settings.rag)
     security = settings.ipc.security
     if security.enabled and security.token is None and security.certificate is None:
         yield ("ipc", "security", "token"), "is needed while ipc.security is enabled (or a certificate)."
@@ -32,8 +33,28 @@ def errors(settings: Settings) -> Iterator[Finding]:
             if endpoint is not None and not endpoint.startswith("https://"):
                 yield (
                     ("ipc", f"{name}_endpoint"),
-                    "must start with https:// where roles trust one another by certificate.",
+                    _HTTPS,
                 )
+        for index, helper in enumerate(settings.rag.helpers):
+            if not helper.startswith("https://"):
+                yield ("rag", "helpers", index), _HTTPS
+
+
+def rag_errors(section: RagSection) -> Iterator[Finding]:
+    """Contradictions in `[rag]`."""
+    if section.chunk_overlap >= section.chunk_size:
+        yield ("rag", "chunk_overlap"), "must be smaller than rag.chunk_size."
+    if section.rerank_path is not None and section.rerank_url is not None:
+        yield ("rag", "rerank_path"), "set this or rag.rerank_url, not both."
+    if section.vector_db_shards and not section.vector_db_url:
+        yield ("rag", "vector_db_shards"), "the first server goes into rag.vector_db_url."
+        return
+    servers = {url.rstrip("/") for url in (section.vector_db_url or "", *section.vector_db_shards)}
+    if section.vector_copies > len(servers):
+        yield (
+            ("rag", "vector_copies"),
+            f"{section.vector_copies} copies need as many servers, and {len(servers)} are named.",
+        )
 
 
 def warnings(settings: Settings) -> Iterator[Finding]:
@@ -46,6 +67,11 @@ def warnings(settings: Settings) -> Iterator[Finding]:
     token = settings.ipc.security.token
     if token is not None and token.get_secret_value() == PLACEHOLDER_TOKEN:
         yield ("ipc", "security", "token"), "is the guide's placeholder. Generate one: openssl rand -hex 32."
+    if settings.telemetry.otlp_endpoint is not None:
+        yield (
+            ("telemetry", "otlp_endpoint"),
+            "has no effect: this version exports no spans. A request's trace context goes along between the roles.",
+        )
     for index, provider in enumerate(settings.model_registry.providers):
         keys = [key for key in (provider.api_key, *provider.api_keys) if key is not None]
         if any(_is_placeholder(key.get_secret_value()) for key in keys):

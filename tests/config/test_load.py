@@ -91,6 +91,14 @@ PROBLEMS: list[tuple[str, str, str]] = [
         "no provider 'a'",
     ),
     ("[rag]\nchunk_overlap = 2000", ":2: rag.chunk_overlap", "smaller"),
+    ("[rag]\nrerank_url = 'http://r'\nrerank_path = '/m'", ":3: rag.rerank_path", "not both"),
+    ("[rag]\nvector_db_shards = ['http://c']", ":2: rag.vector_db_shards", "first server"),
+    ("[rag]\nvector_db_url = 'http://c'\nvector_copies = 2", ":3: rag.vector_copies", "1 are named"),
+    (
+        "[ipc.security]\nenabled = true\nca = 'a'\ncertificate = 'b'\nkey = 'c'\n[rag]\nhelpers = ['http://r:8082']",
+        ":7: rag.helpers[0]",
+        "https://",
+    ),
     ("[ipc.security]\nenabled = true", "ipc.security.token", "needed"),
     (
         "[[model_registry.providers]]\nname = 'a'\napi_key = '${NOT_SET}'",
@@ -144,3 +152,9 @@ def test_every_key_is_found_on_its_own_line(keys: list[str], blanks: int) -> Non
     for key in keys:
         assert re.match(rf"{key} = ", text.splitlines()[lines["t", key] - 1])
     assert lines.keys() == {("t",), *(("t", key) for key in keys)}
+
+
+def test_a_setting_without_effect_is_told(tmp_path: Path) -> None:
+    (problem,) = loaded(tmp_path, "[telemetry]\notlp_endpoint = 'http://collector:4317'").warnings
+    assert "telemetry.otlp_endpoint" in str(problem)
+    assert "no effect" in str(problem)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from intellirouter.config.rules import rag_errors
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import ConfigError, StateUnavailable
 from intellirouter.inference.background import background
@@ -43,6 +44,8 @@ async def open_rag(
     helpers: Sequence[Helper] = (),
 ) -> AsyncIterator[RagService]:
     """The service, its worker running. Raises `StateUnavailable` when another process holds the directory."""
+    if problems := [f"{'.'.join(map(str, path))}: {problem}" for path, problem in rag_errors(section)]:
+        raise ConfigError("\n".join(problems))
     directory = data_dir / "rag"
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     async with contextlib.AsyncExitStack() as stack:
@@ -79,8 +82,6 @@ async def open_rag(
 def _reranker(section: RagSection) -> Reranker | None:
     seconds = section.rerank_timeout_seconds
     if section.rerank_path is not None:
-        if section.rerank_url is not None:
-            raise ConfigError("rag.rerank_url, rag.rerank_path: set one of them, not both.")
         if not complete(section.rerank_path):
             raise ConfigError(f"rag.rerank_path: {section.rerank_path} must hold {' and '.join(FILES)}.")
         return OnnxReranker(section.rerank_path, section.embedding_threads, seconds)
@@ -92,14 +93,8 @@ def _reranker(section: RagSection) -> Reranker | None:
 
 def _index(section: RagSection, directory: Path) -> VectorIndex:
     if not section.vector_db_url:  # an empty one in the environment takes back that of the file
-        if section.vector_db_shards:
-            raise ConfigError("rag.vector_db_shards: the first server goes into rag.vector_db_url.")
         return EmbeddedChroma(directory)
     servers = dict.fromkeys(url.rstrip("/") for url in (section.vector_db_url, *section.vector_db_shards))
-    if section.vector_copies > len(servers):
-        raise ConfigError(
-            f"rag.vector_copies: {section.vector_copies} copies need as many servers, and {len(servers)} are named."
-        )
     shards: dict[str, VectorIndex] = {url: ChromaServer(url) for url in servers}
     return ShardedIndex(shards, section.vector_copies) if len(shards) > 1 else next(iter(shards.values()))
 

@@ -1,6 +1,7 @@
 """Encryption of a backup in the age format (age-encryption.org/v1): to public keys, read with the secret one.
 
-What `age-keygen` writes are the key files, so that `age -d` opens an archive too.
+What `age-keygen` writes are the key files. Without IntelliRouter an archive is opened by the tools themselves, but for the 40 bytes
+at its end: `head -c -40 FILE | age -d -i KEY | zstd -d | tar x`.
 """
 
 from __future__ import annotations

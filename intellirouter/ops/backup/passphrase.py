@@ -2,8 +2,8 @@
 
     intellirouter.key.age    an age secret key, encrypted with the passphrase (scrypt)
 
-Made with the first such backup. Every backup of the directory is encrypted to that key, so that `age -d -i intellirouter.key.age` opens
-an archive too. Without the key file the passphrase opens nothing: copy both.
+Made with the first such backup. Every backup of the directory is encrypted to that key, which age itself can open with the passphrase
+(`age.py`). Without the key file the passphrase opens nothing: copy both.
 """
 
 from __future__ import annotations

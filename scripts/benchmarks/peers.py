@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -41,9 +41,10 @@ def peers(bench: Bench) -> Result:
             subjects.append(("portkey", portkey, headers))
         for _ in range(bench.rounds):
             for name, server, more in subjects:
-                run = closed_loop(
-                    server, CHAT, prompt("chat"), bench.directory, seconds=bench.seconds, more=more
-                )
+                with _alone(subjects, name):
+                    run = closed_loop(
+                        server, CHAT, prompt("chat"), bench.directory, seconds=bench.seconds, more=more
+                    )
                 result.figures[f"{name}_failed"] = result.figures.get(f"{name}_failed", 0) + run.failed
                 if run.rate > result.figures.get(f"{name}_rps", 0):
                     result.figures |= {f"{name}_rps": run.rate, f"{name}_p50_ms": run.p50_ms}
@@ -63,14 +64,28 @@ def _added(bench: Bench, subjects: list[tuple[str, Running, Headers]], result: R
             for name, server, more in [("upstream", bench.upstream, ()), *subjects]:
                 if rate > 0.8 * result.figures.get(f"{name}_rps", float("inf")):
                     continue  # it does not hold this rate
-                loop = open_loop(
-                    server.url(CHAT), prompt("chat"), rate=rate, seconds=bench.seconds, more=more
-                )
-                latencies, failed = runner.run(loop)
-                result.figures[f"{name}_failed"] = result.figures.get(f"{name}_failed", 0) + failed
-                for share in (50, 99):
-                    result.figures[f"{name}_at_{rate}_p{share}_ms"] = percentile(latencies, share)
+                best: tuple[float, float] = (float("inf"), float("inf"))
+                for _ in range(bench.rounds):
+                    loop = open_loop(
+                        server.url(CHAT), prompt("chat"), rate=rate, seconds=bench.seconds, more=more
+                    )
+                    with _alone(subjects, name):
+                        latencies, failed = runner.run(loop)
+                    best = min(best, (percentile(latencies, 99), percentile(latencies, 50)))
+                    result.figures[f"{name}_failed"] = result.figures.get(f"{name}_failed", 0) + failed
+                result.figures[f"{name}_at_{rate}_p50_ms"] = best[1]
+                result.figures[f"{name}_at_{rate}_p99_ms"] = best[0]
     os.sched_setaffinity(0, set(servers.CORES))
+
+
+@contextlib.contextmanager
+def _alone(subjects: Sequence[tuple[str, Running, Headers]], measured: str) -> Iterator[None]:
+    """Every gateway but one stopped: they share a core, and some work when nobody asks them."""
+    with ExitStack() as stack:
+        for name, server, _ in subjects:
+            if name != measured:
+                stack.enter_context(server.paused())
+        yield
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -80,6 +81,18 @@ class Running:
     def url(self, path: str) -> str:
         """An absolute URL of it."""
         return f"http://127.0.0.1:{self.port}{path}"
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stopped meanwhile, children included: it shares a core with whoever is measured."""
+        pids = (self.pid, *children_of(self.pid))
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def rss_bytes(self) -> int:
         """Resident memory, children included."""

@@ -166,9 +166,12 @@ def evaluate(
     if as_json:
         typer.echo(msgspec.json.encode(found).decode())
         return
-    table = Table("stage", "nDCG@10", "recall@10", title=f"{len(asked)} questions")
+    table = Table("stage", "nDCG@10", "recall@10", "hybrid ahead by", title=f"{len(asked)} questions")
     for stage, quality in found.items():
-        table.add_row(stage, f"{quality.ndcg:.3f}", f"{quality.recall:.3f}")
+        ahead = f"{found['hybrid'].ndcg - quality.ndcg:+.3f} ± {quality.error:.3f}"
+        table.add_row(
+            stage, f"{quality.ndcg:.3f}", f"{quality.recall:.3f}", ahead if stage != "hybrid" else ""
+        )
     Console().print(table)
 
 

@@ -1,6 +1,7 @@
 """Questions with known answers, made from Debian's documentation packages.
 
     faq    a question of Python's FAQ → the section that answers it, its heading removed
+    perl   the same of Perl's FAQ, which has twice as many questions
     man    a manual page's description (NAME) → the page, that section removed
     pg     a PostgreSQL reference page's purpose → the page, that line removed
 
@@ -25,6 +26,7 @@ from intellirouter.roles.rag_manager.evaluation import Question
 
 PACKAGES = {
     "faq": ("python3.11-doc",),
+    "perl": ("perl-doc",),
     "man": ("coreutils", "util-linux", "manpages", "procps", "findutils", "iproute2", "mandoc"),
     "pg": ("postgresql-doc-15",),
 }
@@ -34,6 +36,9 @@ _PERMALINK = re.compile(r'<a class="headerlink".*?</a>', re.DOTALL)
 _NAME = re.compile(r'<section class="Sh">\s*<h1 class="Sh" id="NAME">.*?</section>', re.DOTALL)
 _PURPOSE = re.compile(r'<div class="refnamediv">.*?</div>', re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
+_POD_HEADING = re.compile(r"^=head[12] +", re.MULTILINE)
+_POD_INDEX = re.compile(r"X<[^<>]*>")
+_POD_CODE = re.compile(r"[A-Z]<([^<>]*)>")  # the innermost; L<text|target> keeps both
 
 
 @dataclass(slots=True)
@@ -48,7 +53,7 @@ class RetrievalSet:
 def build(cache: Path, name: str) -> RetrievalSet:
     """The set of that name."""
     roots = {package: _unpacked(cache, package) for package in PACKAGES[name]}
-    pages = {"faq": _faq, "man": _man, "pg": _pg}[name](roots)
+    pages = {"faq": _faq, "perl": _perl, "man": _man, "pg": _pg}[name](roots)
     built = RetrievalSet()
     answers: dict[str, list[str]] = defaultdict(list)
     for document, query, page in pages:
@@ -88,6 +93,34 @@ def _faq(roots: dict[str, Path]) -> Iterator[Page]:
                 body = section[heading.end() :]
                 page = f"<title>{html.escape(title)}</title>{body}"
                 yield f"{file.stem}-{number}.html", question, page
+
+
+def _perl(roots: dict[str, Path]) -> Iterator[Page]:
+    (folder,) = (roots["perl-doc"] / "usr/share/perl").glob("*/pod")
+    for file in sorted(folder.glob("perlfaq[1-9].pod")):
+        name, *sections = _POD_HEADING.split(file.read_text())[1:]
+        title = _pod_text(name.split("\n", 1)[1].strip().split("\n")[0])
+        for number, section in enumerate(sections):
+            heading, _, body = section.partition("\n\n")
+            if (question := " ".join(_pod_text(heading).split())).endswith("?"):
+                page = f"<title>{html.escape(title)}</title>{_pod_html(body)}"
+                yield f"{file.stem}-{number}.html", question, page
+
+
+def _pod_html(body: str) -> str:
+    """Paragraphs; indented ones are code, and commands (lists, index entries) are left out."""
+    paragraphs = [part for part in body.split("\n\n") if part.strip() and not part.startswith("=")]
+    return "".join(
+        f"<pre>{html.escape(part)}</pre>" if part[0].isspace() else f"<p>{html.escape(_pod_text(part))}</p>"
+        for part in paragraphs
+    )
+
+
+def _pod_text(text: str) -> str:
+    text = _POD_INDEX.sub("", text)
+    while (bare := _POD_CODE.sub(r"\1", text)) != text:
+        text = bare
+    return text
 
 
 def _innermost(text: str) -> Iterator[str]:

@@ -82,14 +82,18 @@ async def _asked(service: RagService, name: str, questions: list[Question]) -> d
 
 
 def _show(results: dict[str, Any], half: str) -> None:
-    table = Table(
-        "set", "documents", "chunks", "questions", "stage", "nDCG@10", "recall@10", title=f"{half} half"
-    )
+    table = Table("set", "chunks", "questions", "stage", "nDCG@10", "recall@10", title=f"{half} half")
+    table.add_column("hybrid ahead by", no_wrap=True)
     for name, result in results.items():
-        counts = [name, *(str(result[key]) for key in ("documents", "chunks", "questions"))]
+        counts = [name, *(str(result[key]) for key in ("chunks", "questions"))]
         for stage, quality in result["stages"].items():
-            table.add_row(*counts, stage, f"{quality.ndcg:.3f}", f"{quality.recall:.3f}")
-            counts = [""] * 4
+            ahead = f"{result['stages']['hybrid'].ndcg - quality.ndcg:+.3f} ± {quality.error:.3f}"
+            table.add_row(
+                *counts,
+                *(stage, f"{quality.ndcg:.3f}", f"{quality.recall:.3f}"),
+                ahead if stage != "hybrid" else "",
+            )
+            counts = [""] * 3
         table.add_section()
     Console().print(table)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 from typing import Any
 
 import msgspec
@@ -29,10 +30,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Means over the questions, 0 to 1."""
+    """Means over the questions, 0 to 1; how far `ndcg` is from hybrid's is known to about one `error` either way.
+
+    That is the standard error of the mean of the differences question by question: of few questions, chance says much.
+    """
 
     ndcg: float
     recall: float
+    error: float = 0.0
 
 
 def ndcg(ranked: Sequence[str], relevant: Collection[str], depth: int = DEPTH) -> float:
@@ -86,15 +91,24 @@ async def evaluate(
     """
     if unknown := {name for question in questions for name in question.documents if name not in documents}:
         raise InvalidRequest(f"The collection has no document '{min(unknown)}' ({len(unknown)} are unknown).")
-    sums = {stage: [0.0, 0.0] for stage in STAGES}
+    gains: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    found = dict.fromkeys(STAGES, 0.0)
     for question in questions:
         relevant = {documents[name] for name in question.documents}
         candidates = (await ask(question.query)).explanation["candidates"]
-        for stage, pair in sums.items():
+        for stage in STAGES:
             ranked = ranking(candidates, stage)
-            pair[0] += ndcg(ranked, relevant)
-            pair[1] += recall(ranked, relevant)
+            gains[stage].append(ndcg(ranked, relevant))
+            found[stage] += recall(ranked, relevant)
         asked()
     return {
-        stage: Quality(pair[0] / len(questions), pair[1] / len(questions)) for stage, pair in sums.items()
+        stage: Quality(fmean(each), found[stage] / len(questions), _standard_error(each, gains["hybrid"]))
+        for stage, each in gains.items()
     }
+
+
+def _standard_error(one: Sequence[float], other: Sequence[float]) -> float:
+    """Of the mean difference of paired values."""
+    if len(one) < 2:
+        return 0.0
+    return stdev([a - b for a, b in zip(one, other, strict=True)]) / math.sqrt(len(one))

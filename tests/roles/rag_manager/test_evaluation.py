@@ -43,3 +43,17 @@ async def test_each_stage_is_ranked_by_its_own_score() -> None:
         "lexical": Quality(0.0, 0.0),
         "hybrid": Quality(second, 1.0),
     }
+
+
+async def test_how_far_chance_reaches_is_told() -> None:
+    """Of two questions dense finds one and hybrid both: ahead by a half, give or take a half."""
+    row = {"document_id": "1", "score": 0.9, "lexical_score": None}
+
+    async def ask(query: str) -> Retrieved:
+        return Retrieved(
+            (), explanation={"candidates": [{**row, "dense_score": 0.9 if query == "near" else None}]}
+        )
+
+    found = await evaluate(ask, [Question("near", ("a",)), Question("far", ("a",))], {"a": "1"})
+    assert found["dense"] == Quality(0.5, 0.5, error=0.5)
+    assert found["hybrid"] == Quality(1.0, 1.0)

@@ -31,13 +31,17 @@ CollectionArgument = Annotated[str, typer.Argument(help="The collection.")]
 @app.command()
 def create(
     collection: CollectionArgument,
+    split: Annotated[
+        bool, typer.Option("--split", help="Over all RagManagers of rag.nodes, by document.")
+    ] = False,
     tenant: TenantOption = DEFAULT_TENANT,
     config: ConfigOption = None,
     url: UrlOption = None,
     api_key: ApiKeyOption = None,
 ) -> None:
     """Make a collection."""
-    on_service(Where(config, tenant, url, api_key), lambda service: service.create(tenant, collection))
+    where = Where(config, tenant, url, api_key)
+    on_service(where, lambda service: service.create(tenant, collection, split=split))
     typer.echo(f"{collection} is made.")
 
 

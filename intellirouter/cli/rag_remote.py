@@ -45,9 +45,9 @@ class RemoteRag:
     async def prepare(self) -> None:
         """The server has its embedder, or says so with a job."""
 
-    async def create(self, _tenant: str, name: str) -> None:
+    async def create(self, _tenant: str, name: str, *, split: bool = False) -> None:
         """See `RagService.create`."""
-        await self._ask("POST", "/collections", {"name": name})
+        await self._ask("POST", "/collections", {"name": name, "split": split})
 
     async def collections(self, _tenant: str) -> list[Row]:
         """See `RagService.collections`."""

@@ -20,6 +20,7 @@ def errors(settings: Settings) -> Iterator[Finding]:
     yield from _duplicates(settings)
     yield from _targets(settings)
     yield from rag_errors(settings.rag)
+    yield from _rag_nodes(settings)
     security = settings.ipc.security
     if security.enabled and security.token is None and security.certificate is None:
         yield ("ipc", "security", "token"), "is needed while ipc.security is enabled (or a certificate)."
@@ -38,6 +39,25 @@ def errors(settings: Settings) -> Iterator[Finding]:
         for index, helper in enumerate(settings.rag.helpers):
             if not helper.startswith("https://"):
                 yield ("rag", "helpers", index), _HTTPS
+        for name, url in settings.rag.nodes.items():
+            if not url.startswith("https://"):
+                yield ("rag", "nodes", name), _HTTPS
+
+
+def _rag_nodes(settings: Settings) -> Iterator[Finding]:
+    """What several RagManagers need of other tables."""
+    if not settings.rag.nodes:
+        return
+    if settings.memory.backend_type != "redis":
+        yield (
+            ("rag", "nodes"),
+            "need a Redis that all of them use (memory.backend_type): it says where a collection is.",
+        )
+    if settings.auth.enabled and not settings.ipc.security.enabled:
+        yield (
+            ("rag", "nodes"),
+            "need ipc.security while auth.enabled: they ask one another on behalf of a key.",
+        )
 
 
 def rag_errors(section: RagSection) -> Iterator[Finding]:
@@ -46,6 +66,10 @@ def rag_errors(section: RagSection) -> Iterator[Finding]:
         yield ("rag", "chunk_overlap"), "must be smaller than rag.chunk_size."
     if section.rerank_path is not None and section.rerank_url is not None:
         yield ("rag", "rerank_path"), "set this or rag.rerank_url, not both."
+    if section.nodes and section.node not in section.nodes:
+        yield ("rag", "node"), f"must name this node among rag.nodes (there are: {', '.join(section.nodes)})."
+    if section.node is not None and not section.nodes:
+        yield ("rag", "node"), "has no meaning without rag.nodes."
     if section.vector_db_shards and not section.vector_db_url:
         yield ("rag", "vector_db_shards"), "the first server goes into rag.vector_db_url."
         return

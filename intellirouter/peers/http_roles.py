@@ -12,6 +12,7 @@ import msgspec
 from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat.errors import decode_error
 from intellirouter.errors import (
+    Conflict,
     IntelliRouterError,
     InvalidRequest,
     NotFound,
@@ -23,7 +24,7 @@ from intellirouter.peers.contract import Call, ResolvedPersona, RetrievalRequest
 from intellirouter.peers.documents import persona_of, retrieval_document, retrieved_of
 from intellirouter.providers.adapter import HttpRequest
 from intellirouter.security.peer_tokens import PeerSigner
-from intellirouter.transport.contract import Deadlines, Transport
+from intellirouter.transport.contract import Deadlines, Reply, Transport
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
@@ -47,26 +48,15 @@ class RoleClient:
         )
         if left <= 0:
             raise PeerUnavailable(f"the call's deadline passed before the {self._role} was asked")
-        headers = {"content-type": "application/json", "x-request-id": call.request_id}
-        if call.traceparent:
-            headers["traceparent"] = call.traceparent
-        headers |= more or {}
-        headers |= self._signer.headers(self._role, call.caller)
-        request = HttpRequest(
-            "POST", self._endpoint + path, tuple(headers.items()), msgspec.json.encode(body)
-        )
+        headers = {"content-type": "application/json", **(more or {})}
+        deadlines = Deadlines(connect=min(5.0, left), first_byte=left, total=left)
+        reply = await self.send("POST", path, headers, msgspec.json.encode(body), call, deadlines)
         try:
-            reply = await self._transport.send(
-                request, Deadlines(connect=min(5.0, left), first_byte=left, total=left)
-            )
-            try:
-                status, data = reply.status, await reply.read(MAX_ANSWER_BYTES)
-            finally:
-                reply.close()
+            status, data = reply.status, await reply.read(MAX_ANSWER_BYTES)
         except UpstreamError as cause:
-            raise PeerUnavailable(
-                f"the {self._role} at {self._endpoint} does not answer: {cause.message}"
-            ) from cause
+            raise self._away(cause) from cause
+        finally:
+            reply.close()
         if status >= 300:
             raise said(status, data, self._role)
         answer = msgspec.json.decode(data)
@@ -74,12 +64,37 @@ class RoleClient:
             raise UpstreamProtocolError(f"the {self._role} answered with something else than an object")
         return answer
 
+    async def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        call: Call,
+        deadlines: Deadlines,
+    ) -> Reply:
+        """Whatever the role answers; whoever asks closes it. Raises `PeerUnavailable`."""
+        sent = {**headers, "x-request-id": call.request_id}
+        if call.traceparent:
+            sent["traceparent"] = call.traceparent
+        sent |= self._signer.headers(self._role, call.caller)
+        request = HttpRequest(method, self._endpoint + path, tuple(sent.items()), body)
+        try:
+            return await self._transport.send(request, deadlines)
+        except UpstreamError as cause:
+            raise self._away(cause) from cause
+
+    def _away(self, cause: UpstreamError) -> PeerUnavailable:
+        return PeerUnavailable(f"the {self._role} at {self._endpoint} does not answer: {cause.message}")
+
 
 def said(status: int, data: bytes, role: str) -> IntelliRouterError:
     """The role's own refusal as ours; a failure of its own as its absence."""
     error = decode_error(data, status, role)
     if status == 404:
         return NotFound(error.message)
+    if status == 409:
+        return Conflict(error.message)
     if status in (400, 422):
         return InvalidRequest(error.message, param=_text(data, "param"))
     if status == 401:  # the reason is for the operator of both: nothing a vendor said

@@ -99,6 +99,14 @@ PROBLEMS: list[tuple[str, str, str]] = [
         ":7: rag.helpers[0]",
         "https://",
     ),
+    ("[rag]\nnode = 'a'", ":2: rag.node", "without rag.nodes"),
+    ("[rag]\nnode = 'b'\n[rag.nodes]\na = 'http://r:8082'", ":2: rag.node", "there are: a"),
+    ("[rag]\nnode = 'a'\n[rag.nodes]\na = 'http://r:8082'", ":3: rag.nodes", "need a Redis"),
+    (
+        "[memory]\nbackend_type = 'redis'\n[auth]\nenabled = true\n[rag]\nnode = 'a'\n[rag.nodes]\na = 'http://r:8082'",
+        ":7: rag.nodes",
+        "need ipc.security",
+    ),
     ("[ipc.security]\nenabled = true", "ipc.security.token", "needed"),
     (
         "[[model_registry.providers]]\nname = 'a'\napi_key = '${NOT_SET}'",

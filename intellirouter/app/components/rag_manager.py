@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from intellirouter.app.component import Component, Opened
-from intellirouter.roles.keys import CHAT, METRICS
+from intellirouter.roles.keys import CHAT, METRICS, STATE
 from intellirouter.roles.rag_manager.keys import RAG
 
 if TYPE_CHECKING:
@@ -26,10 +26,29 @@ async def _rag(opened: Opened) -> AsyncIterator[RagService]:
         helpers = []
         if settings.rag.helpers:
             remote = importlib.import_module("intellirouter.roles.rag_manager.embedding.remote")
-            clients = await stack.enter_async_context(importlib.import_module(REMOTE).rag_clients(settings))
-            helpers = [remote.RemoteHelper(endpoint, client) for endpoint, client in clients.items()]
-        async with opening.open_rag(settings.rag, data_dir, registry, opened[CHAT], helpers) as service:
-            yield service
+            clients = importlib.import_module(REMOTE).rag_clients(settings, settings.rag.helpers)
+            helpers = [
+                remote.RemoteHelper(endpoint, client)
+                for endpoint, client in (await stack.enter_async_context(clients)).items()
+            ]
+        service = await stack.enter_async_context(
+            opening.open_rag(settings.rag, data_dir, registry, opened[CHAT], helpers)
+        )
+        if settings.rag.nodes:
+            await stack.enter_async_context(_cluster(opened, service))
+        yield service
 
 
-COMPONENTS = (Component(RAG, _rag, (METRICS, CHAT)),)
+@contextlib.asynccontextmanager
+async def _cluster(opened: Opened, service: RagService) -> AsyncIterator[None]:
+    """The service as one of several."""
+    settings, section = opened.settings, opened.settings.rag
+    joining = importlib.import_module("intellirouter.roles.rag_manager.cluster.joining")
+    others = {name: url for name, url in section.nodes.items() if name != section.node}
+    async with importlib.import_module(REMOTE).rag_clients(settings, others.values()) as clients:
+        neighbours = {name: clients[url] for name, url in others.items()}
+        async with joining.joined(service, section, opened[STATE], neighbours, settings.ipc.timeout):
+            yield
+
+
+COMPONENTS = (Component(RAG, _rag, (METRICS, CHAT, STATE)),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -49,12 +49,12 @@ async def retriever(settings: Settings) -> AsyncIterator[Retriever]:
 
 
 @contextlib.asynccontextmanager
-async def rag_clients(settings: Settings) -> AsyncIterator[dict[str, RoleClient]]:
-    """The RagManagers that embed for this one, by endpoint. Always over HTTP."""
+async def rag_clients(settings: Settings, endpoints: Iterable[str]) -> AsyncIterator[dict[str, RoleClient]]:
+    """Other RagManagers, for a RagManager, by endpoint. Always over HTTP."""
     async with contextlib.AsyncExitStack() as stack:
         yield {
             endpoint: await stack.enter_async_context(_client(settings, "RagManager", endpoint))
-            for endpoint in settings.rag.helpers
+            for endpoint in endpoints
         }
 
 

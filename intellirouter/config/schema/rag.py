@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, StringConstraints
 
 from intellirouter.config.schema.section import Section
+
+NodeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
 class RagSection(Section):
@@ -39,6 +41,11 @@ class RagSection(Section):
     helpers: tuple[str, ...] = Field(
         default=(), description="other RagManagers with the same local model, which embed for this one too"
     )
+    nodes: dict[NodeName, str] = Field(
+        default_factory=dict,
+        description="every RagManager of the installation by name, this one too; each collection is placed on one, or split over all",
+    )
+    node: NodeName | None = Field(default=None, description="this one's name among rag.nodes")
     embedding_threads: int = Field(default=0, ge=0, description="threads of the local model; 0: one a core")
     chunk_size: int = Field(default=1000, ge=50, description="characters")
     chunk_overlap: int = Field(default=200, ge=0, description="characters")

@@ -78,6 +78,11 @@ def peers(settings: Settings) -> list[Place]:
         Place(f"RagManager {number}", url, path="/health/live", ca=str(ca) if ca else None)
         for number, url in enumerate(settings.rag.helpers, 2)
     ]
+    found += [
+        Place(f"RagManager '{name}'", url, path="/health/live", ca=str(ca) if ca else None)
+        for name, url in settings.rag.nodes.items()
+        if name != settings.rag.node
+    ]
     return [*found, *servers(settings.rag)]
 
 

@@ -12,14 +12,23 @@ from aiohttp import web
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.chat.sse import format_event
 from intellirouter.errors import InvalidRequest
-from intellirouter.peers.contract import Call, RetrievalRequest, traceparent_of
+from intellirouter.peers.contract import RetrievalRequest
+from intellirouter.roles.rag_manager.cluster.forwarding import (
+    at_collection,
+    at_document,
+    at_job,
+    call_of,
+    cluster_of,
+    everywhere,
+)
+from intellirouter.roles.rag_manager.cluster.neighbour import PLACED
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.web.body import read_body, read_json
-from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler, endpoint
+from intellirouter.web.endpoint import CALLER, Handler, endpoint
 from intellirouter.web.sse import StreamWriter
 
 KEEP_ALIVE = 15.0
-MOST_CHUNKS, MOST_TEXTS = 1_000, 64
+MOST_CHUNKS, MOST_TEXTS, MOST_JOBS = 1_000, 64, 100
 
 
 class RetrieveBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,10 +60,17 @@ async def _collections(request: web.Request) -> web.StreamResponse:
 
 
 async def _create(request: web.Request) -> web.StreamResponse:
-    name = (await read_json(request)).get("name")
+    body = await read_json(request)
+    name, split = body.get("name"), body.get("split", False)
     if not isinstance(name, str):
         raise InvalidRequest("'name' must be a string.", param="name")
-    await request.app[RAG].create(request[CALLER].tenant, name)
+    if not isinstance(split, bool):
+        raise InvalidRequest("'split' must be true or false.", param="split")
+    service, cluster = request.app[RAG], cluster_of(request)
+    if cluster is None:
+        await service.create(request[CALLER].tenant, name, split=split)
+    else:
+        await cluster.create(name, call_of(request), service, split=split)
     return _json({"name": name}, 201)
 
 
@@ -146,13 +162,23 @@ async def _cancel(request: web.Request) -> web.StreamResponse:
 
 
 async def _retrieve(request: web.Request) -> web.StreamResponse:
+    service = request.app[RAG]
+    retrieve = service.retrieve if PLACED not in request.headers else service.retrieve_here
+    return _json(await retrieve(await _wanted(request), call_of(request)))
+
+
+async def _candidates(request: web.Request) -> web.StreamResponse:
+    """For another RagManager, which chooses among those of several nodes."""
+    found = await request.app[RAG].candidates(await _wanted(request), call_of(request))
+    return _json({"collections": found})
+
+
+async def _wanted(request: web.Request) -> RetrievalRequest:
     try:
         body = msgspec.convert(await read_json(request), RetrieveBody)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"{error}.") from error
-    wanted = RetrievalRequest(**msgspec.structs.asdict(body))
-    call = Call(request[CALLER], request[REQUEST_ID], traceparent=traceparent_of(request.headers))
-    return _json(await request.app[RAG].retrieve(wanted, call))
+    return RetrievalRequest(**msgspec.structs.asdict(body))
 
 
 async def _embed(request: web.Request) -> web.StreamResponse:
@@ -166,6 +192,20 @@ async def _embed(request: web.Request) -> web.StreamResponse:
     return _json({"model": body.model, "dimension": vectors.shape[1], "vectors": data})
 
 
+def _collections_together(body: dict[str, Any]) -> dict[str, Any]:
+    """A collection that is split is one, with what its parts hold together."""
+    rows: dict[str, dict[str, Any]] = {}
+    for row in body["collections"]:
+        known = rows.setdefault(row["name"], row)
+        if known is not row:
+            known |= {field: known[field] + row[field] for field in ("epoch", "documents", "chunks")}
+    return {**body, "collections": [rows[name] for name in sorted(rows)]}
+
+
+def _newest_jobs(body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "jobs": sorted(body["jobs"], key=lambda job: -job["created"])[:MOST_JOBS]}
+
+
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
 
@@ -174,20 +214,23 @@ def routes() -> list[web.RouteDef]:
 
     one = "/rag/v1/collections/{collection}"
     return [
-        web.get("/rag/v1/collections", of("rag_collections", _collections)),
+        web.get(
+            "/rag/v1/collections", of("rag_collections", everywhere(_collections, _collections_together))
+        ),
         web.post("/rag/v1/collections", of("rag_create", _create)),
-        web.delete(one, of("rag_drop", _drop)),
-        web.get(f"{one}/documents", of("rag_documents", _documents)),
-        web.post(f"{one}/documents", of("rag_submit", _submit)),
-        web.get(one + "/documents/{name:.+}/chunks", of("rag_chunks", _chunks)),
-        web.delete(one + "/documents/{name:.+}", of("rag_drop_document", _drop_document)),
-        web.post(f"{one}/reindex", of("rag_reindex", _reindex)),
-        web.post(f"{one}/verify", of("rag_verify", _verify)),
-        web.post(f"{one}/rebuild", of("rag_rebuild", _rebuild)),
-        web.get("/rag/v1/jobs", of("rag_jobs", _jobs)),
-        web.get("/rag/v1/jobs/{job}", of("rag_job", _job)),
-        web.get("/rag/v1/jobs/{job}/events", of("rag_job_events", _follow)),
-        web.post("/rag/v1/jobs/{job}/cancel", of("rag_cancel", _cancel)),
+        web.delete(one, of("rag_drop", at_collection(_drop, drops=True))),
+        web.get(f"{one}/documents", of("rag_documents", at_collection(_documents))),
+        web.post(f"{one}/documents", of("rag_submit", at_document(_submit))),
+        web.get(one + "/documents/{name:.+}/chunks", of("rag_chunks", at_document(_chunks))),
+        web.delete(one + "/documents/{name:.+}", of("rag_drop_document", at_document(_drop_document))),
+        web.post(f"{one}/reindex", of("rag_reindex", at_collection(_reindex))),
+        web.post(f"{one}/verify", of("rag_verify", at_collection(_verify))),
+        web.post(f"{one}/rebuild", of("rag_rebuild", at_collection(_rebuild))),
+        web.get("/rag/v1/jobs", of("rag_jobs", everywhere(_jobs, _newest_jobs))),
+        web.get("/rag/v1/jobs/{job}", of("rag_job", at_job(_job))),
+        web.get("/rag/v1/jobs/{job}/events", of("rag_job_events", at_job(_follow))),
+        web.post("/rag/v1/jobs/{job}/cancel", of("rag_cancel", at_job(_cancel))),
         web.post("/rag/v1/embed", of("rag_embed", _embed)),
         web.post("/rag/v1/retrieve", of("rag_retrieve", _retrieve)),
+        web.post("/rag/v1/candidates", of("rag_candidates", _candidates)),
     ]

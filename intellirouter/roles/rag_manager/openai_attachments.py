@@ -15,6 +15,7 @@ from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.roles.rag_manager import openai_catalog
 from intellirouter.roles.rag_manager.catalog import Row
+from intellirouter.roles.rag_manager.cluster.forwarding import at_home
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.rag_manager.openai_forms import answer, check_pairs, page, read_form
 from intellirouter.roles.rag_manager.openai_stores import counts, find_store, public_id
@@ -230,7 +231,7 @@ def attachment_routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
 
     def of(name: str, handler: Handler) -> Handler:
-        return endpoint(name, handler, encode_error)
+        return endpoint(name, at_home(handler), encode_error)
 
     files, batches = "/v1/vector_stores/{store}/files", "/v1/vector_stores/{store}/file_batches"
     return [

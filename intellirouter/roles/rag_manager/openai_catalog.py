@@ -43,6 +43,13 @@ _COUNTS = (
 )
 
 
+def holdings(db: sqlite3.Connection) -> tuple[list[tuple[str, str]], list[str]]:
+    """Tenant and name of every collection that is no vector store, and tenants with files or vector stores."""
+    plain = "select tenant, name from collections where id not in (select collection from stores)"
+    tenants = "select tenant from files union select tenant from collections where id in (select collection from stores)"
+    return db.execute(plain).fetchall(), [tenant for (tenant,) in db.execute(tenants)]
+
+
 def add_file(db: sqlite3.Connection, row: Row) -> None:
     """Note an uploaded file; its blob is in place."""
     words = "insert into files values (:id, :tenant, :filename, :purpose, :bytes, :sha256, :created)"

@@ -18,6 +18,7 @@ from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import Conflict, InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
 from intellirouter.roles.rag_manager import openai_catalog
 from intellirouter.roles.rag_manager.catalog import Row
+from intellirouter.roles.rag_manager.cluster.forwarding import at_home
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.rag_manager.openai_forms import answer, page
 from intellirouter.web.body import BODY_TIMEOUT
@@ -191,7 +192,7 @@ def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
 
     def of(name: str, handler: Handler) -> Handler:
-        return endpoint(name, handler, encode_error)
+        return endpoint(name, at_home(handler), encode_error)
 
     return [
         web.post("/v1/files", of("files_create", _upload)),

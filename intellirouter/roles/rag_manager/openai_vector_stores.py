@@ -17,6 +17,7 @@ from intellirouter.errors import InvalidRequest
 from intellirouter.peers.contract import Call, Passage, RetrievalRequest
 from intellirouter.roles.rag_manager import openai_catalog
 from intellirouter.roles.rag_manager.catalog import Row
+from intellirouter.roles.rag_manager.cluster.forwarding import at_home
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.rag_manager.openai_attachments import AttachForm, attach, attachment_routes
 from intellirouter.roles.rag_manager.openai_forms import answer, check_pairs, page, read_form
@@ -191,7 +192,7 @@ def routes() -> list[web.RouteDef]:
     """The endpoints of vector stores, their files and their batches."""
 
     def of(name: str, handler: Handler) -> Handler:
-        return endpoint(name, handler, encode_error)
+        return endpoint(name, at_home(handler), encode_error)
 
     one = "/v1/vector_stores/{store}"
     return [

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Collection, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ import structlog
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import Conflict, InvalidRequest, PeerUnavailable
 from intellirouter.memory.embedded.engine import Engine
-from intellirouter.peers.contract import Passage, RetrievalRequest, Retrieved
+from intellirouter.peers.contract import RetrievalRequest, Retrieved
 from intellirouter.roles.rag_manager import catalog, openai_catalog
 from intellirouter.roles.rag_manager.catalog import ChunkRow, CollectionRow
 from intellirouter.roles.rag_manager.choosing import Found, choose
@@ -40,14 +40,15 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidates:
-    """Of one collection: raw scores by chunk id, and the chunks."""
+class Candidates:
+    """Of one collection: raw scores by chunk id, and the chunks. `files` describes documents that lie on another node."""
 
     collection: CollectionRow
     dense: dict[str, float]
     lexical: dict[str, float]
     chunks: dict[str, ChunkRow]
     partial: bool
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class Searcher:
@@ -67,6 +68,18 @@ class Searcher:
         self, request: RetrievalRequest, collections: Sequence[CollectionRow], embedder: Embedder
     ) -> Retrieved:
         """The passages, best first."""
+        self.check(request)
+        key = _key(request, collections)
+        if not request.explain and (kept := self._results.get(key)) is not None:
+            self._results.move_to_end(key)
+            return kept
+        found = await self.chosen(request, await self.candidates(request, collections, embedder))
+        if not found.partial and not request.explain:
+            _put(self._results, key, found)
+        return found
+
+    def check(self, request: RetrievalRequest) -> None:
+        """Raises `InvalidRequest` for what no node could answer."""
         if not request.query.strip():
             raise InvalidRequest("The query is empty.", param="query")
         if not 1 <= request.top_k <= MAX_TOP_K:
@@ -76,32 +89,46 @@ class Searcher:
                 "No reranker is set up for this: rag.rerank_path, or rag.rerank_url and rag.rerank_model.",
                 param="rerank",
             )
+
+    async def candidates(
+        self, request: RetrievalRequest, collections: Sequence[CollectionRow], embedder: Embedder
+    ) -> list[Candidates]:
+        """What of each collection comes into question. Raises `Conflict` for one of another model."""
         for row in collections:
             if row.model != embedder.model:
                 raise Conflict(
                     f"'{row.name}' is pinned to {row.model}; this node embeds with {embedder.model}. "
                     f"'intellirouter rag reindex {row.name}' reads it again with this node's model."
                 )
-        key = _key(request, collections)
-        if not request.explain and (kept := self._results.get(key)) is not None:
-            self._results.move_to_end(key)
-            return kept
         try:
             async with asyncio.TaskGroup() as group:
                 vector = group.create_task(self._vector(request.query, embedder))
                 tasks = [group.create_task(self._in_one(request, row, vector)) for row in collections]
         except ExceptionGroup as several:  # the caller is told of the first, not of a group
             raise several.exceptions[0] from several
-        candidates = [task.result() for task in tasks]
+        return [task.result() for task in tasks]
+
+    async def chosen(self, request: RetrievalRequest, candidates: Sequence[Candidates]) -> Retrieved:
+        """The best of all candidates."""
         found, note = await self._reranked(request, self._fused(candidates))
-        passages = await self._with_files(choose(request, found, self._section.max_chunks_per_document))
-        incomplete = any(one.partial for one in candidates)
-        if incomplete or request.explain:
-            return Retrieved(
-                passages, incomplete, explanation=self._explained(found, note) if request.explain else {}
-            )
-        _put(self._results, key, Retrieved(passages))
-        return self._results[key]
+        passages = choose(request, found, self._section.max_chunks_per_document)
+        files = await self.files({passage.document_id for passage in passages})
+        for one in candidates:
+            files |= one.files
+        return Retrieved(
+            tuple(
+                replace(passage, metadata=files[passage.document_id])
+                if passage.document_id in files
+                else passage
+                for passage in passages
+            ),
+            any(one.partial for one in candidates),
+            explanation=self._explained(found, note) if request.explain else {},
+        )
+
+    async def files(self, documents: Collection[str]) -> dict[str, dict[str, Any]]:
+        """By document that is an uploaded file: its id and name."""
+        return await self._engine.read(partial(openai_catalog.files_of, documents=documents))
 
     async def _vector(self, query: str, embedder: Embedder) -> Vectors:
         vector = self._vectors.get(query)
@@ -112,7 +139,7 @@ class Searcher:
 
     async def _in_one(
         self, request: RetrievalRequest, row: CollectionRow, embedding: asyncio.Task[Vectors]
-    ) -> _Candidates:
+    ) -> Candidates:
         """The words are looked up while the query is embedded."""
         allowed = await self._allowed(request, row)
         lexical, (dense, whole) = await asyncio.gather(
@@ -133,9 +160,9 @@ class Searcher:
         vector = await embedding
         dense |= {id_: float(other @ vector) for id_, other in stored.items()}
         chunks = await self._engine.read(partial(catalog.read_chunks, ids=[*dense, *lexical]))
-        return _Candidates(row, dense, lexical, chunks, partial=not (whole and all_there))
+        return Candidates(row, dense, lexical, chunks, partial=not (whole and all_there))
 
-    def _fused(self, several: Sequence[_Candidates]) -> list[Found]:
+    def _fused(self, several: Sequence[Candidates]) -> list[Found]:
         """One order over all collections, best first: scores are scaled together, so that a collection which has nothing
         near the query does not fill the top."""
         near = {id_: score for one in several for id_, score in one.dense.items() if id_ in one.chunks}
@@ -150,15 +177,6 @@ class Searcher:
             for id_, chunk in one.chunks.items()
         ]
         return sorted(found, key=lambda item: -item.score)
-
-    async def _with_files(self, passages: Sequence[Passage]) -> tuple[Passage, ...]:
-        """The passages, those of an uploaded file with its id and name."""
-        listed = {passage.document_id for passage in passages}
-        files = await self._engine.read(partial(openai_catalog.files_of, documents=listed))
-        return tuple(
-            replace(passage, metadata=files[passage.document_id]) if passage.document_id in files else passage
-            for passage in passages
-        )
 
     def _rerank_model(self, request: RetrievalRequest) -> str | None:
         if self._section.rerank_path is not None:  # there is one, whatever it is called

@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,15 @@ from intellirouter.errors import (
 )
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
-from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager import catalog, openai_catalog
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
+from intellirouter.roles.rag_manager.cluster.cluster import Cluster
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.ingest import Cancelled, Ingester
 from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parser
 from intellirouter.roles.rag_manager.reranking import Reranker
-from intellirouter.roles.rag_manager.retrieval import Searcher
+from intellirouter.roles.rag_manager.retrieval import Candidates, Searcher
 from intellirouter.roles.rag_manager.writer import Writer
 from intellirouter.vectors.index import MAX_BATCH, VectorIndex, Vectors
 
@@ -90,10 +92,14 @@ class RagService:
             overlap=section.chunk_overlap,
         )
         self._searcher = Searcher(section, engine, index, reranker)
+        self.cluster: Cluster | None = None
+        """The other RagManagers, where there are any."""
         self.trouble = ""
 
-    async def create(self, tenant: str, name: str) -> None:
-        """Make a collection, pinned to this node's model. Raises `Conflict`."""
+    async def create(self, tenant: str, name: str, *, split: bool = False) -> None:
+        """Make a collection on this node, pinned to its model. Raises `Conflict`; `InvalidRequest` if it is to be split."""
+        if split:
+            raise InvalidRequest("A collection is split over several RagManagers (rag.nodes).", param="split")
         if not name.strip() or len(name) > MAX_NAME:
             raise InvalidRequest(f"A collection's name has 1 to {MAX_NAME} characters.", param="name")
         row = self.new_collection(tenant, name)
@@ -247,13 +253,23 @@ class RagService:
         return len(missing)
 
     async def retrieve(self, request: RetrievalRequest, call: Call) -> Retrieved:
-        """Look up passages in the caller's own collections. Raises `NotFound`."""
+        """Look up passages in the caller's own collections, wherever they are. Raises `NotFound`."""
+        if self.cluster is None:
+            return await self.retrieve_here(request, call)
+        self._searcher.check(request)
+        return await self._counted(self.cluster.retrieve(request, call, self), call)
+
+    async def retrieve_here(self, request: RetrievalRequest, call: Call) -> Retrieved:
+        """Look up passages in this node's collections. Raises `NotFound`."""
+        return await self._counted(self.searched(request, call), call)
+
+    async def _counted(self, search: Coroutine[Any, Any, Retrieved], call: Call) -> Retrieved:
+        """What the search finds until the call's deadline."""
         began = time.perf_counter()
         outcome = "failed"
         try:
-            rows = [await self._collection(call.caller.tenant, name) for name in request.collections]
             async with asyncio.timeout_at(call.deadline):
-                found = await self._searcher.search(request, rows, await self._model())
+                found = await search
             outcome = "partial" if found.partial else "found" if found.passages else "empty"
         except TimeoutError as cause:
             raise StateUnavailable("The retrieval did not finish in time.") from cause
@@ -264,6 +280,26 @@ class RagService:
             self._metrics.retrievals.labels(outcome).inc()
             self._metrics.retrieval_seconds.labels().observe(time.perf_counter() - began)
         return found
+
+    async def searched(self, request: RetrievalRequest, call: Call) -> Retrieved:
+        """What this node's collections have."""
+        return await self._searcher.search(request, await self._rows(request, call), await self._model())
+
+    async def candidates(self, request: RetrievalRequest, call: Call) -> list[Candidates]:
+        """What of this node's collections comes into question, for a node that chooses among several nodes' candidates."""
+        rows = await self._rows(request, call)
+        found = await self._searcher.candidates(request, rows, await self._model())
+        documents = {chunk.document for one in found for chunk in one.chunks.values()}
+        files = await self._searcher.files(documents)
+        return [replace(one, files=files) for one in found]
+
+    async def chosen(self, request: RetrievalRequest, candidates: Sequence[Candidates]) -> Retrieved:
+        """The best of several nodes' candidates."""
+        return await self._searcher.chosen(request, candidates)
+
+    async def holdings(self) -> tuple[list[tuple[str, str]], list[str]]:
+        """Tenant and name of every collection that is no vector store, and tenants with files or vector stores."""
+        return await self.engine.read(openai_catalog.holdings)
 
     async def embed(self, model: str, texts: Sequence[str]) -> Vectors:
         """Unit vectors for another node. Raises `InvalidRequest` when this one has another model."""
@@ -358,6 +394,9 @@ class RagService:
         if row is None:
             raise NotFound(f"There is no collection '{name[:200]}'.")
         return row
+
+    async def _rows(self, request: RetrievalRequest, call: Call) -> list[CollectionRow]:
+        return [await self._collection(call.caller.tenant, name) for name in request.collections]
 
     async def _known(self, row: CollectionRow, document: str) -> str:
         """The id of the collection's document of that name. Raises `NotFound`."""

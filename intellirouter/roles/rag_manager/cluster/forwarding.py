@@ -1,0 +1,266 @@
+"""HTTP handlers of a node among several: each request is answered where what it is about lies.
+
+A wrapper names how that is found: by the tenant, the collection, the document or the job. On a node alone they do nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from intellirouter.errors import (
+    IntelliRouterError,
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    PeerUnavailable,
+    UpstreamError,
+)
+from intellirouter.peers.contract import Call, traceparent_of
+from intellirouter.peers.http_roles import said
+from intellirouter.roles.rag_manager.cluster.cluster import Cluster
+from intellirouter.roles.rag_manager.cluster.neighbour import PLACED
+from intellirouter.roles.rag_manager.keys import RAG
+from intellirouter.transport.contract import Reply
+from intellirouter.web.body import BODY_TIMEOUT
+from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler
+
+FORM_BYTES = 1 << 20
+"""What a form has beside its file."""
+LARGE_BYTES = 1 << 20
+"""A larger body waits for a place: what is passed on lies in memory."""
+MAX_ANSWER_BYTES = 64 << 20
+_TAKEN = ("content-type", "accept")
+_GIVEN = ("content-type", "content-disposition", "retry-after")
+_STREAMED = ("text/event-stream", "application/octet-stream")
+
+Row = dict[str, Any]
+Tidy = Callable[[Row], Row]
+log = structlog.get_logger(__name__)
+
+
+def cluster_of(request: web.Request) -> Cluster | None:
+    """The cluster to ask; None on a node alone, and for what another node has passed on to this one."""
+    return None if PLACED in request.headers else request.app[RAG].cluster
+
+
+def call_of(request: web.Request) -> Call:
+    """The call that goes along with what is asked of a neighbour."""
+    return Call(request[CALLER], request[REQUEST_ID], traceparent=traceparent_of(request.headers))
+
+
+def at_home(handler: Handler) -> Handler:
+    """For a tenant's files and vector stores."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if (cluster := cluster_of(request)) is None:
+            return await handler(request)
+        node = await cluster.placements.settle(request[CALLER].tenant)
+        return await _at(node, request, handler, cluster)
+
+    return handle
+
+
+def at_document(handler: Handler) -> Handler:
+    """For one document, named in the path or the query."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if (cluster := cluster_of(request)) is None:
+            return await handler(request)
+        where = request.match_info
+        document = where.get("name") or request.query.get("name", "")
+        node = await cluster.node_of(request[CALLER].tenant, where["collection"], document)
+        return await _at(node, request, handler, cluster)
+
+    return handle
+
+
+def at_collection(handler: Handler, *, drops: bool = False) -> Handler:
+    """For a whole collection; of one that is split, the answers of its nodes together."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if (cluster := cluster_of(request)) is None:
+            return await handler(request)
+        tenant, name = request[CALLER].tenant, request.match_info["collection"]
+        nodes = await cluster.nodes_of(tenant, name)
+        if len(nodes) == 1:
+            response = await _at(nodes[0], request, handler, cluster)
+        else:
+            response = await _together(nodes, request, handler, cluster, _as_is)
+        if drops and response.status < 300:
+            await cluster.placements.forget(tenant, name)
+        return response
+
+    return handle
+
+
+def everywhere(handler: Handler, tidy: Tidy) -> Handler:
+    """For what is on every node: the answers together, put in order by `tidy`."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if (cluster := cluster_of(request)) is None:
+            return await handler(request)
+        return await _together(cluster.nodes, request, handler, cluster, tidy)
+
+    return handle
+
+
+def at_job(handler: Handler) -> Handler:
+    """For a job, wherever it runs."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if (cluster := cluster_of(request)) is None:
+            return await handler(request)
+        job = request.match_info["job"]
+        try:
+            await request.app[RAG].job(request[CALLER].tenant, job)
+        except NotFound as unknown:
+            return await _at(await _having(job, request, cluster, unknown), request, handler, cluster)
+        return await handler(request)
+
+    return handle
+
+
+async def _having(job: str, request: web.Request, cluster: Cluster, unknown: NotFound) -> str:
+    """The neighbour that has the job. Raises `PeerUnavailable` while one that may have it is away."""
+    away: PeerUnavailable | None = None
+    for node in cluster.nodes[1:]:
+        try:
+            await _read(await _pass_on(node, request, cluster, "GET", f"/rag/v1/jobs/{job}"))
+        except NotFound:
+            continue
+        except PeerUnavailable as error:
+            away = error
+        else:
+            return node
+    raise away or unknown
+
+
+async def _at(node: str, request: web.Request, handler: Handler, cluster: Cluster) -> web.StreamResponse:
+    if node == cluster.node:
+        return await handler(request)
+    reply = await _pass_on(node, request, cluster, request.method, request.rel_url.raw_path_qs)
+    try:
+        headers = {name: reply.headers[name] for name in _GIVEN if name in reply.headers}
+        if reply.headers.get("content-type", "").partition(";")[0] in _STREAMED:
+            return await _streamed(request, reply, headers)
+        return web.Response(status=reply.status, body=await reply.read(MAX_ANSWER_BYTES), headers=headers)
+    except UpstreamError as broken:
+        raise PeerUnavailable(
+            f"the answer of the RagManager '{node}' broke off: {broken.message}"
+        ) from broken
+    finally:
+        reply.close()
+
+
+async def _streamed(request: web.Request, reply: Reply, headers: Row) -> web.StreamResponse:
+    """The bytes as they come. A stream that breaks is cut, so that nobody takes it for whole."""
+    response = web.StreamResponse(
+        status=reply.status, headers={**headers, "x-request-id": request[REQUEST_ID]}
+    )
+    await response.prepare(request)
+    try:
+        async for data in reply.chunks():
+            await response.write(data)
+        await response.write_eof()
+    except UpstreamError as broken:
+        log.warning("rag.answer_broke_off", request_id=request[REQUEST_ID], reason=broken.message)
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+async def _together(
+    nodes: Sequence[str], request: web.Request, handler: Handler, cluster: Cluster, tidy: Tidy
+) -> web.StreamResponse:
+    async def here() -> Row:
+        response = await handler(request)
+        if not isinstance(response, web.Response):
+            raise TypeError("only whole answers can be put together")
+        return _object(response.body)
+
+    async def there(node: str) -> Row:
+        return await _read(
+            await _pass_on(node, request, cluster, request.method, request.rel_url.raw_path_qs)
+        )
+
+    found, away = await cluster.each(
+        {node: here() if node == cluster.node else there(node) for node in nodes}
+    )
+    body = tidy(together(list(found.values())))
+    status = 202 if request.method == "POST" and "jobs" in body else 200
+    return web.json_response(
+        {**body, "partial": True} if away else body,
+        status=status,
+        dumps=lambda value: msgspec.json.encode(value).decode(),
+    )
+
+
+def together(answers: Sequence[Row]) -> Row:
+    """One object of several of one form: lists follow one another, numbers are added, anything else is as in the first."""
+    whole = dict(answers[0])
+    for answer in answers[1:]:
+        for name, value in answer.items():
+            if isinstance(value, list):
+                whole[name] = [*whole.get(name, []), *value]
+            elif isinstance(value, int) and not isinstance(value, bool):
+                whole[name] = whole.get(name, 0) + value
+    return whole
+
+
+def _as_is(body: Row) -> Row:
+    return body
+
+
+async def _pass_on(node: str, request: web.Request, cluster: Cluster, method: str, path: str) -> Reply:
+    neighbour = cluster.neighbour(node)
+    headers = {name: request.headers[name] for name in _TAKEN if name in request.headers}
+    length = request.content_length
+    if not request.can_read_body or (length is not None and length <= LARGE_BYTES):
+        return await neighbour.pass_on(method, path, headers, await _body(request), call_of(request))
+    async with cluster.large:
+        return await neighbour.pass_on(method, path, headers, await _body(request), call_of(request))
+
+
+async def _body(request: web.Request) -> bytes:
+    """The whole body. A document may be larger than other requests (rag.max_document_bytes)."""
+    if not request.can_read_body:
+        return b""
+    limit = request.app[RAG].max_document_bytes + FORM_BYTES
+    data = bytearray()
+    try:
+        while not request.content.at_eof():
+            async with asyncio.timeout(request.app[BODY_TIMEOUT]):
+                data += await request.content.readany()
+            if len(data) > limit:
+                raise PayloadTooLarge(
+                    f"The request body is larger than {limit} bytes (rag.max_document_bytes)."
+                )
+    except TimeoutError as cause:
+        raise InvalidRequest("The request body did not arrive in time.") from cause
+    except web.RequestPayloadError as cause:
+        raise InvalidRequest("The request body is damaged: bad chunking or content encoding.") from cause
+    return bytes(data)
+
+
+async def _read(reply: Reply) -> Row:
+    """The object that a node answered. Raises what it refused with."""
+    try:
+        data = await reply.read(MAX_ANSWER_BYTES)
+    except UpstreamError as broken:
+        raise PeerUnavailable(f"the answer of a RagManager broke off: {broken.message}") from broken
+    finally:
+        reply.close()
+    if reply.status >= 300:
+        error: IntelliRouterError = said(reply.status, data, "RagManager")
+        raise error
+    return _object(data)
+
+
+def _object(data: Any) -> Row:
+    return msgspec.json.decode(bytes(data), type=Row)

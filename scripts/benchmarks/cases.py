@@ -92,6 +92,18 @@ def chat_defaults(bench: Bench) -> Result:
         return side_by_side(replace(bench, router=plain), CHAT, prompt("chat"))
 
 
+def relay(bench: Bench) -> Result:
+    """What an aiohttp server and our transport do with nothing between them: the Router cannot be faster than that."""
+    with servers.relay(bench.directory, bench.upstream) as bare:
+        result = side_by_side(replace(bench, router=bare), CHAT, prompt("chat"))
+        figures = {name.replace("router", "relay"): value for name, value in result.figures.items()}
+        with bare.paused():
+            whole = side_by_side(bench, CHAT, prompt("chat"))
+    figures |= {name: value for name, value in whole.figures.items() if name.startswith("router")}
+    share = {"router_to_relay": figures["router_rps"] / figures["relay_rps"]}
+    return Result(figures, share)
+
+
 def prompt_100k(bench: Bench) -> Result:
     """A prompt of 100 kB."""
     return side_by_side(bench, CHAT, prompt("chat", 100_000))
@@ -114,8 +126,11 @@ def added_latency(bench: Bench, rate: float) -> Result:
     if len(servers.CORES) > 1:
         os.sched_setaffinity(0, {LOAD_CORE})
     result = Result()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        for name, server in (("upstream", bench.upstream), ("router", bench.router)):
+    with (
+        servers.relay(bench.directory, bench.upstream) as bare,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        for name, server in (("upstream", bench.upstream), ("relay", bare), ("router", bench.router)):
             best: tuple[float, float] = (float("inf"), float("inf"))
             for _ in range(bench.rounds):
                 run = open_loop(server.url(CHAT), prompt("chat"), rate=rate, seconds=bench.seconds)
@@ -125,9 +140,9 @@ def added_latency(bench: Bench, rate: float) -> Result:
             result.figures |= {f"{name}_p50_ms": best[1], f"{name}_p99_ms": best[0]}
     os.sched_setaffinity(0, set(servers.CORES))
     for share in ("p50", "p99"):
-        result.figures[f"added_{share}_ms"] = (
-            result.figures[f"router_{share}_ms"] - result.figures[f"upstream_{share}_ms"]
-        )
+        alone = result.figures[f"upstream_{share}_ms"]
+        result.figures[f"added_{share}_ms"] = result.figures[f"router_{share}_ms"] - alone
+        result.figures[f"added_by_relay_{share}_ms"] = result.figures[f"relay_{share}_ms"] - alone
     return result
 
 
@@ -220,6 +235,7 @@ def cases(requests: int) -> dict[str, Callable[[Bench], Result]]:
         "start-up": start_up,
         "chat": chat,
         "chat-defaults": chat_defaults,
+        "relay": relay,
         "stream": stream,
         "prompt-100kB": prompt_100k,
         "prompt-1MB": prompt_1m,

@@ -236,6 +236,15 @@ def nginx_proxy(directory: Path, upstream: Running) -> Iterator[Running]:
         yield running
 
 
+@contextlib.contextmanager
+def relay(directory: Path, upstream: Running) -> Iterator[Running]:
+    """The parts of a gateway with nothing between them."""
+    port = free_port()
+    command = [sys.executable, "-m", "scripts.benchmarks.relay", str(port), upstream.url("")]
+    with process(command, GATEWAY_CORE, port, "/v1/models", directory, "relay") as running:
+        yield running
+
+
 def router_toml(port: int, upstream: Running, directory: Path, *, policy: bool) -> str:
     """With `policy`, what a paying installation has on: keys, limits, budgets; prices, access log, metrics always."""
     digest = hashlib.sha256(KEY.encode()).hexdigest()

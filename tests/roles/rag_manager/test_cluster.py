@@ -26,8 +26,11 @@ from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateUnavailable
 from intellirouter.memory.open import open_state
 from intellirouter.roles.rag_manager.cluster.placement import Placements, rendezvous
+from tests.conftest import StartNode, StartVendor, provider
+from tests.servers import fault_vendor as faults
 from tests.servers.minilm import minilm
 from tests.servers.redis import RedisServer, free_port, redis_server
+from tests.servers.vendor import Play
 
 TOPICS = ["rain", "trains", "bread", "whales", "violins", "taxes", "volcanoes", "chess", "rockets", "bees"]
 NOTES = {
@@ -291,6 +294,33 @@ async def test_files_and_vector_stores_are_the_same_from_every_node(
         with pytest.raises(openai.BadRequestError):
             await next(clients).files.create(file=("x.md", b"x"), purpose="nothing")  # type: ignore[arg-type]
         assert (await next(clients).vector_stores.delete(store.id)).deleted
+
+
+async def test_a_router_asks_any_of_them(
+    nodes: Nodes, http: aiohttp.ClientSession, start_node: StartNode, start_vendor: StartVendor
+) -> None:
+    """On behalf of the key that asked the Router: its tenant's collections, wherever they are."""
+    vendor = await start_vendor(Play.json(faults.whole()))
+    names = [f"shelf {n}" for n in range(6)]
+    async with nodes.running("a", "b", "c"):
+        client = Client(http, [nodes.url(name) for name in "abc"])
+        for number, name in enumerate(names):
+            assert (await client.ask("POST", "/collections", json={"name": name}))[0] == 201
+            await client.ingest(name, {"one.md": f"Shelf {number} holds {TOPICS[number]}."})
+        trusted = "".join(nodes.toml("a", "").partition("[rag]")[0])
+        router = await start_node(
+            f'{trusted}[ipc]\nrag_manager_endpoint = "{nodes.url("b")}"\n{provider(vendor)}'
+        )
+        for number, name in enumerate(names):
+            question = {"model": "m", "messages": [{"role": "user", "content": "What is there?"}]}
+            body = {**question, "rag": {"collections": [name]}}
+            url = f"{router.listening[0].url}/v1/chat/completions"
+            async with http.post(url, json=body, headers=ANN) as reply:
+                assert reply.status == 200, await reply.text()
+                assert reply.headers["x-intellirouter-rag"] == "1"
+            assert f"Shelf {number} holds {TOPICS[number]}." in vendor.received[-1].body.decode()
+            async with http.post(url, json=body, headers=BOB) as reply:
+                assert reply.status == 404, await reply.text()
 
 
 async def test_a_node_away_is_told_or_left_out(nodes: Nodes, http: aiohttp.ClientSession) -> None:

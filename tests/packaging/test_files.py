@@ -261,7 +261,21 @@ def test_kubernetes_roles_find_one_another() -> None:
         assert [each[kind]["name"] for each in container["envFrom"] for kind in each] == ["intellirouter"] * 2
         assert pods[name]["metadata"]["labels"]["app.kubernetes.io/name"] == name
         assert container["ports"][0]["containerPort"] == ports[name]
-    reached(common | {"INTELLIROUTER__IPC__SECURITY__TOKEN": "t" * 32}, ports)
+    common |= {"INTELLIROUTER__IPC__SECURITY__TOKEN": "t" * 32}
+    reached(common, ports)
+    (rag,) = (
+        document
+        for document in found
+        if document["metadata"]["name"] == "rag-manager" and document["kind"] == "StatefulSet"
+    )
+    own, named = pods["rag-manager"]["spec"]["containers"][0]["env"]
+    assert own["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    pods_of = [f"rag-manager-{number}" for number in range(rag["spec"]["replicas"])]
+    for name in pods_of:
+        section = load(None, common | {own["name"]: name, named["name"]: named["value"]}).settings.rag
+        assert section.node == name
+        service = rag["spec"]["serviceName"]
+        assert section.nodes == {each: f"http://{each}.{service}:{ports[service]}" for each in pods_of}
 
 
 def reached(environment: dict[str, str], ports: dict[str, int]) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from intellirouter.errors import PayloadTooLarge
+from intellirouter.errors import Conflict, PayloadTooLarge
 
 AHEAD = 16
 """Files handed in before the first of them is done: one is parsed while others are embedded."""
@@ -33,10 +34,11 @@ def files_under(root: Path) -> dict[str, Path]:
 
 
 async def ready_collection(service: Any, tenant: str, collection: str) -> None:
-    """Make the collection when it is missing, and open the embedder."""
+    """Make the collection when it is missing, and open the embedder. A vector store, named by its id, is there already."""
     await service.prepare()
-    if collection not in {row["name"] for row in await service.collections(tenant)}:
-        await service.create(tenant, collection)
+    if not collection.startswith("vs_"):
+        with contextlib.suppress(Conflict):  # asked rather than looked for: a list needs every node
+            await service.create(tenant, collection)
 
 
 async def feed(service: Any, tenant: str, collection: str, files: Mapping[str, Path]) -> Counter[str]:

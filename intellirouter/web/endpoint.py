@@ -22,6 +22,7 @@ from intellirouter.security.caller import ANONYMOUS, Caller
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.metrics import Metrics, RequestMeter
+from intellirouter.transport.outbox import Outbox
 from intellirouter.web.errors import Envelope, error_response, status_of
 from intellirouter.web.whole import WholeResponse
 
@@ -51,6 +52,7 @@ class Frame:
     metrics: Metrics
     access: AccessLog
     meters: dict[str, RequestMeter] = field(default_factory=dict)
+    outbox: Outbox = field(default_factory=Outbox)
 
     def meter(self, endpoint: str) -> RequestMeter:
         """The meter of one endpoint."""
@@ -114,7 +116,11 @@ def endpoint(
                 facts = _facts(request, caller, request_id, name, status, seconds)
                 frame.access.note({"role": frame.role, **facts})
         if not response.prepared:
-            tell = response.tell if type(response) is WholeResponse else response.headers.__setitem__
+            tell: Callable[[str, str], None]
+            if type(response) is WholeResponse:
+                response.outbox, tell = frame.outbox, response.tell
+            else:
+                tell = response.headers.__setitem__
             tell("x-request-id", request_id)
             if request_id_header != "x-request-id":
                 tell(request_id_header, request_id)

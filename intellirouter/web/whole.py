@@ -6,7 +6,9 @@ request that costs 150. What those steps come to for an answer whose length is k
 
 from __future__ import annotations
 
+import asyncio
 import re
+import sys
 import time
 from email.utils import formatdate
 
@@ -14,7 +16,11 @@ from aiohttp import HttpVersion10, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import SERVER_SOFTWARE
 
+from intellirouter.transport.outbox import Outbox
+
 _control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
+_TASKS_START_AT_ONCE = sys.version_info >= (3, 12)
+"""aiohttp then may come to close the connection in the same breath as the answer is written."""
 _JOINED_BYTES = 64 * 1024
 """A longer body is not copied behind its head."""
 
@@ -27,6 +33,9 @@ class WholeResponse(web.StreamResponse):
         self._set_status(200, "OK")
         self._whole = body
         self._told = headers
+
+    outbox: Outbox | None = None
+    """Where answers of one turn of the loop wait for one another."""
 
     def tell(self, name: str, value: str) -> None:
         """Add a header."""
@@ -51,13 +60,15 @@ class WholeResponse(web.StreamResponse):
             raise ConnectionResetError("the client is gone")
         body = self._whole + data
         head = self._head(request, len(body))
+        self._eof_sent, self._req, self._payload_writer = True, None, None
+        self._body_length = len(body)
         if len(body) > _JOINED_BYTES:
             transport.write(head)
             transport.write(body)
-        else:
+        elif self.outbox is None or not self._keep_alive:
             transport.write(head + body)
-        self._eof_sent, self._req, self._payload_writer = True, None, None
-        self._body_length = len(body)
+        elif self.outbox.put(transport, head + body) and _TASKS_START_AT_ONCE:
+            await asyncio.sleep(0)
         await writer.drain()
 
     def _head(self, request: web.BaseRequest, length: int) -> bytes:

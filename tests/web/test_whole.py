@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 from aiohttp import web
 
+from intellirouter.transport.outbox import Outbox
 from intellirouter.web.whole import WholeResponse
 
 BODY = b'{"said": "' + "wörter".encode() * 20 + b'"}'
@@ -146,3 +147,35 @@ async def test_an_answer_to_nobody_is_no_fault() -> None:
         writer.transport.abort()
         await asyncio.sleep(0)
         gone.set()
+
+
+@pytest.mark.parametrize("closing", [False, True], ids=["kept", "closed meanwhile"])
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "later"])
+async def test_answers_of_one_turn_go_out_together_and_all_arrive(closing: bool, waits: bool) -> None:
+    """Also where the server closes the connection as soon as it has answered."""
+    outbox, turn = Outbox(), asyncio.Event()
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if waits:
+            await turn.wait()
+        if closing:
+            request.protocol.close()
+        response = WholeResponse(BODY, {})
+        response.outbox = outbox
+        return response
+
+    async with serving(answer) as port, asyncio.TaskGroup() as asking:
+
+        async def ask() -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            body = await asyncio.wait_for(reader.readexactly(len(BODY)), 10)
+            if closing:
+                assert await asyncio.wait_for(reader.read(1), 10) == b""
+            writer.close()
+            return head.partition(b"\r\n")[0] + body
+
+        asked = [asking.create_task(ask()) for _ in range(12)]
+        asyncio.get_running_loop().call_later(0.1, turn.set)
+    assert [task.result() for task in asked] == [b"HTTP/1.1 200 OK" + BODY] * 12

@@ -17,6 +17,7 @@ from intellirouter.transport.fast.connection import Connection, StaleConnection
 from intellirouter.transport.fast.pool import Pool
 from intellirouter.transport.fast.reply import FastReply
 from intellirouter.transport.fast.request import Origin, RequestWriter
+from intellirouter.transport.outbox import Outbox
 
 _CLOSE_SECONDS = 5.0
 
@@ -39,6 +40,7 @@ class FastTransport:
         self._keep_idle = keep_idle
         self._connector = Connector(ca_file, peer)
         self._writer = RequestWriter()
+        self._outbox = Outbox()
         self._pools: dict[Origin, Pool] = {}
         self._closed = False
 
@@ -82,7 +84,13 @@ class FastTransport:
             raise _translated(cause) from cause
 
     def _pool(self, origin: Origin) -> Pool:
-        pool = Pool(origin, self._connector, limit=self._max_connections, keep_idle=self._keep_idle)
+        pool = Pool(
+            origin,
+            self._connector,
+            self._outbox,
+            limit=self._max_connections,
+            keep_idle=self._keep_idle,
+        )
         self._pools[origin] = pool
         return pool
 

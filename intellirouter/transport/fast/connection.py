@@ -17,6 +17,7 @@ import httptools
 from intellirouter.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
 from intellirouter.transport.contract import Deadlines
 from intellirouter.transport.fast.reply import FastReply
+from intellirouter.transport.outbox import Outbox
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of one response: status line and headers, those of interim responses and trailers included."""
@@ -46,9 +47,10 @@ class Owner(Protocol):
 class Connection(asyncio.Protocol):
     """See the module. `served` counts complete exchanges."""
 
-    def __init__(self, owner: Owner, keep_idle: float) -> None:
+    def __init__(self, owner: Owner, keep_idle: float, outbox: Outbox) -> None:
         self._loop = asyncio.get_running_loop()
         self._owner = owner
+        self._outbox = outbox
         self._keep_idle = keep_idle
         self._parser = httptools.HttpResponseParser(self)
         # As aiohttp's parser: real servers end lines with a bare LF, pad chunk sizes and put odd bytes in values.
@@ -64,6 +66,7 @@ class Connection(asyncio.Protocol):
         self._deadlines = Deadlines()
         self._until = math.inf
         self._bodyless = False
+        self._unwritten = False  # the request waits for the end of the loop's turn
         # The response under way.
         self._headers: dict[str, str] = {}
         self._seen = False  # any byte of a response
@@ -96,11 +99,20 @@ class Connection(asyncio.Protocol):
         self._awaited = awaited = self._loop.create_future()
         self.arm(min(_monotonic() + deadlines.first_byte, until))
         if len(body) <= _JOINED_WRITE_BYTES:
-            self.transport.write(head + body)
+            self._unwritten = self._outbox.put(self, head + body)
         else:
             self.transport.write(head)
             self.transport.write(body)
         return awaited
+
+    def write(self, data: bytes) -> None:
+        """See `Writable`: the request goes out."""
+        self._unwritten = False
+        self.transport.write(data)
+
+    def is_closing(self) -> bool:
+        """See `Writable`."""
+        return self.closed
 
     def pause_writing(self) -> None:
         """The other side takes our request slowly."""
@@ -120,7 +132,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, then tell the reader once."""
-        if self._awaited is None and self._reply is None:
+        if self._unwritten or (self._awaited is None and self._reply is None):
             self.cut()  # nobody asked: whatever this is must not become the answer to the next request
             return
         self._seen = True

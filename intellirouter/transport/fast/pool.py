@@ -8,13 +8,17 @@ from collections import deque
 from intellirouter.transport.fast.connect import Connector
 from intellirouter.transport.fast.connection import Connection
 from intellirouter.transport.fast.request import Origin
+from intellirouter.transport.outbox import Outbox
 
 
 class Pool:
     """At most `limit` connections; callers beyond that wait in order."""
 
-    def __init__(self, origin: Origin, connector: Connector, *, limit: int, keep_idle: float) -> None:
+    def __init__(
+        self, origin: Origin, connector: Connector, outbox: Outbox, *, limit: int, keep_idle: float
+    ) -> None:
         self._origin = origin
+        self._outbox = outbox
         self._connector = connector
         self._limit = limit
         self._keep_idle = keep_idle
@@ -55,7 +59,7 @@ class Pool:
         self._opening += 1
         try:
             connection = await self._connector.connect(
-                self._origin, lambda: Connection(self, self._keep_idle)
+                self._origin, lambda: Connection(self, self._keep_idle, self._outbox)
             )
         except BaseException:
             self._let_next_open()

@@ -20,8 +20,8 @@ from intellirouter.roles.rag_manager.cluster.forwarding import (
     call_of,
     cluster_of,
     everywhere,
+    passed_on,
 )
-from intellirouter.roles.rag_manager.cluster.neighbour import PLACED
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.web.body import read_body, read_json
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
@@ -163,7 +163,7 @@ async def _cancel(request: web.Request) -> web.StreamResponse:
 
 async def _retrieve(request: web.Request) -> web.StreamResponse:
     service = request.app[RAG]
-    retrieve = service.retrieve if PLACED not in request.headers else service.retrieve_here
+    retrieve = service.retrieve_here if passed_on(request) else service.retrieve
     return _json(await retrieve(await _wanted(request), call_of(request)))
 
 

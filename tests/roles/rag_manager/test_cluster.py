@@ -25,6 +25,7 @@ from intellirouter.config.load import load
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateUnavailable
 from intellirouter.memory.open import open_state
+from intellirouter.roles.rag_manager.cluster.neighbour import PLACED
 from intellirouter.roles.rag_manager.cluster.placement import Placements, rendezvous
 from tests.conftest import StartNode, StartVendor, provider
 from tests.servers import fault_vendor as faults
@@ -198,7 +199,13 @@ async def test_any_node_takes_any_request(nodes: Nodes, http: aiohttp.ClientSess
         assert await client.ask("DELETE", f"/collections/{names[1]}") == (200, {"deleted": True})
         for _ in "abc":
             assert (await client.ask("GET", f"/collections/{names[1]}/documents"))[0] == 404
-            assert (await client.ask("GET", "/jobs/job-0"))[0] == 404
+            for unknown in ("job-0", "..%2Fcollections", "a%3Fb=c%23", "a%0D%0Ab"):
+                assert (await client.ask("GET", f"/jobs/{unknown}"))[0] == 404, unknown
+        told = Client(
+            http, [nodes.url(name) for name in "abc"], {**ANN, PLACED: "a"}
+        )  # a client's word for it
+        for _ in "abc":
+            assert len((await told.get("/collections"))["collections"]) == len(names) - 1
         stranger = Client(http, [nodes.url(name) for name in "abc"], BOB)
         assert (await stranger.get("/collections"))["collections"] == []
         for _ in "abc":

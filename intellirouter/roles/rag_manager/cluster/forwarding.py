@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -26,6 +27,7 @@ from intellirouter.peers.http_roles import said
 from intellirouter.roles.rag_manager.cluster.cluster import Cluster
 from intellirouter.roles.rag_manager.cluster.neighbour import PLACED
 from intellirouter.roles.rag_manager.keys import RAG
+from intellirouter.security.caller import ANONYMOUS
 from intellirouter.transport.contract import Reply
 from intellirouter.web.body import BODY_TIMEOUT
 from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler
@@ -46,7 +48,13 @@ log = structlog.get_logger(__name__)
 
 def cluster_of(request: web.Request) -> Cluster | None:
     """The cluster to ask; None on a node alone, and for what another node has passed on to this one."""
-    return None if PLACED in request.headers else request.app[RAG].cluster
+    return None if passed_on(request) else request.app[RAG].cluster
+
+
+def passed_on(request: web.Request) -> bool:
+    """Another node has found that this is the right one. A client's word for that is not taken."""
+    caller = request[CALLER]
+    return PLACED in request.headers and (caller.role is not None or caller is ANONYMOUS)
 
 
 def call_of(request: web.Request) -> Call:
@@ -131,7 +139,7 @@ async def _having(job: str, request: web.Request, cluster: Cluster, unknown: Not
     away: PeerUnavailable | None = None
     for node in cluster.nodes[1:]:
         try:
-            await _read(await _pass_on(node, request, cluster, "GET", f"/rag/v1/jobs/{job}"))
+            await _read(await _pass_on(node, request, cluster, "GET", f"/rag/v1/jobs/{quote(job, safe='')}"))
         except NotFound:
             continue
         except PeerUnavailable as error:

@@ -37,6 +37,7 @@ from intellirouter.security.tls import load_certificate, server_context
 from intellirouter.telemetry import logs
 from intellirouter.web.application import make_application
 from intellirouter.web.endpoint import Frame
+from intellirouter.web.known_paths import KnownPaths
 from intellirouter.web.probes import Health
 
 log = structlog.get_logger(__name__)
@@ -173,6 +174,8 @@ async def _serving(
         lingering_time=LINGER_SECONDS,
     )
     await runner.setup()
+    if runner.server is not None:
+        runner.server.request_handler = KnownPaths(runner.server.request_handler)
     try:
         site = web.TCPSite(
             runner,

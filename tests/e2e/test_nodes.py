@@ -22,8 +22,9 @@ from tests.roles.router.test_chat import ANSWER, BODY
 from tests.roles.router.test_pipeline import PERSONA
 from tests.servers.certificates import Authority
 from tests.servers.minilm import minilm
+from tests.servers.ports import free_port
 from tests.servers.process import NodeProcess, node_process
-from tests.servers.redis import free_port, redis_server
+from tests.servers.redis import redis_server
 from tests.servers.vendor import Play, Vendor
 
 PAGE = b"Coal is black and burns well. It was formed from plants."

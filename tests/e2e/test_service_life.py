@@ -18,8 +18,8 @@ from tests.conftest import StartVendor, provider
 from tests.roles.router.test_chat import ANSWER, BODY, STREAM
 from tests.roles.router.test_models_admin import AUTH
 from tests.servers.haproxy import haproxy
+from tests.servers.ports import free_port
 from tests.servers.process import NodeProcess, command, node_process
-from tests.servers.redis import free_port
 from tests.servers.vendor import Play, Received
 
 RATE = 100

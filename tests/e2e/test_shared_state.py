@@ -23,8 +23,9 @@ from intellirouter.memory.redis.store import RedisStore
 from tests.conftest import StartNode, StartVendor, provider
 from tests.minutes import room_in_this_minute
 from tests.servers import fault_vendor as faults
+from tests.servers.ports import free_port
 from tests.servers.process import command, node_process
-from tests.servers.redis import RedisServer, free_port, redis_server
+from tests.servers.redis import RedisServer, redis_server
 from tests.servers.vendor import Play
 
 BODY = {"model": "primary/m", "messages": [{"role": "user", "content": "Hi"}]}

@@ -15,7 +15,8 @@ from intellirouter.errors import StateUnavailable
 from intellirouter.memory.redis.store import RedisStore
 from intellirouter.memory.resilient import ResilientStore
 from intellirouter.memory.store import Claim
-from tests.servers.redis import RedisServer, free_port, redis_cluster, redis_sentinel, redis_server
+from tests.servers.ports import free_port
+from tests.servers.redis import RedisServer, redis_cluster, redis_sentinel, redis_server
 
 
 @pytest.fixture

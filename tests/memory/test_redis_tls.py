@@ -12,7 +12,8 @@ from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import ConfigError, StateUnavailable
 from intellirouter.memory.redis.connect import connect
 from intellirouter.memory.redis.store import RedisStore
-from tests.servers.redis import RedisServer, free_port, require_redis
+from tests.servers.ports import free_port
+from tests.servers.redis import RedisServer, require_redis
 
 
 def certificates(directory: Path) -> None:

@@ -22,7 +22,8 @@ import yaml
 from intellirouter.config.load import load
 from intellirouter.config.schema.settings import Settings
 from tests.conftest import StartNode
-from tests.servers.redis import free_port, redis_server
+from tests.servers.ports import free_port
+from tests.servers.redis import redis_server
 
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"

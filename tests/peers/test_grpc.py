@@ -25,7 +25,7 @@ from intellirouter.security.peer_tokens import PeerSigner
 from tests.conftest import StartNode
 from tests.security.test_peer_certificates import section, toml
 from tests.servers.certificates import Authority
-from tests.servers.redis import free_port
+from tests.servers.ports import free_port
 
 CALL = Call(ANONYMOUS, "req_1")
 TOKEN = IpcSecurity.model_validate({"enabled": True, "token": "a-token-that-is-long-enough"})

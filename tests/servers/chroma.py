@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+
+from tests.servers.ports import free_port
 
 
 @contextlib.asynccontextmanager
@@ -17,10 +18,7 @@ async def chroma_server(
     directory: Path, port: int | None = None
 ) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     """Its URL and process. Give `port` to start again where another one was."""
-    if port is None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+    port = port or free_port()
     words = ("run", "--path", str(directory), "--host", "127.0.0.1", "--port", str(port))
     process = await asyncio.create_subprocess_exec(
         *(str(Path(sys.executable).parent / "chroma"), *words),

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.servers.redis import free_port
+from tests.servers.ports import free_port
 
 TTL = 1
 

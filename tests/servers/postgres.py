@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.redis import free_port
+from tests.servers.ports import free_port
 
 START_DEADLINE = 30.0
 

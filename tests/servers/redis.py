@@ -17,14 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.ports import free_port
+
 START_DEADLINE = 20.0
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def free_cluster_port() -> int:

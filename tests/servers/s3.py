@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.servers.redis import free_port
+from tests.servers.ports import free_port
 
 PROGRAM = (
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

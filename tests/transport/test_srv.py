@@ -20,7 +20,7 @@ from intellirouter.transport.srv import LOOKUP_SECONDS, Server, SrvResolver, Srv
 from tests.conftest import StartNode, StartVendor, provider
 from tests.roles.router.test_chat import ANSWER
 from tests.servers.dnsmasq import TTL, dnsmasq, records
-from tests.servers.redis import free_port
+from tests.servers.ports import free_port
 from tests.servers.vendor import Play, Vendor
 
 NAME = "_rag._tcp.nodes.test"

@@ -25,7 +25,7 @@ from tests.conftest import StartNode, StartVendor, provider
 from tests.roles.router.test_chat import STREAM
 from tests.servers.dialects.model import INPUT_TOKENS, MODEL, OUTPUT_TOKENS
 from tests.servers.dialects.openai_chat import openai as openai_vendor
-from tests.servers.redis import free_port
+from tests.servers.ports import free_port
 from tests.servers.vendor import Play, Received, Vendor
 
 REQUEST = ChatRequest(model="primary/m", messages=(Message("user", (Text("How is the weather?"),)),))

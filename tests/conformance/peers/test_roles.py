@@ -24,7 +24,7 @@ from intellirouter.security.peer_tokens import PeerSigner
 from intellirouter.transport.choose import make_transport
 from tests.conftest import StartNode
 from tests.servers.minilm import minilm
-from tests.servers.redis import free_port
+from tests.servers.ports import free_port
 
 SIGNER = PeerSigner(IpcSecurity())
 CALL = Call(ANONYMOUS, "req_1")

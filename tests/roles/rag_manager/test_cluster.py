@@ -30,7 +30,8 @@ from intellirouter.roles.rag_manager.cluster.placement import Placements, rendez
 from tests.conftest import StartNode, StartVendor, provider
 from tests.servers import fault_vendor as faults
 from tests.servers.minilm import minilm
-from tests.servers.redis import RedisServer, free_port, redis_server
+from tests.servers.ports import free_port
+from tests.servers.redis import RedisServer, redis_server
 from tests.servers.vendor import Play
 
 TOPICS = ["rain", "trains", "bread", "whales", "violins", "taxes", "volcanoes", "chess", "rockets", "bees"]

@@ -6,17 +6,28 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential,
+)
 
-from intellirouter.errors import Conflict, PayloadTooLarge
+from intellirouter.errors import Conflict, PayloadTooLarge, PeerUnavailable
 
 AHEAD = 16
 """Files handed in before the first of them is done: one is parsed while others are embedded."""
+PATIENCE_SECONDS = 120.0
+"""How long a RagManager may be away: one that starts again has all it took, and goes on with it."""
+T = TypeVar("T")
 
 
 def bar_of(**options: Any) -> Progress:
@@ -54,14 +65,28 @@ async def feed(service: Any, tenant: str, collection: str, files: Mapping[str, P
                 progress.console.print(error, highlight=False, markup=False, soft_wrap=True)
             progress.advance(bar)
 
+        def away(state: RetryCallState) -> None:
+            if state.attempt_number == 1 and state.outcome is not None:
+                reason = getattr(state.outcome.exception(), "message", "no answer")
+                progress.console.print(f"waiting: {reason}", highlight=False, markup=False, soft_wrap=True)
+
+        async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+            return await AsyncRetrying(
+                retry=retry_if_exception_type(PeerUnavailable),
+                wait=wait_exponential(0.25, max=5),
+                stop=stop_after_delay(PATIENCE_SECONDS),
+                before_sleep=away,
+                reraise=True,
+            )(ask)
+
         async def settle() -> None:
-            state = await service.ended(tenant, under_way.popleft())
+            state = await patiently(partial(service.ended, tenant, under_way.popleft()))
             over(state["status"], state["error"])
 
         for name, file in files.items():
             try:
                 data = await asyncio.to_thread(_read, file, service.max_document_bytes)
-                under_way.append(await service.submit(tenant, collection, name, data))
+                under_way.append(await patiently(partial(service.submit, tenant, collection, name, data)))
             except (PayloadTooLarge, OSError) as refused:
                 over("failed", getattr(refused, "message", str(refused)))
             if len(under_way) >= AHEAD:

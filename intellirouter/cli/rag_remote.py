@@ -29,6 +29,7 @@ REFUSALS: dict[int, Callable[[str], IntelliRouterError]] = {
     404: NotFound,
     409: Conflict,
     413: PayloadTooLarge,
+    503: PeerUnavailable,
 }
 Row = dict[str, Any]
 

@@ -31,7 +31,7 @@ def errors(settings: Settings) -> Iterator[Finding]:
     if security.enabled and not absent:
         for name in ("router", "chain_engine", "rag_manager", "persona_layer"):
             endpoint = getattr(settings.ipc, f"{name}_endpoint")
-            if endpoint is not None and not endpoint.startswith("https://"):
+            if endpoint and not endpoint.startswith("https://"):
                 yield (
                     ("ipc", f"{name}_endpoint"),
                     _HTTPS,

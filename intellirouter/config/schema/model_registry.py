@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from intellirouter.config.schema.section import Seconds, Section
+from intellirouter.config.schema.section import HttpUrl, Seconds, Section
 
 Name = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^\S+$")]
 
@@ -30,7 +30,7 @@ class ProviderSection(Section):
 
     name: Name
     kind: str = ""
-    endpoint: str | None = None
+    endpoint: HttpUrl | None = None
     api_key: SecretStr | None = None
     api_keys: tuple[SecretStr, ...] = ()
     api_key_env: str | None = None
@@ -51,10 +51,8 @@ class ProviderSection(Section):
 
     @field_validator("endpoint")
     @classmethod
-    def _http(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
-        return value.rstrip("/") if value else value
+    def _without_slash(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else None
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from intellirouter.config.schema.section import Section
+from intellirouter.config.schema.section import HttpUrl, Section
 
 NodeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
@@ -16,8 +16,8 @@ class RagSection(Section):
     """`[rag]`. Without `vector_db_url` an embedded Chroma lives in the data directory."""
 
     enabled: bool = True
-    vector_db_url: str | None = Field(default=None, description="a Chroma server, http(s)://host:port")
-    vector_db_shards: tuple[str, ...] = Field(
+    vector_db_url: HttpUrl | None = Field(default=None, description="a Chroma server, http(s)://host:port")
+    vector_db_shards: tuple[HttpUrl, ...] = Field(
         default=(), description="further Chroma servers; vectors are spread over vector_db_url and these"
     )
     vector_copies: int = Field(
@@ -38,10 +38,10 @@ class RagSection(Section):
     embedding_model_path: Path | None = Field(
         default=None, description="a directory with model.onnx and tokenizer.json"
     )
-    helpers: tuple[str, ...] = Field(
+    helpers: tuple[HttpUrl, ...] = Field(
         default=(), description="other RagManagers with the same local model, which embed for this one too"
     )
-    nodes: dict[NodeName, str] = Field(
+    nodes: dict[NodeName, HttpUrl] = Field(
         default_factory=dict,
         description="every RagManager of the installation by name, this one too; each collection is placed on one, or split over all",
     )
@@ -58,7 +58,7 @@ class RagSection(Section):
         le=1,
         description="weight of the dense score in convex fusion",
     )
-    rerank_url: str | None = Field(
+    rerank_url: HttpUrl | None = Field(
         default=None, description="a service of the /rerank form (Cohere, Jina, vLLM, …), the whole address"
     )
     rerank_path: Path | None = Field(

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
 """A duration in seconds."""
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 """A TCP port; 0 asks the system for a free one."""
+
+
+def _http(value: str) -> str:
+    if value and not value.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http)]
+"""Where a server is. An empty one takes back what another source says."""
 
 
 class Section(BaseModel):

@@ -85,7 +85,9 @@ class RoleClient:
             raise self._away(cause) from cause
 
     def _away(self, cause: UpstreamError) -> PeerUnavailable:
-        return PeerUnavailable(f"the {self._role} at {self._endpoint} does not answer: {cause.message}")
+        # a transport speaks of providers
+        reason = cause.message.replace("the provider's", "its").replace("the provider", "it")
+        return PeerUnavailable(f"the {self._role} at {self._endpoint} does not answer: {reason}")
 
 
 def said(status: int, data: bytes, role: str) -> IntelliRouterError:

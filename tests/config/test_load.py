@@ -99,6 +99,11 @@ PROBLEMS: list[tuple[str, str, str]] = [
         ":7: rag.helpers[0]",
         "https://",
     ),
+    (
+        "[[model_registry.providers]]\nname = 'a'\nendpoint = '${NOTHING:-}'",
+        ":3: model_registry.providers[0].endpoint",
+        "must start with http",  # and does not go to the vendor's own address instead
+    ),
     ("[ipc]\nrag_manager_endpoint = 'rag:8082'", ":2: ipc.rag_manager_endpoint", "must start with http"),
     ("[rag]\nhelpers = ['http://a', 'b:8082']", ":2: rag.helpers[1]", "must start with http"),
     ("[rag]\nvector_db_url = 'chroma:8000'", ":2: rag.vector_db_url", "must start with http"),

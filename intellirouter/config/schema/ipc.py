@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from intellirouter.config.schema.section import HttpUrl, Seconds, Section
+from intellirouter.config.schema.section import OptionalUrl, Seconds, Section
 
 PLACEHOLDER_TOKEN = "your_secure_token_here"  # noqa: S105  the guide's own placeholder, warned about
 
@@ -31,10 +31,10 @@ class IpcSecurity(Section):
 class IpcSection(Section):
     """`[ipc]`. An absent endpoint means the role runs in this process, or is not there."""
 
-    router_endpoint: HttpUrl | None = None
-    chain_engine_endpoint: HttpUrl | None = None
-    rag_manager_endpoint: HttpUrl | None = None
-    persona_layer_endpoint: HttpUrl | None = None
+    router_endpoint: OptionalUrl = None
+    chain_engine_endpoint: OptionalUrl = None
+    rag_manager_endpoint: OptionalUrl = None
+    persona_layer_endpoint: OptionalUrl = None
     discovery: Literal["static", "dns", "env"] = Field(
         default="static",
         description="dns: an endpoint's host that begins with an underscore is an SRV name; static and env: it is the host",

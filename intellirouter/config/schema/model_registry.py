@@ -52,7 +52,7 @@ class ProviderSection(Section):
     @field_validator("endpoint")
     @classmethod
     def _without_slash(cls, value: str | None) -> str | None:
-        return value.rstrip("/") if value else None
+        return value.rstrip("/") if value else value
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from intellirouter.config.schema.section import HttpUrl, Section
+from intellirouter.config.schema.section import HttpUrl, OptionalUrl, Section
 
 NodeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
@@ -16,7 +16,7 @@ class RagSection(Section):
     """`[rag]`. Without `vector_db_url` an embedded Chroma lives in the data directory."""
 
     enabled: bool = True
-    vector_db_url: HttpUrl | None = Field(default=None, description="a Chroma server, http(s)://host:port")
+    vector_db_url: OptionalUrl = Field(default=None, description="a Chroma server, http(s)://host:port")
     vector_db_shards: tuple[HttpUrl, ...] = Field(
         default=(), description="further Chroma servers; vectors are spread over vector_db_url and these"
     )
@@ -58,7 +58,7 @@ class RagSection(Section):
         le=1,
         description="weight of the dense score in convex fusion",
     )
-    rerank_url: HttpUrl | None = Field(
+    rerank_url: OptionalUrl = Field(
         default=None, description="a service of the /rerank form (Cohere, Jina, vLLM, …), the whole address"
     )
     rerank_path: Path | None = Field(

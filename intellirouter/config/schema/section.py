@@ -14,13 +14,16 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
 def _http(value: str) -> str:
-    if value and not value.startswith(("http://", "https://")):
+    if not value.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
     return value
 
 
 HttpUrl = Annotated[str, AfterValidator(_http)]
-"""Where a server is. An empty one takes back what another source says."""
+"""Where a server is."""
+
+OptionalUrl = Annotated[str | None, AfterValidator(lambda value: _http(value) if value else value)]
+"""The same; an empty one takes back what another source says."""
 
 
 class Section(BaseModel):

@@ -1,6 +1,6 @@
 """One index over several: each vector lies on one shard, or on so many as there are copies, and a query asks all.
 
-Rendezvous hashing (Thaler and Ravishankar 1998) of the id picks the shards that a vector is written to. Reading asks every
+Rendezvous hashing of the id picks the shards that a vector is written to. Reading asks every
 shard, so a vector is found wherever it lies: adding a shard moves nothing, and what a shard that is taken away held shows as
 missing. Ids are hashes of what they stand for, so an id on two shards has the same vector on both. While fewer shards are away
 than there are copies, the others together hold everything: reading goes on, writing waits for them.
@@ -9,16 +9,15 @@ than there are copies, the others together hold everything: reading goes on, wri
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Coroutine, Mapping, Sequence
-from heapq import nlargest
 from typing import Any, TypeVar
 
 import structlog
 
 from intellirouter.errors import StateUnavailable
 from intellirouter.vectors.index import Hit, VectorIndex, Vectors
+from intellirouter.vectors.rendezvous import owners
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -42,9 +41,7 @@ class ShardedIndex:
 
     def owners(self, id_: str) -> list[str]:
         """The shards that a vector is written to."""
-        return nlargest(
-            self._copies, self._shards, key=lambda name: hashlib.sha256(f"{name}\0{id_}".encode()).digest()
-        )
+        return owners(self._shards, id_, self._copies)
 
     async def upsert(self, name: str, ids: Sequence[str], vectors: Vectors) -> None:
         """Write each where it belongs."""

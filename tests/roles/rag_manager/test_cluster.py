@@ -16,8 +16,6 @@ from typing import Any
 import aiohttp
 import openai
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from intellirouter.app.roles import select
 from intellirouter.app.supervisor import Node, running
@@ -26,7 +24,7 @@ from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateUnavailable
 from intellirouter.memory.open import open_state
 from intellirouter.roles.rag_manager.cluster.neighbour import PLACED
-from intellirouter.roles.rag_manager.cluster.placement import Placements, rendezvous
+from intellirouter.roles.rag_manager.cluster.placement import Placements
 from tests.conftest import StartNode, StartVendor, provider
 from tests.servers import fault_vendor as faults
 from tests.servers.minilm import minilm
@@ -142,6 +140,11 @@ class Client:
             return bool((await self.get(f"/jobs/{job}"))["status"] == "ready")
 
         return holds
+
+    async def lists(self) -> bool:
+        """All nodes do."""
+        status, answer = await self.ask("GET", "/collections")
+        return status == 200 and "partial" not in answer
 
     def finds(self, asked: dict[str, Any]) -> Callable[[], Awaitable[bool]]:
         """An answer from all nodes."""
@@ -359,6 +362,18 @@ async def test_a_node_away_is_told_or_left_out(nodes: Nodes, http: aiohttp.Clien
             await until(client.finds(asked))
             (row,) = (await client.get("/collections"))["collections"]
             assert row["documents"] == len(NOTES)
+        for method, path in (
+            ("POST", "/reindex"),
+            ("POST", "/rebuild"),
+            ("DELETE", ""),
+        ):  # everywhere, or told
+            status, refused = await client.ask(method, f"/collections/notes{path}")
+            assert (status, "does not answer" in refused["error"]["message"]) == (503, True), refused
+        async with nodes.running("c"):
+            await until(client.lists)
+            assert await client.ask("DELETE", "/collections/notes") == (200, {"deleted": True})
+            assert (await client.get("/collections")) == {"collections": []}
+            assert (await client.ask("POST", "/collections", json={"name": "notes", "split": True}))[0] == 201
 
 
 async def test_a_node_that_joins_moves_nothing(nodes: Nodes, http: aiohttp.ClientSession) -> None:
@@ -404,13 +419,3 @@ async def test_placements_outlive_an_outage_of_the_store(tmp_path: Path) -> None
             ):
                 with pytest.raises(StateUnavailable):
                     await unknown
-
-
-@given(st.sets(st.text(max_size=8), min_size=2, max_size=8), st.lists(st.text(), max_size=20))
-def test_only_the_names_of_a_node_that_goes_go_elsewhere(nodes: set[str], names: list[str]) -> None:
-    gone = min(nodes)
-    for name in names:
-        before = rendezvous(nodes, name)
-        assert before in nodes
-        after = rendezvous(nodes - {gone}, name)
-        assert after == before or before == gone

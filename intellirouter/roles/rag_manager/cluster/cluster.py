@@ -14,8 +14,9 @@ import structlog
 from intellirouter.errors import Conflict, IntelliRouterError, NotFound, PeerUnavailable, StateUnavailable
 from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
 from intellirouter.roles.rag_manager.cluster.neighbour import Neighbour
-from intellirouter.roles.rag_manager.cluster.placement import Placements, rendezvous
+from intellirouter.roles.rag_manager.cluster.placement import Placements
 from intellirouter.roles.rag_manager.retrieval import Candidates
+from intellirouter.vectors.rendezvous import owners
 
 ADOPT_AGAIN_SECONDS = 5.0
 LARGE_AT_ONCE = 4
@@ -89,7 +90,8 @@ class Cluster:
 
     async def node_of(self, tenant: str, collection: str, document: str) -> str:
         """Where a document of the collection is, or is to be."""
-        return rendezvous(await self.nodes_of(tenant, collection), document)
+        (node,) = owners(await self.nodes_of(tenant, collection), document)
+        return node
 
     async def create(self, name: str, call: Call, own: Own, *, split: bool) -> None:
         """Make a collection where it belongs, on every node of it or on none. Raises `Conflict`."""
@@ -135,7 +137,7 @@ class Cluster:
             node: self._candidates(node, replace(request, collections=tuple(names)), call, own)
             for node, names in placed.items()
         }
-        found, away = await self.each(parts)
+        found, away = await self.each(parts, partial=self.partial)
         candidates = [one for part in found.values() for one in part]
         if len(models := {one.collection.model for one in candidates}) > 1:
             raise Conflict(f"Vectors of several models cannot be compared: {', '.join(sorted(models))}.")
@@ -154,13 +156,15 @@ class Cluster:
     ) -> list[Candidates]:
         return await self.neighbour(node).candidates(request, call)
 
-    async def each(self, asked: Mapping[str, Coroutine[Any, Any, T]]) -> tuple[dict[str, T], list[str]]:
-        """What the nodes answer, and those that do not, which is an error unless partial answers will do."""
+    async def each(
+        self, asked: Mapping[str, Coroutine[Any, Any, T]], *, partial: bool
+    ) -> tuple[dict[str, T], list[str]]:
+        """What the nodes answer, and those that do not, which is an error unless a partial answer will do."""
         answers = await asyncio.gather(*asked.values(), return_exceptions=True)
         found: dict[str, T] = {}
         away: list[str] = []
         for node, answer in zip(asked, answers, strict=True):
-            if isinstance(answer, (PeerUnavailable, StateUnavailable)) and self.partial:
+            if isinstance(answer, (PeerUnavailable, StateUnavailable)) and partial:
                 log.warning("rag.node_away", node=node, reason=answer.message)
                 away.append(node)
             elif isinstance(answer, BaseException):

@@ -96,11 +96,16 @@ def at_collection(handler: Handler, *, drops: bool = False) -> Handler:
             return await handler(request)
         tenant, name = request[CALLER].tenant, request.match_info["collection"]
         nodes = await cluster.nodes_of(tenant, name)
-        if len(nodes) == 1:
-            response = await _at(nodes[0], request, handler, cluster)
-        else:
-            response = await _together(nodes, request, handler, cluster, _as_is)
-        if drops and response.status < 300:
+        try:
+            if len(nodes) == 1:
+                response = await _at(nodes[0], request, handler, cluster)
+            else:
+                response = await _together(nodes, request, handler, cluster, _as_is)
+        except NotFound:
+            if drops:  # what is placed and nowhere would keep its name for ever
+                await cluster.placements.forget(tenant, name)
+            raise
+        if drops and (response.status < 300 or response.status == NotFound.status):
             await cluster.placements.forget(tenant, name)
         return response
 
@@ -197,8 +202,17 @@ async def _together(
             await _pass_on(node, request, cluster, request.method, request.rel_url.raw_path_qs)
         )
 
+    async def part(node: str) -> Row:
+        try:
+            return await (here() if node == cluster.node else there(node))
+        except NotFound:
+            if request.method != "DELETE":
+                raise
+            return {"deleted": True}  # by an earlier try, which did not reach every node
+
     found, away = await cluster.each(
-        {node: here() if node == cluster.node else there(node) for node in nodes}
+        {node: part(node) for node in nodes},
+        partial=cluster.partial and request.method == "GET",  # what changes something is done everywhere
     )
     body = tidy(together(list(found.values())))
     status = 202 if request.method == "POST" and "jobs" in body else 200

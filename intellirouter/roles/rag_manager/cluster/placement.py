@@ -1,12 +1,11 @@
 """Which nodes have a collection, and which has a tenant's files and vector stores.
 
-Rendezvous hashing (Thaler and Ravishankar 1998) picks among the nodes named when the thing is made, and what it picked is
+Rendezvous hashing picks among the nodes named when the thing is made, and what it picked is
 written down in the shared store: a node that joins later takes what is made from then on, and nothing moves silently.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from urllib.parse import quote
@@ -16,16 +15,10 @@ import structlog
 
 from intellirouter.errors import Conflict, StateUnavailable
 from intellirouter.memory.store import StateStore
+from intellirouter.vectors.rendezvous import owners
 
 MAX_KNOWN = 10_000
 log = structlog.get_logger(__name__)
-
-
-def rendezvous(nodes: Collection[str], name: str) -> str:
-    """The node for `name`: the same one whoever asks, and of a node that is taken away only its own names go elsewhere."""
-    return max(
-        nodes, key=lambda node: hashlib.sha256(f"{node}\0{name}".encode("utf-8", "surrogatepass")).digest()
-    )
 
 
 class Placements:
@@ -45,7 +38,7 @@ class Placements:
 
     async def claim(self, tenant: str, collection: str, *, split: bool) -> tuple[str, ...]:
         """Write down where a new collection will be. Raises `Conflict` when there is one of that name."""
-        nodes = self._nodes if split else (rendezvous(self._nodes, f"{tenant}\0{collection}"),)
+        nodes = self._nodes if split else tuple(owners(self._nodes, f"{tenant}\0{collection}"))
         if not await self._write(_collection(tenant, collection), nodes):
             raise Conflict(f"There is a collection '{collection[:200]}' already.")
         return nodes
@@ -64,7 +57,7 @@ class Placements:
     async def settle(self, tenant: str) -> str:
         """The same; a tenant without a home gets one."""
         while (home := await self.home(tenant)) is None:
-            await self._write(_home(tenant), (rendezvous(self._nodes, tenant),))
+            await self._write(_home(tenant), tuple(owners(self._nodes, tenant)))
         return home
 
     async def adopt(self, node: str, collections: Iterable[tuple[str, str]], tenants: Iterable[str]) -> None:

@@ -35,6 +35,22 @@ async def read_body(request: web.Request) -> bytes:
         raise InvalidRequest("The request body did not arrive in time.") from cause
 
 
+async def read_up_to(request: web.Request, limit: int, setting: str) -> bytes:
+    """The whole body, which may be larger than `server.max_body_bytes`, in pieces that each arrive in time. Raises as `read_body`."""
+    data = bytearray()
+    try:
+        while not request.content.at_eof():
+            async with asyncio.timeout(request.app[BODY_TIMEOUT]):
+                data += await request.content.readany()
+            if len(data) > limit:
+                raise _too_large(limit, setting)
+    except TimeoutError as cause:
+        raise InvalidRequest("The request body did not arrive in time.") from cause
+    except web.RequestPayloadError as cause:
+        raise _damaged() from cause
+    return bytes(data)
+
+
 async def _read(request: web.Request, limit: int) -> bytes:
     try:
         return await request.read()
@@ -48,8 +64,8 @@ def _damaged() -> InvalidRequest:
     return InvalidRequest("The request body is damaged: bad chunking or content encoding.")
 
 
-def _too_large(limit: int) -> PayloadTooLarge:
-    return PayloadTooLarge(f"The request body is larger than {limit} bytes (server.max_body_bytes).")
+def _too_large(limit: int, setting: str = "server.max_body_bytes") -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request body is larger than {limit} bytes ({setting}).")
 
 
 async def read_json(request: web.Request) -> dict[str, Any]:

@@ -275,9 +275,8 @@ async def test_a_split_collection_finds_what_one_node_finds(
 async def test_files_and_vector_stores_are_the_same_from_every_node(
     nodes: Nodes, http: aiohttp.ClientSession
 ) -> None:
-    text = (
-        b"# Cats\n\n" + b"A cat sleeps for most of the day. " * 60_000
-    )  # a body that is passed on in many pieces
+    line = b"A cat sleeps for most of the day. "
+    text = b"# Cats\n\n" + line * 600_000  # more than server.max_body_bytes: a file may be
     async with nodes.running("a", "b", "c"):
         clients = itertools.cycle(
             openai.AsyncOpenAI(base_url=f"{nodes.url(name)}/v1", api_key="ann", max_retries=0, timeout=60)

@@ -5,7 +5,7 @@ A wrapper names how that is found: by the tenant, the collection, the document o
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -16,9 +16,7 @@ from aiohttp import web
 
 from intellirouter.errors import (
     IntelliRouterError,
-    InvalidRequest,
     NotFound,
-    PayloadTooLarge,
     PeerUnavailable,
     UpstreamError,
 )
@@ -29,7 +27,7 @@ from intellirouter.roles.rag_manager.cluster.neighbour import PLACED
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.security.caller import ANONYMOUS
 from intellirouter.transport.contract import Reply
-from intellirouter.web.body import BODY_TIMEOUT
+from intellirouter.web.body import read_up_to
 from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler
 
 FORM_BYTES = 1 << 20
@@ -216,11 +214,8 @@ async def _together(
     )
     body = tidy(together(list(found.values())))
     status = 202 if request.method == "POST" and "jobs" in body else 200
-    return web.json_response(
-        {**body, "partial": True} if away else body,
-        status=status,
-        dumps=lambda value: msgspec.json.encode(value).decode(),
-    )
+    data = msgspec.json.encode({**body, "partial": True} if away else body)
+    return web.Response(status=status, body=data, content_type="application/json")
 
 
 def together(answers: Sequence[Row]) -> Row:
@@ -243,31 +238,11 @@ async def _pass_on(node: str, request: web.Request, cluster: Cluster, method: st
     neighbour = cluster.neighbour(node)
     headers = {name: request.headers[name] for name in _TAKEN if name in request.headers}
     length = request.content_length
-    if not request.can_read_body or (length is not None and length <= LARGE_BYTES):
-        return await neighbour.pass_on(method, path, headers, await _body(request), call_of(request))
-    async with cluster.large:
-        return await neighbour.pass_on(method, path, headers, await _body(request), call_of(request))
-
-
-async def _body(request: web.Request) -> bytes:
-    """The whole body. A document may be larger than other requests (rag.max_document_bytes)."""
-    if not request.can_read_body:
-        return b""
-    limit = request.app[RAG].max_document_bytes + FORM_BYTES
-    data = bytearray()
-    try:
-        while not request.content.at_eof():
-            async with asyncio.timeout(request.app[BODY_TIMEOUT]):
-                data += await request.content.readany()
-            if len(data) > limit:
-                raise PayloadTooLarge(
-                    f"The request body is larger than {limit} bytes (rag.max_document_bytes)."
-                )
-    except TimeoutError as cause:
-        raise InvalidRequest("The request body did not arrive in time.") from cause
-    except web.RequestPayloadError as cause:
-        raise InvalidRequest("The request body is damaged: bad chunking or content encoding.") from cause
-    return bytes(data)
+    large = request.can_read_body and (length is None or length > LARGE_BYTES)
+    async with cluster.large if large else contextlib.nullcontext():
+        limit = request.app[RAG].max_document_bytes + FORM_BYTES  # may be more than other requests may have
+        body = await read_up_to(request, limit, "rag.max_document_bytes")
+        return await neighbour.pass_on(method, path, headers, body, call_of(request))
 
 
 async def _read(reply: Reply) -> Row:

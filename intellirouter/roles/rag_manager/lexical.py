@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 _WORD = re.compile(r"\w+")
+_CONTRACTION = re.compile(r"(?:\b\w+n['’]t|['’](?:d|ll|m|re|s|ve))\b")
+"""Whole ("don't" tells nothing), or what hangs on a word ("object's"): pieces of them would match pieces of others."""
 _COMMON = frozenset(
     "a an and are as at be by can do does for from how i if in is it its my of on or that the this to was what when "
     "where which who why will with you your".split()
@@ -70,7 +72,7 @@ def search(db: sqlite3.Connection, collection: str, query: str, limit: int) -> d
 
 def _expression(query: str) -> str:
     """What FTS5 is asked: any of the words that tell something, or all where none does."""
-    words = _WORD.findall(query.lower())[:MAX_TERMS]
+    words = _WORD.findall(_CONTRACTION.sub(" ", query.lower()))[:MAX_TERMS]
     telling = [word for word in words if word not in _COMMON] or words
     pairs = dict.fromkeys((one, two) for one, two in pairwise(telling) if one != two)
     return " OR ".join(

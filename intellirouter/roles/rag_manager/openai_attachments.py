@@ -90,7 +90,7 @@ async def attach(
             write(db)
 
         await service.engine.write(together)
-    service.wake()
+    service.queue.wake()
 
 
 def _document(collection: str, file: Row, form: AttachForm) -> Row:
@@ -223,7 +223,7 @@ async def _cancel_batch(request: web.Request) -> web.StreamResponse:
     await service.engine.write(
         partial(openai_catalog.cancel_batch, tenant=request[CALLER].tenant, batch=row["id"])
     )
-    await service.tell()
+    await service.queue.tell()
     return answer(_batch(await _batch_of(request, store), store))
 
 

@@ -11,7 +11,7 @@ from intellirouter.web.probes import PartHealth
 
 
 def _vectors(app: web.Application) -> PartHealth:
-    trouble = app[RAG].trouble
+    trouble = app[RAG].queue.trouble
     return PartHealth("degraded", trouble) if trouble else PartHealth("healthy")
 
 

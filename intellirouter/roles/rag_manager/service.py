@@ -12,11 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import (
-    ConfigError,
     Conflict,
     InvalidRequest,
     NotFound,
@@ -30,7 +27,8 @@ from intellirouter.roles.rag_manager import catalog, openai_catalog
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.cluster.cluster import Cluster
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
-from intellirouter.roles.rag_manager.ingest import Cancelled, Ingester
+from intellirouter.roles.rag_manager.ingest import Ingester
+from intellirouter.roles.rag_manager.job_queue import JobQueue
 from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parser
 from intellirouter.roles.rag_manager.reranking import Reranker
@@ -39,15 +37,8 @@ from intellirouter.roles.rag_manager.writer import Writer
 from intellirouter.vectors.index import MAX_BATCH, VectorIndex, Vectors
 
 MAX_NAME = 512
-JOBS = 24
-"""Jobs under way at once: small documents share a batch of the embedder."""
-JOB_BYTES = 32 << 20
-"""What they may hold together, in bytes of their documents; one that is larger runs alone."""
 PROGRESS_SECONDS = 0.2
 """Between looks at a job that somebody follows."""
-RETRY_SECONDS = 2.0
-"""Between tries of a job while the vector index is away."""
-log = structlog.get_logger(__name__)
 
 
 class RagService:
@@ -73,13 +64,6 @@ class RagService:
         self.blob_lock = asyncio.Lock()
         """Held while a blob is written and noted, or forgotten and removed."""
         self.max_document_bytes = section.max_document_bytes
-        self._wake = asyncio.Event()
-        self._turn = asyncio.Lock()
-        self._over = asyncio.Condition()
-        self._busy: dict[str, str] = {}
-        """Documents a job works on now, with their collections."""
-        self._held = 0
-        """Bytes of those that are being read."""
         self._parser = Parser(ParseLimits(section.parse_memory_bytes, section.parse_timeout_seconds))
         self.writer = Writer(engine, index, metrics, nodes=1 + len(section.helpers))
         self._ingester = Ingester(
@@ -91,10 +75,10 @@ class RagService:
             size=section.chunk_size,
             overlap=section.chunk_overlap,
         )
+        self.queue = JobQueue(engine, self._ingester, self._model, metrics)
         self._searcher = Searcher(section, engine, index, reranker)
         self.cluster: Cluster | None = None
         """The other RagManagers, where there are any."""
-        self.trouble = ""
 
     async def create(self, tenant: str, name: str, *, split: bool = False) -> None:
         """Make a collection on this node, pinned to its model. Raises `Conflict`; `InvalidRequest` if it is to be split."""
@@ -113,7 +97,7 @@ class RagService:
     async def drop(self, tenant: str, name: str) -> None:
         """Remove a collection and what it holds."""
         row = await self._collection(tenant, name)
-        await self._stopped(row.id)
+        await self.queue.stop(row.id)
         await self._index.drop(row.id)
         await self.engine.write(partial(catalog.drop_collection, collection=row.id))
 
@@ -129,7 +113,7 @@ class RagService:
 
     async def remove_document(self, collection: str, document: str) -> None:
         """Remove a document by its id, vectors first."""
-        await self._stopped(collection, document)
+        await self.queue.stop(collection, document)
         chunks = await self.engine.read(partial(catalog.chunk_states, document=document))
         await self._ingester.remove(collection, list(chunks))
         await self.engine.write(partial(catalog.drop_document, collection=collection, document=document))
@@ -150,17 +134,13 @@ class RagService:
             entry = document_row(row.id, document, digest, len(data), attributes or {})
             job = new_job()
             await self.engine.write(partial(catalog.add_job, tenant=tenant, document=entry, job=job))
-        self.wake()
+        self.queue.wake()
         return job
 
     def new_collection(self, tenant: str, name: str | None = None) -> CollectionRow:
         """The row of a collection to be made, pinned to this node's model; without a name it is called `vs_…`."""
         token = secrets.token_hex(12)
         return CollectionRow(f"ir-{token}", tenant, name or f"vs_{token}", self._section.embedding_model, 0)
-
-    def wake(self) -> None:
-        """There are jobs."""
-        self._wake.set()
 
     async def jobs(self, tenant: str) -> list[Row]:
         """The newest hundred."""
@@ -175,10 +155,7 @@ class RagService:
 
     async def ended(self, tenant: str, job: str) -> Row:
         """The job, once it is over."""
-        async with self._over:
-            while (state := await self.job(tenant, job))["status"] in ("queued", "running"):
-                await self._over.wait()
-        return state
+        return await self.queue.ended(partial(self.job, tenant, job))
 
     async def progress(self, tenant: str, job: str) -> AsyncIterator[Row]:
         """The job whenever something of it has changed; the last one is over. Raises `NotFound`."""
@@ -206,7 +183,7 @@ class RagService:
         """Stop a job at its next checkpoint. False when it was over."""
         await self.job(tenant, job)
         cancelled = await self.engine.write(partial(catalog.cancel, tenant=tenant, job=job))
-        await self.tell()
+        await self.queue.tell()
         return cancelled
 
     async def verify(self, tenant: str, name: str) -> tuple[list[str], list[str]]:
@@ -235,7 +212,7 @@ class RagService:
         jobs = await self.engine.write(
             partial(catalog.read_again, tenant=tenant, collection=row.id, model=model, new_job=new_job)
         )
-        self.wake()
+        self.queue.wake()
         return jobs
 
     async def rebuild(self, tenant: str, name: str) -> int:
@@ -313,81 +290,13 @@ class RagService:
         await self._model()
 
     async def work(self) -> None:
-        """Run the jobs, oldest first, for as long as the process lives."""
-        resumed = await self.engine.write(catalog.requeue)
-        if resumed:
-            log.info("rag.jobs_resumed", jobs=resumed)
+        """Run the jobs for as long as the process lives."""
         try:
             async with asyncio.TaskGroup() as workers:
                 workers.create_task(self.writer.work())
-                for _ in range(JOBS):
-                    workers.create_task(self._take_jobs())
+                workers.create_task(self.queue.work())
         finally:
             await self._parser.aclose()
-
-    async def _take_jobs(self) -> None:
-        while True:
-            self._wake.clear()
-            async with self._turn:
-                job = await self.engine.write(partial(catalog.take_job, busy=tuple(self._busy)))
-                if job is not None:
-                    self._busy[job["document"]] = job["collection"]
-            if job is None:
-                await self._wake.wait()
-                continue
-            async with self._over:
-                while self._held and self._held + job["bytes"] > JOB_BYTES:
-                    await self._over.wait()
-                self._held += job["bytes"]
-            try:
-                away = await self._run(job)
-            finally:
-                del self._busy[job["document"]]
-                self._held -= job["bytes"]
-            await self.tell()
-            if away:  # another worker would find the same: let the job rest
-                await asyncio.sleep(RETRY_SECONDS)
-            self.wake()
-
-    async def _run(self, job: Row) -> bool:
-        """True when the job waits because the vector index is away."""
-        error = None
-        outcome = "ready"
-        try:
-            await self._ingester.run(job, await self._model())
-            self.trouble = ""
-        except Cancelled:
-            outcome = "cancelled"
-            log.info("rag.job_cancelled", job=job["id"])
-        except StateUnavailable as away:
-            self.trouble = away.message
-            self._metrics.jobs.labels("waiting").inc()
-            log.warning("rag.job_waits", job=job["id"], reason=away.message)
-            await self.engine.write(partial(catalog.requeue, job=job["id"]))
-            return True
-        except (RequestError, ConfigError) as refused:
-            error = refused.message
-        except Exception as bug:  # one document must not end the worker; the job says that it failed
-            log.exception("rag.job_failed", job=job["id"])
-            error = getattr(bug, "message", "an internal error occurred; the log has the job's id")
-        self._metrics.jobs.labels("failed" if error else outcome).inc()
-        await self.engine.write(partial(catalog.finish, job=job, error=error))
-        return False
-
-    async def _stopped(self, collection: str, document: str | None = None) -> None:
-        """End the jobs of a document, or of the whole collection, and wait until none works on it."""
-        await self.engine.write(partial(catalog.stop_jobs, collection=collection, document=document))
-
-        def idle() -> bool:
-            return document not in self._busy if document else collection not in self._busy.values()
-
-        async with self._over:
-            await self._over.wait_for(idle)
-
-    async def tell(self) -> None:
-        """Jobs ended: those who wait look again."""
-        async with self._over:
-            self._over.notify_all()
 
     async def _collection(self, tenant: str, name: str) -> CollectionRow:
         row = await self.engine.read(partial(catalog.find_collection, tenant=tenant, name=name))

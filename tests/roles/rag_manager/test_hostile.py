@@ -162,11 +162,11 @@ async def test_chroma_away_is_said_and_over_when_it_is_back(tmp_path: Path) -> N
         job = await service.submit("a", "docs", "snow.txt", b"Snow is cold.")
         async with asyncio.timeout(30):
             while True:
-                if service.trouble:
+                if service.queue.trouble:
                     break
                 await asyncio.sleep(0.01)
         async with chroma_server(tmp_path / "chroma", port), asyncio.timeout(30):
             assert (await service.ended("a", job))["status"] == "ready"
-            assert service.trouble == ""
+            assert service.queue.trouble == ""
             found = await service.retrieve(RetrievalRequest("weather", ("docs",)), CALL)
             assert {passage.title for passage in found.passages} == {"rain.txt", "snow.txt"}

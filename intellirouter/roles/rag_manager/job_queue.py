@@ -1,0 +1,133 @@
+"""The jobs of this node, oldest first, several at once within a bound of bytes. What waits lies in the catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import structlog
+
+from intellirouter.errors import ConfigError, RequestError, StateUnavailable
+from intellirouter.memory.embedded.engine import Engine
+from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager.catalog import Row
+from intellirouter.roles.rag_manager.embedding.embedder import Embedder
+from intellirouter.roles.rag_manager.ingest import Cancelled, Ingester
+from intellirouter.roles.rag_manager.metrics import RagMetrics
+
+JOBS = 24
+"""Jobs under way at once: small documents share a batch of the embedder."""
+JOB_BYTES = 32 << 20
+"""What they may hold together, in bytes of their documents; one that is larger runs alone."""
+RETRY_SECONDS = 2.0
+"""Between tries of a job while the vector index is away."""
+log = structlog.get_logger(__name__)
+
+
+class JobQueue:
+    """Takes jobs from the catalogue and has them run. `trouble` says why jobs wait, or is empty."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        ingester: Ingester,
+        model: Callable[[], Awaitable[Embedder]],
+        metrics: RagMetrics,
+    ) -> None:
+        self._engine = engine
+        self._ingester = ingester
+        self._model = model
+        self._metrics = metrics
+        self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._over = asyncio.Condition()
+        self._busy: dict[str, str] = {}
+        """Documents a job works on now, with their collections."""
+        self._held = 0
+        """Bytes of those that are being read."""
+        self.trouble = ""
+
+    def wake(self) -> None:
+        """There are jobs."""
+        self._wake.set()
+
+    async def tell(self) -> None:
+        """Jobs ended: those who wait look again."""
+        async with self._over:
+            self._over.notify_all()
+
+    async def ended(self, state: Callable[[], Awaitable[Row]]) -> Row:
+        """The job that `state` reads, once it is over."""
+        async with self._over:
+            while (now := await state())["status"] in ("queued", "running"):
+                await self._over.wait()
+        return now
+
+    async def stop(self, collection: str, document: str | None = None) -> None:
+        """End the jobs of a document, or of the whole collection, and wait until none works on it."""
+        await self._engine.write(partial(catalog.stop_jobs, collection=collection, document=document))
+
+        def idle() -> bool:
+            return document not in self._busy if document else collection not in self._busy.values()
+
+        async with self._over:
+            await self._over.wait_for(idle)
+
+    async def work(self) -> None:
+        """Run the jobs for as long as the process lives."""
+        resumed = await self._engine.write(catalog.requeue)
+        if resumed:
+            log.info("rag.jobs_resumed", jobs=resumed)
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(JOBS):
+                workers.create_task(self._take_jobs())
+
+    async def _take_jobs(self) -> None:
+        while True:
+            self._wake.clear()
+            async with self._turn:
+                job = await self._engine.write(partial(catalog.take_job, busy=tuple(self._busy)))
+                if job is not None:
+                    self._busy[job["document"]] = job["collection"]
+            if job is None:
+                await self._wake.wait()
+                continue
+            async with self._over:
+                while self._held and self._held + job["bytes"] > JOB_BYTES:
+                    await self._over.wait()
+                self._held += job["bytes"]
+            try:
+                away = await self._run(job)
+            finally:
+                del self._busy[job["document"]]
+                self._held -= job["bytes"]
+            await self.tell()
+            if away:  # another worker would find the same: let the job rest
+                await asyncio.sleep(RETRY_SECONDS)
+            self.wake()
+
+    async def _run(self, job: Row) -> bool:
+        """True when the job waits because the vector index is away."""
+        error = None
+        outcome = "ready"
+        try:
+            await self._ingester.run(job, await self._model())
+            self.trouble = ""
+        except Cancelled:
+            outcome = "cancelled"
+            log.info("rag.job_cancelled", job=job["id"])
+        except StateUnavailable as away:
+            self.trouble = away.message
+            self._metrics.jobs.labels("waiting").inc()
+            log.warning("rag.job_waits", job=job["id"], reason=away.message)
+            await self._engine.write(partial(catalog.requeue, job=job["id"]))
+            return True
+        except (RequestError, ConfigError) as refused:
+            error = refused.message
+        except Exception as bug:  # one document must not end the worker; the job says that it failed
+            log.exception("rag.job_failed", job=job["id"])
+            error = getattr(bug, "message", "an internal error occurred; the log has the job's id")
+        self._metrics.jobs.labels("failed" if error else outcome).inc()
+        await self._engine.write(partial(catalog.finish, job=job, error=error))
+        return False

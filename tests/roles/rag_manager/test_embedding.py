@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +14,7 @@ import pytest
 from intellirouter.errors import ConfigError
 from intellirouter.roles.rag_manager.embedding.files import find_model
 from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
+from intellirouter.vectors.index import Vectors
 from tests.servers.minilm import minilm
 
 
@@ -37,3 +42,27 @@ def test_a_missing_model_says_what_to_run(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ConfigError, match="intellirouter models pull all-MiniLM-L6-v2"):
         find_model(tmp_path, "all-MiniLM-L6-v2", None)
+
+
+def threads() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc/self/task").iterdir()]
+
+
+class Watched(OnnxEmbedder):
+    """Notes how nice the thread is that embeds."""
+
+    def run(self, texts: Sequence[str]) -> Vectors:
+        self.niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        return super().run(texts)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread is as nice as its process")
+async def test_documents_give_way_to_questions() -> None:
+    embedder = Watched(minilm(), "all-MiniLM-L6-v2", threads=2)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    await embedder.embed(["A document.", "Another one."])
+    assert embedder.niceness == min(19, own + 10)
+    await embedder.embed(["A question?"])
+    assert embedder.niceness == own
+    nice = [tid for tid in threads() if os.getpriority(os.PRIO_PROCESS, tid) > own]
+    assert len(nice) >= 2  # the session's own thread gives way too

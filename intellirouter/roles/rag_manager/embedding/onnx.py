@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,17 @@ from intellirouter.vectors.index import Vectors
 MAX_TOKENS = 256
 """What all-MiniLM-L6-v2 was trained on; its tokenizer file truncates to 128 unless told otherwise."""
 _ADDED = 2  # [CLS] and [SEP]
+GIVE_WAY = 10
+"""How much nicer than the process the threads are that embed documents: whoever asks meanwhile is served first."""
 
 
 class OnnxEmbedder:
     """The model of a directory with `model.onnx` and `tokenizer.json`. Opening takes about 0.3 s."""
 
     def __init__(self, directory: Path, model: str, threads: int = 0) -> None:
-        self._session = OnnxSession(directory, threads)
+        self._documents = ThreadPoolExecutor(1, "embed-documents", initializer=_give_way)
+        # opened there, since the session's own threads are as nice as the one that starts them
+        self._session = self._documents.submit(OnnxSession, directory, threads).result()
         self._tokenizer: Any = importlib.import_module("tokenizers").Tokenizer.from_file(
             str(directory / "tokenizer.json")
         )
@@ -50,8 +57,12 @@ class OnnxEmbedder:
         return [len(item) for item in self._counter.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors; the work is done outside the event loop's thread and without its lock."""
-        return await asyncio.to_thread(self.run, texts)
+        """Unit vectors; the work is done outside the event loop's thread and without its lock.
+
+        One text is somebody's question; several are documents, which give way to everything else.
+        """
+        thread = None if len(texts) == 1 else self._documents
+        return await asyncio.get_running_loop().run_in_executor(thread, self.run, texts)
 
     def run(self, texts: Sequence[str]) -> Vectors:
         """The same, here and now."""
@@ -68,3 +79,9 @@ class OnnxEmbedder:
         weights = mask[:, :, None].astype(np.float32)
         mean = (hidden * weights).sum(1) / weights.sum(1)
         return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), np.float32)
+
+
+def _give_way() -> None:
+    """Have the system prefer other threads to this one and to those it starts; only Linux can do that for a thread."""
+    if sys.platform == "linux":
+        os.nice(GIVE_WAY)

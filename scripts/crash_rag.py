@@ -25,7 +25,7 @@ def main(kills: int) -> int:
         if killed >= kills or rounds >= 2 * kills:
             break
         rounds += 1
-        seconds = random.uniform(0.0, 2.0)
+        seconds = random.uniform(0.0, 1.5)
         with tempfile.TemporaryDirectory(prefix="intellirouter-crash-") as folder:
             report = asyncio.run(crash(Path(folder), part, seconds))
         killed += report.killed

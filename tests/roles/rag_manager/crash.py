@@ -108,7 +108,8 @@ async def _watch(
                 strike = asyncio.create_task(_strike(process.pid, report, part, seconds, server))
         done = done or line == "done"
     if strike is not None:
-        strike.cancel() if done else None
+        if done and not report.killed:  # what was killed is to come back before anything is compared
+            strike.cancel()
         await asyncio.gather(strike, return_exceptions=True)
     return done
 

@@ -1,7 +1,7 @@
 """From ranked candidates to passages. Pure functions.
 
-Near enough, no text twice, few of one document, within the token budget; chunks that follow one another under one heading
-become one passage, without the text they share.
+Near enough, no text twice nor nearly so in another document, few of one document, within the token budget; chunks that follow
+one another under one heading become one passage, without the text they share.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import pairwise
 from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
 from intellirouter.peers.contract import Passage, RetrievalRequest
 from intellirouter.roles.rag_manager.catalog import ChunkRow
+from intellirouter.roles.rag_manager.resemblance import Shingles, alike, shingles
 
 SHARED = 1_000
 """At most so many characters are looked through for what two neighbours share."""
@@ -36,21 +37,26 @@ def choose(request: RetrievalRequest, ranked: Sequence[Found], per_document: int
     """The best `top_k` passages of `ranked`, which is best first; each candidate's outcome is noted in it."""
     budget = request.token_budget
     texts: set[str] = set()
+    likenesses: list[tuple[str, Shingles]] = []
     taken: Counter[str] = Counter()
     chosen: list[list[Found]] = []
     for item in ranked:
         text = " ".join(item.chunk.text.split()).lower()
+        likeness = shingles(text)
         cost = -(-len(item.chunk.text) // CHARACTERS_PER_TOKEN)
         if (item.dense or 0.0) < request.min_score:
             item.outcome = "below min_score"
         elif text in texts:
             item.outcome = "same text as a better one"
+        elif any(other != item.chunk.document and alike(likeness, known) for other, known in likenesses):
+            item.outcome = "nearly the text of a better one"
         elif taken[item.chunk.document] >= per_document:
             item.outcome = "max_chunks_per_document reached"
         elif budget is not None and cost > budget:
             item.outcome = "over the token budget"
         else:
             texts.add(text)
+            likenesses.append((item.chunk.document, likeness))
             taken[item.chunk.document] += 1
             budget = None if budget is None else budget - cost
             beside = [parts for parts in chosen if any(_follow(item.chunk, part.chunk) for part in parts)]

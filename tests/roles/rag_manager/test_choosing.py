@@ -21,6 +21,14 @@ ONE, TWO, THREE = (
 )
 
 
+def edition(number: str, document: str = "b") -> Found:
+    words = " ".join(f"word{n}" for n in range(60))
+    return found(document, 7, f"The manual, {number}. {words}")
+
+
+PAGE = edition("1st", "a")
+
+
 @pytest.mark.parametrize(
     ("ranked", "request_fields", "texts", "outcomes"),
     [
@@ -31,6 +39,9 @@ ONE, TWO, THREE = (
         ([ONE, found("a", 1, "Two.", "B")], {}, ["One. Two.", "Two."], ["chosen", "chosen"]),
         ([ONE, found("b", 1, "Two.")], {}, ["One. Two.", "Two."], ["chosen", "chosen"]),
         ([ONE, found("b", 5, "one.  TWO.")], {}, ["One. Two."], ["chosen", "same text as a better one"]),
+        ([PAGE, edition("2nd", "b")], {}, [PAGE.chunk.text], ["chosen", "nearly the text of a better one"]),
+        ([PAGE, edition("2nd", "a")], {}, [PAGE.chunk.text, edition("2nd").chunk.text], ["chosen", "chosen"]),
+        ([PAGE, edition("2nd edition, with a chapter more", "b")], {}, [PAGE.chunk.text, edition("2nd edition, with a chapter more").chunk.text], ["chosen", "chosen"]),
         ([ONE, found("b", 5, "Far.", dense=0.1)], {"min_score": 0.3}, ["One. Two."], ["chosen", "below min_score"]),
         ([found("a", n, f"Text {n}.") for n in (0, 2, 4, 6)], {}, ["Text 0.", "Text 2.", "Text 4."], [*["chosen"] * 3, "max_chunks_per_document reached"]),
         ([ONE, found("b", 5, "Far away.")], {"token_budget": 4}, ["One. Two."], ["chosen", "over the token budget"]),

@@ -13,7 +13,7 @@ from aiohttp import web
 from intellirouter.app.component import Opened
 from intellirouter.app.gatekeepers import gatekeeper_of
 from intellirouter.config.schema.settings import Settings
-from intellirouter.roles.keys import CHAINS, CHAT, METRICS, PERSONAS, RETRIEVER
+from intellirouter.roles.keys import CHAINS, CHAT, METRICS, PERSONAS, RETRIEVER, TRACERS
 from intellirouter.roles.role import Role
 from intellirouter.telemetry.metrics import RequestMeter
 
@@ -36,6 +36,7 @@ def serving(settings: Settings, opened: Opened, roles: Sequence[Role]) -> Abstra
             opened[PEERS[role.name]],
             gatekeeper_of(settings, opened, role),
             cache(partial(RequestMeter, opened[METRICS], role.name)),
+            opened[TRACERS](role.name),
         )
         for role in roles
     ]

@@ -91,10 +91,10 @@ def warnings(settings: Settings) -> Iterator[Finding]:
     token = settings.ipc.security.token
     if token is not None and token.get_secret_value() == PLACEHOLDER_TOKEN:
         yield ("ipc", "security", "token"), "is the guide's placeholder. Generate one: openssl rand -hex 32."
-    if settings.telemetry.otlp_endpoint is not None:
+    if settings.telemetry.otlp_endpoint and not settings.telemetry.tracing_enabled:
         yield (
             ("telemetry", "otlp_endpoint"),
-            "has no effect: this version exports no spans. A request's trace context goes along between the roles.",
+            "has no effect while telemetry.tracing_enabled is false.",
         )
     for index, provider in enumerate(settings.model_registry.providers):
         keys = [key for key in (provider.api_key, *provider.api_keys) if key is not None]

@@ -20,6 +20,7 @@ from intellirouter.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from intellirouter.inference import spans
 from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.concealing import conceal
 from intellirouter.inference.course import Course
@@ -141,17 +142,18 @@ class Attempts:
                     course.failed(entry.candidate, error, self._board.clock())
                     failure = worse(failure, error)
         finally:
-            await self._cancel(running, discard)
+            await self._cancel(running, discard, trace)
 
     def _launch(self, candidate: Candidate, attempt: Try[T], trace: Trace) -> _Running[T]:
         return _Running(asyncio.create_task(self._one(candidate, attempt, trace)), candidate)
 
-    async def _cancel(self, running: list[_Running[T]], discard: Callable[[T], None]) -> None:
+    async def _cancel(self, running: list[_Running[T]], discard: Callable[[T], None], trace: Trace) -> None:
         for entry in running:
             entry.task.cancel()
         for entry in running:
             with contextlib.suppress(asyncio.CancelledError, IntelliRouterError):
                 discard(await entry.task)
+                spans.settled(trace, entry.candidate, None, None)
             if entry.slow and entry.task.cancelled():
                 late = UpstreamTimeout(
                     "another target answered first",
@@ -186,6 +188,7 @@ class Attempts:
         key = standing.provider.keys.pick(now)
         standing.provider.minute.add(now, 1, 0)
         record = trace.start(candidate.id)
+        span = spans.begin(candidate, trace)
         standing.load += 1
         try:
             result = await attempt(candidate, standing.target(candidate, key))
@@ -194,14 +197,20 @@ class Attempts:
             trace.end(record, error)
             self._board.failed(candidate, key, error)
             self._recorder.failed(candidate, error, record.seconds)
+            if span is not None:
+                span.end(error.code)
             raise
         except asyncio.CancelledError:
             standing.circuit.unsure()
             trace.given_up(record)
+            if span is not None:
+                span.end("cancelled")
             raise
         finally:
             standing.load -= 1
         trace.end(record)
+        if span is not None:
+            spans.answered(trace, candidate, span)
         self._board.answered(candidate, record.seconds)
         self._recorder.answered(candidate, record.seconds)
         return result

@@ -20,6 +20,7 @@ from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse, Usage
 from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN, estimate_tokens, text_tokens
 from intellirouter.errors import UpstreamError
+from intellirouter.inference import spans
 from intellirouter.inference.attempts import Attempts, Limits
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
 from intellirouter.inference.counting import count, counts
@@ -122,7 +123,7 @@ class Dispatch:
     async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
         """Vectors for every input of `wanted`; `job.request` holds the same texts for limits and rules."""
         entry = await self._entry(job)
-        trace = Trace()
+        trace = Trace(operation="embeddings")
         finished = await self._admit(job, entry, trace)
 
         async def attempt(candidate: Candidate, target: Target) -> EmbeddingResponse:
@@ -150,7 +151,7 @@ class Dispatch:
         Asked are the providers that can be; the estimate stands in for one that cannot or does not answer.
         """
         entry = await self._entry(job)
-        trace = Trace()
+        trace = Trace(operation="count_tokens")
         request = with_defaults(job.request, entry)
 
         async def attempt(candidate: Candidate, target: Target) -> int:
@@ -160,9 +161,10 @@ class Dispatch:
         candidates = [candidate for candidate in self._plan(job, entry, trace) if counts(candidate)]
         if candidates:
             try:
-                number, _ = await self._attempts.first(
+                number, candidate = await self._attempts.first(
                     candidates, attempt, trace, job.deadline, self._policy.whole
                 )
+                spans.settled(trace, candidate, None, None)
             except UpstreamError as error:
                 log.info("count.estimated", model=job.request.model, reason=error.code)
             else:
@@ -208,6 +210,7 @@ class Dispatch:
         stream, candidate = await self._attempts.first(
             candidates, attempt, trace, job.deadline, self._policy.streamed, UpstreamStream.close
         )
+        spans.first_token(trace, candidate)
         trace.notes = stream.notes
         trace.model = candidate.target.model
         return stream, candidate
@@ -237,11 +240,13 @@ class Dispatch:
 
     def _settle(self, candidate: Candidate, trace: Trace, usage: Usage | None) -> None:
         if usage is None:
+            spans.settled(trace, candidate, None, None)
             return
         trace.usage = usage if trace.usage is None else combined(trace.usage, usage)
         cost = self._recorder.used(candidate, usage)
         if cost is not None:
             trace.cost_usd = (trace.cost_usd or 0.0) + cost
+        spans.settled(trace, candidate, usage, cost)
         standing = self.board.provider(candidate.provider)
         standing.minute.add(self.board.clock(), 0, usage.total_tokens)
         self._governor.outbound_used(candidate.provider, usage)

@@ -12,6 +12,7 @@ from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import Usage
 from intellirouter.errors import IntelliRouterError
 from intellirouter.security.caller import Caller
+from intellirouter.telemetry.tracing.span import Span
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -69,6 +70,8 @@ class Trace(msgspec.Struct):
     headers: dict[str, str] = {}  # of limits, for the caller
     steps: dict[str, float] = {}  # seconds of what came before and after: persona, conversation, retrieval …
     plan: Callable[[], dict[str, Any]] = dict
+    operation: str = "chat"  # as OpenTelemetry's GenAI conventions call it
+    spans: dict[str, Span] | None = None  # of calls that are not yet paid for, by candidate
 
     def start(self, candidate: str) -> Attempt:
         """Note that an attempt begins."""

@@ -12,6 +12,7 @@ from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import Usage
 from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.errors import IntelliRouterError, UpstreamError
+from intellirouter.inference import spans
 from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.concealing import conceal
 from intellirouter.inference.exchange import UpstreamStream
@@ -86,6 +87,7 @@ class LiveAnswer:
                 conceal(error, self._candidate.provider)
                 self._books.board.failed(self._candidate, 0, error)
                 self._books.recorder.failed(self._candidate, error, 0.0)
+                spans.broken(self.trace, self._candidate, error)
                 await self._rescue(error)
                 continue
             except BaseException:  # the caller left: what was used by then is still to be paid

@@ -27,6 +27,7 @@ from intellirouter.providers.openai import (
     parse_error,
 )
 from intellirouter.security.peer_tokens import PeerSigner
+from intellirouter.telemetry.tracing.span import outgoing, step
 from intellirouter.transport.contract import Deadlines, Reply, Transport
 
 T = TypeVar("T")
@@ -46,16 +47,15 @@ class HttpChatCompleter:
 
     async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
         """See `ChatCompleter.complete`."""
-        http = build_chat(FLAVOUR, request.routed(stream=False), self._target(request.model, call))
-        return await self._whole(http, call, parse_chat)
+        with step("Router", "client"):
+            http = build_chat(FLAVOUR, request.routed(stream=False), self._target(request.model, call))
+            return await self._whole(http, call, parse_chat)
 
     async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
         """See `ChatCompleter.embed`."""
-        return await self._whole(
-            build_embeddings(FLAVOUR, request, self._target(request.model, call)),
-            call,
-            parse_embeddings,
-        )
+        with step("Router", "client"):
+            http = build_embeddings(FLAVOUR, request, self._target(request.model, call))
+            return await self._whole(http, call, parse_embeddings)
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""
@@ -100,6 +100,6 @@ class HttpChatCompleter:
         headers = {"x-request-id": call.request_id, **self._signer.headers("Router", call.caller)}
         if call.idempotency_key:
             headers["idempotency-key"] = call.idempotency_key
-        if call.traceparent:
-            headers["traceparent"] = call.traceparent
+        if context := outgoing(call.traceparent):
+            headers["traceparent"] = context
         return Target("router", model, f"{self._endpoint}/v1", headers=headers)

@@ -24,6 +24,7 @@ from intellirouter.peers.contract import Call, ResolvedPersona, RetrievalRequest
 from intellirouter.peers.documents import persona_of, retrieval_document, retrieved_of
 from intellirouter.providers.adapter import HttpRequest
 from intellirouter.security.peer_tokens import PeerSigner
+from intellirouter.telemetry.tracing.span import outgoing, step
 from intellirouter.transport.contract import Deadlines, Reply, Transport
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -43,12 +44,16 @@ class RoleClient:
 
     async def post(self, path: str, body: Json, call: Call, more: Mapping[str, str] | None = None) -> Json:
         """The JSON object of the answer; `more` are headers. Raises `PeerUnavailable`, or the error the role answered with."""
+        with step(self._role, "client", {"http.request.method": "POST", "url.path": path}):
+            return await self._post(path, body, call, more or {})
+
+    async def _post(self, path: str, body: Json, call: Call, more: Mapping[str, str]) -> Json:
         left = (
             self._timeout if call.deadline is None else min(self._timeout, call.deadline - time.monotonic())
         )
         if left <= 0:
             raise PeerUnavailable(f"the call's deadline passed before the {self._role} was asked")
-        headers = {"content-type": "application/json", **(more or {})}
+        headers = {"content-type": "application/json", **more}
         deadlines = Deadlines(connect=min(5.0, left), first_byte=left, total=left)
         reply = await self.send("POST", path, headers, msgspec.json.encode(body), call, deadlines)
         try:
@@ -75,8 +80,8 @@ class RoleClient:
     ) -> Reply:
         """Whatever the role answers; whoever asks closes it. Raises `PeerUnavailable`."""
         sent = {**headers, "x-request-id": call.request_id}
-        if call.traceparent:
-            sent["traceparent"] = call.traceparent
+        if context := outgoing(call.traceparent):
+            sent["traceparent"] = context
         sent |= self._signer.headers(self._role, call.caller)
         request = HttpRequest(method, self._endpoint + path, tuple(sent.items()), body)
         try:

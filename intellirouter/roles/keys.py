@@ -12,10 +12,13 @@ from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaReso
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
+from intellirouter.telemetry.tracing.span import Tracer
 
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 ACCESS_LOG: web.AppKey[AccessLog] = web.AppKey("access_log", AccessLog)
+TRACERS: web.AppKey[Callable[[str], Tracer | None]] = web.AppKey("tracers")
+"""The tracer of a role, by its name; None where this node traces nothing."""
 KEY_RING: web.AppKey[KeyRing] = web.AppKey("key_ring", KeyRing)
 STATE: web.AppKey[StateStore] = web.AppKey("state")
 CHAT: web.AppKey[ChatCompleter] = web.AppKey("chat")

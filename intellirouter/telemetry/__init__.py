@@ -1,1 +1,1 @@
-"""Logs, metrics, health: what a node says about itself."""
+"""Logs, metrics, traces: what a node says about itself."""

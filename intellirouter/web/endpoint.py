@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import Token
 from dataclasses import dataclass, field
 from random import getrandbits
 from typing import Protocol
@@ -22,6 +23,7 @@ from intellirouter.security.caller import ANONYMOUS, Caller
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.metrics import Metrics, RequestMeter
+from intellirouter.telemetry.tracing.span import Span, Tracer, current, enter, leave
 from intellirouter.transport.outbox import Outbox
 from intellirouter.web.errors import Envelope, error_response, status_of
 from intellirouter.web.whole import WholeResponse
@@ -53,6 +55,7 @@ class Frame:
     access: AccessLog
     meters: dict[str, RequestMeter] = field(default_factory=dict)
     outbox: Outbox = field(default_factory=Outbox)
+    tracer: Tracer | None = None
 
     def meter(self, endpoint: str) -> RequestMeter:
         """The meter of one endpoint."""
@@ -94,6 +97,7 @@ def endpoint(
         status = 499  # the client went away, unless something answers below
         meter = frame.meter(name)
         meter.begin()
+        traced = _traced(frame.tracer, request) if frame.tracer is not None else None
         caller: Caller | None = None
         try:
             request[CALLER] = caller = _admit(frame, request, scope)
@@ -115,6 +119,8 @@ def endpoint(
             if frame.access.enabled:
                 facts = _facts(request, caller, request_id, name, status, seconds)
                 frame.access.note({"role": frame.role, **facts})
+            if traced is not None:
+                _told(traced, request, caller, status)
         if not response.prepared:
             tell: Callable[[str, str], None]
             if type(response) is WholeResponse:
@@ -127,6 +133,35 @@ def endpoint(
         return response
 
     return handle
+
+
+def _traced(tracer: Tracer, request: web.Request) -> tuple[Span, Token[Span | None]]:
+    """The request as a span, by the conventions for HTTP servers."""
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None and resource.canonical != "/{tail}" else ""
+    span = tracer.request(
+        f"{request.method} {route}".rstrip(),
+        request.headers.get("traceparent"),
+        {"http.request.method": request.method, "http.route": route, "url.scheme": request.scheme},
+    )
+    return span, enter(span)
+
+
+def _told(
+    traced: tuple[Span, Token[Span | None]], request: web.Request, caller: Caller | None, status: int
+) -> None:
+    span, token = traced
+    leave(token)
+    if not span.recorded:
+        return
+    facts: dict[str, str | int] = {
+        "http.response.status_code": status,
+        "intellirouter.request_id": request[REQUEST_ID],
+    }
+    if caller is not None and caller.key_id is not None:
+        facts["intellirouter.key"] = caller.key_id
+    span.note(facts)
+    span.end(str(status) if status >= 499 else "")  # 499: the client went away
 
 
 def _admit(frame: Frame, request: web.Request, scope: str | None) -> Caller:
@@ -168,6 +203,8 @@ def _facts(
         "client": request.remote,
         "key": caller.key_id if caller else None,
     }
+    if (span := current()) is not None:
+        facts["trace_id"] = span.trace_id
     if noted := request.get(ACCESS):
         facts.update(noted)
     return facts

@@ -175,3 +175,22 @@ def test_a_setting_without_effect_is_told(tmp_path: Path) -> None:
     (problem,) = loaded(tmp_path, "[telemetry]\notlp_endpoint = 'http://collector:4317'").warnings
     assert "telemetry.otlp_endpoint" in str(problem)
     assert "no effect" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("toml", "traced"),
+    [
+        ("tracing_enabled = true", False),  # as the guide's files have it: the context only goes along
+        ("tracing_enabled = true\notlp_endpoint = ''", False),
+        ("tracing_enabled = true\notlp_endpoint = 'http://collector:4317'", True),
+    ],
+)
+def test_traces_go_where_they_are_told_to(tmp_path: Path, toml: str, traced: bool) -> None:
+    found = loaded(tmp_path, f"[telemetry]\n{toml}")
+    assert found.warnings == ()
+    assert found.settings.telemetry.exports_spans is traced
+
+
+def test_a_collector_without_a_scheme_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"telemetry\.otlp_endpoint.*http://"):
+        loaded(tmp_path, "[telemetry]\notlp_endpoint = 'collector:4317'")

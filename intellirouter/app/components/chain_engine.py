@@ -18,7 +18,7 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.job import Job
 from intellirouter.roles.chain_engine.keys import ENGINE
-from intellirouter.roles.keys import CHAT, METRICS, PERSONAS, RETRIEVER
+from intellirouter.roles.keys import CHAT, METRICS, PERSONAS, RETRIEVER, TRACERS
 from intellirouter.roles.router.keys import DISPATCH
 from intellirouter.security.caller import ANONYMOUS, Caller
 
@@ -56,9 +56,13 @@ async def _engine(opened: Opened) -> AsyncIterator[ChainService]:
     opening = importlib.import_module("intellirouter.roles.chain_engine.open")
     peers = opening.Peers(opened[CHAT], opened[RETRIEVER], opened[PERSONAS])
     async with opening.open_engine(
-        settings.chain_engine, settings.paths.data_dir, peers, opened[METRICS].registry
+        settings.chain_engine,
+        settings.paths.data_dir,
+        peers,
+        opened[METRICS].registry,
+        opened[TRACERS]("ChainEngine"),
     ) as service:
         yield service
 
 
-COMPONENTS = (Component(ENGINE, _engine, (METRICS, CHAT, RETRIEVER, PERSONAS)),)
+COMPONENTS = (Component(ENGINE, _engine, (METRICS, CHAT, RETRIEVER, PERSONAS, TRACERS)),)

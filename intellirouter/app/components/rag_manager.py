@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from intellirouter.app.component import Component, Opened
-from intellirouter.roles.keys import CHAT, METRICS, STATE
+from intellirouter.roles.keys import CHAT, METRICS, STATE, TRACERS
 from intellirouter.roles.rag_manager.keys import RAG
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ async def _rag(opened: Opened) -> AsyncIterator[RagService]:
                 for endpoint, client in (await stack.enter_async_context(clients)).items()
             ]
         service = await stack.enter_async_context(
-            opening.open_rag(settings.rag, data_dir, registry, opened[CHAT], helpers)
+            opening.open_rag(
+                settings.rag, data_dir, registry, opened[CHAT], helpers, opened[TRACERS]("RagManager")
+            )
         )
         if settings.rag.nodes:
             await stack.enter_async_context(_cluster(opened, service))
@@ -51,4 +53,4 @@ async def _cluster(opened: Opened, service: RagService) -> AsyncIterator[None]:
             yield
 
 
-COMPONENTS = (Component(RAG, _rag, (METRICS, CHAT, STATE)),)
+COMPONENTS = (Component(RAG, _rag, (METRICS, CHAT, STATE, TRACERS)),)

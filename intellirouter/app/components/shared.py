@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import importlib
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
 
+from intellirouter import __version__
 from intellirouter.app.component import Component, Opened
 from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.virtual_keys import following
 from intellirouter.memory.open import open_state
 from intellirouter.memory.store import StateStore
-from intellirouter.roles.keys import ACCESS_LOG, KEY_RING, METRICS, SETTINGS, STATE
+from intellirouter.roles.keys import ACCESS_LOG, KEY_RING, METRICS, SETTINGS, STATE, TRACERS
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
+from intellirouter.telemetry.tracing.span import Tracer
 
 
 @contextlib.asynccontextmanager
@@ -39,6 +44,26 @@ async def _access_log(opened: Opened) -> AsyncIterator[AccessLog]:
 
 
 @contextlib.asynccontextmanager
+async def _tracers(opened: Opened) -> AsyncIterator[Callable[[str], Tracer | None]]:
+    """OpenTelemetry is imported only where there is a collector."""
+    telemetry = opened.settings.telemetry
+    if not telemetry.exports_spans:
+        yield lambda _role: None
+        return
+    otlp = importlib.import_module("intellirouter.telemetry.tracing.otlp")
+    exporter = otlp.Exporter(
+        telemetry.otlp_endpoint,
+        f"{socket.gethostname()}:{os.getpid()}",
+        __version__,
+        telemetry.trace_sample_rate,
+    )
+    try:
+        yield exporter.of
+    finally:
+        await exporter.aclose()
+
+
+@contextlib.asynccontextmanager
 async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
     ring = KeyRing(opened.settings.auth)
     opened.on_reload.append(lambda settings: ring.configure(settings.auth))
@@ -59,6 +84,7 @@ COMPONENTS = (
     Component(SETTINGS, _settings),
     Component(METRICS, _metrics),
     Component(ACCESS_LOG, _access_log),
+    Component(TRACERS, _tracers),
     Component(KEY_RING, _key_ring, (STATE,)),
     Component(STATE, _state),
 )

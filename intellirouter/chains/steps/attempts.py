@@ -23,6 +23,7 @@ from intellirouter.chains.model import Retry, Step
 from intellirouter.chains.ports import Listener, Ports, Ticket
 from intellirouter.chains.steps.table import EFFECTS
 from intellirouter.errors import IntelliRouterError
+from intellirouter.telemetry.tracing.span import Tracer, within
 
 MAX_RESULT = 4_000_000  # bytes of JSON that one step may give
 MAX_CACHED = 1_000
@@ -60,11 +61,24 @@ class Worker:
 
     ports: Ports
     cache: Cache = field(default_factory=Cache)
+    tracer: Tracer | None = None
 
     async def run(
         self, step: Step, path: str, prepared: Mapping[str, Any], run_id: str, hear: Listener
     ) -> Outcome:
         """The outcome of a step. Only cancellation and bugs get out as exceptions."""
+        if self.tracer is None:
+            return await self._run(step, path, prepared, run_id, hear)
+        facts = {"intellirouter.run": run_id, "intellirouter.step": path}
+        with within(self.tracer.part_of(run_id, f"step {step.kind}", facts)) as span:
+            outcome = await self._run(step, path, prepared, run_id, hear)
+            if "error" in outcome:
+                span.end(outcome["error"]["code"])
+            return outcome
+
+    async def _run(
+        self, step: Step, path: str, prepared: Mapping[str, Any], run_id: str, hear: Listener
+    ) -> Outcome:
         began = time.perf_counter()
         hear("step_started", path, {"kind": step.kind})
         key = msgspec.json.encode([step.kind, prepared["spec"]]) if step.cache and self.cache.enabled else b""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from intellirouter.config.schema.section import Section
+from intellirouter.config.schema.section import OptionalUrl, Section
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -30,8 +30,17 @@ class TelemetrySection(Section):
     )
     metrics_enabled: bool = True
     tracing_enabled: bool = False
-    trace_sample_rate: float = Field(default=0.1, ge=0, le=1)
-    otlp_endpoint: str | None = None
+    trace_sample_rate: float = Field(
+        default=0.1, ge=0, le=1, description="of the traces that begin here; those of clients are as they say"
+    )
+    otlp_endpoint: OptionalUrl = Field(
+        default=None, description="an OpenTelemetry collector (OTLP over gRPC), as in http://collector:4317"
+    )
+
+    @property
+    def exports_spans(self) -> bool:
+        """Whether anything is traced, and not only passed along."""
+        return self.tracing_enabled and bool(self.otlp_endpoint)
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -83,6 +83,8 @@ def peers(settings: Settings) -> list[Place]:
         for name, url in settings.rag.nodes.items()
         if name != settings.rag.node
     ]
+    if settings.telemetry.exports_spans and settings.telemetry.otlp_endpoint:
+        found.append(Place("OpenTelemetry collector", settings.telemetry.otlp_endpoint))
     return [*found, *servers(settings.rag)]
 
 

@@ -34,6 +34,7 @@ from intellirouter.providers.openai import (
 )
 from intellirouter.security.peer_certificates import PeerTls, role_name
 from intellirouter.security.peer_tokens import PeerSigner
+from intellirouter.telemetry.tracing.span import outgoing, step
 
 LOOK_SECONDS = 1.0
 """How often this node's own certificate is looked at."""
@@ -109,6 +110,10 @@ class Channel:
 
     async def ask(self, name: str, body: bytes, call: Call) -> bytes:
         """One document for another. Raises `PeerUnavailable`, or the error the role answered with."""
+        with step(self.role, "client", {"rpc.system": "grpc", "rpc.method": name}):
+            return await self._ask(name, body, call)
+
+    async def _ask(self, name: str, body: bytes, call: Call) -> bytes:
         rpc = (await self._present()).unary_unary(
             wire.method(self.role, name), request_serializer=wire.encode, response_deserializer=wire.decode
         )
@@ -148,8 +153,8 @@ class Channel:
 
     def _metadata(self, call: Call) -> tuple[tuple[str, str], ...]:
         pairs = {wire.REQUEST_ID: call.request_id, **self._signer.headers(self.role, call.caller)}
-        if call.traceparent:
-            pairs[wire.TRACEPARENT] = call.traceparent
+        if context := outgoing(call.traceparent):
+            pairs[wire.TRACEPARENT] = context
         if call.idempotency_key:
             pairs[wire.IDEMPOTENCY] = call.idempotency_key
         return tuple(pairs.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +32,7 @@ from intellirouter.peers.documents import persona_document
 from intellirouter.peers.grpc import wire
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.logs import exception_facts
+from intellirouter.telemetry.tracing.span import Span, Tracer, enter
 
 STOP_SECONDS = 30.0
 MAX_CALLS = 10_000
@@ -84,6 +85,7 @@ class Offered:
     peer: object
     doorkeeper: Doorkeeper
     meter: Callable[[str], Meter]
+    tracer: Tracer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ async def _call(offered: Offered, name: str, context: Context) -> AsyncIterator[
     meter = offered.meter(f"grpc_{name.lower()}")
     began, status = time.perf_counter(), 499
     meter.begin()
+    span = _traced(offered.tracer, offered.role, name, context) if offered.tracer is not None else None
     try:
         yield _admitted(offered, context)
         status = 200
@@ -197,10 +200,25 @@ async def _call(offered: Offered, name: str, context: Context) -> AsyncIterator[
         await _abort(context, IntelliRouterError("An internal error occurred; the log says more."))
     finally:
         meter.end(status, time.perf_counter() - began)
+        if span is not None:
+            span.end(str(status) if status >= 499 else "")
+
+
+def _traced(tracer: Tracer, role: str, name: str, context: Context) -> Span:
+    """The call as a span, under way until its task ends: each call is a task of its own."""
+    traceparent = next((value for key, value in _metadata(context) if key == wire.TRACEPARENT), None)
+    facts = {"rpc.system": "grpc", "rpc.service": f"{wire.PACKAGE}.{role}", "rpc.method": name}
+    span = tracer.request(f"{wire.PACKAGE}.{role}/{name}", traceparent, facts)
+    enter(span)
+    return span
+
+
+def _metadata(context: Context) -> Iterator[tuple[str, str]]:
+    return ((key, value) for key, value in context.invocation_metadata() or () if isinstance(value, str))
 
 
 def _admitted(offered: Offered, context: Context) -> Call:
-    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    metadata = dict(_metadata(context))
     caller = offered.doorkeeper.authenticate(metadata, _Connection(context.auth_context()))
     scope = _SCOPES[offered.role]
     if not caller.may(scope):

@@ -22,6 +22,7 @@ from intellirouter.roles.chain_engine.reach import Peers, ports
 from intellirouter.roles.chain_engine.schedules import ScheduleStore
 from intellirouter.roles.chain_engine.service import ChainService
 from intellirouter.roles.chain_engine.store import Store
+from intellirouter.telemetry.tracing.span import Tracer
 
 __all__ = ["Peers", "open_engine"]
 
@@ -30,7 +31,11 @@ log = structlog.get_logger(__name__)
 
 @contextlib.asynccontextmanager
 async def open_engine(
-    section: ChainEngineSection, data_dir: Path, peers: Peers, registry: CollectorRegistry
+    section: ChainEngineSection,
+    data_dir: Path,
+    peers: Peers,
+    registry: CollectorRegistry,
+    tracer: Tracer | None = None,
 ) -> AsyncIterator[ChainService]:
     """The service; runs that a former process left unfinished go on at once.
 
@@ -43,14 +48,15 @@ async def open_engine(
     )
     meters = ChainMeters(registry)
     hearing, owners = Hearing(meters), Owners()
-    worker = Worker(ports(peers, owners.of), Cache(section.enable_caching))
+    worker = Worker(ports(peers, owners.of), Cache(section.enable_caching), tracer)
     async with opened(
         url, worker, max_parallel_steps=section.max_parallel_steps, hear=hearing.hear
     ) as runtime:
         store = Store(runtime.engine)
         await asyncio.to_thread(store.prepare)
         owners.store = store
-        service = ChainService(section, runtime, store, meters, hearing, ScheduleStore(runtime.engine))
+        schedules = ScheduleStore(runtime.engine)
+        service = ChainService(section, runtime, store, meters, hearing, schedules, tracer)
         keeper = asyncio.create_task(Keeper(service, service.schedules).run(), name="chain keeper")
         keeper.add_done_callback(_report)
         try:

@@ -29,6 +29,7 @@ from intellirouter.roles.chain_engine.meters import ChainMeters
 from intellirouter.roles.chain_engine.schedules import ScheduleStore
 from intellirouter.roles.chain_engine.store import RunRow, Store, StoredChain
 from intellirouter.security.caller import Caller
+from intellirouter.telemetry.tracing.span import Tracer, current
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,7 @@ class ChainService:
     meters: ChainMeters
     hearing: Hearing
     schedules: ScheduleStore
+    tracer: Tracer | None = None
     _watched: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     @property
@@ -117,6 +119,8 @@ class ChainService:
         run, and `RateLimited` beyond `max_queued`.
         """
         chain, library = await self.startable(caller, name, inputs)
+        if (span := current()) is not None:  # the run is a trace of its own: it may outlive this request
+            span.note({"intellirouter.run": run_id})
         row = self._row(caller, chain, inputs, run_id)
         if await asyncio.to_thread(self.store.run, run_id) is None and (
             self.under_way >= self.section.max_queued
@@ -297,8 +301,16 @@ class ChainService:
             status = _word(await self._outcome(run_id))
             self.meters.ended(status, time.monotonic() - began)
             log.info("chain.run_ended", run_id=run_id, status=status)
+            await self._traced(run_id, status)
         finally:
             self.meters.active.dec()
+
+    async def _traced(self, run_id: str, status: str) -> None:
+        row = await asyncio.to_thread(self.store.run, run_id) if self.tracer is not None else None
+        if self.tracer is not None and row is not None:
+            facts = {"gen_ai.workflow.name": row.chain, "intellirouter.run": run_id}
+            failure = "" if status == "succeeded" else status
+            self.tracer.whole(run_id, f"chain {row.chain}", time.time() - row.created, failure, facts)
 
     async def _outcome(self, run_id: str) -> Outcome:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -15,6 +16,7 @@ from intellirouter.roles.rag_manager.catalog import Row
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.ingest import Cancelled, Ingester
 from intellirouter.roles.rag_manager.metrics import RagMetrics
+from intellirouter.telemetry.tracing.span import Tracer
 
 JOBS = 24
 """Jobs under way at once: small documents share a batch of the embedder."""
@@ -34,7 +36,9 @@ class JobQueue:
         ingester: Ingester,
         model: Callable[[], Awaitable[Embedder]],
         metrics: RagMetrics,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer
         self._engine = engine
         self._ingester = ingester
         self._model = model
@@ -111,6 +115,7 @@ class JobQueue:
         """True when the job waits because the vector index is away."""
         error = None
         outcome = "ready"
+        began = time.perf_counter()
         try:
             await self._ingester.run(job, await self._model())
             self.trouble = ""
@@ -128,6 +133,12 @@ class JobQueue:
         except Exception as bug:  # one document must not end the worker; the job says that it failed
             log.exception("rag.job_failed", job=job["id"])
             error = getattr(bug, "message", "an internal error occurred; the log has the job's id")
-        self._metrics.jobs.labels("failed" if error else outcome).inc()
+        if error:
+            outcome = "failed"
+        self._metrics.jobs.labels(outcome).inc()
+        if self._tracer is not None:
+            facts = {"intellirouter.job": job["id"], "intellirouter.bytes": job["bytes"]}
+            failure = "" if outcome == "ready" else outcome
+            self._tracer.whole(job["id"], "ingest", time.perf_counter() - began, failure, facts)
         await self._engine.write(partial(catalog.finish, job=job, error=error))
         return False

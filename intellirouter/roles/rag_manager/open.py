@@ -25,6 +25,7 @@ from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.roles.rag_manager.reranking import Reranker, RerankService
 from intellirouter.roles.rag_manager.reranking_onnx import OnnxReranker
 from intellirouter.roles.rag_manager.service import RagService
+from intellirouter.telemetry.tracing.span import Tracer
 from intellirouter.vectors.chroma.embedded import EmbeddedChroma
 from intellirouter.vectors.chroma.server import ChromaServer
 from intellirouter.vectors.index import VectorIndex
@@ -42,6 +43,7 @@ async def open_rag(
     registry: CollectorRegistry | None = None,
     chat: ChatCompleter | None = None,
     helpers: Sequence[Helper] = (),
+    tracer: Tracer | None = None,
 ) -> AsyncIterator[RagService]:
     """The service, its worker running. Raises `StateUnavailable` when another process holds the directory."""
     if problems := [f"{'.'.join(map(str, path))}: {problem}" for path, problem in rag_errors(section)]:
@@ -74,7 +76,8 @@ async def open_rag(
         if reranker is not None:
             stack.push_async_callback(reranker.close)
         metrics = RagMetrics(registry or CollectorRegistry())
-        service = RagService(section, engine, index, embedder, directory / "blobs", metrics, reranker)
+        blobs = directory / "blobs"
+        service = RagService(section, engine, index, embedder, blobs, metrics, reranker, tracer)
         await stack.enter_async_context(background(rag_worker=service.work()))
         yield service
 

@@ -25,6 +25,7 @@ from intellirouter.roles.rag_manager.filters import matches
 from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
 from intellirouter.roles.rag_manager.lexical import search as search_words
 from intellirouter.roles.rag_manager.reranking import MOST, Reranker
+from intellirouter.telemetry.tracing.span import step
 from intellirouter.vectors.index import VectorIndex, Vectors
 from intellirouter.vectors.sharded import ShardsAway
 
@@ -133,7 +134,8 @@ class Searcher:
     async def _vector(self, query: str, embedder: Embedder) -> Vectors:
         vector = self._vectors.get(query)
         if vector is None:
-            vector = (await embedder.embed([query]))[0]
+            with step("embed the question"):
+                vector = (await embedder.embed([query]))[0]
         _put(self._vectors, query, vector)
         return vector
 
@@ -247,7 +249,8 @@ class Searcher:
             best = sorted(zip(stored, scores.tolist(), strict=True), key=lambda pair: -pair[1])
             return dict(best[:CANDIDATES]), whole
         limit = CANDIDATES if allowed is None else CANDIDATES * WIDENED
-        hits, whole = await self._tolerated(self._index.query(name, vector, limit))
+        with step("look up vectors"):
+            hits, whole = await self._tolerated(self._index.query(name, vector, limit))
         return {hit.id: hit.score for hit in hits if allowed is None or hit.id in allowed}, whole
 
     async def _tolerated(self, call: Coroutine[Any, Any, T]) -> tuple[T, bool]:

@@ -34,6 +34,7 @@ from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parser
 from intellirouter.roles.rag_manager.reranking import Reranker
 from intellirouter.roles.rag_manager.retrieval import Candidates, Searcher
 from intellirouter.roles.rag_manager.writer import Writer
+from intellirouter.telemetry.tracing.span import Tracer, step
 from intellirouter.vectors.index import MAX_BATCH, VectorIndex, Vectors
 
 MAX_NAME = 512
@@ -53,6 +54,7 @@ class RagService:
         blobs: Path,
         metrics: RagMetrics,
         reranker: Reranker | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._metrics = metrics
         self._section = section
@@ -75,7 +77,7 @@ class RagService:
             size=section.chunk_size,
             overlap=section.chunk_overlap,
         )
-        self.queue = JobQueue(engine, self._ingester, self._model, metrics)
+        self.queue = JobQueue(engine, self._ingester, self._model, metrics, tracer)
         self._searcher = Searcher(section, engine, index, reranker)
         self.cluster: Cluster | None = None
         """The other RagManagers, where there are any."""
@@ -245,8 +247,11 @@ class RagService:
         began = time.perf_counter()
         outcome = "failed"
         try:
-            async with asyncio.timeout_at(call.deadline):
-                found = await search
+            with step("retrieve", attributes={"gen_ai.operation.name": "retrieval"}) as span:
+                async with asyncio.timeout_at(call.deadline):
+                    found = await search
+                if span is not None:
+                    span.note({"intellirouter.passages": len(found.passages)})
             outcome = "partial" if found.partial else "found" if found.passages else "empty"
         except TimeoutError as cause:
             raise StateUnavailable("The retrieval did not finish in time.") from cause

@@ -26,6 +26,7 @@ from intellirouter.roles.rag_manager.cluster.cluster import Cluster
 from intellirouter.roles.rag_manager.cluster.neighbour import PLACED
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.security.caller import ANONYMOUS
+from intellirouter.telemetry.tracing.span import outgoing
 from intellirouter.transport.contract import Reply
 from intellirouter.web.body import read_up_to
 from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler
@@ -57,7 +58,8 @@ def passed_on(request: web.Request) -> bool:
 
 def call_of(request: web.Request) -> Call:
     """The call that goes along with what is asked of a neighbour."""
-    return Call(request[CALLER], request[REQUEST_ID], traceparent=traceparent_of(request.headers))
+    context = outgoing(traceparent_of(request.headers))
+    return Call(request[CALLER], request[REQUEST_ID], traceparent=context)
 
 
 def at_home(handler: Handler) -> Handler:

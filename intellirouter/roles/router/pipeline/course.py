@@ -38,6 +38,7 @@ from intellirouter.roles.router.pipeline.guardrails import Breach, Rules, rules_
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
 from intellirouter.roles.router.pipeline.summaries import Summarizer, uncovered
 from intellirouter.telemetry.logs import exception_facts
+from intellirouter.telemetry.tracing.span import outgoing, step
 
 PERSONA_MODEL = "persona/"
 RAG_HEADER = "x-intellirouter-rag"
@@ -67,13 +68,14 @@ class Course:
     seconds: dict[str, float] = field(default_factory=dict)  # of each step that ran
 
     @contextlib.contextmanager
-    def timed(self, step: str) -> Iterator[None]:
+    def timed(self, name: str) -> Iterator[None]:
         """Note how long the step takes, also when it fails."""
         began = time.perf_counter()
         try:
-            yield
+            with step(name):
+                yield
         finally:
-            self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - began
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
     @property
     def unchanged(self) -> bool:
@@ -97,7 +99,8 @@ class Steps:
     async def prepare(self, job: Job) -> Course:
         """Run the steps that `job` asks for."""
         request = job.request
-        call = Call(job.caller, job.request_id, job.deadline, traceparent=traceparent_of(job.headers))
+        context = outgoing(traceparent_of(job.headers))
+        call = Call(job.caller, job.request_id, job.deadline, traceparent=context)
         course = Course(job, request, request.messages, call)
         entry = self.catalog.named(request.model)
         options = request.options

@@ -1,0 +1,133 @@
+"""Spans as the code that works sees them. Where nothing is traced, each of these calls is next to nothing.
+
+The span under way is found through the context of the task (`current`), as OpenTelemetry has it, so that nothing is handed along.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Kind = Literal["server", "client", "internal"]
+Attributes = Mapping[str, str | bool | int | float | Sequence[str]]
+NOTHING: Attributes = {}
+
+
+class Span(Protocol):
+    """Something that takes time. `recorded` is False for a trace that is only passed along."""
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it will be exported."""
+
+    @property
+    def traceparent(self) -> str | None:
+        """Its context for whoever is asked on its behalf; None where there is nothing to tell. Source: W3C Trace Context."""
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits; empty where there is none."""
+
+    def child(self, name: str, kind: Kind = "internal", attributes: Attributes = NOTHING) -> Span:
+        """A part of it that begins now."""
+
+    def note(self, attributes: Attributes) -> None:
+        """Say more of it."""
+
+    def end(self, error: str = "") -> None:
+        """It is over; `error` is the code of what it failed with."""
+
+
+class Tracer(Protocol):
+    """Begins the traces of one role."""
+
+    def request(self, name: str, traceparent: str | None, attributes: Attributes = NOTHING) -> Span:
+        """A request that this role answers, as a part of the trace it came with."""
+
+    def part_of(self, what: str, name: str, attributes: Attributes = NOTHING) -> Span:
+        """A part of the work of that id: all parts of it, on whatever node and after whatever crash, are one trace."""
+
+    def whole(
+        self, what: str, name: str, seconds: float, error: str, attributes: Attributes = NOTHING
+    ) -> None:
+        """The work of that id, which is over and took so long: the root of its parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassedAlong:
+    """What is not recorded here; whoever is asked is told so, if this node was told."""
+
+    traceparent: str | None = None
+    recorded: bool = False
+    trace_id: str = ""
+
+    def child(self, name: str, kind: Kind = "internal", attributes: Attributes = NOTHING) -> PassedAlong:  # noqa: ARG002
+        """Itself."""
+        return self
+
+    def note(self, attributes: Attributes) -> None:
+        """Nothing."""
+
+    def end(self, error: str = "") -> None:
+        """Nothing."""
+
+
+_CURRENT: ContextVar[Span | None] = ContextVar("span", default=None)
+
+
+def current() -> Span | None:
+    """The span under way in this task, if it is recorded."""
+    span = _CURRENT.get()
+    return span if span is not None and span.recorded else None
+
+
+def outgoing(traceparent: str | None) -> str | None:
+    """The context to send along: that of the span under way, or else what the call came with."""
+    span = _CURRENT.get()
+    return traceparent if span is None else span.traceparent or traceparent
+
+
+def enter(span: Span) -> Token[Span | None]:
+    """Make it the span under way in this task, until `leave`."""
+    return _CURRENT.set(span)
+
+
+def leave(token: Token[Span | None]) -> None:
+    """Go back to what was under way before."""
+    _CURRENT.reset(token)
+
+
+@contextlib.contextmanager
+def within(span: Span) -> Iterator[Span]:
+    """Work under `span`, and end it; with the code of the error that gets out, if one does."""
+    token = enter(span)
+    error = ""
+    try:
+        yield span
+    except BaseException as cause:
+        error = code_of(cause)
+        raise
+    finally:
+        leave(token)
+        span.end(error)
+
+
+@contextlib.contextmanager
+def step(name: str, kind: Kind = "internal", attributes: Attributes = NOTHING) -> Iterator[Span | None]:
+    """A part of the span under way; None where nothing is recorded. Not for the body of an async generator: its consumer may
+    be another task."""
+    parent = current()
+    if parent is None:
+        yield None
+        return
+    with within(parent.child(name, kind, attributes)) as span:
+        yield span
+
+
+def code_of(error: BaseException) -> str:
+    """What `error.type` says: the code of ours, the class of another. Never the message, which may hold what was said."""
+    code = getattr(error, "code", None)
+    return code if isinstance(code, str) else type(error).__name__

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Token
 from dataclasses import dataclass, field
 from random import getrandbits
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
@@ -154,7 +154,9 @@ def _told(
     leave(token)
     if not span.recorded:
         return
-    facts: dict[str, str | int] = {
+    noted = request.get(ACCESS) or {}
+    facts: dict[str, Any] = {
+        **{f"intellirouter.{name}": value for name, value in noted.items()},
         "http.response.status_code": status,
         "intellirouter.request_id": request[REQUEST_ID],
     }

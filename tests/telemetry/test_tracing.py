@@ -55,6 +55,7 @@ async def test_a_request_and_its_calls_are_one_trace(
     assert (request.service, request.kind, request.parent) == ("intellirouter-router", "server", "")
     assert request.facts["http.response.status_code"] == 200
     assert request.facts["intellirouter.request_id"] == "r1"
+    assert request.facts["intellirouter.attempts"] == len(calls)
     for call in calls:
         assert (call.kind, call.trace, call.parent) == ("client", request.trace, request.id)
         assert call.facts["gen_ai.request.model"] == "m"
@@ -255,6 +256,8 @@ def test_what_is_not_recorded_is_passed_along() -> None:
     with within(PassedAlong(f"00-{TRACE}-{PARENT}-00")), step("part") as span:
         assert span is None
         assert outgoing(None) == f"00-{TRACE}-{PARENT}-00"
+    with within(PassedAlong()):  # the next role would else begin a trace of its own
+        assert (outgoing(None) or "").endswith("-00")
 
 
 async def test_the_access_log_names_the_trace(

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
+from random import getrandbits
 from typing import Literal, Protocol
 
 Kind = Literal["server", "client", "internal"]
@@ -24,8 +25,8 @@ class Span(Protocol):
         """Whether it will be exported."""
 
     @property
-    def traceparent(self) -> str | None:
-        """Its context for whoever is asked on its behalf; None where there is nothing to tell. Source: W3C Trace Context."""
+    def traceparent(self) -> str:
+        """Its context for whoever is asked on its behalf. Source: W3C Trace Context."""
 
     @property
     def trace_id(self) -> str:
@@ -58,11 +59,16 @@ class Tracer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PassedAlong:
-    """What is not recorded here; whoever is asked is told so, if this node was told."""
+    """What is not recorded: whoever is asked is told so, or would begin in the middle. `given` is what the request came with."""
 
-    traceparent: str | None = None
+    given: str | None = None
     recorded: bool = False
     trace_id: str = ""
+
+    @property
+    def traceparent(self) -> str:
+        """What was given, or else a trace that nobody records."""
+        return self.given or f"00-{getrandbits(128):032x}-{getrandbits(64):016x}-00"  # a name, not a secret
 
     def child(self, name: str, kind: Kind = "internal", attributes: Attributes = NOTHING) -> PassedAlong:  # noqa: ARG002
         """Itself."""
@@ -87,7 +93,7 @@ def current() -> Span | None:
 def outgoing(traceparent: str | None) -> str | None:
     """The context to send along: that of the span under way, or else what the call came with."""
     span = _CURRENT.get()
-    return traceparent if span is None else span.traceparent or traceparent
+    return traceparent if span is None else span.traceparent
 
 
 def enter(span: Span) -> Token[Span | None]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from intellirouter.roles.rag_manager import lexical
+from intellirouter.roles.rag_manager.filters import Condition
 
 SCHEMA = """
 pragma foreign_keys = on;
@@ -244,6 +245,24 @@ def chunk_ids(db: sqlite3.Connection, collection: str, documents: Collection[str
     words = "select id from chunks where collection = ? and ready and (? is null or document in (select value from json_each(?)))"
     listed = None if documents is None else json.dumps(list(documents))
     return [id_ for (id_,) in db.execute(words, (collection, listed, listed))]
+
+
+def chunks_where(db: sqlite3.Connection, collection: str, condition: Condition, most: int) -> list[str]:
+    """Ready chunks of the collection's documents that meet the condition; no more than `most` of them."""
+    words = (
+        "select c.id from documents d join chunks c on c.document = d.id "  # noqa: S608  made of signs, values apart
+        f"where d.collection = ? and c.ready and {condition.sql} limit ?"
+    )
+    return [id_ for (id_,) in db.execute(words, (collection, *condition.values, most))]
+
+
+def of_those(db: sqlite3.Connection, ids: Sequence[str], condition: Condition) -> set[str]:
+    """Which of these chunks are of documents that meet the condition."""
+    words = (
+        "select c.id from json_each(?) i join chunks c on c.id = i.value join documents d on d.id = c.document "  # noqa: S608
+        f"where {condition.sql}"
+    )
+    return {id_ for (id_,) in db.execute(words, (json.dumps(ids), *condition.values))}
 
 
 def add_chunks(db: sqlite3.Connection, collection: str, chunks: Sequence[ChunkRow]) -> None:

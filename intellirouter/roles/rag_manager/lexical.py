@@ -11,6 +11,8 @@ import sqlite3
 from collections.abc import Sequence
 from itertools import pairwise
 
+from intellirouter.roles.rag_manager.filters import ALL, Condition
+
 _WORD = re.compile(r"\w+")
 _CONTRACTION = re.compile(r"(?:\b\w+n['’]t|['’](?:d|ll|m|re|s|ve))\b")
 """Whole ("don't" tells nothing), or what hangs on a word ("object's"): pieces of them would match pieces of others."""
@@ -57,12 +59,24 @@ def remove(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:
     )
 
 
-def search(db: sqlite3.Connection, collection: str, query: str, limit: int) -> dict[str, float]:
-    """BM25 of words and of pairs that stand near, by the id of a ready chunk; higher is better. Titles and headings count double."""
+def search(
+    db: sqlite3.Connection, collection: str, query: str, limit: int, condition: Condition = ALL
+) -> dict[str, float]:
+    """BM25 of words and of pairs that stand near, by the id of a ready chunk whose document meets the condition; higher is better.
+
+    Titles and headings count double.
+    """
     wanted = _expression(query)
     if not wanted:
         return {}
     table = _table(collection)
+    if condition is not ALL:
+        filtered = (
+            f"select c.id, -bm25({table}, 2.0, 2.0, 1.0) as score from {table} t join chunks c on c.row = t.rowid "  # noqa: S608
+            f"join documents d on d.id = c.document where {table} match ? and c.ready and {condition.sql} "
+            "order by score desc limit ?"
+        )
+        return dict(db.execute(filtered, (wanted, *condition.values, limit)).fetchall())
     words = (
         f"select c.id, -t.score from (select rowid, bm25({table}, 2.0, 2.0, 1.0) as score from {table} "  # noqa: S608
         f"where {table} match ? order by score limit ?) t join chunks c on c.row = t.rowid where c.ready"

@@ -21,7 +21,7 @@ from intellirouter.roles.rag_manager import catalog, openai_catalog
 from intellirouter.roles.rag_manager.catalog import ChunkRow, CollectionRow
 from intellirouter.roles.rag_manager.choosing import Found, choose
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
-from intellirouter.roles.rag_manager.filters import matches
+from intellirouter.roles.rag_manager.filters import ALL, Condition, condition_of
 from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
 from intellirouter.roles.rag_manager.lexical import search as search_words
 from intellirouter.roles.rag_manager.reranking import MOST, Reranker
@@ -83,6 +83,7 @@ class Searcher:
         """Raises `InvalidRequest` for what no node could answer."""
         if not request.query.strip():
             raise InvalidRequest("The query is empty.", param="query")
+        condition_of(request.filters)
         if not 1 <= request.top_k <= MAX_TOP_K:
             raise InvalidRequest(f"top_k is 1 to {MAX_TOP_K}.", param="top_k")
         if request.rerank is not None and (self._reranker is None or not self._rerank_model(request)):
@@ -143,20 +144,13 @@ class Searcher:
         self, request: RetrievalRequest, row: CollectionRow, embedding: asyncio.Task[Vectors]
     ) -> Candidates:
         """The words are looked up while the query is embedded."""
-        allowed = await self._allowed(request, row)
-        lexical, (dense, whole) = await asyncio.gather(
-            self._engine.read(
-                partial(
-                    search_words,
-                    collection=row.id,
-                    query=request.query,
-                    limit=CANDIDATES if allowed is None else CANDIDATES * WIDENED,
-                )
-            ),
-            self._dense(row.id, embedding, allowed),
+        condition = condition_of(request.filters)
+        words = partial(
+            search_words, collection=row.id, query=request.query, limit=CANDIDATES, condition=condition
         )
-        if allowed is not None:
-            lexical = {id_: score for id_, score in lexical.items() if id_ in allowed}
+        lexical, (dense, whole) = await asyncio.gather(
+            self._engine.read(words), self._dense(row.id, embedding, condition)
+        )
         unseen = [id_ for id_ in lexical if id_ not in dense]
         stored, all_there = await self._tolerated(self._index.fetch(row.id, unseen))
         vector = await embedding
@@ -226,32 +220,41 @@ class Searcher:
         ]
         return {"fusion": fusion, "rerank": rerank, "candidates": rows}
 
-    async def _allowed(self, request: RetrievalRequest, row: CollectionRow) -> Collection[str] | None:
-        """Chunks that pass the filters; None without any."""
-        filters = request.filters
-        if not filters:
-            return None
-        matches(filters, {})  # a malformed filter is an error even in an empty collection
-        documents = await self._engine.read(partial(catalog.list_documents, collection=row.id))
-        passed = [entry["id"] for entry in documents if matches(filters, entry["attributes"])]
-        return set(await self._engine.read(partial(catalog.chunk_ids, collection=row.id, documents=passed)))
-
     async def _dense(
-        self, name: str, embedding: asyncio.Task[Vectors], allowed: Collection[str] | None
+        self, name: str, embedding: asyncio.Task[Vectors], condition: Condition
     ) -> tuple[dict[str, float], bool]:
         """Cosines by chunk id, and whether every shard answered."""
+        if condition is ALL:
+            return await self._nearest(name, embedding, CANDIDATES)
+        few = await self._engine.read(
+            partial(catalog.chunks_where, collection=name, condition=condition, most=EXACT + 1)
+        )
+        if len(few) <= EXACT:
+            return await self._each(name, embedding, few)
+        hits, whole = await self._nearest(name, embedding, CANDIDATES * WIDENED)
+        passed = await self._engine.read(partial(catalog.of_those, ids=list(hits), condition=condition))
+        best = [(id_, score) for id_, score in hits.items() if id_ in passed]
+        return dict(best[:CANDIDATES]), whole
+
+    async def _nearest(
+        self, name: str, embedding: asyncio.Task[Vectors], limit: int
+    ) -> tuple[dict[str, float], bool]:
+        """By the index, nearest first."""
         vector = await embedding
-        if allowed is not None and len(allowed) <= EXACT:
-            stored, whole = await self._tolerated(self._index.fetch(name, list(allowed)))
-            if not stored:
-                return {}, whole
-            scores = np.vstack(list(stored.values())) @ vector
-            best = sorted(zip(stored, scores.tolist(), strict=True), key=lambda pair: -pair[1])
-            return dict(best[:CANDIDATES]), whole
-        limit = CANDIDATES if allowed is None else CANDIDATES * WIDENED
         with step("look up vectors"):
             hits, whole = await self._tolerated(self._index.query(name, vector, limit))
-        return {hit.id: hit.score for hit in hits if allowed is None or hit.id in allowed}, whole
+        return {hit.id: hit.score for hit in hits}, whole
+
+    async def _each(
+        self, name: str, embedding: asyncio.Task[Vectors], ids: Sequence[str]
+    ) -> tuple[dict[str, float], bool]:
+        """One by one, nearest first."""
+        stored, whole = await self._tolerated(self._index.fetch(name, ids))
+        if not stored:
+            return {}, whole
+        scores = np.vstack(list(stored.values())) @ await embedding
+        best = sorted(zip(stored, scores.tolist(), strict=True), key=lambda pair: -pair[1])
+        return dict(best[:CANDIDATES]), whole
 
     async def _tolerated(self, call: Coroutine[Any, Any, T]) -> tuple[T, bool]:
         """The answer and True, or what the shards that answered hold and False, where the policy allows it."""

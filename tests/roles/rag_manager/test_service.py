@@ -13,8 +13,9 @@ import aiohttp
 import pytest
 
 from intellirouter.config.schema.rag import RagSection
-from intellirouter.errors import NotFound, StateUnavailable
+from intellirouter.errors import InvalidRequest, NotFound, StateUnavailable
 from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
+from intellirouter.roles.rag_manager import retrieval
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.security.caller import Caller
@@ -81,6 +82,34 @@ async def test_documents_in_passages_out(tmp_path: Path) -> None:
         await service.drop("a", "docs")
         with pytest.raises(NotFound):
             await ask(service, "cats")
+
+
+@pytest.mark.parametrize("exact", [5_000, 2])
+async def test_a_filter_holds_for_meaning_and_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exact: int
+) -> None:
+    """Few that pass are compared one by one, of many the nearest are looked through."""
+    monkeypatch.setattr(retrieval, "EXACT", exact)
+    animals = ["cat", "dog", "horse", "cow", "hen", "goose"]
+    async with open_rag(section(), tmp_path) as service:
+        await service.create("a", "docs")
+        for number, animal in enumerate(animals):
+            facts = {"legs": 2 if number > 3 else 4, "number": number}
+            text = f"The {animal} lives on the farm and eats."
+            await ended(service, await service.submit("a", "docs", animal, text.encode(), facts))
+        wanted = {
+            "type": "and",
+            "filters": [
+                {"type": "eq", "key": "legs", "value": 4},
+                {"type": "gt", "key": "number", "value": 0},
+            ],
+        }
+        found = await ask(service, "The cat and the goose", filters=wanted, explain=True)
+        assert {passage.title for passage in found.passages} == {"dog", "horse", "cow"}
+        assert len(found.explanation["candidates"]) == 3
+        assert not (await ask(service, "goose", filters={"type": "eq", "key": "legs", "value": 3})).passages
+        with pytest.raises(InvalidRequest):
+            await ask(service, "goose", filters={"type": "like", "key": "legs", "value": 3})
 
 
 async def test_a_killed_store_loses_nothing_and_a_second_process_is_refused(tmp_path: Path) -> None:

@@ -55,8 +55,14 @@ class RemoteRag:
         return await self._rows("/collections", "collections")
 
     async def documents(self, _tenant: str, name: str) -> list[Row]:
-        """See `RagService.documents`."""
-        return await self._rows(f"{_of(name)}/documents", "documents")
+        """See `RagService.documents`; a page after the other."""
+        rows: list[Row] = []
+        while True:
+            after = urlencode({"after": rows[-1]["name"]}) if rows else ""
+            page = await self._ask("GET", f"{_of(name)}/documents?{after}")
+            rows += page["documents"]
+            if not page["has_more"]:
+                return rows
 
     async def submit(self, _tenant: str, name: str, document: str, data: bytes) -> str:
         """See `RagService.submit`."""

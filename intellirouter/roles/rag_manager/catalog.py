@@ -212,10 +212,16 @@ def list_jobs(db: sqlite3.Connection, tenant: str, job: str | None = None, limit
     )
 
 
-def list_documents(db: sqlite3.Connection, collection: str) -> list[Row]:
-    """A collection's documents by name."""
-    words = "select id, name, sha256, bytes, status, error, attributes, updated from documents where collection = ? order by name"
-    return [row | {"attributes": json.loads(row["attributes"])} for row in rows(db, words, (collection,))]
+def list_documents(
+    db: sqlite3.Connection, collection: str, after: str = "", limit: int | None = None
+) -> list[Row]:
+    """A collection's documents by name, those behind the name `after`."""
+    words = (
+        "select id, name, sha256, bytes, status, error, attributes, updated from documents "
+        "where collection = ? and name > ? order by name limit ?"
+    )
+    found = rows(db, words, (collection, after, -1 if limit is None else limit))
+    return [row | {"attributes": json.loads(row["attributes"])} for row in found]
 
 
 def has_document(db: sqlite3.Connection, document: str) -> bool:

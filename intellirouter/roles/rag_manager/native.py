@@ -28,7 +28,7 @@ from intellirouter.web.endpoint import CALLER, Handler, endpoint
 from intellirouter.web.sse import StreamWriter
 
 KEEP_ALIVE = 15.0
-MOST_CHUNKS, MOST_TEXTS, MOST_JOBS = 1_000, 64, 100
+MOST_DOCUMENTS, MOST_CHUNKS, MOST_TEXTS, MOST_JOBS = 1_000, 1_000, 64, 100
 
 
 class RetrieveBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,8 +80,19 @@ async def _drop(request: web.Request) -> web.StreamResponse:
 
 
 async def _documents(request: web.Request) -> web.StreamResponse:
-    rows = await request.app[RAG].documents(request[CALLER].tenant, request.match_info["collection"])
-    return _json({"documents": rows})
+    """By name: `?after=` a name, `?limit=` up to 1,000."""
+    limit = _number(request, "limit", MOST_DOCUMENTS, least=1, most=MOST_DOCUMENTS)
+    rows = await request.app[RAG].documents(
+        request[CALLER].tenant, request.match_info["collection"], request.query.get("after", ""), limit + 1
+    )
+    return _json({"documents": rows[:limit], "has_more": len(rows) > limit})
+
+
+def _documents_together(body: dict[str, Any], request: web.Request) -> dict[str, Any]:
+    """The first of all nodes: each gave its own first ones."""
+    limit = _number(request, "limit", MOST_DOCUMENTS, least=1, most=MOST_DOCUMENTS)
+    rows = sorted(body["documents"], key=lambda row: row["name"].encode())
+    return {**body, "documents": rows[:limit], "has_more": body["has_more"] or len(rows) > limit}
 
 
 async def _submit(request: web.Request) -> web.StreamResponse:
@@ -142,14 +153,8 @@ async def _follow(request: web.Request) -> web.StreamResponse:
 async def _chunks(request: web.Request) -> web.StreamResponse:
     """What a document was cut into: `?after=` a position, `?limit=` up to 1,000."""
     where = request.match_info
-    try:
-        after, limit = (
-            int(request.query.get(name, default)) for name, default in (("after", -1), ("limit", 100))
-        )
-    except ValueError as cause:
-        raise InvalidRequest("'after' and 'limit' are numbers.") from cause
-    if not 1 <= limit <= MOST_CHUNKS:
-        raise InvalidRequest(f"'limit' must be between 1 and {MOST_CHUNKS}.", param="limit")
+    after = _number(request, "after", -1, least=-1, most=1 << 62)
+    limit = _number(request, "limit", 100, least=1, most=MOST_CHUNKS)
     found = await request.app[RAG].chunks(
         request[CALLER].tenant, where["collection"], where["name"], after, limit
     )
@@ -192,7 +197,18 @@ async def _embed(request: web.Request) -> web.StreamResponse:
     return _json({"model": body.model, "dimension": vectors.shape[1], "vectors": data})
 
 
-def _collections_together(body: dict[str, Any]) -> dict[str, Any]:
+def _number(request: web.Request, name: str, default: int, *, least: int, most: int) -> int:
+    """A parameter of the query."""
+    try:
+        number = int(request.query.get(name, default))
+    except ValueError as cause:
+        raise InvalidRequest(f"'{name}' is a number.", param=name) from cause
+    if not least <= number <= most:
+        raise InvalidRequest(f"'{name}' must be between {least} and {most}.", param=name)
+    return number
+
+
+def _collections_together(body: dict[str, Any], _request: web.Request) -> dict[str, Any]:
     """A collection that is split is one, with what its parts hold together."""
     rows: dict[str, dict[str, Any]] = {}
     for row in body["collections"]:
@@ -202,7 +218,7 @@ def _collections_together(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "collections": [rows[name] for name in sorted(rows)]}
 
 
-def _newest_jobs(body: dict[str, Any]) -> dict[str, Any]:
+def _newest_jobs(body: dict[str, Any], _request: web.Request) -> dict[str, Any]:
     return {**body, "jobs": sorted(body["jobs"], key=lambda job: -job["created"])[:MOST_JOBS]}
 
 
@@ -219,7 +235,7 @@ def routes() -> list[web.RouteDef]:
         ),
         web.post("/rag/v1/collections", of("rag_create", _create)),
         web.delete(one, of("rag_drop", at_collection(_drop, drops=True))),
-        web.get(f"{one}/documents", of("rag_documents", at_collection(_documents))),
+        web.get(f"{one}/documents", of("rag_documents", at_collection(_documents, _documents_together))),
         web.post(f"{one}/documents", of("rag_submit", at_document(_submit))),
         web.get(one + "/documents/{name:.+}/chunks", of("rag_chunks", at_document(_chunks))),
         web.delete(one + "/documents/{name:.+}", of("rag_drop_document", at_document(_drop_document))),

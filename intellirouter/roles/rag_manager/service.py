@@ -103,10 +103,12 @@ class RagService:
         await self._index.drop(row.id)
         await self.engine.write(partial(catalog.drop_collection, collection=row.id))
 
-    async def documents(self, tenant: str, name: str) -> list[Row]:
-        """A collection's documents."""
+    async def documents(self, tenant: str, name: str, after: str = "", limit: int | None = None) -> list[Row]:
+        """A collection's documents by name, those behind the name `after`; all of them, or so many."""
         row = await self._collection(tenant, name)
-        return await self.engine.read(partial(catalog.list_documents, collection=row.id))
+        return await self.engine.read(
+            partial(catalog.list_documents, collection=row.id, after=after, limit=limit)
+        )
 
     async def drop_document(self, tenant: str, name: str, document: str) -> None:
         """Remove the document of that name."""

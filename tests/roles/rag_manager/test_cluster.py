@@ -254,8 +254,13 @@ async def test_a_split_collection_finds_what_one_node_finds(
         assert [(row["name"], row["documents"], row["chunks"]) for row in rows] == [
             ("notes", len(NOTES), len(NOTES))
         ]
-        listed = (await three.get("/collections/notes/documents"))["documents"]
-        assert sorted(row["name"] for row in listed) == sorted(NOTES)
+        listed, more = [], True
+        while more:  # in pages, whichever nodes they are on
+            after = f"&after={listed[-1]}" if listed else ""
+            page = await three.get(f"/collections/notes/documents?limit=5{after}")
+            listed += [row["name"] for row in page["documents"]]
+            more = page["has_more"]
+        assert listed == sorted(NOTES)
         for name in ("rain-1.md", "bees-3.md"):
             chunks = (await three.get(f"/collections/notes/documents/{name}/chunks"))["chunks"]
             assert [chunk["text"] in NOTES[name] for chunk in chunks] == [True]

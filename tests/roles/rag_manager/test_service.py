@@ -12,10 +12,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from intellirouter.cli.rag_remote import RemoteRag
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import InvalidRequest, NotFound, StateUnavailable
 from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
-from intellirouter.roles.rag_manager import retrieval
+from intellirouter.roles.rag_manager import native, retrieval
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.security.caller import Caller
@@ -207,3 +208,25 @@ async def test_http(start_node: StartNode, http: aiohttp.ClientSession) -> None:
         "rag_retrieval_duration_seconds_count 3.0",
     ):
         assert line in counted
+
+
+async def test_documents_are_listed_in_pages(
+    start_node: StartNode, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "MOST_DOCUMENTS", 3)
+    node = await start_node(f'[rag]\nembedding_model_path = "{minilm()}"\n', role="RagManager")
+    base = f"{node.listening[0].url}/rag/v1/collections"
+    async with aiohttp.ClientSession(node.listening[0].url) as session:
+        remote = RemoteRag(session)
+        await remote.create("", "docs")
+        assert await remote.documents("", "docs") == []
+        names = [f"ä{number}&.txt" for number in range(7)]
+        for name in reversed(names):
+            await remote.submit("", "docs", name, b"Rain is wet.")
+        assert [row["name"] for row in await remote.documents("", "docs")] == names
+    async with http.get(f"{base}/docs/documents", params={"after": names[3]}) as reply:
+        page = await reply.json()
+    assert ([row["name"] for row in page["documents"]], page["has_more"]) == (names[4:], False)
+    for limit in ("0", "4", "x"):
+        async with http.get(f"{base}/docs/documents", params={"limit": limit}) as reply:
+            assert (reply.status, (await reply.json())["error"]["param"]) == (400, "limit")

@@ -41,8 +41,12 @@ _GIVEN = ("content-type", "content-disposition", "retry-after")
 _STREAMED = ("text/event-stream", "application/octet-stream")
 
 Row = dict[str, Any]
-Tidy = Callable[[Row], Row]
+Tidy = Callable[[Row, web.Request], Row]
 log = structlog.get_logger(__name__)
+
+
+def _as_is(body: Row, _request: web.Request) -> Row:
+    return body
 
 
 def cluster_of(request: web.Request) -> Cluster | None:
@@ -88,8 +92,8 @@ def at_document(handler: Handler) -> Handler:
     return handle
 
 
-def at_collection(handler: Handler, *, drops: bool = False) -> Handler:
-    """For a whole collection; of one that is split, the answers of its nodes together."""
+def at_collection(handler: Handler, tidy: Tidy = _as_is, *, drops: bool = False) -> Handler:
+    """For a whole collection; of one that is split, the answers of its nodes together, put in order by `tidy`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if (cluster := cluster_of(request)) is None:
@@ -100,7 +104,7 @@ def at_collection(handler: Handler, *, drops: bool = False) -> Handler:
             if len(nodes) == 1:
                 response = await _at(nodes[0], request, handler, cluster)
             else:
-                response = await _together(nodes, request, handler, cluster, _as_is)
+                response = await _together(nodes, request, handler, cluster, tidy)
         except NotFound:
             if drops:  # what is placed and nowhere would keep its name for ever
                 await cluster.placements.forget(tenant, name)
@@ -214,26 +218,25 @@ async def _together(
         {node: part(node) for node in nodes},
         partial=cluster.partial and request.method == "GET",  # what changes something is done everywhere
     )
-    body = tidy(together(list(found.values())))
+    body = tidy(together(list(found.values())), request)
     status = 202 if request.method == "POST" and "jobs" in body else 200
     data = msgspec.json.encode({**body, "partial": True} if away else body)
     return web.Response(status=status, body=data, content_type="application/json")
 
 
 def together(answers: Sequence[Row]) -> Row:
-    """One object of several of one form: lists follow one another, numbers are added, anything else is as in the first."""
+    """One object of several of one form: lists follow one another, numbers are added, what is true of one is true, anything else
+    is as in the first."""
     whole = dict(answers[0])
     for answer in answers[1:]:
         for name, value in answer.items():
             if isinstance(value, list):
                 whole[name] = [*whole.get(name, []), *value]
-            elif isinstance(value, int) and not isinstance(value, bool):
+            elif isinstance(value, bool):
+                whole[name] = whole.get(name, False) or value
+            elif isinstance(value, int):
                 whole[name] = whole.get(name, 0) + value
     return whole
-
-
-def _as_is(body: Row) -> Row:
-    return body
 
 
 async def _pass_on(node: str, request: web.Request, cluster: Cluster, method: str, path: str) -> Reply:

@@ -19,7 +19,7 @@ from intellirouter import tasks
 from intellirouter.chains.check import Known, check
 from intellirouter.chains.interpreter import Outcome, checked_inputs
 from intellirouter.chains.model import Chain
-from intellirouter.chains.plan import bundle
+from intellirouter.chains.plan import bundle, calls
 from intellirouter.chains.runtime.durable.runtime import DurableRuntime
 from intellirouter.chains.source import Document
 from intellirouter.config.schema.chain_engine import ChainEngineSection
@@ -69,10 +69,10 @@ class ChainService:
 
     async def checked(self, caller: Caller, document: Document) -> Chain:
         """The chain of a document, with the tenant's chains known. Raises `InvalidChain` with every problem."""
-        others = await self.library(caller)
+        names = await asyncio.to_thread(self.store.names, caller.tenant)
         own = _name_of(document.data)
-        chain = check(document, Known(chains={*others, own}), self.section.default_timeout_seconds)
-        bundle(chain, {**others, chain.name: chain})
+        chain = check(document, Known(chains={*names, own}), self.section.default_timeout_seconds)
+        bundle(chain, await self._called(caller, chain))
         return chain
 
     async def put(self, caller: Caller, name: str, document: Document) -> tuple[StoredChain, bool]:
@@ -89,10 +89,15 @@ class ChainService:
             raise NotFound(f"There is no chain '{name[:100]}'.")
         return found
 
-    async def library(self, caller: Caller) -> dict[str, Chain]:
-        """Every chain of the tenant."""
-        stored = await asyncio.to_thread(self.store.chains, caller.tenant)
-        return {chain.name: self._made(chain) for chain in stored}
+    async def _called(self, caller: Caller, chain: Chain) -> dict[str, Chain]:
+        """The chain, and those that it calls and that these call, as far as they are there."""
+        found, wanted = {chain.name: chain}, calls(chain) - {chain.name}
+        while wanted:
+            stored = await asyncio.to_thread(self.store.named, caller.tenant, wanted)
+            more = {each.name: self._made(each) for each in stored}
+            found |= more
+            wanted = {name for each in more.values() for name in calls(each)} - found.keys()
+        return found
 
     async def delete(self, caller: Caller, name: str) -> None:
         """Forget a chain. Raises `NotFound`."""
@@ -142,10 +147,8 @@ class ChainService:
         self, caller: Caller, name: str, inputs: Mapping[str, Any]
     ) -> tuple[Chain, dict[str, Chain]]:
         """The chain and the library it runs with. Raises `NotFound`, or `InvalidRequest` for inputs that do not fit."""
-        library = await self.library(caller)
-        chain = library.get(name)
-        if chain is None:
-            raise NotFound(f"There is no chain '{name[:100]}'.")
+        chain = self._made(await self.get(caller, name))
+        library = await self._called(caller, chain)
         checked_inputs(chain, inputs)
         bundle(chain, library)
         return chain, library

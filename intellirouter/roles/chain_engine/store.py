@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,18 @@ class Store:
         with self.engine.connect() as connection:
             row = connection.execute(sa.select(_CHAINS).where(mine)).one_or_none()
         return None if row is None else _stored(row)
+
+    def names(self, tenant: str) -> set[str]:
+        """What the tenant's chains are called."""
+        with self.engine.connect() as connection:
+            wanted = sa.select(_CHAINS.c.name).where(_CHAINS.c.tenant == tenant)
+            return set(connection.execute(wanted).scalars())
+
+    def named(self, tenant: str, names: Collection[str]) -> list[StoredChain]:
+        """Those of the chains that are there."""
+        mine = sa.and_(_CHAINS.c.tenant == tenant, _CHAINS.c.name.in_(names))
+        with self.engine.connect() as connection:
+            return [_stored(row) for row in connection.execute(sa.select(_CHAINS).where(mine))]
 
     def chains(self, tenant: str) -> list[StoredChain]:
         """Every chain, by name."""

@@ -15,6 +15,7 @@ from intellirouter.app.roles import select
 from intellirouter.app.supervisor import running
 from intellirouter.config.load import load
 from intellirouter.peers.chain_output import answer, used
+from intellirouter.roles.chain_engine.keys import ENGINE
 from tests.conftest import StartNode, StartVendor, provider
 from tests.servers.vendor import Play
 
@@ -96,6 +97,27 @@ async def test_a_chain_is_stored_checked_listed_and_removed(
     assert (await ask("GET", "/health"))[1]["parts"]["runs"]["status"] == "healthy"
     assert (await ask("DELETE", "/v1/chains/ask"))[1]["deleted"]
     assert (await ask("DELETE", "/v1/chains/ask"))[0] == 404
+
+
+async def test_a_chain_that_cannot_be_read_harms_only_those_that_call_it(
+    start_node: StartNode, http: aiohttp.ClientSession
+) -> None:
+    node = await start_node(auth(ann="a"), role="ChainEngine")
+    ask = Client(http, node.listening[0].url)
+    outer = "chain: {name: outer}\nsteps: [{id: a, chain: {name: inner}}]\noutput: steps.a"
+    inner = "chain: {name: inner}\nsteps: [{id: a, set: {x: 1 + 1}}]\noutput: steps.a.x"
+    for name, source in (("inner", inner), ("outer", outer)):
+        assert (await ask("PUT", f"/v1/chains/{name}", {"source": source}))[0] == 201
+    node.opened[ENGINE].store.put(
+        "a", "older", {"chain": {"name": "older"}, "steps": [{"id": "a", "gone": {}}]}
+    )
+    _, run = await ask("POST", "/v1/chains/outer/runs", {"input": {}})
+    assert (run["status"], run["output"]) == ("succeeded", 2)
+    status, told = await ask("POST", "/v1/chains/older/runs", {"input": {}})
+    assert (status, told["error"]["code"]) == (400, "invalid_chain")
+    await ask("DELETE", "/v1/chains/inner")
+    status, told = await ask("POST", "/v1/chains/outer/runs", {"input": {}})
+    assert (status, "'inner'" in told["error"]["message"]) == (400, True)
 
 
 async def test_a_run_asks_the_router_once_for_an_idempotency_key(

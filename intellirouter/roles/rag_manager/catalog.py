@@ -37,6 +37,8 @@ create table if not exists jobs (
     done integer not null default 0, total integer not null default 0, error text, created real not null,
     updated real not null);
 create index if not exists jobs_waiting on jobs (status, created);
+create index if not exists jobs_by_tenant on jobs (tenant, created);
+create index if not exists jobs_by_document on jobs (document);
 """
 
 
@@ -202,14 +204,14 @@ def touch(db: sqlite3.Connection, collection: str) -> None:
 
 
 def list_jobs(db: sqlite3.Connection, tenant: str, job: str | None = None, limit: int = 100) -> list[Row]:
-    """The tenant's jobs, newest first."""
-    return rows(
-        db,
+    """The tenant's jobs, newest first; or the one of that id."""
+    words = (
         "select j.id, j.status, j.done, j.total, j.error, j.created, j.updated, d.name as document, c.name as collection "
-        "from jobs j join documents d on d.id = j.document join collections c on c.id = j.collection "
-        "where j.tenant = ? and (? is null or j.id = ?) order by j.created desc limit ?",
-        (tenant, job, job, limit),
+        "from jobs j join documents d on d.id = j.document join collections c on c.id = j.collection where j.tenant = ? "
     )
+    if job is not None:
+        return rows(db, f"{words} and j.id = ?", (tenant, job))
+    return rows(db, f"{words} order by j.created desc limit ?", (tenant, limit))
 
 
 def list_documents(

@@ -22,10 +22,13 @@ pragma foreign_keys = on;
 create table if not exists collections (
     id text primary key, tenant text not null, name text not null, model text not null, epoch integer not null default 0,
     created real not null, unique (tenant, name));
+create index if not exists collections_by_tenant on collections (tenant, created);
 create table if not exists documents (
     id text primary key, collection text not null references collections on delete cascade, name text not null,
     sha256 text not null, bytes integer not null, status text not null, error text, attributes text not null,
     updated real not null, unique (collection, name));
+create index if not exists documents_by_age on documents (collection);
+create index if not exists documents_by_status on documents (collection, status, bytes, updated);
 create table if not exists chunks (
     row integer primary key, id text not null unique, collection text not null references collections on delete cascade,
     document text not null references documents on delete cascade, position integer not null, title text not null,

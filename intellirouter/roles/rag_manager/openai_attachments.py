@@ -17,7 +17,8 @@ from intellirouter.roles.rag_manager import openai_catalog
 from intellirouter.roles.rag_manager.catalog import Row
 from intellirouter.roles.rag_manager.cluster.forwarding import at_home
 from intellirouter.roles.rag_manager.keys import RAG
-from intellirouter.roles.rag_manager.openai_forms import answer, check_pairs, page, read_form
+from intellirouter.roles.rag_manager.openai_forms import answer, check_pairs, read_form
+from intellirouter.roles.rag_manager.openai_pages import page_body, page_of, read_page
 from intellirouter.roles.rag_manager.openai_stores import counts, find_store, public_id
 from intellirouter.roles.rag_manager.service import document_row, new_job
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
@@ -68,7 +69,7 @@ async def attach(
         check_pairs(form.attributes or {}, "attributes", (str, float, int, bool))
     wanted = {form.file_id: form for form in forms}
     async with service.blob_lock:
-        query = partial(openai_catalog.list_files, tenant=tenant, ids=list(wanted))
+        query = partial(openai_catalog.find_files, tenant=tenant, ids=list(wanted))
         files = {row["id"]: row for row in await service.engine.read(query)}
         for id_ in wanted:
             if id_ not in files:
@@ -124,23 +125,26 @@ async def _add(request: web.Request) -> web.StreamResponse:
 
 
 async def _find(request: web.Request, store: Row, id_: str) -> Row:
-    query = partial(openai_catalog.list_attached, collection=store["collection"], file=id_)
-    rows = await request.app[RAG].engine.read(query)
-    if not rows:
+    query = partial(openai_catalog.find_attached, collection=store["collection"], id_=id_)
+    row = await request.app[RAG].engine.read(query)
+    if row is None:
         raise NotFound(f"There is no file '{id_[:100]}' in this vector store.", param="file_id")
-    return rows[0]
+    return row
 
 
 async def _list(request: web.Request) -> web.StreamResponse:
     store = await find_store(request)
     batch = (await _batch_of(request, store))["id"] if "batch" in request.match_info else None
-    query = partial(openai_catalog.list_attached, collection=store["collection"], batch=batch)
-    rows = await request.app[RAG].engine.read(query)
-    if (status := request.query.get("filter")) is not None:
-        if status not in _STATUS.values():
+    status = None
+    if (wanted := request.query.get("filter")) is not None:
+        status = next((ours for ours, theirs in _STATUS.items() if theirs == wanted), None)
+        if status is None:
             raise InvalidRequest(f"'filter' is one of: {', '.join(_STATUS.values())}.", param="filter")
-        rows = [row for row in rows if _STATUS[row["status"]] == status]
-    return answer(page(request, rows, lambda row: _attached(row, store)))
+    listing = openai_catalog.attached(store["collection"], batch, status)
+    rows, more = await request.app[RAG].engine.read(
+        partial(read_page, listing=listing, page=page_of(request))
+    )
+    return answer(page_body([_attached(row, store) for row in openai_catalog.with_attributes(rows)], more))
 
 
 async def _get(request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from typing import Any
 
 from intellirouter.roles.rag_manager import catalog
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
+from intellirouter.roles.rag_manager.openai_pages import Listing
 
 SCHEMA = """
 create table if not exists files (
@@ -36,6 +37,21 @@ create table if not exists batch_documents (
     document text not null references documents on delete cascade, primary key (batch, document));
 """
 
+_FILE = "f.id, f.filename, f.purpose, f.bytes, f.sha256, f.created"
+_STORE = (
+    "c.id as collection, c.name as collection_name, c.created, s.description, "
+    "case when s.collection is null then c.name else s.name end as name, coalesce(s.metadata, '{}') as metadata"
+)
+_STORES = "collections c left join stores s on s.collection = c.id"
+_ATTACHED = (
+    "coalesce(a.file, d.id) as id, d.id as document, coalesce(f.filename, d.name) as filename, d.status, d.error, d.bytes, "
+    "d.attributes, coalesce(a.created, d.updated) as created"
+)
+_DOCUMENTS = "documents d left join attachments a on a.document = d.id left join files f on f.id = a.file"
+_BY_PUBLIC_ID = (
+    "+d.collection = ? and d.id in (select document from attachments where file = ? union all select ?)"
+)
+"""The plus keeps SQLite from going through the whole collection, which it takes for the fewer rows."""
 _COUNTS = (
     "count(d.id) as total, count(*) filter (where d.status = 'queued') as in_progress, "
     "count(*) filter (where d.status = 'ready') as completed, count(*) filter (where d.status = 'failed') as failed, "
@@ -56,16 +72,22 @@ def add_file(db: sqlite3.Connection, row: Row) -> None:
     db.execute(words, row)
 
 
-def list_files(
-    db: sqlite3.Connection, tenant: str, ids: Collection[str] | None = None, purpose: str | None = None
-) -> list[Row]:
-    """The tenant's files, oldest first."""
-    words = (
-        "select id, filename, purpose, bytes, sha256, created from files where tenant = ? "
-        "and (? is null or purpose = ?) and (? is null or id in (select value from json_each(?))) order by created, id"
+def files(tenant: str, purpose: str | None) -> Listing:
+    """The tenant's files."""
+    where, values = (
+        ("f.tenant = ?", (tenant,))
+        if purpose is None
+        else ("f.tenant = ? and f.purpose = ?", (tenant, purpose))
     )
-    listed = None if ids is None else json.dumps(list(ids))
-    return catalog.rows(db, words, (tenant, purpose, purpose, listed, listed))
+    return Listing(
+        _FILE, "files f", where, values, ("f.created", "f.id"), "f.tenant = ? and f.id = ?", tenant
+    )
+
+
+def find_files(db: sqlite3.Connection, tenant: str, ids: Collection[str]) -> list[Row]:
+    """Those of the files that are the tenant's."""
+    words = f"select {_FILE} from files f where f.id in (select value from json_each(?)) and f.tenant = ?"  # noqa: S608
+    return catalog.rows(db, words, (json.dumps(list(ids)), tenant))
 
 
 def holders(db: sqlite3.Connection, file: str) -> list[tuple[str, str]]:
@@ -103,20 +125,41 @@ def describe_store(db: sqlite3.Connection, collection: str, described: Row) -> N
     db.execute(words, values)
 
 
-def list_stores(db: sqlite3.Connection, tenant: str, collection: str | None = None) -> list[Row]:
-    """The tenant's collections as vector stores, oldest first, with their counts."""
-    words = (
-        "select c.id as collection, c.name as collection_name, c.created, s.description, "  # noqa: S608 - a constant of ours
-        "case when s.collection is null then c.name else s.name end as name, coalesce(s.metadata, '{}') as metadata, "
-        "coalesce(max(d.updated), c.created) as active, "
-        "coalesce(sum(d.bytes) filter (where d.status = 'ready'), 0) as usage, "
-        + _COUNTS
-        + " from collections c "
-        "left join stores s on s.collection = c.id left join documents d on d.collection = c.id "
-        "where c.tenant = ? and (? is null or c.id = ?) group by c.id order by c.created, c.id"
+def stores(tenant: str) -> Listing:
+    """The tenant's collections as vector stores."""
+    return Listing(
+        _STORE,
+        _STORES,
+        "c.tenant = ?",
+        (tenant,),
+        ("c.created", "c.id"),
+        "c.tenant = ? and c.id = 'ir-' || substr(?, 4)",
+        tenant,
     )
-    found = catalog.rows(db, words, (tenant, collection, collection))
+
+
+def find_store(db: sqlite3.Connection, tenant: str, collection: str) -> Row | None:
+    """A collection as a vector store, without its counts."""
+    words = f"select {_STORE} from {_STORES} where c.id = ? and c.tenant = ?"  # noqa: S608
+    return next(iter(with_metadata(catalog.rows(db, words, (collection, tenant)))), None)
+
+
+def with_metadata(found: Sequence[Row]) -> list[Row]:
+    """Rows of stores with their metadata read."""
     return [row | {"metadata": json.loads(row["metadata"])} for row in found]
+
+
+def counted(db: sqlite3.Connection, found: Sequence[Row]) -> list[Row]:
+    """Rows of stores with how many documents each has, in which state, and how many bytes."""
+    words = (
+        "select coalesce(max(d.updated), 0) as active, coalesce(sum(d.bytes) filter (where d.status = 'ready'), 0) as usage, "  # noqa: S608
+        f"{_COUNTS} from documents d where d.collection = ?"
+    )
+    counts = [catalog.rows(db, words, (row["collection"],))[0] for row in found]
+    return [
+        row | count | {"active": max(row["created"], count["active"])}
+        for row, count in zip(found, counts, strict=True)
+    ]
 
 
 def attach(
@@ -148,25 +191,34 @@ def files_of(db: sqlite3.Connection, documents: Collection[str]) -> dict[str, di
     return {document: {"file_id": file, "filename": name} for document, file, name in found}
 
 
-def list_attached(
-    db: sqlite3.Connection,
-    collection: str,
-    *,
-    file: str | None = None,
-    batch: str | None = None,
-    documents: Collection[str] | None = None,
-) -> list[Row]:
-    """The documents of a vector store, oldest first: all, one by its id, those of a batch, or those listed."""
-    words = (
-        "select coalesce(a.file, d.id) as id, d.id as document, coalesce(f.filename, d.name) as filename, d.status, "
-        "d.error, d.bytes, d.attributes, coalesce(a.created, d.updated) as created from documents d "
-        "left join attachments a on a.document = d.id left join files f on f.id = a.file "
-        "where d.collection = ? and (? is null or coalesce(a.file, d.id) = ?) "
-        "and (? is null or d.id in (select document from batch_documents where batch = ?)) "
-        "and (? is null or d.id in (select value from json_each(?))) order by coalesce(a.created, d.updated), d.id"
+def attached(collection: str, batch: str | None, status: str | None) -> Listing:
+    """The documents of a vector store, or those of a batch; of one status only where one is given."""
+    where, values = ["d.collection = ?"], [collection]
+    if batch is not None:
+        where = ["+d.collection = ?", "d.id in (select document from batch_documents where batch = ?)"]
+        values.append(batch)
+    if status is not None:
+        where.append("d.status = ?")
+        values.append(status)
+    return Listing(
+        _ATTACHED, _DOCUMENTS, " and ".join(where), tuple(values), ("d.rowid",), _BY_PUBLIC_ID, collection
     )
-    listed = None if documents is None else json.dumps(list(documents))
-    found = catalog.rows(db, words, (collection, file, file, batch, batch, listed, listed))
+
+
+def find_attached(db: sqlite3.Connection, collection: str, id_: str) -> Row | None:
+    """The document of a vector store by its file's id, or by its own."""
+    words = f"select {_ATTACHED} from {_DOCUMENTS} where {_BY_PUBLIC_ID}"  # noqa: S608
+    return next(iter(with_attributes(catalog.rows(db, words, (collection, id_, id_)))), None)
+
+
+def attached_among(db: sqlite3.Connection, collection: str, documents: Collection[str]) -> list[Row]:
+    """Those of the documents that are the vector store's."""
+    words = f"select {_ATTACHED} from {_DOCUMENTS} where d.id in (select value from json_each(?)) and +d.collection = ?"  # noqa: S608
+    return with_attributes(catalog.rows(db, words, (json.dumps(list(documents)), collection)))
+
+
+def with_attributes(found: Sequence[Row]) -> list[Row]:
+    """Rows of documents with their attributes read."""
     return [row | {"attributes": json.loads(row["attributes"])} for row in found]
 
 

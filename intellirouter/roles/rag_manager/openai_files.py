@@ -20,7 +20,8 @@ from intellirouter.roles.rag_manager import openai_catalog
 from intellirouter.roles.rag_manager.catalog import Row
 from intellirouter.roles.rag_manager.cluster.forwarding import at_home
 from intellirouter.roles.rag_manager.keys import RAG
-from intellirouter.roles.rag_manager.openai_forms import answer, page
+from intellirouter.roles.rag_manager.openai_forms import answer
+from intellirouter.roles.rag_manager.openai_pages import page_body, page_of, read_page
 from intellirouter.web.body import BODY_TIMEOUT
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
@@ -150,15 +151,15 @@ def _file(row: Row) -> Row:
 
 
 async def _list(request: web.Request) -> web.StreamResponse:
-    query = partial(
-        openai_catalog.list_files, tenant=request[CALLER].tenant, purpose=request.query.get("purpose")
-    )
-    return answer(page(request, await request.app[RAG].engine.read(query), _file, MAX_LISTED, MAX_LISTED))
+    listing = openai_catalog.files(request[CALLER].tenant, request.query.get("purpose"))
+    wanted = page_of(request, MAX_LISTED, MAX_LISTED)
+    rows, more = await request.app[RAG].engine.read(partial(read_page, listing=listing, page=wanted))
+    return answer(page_body([_file(row) for row in rows], more))
 
 
 async def _found(request: web.Request) -> Row:
     id_ = request.match_info["file"]
-    query = partial(openai_catalog.list_files, tenant=request[CALLER].tenant, ids=[id_])
+    query = partial(openai_catalog.find_files, tenant=request[CALLER].tenant, ids=[id_])
     rows = await request.app[RAG].engine.read(query)
     if not rows:
         raise NotFound(f"There is no file '{id_[:100]}'.", param="file_id")

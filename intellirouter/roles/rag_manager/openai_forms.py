@@ -1,15 +1,14 @@
-"""What OpenAI's files and vector stores have in common: JSON answers, cursor pages, checked bodies, key-value maps."""
+"""What OpenAI's files and vector stores have in common: JSON answers, checked bodies, key-value maps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from intellirouter.errors import InvalidRequest
-from intellirouter.roles.rag_manager.catalog import Row
 from intellirouter.web.body import read_json
 
 T = TypeVar("T")
@@ -29,45 +28,6 @@ async def read_form(request: web.Request, kind: type[T]) -> T:
         return msgspec.convert(await read_json(request), kind)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"{error}.") from error
-
-
-def page(
-    request: web.Request, rows: Sequence[Row], shape: Callable[[Row], Row], most: int = 100, usual: int = 20
-) -> Row:
-    """One page of `rows`, which come oldest first: `limit`, `order`, `after` and `before` of the query.
-
-    Source: OpenAI's API reference, "List vector stores".
-    """
-    query = request.query
-    limit, order = query.get("limit", str(usual)), query.get("order", "desc")
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= most):
-        raise InvalidRequest(f"'limit' is 1 to {most}.", param="limit")
-    if order not in ("asc", "desc"):
-        raise InvalidRequest("'order' is asc or desc.", param="order")
-    objects = [shape(row) for row in rows]
-    if order == "desc":
-        objects.reverse()
-    start, end = 0, len(objects)
-    if "after" in query:
-        start = _place(objects, query["after"], "after") + 1
-    if "before" in query:
-        end = _place(objects, query["before"], "before")
-    window = objects[start:end]
-    shown = window[-int(limit) :] if "before" in query and "after" not in query else window[: int(limit)]
-    return {
-        "object": "list",
-        "data": shown,
-        "first_id": shown[0]["id"] if shown else None,
-        "last_id": shown[-1]["id"] if shown else None,
-        "has_more": len(shown) < len(window),
-    }
-
-
-def _place(objects: Sequence[Row], id_: str, param: str) -> int:
-    for place, item in enumerate(objects):
-        if item["id"] == id_:
-            return place
-    raise InvalidRequest(f"'{param}' names nothing in this list.", param=param)
 
 
 def check_pairs(pairs: Mapping[str, Any], param: str, kinds: tuple[type, ...]) -> None:

@@ -22,14 +22,14 @@ async def find_store(request: web.Request, id_: str | None = None) -> Row:
     """The caller's vector store of that id, the path's by default. Raises `NotFound`."""
     wanted = request.match_info["store"] if id_ is None else id_
     query = partial(
-        openai_catalog.list_stores,
+        openai_catalog.find_store,
         tenant=request[CALLER].tenant,
         collection=f"ir-{wanted.removeprefix('vs_')}",
     )
-    rows = await request.app[RAG].engine.read(query) if wanted.startswith("vs_") else []
-    if not rows:
+    row = await request.app[RAG].engine.read(query) if wanted.startswith("vs_") else None
+    if row is None:
         raise NotFound(f"There is no vector store '{wanted[:100]}'.", param="vector_store_id")
-    return rows[0]
+    return row
 
 
 def counts(row: Row) -> Row:

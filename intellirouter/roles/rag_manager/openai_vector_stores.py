@@ -6,6 +6,7 @@ a file is `in_progress` until its job is over. Source of the shapes: OpenAI's AP
 
 from __future__ import annotations
 
+import sqlite3
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,8 @@ from intellirouter.roles.rag_manager.catalog import Row
 from intellirouter.roles.rag_manager.cluster.forwarding import at_home
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.rag_manager.openai_attachments import AttachForm, attach, attachment_routes
-from intellirouter.roles.rag_manager.openai_forms import answer, check_pairs, page, read_form
+from intellirouter.roles.rag_manager.openai_forms import answer, check_pairs, read_form
+from intellirouter.roles.rag_manager.openai_pages import page_body, page_of, read_page
 from intellirouter.roles.rag_manager.openai_stores import counts, find_store, public_id
 from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler, endpoint
 
@@ -105,18 +107,29 @@ async def _create(request: web.Request) -> web.StreamResponse:
         await attach(request, {"collection": row.id}, files, before=add)
     else:
         await service.engine.write(add)
-    return answer(_store(await find_store(request, public_id(row.id))))
+    return await _shown(request, public_id(row.id))
 
 
 async def _list(request: web.Request) -> web.StreamResponse:
-    rows = await request.app[RAG].engine.read(
-        partial(openai_catalog.list_stores, tenant=request[CALLER].tenant)
-    )
-    return answer(page(request, rows, _store))
+    listing, wanted = openai_catalog.stores(request[CALLER].tenant), page_of(request)
+
+    def read(db: sqlite3.Connection) -> tuple[list[Row], bool]:
+        rows, more = read_page(db, listing, wanted)
+        return openai_catalog.counted(db, openai_catalog.with_metadata(rows)), more
+
+    rows, more = await request.app[RAG].engine.read(read)
+    return answer(page_body([_store(row) for row in rows], more))
 
 
 async def _get(request: web.Request) -> web.StreamResponse:
-    return answer(_store(await find_store(request)))
+    return await _shown(request)
+
+
+async def _shown(request: web.Request, id_: str | None = None) -> web.StreamResponse:
+    """The store with its counts, the path's by default."""
+    row = await find_store(request, id_)
+    (counted,) = await request.app[RAG].engine.read(partial(openai_catalog.counted, found=[row]))
+    return answer(_store(counted))
 
 
 async def _update(request: web.Request) -> web.StreamResponse:
@@ -124,7 +137,7 @@ async def _update(request: web.Request) -> web.StreamResponse:
     described = _described(await read_form(request, StoreForm), row)
     describe = partial(openai_catalog.describe_store, collection=row["collection"], described=described)
     await request.app[RAG].engine.write(describe)
-    return answer(_store(await find_store(request)))
+    return await _shown(request)
 
 
 async def _delete(request: web.Request) -> web.StreamResponse:
@@ -172,7 +185,7 @@ async def _results(request: web.Request, store: Row, passages: list[Passage]) ->
     """Passages with the file each is of; one whose document went away meanwhile is left out."""
     listed = {passage.document_id for passage in passages}
     rows = await request.app[RAG].engine.read(
-        partial(openai_catalog.list_attached, collection=store["collection"], documents=listed)
+        partial(openai_catalog.attached_among, collection=store["collection"], documents=listed)
     )
     documents = {row["document"]: row for row in rows}
     return [

@@ -1,4 +1,4 @@
-"""The one thread that talks to SQLite, with group commit.
+"""The thread that talks to SQLite, with group commit.
 
 The event loop hands over functions of a connection; the thread takes all that wait, runs them in one transaction, each
 under its own savepoint, commits, and wakes the loop once. A caller is answered only after the commit. A file that
@@ -26,6 +26,8 @@ BUSY_TIMEOUT = 5.0
 MAX_BATCH = 512
 MAX_WAITING = 20_000
 SWEEP_INTERVAL = 30.0
+SLOW_SECONDS = 0.002
+"""What reads for longer than this is answered one by one instead of together."""
 
 
 class _Job:
@@ -50,51 +52,60 @@ class _Job:
 
 
 class Engine:
-    """Runs functions of a connection, many to a transaction. Open with `start`, close with `stop`."""
+    """Runs functions of a connection, many to a transaction. Open with `start`, close with `stop`.
+
+    With `reads_apart` what only reads has a thread and a connection of its own, and waits for no write: for a file whose writes may
+    take long. It sees every write that was answered before it was asked for.
+    """
 
     def __init__(
-        self, path: Path | None, schema: str, sweep: Callable[[sqlite3.Connection], None] = sweep
+        self,
+        path: Path | None,
+        schema: str,
+        sweep: Callable[[sqlite3.Connection], None] = sweep,
+        *,
+        reads_apart: bool = False,
     ) -> None:
         self.path = path
         self._schema = schema
         self._sweep = sweep
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._swept = time.monotonic()
+        self._reads_apart = reads_apart and path is not None
+        self._writer: _Lane | None = None
+        self._reader: _Lane | None = None
 
     async def start(self) -> None:
         """Open the file. Raises `StateUnavailable` naming it when that fails."""
-        self._loop = asyncio.get_running_loop()
-        connection = await asyncio.to_thread(self._connect)
-        self._thread = threading.Thread(target=self._work, args=(connection,), name="state", daemon=True)
-        self._thread.start()
+        loop = asyncio.get_running_loop()
+        connection = await asyncio.to_thread(self._connect, self._prepare)
+        self._writer = self._reader = _Lane(self.path, connection, loop, self._sweep)
+        if self._reads_apart:
+            connection = await asyncio.to_thread(self._connect, _read_only)
+            self._reader = _Lane(self.path, connection, loop, None)
 
     async def write(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """The operation's result, once it is committed. It runs in the engine's thread."""
-        return await self._submit(operation, reads_only=False)
+        return await self._submit(self._writer, operation, reads_only=False)
 
     async def read(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """The result of an operation that writes nothing, and so waits for no other process."""
-        return await self._submit(operation, reads_only=True)
+        return await self._submit(self._reader, operation, reads_only=True)
 
-    async def _submit(self, operation: Callable[[sqlite3.Connection], T], reads_only: bool) -> T:
-        if self._thread is None or self._loop is None:
+    async def _submit(
+        self, lane: _Lane | None, operation: Callable[[sqlite3.Connection], T], reads_only: bool
+    ) -> T:
+        if lane is None:
             raise StateUnavailable("the embedded store is closed")
-        if self._jobs.qsize() >= MAX_WAITING:
-            raise StateUnavailable(f"the embedded store is {MAX_WAITING} operations behind")
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(_Job(operation, future, reads_only))
-        return await future
+        return await lane.submit(operation, reads_only)
 
     async def stop(self) -> None:
         """Finish what waits and close the file. Idempotent."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._jobs.put(None)
-            await asyncio.to_thread(thread.join)
+        lanes = {self._reader, self._writer}
+        self._reader = self._writer = None
+        for lane in lanes:
+            if lane is not None:
+                await lane.stop()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
         try:
             if self.path is not None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,13 +116,51 @@ class Engine:
                 check_same_thread=False,
                 cached_statements=256,
             )
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = normal")
-            connection.executescript(self._schema)
-            self._sweep(connection)
+            prepare(connection)
         except (OSError, sqlite3.Error) as error:
             raise StateUnavailable(f"the embedded store {self.path} cannot be opened: {error}") from error
         return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = normal")
+        connection.executescript(self._schema)
+        self._sweep(connection)
+
+
+def _read_only(connection: sqlite3.Connection) -> None:
+    connection.execute("pragma query_only = on")
+
+
+class _Lane:
+    """A thread with a connection, and what waits for it. One that only reads has no `sweep`."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        connection: sqlite3.Connection,
+        loop: asyncio.AbstractEventLoop,
+        sweep: Callable[[sqlite3.Connection], None] | None,
+    ) -> None:
+        self._path = path
+        self._loop = loop
+        self._sweep = sweep
+        self._swept = time.monotonic()
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        name = "state" if sweep is not None else "state reads"
+        self._thread = threading.Thread(target=self._work, args=(connection,), name=name, daemon=True)
+        self._thread.start()
+
+    async def submit(self, operation: Callable[[sqlite3.Connection], T], reads_only: bool) -> T:
+        if self._jobs.qsize() >= MAX_WAITING:
+            raise StateUnavailable(f"the embedded store is {MAX_WAITING} operations behind")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put(_Job(operation, future, reads_only))
+        return await future
+
+    async def stop(self) -> None:
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
 
     def _work(self, connection: sqlite3.Connection) -> None:
         last = False
@@ -133,19 +182,25 @@ class Engine:
         connection.close()
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> None:
+        reads = all(job.reads_only for job in batch)
+        began = time.monotonic()
         try:
-            connection.execute("begin" if all(job.reads_only for job in batch) else "begin immediate")
+            connection.execute("begin" if reads else "begin immediate")
             for job in batch:
                 self._apply(connection, job)
+                if reads and time.monotonic() - began > SLOW_SECONDS:
+                    self._wake(
+                        [job]
+                    )  # nothing is to be committed: who asked first need not wait for the others
             connection.execute("commit")
-            if time.monotonic() - self._swept > SWEEP_INTERVAL:
+            if self._sweep is not None and time.monotonic() - self._swept > SWEEP_INTERVAL:
                 self._swept = time.monotonic()
                 self._sweep(connection)
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("rollback")
             for job in batch:
-                job.error = StateUnavailable(f"the embedded store {self.path} failed: {error}")
+                job.error = StateUnavailable(f"the embedded store {self._path} failed: {error}")
                 job.error.__cause__ = error
         self._wake(batch)
 
@@ -166,6 +221,5 @@ class Engine:
             for job in batch:
                 job.settle()
 
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(settle)
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(settle)

@@ -53,7 +53,7 @@ async def open_rag(
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_locked(directory))
         schema = catalog.SCHEMA + openai_catalog.SCHEMA
-        engine = Engine(directory / "catalog.sqlite3", schema, catalog.nothing_to_sweep)
+        engine = Engine(directory / "catalog.sqlite3", schema, catalog.nothing_to_sweep, reads_apart=True)
         await engine.start()
         stack.push_async_callback(engine.stop)
         index = _index(section, directory / "chroma")

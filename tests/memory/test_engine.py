@@ -1,0 +1,96 @@
+"""The thread that talks to SQLite, and the one beside it that only reads."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from intellirouter.errors import StateUnavailable
+from intellirouter.memory.embedded.engine import Engine
+
+SCHEMA = "create table if not exists notes (text text);"
+SECONDS = 20
+
+
+def nothing(_db: sqlite3.Connection) -> None:
+    pass
+
+
+def count(db: sqlite3.Connection) -> int:
+    (number,) = db.execute("select count(*) from notes").fetchone()
+    return int(number)
+
+
+async def test_reads_apart_wait_for_no_write(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "notes.db", SCHEMA, nothing, reads_apart=True)
+    await engine.start()
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(db: sqlite3.Connection) -> None:
+        db.execute("insert into notes values ('slow')")
+        begun.set()
+        assert go.wait(SECONDS)
+
+    async with asyncio.timeout(SECONDS):
+        writing = asyncio.create_task(engine.write(slow))
+        assert await asyncio.to_thread(begun.wait, SECONDS)
+        assert await engine.read(count) == 0  # answered while the write is under way, which it does not see
+        go.set()
+        await writing
+        assert await engine.read(count) == 1
+    await engine.stop()
+
+
+@pytest.mark.parametrize("reads_apart", [True, False])
+@pytest.mark.parametrize("name", ["notes.db", None])
+async def test_a_read_sees_what_was_answered_before(
+    tmp_path: Path, reads_apart: bool, name: str | None
+) -> None:
+    engine = Engine(name and tmp_path / name, SCHEMA, nothing, reads_apart=reads_apart)
+    await engine.start()
+
+    async def one(number: int) -> None:
+        await engine.write(lambda db: db.execute("insert into notes values (?)", (str(number),)))
+        words = "select count(*) from notes where text = ?"
+        assert await engine.read(lambda db: db.execute(words, (str(number),)).fetchone()[0]) == 1
+
+    async with asyncio.timeout(SECONDS):
+        await asyncio.gather(*(one(number) for number in range(300)))
+        assert await engine.read(count) == 300
+    await engine.stop()
+    with pytest.raises(StateUnavailable, match="closed"):
+        await engine.read(count)
+
+
+async def test_a_reader_writes_nothing(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "notes.db", SCHEMA, nothing, reads_apart=True)
+    await engine.start()
+    with pytest.raises(StateUnavailable, match="readonly"):
+        await engine.read(lambda db: db.execute("insert into notes values ('x')"))
+    assert await engine.read(count) == 0
+    await engine.stop()
+
+
+async def test_what_one_asks_wrongly_harms_no_other(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "notes.db", SCHEMA, nothing, reads_apart=True)
+    await engine.start()
+
+    def wrong(db: sqlite3.Connection) -> None:
+        db.execute("insert into notes values ('half')")
+        raise ValueError("wrong")
+
+    outcomes = await asyncio.gather(
+        engine.write(wrong),
+        engine.write(lambda db: db.execute("insert into notes values ('whole')")),
+        engine.read(lambda _: 1 / 0),
+        engine.read(lambda _: "fine"),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes[:1] + outcomes[2:3]] == [ValueError, ZeroDivisionError]
+    assert outcomes[3] == "fine"
+    assert await engine.read(count) == 1
+    await engine.stop()

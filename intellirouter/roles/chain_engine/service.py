@@ -184,8 +184,9 @@ class ChainService:
 
     async def rows(self, caller: Caller, chain: str | None, after: str | None, limit: int) -> list[RunRow]:
         """The newest runs first, those older than the run `after`."""
-        before = (await self.row(caller, after)).created if after else None
-        return await asyncio.to_thread(self.store.runs, caller.tenant, chain, before, limit)
+        last = await self.row(caller, after) if after else None
+        place = (last.created, last.run_id) if last else None
+        return await asyncio.to_thread(self.store.runs, caller.tenant, chain, place, limit)
 
     async def shown(self, *rows: RunRow) -> list[dict[str, Any]]:
         """Runs as clients see them."""

@@ -140,13 +140,17 @@ class Store:
             row = connection.execute(wanted).one_or_none()
         return None if row is None else RunRow(*row)
 
-    def runs(self, tenant: str, chain: str | None, before: float | None, limit: int) -> list[RunRow]:
-        """The newest first; `before` is a time that all of them are older than."""
+    def runs(
+        self, tenant: str, chain: str | None, after: tuple[float, str] | None, limit: int
+    ) -> list[RunRow]:
+        """The newest first; `after` is the last one's time and id."""
         wanted = sa.select(_RUNS).where(_RUNS.c.tenant == tenant)
         if chain is not None:
             wanted = wanted.where(_RUNS.c.chain == chain)
-        if before is not None:
-            wanted = wanted.where(_RUNS.c.created < before)
+        if after is not None:  # several may have started at once
+            created, run_id = after
+            at_once = sa.and_(_RUNS.c.created == created, _RUNS.c.run_id > run_id)
+            wanted = wanted.where(sa.or_(_RUNS.c.created < created, at_once))
         wanted = wanted.order_by(_RUNS.c.created.desc(), _RUNS.c.run_id).limit(limit)
         with self.engine.connect() as connection:
             return [RunRow(*row) for row in connection.execute(wanted)]

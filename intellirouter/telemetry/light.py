@@ -7,11 +7,16 @@ alone, so an attribute is enough; the library still writes the exposition.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
+
+from intellirouter.telemetry.exposition import LINES
+
+T = TypeVar("T")
 
 
 class Cell:
@@ -83,11 +88,12 @@ class LightCounter(_Table):
         return self._cells.setdefault(key, Cell())
 
     def collect(self) -> Iterator[Metric]:
-        """The family as it stands."""
-        family = self._family(self._name, self._documentation, labels=self._labels)
-        for key, cell in list(self._cells.items()):
-            family.add_metric(key, cell.value)
-        yield family
+        """The family as it stands, in parts."""
+        for part in _parts(self._cells, LINES):
+            family = self._family(self._name, self._documentation, labels=self._labels)
+            for key, cell in part:
+                family.add_metric(key, cell.value)
+            yield family
 
 
 class LightHistogram(_Table):
@@ -112,10 +118,18 @@ class LightHistogram(_Table):
         return self._cells.setdefault(key, Spread(self._bounds))
 
     def collect(self) -> Iterator[Metric]:
-        """The family as it stands."""
-        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+        """The family as it stands, in parts."""
         names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
-        for key, spread in list(self._cells.items()):
-            cumulative = accumulate(spread.counts)
-            family.add_metric(key, list(zip(names, cumulative, strict=True)), spread.total)
-        yield family
+        for part in _parts(self._cells, LINES // len(names)):
+            family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+            for key, spread in part:
+                cumulative = accumulate(spread.counts)
+                family.add_metric(key, list(zip(names, cumulative, strict=True)), spread.total)
+            yield family
+
+
+def _parts(cells: Mapping[tuple[str, ...], T], size: int) -> Iterator[Sequence[tuple[tuple[str, ...], T]]]:
+    """At least one, that a family without values is named too."""
+    listed = list(cells.items())
+    for start in range(0, len(listed) or 1, max(1, size)):
+        yield listed[start : start + max(1, size)]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 
 import psutil
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Gauge
 
+from intellirouter.telemetry.exposition import exposition
 from intellirouter.telemetry.light import Cell, LightCounter, LightHistogram
 
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -79,11 +80,11 @@ class Metrics:
         self._process = psutil.Process()
         self._started.set(time.time())
 
-    def render(self) -> bytes:
+    async def render(self) -> bytes:
         """The exposition text, with the process' own figures taken now."""
         with self._process.oneshot():
             self._memory.set(self._process.memory_info().rss)
             self._threads.set(self._process.num_threads())
             self._files.set(self._process.num_fds())
         self._cpu.set(psutil.cpu_percent(interval=None))
-        return generate_latest(self.registry)
+        return await exposition(self.registry)

@@ -108,4 +108,5 @@ async def _ready(request: web.Request) -> web.Response:
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    return web.Response(body=request.app[FRAME].metrics.render(), headers={"content-type": PROMETHEUS})
+    text = await request.app[FRAME].metrics.render()
+    return web.Response(body=text, headers={"content-type": PROMETHEUS})

@@ -74,6 +74,26 @@ async def test_a_request_and_its_calls_are_one_trace(
         assert planted not in there.raw
 
 
+async def test_a_call_that_nobody_waits_for_any_more_is_told(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    slow, quick = await start_vendor(Play(before="hang")), await start_vendor(Play.json(ANSWER))
+    models = (
+        "[router]\nhedge_whole_after_seconds = 0.05\n"
+        '[[model_registry.models]]\nname = "both"\ntargets = ["slow/m", "primary/m"]\nstrategy = "fallback"\n'
+    )
+    async with collector() as there:
+        node = await start_node(traced(there) + provider(slow, name="slow") + provider(quick) + models)
+        await asked(http, node.listening[0].url, {**BODY, "model": "both"})
+        spans = await there.until(CHAT, "chat m")
+    errors = {
+        span.facts["intellirouter.provider"]: span.facts.get("error.type")
+        for span in spans
+        if span.name == "chat m"
+    }
+    assert errors == {"slow": "cancelled", "primary": None}
+
+
 @pytest.mark.parametrize(
     ("end", "error"), [("clean", ""), ("reset", "upstream_unavailable")], ids=["whole", "broken"]
 )

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 
 from intellirouter.errors import StateUnavailable
+from intellirouter.memory.embedded import engine as module
+from intellirouter.memory.embedded import tables
 from intellirouter.memory.embedded.engine import Engine
 
 SCHEMA = "create table if not exists notes (text text);"
 SECONDS = 20
 
 
-def nothing(_db: sqlite3.Connection) -> None:
-    pass
+def nothing(_db: sqlite3.Connection) -> bool:
+    return False
 
 
 def count(db: sqlite3.Connection) -> int:
@@ -93,4 +95,25 @@ async def test_what_one_asks_wrongly_harms_no_other(tmp_path: Path) -> None:
     assert [type(outcome) for outcome in outcomes[:1] + outcomes[2:3]] == [ValueError, ZeroDivisionError]
     assert outcomes[3] == "fine"
     assert await engine.read(count) == 1
+    await engine.stop()
+
+
+async def test_what_expired_is_forgotten_in_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "SWEPT", 100)
+    engine = Engine(tmp_path / "state.db", tables.SCHEMA)
+    await engine.start()
+    rows = [(f"k{number}", b"v", 1, 1.0 if number < 250 else None) for number in range(260)]
+    await engine.write(lambda db: db.executemany("insert into entry values (?, ?, ?, ?)", rows))
+
+    def left(db: sqlite3.Connection) -> int:
+        return int(db.execute("select count(*) from entry").fetchone()[0])
+
+    assert await engine.write(tables.sweep)
+    assert await engine.read(left) == 160
+    monkeypatch.setattr(module, "SWEEP_INTERVAL", -1.0)
+    async with asyncio.timeout(SECONDS):
+        while await engine.read(left) > 10:  # each batch takes a portion along
+            pass
+    assert not await engine.write(tables.sweep)
+    assert await engine.read(left) == 10
     await engine.stop()

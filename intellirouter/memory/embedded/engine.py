@@ -62,7 +62,7 @@ class Engine:
         self,
         path: Path | None,
         schema: str,
-        sweep: Callable[[sqlite3.Connection], None] = sweep,
+        sweep: Callable[[sqlite3.Connection], bool] = sweep,
         *,
         reads_apart: bool = False,
     ) -> None:
@@ -140,7 +140,7 @@ class _Lane:
         path: Path | None,
         connection: sqlite3.Connection,
         loop: asyncio.AbstractEventLoop,
-        sweep: Callable[[sqlite3.Connection], None] | None,
+        sweep: Callable[[sqlite3.Connection], bool] | None,
     ) -> None:
         self._path = path
         self._loop = loop
@@ -194,8 +194,8 @@ class _Lane:
                     )  # nothing is to be committed: who asked first need not wait for the others
             connection.execute("commit")
             if self._sweep is not None and time.monotonic() - self._swept > SWEEP_INTERVAL:
-                self._swept = time.monotonic()
-                self._sweep(connection)
+                more = self._sweep(connection)
+                self._swept = 0.0 if more else time.monotonic()  # the rest after the next batch
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("rollback")

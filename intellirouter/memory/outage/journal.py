@@ -223,9 +223,9 @@ def _identify(connection: sqlite3.Connection) -> str:
     return str(row[0])
 
 
-def _sweep(connection: sqlite3.Connection) -> None:
-    sweep(connection)
+def _sweep(connection: sqlite3.Connection) -> bool:
     settled.trim(connection)
+    return sweep(connection)
 
 
 def _below(connection: sqlite3.Connection, key: str, window: float, seen: SeenLevel | None) -> float:

@@ -71,8 +71,9 @@ class ChunkRow:
 Row = dict[str, Any]
 
 
-def nothing_to_sweep(_db: sqlite3.Connection) -> None:
+def nothing_to_sweep(_db: sqlite3.Connection) -> bool:
     """The engine's periodic work: none here."""
+    return False
 
 
 def add_collection(db: sqlite3.Connection, row: CollectionRow) -> bool:

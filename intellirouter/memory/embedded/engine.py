@@ -79,7 +79,11 @@ class Engine:
         connection = await asyncio.to_thread(self._connect, self._prepare)
         self._writer = self._reader = _Lane(self.path, connection, loop, self._sweep)
         if self._reads_apart:
-            connection = await asyncio.to_thread(self._connect, _read_only)
+            try:
+                connection = await asyncio.to_thread(self._connect, _read_only)
+            except StateUnavailable:
+                await self.stop()
+                raise
             self._reader = _Lane(self.path, connection, loop, None)
 
     async def write(self, operation: Callable[[sqlite3.Connection], T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -66,3 +67,13 @@ async def test_documents_give_way_to_questions() -> None:
     assert embedder.niceness == own
     nice = [tid for tid in threads() if os.getpriority(os.PRIO_PROCESS, tid) > own]
     assert len(nice) >= 2  # the session's own thread gives way too
+
+
+async def test_a_sandbox_that_forbids_it_harms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_by: int) -> int:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "nice", refused)
+    embedder = Watched(minilm(), "all-MiniLM-L6-v2", threads=1)
+    assert (await embedder.embed(["A document.", "Another one."])).shape == (2, 384)
+    assert embedder.niceness == os.getpriority(os.PRIO_PROCESS, 0)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 
 from intellirouter.roles.rag_manager.embedding.session import OnnxSession, Row, batches
 from intellirouter.vectors.index import Vectors
@@ -21,6 +22,7 @@ MAX_TOKENS = 256
 _ADDED = 2  # [CLS] and [SEP]
 GIVE_WAY = 10
 """How much nicer than the process the threads are that embed documents: whoever asks meanwhile is served first."""
+log = structlog.get_logger(__name__)
 
 
 class OnnxEmbedder:
@@ -84,4 +86,7 @@ class OnnxEmbedder:
 def _give_way() -> None:
     """Have the system prefer other threads to this one and to those it starts; only Linux can do that for a thread."""
     if sys.platform == "linux":
-        os.nice(GIVE_WAY)
+        try:
+            os.nice(GIVE_WAY)
+        except OSError as refused:  # a sandbox may forbid it: documents are embedded all the same
+            log.info("rag.documents_do_not_give_way", reason=refused.strerror)

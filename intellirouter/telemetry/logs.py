@@ -64,8 +64,8 @@ def configure(
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     # aiohttp logs a traceback for every malformed request a stranger sends; our own endpoints log their failures.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    # and its exporter of every second try; what it gives up it says as an error
-    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
+    # OpenTelemetry's exporter logs every try to send; ours says when the collector goes and comes.
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     for name, wanted in (levels or {}).items():
         logging.getLogger(name).setLevel(wanted.upper())
     structlog.configure(

@@ -64,10 +64,10 @@ class Collector(services.TraceServiceServicer):
 
 
 @contextlib.asynccontextmanager
-async def collector() -> AsyncIterator[Collector]:
+async def collector(port: int | None = None) -> AsyncIterator[Collector]:
     server, kept = grpc.aio.server(), Collector()
     services.add_TraceServiceServicer_to_server(kept, server)
-    port = free_port()
+    port = port or free_port()
     server.add_insecure_port(f"127.0.0.1:{port}")
     kept.url = f"http://127.0.0.1:{port}"
     await server.start()

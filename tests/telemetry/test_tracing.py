@@ -295,3 +295,27 @@ async def test_the_access_log_names_the_trace(
             node.signal(signal.SIGTERM)
             await node.wait()  # what waited is sent before the process ends
     assert line["trace_id"] == there.one(CHAT).trace
+
+
+async def test_a_collector_that_goes_and_comes_is_told_once(
+    start_vendor: StartVendor, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    vendor, port = await start_vendor(Play.json(ANSWER)), free_port()
+    file = tmp_path / "node.toml"
+    telemetry = f'[telemetry]\ntracing_enabled = true\ntrace_sample_rate = 1\notlp_endpoint = "http://127.0.0.1:{port}"\n'
+    file.write_text(telemetry + provider(vendor) + f'[server]\nport = 0\n[paths]\ndata_dir = "{tmp_path}"\n')
+    async with node_process("--role", "Router", "--config", str(file)) as node:
+        url = await node.url()
+        await asked(http, url)
+        await node.event("traces.away")
+        async with collector(port) as there, asyncio.timeout(30):
+            while not there.spans:
+                await asked(http, url)
+                await asyncio.sleep(0.1)
+            back = await node.event("traces.back")
+        node.signal(signal.SIGTERM)
+        await node.wait()
+    assert back["lost_spans"] >= 2
+    assert back["collector"] == f"127.0.0.1:{port}"
+    said = [line.get("event") for line in node.lines if "opentelemetry" in str(line.get("logger"))]
+    assert said == []

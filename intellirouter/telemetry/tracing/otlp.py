@@ -9,14 +9,16 @@ import asyncio
 import hashlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import random
+from urllib.parse import SplitResult, urlsplit
 
+import structlog
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import (
@@ -46,13 +48,14 @@ _KINDS: Mapping[Kind, SpanKind] = {
 }
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
 _NOT_SAMPLED = PassedAlong()
+log = structlog.get_logger(__name__)
 
 
 class Exporter:
     """One queue and one connection for all roles of a process. Opening does not wait for the collector."""
 
     def __init__(self, endpoint: str, node: str, version: str, rate: float) -> None:
-        self._exporter = OTLPSpanExporter(endpoint, timeout=EXPORT_SECONDS)
+        self._exporter = _Telling(OTLPSpanExporter(endpoint, timeout=EXPORT_SECONDS), urlsplit(endpoint))
         self._processor = BatchSpanProcessor(self._exporter, schedule_delay_millis=BATCH_SECONDS * 1e3)
         self._node, self._version, self._rate = node, version, rate
 
@@ -67,6 +70,30 @@ class Exporter:
         if not done:
             self._exporter.shutdown()
         await sending
+
+
+class _Telling(SpanExporter):
+    """Says when the collector goes and when it is back; the library says every try."""
+
+    def __init__(self, exporter: SpanExporter, endpoint: SplitResult) -> None:
+        self._exporter = exporter
+        self._where = f"{endpoint.hostname}:{endpoint.port}"
+        self._lost = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = self._exporter.export(spans)
+        if result is SpanExportResult.SUCCESS:
+            if self._lost:
+                log.info("traces.back", collector=self._where, lost_spans=self._lost)
+            self._lost = 0
+        else:
+            if not self._lost:
+                log.warning("traces.away", collector=self._where)
+            self._lost += len(spans)
+        return result
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
 
 
 class Recorded:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from intellirouter.errors import Conflict
+
+SUBSECONDS = (3, 42)
+"""The SQLite that knows `unixepoch('subsec')`. dbos takes every Python from 3.12 on to have it; those of many distributions have an older
+one, in which the answer is null."""
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -38,6 +44,8 @@ def open_engine(url: str) -> sa.Engine:
         connection.isolation_level = "IMMEDIATE"  # a reader that turns writer would deadlock
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        if sqlite3.sqlite_version_info < SUBSECONDS:
+            connection.create_function("unixepoch", 1, _unixepoch)
 
     return engine
 
@@ -59,3 +67,10 @@ def sole_owner(engine: sa.Engine) -> Iterator[None]:
                 f"Another process runs chains on {engine.url.database}; many nodes need Postgres."
             ) from cause
         yield
+
+
+def _unixepoch(modifier: str) -> float:
+    """`unixepoch('subsec')`: seconds with fractions."""
+    if modifier != "subsec":
+        raise ValueError(f"unixepoch({modifier!r}) is not known to this SQLite")
+    return time.time()

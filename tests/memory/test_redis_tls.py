@@ -35,11 +35,13 @@ def certificates(directory: Path) -> None:
         "ca.pem",
         "-subj",
         "/CN=ca",
+        "-addext",
+        "keyUsage=critical,keyCertSign",
     )
     run(
         "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "node.key", "-out", "node.csr", "-subj", "/CN=node"
     )
-    (directory / "names").write_text("subjectAltName = IP:127.0.0.1\n")
+    (directory / "names").write_text("subjectAltName = IP:127.0.0.1\nauthorityKeyIdentifier = keyid\n")
     signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names")
     run("x509", "-req", "-in", "node.csr", "-out", "node.pem", *signing)
 

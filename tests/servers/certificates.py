@@ -13,6 +13,18 @@ from cryptography.x509.oid import NameOID
 
 from intellirouter.security.peer_certificates import role_name
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 class Authority:
     """Issues certificates; `file` is its own."""
@@ -25,6 +37,10 @@ class Authority:
         self._issued = 0
         builder = self._builder(self._name, self._key, days=1)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        # Python asks for both from 3.13 on
+        builder = builder.add_extension(_SIGNS, critical=True)
+        identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        builder = builder.add_extension(identifier, critical=False)
         own = builder.sign(self._key, hashes.SHA256())
         self._identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         self.file = directory / f"{name}.pem"

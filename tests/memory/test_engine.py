@@ -47,6 +47,24 @@ async def test_reads_apart_wait_for_no_write(tmp_path: Path) -> None:
     await engine.stop()
 
 
+async def test_a_read_waits_for_none_that_was_asked_after_it(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "notes.db", SCHEMA, nothing, reads_apart=True)
+    await engine.start()
+    first, last = threading.Event(), threading.Event()
+    async with asyncio.timeout(SECONDS):
+        holding = asyncio.create_task(engine.read(lambda _: first.wait(SECONDS)))
+        await asyncio.sleep(0)  # the two after it wait together
+        quick = asyncio.create_task(engine.read(count))
+        slow = asyncio.create_task(engine.read(lambda _: last.wait(SECONDS)))
+        await asyncio.sleep(0)
+        first.set()
+        assert await quick == 0
+        last.set()
+        assert await holding
+        assert await slow
+    await engine.stop()
+
+
 @pytest.mark.parametrize("reads_apart", [True, False])
 @pytest.mark.parametrize("name", ["notes.db", None])
 async def test_a_read_sees_what_was_answered_before(
@@ -100,6 +118,8 @@ async def test_what_one_asks_wrongly_harms_no_other(tmp_path: Path) -> None:
 
 async def test_what_expired_is_forgotten_in_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "SWEPT", 100)
+    monkeypatch.setattr(module, "SWEEP_INTERVAL", 0.01)
+    monkeypatch.setattr(module, "SWEEP_AGAIN", 0.01)
     engine = Engine(tmp_path / "state.db", tables.SCHEMA)
     await engine.start()
     rows = [(f"k{number}", b"v", 1, 1.0 if number < 250 else None) for number in range(260)]
@@ -109,10 +129,9 @@ async def test_what_expired_is_forgotten_in_portions(tmp_path: Path, monkeypatch
         return int(db.execute("select count(*) from entry").fetchone()[0])
 
     assert await engine.write(tables.sweep)
-    assert await engine.read(left) == 160
-    monkeypatch.setattr(module, "SWEEP_INTERVAL", -1.0)
+    assert 10 < await engine.read(left) <= 160
     async with asyncio.timeout(SECONDS):
-        while await engine.read(left) > 10:  # each batch takes a portion along
+        while await engine.read(left) > 10:  # each batch takes a portion along, when it is time
             pass
     assert not await engine.write(tables.sweep)
     assert await engine.read(left) == 10

@@ -26,8 +26,8 @@ BUSY_TIMEOUT = 5.0
 MAX_BATCH = 512
 MAX_WAITING = 20_000
 SWEEP_INTERVAL = 30.0
-SLOW_SECONDS = 0.002
-"""What reads for longer than this is answered one by one instead of together."""
+SWEEP_AGAIN = 0.1
+"""Seconds to the next sweep where one was not enough."""
 
 
 class _Job:
@@ -77,14 +77,15 @@ class Engine:
         """Open the file. Raises `StateUnavailable` naming it when that fails."""
         loop = asyncio.get_running_loop()
         connection = await asyncio.to_thread(self._connect, self._prepare)
-        self._writer = self._reader = _Lane(self.path, connection, loop, self._sweep)
+        self._writer = self._reader = _Lane(self.path, connection, loop, MAX_BATCH, self._sweep)
         if self._reads_apart:
             try:
                 connection = await asyncio.to_thread(self._connect, _read_only)
             except StateUnavailable:
                 await self.stop()
                 raise
-            self._reader = _Lane(self.path, connection, loop, None)
+            # one by one: nothing is committed, and none need wait for what was asked after it
+            self._reader = _Lane(self.path, connection, loop, 1)
 
     async def write(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """The operation's result, once it is committed. It runs in the engine's thread."""
@@ -137,19 +138,21 @@ def _read_only(connection: sqlite3.Connection) -> None:
 
 
 class _Lane:
-    """A thread with a connection, and what waits for it. One that only reads has no `sweep`."""
+    """A thread with a connection, and what waits for it: up to `together` at once. One that only reads has no `sweep`."""
 
     def __init__(
         self,
         path: Path | None,
         connection: sqlite3.Connection,
         loop: asyncio.AbstractEventLoop,
-        sweep: Callable[[sqlite3.Connection], bool] | None,
+        together: int,
+        sweep: Callable[[sqlite3.Connection], bool] | None = None,
     ) -> None:
+        self._together = together
         self._path = path
         self._loop = loop
         self._sweep = sweep
-        self._swept = time.monotonic()
+        self._sweep_at = time.monotonic() + SWEEP_INTERVAL
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         name = "state" if sweep is not None else "state reads"
         self._thread = threading.Thread(target=self._work, args=(connection,), name=name, daemon=True)
@@ -173,7 +176,7 @@ class _Lane:
             job = self._jobs.get()
             while job is not None:
                 batch.append(job)
-                if len(batch) >= MAX_BATCH:
+                if len(batch) >= self._together:
                     break
                 try:
                     job = self._jobs.get_nowait()
@@ -186,20 +189,14 @@ class _Lane:
         connection.close()
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> None:
-        reads = all(job.reads_only for job in batch)
-        began = time.monotonic()
         try:
-            connection.execute("begin" if reads else "begin immediate")
+            connection.execute("begin" if all(job.reads_only for job in batch) else "begin immediate")
             for job in batch:
                 self._apply(connection, job)
-                if reads and time.monotonic() - began > SLOW_SECONDS:
-                    self._wake(
-                        [job]
-                    )  # nothing is to be committed: who asked first need not wait for the others
             connection.execute("commit")
-            if self._sweep is not None and time.monotonic() - self._swept > SWEEP_INTERVAL:
+            if self._sweep is not None and time.monotonic() > self._sweep_at:
                 more = self._sweep(connection)
-                self._swept = 0.0 if more else time.monotonic()  # the rest after the next batch
+                self._sweep_at = time.monotonic() + (SWEEP_AGAIN if more else SWEEP_INTERVAL)
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("rollback")

@@ -252,11 +252,10 @@ def chunk_states(db: sqlite3.Connection, document: str) -> dict[str, bool]:
     }
 
 
-def chunk_ids(db: sqlite3.Connection, collection: str, documents: Collection[str] | None = None) -> list[str]:
-    """Ready chunks of a collection, of `documents` only where given."""
-    words = "select id from chunks where collection = ? and ready and (? is null or document in (select value from json_each(?)))"
-    listed = None if documents is None else json.dumps(list(documents))
-    return [id_ for (id_,) in db.execute(words, (collection, listed, listed))]
+def chunk_ids(db: sqlite3.Connection, collection: str) -> list[str]:
+    """Ready chunks of a collection."""
+    words = "select id from chunks where collection = ? and ready"
+    return [id_ for (id_,) in db.execute(words, (collection,))]
 
 
 def chunks_where(db: sqlite3.Connection, collection: str, condition: Condition, most: int) -> list[str]:

@@ -71,7 +71,7 @@ class Trace(msgspec.Struct):
     steps: dict[str, float] = {}  # seconds of what came before and after: persona, conversation, retrieval …
     plan: Callable[[], dict[str, Any]] = dict
     operation: str = "chat"  # as OpenTelemetry's GenAI conventions call it
-    spans: dict[str, Span] | None = None  # of calls that are not yet paid for, by candidate
+    spans: dict[str, Span] = {}  # of calls that are not yet paid for, by candidate
 
     def start(self, candidate: str) -> Attempt:
         """Note that an attempt begins."""

@@ -14,8 +14,14 @@ from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.job import Trace
 from intellirouter.telemetry.tracing.span import Span, current
 
-_VENDORS: Mapping[str, str] = {"google": "gcp.gemini", "mistral": "mistral_ai", "azure": "azure.ai.openai"}
-"""What the conventions call a vendor, where we say it shorter."""
+_VENDORS: Mapping[str, str] = {
+    "google": "gcp.gemini",
+    "vertex": "gcp.vertex_ai",
+    "mistral": "mistral_ai",
+    "azure": "azure.ai.openai",
+    "openai_responses": "openai",
+}
+"""What the conventions call a vendor, where our kind is called otherwise."""
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -43,19 +49,19 @@ def begin(candidate: Candidate, trace: Trace) -> Span | None:
 
 def answered(trace: Trace, candidate: Candidate, span: Span) -> None:
     """The target answers: what it used is still to be said."""
-    trace.spans = {**(trace.spans or {}), candidate.id: span}
+    trace.spans[candidate.id] = span
 
 
 def first_token(trace: Trace, candidate: Candidate) -> None:
     """A stream's first token is there."""
-    if trace.spans and (span := trace.spans.get(candidate.id)):
+    if span := trace.spans.get(candidate.id):
         taken = next(one.seconds for one in reversed(trace.attempts) if one.candidate == candidate.id)
         span.note({"gen_ai.request.stream": True, "gen_ai.response.time_to_first_chunk": taken})
 
 
 def settled(trace: Trace, candidate: Candidate, usage: Usage | None, cost_usd: float | None) -> None:
     """The call is over and what it used is known."""
-    span = trace.spans.pop(candidate.id, None) if trace.spans else None
+    span = trace.spans.pop(candidate.id, None)
     if span is None:
         return
     if usage is not None:
@@ -74,5 +80,5 @@ def settled(trace: Trace, candidate: Candidate, usage: Usage | None, cost_usd: f
 
 def broken(trace: Trace, candidate: Candidate, error: IntelliRouterError) -> None:
     """A stream broke after its first token."""
-    if trace.spans and (span := trace.spans.pop(candidate.id, None)):
+    if span := trace.spans.pop(candidate.id, None):
         span.end(error.code)

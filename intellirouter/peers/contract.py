@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -27,15 +26,6 @@ class Call:
     deadline: float | None = None
     idempotency_key: str | None = None
     traceparent: str | None = None
-
-
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
-
-
-def traceparent_of(headers: Mapping[str, str]) -> str | None:
-    """The trace context that a request came with, if it is one. Source: W3C Trace Context, "traceparent"."""
-    given = headers.get("traceparent")
-    return given if given is not None and _TRACEPARENT(given) else None
 
 
 class ChatCompleter(Protocol):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextvars import Token
 from dataclasses import dataclass, field
+from functools import partial
 from random import getrandbits
 from typing import Any, Protocol
 
@@ -23,7 +24,7 @@ from intellirouter.security.caller import ANONYMOUS, Caller
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.metrics import Metrics, RequestMeter
-from intellirouter.telemetry.tracing.span import Span, Tracer, current, enter, leave
+from intellirouter.telemetry.tracing.span import Attributes, Span, Tracer, current, enter, leave
 from intellirouter.transport.outbox import Outbox
 from intellirouter.web.errors import Envelope, error_response, status_of
 from intellirouter.web.whole import WholeResponse
@@ -136,15 +137,17 @@ def endpoint(
 
 
 def _traced(tracer: Tracer, request: web.Request) -> tuple[Span, Token[Span | None]]:
-    """The request as a span, by the conventions for HTTP servers."""
+    """The request as a span."""
+    span = tracer.request(request.headers.get("traceparent"), partial(_described, request))
+    return span, enter(span)
+
+
+def _described(request: web.Request) -> tuple[str, Attributes]:
+    """By OpenTelemetry's conventions for HTTP servers."""
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None and resource.canonical != "/{tail}" else ""
-    span = tracer.request(
-        f"{request.method} {route}".rstrip(),
-        request.headers.get("traceparent"),
-        {"http.request.method": request.method, "http.route": route, "url.scheme": request.scheme},
-    )
-    return span, enter(span)
+    facts = {"http.request.method": request.method, "http.route": route, "url.scheme": request.scheme}
+    return f"{request.method} {route}".rstrip(), facts
 
 
 def _told(

@@ -15,7 +15,7 @@ from intellirouter.errors import (
     UpstreamUnavailable,
     UpstreamUnreachable,
 )
-from intellirouter.peers.contract import Call, traceparent_of
+from intellirouter.peers.contract import Call
 from intellirouter.peers.guard import LONGEST_REST, OPENS_AFTER, REST_SECONDS, Guard, PeerCircuit
 from intellirouter.security.caller import Caller
 
@@ -175,11 +175,3 @@ async def test_a_stream_tells_of_its_peer_by_its_beginning() -> None:
     with pytest.raises(PeerUnavailable, match="in a moment"):
         async for _ in guard.stream(events(1)):
             pass
-
-
-def test_only_a_trace_context_goes_on() -> None:
-    good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    assert traceparent_of({"traceparent": good}) == good
-    for bad in ("", good.upper(), good + "-x", "ü" * 55, good.replace("-", "_")):
-        assert traceparent_of({"traceparent": bad}) is None
-    assert traceparent_of({}) is None

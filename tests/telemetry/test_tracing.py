@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from intellirouter.telemetry.tracing.otlp import EXPORT_SECONDS, Exporter
-from intellirouter.telemetry.tracing.span import PassedAlong, current, outgoing, step, within
+from intellirouter.telemetry.tracing.span import PassedAlong, current, outgoing, step, traceparent_of, within
 from tests.conftest import StartNode, StartVendor, provider
 from tests.e2e.test_nodes import ingest
 from tests.roles.chain_engine.test_api import ASK, SAID, Client, auth
@@ -241,7 +241,7 @@ async def test_a_collector_that_is_away_holds_nothing_up(
         assert "choices" in await asked(http, node.listening[0].url)
     exporter = Exporter(f"http://127.0.0.1:{free_port()}", "n", "1", 1.0)
     for _ in range(3_000):  # more than the queue holds
-        exporter.of("Router").request("x", None).end()
+        exporter.of("Router").request(None, lambda: ("x", {})).end()
     began = time.monotonic()
     await exporter.aclose()
     assert time.monotonic() - began < 2 * EXPORT_SECONDS
@@ -253,7 +253,7 @@ async def test_a_step_ends_with_the_code_of_what_it_failed_with() -> None:
 
     async with collector() as there:
         exporter = Exporter(there.url, "n", "1", 1.0)
-        with within(exporter.of("Router").request("request", None)):
+        with within(exporter.of("Router").request(None, lambda: ("request", {}))):
             assert outgoing("given") != "given"
             for error in (Refused("planted"), ValueError("planted"), asyncio.CancelledError()):
                 with pytest.raises(type(error)), step(type(error).__name__):
@@ -267,6 +267,14 @@ async def test_a_step_ends_with_the_code_of_what_it_failed_with() -> None:
         "request": None,
     }
     assert b"planted" not in there.raw
+
+
+def test_only_a_trace_context_goes_on() -> None:
+    good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    assert traceparent_of({"traceparent": good}) == good
+    for bad in ("", good.upper(), good + "-x", "ü" * 55, good.replace("-", "_")):
+        assert traceparent_of({"traceparent": bad}) is None
+    assert traceparent_of({}) is None
 
 
 def test_what_is_not_recorded_is_passed_along() -> None:

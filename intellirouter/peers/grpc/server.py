@@ -208,7 +208,7 @@ def _traced(tracer: Tracer, role: str, name: str, context: Context) -> Span:
     """The call as a span, under way until its task ends: each call is a task of its own."""
     traceparent = next((value for key, value in _metadata(context) if key == wire.TRACEPARENT), None)
     facts = {"rpc.system": "grpc", "rpc.service": f"{wire.PACKAGE}.{role}", "rpc.method": name}
-    span = tracer.request(f"{wire.PACKAGE}.{role}/{name}", traceparent, facts)
+    span = tracer.request(traceparent, lambda: (f"{wire.PACKAGE}.{role}/{name}", facts))
     enter(span)
     return span
 

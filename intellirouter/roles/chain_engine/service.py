@@ -310,8 +310,10 @@ class ChainService:
             self.meters.active.dec()
 
     async def _traced(self, run_id: str, status: str) -> None:
-        row = await asyncio.to_thread(self.store.run, run_id) if self.tracer is not None else None
-        if self.tracer is not None and row is not None:
+        if self.tracer is None:
+            return
+        row = await asyncio.to_thread(self.store.run, run_id)
+        if row is not None:
             facts = {"gen_ai.workflow.name": row.chain, "intellirouter.run": run_id}
             failure = "" if status == "succeeded" else status
             self.tracer.whole(run_id, f"chain {row.chain}", time.time() - row.created, failure, facts)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import random
 from urllib.parse import SplitResult, urlsplit
 
@@ -35,7 +34,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace import Tracer as OtelTracer
 
-from intellirouter.telemetry.tracing.span import NOTHING, Attributes, Kind, PassedAlong, Span
+from intellirouter.telemetry.tracing.span import NOTHING, TRACEPARENT, Attributes, Kind, PassedAlong, Span
 
 BATCH_SECONDS = 1.0
 """What ended within so long is sent together; up to 2,048 spans wait, and what is more is dropped, and said."""
@@ -46,7 +45,6 @@ _KINDS: Mapping[Kind, SpanKind] = {
     "client": SpanKind.CLIENT,
     "internal": SpanKind.INTERNAL,
 }
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
 _NOT_SAMPLED = PassedAlong()
 log = structlog.get_logger(__name__)
 
@@ -172,9 +170,9 @@ class RoleTracer:
         self._tracer = provider.get_tracer("intellirouter", version)
         self._rate = rate
 
-    def request(self, name: str, traceparent: str | None, attributes: Attributes = NOTHING) -> Span:
+    def request(self, traceparent: str | None, described: Callable[[], tuple[str, Attributes]]) -> Span:
         """See `Tracer`. What it came with decides whether it is recorded; the rate does for the others."""
-        parent = _TRACEPARENT(traceparent) if traceparent else None
+        parent = TRACEPARENT(traceparent) if traceparent else None
         if parent is None:
             if random() >= self._rate:  # noqa: S311  a sample, not a secret
                 return _NOT_SAMPLED
@@ -183,6 +181,7 @@ class RoleTracer:
             return PassedAlong(traceparent)
         else:
             context = _remote(int(parent[1], 16), int(parent[2], 16))
+        name, attributes = described()
         return self._begun(name, SpanKind.SERVER, context, attributes)
 
     def part_of(self, what: str, name: str, attributes: Attributes = NOTHING) -> Span:

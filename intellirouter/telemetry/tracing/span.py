@@ -6,7 +6,8 @@ The span under way is found through the context of the task (`current`), as Open
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from random import getrandbits
@@ -15,6 +16,8 @@ from typing import Literal, Protocol
 Kind = Literal["server", "client", "internal"]
 Attributes = Mapping[str, str | bool | int | float | Sequence[str]]
 NOTHING: Attributes = {}
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})").fullmatch
+"""Trace, parent and flags of a trace context. Source: W3C Trace Context, "traceparent"."""
 
 
 class Span(Protocol):
@@ -45,8 +48,9 @@ class Span(Protocol):
 class Tracer(Protocol):
     """Begins the traces of one role."""
 
-    def request(self, name: str, traceparent: str | None, attributes: Attributes = NOTHING) -> Span:
-        """A request that this role answers, as a part of the trace it came with."""
+    def request(self, traceparent: str | None, described: Callable[[], tuple[str, Attributes]]) -> Span:
+        """A request that this role answers, as a part of the trace it came with. Its name and attributes are asked for only
+        when it is recorded."""
 
     def part_of(self, what: str, name: str, attributes: Attributes = NOTHING) -> Span:
         """A part of the work of that id: all parts of it, on whatever node and after whatever crash, are one trace."""
@@ -79,6 +83,12 @@ class PassedAlong:
 
     def end(self, error: str = "") -> None:
         """Nothing."""
+
+
+def traceparent_of(headers: Mapping[str, str]) -> str | None:
+    """The trace context that a request came with, if it is one."""
+    given = headers.get("traceparent")
+    return given if given is not None and TRACEPARENT(given) else None
 
 
 _CURRENT: ContextVar[Span | None] = ContextVar("span", default=None)

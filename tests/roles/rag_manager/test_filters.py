@@ -135,7 +135,9 @@ VALUES = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
     st.integers(-2, 2),
     st.floats(allow_nan=False, allow_infinity=False),
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+    ),  # SQLite ends a text of JSON there
     st.sampled_from(["", "a", "A", "1"]),
 )
 COMPARISONS = st.one_of(

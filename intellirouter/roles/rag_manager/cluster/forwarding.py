@@ -20,13 +20,13 @@ from intellirouter.errors import (
     PeerUnavailable,
     UpstreamError,
 )
-from intellirouter.peers.contract import Call, traceparent_of
+from intellirouter.peers.contract import Call
 from intellirouter.peers.http_roles import said
 from intellirouter.roles.rag_manager.cluster.cluster import Cluster
 from intellirouter.roles.rag_manager.cluster.neighbour import PLACED
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.security.caller import ANONYMOUS
-from intellirouter.telemetry.tracing.span import outgoing
+from intellirouter.telemetry.tracing.span import traceparent_of
 from intellirouter.transport.contract import Reply
 from intellirouter.web.body import read_up_to
 from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler
@@ -62,8 +62,7 @@ def passed_on(request: web.Request) -> bool:
 
 def call_of(request: web.Request) -> Call:
     """The call that goes along with what is asked of a neighbour."""
-    context = outgoing(traceparent_of(request.headers))
-    return Call(request[CALLER], request[REQUEST_ID], traceparent=context)
+    return Call(request[CALLER], request[REQUEST_ID], traceparent=traceparent_of(request.headers))
 
 
 def at_home(handler: Handler) -> Handler:

@@ -30,7 +30,6 @@ from intellirouter.peers.contract import (
     RetrievalRequest,
     Retrieved,
     Retriever,
-    traceparent_of,
 )
 from intellirouter.roles.router.pipeline.choosing import PersonaChoice
 from intellirouter.roles.router.pipeline.file_search import call_item, file_search, rag_of, without
@@ -38,7 +37,7 @@ from intellirouter.roles.router.pipeline.guardrails import Breach, Rules, rules_
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
 from intellirouter.roles.router.pipeline.summaries import Summarizer, uncovered
 from intellirouter.telemetry.logs import exception_facts
-from intellirouter.telemetry.tracing.span import outgoing, step
+from intellirouter.telemetry.tracing.span import step, traceparent_of
 
 PERSONA_MODEL = "persona/"
 RAG_HEADER = "x-intellirouter-rag"
@@ -99,8 +98,7 @@ class Steps:
     async def prepare(self, job: Job) -> Course:
         """Run the steps that `job` asks for."""
         request = job.request
-        context = outgoing(traceparent_of(job.headers))
-        call = Call(job.caller, job.request_id, job.deadline, traceparent=context)
+        call = Call(job.caller, job.request_id, job.deadline, traceparent=traceparent_of(job.headers))
         course = Course(job, request, request.messages, call)
         entry = self.catalog.named(request.model)
         options = request.options

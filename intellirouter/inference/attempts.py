@@ -187,8 +187,8 @@ class Attempts:
             await self._within_limits(candidate)
         key = standing.provider.keys.pick(now)
         standing.provider.minute.add(now, 1, 0)
-        record = trace.start(candidate.id)
         span = spans.begin(candidate, trace)
+        record = trace.start(candidate.id)
         standing.load += 1
         try:
             result = await attempt(candidate, standing.target(candidate, key))

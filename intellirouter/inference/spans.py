@@ -26,7 +26,7 @@ _PORTS = {"https": 443, "http": 80}
 
 
 def begin(candidate: Candidate, trace: Trace) -> Span | None:
-    """A call begins; None where nothing is traced."""
+    """A call begins, which is not on the record yet; None where nothing is traced."""
     parent = current()
     if parent is None:
         return None
@@ -42,7 +42,7 @@ def begin(candidate: Candidate, trace: Trace) -> Span | None:
             "server.address": url.hostname or "",
             "server.port": url.port or _PORTS.get(url.scheme, 0),
             "intellirouter.provider": candidate.provider.name,
-            "intellirouter.attempt": len(trace.attempts),
+            "intellirouter.attempt": len(trace.attempts) + 1,
         },
     )
 

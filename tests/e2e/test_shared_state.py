@@ -78,7 +78,7 @@ class Load:
 
 
 async def redis_says(http: aiohttp.ClientSession, url: str, status: str) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while True:
         async with http.get(f"{url}/health") as reply:
             if (await reply.json())["parts"]["state"]["status"] == status:
@@ -114,7 +114,7 @@ async def test_redis_goes_and_comes_under_load_and_no_request_fails(
             assert answered > 200
             assert max(load.seconds) < 10  # nobody waited for a time-out of Redis
             store = RedisStore(MemorySection(redis_url=redis.url))
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             counted = 0.0
             while counted < answered and time.monotonic() < deadline:
                 counted = await store.level(f"spend:{day_name(time.time())}:model:primary/m:requests")

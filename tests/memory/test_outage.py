@@ -34,7 +34,7 @@ async def opened(section: MemorySection, directory: Path) -> AsyncIterator[Resil
         await store.aclose()
 
 
-async def until(condition: Callable[[], bool], deadline: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], deadline: float = 60.0) -> None:
     end = time.monotonic() + deadline
     while not condition():
         assert time.monotonic() < end, "the condition did not come true"

@@ -51,7 +51,7 @@ class Dnsmasq:
             for name, host, port, priority, weight in records
         ]
         self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self._listens():
             assert self._process.poll() is None, "dnsmasq ended"
             assert time.monotonic() < deadline, "dnsmasq does not listen"

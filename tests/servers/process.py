@@ -36,7 +36,7 @@ class NodeProcess:
         async with self._changed:
             self._changed.notify_all()
 
-    async def event(self, name: str, *, count: int = 1, seconds: float = 30) -> dict[str, Any]:
+    async def event(self, name: str, *, count: int = 1, seconds: float = 60) -> dict[str, Any]:
         """The `count`th log line whose event is `name`."""
 
         def found() -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ class NodeProcess:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    async def wait(self, seconds: float = 30) -> int:
+    async def wait(self, seconds: float = 60) -> int:
         """The exit code."""
         async with asyncio.timeout(seconds):
             code = await self.process.wait()

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from intellirouter.telemetry.tracing.otlp import EXPORT_SECONDS, Exporter
+from intellirouter.telemetry.tracing.otlp import Exporter
 from intellirouter.telemetry.tracing.span import PassedAlong, current, outgoing, step, traceparent_of, within
 from tests.conftest import StartNode, StartVendor, provider
 from tests.e2e.test_nodes import ingest
@@ -228,7 +228,7 @@ async def test_parts_of_one_work_find_one_another_on_every_node() -> None:
         (span.trace, span.parent) for span in parts
     )
     assert len({span.trace for span in wholes}) * 2 == len(wholes)  # both nodes decide alike
-    assert all(span.failed and abs(span.seconds - 1.5) < 0.1 for span in wholes)
+    assert all(span.failed and 1.5 <= span.seconds < 3 for span in wholes)
 
 
 async def test_a_collector_that_is_away_holds_nothing_up(
@@ -244,7 +244,22 @@ async def test_a_collector_that_is_away_holds_nothing_up(
         exporter.of("Router").request(None, lambda: ("x", {})).end()
     began = time.monotonic()
     await exporter.aclose()
-    assert time.monotonic() - began < 2 * EXPORT_SECONDS
+    assert time.monotonic() - began < 20  # the library alone would try for longer
+
+
+async def test_a_clock_that_is_set_back_bends_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with collector() as there:
+        exporter = Exporter(there.url, "n", "1", 1.0)
+        whole = exporter.of("Router").request(None, lambda: ("whole", {}))
+        before = time.time_ns()
+        for clock in ("time.time_ns", "opentelemetry.sdk.trace.time_ns"):
+            monkeypatch.setattr(clock, lambda: before - 3_600 * 10**9)
+        part = whole.child("part")
+        part.end()
+        whole.end()
+        monkeypatch.undo()
+        await exporter.aclose()
+    assert 0 <= there.one("part").seconds <= there.one("whole").seconds < 60
 
 
 async def test_a_step_ends_with_the_code_of_what_it_failed_with() -> None:

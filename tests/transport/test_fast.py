@@ -106,7 +106,7 @@ async def test_an_idle_connection_is_closed() -> None:
 
     async with meeting(script, keep_idle=0.1) as (transport, server):
         assert await fetch(transport, server.url) == b"hello"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await server.left.wait()
 
 
@@ -118,7 +118,7 @@ async def test_the_servers_own_idle_time_is_kept() -> None:
 
     async with meeting(script) as (transport, server):
         assert await fetch(transport, server.url) == b"hello"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await server.left.wait()
 
 

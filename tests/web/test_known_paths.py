@@ -40,7 +40,7 @@ async def _asked(port: int, line: str, more: str = "", body: str = "") -> str:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = f"{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{more}content-length: {len(body)}\r\n\r\n"
     writer.write((head + body).encode())
-    answer = (await asyncio.wait_for(reader.read(), 10)).decode()
+    answer = (await asyncio.wait_for(reader.read(), 60)).decode()
     writer.close()
     status, _, rest = answer.partition("\r\n")
     return f"{status.split()[1]} {rest.rpartition(chr(10))[2]}"

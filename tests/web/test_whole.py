@@ -47,16 +47,16 @@ async def said(handler: Handler, sent: bytes) -> tuple[bytes, dict[str, str], by
     async with serving(handler) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
         first, *lines = head[:-4].split(b"\r\n")
         headers = {
             name.decode().lower(): value.strip().decode()
             for name, _, value in (line.partition(b":") for line in lines)
         }
-        rest = await asyncio.wait_for(reader.readexactly(int(headers["content-length"])), 10)
+        rest = await asyncio.wait_for(reader.readexactly(int(headers["content-length"])), 60)
         if headers.get("connection") == "close" or first.startswith(b"HTTP/1.0"):
             writer.write_eof()
-            rest += await asyncio.wait_for(reader.read(), 10)
+            rest += await asyncio.wait_for(reader.read(), 60)
         writer.close()
         return first, headers, rest
 
@@ -85,7 +85,7 @@ async def test_requests_behind_one_another_are_answered_in_order() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(one * 20)
         for _ in range(20):
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
             assert head.startswith(b"HTTP/1.1 200 OK\r\n")
             assert await reader.readexactly(len(BODY)) == BODY
         writer.close()
@@ -99,7 +99,7 @@ async def test_a_header_cannot_begin_another(value: str) -> None:
     async with serving(broken) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
 
 
@@ -123,8 +123,8 @@ async def test_a_slow_client_holds_the_answer_up_and_gets_all_of_it() -> None:
             assert not ended.is_set()  # what nobody has read yet waits here, and holds the handler
             head_bytes = received.index(b"\r\n\r\n") + 4
             while len(received) < head_bytes + len(large):
-                received += await asyncio.wait_for(loop.sock_recv(client, 1 << 20), 10)
-            await asyncio.wait_for(ended.wait(), 10)
+                received += await asyncio.wait_for(loop.sock_recv(client, 1 << 20), 60)
+            await asyncio.wait_for(ended.wait(), 60)
     assert received[head_bytes:] == large
 
 
@@ -169,10 +169,10 @@ async def test_answers_of_one_turn_go_out_together_and_all_arrive(closing: bool,
         async def ask() -> bytes:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-            body = await asyncio.wait_for(reader.readexactly(len(BODY)), 10)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+            body = await asyncio.wait_for(reader.readexactly(len(BODY)), 60)
             if closing:
-                assert await asyncio.wait_for(reader.read(1), 10) == b""
+                assert await asyncio.wait_for(reader.read(1), 60) == b""
             writer.close()
             return head.partition(b"\r\n")[0] + body
 

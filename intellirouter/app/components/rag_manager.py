@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from intellirouter.app.component import Component, Opened
+from intellirouter.inference.background import background
 from intellirouter.roles.keys import CHAT, METRICS, STATE, TRACERS
 from intellirouter.roles.rag_manager.keys import RAG
 
@@ -38,6 +39,7 @@ async def _rag(opened: Opened) -> AsyncIterator[RagService]:
         )
         if settings.rag.nodes:
             await stack.enter_async_context(_cluster(opened, service))
+        await stack.enter_async_context(background(rag_warming=service.warm()))
         yield service
 
 

@@ -12,9 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import (
     Conflict,
+    IntelliRouterError,
     InvalidRequest,
     NotFound,
     PayloadTooLarge,
@@ -40,6 +43,7 @@ from intellirouter.vectors.index import MAX_BATCH, VectorIndex, Vectors
 MAX_NAME = 512
 PROGRESS_SECONDS = 0.2
 """Between looks at a job that somebody follows."""
+log = structlog.get_logger(__name__)
 
 
 class RagService:
@@ -61,6 +65,7 @@ class RagService:
         self._index = index
         self._open_embedder = open_embedder
         self._embedder: Embedder | None = None
+        self._opening = asyncio.Lock()
         self.engine = engine
         self.blobs = blobs
         self.blob_lock = asyncio.Lock()
@@ -296,6 +301,18 @@ class RagService:
         """Open the embedder now. Raises `ConfigError` that says what to run when there is none."""
         await self._model()
 
+    async def warm(self) -> None:
+        """Open the embedder and the index side by side if there is anything to find, so that the first question need not wait
+        for them. What cannot be opened is said in the log, and again to whoever asks."""
+        if not any(await self.holdings()):
+            return
+        opened = await asyncio.gather(self._model(), self._index.ping(), return_exceptions=True)
+        for failure in opened:
+            if isinstance(failure, IntelliRouterError):
+                log.warning("rag.not_ready", reason=failure.message)
+            elif isinstance(failure, BaseException):
+                raise failure
+
     async def work(self) -> None:
         """Run the jobs for as long as the process lives."""
         try:
@@ -322,8 +339,9 @@ class RagService:
         return id_
 
     async def _model(self) -> Embedder:
-        if self._embedder is None:
-            self._embedder = await asyncio.to_thread(self._open_embedder)
+        async with self._opening:
+            if self._embedder is None:
+                self._embedder = await asyncio.to_thread(self._open_embedder)
         return self._embedder
 
 

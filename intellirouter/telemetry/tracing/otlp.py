@@ -94,14 +94,28 @@ class _Telling(SpanExporter):
         self._exporter.shutdown()
 
 
+class _Clock:
+    """Nanoseconds since 1970, for the spans of a trace in this process: none ends before it began, and parts lie within
+    the whole, though the system's clock is set meanwhile."""
+
+    __slots__ = ("_began",)
+
+    def __init__(self) -> None:
+        self._began = time.time_ns() - time.monotonic_ns()
+
+    def now(self) -> int:
+        return self._began + time.monotonic_ns()
+
+
 class Recorded:
     """A `Span` of the SDK."""
 
-    __slots__ = ("_span", "_tracer", "recorded")
+    __slots__ = ("_clock", "_span", "_tracer", "recorded")
 
-    def __init__(self, tracer: OtelTracer, span: OtelSpan) -> None:
+    def __init__(self, tracer: OtelTracer, span: OtelSpan, clock: _Clock) -> None:
         self._tracer = tracer
         self._span = span
+        self._clock = clock
         self.recorded = True
 
     @property
@@ -117,10 +131,9 @@ class Recorded:
 
     def child(self, name: str, kind: Kind = "internal", attributes: Attributes = NOTHING) -> Recorded:
         """See `Span`."""
-        context = set_span_in_context(self._span)
-        return Recorded(
-            self._tracer, self._tracer.start_span(name, context, _KINDS[kind], attributes=attributes)
-        )
+        context, began = set_span_in_context(self._span), self._clock.now()
+        span = self._tracer.start_span(name, context, _KINDS[kind], attributes=attributes, start_time=began)
+        return Recorded(self._tracer, span, self._clock)
 
     def note(self, attributes: Attributes) -> None:
         """See `Span`."""
@@ -133,7 +146,7 @@ class Recorded:
         if error:
             self._span.set_attribute("error.type", error)
             self._span.set_status(Status(StatusCode.ERROR))
-        self._span.end()
+        self._span.end(self._clock.now())
 
 
 class _Ids(RandomIdGenerator):
@@ -199,12 +212,15 @@ class RoleTracer:
         if not self._sampled(trace):
             return
         self._ids.known = [trace, root]
-        began = time.time_ns() - int(seconds * 1e9)
+        clock = _Clock()
+        began = clock.now() - int(seconds * 1e9)
         span = self._tracer.start_span(name, Context(), attributes=attributes, start_time=began)
-        Recorded(self._tracer, span).end(error)
+        Recorded(self._tracer, span, clock).end(error)
 
     def _begun(self, name: str, kind: SpanKind, context: Context, attributes: Attributes) -> Recorded:
-        return Recorded(self._tracer, self._tracer.start_span(name, context, kind, attributes=attributes))
+        clock = _Clock()
+        span = self._tracer.start_span(name, context, kind, attributes=attributes, start_time=clock.now())
+        return Recorded(self._tracer, span, clock)
 
     def _sampled(self, trace: int) -> bool:
         """As OpenTelemetry's TraceIdRatioBased decides: by the lower half of the id."""

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import structlog
 
+from intellirouter import tasks
 from intellirouter.errors import StateUnavailable
 from intellirouter.vectors.chroma.child import LOCKED
 from intellirouter.vectors.index import Hit, Vectors
@@ -29,6 +30,7 @@ class EmbeddedChroma:
         self._directory = directory
         self._child: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self._under_way: asyncio.Task[Any] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -76,6 +78,9 @@ class EmbeddedChroma:
 
     async def close(self) -> None:
         """End the child: it finishes the call under way, closes Chroma and goes."""
+        if self._under_way is not None:
+            await asyncio.wait((self._under_way,), timeout=STOP_SECONDS)
+            await tasks.end(self._under_way)
         child, self._child = self._child, None
         if child is None or child.returncode is not None:
             return
@@ -90,20 +95,30 @@ class EmbeddedChroma:
 
     async def _call(self, *request: object) -> Any:
         frame = msgspec.msgpack.encode(request)
-        async with self._turn:
-            try:
-                async with asyncio.timeout(CALL_SECONDS):
-                    ok, value = msgspec.msgpack.decode(await self._exchange(frame))
-            except TimeoutError as cause:
-                await self._abandon()
-                raise StateUnavailable(
-                    f"the embedded Chroma did not answer in {CALL_SECONDS:.0f} s"
-                ) from cause
-            except (OSError, asyncio.IncompleteReadError) as cause:
-                raise await self._gone() from cause
-            except asyncio.CancelledError:
-                await self._abandon()  # its answer would be taken for that of the next call
-                raise
+        await self._turn.acquire()
+        # It goes on when its caller leaves: the answer would be taken for that of the next call, and to end the child for
+        # that would cost everybody else the seconds until another is up.
+        self._under_way = asyncio.create_task(self._answer(frame))
+        self._under_way.add_done_callback(self._over)
+        return await asyncio.shield(self._under_way)
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._turn.release()
+        if not task.cancelled():
+            task.exception()  # seen, though its caller may have left
+
+    async def _answer(self, frame: bytes) -> Any:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                ok, value = msgspec.msgpack.decode(await self._exchange(frame))
+        except TimeoutError as cause:
+            await self._abandon()
+            raise StateUnavailable(f"the embedded Chroma did not answer in {CALL_SECONDS:.0f} s") from cause
+        except (OSError, asyncio.IncompleteReadError) as cause:
+            raise await self._gone() from cause
+        except asyncio.CancelledError:
+            await self._abandon()
+            raise
         if not ok:
             raise StateUnavailable(f"the embedded Chroma failed: {value}")
         return value

@@ -32,11 +32,11 @@ async def fetch(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
+    for _ in range(6000):
         if condition():
             return
         await asyncio.sleep(0.01)
-    pytest.fail("the condition did not come true in 10 s")
+    pytest.fail("the condition did not come true in 60 s")
 
 
 # Connections.
@@ -165,7 +165,7 @@ async def test_early_close_cuts(transport: Transport, serve: Serve) -> None:
         assert piece == b"hello"
         break
     reply.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await server.left.wait()
 
 
@@ -177,7 +177,7 @@ async def test_cancelling_cuts(transport: Transport, serve: Serve, begun: bool) 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await server.left.wait()
 
 
@@ -188,7 +188,7 @@ async def test_closing_the_transport_cuts(transport: Transport, serve: Serve) ->
     await transport.aclose()
     with pytest.raises(UpstreamError):
         await task
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await server.left.wait()
 
 
@@ -274,7 +274,7 @@ async def test_silence(
         await fetch(transport, server.url, deadlines)
     assert caught.value.phase == phase
     assert time.monotonic() - began >= 0.19
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await server.left.wait()
     assert server.connections == 1
 

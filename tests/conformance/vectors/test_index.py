@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -96,6 +97,32 @@ async def test_a_second_process_is_refused_and_a_killed_child_comes_back(
     finally:
         await first.close()
         await second.close()
+
+
+async def test_who_leaves_before_the_answer_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    index = EmbeddedChroma(tmp_path)
+    try:
+        await index.ping()
+        first = index.pid
+        written = asyncio.create_task(index.upsert("kept", ["a"], unit(1)))
+        await asyncio.sleep(0)
+        written.cancel()
+        leaving = [asyncio.create_task(index.ids("kept")) for _ in range(3)]
+        await asyncio.sleep(0)
+        for task in leaving:
+            task.cancel()
+        ended = await asyncio.gather(written, *leaving, return_exceptions=True)
+        assert all(isinstance(one, asyncio.CancelledError) for one in ended)
+        assert await index.ids("kept") == {"a"}
+        assert index.pid == first
+        asking = asyncio.create_task(index.ids("kept"))
+        await asyncio.sleep(0)
+        asking.cancel()
+    finally:
+        await index.close()
+    assert first is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
 
 
 async def test_a_server_that_is_away_is_unavailable_and_recovers(tmp_path: Path) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.conftest import StartNode
+from tests.e2e.test_nodes import ingest
 from tests.servers.minilm import minilm
+from tests.servers.process import node_process
 
 TEXT = "\n\n".join(f"# Part {n}\n\nNote {n} is about the number {n}." for n in range(250))
 JOB_FIELDS = {"id", "status", "done", "total", "error", "created", "updated", "document", "collection"}
@@ -81,3 +85,31 @@ async def test_what_is_not_there_is_said(
     async with http.get(f"{url}/{path}") as reply:
         assert reply.status == status
         assert (await reply.json())["error"]["message"]
+
+
+async def test_what_a_question_needs_is_opened_at_the_start_where_there_is_anything_to_find(
+    tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    environment = {
+        "INTELLIROUTER__SERVER__HOST": "127.0.0.1",
+        "INTELLIROUTER__SERVER__PORT": "0",
+        "INTELLIROUTER__PATHS__DATA_DIR": str(tmp_path),
+        "INTELLIROUTER__RAG__EMBEDDING_MODEL_PATH": str(minilm()),
+    }
+    for before in ("nothing", "something"):
+        async with node_process("--role", "RagManager", environment=environment) as node:
+            url = await node.url()
+            if before == "nothing":
+                async with http.get(f"{url}/health") as reply:
+                    assert reply.status == 200
+                assert not [line for line in node.lines if line["event"] == "vectors.child_started"]
+                await ingest(http, url, {})
+            await node.event("vectors.child_started")  # by itself, the second time
+            node.signal(signal.SIGTERM)
+            assert await node.wait() == 0
+    environment["INTELLIROUTER__RAG__EMBEDDING_MODEL_PATH"] = str(tmp_path / "none")
+    async with node_process("--role", "RagManager", environment=environment) as node:
+        url = await node.url()
+        assert "none" in (await node.event("rag.not_ready"))["reason"]
+        async with http.get(f"{url}/rag/v1/collections") as reply:
+            assert reply.status == 200

@@ -78,7 +78,7 @@ def test_whatever_helpers_do_the_vectors_are_the_same(plans: list[list[str]], co
         helpers = [Other(str(number), plan) for number, plan in enumerate(plans)]
         embedder = SharedEmbedder(Own(), helpers)
         for _ in range(2):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 made = await embedder.embed(TEXTS[:count]) if count else vectors_of([])
             assert np.array_equal(made, vectors_of(TEXTS[:count]) if count else made)
 

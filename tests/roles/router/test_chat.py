@@ -104,7 +104,7 @@ async def test_the_clients_departure_cuts_the_upstream_call(
     async with http.post(url, json={**BODY, "stream": True}) as reply:
         await reply.content.readany()
         reply.close()
-    await asyncio.wait_for(vendor.cut.wait(), 10)
+    await asyncio.wait_for(vendor.cut.wait(), 60)
 
 
 FALLING: list[tuple[Play, int, str]] = [

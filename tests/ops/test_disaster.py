@@ -173,7 +173,7 @@ async def test_a_node_on_servers_comes_back_record_by_record(tmp_path: Path) -> 
         async with chroma_server(tmp_path / "chroma") as (url, _):
             loaded = write_config(
                 tmp_path,
-                f"[memory]\nbackend_type = 'redis'\nredis_url = '{redis.url}'\n[rag]\nvector_db_url = '{url}'\n"
+                f"[memory]\ntimeout = 60\nbackend_type = 'redis'\nredis_url = '{redis.url}'\n[rag]\nvector_db_url = '{url}'\n"
                 f"[chain_engine]\ndatabase_url = '{database}'\n",
             )
             data = loaded.settings.paths.data_dir
@@ -345,7 +345,7 @@ async def test_a_restore_onto_servers_that_is_killed_lets_no_node_start_on_half_
         async with chroma_server(tmp_path / "chroma") as (url, _):
             loaded = write_config(
                 tmp_path,
-                f"[memory]\nbackend_type = 'redis'\nredis_url = '{redis.url}'\n[rag]\nvector_db_url = '{url}'\n"
+                f"[memory]\ntimeout = 60\nbackend_type = 'redis'\nredis_url = '{redis.url}'\n[rag]\nvector_db_url = '{url}'\n"
                 f"[chain_engine]\ndatabase_url = '{database}'\n",
             )
             data = loaded.settings.paths.data_dir

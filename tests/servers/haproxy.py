@@ -44,10 +44,13 @@ class Haproxy:
 
     async def until(self, server: str, state: str) -> None:
         """Return when it holds the server to be so."""
-        deadline = time.monotonic() + 30
-        while (await self.states()).get(server) != state:
-            assert time.monotonic() < deadline, (server, state, await self.states())
+        deadline = time.monotonic() + 60
+        known: dict[str, str] = {}
+        while known.get(server) != state:
+            assert time.monotonic() < deadline, (server, state, known)
             await asyncio.sleep(0.02)
+            with contextlib.suppress(ConnectionError):  # it closes those that are slow to ask
+                known = await self.states()
 
 
 @contextlib.asynccontextmanager
@@ -76,7 +79,7 @@ async def haproxy(
         *(require_haproxy(), "-db", "-f", str(file)), stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not socket.exists():
             assert process.returncode is None, "haproxy ended"
             assert time.monotonic() < deadline, "haproxy made no socket"

@@ -76,16 +76,13 @@ class Store:
         found = collection.get(ids=ids, include=["embeddings"])
         return found["ids"], np.asarray(found["embeddings"], np.float32).tobytes()
 
-    def ids(self, name: str) -> list[str]:
-        """Every id of the collection."""
+    def ids(self, name: str, offset: int) -> list[str]:
+        """Up to `PAGE` ids of the collection, from the one at `offset`."""
         collection = self._collection(name)
-        every: list[str] = []
-        while collection is not None:
-            page = collection.get(limit=PAGE, offset=len(every), include=[])["ids"]
-            every += page
-            if len(page) < PAGE:
-                break
-        return every
+        if collection is None:
+            return []
+        page: list[str] = collection.get(limit=PAGE, offset=offset, include=[])["ids"]
+        return page
 
 
 def _matrix(raw: bytes, rows: int) -> Any:

@@ -65,8 +65,13 @@ class EmbeddedChroma:
         return dict(zip(found, np.frombuffer(raw, np.float32).reshape(len(found), -1), strict=True))
 
     async def ids(self, name: str) -> set[str]:
-        """Every id of the collection."""
-        return set(await self._call("ids", name))
+        """Every id of the collection, a page at a time: whoever asks meanwhile does not wait for all of them."""
+        every: set[str] = set()
+        offset = 0
+        while page := await self._call("ids", name, offset):
+            every.update(page)
+            offset += len(page)
+        return every
 
     async def too_few(self, name: str) -> set[str]:  # noqa: ARG002  every vector is here once
         """None."""

@@ -64,8 +64,7 @@ class RagService:
         self._section = section
         self._index = index
         self._open_embedder = open_embedder
-        self._embedder: Embedder | None = None
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[Embedder] | None = None
         self.engine = engine
         self.blobs = blobs
         self.blob_lock = asyncio.Lock()
@@ -339,10 +338,11 @@ class RagService:
         return id_
 
     async def _model(self) -> Embedder:
-        async with self._opening:
-            if self._embedder is None:
-                self._embedder = await asyncio.to_thread(self._open_embedder)
-        return self._embedder
+        """It is opened once, and goes on opening when whoever asked first cannot wait. One that failed is tried again."""
+        opening = self._opening
+        if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
+            opening = self._opening = asyncio.create_task(asyncio.to_thread(self._open_embedder))
+        return await asyncio.shield(opening)
 
 
 def new_job() -> str:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import shutil
 import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ import pytest
 
 from intellirouter.cli.rag_remote import RemoteRag
 from intellirouter.config.schema.rag import RagSection
-from intellirouter.errors import InvalidRequest, NotFound, StateUnavailable
+from intellirouter.errors import ConfigError, InvalidRequest, NotFound, StateUnavailable
 from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
 from intellirouter.roles.rag_manager import native, retrieval
+from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.security.caller import Caller
@@ -39,10 +42,12 @@ async def ended(service: RagService, job: str, tenant: str = "a") -> dict[str, A
         return await service.ended(tenant, job)
 
 
-async def ask(service: RagService, query: str, *, tenant: str = "a", **more: Any) -> Retrieved:
-    return await service.retrieve(
-        RetrievalRequest(query, ("docs",), **more), Call(Caller(tenant=tenant), "r")
-    )
+async def ask(
+    service: RagService, query: str, *, tenant: str = "a", seconds: float | None = None, **more: Any
+) -> Retrieved:
+    deadline = None if seconds is None else time.monotonic() + seconds
+    request = RetrievalRequest(query, ("docs",), **more)
+    return await service.retrieve(request, Call(Caller(tenant=tenant), "r", deadline))
 
 
 async def test_documents_in_passages_out(tmp_path: Path) -> None:
@@ -230,3 +235,29 @@ async def test_documents_are_listed_in_pages(
     for limit in ("0", "4", "x"):
         async with http.get(f"{base}/docs/documents", params={"limit": limit}) as reply:
             assert (reply.status, (await reply.json())["error"]["param"]) == (400, "limit")
+
+
+async def test_a_model_that_opens_slowly_is_opened_once_for_all_who_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may, opened = threading.Event(), 0
+
+    def slow(*arguments: Any) -> OnnxEmbedder:
+        nonlocal opened
+        opened += 1
+        if opened == 1:
+            raise ConfigError("not pulled yet")
+        may.wait(60)
+        return OnnxEmbedder(*arguments)
+
+    monkeypatch.setattr("intellirouter.roles.rag_manager.open.OnnxEmbedder", slow)
+    async with open_rag(section(), tmp_path) as service:
+        await service.create("a", "docs")
+        with pytest.raises(ConfigError, match="not pulled yet"):
+            await ask(service, "cats")
+        for _ in range(3):
+            with pytest.raises(StateUnavailable, match="in time"):
+                await ask(service, "cats", seconds=0.05)
+        may.set()
+        assert (await ask(service, "cats")).passages == ()
+    assert opened == 2

@@ -137,8 +137,7 @@ class Deployment:
         await node.wait()
 
 
-@pytest.mark.parametrize("protocol", ["http", "grpc"])
-@pytest.mark.parametrize("trust", ["token", "certificates"])
+@pytest.mark.parametrize(("trust", "protocol"), [("token", "http"), ("certificates", "grpc")])
 async def test_nodes_of_their_own_answer_as_one_process_does_and_each_ones_absence_is_its_own(
     start_node: StartNode,
     start_vendor: StartVendor,

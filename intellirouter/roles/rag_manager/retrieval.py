@@ -129,7 +129,7 @@ class Searcher:
         )
 
     async def files(self, documents: Collection[str]) -> dict[str, dict[str, Any]]:
-        """By document that is an uploaded file: its id and name."""
+        """By document: its name, and its id where it is an uploaded file."""
         return await self._engine.read(partial(openai_catalog.files_of, documents=documents))
 
     async def _vector(self, query: str, embedder: Embedder) -> Vectors:

@@ -16,6 +16,7 @@ import structlog
 
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import (
+    ConfigError,
     Conflict,
     IntelliRouterError,
     InvalidRequest,
@@ -261,6 +262,10 @@ class RagService:
             outcome = "partial" if found.partial else "found" if found.passages else "empty"
         except TimeoutError as cause:
             raise StateUnavailable("The retrieval did not finish in time.") from cause
+        except (
+            ConfigError
+        ) as cause:  # no model: whoever asks can do nothing about it, and another node may have one
+            raise StateUnavailable(cause.message) from cause
         except RequestError:
             outcome = "refused"
             raise

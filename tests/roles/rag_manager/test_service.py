@@ -254,7 +254,7 @@ async def test_a_model_that_opens_slowly_is_opened_once_for_all_who_ask(
     monkeypatch.setattr("intellirouter.roles.rag_manager.open.OnnxEmbedder", slow)
     async with open_rag(section(), tmp_path) as service:
         await service.create("a", "docs")
-        with pytest.raises(ConfigError, match="not pulled yet"):
+        with pytest.raises(StateUnavailable, match="not pulled yet"):
             await ask(service, "cats")
         for _ in range(3):
             with pytest.raises(StateUnavailable, match="in time"):

@@ -280,6 +280,24 @@ async def test_retrieved_context_goes_before_the_question_and_is_cited(
     assert [(note["type"], note["filename"]) for note in notes] == [("file_citation", "nature.txt")]
 
 
+async def test_without_a_model_there_is_no_context_and_the_request_says_whether_it_goes_on(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    vendor = await start_vendor(Play.json(ANSWER))
+    toml = provider(vendor) + f'[rag]\nembedding_model_path = "{tmp_path / "none"}"\n'
+    node = await start_node(toml, role="All")
+    urls = {each.role: each.url for each in node.listening}
+    async with http.post(f"{urls['RagManager']}/rag/v1/collections", json={"name": "kb"}) as reply:
+        assert reply.status == 201
+    rag = {"collections": ["kb"]}
+    for more, status, said in (({}, 503, "embedding_model_path"), ({"on_error": "skip"}, 200, "choices")):
+        body = {**BODY, "rag": rag | more}
+        async with http.post(f"{urls['Router']}/v1/chat/completions", json=body) as reply:
+            assert reply.status == status
+            assert said in await reply.text()
+    assert reply.headers["x-intellirouter-rag"] == "skipped: state_unavailable"
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_each_step_that_was_asked_for_is_timed(
     start_node: StartNode,

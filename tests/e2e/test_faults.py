@@ -342,15 +342,15 @@ async def test_15_a_circuit_opens_everywhere_and_closes_soon_after_recovery(
         await ask(http, urls[0], stream=True)
     learnt = len(primary.received)
     assert learnt <= 6
-    deadline = time.monotonic() + 20
-    for url in urls[1:]:  # … and the others hear of it
+    deadline = time.monotonic() + 1.0
+    for url in urls[1:]:  # … and the others hear of it within a second
         while len(primary.received) == learnt and time.monotonic() < deadline:
             reply = await ask(http, url, stream=True)
             if "circuit is open" in reply.headers["x-intellirouter-decision"]:
                 break
         assert "circuit is open" in reply.headers["x-intellirouter-decision"]
     async with calling(http, urls) as replies:
-        end = time.monotonic() + outage + 60
+        end = time.monotonic() + outage + 5
         while not replies or replies[-1].headers.get("x-intellirouter-provider") != "primary":
             assert time.monotonic() < end, "the circuit never closed"
             await asyncio.sleep(0.02)

@@ -137,7 +137,8 @@ class Deployment:
         await node.wait()
 
 
-@pytest.mark.parametrize(("trust", "protocol"), [("token", "http"), ("certificates", "grpc")])
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize("trust", ["token", "certificates"])
 async def test_nodes_of_their_own_answer_as_one_process_does_and_each_ones_absence_is_its_own(
     start_node: StartNode,
     start_vendor: StartVendor,

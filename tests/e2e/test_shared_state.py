@@ -82,7 +82,7 @@ class Load:
 
 
 async def redis_says(http: aiohttp.ClientSession, url: str, status: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 15
     while True:
         async with http.get(f"{url}/health") as reply:
             if (await reply.json())["parts"]["state"]["status"] == status:
@@ -112,13 +112,16 @@ async def test_redis_goes_and_comes_under_load_and_no_request_fails(
                 await asyncio.sleep(0.8)
                 redis.start() if how == "killed" else redis.thaw()
                 await redis_says(http, url, "healthy")
+                async with asyncio.timeout(60):
+                    while load.statuses[200] <= 200:  # a slow machine takes longer for as many
+                        await redis_says(http, url, "healthy")
                 await asyncio.sleep(0.5)
             assert set(load.statuses) == {200}
             answered = load.statuses[200]
-            assert answered > 50
+            assert answered > 200
             assert max(load.seconds) < 10  # nobody waited for a time-out of Redis
             store = RedisStore(MemorySection(redis_url=redis.url))
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 10
             counted = 0.0
             while counted < answered and time.monotonic() < deadline:
                 counted = await store.level(f"spend:{day_name(time.time())}:model:primary/m:requests")

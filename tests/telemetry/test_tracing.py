@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from intellirouter.telemetry.tracing.otlp import Exporter
+from intellirouter.telemetry.tracing.otlp import EXPORT_SECONDS, Exporter
 from intellirouter.telemetry.tracing.span import PassedAlong, current, outgoing, step, traceparent_of, within
 from tests.conftest import StartNode, StartVendor, provider
 from tests.e2e.test_nodes import ingest
@@ -228,7 +228,7 @@ async def test_parts_of_one_work_find_one_another_on_every_node() -> None:
         (span.trace, span.parent) for span in parts
     )
     assert len({span.trace for span in wholes}) * 2 == len(wholes)  # both nodes decide alike
-    assert all(span.failed and 1.5 <= span.seconds < 3 for span in wholes)
+    assert all(span.failed and abs(span.seconds - 1.5) < 0.1 for span in wholes)
 
 
 async def test_a_collector_that_is_away_holds_nothing_up(
@@ -244,7 +244,7 @@ async def test_a_collector_that_is_away_holds_nothing_up(
         exporter.of("Router").request(None, lambda: ("x", {})).end()
     began = time.monotonic()
     await exporter.aclose()
-    assert time.monotonic() - began < 20  # the library alone would try for longer
+    assert time.monotonic() - began < 2 * EXPORT_SECONDS
 
 
 async def test_a_clock_that_is_set_back_bends_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -262,9 +262,8 @@ class RagService:
             outcome = "partial" if found.partial else "found" if found.passages else "empty"
         except TimeoutError as cause:
             raise StateUnavailable("The retrieval did not finish in time.") from cause
-        except (
-            ConfigError
-        ) as cause:  # no model: whoever asks can do nothing about it, and another node may have one
+        except ConfigError as cause:
+            # no model: whoever asks can do nothing about it, and another node may have one
             raise StateUnavailable(cause.message) from cause
         except RequestError:
             outcome = "refused"

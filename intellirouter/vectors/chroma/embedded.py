@@ -104,13 +104,8 @@ class EmbeddedChroma:
         # It goes on when its caller leaves: the answer would be taken for that of the next call, and to end the child for
         # that would cost everybody else the seconds until another is up.
         self._under_way = asyncio.create_task(self._answer(frame))
-        self._under_way.add_done_callback(self._over)
+        self._under_way.add_done_callback(lambda _: self._turn.release())
         return await asyncio.shield(self._under_way)
-
-    def _over(self, task: asyncio.Task[Any]) -> None:
-        self._turn.release()
-        if not task.cancelled():
-            task.exception()  # seen, though its caller may have left
 
     async def _answer(self, frame: bytes) -> Any:
         try:

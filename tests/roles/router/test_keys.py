@@ -49,7 +49,7 @@ async def test_a_key_is_made_used_rotated_and_revoked(
             return reply.status
 
     async def settles(secret: str, status: int) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 5
         while await chat(secret) != status:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
@@ -126,7 +126,7 @@ async def test_a_caller_that_leaves_pays_for_what_it_got(
             pass
         reply.close()
     await asyncio.wait_for(vendor.cut.wait(), 60)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 5
     text = ""
     while 'kind="output",model="m"' not in text:
         assert time.monotonic() < deadline

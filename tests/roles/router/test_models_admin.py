@@ -46,7 +46,7 @@ async def test_models_are_added_drained_and_removed_at_run_time(
 
         async def becomes(*wanted: tuple[int, str | None]) -> None:
             """Ten answers in a row are of the wanted kinds, and each kind among them."""
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 5
             while set(Counter([await asked() for _ in range(10)])) != set(wanted):
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.02)
@@ -88,7 +88,7 @@ async def test_the_commands_do_the_same_on_a_running_node(tmp_path: Path, start_
         assert (await command("models", "add", "fresh", "--target", "nobody/m", *config))[0] == 2
         options = ("--target", "primary/m=2", "--price", "1,2", "--context-window", "1000", "--alias", "f")
         assert (await command("models", "add", "fresh", *options, *config))[0] == 0
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 10
         code = 1
         while code and time.monotonic() < deadline:
             code, out, _ = await command("models", "test", "f", *url, "--json")

@@ -15,7 +15,7 @@ import pytest
 from intellirouter.errors import StateUnavailable
 from intellirouter.vectors.chroma.embedded import EmbeddedChroma
 from intellirouter.vectors.chroma.server import ChromaServer
-from intellirouter.vectors.index import VectorIndex, Vectors
+from intellirouter.vectors.index import MAX_BATCH, VectorIndex, Vectors
 from intellirouter.vectors.sharded import ShardedIndex
 from tests.servers.chroma import chroma_server
 
@@ -72,6 +72,14 @@ async def test_the_whole_life_of_a_collection(index: VectorIndex) -> None:
     assert await index.ids("other") == {"chunk-0"}
     await index.upsert("first", ["again"], unit(1, dimension=4))
     assert await index.ids("first") == {"again"}
+
+
+async def test_ids_come_whole_from_more_than_a_page(index: VectorIndex) -> None:
+    vectors = unit(MAX_BATCH + 50)
+    ids = [f"chunk-{number}" for number in range(len(vectors))]
+    for start in (0, MAX_BATCH):
+        await index.upsert("many", ids[start : start + MAX_BATCH], vectors[start : start + MAX_BATCH])
+    assert await index.ids("many") == set(ids)
 
 
 async def test_a_collection_that_is_not_there_is_empty(index: VectorIndex) -> None:

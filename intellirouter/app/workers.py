@@ -37,8 +37,8 @@ Announce = Callable[[Node], None]
 
 
 def run(entries: Sequence[RoleEntry], read: Reload, *, announce: Announce) -> None:
-    """Read the configuration and serve until told to stop."""
-    loaded = read()
+    """Read the configuration and serve until told to stop. Raises `ConfigError` for one that a node must not start with."""
+    loaded = read().startable()
     names = "+".join(entry.name for entry in entries)
     configure_logs(loaded.settings, "" if len(entries) > 1 else names)
     if loaded.settings.server.workers == 1:

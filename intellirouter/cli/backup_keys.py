@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from intellirouter.config import weak_secrets
 from intellirouter.errors import InvalidRequest
 from intellirouter.ops.backup import age
 from intellirouter.ops.backup import passphrase as passphrases
@@ -17,7 +18,13 @@ def public_keys(directory: Directory, recipients: Path | None, passphrase: Path 
     if recipients and passphrase:
         raise InvalidRequest("Name --recipients or --passphrase-file, not both.")
     if passphrase:
-        return passphrases.recipients(directory, passphrases.read(passphrase))
+        words = passphrases.read(passphrase)
+        if weak_secrets.is_known(words):
+            raise InvalidRequest(
+                f"{passphrase}: the passphrase is a placeholder or a common word, which opens for everybody. "
+                "Make one: openssl rand -base64 24."
+            )
+        return passphrases.recipients(directory, words)
     return age.recipients(recipients) if recipients else ()
 
 

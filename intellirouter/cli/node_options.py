@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from intellirouter.config import env
-from intellirouter.config.load import KeyPath, Loaded, find_file, load
+from intellirouter.config.load import LOCAL_FILE, KeyPath, Loaded, find_file, load
 
 ConfigOption = Annotated[
     Path | None,
@@ -35,10 +35,19 @@ PassphraseOption = Annotated[
 def loader(
     config: Path | None, role_file: str, flags: Mapping[KeyPath, object] | None = None
 ) -> Callable[[], Loaded]:
-    """A function that reads the configuration anew each time, for a start and for every reload."""
+    """A function that reads the configuration anew each time, for a start and for every reload.
+
+    A file that was found where the user stands is named: it is not the same one elsewhere.
+    """
+    told = False
 
     def read() -> Loaded:
+        nonlocal told
         environment = env.current()
-        return load(find_file(config, environment, role_file), environment, flags)
+        file = find_file(config, environment, role_file)
+        if file == LOCAL_FILE and config is None and not told:
+            typer.echo(f"configuration: {file.absolute()} (found here; --config names another)", err=True)
+            told = True
+        return load(file, environment, flags)
 
     return read

@@ -28,7 +28,7 @@ def command(
     """Check the configuration without starting. Exit code 0 when it holds, 78 when it does not."""
     entries = select(role) if role.lower() != "all" else ROLES
     try:
-        loaded = loader(config, entries[0].file)()
+        loaded = loader(config, entries[0].file)().startable()
         providers_of(loaded.settings)
         check_strategies(loaded.settings)
     except ConfigError as error:

@@ -45,6 +45,22 @@ def current() -> Environment:
     return dict(os.environ)
 
 
+_CHILD_NEEDS = frozenset(
+    """PATH HOME USER LOGNAME LANG LANGUAGE TZ TMPDIR XDG_CACHE_HOME XDG_RUNTIME_DIR LD_LIBRARY_PATH VIRTUAL_ENV
+    PYTHONPATH PYTHONHOME PYTHONUNBUFFERED OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
+    MALLOC_ARENA_MAX""".split()
+)
+
+
+def for_child(*, prefix: str = "LC_") -> Environment:
+    """What a process that this one starts is told: how to run, and none of the keys, passwords and tokens of this one.
+
+    `prefix` names the variables of the program's own that it needs besides.
+    """
+    kept = (*_CHILD_NEEDS, *(name for name in os.environ if name.startswith(("LC_", prefix))))
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
 def editor() -> str:
     """The user's editor, as a command line."""
     return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"

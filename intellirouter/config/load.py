@@ -32,6 +32,7 @@ from intellirouter.config.env import (
 from intellirouter.config.lines import key_lines, line_of
 from intellirouter.config.problem import Problem, dotted
 from intellirouter.config.schema.settings import Settings
+from intellirouter.config.trust import check_found
 from intellirouter.errors import ConfigError
 
 KeyPath = tuple[str | int, ...]
@@ -42,12 +43,23 @@ INSTALLED_DIR = Path("/opt/intellirouter/config")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Valid settings, where each given value came from (dotted path to source), and what to warn of."""
+    """Valid settings, where each given value came from (dotted path to source), and what to warn of.
+
+    `refusals` keep a node from starting, and no other command from reading the configuration.
+    """
 
     settings: Settings
     file: Path | None
     sources: Mapping[str, str]
     warnings: tuple[Problem, ...]
+    refusals: tuple[Problem, ...] = ()
+
+    def startable(self) -> Loaded:
+        """This, for a node that starts or takes it over. Raises `ConfigError` that lists every refusal."""
+        if self.refusals:
+            problems = tuple(map(str, self.refusals))
+            raise ConfigError("\n".join(problems), problems=problems)
+        return self
 
     def source_of(self, path: str) -> str:
         """The source of a dotted path: its own, or that of the nearest given table above it."""
@@ -59,12 +71,19 @@ class Loaded:
 
 
 def find_file(given: Path | None, environment: Environment, role_file: str) -> Path | None:
-    """`--config`, then `INTELLIROUTER_CONFIG`, `./config/intellirouter.toml`, the installed role's file."""
+    """`--config`, then `INTELLIROUTER_CONFIG`, `./config/intellirouter.toml`, the installed role's file.
+
+    Raises `ConfigError` when what lies in `./config` may be somebody else's.
+    """
     if given is not None:
         return given
     if named := environment.get(CONFIG_FILE):
         return Path(named)
-    return next((file for file in (LOCAL_FILE, INSTALLED_DIR / role_file) if file.is_file()), None)
+    if LOCAL_FILE.is_file():
+        check_found(LOCAL_FILE)
+        return LOCAL_FILE
+    installed = INSTALLED_DIR / role_file
+    return installed if installed.is_file() else None
 
 
 def load(
@@ -83,8 +102,11 @@ def load(
     settings = reading.validate()
     if settings is None or reading.problems:
         raise ConfigError("\n".join(map(str, reading.problems)), problems=tuple(map(str, reading.problems)))
-    found = tuple(reading.problem(path, message) for path, message in rules.warnings(settings))
-    return Loaded(settings, file, reading.sources, found)
+    warnings, refusals = (
+        tuple(reading.problem(path, message) for path, message in found)
+        for found in (rules.warnings(settings), rules.refusals(settings))
+    )
+    return Loaded(settings, file, reading.sources, warnings, refusals)
 
 
 class _Reading:

@@ -6,11 +6,14 @@ import ipaddress
 from collections import Counter
 from collections.abc import Iterator
 
-from intellirouter.config.schema.ipc import PLACEHOLDER_TOKEN
+from intellirouter.config import weak_secrets
+from intellirouter.config.env import KEY_VARIABLES
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.config.schema.settings import Settings
 
 _HTTPS = "must start with https:// where roles trust one another by certificate."
+_VENDORS = {provider for _, provider in KEY_VARIABLES}
+_GENERATE = "Generate one: openssl rand -hex 32."
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
 
@@ -88,19 +91,42 @@ def warnings(settings: Settings) -> Iterator[Finding]:
             ("auth", "enabled"),
             f"is off while a production node listens on {settings.server.host}: whoever reaches it can spend your money.",
         )
-    token = settings.ipc.security.token
-    if token is not None and token.get_secret_value() == PLACEHOLDER_TOKEN:
-        yield ("ipc", "security", "token"), "is the guide's placeholder. Generate one: openssl rand -hex 32."
+    if settings.environment != "production":
+        yield from known_secrets(settings)
     if settings.telemetry.otlp_endpoint and not settings.telemetry.tracing_enabled:
         yield (
             ("telemetry", "otlp_endpoint"),
             "has no effect while telemetry.tracing_enabled is false.",
         )
-    for index, provider in enumerate(settings.model_registry.providers):
-        keys = [key for key in (provider.api_key, *provider.api_keys) if key is not None]
-        if any(_is_placeholder(key.get_secret_value()) for key in keys):
-            path: Path = ("model_registry", "providers", index, "api_key")
-            yield path, f"the key of '{provider.name}' is a placeholder. Put the real one there."
+
+
+def refusals(settings: Settings) -> Iterator[Finding]:
+    """What a node does not start with, though it can be read: in production a secret that everybody knows."""
+    if settings.environment == "production":
+        yield from known_secrets(settings)
+
+
+def known_secrets(settings: Settings) -> Iterator[Finding]:
+    """Every secret of the configuration that keeps nobody out. What it is is not said: it may be used elsewhere."""
+    for path, secret in weak_secrets.secrets_at(settings):
+        if not secret:
+            continue
+        if path[0] == "model_registry":
+            # to a model server of one's own a key that means nothing is customary ("EMPTY")
+            provider = settings.model_registry.providers[int(path[2])]
+            vendors_own = provider.endpoint is None and provider.kind in _VENDORS and path[3] != "headers"
+            if weak_secrets.is_placeholder(secret) or (vendors_own and weak_secrets.is_known(secret)):
+                yield path, f"the key of '{provider.name}' is a placeholder. Put the real one there."
+        elif weak_secrets.is_placeholder(secret):
+            yield path, f"is a placeholder, which everybody knows. {_GENERATE}"
+        elif weak_secrets.is_known(secret):
+            yield path, f"is short or common, so that it is guessed. {_GENERATE}"
+    for index, key in enumerate(settings.auth.keys):
+        if weak_secrets.is_known_hash(key.sha256):
+            yield (
+                ("auth", "keys", index, "sha256"),
+                f"of '{key.name}' is the hash of a key that everybody knows. `intellirouter keys create` makes one.",
+            )
 
 
 def is_public(host: str) -> bool:
@@ -111,10 +137,6 @@ def is_public(host: str) -> bool:
         return not ipaddress.ip_address(host).is_loopback
     except ValueError:
         return True
-
-
-def _is_placeholder(key: str) -> bool:
-    return key.startswith("your_") and key.endswith("_key")
 
 
 def _duplicates(settings: Settings) -> Iterator[Finding]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
 MASK = "********"
+_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s,]*@")
+"""What stands before the host of an address: a name and a password."""
 
 
 def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -25,7 +28,8 @@ def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from flatten(item, f"{path}[{index}]")
     else:
         plain = value is None or isinstance(value, (bool, int, float))
-        yield path, value if plain else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        text = "" if plain else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        yield path, value if plain else _USERINFO.sub(rf"\g<1>{MASK}@", text)
 
 
 def secrets(value: Any) -> Iterator[str]:

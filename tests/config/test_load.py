@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from intellirouter.config.lines import key_lines
 from intellirouter.config.load import Loaded, load
+from intellirouter.config.shown import flatten
 from intellirouter.errors import ConfigError
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -72,6 +73,13 @@ PROBLEMS: list[tuple[str, str, str]] = [
     ("[server]\nhots = 1", ":2: server.hots", "Did you mean 'host'?"),
     ("[server]\nport = 'x'", ":2: server.port", "integer"),
     ("[server]\nport = 99999", ":2: server.port", "65535"),
+    ("[server]\nport = true", ":2: server.port", "must be a number, not true or false"),
+    (
+        "[limits.keys.ann]\nrequests_per_minute = true",
+        ":2: limits.keys.ann.requests_per_minute",
+        "must be a number",
+    ),
+    ("[rag]\nfusion_alpha = false", ":2: rag.fusion_alpha", "must be a number"),
     ("a = 1\nb = 2", ":2: b", "not a known key"),
     ("[telemetry]\nlog_level = 'loud'", ":2: telemetry.log_level", "must be"),
     ("[[model_registry.providers]]\nkind = 'openai'", ":1: model_registry.providers[0].name", "required"),
@@ -194,3 +202,14 @@ def test_traces_go_where_they_are_told_to(tmp_path: Path, toml: str, traced: boo
 def test_a_collector_without_a_scheme_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"telemetry\.otlp_endpoint.*http://"):
         loaded(tmp_path, "[telemetry]\notlp_endpoint = 'collector:4317'")
+
+
+def test_what_is_shown_of_an_address_is_not_who_asks_it(tmp_path: Path) -> None:
+    toml = (
+        '[ipc]\nrouter_endpoint = "https://ann:planted@router:1/x"\n[rag]\n'
+        'vector_db_url = "http://planted@h"\nvector_db_shards = ["http://a:planted@b", "http://plain"]\n'
+    )
+    shown = dict(flatten(loaded(tmp_path, toml).settings))
+    assert shown["ipc.router_endpoint"] == "https://********@router:1/x"
+    assert shown["rag.vector_db_url"] == "http://********@h"
+    assert shown["rag.vector_db_shards"] == "http://********@b, http://plain"

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from intellirouter.config.schema.ipc import PLACEHOLDER_TOKEN, IpcSecurity
+from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.security.caller import ANONYMOUS
 from intellirouter.security.peer_tokens import PeerSigner
 from tests.conftest import StartNode, StartVendor, provider
@@ -28,7 +28,8 @@ from tests.servers.redis import redis_server
 from tests.servers.vendor import Play, Vendor
 
 PAGE = b"Coal is black and burns well. It was formed from plants."
-SIGNER = PeerSigner(IpcSecurity(enabled=True, token=SecretStr(PLACEHOLDER_TOKEN)))
+TOKEN = "f3c1a9d07b52e8641f0c"
+SIGNER = PeerSigner(IpcSecurity(enabled=True, token=SecretStr(TOKEN)))
 
 
 async def ingest(http: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> None:

@@ -131,10 +131,11 @@ async def test_a_mistake_on_the_command_line_is_one_line_and_a_code(
     assert "Traceback" not in errors
 
 
-async def test_the_guides_router_file_starts_and_says_loudly_what_is_unwise(
+async def test_the_guides_router_file_starts_with_a_token_of_its_own_and_says_loudly_what_is_unwise(
     tmp_path: Path, http: aiohttp.ClientSession
 ) -> None:
     environment = {
+        "INTELLIROUTER__IPC__SECURITY__TOKEN": "f3c1a9d07b52e8641f0c",
         "INTELLIROUTER__SERVER__PORT": "0",
         "INTELLIROUTER__PATHS__DATA_DIR": str(tmp_path),
         "INTELLIROUTER__MEMORY__REDIS_URL": "redis://127.0.0.1:1",
@@ -148,8 +149,27 @@ async def test_the_guides_router_file_starts_and_says_loudly_what_is_unwise(
         assert health["status"] == "degraded"
         assert health["parts"]["state"]["status"] == "degraded"
         assert any("auth.enabled" in warning for warning in health["warnings"])
-        assert any("placeholder" in warning for warning in health["warnings"])
         assert any(line.get("event") == "config.warning" for line in node.lines)
+
+
+NODES = ("router", "orchestrator", "rag-manager", "persona-layer")
+
+
+@pytest.mark.parametrize("name", NODES)
+async def test_a_shipped_file_does_not_start_with_the_token_it_was_shipped_with(
+    name: str, tmp_path: Path
+) -> None:
+    file = str(Path("config") / f"{name}.toml")
+    environment = {
+        "INTELLIROUTER__PATHS__DATA_DIR": str(tmp_path),
+        "INTELLIROUTER__MEMORY__REDIS_URL": "redis://127.0.0.1:1",
+    }
+    for words in (["run", "--config", file], ["validate-config", "--config", file]):
+        code, out, errors = await command(*words, environment=environment)
+        assert code == 78, out + errors
+        assert f"{file}:23: ipc.security.token: is a placeholder" in errors
+        assert "your_secure_token_here" not in out + errors
+        assert not [*tmp_path.iterdir()]  # noqa: ASYNC240  one look
 
 
 async def test_validate_config_shows_where_values_come_from_and_no_secret(tmp_path: Path) -> None:
@@ -177,5 +197,7 @@ async def test_validate_config_shows_where_values_come_from_and_no_secret(tmp_pa
 
 
 async def test_strict_validation_fails_on_a_warning() -> None:
-    assert (await command("validate-config", "--config", "config/router.toml"))[0] == 0
-    assert (await command("validate-config", "--config", "config/router.toml", "--strict"))[0] == 78
+    environment = {"INTELLIROUTER__IPC__SECURITY__TOKEN": "f3c1a9d07b52e8641f0c"}
+    words = ("validate-config", "--config", "config/router.toml")
+    assert (await command(*words, environment=environment))[0] == 0
+    assert (await command(*words, "--strict", environment=environment))[0] == 78

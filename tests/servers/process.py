@@ -69,9 +69,9 @@ class NodeProcess:
 
 @contextlib.asynccontextmanager
 async def node_process(
-    *arguments: str, environment: dict[str, str] | None = None
+    *arguments: str, environment: dict[str, str] | None = None, own_group: bool = False
 ) -> AsyncIterator[NodeProcess]:
-    """Start a node with JSON logs; killed at the end if it still runs."""
+    """Start a node with JSON logs; killed at the end if it still runs. In a process group of its own, as a terminal has it, on request."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -83,6 +83,7 @@ async def node_process(
         env={**inherited, "INTELLIROUTER__TELEMETRY__LOG_FORMAT": "json", **(environment or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=own_group,
     )
     node = NodeProcess(process)
     try:

@@ -9,8 +9,6 @@ from pydantic import Field, SecretStr
 
 from intellirouter.config.schema.section import OptionalUrl, Seconds, Section
 
-PLACEHOLDER_TOKEN = "your_secure_token_here"  # noqa: S105  the guide's own placeholder, warned about
-
 
 class IpcSecurity(Section):
     """`[ipc.security]`: a shared token that signs each call, certificates (mTLS), or both.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
 """A duration in seconds."""
@@ -30,3 +31,28 @@ class Section(BaseModel):
     """A frozen table that knows its keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, str_strip_whitespace=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number_is_true(cls, value: Any, info: ValidationInfo) -> Any:
+        """Python takes true for 1; whoever writes `port = true` means something else."""
+        annotation: Any = cls.model_fields[info.field_name or ""].annotation
+        kinds = _kinds(annotation)
+        if not kinds & {bool, Any, object} and kinds & {int, float} and _holds_bool(value):
+            raise ValueError("must be a number, not true or false")
+        return value
+
+
+@cache
+def _kinds(annotation: Any) -> frozenset[Any]:
+    """The plain types that a field may hold, within tables and lists too."""
+    inner = get_args(annotation)
+    return frozenset().union(*map(_kinds, inner)) if inner else frozenset((annotation,))
+
+
+def _holds_bool(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_bool, value))
+    if isinstance(value, dict):
+        return any(map(_holds_bool, value.values()))
+    return isinstance(value, bool)

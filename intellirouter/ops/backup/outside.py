@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import numpy as np
@@ -175,7 +175,8 @@ def _postgres(program: str, url: str, *options: str) -> None:
         scheme="postgresql", netloc=f"{parts.username}@{host}" if parts.username else host
     ).geturl()
     # the password goes by the environment: an argument can be read by every process
-    environment = {**env.current(), **({"PGPASSWORD": parts.password} if parts.password else {})}
+    password = {"PGPASSWORD": unquote(parts.password)} if parts.password else {}
+    environment = {**env.for_child(prefix="PG"), **password}
     try:
         done = subprocess.run(  # noqa: S603  our own words, no shell
             [program, "--no-password", f"--dbname={bare}", *options],

@@ -9,6 +9,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 
+from intellirouter.config import env
 from intellirouter.ops.diagnose.finding import Finding, Level
 
 UNITS = ("intellirouter-*", "intellirouter@*")
@@ -35,6 +36,7 @@ async def _said(program: str, *options: str, deadline: float) -> str:
         *options,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
+        env=env.for_child(),
         start_new_session=True,  # what it starts ends with it
     )
     try:

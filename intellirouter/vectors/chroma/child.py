@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import importlib
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -106,6 +107,10 @@ def _lock(directory: Path) -> int | None:
 
 def main(directory: Path) -> int:
     """Serve until the input ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # who stops a service sends them to all of it: the node says when
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not end up between the frames
     if _lock(directory) is None:

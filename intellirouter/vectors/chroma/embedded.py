@@ -14,6 +14,7 @@ import numpy as np
 import structlog
 
 from intellirouter import tasks
+from intellirouter.config import env
 from intellirouter.errors import StateUnavailable
 from intellirouter.vectors.chroma.child import LOCKED
 from intellirouter.vectors.index import Hit, Vectors
@@ -129,6 +130,8 @@ class EmbeddedChroma:
                 *(sys.executable, "-m", "intellirouter.vectors.chroma.child", str(self._directory)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
+                env=env.for_child(),
+                start_new_session=True,  # a Ctrl-C at the terminal is for the node, which ends it when all is done
             )
             log.info("vectors.child_started", pid=self._child.pid)
         source, sink = self._child.stdout, self._child.stdin

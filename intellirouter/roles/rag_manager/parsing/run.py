@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from intellirouter.config import env
 from intellirouter.errors import InvalidRequest
 from intellirouter.roles.rag_manager.chunking import Block
 
@@ -70,6 +71,8 @@ class Parser:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
+                env=env.for_child(),
+                start_new_session=True,
             )
         source, sink = self._child.stdout, self._child.stdin
         if source is None or sink is None:

@@ -88,5 +88,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         build(called)(args=arguments, prog_name="intellirouter")
     except IntelliRouterError as error:
-        typer.echo(f"error: {error.message}", err=True)
+        problems = error.details.get("problems") or ()
+        if len(problems) > 1:
+            typer.echo("\n".join(problems), err=True)
+            typer.echo(f"error: {len(problems)} problems.", err=True)
+        else:
+            typer.echo(f"error: {error.message}", err=True)
         sys.exit(error.exit_code)

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from intellirouter.app.rules import RULES
 from intellirouter.config import env
-from intellirouter.config.load import LOCAL_FILE, KeyPath, Loaded, find_file, load
+from intellirouter.config.checking import KeyPath
+from intellirouter.config.load import LOCAL_FILE, Loaded, find_file, load
 
 ConfigOption = Annotated[
     Path | None,
@@ -48,6 +50,6 @@ def loader(
         if file == LOCAL_FILE and config is None and not told:
             typer.echo(f"configuration: {file.absolute()} (found here; --config names another)", err=True)
             told = True
-        return load(file, environment, flags)
+        return load(file, environment, flags, RULES)
 
     return read

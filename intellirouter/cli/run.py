@@ -14,7 +14,7 @@ from intellirouter.app.roles import select
 from intellirouter.app.supervisor import Node
 from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
 from intellirouter.cli.plain import cells, warn
-from intellirouter.config.load import KeyPath
+from intellirouter.config.checking import KeyPath
 from intellirouter.inference.catalog import Catalog
 from intellirouter.roles.router.keys import CATALOG
 

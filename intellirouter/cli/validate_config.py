@@ -7,12 +7,11 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
-from intellirouter.app.components.router import check_strategies, providers_of
 from intellirouter.app.roles import ROLES, select
 from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
-from intellirouter.cli.plain import cells, warn
+from intellirouter.cli.plain import warn
 from intellirouter.config.load import Loaded
 from intellirouter.config.shown import flatten
 from intellirouter.errors import ConfigError
@@ -29,8 +28,6 @@ def command(
     entries = select(role) if role.lower() != "all" else ROLES
     try:
         loaded = loader(config, entries[0].file)().startable()
-        providers_of(loaded.settings)
-        check_strategies(loaded.settings)
     except ConfigError as error:
         if as_json:
             problems = error.details.get("problems") or [error.message]
@@ -59,15 +56,18 @@ def _report(loaded: Loaded, show: bool) -> dict[str, Any]:
     return report
 
 
+def _written(value: object) -> str:
+    """A value as a person would write it."""
+    return "(not set)" if value is None else msgspec.json.encode(value).decode()
+
+
 def _print(loaded: Loaded, show: bool) -> None:
     console = Console()
     if show:
-        table = Table("key", "value", "source")
         for path, value in flatten(loaded.settings):
             source = loaded.source_of(path)
             style = "dim" if source == "default" else ""
-            table.add_row(*cells(path, "" if value is None else value, source), style=style)
-        console.print(table)
+            console.print(Text(f"{path} = {_written(value)}  # {source}", style=style), soft_wrap=True)
     for problem in loaded.warnings:
         warn(console, problem)
     name = str(loaded.file) if loaded.file else "built-in defaults and the environment"

@@ -90,12 +90,14 @@ def _read(value: str) -> Any:
         return value
 
 
-def expand(value: str, environment: Environment) -> tuple[str, list[str]]:
-    """`value` with `${NAME}` and `${NAME:-default}` replaced, and the names that are not set."""
+def expand(value: str, environment: Environment) -> tuple[str, list[str], list[str]]:
+    """`value` with `${NAME}` and `${NAME:-default}` replaced, the names it uses, and those that are not set."""
+    used: list[str] = []
     absent: list[str] = []
 
     def replace(match: re.Match[str]) -> str:
         name, default = match.groups()
+        used.append(name)
         if name in environment:
             return environment[name]
         if default is None:
@@ -103,7 +105,7 @@ def expand(value: str, environment: Environment) -> tuple[str, list[str]]:
             return ""
         return str(default)
 
-    return _REFERENCE.sub(replace, value), absent
+    return _REFERENCE.sub(replace, value), used, absent
 
 
 def provider_keys(environment: Environment) -> list[tuple[str, str]]:

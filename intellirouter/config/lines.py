@@ -43,6 +43,11 @@ def line_of(lines: dict[Path, int], path: Path) -> int | None:
     return None
 
 
+def statement_lines(source: str) -> list[int]:
+    """The 1-based lines on which a statement may begin."""
+    return [number for number, _ in _logical_lines(source)]
+
+
 def _parts(dotted: str) -> tuple[str, ...]:
     return tuple(part.strip("\"'") for part in _PART.findall(dotted))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
-from collections import Counter
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 
 from intellirouter.config import weak_secrets
 from intellirouter.config.env import KEY_VARIABLES
@@ -24,6 +25,9 @@ def errors(settings: Settings) -> Iterator[Finding]:
     yield from _targets(settings)
     yield from rag_errors(settings.rag)
     yield from _rag_nodes(settings)
+    yield from _memory(settings)
+    if settings.server.workers > 1 and settings.server.port == 0:
+        yield ("server", "workers"), "above 1 needs a fixed server.port."
     security = settings.ipc.security
     if security.enabled and security.token is None and security.certificate is None:
         yield ("ipc", "security", "token"), "is needed while ipc.security is enabled (or a certificate)."
@@ -45,6 +49,17 @@ def errors(settings: Settings) -> Iterator[Finding]:
         for name, url in settings.rag.nodes.items():
             if not url.startswith("https://"):
                 yield ("rag", "nodes", name), _HTTPS
+
+
+def _memory(settings: Settings) -> Iterator[Finding]:
+    """Addresses of Redis that cannot be ones."""
+    section = settings.memory
+    url = section.redis_url.get_secret_value()
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        yield ("memory", "redis_url"), "must start with redis:// or rediss://."
+    for index, address in enumerate(section.redis_sentinels):
+        if not re.fullmatch(r"\S+:\d+", address):
+            yield ("memory", "redis_sentinels", index), "must be host:port."
 
 
 def _rag_nodes(settings: Settings) -> Iterator[Finding]:
@@ -139,18 +154,30 @@ def is_public(host: str) -> bool:
         return True
 
 
+def _nearest(name: str, known: Collection[str]) -> str:
+    """`Did you mean 'x'?`, or what there is."""
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    listed = sorted(known)
+    more = f" and {len(listed) - 10} more" if len(listed) > 10 else ""
+    return f"There are: {', '.join(listed[:10])}{more}." if listed else ""
+
+
 def _duplicates(settings: Settings) -> Iterator[Finding]:
     registry = settings.model_registry
-    for table, names in (
-        ("providers", [provider.name for provider in registry.providers]),
-        ("models", [name for model in registry.models for name in (model.name, *model.aliases)]),
-    ):
-        for name, count in Counter(names).items():
-            if count > 1:
-                yield ("model_registry", table), f"the name '{name}' is used {count} times."
-    for name, count in Counter(key.name for key in settings.auth.keys).items():
-        if count > 1:
-            yield ("auth", "keys"), f"the name '{name}' is used {count} times."
+    tables: tuple[tuple[Path, list[tuple[str, ...]]], ...] = (
+        (("model_registry", "providers"), [(provider.name,) for provider in registry.providers]),
+        (("model_registry", "models"), [(model.name, *model.aliases) for model in registry.models]),
+        (("auth", "keys"), [(key.name,) for key in settings.auth.keys]),
+    )
+    for path, entries in tables:
+        seen: set[str] = set()
+        for index, names in enumerate(entries):
+            for name in names:
+                if name in seen:
+                    yield (*path, index, "name"), f"the name '{name}' is used more than once."
+                seen.add(name)
 
 
 def _targets(settings: Settings) -> Iterator[Finding]:
@@ -162,8 +189,11 @@ def _targets(settings: Settings) -> Iterator[Finding]:
             name = target.target.partition("/")[0]
             if name not in providers:
                 path: Path = ("model_registry", "models", index, "targets", position)
-                yield path, f"there is no provider '{name}' (there are: {', '.join(sorted(providers))})."
+                yield path, f"there is no provider '{name}'. {_nearest(name, providers)}"
         for fallback in model.fallbacks:
             if fallback not in models and fallback.partition("/")[0] not in providers:
                 path = ("model_registry", "models", index, "fallbacks")
-                yield path, f"there is no model or provider for the fallback '{fallback}'."
+                yield (
+                    path,
+                    f"there is no model or provider for the fallback '{fallback}'. {_nearest(fallback, models)}",
+                )

@@ -27,9 +27,18 @@ def flatten(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         for index, item in enumerate(value):
             yield from flatten(item, f"{path}[{index}]")
     else:
-        plain = value is None or isinstance(value, (bool, int, float))
-        text = "" if plain else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        yield path, value if plain else _USERINFO.sub(rf"\g<1>{MASK}@", text)
+        yield path, _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """A leaf as JSON has it."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    return _USERINFO.sub(rf"\g<1>{MASK}@", str(value))
 
 
 def secrets(value: Any) -> Iterator[str]:

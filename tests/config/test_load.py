@@ -71,7 +71,7 @@ def test_default_gives_way_to_file_to_environment_to_flag(tmp_path: Path) -> Non
 
 PROBLEMS: list[tuple[str, str, str]] = [
     ("[server]\nhots = 1", ":2: server.hots", "Did you mean 'host'?"),
-    ("[server]\nport = 'x'", ":2: server.port", "integer"),
+    ("[server]\nport = 'x'", ":2: server.port", "whole number"),
     ("[server]\nport = 99999", ":2: server.port", "65535"),
     ("[server]\nport = true", ":2: server.port", "must be a number, not true or false"),
     (
@@ -212,4 +212,4 @@ def test_what_is_shown_of_an_address_is_not_who_asks_it(tmp_path: Path) -> None:
     shown = dict(flatten(loaded(tmp_path, toml).settings))
     assert shown["ipc.router_endpoint"] == "https://********@router:1/x"
     assert shown["rag.vector_db_url"] == "http://********@h"
-    assert shown["rag.vector_db_shards"] == "http://********@b, http://plain"
+    assert shown["rag.vector_db_shards"] == ["http://********@b", "http://plain"]

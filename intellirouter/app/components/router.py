@@ -9,10 +9,12 @@ from typing import Literal
 from aiohttp import web
 
 from intellirouter.app.component import Component, Opened
+from intellirouter.app.rules import strategy_errors
+from intellirouter.config.problem import dotted
 from intellirouter.config.schema.limits import LimitsSection
 from intellirouter.config.schema.router import RouterSection, RuleSection
 from intellirouter.config.schema.settings import Settings
-from intellirouter.errors import ConfigError, InvalidRequest
+from intellirouter.errors import ConfigError
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.attempts import Limits
 from intellirouter.inference.cache.dispatcher import CachedDispatch
@@ -32,7 +34,6 @@ from intellirouter.inference.record import Recorder
 from intellirouter.inference.registry import Follower, Registry
 from intellirouter.inference.scrape import RouterCollector
 from intellirouter.inference.selection.option import Rule
-from intellirouter.inference.selection.table import strategy_name
 from intellirouter.inference.standing import Board
 from intellirouter.memory.conversations import Conversations
 from intellirouter.memory.responses import Responses
@@ -73,17 +74,7 @@ def providers_of(settings: Settings) -> list[Provider]:
 
 def check_strategies(settings: Settings) -> None:
     """Raise `ConfigError` for a strategy that does not exist: better at the start than at a request."""
-    named = {"router.strategy": settings.router.strategy} | {
-        f"model_registry.models '{model.name}': strategy": model.strategy
-        for model in settings.model_registry.models
-        if model.strategy is not None
-    }
-    problems = []
-    for where, name in named.items():
-        try:
-            strategy_name(name)
-        except InvalidRequest as error:
-            problems.append(f"{where}: {error.message}")
+    problems = [f"{dotted(path)}: {message}" for path, message in strategy_errors(settings)]
     if problems:
         raise ConfigError("\n".join(problems))
 

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from intellirouter.config.schema.section import HttpUrl, Seconds, Section
+from intellirouter.config.schema.section import HttpUrl, Seconds, Section, matching
 
-Name = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^\S+$")]
+Name = Annotated[
+    str, Field(min_length=1, max_length=256), matching(r"\S*", "must be one word, without spaces")
+]
 
 
 class Timeouts(Section):
@@ -74,7 +76,7 @@ class Price(Section):
 class TargetSection(Section):
     """One upstream of a model: `provider/model`, with its share under weighted strategies."""
 
-    target: Annotated[str, Field(pattern=r"^[^/\s]+/\S+$")]
+    target: Annotated[str, matching(r"[^/\s]+/\S+", "must be provider/model, as in openai/gpt-5-mini")]
     weight: float = Field(default=1, ge=0)
     tags: tuple[str, ...] = ()
     max_concurrency: int | None = Field(default=None, ge=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Annotated, Any, get_args
 
@@ -25,6 +26,18 @@ HttpUrl = Annotated[str, AfterValidator(_http)]
 
 OptionalUrl = Annotated[str | None, AfterValidator(lambda value: _http(value) if value else value)]
 """The same; an empty one takes back what another source says."""
+
+
+def matching(pattern: str, otherwise: str) -> AfterValidator:
+    """Text that is like `pattern` as a whole; `otherwise` says it in words: `must be host:port`."""
+    wanted = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not wanted.fullmatch(value):
+            raise ValueError(otherwise)
+        return value
+
+    return AfterValidator(check)
 
 
 class Section(BaseModel):

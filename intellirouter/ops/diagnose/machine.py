@@ -73,7 +73,9 @@ def installation(loaded: Loaded) -> Iterator[Finding]:
     source = str(loaded.file) if loaded.file else "built-in defaults and the environment"
     yield Finding("install", "config", Level.OK, f"{source}: valid{_overridden(loaded)}")
     for warning in loaded.warnings:
-        yield Finding("install", "config", Level.WARNING, str(warning), "`intellirouter validate-config` says more.")
+        yield Finding(
+            "install", "config", Level.WARNING, str(warning), "`intellirouter validate-config` says more."
+        )
     settings = loaded.settings
     tls = settings.server.tls
     security = settings.ipc.security

@@ -31,7 +31,7 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError, IntelliRouterError
 from intellirouter.inference.background import background
 from intellirouter.ops.backup import journal
-from intellirouter.roles.keys import ACCESS_LOG, DRAIN_NODE, KEY_RING, METRICS, SETTINGS, TRACERS
+from intellirouter.roles.keys import ACCESS_LOG, DRAIN_NODE, KEY_RING, METRICS, ROLE_APPS, SETTINGS, TRACERS
 from intellirouter.roles.role import Role
 from intellirouter.security.tls import load_certificate, server_context
 from intellirouter.telemetry import logs
@@ -133,7 +133,7 @@ async def running(
     roles = [load_role(entry) for entry in entries]
     async with contextlib.AsyncExitStack() as stack:
         opened = Opened(settings, frozenset(role.name for role in roles))
-        wanted: list[web.AppKey[Any]] = [SETTINGS, METRICS, ACCESS_LOG, KEY_RING, TRACERS]
+        wanted: list[web.AppKey[Any]] = [SETTINGS, METRICS, ACCESS_LOG, KEY_RING, TRACERS, ROLE_APPS]
         wanted += [key for role in roles for key in role.components]
         if settings.server.grpc_port is not None:
             wanted += [grpc_peers.PEERS[role.name] for role in roles]
@@ -166,6 +166,7 @@ async def _serving(
     warnings = tuple(f"{problem.path} {problem.message}" for problem in node.loaded.warnings)
     health = Health(role.name, role.health, role.ready, warnings)
     app = make_application(server, frame, health, role.routes(), opened.values)
+    opened[ROLE_APPS][role.name] = app
     runner = web.AppRunner(
         app,
         access_log=None,

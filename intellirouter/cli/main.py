@@ -36,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     "cache": Entry("intellirouter.cli.cache", "Warm, look at and clear the response cache.", group=True),
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),
     "backup": Entry("intellirouter.cli.backup", "Back up this node; list and verify backups.", group=True),
+    "console": Entry("intellirouter.cli.console", "Print a link that signs you in to the web console."),
     "diagnose": Entry("intellirouter.cli.diagnose", "Look at this node and say what to do."),
     "restore": Entry("intellirouter.cli.restore", "Put a backup back into a stopped node."),
     "drain": Entry("intellirouter.cli.drain", "Make a running Router not ready before a planned stop."),

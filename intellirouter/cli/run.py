@@ -16,6 +16,7 @@ from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
 from intellirouter.cli.plain import cells, warn
 from intellirouter.config.checking import KeyPath
 from intellirouter.inference.catalog import Catalog
+from intellirouter.roles.router.console.routes import CONSOLE
 from intellirouter.roles.router.keys import CATALOG
 
 
@@ -60,8 +61,19 @@ def _announce(node: Node) -> None:
     facts.add_row(*cells("data", settings.paths.data_dir))
     facts.add_row(*cells("config", node.loaded.file or "built-in defaults and the environment"))
     console.print(facts)
+    if (address := console_address(node)) is not None:
+        console.print(f"console    {address}", soft_wrap=True, highlight=False, markup=False)
     for problem in node.loaded.warnings:
         warn(console, problem, "WARNING")
+
+
+def console_address(node: Node) -> str | None:
+    """Where a browser finds the console; with a link that signs the operator in once, where keys are off."""
+    console = node.opened.values.get(CONSOLE)
+    router = next((listening.url for listening in node.listening if listening.role == "Router"), None)
+    if console is None or router is None:
+        return None
+    return f"{router}/console" + (f"#setup={console.setup}" if console.setup else "")
 
 
 def _providers(catalog: Catalog) -> str:

@@ -26,4 +26,6 @@ RETRIEVER: web.AppKey[Retriever | None] = web.AppKey("retriever")
 PERSONAS: web.AppKey[PersonaResolver | None] = web.AppKey("personas")
 DRAIN_NODE: web.AppKey[Callable[[bool], None]] = web.AppKey("drain_node")
 """Makes every role of this node not ready (True), or ready again, while it goes on serving."""
+ROLE_APPS: web.AppKey[dict[str, web.Application]] = web.AppKey("role_apps")
+"""The applications of the roles of this process, by the role's name, as they come up."""
 CHAINS: web.AppKey[ChainRunner | None] = web.AppKey("chains")

@@ -63,3 +63,13 @@ class KeyRing:
         if time.time() >= until:
             raise AuthenticationFailed("The API key has expired.")
         return caller
+
+    def caller_of(self, key_id: str, tenant: str) -> Caller | None:
+        """Whom the key of this id stands for now; None when it is gone, revoked or expired."""
+        for caller in self._callers.values():
+            if (caller.key_id, caller.tenant) == (key_id, tenant):
+                return caller
+        for caller, until in self.virtual.values():
+            if (caller.key_id, caller.tenant) == (key_id, tenant) and time.time() < until:
+                return caller
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -126,3 +126,15 @@ async def _transport(settings: Settings, role: str) -> AsyncIterator[Transport]:
         yield transport
     finally:
         await transport.aclose()
+
+
+@contextlib.asynccontextmanager
+async def role_clients(
+    settings: Settings, endpoints: Mapping[str, str]
+) -> AsyncIterator[dict[str, RoleClient]]:
+    """A client of each of these roles, by its name. Always over HTTP: the console shows what the API answers."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield {
+            role: await stack.enter_async_context(_client(settings, role, endpoint))
+            for role, endpoint in endpoints.items()
+        }

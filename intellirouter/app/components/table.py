@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from intellirouter.app.component import Component
-from intellirouter.app.components import chain_engine, peers, persona_layer, rag_manager, router, shared
+from intellirouter.app.components import (
+    chain_engine,
+    console,
+    peers,
+    persona_layer,
+    rag_manager,
+    router,
+    shared,
+)
 
 
 def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
@@ -13,6 +21,7 @@ def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
     return (
         *shared.COMPONENTS,
         *router.COMPONENTS,
+        *console.COMPONENTS,
         *rag_manager.COMPONENTS,
         *persona_layer.COMPONENTS,
         *chain_engine.COMPONENTS,

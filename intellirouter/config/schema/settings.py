@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from intellirouter.config.schema.auth import AuthSection
 from intellirouter.config.schema.cache import CacheSection
 from intellirouter.config.schema.chain_engine import ChainEngineSection
+from intellirouter.config.schema.console import ConsoleSection
 from intellirouter.config.schema.ipc import IpcSection
 from intellirouter.config.schema.limits import BudgetsSection, LimitsSection
 from intellirouter.config.schema.memory import MemorySection
@@ -36,6 +37,7 @@ class Settings(Section):
     limits: LimitsSection = Field(default_factory=LimitsSection)
     budgets: BudgetsSection = Field(default_factory=BudgetsSection)
     cache: CacheSection = Field(default_factory=CacheSection)
+    console: ConsoleSection = Field(default_factory=ConsoleSection)
     chain_engine: ChainEngineSection = Field(default_factory=ChainEngineSection)
     rag: RagSection = Field(default_factory=RagSection)
     persona_layer: PersonaLayerSection = Field(default_factory=PersonaLayerSection)

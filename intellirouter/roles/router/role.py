@@ -23,6 +23,8 @@ from intellirouter.roles.router import (
     ollama,
     responses,
 )
+from intellirouter.roles.router.console import routes as console
+from intellirouter.roles.router.console.routes import CONSOLE
 from intellirouter.roles.router.keys import (
     ANSWERING,
     BOARD,
@@ -51,6 +53,7 @@ FRONTS = (
     models,
     admin,
     admin_models,
+    console,
 )
 
 
@@ -101,6 +104,7 @@ ROLE = Role(
         ANSWERING,
         CONVERSATIONS,
         RESPONSES,
+        CONSOLE,
     ),
     routes=_routes,
     health={"providers": _providers, "state": _state},

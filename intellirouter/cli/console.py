@@ -1,0 +1,33 @@
+"""`intellirouter console`: a link that signs the operator in to the web console, once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import typer
+
+from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.config.load import Loaded
+from intellirouter.errors import ConfigError
+from intellirouter.memory.open import open_state
+from intellirouter.roles.router.console.sessions import setup_link
+
+
+def command(config: ConfigOption = None) -> None:
+    """Print a link that signs you in to the node's web console as its operator. It is good once, within an hour."""
+    loaded = loader(config, "router.toml")()
+    if not loaded.settings.console.enabled:
+        raise ConfigError("The console is switched off on this node ([console] enabled).")
+    typer.echo(f"{_address(loaded)}/console#setup={asyncio.run(_link(loaded))}")
+
+
+async def _link(loaded: Loaded) -> str:
+    settings = loaded.settings
+    async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
+        return await setup_link(store)
+
+
+def _address(loaded: Loaded) -> str:
+    server = loaded.settings.server
+    host = "127.0.0.1" if server.host in ("0.0.0.0", "::", "") else server.host  # noqa: S104  compared, not bound
+    return f"{'https' if server.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{server.port}"

@@ -1,0 +1,107 @@
+"""`/console/api/{role}/{path}`: a page's request, handed to a role in the name of whoever is signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from intellirouter.errors import NotFound, PermissionDenied
+from intellirouter.peers.contract import Call
+from intellirouter.peers.http_roles import RoleClient
+from intellirouter.roles.router.console.sessions import Session
+from intellirouter.security.caller import Caller
+from intellirouter.transport.contract import Deadlines
+from intellirouter.web.body import read_body
+from intellirouter.web.endpoint import REQUEST_ID, VOUCHED, request_id_of
+
+ROLE_NAMES = {
+    "router": "Router",
+    "chains": "ChainEngine",
+    "rag": "RagManager",
+    "personas": "PersonaLayer",
+}
+TOKEN_HEADER = "x-console-token"  # noqa: S105  the name of a header
+READS = frozenset({"GET", "HEAD"})
+_SENT_ON = (
+    "content-type",
+    "accept",
+    "idempotency-key",
+    "last-event-id",
+    "x-intellirouter-explain",
+    "x-session-id",
+)
+_KEPT_HERE = frozenset({"cookie", "authorization", "x-api-key", "x-goog-api-key", TOKEN_HEADER})
+_TOLD = ("content-type", "content-disposition", "cache-control")
+_PATIENCE = Deadlines(connect=5.0, first_byte=300.0, idle=300.0, total=3600.0)
+
+
+class Gateway:
+    """Knows the roles of this process by their applications, and the others by a client each."""
+
+    def __init__(self, local: Mapping[str, web.Application], remote: Mapping[str, RoleClient]) -> None:
+        self._local = local
+        self._remote = remote
+
+    def roles(self) -> dict[str, str]:
+        """The roles that can be reached by their name here, and whether they are "local" or "remote"."""
+        return {
+            name: "local" if role in self._local else "remote"
+            for name, role in ROLE_NAMES.items()
+            if role in self._local or role in self._remote
+        }
+
+    async def pass_on(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        """The role's own answer. Raises `NotFound` for a role that is not part of this installation."""
+        role = ROLE_NAMES.get(request.match_info["role"], "")
+        path = URL("/" + request.match_info["path"]).with_query(request.query)
+        if (app := self._local.get(role)) is not None:
+            return await _here(app, request, path, caller)
+        if (client := self._remote.get(role)) is not None:
+            return await _there(client, request, path, caller)
+        raise NotFound(f"The {role or 'role'} is not part of this installation.")
+
+
+def check_write(request: web.Request, session: Session | None) -> None:
+    """Let no other site write through a visitor's browser. Raises `PermissionDenied`."""
+    if request.method in READS:
+        return
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    token = request.headers.get(TOKEN_HEADER, "")
+    expected = session.token if session is not None else "visitor"
+    if site not in ("same-origin", "none") or token != expected:
+        raise PermissionDenied(
+            "The console takes changes from its own pages only: reload the page and try again."
+        )
+
+
+async def _here(app: web.Application, request: web.Request, path: URL, caller: Caller) -> web.StreamResponse:
+    headers = CIMultiDict(
+        (name, value) for name, value in request.headers.items() if name.lower() not in _KEPT_HERE
+    )
+    inner = request.clone(rel_url=path, headers=headers)
+    inner[VOUCHED] = caller
+    match = await app.router.resolve(inner)
+    match.add_app(app)
+    match.freeze()
+    inner._match_info = match  # noqa: SLF001  what `request.app` reads; aiohttp has no other way to say it
+    return await match.handler(inner)
+
+
+async def _there(client: RoleClient, request: web.Request, path: URL, caller: Caller) -> web.StreamResponse:
+    body = b"" if request.method in READS else await read_body(request)
+    headers = {name: request.headers[name] for name in _SENT_ON if name in request.headers}
+    call = Call(caller, request.get(REQUEST_ID) or request_id_of(request))
+    reply = await client.send(request.method, path.raw_path_qs, headers, body, call, _PATIENCE)
+    try:
+        told = {name: reply.headers[name] for name in _TOLD if name in reply.headers}
+        response = web.StreamResponse(status=reply.status, headers=told)
+        await response.prepare(request)
+        async for data in reply.chunks():
+            await response.write(data)
+        await response.write_eof()
+    finally:
+        reply.close()
+    return response

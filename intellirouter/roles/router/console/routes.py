@@ -1,0 +1,158 @@
+"""The console's endpoints: its files, who is signed in, and the gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from intellirouter import __version__
+from intellirouter.chat import fields
+from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.errors import IntelliRouterError, NotFound
+from intellirouter.roles.keys import SETTINGS
+from intellirouter.roles.router.console.gateway import Gateway, check_write
+from intellirouter.roles.router.console.pages import SAFE_HEADERS, Pages
+from intellirouter.roles.router.console.sessions import Session, Sessions
+from intellirouter.security.caller import Caller
+from intellirouter.web.body import read_json
+from intellirouter.web.endpoint import FRAME, Handler, endpoint
+from intellirouter.web.errors import error_response
+
+COOKIE = "intellirouter_console"
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What the endpoints need. `setup` is the secret of the setup link made at this start, where keys are off."""
+
+    pages: Pages
+    sessions: Sessions
+    gateway: Gateway
+    setup: str | None = None
+
+
+CONSOLE: web.AppKey[Console | None] = web.AppKey("console")
+"""None where `[console] enabled` is false."""
+
+
+def console_of(request: web.Request) -> Console:
+    """The console. Raises `NotFound` where it is switched off."""
+    console = request.app[CONSOLE]
+    if console is None:
+        raise NotFound("The console is switched off on this node ([console] enabled).")
+    return console
+
+
+async def page(request: web.Request) -> web.StreamResponse:
+    """A file; any path without an ending is the application, which reads the path itself."""
+    path = request.match_info.get("path", "")
+    name = path.rpartition("/")[2]
+    return console_of(request).pages.answer(request, path if "." in name else "index.html")
+
+
+async def front_door(request: web.Request) -> web.StreamResponse:
+    """`/`: a browser goes to the console, anything else is told what this is."""
+    console = request.app[CONSOLE]
+    if console is not None and "text/html" in request.headers.get("accept", ""):
+        return web.Response(status=302, headers={"location": "/console", **SAFE_HEADERS})
+    return _json(
+        {"name": "IntelliRouter", "version": __version__, "health": "/health", "models": "/v1/models"}
+    )
+
+
+async def session(request: web.Request) -> web.StreamResponse:
+    """Who is signed in, what a page may show, and the token that writes must bring."""
+    console = console_of(request)
+    found = await console.sessions.find(request.cookies.get(COOKIE))
+    if found is None and console.sessions.keys:
+        return _json({"signed_in": False, "keys": True, **_about(request, console)})
+    kept, caller = found or await console.sessions.visitor(None)
+    return _json(_shown(request, console, kept, caller))
+
+
+async def sign_in(request: web.Request) -> web.StreamResponse:
+    """`{"key": …}` for a key, `{"link": …}` for the secret of a setup link. Raises `AuthenticationFailed`."""
+    console = console_of(request)
+    check_write(request, None)
+    body = await read_json(request)
+    link, key = fields.text(body, "link"), fields.text(body, "key")
+    if link is not None:
+        secret, kept = await console.sessions.redeem(link)
+    else:
+        presented = CIMultiDictProxy(CIMultiDict({"authorization": f"Bearer {key or ''}"}))
+        caller = request.app[FRAME].authenticator.authenticate(presented, None)
+        secret, kept = await console.sessions.begin(caller.key_id, caller.tenant)
+    found = await console.sessions.find(secret)
+    if found is None:
+        raise IntelliRouterError("The sign-in was not kept.")
+    response = _json(_shown(request, console, kept, found[1]), 201)
+    response.set_cookie(
+        COOKIE, secret, path="/console", httponly=True, samesite="Strict", secure=request.scheme == "https"
+    )
+    return response
+
+
+async def sign_out(request: web.Request) -> web.StreamResponse:
+    """End the session."""
+    console = console_of(request)
+    secret = request.cookies.get(COOKIE)
+    found = await console.sessions.find(secret)
+    check_write(request, found[0] if found else None)
+    await console.sessions.end(secret)
+    response = _json({"signed_in": False})
+    response.del_cookie(COOKIE, path="/console")
+    return response
+
+
+async def pass_on(request: web.Request) -> web.StreamResponse:
+    """See `Gateway.pass_on`. Without a frame of its own: the endpoint behind it is counted and logged, once."""
+    try:
+        console = console_of(request)
+        kept, caller = await console.sessions.visitor(request.cookies.get(COOKIE))
+        check_write(request, kept)
+        return await console.gateway.pass_on(request, caller)
+    except IntelliRouterError as error:
+        return error_response(error, encode_error)
+
+
+def _about(request: web.Request, console: Console) -> dict[str, object]:
+    settings = request.app[SETTINGS]
+    return {"version": __version__, "environment": settings.environment, "roles": console.gateway.roles()}
+
+
+def _shown(request: web.Request, console: Console, kept: Session | None, caller: Caller) -> dict[str, object]:
+    return {
+        "signed_in": kept is not None,
+        "keys": console.sessions.keys,
+        "token": kept.token if kept is not None else "visitor",
+        "key": caller.key_id,
+        "tenant": caller.tenant,
+        "scopes": sorted(caller.scopes),
+        "admin": caller.may("admin"),
+        **_about(request, console),
+    }
+
+
+def _json(body: object, status: int = 200) -> web.Response:
+    headers = {"content-type": "application/json", "cache-control": "no-store", **SAFE_HEADERS}
+    return web.Response(status=status, body=msgspec.json.encode(body), headers=headers)
+
+
+def routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+
+    def framed(name: str, handler: Handler) -> Handler:
+        return endpoint(f"console_{name}", handler, encode_error, scope=None)
+
+    return [
+        web.get("/", framed("front_door", front_door)),
+        web.get("/console", framed("page", page)),
+        web.get("/console/api/session", framed("session", session)),
+        web.post("/console/api/session", framed("sign_in", sign_in)),
+        web.delete("/console/api/session", framed("sign_out", sign_out)),
+        web.route("*", "/console/api/{role}/{path:.*}", pass_on),
+        web.get("/console/{path:.*}", framed("page", page)),
+    ]

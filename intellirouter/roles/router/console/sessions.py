@@ -1,0 +1,107 @@
+"""Who is signed in to the console.
+
+A session is a record in the shared store under the hash of a random id; the browser holds the id in a cookie that scripts cannot
+read and other sites cannot send. The record names the key that signed in and not what it may do: that is asked of the key ring
+with each request, so that a revoked key's session ends with the key. A setup link makes a session of the node's operator: whoever
+can read the node's terminal or its store owns it anyway.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from intellirouter.errors import AuthenticationFailed
+from intellirouter.memory.store import StateStore
+from intellirouter.security.caller import ANONYMOUS, Caller
+
+SETUP_SECONDS = 3600.0
+OPERATOR = Caller(
+    key_id="operator",
+    scopes=frozenset({"admin", "inference", "chains", "personas"}),
+    metadata={"by": "setup link"},
+)
+"""The caller of a session that a setup link began."""
+
+_SESSION, _SETUP = "console:session:", "console:setup:"
+
+
+class Session(msgspec.Struct, frozen=True):
+    """One sign-in. `key_id` None: the operator, by a setup link. `token` must come with every write."""
+
+    token: str
+    key_id: str | None = None
+    tenant: str = "default"
+
+
+class Sessions:
+    """Begins, finds and ends sessions. Methods raise `StateUnavailable`.
+
+    `caller_of` gives the caller a key id stands for now, None when it is gone; `seconds` is how long an unused session lasts.
+    """
+
+    def __init__(
+        self, store: StateStore, caller_of: Callable[[str, str], Caller | None], seconds: float, *, keys: bool
+    ) -> None:
+        self._store = store
+        self._caller_of = caller_of
+        self._seconds = seconds
+        self.keys = keys
+
+    async def begin(self, key_id: str | None, tenant: str = "default") -> tuple[str, Session]:
+        """A new session and the secret that belongs into the cookie."""
+        secret, session = secrets.token_urlsafe(32), Session(secrets.token_urlsafe(24), key_id, tenant)
+        await self._store.set(_SESSION + _digest(secret), msgspec.json.encode(session), ttl=self._seconds)
+        return secret, session
+
+    async def find(self, secret: str | None) -> tuple[Session, Caller] | None:
+        """The session of a cookie and the caller it stands for now; None when there is none (any more)."""
+        if not secret or len(secret) > 200:
+            return None
+        name = _SESSION + _digest(secret)
+        kept = await self._store.get(name)
+        if kept is None:
+            return None
+        session = msgspec.json.decode(kept, type=Session)
+        caller = OPERATOR if session.key_id is None else self._caller_of(session.key_id, session.tenant)
+        if caller is None:
+            await self._store.delete(name)
+            return None
+        await self._store.set(name, kept, ttl=self._seconds)
+        return session, caller
+
+    async def end(self, secret: str | None) -> None:
+        """Forget a session. One that is not known is no error."""
+        if secret:
+            await self._store.delete(_SESSION + _digest(secret))
+
+    async def visitor(self, secret: str | None) -> tuple[Session | None, Caller]:
+        """Who sent this cookie. Raises `AuthenticationFailed` where keys are on and nobody is signed in."""
+        found = await self.find(secret)
+        if found is not None:
+            return found
+        if self.keys:
+            raise AuthenticationFailed("Nobody is signed in to the console.")
+        return None, ANONYMOUS
+
+    async def redeem(self, link: str) -> tuple[str, Session]:
+        """The operator's session for the secret of a setup link, once. Raises `AuthenticationFailed`."""
+        if not link or len(link) > 200 or not await self._store.delete(_SETUP + _digest(link)):
+            raise AuthenticationFailed(
+                "The setup link was used already or is too old: `intellirouter console` prints a new one."
+            )
+        return await self.begin(None)
+
+
+async def setup_link(store: StateStore) -> str:
+    """The secret of a new setup link: good once, within an hour."""
+    secret = secrets.token_urlsafe(16)
+    await store.set(_SETUP + _digest(secret), b"1", ttl=SETUP_SECONDS)
+    return secret
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,47 @@
+// Charts over time, drawn by uPlot, which is fetched when the first one is shown.
+import { html, useEffect, useRef } from "./ui.js";
+
+let loading = null;
+function plot() {
+  loading ??= new Promise((done, failed) => {
+    const style = document.createElement("link");
+    style.rel = "stylesheet"; style.href = "/console/lib/uplot.css";
+    const script = document.createElement("script");
+    script.src = "/console/lib/uplot.js";
+    script.onload = () => done(window.uPlot); script.onerror = () => failed(new Error("The chart could not be loaded."));
+    document.head.append(style, script);
+  });
+  return loading;
+}
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const hues = ["--s1", "--s2", "--s3", "--s4", "--s5", "--s6"];
+
+/** `x` Unix seconds, `series` [{name, values, show?}], `format` a number to words; `kind` "line" or "bars". */
+export function Chart({ x, series, format = String, kind = "line", height = 200, label }) {
+  const at = useRef(null);
+  useEffect(() => {
+    let chart = null, gone = false, watch = null;
+    plot().then((uPlot) => {
+      if (gone || !at.current) return;
+      const axis = { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui", size: 54 };
+      const options = {
+        width: at.current.clientWidth || 600, height, cursor: { y: false, points: { size: 7 } }, legend: { show: false }, padding: [10, 8, 0, 0],
+        scales: { y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.1 : 1] } },
+        axes: [{ ...axis, size: 34, grid: { show: false } }, { ...axis, values: (_, ticks) => ticks.map(format) }],
+        series: [{}, ...series.map((one, n) => ({
+          label: one.name, stroke: colour(hues[n % hues.length]), width: 2, points: { show: x.length < 3, size: 5 },
+          ...(kind === "bars" ? { fill: colour(hues[n % hues.length]), paths: uPlot.paths.bars({ size: [0.7, 40], radius: 0.15 }), width: 0 } : n === 0 ? { fill: colour(hues[n]) + "1f" } : {}),
+        }))],
+      };
+      chart = new uPlot(options, [x, ...series.map((one) => one.values)], at.current);
+      watch = new ResizeObserver(() => chart.setSize({ width: at.current.clientWidth, height }));
+      watch.observe(at.current);
+    }).catch(() => { if (at.current) at.current.textContent = label; });
+    return () => { gone = true; watch?.disconnect(); chart?.destroy(); };
+  }, [x, series, kind, height, document.documentElement.dataset.theme]);
+  const words = series.map((one) => `${one.name}: ${format(one.values.at(-1) ?? 0)}`).join(", ");
+  return html`<div class="stack tight">
+    <div ref=${at} class="chart" role="img" aria-label=${`${label}. ${words}`} style=${{ minHeight: `${height}px` }}></div>
+    ${series.length > 1 && html`<div class="legend">${series.map((one, n) => html`<span key=${one.name}><i style=${{ background: `var(${hues[n % hues.length]})` }}></i>${one.name}</span>`)}</div>`}
+  </div>`;
+}

@@ -1,0 +1,149 @@
+"""A node with every role, stand-in vendors of different skill and price, and traffic: what the console is looked at with.
+
+`python -m scripts.console_node --port 18080` serves until it is interrupted; `scripts/screenshots` takes its pictures from one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import json
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import aiohttp
+
+from intellirouter.app.roles import select
+from intellirouter.app.supervisor import Node, running
+from intellirouter.config.load import load
+from tests.servers.vendor import Play, Received, Vendor
+
+MODELS = {"swift-mini": (0.15, 0.6), "swift": (2.5, 10.0), "deep": (10.0, 40.0)}
+QUESTIONS = (
+    "What is the capital of Portugal?", "Summarise this ticket in one sentence: the printer on floor 3 is jammed again.",
+    "Prove that the square root of 2 is irrational.", "Write a haiku about routers.", "Translate 'good morning' into Japanese.",
+    "Which of these contracts renews automatically?", "Refactor this loop into a comprehension.", "Is 221 a prime number?",
+)  # fmt: skip
+PEOPLE = (("ada", "research"), ("grace", "support"), ("linus", "platform"))
+
+
+def answer(received: Received) -> Play:
+    """A chat completion of some words, whole or streamed; now and then the vendor is overloaded."""
+    if received.path.endswith("/models"):
+        return Play.json({"object": "list", "data": [{"id": name, "object": "model"} for name in MODELS]})
+    body = received.json
+    chance = random.random()
+    if body["model"] == "deep" and chance < 0.15:
+        return Play.json({"error": {"message": "overloaded", "type": "server_error"}}, 503)
+    words = f"An answer of {body['model']} in **a few words**, with `code` and a list:\n\n- first\n- second\n".split(
+        " "
+    )
+    usage = {"prompt_tokens": 40 + int(chance * 900), "completion_tokens": 20 + int(chance * 300)}
+    usage["total_tokens"] = sum(usage.values())
+    head = {"id": "chatcmpl-1", "created": 1, "model": body["model"]}
+    if not body.get("stream"):
+        message = {"role": "assistant", "content": " ".join(words)}
+        return Play.json(
+            {
+                **head,
+                "object": "chat.completion",
+                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                "usage": usage,
+            }
+        )
+    chunk = {**head, "object": "chat.completion.chunk"}
+    events: list[bytes | float] = [0.05 + chance / 5]
+    for word in words:
+        delta = {"index": 0, "delta": {"content": word + " "}, "finish_reason": None}
+        events += [json.dumps({**chunk, "choices": [delta]}).encode(), 0.01]
+    events.append(
+        json.dumps({**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}).encode()
+    )
+    events += [json.dumps({**chunk, "choices": [], "usage": usage}).encode(), b"[DONE]"]
+    return Play.sse(*events)
+
+
+def configuration(vendor: Vendor, *, keys: bool) -> str:
+    """The node's TOML: one provider, priced models, a group."""
+    models = "".join(
+        f'\n[[model_registry.models]]\nname = "{name}"\ntargets = ["lab/{name}"]\nprice = {{ input = {price[0]}, output = {price[1]} }}\n'
+        for name, price in MODELS.items()
+    )
+    return f"""
+[auth]
+enabled = {str(keys).lower()}
+
+[[auth.keys]]
+name = "boss"
+sha256 = "{BOSS_SHA256}"
+scopes = ["admin"]
+
+[[model_registry.providers]]
+name = "lab"
+kind = "openai_compatible"
+endpoint = "{vendor.url}/v1"
+{models}
+[[model_registry.models]]
+name = "smart"
+targets = ["lab/deep", "lab/swift", "lab/swift-mini"]
+"""
+
+
+BOSS = "sk-boss-of-this-node"
+BOSS_SHA256 = hashlib.sha256(BOSS.encode()).hexdigest()
+
+
+@contextlib.asynccontextmanager
+async def console_node(
+    folder: Path, port: int = 0, *, keys: bool = False
+) -> AsyncIterator[tuple[Node, Vendor]]:
+    """The node and its vendor, running."""
+    async with Vendor(answer).running() as vendor:
+        file = folder / "node.toml"
+        file.write_text(configuration(vendor, keys=keys))
+        loaded = load(file, {}, {("server", "port"): port, ("paths", "data_dir"): folder / "data"})
+        async with running(loaded, select("All")) as node:
+            yield node, vendor
+
+
+async def traffic(url: str, count: int, headers: dict[str, str] | None = None) -> None:
+    """So many requests of several people, in two dialects, whole and streamed."""
+    chance = random.Random(7)
+    async with aiohttp.ClientSession(headers=headers) as session:
+        for number in range(count):
+            person, project = chance.choice(PEOPLE)
+            model = chance.choice(["smart", "swift", "swift-mini", "auto"])
+            messages = [{"role": "user", "content": chance.choice(QUESTIONS)}]
+            body = {"model": model, "messages": messages, "user": person, "metadata": {"tags": project}}
+            path = "/v1/chat/completions"
+            if number % 4 == 3:
+                path, body = "/v1/messages", {"model": model, "max_tokens": 300, "messages": messages}
+            body["stream"] = number % 3 == 0
+            more = {"x-session-id": f"{person}-{number // 9}"}
+            async with session.post(url + path, json=body, headers=more) as response:
+                await response.read()
+
+
+async def _serve(port: int, requests: int, keys: bool) -> None:
+    with TemporaryDirectory() as folder:
+        async with console_node(Path(folder), port, keys=keys) as (node, _):
+            url = next(listening.url for listening in node.listening if listening.role == "Router")
+            from_store = node.opened.values
+            console = next(value for key, value in from_store.items() if "console" in str(key) and value)
+            print(f"{url}/console#setup={getattr(console, 'setup', '')}", flush=True)
+            await traffic(url, requests, {"authorization": f"Bearer {BOSS}"})
+            await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=18080)
+    parser.add_argument("--requests", type=int, default=60)
+    parser.add_argument("--keys", action="store_true", help="ask for keys; the administrator's is printed")
+    given = parser.parse_args()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(given.port, given.requests, given.keys))

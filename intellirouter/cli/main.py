@@ -28,6 +28,14 @@ class Entry:
 
 
 COMMANDS: dict[str, Entry] = {
+    "run": Entry("intellirouter.cli.run", "Start a role, or all of them, in this process."),
+    "validate-config": Entry(
+        "intellirouter.cli.validate_config", "Check the configuration without starting."
+    ),
+    "config": Entry(
+        "intellirouter.cli.config", "What a configuration may say: for people and for editors.", group=True
+    ),
+    "diagnose": Entry("intellirouter.cli.diagnose", "Look at this node and say what to do."),
     "chain": Entry("intellirouter.cli.chain", "Check, draw and run chains on this machine.", group=True),
     "models": Entry("intellirouter.cli.models", "List, test, add, remove and drain models.", group=True),
     "rag": Entry(
@@ -37,13 +45,8 @@ COMMANDS: dict[str, Entry] = {
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),
     "backup": Entry("intellirouter.cli.backup", "Back up this node; list and verify backups.", group=True),
     "console": Entry("intellirouter.cli.console", "Print a link that signs you in to the web console."),
-    "diagnose": Entry("intellirouter.cli.diagnose", "Look at this node and say what to do."),
     "restore": Entry("intellirouter.cli.restore", "Put a backup back into a stopped node."),
     "drain": Entry("intellirouter.cli.drain", "Make a running Router not ready before a planned stop."),
-    "run": Entry("intellirouter.cli.run", "Start a role, or all of them, in this process."),
-    "validate-config": Entry(
-        "intellirouter.cli.validate_config", "Check the configuration without starting."
-    ),
     "persona": Entry(
         "intellirouter.cli.persona", "List, show, render, import and edit personas.", group=True
     ),

@@ -12,12 +12,14 @@ from intellirouter.config.schema.section import Section
 class AuthKey(Section):
     """`[[auth.keys]]`: one key, known only by its hash (`intellirouter keys hash` prints it)."""
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="what logs, limits and spending call it")
     sha256: str = Field(description="hexadecimal SHA-256 of the key")
-    scopes: tuple[str, ...] = ("inference",)
+    scopes: tuple[str, ...] = Field(
+        default=("inference",), description="what it may do: inference, chains, personas, admin (everything)"
+    )
     models: tuple[str, ...] = Field(default=(), description="empty: every model")
-    tenant: str = "default"
-    team: str | None = None
+    tenant: str = Field(default="default", description="whose conversations, documents and answers it sees")
+    team: str | None = Field(default=None, description="limits and budgets of a team hold for all its keys")
 
     @field_validator("sha256")
     @classmethod
@@ -31,5 +33,5 @@ class AuthKey(Section):
 class AuthSection(Section):
     """`[auth]`. Off by default, so that a laptop needs no key."""
 
-    enabled: bool = False
+    enabled: bool = Field(default=False, description="ask every client for a key")
     keys: tuple[AuthKey, ...] = ()

@@ -10,7 +10,9 @@ from intellirouter.config.schema.section import Seconds, Section
 class CacheSection(Section):
     """`[cache]`. Off by default: the same question may deserve a new answer."""
 
-    enabled: bool = False
+    enabled: bool = Field(
+        default=False, description="answer requests that are exactly alike from what was answered before"
+    )
     ttl: Seconds = Field(default=1800, description="an answer is given again for so long")
     stale_ttl: Seconds = Field(
         default=86_400, description="an older one is given, marked, when every provider is down"

@@ -16,12 +16,22 @@ class ChainEngineSection(Section):
     with `mode` "wait" stays open; the run itself goes on.
     """
 
-    enable_caching: bool = True
-    max_parallel_steps: int = Field(default=10, ge=1)
-    default_timeout_seconds: Seconds = 30
-    database_url: SecretStr | None = None
+    enable_caching: bool = Field(default=True, description="keep the results of steps that say cache")
+    max_parallel_steps: int = Field(default=10, ge=1, description="of one run")
+    default_timeout_seconds: Seconds = Field(default=30, description="for a step that names none")
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="postgresql://…, shared by many nodes; absent: chains.db in the data directory",
+    )
     retention_days: int = Field(
         default=30, ge=0, description="ended runs are deleted so long after their start; 0: never"
     )
-    max_queued: int = Field(default=1_000, ge=1)
-    wait_timeout_seconds: Seconds = 300
+    max_queued: int = Field(
+        default=1_000,
+        ge=1,
+        description="runs under way on a node, those that wait for a signal included; the next one is refused with 429",
+    )
+    wait_timeout_seconds: Seconds = Field(
+        default=300,
+        description="how long a call that waits for the end of its run stays open; the run goes on",
+    )

@@ -18,21 +18,29 @@ class IpcSecurity(Section):
     that names their role: `subjectAltName = DNS:router.role.intellirouter.internal`.
     """
 
-    enabled: bool = False
-    token: SecretStr | None = None
-    previous_token: SecretStr | None = None
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
+    enabled: bool = Field(
+        default=False, description="sign calls between roles, and refuse those that are not signed"
+    )
+    token: SecretStr | None = Field(default=None, description="the shared secret; the same on every node")
+    previous_token: SecretStr | None = Field(
+        default=None, description="is taken too while a new one is rolled out"
+    )
+    ca: Path | None = Field(default=None, description="PEM file of the authority of all nodes")
+    certificate: Path | None = Field(
+        default=None, description="PEM file with the certificate of this node, which names its role"
+    )
+    key: Path | None = Field(default=None, description="PEM file with its private key")
 
 
 class IpcSection(Section):
     """`[ipc]`. An absent endpoint means the role runs in this process, or is not there."""
 
-    router_endpoint: OptionalUrl = None
-    chain_engine_endpoint: OptionalUrl = None
-    rag_manager_endpoint: OptionalUrl = None
-    persona_layer_endpoint: OptionalUrl = None
+    router_endpoint: OptionalUrl = Field(default=None, description="where the other roles ask for models")
+    chain_engine_endpoint: OptionalUrl = Field(default=None, description="where the Router starts chains")
+    rag_manager_endpoint: OptionalUrl = Field(default=None, description="where the Router searches documents")
+    persona_layer_endpoint: OptionalUrl = Field(
+        default=None, description="where the Router asks for personas"
+    )
     discovery: Literal["static", "dns", "env"] = Field(
         default="static",
         description="dns: an endpoint's host that begins with an underscore is an SRV name; static and env: it is the host",
@@ -42,6 +50,8 @@ class IpcSection(Section):
         pattern=r".+:\d+$",
         description="host:port of the name server to ask; absent: the system's",
     )
-    protocol: Literal["http", "grpc"] = "http"
-    timeout: Seconds = 30
+    protocol: Literal["http", "grpc"] = Field(
+        default="http", description="how roles speak with one another; clients always speak HTTP"
+    )
+    timeout: Seconds = Field(default=30, description="for one call of another role")
     security: IpcSecurity = Field(default_factory=IpcSecurity)

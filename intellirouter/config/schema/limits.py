@@ -10,26 +10,28 @@ from intellirouter.config.schema.section import Section
 class Rate(Section):
     """Requests and tokens within a minute; an absent one is not limited."""
 
-    requests_per_minute: int | None = Field(default=None, ge=1)
-    tokens_per_minute: int | None = Field(default=None, ge=1)
+    requests_per_minute: int | None = Field(default=None, ge=1, description="requests within a minute")
+    tokens_per_minute: int | None = Field(
+        default=None, ge=1, description="tokens of prompts and answers within a minute"
+    )
 
 
 class Budget(Section):
     """US dollars within an hour, a day, a calendar month (UTC) and for ever; an absent one is not limited."""
 
-    hour: float | None = Field(default=None, gt=0)
-    day: float | None = Field(default=None, gt=0)
-    month: float | None = Field(default=None, gt=0)
-    total: float | None = Field(default=None, gt=0)
+    hour: float | None = Field(default=None, gt=0, description="US dollars within an hour")
+    day: float | None = Field(default=None, gt=0, description="US dollars within a day")
+    month: float | None = Field(default=None, gt=0, description="US dollars within a calendar month (UTC)")
+    total: float | None = Field(default=None, gt=0, description="US dollars for ever")
 
 
 class LimitsSection(Section):
     """`[limits]`. `each_key` holds for every key that has no limits of its own; the tables name keys, teams, models."""
 
     each_key: Rate = Field(default_factory=Rate)
-    keys: dict[str, Rate] = Field(default_factory=dict)
-    teams: dict[str, Rate] = Field(default_factory=dict)
-    models: dict[str, Rate] = Field(default_factory=dict)
+    keys: dict[str, Rate] = Field(default_factory=dict, description="by name of key")
+    teams: dict[str, Rate] = Field(default_factory=dict, description="by name of team")
+    models: dict[str, Rate] = Field(default_factory=dict, description="by name of model")
     max_concurrent_requests: int | None = Field(
         default=None, ge=1, description="of one process; more wait in the queue"
     )
@@ -40,5 +42,5 @@ class LimitsSection(Section):
 class BudgetsSection(Section):
     """`[budgets]`, by name of key and team."""
 
-    keys: dict[str, Budget] = Field(default_factory=dict)
-    teams: dict[str, Budget] = Field(default_factory=dict)
+    keys: dict[str, Budget] = Field(default_factory=dict, description="by name of key")
+    teams: dict[str, Budget] = Field(default_factory=dict, description="by name of team")

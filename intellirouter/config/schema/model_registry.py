@@ -17,10 +17,12 @@ Name = Annotated[
 class Timeouts(Section):
     """Deadlines of one provider, in seconds. `first_token` also bounds the wait for the response's headers."""
 
-    connect: Seconds = 5
-    first_token: Seconds = 60
-    idle: Seconds = 15
-    total: Seconds = 600
+    connect: Seconds = Field(default=5, description="until a connection is there")
+    first_token: Seconds = Field(
+        default=60, description="until the first token, or the headers of the response"
+    )
+    idle: Seconds = Field(default=15, description="between two pieces of a stream")
+    total: Seconds = Field(default=600, description="for the whole answer")
 
 
 class ProviderSection(Section):
@@ -30,20 +32,25 @@ class ProviderSection(Section):
     Keys come from `api_key`, `api_keys` or the variable named by `api_key_env`.
     """
 
-    name: Name
-    kind: str = ""
-    endpoint: HttpUrl | None = None
-    api_key: SecretStr | None = None
-    api_keys: tuple[SecretStr, ...] = ()
-    api_key_env: str | None = None
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    name: Name = Field(description="what targets begin with, as in name/model")
+    kind: str = Field(default="", description="an adapter or a preset; absent: the name")
+    endpoint: HttpUrl | None = Field(
+        default=None,
+        description="the address up to the version, as in http://10.0.0.5:8000/v1; absent: the vendor's own",
+    )
+    api_key: SecretStr | None = Field(default=None, description='as "${VARIABLE}", or by api_key_env')
+    api_keys: tuple[SecretStr, ...] = Field(default=(), description="further keys, used in turn")
+    api_key_env: str | None = Field(default=None, description="the variable that holds the key")
+    headers: dict[str, SecretStr] = Field(default_factory=dict, description="sent with every request")
     timeouts: Timeouts = Field(default_factory=Timeouts)
     models: tuple[str, ...] = Field(default=(), description="the vendor's names; empty: ask the provider")
     discover: bool = Field(default=True, description="ask the provider for its models when none are listed")
-    enabled: bool = True
-    max_concurrency: int | None = Field(default=None, ge=1)
-    requests_per_minute: int | None = Field(default=None, ge=1)
-    tokens_per_minute: int | None = Field(default=None, ge=1)
+    enabled: bool = Field(default=True, description="false leaves it out")
+    max_concurrency: int | None = Field(default=None, ge=1, description="requests under way at once")
+    requests_per_minute: int | None = Field(default=None, ge=1, description="requests sent within a minute")
+    tokens_per_minute: int | None = Field(
+        default=None, ge=1, description="tokens sent and received within a minute"
+    )
     facts: str | None = Field(
         default=None,
         description="the vendor whose published prices and limits hold here; default: the kind's, at its own "
@@ -67,37 +74,51 @@ class ProviderSection(Section):
 class Price(Section):
     """US dollars per million tokens. An absent rate falls back to `input`."""
 
-    input: float = Field(default=0, ge=0)
-    output: float = Field(default=0, ge=0)
-    cached: float | None = Field(default=None, ge=0)
-    cache_write: float | None = Field(default=None, ge=0)
+    input: float = Field(default=0, ge=0, description="of the prompt")
+    output: float = Field(default=0, ge=0, description="of the answer")
+    cached: float | None = Field(
+        default=None, ge=0, description="of the prompt where the provider has it cached"
+    )
+    cache_write: float | None = Field(
+        default=None, ge=0, description="of the prompt where the provider caches it"
+    )
 
 
 class TargetSection(Section):
     """One upstream of a model: `provider/model`, with its share under weighted strategies."""
 
-    target: Annotated[str, matching(r"[^/\s]+/\S+", "must be provider/model, as in openai/gpt-5-mini")]
-    weight: float = Field(default=1, ge=0)
-    tags: tuple[str, ...] = ()
-    max_concurrency: int | None = Field(default=None, ge=1)
+    target: Annotated[str, matching(r"[^/\s]+/\S+", "must be provider/model, as in openai/gpt-5-mini")] = (
+        Field(description="provider/model")
+    )
+    weight: float = Field(default=1, ge=0, description="share under weighted strategies")
+    tags: tuple[str, ...] = Field(default=(), description="names by which rules and requests choose")
+    max_concurrency: int | None = Field(default=None, ge=1, description="requests under way at once")
 
 
 class ModelSection(Section):
     """`[[model_registry.models]]`: a name clients may ask for, and the targets that serve it."""
 
-    name: Name
-    targets: tuple[TargetSection, ...] = Field(min_length=1)
-    strategy: str | None = None
+    name: Name = Field(description="what clients ask for")
+    targets: tuple[TargetSection, ...] = Field(
+        min_length=1, description="provider/model, or tables with weight and tags"
+    )
+    strategy: str | None = Field(
+        default=None, description="how the order of its targets is found; absent: router.strategy"
+    )
     fallbacks: tuple[str, ...] = Field(default=(), description="models to try when every target fails")
     price: Price | None = None
-    context_window: int | None = Field(default=None, ge=1)
-    max_output_tokens: int | None = Field(default=None, ge=1)
-    capabilities: tuple[str, ...] = ()
-    aliases: tuple[Name, ...] = ()
+    context_window: int | None = Field(default=None, ge=1, description="tokens of input and output together")
+    max_output_tokens: int | None = Field(default=None, ge=1, description="the longest answer")
+    capabilities: tuple[str, ...] = Field(
+        default=(), description="what it can do besides text, as in vision, tools, reasoning"
+    )
+    aliases: tuple[Name, ...] = Field(default=(), description="further names for it")
     timeouts: Timeouts | None = None
     defaults: dict[str, Any] = Field(default_factory=dict, description="request fields used where absent")
-    rag: dict[str, Any] | None = None
-    persona: str | None = None
+    rag: dict[str, Any] | None = Field(
+        default=None, description='answer from these documents: what a request says as "rag"'
+    )
+    persona: str | None = Field(default=None, description="for requests that name none")
 
     @field_validator("targets", mode="before")
     @classmethod
@@ -112,7 +133,9 @@ class ModelSection(Section):
 class ModelRegistrySection(Section):
     """`[model_registry]`."""
 
-    refresh_interval_seconds: Seconds = 300
+    refresh_interval_seconds: Seconds = Field(
+        default=300, description="between looks at the lists of models of the providers"
+    )
     discover_environment: bool = Field(
         default=True, description="use providers whose keys the environment holds"
     )

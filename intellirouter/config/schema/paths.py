@@ -22,4 +22,7 @@ def default_data_dir() -> Path:
 class PathsSection(Section):
     """`[paths]`."""
 
-    data_dir: Path = Field(default_factory=default_data_dir)
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="what this node must not lose: state, documents, personas, runs",
+    )

@@ -15,7 +15,7 @@ NodeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 class RagSection(Section):
     """`[rag]`. Without `vector_db_url` an embedded Chroma lives in the data directory."""
 
-    enabled: bool = True
+    enabled: bool = Field(default=True, description="false leaves the RagManager out of --role All")
     vector_db_url: OptionalUrl = Field(default=None, description="a Chroma server, http(s)://host:port")
     vector_db_shards: tuple[HttpUrl, ...] = Field(
         default=(), description="further Chroma servers; vectors are spread over vector_db_url and these"
@@ -68,7 +68,7 @@ class RagSection(Section):
     rerank_model: str | None = Field(
         default=None, description="the service's model for requests that say rerank = default"
     )
-    rerank_api_key: SecretStr | None = None
+    rerank_api_key: SecretStr | None = Field(default=None, description="for rerank_url")
     rerank_timeout_seconds: float = Field(default=5.0, gt=0, description="seconds to judge 50 candidates")
     rerank_on_error: Literal["skip", "fail"] = Field(
         default="skip", description="when it does not answer: keep the fused order, or answer 503"

@@ -23,12 +23,12 @@ class CircuitSection(Section):
 class RuleSection(Section):
     """`[[router.rules]]`: what the request must be like, and the targets (ids or tags) to try first then."""
 
-    targets: tuple[str, ...] = Field(min_length=1)
+    targets: tuple[str, ...] = Field(min_length=1, description="ids or tags of targets, tried first")
     min_tokens: int | None = Field(default=None, ge=0, description="of the input, estimated")
     max_tokens: int | None = Field(default=None, ge=0, description="of the input, estimated")
-    images: bool | None = None
-    tools: bool | None = None
-    tags: tuple[str, ...] = ()
+    images: bool | None = Field(default=None, description="whether the request has images")
+    tools: bool | None = Field(default=None, description="whether the request has tools")
+    tags: tuple[str, ...] = Field(default=(), description="of the request; one of them is enough")
     headers: dict[str, str] = Field(default_factory=dict, description="a value, or * for any")
     only: bool = Field(default=False, description="no other target may serve such a request")
 
@@ -41,10 +41,10 @@ class RuleSection(Section):
 class PersonaRuleSection(Section):
     """`[[router.persona_rules]]`: the persona of requests that name none. Everything named must hold; the first that does counts."""
 
-    persona: str = Field(min_length=1)
+    persona: str = Field(min_length=1, description="its name, or name@version")
     keys: tuple[str, ...] = Field(default=(), description="ids of API keys")
-    teams: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
+    teams: tuple[str, ...] = Field(default=(), description="of API keys")
+    models: tuple[str, ...] = Field(default=(), description="names that requests ask for")
     tags: tuple[str, ...] = Field(default=(), description="of the request; one of them is enough")
     content: str | None = Field(
         default=None, description="a regular expression for the last user message, upper or lower case"
@@ -64,7 +64,7 @@ class PersonaRuleSection(Section):
 class PersonaTrialSection(Section):
     """`[[router.persona_trials]]`: versions of one persona beside the one in force, by percent of those who ask for it."""
 
-    persona: str = Field(min_length=1)
+    persona: str = Field(min_length=1, description="its name")
     versions: dict[int, Annotated[float, Field(gt=0, le=100)]] = Field(
         min_length=1, description="percent by version"
     )
@@ -87,7 +87,10 @@ class SummarySection(Section):
 class RouterSection(Section):
     """`[router]`."""
 
-    strategy: str = "fallback"
+    strategy: str = Field(
+        default="fallback",
+        description="how the order of targets is found: fallback, round-robin, weighted, least-busy, lowest-latency, cost-optimized, usage, consistent-hash, rules, split",
+    )
     rules: tuple[RuleSection, ...] = ()
     persona_rules: tuple[PersonaRuleSection, ...] = ()
     persona_trials: tuple[PersonaTrialSection, ...] = ()

@@ -13,25 +13,37 @@ from intellirouter.config.schema.section import Port, Seconds, Section
 class ServerTls(Section):
     """`[server.tls]`: the certificate this node presents; `client_ca` demands one of its clients (mTLS)."""
 
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
-    minimum: Literal["1.2", "1.3"] = "1.3"
+    certificate: Path = Field(
+        description="PEM file with the certificate and those between it and its authority"
+    )
+    key: Path = Field(description="PEM file with its private key")
+    client_ca: Path | None = Field(
+        default=None, description="PEM file of the authority whose certificates clients must present"
+    )
+    minimum: Literal["1.2", "1.3"] = Field(default="1.3", description="oldest version of TLS that is spoken")
 
 
 class ServerSection(Section):
     """`[server]`."""
 
-    host: str = "127.0.0.1"
-    port: Port = 8080
-    grpc_port: Port | None = None
-    workers: int = Field(default=1, ge=1, le=256)
-    max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+    host: str = Field(
+        default="127.0.0.1", description="address to listen on; 0.0.0.0 is every address of this machine"
+    )
+    port: Port = Field(
+        default=8080, description="of the Router, or of the one role that runs here; 0 takes a free one"
+    )
+    grpc_port: Port | None = Field(
+        default=None, description="where roles ask this one when ipc.protocol is grpc"
+    )
+    workers: int = Field(default=1, ge=1, le=256, description="Router processes that share the port")
+    max_body_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=1024, description="of one request; more is refused with 413"
+    )
     body_timeout: Seconds = Field(default=60, description="for a request's body to arrive")
     keep_alive_timeout: Seconds = Field(
         default=75, description="of an idle connection, and for headers to arrive"
     )
-    backlog: int = Field(default=2048, ge=1)
+    backlog: int = Field(default=2048, ge=1, description="connections that may wait to be accepted")
     drain_timeout: Seconds = Field(default=30, description="for requests under way when the node stops")
     drain_delay: float = Field(
         default=0,
@@ -39,5 +51,8 @@ class ServerSection(Section):
         le=3600,
         description="seconds between not ready and no longer listening, for a load balancer to see it",
     )
-    cors_origins: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = Field(
+        default=(),
+        description="web pages that may ask from a browser, as in https://app.example.com; * is every page",
+    )
     tls: ServerTls | None = None

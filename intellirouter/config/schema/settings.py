@@ -26,7 +26,10 @@ from intellirouter.config.schema.telemetry import TelemetrySection
 class Settings(Section):
     """Everything a node is told. Frozen; a component receives only its own section."""
 
-    environment: Literal["development", "production", "test"] = "development"
+    environment: Literal["development", "production", "test"] = Field(
+        default="development",
+        description="production: JSON logs, warnings of what is unsafe in public, and no secret that everybody knows",
+    )
     server: ServerSection = Field(default_factory=ServerSection)
     telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
     memory: MemorySection = Field(default_factory=MemorySection)

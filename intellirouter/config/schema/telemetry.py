@@ -15,21 +15,23 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 class TelemetrySection(Section):
     """`[telemetry]`. `log_format` auto is JSON in production and a console elsewhere."""
 
-    log_level: LogLevel = "info"
+    log_level: LogLevel = Field(default="info", description="debug, info, warning or error")
     log_levels: dict[str, LogLevel] = Field(default_factory=dict, description="per logger name")
-    log_format: Literal["auto", "json", "console"] = "auto"
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="json, console, or auto: JSON in production"
+    )
     log_file: Path | None = Field(default=None, description="reopened on SIGHUP; standard error when absent")
     log_most_alike: int = Field(
         default=100,
         ge=0,
         description="lines a second of one event; more are counted, and the count is logged; 0: all",
     )
-    access_log: bool = True
+    access_log: bool = Field(default=True, description="a line for each request")
     access_log_most: int = Field(
         default=0, ge=0, description="lines a second; of more, some are written and all that failed; 0: all"
     )
-    metrics_enabled: bool = True
-    tracing_enabled: bool = False
+    metrics_enabled: bool = Field(default=True, description="serve /metrics to Prometheus")
+    tracing_enabled: bool = Field(default=False, description="trace requests; spans go to otlp_endpoint")
     trace_sample_rate: float = Field(
         default=0.1, ge=0, le=1, description="of the traces that begin here; those of clients are as they say"
     )

@@ -32,7 +32,9 @@ show to a caller: it never holds a secret or a stranger's text. The cause (`rais
         ├── UpstreamAuthFailed      the provider refused our key
         ├── UpstreamRejected        4xx: the provider refused this request; its reason is passed on
         │   ├── ContextLengthExceeded  a larger-context model may take it
+        │   ├── UpstreamUnfit          this target cannot take it, another may
         │   └── ContentFiltered        the provider's policy refused it
+        ├── UpstreamRedirected      the provider is somewhere else: its endpoint is to be set
         ├── UpstreamProtocolError   the provider broke its own protocol
         └── StreamInterrupted       a stream ended before it was complete
 """
@@ -274,10 +276,20 @@ class ContextLengthExceeded(UpstreamRejected):
     code = "context_length_exceeded"
 
 
+class UpstreamUnfit(UpstreamRejected):
+    """This target cannot take the request, and another may: its model is gone, or lacks what is asked of it."""
+
+
 class ContentFiltered(UpstreamRejected):
     """The provider's content policy refused the request."""
 
     code = "content_policy_violation"
+
+
+class UpstreamRedirected(UpstreamError):
+    """The provider answered that it is somewhere else. It is not followed there with a key in hand."""
+
+    code = "upstream_redirected"
 
 
 class UpstreamProtocolError(UpstreamError):

@@ -87,3 +87,4 @@ class ChatResponse(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Any] = {}
     dialect: str | None = None
     raw: bytes | None = None
+    unread: bool = False  # peeked at: the choices tell only why they ended

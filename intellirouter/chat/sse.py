@@ -86,9 +86,9 @@ class SseSplitter:
 
 
 def parse_event(block: bytes, raw: bytes) -> SseEvent | None:
-    """One block of lines without its blank line; None when it carries no data."""
+    """One block of lines without its blank line; None when it carries no data: an empty buffer is no event (9.2.6)."""
     if block.startswith(b"data: ") and b"\n" not in block and b"\r" not in block:
-        return SseEvent("", block[6:], raw)
+        return SseEvent("", block[6:], raw) if len(block) > 6 else None
     name = ""
     data: list[bytes] = []
     for line in block.splitlines():
@@ -99,9 +99,8 @@ def parse_event(block: bytes, raw: bytes) -> SseEvent | None:
             data.append(value)
         elif field == b"event":
             name = value.decode("utf-8", "replace")
-    if not data:
-        return None
-    return SseEvent(name, b"\n".join(data), raw)
+    joined = b"\n".join(data)
+    return SseEvent(name, joined, raw) if joined else None
 
 
 def format_event(data: bytes, event: str = "") -> bytes:

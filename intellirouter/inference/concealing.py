@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from intellirouter.chat.failure import OperatorsConcern
 from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.provider import Provider
 
@@ -20,6 +21,8 @@ def conceal(error: IntelliRouterError, provider: Provider) -> None:
     error.message = _masked(error.message, secrets)
     error.args = (error.message,)
     error.details = _masked(error.details, secrets)
+    if isinstance(error.__cause__, OperatorsConcern):
+        error.__cause__.args = (_masked(str(error.__cause__), secrets),)
 
 
 def _masked(value: Any, secrets: list[str]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from intellirouter.chat.model import ChatRequest
 from intellirouter.errors import UnsupportedByTarget
 from intellirouter.inference.catalog import Candidate
+from intellirouter.inference.refusal import refusal
 from intellirouter.providers.adapter import HttpResponse, Target
 from intellirouter.transport.contract import Deadlines, Transport
 
@@ -32,5 +33,5 @@ async def count(
     finally:
         reply.close()
     if response.status >= 300:
-        raise adapter.parse_error(response, candidate.provider.name)
+        raise refusal(adapter, response, candidate.provider.name)
     return adapter.parse_count(response)

@@ -13,6 +13,7 @@ from intellirouter.errors import UpstreamError
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.concealing import conceal
 from intellirouter.inference.provider import Provider
+from intellirouter.inference.refusal import refusal
 from intellirouter.providers.adapter import HttpResponse
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.transport.contract import Deadlines, Transport
@@ -57,7 +58,7 @@ class Discovery:
             finally:
                 reply.close()
             if response.status >= 300:
-                raise adapter.parse_error(response, provider.name)
+                raise refusal(adapter, response, provider.name)
             models = adapter.parse_models(response)
         except UpstreamError as error:
             conceal(error, provider)

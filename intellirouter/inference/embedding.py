@@ -11,6 +11,7 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.response import Usage
 from intellirouter.errors import UnsupportedByTarget, UpstreamError, UpstreamProtocolError
 from intellirouter.inference.catalog import Candidate
+from intellirouter.inference.refusal import refusal
 from intellirouter.providers.adapter import HttpResponse, Target
 from intellirouter.transport.contract import Deadlines, Transport
 
@@ -44,7 +45,7 @@ async def embed(
             finally:
                 reply.close()
         if response.status >= 300:
-            raise adapter.parse_error(response, candidate.provider.name)
+            raise refusal(adapter, response, candidate.provider.name)
         answer = parse(response) if peek is None else peek(response, batch)
         if answer.raw is None and len(answer.vectors) != len(batch.texts) + len(batch.tokens):
             raise UpstreamProtocolError(

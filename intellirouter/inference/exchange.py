@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from intellirouter.chat.delta import Start, StreamEvent, UsageDelta
+from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import UpstreamError, UpstreamTimeout
 from intellirouter.inference.catalog import Candidate
+from intellirouter.inference.emptiness import BadEnd, FirstWords, refuse_nothing
+from intellirouter.inference.refusal import refusal
 from intellirouter.providers.adapter import Adapter, HttpRequest, HttpResponse, StreamParser, Target
 from intellirouter.transport.contract import Deadlines, Reply, Transport
 
@@ -61,9 +63,11 @@ class Exchange(msgspec.Struct, frozen=True):
         finally:
             reply.close()
         if response.status >= 300:
-            raise adapter.parse_error(response, self.candidate.provider.name)
+            raise refusal(adapter, response, self.candidate.provider.name)
         parse = adapter.peek_chat if self.relay and adapter.peek_chat else adapter.parse_chat
-        return parse(response), http.notes
+        answer = parse(response)
+        refuse_nothing(answer, self.request)
+        return answer, http.notes
 
     async def open_stream(self) -> UpstreamStream:
         """A stream whose first token has arrived. Raises `UpstreamError`."""
@@ -84,9 +88,9 @@ class Exchange(msgspec.Struct, frozen=True):
         try:
             if reply.status >= 300:
                 response = HttpResponse(reply.status, reply.headers, await reply.read(MAX_ERROR_BYTES))
-                raise adapter.parse_error(response, self.candidate.provider.name)
+                raise refusal(adapter, response, self.candidate.provider.name)
             stream = UpstreamStream(reply, adapter.new_stream(), http.notes, adapter.wire.name)
-            await stream.start()
+            await stream.start(FirstWords(self.request))
         except BaseException:  # a cancelled or failed attempt must not leave its connection open
             reply.close()
             raise
@@ -122,14 +126,16 @@ class UpstreamStream:
         self._chunks = reply.chunks()
         self._held: list[StreamEvent] = []
         self._ended = False
+        self._bad_end = BadEnd()
 
-    async def start(self) -> None:
-        """Read up to the first token: what came before it can still be thrown away."""
+    async def start(self, first: FirstWords) -> None:
+        """Read up to the first token: what came before it can still be thrown away. Raises where none comes."""
         while not self._ended:
             events = await self._next()
             self._held.extend(events)
-            if any(_is_token(event) for event in events):
+            if first.came(events):
                 return
+        first.refuse_nothing()
 
     async def batches(self) -> AsyncIterator[list[StreamEvent]]:
         """The events, in the groups they arrived in; ends only after a complete answer.
@@ -162,6 +168,7 @@ class UpstreamStream:
             return []
         events = self._parser.feed(data)
         self._ended = self._parser.done
+        self._bad_end.watch(events)
         return events
 
     async def _read(self) -> bytes:
@@ -173,8 +180,3 @@ class UpstreamStream:
     def close(self) -> None:
         """Let the connection go; cut it unless the answer was read to its end."""
         self._reply.close()
-
-
-def _is_token(event: StreamEvent) -> bool:
-    """Anything the caller would see: not the announcement that an answer begins."""
-    return any(not isinstance(delta, (Start, UsageDelta)) for delta in event.deltas)

@@ -16,13 +16,15 @@ from intellirouter.errors import (
     UpstreamAuthFailed,
     UpstreamError,
     UpstreamRateLimited,
+    UpstreamRedirected,
     UpstreamRejected,
     UpstreamTimeout,
+    UpstreamUnfit,
 )
 
 BACKOFF_FIRST = 0.1
 BACKOFF_LONGEST = 8.0
-NOT_FOUND = 404
+GONE = (404, 410)
 
 
 class Verdict(Enum):
@@ -43,12 +45,14 @@ def verdict(error: IntelliRouterError) -> Verdict:
     match error:
         case ContextLengthExceeded():
             return Verdict.LARGER
+        case UpstreamUnfit():
+            return Verdict.NEXT
         case UpstreamRejected():
             # the model is not there, which says nothing of the request
-            return Verdict.NEXT if error.upstream_status == NOT_FOUND else Verdict.STOP
+            return Verdict.NEXT if error.upstream_status in GONE else Verdict.STOP
         case UpstreamRateLimited():
             return Verdict.REST
-        case UpstreamTimeout() | UpstreamAuthFailed() | UnsupportedByTarget():
+        case UpstreamTimeout() | UpstreamAuthFailed() | UpstreamRedirected() | UnsupportedByTarget():
             return Verdict.NEXT
         case UpstreamError():
             return Verdict.AGAIN if error.retry_after is None else Verdict.REST

@@ -16,6 +16,7 @@ from intellirouter.errors import (
     UpstreamAuthFailed,
     UpstreamError,
     UpstreamRateLimited,
+    UpstreamRedirected,
     UpstreamRejected,
 )
 from intellirouter.inference.catalog import Candidate
@@ -237,6 +238,8 @@ class Board:
                 self._failure(candidate, standing, now)
             case UpstreamRejected() | ContextLengthExceeded():
                 standing.circuit.succeeded(now)
+            case UpstreamRedirected():
+                standing.circuit.unsure()  # somebody answers there; where to, only the operator can say
             case UpstreamError():
                 if error.retry_after is not None:
                     standing.refused(now, error.retry_after)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from intellirouter.chat.model import Message
+from intellirouter.chat.parts import Text, ToolCall, ToolResult
 from intellirouter.chat.tokens import MESSAGE_TOKENS, part_tokens
 from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.memory.store import StateStore
@@ -98,14 +99,84 @@ def turn_tokens(turn: Turn) -> int:
     return sum(MESSAGE_TOKENS + sum(map(part_tokens, message.content)) for message in turn.messages)
 
 
+def rounds(turns: Sequence[Turn]) -> list[list[Turn]]:
+    """The turns in groups that must stay whole: each begins with the user's own words, since a tool's result means nothing
+    without the call before it, and every vendor refuses one."""
+    grouped: list[list[Turn]] = []
+    for turn in turns:
+        if grouped and not _begins(turn):
+            grouped[-1].append(turn)
+        else:
+            grouped.append([turn])
+    return grouped
+
+
+def _begins(turn: Turn) -> bool:
+    first = turn.messages[0] if turn.messages else None
+    return first is not None and first.role == "user" and not _answers_a_call(first)
+
+
+def _answers_a_call(message: Message) -> bool:
+    """A tool's result; in Anthropic's dialect it stands in a user's message."""
+    return message.role == "tool" or any(isinstance(part, ToolResult) for part in message.content)
+
+
 def window(turns: Sequence[Turn], budget: int) -> list[Message]:
-    """The messages of the latest whole turns that fit into `budget` tokens, as estimated; at least the last turn."""
-    kept: list[tuple[Message, ...]] = []
+    """The messages of the latest whole rounds that fit into `budget` tokens, as estimated; at least the last round."""
+    kept: list[list[Turn]] = []
     left = budget
-    for turn in reversed(turns):
-        size = turn_tokens(turn)
-        if kept and size > left:
+    for group in reversed(rounds(turns)):
+        size = sum(map(turn_tokens, group))
+        if kept and (size > left or _headless(group)):
             break
         left -= size
-        kept.append(turn.messages)
-    return [message for messages in reversed(kept) for message in messages]
+        kept.append(group)
+    messages = [message for group in reversed(kept) for turn in group for message in turn.messages]
+    while messages and _answers_a_call(messages[0]):  # of a round longer than what is read of a conversation
+        del messages[0]
+    return messages
+
+
+def _headless(group: Sequence[Turn]) -> bool:
+    """A round whose beginning is gone."""
+    messages = group[0].messages
+    return bool(messages) and _answers_a_call(messages[0])
+
+
+def overlap(kept: Sequence[Message], said: Sequence[Message]) -> int:
+    """How many of the messages that a client sent are the end of what was kept: it sends its history itself."""
+    for length in range(min(len(kept), len(said)), 0, -1):
+        if all(_alike(one, two) for one, two in zip(kept[-length:], said[:length], strict=True)):
+            return length
+    return 0
+
+
+def shared(kept: Sequence[Message], said: Sequence[Message]) -> int:
+    """How many messages both begin with."""
+    pairs = zip(kept, said, strict=False)
+    return next(
+        (place for place, (one, two) in enumerate(pairs) if not _alike(one, two)), min(len(kept), len(said))
+    )
+
+
+def holds_history(kept: Sequence[Message], said: Sequence[Message]) -> bool:
+    """True where a client sends the conversation from its beginning, maybe with later turns of its own telling."""
+    return (
+        len(said) > 1 and bool(kept) and _alike(kept[0], said[0]) and any(m.role == "assistant" for m in said)
+    )
+
+
+def _alike(one: Message, two: Message) -> bool:
+    """The same words and calls by the same side; how a dialect carries them does not matter."""
+    return _answers_a_call(one) == _answers_a_call(two) and _told(one) == _told(two)
+
+
+def _told(message: Message) -> tuple[object, ...]:
+    side = "assistant" if message.role == "assistant" else "user"
+    calls = [(part.name, part.id) for part in message.content if isinstance(part, ToolCall)]
+    results = [
+        (part.call_id, "".join(p.text for p in part.content if isinstance(p, Text)).strip())
+        for part in message.content
+        if isinstance(part, ToolResult)
+    ]
+    return side, message.text.strip(), tuple(calls), tuple(results)

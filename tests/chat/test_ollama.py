@@ -30,8 +30,8 @@ from intellirouter.errors import (
     UpstreamAuthFailed,
     UpstreamError,
     UpstreamRateLimited,
-    UpstreamRejected,
     UpstreamUnavailable,
+    UpstreamUnfit,
 )
 from intellirouter.providers import ollama
 from intellirouter.providers.adapter import HttpResponse, Target
@@ -161,7 +161,7 @@ def test_generate_refuses_what_only_the_models_own_server_can_do(field: str) -> 
         (401, "unauthorized", UpstreamAuthFailed),
         (429, "too many", UpstreamRateLimited),
         (400, "the input length exceeds the context length", ContextLengthExceeded),
-        (404, "model 'x' not found", UpstreamRejected),
+        (404, "model 'x' not found", UpstreamUnfit),
         (500, "runner stopped", UpstreamUnavailable),
     ],
 )

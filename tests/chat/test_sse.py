@@ -35,7 +35,10 @@ def test_events_are_found_whole_and_byte_by_byte(data: bytes, expected: list[tup
     assert [event[:2] for event in split([data[i : i + 1] for i in range(len(data))])] == expected
 
 
-@given(st.lists(st.binary(max_size=20).filter(lambda b: not {10, 13} & set(b)), max_size=8), st.data())
+@given(
+    st.lists(st.binary(min_size=1, max_size=20).filter(lambda b: not {10, 13} & set(b)), max_size=8),
+    st.data(),
+)
 def test_any_split_gives_the_events_that_were_written_and_their_bytes(
     payloads: list[bytes], data: st.DataObject
 ) -> None:

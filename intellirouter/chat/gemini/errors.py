@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from intellirouter.chat.failure import CREDENTIALS, hidden
 from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat import errors as openai_errors
 from intellirouter.errors import IntelliRouterError, UpstreamAuthFailed, UpstreamError
@@ -44,12 +45,8 @@ def encode_error(error: IntelliRouterError) -> bytes:
 def decode_error(body: bytes, status: int | None = None, provider: str = "") -> UpstreamError:
     """The error a body describes; never raises. Google says 400 of a bad key, and the delay in the body."""
     error = openai_errors.decode_error(body, status, provider)
-    if b"API_KEY_INVALID" in body or b"API key not valid" in body:
-        error = UpstreamAuthFailed(
-            "the provider refused the credentials configured for it",
-            provider=provider,
-            upstream_status=status or 400,
-        )
+    if b"API_KEY_INVALID" in body and not isinstance(error, UpstreamAuthFailed):
+        error = hidden(CREDENTIALS, error.message, provider=provider, upstream_status=status or 400)
     if found := _RETRY_DELAY.search(body):
         error.retry_after = float(found[1])
     return error

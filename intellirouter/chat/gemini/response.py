@@ -59,7 +59,7 @@ def decode_finish(word: Any, has_calls: bool) -> tuple[FinishReason | None, str 
     """
     if type(word) is int:
         word = _NUMBERED[word] if 0 <= word < len(_NUMBERED) else f"FINISH_REASON_{word}"
-    if not isinstance(word, str) or word == "FINISH_REASON_UNSPECIFIED":
+    if not isinstance(word, str) or word in ("", "FINISH_REASON_UNSPECIFIED"):
         return None, None
     if word == "STOP" and has_calls:
         return "tool_calls", word

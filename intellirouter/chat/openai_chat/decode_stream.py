@@ -75,7 +75,10 @@ class ChunkDecoder:
         self._started = False
         self._open: set[int] = set()  # choices that began and have not finished
         self._finished: set[int] = set()
-        self._calls: dict[tuple[int, int], int] = {}  # (choice, vendor's index) to our index
+        self._calls: dict[
+            tuple[int, int], int
+        ] = {}  # (choice, vendor's index) to our index of the latest there
+        self._ids: dict[tuple[int, int], str] = {}  # (choice, our index) to the vendor's id
         self._thought: set[int] = set()  # choices whose thoughts come as `reasoning_content`
         self._usage_seen = False
         self._ended = False
@@ -141,7 +144,7 @@ class ChunkDecoder:
             return
         self._open.discard(index)
         self._finished.add(index)
-        reason, detail = decode_finish(word, any(choice == index for choice, _ in self._calls))
+        reason, detail = decode_finish(word, any(choice == index for choice, _ in self._ids))
         deltas.append(Finish(reason or "stop", index, detail))
 
     def _decode_content(self, delta: _Delta, choice: _Choice, deltas: list[Delta]) -> None:
@@ -175,20 +178,22 @@ class ChunkDecoder:
         fragment = body.get("arguments") if "custom" not in call else body.get("input")
         if isinstance(fragment, dict):  # a vendor that sends the arguments as an object
             fragment = msgspec.json.encode(fragment).decode()
-        fresh = key not in self._calls
-        if not fresh and call.get("id") and body.get("name") and "index" not in call:
-            key = (choice, len(self._calls))  # no index, but a new call by its id
-            fresh = True
+        given, name = str(call.get("id") or ""), str(body.get("name") or "")
+        known = self._calls.get(key)
+        # Parallel calls may share an index, or have none: a call begins with a name and an id of its own. An id alone
+        # begins nothing, since some vendors make a new one for every piece.
+        fresh = known is None or bool(given and name and given != self._ids[choice, known])
         if fresh:
-            self._calls[key] = sum(1 for owner, _ in self._calls if owner == choice)
-        index = self._calls[key]
+            known = self._calls[key] = sum(1 for owner, _ in self._ids if owner == choice)
+        index = known or 0
         block = FIRST_CALL + index
         if fresh:
+            self._ids[choice, index] = given = given or self._own_id(choice, name or str(index))
             deltas.append(
                 ToolCallStart(
                     index=index,
-                    id=str(call.get("id") or f"call_{body.get('name') or index}"),
-                    name=str(body.get("name") or ""),
+                    id=given,
+                    name=name,
                     kind="custom" if "custom" in call else "function",
                     block=block,
                     choice=choice,
@@ -197,6 +202,12 @@ class ChunkDecoder:
             )
         if fragment:
             deltas.append(ToolCallArguments(index, str(fragment), block, choice))
+
+    def _own_id(self, choice: int, name: str) -> str:
+        """An id for a call that came without one, which no other call of the answer has."""
+        wanted = f"call_{name}"
+        taken = {known for (owner, _), known in self._ids.items() if owner == choice}
+        return wanted if wanted not in taken else f"{wanted}_{len(taken)}"
 
 
 def _start(chunk: _Chunk) -> Start:

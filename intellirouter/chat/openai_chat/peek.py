@@ -28,8 +28,13 @@ class _Usage(msgspec.Struct):
     prompt_cache_hit_tokens: int | None = None  # DeepSeek
 
 
+class _Said(msgspec.Struct):
+    content: msgspec.Raw = msgspec.Raw(b"")
+
+
 class _Choice(msgspec.Struct):
     finish_reason: str | None = None
+    message: _Said | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -41,16 +46,20 @@ class _Answer(msgspec.Struct):
 
 _answer = msgspec.json.Decoder(_Answer)
 _NONE = _Details()
+_SILENT = frozenset({b"", b"null", b'""', b"[]"})
 
 
 def peek_response(body: bytes) -> ChatResponse:
     """A response whose choices carry only their finish reason, with `raw` to send on.
 
-    An untidy answer is decoded in full instead. Raises `UpstreamProtocolError`.
+    An untidy answer is decoded in full instead, and so is one without words: it may hold a call, or nothing. Raises
+    `UpstreamProtocolError`.
     """
     try:
         answer = _answer.decode(body)
     except (msgspec.DecodeError, RecursionError):
+        return decode_response(body)
+    if any(choice.message is None or bytes(choice.message.content) in _SILENT for choice in answer.choices):
         return decode_response(body)
     choices = tuple(
         [
@@ -65,6 +74,7 @@ def peek_response(body: bytes) -> ChatResponse:
         usage=None if answer.usage is None else _usage(answer.usage),
         dialect=DIALECT,
         raw=body,
+        unread=bool(choices),
     )
 
 

@@ -218,13 +218,29 @@ class ResponseEventDecoder:
 
     def _end(self, body: Json) -> list[Delta]:
         response = _object(body, "response")
-        deltas = self._start(body)
+        deltas = [*self._start(body), *self._untold(response.get("output"))]
         reason, detail = decode_finish({**response, "status": "completed"}, bool(self._calls))
         deltas.append(Finish(reason or "stop", detail=detail))
         if usage := decode_usage(response.get("usage")):
             deltas.append(UsageDelta(usage))
         self._ended = True
         return deltas
+
+    def _untold(self, output: Any) -> list[Delta]:
+        """What only the last event says, for vendors whose stream is that event: each kind where none of it was told."""
+        items = [item for item in output if isinstance(item, dict)] if isinstance(output, list) else []
+        place = max((int(key[0]) for key in self._blocks), default=-1) + 1
+        quiet = {
+            "message": not any(len(key) == 2 for key in self._said),
+            "function_call": not self._calls,
+            "custom_tool_call": not self._calls,
+            "reasoning": not any(len(key) == 1 and key[0] not in self._calls for key in self._blocks),
+        }
+        told: list[Delta] = []
+        for index, item in enumerate(items):
+            if quiet.get(str(item.get("type")), False):
+                told += self._item_done({"output_index": place + index, "item": item})
+        return told
 
     def _failed(self, body: Json) -> list[Delta]:
         raise decode_failure(_object(body, "response").get("error"))

@@ -133,7 +133,8 @@ class CachedDispatch:
             key
             and wishes.write
             and trace.provider != OFFLINE.name
-            and all(choice.finish_reason for choice in response.choices)
+            and response.choices
+            and all(choice.finish_reason not in (None, "error") for choice in response.choices)
         ):
             plain = msgspec.structs.replace(response, raw=None, dialect=None)
             await self.cache.put(key, Entry(time.time(), trace.provider, trace.model, plain))

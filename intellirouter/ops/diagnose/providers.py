@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from intellirouter.errors import UpstreamAuthFailed, UpstreamError, UpstreamRateLimited
 from intellirouter.inference.concealing import conceal
 from intellirouter.inference.provider import Provider
+from intellirouter.inference.refusal import refusal
 from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.ops.diagnose.network import Place, reach
 from intellirouter.providers.adapter import HttpResponse
@@ -49,7 +50,7 @@ async def _asked(
         finally:
             reply.close()
         if response.status >= 300:
-            raise adapter.parse_error(response, provider.name)
+            raise refusal(adapter, response, provider.name)
         count = len(adapter.parse_models(response))
     except UpstreamAuthFailed as error:
         conceal(error, provider)

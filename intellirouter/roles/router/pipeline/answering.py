@@ -259,10 +259,12 @@ class Piped:
                     elif isinstance(delta, Finish) and delta.choice == 0:
                         notes = citations(self._course.passages)
                         out.extend(StreamEvent((AnnotationDelta(note, None, block),)) for note in notes)
-                out.append(StreamEvent(deltas))
-                if searched is not None and any(isinstance(delta, Start) for delta in deltas):
-                    out.append(StreamEvent((OpaqueDelta(RESPONSES, searched),)))
+                begun = next((i for i, delta in enumerate(deltas) if isinstance(delta, Start)), None)
+                if searched is not None and begun is not None:  # it came before any word
+                    found = OpaqueDelta(RESPONSES, searched)
+                    deltas = (*deltas[: begun + 1], found, *deltas[begun + 1 :])
                     searched = None
+                out.append(StreamEvent(deltas))
             yield out
         message = Message("assistant", (Text("".join(text)),))
         await self._steps.store(self._course, message, self.trace.model)

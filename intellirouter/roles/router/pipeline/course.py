@@ -19,9 +19,16 @@ from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.chat.openai_responses.content import DIALECT as RESPONSES
 from intellirouter.chat.parts import Text
 from intellirouter.errors import IntelliRouterError, NotFound, PeerUnavailable
-from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.catalog import AUTO, Catalog
 from intellirouter.inference.job import Job, Trace
-from intellirouter.memory.conversations import Conversations, Turn, window
+from intellirouter.memory.conversations import (
+    Conversations,
+    Turn,
+    holds_history,
+    overlap,
+    shared,
+    window,
+)
 from intellirouter.peers.contract import (
     Call,
     Passage,
@@ -57,6 +64,7 @@ class Course:
     said: tuple[Message, ...]
     call: Call
     conversation: str | None = None
+    known: int = 0  # how many of the messages said are kept already
     passages: tuple[Passage, ...] = ()
     refusal: str | None = None
     persona: str | None = None  # with its version, `analyst@3`
@@ -105,7 +113,7 @@ class Steps:
         name = (options.persona if options else None) or (entry.persona if entry else None)
         if request.model.startswith(PERSONA_MODEL):
             name = request.model.removeprefix(PERSONA_MODEL)
-            course.request = request.changed(model="auto")
+            course.request = request.changed(model=AUTO)
         name = name or self.choice.by_rule(job)
         rag = (options.rag if options else None) or (entry.rag if entry else None)
         if name:
@@ -132,12 +140,13 @@ class Steps:
             self.choice.versioned(name, course.job), variables, course.call
         )
         request = course.request
-        absent = {
+        absent: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in resolved.defaults.items()
             if getattr(request, key, value) in (None, ())
         }
-        if course.job.request.model.startswith(PERSONA_MODEL) and resolved.model:
+        asked = course.job.request.model
+        if (asked == AUTO or asked.startswith(PERSONA_MODEL)) and resolved.model:
             absent["model"] = resolved.model
         schema = resolved.guardrails.get("output_schema")
         if schema and request.output is None:
@@ -157,11 +166,14 @@ class Steps:
         turns = await self.conversations.turns(course.call.caller.tenant, name)
         if not turns:
             return
-        earlier = await self._earlier(course, name, turns)
         messages = course.request.messages
         lead = len(messages) - len(course.said)  # what the persona put in front stays in front
         while lead < len(messages) and messages[lead].role in ("system", "developer"):
             lead += 1
+        turns, course.known, whole = _without_what_is_said(turns, messages[lead:])
+        earlier = [] if whole else await self._earlier(course, name, turns)
+        if not earlier:
+            return
         course.request = course.request.changed(messages=(*messages[:lead], *earlier, *messages[lead:]))
 
     async def _earlier(self, course: Course, name: str, turns: list[Turn]) -> list[Message]:
@@ -241,12 +253,35 @@ class Steps:
     async def store(self, course: Course, answered: Message, model: str) -> None:
         """Keep the turn, where a conversation was named. What the persona and retrieval added is not part of it."""
         if course.conversation is not None:
-            turn = (*(m for m in course.said if m.role not in ("system", "developer")), answered)
+            said = [m for m in course.said if m.role not in ("system", "developer")]
+            turn = (*said[course.known :], answered)
             caller = course.call.caller
             with course.timed("store"):
                 await self.conversations.add(caller.tenant, course.conversation, turn, model)
             if self.summarizer is not None:
                 self.summarizer.turn_kept(caller, course.conversation, course.call.request_id)
+
+
+def _without_what_is_said(turns: list[Turn], said: tuple[Message, ...]) -> tuple[list[Turn], int, bool]:
+    """The turns that a client did not send itself, how many of its messages they hold, and whether it sent them all.
+
+    A client may name a conversation and send its history as well. Where it tells the history from its beginning, what it
+    tells is what holds: its user may have changed a question and gone on from there.
+    """
+    kept = [message for turn in turns for message in turn.messages]
+    said = tuple(message for message in said if message.role not in ("system", "developer"))
+    count = overlap(kept, said)
+    if count == len(kept) or holds_history(kept, said):
+        alike = count or shared(kept, said)
+        return [], alike, True
+    left = len(kept) - count
+    rest: list[Turn] = []
+    for turn in turns:
+        if left <= 0:
+            break
+        rest.append(msgspec.structs.replace(turn, messages=turn.messages[:left]))
+        left -= len(turn.messages)
+    return rest, count, False
 
 
 def _tools(resolved: ResolvedPersona) -> tuple[Any, ...]:

@@ -21,7 +21,7 @@ from intellirouter.config.schema.router import SummarySection
 from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.job import Job
-from intellirouter.memory.conversations import Conversations, Summary, Turn, turn_tokens
+from intellirouter.memory.conversations import Conversations, Summary, Turn, rounds, turn_tokens
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.light import LightCounter
 from intellirouter.telemetry.logs import exception_facts
@@ -114,16 +114,17 @@ def uncovered(turns: Sequence[Turn], summary: Summary | None) -> list[Turn]:
 
 
 def due(turns: Sequence[Turn], budget: int) -> list[Turn]:
-    """The older turns that are to be summarised now; none while all fit well."""
-    sizes = [turn_tokens(turn) for turn in turns]
+    """The older turns that are to be summarised now, in whole rounds; none while all fit well."""
+    groups = rounds(turns)
+    sizes = [sum(map(turn_tokens, group)) for group in groups]
     left = sum(sizes)
     if left <= budget * START:
         return []
     count = 0
-    while count < len(turns) - 1 and left > budget * KEEP:  # the latest turn always stays as it is
+    while count < len(groups) - 1 and left > budget * KEEP:  # the latest round always stays as it is
         left -= sizes[count]
         count += 1
-    return list(turns[:count])
+    return [turn for group in groups[:count] for turn in group]
 
 
 def told(summary: Summary | None, turns: Sequence[Turn]) -> str:

@@ -155,7 +155,11 @@ async def test_nodes_of_their_own_answer_as_one_process_does_and_each_ones_absen
     expected = await as_one_process(start_node, http, vendor, personas)
     async with contextlib.AsyncExitStack() as stack:
         redis = stack.enter_context(redis_server(tmp_path / "redis"))
-        common = {"INTELLIROUTER__SERVER__HOST": "127.0.0.1", "INTELLIROUTER__MEMORY__REDIS_URL": redis.url}
+        common = {
+            "INTELLIROUTER__SERVER__HOST": "127.0.0.1",
+            "INTELLIROUTER__MEMORY__REDIS_URL": redis.url,
+            "INTELLIROUTER__IPC__SECURITY__TOKEN": TOKEN,
+        }
         nodes = Deployment(stack, tmp_path, common, protocol)
         inside = http
         if trust == "certificates":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -14,18 +14,24 @@ from intellirouter.config.schema.settings import Settings
 
 T = TypeVar("T")
 
+Commit = Callable[[], None]
+"""Takes over what was prepared; it cannot fail."""
+Prepare = Callable[[Settings], Commit | Awaitable[Commit]]
+"""Opens and checks all that a new configuration needs, and changes nothing. Raises what is wrong with it."""
+
 
 @dataclass(slots=True)
 class Opened:
     """What is open so far. `local` names the roles this process runs.
 
-    A component that can take a new configuration while it runs adds a function to `on_reload`.
+    A component that can take a new configuration while it runs adds to `on_reload` what prepares it: a reload is all or
+    nothing, so that every part has prepared before the first one changes.
     """
 
     settings: Settings
     local: frozenset[str]
     values: dict[web.AppKey[Any], Any] = field(default_factory=dict)
-    on_reload: list[Callable[[Settings], None]] = field(default_factory=list)
+    on_reload: list[Prepare] = field(default_factory=list)
 
     def __getitem__(self, key: web.AppKey[T]) -> T:
         return cast("T", self.values[key])

@@ -18,7 +18,7 @@ ALL = "All"
 class RoleEntry:
     """A role's name, its module (None: not built yet), its default port, and its file in an installed node.
 
-    `section` is the table whose `enabled` leaves the role out of `All`.
+    `key` is its name in the configuration (`[roles.KEY]`) and on the command line (`--port-KEY`); `section` is the table whose `enabled` leaves the role out of `All`.
 
     The module is imported only when the role runs, so that a Router pays for nothing of the others.
     """
@@ -27,15 +27,25 @@ class RoleEntry:
     module: str | None
     port: int
     file: str
+    key: str
     section: str | None = None
 
 
 ROLES = (
-    RoleEntry("Router", "intellirouter.roles.router.role", 8080, "router.toml"),
-    RoleEntry("ChainEngine", "intellirouter.roles.chain_engine.role", 8081, "orchestrator.toml"),
-    RoleEntry("RagManager", "intellirouter.roles.rag_manager.role", 8082, "rag-manager.toml", "rag"),
+    RoleEntry("Router", "intellirouter.roles.router.role", 8080, "router.toml", "router"),
     RoleEntry(
-        "PersonaLayer", "intellirouter.roles.persona_layer.role", 8083, "persona-layer.toml", "persona_layer"
+        "ChainEngine", "intellirouter.roles.chain_engine.role", 8081, "orchestrator.toml", "chain_engine"
+    ),
+    RoleEntry(
+        "RagManager", "intellirouter.roles.rag_manager.role", 8082, "rag-manager.toml", "rag_manager", "rag"
+    ),
+    RoleEntry(
+        "PersonaLayer",
+        "intellirouter.roles.persona_layer.role",
+        8083,
+        "persona-layer.toml",
+        "persona_layer",
+        "persona_layer",
     ),
 )
 

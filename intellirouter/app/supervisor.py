@@ -12,23 +12,27 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
 from aiohttp import web
 
-from intellirouter.app import grpc_peers
-from intellirouter.app.component import Opened, open_components
+from intellirouter.app import grpc_peers, node_files, own_files
+from intellirouter.app.component import Commit, Opened, open_components
 from intellirouter.app.components.table import components
 from intellirouter.app.gatekeepers import gatekeeper_of
+from intellirouter.app.listening import bound
+from intellirouter.app.reloading import Reloader
 from intellirouter.app.roles import RoleEntry, enabled, load_role
 from intellirouter.app.service_manager import NO_MANAGER, ServiceManager
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
-from intellirouter.errors import ConfigError, IntelliRouterError
+from intellirouter.errors import ConfigError
 from intellirouter.inference.background import background
 from intellirouter.ops.backup import journal
 from intellirouter.roles.keys import ACCESS_LOG, DRAIN_NODE, KEY_RING, METRICS, ROLE_APPS, SETTINGS, TRACERS
@@ -86,36 +90,33 @@ class Node:
         log.info("node.drained" if drained else "node.undrained")
 
 
-def configure_logs(settings: Settings, role: str) -> None:
-    """Logs as `[telemetry]` says."""
+def prepare_logs(settings: Settings, role: str) -> Commit:
+    """Open the log that `[telemetry]` says, to be taken when all else holds. Raises `ConfigError`."""
     telemetry = settings.telemetry
-    logs.configure(
-        level=telemetry.log_level,
-        levels=telemetry.log_levels,
-        json=settings.logs_json,
-        file=telemetry.log_file,
-        role=role,
-        most_alike=telemetry.log_most_alike,
-    )
+    try:
+        return logs.prepare(
+            level=telemetry.log_level,
+            levels=telemetry.log_levels,
+            json=settings.logs_json,
+            file=telemetry.log_file,
+            role=role,
+            most_alike=telemetry.log_most_alike,
+        )
+    except OSError as cause:
+        raise ConfigError(
+            f"telemetry.log_file: {telemetry.log_file} cannot be opened ({cause.strerror})."
+        ) from cause
 
 
 def prepare_data_dir(settings: Settings) -> None:
-    """Make the data directory, and undo a restore that was killed. Raises `ConfigError`, `RestoreUnfinished`."""
+    """Make the data directory, close what is in it to others, undo a restore that was killed. Raises `ConfigError`, `RestoreUnfinished`."""
     directory = settings.paths.data_dir
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         journal.repair(directory)
+        own_files.close(directory)
     except OSError as cause:
         raise ConfigError(f"paths.data_dir: {directory} cannot be made ({cause.strerror}).") from cause
-
-
-def port_of(entry: RoleEntry, loaded: Loaded, *, alone: bool) -> int:
-    """The configured port for a role that runs alone and for the Router; the customary ones for the others."""
-    server = loaded.settings.server
-    given = loaded.source_of("server.port") != "default"
-    if server.port == 0 and given:
-        return 0
-    return server.port if given and (alone or entry.name == "Router") else entry.port
 
 
 @contextlib.asynccontextmanager
@@ -130,8 +131,9 @@ async def running(
     settings = loaded.settings
     prepare_data_dir(settings)
     entries = enabled(entries, settings)
-    roles = [load_role(entry) for entry in entries]
     async with contextlib.AsyncExitStack() as stack:
+        ports = bound(stack.enter_context(contextlib.ExitStack()), loaded, entries, reuse_port=reuse_port)
+        roles = [load_role(entry) for entry in entries]
         opened = Opened(settings, frozenset(role.name for role in roles))
         wanted: list[web.AppKey[Any]] = [SETTINGS, METRICS, ACCESS_LOG, KEY_RING, TRACERS, ROLE_APPS]
         wanted += [key for role in roles for key in role.components]
@@ -142,10 +144,9 @@ async def running(
         opened.values[DRAIN_NODE] = drain or node.drain
         tls = server_context(settings.server.tls, settings.ipc.security)
         if tls is not None:
-            opened.on_reload.append(lambda new: load_certificate(tls, new.server.tls, new.ipc.security))
-        for role, entry in zip(roles, entries, strict=True):
-            port = port_of(entry, loaded, alone=len(entries) == 1)
-            await stack.enter_async_context(_serving(node, role, port, tls, reuse_port))
+            opened.on_reload.append(partial(_new_certificate, tls))
+        for role in roles:
+            await stack.enter_async_context(_serving(node, role, ports[role.name], tls))
         if settings.server.grpc_port is not None:
             await stack.enter_async_context(grpc_peers.serving(node.loaded.settings, opened, roles))
         gc.collect()
@@ -154,9 +155,16 @@ async def running(
         yield node
 
 
+def _new_certificate(tls: ssl.SSLContext, new: Settings) -> Commit:
+    """Tried on a context that nobody uses, so that one which does not fit its key changes nothing."""
+    section, security = new.server.tls, new.ipc.security
+    load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), section, security)
+    return lambda: load_certificate(tls, section, security)
+
+
 @contextlib.asynccontextmanager
 async def _serving(
-    node: Node, role: Role, port: int, tls: ssl.SSLContext | None, reuse_port: bool
+    node: Node, role: Role, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None
 ) -> AsyncIterator[None]:
     server = node.loaded.settings.server
     opened = node.opened
@@ -179,23 +187,15 @@ async def _serving(
     if runner.server is not None:
         runner.server.request_handler = KnownPaths(runner.server.request_handler)
     try:
-        site = web.TCPSite(
-            runner,
-            server.host,
-            port,
-            ssl_context=tls,
-            backlog=server.backlog,
-            reuse_port=reuse_port or None,
-        )
         try:
-            await site.start()
+            for one in sockets:
+                await web.SockSite(runner, one, ssl_context=tls, backlog=server.backlog).start()
         except OSError as cause:
-            address = f"{server.host}:{port}"
-            raise ConfigError(f"{role.name} cannot listen on {address} ({cause.strerror}).") from cause
-        bound = runner.addresses[0][1]
-        node.listening.append(Listening(role.name, server.host, bound, "https" if tls else "http"))
+            raise ConfigError(f"{role.name} cannot listen on {server.host} ({cause.strerror}).") from cause
+        port = runner.addresses[0][1]
+        node.listening.append(Listening(role.name, server.host, port, "https" if tls else "http"))
         node.health.append(health)
-        log.info("server.listening", role=role.name, host=server.host, port=bound)
+        log.info("server.listening", role=role.name, host=server.host, port=port)
         if role.on_started is not None:
             await role.on_started(app)
         yield
@@ -213,6 +213,7 @@ async def serve(
     drain: Callable[[bool], None] | None = None,
     parent: int | None = None,
     manager: ServiceManager = NO_MANAGER,
+    log_role: str = "",
 ) -> None:
     """Serve until SIGTERM, or SIGINT, which waits for no load balancer, or until `parent` is gone."""
     loop = asyncio.get_running_loop()
@@ -227,14 +228,32 @@ async def serve(
     async with (
         background(watchdog=manager.keep_alive(), parent=_watch(parent, stop)),
         running(loaded, entries, reuse_port=reuse_port, drain=drain) as node,
+        contextlib.AsyncExitStack() as stack,
     ):
+        roles = {one.role: one.url for one in node.listening}
+        file = stack.enter_context(
+            node_files.announced(loaded.settings.paths.data_dir, roles, parent or os.getpid())
+        )
+
+        def told(verdict: node_files.Verdict) -> None:
+            file.tell(verdict)
+            manager.ready(_status(node, verdict))
+
+        parts = [*node.opened.on_reload, lambda new: prepare_logs(new, log_role)]
+        reloader = Reloader(reload, loaded.settings, parts, told)
+        await stack.enter_async_context(background(reloads=reloader.run()))
+
+        def reload_soon() -> None:
+            manager.reloading()
+            reloader.ask()
+
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         loop.add_signal_handler(signal.SIGINT, interrupted)
-        loop.add_signal_handler(signal.SIGHUP, _reload, node, reload, manager)
+        loop.add_signal_handler(signal.SIGHUP, reload_soon)
         loop.add_signal_handler(signal.SIGUSR1, node.drain, True)
         loop.add_signal_handler(signal.SIGUSR2, node.drain, False)
         announce(node)
-        manager.ready(_status(node))
+        manager.ready(_status(node, reloader.last))
         await stop.wait()
         manager.stopping()
         server = loaded.settings.server
@@ -256,30 +275,10 @@ async def _watch(parent: int | None, stop: asyncio.Event) -> None:
             return
 
 
-def _status(node: Node) -> str:
-    return "serving " + ", ".join(f"{role.role} on {role.url}" for role in node.listening)
-
-
-def _reload(node: Node, reload: Reload, manager: ServiceManager) -> None:
-    """Take a new configuration where that is possible; a bad one changes nothing."""
-    manager.reloading()
-    try:
-        loaded = reload()
-        for apply in node.opened.on_reload:
-            apply(loaded.settings)
-    except IntelliRouterError as error:
-        log.error("config.reload_refused", message=error.message)  # noqa: TRY400  the message says it all
-        manager.ready(f"{_status(node)}; the new configuration was refused, see the log")
-        return
-    configure_logs(loaded.settings, "")
-    fixed = [
-        name
-        for name in ("server", "memory", "paths")
-        if _differs(node.loaded.settings, loaded.settings, name)
-    ]
-    log.info("config.reloaded", needs_restart=fixed)
-    manager.ready(_status(node))
-
-
-def _differs(old: Settings, new: Settings, section: str) -> bool:
-    return bool(getattr(old, section) != getattr(new, section))
+def _status(node: Node, reload: node_files.Verdict) -> str:
+    serving = "serving " + ", ".join(f"{role.role} on {role.url}" for role in node.listening)
+    if not reload.accepted:
+        return f"{serving}; the new configuration was refused: {reload.message.splitlines()[0]}"
+    if reload.needs_restart:
+        return f"{serving}; waiting for a restart: {', '.join(reload.needs_restart)}"
+    return serving

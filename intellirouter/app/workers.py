@@ -19,9 +19,10 @@ from types import FrameType
 import structlog
 import uvloop
 
+from intellirouter.app import own_files
 from intellirouter.app.roles import RoleEntry
 from intellirouter.app.service_manager import NO_MANAGER, ServiceManager
-from intellirouter.app.supervisor import Node, Reload, configure_logs, serve
+from intellirouter.app.supervisor import Node, Reload, prepare_logs, serve
 from intellirouter.config import env
 from intellirouter.config.load import Loaded
 from intellirouter.errors import ConfigError, IntelliRouterError
@@ -39,8 +40,8 @@ Announce = Callable[[Node], None]
 def run(entries: Sequence[RoleEntry], read: Reload, *, announce: Announce) -> None:
     """Read the configuration and serve until told to stop. Raises `ConfigError` for one that a node must not start with."""
     loaded = read().startable()
-    names = "+".join(entry.name for entry in entries)
-    configure_logs(loaded.settings, "" if len(entries) > 1 else names)
+    os.umask(own_files.UMASK)
+    prepare_logs(loaded.settings, _log_role(entries))()
     if loaded.settings.server.workers == 1:
         _serve(loaded, entries, read, announce, manager=ServiceManager.of(env.service_manager()))
         return
@@ -51,6 +52,11 @@ def run(entries: Sequence[RoleEntry], read: Reload, *, announce: Announce) -> No
     if loaded.settings.server.port == 0:
         raise ConfigError("server.workers above 1 needs a fixed server.port.")
     _Parent(loaded, entries, read, announce).run()
+
+
+def _log_role(entries: Sequence[RoleEntry]) -> str:
+    """What every line of a process with one role says."""
+    return entries[0].name if len(entries) == 1 else ""
 
 
 def _serve(
@@ -75,6 +81,7 @@ def _serve(
                 drain=drain,
                 parent=parent,
                 manager=manager,
+                log_role=_log_role(entries),
             )
         )
 

@@ -8,6 +8,7 @@ here and nowhere else.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "console": Entry("intellirouter.cli.console", "Print a link that signs you in to the web console."),
     "restore": Entry("intellirouter.cli.restore", "Put a backup back into a stopped node."),
     "drain": Entry("intellirouter.cli.drain", "Make a running Router not ready before a planned stop."),
+    "reload": Entry("intellirouter.cli.reload", "Have a running node take its configuration anew."),
     "persona": Entry(
         "intellirouter.cli.persona", "List, show, render, import and edit personas.", group=True
     ),
@@ -88,6 +90,7 @@ def build(called: str | None) -> typer.Typer:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    os.umask(0o077)  # what a command writes is its user's alone: documents, conversations and keys are in it
     called = next((word for word in arguments if not word.startswith("-")), None)
     try:
         build(called)(args=arguments, prog_name="intellirouter")

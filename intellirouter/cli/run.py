@@ -19,14 +19,19 @@ from intellirouter.inference.catalog import Catalog
 from intellirouter.roles.router.console.routes import CONSOLE
 from intellirouter.roles.router.keys import CATALOG
 
+PortOption = Annotated[int | None, typer.Option(help="Port of that role; 0: a free one.")]
+
 
 def command(
     role: RoleOption = "All",
     config: ConfigOption = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port of the Router, or of the one role that runs.")
+        int | None, typer.Option(help="Port of the Router, or of the one role that runs; 0: a free one.")
     ] = None,
+    port_chain_engine: PortOption = None,
+    port_rag_manager: PortOption = None,
+    port_persona_layer: PortOption = None,
     workers_: Annotated[
         int | None, typer.Option("--workers", help="Router processes that share the port.")
     ] = None,
@@ -37,6 +42,9 @@ def command(
     flags: Mapping[KeyPath, object] = {
         ("server", "host"): host,
         ("server", "port"): port,
+        ("roles", "chain_engine", "port"): port_chain_engine,
+        ("roles", "rag_manager", "port"): port_rag_manager,
+        ("roles", "persona_layer", "port"): port_persona_layer,
         ("server", "workers"): workers_,
         ("telemetry", "log_level"): log_level,
     }

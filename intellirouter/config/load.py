@@ -83,7 +83,7 @@ def load(
         reading.apply(override.path, override.value, f"{override.variable} in the environment")
     for path, value in (flags or {}).items():
         if value is not None:
-            reading.apply(path, value, f"--{str(path[-1]).replace('_', '-')}")
+            reading.apply(path, value, _flag(path))
     reading.add_environment_providers()
     settings, faults = check(reading.raw, (rules.errors, *more_rules), reading.faulty, (rules.refusals,))
     problems = reading.in_order([*reading.problems, *(reading.problem(*fault) for fault in faults)])
@@ -96,3 +96,9 @@ def load(
     )
     misread = misspelt.warnings(environment, reading.referred)
     return Loaded(settings, file, reading.sources, (*warnings, *misread), refusals)
+
+
+def _flag(path: KeyPath) -> str:
+    """How a key is called on the command line."""
+    words = ("port", path[1]) if path[0] == "roles" else path[-1:]
+    return "--" + "-".join(map(str, words)).replace("_", "-")

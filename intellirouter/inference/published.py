@@ -62,6 +62,8 @@ class PublishedFacts:
         self._file = file
         self._table: bytes | None = None
         self._found: dict[tuple[str, str], ModelFacts] = {}  # of names that clients may make up: bounded
+        if file is not None:
+            self._read()  # one that cannot be read is said at the start, and not at a request
 
     def of(self, provider: Provider, model: str) -> ModelFacts:
         """What is known of a provider's model; `NOTHING` where it is not the vendor's own, or not known."""

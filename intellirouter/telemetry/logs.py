@@ -7,9 +7,9 @@ level can be set per logger, and a log file can be reopened after logrotate move
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from intellirouter.telemetry.flood import Flood
+from intellirouter.telemetry.log_file import LogFile
 
 _HIDDEN = frozenset({"api_key", "authorization", "password", "token", "secret", "x-api-key", "cookie"})
 
@@ -30,7 +31,20 @@ def configure(
     role: str = "",
     most_alike: int = 0,
 ) -> None:
-    """Set up logging for this process. Calling it again reopens the file and applies new levels.
+    """Set up logging for this process. See `prepare`."""
+    prepare(level=level, levels=levels, json=json, file=file, role=role, most_alike=most_alike)()
+
+
+def prepare(
+    *,
+    level: str,
+    levels: Mapping[str, str] | None = None,
+    json: bool,
+    file: Path | None = None,
+    role: str = "",
+    most_alike: int = 0,
+) -> Callable[[], None]:
+    """Open the log and change nothing yet: what is returned sets it up, in place of the last one. Raises `OSError`.
 
     `most_alike` bounds the lines a second of one event (`flood.py`); 0 does not.
     """
@@ -53,8 +67,18 @@ def configure(
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
     )
     handler: logging.Handler
-    handler = logging.handlers.WatchedFileHandler(file) if file else logging.StreamHandler(sys.stderr)
+    handler = LogFile(file) if file else logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    return partial(_apply, handler, shared, level, dict(levels or {}), most_alike)
+
+
+def _apply(
+    handler: logging.Handler,
+    shared: Sequence[Processor],
+    level: str,
+    levels: Mapping[str, str],
+    most_alike: int,
+) -> None:
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
@@ -66,7 +90,7 @@ def configure(
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     # OpenTelemetry's exporter logs every try to send; ours says when the collector goes and comes.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-    for name, wanted in (levels or {}).items():
+    for name, wanted in levels.items():
         logging.getLogger(name).setLevel(wanted.upper())
     structlog.configure(
         processors=[

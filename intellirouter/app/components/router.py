@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Literal
 
 from aiohttp import web
 
-from intellirouter.app.component import Component, Opened
+from intellirouter.app.component import Commit, Component, Opened
 from intellirouter.app.rules import strategy_errors
 from intellirouter.config.problem import dotted
 from intellirouter.config.schema.limits import LimitsSection
@@ -94,7 +95,13 @@ async def _transport(opened: Opened) -> AsyncIterator[Transport]:
 @contextlib.asynccontextmanager
 async def _catalog(opened: Opened) -> AsyncIterator[Catalog]:
     catalog = Catalog(opened.settings.model_registry, providers_of(opened.settings), OFFLINE)
-    opened.on_reload.append(lambda new: catalog.configure(new.model_registry, providers_of(new)))
+
+    def prepare(new: Settings) -> Commit:
+        providers = providers_of(new)
+        Catalog(new.model_registry, providers, OFFLINE)  # raises what this one would
+        return lambda: catalog.configure(new.model_registry, providers)
+
+    opened.on_reload.append(prepare)
     yield catalog
 
 
@@ -120,7 +127,9 @@ async def _registry(opened: Opened) -> AsyncIterator[Registry]:
     settings, registry = opened.settings, Registry(opened[STATE])
     providers = opened[CATALOG].providers.values()
     follower = Follower(registry, opened[CATALOG], opened[BOARD], settings.model_registry, providers)
-    opened.on_reload.append(lambda new: follower.configure(new.model_registry, providers_of(new)))
+    opened.on_reload.append(
+        lambda new: partial(follower.configure, new.model_registry, list(providers_of(new)))
+    )
     async with follower.following(opened[STATE]):
         yield registry
 
@@ -151,12 +160,17 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
         gate,
     )
 
-    def reload(new: Settings) -> None:
+    def prepare(new: Settings) -> Commit:
         check_strategies(new)
-        planner.configure(new.router.strategy, tuple(map(_rule, new.router.rules)))
-        dispatch.configure(_policy(new.router))
+        rules, policy = tuple(map(_rule, new.router.rules)), _policy(new.router)
 
-    opened.on_reload.append(reload)
+        def commit() -> None:
+            planner.configure(new.router.strategy, rules)
+            dispatch.configure(policy)
+
+        return commit
+
+    opened.on_reload.append(prepare)
     if cache.section.enabled or cache.section.canned_answer is not None:
         yield CachedDispatch(dispatch, opened[CATALOG], cache)
     else:
@@ -174,7 +188,7 @@ async def _ledger(opened: Opened) -> AsyncIterator[Ledger]:
 async def _governor(opened: Opened) -> AsyncIterator[Governor]:
     settings = opened.settings
     governor = Governor(opened[STATE], opened[LEDGER], settings.limits, settings.budgets)
-    opened.on_reload.append(lambda new: governor.configure(new.limits, new.budgets))
+    opened.on_reload.append(lambda new: partial(governor.configure, new.limits, new.budgets))
     async with governor.running():
         yield governor
 
@@ -232,7 +246,9 @@ async def _outcomes(opened: Opened) -> AsyncIterator[Outcomes]:
 async def _answering(opened: Opened) -> AsyncIterator[Answering]:
     section = opened.settings.router
     choice = PersonaChoice(section.persona_rules, section.persona_trials)
-    opened.on_reload.append(lambda new: choice.configure(new.router.persona_rules, new.router.persona_trials))
+    opened.on_reload.append(
+        lambda new: partial(choice.configure, new.router.persona_rules, new.router.persona_trials)
+    )
     async with contextlib.AsyncExitStack() as stack:
         summarizer = None
         if section.conversation_summary is not None:

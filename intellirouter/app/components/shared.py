@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 
 from intellirouter import __version__
-from intellirouter.app.component import Component, Opened
+from intellirouter.app.component import Commit, Component, Opened
 from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.virtual_keys import following
 from intellirouter.memory.open import open_state
@@ -66,11 +66,24 @@ async def _tracers(opened: Opened) -> AsyncIterator[Callable[[str], Tracer | Non
 @contextlib.asynccontextmanager
 async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
     ring = KeyRing(opened.settings.auth)
-    opened.on_reload.append(lambda settings: ring.configure(settings.auth))
-    if not ring.enabled:
-        yield ring
-        return
-    async with following(ring, opened[STATE], opened.settings.paths.data_dir / "keys.json"):
+    copy = opened.settings.paths.data_dir / "keys.json"
+    async with contextlib.AsyncExitStack() as stack:
+        follows = False
+
+        async def follow() -> None:
+            nonlocal follows
+            if not follows:
+                await stack.enter_async_context(following(ring, opened[STATE], copy))
+                follows = True
+
+        async def prepare(new: Settings) -> Commit:
+            if new.auth.enabled:  # the keys are known before anybody is asked for one
+                await follow()
+            return lambda: ring.configure(new.auth)
+
+        opened.on_reload.append(prepare)
+        if ring.enabled:
+            await follow()
         yield ring
 
 

@@ -17,6 +17,7 @@ from intellirouter.config.schema.model_registry import ModelRegistrySection
 from intellirouter.config.schema.paths import PathsSection
 from intellirouter.config.schema.persona_layer import PersonaLayerSection
 from intellirouter.config.schema.rag import RagSection
+from intellirouter.config.schema.roles import RolesSection
 from intellirouter.config.schema.router import RouterSection
 from intellirouter.config.schema.section import Section
 from intellirouter.config.schema.server import ServerSection
@@ -31,6 +32,7 @@ class Settings(Section):
         description="production: JSON logs, warnings of what is unsafe in public, and no secret that everybody knows",
     )
     server: ServerSection = Field(default_factory=ServerSection)
+    roles: RolesSection = Field(default_factory=RolesSection)
     telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
     memory: MemorySection = Field(default_factory=MemorySection)
     ipc: IpcSection = Field(default_factory=IpcSection)

@@ -81,9 +81,11 @@ class BadEnd:
             for delta in event.deltas:
                 if type(delta) is ToolCallStart:
                     self._called = True
-                elif type(delta) is Finish and delta.reason == "error":
-                    if not (self._called and delta.detail == _UNASKED):
-                        raise ended_badly(delta.detail)
+                elif type(delta) is Finish and delta.reason == "error" and not self._expected(delta):
+                    raise ended_badly(delta.detail)
+
+    def _expected(self, end: Finish) -> bool:
+        return self._called and end.detail == _UNASKED
 
 
 class FirstWords:

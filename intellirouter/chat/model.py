@@ -35,6 +35,7 @@ class Tool(msgspec.Struct, frozen=True):
 
     `function`: `parameters` is its JSON Schema. `custom`: free-form input, `format` its grammar.
     `builtin`: a tool the vendor of `dialect` runs itself (web search …), kept as sent in `data`.
+    `native` is what `dialect` has in place of a function, for a tool that the client runs and other vendors know as one.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Tool(msgspec.Struct, frozen=True):
     dialect: str | None = None
     data: dict[str, Any] | None = None
     cache: CacheMarker | None = None
+    native: dict[str, Any] | None = None
     namespace: tuple[str, str] | None = None  # OpenAI's, name and description; it is part of `name` too
     extra: dict[str, Any] = {}
 

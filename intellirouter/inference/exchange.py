@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import msgspec
 
 from intellirouter.chat.delta import StreamEvent
+from intellirouter.chat.fit.names import events_with_names, with_names
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import UpstreamError, UpstreamTimeout
@@ -64,10 +65,11 @@ class Exchange(msgspec.Struct, frozen=True):
             reply.close()
         if response.status >= 300:
             raise refusal(adapter, response, self.candidate.provider.name)
-        parse = adapter.peek_chat if self.relay and adapter.peek_chat else adapter.parse_chat
+        relayed = self.relay and adapter.peek_chat is not None and not http.names
+        parse = adapter.peek_chat if relayed and adapter.peek_chat else adapter.parse_chat
         answer = parse(response)
         refuse_nothing(answer, self.request)
-        return answer, http.notes
+        return with_names(answer, http.names) if http.names else answer, http.notes
 
     async def open_stream(self) -> UpstreamStream:
         """A stream whose first token has arrived. Raises `UpstreamError`."""
@@ -89,7 +91,8 @@ class Exchange(msgspec.Struct, frozen=True):
             if reply.status >= 300:
                 response = HttpResponse(reply.status, reply.headers, await reply.read(MAX_ERROR_BYTES))
                 raise refusal(adapter, response, self.candidate.provider.name)
-            stream = UpstreamStream(reply, adapter.new_stream(), http.notes, adapter.wire.name)
+            dialect = None if http.names else adapter.wire.name
+            stream = UpstreamStream(reply, adapter.new_stream(), http.notes, dialect, http.names)
             await stream.start(FirstWords(self.request))
         except BaseException:  # a cancelled or failed attempt must not leave its connection open
             reply.close()
@@ -116,9 +119,19 @@ def within(deadlines: Deadlines, deadline: float, provider: str) -> Deadlines:
 
 
 class UpstreamStream:
-    """A stream under way: events as they come, the connection let go at the end. `dialect` is what their bytes are."""
+    """A stream under way: events as they come, the connection let go at the end.
 
-    def __init__(self, reply: Reply, parser: StreamParser, notes: tuple[str, ...], dialect: str) -> None:
+    `dialect` is what their bytes are, None where they are to be written anew. `names` are those of tools as the caller has them.
+    """
+
+    def __init__(
+        self,
+        reply: Reply,
+        parser: StreamParser,
+        notes: tuple[str, ...],
+        dialect: str | None,
+        names: Mapping[str, str],
+    ) -> None:
         self.notes = notes
         self.dialect = dialect
         self._reply = reply
@@ -127,6 +140,7 @@ class UpstreamStream:
         self._held: list[StreamEvent] = []
         self._ended = False
         self._bad_end = BadEnd()
+        self._names = names
 
     async def start(self, first: FirstWords) -> None:
         """Read up to the first token: what came before it can still be thrown away. Raises where none comes."""
@@ -169,7 +183,7 @@ class UpstreamStream:
         events = self._parser.feed(data)
         self._ended = self._parser.done
         self._bad_end.watch(events)
-        return events
+        return events_with_names(events, self._names) if self._names else events
 
     async def _read(self) -> bytes:
         if not self._parser.complete:

@@ -38,7 +38,8 @@ class Target:
 class HttpRequest(msgspec.Struct, frozen=True):
     """One HTTP request. Header names are as sent; `url` is absolute; `body` is complete.
 
-    `notes` are for the caller: what of the request was only approximated.
+    `notes` are for the caller: what of the request was only approximated. `names` are those of tools that were changed for
+    this vendor, each with what the caller called it.
     """
 
     method: str
@@ -46,6 +47,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
     notes: tuple[str, ...] = ()
+    names: Mapping[str, str] = {}
 
 
 class HttpResponse(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ import msgspec
 from intellirouter.chat.anthropic_messages.errors import decode_error
 from intellirouter.chat.anthropic_messages.format import FORMAT
 from intellirouter.chat.fields import Json
+from intellirouter.chat.fit.fitting import fit
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.response import read_object
 from intellirouter.chat.response import ChatResponse
@@ -21,7 +22,9 @@ from intellirouter.providers.adapter import (
 )
 from intellirouter.providers.count import read_count
 from intellirouter.providers.headers import USER_AGENT, retry_after
+from intellirouter.providers.notes import told
 from intellirouter.providers.stream import sse_parser
+from intellirouter.providers.takes import takes_of
 
 VERSION = "2023-06-01"
 _PASSED_ON = ("anthropic-beta", "anthropic-version")
@@ -60,11 +63,12 @@ def _passed_on(request: ChatRequest) -> dict[str, str]:
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     """The HTTP request for one message."""
     notes: list[str] = []
+    request, names = fit(request, takes_of("anthropic", request.model), notes)
     body = FORMAT.encode_request(request, notes)
     headers = _headers(target, "text/event-stream" if request.stream else "application/json")
     headers |= _passed_on(request) | dict(target.headers)
     url = _url(target, "/messages")
-    return HttpRequest("POST", url, tuple(headers.items()), msgspec.json.encode(body), tuple(notes))
+    return HttpRequest("POST", url, tuple(headers.items()), msgspec.json.encode(body), told(notes), names)
 
 
 def parse_chat(response: HttpResponse) -> ChatResponse:
@@ -89,6 +93,7 @@ def parse_error(response: HttpResponse, provider: str) -> UpstreamError:
 def build_count(request: ChatRequest, target: Target) -> HttpRequest:
     """The request for the number of tokens a message's input has: the message, without what only answering needs."""
     notes: list[str] = []
+    request = fit(request, takes_of("anthropic", request.model), notes).request
     body = FORMAT.encode_request(request, notes)
     body = {name: value for name, value in body.items() if name in _COUNTED}
     headers = _headers(target) | _passed_on(request) | dict(target.headers)

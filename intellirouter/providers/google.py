@@ -11,6 +11,7 @@ import msgspec
 
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
+from intellirouter.chat.fit.fitting import fit
 from intellirouter.chat.gemini.errors import decode_error
 from intellirouter.chat.gemini.format import FORMAT
 from intellirouter.chat.gemini.response import read_object
@@ -30,7 +31,9 @@ from intellirouter.providers.adapter import (
 from intellirouter.providers.address import path_of
 from intellirouter.providers.count import read_count
 from intellirouter.providers.headers import USER_AGENT, retry_after
+from intellirouter.providers.notes import told
 from intellirouter.providers.stream import EventStreamParser, Splitter
+from intellirouter.providers.takes import takes_of
 
 _encode = msgspec.json.encode
 _COUNTED = frozenset({"contents", "systemInstruction", "system_instruction", "tools"})
@@ -51,10 +54,11 @@ def _model_path(model: str) -> str:
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     """The HTTP request for one answer; the model and the wish to stream stand in the URL."""
     notes: list[str] = []
+    request, names = fit(request, takes_of("google", request.model), notes)
     body = FORMAT.encode_request(request, notes)
     method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
     url = f"{target.base_url}/{_model_path(target.model)}:{method}"
-    return HttpRequest("POST", url, _headers(target), _encode(body), tuple(notes))
+    return HttpRequest("POST", url, _headers(target), _encode(body), told(notes), names)
 
 
 def build_count(request: ChatRequest, target: Target) -> HttpRequest:
@@ -69,6 +73,7 @@ def build_vertex_count(request: ChatRequest, target: Target) -> HttpRequest:
 
 def _build_count(request: ChatRequest, target: Target, body: Json) -> HttpRequest:
     notes: list[str] = []
+    request = fit(request, takes_of("google", request.model), notes).request
     asked = FORMAT.encode_request(request, notes)
     holder = body.get("generateContentRequest", body)
     holder.update((name, value) for name, value in asked.items() if name in _COUNTED)

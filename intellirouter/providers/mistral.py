@@ -10,6 +10,7 @@ from dataclasses import replace
 import msgspec
 
 from intellirouter.chat.embedding import EmbeddingRequest
+from intellirouter.chat.fit.fitting import fit
 from intellirouter.chat.mistral.embeddings import encode_request as encode_embeddings
 from intellirouter.chat.mistral.format import FORMAT
 from intellirouter.chat.mistral.request import DIALECT
@@ -18,6 +19,8 @@ from intellirouter.chat.response import ChatResponse
 from intellirouter.providers import openai
 from intellirouter.providers.adapter import Adapter, HttpRequest, HttpResponse, Target
 from intellirouter.providers.headers import bearer
+from intellirouter.providers.notes import told
+from intellirouter.providers.takes import takes_of
 
 FLAVOUR = openai.Flavour(
     "mistral",
@@ -32,12 +35,13 @@ FLAVOUR = openai.Flavour(
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     """The HTTP request for one completion. Mistral refuses every field it does not know, so the words are its own."""
     notes: list[str] = []
+    request, names = fit(request, takes_of("mistral", request.model), notes)
     body = FORMAT.encode_request(request, notes)
     if request.source is None or request.source.dialect != DIALECT:
         openai.adapt(FLAVOUR, body, notes)
     accept = "text/event-stream" if request.stream else "application/json"
     url = openai.url_of(target, "/chat/completions")
-    return HttpRequest("POST", url, bearer(target, accept), msgspec.json.encode(body), tuple(notes))
+    return HttpRequest("POST", url, bearer(target, accept), msgspec.json.encode(body), told(notes), names)
 
 
 def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:

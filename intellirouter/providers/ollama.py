@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.fit.fitting import fit
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.ollama.format import FORMAT, GENERATE_FORMAT
 from intellirouter.chat.ollama.response import decode_error, read_object
@@ -21,7 +22,9 @@ from intellirouter.providers.adapter import (
     Target,
 )
 from intellirouter.providers.headers import bearer, retry_after
+from intellirouter.providers.notes import told
 from intellirouter.providers.stream import ndjson_parser
+from intellirouter.providers.takes import takes_of
 
 _encode = msgspec.json.encode
 
@@ -34,8 +37,9 @@ def _url(target: Target, path: str) -> str:
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     """The HTTP request for one answer."""
     notes: list[str] = []
+    request, names = fit(request, takes_of("ollama", request.model), notes)
     body = FORMAT.encode_request(request, notes)
-    return HttpRequest("POST", _url(target, "/api/chat"), bearer(target), _encode(body), tuple(notes))
+    return HttpRequest("POST", _url(target, "/api/chat"), bearer(target), _encode(body), told(notes), names)
 
 
 def build_generate(request: ChatRequest, target: Target) -> HttpRequest:

@@ -17,10 +17,12 @@ from intellirouter.chat import openai_embeddings
 from intellirouter.chat.custom_tools import as_function, as_function_call, note_for
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
+from intellirouter.chat.fit.fitting import fit
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.errors import decode_error
 from intellirouter.chat.openai_chat.format import FORMAT
-from intellirouter.chat.openai_chat.models import fit, known_effort, traits_of
+from intellirouter.chat.openai_chat.models import fit as fit_reasoning
+from intellirouter.chat.openai_chat.models import known_effort, traits_of
 from intellirouter.chat.openai_chat.peek import peek_response
 from intellirouter.chat.openai_chat.response import decode_response, read_object
 from intellirouter.chat.response import ChatResponse
@@ -35,7 +37,9 @@ from intellirouter.providers.adapter import (
 )
 from intellirouter.providers.compatible import drop_cache_markers, offer_only_allowed
 from intellirouter.providers.headers import bearer, retry_after
+from intellirouter.providers.notes import told
 from intellirouter.providers.stream import sse_parser
+from intellirouter.providers.takes import takes_of
 
 _encode = msgspec.json.encode
 
@@ -89,6 +93,7 @@ def url_of(target: Target, path: str) -> str:
 def build_chat(flavour: Flavour, request: ChatRequest, target: Target) -> HttpRequest:
     """The HTTP request for one completion."""
     notes: list[str] = []
+    request, names = fit(request, takes_of(flavour.kind, request.model), notes)
     body = FORMAT.encode_request(request, notes)
     if request.source is None or request.source.dialect != FORMAT.name:
         adapt(flavour, body, notes)
@@ -103,7 +108,7 @@ def build_chat(flavour: Flavour, request: ChatRequest, target: Target) -> HttpRe
         _drop_foreign_thoughts(flavour, body, notes)
     accept = "text/event-stream" if request.stream else "application/json"
     url = url_of(target, "/chat/completions")
-    return HttpRequest("POST", url, bearer(target, accept), _encode(body), tuple(notes))
+    return HttpRequest("POST", url, bearer(target, accept), _encode(body), told(notes), names)
 
 
 def _was_chosen(request: ChatRequest) -> bool:
@@ -171,7 +176,7 @@ def _fit_model(body: Json, notes: list[str]) -> None:
     if refuses and (effort is not None or traits.reasons_unasked):
         notes.append("Reasoning was left out: Chat Completions takes no tools beside it for this model.")
         body["reasoning_effort"] = effort = "none"
-    fit(body, effort, traits, notes)
+    fit_reasoning(body, effort, traits, notes)
 
 
 def _as_functions(body: Json, notes: list[str]) -> None:

@@ -7,8 +7,10 @@ import dataclasses
 import msgspec
 
 from intellirouter.chat.fields import Json
+from intellirouter.chat.fit.fitting import fit
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.openai_chat.models import fit, known_effort, traits_of
+from intellirouter.chat.openai_chat.models import fit as fit_reasoning
+from intellirouter.chat.openai_chat.models import known_effort, traits_of
 from intellirouter.chat.openai_responses.format import FORMAT
 from intellirouter.chat.openai_responses.request import LOGPROBS
 from intellirouter.chat.response import ChatResponse
@@ -17,7 +19,9 @@ from intellirouter.providers import openai
 from intellirouter.providers.adapter import HttpRequest, HttpResponse, StreamParser, Target
 from intellirouter.providers.count import read_count
 from intellirouter.providers.headers import bearer
+from intellirouter.providers.notes import told
 from intellirouter.providers.stream import sse_parser
+from intellirouter.providers.takes import takes_of
 
 _COUNTED = frozenset(
     """model input instructions tools tool_choice parallel_tool_calls reasoning text truncation conversation
@@ -28,12 +32,13 @@ _COUNTED = frozenset(
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     """The HTTP request for one response."""
     notes: list[str] = []
+    request, names = fit(request, takes_of("openai_responses", request.model), notes)
     body = FORMAT.encode_request(request, notes)
     if request.source is None or request.source.dialect != FORMAT.name:
         _fit_model(body, notes)
     accept = "text/event-stream" if request.stream else "application/json"
     url = openai.url_of(target, "/responses")
-    return HttpRequest("POST", url, bearer(target, accept), msgspec.json.encode(body), tuple(notes))
+    return HttpRequest("POST", url, bearer(target, accept), msgspec.json.encode(body), told(notes), names)
 
 
 def _fit_model(body: Json, notes: list[str]) -> None:
@@ -46,7 +51,7 @@ def _fit_model(body: Json, notes: list[str]) -> None:
     if effort is not None and (known := known_effort(effort, traits)) != effort:
         notes.append(f"Reasoning effort '{effort}' was sent as '{known}', which this model knows.")
         reasoning["effort"] = effort = known
-    fit(body, effort, traits, notes)
+    fit_reasoning(body, effort, traits, notes)
     if LOGPROBS in (include := body.get("include") or []) and "top_logprobs" not in body:
         include.remove(LOGPROBS)
 
@@ -54,6 +59,7 @@ def _fit_model(body: Json, notes: list[str]) -> None:
 def build_count(request: ChatRequest, target: Target) -> HttpRequest:
     """The request for the number of tokens a response's input has."""
     notes: list[str] = []
+    request = fit(request, takes_of("openai_responses", request.model), notes).request
     body = FORMAT.encode_request(request, notes)
     body = {name: value for name, value in body.items() if name in _COUNTED}
     url = openai.url_of(target, "/responses/input_tokens")

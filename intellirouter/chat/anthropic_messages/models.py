@@ -38,6 +38,7 @@ class Traits:
     prefill: bool = True
     xhigh: bool = True
     old: bool = False  # at most 4,096 tokens of answer
+    structured: bool = True  # holds an answer to a schema
 
 
 @lru_cache(maxsize=256)
@@ -50,13 +51,14 @@ def traits_of(model: str) -> Traits:
     if (older := _OLD_NAME.search(model)) is not None:
         version = (int(older[1]), int(older[2] or 0))
         thinking: Literal["never", "budget"] = "budget" if version >= (3, 7) else "never"
-        return Traits(thinking, old=version < (3, 5))
+        return Traits(thinking, old=version < (3, 5), structured=False)
     return Traits()
 
 
 def _modern(family: str, version: Version) -> Traits:
     if version < (4, 6):
-        return Traits("budget", one_sampler=version >= (4, 1))
+        structured = version >= (4, 5) or (family == "opus" and version >= (4, 1))
+        return Traits("budget", one_sampler=version >= (4, 1), structured=structured)
     if version < (4, 7):
         return Traits("either", one_sampler=True, prefill=False, xhigh=False)
     bound = version >= (5, 1) and family != "haiku"

@@ -95,7 +95,8 @@ def _encode_message(message: Message, names: dict[str, str], notes: list[str]) -
             case ToolCall():
                 turn.setdefault("tool_calls", []).append(_encode_call(part))
             case File() if part.text is not None:
-                turn["content"] += f"\n{part.text}\n"
+                title = f"{part.title or part.filename}:\n" if part.title or part.filename else ""
+                turn["content"] += f"\n{title}{part.text}\n"
                 notes.append("A text document was sent as part of the turn's text.")
             case File() | Audio():
                 raise UnsupportedByTarget(

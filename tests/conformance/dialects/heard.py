@@ -191,11 +191,26 @@ HEARD: dict[str, dict[str, Cell]] = {
         generate={"system": "Be brief.", "prompt": HELLO},
     ),
     "system prompt in mid-conversation": row(
-        chat=turns({"role": "user"}, {"role": "system", "content": "Be brief."}, {"role": "user"}),
+        openai=turns({"role": "user"}, {"role": "system", "content": "Be brief."}, {"role": "user"}),
+        chat=Near(
+            "was moved to its start",
+            turns(
+                {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello.\n\nHello."}
+            ),
+        ),
+        mistral=Near(
+            "was moved to its start",
+            turns({"role": "system", "content": "Be brief."}, {"role": "user"}, {"role": "user"}),
+        ),
         responses=items({"role": "user"}, {"role": "system", "content": "Be brief."}, {"role": "user"}),
         anthropic=Near("was moved to the system prompt", {"system": "Be brief."}),
         google=Near("was moved to its start", {"systemInstruction": {"parts": [{"text": "Be brief."}]}}),
-        ollama=turns({"role": "user"}, {"role": "system", "content": "Be brief."}, {"role": "user"}),
+        ollama=Near(
+            "was moved to its start",
+            turns(
+                {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello.\n\nHello."}
+            ),
+        ),
         completions=Near(TRANSCRIPT),
         generate=Near(TRANSCRIPT),
     ),
@@ -386,7 +401,9 @@ HEARD: dict[str, dict[str, Cell]] = {
         responses=items({"type": "function_call_output", "output": [{"type": "input_image"}]}),
         anthropic=turns(answered_block(content=[SOURCE])),
         google={"contents": [answered_part({}, parts=[INLINE])]},
-        ollama=Near("takes only text as a tool's result"),
+        ollama=Near(
+            "sent in a user message after it", turns({"role": "tool"}, {"role": "user", "images": [PNG]})
+        ),
         completions=PROMPT_ONLY,
         generate=PROMPT_ONLY,
     ),
@@ -753,9 +770,9 @@ HEARD: dict[str, dict[str, Cell]] = {
 OWN: dict[str, tuple[dict[str, Fragment], Cell]] = {
     "vendor's own tool": (
         {
-            "openai_responses": {"tools": [{"type": "web_search"}]},
-            "anthropic": {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
-            "google": {"tools": [{"googleSearch": {}}]},
+            "openai_responses": {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]},
+            "anthropic": {"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]},
+            "google": {"tools": [{"codeExecution": {}}]},
         },
         No(""),
     ),

@@ -246,9 +246,9 @@ SAID: dict[str, dict[str, Body]] = {
         "responses": responses(tools=[{"type": "custom", "name": "run", "description": "d"}]),
     },
     "vendor's own tool": {
-        "responses": responses(tools=[{"type": "web_search"}]),
-        "messages": messages(tools=[{"type": "web_search_20250305", "name": "web_search"}]),
-        "gemini": google(tools=[{"googleSearch": {}}]),
+        "responses": responses(tools=[{"type": "code_interpreter", "container": {"type": "auto"}}]),
+        "messages": messages(tools=[{"type": "code_execution_20250825", "name": "code_execution"}]),
+        "gemini": google(tools=[{"codeExecution": {}}]),
     },
     "tool choice: none": {
         "chat": chat(tools=[CHAT_TOOL], tool_choice="none"),

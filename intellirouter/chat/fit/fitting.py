@@ -1,0 +1,42 @@
+"""The one door: a request in, the request that a target takes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from intellirouter.chat.fit.names import fit_names
+from intellirouter.chat.fit.output import fit_output
+from intellirouter.chat.fit.search import OPTIONS, options_as_tool
+from intellirouter.chat.fit.settings import fit_settings
+from intellirouter.chat.fit.takes import Takes
+from intellirouter.chat.fit.tools import fit_tools
+from intellirouter.chat.fit.turns import fit_turns
+from intellirouter.chat.model import ChatRequest
+
+
+class Fitted(NamedTuple):
+    """The request, the same object where nothing had to be done; and what each changed name of a tool was."""
+
+    request: ChatRequest
+    names: Mapping[str, str] = {}
+
+
+def fit(request: ChatRequest, takes: Takes, notes: list[str]) -> Fitted:
+    """The request as the target takes it. Adds to `notes` what was changed; raises `UnsupportedByTarget`."""
+    source = request.source
+    own = source is not None and source.dialect == takes.dialect
+    if own and not takes.shared:  # written for this very vendor
+        return Fitted(request)
+    if takes.search is not None and not own and OPTIONS in request.extra:
+        extra = {name: value for name, value in request.extra.items() if name != OPTIONS}
+        request = request.changed(
+            extra=extra, tools=(*request.tools, options_as_tool(request.extra[OPTIONS]))
+        )
+    request = fit_tools(request, takes, notes, own=own)
+    request, names = fit_names(request, takes, notes)
+    request = fit_output(request, takes, notes, own=own)
+    messages = fit_turns(request.messages, takes, notes, own=own)
+    if messages is not request.messages:
+        request = request.changed(messages=messages)
+    return Fitted(fit_settings(request, takes, notes, own=own), names)

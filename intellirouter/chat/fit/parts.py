@@ -1,0 +1,181 @@
+"""What a turn is made of, as a target takes it: thoughts, media, documents, blocks of another dialect, blank text."""
+
+from __future__ import annotations
+
+import msgspec
+
+from intellirouter.chat.fit.takes import Takes
+from intellirouter.chat.media import audio_name, image_type, is_text, plain_type, words_of
+from intellirouter.chat.model import Message
+from intellirouter.chat.parts import (
+    Audio,
+    File,
+    Image,
+    Opaque,
+    Part,
+    RedactedThinking,
+    ResultPart,
+    Text,
+    Thinking,
+    ToolResult,
+)
+from intellirouter.errors import UnsupportedByTarget
+
+BILLING = "x-anthropic-billing-header:"
+"""How Claude Code's first system block begins: for Anthropic's accounts alone, and another one in every request, so that
+no two prompts would begin alike and no prompt cache could hit."""
+_TYPES = {"application/octet-stream": None}
+
+
+def fit_parts(message: Message, takes: Takes, notes: list[str]) -> Message:
+    """The message with what the target takes of it; the same object where that is all."""
+    kept = [
+        fitted for part in message.content if (fitted := _fit(part, message.role, takes, notes)) is not None
+    ]
+    if len(kept) == len(message.content) and all(a is b for a, b in zip(kept, message.content, strict=True)):
+        return message
+    return msgspec.structs.replace(message, content=tuple(kept))
+
+
+def _fit(part: Part, role: str, takes: Takes, notes: list[str]) -> Part | None:
+    match part:
+        case Text():
+            if role == "system" and not takes.billing_header and part.text.startswith(BILLING):
+                return None
+            return None if is_blank(part, takes) else part
+        case Thinking() | RedactedThinking():
+            return _thought(part, takes, notes)
+        case Opaque():
+            return _foreign(part, role, takes, notes)
+        case ToolResult():
+            return _result(part, takes, notes)
+        case Image() | Audio() | File():
+            return fit_media(part, takes)
+        case _:
+            return part
+
+
+def is_blank(part: Text, takes: Takes) -> bool:
+    """Text that the target refuses for its emptiness."""
+    if takes.text == "any" or part.signature is not None:
+        return False
+    return not part.text if takes.text == "some" else not part.text.strip()
+
+
+def _thought(part: Thinking | RedactedThinking, takes: Takes, notes: list[str]) -> Part | None:
+    match takes.thoughts:
+        case "words":
+            return part
+        case "sealed":
+            sealed = isinstance(part, Thinking) and (
+                part.encrypted is not None or bool(part.id and not part.signature)
+            )
+            if sealed:
+                return part
+            notes.append("Another vendor's reasoning was left out: OpenAI takes back only its own.")
+        case "signed" if (
+            isinstance(part, Thinking) and takes.signer is not None and part.taken_by(takes.signer)
+        ):
+            return part
+        case "signed" if isinstance(part, RedactedThinking) and takes.signer == "anthropic":
+            return part
+        case "signed" if takes.signer == "google":
+            what = "Encrypted reasoning" if isinstance(part, RedactedThinking) else "Reasoning"
+            notes.append(f"{what} of another provider was left out.")
+        case "signed":
+            notes.append(
+                "Reasoning without a signature was left out: the API takes back only what it signed."
+            )
+        case _:
+            notes.append(f"Reasoning of earlier turns was left out: {takes.who} takes none back.")
+    return None
+
+
+def _foreign(part: Opaque, role: str, takes: Takes, notes: list[str]) -> Part | None:
+    """A block of another dialect. What the model said or ran may go; what it was told may not be lost in silence."""
+    if part.dialect == takes.dialect:
+        return part
+    kind = str(part.data.get("type") or next(iter(part.data), "unknown"))[:64]
+    if role not in ("assistant", "system", "developer"):
+        raise UnsupportedByTarget(
+            f"A part of the type '{kind}' cannot be sent to {takes.who}: only {part.dialect} knows it.",
+            param="messages",
+        )
+    notes.append(f"A block of the type '{kind}' was left out: {takes.who} has none such.")
+    return None
+
+
+def _result(part: ToolResult, takes: Takes, notes: list[str]) -> ToolResult:
+    kept: list[ResultPart] = []
+    for inner in part.content:
+        fitted = _fit(inner, "tool", takes, notes)
+        if isinstance(fitted, ResultPart):
+            kept.append(fitted)
+    if not kept and part.content and all(isinstance(inner, Text) for inner in part.content):
+        kept = [Text("")] if len(part.content) == 1 else []  # an empty result is one
+    if len(kept) == len(part.content) and all(
+        a is b or a == b for a, b in zip(kept, part.content, strict=True)
+    ):
+        return part
+    return msgspec.structs.replace(part, content=tuple(kept))
+
+
+def fit_media(part: Image | Audio | File, takes: Takes) -> Part:
+    """A picture, sound or document under its right type, a document of words as words. Raises `UnsupportedByTarget`."""
+    match part:
+        case Image():
+            return _image(part, takes)
+        case Audio():
+            return _audio(part, takes)
+        case File():
+            return _file(part, takes)
+
+
+def _image(part: Image, takes: Takes) -> Part:
+    if part.data is None:
+        return part
+    kind = image_type(part.media_type, part.data)
+    if takes.images is not None and kind is not None and kind not in takes.images:
+        if is_text(kind) and (words := words_of(part.data)) is not None:
+            return Text(words, cache=part.cache)
+        raise UnsupportedByTarget(f"{takes.who} takes no pictures of the type {kind}.", param="messages")
+    return part if kind == part.media_type else msgspec.structs.replace(part, media_type=kind)
+
+
+def _audio(part: Audio, takes: Takes) -> Part:
+    if not part.data:
+        return part
+    name = audio_name(part.format)
+    if takes.audio is not None and name not in takes.audio:
+        known = ", ".join(sorted(takes.audio)) or "no sound at all"
+        raise UnsupportedByTarget(f"{takes.who} takes {known}, not sound in '{name}'.", param="messages")
+    return part if name == part.format else msgspec.structs.replace(part, format=name)
+
+
+def _file(part: File, takes: Takes) -> Part:
+    kind = _TYPES.get(part.media_type or "", plain_type(part.media_type))
+    if part.data is not None and part.data.startswith("JVBERi0"):
+        kind = "application/pdf"
+    if part.text is not None:
+        return _as_text(part, part.text) if takes.documents_as_text else part
+    if part.data is None or kind is None or takes.files is None or kind in takes.files:
+        return _typed(part, kind)
+    if is_text(kind) and (words := words_of(part.data)) is not None:
+        told = msgspec.structs.replace(part, data=None, text=words, media_type="text/plain")
+        return _as_text(part, words) if takes.documents_as_text else told
+    if f"{kind.partition('/')[0]}/*" not in takes.files:
+        taken = ", ".join(sorted(takes.files)) or "text and pictures"
+        raise UnsupportedByTarget(
+            f"{takes.who} takes {taken}, not documents of the type {kind}.", param="messages"
+        )
+    return _typed(part, kind)
+
+
+def _typed(part: File, kind: str | None) -> File:
+    return part if kind == part.media_type else msgspec.structs.replace(part, media_type=kind)
+
+
+def _as_text(part: File, words: str) -> Text:
+    """The document's words under its name."""
+    title = part.title or part.filename
+    return Text(f"{title}:\n{words}" if title else words, cache=part.cache)

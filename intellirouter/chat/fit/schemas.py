@@ -1,0 +1,255 @@
+"""JSON Schemas as a target takes them.
+
+What a target has no keyword for goes into the description of the place it stood at, where a model reads it; what it
+demands is added. A schema that is fine comes back as the very same object. Schemas come again with every request, so what
+became of one is remembered by its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from intellirouter.chat.fields import Json
+from intellirouter.chat.fit.takes import SchemaRules
+
+MAX_DEPTH = 64
+REMEMBERED_BYTES = 32 * 1024
+_NAMED = ("properties", "$defs", "patternProperties", "dependentSchemas")
+_LISTED = ("anyOf", "oneOf", "allOf", "prefixItems")
+_NESTED = (
+    "additionalProperties items not if then else propertyNames contains unevaluatedProperties "
+    "unevaluatedItems contentSchema"
+).split()
+_SILENT = frozenset(
+    {"$schema", "$id", "$comment", "$anchor", "id", "nullable", "examples", "readOnly", "writeOnly"}
+)
+_UNIONS = ("anyOf", "oneOf", "allOf")
+_TOLD = 200
+"""Characters of a keyword's value that are told in a description."""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Json).decode
+
+
+class _Lossy(Exception):
+    """The schema cannot be said to this target at all."""
+
+
+def fit_schema(schema: Json, rules: SchemaRules) -> Json | None:
+    """The schema as the target takes it: the same object where nothing is to be done, None where it cannot be said."""
+    return fit_or_tell(schema, rules)[0]
+
+
+def fit_or_tell(schema: Json, rules: SchemaRules) -> tuple[Json | None, bool]:
+    """The same, and whether something of it stands only in a description now."""
+    raw = _encode(schema)
+    fitted, told = _remembered(raw, rules) if len(raw) <= REMEMBERED_BYTES else _fitted(raw, rules)
+    if fitted is None:
+        return None, False
+    return (schema if fitted == raw else _decode(fitted)), told
+
+
+def _fitted(raw: bytes, rules: SchemaRules) -> tuple[bytes | None, bool]:
+    schema = msgspec.json.decode(raw)
+    if not rules.recursive and _recurs(schema):
+        return None, False
+    told: list[str] = []
+    try:
+        return _encode(_top(schema, rules, told)), bool(told)
+    except _Lossy:
+        return None, False
+
+
+_remembered = lru_cache(maxsize=1024)(_fitted)
+
+
+def _top(schema: Json, rules: SchemaRules, lost: list[str]) -> Json:
+    fitted: Json = _node(schema, rules, lost, 0)
+    if rules.whole_top and (
+        any(name in fitted for name in (*_UNIONS, "enum", "not")) or fitted.get("type") != "object"
+    ):
+        fitted = _one_object(fitted)
+    if rules.whole_top:
+        fitted.setdefault("properties", {})
+    return fitted
+
+
+def _one_object(schema: Json) -> Json:
+    """A union at the top as one object that holds the properties of all: what all demand is demanded."""
+    branches = [branch for name in _UNIONS for branch in schema.get(name) or () if isinstance(branch, dict)]
+    properties: Json = dict(schema.get("properties") or {})
+    for branch in branches:
+        for name, inner in (branch.get("properties") or {}).items():
+            properties.setdefault(name, inner)
+    wanted = set(schema.get("required") or ())
+    for branch in schema.get("allOf") or ():
+        wanted |= set(branch.get("required") or ()) if isinstance(branch, dict) else set()
+    for name in ("anyOf", "oneOf"):
+        if demands := [set(b.get("required") or ()) for b in schema.get(name) or () if isinstance(b, dict)]:
+            wanted |= set.intersection(*demands)
+    kept = {
+        key: value
+        for key, value in schema.items()
+        if key not in (*_UNIONS, "enum", "not", "if", "then", "else")
+    }
+    kept |= {"type": "object", "properties": properties}
+    if wanted & properties.keys():
+        kept["required"] = [name for name in properties if name in wanted]
+    return kept
+
+
+def _node(schema: Any, rules: SchemaRules, lost: list[str], depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise _Lossy
+    if isinstance(schema, bool):
+        return schema if rules.boolean else {}
+    if not isinstance(schema, dict):
+        return schema
+    fitted: Json = {}
+    told: list[str] = []
+    for key, value in _plain(schema, rules).items():
+        if _refused(key, value, rules):
+            if key not in _SILENT and key not in ("if", "then", "else", "not"):
+                told.append(f"{key}: {_shown(value)}")
+        elif key in _NAMED and isinstance(value, dict):
+            fitted[key] = {name: _node(inner, rules, lost, depth + 1) for name, inner in value.items()}
+        elif key in _LISTED and isinstance(value, list):
+            fitted[key] = [_node(inner, rules, lost, depth + 1) for inner in value]
+        elif key in _NESTED and isinstance(value, (dict, bool)):
+            fitted[key] = (
+                _node(value, rules, lost, depth + 1) if isinstance(value, dict) or key == "items" else value
+            )
+        else:
+            fitted[key] = value
+    if rules.bare_refs and "$ref" in fitted:
+        return {"$ref": fitted["$ref"], **({"$defs": fitted["$defs"]} if "$defs" in fitted else {})}
+    _complete(fitted, rules)
+    lost += told
+    if told:
+        fitted["description"] = f"{fitted.get('description') or ''} ({', '.join(told)})".strip()
+    return fitted
+
+
+def _plain(schema: Json, rules: SchemaRules) -> Json:
+    """The schema in the words of the latest draft, and without what its author can have meant for no vendor."""
+    plain = dict(schema)
+    if isinstance(plain.get("definitions"), dict) and "$defs" not in plain:
+        plain["$defs"] = plain.pop("definitions")
+    if isinstance(ref := plain.get("$ref"), str) and ref.startswith("#/definitions/"):
+        plain["$ref"] = "#/$defs/" + ref.removeprefix("#/definitions/")
+    for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if isinstance(plain.get(bound), bool) and plain.pop(bound) and limit in plain:  # draft 4
+            plain[bound] = plain.pop(limit)
+    if isinstance(plain.get("items"), list):  # before 2020-12
+        plain["prefixItems"] = plain.pop("items")
+        if isinstance(more := plain.pop("additionalItems", None), dict):
+            plain["items"] = more
+    if "required" in plain and not isinstance(plain["required"], list):  # draft 3
+        del plain["required"]
+    if rules.keywords is not None:
+        _in_known_words(plain, rules)
+    if not rules.type_lists and isinstance(kinds := plain.get("type"), list):
+        del plain["type"]
+        branches = [{"type": kind} if kind == "null" else {**_typed(plain), "type": kind} for kind in kinds]
+        beside = {
+            key: value for key, value in plain.items() if key in ("description", "title", "default", "$defs")
+        }
+        return branches[0] | beside if len(branches) == 1 else {**beside, "anyOf": branches}
+    return plain
+
+
+def _typed(schema: Json) -> Json:
+    return {
+        key: value for key, value in schema.items() if key not in ("description", "title", "default", "$defs")
+    }
+
+
+def _in_known_words(plain: Json, rules: SchemaRules) -> None:
+    """What another keyword says as well."""
+    known = rules.keywords or frozenset()
+    if "const" in plain and "const" not in known:
+        plain["enum"] = [plain.pop("const")]
+    if "oneOf" in plain and "oneOf" not in known and "anyOf" not in plain:
+        plain["anyOf"] = plain.pop("oneOf")
+    if "allOf" in plain and "allOf" not in known and all(isinstance(one, dict) for one in plain["allOf"]):
+        branches = plain.pop("allOf")
+        if len(branches) == 1:
+            for key, value in branches[0].items():
+                plain.setdefault(key, value)
+        else:
+            plain.update(_one_object({**plain, "allOf": branches}))
+    if "prefixItems" in plain and "prefixItems" not in known:
+        first = plain.pop("prefixItems")
+        plain.setdefault("items", {"anyOf": first} if len(first) > 1 else (first[0] if first else {}))
+    if plain.get("nullable") is True and isinstance(plain.get("type"), str):
+        plain["type"] = [plain["type"], "null"]
+    if not rules.any_enum and isinstance(words := plain.get("enum"), list):
+        kept = [word for word in words if word not in ("", None) and isinstance(word, (str, int, float))]
+        plain["enum" if kept else "values"] = kept or words
+        if not kept:
+            del plain["enum"]
+
+
+def _refused(key: str, value: Any, rules: SchemaRules) -> bool:
+    if rules.keywords is None:
+        return key == "$schema" and (rules.whole_top or rules.items is not None)
+    if key not in rules.keywords:
+        return True
+    if key == "format":
+        return rules.formats is not None and value not in rules.formats
+    return key == "minItems" and rules.item_counts is not None and value not in rules.item_counts
+
+
+def _shown(value: Any) -> str:
+    words = _encode(value).decode()
+    return words if len(words) <= _TOLD else f"{words[:_TOLD]}…"
+
+
+def _complete(schema: Json, rules: SchemaRules) -> None:
+    """What the target demands of every object and every array."""
+    kinds = schema.get("type")
+    is_object = kinds == "object" or "properties" in schema
+    if is_object and rules.closed:
+        if not schema.get("properties") and schema.get("additionalProperties") is not False:
+            raise _Lossy  # a map of any names
+        schema["additionalProperties"] = False
+    if is_object and rules.defined_only and isinstance(names := schema.get("required"), list):
+        schema["required"] = [name for name in names if name in (schema.get("properties") or {})]
+        if not schema["required"]:
+            del schema["required"]
+    is_array = kinds == "array" or (isinstance(kinds, list) and "array" in kinds)
+    if is_array and rules.items is not None and not {"items", "prefixItems"} & schema.keys():
+        schema["items"] = {"type": rules.items} if rules.items else {}
+
+
+def _recurs(schema: Json) -> bool:
+    """Whether a definition holds itself, by whatever way."""
+    defined = {
+        f"#/{holder}/{name}": inner
+        for holder in ("$defs", "definitions")
+        if isinstance(schema.get(holder), dict)
+        for name, inner in schema[holder].items()
+    }
+    holds = {name: set(_refs(inner)) for name, inner in defined.items()}
+    reached = {name: set(refs) for name, refs in holds.items()}
+    for _ in holds:
+        for refs in reached.values():
+            refs |= {more for ref in tuple(refs) for more in holds.get(ref, ())}
+    return "#" in set(_refs(schema)) or any(name in refs for name, refs in reached.items())
+
+
+def _refs(node: Any) -> Iterator[str]:
+    """Every `$ref` in it."""
+    open_nodes = [node]
+    while open_nodes:
+        found = open_nodes.pop()
+        if isinstance(found, dict):
+            if isinstance(ref := found.get("$ref"), str):
+                yield ref
+            open_nodes.extend(found.values())
+        elif isinstance(found, list):
+            open_nodes.extend(found)

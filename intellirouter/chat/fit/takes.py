@@ -1,0 +1,117 @@
+"""What one kind of target takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from intellirouter.chat.parts import Vendor
+
+
+@dataclass(frozen=True, slots=True)
+class NameRule:
+    """Names of tools: how long, of which characters, and what the first must be. `parts`: a namespace is a name apart."""
+
+    longest: int
+    foreign: re.Pattern[str]
+    first: re.Pattern[str] = re.compile(r".")
+    parts: bool = False
+
+    def takes(self, name: str) -> bool:
+        """Whether it goes as it is."""
+        return (
+            0 < len(name) <= self.longest
+            and self.foreign.search(name) is None
+            and self.first.match(name) is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaRules:
+    """JSON Schema as a target takes it. `keywords` None: all of them; what is not among them is told in the description.
+
+    `formats` are those of strings; `item_counts` the values of `minItems`. `closed`: every object must exclude further
+    properties, so one of free form cannot be said. `whole_top`: no union at the top; `bare_refs`: nothing beside a `$ref`.
+    """
+
+    keywords: frozenset[str] | None = None
+    formats: frozenset[str] | None = None
+    item_counts: frozenset[int] | None = None
+    closed: bool = False
+    whole_top: bool = False
+    items: str | None = (
+        None  # the type an array without `items` is said to hold; empty: any, None: none is added
+    )
+    boolean: bool = True  # true and false as schemas
+    type_lists: bool = True
+    recursive: bool = True
+    bare_refs: bool = False
+    any_enum: bool = True  # words of any kind, the empty one too
+    defined_only: bool = False  # what is required must be among the properties
+
+
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """What one kind of target takes, and what it refuses.
+
+    `who` is its name in notes, `dialect` whose own blocks and tools travel to it. Counts and lengths are None where there is
+    no bound.
+    """
+
+    who: str
+    dialect: str
+    shared: bool = False  # many vendors speak it: a client that does wrote for none of them in particular
+
+    # Turns
+    systems: Literal["anywhere", "first", "apart"] = (
+        "anywhere"  # apart: the wire format takes them out by itself
+    )
+    alternates: bool = False  # no two turns of one side in a row
+    user_first: bool = False
+    user_last: bool = False  # goes on with no turn of its own
+    asks: bool = False  # a system message alone is no request
+    prefix: bool = False  # a last turn of the assistant's must say that it is to be continued
+    results_then_user: bool = True  # the user may speak right after a tool
+    text: Literal["any", "some", "visible"] = "any"  # some: not empty; visible: not white space alone
+    empty_turns: bool = False  # an assistant's turn without content
+
+    # Parts
+    thoughts: Literal["words", "signed", "sealed", "none"] = "words"  # sealed: OpenAI's encrypted ones
+    signer: Vendor | None = None
+    bare_thoughts: bool = False  # a turn of thoughts alone
+    result_media: bool = False  # pictures and documents inside a tool's result
+    documents_as_text: bool = True  # of text kinds; else as documents
+    images: frozenset[str] | None = None  # media types
+    files: frozenset[str] | None = None
+    audio: frozenset[str] | None = None  # by their common names
+    billing_header: bool = False  # Claude Code's, which differs in every request
+
+    # Tools
+    names: NameRule | None = None
+    call_id_longest: int | None = None
+    custom_tools: bool = False  # tools whose input is free text
+    most_tools: int | None = None
+    choice_alone: bool = False  # a choice among tools where none are offered
+    search: Literal["openai_responses", "anthropic_messages", "gemini", "openrouter"] | None = None
+    search_beside_tools: bool = True
+    tool_schema: SchemaRules = field(default_factory=SchemaRules)
+    strict_schema: SchemaRules | None = None  # of a strict tool, where it is another
+
+    # The answer
+    answer_schema: SchemaRules | None = field(default_factory=SchemaRules)  # None: it knows no schemas
+    json_mode: bool = True
+    json_word: bool = False  # JSON mode wants the word in the conversation
+    form_beside_tools: bool = True  # an answer's form may be asked for beside tools
+
+    # Settings
+    user_longest: int | None = None
+    tiers: Mapping[str, str] | None = None  # service tiers by their names elsewhere; None: any word
+    most_stops: int | None = None
+    blank_stops: bool = True
+    most_choices: int | None = None
+    least_tokens: int = 1
+    most_logprobs: int | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    greedy_top_p: bool = True  # `top_p` beside a temperature of 0

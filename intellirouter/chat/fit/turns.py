@@ -1,0 +1,316 @@
+"""Who speaks when: turns in an order that the target takes, and none that is empty.
+
+The order of the rules matters: parts first (a turn may lose all of its own), then results after their calls, then system
+messages, then what may follow what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from intellirouter.chat.fit.parts import fit_parts
+from intellirouter.chat.fit.takes import Takes
+from intellirouter.chat.model import Message
+from intellirouter.chat.parts import (
+    Audio,
+    File,
+    Image,
+    Part,
+    RedactedThinking,
+    ResultPart,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+
+GO_ON = "Go on with your last turn from exactly the character where it stops. Repeat nothing of it."
+STAND_IN = "."
+"""The words of a turn that must be there and has none."""
+ANSWERED = "The tool has answered."
+"""What the model says between a tool and the user, where a target wants it to say something."""
+NO_RESULT = "(There is no result: the call was not made or was interrupted.)"
+_SYSTEM = ("system", "developer")
+
+
+def fit_turns(
+    messages: tuple[Message, ...], takes: Takes, notes: list[str], *, own: bool
+) -> tuple[Message, ...]:
+    """The messages as the target takes them; the same object where nothing is to be done.
+
+    `own`: the client speaks the target's dialect, so what its turns are made of was meant for it.
+    """
+    if _plain(messages, takes, own=own):
+        return messages
+    turns = list(messages)
+    if not own:
+        turns = [fit_parts(message, takes, notes) for message in turns]
+        turns = _answered(_results_first(turns), notes)
+        if not takes.result_media:
+            turns = _media_after_results(turns, notes)
+    turns = _without_empty(turns, takes, notes, was=messages)
+    if takes.systems == "first":
+        turns = _one_system(turns, notes)
+    if takes.asks and all(turn.role in _SYSTEM for turn in turns):
+        notes.append(f"The system prompt was sent as the user's turn: {takes.who} wants at least one.")
+        turns = [Message("user", turn.content) for turn in turns] or [Message("user", (Text(STAND_IN),))]
+    turns = _in_succession(turns, takes, notes)
+    if len(turns) == len(messages) and all(a is b for a, b in zip(turns, messages, strict=True)):
+        return messages
+    return tuple(turns)
+
+
+def _plain(messages: tuple[Message, ...], takes: Takes, *, own: bool) -> bool:
+    """The commonest request, which every target takes: a system message, then user and assistant in turn, of one text each."""
+    free = own and not takes.alternates and takes.systems != "first" and takes.results_then_user
+    if free:
+        return True
+    before = "assistant"
+    for place, message in enumerate(messages):
+        role, content = message.role, message.content
+        if role == "system" and place == 0 and len(messages) > 1:
+            before = "assistant"
+        elif role not in ("user", "assistant") or role == before:
+            return False
+        else:
+            before = role
+        if len(content) != 1 or type(content[0]) is not Text:
+            return False
+        text = content[0].text
+        if not text or text.isspace() or (role == "system" and text.startswith("x-anthropic")):
+            return False
+    return before == "user"
+
+
+def _results(message: Message) -> list[str]:
+    return [part.call_id for part in message.content if isinstance(part, ToolResult)]
+
+
+def _without_results(message: Message) -> Message | None:
+    """What a turn says beside its results; it is the user's, whose tools they are."""
+    rest = tuple(part for part in message.content if not isinstance(part, ToolResult))
+    return Message("user", rest, message.name) if rest else None
+
+
+def _results_alone(message: Message) -> Message:
+    kept = tuple(part for part in message.content if isinstance(part, ToolResult))
+    return message if len(kept) == len(message.content) else msgspec.structs.replace(message, content=kept)
+
+
+def _results_first(turns: list[Message]) -> list[Message]:
+    """Results right after their calls: what was said in between follows them."""
+    ordered: list[Message] = []
+    held: list[Message] = []
+    waiting: set[str] = set()
+    for turn in turns:
+        results = _results(turn)
+        if waiting and turn.role != "assistant":
+            if not results:
+                held.append(turn)
+                continue
+            waiting.difference_update(results)
+            rest = _without_results(turn) if waiting or held else None
+            ordered.append(_results_alone(turn) if rest is not None else turn)
+            if rest is not None:
+                held.append(rest)
+            if not waiting:
+                ordered, held = [*ordered, *held], []
+            continue
+        ordered, held = [*ordered, *held], []
+        ordered.append(turn)
+        waiting = {part.id for part in turn.content if isinstance(part, ToolCall)}
+    return [*ordered, *held]
+
+
+def _answered(turns: list[Message], notes: list[str]) -> list[Message]:
+    """A result for every call that others follow, and no result without its call: every vendor wants the two together."""
+    known: set[str] = set()
+    whole: list[Message] = []
+    for place, turn in enumerate(turns):
+        if any(call_id not in known for call_id in _results(turn)):
+            turn = _as_words(turn, known, notes)
+        whole.append(turn)
+        calls = [part.id for part in turn.content if isinstance(part, ToolCall)]
+        known.update(calls)
+        if not calls or place + 1 == len(turns):
+            continue
+        given: set[str] = set()
+        for later in turns[place + 1 :]:
+            if not (results := _results(later)):
+                break
+            given.update(results)
+        if missing := [call_id for call_id in calls if call_id not in given]:
+            notes.append("A tool call without a result was sent with one that says so.")
+            whole.append(
+                Message("tool", tuple(ToolResult(i, (Text(NO_RESULT),), is_error=True) for i in missing))
+            )
+    return whole
+
+
+def _as_words(turn: Message, known: set[str], notes: list[str]) -> Message:
+    """A result whose call is gone as the user's words."""
+    notes.append("A tool's result without its call was sent as the user's words.")
+    content: list[Part] = []
+    for part in turn.content:
+        if isinstance(part, ToolResult) and part.call_id not in known:
+            name = f" '{part.name}'" if part.name else ""
+            content += [Text(f"The tool{name} returned:"), *part.content]
+        else:
+            content.append(part)
+    kept = any(isinstance(part, ToolResult) for part in content)
+    return msgspec.structs.replace(turn, role=turn.role if kept else "user", content=tuple(content))
+
+
+def _media_after_results(turns: list[Message], notes: list[str]) -> list[Message]:
+    """Pictures and documents of results in a user's turn after the last of them: tools return words alone."""
+    moved: list[Message] = []
+    media: list[Part] = []
+    for turn in turns:
+        if not _results(turn):
+            if media:
+                moved.append(Message("user", tuple(media)))
+                media = []
+            moved.append(turn)
+            continue
+        content: list[Part] = []
+        rest: list[Part] = []
+        for part in turn.content:
+            if not isinstance(part, ToolResult):
+                rest.append(part)
+            elif any(isinstance(inner, (Image, Audio, File)) for inner in part.content):
+                media += [inner for inner in part.content if isinstance(inner, (Image, Audio, File))]
+                words: tuple[ResultPart, ...] = tuple(
+                    p for p in part.content if not isinstance(p, (Image, Audio, File))
+                )
+                content.append(msgspec.structs.replace(part, content=words))
+                notes.append("Images in a tool result were sent in a user message after it.")
+            else:
+                content.append(part)
+        if rest and media:
+            moved += [Message("tool", tuple(content)), Message("user", (*media, *rest), turn.name)]
+            media = []
+        elif all(a is b for a, b in zip((*content, *rest), turn.content, strict=True)):
+            moved.append(turn)
+        else:
+            moved.append(msgspec.structs.replace(turn, content=(*content, *rest)))
+    if media:
+        moved.append(Message("user", tuple(media)))
+    return moved
+
+
+def _without_empty(
+    turns: list[Message], takes: Takes, notes: list[str], *, was: Sequence[Message]
+) -> list[Message]:
+    kept: list[Message] = []
+    last_user = max((i for i, turn in enumerate(turns) if turn.role == "user"), default=-1)
+    for place, turn in enumerate(turns):
+        emptied = not turn.content
+        if turn.role == "assistant":
+            if _says_something(turn, takes) or (takes.empty_turns and not (emptied and turn not in was)):
+                kept.append(turn)
+        elif not emptied or (turn in was and takes.text == "any"):
+            kept.append(turn)
+        elif place == last_user:
+            notes.append(f"An empty turn was sent as '{STAND_IN}'.")
+            kept.append(msgspec.structs.replace(turn, content=(Text(STAND_IN),)))
+    return kept
+
+
+def _says_something(turn: Message, takes: Takes) -> bool:
+    thoughts = [part for part in turn.content if isinstance(part, (Thinking, RedactedThinking))]
+    said = [
+        p
+        for p in turn.content
+        if not isinstance(p, (Thinking, RedactedThinking))
+        and not (isinstance(p, Text) and not p.text and p.signature is None)
+    ]
+    return bool(said or turn.extra or (thoughts and takes.bare_thoughts))
+
+
+def _one_system(turns: list[Message], notes: list[str]) -> list[Message]:
+    """One system message, at the start."""
+    places = [place for place, turn in enumerate(turns) if turn.role in _SYSTEM]
+    if not places or places == [0]:
+        return turns
+    if len(places) > 1 or places[0] > 0:
+        late = places != list(range(len(places)))
+        notes.append(
+            "A system message inside the conversation was moved to its start."
+            if late
+            else "The system messages were sent as one."
+        )
+    parts = [part for place in places for part in turns[place].content]
+    first = turns[places[0]]
+    system = Message("system", _joined(parts), first.name, first.extra)
+    return [system, *(turn for turn in turns if turn.role not in _SYSTEM)]
+
+
+def _joined(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """Texts as one, where nothing hangs on one of them: a plain string is read by every template."""
+    if all(isinstance(part, Text) and part.cache is None and part.signature is None for part in parts):
+        return (Text("\n\n".join(part.text for part in parts if isinstance(part, Text))),)
+    return tuple(parts)
+
+
+def _in_succession(turns: list[Message], takes: Takes, notes: list[str]) -> list[Message]:
+    ordered: list[Message] = []
+    for turn in _split(turns) if takes.alternates or not takes.results_then_user else turns:
+        before = ordered[-1] if ordered else None
+        first = before is None or before.role in _SYSTEM
+        if first and turn.role == "assistant" and takes.user_first:
+            notes.append(
+                f"A user's turn was put before the assistant's first: {takes.who} wants the user to begin."
+            )
+            ordered.append(Message("user", (Text(STAND_IN),)))
+        if before is not None and turn.role == "user" and _results(before) and not takes.results_then_user:
+            notes.append(
+                f"A turn of the assistant's was put after a tool's result: {takes.who} wants one there."
+            )
+            ordered.append(Message("assistant", (Text(ANSWERED),)))
+        elif before is not None and takes.alternates and _same_side(before, turn):
+            notes.append("Turns of one side in a row were sent as one.")
+            ordered[-1] = msgspec.structs.replace(before, content=_joined((*before.content, *turn.content)))
+            continue
+        ordered.append(turn)
+    last = ordered[-1] if ordered else None
+    if (
+        last is not None
+        and last.role == "assistant"
+        and not any(isinstance(p, ToolCall) for p in last.content)
+    ):
+        if takes.user_last:
+            notes.append("This model goes on with no turn of its own: it was asked to.")
+            ordered.append(Message("user", (Text(GO_ON),)))
+        elif takes.prefix and "prefix" not in last.extra:
+            ordered[-1] = msgspec.structs.replace(last, extra={**last.extra, "prefix": True})
+        elif (
+            takes.text == "visible" and isinstance(end := last.content[-1], Text) and end.text[-1:].isspace()
+        ):
+            whole = (*last.content[:-1], msgspec.structs.replace(end, text=end.text.rstrip()))
+            ordered[-1] = msgspec.structs.replace(last, content=whole)
+    return ordered
+
+
+def _split(turns: list[Message]) -> list[Message]:
+    """Results and what the user says beside them as two turns."""
+    apart: list[Message] = []
+    for turn in turns:
+        rest = _without_results(turn) if _results(turn) else None
+        apart += (
+            [turn] if rest is None else [msgspec.structs.replace(_results_alone(turn), role="tool"), rest]
+        )
+    return apart
+
+
+def _same_side(one: Message, two: Message) -> bool:
+    return (
+        one.role == two.role
+        and one.role in ("user", "assistant")
+        and one.name == two.name
+        and one.extra == two.extra
+        and not _results(one)
+        and not _results(two)
+        and not any(isinstance(part, ToolCall) for part in one.content)
+    )

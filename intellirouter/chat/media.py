@@ -1,0 +1,78 @@
+"""What media are: by their first bytes, by the names they go by, and whether they are text.
+
+Clients name a type wrongly or not at all, and vendors refuse a picture whose bytes are another kind than its type says.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+_SIGNATURES = {
+    "iVBORw0KGgo": "image/png",
+    "/9j/": "image/jpeg",
+    "R0lGOD": "image/gif",
+    "UklGR": "image/webp",  # RIFF, which sound in WAV begins with too: only asked of pictures
+    "Qk": "image/bmp",
+    "SUkqA": "image/tiff",
+    "TU0AK": "image/tiff",
+}
+_IMAGE_NAMES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
+_AUDIO_NAMES = {
+    "mpeg": "mp3",
+    "mpga": "mp3",
+    "mpeg3": "mp3",
+    "mpeg-3": "mp3",
+    "wave": "wav",
+    "vnd.wave": "wav",
+    "pn-wav": "wav",
+    "aif": "aiff",
+    "mp4": "m4a",
+    "mp4a-latm": "m4a",
+    "l16": "pcm16",
+    "pcm": "pcm16",
+    "oga": "ogg",
+}
+_TEXT_TYPES = frozenset(
+    """application/json application/xml application/yaml application/x-yaml application/javascript application/x-sh
+    application/x-python application/typescript application/toml application/sql application/x-ndjson application/rtf
+    application/x-javascript application/graphql application/jsonl image/svg+xml""".split()
+)
+
+
+def image_type(declared: str | None, data: str | None) -> str | None:
+    """The media type of a picture in base64: what its bytes say, else what was declared, by its proper name."""
+    plain = plain_type(declared)
+    if data is not None:
+        found = next((kind for start, kind in _SIGNATURES.items() if data.startswith(start)), None)
+        if found is not None and not (found == "image/bmp" and plain is not None):
+            return found
+    return plain
+
+
+def plain_type(declared: str | None) -> str | None:
+    """A media type in lower case, without its parameters, by its proper name."""
+    if declared is None:
+        return None
+    plain = declared.partition(";")[0].strip().lower()
+    return _IMAGE_NAMES.get(plain, plain)
+
+
+def audio_name(declared: str) -> str:
+    """The common name of a kind of sound, of a media type or a file's ending: `audio/mpeg;x=1` is mp3."""
+    word = declared.partition(";")[0].strip().lower().removeprefix("audio/").removeprefix("x-")
+    return _AUDIO_NAMES.get(word, word)
+
+
+def is_text(kind: str | None) -> bool:
+    """Whether a document of this media type is words."""
+    plain = plain_type(kind) or ""
+    return plain.startswith("text/") or plain in _TEXT_TYPES or plain.endswith(("+json", "+xml"))
+
+
+def words_of(data: str) -> str | None:
+    """The words of a text in base64; None where it is not one."""
+    try:
+        return base64.b64decode(data, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None

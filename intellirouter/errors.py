@@ -13,6 +13,7 @@ show to a caller: it never holds a secret or a stranger's text. The cause (`rais
     │   ├── AuthenticationFailed    401
     │   ├── BudgetExceeded          402
     │   ├── PermissionDenied        403
+    │   │   └── KeyEnded            403, stored work of a key that is no longer good
     │   ├── NotFound                404
     │   │   └── ModelNotFound       404, with the nearest names
     │   ├── Conflict                409
@@ -113,6 +114,12 @@ class PermissionDenied(RequestError):
 
     code = "permission_denied"
     status = 403
+
+
+class KeyEnded(PermissionDenied):
+    """Stored work would act for a key that was revoked, has expired or is not known any more."""
+
+    code = "key_ended"
 
 
 class NotFound(RequestError):

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from intellirouter.chains import expr
 from intellirouter.chains.model import Chain, Step
 from intellirouter.chains.plan import body_width
-from intellirouter.errors import IntelliRouterError, InvalidRequest
+from intellirouter.errors import IntelliRouterError, InvalidRequest, KeyEnded
 
 Names = dict[str, Any]
 Outcome = dict[str, Any]
@@ -67,6 +67,8 @@ class Walk:
             try:
                 skipped = step.when is not None and not expr.evaluate(step.when, names)
                 value = None if skipped else await self._step(step, names, host, at)
+            except KeyEnded:  # nobody is left in whose name the run could go on
+                raise
             except IntelliRouterError as error:
                 if not step.proceed:
                     raise _located(error, at) from error
@@ -98,6 +100,8 @@ class Walk:
         if "ok" in outcome:
             return outcome["ok"]
         error = outcome["error"]
+        if error["code"] == KeyEnded.code:
+            raise KeyEnded(error["message"])
         raise StepFailed(error["message"], cause=error["code"], path=at)
 
     async def _switch(self, step: Step, names: Names, host: Host, at: str) -> Any:

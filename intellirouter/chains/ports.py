@@ -9,14 +9,19 @@ from typing import Any, Protocol
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import NotFound, PeerUnavailable
+from intellirouter.security.caller import ANONYMOUS, Caller
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What travels with every effect. `key` is `run_id/step_path`: the same when the effect is tried again."""
+    """What travels with every effect. `key` is `run_id/step_path`: the same when the effect is tried again.
+
+    `caller` is the run's owner as it may act at this moment.
+    """
 
     key: str
     timeout: float
+    caller: Caller = ANONYMOUS
 
 
 class Models(Protocol):

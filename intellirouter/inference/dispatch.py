@@ -31,6 +31,7 @@ from intellirouter.inference.job import Job, Trace
 from intellirouter.inference.limits.gate import Gate
 from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.live import Books, LiveAnswer, Resume
+from intellirouter.inference.permission import permitted
 from intellirouter.inference.plan import Planner
 from intellirouter.inference.record import Recorder
 from intellirouter.inference.rescue.continuation import continuation, may_continue
@@ -85,7 +86,7 @@ class Dispatch:
 
     async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:
         """A whole answer. Raises `ModelNotFound`, or an `UpstreamError` whose details say what was tried."""
-        entry = self.catalog.known(job.request.model) or await self._entry(job)
+        entry = await self._entry(job)
         trace = Trace()
         finished = await self._admit(job, entry, trace)
         try:
@@ -192,9 +193,14 @@ class Dispatch:
         return finished
 
     async def _entry(self, job: Job) -> ModelEntry:
-        if self.catalog.known(job.request.model) is None:
+        """What the caller may use under the name it gave. Raises `PermissionDenied`, `ModelNotFound`."""
+        name = job.request.model
+        entry = self.catalog.known(name)
+        if entry is None:
             await self._discovery.settled()
-        return self.catalog.resolve(job.request.model)
+        elif not job.caller.models:
+            return entry
+        return permitted(self.catalog, job.caller, name, granted=job.granted)
 
     def _plan(self, job: Job, entry: ModelEntry, trace: Trace) -> list[Candidate]:
         plan = self._planner.plan(job, entry)

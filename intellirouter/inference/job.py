@@ -18,6 +18,7 @@ from intellirouter.telemetry.tracing.span import Span
 class Job(msgspec.Struct, frozen=True):
     """What to do, for whom, until when.
 
+    `granted` names models that the operator's configuration leads to, such as a shared persona's: the key need not list them.
     `deadline` is an absolute `time.monotonic()`. `relay` names the dialect whose bytes the front can send on
     unchanged; None asks for the full canonical answer. `headers` are the client's, for rules.
     """
@@ -28,6 +29,7 @@ class Job(msgspec.Struct, frozen=True):
     deadline: float
     relay: str | None = None
     headers: Mapping[str, str] = {}
+    granted: tuple[str, ...] = ()
 
 
 class Attempt(msgspec.Struct):

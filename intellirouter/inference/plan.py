@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from intellirouter.errors import InvalidRequest, ModelNotFound, PermissionDenied, UpstreamUnavailable
+from intellirouter.errors import InvalidRequest, ModelNotFound, UpstreamUnavailable
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
 from intellirouter.inference.facts import facts_of
 from intellirouter.inference.job import Job
+from intellirouter.inference.permission import permitted
 from intellirouter.inference.selection.option import Facts, Option, Rule
 from intellirouter.inference.selection.rules import allowed
 from intellirouter.inference.selection.table import READ_THE_REQUEST, STRATEGIES, strategy_name
@@ -69,22 +70,20 @@ class Planner:
         extra = options.fallbacks if options is not None else ()
         for name in (*extra[:MAX_FALLBACKS], *entry.fallbacks):
             given = name in extra
-            if given and job.caller.models and name not in job.caller.models:
-                raise PermissionDenied(
-                    f"This key may not use the model '{name[:100]}'.", param="intellirouter.fallbacks"
-                )
-            self._extend(plan, job, self._fallback(name, given=given), strategy)
+            self._extend(plan, job, self._fallback(job, name, given=given), strategy)
         if not plan.candidates:
             raise _nobody(plan, entry)
         return plan
 
-    def _fallback(self, name: str, *, given: bool) -> ModelEntry:
-        try:
+    def _fallback(self, job: Job, name: str, *, given: bool) -> ModelEntry:
+        """Any that the operator wrote down; of those a request names, what its caller may use."""
+        if not given:
             return self._catalog.resolve(name)
+        field = "intellirouter.fallbacks"
+        try:
+            return permitted(self._catalog, job.caller, name, granted=job.granted, param=field)
         except ModelNotFound as error:
-            if given:
-                raise InvalidRequest(f"fallback: {error.message}", param="intellirouter.fallbacks") from error
-            raise
+            raise InvalidRequest(f"fallback: {error.message}", param=field) from error
 
     def _extend(self, plan: Plan, job: Job, entry: ModelEntry, strategy: str) -> None:
         now = self._board.clock()

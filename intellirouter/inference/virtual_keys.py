@@ -11,7 +11,8 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -21,12 +22,15 @@ from intellirouter.errors import Conflict, NotFound, StateError
 from intellirouter.inference.background import background
 from intellirouter.memory.store import StateStore
 from intellirouter.security.api_keys import KeyRing, hash_key
+from intellirouter.security.authority import Standing
 from intellirouter.security.caller import Caller, Quota
 
 PREFIX = "virtual-key:"
 CHANNEL = "admin:all:keys"
 REREAD_SECONDS = 60.0
 GRACE_SECONDS = 86_400.0
+LISTEN_SECONDS = 5.0
+"""How long a start waits until it hears changes; the keys are read after that all the same, and again each minute."""
 SECRET_PREFIX = "sk-ir-"  # noqa: S105  what secrets start with, so that scanners find a leaked one
 
 log = structlog.get_logger(__name__)
@@ -73,7 +77,13 @@ class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             models=self.models,
             quota=None if quota == Quota() else quota,
             priority=self.priority,
+            ref=self.id,
         )
+
+    def standing(self) -> Standing:
+        """How the key itself stands, whatever becomes of its secrets."""
+        until = self.expires if self.expires is not None else float("inf")
+        return Standing(self.caller(), until, "was revoked" if self.revoked is not None else "")
 
     def shown(self) -> dict[str, object]:
         """For people and the admin API: everything but the hashes."""
@@ -90,10 +100,14 @@ def new_secret() -> str:
 
 
 class KeyStore:
-    """Makes, changes and lists keys. Methods raise `StateUnavailable`."""
+    """Makes, changes and lists keys. Methods raise `StateUnavailable`.
+
+    `heard` is told of each change before the method returns, so that it holds on this node from then on.
+    """
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
+        self.heard: Callable[[VirtualKey], Awaitable[None]] | None = None
 
     async def create(self, key: VirtualKey) -> None:
         """Keep a new key. Raises `Conflict` when the name is taken."""
@@ -141,6 +155,8 @@ class KeyStore:
 
     async def _write(self, key: VirtualKey) -> None:
         await self._store.set(PREFIX + key.id, msgspec.json.encode(key))
+        if self.heard is not None:
+            await self.heard(key)
         await self._store.publish(CHANNEL, key.id.encode())
 
 
@@ -157,86 +173,126 @@ def make_key(name: str, **more: object) -> tuple[VirtualKey, str]:
     return msgspec.structs.replace(key, **more), secret
 
 
-@contextlib.asynccontextmanager
-async def following(ring: KeyRing, store: StateStore, copy: Path) -> AsyncIterator[None]:
-    """Keep the ring's virtual keys as the store has them, while the context is open.
+class Follower:
+    """Keeps a ring's virtual keys as the store has them.
 
-    `copy` is a file of this node that holds the keys as last read (hashes, no secrets): a node that starts while the
-    store is away still knows them.
+    `copy` is a file of this node that holds the keys as last read (hashes, no secrets). A node that starts while the store is
+    away takes it if it was read within `copy_seconds`: what was revoked since then is not in it, and an older copy cannot
+    vouch that little was.
     """
-    keys = KeyStore(store)
-    changed = asyncio.Event()
-    known: list[VirtualKey] = []
 
-    async def read() -> None:
-        nonlocal known
-        read = await keys.all()
-        ring.virtual = callers_of(read)
-        if read != known:
-            known = read
-            await asyncio.to_thread(_save, copy, read)
+    def __init__(self, ring: KeyRing, keys: KeyStore, copy: Path, copy_seconds: float) -> None:
+        self._ring = ring
+        self._keys = keys
+        self._copy = copy
+        self._copy_seconds = copy_seconds
+        self._known: dict[str, VirtualKey] = {}
+        self._changed = asyncio.Event()
+        self._listening = asyncio.Event()
+        self._one = asyncio.Lock()
+        """Held while the store is read, so that an older reading never comes after a newer change."""
 
-    async def listen() -> None:
-        async with store.subscribe(CHANNEL) as events:
-            async for _ in events:
-                changed.set()
+    async def apply(self, key: VirtualKey) -> None:
+        """Take one key that was just written, at once."""
+        async with self._one:
+            self._take({**self._known, key.id: key})
+            await self._save()
 
-    async def follow() -> None:
-        pause = 1.0
-        while True:
-            changed.clear()
+    async def read(self) -> None:
+        """Take what the store has. Raises `StateError`."""
+        async with self._one:
+            self._take({key.id: key for key in await self._keys.all()})
+            await self._save()
+
+    @contextlib.asynccontextmanager
+    async def running(self, store: StateStore) -> AsyncIterator[None]:
+        """Follow the store while the context is open. It listens before it reads: what changes in between is heard."""
+        self._keys.heard = self.apply
+        async with background(key_events=self._listen(store)):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LISTEN_SECONDS):
+                    await self._listening.wait()
             try:
-                await read()
+                await self.read()
+            except StateError:  # `_follow` tries again, and says so
+                self._take(await asyncio.to_thread(_load, self._copy, self._copy_seconds))
+            async with background(keys=self._follow()):
+                yield
+        self._keys.heard = None
+
+    async def _listen(self, store: StateStore) -> None:
+        async with store.subscribe(CHANNEL) as events:
+            self._listening.set()
+            async for _ in events:
+                self._changed.set()
+
+    async def _follow(self) -> None:
+        pause = REREAD_SECONDS
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self.read()
                 pause = REREAD_SECONDS
             except StateError as error:
                 log.warning("keys.not_read", reason=error.message)
                 pause = 1.0
             except Exception:  # one unreadable record must not end all later reading
                 log.exception("keys.crashed")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await changed.wait()
 
-    try:
-        await read()
-    except StateError:  # `follow` tries again, and says so
-        ring.virtual = callers_of(await asyncio.to_thread(_load, copy))
-    async with background(key_events=listen(), keys=follow()):
-        yield
+    def _take(self, keys: dict[str, VirtualKey]) -> None:
+        self._known = keys
+        self._ring.take(*standings_of(keys.values()))
+
+    async def _save(self) -> None:
+        await asyncio.to_thread(_save, self._copy, Copy(time.time(), list(self._known.values())))
 
 
-def callers_of(keys: list[VirtualKey]) -> dict[str, tuple[Caller, float]]:
-    """By hash of every secret that is good now: the identity, and when that ends."""
+class Copy(msgspec.Struct, frozen=True):
+    """The keys as a node last read them, at a Unix time."""
+
+    read_at: float
+    keys: list[VirtualKey]
+
+
+def standings_of(keys: Iterable[VirtualKey]) -> tuple[dict[str, Standing], dict[str, Standing]]:
+    """By hash every secret that is good now, and by id every key, those that have ended too."""
     now = time.time()
-    live: dict[str, tuple[Caller, float]] = {}
+    secrets_: dict[str, Standing] = {}
+    records: dict[str, Standing] = {}
     for key in keys:
-        until = key.live_until(now)
-        if until is None:
+        standing = records[key.id] = key.standing()
+        if standing.ended or standing.until <= now:
             continue
-        caller = key.caller()
-        live[key.sha256] = (caller, until)
+        secrets_[key.sha256] = standing
         if key.previous is not None:
-            live[key.previous] = (caller, min(until, key.previous_until))
-    return live
+            secrets_[key.previous] = replace(standing, until=min(standing.until, key.previous_until))
+    return secrets_, records
 
 
-def _save(file: Path, keys: list[VirtualKey]) -> None:
+def _save(file: Path, copy: Copy) -> None:
     part = file.with_suffix(f".{os.getpid()}.part")
     try:
         part.touch(mode=0o600)
-        part.write_bytes(msgspec.json.encode(keys))
+        part.write_bytes(msgspec.json.encode(copy))
         part.replace(file)
     except OSError as error:
         log.warning("keys.copy_not_written", file=str(file), reason=str(error))
 
 
-def _load(file: Path) -> list[VirtualKey]:
+def _load(file: Path, seconds: float) -> dict[str, VirtualKey]:
     try:
-        keys = msgspec.json.decode(file.read_bytes(), type=list[VirtualKey])
+        copy = msgspec.json.decode(file.read_bytes(), type=Copy)
     except FileNotFoundError:
-        return []
+        return {}
     except (OSError, msgspec.MsgspecError) as error:
         log.warning("keys.copy_unreadable", file=str(file), reason=str(error))
-        return []
-    log.info("keys.from_copy", keys=len(keys))
-    return keys
+        return {}
+    age = time.time() - copy.read_at
+    if not 0 <= age <= seconds:
+        log.warning("keys.copy_too_old", file=str(file), age_seconds=round(age), most=seconds)
+        return {}
+    log.info("keys.from_copy", keys=len(copy.keys), age_seconds=round(age))
+    return {key.id: key for key in copy.keys}

@@ -14,7 +14,7 @@ from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.response import ChatResponse
-from intellirouter.security.caller import Caller
+from intellirouter.security.caller import Caller, Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,9 @@ class ChatCompleter(Protocol):
 
     async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
         """Vectors."""
+
+    async def caller_of(self, owner: Owner, call: Call) -> Caller:
+        """The owner of stored work as it may act now: the front knows every key. Raises `KeyEnded`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class ResolvedPersona:
 
     `messages` go before the conversation (system prompt first, then few-shot turns); `defaults` are request
     fields used where the request is silent; `rag` a retrieval request; `guardrails` the persona's rules.
+    `shared` says that it is the operator's, not its caller's own.
     """
 
     name: str
@@ -105,6 +109,7 @@ class ResolvedPersona:
     tools: tuple[Mapping[str, Any], ...] = ()
     rag: Mapping[str, Any] | None = None
     guardrails: Mapping[str, Any] = field(default_factory=dict)
+    shared: bool = False
 
 
 class PersonaResolver(Protocol):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import Message, Role
 from intellirouter.chat.parts import Text
+from intellirouter.errors import InvalidRequest
 from intellirouter.peers.contract import Passage, ResolvedPersona, RetrievalRequest, Retrieved
+from intellirouter.security.caller import Caller, Owner
 
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 
@@ -24,6 +28,7 @@ def persona_document(resolved: ResolvedPersona) -> Json:
         "tools": resolved.tools,
         "rag": resolved.rag,
         "guardrails": resolved.guardrails,
+        "shared": resolved.shared,
     }
 
 
@@ -38,7 +43,32 @@ def persona_of(body: Json) -> ResolvedPersona:
         tools=tuple(body["tools"]),
         rag=body["rag"],
         guardrails=body["guardrails"],
+        shared=body.get("shared", False),
     )
+
+
+def owner_document(owner: Owner) -> Json:
+    """Whose stored work it is."""
+    return {"tenant": owner.tenant, "key_id": owner.key_id, "ref": owner.ref}
+
+
+def owner_of(body: Json) -> Owner:
+    """The other way. Raises `InvalidRequest`."""
+    try:
+        return msgspec.convert(body, Owner)
+    except msgspec.ValidationError as cause:
+        raise InvalidRequest(f"{cause}.") from cause
+
+
+def caller_document(caller: Caller) -> Json:
+    """A caller as the ring knows it."""
+    told: Json = msgspec.to_builtins(replace(caller, via=frozenset()))
+    return told
+
+
+def caller_of(body: Json) -> Caller:
+    """The other way."""
+    return msgspec.convert(body, Caller)
 
 
 def retrieval_document(request: RetrievalRequest) -> Json:

@@ -30,6 +30,7 @@ from intellirouter.peers.contract import (
     Retriever,
     RunResult,
 )
+from intellirouter.security.caller import Caller, Owner
 
 OPENS_AFTER = 5
 REST_SECONDS, LONGEST_REST = 0.5, 5.0
@@ -189,6 +190,10 @@ class GuardedChat:
     async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
         """See `ChatCompleter.embed`."""
         return await self._guard.call(lambda: self._peer.embed(request, call), call, reads=False)
+
+    async def caller_of(self, owner: Owner, call: Call) -> Caller:
+        """See `ChatCompleter.caller_of`."""
+        return await self._guard.call(lambda: self._peer.caller_of(owner, call), call, reads=True)
 
     def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""

@@ -10,12 +10,23 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
+import msgspec
+
 from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.openai_chat.errors import decode_error
 from intellirouter.chat.response import ChatResponse
-from intellirouter.errors import PeerUnavailable, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from intellirouter.errors import (
+    IntelliRouterError,
+    PeerUnavailable,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from intellirouter.peers.contract import Call
+from intellirouter.peers.documents import caller_of, owner_document
+from intellirouter.peers.refusals import refusal
 from intellirouter.providers.adapter import HttpRequest, HttpResponse, Target
 from intellirouter.providers.openai import COMPATIBLE as FLAVOUR
 from intellirouter.providers.openai import (
@@ -26,14 +37,28 @@ from intellirouter.providers.openai import (
     parse_embeddings,
     parse_error,
 )
+from intellirouter.security.caller import Caller, Owner
 from intellirouter.security.peer_tokens import PeerSigner
 from intellirouter.telemetry.tracing.span import outgoing, step
 from intellirouter.transport.contract import Deadlines, Reply, Transport
 
 T = TypeVar("T")
 
+CALLER_PATH = "/ipc/v1/caller"
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 256 * 1024
+
+
+def router_error(response: HttpResponse) -> IntelliRouterError:
+    """The Router's own refusal as ours; what a provider said to it as the provider's."""
+    ours = refusal(response.status, response.body, response.headers.get("retry-after"))
+    if ours is not None:
+        return ours
+    if response.status == 401:
+        return PeerUnavailable(
+            f"the Router answered 401: {decode_error(response.body, 401, 'router').message}"
+        )
+    return parse_error(response, "router")
 
 
 class HttpChatCompleter:
@@ -57,6 +82,15 @@ class HttpChatCompleter:
             http = build_embeddings(FLAVOUR, request, self._target(request.model, call))
             return await self._whole(http, call, parse_embeddings)
 
+    async def caller_of(self, owner: Owner, call: Call) -> Caller:
+        """See `ChatCompleter.caller_of`."""
+        with step("Router", "client"):
+            target = self._target("", call)
+            headers = {**target.headers, "content-type": "application/json"}
+            body = msgspec.json.encode(owner_document(owner))
+            http = HttpRequest("POST", self._endpoint + CALLER_PATH, tuple(headers.items()), body)
+            return await self._whole(http, call, lambda answer: caller_of(msgspec.json.decode(answer.body)))
+
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""
         wanted = request.routed(stream=True, include_usage=True)
@@ -64,7 +98,7 @@ class HttpChatCompleter:
         try:
             if reply.status >= 300:
                 body = await reply.read(MAX_ERROR_BYTES)
-                raise parse_error(HttpResponse(reply.status, reply.headers, body), "router")
+                raise router_error(HttpResponse(reply.status, reply.headers, body))
             parser = new_stream()
             async for data in reply.chunks():
                 for event in parser.feed(data):
@@ -81,7 +115,7 @@ class HttpChatCompleter:
         finally:
             reply.close()
         if response.status >= 300:
-            raise parse_error(response, "router")
+            raise router_error(response)
         return parse(response)
 
     async def _send(self, http: HttpRequest, call: Call) -> Reply:

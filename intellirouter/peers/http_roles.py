@@ -22,6 +22,7 @@ from intellirouter.errors import (
 )
 from intellirouter.peers.contract import Call, ResolvedPersona, RetrievalRequest, Retrieved
 from intellirouter.peers.documents import persona_of, retrieval_document, retrieved_of
+from intellirouter.peers.refusals import refusal
 from intellirouter.providers.adapter import HttpRequest
 from intellirouter.security.peer_tokens import PeerSigner
 from intellirouter.telemetry.tracing.span import outgoing, step
@@ -58,12 +59,13 @@ class RoleClient:
         reply = await self.send("POST", path, headers, msgspec.json.encode(body), call, deadlines)
         try:
             status, data = reply.status, await reply.read(MAX_ANSWER_BYTES)
+            wait = reply.headers.get("retry-after")
         except UpstreamError as cause:
             raise self._away(cause) from cause
         finally:
             reply.close()
         if status >= 300:
-            raise said(status, data, self._role)
+            raise said(status, data, self._role, wait)
         answer = msgspec.json.decode(data)
         if not isinstance(answer, dict):
             raise UpstreamProtocolError(f"the {self._role} answered with something else than an object")
@@ -95,8 +97,10 @@ class RoleClient:
         return PeerUnavailable(f"the {self._role} at {self._endpoint} does not answer: {reason}")
 
 
-def said(status: int, data: bytes, role: str) -> IntelliRouterError:
+def said(status: int, data: bytes, role: str, retry_after: str | None = None) -> IntelliRouterError:
     """The role's own refusal as ours; a failure of its own as its absence."""
+    if (ours := refusal(status, data, retry_after)) is not None:
+        return ours
     error = decode_error(data, status, role)
     if status == 404:
         return NotFound(error.message)

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from aiohttp import web
 
 from intellirouter.config.schema.settings import Settings
+from intellirouter.inference.virtual_keys import KeyStore
 from intellirouter.memory.store import StateStore
 from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
 from intellirouter.security.api_keys import KeyRing
+from intellirouter.security.authority import Authority
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
 from intellirouter.telemetry.tracing.span import Tracer
@@ -19,7 +21,11 @@ METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 ACCESS_LOG: web.AppKey[AccessLog] = web.AppKey("access_log", AccessLog)
 TRACERS: web.AppKey[Callable[[str], Tracer | None]] = web.AppKey("tracers")
 """The tracer of a role, by its name; None where this node traces nothing."""
+KEYS: web.AppKey[KeyStore] = web.AppKey("keys", KeyStore)
+"""The keys made at run time, to change them."""
 KEY_RING: web.AppKey[KeyRing] = web.AppKey("key_ring", KeyRing)
+AUTHORITY: web.AppKey[Authority] = web.AppKey("authority")
+"""Who the owner of stored work is now."""
 STATE: web.AppKey[StateStore] = web.AppKey("state")
 CHAT: web.AppKey[ChatCompleter] = web.AppKey("chat")
 RETRIEVER: web.AppKey[Retriever | None] = web.AppKey("retriever")

@@ -6,9 +6,13 @@ import hashlib
 import time
 from collections.abc import Mapping
 
-from intellirouter.config.schema.auth import AuthSection
+from intellirouter.config.schema.auth import AuthKey, AuthSection
 from intellirouter.errors import AuthenticationFailed
-from intellirouter.security.caller import ANONYMOUS, Caller
+from intellirouter.security.authority import Standing, ended, unknown
+from intellirouter.security.caller import ANONYMOUS, NOBODY, Caller, Owner
+
+CONFIGURED = "config:"
+"""What the ref of a key of the configuration file begins with."""
 
 
 def hash_key(key: str) -> str:
@@ -25,25 +29,22 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
 
 
 class KeyRing:
-    """The keys of the configuration file, and in `virtual` those made at run time: by hash, with their end in Unix time."""
+    """The keys of the configuration file, and the virtual ones made at run time: by hash, and by the ref of their record."""
 
     def __init__(self, section: AuthSection) -> None:
-        self.virtual: dict[str, tuple[Caller, float]] = {}
+        self._virtual: Mapping[str, Standing] = {}
+        self._records: Mapping[str, Standing] = {}
         self.configure(section)
 
     def configure(self, section: AuthSection) -> None:
         """Take these keys in place of the last ones."""
         self.enabled = section.enabled
-        self._callers = {
-            key.sha256: Caller(
-                key_id=key.name,
-                tenant=key.tenant,
-                team=key.team,
-                scopes=frozenset(key.scopes),
-                models=key.models,
-            )
-            for key in section.keys
-        }
+        self._callers = {key.sha256: _caller(key) for key in section.keys}
+        self._configured = {caller.ref: caller for caller in self._callers.values()}
+
+    def take(self, by_hash: Mapping[str, Standing], by_ref: Mapping[str, Standing]) -> None:
+        """Take these virtual keys in place of the last ones: every secret that is good, and every record, ended ones too."""
+        self._virtual, self._records = by_hash, by_ref
 
     def authenticate(self, headers: Mapping[str, str]) -> Caller:
         """Who sent these headers. Raises `AuthenticationFailed`."""
@@ -56,20 +57,47 @@ class KeyRing:
         caller = self._callers.get(digest)
         if caller is not None:
             return caller
-        made = self.virtual.get(digest)
+        made = self._virtual.get(digest)
         if made is None:
             raise AuthenticationFailed("The API key is not known here.")
-        caller, until = made
-        if time.time() >= until:
+        if time.time() >= made.until:
             raise AuthenticationFailed("The API key has expired.")
+        return made.caller
+
+    def caller_of(self, owner: Owner) -> Caller:
+        """The owner as it may act now. Raises `KeyEnded`, `UnknownKey` where this ring has no record of it."""
+        if not self.enabled:
+            if owner.key_id == NOBODY and owner.tenant == ANONYMOUS.tenant:
+                return ANONYMOUS
+            raise unknown(owner)
+        ref = owner.ref or f"{CONFIGURED}{owner.key_id}"
+        caller = self._configured.get(ref)
+        if caller is None:
+            caller = self._made(owner)
+        if caller.tenant != owner.tenant:  # a new key of an old name is somebody else
+            raise unknown(owner)
         return caller
 
-    def caller_of(self, key_id: str, tenant: str) -> Caller | None:
-        """Whom the key of this id stands for now; None when it is gone, revoked or expired."""
-        for caller in self._callers.values():
-            if (caller.key_id, caller.tenant) == (key_id, tenant):
-                return caller
-        for caller, until in self.virtual.values():
-            if (caller.key_id, caller.tenant) == (key_id, tenant) and time.time() < until:
-                return caller
-        return None
+    def _made(self, owner: Owner) -> Caller:
+        record = self._records.get(owner.ref)
+        if record is None and not owner.ref:  # stored before there were refs: its name has to do
+            named = [one for one in self._records.values() if one.caller.key_id == owner.key_id]
+            record = max(named, key=lambda one: not one.ended, default=None)
+        if record is None:
+            raise unknown(owner)
+        if record.ended:
+            raise ended(owner, record.ended)
+        if time.time() >= record.until:
+            raise ended(owner, "has expired")
+        return record.caller
+
+
+def _caller(key: AuthKey) -> Caller:
+    return Caller(
+        key_id=key.name,
+        tenant=key.tenant,
+        team=key.team,
+        scopes=frozenset(key.scopes),
+        models=key.models,
+        ref=f"{CONFIGURED}{key.name}",
+    )

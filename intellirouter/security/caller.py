@@ -1,4 +1,4 @@
-"""The identity a request runs under."""
+"""The identity a request runs under, carried whole from the front to whatever is done for it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 PEER_HEADER = "x-intellirouter-peer"
 """The header in which another role signs its call."""
+NOBODY = "anonymous"
+"""The key id of everybody on a node without keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,27 +20,53 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose something stored is. Kept with it in place of what the key may, which is asked anew each time it acts (`Authority`).
+
+    `ref` names the key's record for good, `key_id` is its name for people. Work stored before there were refs has an empty one.
+    """
+
+    tenant: str
+    key_id: str
+    ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks. `tenant` separates data (caches, conversations, collections): one tenant never sees another's.
 
-    `models` is what the key may use (empty: everything); `role` is set when another role of ours calls. `quota`
-    is the key's own; `priority` orders waiting requests, higher first.
+    `models` is what the key may use (empty: everything). `quota` is the key's own; `priority` orders waiting requests,
+    higher first. `ref` is the record that vouches for the caller. `via` are the roles of the node that asks on its behalf;
+    empty: it asks itself.
     """
 
-    key_id: str = "anonymous"
+    key_id: str = NOBODY
     tenant: str = "default"
     team: str | None = None
     scopes: frozenset[str] = frozenset()
     models: tuple[str, ...] = ()
-    role: str | None = None
     quota: Quota | None = None
     priority: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
+    ref: str = ""
+    via: frozenset[str] = frozenset()
 
     def may(self, scope: str) -> bool:
         """True when the key carries `scope` or `admin`."""
         return scope in self.scopes or "admin" in self.scopes
 
+    def may_use(self, *names: str) -> bool:
+        """True when the key may use a model that has any of these names."""
+        return not self.models or any(name in self.models for name in names)
 
-ANONYMOUS = Caller(scopes=frozenset({"inference", "chains", "personas"}))
+    def owner(self) -> Owner:
+        """What is kept with stored work of this caller."""
+        return Owner(self.tenant, self.key_id, self.ref)
+
+    def reach(self) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """All that decides what the caller may be told: a value kept under it is given to nobody who may less."""
+        return self.tenant, tuple(sorted(self.models)), tuple(sorted(self.scopes))
+
+
+ANONYMOUS = Caller(scopes=frozenset({"inference", "chains", "personas"}), ref=NOBODY)
 """The caller when authentication is off: the node's work is open to it, personas and chains included; its administration is not."""

@@ -15,15 +15,9 @@ from typing import Any
 
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import AuthenticationFailed, ConfigError
+from intellirouter.security.errands import ERRANDS, callers_of
 
 ROLE_DOMAIN = "role.intellirouter.internal"
-CALLERS: Mapping[str, frozenset[str]] = {
-    "Router": frozenset({"ChainEngine", "RagManager"}),
-    "ChainEngine": frozenset({"Router"}),
-    "RagManager": frozenset({"Router", "ChainEngine", "RagManager"}),
-    "PersonaLayer": frozenset({"Router", "ChainEngine"}),
-}
-"""Who calls whom."""
 
 
 def role_name(role: str) -> str:
@@ -31,7 +25,8 @@ def role_name(role: str) -> str:
     return f"{role.lower()}.{ROLE_DOMAIN}"
 
 
-_ROLES = {role_name(role): frozenset({role}) for role in CALLERS} | {f"*.{ROLE_DOMAIN}": frozenset(CALLERS)}
+_KNOWN = frozenset(role for pair in ERRANDS for role in pair)
+_ROLES = {role_name(role): frozenset({role}) for role in _KNOWN} | {f"*.{ROLE_DOMAIN}": _KNOWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +83,20 @@ def roles_of(certificate: Mapping[str, Any] | None) -> frozenset[str]:
     return frozenset().union(*found)
 
 
-def check_caller(certificate: Mapping[str, Any] | None, role: str) -> None:
-    """Raises `AuthenticationFailed` unless the certificate names a role that may call `role`."""
+def check_caller(certificate: Mapping[str, Any] | None, role: str) -> frozenset[str]:
+    """The roles that the certificate names. Raises `AuthenticationFailed` unless one of them may call `role`."""
     if not certificate:
         raise AuthenticationFailed(
             "The call of another role was refused: it came without a certificate of ipc.security.ca."
         )
     named = roles_of(certificate)
-    if not named & CALLERS[role]:
+    if not named & callers_of(role):
         shown = ", ".join(sorted(named)) or "no role"
         raise AuthenticationFailed(
             f"The call of another role was refused: its certificate names {shown}, and the {role} is called by "
-            f"{', '.join(sorted(CALLERS[role]))}."
+            f"{', '.join(sorted(callers_of(role)))}."
         )
+    return named
 
 
 def check_server(certificate: Mapping[str, Any] | None, role: str) -> None:

@@ -2,29 +2,71 @@
 
 Where roles trust one another by certificate alone (`peer_certificates.py`), the same claims go unsigned: the connection vouches for them.
 
-A token (JWT, RFC 7519, HS256) names the role it is for, lives a minute, and carries on whose behalf the call is made, so a
-tenant's data stays the tenant's on every node. While a new token is rolled out, what `previous_token` signed is valid too.
+A token (JWT, RFC 7519, HS256) names the role it is for and the roles of the node that asks, lives a minute, is good for one
+call, and carries the caller whole: tenant, team, models, limits, budgets, priority. So a key is the same key on every node.
+While a new token is rolled out, what `previous_token` signed is valid too.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 import time
 from asyncio import BaseTransport
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import jwt
+import msgspec
 from pydantic import SecretStr
 
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import AuthenticationFailed, PeerUnavailable
-from intellirouter.security.caller import PEER_HEADER, Caller
+from intellirouter.security.caller import PEER_HEADER, Caller, Quota
+from intellirouter.security.errands import scopes_for
 from intellirouter.security.peer_certificates import check_caller, peer_tls
+from intellirouter.security.replay import Seen
 
 LIFETIME_SECONDS = 60
 SKEW_SECONDS = 30
+MAX_TOKEN_ID = 64
 _ISSUER = "intellirouter"
 _ALGORITHM, _UNSIGNED = "HS256", "none"
+
+
+class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a token says. Every field of the caller has its own; one that is absent is its default."""
+
+    iss: str
+    aud: str
+    sub: str
+    iat: int
+    exp: int
+    jti: str
+    roles: frozenset[str]
+    tenant: str
+    ref: str = ""
+    team: str | None = None
+    scopes: frozenset[str] = frozenset()
+    models: tuple[str, ...] = ()
+    quota: Quota | None = None
+    priority: int = 0
+    metadata: dict[str, str] = {}
+
+    def caller(self) -> Caller:
+        """On whose behalf the call is made, were it made by nobody."""
+        return Caller(
+            key_id=self.sub,
+            tenant=self.tenant,
+            team=self.team,
+            scopes=self.scopes,
+            models=self.models,
+            quota=self.quota,
+            priority=self.priority,
+            metadata=self.metadata,
+            ref=self.ref,
+        )
 
 
 def _key(token: SecretStr) -> bytes:
@@ -33,38 +75,47 @@ def _key(token: SecretStr) -> bytes:
 
 
 class PeerSigner:
-    """Signs this node's calls to other roles."""
+    """Signs this node's calls to other roles; `asking` are the roles that run on it."""
 
-    def __init__(self, section: IpcSecurity) -> None:
+    def __init__(self, section: IpcSecurity, asking: Collection[str] = ("Router",)) -> None:
         self._key = _key(section.token) if section.enabled and section.token is not None else None
         self._vouched = peer_tls(section, "") is not None
+        self._asking = frozenset(asking)
 
     def headers(self, role: str, caller: Caller) -> dict[str, str]:
         """What to send with a call to `role` for `caller`; nothing where trust is switched off.
 
-        Raises `PeerUnavailable` rather than lose a tenant on the way.
+        Raises `PeerUnavailable` rather than lose a tenant, or what its key may, on the way.
         """
         if self._key is None and not self._vouched:
-            if caller.tenant != Caller().tenant:
+            if caller.tenant != Caller().tenant or caller.models or caller.quota is not None:
                 raise PeerUnavailable(
-                    f"a call for the tenant '{caller.tenant}' cannot go to the {role} unsigned: set ipc.security.token"
+                    f"a call for the key '{caller.key_id}' of the tenant '{caller.tenant}' cannot go to the {role} "
+                    "unsigned: set ipc.security.token"
                 )
             return {}
         now = int(time.time())
-        claims = {
-            "iss": _ISSUER,
-            "aud": role,
-            "sub": caller.key_id,
-            "iat": now,
-            "exp": now + LIFETIME_SECONDS,
-            "tenant": caller.tenant,
-            "team": caller.team,
-            "scopes": sorted(caller.scopes),
-            "models": list(caller.models),
-        }
+        claims = Claims(
+            iss=_ISSUER,
+            aud=role,
+            sub=caller.key_id,
+            iat=now,
+            exp=now + LIFETIME_SECONDS,
+            jti=secrets.token_urlsafe(16),
+            roles=self._asking,
+            tenant=caller.tenant,
+            ref=caller.ref,
+            team=caller.team,
+            scopes=frozenset(scope for scope in scopes_for(self._asking, role) if caller.may(scope)),
+            models=caller.models,
+            quota=caller.quota,
+            priority=caller.priority,
+            metadata=caller.metadata,
+        )
+        told = msgspec.to_builtins(claims)
         if self._key is None:
-            return {PEER_HEADER: jwt.encode(claims, "", _UNSIGNED)}
-        return {PEER_HEADER: jwt.encode(claims, self._key, _ALGORITHM)}
+            return {PEER_HEADER: jwt.encode(told, "", _UNSIGNED)}
+        return {PEER_HEADER: jwt.encode(told, self._key, _ALGORITHM)}
 
 
 class PeerVerifier:
@@ -77,33 +128,50 @@ class PeerVerifier:
         self._by_certificate = peer_tls(section, role) is not None
         if self._by_certificate and not self._keys:
             self._keys = [None]
+        self._seen = Seen(LIFETIME_SECONDS + 2 * SKEW_SECONDS)
 
     def verify(self, signed: str, transport: BaseTransport | None = None) -> Caller:
         """On whose behalf the call is made that came over `transport`. Raises `AuthenticationFailed`."""
+        certified = None
         if self._by_certificate:
-            check_caller(transport.get_extra_info("peercert") if transport is not None else None, self._role)
+            certificate = transport.get_extra_info("peercert") if transport is not None else None
+            certified = check_caller(certificate, self._role)
         for key in self._keys:
             try:
-                claims = self._claims(signed, key)
+                claims = msgspec.convert(self._claims(signed, key), Claims)
             except jwt.InvalidSignatureError:
                 continue  # perhaps the previous token signed it
-            except jwt.InvalidTokenError as cause:
+            except (jwt.InvalidTokenError, msgspec.ValidationError, ValueError) as cause:
                 raise AuthenticationFailed(f"The call of another role was refused: {cause}.") from cause
-            return Caller(
-                key_id=claims["sub"],
-                tenant=claims["tenant"],
-                team=claims["team"],
-                scopes=frozenset(claims["scopes"]),
-                models=tuple(claims["models"]),
-                role="peer",
-            )
+            roles = claims.roles if certified is None else claims.roles & certified
+            self._check(claims, roles)
+            return replace(claims.caller(), via=roles)
         raise AuthenticationFailed(
             "The call of another role was refused: it was not signed with this node's ipc.security.token."
         )
 
+    def _check(self, claims: Claims, roles: frozenset[str]) -> None:
+        """What the signature does not say: whether these roles may ask, for that long, with these scopes, and only once."""
+        problem = ""
+        may = scopes_for(roles, self._role)
+        if not roles:
+            problem = f"its certificate does not name {', '.join(sorted(claims.roles)) or 'a role'}"
+        elif not may:
+            problem = f"the {' and the '.join(sorted(roles))} has no business with the {self._role}"
+        elif not claims.scopes <= may:
+            problem = f"the scope {', '.join(sorted(claims.scopes - may))} does not travel between roles"
+        elif not 0 < claims.exp - claims.iat <= LIFETIME_SECONDS:
+            problem = f"a token lives {LIFETIME_SECONDS} seconds at most"
+        elif not 0 < len(claims.jti) <= MAX_TOKEN_ID or not claims.tenant:
+            problem = "its jti or tenant is empty or too long"
+        elif not self._seen.first_use(claims.jti, claims.iat, time.time()):
+            problem = "its token was used before"
+        if problem:
+            raise AuthenticationFailed(f"The call of another role was refused: {problem}.")
+
     def _claims(self, signed: str, key: bytes | None) -> dict[str, Any]:
         """The claims, signed with `key`, or unsigned ones where the connection alone vouches for them."""
-        options: Any = {"require": ["exp", "iat", "aud", "iss", "sub"]}
+        options: Any = {"require": ["exp", "iat", "aud", "iss", "sub", "jti"]}
         if key is None:
             options["verify_signature"] = False
             options |= dict.fromkeys(("verify_exp", "verify_iat", "verify_aud", "verify_iss"), True)

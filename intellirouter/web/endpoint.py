@@ -21,6 +21,7 @@ from multidict import CIMultiDictProxy
 
 from intellirouter.errors import IntelliRouterError, PermissionDenied
 from intellirouter.security.caller import ANONYMOUS, Caller
+from intellirouter.security.errands import check_errand
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.metrics import Metrics, RequestMeter
@@ -103,7 +104,7 @@ def endpoint(
         traced = _traced(frame.tracer, request) if frame.tracer is not None else None
         caller: Caller | None = None
         try:
-            request[CALLER] = caller = _admit(frame, request, scope)
+            request[CALLER] = caller = _admit(frame, request, scope, name)
             response = await handler(request)
             status = response.status
         except IntelliRouterError as error:
@@ -171,10 +172,12 @@ def _told(
     span.end(str(status) if status >= 499 else "")  # 499: the client went away
 
 
-def _admit(frame: Frame, request: web.Request, scope: str | None) -> Caller:
+def _admit(frame: Frame, request: web.Request, scope: str | None, name: str) -> Caller:
     if scope is None:
         return ANONYMOUS
     caller = request.get(VOUCHED) or frame.authenticator.authenticate(request.headers, request.transport)
+    if caller.via:
+        check_errand(caller, frame.role, name)
     if not caller.may(scope):
         raise PermissionDenied(f"This key lacks the scope '{scope}'.")
     return caller

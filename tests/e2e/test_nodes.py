@@ -12,11 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from pydantic import SecretStr
 
-from intellirouter.config.schema.ipc import IpcSecurity
-from intellirouter.security.caller import ANONYMOUS
-from intellirouter.security.peer_tokens import PeerSigner
 from tests.conftest import StartNode, StartVendor, provider
 from tests.roles.router.test_chat import ANSWER, BODY
 from tests.roles.router.test_pipeline import PERSONA
@@ -29,7 +25,6 @@ from tests.servers.vendor import Play, Vendor
 
 PAGE = b"Coal is black and burns well. It was formed from plants."
 TOKEN = "f3c1a9d07b52e8641f0c"
-SIGNER = PeerSigner(IpcSecurity(enabled=True, token=SecretStr(TOKEN)))
 
 
 async def ingest(http: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> None:
@@ -161,23 +156,22 @@ async def test_nodes_of_their_own_answer_as_one_process_does_and_each_ones_absen
             "INTELLIROUTER__IPC__SECURITY__TOKEN": TOKEN,
         }
         nodes = Deployment(stack, tmp_path, common, protocol)
-        inside = http
         if trust == "certificates":
             authority = Authority(tmp_path / "ca")
             nodes.certified(authority)
             context = ssl.create_default_context(cafile=authority.file)
             connector = aiohttp.TCPConnector(ssl=context)
             http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-            named = ssl.create_default_context(cafile=authority.file)
-            named.load_cert_chain(*authority.issue("Router"))
-            connector = aiohttp.TCPConnector(ssl=named)
-            inside = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         await nodes.start("PersonaLayer", INTELLIROUTER__PERSONA_LAYER__PERSONAS_PATH=str(personas))
         model = str(minilm())
+        keys = {"INTELLIROUTER__AUTH__ENABLED": "true", "INTELLIROUTER__AUTH__KEYS": KEYS}
         await nodes.start(
-            "RagManager", INTELLIROUTER__RAG__VECTOR_DB_URL="", INTELLIROUTER__RAG__EMBEDDING_MODEL_PATH=model
+            "RagManager",
+            INTELLIROUTER__RAG__VECTOR_DB_URL="",
+            INTELLIROUTER__RAG__EMBEDDING_MODEL_PATH=model,
+            **keys,
         )
-        await nodes.start("ChainEngine", INTELLIROUTER__AUTH__ENABLED="true", INTELLIROUTER__AUTH__KEYS=KEYS)
+        await nodes.start("ChainEngine", **keys)
         providers = f'[{{name = "primary", kind = "openai_compatible", endpoint = "{vendor.url}/v1", models = ["m"]}}]'
         await nodes.start(
             "Router",
@@ -194,7 +188,7 @@ async def test_nodes_of_their_own_answer_as_one_process_does_and_each_ones_absen
                 code = answer["error"]["code"] if reply.status >= 400 else ""
                 return reply.status, code, reply.headers.get("x-intellirouter-rag", "")
 
-        await fill(inside, nodes)
+        await fill(http, nodes)
         for _ in range(2):
             assert (await ask(WHOLE))[0] == 200
         assert asked(vendor) == expected
@@ -225,8 +219,8 @@ async def test_nodes_of_their_own_answer_as_one_process_does_and_each_ones_absen
 
 
 async def fill(http: aiohttp.ClientSession, nodes: Deployment) -> None:
-    """A page for the RagManager, as another role would bring it, and a chain for the ChainEngine."""
-    await ingest(http, nodes.url("RagManager"), SIGNER.headers("RagManager", ANONYMOUS))
+    """A page for the RagManager and a chain for the ChainEngine, from a client that has a key there."""
+    await ingest(http, nodes.url("RagManager"), {"authorization": "Bearer ann"})
     url = f"{nodes.url('ChainEngine')}/v1/chains/shout"
     async with http.put(url, json={"source": CHAIN}, headers={"authorization": "Bearer ann"}) as reply:
         assert reply.status == 201, await reply.text()

@@ -178,8 +178,8 @@ async def test_a_caller_presents_its_new_certificate_without_a_restart(
         files[1].unlink()
         with pytest.raises(PeerUnavailable, match="names RagManager"):
             await personas.resolve("analyst", {}, CALL)
-        for role in ("Router", "ChainEngine", "Router"):
-            for new, file in zip(ours.issue(role), files, strict=True):
+        for _ in range(3):
+            for new, file in zip(ours.issue("Router"), files, strict=True):
                 new.replace(file)
             assert (await personas.resolve("analyst", {}, CALL)).name == "analyst"
 

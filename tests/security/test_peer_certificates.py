@@ -38,18 +38,18 @@ def toml(security: IpcSecurity) -> str:
 
 @contextlib.asynccontextmanager
 async def resolver(
-    url: str, security: IpcSecurity, role: str = "PersonaLayer"
+    url: str, security: IpcSecurity, role: str = "PersonaLayer", asking: tuple[str, ...] = ("Router",)
 ) -> AsyncIterator[HttpPersonaResolver]:
     transport = make_transport("fast", max_connections=4, peer=peer_tls(security, role))
     try:
-        yield HttpPersonaResolver(RoleClient(transport, role, url, PeerSigner(security), 10))
+        yield HttpPersonaResolver(RoleClient(transport, role, url, PeerSigner(security, asking), 10))
     finally:
         await transport.aclose()
 
 
-async def resolved(url: str, security: IpcSecurity, caller: Caller = ANONYMOUS) -> ResolvedPersona:
-    async with resolver(url, security) as personas:
-        return await personas.resolve("analyst", {}, Call(caller, "req_1"))
+async def resolved(url: str, security: IpcSecurity, asking: tuple[str, ...] = ("Router",)) -> ResolvedPersona:
+    async with resolver(url, security, asking=asking) as personas:
+        return await personas.resolve("analyst", {}, Call(ANONYMOUS, "req_1"))
 
 
 @pytest.mark.parametrize("token", [None, "a-token-that-is-long-enough"])
@@ -62,7 +62,7 @@ async def test_a_role_that_has_business_here_is_served_and_every_other_refused(
     assert url.startswith("https://")
 
     for roles in (("Router",), ("ChainEngine", "RagManager")):
-        found = await resolved(url, section(ours, ours.issue(*roles), token=token))
+        found = await resolved(url, section(ours, ours.issue(*roles), token=token), roles)
         assert found.name == "analyst"
 
     refused = {
@@ -142,7 +142,7 @@ def test_the_tenant_travels_and_unsigned_claims_count_only_with_a_certificate(tm
     named = {"subjectAltName": (("DNS", "router.role.intellirouter.internal"),)}
     verifier = PeerVerifier(security, "RagManager")
     found = verifier.verify(claims, Connection(named))  # type: ignore[arg-type]
-    assert (found.key_id, found.tenant, found.role) == ("k", "t", "peer")
+    assert (found.key_id, found.tenant, found.via) == ("k", "t", {"Router"})
     for connection in (None, Connection(None), Connection({"subjectAltName": (("DNS", "router.internal"),)})):
         with pytest.raises(AuthenticationFailed):
             verifier.verify(claims, connection)  # type: ignore[arg-type]

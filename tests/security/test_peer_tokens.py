@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import fields, replace
 
 import aiohttp
 import jwt
@@ -12,8 +13,9 @@ from pydantic import SecretStr
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import AuthenticationFailed, PeerUnavailable
 from intellirouter.security import peer_tokens
-from intellirouter.security.caller import PEER_HEADER, Caller
+from intellirouter.security.caller import PEER_HEADER, Caller, Quota
 from intellirouter.security.peer_tokens import PeerSigner, PeerVerifier
+from intellirouter.security.replay import Seen
 from tests.conftest import StartNode
 
 ANN = Caller("ann", "acme", "red", frozenset({"inference"}), ("smart",))
@@ -34,14 +36,25 @@ def test_a_call_arrives_as_whom_it_is_made_for(previous: str | None) -> None:
     verifier = PeerVerifier(section("new", previous), "RagManager")
     caller = verifier.verify(signed(previous or "new"))
     assert (caller.key_id, caller.tenant, caller.team, caller.models) == ("ann", "acme", "red", ("smart",))
-    assert caller.role == "peer"
+    assert caller.via == {"Router"}
     assert caller.may("inference")
     assert not caller.may("admin")
 
 
+WHOLE = {"jti": "once", "tenant": "acme", "roles": ["Router"], "scopes": ["inference"]}
+
+
 def forged(**changes: object) -> str:
     now = int(time.time())
-    claims = {"iss": "intellirouter", "aud": "RagManager", "sub": "x", "iat": now, "exp": now + 60, **changes}
+    claims = {
+        "iss": "intellirouter",
+        "aud": "RagManager",
+        "sub": "x",
+        "iat": now,
+        "exp": now + 60,
+        **WHOLE,
+        **changes,
+    }
     return jwt.encode(
         {name: value for name, value in claims.items() if value is not None},
         peer_tokens._key(SecretStr("new")),
@@ -98,10 +111,117 @@ async def test_a_role_behind_the_front_takes_only_signed_calls(
         ({PEER_HEADER: signed("new", "RagManager")}, 401),
         ({PEER_HEADER: signed("new", "PersonaLayer")}, 200),
     ):
-        async with http.get(url, headers=headers) as reply:
+        async with http.post(f"{url}/analyst/render", headers=headers) as reply:
             assert reply.status == status
+    chains = PeerSigner(section("new"), {"ChainEngine"})
+    async with http.post(f"{url}/analyst/render", headers=chains.headers("PersonaLayer", ANN)) as reply:
+        assert reply.status == 200
+    async with http.get(url, headers=chains.headers("PersonaLayer", ANN)) as reply:
+        assert reply.status == 403  # none of the ChainEngine's business
     async with http.get(f"{node.listening[0].url}/health") as reply:
         assert reply.status == 200
     async with http.get(f"{node.listening[0].url}/metrics") as reply:
         text = await reply.text()
-    assert 'endpoint="personas_list",role="PersonaLayer",status="401"} 3.0' in text
+    assert 'endpoint="personas_render",role="PersonaLayer",status="401"} 3.0' in text
+
+
+RICH = Caller(
+    key_id="ann",
+    tenant="acme",
+    team="red",
+    scopes=frozenset({"inference"}),
+    models=("smart", "small"),
+    quota=Quota(2, 300, (("day", 0.5), ("total", 1e-05))),
+    priority=-3,
+    metadata={"site": "Zürich"},
+    ref="key_1",
+)
+
+
+def test_a_caller_arrives_whole() -> None:
+    headers = PeerSigner(section("new"), {"ChainEngine"}).headers("Router", RICH)
+    found = PeerVerifier(section("new"), "Router").verify(headers[PEER_HEADER])
+    assert found == replace(RICH, via=frozenset({"ChainEngine"}))
+    assert {field.name for field in fields(Caller)} - {"via"} == {
+        field.name for field in fields(Caller) if getattr(RICH, field.name) != getattr(Caller(), field.name)
+    }  # a field added to Caller is to be carried too
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tenant": None},
+        {"tenant": ""},
+        {"tenant": 7},
+        {"tenant": ["acme"]},
+        {"roles": None},
+        {"roles": []},
+        {"roles": "Router"},
+        {"roles": ["PersonaLayer"]},
+        {"roles": ["Nobody"]},
+        {"jti": None},
+        {"jti": ""},
+        {"jti": "x" * 65},
+        {"jti": 5},
+        {"scopes": ["inference", "admin"]},
+        {"scopes": ["admin"]},
+        {"scopes": "admin"},
+        {"scopes": {"admin": 1}},
+        {"models": "smart"},
+        {"models": [None]},
+        {"quota": {"requests_per_minute": "many"}},
+        {"quota": []},
+        {"priority": "high"},
+        {"metadata": {"a": {}}},
+        {"sub": 5},
+        {"aud": ["RagManager"]},
+        {"exp": 4_102_444_800},
+        {"exp": 1e400},
+        {"iat": "now"},
+        {"iat": 1.5},
+    ],
+    ids=str,
+)
+def test_a_token_that_is_signed_and_wrong_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(AuthenticationFailed):
+        PeerVerifier(section("new"), "RagManager").verify(forged(**changes))
+
+
+def test_a_token_is_good_once_and_what_was_forgotten_does_not_come_back() -> None:
+    verifier = PeerVerifier(section("new"), "RagManager")
+    token = forged()
+    verifier.verify(token)
+    with pytest.raises(AuthenticationFailed, match="used before"):
+        verifier.verify(token)
+    seen = Seen(100, most=3)
+    now = 1_000_000.0
+    for number in range(10):  # more than are kept
+        assert seen.first_use(f"t{number}", now + number, now + number)
+    for number in range(10):
+        assert not seen.first_use(f"t{number}", now + number, now + 11)
+    assert seen.first_use("late", now + 300, now + 300)
+    assert len(seen._young) + len(seen._old) <= 6
+
+
+async def test_no_role_carries_admin_to_the_router_and_a_wrong_token_is_no_failure_of_ours(
+    start_node: StartNode, http: aiohttp.ClientSession
+) -> None:
+    admin = f'[auth]\nenabled = true\n[[auth.keys]]\nname = "a"\nsha256 = "{"0" * 64}"\nscopes = ["admin"]\n'
+    node = await start_node(f'[ipc.security]\nenabled = true\ntoken = "new"\n{admin}')
+    url = node.listening[0].url
+    boss = replace(RICH, scopes=frozenset({"admin", "inference", "chains", "personas"}))
+    for asking in ({"ChainEngine"}, {"RagManager"}, {"ChainEngine", "RagManager", "Router"}):
+        for path in ("/admin/keys", "/admin/spend", "/v1/conversations", "/v1/models"):
+            headers = PeerSigner(section("new"), asking).headers("Router", boss)
+            async with http.get(url + path, headers=headers) as reply:
+                assert reply.status == 403, path
+    for changes in ({"tenant": None}, {"scopes": ["admin"]}, {"roles": [{}]}, {"quota": {"budgets": 1}}):
+        body = {"model": "x", "messages": []}
+        headers = {
+            PEER_HEADER: forged(aud="Router", roles=["ChainEngine"])
+            if not changes
+            else forged(**{"aud": "Router", "roles": ["ChainEngine"], **changes})
+        }
+        async with http.post(f"{url}/v1/chat/completions", json=body, headers=headers) as reply:
+            assert reply.status == 401
+            assert "was refused" in (await reply.json())["error"]["message"]

@@ -18,7 +18,7 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.job import Job
 from intellirouter.roles.chain_engine.keys import ENGINE
-from intellirouter.roles.keys import CHAT, METRICS, PERSONAS, RETRIEVER, TRACERS
+from intellirouter.roles.keys import AUTHORITY, CHAT, METRICS, PERSONAS, RETRIEVER, TRACERS
 from intellirouter.roles.router.keys import DISPATCH
 from intellirouter.security.caller import ANONYMOUS, Caller
 
@@ -60,9 +60,10 @@ async def _engine(opened: Opened) -> AsyncIterator[ChainService]:
         settings.paths.data_dir,
         peers,
         opened[METRICS].registry,
+        opened[AUTHORITY],
         opened[TRACERS]("ChainEngine"),
     ) as service:
         yield service
 
 
-COMPONENTS = (Component(ENGINE, _engine, (METRICS, CHAT, RETRIEVER, PERSONAS, TRACERS)),)
+COMPONENTS = (Component(ENGINE, _engine, (METRICS, AUTHORITY, CHAT, RETRIEVER, PERSONAS, TRACERS)),)

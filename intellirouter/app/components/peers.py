@@ -12,14 +12,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from intellirouter.app.component import Component, Opened
+from intellirouter.peers.authority import NodeAuthority
 from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.runner import LocalChainRunner
-from intellirouter.roles.keys import CHAINS, CHAT, PERSONAS, RETRIEVER
+from intellirouter.roles.keys import AUTHORITY, CHAINS, CHAT, KEY_RING, PERSONAS, RETRIEVER
 from intellirouter.roles.persona_layer.keys import LIBRARY
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.router.completer import LocalChatCompleter
 from intellirouter.roles.router.keys import DISPATCH, ROUTING
+from intellirouter.security.authority import Authority
 
 REMOTE = "intellirouter.app.components.remote_peers"
 
@@ -27,7 +29,7 @@ REMOTE = "intellirouter.app.components.remote_peers"
 def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
     """The peers of a process that runs the roles `local`."""
     return (
-        Component(CHAT, _local_chat, (DISPATCH, ROUTING))
+        Component(CHAT, _local_chat, (DISPATCH, KEY_RING, ROUTING))
         if "Router" in local
         else Component(CHAT, _remote_chat),
         Component(RETRIEVER, _local_retriever, (RAG,))
@@ -39,18 +41,27 @@ def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
         Component(CHAINS, _local_chains, (ENGINE,))
         if "ChainEngine" in local
         else Component(CHAINS, _remote_chains),
+        Component(AUTHORITY, _authority, (KEY_RING, CHAT)),
     )
 
 
 @contextlib.asynccontextmanager
 async def _local_chat(opened: Opened) -> AsyncIterator[ChatCompleter]:
-    yield LocalChatCompleter(opened[DISPATCH], opened[ROUTING].request_timeout)
+    yield LocalChatCompleter(opened[DISPATCH], opened[ROUTING].request_timeout, opened[KEY_RING])
 
 
 @contextlib.asynccontextmanager
 async def _remote_chat(opened: Opened) -> AsyncIterator[ChatCompleter]:
-    async with importlib.import_module(REMOTE).chat(opened.settings) as completer:
+    async with importlib.import_module(REMOTE).chat(opened.settings, opened.local) as completer:
         yield completer
+
+
+@contextlib.asynccontextmanager
+async def _authority(opened: Opened) -> AsyncIterator[Authority]:
+    """Where roles trust one another, the Router of another node knows the keys that this node does not."""
+    elsewhere = "Router" not in opened.local and opened.settings.ipc.security.enabled
+    node = " and ".join(sorted(opened.local)) or "node"
+    yield NodeAuthority(opened[KEY_RING], opened[CHAT] if elsewhere else None, node)
 
 
 @contextlib.asynccontextmanager
@@ -63,7 +74,7 @@ async def _remote_retriever(opened: Opened) -> AsyncIterator[Retriever | None]:
     if not opened.settings.ipc.rag_manager_endpoint:
         yield None
         return
-    async with importlib.import_module(REMOTE).retriever(opened.settings) as retriever:
+    async with importlib.import_module(REMOTE).retriever(opened.settings, opened.local) as retriever:
         yield retriever
 
 
@@ -78,7 +89,7 @@ async def _remote_personas(opened: Opened) -> AsyncIterator[PersonaResolver | No
     if not opened.settings.ipc.persona_layer_endpoint:
         yield None
         return
-    async with importlib.import_module(REMOTE).personas(opened.settings) as personas:
+    async with importlib.import_module(REMOTE).personas(opened.settings, opened.local) as personas:
         yield personas
 
 
@@ -92,5 +103,5 @@ async def _remote_chains(opened: Opened) -> AsyncIterator[ChainRunner | None]:
     if not opened.settings.ipc.chain_engine_endpoint:
         yield None
         return
-    async with importlib.import_module(REMOTE).chains(opened.settings) as chains:
+    async with importlib.import_module(REMOTE).chains(opened.settings, opened.local) as chains:
         yield chains

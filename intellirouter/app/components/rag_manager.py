@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from intellirouter.app.component import Component, Opened
 from intellirouter.inference.background import background
-from intellirouter.roles.keys import CHAT, METRICS, STATE, TRACERS
+from intellirouter.roles.keys import AUTHORITY, CHAT, METRICS, STATE, TRACERS
 from intellirouter.roles.rag_manager.keys import RAG
 
 if TYPE_CHECKING:
@@ -34,7 +34,13 @@ async def _rag(opened: Opened) -> AsyncIterator[RagService]:
             ]
         service = await stack.enter_async_context(
             opening.open_rag(
-                settings.rag, data_dir, registry, opened[CHAT], helpers, opened[TRACERS]("RagManager")
+                settings.rag,
+                data_dir,
+                registry,
+                opened[CHAT],
+                helpers,
+                opened[TRACERS]("RagManager"),
+                opened[AUTHORITY],
             )
         )
         if settings.rag.nodes:
@@ -55,4 +61,4 @@ async def _cluster(opened: Opened, service: RagService) -> AsyncIterator[None]:
             yield
 
 
-COMPONENTS = (Component(RAG, _rag, (METRICS, CHAT, STATE, TRACERS)),)
+COMPONENTS = (Component(RAG, _rag, (METRICS, AUTHORITY, CHAT, STATE, TRACERS)),)

@@ -1,4 +1,4 @@
-"""The roles of other nodes: a client and its connections for each, from `[ipc]`."""
+"""The roles of other nodes: a client and its connections for each, from `[ipc]`. `asking` are the roles of this node."""
 
 from __future__ import annotations
 
@@ -24,27 +24,30 @@ DEFAULT_ROUTER = "http://127.0.0.1:8080"
 
 
 @contextlib.asynccontextmanager
-async def chat(settings: Settings) -> AsyncIterator[ChatCompleter]:
+async def chat(settings: Settings, asking: frozenset[str]) -> AsyncIterator[ChatCompleter]:
     """The Router of another node."""
     section = settings.ipc
     endpoint = section.router_endpoint or DEFAULT_ROUTER
     if section.protocol == "grpc":
-        async with _channel(settings, "Router", endpoint) as (grpc, channel):
+        async with _channel(settings, asking, "Router", endpoint) as (grpc, channel):
             yield GuardedChat(grpc.GrpcChatCompleter(channel))
         return
     async with _transport(settings, "Router") as transport:
-        signer = PeerSigner(section.security)
+        signer = PeerSigner(section.security, asking)
         yield GuardedChat(HttpChatCompleter(transport, endpoint, signer, section.timeout))
 
 
 @contextlib.asynccontextmanager
-async def retriever(settings: Settings) -> AsyncIterator[Retriever]:
+async def retriever(settings: Settings, asking: frozenset[str]) -> AsyncIterator[Retriever]:
     """The RagManager of another node."""
     if settings.ipc.protocol == "grpc":
-        async with _channel(settings, "RagManager", settings.ipc.rag_manager_endpoint) as (grpc, channel):
+        async with _channel(settings, asking, "RagManager", settings.ipc.rag_manager_endpoint) as (
+            grpc,
+            channel,
+        ):
             yield GuardedRetriever(grpc.GrpcRetriever(channel))
         return
-    async with _client(settings, "RagManager", settings.ipc.rag_manager_endpoint) as client:
+    async with _client(settings, asking, "RagManager", settings.ipc.rag_manager_endpoint) as client:
         yield GuardedRetriever(HttpRetriever(client))
 
 
@@ -53,56 +56,65 @@ async def rag_clients(settings: Settings, endpoints: Iterable[str]) -> AsyncIter
     """Other RagManagers, for a RagManager, by endpoint. Always over HTTP."""
     async with contextlib.AsyncExitStack() as stack:
         yield {
-            endpoint: await stack.enter_async_context(_client(settings, "RagManager", endpoint))
+            endpoint: await stack.enter_async_context(
+                _client(settings, frozenset({"RagManager"}), "RagManager", endpoint)
+            )
             for endpoint in endpoints
         }
 
 
 @contextlib.asynccontextmanager
-async def personas(settings: Settings) -> AsyncIterator[PersonaResolver]:
+async def personas(settings: Settings, asking: frozenset[str]) -> AsyncIterator[PersonaResolver]:
     """The PersonaLayer of another node."""
     if settings.ipc.protocol == "grpc":
-        async with _channel(settings, "PersonaLayer", settings.ipc.persona_layer_endpoint) as (grpc, channel):
+        async with _channel(settings, asking, "PersonaLayer", settings.ipc.persona_layer_endpoint) as (
+            grpc,
+            channel,
+        ):
             yield GuardedPersonas(grpc.GrpcPersonaResolver(channel))
         return
-    async with _client(settings, "PersonaLayer", settings.ipc.persona_layer_endpoint) as client:
+    async with _client(settings, asking, "PersonaLayer", settings.ipc.persona_layer_endpoint) as client:
         yield GuardedPersonas(HttpPersonaResolver(client))
 
 
 @contextlib.asynccontextmanager
-async def chains(settings: Settings) -> AsyncIterator[ChainRunner]:
+async def chains(settings: Settings, asking: frozenset[str]) -> AsyncIterator[ChainRunner]:
     """The ChainEngine of another node. A chain may take as long as a request may, not only as a call between roles."""
     longest = settings.router.request_timeout
     if settings.ipc.protocol == "grpc":
         endpoint = settings.ipc.chain_engine_endpoint
-        async with _channel(settings, "ChainEngine", endpoint, longest) as (grpc, channel):
+        async with _channel(settings, asking, "ChainEngine", endpoint, longest) as (grpc, channel):
             yield GuardedChains(grpc.GrpcChainRunner(channel))
         return
-    async with _client(settings, "ChainEngine", settings.ipc.chain_engine_endpoint, longest) as client:
+    async with _client(
+        settings, asking, "ChainEngine", settings.ipc.chain_engine_endpoint, longest
+    ) as client:
         yield GuardedChains(HttpChainRunner(client))
 
 
 @contextlib.asynccontextmanager
 async def _client(
-    settings: Settings, role: str, endpoint: str | None, longest: float | None = None
+    settings: Settings, asking: frozenset[str], role: str, endpoint: str | None, longest: float | None = None
 ) -> AsyncIterator[RoleClient]:
     section = settings.ipc
     if endpoint is None:
         raise ConfigError(f"ipc: no endpoint for the {role}.")
     async with _transport(settings, role) as transport:
-        yield RoleClient(transport, role, endpoint, PeerSigner(section.security), longest or section.timeout)
+        yield RoleClient(
+            transport, role, endpoint, PeerSigner(section.security, asking), longest or section.timeout
+        )
 
 
 @contextlib.asynccontextmanager
 async def _channel(
-    settings: Settings, role: str, endpoint: str | None, longest: float | None = None
+    settings: Settings, asking: frozenset[str], role: str, endpoint: str | None, longest: float | None = None
 ) -> AsyncIterator[tuple[ModuleType, Any]]:
     """The module of the gRPC clients, which costs 100 ms to import, and a channel to the role."""
     section = settings.ipc
     if endpoint is None:
         raise ConfigError(f"ipc: no endpoint for the {role}.")
     grpc = importlib.import_module("intellirouter.peers.grpc.clients")
-    signer, trust = PeerSigner(section.security), peer_tls(section.security, role)
+    signer, trust = PeerSigner(section.security, asking), peer_tls(section.security, role)
     channel = grpc.Channel(role, endpoint, signer, longest or section.timeout, trust)
     try:
         yield grpc, channel
@@ -135,6 +147,6 @@ async def role_clients(
     """A client of each of these roles, by its name. Always over HTTP: the console shows what the API answers."""
     async with contextlib.AsyncExitStack() as stack:
         yield {
-            role: await stack.enter_async_context(_client(settings, role, endpoint))
+            role: await stack.enter_async_context(_client(settings, frozenset({"Router"}), role, endpoint))
             for role, endpoint in endpoints.items()
         }

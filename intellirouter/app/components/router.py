@@ -39,7 +39,7 @@ from intellirouter.inference.standing import Board
 from intellirouter.memory.conversations import Conversations
 from intellirouter.memory.responses import Responses
 from intellirouter.providers.table import ADAPTERS
-from intellirouter.roles.keys import CHAINS, METRICS, PERSONAS, RETRIEVER, STATE
+from intellirouter.roles.keys import CHAINS, KEY_RING, METRICS, PERSONAS, RETRIEVER, STATE
 from intellirouter.roles.router.keys import (
     ANSWERING,
     BOARD,
@@ -258,6 +258,7 @@ async def _answering(opened: Opened) -> AsyncIterator[Answering]:
                 opened[CONVERSATIONS],
                 section.conversation_tokens,
                 opened[METRICS].summaries,
+                opened[KEY_RING],
             )
             await stack.enter_async_context(summarizer.running())
         steps = Steps(
@@ -290,6 +291,6 @@ COMPONENTS = (
     Component(
         ANSWERING,
         _answering,
-        (DISPATCH, CATALOG, CONVERSATIONS, PERSONAS, RETRIEVER, CHAINS, OUTCOMES, METRICS),
+        (DISPATCH, CATALOG, CONVERSATIONS, KEY_RING, PERSONAS, RETRIEVER, CHAINS, OUTCOMES, METRICS),
     ),
 )

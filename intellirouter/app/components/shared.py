@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Callable
 from intellirouter import __version__
 from intellirouter.app.component import Commit, Component, Opened
 from intellirouter.config.schema.settings import Settings
-from intellirouter.inference.virtual_keys import following
+from intellirouter.inference.virtual_keys import Follower, KeyStore
 from intellirouter.memory.open import open_state
 from intellirouter.memory.store import StateStore
-from intellirouter.roles.keys import ACCESS_LOG, KEY_RING, METRICS, SETTINGS, STATE, TRACERS
+from intellirouter.roles.keys import ACCESS_LOG, KEY_RING, KEYS, METRICS, SETTINGS, STATE, TRACERS
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
@@ -66,14 +66,15 @@ async def _tracers(opened: Opened) -> AsyncIterator[Callable[[str], Tracer | Non
 @contextlib.asynccontextmanager
 async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
     ring = KeyRing(opened.settings.auth)
-    copy = opened.settings.paths.data_dir / "keys.json"
+    copy, seconds = opened.settings.paths.data_dir / "keys.json", opened.settings.auth.keys_copy_seconds
+    follower = Follower(ring, opened[KEYS], copy, seconds)
     async with contextlib.AsyncExitStack() as stack:
         follows = False
 
         async def follow() -> None:
             nonlocal follows
             if not follows:
-                await stack.enter_async_context(following(ring, opened[STATE], copy))
+                await stack.enter_async_context(follower.running(opened[STATE]))
                 follows = True
 
         async def prepare(new: Settings) -> Commit:
@@ -88,6 +89,11 @@ async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
 
 
 @contextlib.asynccontextmanager
+async def _keys(opened: Opened) -> AsyncIterator[KeyStore]:
+    yield KeyStore(opened[STATE])
+
+
+@contextlib.asynccontextmanager
 async def _state(opened: Opened) -> AsyncIterator[StateStore]:
     async with open_state(opened.settings.memory, opened.settings.paths.data_dir) as store:
         yield store
@@ -98,6 +104,7 @@ COMPONENTS = (
     Component(METRICS, _metrics),
     Component(ACCESS_LOG, _access_log),
     Component(TRACERS, _tracers),
-    Component(KEY_RING, _key_ring, (STATE,)),
+    Component(KEYS, _keys, (STATE,)),
+    Component(KEY_RING, _key_ring, (KEYS, STATE)),
     Component(STATE, _state),
 )

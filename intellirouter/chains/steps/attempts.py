@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -22,7 +22,8 @@ from intellirouter.chains.interpreter import Outcome
 from intellirouter.chains.model import Retry, Step
 from intellirouter.chains.ports import Listener, Ports, Ticket
 from intellirouter.chains.steps.table import EFFECTS
-from intellirouter.errors import IntelliRouterError
+from intellirouter.errors import IntelliRouterError, KeyEnded
+from intellirouter.security.caller import ANONYMOUS, Caller
 from intellirouter.telemetry.tracing.span import Tracer, within
 
 MAX_RESULT = 4_000_000  # bytes of JSON that one step may give
@@ -33,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Cache:
-    """Results by step kind and rendered table, the least recently used given up first."""
+    """Results by what their owner may, step kind and rendered tables, the least recently used given up first."""
 
     enabled: bool = True
     clock: Callable[[], float] = time.monotonic
@@ -55,13 +56,19 @@ class Cache:
             self._entries.popitem(last=False)
 
 
+async def nobody(_run_id: str) -> Caller:
+    """The owner of every run where there are no keys."""
+    return ANONYMOUS
+
+
 @dataclass(slots=True)
 class Worker:
-    """Runs effects for one runtime."""
+    """Runs effects for one runtime. `acting` tells in whose name a run acts now; it raises `KeyEnded` where that is nobody."""
 
     ports: Ports
     cache: Cache = field(default_factory=Cache)
     tracer: Tracer | None = None
+    acting: Callable[[str], Awaitable[Caller]] = nobody
 
     async def run(
         self, step: Step, path: str, prepared: Mapping[str, Any], run_id: str, hear: Listener
@@ -81,7 +88,7 @@ class Worker:
     ) -> Outcome:
         began = time.perf_counter()
         hear("step_started", path, {"kind": step.kind})
-        key = msgspec.json.encode([step.kind, prepared["spec"]]) if step.cache and self.cache.enabled else b""
+        key = await self._cache_key(step, prepared, run_id) if step.cache and self.cache.enabled else b""
         if key and (kept := self.cache.get(key)) is not None:
             outcome, cached = {"ok": kept}, True
         else:
@@ -92,19 +99,27 @@ class Worker:
         hear("step_failed" if "error" in outcome else "step_finished", path, {**facts, **outcome})
         return outcome
 
+    async def _cache_key(self, step: Step, prepared: Mapping[str, Any], run_id: str) -> bytes:
+        """The same only for the same step of an owner who may just as much. Empty where that is nobody: the step will say so."""
+        try:
+            caller = await self.acting(run_id)
+        except IntelliRouterError:
+            return b""
+        return msgspec.json.encode([caller.reach(), step.kind, prepared])
+
     async def _fresh(
         self, step: Step, path: str, prepared: Mapping[str, Any], run_id: str, hear: Listener
     ) -> Outcome:
-        outcome = await self._attempts(step, path, prepared["spec"], f"{run_id}/{path}", hear)
+        outcome = await self._attempts(step, path, prepared["spec"], run_id, f"{run_id}/{path}", hear)
         if "error" in outcome and step.fallback is not None:
             hear("step_fallback", path, outcome["error"])
             outcome = await self._attempts(
-                step.fallback, path, prepared["fallback"]["spec"], f"{run_id}/{path}/fallback", hear
+                step.fallback, path, prepared["fallback"]["spec"], run_id, f"{run_id}/{path}/fallback", hear
             )
         return outcome
 
     async def _attempts(
-        self, step: Step, path: str, spec: dict[str, Any], key: str, hear: Listener
+        self, step: Step, path: str, spec: dict[str, Any], run_id: str, key: str, hear: Listener
     ) -> Outcome:
         def tell(state: RetryCallState) -> None:
             hear("step_retry", path, {"attempt": state.attempt_number, **_last(state)[0]["error"]})
@@ -117,19 +132,22 @@ class Worker:
             before_sleep=tell,
             retry_error_callback=_last,
         )
-        found: tuple[Outcome, bool] = await attempts(self._once, step, spec, key)
+        found: tuple[Outcome, bool] = await attempts(self._once, step, spec, run_id, key)
         return found[0]
 
-    async def _once(self, step: Step, spec: dict[str, Any], key: str) -> tuple[Outcome, bool]:
+    async def _once(self, step: Step, spec: dict[str, Any], run_id: str, key: str) -> tuple[Outcome, bool]:
         # a sleep is as long as it says; every other kind has a deadline
         limit = None if step.kind == "sleep" else step.timeout
         try:
             async with asyncio.timeout(limit):
-                value = await EFFECTS[step.kind](spec, self.ports, Ticket(key, step.timeout))
+                ticket = Ticket(key, step.timeout, await self.acting(run_id))
+                value = await EFFECTS[step.kind](spec, self.ports, ticket)
         except TimeoutError:
             return _error("timeout", f"No answer within {step.timeout:g} s."), matches(
                 step.retry, "timeout", 504
             )
+        except KeyEnded as error:  # for good, whatever the step would try again
+            return _error(error.code, error.message), False
         except IntelliRouterError as error:
             upstream = getattr(error, "upstream_status", None) or error.status
             return _error(error.code, error.message), matches(step.retry, error.code, upstream)

@@ -35,3 +35,8 @@ class AuthSection(Section):
 
     enabled: bool = Field(default=False, description="ask every client for a key")
     keys: tuple[AuthKey, ...] = ()
+    keys_copy_seconds: float = Field(
+        default=120,
+        ge=0,
+        description="how old this node's copy of the keys made at run time may be where it starts without its store; 0: never taken",
+    )

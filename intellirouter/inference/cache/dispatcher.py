@@ -31,6 +31,7 @@ from intellirouter.inference.cache.store import ResponseCache
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.job import Job, Trace
 from intellirouter.inference.offline_transport import OFFLINE
+from intellirouter.inference.permission import permitted
 
 HEADER = "x-intellirouter-cache"
 CANNED_HEADER = "x-intellirouter-canned"
@@ -108,8 +109,8 @@ class CachedDispatch:
         if not self.cache.section.enabled:
             return "", Wishes(read=False, write=False)
         try:
-            model = self._catalog.resolve(job.request.model).name
-        except ModelNotFound:
+            model = permitted(self._catalog, job.caller, job.request.model, granted=job.granted).name
+        except ModelNotFound:  # a provider may still list it: dispatch says what becomes of it
             return "", Wishes(read=False, write=False)
         return cache_key(job.request, job.caller.tenant, model), wishes
 

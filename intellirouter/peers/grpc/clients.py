@@ -19,8 +19,15 @@ from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import ConfigError, PeerUnavailable, UpstreamProtocolError
 from intellirouter.peers.contract import Call, ResolvedPersona, RetrievalRequest, Retrieved, RunResult
-from intellirouter.peers.documents import persona_of, retrieval_document, retrieved_of
+from intellirouter.peers.documents import (
+    caller_of,
+    owner_document,
+    persona_of,
+    retrieval_document,
+    retrieved_of,
+)
 from intellirouter.peers.grpc import wire
+from intellirouter.peers.http_chat import router_error
 from intellirouter.peers.http_roles import said
 from intellirouter.providers.adapter import HttpResponse, Target
 from intellirouter.providers.openai import COMPATIBLE as FLAVOUR
@@ -30,8 +37,8 @@ from intellirouter.providers.openai import (
     new_stream,
     parse_chat,
     parse_embeddings,
-    parse_error,
 )
+from intellirouter.security.caller import Caller, Owner
 from intellirouter.security.peer_certificates import PeerTls, role_name
 from intellirouter.security.peer_tokens import PeerSigner
 from intellirouter.telemetry.tracing.span import outgoing, step
@@ -163,7 +170,8 @@ class Channel:
         trailing = dict(error.trailing_metadata() or ())
         envelope, status = trailing.get(wire.ERROR_KEY), str(trailing.get(wire.STATUS_KEY, ""))
         if isinstance(envelope, bytes) and status.isdigit():
-            raise self.error(int(status), envelope) from error
+            wait = trailing.get(wire.RETRY_AFTER)
+            raise self.error(int(status), envelope, wait if isinstance(wait, str) else None) from error
         if _MISTRUSTED in (error.details() or "") or _ELSEWHERE in (error.details() or ""):
             raise PeerUnavailable(
                 f"the {self.role} at {self.endpoint} has no certificate that names this role and this host"
@@ -176,11 +184,12 @@ class Channel:
             f"the {self.role} at {self.endpoint} refused the call ({error.code().name})"
         ) from error
 
-    def error(self, status: int, envelope: bytes) -> Exception:
+    def error(self, status: int, envelope: bytes, retry_after: str | None = None) -> Exception:
         """The role's own error as ours; of the Router the provider's, as over HTTP."""
         if self.role == "Router":
-            return parse_error(HttpResponse(status, {}, envelope), "router")
-        return said(status, envelope, self.role)
+            headers = {"retry-after": retry_after} if retry_after else {}
+            return router_error(HttpResponse(status, headers, envelope))
+        return said(status, envelope, self.role, retry_after)
 
 
 def _credentials(peer: PeerTls | None) -> Any:
@@ -208,6 +217,11 @@ class GrpcChatCompleter:
         """See `ChatCompleter.embed`."""
         body = build_embeddings(FLAVOUR, request, _target(request.model)).body
         return parse_embeddings(HttpResponse(200, {}, await self._channel.ask("Embed", body, call)))
+
+    async def caller_of(self, owner: Owner, call: Call) -> Caller:
+        """See `ChatCompleter.caller_of`."""
+        body = msgspec.json.encode(owner_document(owner))
+        return caller_of(_object(await self._channel.ask("Caller", body, call), "Router"))
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""

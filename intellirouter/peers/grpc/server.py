@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,21 +29,18 @@ from intellirouter.peers.contract import (
     RetrievalRequest,
     Retriever,
 )
-from intellirouter.peers.documents import persona_document
+from intellirouter.peers.documents import caller_document, owner_of, persona_document
 from intellirouter.peers.grpc import wire
 from intellirouter.security.caller import Caller
+from intellirouter.security.errands import check_errand
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.tracing.span import Span, Tracer, enter
 
 STOP_SECONDS = 30.0
+SCOPE = "inference"
+"""What a caller must hold, as at the same endpoints over HTTP."""
 MAX_CALLS = 10_000
 """Under way at once; more are refused."""
-_SCOPES = {
-    "Router": "inference",
-    "RagManager": "inference",
-    "PersonaLayer": "inference",
-    "ChainEngine": "chains",
-}
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
@@ -185,7 +183,7 @@ async def _call(offered: Offered, name: str, context: Context) -> AsyncIterator[
     meter.begin()
     span = _traced(offered.tracer, offered.role, name, context) if offered.tracer is not None else None
     try:
-        yield _admitted(offered, context)
+        yield _admitted(offered, name, context)
         status = 200
     except IntelliRouterError as error:
         status = error.status
@@ -217,12 +215,13 @@ def _metadata(context: Context) -> Iterator[tuple[str, str]]:
     return ((key, value) for key, value in context.invocation_metadata() or () if isinstance(value, str))
 
 
-def _admitted(offered: Offered, context: Context) -> Call:
+def _admitted(offered: Offered, name: str, context: Context) -> Call:
     metadata = dict(_metadata(context))
     caller = offered.doorkeeper.authenticate(metadata, _Connection(context.auth_context()))
-    scope = _SCOPES[offered.role]
-    if not caller.may(scope):
-        raise PermissionDenied(f"This key lacks the scope '{scope}'.")
+    if caller.via:
+        check_errand(caller, offered.role, f"grpc_{name.lower()}")
+    if not caller.may(SCOPE):
+        raise PermissionDenied(f"This key lacks the scope '{SCOPE}'.")
     left = context.time_remaining()
     return Call(
         caller=caller,
@@ -235,7 +234,12 @@ def _admitted(offered: Offered, context: Context) -> Call:
 
 async def _abort(context: Context, error: IntelliRouterError) -> None:
     code = _CODES.get(error.status, grpc.StatusCode.INTERNAL)
-    trailing = ((wire.ERROR_KEY, encode_error(error)), (wire.STATUS_KEY, str(error.status)))
+    trailing: tuple[tuple[str, str | bytes], ...] = (
+        (wire.ERROR_KEY, encode_error(error)),
+        (wire.STATUS_KEY, str(error.status)),
+    )
+    if (wait := getattr(error, "retry_after", None)) is not None:
+        trailing = (*trailing, (wire.RETRY_AFTER, str(max(1, math.ceil(wait)))))
     await context.abort(code, error.message[:500].encode("ascii", "replace").decode(), trailing)
 
 
@@ -258,6 +262,10 @@ async def _embed(peer: ChatCompleter, body: Json, call: Call) -> bytes:
     return openai_embeddings.encode_response(await peer.embed(wanted, call), wanted)
 
 
+async def _caller(peer: ChatCompleter, body: Json, call: Call) -> bytes:
+    return msgspec.json.encode(caller_document(await peer.caller_of(owner_of(body), call)))
+
+
 async def _retrieve(peer: Retriever, body: Json, call: Call) -> bytes:
     try:
         wanted = msgspec.convert(body, RetrievalRequest)
@@ -276,7 +284,7 @@ async def _run(peer: ChainRunner, body: Json, call: Call) -> bytes:
 
 
 _UNARY: dict[str, dict[str, Callable[[Any, Json, Call], Awaitable[bytes]]]] = {
-    "Router": {"Complete": _complete, "Embed": _embed},
+    "Router": {"Complete": _complete, "Embed": _embed, "Caller": _caller},
     "RagManager": {"Retrieve": _retrieve},
     "PersonaLayer": {"Resolve": _resolve},
     "ChainEngine": {"Run": _run},

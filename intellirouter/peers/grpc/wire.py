@@ -11,6 +11,7 @@ from intellirouter.errors import UpstreamProtocolError
 PACKAGE = "intellirouter.peers.v1"
 ERROR_KEY = "intellirouter-error-bin"
 STATUS_KEY = "intellirouter-status"
+RETRY_AFTER = "retry-after"
 REQUEST_ID, TRACEPARENT, IDEMPOTENCY = "x-request-id", "traceparent", "idempotency-key"
 MAX_BYTES = 64 * 1024 * 1024
 _FIELD = 0x0A

@@ -32,7 +32,7 @@ async def put(request: web.Request) -> web.StreamResponse:
         cron,
         timezone,
         msgspec.json.encode(inputs),
-        msgspec.json.encode(caller),
+        msgspec.json.encode(caller.owner()),
         bool(fields.boolean(body, "catch_up")),
         bool(fields.boolean(body, "paused")),
         time.time(),
@@ -45,12 +45,13 @@ async def list_schedules(request: web.Request) -> web.StreamResponse:
     """Every schedule of the tenant."""
     found = await asyncio.to_thread(request.app[ENGINE].schedules.all, request[CALLER].tenant)
     now = time.time()
-    return answer({"object": "list", "data": [schedule.shown(now) for schedule in found]})
+    shown = [schedule.shown(now, await request.app[ENGINE].stopped(schedule)) for schedule in found]
+    return answer({"object": "list", "data": shown})
 
 
 async def get(request: web.Request) -> web.StreamResponse:
     """One schedule."""
-    return answer((await _found(request)).shown(time.time()))
+    return await _shown(request)
 
 
 async def pause(request: web.Request) -> web.StreamResponse:
@@ -64,12 +65,11 @@ async def resume(request: web.Request) -> web.StreamResponse:
 
 
 async def trigger(request: web.Request) -> web.StreamResponse:
-    """Start a run now, as if its time had come."""
+    """Start a run now, in the name of whoever asks: with its models, and on its budget."""
     schedule, service = await _found(request), request.app[ENGINE]
     inputs = msgspec.json.decode(schedule.inputs)
-    row, _ = await service.start(
-        schedule.owner(), schedule.chain, inputs, service.run_id(request[CALLER], None)
-    )
+    caller = request[CALLER]
+    row, _ = await service.start(caller, schedule.chain, inputs, service.run_id(caller, None))
     (run,) = await service.shown(row)
     return answer(run, 202)
 
@@ -98,7 +98,12 @@ async def _paused(request: web.Request, *, paused: bool) -> web.Response:
     )
     if not await asyncio.to_thread(schedules.change, tenant, name, paused=paused, seen=time.time()):
         raise _unknown(name)
-    return answer((await _found(request)).shown(time.time()))
+    return await _shown(request)
+
+
+async def _shown(request: web.Request) -> web.Response:
+    schedule = await _found(request)
+    return answer(schedule.shown(time.time(), await request.app[ENGINE].stopped(schedule)))
 
 
 def _unknown(name: str) -> NotFound:

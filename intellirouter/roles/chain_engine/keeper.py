@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
-from intellirouter.errors import IntelliRouterError
+from intellirouter.errors import IntelliRouterError, PeerUnavailable
 from intellirouter.roles.chain_engine.schedules import Schedule, ScheduleStore
 from intellirouter.roles.chain_engine.service import ChainService
 
@@ -45,25 +45,33 @@ class Keeper:
     async def start_due(self, now: float) -> None:
         """Start the runs whose time has come."""
         for schedule in await asyncio.to_thread(self.schedules.all):
-            times = schedule.due(now)
-            for moment in times:
-                await self._start(schedule, moment)
-            if times:
-                await asyncio.to_thread(self.schedules.change, schedule.tenant, schedule.name, seen=times[-1])
+            seen = None
+            for moment in schedule.due(now):
+                if not await self._start(schedule, moment):
+                    break
+                seen = moment
+            if seen is not None:
+                await asyncio.to_thread(self.schedules.change, schedule.tenant, schedule.name, seen=seen)
 
-    async def _start(self, schedule: Schedule, moment: float) -> None:
-        inputs = msgspec.json.decode(schedule.inputs)
+    async def _start(self, schedule: Schedule, moment: float) -> bool:
+        """False when it is to be tried again in a moment: nobody could say whether its owner still may."""
+        inputs, problem = msgspec.json.decode(schedule.inputs), None
         try:
-            row, new = await self.service.start(
-                schedule.owner(), schedule.chain, inputs, schedule.run_id(moment)
-            )
+            caller = await self.service.authority.caller_of(schedule.owner())
+            row, new = await self.service.start(caller, schedule.chain, inputs, schedule.run_id(moment))
+        except PeerUnavailable as error:
+            log.warning("chain.schedule_waits", schedule=schedule.name, reason=error.message)
+            return False
         except IntelliRouterError as error:  # this schedule's own fault, and no reason to hold up the others
+            problem, new = error.message[:500], False
             log.warning(
-                "chain.schedule_failed", schedule=schedule.name, tenant=schedule.tenant, reason=error.message
+                "chain.schedule_failed", schedule=schedule.name, tenant=schedule.tenant, reason=problem
             )
-            return
+        if problem != schedule.problem:
+            await asyncio.to_thread(self.schedules.change, schedule.tenant, schedule.name, problem=problem)
         if new:
             log.info("chain.schedule_started", schedule=schedule.name, run_id=row.run_id)
+        return True
 
     async def forget_old(self, now: float) -> int:
         """Delete runs that ended longer ago than `retention_days`, with what they recorded; how many."""

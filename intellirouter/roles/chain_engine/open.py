@@ -22,6 +22,7 @@ from intellirouter.roles.chain_engine.reach import Peers, ports
 from intellirouter.roles.chain_engine.schedules import ScheduleStore
 from intellirouter.roles.chain_engine.service import ChainService
 from intellirouter.roles.chain_engine.store import Store
+from intellirouter.security.authority import Authority
 from intellirouter.telemetry.tracing.span import Tracer
 
 __all__ = ["Peers", "open_engine"]
@@ -35,6 +36,7 @@ async def open_engine(
     data_dir: Path,
     peers: Peers,
     registry: CollectorRegistry,
+    authority: Authority,
     tracer: Tracer | None = None,
 ) -> AsyncIterator[ChainService]:
     """The service; runs that a former process left unfinished go on at once.
@@ -47,8 +49,8 @@ async def open_engine(
         else f"sqlite:///{data_dir / 'chains.db'}"
     )
     meters = ChainMeters(registry)
-    hearing, owners = Hearing(meters), Owners()
-    worker = Worker(ports(peers, owners.of), Cache(section.enable_caching), tracer)
+    hearing, owners = Hearing(meters), Owners(authority)
+    worker = Worker(ports(peers), Cache(section.enable_caching), tracer, owners.acting)
     async with opened(
         url, worker, max_parallel_steps=section.max_parallel_steps, hear=hearing.hear
     ) as runtime:
@@ -56,7 +58,7 @@ async def open_engine(
         await asyncio.to_thread(store.prepare)
         owners.store = store
         schedules = ScheduleStore(runtime.engine)
-        service = ChainService(section, runtime, store, meters, hearing, schedules, tracer)
+        service = ChainService(section, runtime, store, meters, hearing, schedules, authority, tracer)
         keeper = asyncio.create_task(Keeper(service, service.schedules).run(), name="chain keeper")
         keeper.add_done_callback(_report)
         try:

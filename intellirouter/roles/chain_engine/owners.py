@@ -1,4 +1,4 @@
-"""Who started which run: asked for every call of a step, so the last answers are kept."""
+"""In whose name a run acts: its owner is written down once, and what the owner may is asked for every step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from intellirouter.errors import NotFound, StateUnavailable
 from intellirouter.roles.chain_engine.store import Store
-from intellirouter.security.caller import Caller
+from intellirouter.security.authority import Authority
+from intellirouter.security.caller import Caller, Owner
 
 _KEPT = 1_000
 
@@ -17,9 +18,11 @@ _KEPT = 1_000
 class Owners:
     """`store` is set once the database is open; a recovered run may ask a moment earlier and waits for it."""
 
+    authority: Authority
+
     _store: Store | None = None
     _open: asyncio.Event = field(default_factory=asyncio.Event)
-    _kept: OrderedDict[str, Caller] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[str, Owner] = field(default_factory=OrderedDict)
 
     @property
     def store(self) -> Store | None:
@@ -31,8 +34,12 @@ class Owners:
         self._store = store
         self._open.set()
 
-    async def of(self, run_id: str) -> Caller:
-        """The caller who started the run. Raises `NotFound`."""
+    async def acting(self, run_id: str) -> Caller:
+        """The owner as it may act now. Raises `KeyEnded`."""
+        return await self.authority.caller_of(await self.of(run_id))
+
+    async def of(self, run_id: str) -> Owner:
+        """Who started the run. Raises `NotFound`."""
         if (kept := self._kept.get(run_id)) is not None:
             return kept
         await self._open.wait()  # bounded by the step's own time

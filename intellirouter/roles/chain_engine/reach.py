@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,6 @@ from intellirouter.peers.contract import (
     RetrievalRequest,
     Retriever,
 )
-from intellirouter.security.caller import Caller
-
-OwnerOf = Callable[[str], Awaitable[Caller]]
-"""Who started the run of that id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +30,29 @@ class Peers:
     personas: PersonaResolver | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Caller:
-    owner_of: OwnerOf
-
-    async def call(self, ticket: Ticket) -> Call:
-        run_id = ticket.key.partition("/")[0]
-        return Call(
-            caller=await self.owner_of(run_id),
-            request_id=f"req_{ticket.key}"[:128],
-            deadline=time.monotonic() + ticket.timeout,
-            idempotency_key=ticket.key,
-        )
+def call_of(ticket: Ticket) -> Call:
+    """The call that a step makes."""
+    return Call(
+        caller=ticket.caller,
+        request_id=f"req_{ticket.key}"[:128],
+        deadline=time.monotonic() + ticket.timeout,
+        idempotency_key=ticket.key,
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class RouterModels(_Caller):
+class RouterModels:
     """llm steps through the Router."""
 
     chat: ChatCompleter
 
     async def complete(self, request: ChatRequest, ticket: Ticket) -> tuple[ChatResponse, float | None]:
         """The answer; its cost stays with the Router."""
-        return await self.chat.complete(request, await self.call(ticket)), None
+        return await self.chat.complete(request, call_of(ticket)), None
 
 
 @dataclass(frozen=True, slots=True)
-class RagSearch(_Caller):
+class RagSearch:
     """rag steps through the RagManager."""
 
     retriever: Retriever
@@ -70,28 +62,28 @@ class RagSearch(_Caller):
     ) -> list[dict[str, Any]]:
         """Passages as plain data."""
         request = RetrievalRequest(query, (collection,), top_k, filters)
-        found = await self.retriever.retrieve(request, await self.call(ticket))
+        found = await self.retriever.retrieve(request, call_of(ticket))
         return [msgspec.to_builtins(passage) for passage in found.passages]
 
 
 @dataclass(frozen=True, slots=True)
-class PersonaTexts(_Caller):
+class PersonaTexts:
     """persona steps through the PersonaLayer."""
 
     personas: PersonaResolver
 
     async def resolve(self, name: str, variables: Mapping[str, Any], ticket: Ticket) -> dict[str, Any]:
         """The rendered persona as plain data."""
-        found = await self.personas.resolve(name, variables, await self.call(ticket))
+        found = await self.personas.resolve(name, variables, call_of(ticket))
         messages = [{"role": message.role, "content": message.text} for message in found.messages]
         return {"name": found.name, "version": found.version, "model": found.model, "messages": messages}
 
 
-def ports(peers: Peers, owner_of: OwnerOf) -> Ports:
+def ports(peers: Peers) -> Ports:
     """Ports to the roles that are there; the others refuse."""
-    given: dict[str, Any] = {"models": RouterModels(owner_of, peers.chat)}
+    given: dict[str, Any] = {"models": RouterModels(peers.chat)}
     if peers.retriever is not None:
-        given["search"] = RagSearch(owner_of, peers.retriever)
+        given["search"] = RagSearch(peers.retriever)
     if peers.personas is not None:
-        given["personas"] = PersonaTexts(owner_of, peers.personas)
+        given["personas"] = PersonaTexts(peers.personas)
     return Ports(**given)

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from croniter import CroniterBadCronError, croniter
 
 from intellirouter.errors import InvalidRequest
-from intellirouter.roles.chain_engine.store import METADATA
-from intellirouter.security.caller import Caller
+from intellirouter.roles.chain_engine.store import METADATA, plain
+from intellirouter.security.caller import Owner
 
 GRACE_SECONDS = 60.0
 """A time that passed longer ago, while no node ran, is left out unless the schedule catches up."""
@@ -37,12 +37,16 @@ _SCHEDULES = sa.Table(
     sa.Column("catch_up", sa.Boolean, nullable=False),
     sa.Column("paused", sa.Boolean, nullable=False),
     sa.Column("seen", sa.Float, nullable=False),
+    sa.Column("problem", sa.String(500)),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`cron` has five fields, or six with seconds last; `seen` is the Unix time up to which runs were started."""
+    """`cron` has five fields, or six with seconds last; `seen` is the Unix time up to which runs were started.
+
+    `caller` is the `Owner` as JSON; `problem` says why no run came of the last time that was due.
+    """
 
     tenant: str
     name: str
@@ -54,6 +58,7 @@ class Schedule:
     catch_up: bool
     paused: bool
     seen: float
+    problem: str | None = None
 
     def next(self, after: float) -> float:
         """The first time after a Unix time."""
@@ -76,15 +81,15 @@ class Schedule:
 
     def run_id(self, time: float) -> str:
         """The id of the run of a time, the same on every node."""
-        words = f"{self.tenant}/{self.name}/{time:.0f}"
+        words = f"{plain(self.tenant)}/{plain(self.name)}/{time:.0f}"
         return f"run_{hashlib.sha256(f'schedule {words}'.encode()).hexdigest()[:24]}"
 
-    def owner(self) -> Caller:
+    def owner(self) -> Owner:
         """On whose behalf it runs: who made it."""
-        return msgspec.json.decode(self.caller, type=Caller)
+        return msgspec.json.decode(self.caller, type=Owner)
 
-    def shown(self, now: float) -> dict[str, Any]:
-        """As clients see it."""
+    def shown(self, now: float, stopped: str = "") -> dict[str, Any]:
+        """As clients see it; `stopped` says why its owner may not act any more."""
         upcoming = None if self.paused else datetime.fromtimestamp(self.next(now), UTC).isoformat()
         return {
             "id": self.name,
@@ -95,7 +100,9 @@ class Schedule:
             "input": msgspec.json.decode(self.inputs),
             "catch_up": self.catch_up,
             "paused": self.paused,
-            "next_at": upcoming,
+            "status": "stopped" if stopped else "paused" if self.paused else "active",
+            "message": stopped or self.problem,
+            "next_at": None if stopped else upcoming,
         }
 
 

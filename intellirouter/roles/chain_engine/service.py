@@ -23,11 +23,12 @@ from intellirouter.chains.plan import bundle, calls
 from intellirouter.chains.runtime.durable.runtime import DurableRuntime
 from intellirouter.chains.source import Document
 from intellirouter.config.schema.chain_engine import ChainEngineSection
-from intellirouter.errors import Conflict, InvalidRequest, NotFound, RateLimited
+from intellirouter.errors import Conflict, InvalidRequest, KeyEnded, NotFound, PeerUnavailable, RateLimited
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.meters import ChainMeters
-from intellirouter.roles.chain_engine.schedules import ScheduleStore
-from intellirouter.roles.chain_engine.store import RunRow, Store, StoredChain
+from intellirouter.roles.chain_engine.schedules import Schedule, ScheduleStore
+from intellirouter.roles.chain_engine.store import RunRow, Store, StoredChain, plain
+from intellirouter.security.authority import Authority
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.tracing.span import Tracer, current
 
@@ -47,6 +48,7 @@ class ChainService:
     meters: ChainMeters
     hearing: Hearing
     schedules: ScheduleStore
+    authority: Authority
     tracer: Tracer | None = None
     _watched: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -113,7 +115,7 @@ class ChainService:
         """A new id, or for an idempotency key always the same."""
         if key is None:
             return f"run_{secrets.token_hex(12)}"
-        return f"run_{hashlib.sha256(f'{caller.tenant}/{key}'.encode()).hexdigest()[:24]}"
+        return f"run_{hashlib.sha256(f'{plain(caller.tenant)}/{plain(key)}'.encode()).hexdigest()[:24]}"
 
     async def start(
         self, caller: Caller, name: str, inputs: Mapping[str, Any], run_id: str
@@ -161,7 +163,7 @@ class ChainService:
             chain.name,
             chain.version,
             fingerprint.hexdigest(),
-            msgspec.json.encode(caller),
+            msgspec.json.encode(caller.owner()),
             time.time(),
         )
 
@@ -255,7 +257,7 @@ class ChainService:
             old.chain,
             old.version,
             old.fingerprint,
-            msgspec.json.encode(caller),
+            msgspec.json.encode(caller.owner()),
             time.time(),
         )
         await asyncio.to_thread(self.store.add_run, new)
@@ -286,6 +288,16 @@ class ChainService:
         if self.runtime.cluster is not None:
             return self.runtime.cluster.nodes()
         return [{"node": self.runtime.node, "age_seconds": 0.0, "alive": True}]
+
+    async def stopped(self, schedule: Schedule) -> str:
+        """Why the owner of a schedule may not act any more; empty while it may."""
+        try:
+            await self.authority.caller_of(schedule.owner())
+        except KeyEnded as error:
+            return error.message
+        except PeerUnavailable:  # nobody can say so now
+            return ""
+        return ""
 
     # watching
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from intellirouter.security.caller import Caller
+from intellirouter.security.caller import Owner
 
 METADATA = sa.MetaData()
 _CHAINS = sa.Table(
@@ -48,7 +48,7 @@ class StoredChain:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """Whose run it is, and of what. `fingerprint` is of the chain's name and the inputs."""
+    """Whose run it is, and of what. `fingerprint` is of the chain's name and the inputs; `caller` is the `Owner` as JSON."""
 
     run_id: str
     tenant: str
@@ -58,9 +58,9 @@ class RunRow:
     caller: bytes
     created: float
 
-    def owner(self) -> Caller:
+    def owner(self) -> Owner:
         """Who started it."""
-        return msgspec.json.decode(self.caller, type=Caller)
+        return msgspec.json.decode(self.caller, type=Owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,18 @@ class Store:
     engine: sa.Engine
 
     def prepare(self) -> None:
-        """Make the tables where they are missing."""
+        """Make what is missing of the tables: those of an earlier version lack columns."""
         METADATA.create_all(self.engine)
+        there = sa.inspect(self.engine)
+        with self.engine.begin() as connection:
+            for table in METADATA.sorted_tables:
+                known = {column["name"] for column in there.get_columns(table.name)}
+                for column in table.columns:
+                    if column.name not in known:
+                        kind = column.type.compile(self.engine.dialect)
+                        connection.execute(
+                            sa.text(f"alter table {table.name} add column {column.name} {kind}")
+                        )
 
     def put(self, tenant: str, name: str, document: dict[str, Any]) -> tuple[StoredChain, bool]:
         """Make or replace a chain; true when it is new."""
@@ -169,6 +179,11 @@ class Store:
         """Forget whose runs they were."""
         with self.engine.begin() as connection:
             connection.execute(_RUNS.delete().where(_RUNS.c.run_id.in_(run_ids)))
+
+
+def plain(name: str) -> str:
+    """A name as one part of a path: names that differ never make the same path."""
+    return name.replace("%", "%25").replace("/", "%2F")
 
 
 def _stored(row: Any) -> StoredChain:

@@ -14,8 +14,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from intellirouter.roles.rag_manager import lexical
 from intellirouter.roles.rag_manager.filters import Condition
+from intellirouter.security.caller import Owner
 
 SCHEMA = """
 pragma foreign_keys = on;
@@ -38,11 +41,19 @@ create index if not exists chunks_by_collection on chunks (collection, ready, do
 create table if not exists jobs (
     id text primary key, tenant text not null, collection text not null, document text not null, status text not null,
     done integer not null default 0, total integer not null default 0, error text, created real not null,
-    updated real not null);
+    updated real not null, owner text, not_before real not null default 0);
 create index if not exists jobs_waiting on jobs (status, created);
 create index if not exists jobs_by_tenant on jobs (tenant, created);
 create index if not exists jobs_by_document on jobs (document);
 """
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Add what the tables of an earlier version lack."""
+    known = {row[1] for row in db.execute("pragma table_info(jobs)")}
+    for column, kind in (("owner", "text"), ("not_before", "real not null default 0")):
+        if column not in known:
+            db.execute(f"alter table jobs add column {column} {kind}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +126,11 @@ def drop_collection(db: sqlite3.Connection, collection: str) -> None:
     db.execute("delete from collections where id = ?", (collection,))
 
 
-def add_job(db: sqlite3.Connection, tenant: str, document: Row, job: str) -> None:
-    """Write the document's new version and the job that will read it; a job of an older version is over."""
+def add_job(db: sqlite3.Connection, tenant: str, document: Row, job: str, owner: Owner | None = None) -> None:
+    """Write the document's new version and the job that will read it; a job of an older version is over.
+
+    `owner` is in whose name its chunks are embedded; None: the node's.
+    """
     now = time.time()
     db.execute(
         "insert into documents (id, collection, name, sha256, bytes, status, attributes, updated) "
@@ -126,37 +140,45 @@ def add_job(db: sqlite3.Connection, tenant: str, document: Row, job: str) -> Non
     )
     over = "update jobs set status = 'cancelled', updated = ? where document = ? and status in ('queued', 'running')"
     db.execute(over, (now, document["id"]))
-    words = "insert into jobs (id, tenant, collection, document, status, created, updated) values (?, ?, ?, ?, 'queued', ?, ?)"
-    db.execute(words, (job, tenant, document["collection"], document["id"], now, now))
+    words = "insert into jobs (id, tenant, collection, document, status, created, updated, owner) values (?, ?, ?, ?, 'queued', ?, ?, ?)"
+    whose = None if owner is None else msgspec.json.encode(owner).decode()
+    db.execute(words, (job, tenant, document["collection"], document["id"], now, now, whose))
 
 
 def read_again(
-    db: sqlite3.Connection, tenant: str, collection: str, model: str, new_job: Callable[[], str]
+    db: sqlite3.Connection,
+    tenant: str,
+    collection: str,
+    model: str,
+    new_job: Callable[[], str],
+    owner: Owner | None = None,
 ) -> list[str]:
     """Pin the collection to `model` and queue each of its documents once more; the jobs."""
     db.execute("update collections set model = ?, epoch = epoch + 1 where id = ?", (model, collection))
     jobs = []
     for entry in list_documents(db, collection):
         job = new_job()
-        add_job(db, tenant, entry | {"collection": collection}, job)
+        add_job(db, tenant, entry | {"collection": collection}, job, owner)
         jobs.append(job)
     return jobs
 
 
-def requeue(db: sqlite3.Connection, job: str | None = None) -> int:
-    """What a process left running waits again, or that one job; how many."""
-    words = "update jobs set status = 'queued' where status = 'running' and (? is null or id = ?)"
-    return db.execute(words, (job, job)).rowcount
+def requeue(db: sqlite3.Connection, job: str | None = None, not_before: float = 0.0) -> int:
+    """What a process left running waits again, or that one job until a Unix time at least; how many."""
+    words = (
+        "update jobs set status = 'queued', not_before = ? where status = 'running' and (? is null or id = ?)"
+    )
+    return db.execute(words, (not_before, job, job)).rowcount
 
 
 def take_job(db: sqlite3.Connection, busy: Collection[str] = ()) -> Row | None:
     """The oldest waiting job, now running, with its document and collection; none of a document that is `busy`."""
     found = rows(
         db,
-        "select j.id, j.collection, j.document, d.name, d.sha256, d.bytes, c.model from jobs j join documents d on d.id = j.document "
+        "select j.id, j.collection, j.document, j.owner, d.name, d.sha256, d.bytes, c.model from jobs j join documents d on d.id = j.document "
         "join collections c on c.id = j.collection where j.status = 'queued' "
-        "and j.document not in (select value from json_each(?)) order by j.created limit 1",
-        (json.dumps(list(busy)),),
+        "and j.not_before <= ? and j.document not in (select value from json_each(?)) order by j.created limit 1",
+        (time.time(), json.dumps(list(busy))),
     )
     if not found:
         return None

@@ -7,15 +7,18 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import msgspec
 import structlog
 
-from intellirouter.errors import ConfigError, RequestError, StateUnavailable
+from intellirouter.errors import ConfigError, RateLimited, RequestError, StateUnavailable
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.roles.rag_manager import catalog
 from intellirouter.roles.rag_manager.catalog import Row
-from intellirouter.roles.rag_manager.embedding.embedder import Embedder
+from intellirouter.roles.rag_manager.embedding.embedder import NODE, Behalf, Embedder, asked_by, queued_by
 from intellirouter.roles.rag_manager.ingest import Cancelled, Ingester
 from intellirouter.roles.rag_manager.metrics import RagMetrics
+from intellirouter.security.authority import Authority
+from intellirouter.security.caller import Owner
 from intellirouter.telemetry.tracing.span import Tracer
 
 JOBS = 24
@@ -23,6 +26,7 @@ JOBS = 24
 JOB_BYTES = 32 << 20
 """What they may hold together, in bytes of their documents; one that is larger runs alone."""
 RETRY_SECONDS = 2.0
+LONGEST_WAIT = 60.0
 """Between tries of a job while the vector index is away."""
 log = structlog.get_logger(__name__)
 
@@ -36,12 +40,14 @@ class JobQueue:
         ingester: Ingester,
         model: Callable[[], Awaitable[Embedder]],
         metrics: RagMetrics,
+        authority: Authority | None = None,
         tracer: Tracer | None = None,
     ) -> None:
         self._tracer = tracer
         self._engine = engine
         self._ingester = ingester
         self._model = model
+        self._authority = authority
         self._metrics = metrics
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
@@ -111,13 +117,19 @@ class JobQueue:
                 await asyncio.sleep(RETRY_SECONDS)
             self.wake()
 
+    def _behalf(self, job: Row) -> Behalf:
+        """In whose name the job's chunks are embedded: that of the key which left it, as it stands whenever one is asked."""
+        if job["owner"] is None or self._authority is None:
+            return asked_by(NODE)
+        return queued_by(msgspec.json.decode(job["owner"], type=Owner), self._authority)
+
     async def _run(self, job: Row) -> bool:
         """True when the job waits because the vector index is away."""
         error = None
         outcome = "ready"
         began = time.perf_counter()
         try:
-            await self._ingester.run(job, await self._model())
+            await self._ingester.run(job, (await self._model()).on_behalf_of(self._behalf(job)))
             self.trouble = ""
         except Cancelled:
             outcome = "cancelled"
@@ -128,6 +140,13 @@ class JobQueue:
             log.warning("rag.job_waits", job=job["id"], reason=away.message)
             await self._engine.write(partial(catalog.requeue, job=job["id"]))
             return True
+        except RateLimited as limited:  # its owner's own limit: others go on
+            self._metrics.jobs.labels("waiting").inc()
+            log.info("rag.job_limited", job=job["id"], reason=limited.message)
+            wait = min(max(limited.retry_after, RETRY_SECONDS), LONGEST_WAIT)
+            await self._engine.write(partial(catalog.requeue, job=job["id"], not_before=time.time() + wait))
+            asyncio.get_running_loop().call_later(wait + 0.1, self.wake)
+            return False
         except (RequestError, ConfigError) as refused:
             error = refused.message
         except Exception as bug:  # one document must not end the worker; the job says that it failed

@@ -100,8 +100,8 @@ async def _submit(request: web.Request) -> web.StreamResponse:
     attributes = dict(request.query)
     name = attributes.pop("name", "")
     collection = request.match_info["collection"]
-    data = await read_body(request)
-    job = await request.app[RAG].submit(request[CALLER].tenant, collection, name, data, attributes)
+    data, caller = await read_body(request), request[CALLER]
+    job = await request.app[RAG].submit(caller.tenant, collection, name, data, attributes, caller.owner())
     return _json({"job": job}, 202)
 
 
@@ -112,7 +112,8 @@ async def _drop_document(request: web.Request) -> web.StreamResponse:
 
 
 async def _reindex(request: web.Request) -> web.StreamResponse:
-    jobs = await request.app[RAG].reindex(request[CALLER].tenant, request.match_info["collection"])
+    caller = request[CALLER]
+    jobs = await request.app[RAG].reindex(caller.tenant, request.match_info["collection"], caller.owner())
     return _json({"jobs": jobs}, 202)
 
 
@@ -123,8 +124,8 @@ async def _verify(request: web.Request) -> web.StreamResponse:
 
 
 async def _rebuild(request: web.Request) -> web.StreamResponse:
-    name = request.match_info["collection"]
-    return _json({"written": await request.app[RAG].rebuild(request[CALLER].tenant, name)})
+    name, caller = request.match_info["collection"], request[CALLER]
+    return _json({"written": await request.app[RAG].rebuild(caller.tenant, name, caller)})
 
 
 async def _jobs(request: web.Request) -> web.StreamResponse:
@@ -192,7 +193,7 @@ async def _embed(request: web.Request) -> web.StreamResponse:
         body = msgspec.convert(await read_json(request), EmbedBody)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"{error}.") from error
-    vectors = await request.app[RAG].embed(body.model, body.texts)
+    vectors = await request.app[RAG].embed(body.model, body.texts, request[CALLER])
     data = b64encode(vectors.astype("<f4").tobytes()).decode()
     return _json({"model": body.model, "dimension": vectors.shape[1], "vectors": data})
 

@@ -25,6 +25,7 @@ from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.roles.rag_manager.reranking import Reranker, RerankService
 from intellirouter.roles.rag_manager.reranking_onnx import OnnxReranker
 from intellirouter.roles.rag_manager.service import RagService
+from intellirouter.security.authority import Authority
 from intellirouter.telemetry.tracing.span import Tracer
 from intellirouter.vectors.chroma.embedded import EmbeddedChroma
 from intellirouter.vectors.chroma.server import ChromaServer
@@ -44,6 +45,7 @@ async def open_rag(
     chat: ChatCompleter | None = None,
     helpers: Sequence[Helper] = (),
     tracer: Tracer | None = None,
+    authority: Authority | None = None,
 ) -> AsyncIterator[RagService]:
     """The service, its worker running. Raises `StateUnavailable` when another process holds the directory."""
     if problems := [f"{'.'.join(map(str, path))}: {problem}" for path, problem in rag_errors(section)]:
@@ -55,6 +57,7 @@ async def open_rag(
         schema = catalog.SCHEMA + openai_catalog.SCHEMA
         engine = Engine(directory / "catalog.sqlite3", schema, catalog.nothing_to_sweep, reads_apart=True)
         await engine.start()
+        await engine.write(catalog.migrate)
         stack.push_async_callback(engine.stop)
         index = _index(section, directory / "chroma")
         stack.push_async_callback(index.close)
@@ -77,7 +80,7 @@ async def open_rag(
             stack.push_async_callback(reranker.close)
         metrics = RagMetrics(registry or CollectorRegistry())
         blobs = directory / "blobs"
-        service = RagService(section, engine, index, embedder, blobs, metrics, reranker, tracer)
+        service = RagService(section, engine, index, embedder, blobs, metrics, reranker, tracer, authority)
         await stack.enter_async_context(background(rag_worker=service.work()))
         yield service
 

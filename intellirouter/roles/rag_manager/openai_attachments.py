@@ -83,6 +83,7 @@ async def attach(
             documents=documents,
             batch=batch,
             collection=store["collection"],
+            owner=request[CALLER].owner(),
         )
 
         def together(db: sqlite3.Connection) -> None:

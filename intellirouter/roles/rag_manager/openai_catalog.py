@@ -16,6 +16,7 @@ from typing import Any
 from intellirouter.roles.rag_manager import catalog
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.openai_pages import Listing
+from intellirouter.security.caller import Owner
 
 SCHEMA = """
 create table if not exists files (
@@ -168,13 +169,14 @@ def attach(
     documents: Sequence[tuple[str, Row, str]],
     batch: str | None = None,
     collection: str = "",
+    owner: Owner | None = None,
 ) -> None:
     """Write (file, document, job) of each, as one batch when `batch` is given."""
     now = time.time()
     if batch is not None:
         db.execute("insert into batches (id, collection, created) values (?, ?, ?)", (batch, collection, now))
     for file, document, job in documents:
-        catalog.add_job(db, tenant, document, job)
+        catalog.add_job(db, tenant, document, job, owner)
         words = "insert into attachments values (?, ?, ?) on conflict (document) do nothing"
         db.execute(words, (document["id"], file, now))
         if batch is not None:

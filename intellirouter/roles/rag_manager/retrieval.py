@@ -35,6 +35,8 @@ EXACT = 5_000
 WIDENED = 10
 """How much further the index is asked when a filter passes more than `EXACT`."""
 KEPT_QUERIES = 512
+Reach = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""See `Caller.reach`."""
 T = TypeVar("T")
 MAX_TOP_K = 100
 log = structlog.get_logger(__name__)
@@ -66,15 +68,19 @@ class Searcher:
         self._results: OrderedDict[str, Retrieved] = OrderedDict()
 
     async def search(
-        self, request: RetrievalRequest, collections: Sequence[CollectionRow], embedder: Embedder
+        self,
+        request: RetrievalRequest,
+        collections: Sequence[CollectionRow],
+        embedder: Embedder,
+        reach: Reach,
     ) -> Retrieved:
         """The passages, best first."""
         self.check(request)
-        key = _key(request, collections)
+        key = _key(request, collections, reach)
         if not request.explain and (kept := self._results.get(key)) is not None:
             self._results.move_to_end(key)
             return kept
-        found = await self.chosen(request, await self.candidates(request, collections, embedder))
+        found = await self.chosen(request, await self.candidates(request, collections, embedder, reach))
         if not found.partial and not request.explain:
             _put(self._results, key, found)
         return found
@@ -93,7 +99,11 @@ class Searcher:
             )
 
     async def candidates(
-        self, request: RetrievalRequest, collections: Sequence[CollectionRow], embedder: Embedder
+        self,
+        request: RetrievalRequest,
+        collections: Sequence[CollectionRow],
+        embedder: Embedder,
+        reach: Reach,
     ) -> list[Candidates]:
         """What of each collection comes into question. Raises `Conflict` for one of another model."""
         for row in collections:
@@ -104,7 +114,7 @@ class Searcher:
                 )
         try:
             async with asyncio.TaskGroup() as group:
-                vector = group.create_task(self._vector(request.query, embedder))
+                vector = group.create_task(self._vector(request.query, embedder, reach))
                 tasks = [group.create_task(self._in_one(request, row, vector)) for row in collections]
         except ExceptionGroup as several:  # the caller is told of the first, not of a group
             raise several.exceptions[0] from several
@@ -132,12 +142,13 @@ class Searcher:
         """By document: its name, and its id where it is an uploaded file."""
         return await self._engine.read(partial(openai_catalog.files_of, documents=documents))
 
-    async def _vector(self, query: str, embedder: Embedder) -> Vectors:
-        vector = self._vectors.get(query)
+    async def _vector(self, query: str, embedder: Embedder, reach: Reach) -> Vectors:
+        key = repr((reach, query))
+        vector = self._vectors.get(key)
         if vector is None:
             with step("embed the question"):
                 vector = (await embedder.embed([query]))[0]
-        _put(self._vectors, query, vector)
+        _put(self._vectors, key, vector)
         return vector
 
     async def _in_one(
@@ -268,10 +279,11 @@ class Searcher:
             return some.found, False
 
 
-def _key(request: RetrievalRequest, collections: Sequence[CollectionRow]) -> str:
-    """A collection's id is its tenant's alone, so tenants never share a result."""
+def _key(request: RetrievalRequest, collections: Sequence[CollectionRow], reach: Reach) -> str:
+    """The same only for callers who may just as much: what a key may not ask for, another's question does not give it."""
     where = [(row.id, row.epoch) for row in collections]
     how = (
+        reach,
         *(request.query, request.top_k, request.filters),
         *(request.min_score, request.token_budget, request.rerank),
     )

@@ -30,7 +30,7 @@ from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
 from intellirouter.roles.rag_manager import catalog, openai_catalog
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.cluster.cluster import Cluster
-from intellirouter.roles.rag_manager.embedding.embedder import Embedder
+from intellirouter.roles.rag_manager.embedding.embedder import NODE, Embedder, asked_by
 from intellirouter.roles.rag_manager.ingest import Ingester
 from intellirouter.roles.rag_manager.job_queue import JobQueue
 from intellirouter.roles.rag_manager.metrics import RagMetrics
@@ -38,6 +38,8 @@ from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parser
 from intellirouter.roles.rag_manager.reranking import Reranker
 from intellirouter.roles.rag_manager.retrieval import Candidates, Searcher
 from intellirouter.roles.rag_manager.writer import Writer
+from intellirouter.security.authority import Authority
+from intellirouter.security.caller import Caller, Owner
 from intellirouter.telemetry.tracing.span import Tracer, step
 from intellirouter.vectors.index import MAX_BATCH, VectorIndex, Vectors
 
@@ -48,7 +50,10 @@ log = structlog.get_logger(__name__)
 
 
 class RagService:
-    """Every method takes the tenant and sees nothing of another's."""
+    """Every method takes the tenant, or its caller, and sees nothing of another's.
+
+    What is embedded is embedded in the name of a caller, or of the owner of the job.
+    """
 
     def __init__(
         self,
@@ -60,6 +65,7 @@ class RagService:
         metrics: RagMetrics,
         reranker: Reranker | None = None,
         tracer: Tracer | None = None,
+        authority: Authority | None = None,
     ) -> None:
         self._metrics = metrics
         self._section = section
@@ -82,7 +88,7 @@ class RagService:
             size=section.chunk_size,
             overlap=section.chunk_overlap,
         )
-        self.queue = JobQueue(engine, self._ingester, self._model, metrics, tracer)
+        self.queue = JobQueue(engine, self._ingester, self._model, metrics, authority, tracer)
         self._searcher = Searcher(section, engine, index, reranker)
         self.cluster: Cluster | None = None
         """The other RagManagers, where there are any."""
@@ -128,9 +134,18 @@ class RagService:
         await self.engine.write(partial(catalog.drop_document, collection=collection, document=document))
 
     async def submit(
-        self, tenant: str, name: str, document: str, data: bytes, attributes: Mapping[str, Any] | None = None
+        self,
+        tenant: str,
+        name: str,
+        document: str,
+        data: bytes,
+        attributes: Mapping[str, Any] | None = None,
+        owner: Owner | None = None,
     ) -> str:
-        """Keep the document and queue its ingestion; the job's id. Once this returns, a crash loses nothing."""
+        """Keep the document and queue its ingestion; the job's id. Once this returns, a crash loses nothing.
+
+        `owner` is in whose name it is embedded, whenever that is; None: the node's.
+        """
         if not document or len(document) > MAX_NAME:
             raise InvalidRequest(f"A document's name has 1 to {MAX_NAME} characters.", param="name")
         if len(data) > self._section.max_document_bytes:
@@ -142,7 +157,9 @@ class RagService:
             digest = await asyncio.to_thread(_keep, self.blobs, data)
             entry = document_row(row.id, document, digest, len(data), attributes or {})
             job = new_job()
-            await self.engine.write(partial(catalog.add_job, tenant=tenant, document=entry, job=job))
+            await self.engine.write(
+                partial(catalog.add_job, tenant=tenant, document=entry, job=job, owner=owner)
+            )
         self.queue.wake()
         return job
 
@@ -208,7 +225,7 @@ class RagService:
         missing, stray = await self.verify(tenant, name)
         return len(missing), len(stray)
 
-    async def reindex(self, tenant: str, name: str) -> list[str]:
+    async def reindex(self, tenant: str, name: str, owner: Owner | None = None) -> list[str]:
         """Queue every document of the collection to be read again; the jobs. What is unchanged is not embedded again.
 
         A collection of another embedding model becomes one of this node's: until its jobs are done, what was not yet
@@ -219,16 +236,23 @@ class RagService:
         if row.model != model:  # vectors of two models are not comparable, and may differ in length
             await self._index.drop(row.id)
         jobs = await self.engine.write(
-            partial(catalog.read_again, tenant=tenant, collection=row.id, model=model, new_job=new_job)
+            partial(
+                catalog.read_again,
+                tenant=tenant,
+                collection=row.id,
+                model=model,
+                new_job=new_job,
+                owner=owner,
+            )
         )
         self.queue.wake()
         return jobs
 
-    async def rebuild(self, tenant: str, name: str) -> int:
+    async def rebuild(self, tenant: str, name: str, caller: Caller = NODE) -> int:
         """Write the vectors that the catalogue lists and the index lacks, or holds too seldom; how many."""
         row = await self._collection(tenant, name)
         missing, stray = await self.verify(tenant, name)
-        embedder = await self._model()
+        embedder = await self._model_for(caller)
         for start in range(0, len(missing), 100):
             found = await self.engine.read(partial(catalog.read_chunks, ids=missing[start : start + 100]))
             stored = await self.writer.put(row.id, list(found.values()), embedder)
@@ -275,12 +299,14 @@ class RagService:
 
     async def searched(self, request: RetrievalRequest, call: Call) -> Retrieved:
         """What this node's collections have."""
-        return await self._searcher.search(request, await self._rows(request, call), await self._model())
+        embedder, reach = await self._model_for(call.caller), call.caller.reach()
+        return await self._searcher.search(request, await self._rows(request, call), embedder, reach)
 
     async def candidates(self, request: RetrievalRequest, call: Call) -> list[Candidates]:
         """What of this node's collections comes into question, for a node that chooses among several nodes' candidates."""
         rows = await self._rows(request, call)
-        found = await self._searcher.candidates(request, rows, await self._model())
+        embedder, reach = await self._model_for(call.caller), call.caller.reach()
+        found = await self._searcher.candidates(request, rows, embedder, reach)
         documents = {chunk.document for one in found for chunk in one.chunks.values()}
         files = await self._searcher.files(documents)
         return [replace(one, files=files) for one in found]
@@ -293,9 +319,9 @@ class RagService:
         """Tenant and name of every collection that is no vector store, and tenants with files or vector stores."""
         return await self.engine.read(openai_catalog.holdings)
 
-    async def embed(self, model: str, texts: Sequence[str]) -> Vectors:
+    async def embed(self, model: str, texts: Sequence[str], caller: Caller = NODE) -> Vectors:
         """Unit vectors for another node. Raises `InvalidRequest` when this one has another model."""
-        embedder = await self._model()
+        embedder = await self._model_for(caller)
         if embedder.model != model:
             raise InvalidRequest(f"This node embeds with {embedder.model}, not with {model}.", param="model")
         return await embedder.embed(texts)
@@ -340,6 +366,9 @@ class RagService:
         if not await self.engine.read(partial(catalog.has_document, document=id_)):
             raise NotFound(f"There is no document '{document[:200]}' in '{row.name}'.")
         return id_
+
+    async def _model_for(self, caller: Caller) -> Embedder:
+        return (await self._model()).on_behalf_of(asked_by(caller))
 
     async def _model(self) -> Embedder:
         """It is opened once, and goes on opening when whoever asked first cannot wait. One that failed is tried again."""

@@ -68,11 +68,16 @@ class Writer:
             stages.create_task(self._store())
 
     async def _embed(self) -> None:
+        waiting: _Piece | None = None
         while True:
-            taken = [await self._pieces.get()]
-            embedder = taken[0].embedder
+            taken = [waiting or await self._pieces.get()]
+            embedder, waiting = taken[0].embedder, None
             while sum(len(piece.rows) for piece in taken) < self._together and not self._pieces.empty():
-                taken.append(self._pieces.get_nowait())
+                piece = self._pieces.get_nowait()
+                if piece.embedder != embedder:  # asked in another name
+                    waiting = piece
+                    break
+                taken.append(piece)
             texts = [embedded_text(row) for piece in taken for row in piece.rows]
             try:
                 vectors = await embedder.embed(texts)

@@ -14,8 +14,8 @@ from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import InvalidRequest
 from intellirouter.inference.limits.ledger import KINDS, day_name
 from intellirouter.inference.limits.terms import PERIODS
-from intellirouter.inference.virtual_keys import GRACE_SECONDS, KeyStore, VirtualKey, make_key
-from intellirouter.roles.keys import STATE
+from intellirouter.inference.virtual_keys import GRACE_SECONDS, VirtualKey, make_key
+from intellirouter.roles.keys import KEYS
 from intellirouter.roles.router.keys import BOARD, CACHE, LEDGER, OUTCOMES
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
@@ -29,14 +29,14 @@ def _json(body: object, status: int = 200) -> web.Response:
 
 async def list_keys(request: web.Request) -> web.StreamResponse:
     """Every virtual key, without its secret."""
-    keys = await KeyStore(request.app[STATE]).all()
+    keys = await request.app[KEYS].all()
     return _json({"object": "list", "data": [key.shown() for key in keys]})
 
 
 async def create_key(request: web.Request) -> web.StreamResponse:
     """A new key. The answer is the only place its secret is ever shown."""
     key, secret = make_key(**key_fields(await read_json(request)))
-    await KeyStore(request.app[STATE]).create(key)
+    await request.app[KEYS].create(key)
     return _json({**key.shown(), "secret": secret}, 201)
 
 
@@ -44,7 +44,7 @@ async def rotate_key(request: web.Request) -> web.StreamResponse:
     """A new secret for a key; the old one stays good for `grace_seconds`."""
     body = await read_json(request) if request.can_read_body else {}
     grace = fields.number(body, "grace_seconds")
-    key, secret = await KeyStore(request.app[STATE]).rotate(
+    key, secret = await request.app[KEYS].rotate(
         request.match_info["key"], GRACE_SECONDS if grace is None else max(0.0, grace)
     )
     return _json({**key.shown(), "secret": secret})
@@ -52,7 +52,7 @@ async def rotate_key(request: web.Request) -> web.StreamResponse:
 
 async def revoke_key(request: web.Request) -> web.StreamResponse:
     """End a key at once."""
-    return _json((await KeyStore(request.app[STATE]).revoke(request.match_info["key"])).shown())
+    return _json((await request.app[KEYS].revoke(request.match_info["key"])).shown())
 
 
 def key_fields(body: dict[str, Any]) -> dict[str, Any]:

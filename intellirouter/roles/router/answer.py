@@ -20,10 +20,13 @@ from intellirouter.chat.custom_tools import CustomCalls, custom_names, restored
 from intellirouter.chat.delta import Delta, StreamEvent, UsageDelta
 from intellirouter.chat.model import ChatRequest, RouteOptions
 from intellirouter.chat.wire import WireFormat
-from intellirouter.errors import IntelliRouterError, PermissionDenied
+from intellirouter.errors import IntelliRouterError, ModelNotFound
 from intellirouter.inference.answering import Streamed
 from intellirouter.inference.job import Job, Trace
-from intellirouter.roles.router.keys import ANSWERING, ROUTING
+from intellirouter.inference.permission import denied, permitted
+from intellirouter.roles.router.keys import ANSWERING, CATALOG, ROUTING
+from intellirouter.roles.router.pipeline.answering import CHAIN_MODEL
+from intellirouter.roles.router.pipeline.course import PERSONA_MODEL
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.web.endpoint import ACCESS, CALLER, REQUEST_ID
@@ -36,7 +39,10 @@ log = structlog.get_logger(__name__)
 def job_of(request: web.Request, chat: ChatRequest, relay: str | None) -> Job:
     """The job for `chat`. Raises `PermissionDenied` for a model the caller may not use."""
     caller = request[CALLER]
-    _check_model(caller, chat.model)
+    if (
+        caller.models
+    ):  # refused before anything is looked up for it; what is asked in the end, dispatch checks
+        _check_model(request, caller, chat.model)
     if (strategy := request.headers.get("x-intellirouter-strategy")) is not None:
         options = chat.options or RouteOptions()
         chat = chat.routed(options=msgspec.structs.replace(options, strategy=strategy))
@@ -82,9 +88,13 @@ async def answer(
     return WholeResponse(body, answer_headers(request, trace))
 
 
-def _check_model(caller: Caller, model: str) -> None:
-    if caller.models and model not in caller.models:
-        raise PermissionDenied(f"This key may not use the model '{model[:100]}'.", param="model")
+def _check_model(request: web.Request, caller: Caller, model: str) -> None:
+    if model.startswith((PERSONA_MODEL, CHAIN_MODEL)):
+        if not caller.may_use(model):
+            raise denied(model)
+        return
+    with contextlib.suppress(ModelNotFound):  # a provider may still list it
+        permitted(request.app[CATALOG], caller, model)
 
 
 def answer_headers(request: web.Request, trace: Trace) -> dict[str, str]:

@@ -13,13 +13,16 @@ from intellirouter.chat.response import ChatResponse
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.job import Job
 from intellirouter.peers.contract import Call
+from intellirouter.security.api_keys import KeyRing
+from intellirouter.security.caller import Caller, Owner
 
 
 class LocalChatCompleter:
     """See `ChatCompleter`."""
 
-    def __init__(self, answering: Answering, timeout: float) -> None:
+    def __init__(self, answering: Answering, timeout: float, ring: KeyRing) -> None:
         self._answering = answering
+        self._ring = ring
         self._timeout = timeout
 
     async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
@@ -42,6 +45,10 @@ class LocalChatCompleter:
         chat = ChatRequest(model=request.model, messages=(Message("user", tuple(map(Text, request.texts))),))
         response, _ = await self._answering.embed(self._job(chat, call), request)
         return response
+
+    async def caller_of(self, owner: Owner, call: Call) -> Caller:  # noqa: ARG002  nothing is done for a caller
+        """See `ChatCompleter.caller_of`."""
+        return self._ring.caller_of(owner)
 
     def _job(self, request: ChatRequest, call: Call) -> Job:
         now = time.monotonic()

@@ -12,10 +12,11 @@ from aiohttp import web
 from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.format import FORMAT as GEMINI_FORMAT
 from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.errors import ModelNotFound, PermissionDenied
 from intellirouter.inference.catalog import ModelEntry
+from intellirouter.inference.permission import permitted, visible
 from intellirouter.roles.router.chat import speaks_mistral
 from intellirouter.roles.router.keys import CATALOG
-from intellirouter.security.caller import Caller
 from intellirouter.web.endpoint import CALLER, endpoint
 
 
@@ -33,9 +34,18 @@ def model_object(entry: ModelEntry) -> Json:
     return model | {key: value for key, value in optional.items() if value is not None}
 
 
-def visible(caller: Caller, entry: ModelEntry) -> bool:
-    """True when the caller's key may use the model by any of its names."""
-    return not caller.models or not {entry.name, *entry.aliases}.isdisjoint(caller.models)
+def seen(request: web.Request) -> list[ModelEntry]:
+    """Every model that the caller may use."""
+    catalog, caller = request.app[CATALOG], request[CALLER]
+    return [entry for entry in catalog.entries() if visible(catalog, caller, entry)]
+
+
+def looked_up(request: web.Request, name: str) -> ModelEntry:
+    """A model by any of its names. Raises `ModelNotFound`, for one that the caller may not use too."""
+    try:
+        return permitted(request.app[CATALOG], request[CALLER], name)
+    except PermissionDenied as error:
+        raise ModelNotFound(f"The model '{name[:100]}' does not exist.", param="model") from error
 
 
 def anthropic_model(entry: ModelEntry) -> Json:
@@ -111,14 +121,14 @@ def _listing(request: web.Request) -> Listing:
 
 async def list_models(request: web.Request) -> web.StreamResponse:
     """Every model the caller may use."""
-    listing, caller = _listing(request), request[CALLER]
-    models = [listing.one(entry) for entry in request.app[CATALOG].entries() if visible(caller, entry)]
+    listing = _listing(request)
+    models = [listing.one(entry) for entry in seen(request)]
     return web.Response(body=msgspec.json.encode(listing.page(models)), content_type="application/json")
 
 
 async def get_model(request: web.Request) -> web.StreamResponse:
     """One model, by any of its names."""
-    entry = request.app[CATALOG].resolve(request.match_info["model"])
+    entry = looked_up(request, request.match_info["model"])
     return web.Response(
         body=msgspec.json.encode(_listing(request).one(entry)), content_type="application/json"
     )

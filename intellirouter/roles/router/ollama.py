@@ -13,10 +13,11 @@ from intellirouter.chat.embedding import EmbeddingRequest
 from intellirouter.chat.fields import Json
 from intellirouter.chat.ollama.format import FORMAT, GENERATE_FORMAT
 from intellirouter.inference.catalog import ModelEntry
+from intellirouter.inference.permission import permitted
 from intellirouter.roles.router.answer import answer, answer_headers
 from intellirouter.roles.router.embeddings import embed
 from intellirouter.roles.router.keys import CATALOG
-from intellirouter.roles.router.models import visible
+from intellirouter.roles.router.models import looked_up, seen
 from intellirouter.web.body import parse_object, read_body
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
@@ -38,7 +39,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
     body = await _body(request)
     if not body.get("prompt"):
         model = fields.required_text(body, "model")
-        request.app[CATALOG].resolve(model)
+        permitted(request.app[CATALOG], request[CALLER], model)
         return _json(
             {"model": model, "created_at": LONG_AGO, "response": "", "done": True, "done_reason": "load"}
         )
@@ -70,8 +71,7 @@ async def embed_one(request: web.Request) -> web.StreamResponse:
 
 async def tags(request: web.Request) -> web.StreamResponse:
     """The models the caller may use, as installed ones."""
-    entries = [entry for entry in request.app[CATALOG].entries() if visible(request[CALLER], entry)]
-    return _json({"models": [_listed(entry) for entry in entries]})
+    return _json({"models": [_listed(entry) for entry in seen(request)]})
 
 
 def _listed(entry: ModelEntry) -> Json:
@@ -101,7 +101,7 @@ async def show(request: web.Request) -> web.StreamResponse:
     """What is known of one model."""
     body = await _body(request)
     name = fields.text(body, "model") or fields.required_text(body, "name")
-    entry = request.app[CATALOG].resolve(name)
+    entry = looked_up(request, name)
     info: Json = {"general.architecture": entry.owner}
     if entry.context_window is not None:
         info[f"{entry.owner}.context_length"] = entry.context_window

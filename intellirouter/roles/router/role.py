@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from intellirouter.roles.keys import STATE
+from intellirouter.roles.keys import KEYS, STATE
 from intellirouter.roles.role import Role
 from intellirouter.roles.router import (
     admin,
     admin_models,
+    authority,
     chat,
     completions,
     conversations,
@@ -53,6 +54,7 @@ FRONTS = (
     models,
     admin,
     admin_models,
+    authority,
     console,
 )
 
@@ -93,6 +95,7 @@ ROLE = Role(
     default_port=8080,
     components=(
         STATE,
+        KEYS,
         CATALOG,
         DISCOVERY,
         BOARD,

@@ -16,6 +16,7 @@ from intellirouter.errors import IntelliRouterError, PeerUnavailable, StreamInte
 from intellirouter.peers.contract import Call, ChatCompleter
 from intellirouter.peers.grpc.clients import Channel, GrpcChatCompleter
 from intellirouter.peers.http_chat import HttpChatCompleter
+from intellirouter.roles.keys import KEY_RING
 from intellirouter.roles.router.completer import LocalChatCompleter
 from intellirouter.roles.router.keys import DISPATCH
 from intellirouter.security.caller import ANONYMOUS
@@ -60,7 +61,7 @@ async def peer(
         await channel.aclose()
         return
     if request.param == "local":
-        yield Peer(LocalChatCompleter(node.opened[DISPATCH], 30), vendor)
+        yield Peer(LocalChatCompleter(node.opened[DISPATCH], 30, node.opened[KEY_RING]), vendor)
         return
     transport = AiohttpTransport()
     yield Peer(HttpChatCompleter(transport, node.listening[0].url, SIGNER, 30), vendor)

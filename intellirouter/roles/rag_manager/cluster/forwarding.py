@@ -57,7 +57,7 @@ def cluster_of(request: web.Request) -> Cluster | None:
 def passed_on(request: web.Request) -> bool:
     """Another node has found that this is the right one. A client's word for that is not taken."""
     caller = request[CALLER]
-    return PLACED in request.headers and (caller.role is not None or caller is ANONYMOUS)
+    return PLACED in request.headers and ("RagManager" in caller.via or caller is ANONYMOUS)
 
 
 def call_of(request: web.Request) -> Call:

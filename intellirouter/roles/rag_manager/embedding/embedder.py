@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from intellirouter.security.caller import Caller
+from intellirouter.security.authority import Authority
+from intellirouter.security.caller import Caller, Owner
 from intellirouter.vectors.index import Vectors
 
-NODE = Caller(key_id="rag-manager", role="RagManager", scopes=frozenset({"inference"}))
-"""On whose behalf a node embeds: documents of every tenant go together."""
+NODE = Caller(key_id="rag-manager", scopes=frozenset({"inference"}), ref="node")
+"""In whose name a node embeds what nobody's key asked for: an operator's command, and jobs of an earlier version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behalf:
+    """In whose name texts are embedded. `now` is asked before each request to a provider: what the owner may can change.
+
+    Two are the same when they have the same owner, so that their texts may share a request.
+    """
+
+    owner: Owner
+    now: Callable[[], Awaitable[Caller]] = field(compare=False)
+
+
+def asked_by(caller: Caller) -> Behalf:
+    """For a request that its caller waits for."""
+
+    async def now() -> Caller:
+        return caller
+
+    return Behalf(caller.owner(), now)
+
+
+def queued_by(owner: Owner, authority: Authority) -> Behalf:
+    """For a job that its owner left: it may be narrowed or revoked until the job is over."""
+
+    async def now() -> Caller:
+        return await authority.caller_of(owner)
+
+    return Behalf(owner, now)
 
 
 class Embedder(Protocol):
@@ -28,3 +59,6 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """One unit vector a text, in their order."""
+
+    def on_behalf_of(self, behalf: Behalf) -> Embedder:
+        """The same embedder for somebody: whoever is asked is asked in that name. Equal where they may share a request."""

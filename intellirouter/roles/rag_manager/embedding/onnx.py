@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from intellirouter.roles.rag_manager.embedding.embedder import Behalf
 from intellirouter.roles.rag_manager.embedding.session import OnnxSession, Row, batches
 from intellirouter.vectors.index import Vectors
 
@@ -65,6 +66,10 @@ class OnnxEmbedder:
         """
         thread = None if len(texts) == 1 else self._documents
         return await asyncio.get_running_loop().run_in_executor(thread, self.run, texts)
+
+    def on_behalf_of(self, behalf: Behalf) -> OnnxEmbedder:  # noqa: ARG002  this node's own work costs nobody anything
+        """See `Embedder.on_behalf_of`."""
+        return self
 
     def run(self, texts: Sequence[str]) -> Vectors:
         """The same, here and now."""

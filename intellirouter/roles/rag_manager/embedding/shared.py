@@ -17,7 +17,7 @@ import numpy as np
 import structlog
 
 from intellirouter.errors import Conflict, IntelliRouterError
-from intellirouter.roles.rag_manager.embedding.embedder import Embedder
+from intellirouter.roles.rag_manager.embedding.embedder import NODE, Behalf, Embedder, asked_by
 from intellirouter.vectors.index import Vectors
 
 SLICE = 32
@@ -35,7 +35,7 @@ class Helper(Protocol):
     def name(self) -> str:
         """Where it is, for the log."""
 
-    async def embed(self, model: str, texts: Sequence[str]) -> Vectors:
+    async def embed(self, model: str, texts: Sequence[str], behalf: Behalf) -> Vectors:
         """Unit vectors. Raises `PeerUnavailable`, and `Conflict` when it has another model."""
 
 
@@ -50,10 +50,27 @@ class _Standing:
 class SharedEmbedder:
     """An `Embedder` that others help."""
 
-    def __init__(self, own: Embedder, helpers: Sequence[Helper]) -> None:
+    def __init__(self, own: Embedder, helpers: Sequence[Helper], behalf: Behalf | None = None) -> None:
         self._own = own
         self._helpers = {helper.name: helper for helper in helpers}
         self._standing = {helper.name: _Standing() for helper in helpers}
+        self._behalf = behalf or asked_by(NODE)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, SharedEmbedder)
+            and (self._own, self._behalf) == (other._own, other._behalf)
+            and self._standing is other._standing
+        )
+
+    def __hash__(self) -> int:
+        return hash((id(self._standing), self._behalf))
+
+    def on_behalf_of(self, behalf: Behalf) -> SharedEmbedder:
+        """See `Embedder.on_behalf_of`: the same helpers, and what is known of them."""
+        same = SharedEmbedder(self._own.on_behalf_of(behalf), tuple(self._helpers.values()), behalf)
+        same._standing = self._standing
+        return same
 
     @property
     def model(self) -> str:
@@ -89,7 +106,7 @@ class SharedEmbedder:
         standing = self._standing[helper.name]
 
         async def ask(texts: Sequence[str]) -> Vectors:
-            return await helper.embed(self._own.model, texts)
+            return await helper.embed(self._own.model, texts, self._behalf)
 
         try:
             await work.done_by(ask, again=False)

@@ -84,7 +84,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     else:
         presented = CIMultiDictProxy(CIMultiDict({"authorization": f"Bearer {key or ''}"}))
         caller = request.app[FRAME].authenticator.authenticate(presented, None)
-        secret, kept = await console.sessions.begin(caller.key_id, caller.tenant)
+        secret, kept = await console.sessions.begin(caller.owner())
     found = await console.sessions.find(secret)
     if found is None:
         raise IntelliRouterError("The sign-in was not kept.")

@@ -14,9 +14,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from intellirouter.errors import AuthenticationFailed
+from intellirouter.errors import AuthenticationFailed, KeyEnded
 from intellirouter.memory.store import StateStore
-from intellirouter.security.caller import ANONYMOUS, Caller
+from intellirouter.security.caller import ANONYMOUS, Caller, Owner
 
 SETUP_SECONDS = 3600.0
 OPERATOR = Caller(
@@ -35,25 +35,28 @@ class Session(msgspec.Struct, frozen=True):
     token: str
     key_id: str | None = None
     tenant: str = "default"
+    ref: str = ""
 
 
 class Sessions:
     """Begins, finds and ends sessions. Methods raise `StateUnavailable`.
 
-    `caller_of` gives the caller a key id stands for now, None when it is gone; `seconds` is how long an unused session lasts.
+    `caller_of` gives the caller that the owner of a session is now, and raises `KeyEnded` when it is gone; `seconds` is how long an unused session lasts.
     """
 
     def __init__(
-        self, store: StateStore, caller_of: Callable[[str, str], Caller | None], seconds: float, *, keys: bool
+        self, store: StateStore, caller_of: Callable[[Owner], Caller], seconds: float, *, keys: bool
     ) -> None:
         self._store = store
         self._caller_of = caller_of
         self._seconds = seconds
         self.keys = keys
 
-    async def begin(self, key_id: str | None, tenant: str = "default") -> tuple[str, Session]:
-        """A new session and the secret that belongs into the cookie."""
-        secret, session = secrets.token_urlsafe(32), Session(secrets.token_urlsafe(24), key_id, tenant)
+    async def begin(self, owner: Owner | None) -> tuple[str, Session]:
+        """A new session of a key, or of the operator, and the secret that belongs into the cookie."""
+        secret, session = secrets.token_urlsafe(32), Session(secrets.token_urlsafe(24))
+        if owner is not None:
+            session = Session(session.token, owner.key_id, owner.tenant, owner.ref)
         await self._store.set(_SESSION + _digest(secret), msgspec.json.encode(session), ttl=self._seconds)
         return secret, session
 
@@ -66,10 +69,13 @@ class Sessions:
         if kept is None:
             return None
         session = msgspec.json.decode(kept, type=Session)
-        caller = OPERATOR if session.key_id is None else self._caller_of(session.key_id, session.tenant)
-        if caller is None:
-            await self._store.delete(name)
-            return None
+        caller = OPERATOR
+        if session.key_id is not None:
+            try:
+                caller = self._caller_of(Owner(session.tenant, session.key_id, session.ref))
+            except KeyEnded:
+                await self._store.delete(name)
+                return None
         await self._store.set(name, kept, ttl=self._seconds)
         return session, caller
 

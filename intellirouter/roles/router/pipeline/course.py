@@ -70,6 +70,7 @@ class Course:
     persona: str | None = None  # with its version, `analyst@3`
     rules: Rules | None = None  # that the answer is held to
     breach: Breach | None = None  # the rule that the answer broke
+    granted: tuple[str, ...] = ()  # models that the operator's persona leads to
     searched: Json | None = None  # the search as an item of the answer, where the client's dialect has such
     headers: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)  # of each step that ran
@@ -154,6 +155,8 @@ class Steps:
         if resolved.tools:
             absent["tools"] = (*request.tools, *_tools(resolved))
         course.request = request.changed(messages=(*resolved.messages, *request.messages), **absent)
+        if resolved.shared and course.job.request.model.startswith(PERSONA_MODEL):
+            course.granted = (course.request.model,)  # whoever may use `persona/x` may use what is behind it
         course.headers[PERSONA_HEADER] = f"{resolved.name}; version={resolved.version}"
         course.persona = f"{resolved.name}@{resolved.version}"
         rules = rules_of(resolved.guardrails, schema=request.output is None)

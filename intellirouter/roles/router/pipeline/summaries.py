@@ -22,6 +22,8 @@ from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.job import Job
 from intellirouter.memory.conversations import Conversations, Summary, Turn, rounds, turn_tokens
+from intellirouter.security.api_keys import KeyRing
+from intellirouter.security.authority import UnknownKey
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.light import LightCounter
 from intellirouter.telemetry.logs import exception_facts
@@ -49,12 +51,14 @@ class Summarizer:
         conversations: Conversations,
         budget: int,
         outcomes: LightCounter,
+        ring: KeyRing,
     ) -> None:
         self._section = section
         self._answering = answering
         self._conversations = conversations
         self._budget = budget
         self._outcomes = outcomes
+        self._ring = ring
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def turn_kept(self, caller: Caller, name: str, request_id: str) -> None:
@@ -91,13 +95,26 @@ class Summarizer:
             ),
             max_tokens=self._section.max_tokens,
         )
-        job = Job(request, caller, f"{request_id}-summary", time.monotonic() + SECONDS)
+        job = Job(
+            request,
+            self._still(caller),
+            f"{request_id}-summary",
+            time.monotonic() + SECONDS,
+            granted=(self._section.model,),  # the operator chose it, whatever the key lists
+        )
         response, _ = await self._answering.complete(job)
         text = response.choices[0].text.strip() if response.choices else ""
         if not text:
             return False
         await self._conversations.keep_summary(caller.tenant, name, Summary(text, older[-1].at))
         return True
+
+    def _still(self, caller: Caller) -> Caller:
+        """The caller as it may act now. Raises `KeyEnded`; one that another node vouched for stays as it came."""
+        try:
+            return self._ring.caller_of(caller.owner())
+        except UnknownKey:
+            return caller
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -1,0 +1,63 @@
+"""What a role may ask of another, and in whose name: the one table of trust between roles.
+
+A call between roles names the roles of the node that makes it. It may reach the endpoints listed here and no other, and of
+what the caller may only the scopes listed here go along: no role can carry `admin` anywhere. Where roles present certificates,
+the certificate must name the roles that the call claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from intellirouter.errors import PermissionDenied
+from intellirouter.security.caller import Caller
+
+_INFERENCE = frozenset({"inference"})
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """`endpoints` are names or patterns of names, of HTTP endpoints and of gRPC methods; `scopes` are those that go along."""
+
+    endpoints: tuple[str, ...]
+    scopes: frozenset[str] = _INFERENCE
+
+
+ERRANDS: Mapping[tuple[str, str], Errand] = {
+    # (who asks, who is asked)
+    # the front: it has looked at the caller's key itself, and its console passes on what people do there
+    ("Router", "ChainEngine"): Errand(("chains_*", "grpc_run"), _INFERENCE | {"chains"}),
+    ("Router", "RagManager"): Errand(("rag_*", "files_*", "vector_store*", "grpc_retrieve")),
+    ("Router", "PersonaLayer"): Errand(("personas_*", "grpc_resolve"), _INFERENCE | {"personas"}),
+    ("ChainEngine", "Router"): Errand(
+        ("chat_completions", "grpc_complete", "grpc_stream", "caller", "grpc_caller")
+    ),
+    ("ChainEngine", "RagManager"): Errand(("rag_retrieve", "grpc_retrieve")),
+    ("ChainEngine", "PersonaLayer"): Errand(("personas_render", "grpc_resolve")),
+    ("RagManager", "Router"): Errand(("embeddings", "grpc_embed", "caller", "grpc_caller")),
+    # the nodes of a cluster pass on what their clients ask
+    ("RagManager", "RagManager"): Errand(("rag_*", "files_*", "vector_store*")),
+}
+
+
+def callers_of(role: str) -> frozenset[str]:
+    """The roles that have business with `role`."""
+    return frozenset(asking for asking, asked in ERRANDS if asked == role)
+
+
+def scopes_for(asking: Collection[str], asked: str) -> frozenset[str]:
+    """The scopes that may go along with a call of these roles."""
+    errands = (ERRANDS.get((one, asked)) for one in asking)
+    return frozenset().union(*(errand.scopes for errand in errands if errand is not None))
+
+
+def check_errand(caller: Caller, asked: str, endpoint: str) -> None:
+    """Raises `PermissionDenied` unless one of the roles that ask for the caller has business there."""
+    for one in caller.via:
+        errand = ERRANDS.get((one, asked))
+        if errand is not None and any(fnmatchcase(endpoint, pattern) for pattern in errand.endpoints):
+            return
+    asking = " and the ".join(sorted(caller.via))
+    raise PermissionDenied(f"The {asking} has no business with this part of the {asked}.")

@@ -24,6 +24,7 @@ from aiohttp import web
 
 from intellirouter.app import grpc_peers, node_files, own_files
 from intellirouter.app.component import Commit, Opened, open_components
+from intellirouter.app.components.records import records_health
 from intellirouter.app.components.table import components
 from intellirouter.app.gatekeepers import gatekeeper_of
 from intellirouter.app.listening import bound
@@ -35,7 +36,16 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError
 from intellirouter.inference.background import background
 from intellirouter.ops.backup import journal
-from intellirouter.roles.keys import ACCESS_LOG, DRAIN_NODE, KEY_RING, METRICS, ROLE_APPS, SETTINGS, TRACERS
+from intellirouter.roles.keys import (
+    ACCESS_LOG,
+    DRAIN_NODE,
+    KEY_RING,
+    METRICS,
+    RECORDER,
+    ROLE_APPS,
+    SETTINGS,
+    TRACERS,
+)
 from intellirouter.roles.role import Role
 from intellirouter.security.tls import load_certificate, server_context
 from intellirouter.telemetry import logs
@@ -135,7 +145,15 @@ async def running(
         ports = bound(stack.enter_context(contextlib.ExitStack()), loaded, entries, reuse_port=reuse_port)
         roles = [load_role(entry) for entry in entries]
         opened = Opened(settings, frozenset(role.name for role in roles))
-        wanted: list[web.AppKey[Any]] = [SETTINGS, METRICS, ACCESS_LOG, KEY_RING, TRACERS, ROLE_APPS]
+        wanted: list[web.AppKey[Any]] = [
+            SETTINGS,
+            METRICS,
+            ACCESS_LOG,
+            KEY_RING,
+            TRACERS,
+            ROLE_APPS,
+            RECORDER,
+        ]
         wanted += [key for role in roles for key in role.components]
         if settings.server.grpc_port is not None:
             wanted += [grpc_peers.PEERS[role.name] for role in roles]
@@ -170,9 +188,13 @@ async def _serving(
     opened = node.opened
     gatekeeper = gatekeeper_of(node.loaded.settings, opened, role)
     tracer = opened[TRACERS](role.name)
-    frame = Frame(role.name, gatekeeper, opened[METRICS], opened[ACCESS_LOG], tracer=tracer)
+    recorder = opened[RECORDER]
+    frame = Frame(
+        role.name, gatekeeper, opened[METRICS], opened[ACCESS_LOG], tracer=tracer, recorder=recorder
+    )
     warnings = tuple(f"{problem.path} {problem.message}" for problem in node.loaded.warnings)
-    health = Health(role.name, role.health, role.ready, warnings)
+    checks = role.health if recorder is None else {**role.health, "records": records_health}
+    health = Health(role.name, checks, role.ready, warnings)
     app = make_application(server, frame, health, role.routes(), opened.values)
     opened[ROLE_APPS][role.name] = app
     runner = web.AppRunner(

@@ -20,6 +20,8 @@ APPLIES_NOW = frozenset(
     limits.each_key.requests_per_minute limits.each_key.tokens_per_minute limits.keys limits.teams limits.models
     model_registry.default_model model_registry.discover_environment model_registry.facts_file
     model_registry.providers model_registry.models
+    records.content records.max_content_bytes records.retention_days records.max_bytes records.max_waiting_rows
+    records.max_waiting_bytes
     router.strategy router.rules router.persona_rules router.persona_trials router.max_wait_seconds
     router.hedge_after_seconds router.hedge_whole_after_seconds router.mid_stream router.max_attempts
     router.max_response_bytes
@@ -38,6 +40,7 @@ WAITS = frozenset(
     server.tls.client_ca server.tls.minimum
     limits.max_concurrent_requests limits.queue_length limits.queue_seconds
     model_registry.refresh_interval_seconds
+    records.enabled records.database_url
     router.circuit router.request_timeout router.transport router.max_upstream_connections
     router.conversation_tokens router.conversation_summary router.conversation_ttl router.response_ttl
     router.keep_alive_seconds

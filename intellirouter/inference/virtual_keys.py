@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import structlog
@@ -55,6 +56,7 @@ class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tokens_per_minute: int | None = None
     budgets: dict[str, float] = {}
     priority: int = 0
+    record: Literal["off", "errors", "all"] | None = None
     expires: float | None = None
     revoked: float | None = None
     previous: str | None = None
@@ -78,6 +80,7 @@ class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             quota=None if quota == Quota() else quota,
             priority=self.priority,
             ref=self.id,
+            record=self.record,
         )
 
     def standing(self) -> Standing:

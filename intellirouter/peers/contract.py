@@ -19,13 +19,14 @@ from intellirouter.security.caller import Caller, Owner
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What travels with every call between roles."""
+    """What travels with every call between roles. `session` names what the call belongs to, for the record."""
 
     caller: Caller
     request_id: str
     deadline: float | None = None
     idempotency_key: str | None = None
     traceparent: str | None = None
+    session: str = ""
 
 
 class ChatCompleter(Protocol):

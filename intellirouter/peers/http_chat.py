@@ -132,6 +132,8 @@ class HttpChatCompleter:
 
     def _target(self, model: str, call: Call) -> Target:
         headers = {"x-request-id": call.request_id, **self._signer.headers("Router", call.caller)}
+        if call.session:
+            headers["x-session-id"] = call.session
         if call.idempotency_key:
             headers["idempotency-key"] = call.idempotency_key
         if context := outgoing(call.traceparent):

@@ -82,6 +82,8 @@ class RoleClient:
     ) -> Reply:
         """Whatever the role answers; whoever asks closes it. Raises `PeerUnavailable`."""
         sent = {**headers, "x-request-id": call.request_id}
+        if call.session:
+            sent["x-session-id"] = call.session
         if context := outgoing(call.traceparent):
             sent["traceparent"] = context
         sent |= self._signer.headers(self._role, call.caller)

@@ -10,6 +10,8 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.virtual_keys import KeyStore
 from intellirouter.memory.store import StateStore
 from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
+from intellirouter.records.recorder import Recorder
+from intellirouter.records.records import Records
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.security.authority import Authority
 from intellirouter.telemetry.access import AccessLog
@@ -26,6 +28,10 @@ KEYS: web.AppKey[KeyStore] = web.AppKey("keys", KeyStore)
 KEY_RING: web.AppKey[KeyRing] = web.AppKey("key_ring", KeyRing)
 AUTHORITY: web.AppKey[Authority] = web.AppKey("authority")
 """Who the owner of stored work is now."""
+RECORDER: web.AppKey[Recorder | None] = web.AppKey("recorder")
+"""Where every role notes its requests; None where nothing is recorded."""
+RECORDS: web.AppKey[Records | None] = web.AppKey("records")
+"""The same record, to be asked."""
 STATE: web.AppKey[StateStore] = web.AppKey("state")
 CHAT: web.AppKey[ChatCompleter] = web.AppKey("chat")
 RETRIEVER: web.AppKey[Retriever | None] = web.AppKey("retriever")

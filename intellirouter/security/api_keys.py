@@ -99,5 +99,6 @@ def _caller(key: AuthKey) -> Caller:
         team=key.team,
         scopes=frozenset(key.scopes),
         models=key.models,
+        record=key.record,
         ref=f"{CONFIGURED}{key.name}",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 PEER_HEADER = "x-intellirouter-peer"
 """The header in which another role signs its call."""
@@ -37,7 +38,8 @@ class Caller:
 
     `models` is what the key may use (empty: everything). `quota` is the key's own; `priority` orders waiting requests,
     higher first. `ref` is the record that vouches for the caller. `via` are the roles of the node that asks on its behalf;
-    empty: it asks itself.
+    empty: it asks itself. `record` is how much of the content of its requests may be
+    kept at most; None: as much as the configuration says.
     """
 
     key_id: str = NOBODY
@@ -50,6 +52,7 @@ class Caller:
     metadata: dict[str, str] = field(default_factory=dict)
     ref: str = ""
     via: frozenset[str] = frozenset()
+    record: Literal["off", "errors", "all"] | None = None
 
     def may(self, scope: str) -> bool:
         """True when the key carries `scope` or `admin`."""

@@ -15,7 +15,7 @@ import time
 from asyncio import BaseTransport
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import jwt
 import msgspec
@@ -53,6 +53,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     quota: Quota | None = None
     priority: int = 0
     metadata: dict[str, str] = {}
+    record: Literal["off", "errors", "all"] | None = None
 
     def caller(self) -> Caller:
         """On whose behalf the call is made, were it made by nobody."""
@@ -65,6 +66,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
             quota=self.quota,
             priority=self.priority,
             metadata=self.metadata,
+            record=self.record,
             ref=self.ref,
         )
 
@@ -111,6 +113,7 @@ class PeerSigner:
             quota=caller.quota,
             priority=caller.priority,
             metadata=caller.metadata,
+            record=caller.record,
         )
         told = msgspec.to_builtins(claims)
         if self._key is None:

@@ -20,6 +20,7 @@ from aiohttp import web
 from multidict import CIMultiDictProxy
 
 from intellirouter.errors import IntelliRouterError, PermissionDenied
+from intellirouter.records.recorder import Recorder
 from intellirouter.security.caller import ANONYMOUS, Caller
 from intellirouter.security.errands import check_errand
 from intellirouter.telemetry.access import AccessLog
@@ -28,6 +29,7 @@ from intellirouter.telemetry.metrics import Metrics, RequestMeter
 from intellirouter.telemetry.tracing.span import Attributes, Span, Tracer, current, enter, leave
 from intellirouter.transport.outbox import Outbox
 from intellirouter.web.errors import Envelope, error_response, status_of
+from intellirouter.web.noting import SIZE, Part, Seen, error_facts, row_of
 from intellirouter.web.whole import WholeResponse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -37,6 +39,8 @@ REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 VOUCHED: web.RequestKey[Caller] = web.RequestKey("vouched", Caller)
 """The caller whom code of ours has established already; no header can set it."""
 ACCESS: web.RequestKey[dict[str, object]] = web.RequestKey("access")
+PART: web.RequestKey[Part] = web.RequestKey("part")
+"""What a role knows of the request for the record."""
 
 _MAX_ID = 128
 log = structlog.get_logger(__name__)
@@ -60,6 +64,7 @@ class Frame:
     meters: dict[str, RequestMeter] = field(default_factory=dict)
     outbox: Outbox = field(default_factory=Outbox)
     tracer: Tracer | None = None
+    recorder: Recorder | None = None
 
     def meter(self, endpoint: str) -> RequestMeter:
         """The meter of one endpoint."""
@@ -77,7 +82,8 @@ def request_id_of(request: web.Request) -> str:
     given = request.headers.get("x-request-id", "")
     if given and len(given) <= _MAX_ID and given.isascii() and given.isprintable():
         return given
-    return f"req_{getrandbits(128):032x}"  # unguessable it need not be
+    # unguessable it need not be; ids that begin with the time lie together in whoever's index
+    return f"req_{int(time.time() * 1e3) << 80 | getrandbits(80):032x}"
 
 
 def endpoint(
@@ -85,13 +91,18 @@ def endpoint(
     handler: Handler,
     envelope: Envelope,
     *,
-    scope: str | None = "inference",
+    scope: str | tuple[str, ...] | None = "inference",
     request_id_header: str = "x-request-id",
+    recorded: bool = True,
 ) -> Handler:
-    """Wrap `handler`. `name` labels metrics; `scope` is what the caller must hold, None for public endpoints.
+    """Wrap `handler`. `name` labels metrics; `scope` is what the caller must hold, one of
+    several where it is a tuple, None for public endpoints.
 
+    `recorded` is false for what only looks at the record: looking must not fill it.
     The request id goes out as `x-request-id` and as `request_id_header`, where the dialect has a name of its own.
     """
+
+    scopes = (scope,) if isinstance(scope, str) else scope
 
     async def handle(request: web.Request) -> web.StreamResponse:
         frame = request.app[FRAME]
@@ -103,18 +114,19 @@ def endpoint(
         meter.begin()
         traced = _traced(frame.tracer, request) if frame.tracer is not None else None
         caller: Caller | None = None
+        refusal: tuple[str, str, Any] | None = None
         try:
-            request[CALLER] = caller = _admit(frame, request, scope, name)
+            request[CALLER] = caller = _admit(frame, request, scopes, name)
             response = await handler(request)
             status = response.status
         except IntelliRouterError as error:
-            status = status_of(error)
+            status, refusal = status_of(error), error_facts(error)
             response = _failed(request, error, envelope, status)
         except web.HTTPException as answer:
             status = answer.status
             raise
         except Exception as error:
-            status = 500
+            status, refusal = 500, ("internal_error", type(error).__name__, None)
             log.exception("request.failed", request_id=request_id, endpoint=name)
             response = error_response(_hidden(error, request_id), envelope)
         finally:
@@ -123,6 +135,8 @@ def endpoint(
             if frame.access.enabled:
                 facts = _facts(request, caller, request_id, name, status, seconds)
                 frame.access.note({"role": frame.role, **facts})
+            if recorded and frame.recorder is not None:
+                _note(frame.recorder, frame.role, name, request, caller, status, seconds, refusal)
             if traced is not None:
                 _told(traced, request, caller, status)
         if not response.prepared:
@@ -172,15 +186,48 @@ def _told(
     span.end(str(status) if status >= 499 else "")  # 499: the client went away
 
 
-def _admit(frame: Frame, request: web.Request, scope: str | None, name: str) -> Caller:
-    if scope is None:
+def _note(
+    recorder: Recorder,
+    role: str,
+    name: str,
+    request: web.Request,
+    caller: Caller | None,
+    status: int,
+    seconds: float,
+    refusal: tuple[str, str, Any] | None,
+) -> None:
+    part = request.get(PART)
+    span = current()
+    seen = Seen(
+        time.time(),
+        seconds,
+        role,
+        name,
+        request.method,
+        request.path,
+        request[REQUEST_ID],
+        status,
+        caller,
+        request.headers,
+        request.remote,
+        "" if span is None else span.trace_id,
+        part,
+        refusal,
+    )
+    recorder.note(row_of, seen, SIZE if part is None else SIZE + part.size)
+
+
+def _admit(frame: Frame, request: web.Request, scopes: tuple[str, ...] | None, name: str) -> Caller:
+    if scopes is None:
         return ANONYMOUS
     caller = request.get(VOUCHED) or frame.authenticator.authenticate(request.headers, request.transport)
     if caller.via:
         check_errand(caller, frame.role, name)
-    if not caller.may(scope):
-        raise PermissionDenied(f"This key lacks the scope '{scope}'.")
-    return caller
+    for scope in scopes:
+        if caller.may(scope):
+            return caller
+    lacking = " or ".join(f"'{scope}'" for scope in scopes)
+    raise PermissionDenied(f"This key lacks the scope {lacking}.")
 
 
 def _failed(request: web.Request, error: IntelliRouterError, envelope: Envelope, status: int) -> web.Response:

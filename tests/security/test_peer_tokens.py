@@ -135,6 +135,7 @@ RICH = Caller(
     priority=-3,
     metadata={"site": "Zürich"},
     ref="key_1",
+    record="errors",
 )
 
 

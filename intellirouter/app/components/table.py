@@ -11,6 +11,7 @@ from intellirouter.app.components import (
     peers,
     persona_layer,
     rag_manager,
+    records,
     router,
     shared,
 )
@@ -20,6 +21,7 @@ def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
     """The components of a process that runs the roles `local`."""
     return (
         *shared.COMPONENTS,
+        *records.COMPONENTS,
         *router.COMPONENTS,
         *console.COMPONENTS,
         *rag_manager.COMPONENTS,

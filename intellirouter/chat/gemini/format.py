@@ -21,6 +21,7 @@ FORMAT = WireFormat(
     encode_error=encode_error,
     new_decoder=ResponseDecoder,
     new_encoder=ResponseEncoder,
+    takes_comments=False,  # Google's own client takes one for half an answer
 )
 
 # Another name, because events are never relayed into an array.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -20,6 +21,10 @@ class AuthKey(Section):
     models: tuple[str, ...] = Field(default=(), description="empty: every model")
     tenant: str = Field(default="default", description="whose conversations, documents and answers it sees")
     team: str | None = Field(default=None, description="limits and budgets of a team hold for all its keys")
+    record: Literal["off", "errors", "all"] | None = Field(
+        default=None,
+        description="content of its requests that may be kept at most; absent: as [records] content says",
+    )
 
     @field_validator("sha256")
     @classmethod

@@ -17,6 +17,7 @@ from intellirouter.config.schema.model_registry import ModelRegistrySection
 from intellirouter.config.schema.paths import PathsSection
 from intellirouter.config.schema.persona_layer import PersonaLayerSection
 from intellirouter.config.schema.rag import RagSection
+from intellirouter.config.schema.records import RecordsSection
 from intellirouter.config.schema.roles import RolesSection
 from intellirouter.config.schema.router import RouterSection
 from intellirouter.config.schema.section import Section
@@ -46,6 +47,7 @@ class Settings(Section):
     chain_engine: ChainEngineSection = Field(default_factory=ChainEngineSection)
     rag: RagSection = Field(default_factory=RagSection)
     persona_layer: PersonaLayerSection = Field(default_factory=PersonaLayerSection)
+    records: RecordsSection = Field(default_factory=RecordsSection)
     paths: PathsSection = Field(default_factory=PathsSection)
 
     @property

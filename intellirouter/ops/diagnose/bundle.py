@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from intellirouter.config.load import Loaded
+from intellirouter.config.redact import SECRET_NAME, Redactor
 from intellirouter.config.shown import MASK, flatten
-from intellirouter.ops.diagnose.redact import SECRET_NAME, Redactor
 
 
 def contents(report: bytes, loaded: Loaded | None, log: str, clean: Redactor) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from intellirouter.config.load import Loaded
+from intellirouter.config.redact import Redactor, environment_secrets
 from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
 from intellirouter.inference.provider import Provider
@@ -16,7 +17,6 @@ from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.ops.diagnose.network import Place
 from intellirouter.ops.diagnose.providers import examine_provider
 from intellirouter.ops.diagnose.records import reach_all
-from intellirouter.ops.diagnose.redact import Redactor, environment_secrets
 from intellirouter.ops.diagnose.runs import runs
 from intellirouter.ops.diagnose.services import services
 from intellirouter.ops.diagnose.state import state

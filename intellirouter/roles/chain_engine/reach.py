@@ -37,6 +37,7 @@ def call_of(ticket: Ticket) -> Call:
         request_id=f"req_{ticket.key}"[:128],
         deadline=time.monotonic() + ticket.timeout,
         idempotency_key=ticket.key,
+        session=ticket.key.partition("/")[0],
     )
 
 

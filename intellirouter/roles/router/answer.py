@@ -24,12 +24,13 @@ from intellirouter.errors import IntelliRouterError, ModelNotFound
 from intellirouter.inference.answering import Streamed
 from intellirouter.inference.job import Job, Trace
 from intellirouter.inference.permission import denied, permitted
-from intellirouter.roles.router.keys import ANSWERING, CATALOG, ROUTING
+from intellirouter.roles.router.keys import ANSWERING, CATALOG, CONTENT, ROUTING
 from intellirouter.roles.router.pipeline.answering import CHAIN_MODEL
 from intellirouter.roles.router.pipeline.course import PERSONA_MODEL
+from intellirouter.roles.router.recorded import Asked, Watch, asked_of, cost_comment, cost_of
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.logs import exception_facts
-from intellirouter.web.endpoint import ACCESS, CALLER, REQUEST_ID
+from intellirouter.web.endpoint import ACCESS, CALLER, FRAME, PART, REQUEST_ID
 from intellirouter.web.sse import StreamWriter
 from intellirouter.web.whole import WholeResponse
 
@@ -49,7 +50,10 @@ def job_of(request: web.Request, chat: ChatRequest, relay: str | None) -> Job:
     if (persona := request.headers.get("x-intellirouter-persona")) is not None:  # the body's own goes first
         options = chat.options or RouteOptions()
         chat = chat.routed(options=msgspec.structs.replace(options, persona=options.persona or persona))
-    limit = request.app[ROUTING].request_timeout
+    app = request.app
+    if app[FRAME].recorder is not None:
+        request[PART] = asked_of(app[CATALOG], app[CONTENT], chat, caller, relay or "", request)
+    limit = app[ROUTING].request_timeout
     timeout = chat.options.timeout if chat.options and chat.options.timeout else limit
     return Job(
         request=chat,
@@ -82,6 +86,8 @@ async def answer(
     if response.raw is None or response.dialect != wire.name:  # else it goes out as it came
         response = with_both_forms(restored(response, custom_names(chat)))
     note_access(request, trace)
+    if (asked := asked_by(request)) is not None and asked.content is not None:
+        asked.content.wire, asked.content.response = wire, response
     body = wire.encode_response(response)
     if keeper is not None:
         body = await keeper.whole(body)
@@ -104,6 +110,7 @@ def answer_headers(request: web.Request, trace: Trace) -> dict[str, str]:
         "x-intellirouter-provider": trace.provider,
         "x-intellirouter-attempts": str(len(trace.attempts)),
         "x-intellirouter-overhead-ms": f"{trace.overhead_seconds * 1e3:.2f}",
+        "x-intellirouter-cost-usd": cost_of(trace),
     }
     if trace.headers:
         headers |= trace.headers
@@ -123,8 +130,16 @@ def header_value(text: str) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in text[:1000])
 
 
+def asked_by(request: web.Request) -> Asked | None:
+    """What the record was told of the request; None where nothing is recorded."""
+    part = request.get(PART)
+    return part if isinstance(part, Asked) else None
+
+
 def note_access(request: web.Request, trace: Trace) -> None:
-    """What the access log should say of this answer."""
+    """What the access log and the record should say of this answer."""
+    if (asked := asked_by(request)) is not None:
+        asked.trace = trace
     facts: dict[str, object] = {
         "provider": trace.provider,
         "model": trace.model,
@@ -146,19 +161,23 @@ async def _stream(
     customs, citations = CustomCalls(custom_names(job.request)), BothForms()
     keep_alive = request.app[ROUTING].keep_alive_seconds
     live: Streamed | None = None
+    watch = Watch(asked_by(request))
 
     def headers() -> Mapping[str, str]:
         known = answer_headers(request, live.trace) if live else {}
         return {**known, "x-request-id": request[REQUEST_ID], wire.request_id_header: request[REQUEST_ID]}
 
-    comment = b": keep-alive\n\n" if wire.stream_media_type == "text/event-stream" else b""
+    comments = wire.takes_comments and wire.stream_media_type == "text/event-stream"
+    comment = b": keep-alive\n\n" if comments else b""
     writer = StreamWriter(request, wire.stream_media_type, headers, keep_alive=keep_alive, comment=comment)
 
     async def source() -> AsyncGenerator[bytes]:
         nonlocal live
         live = await request.app[ANSWERING].stream(job)
+        watch.began()
         relays = live.dialect == wire.name
         async for events in live.batches():
+            watch.take(events)
             if relays and live.dialect is None:  # another target went on: from here on we write the events
                 relays = False
                 encoder.encode(citations.restore(customs.restore(live.said)))
@@ -167,7 +186,7 @@ async def _stream(
                 yield encoder.encode(citations.restore(deltas))
             else:
                 yield b"".join([_relayed(event, job.request.include_usage) for event in events])
-        yield wire.relay_end if relays else encoder.finish()
+        yield cost_comment(live.trace, comments) + (wire.relay_end if relays else encoder.finish())
 
     try:
         await writer.relay(source() if keeper is None else _kept(source(), keeper))
@@ -177,6 +196,7 @@ async def _stream(
             raise
         log.warning("stream.broken", request_id=request[REQUEST_ID], **exception_facts(error))
         error.details["request_id"] = request[REQUEST_ID]
+        watch.broke(error)
         last = encoder.error(error)
         return await writer.finish(last if keeper is None else await keeper.piece(last))
     finally:

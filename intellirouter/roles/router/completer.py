@@ -2,48 +2,114 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 
 from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.parts import Text
 from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.answering import Answering
-from intellirouter.inference.job import Job
+from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.job import Job, Trace
 from intellirouter.peers.contract import Call
+from intellirouter.records.recorder import Recorder
+from intellirouter.roles.router.recorded import Asked, ContentPolicy, asked_of
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.security.caller import Caller, Owner
+from intellirouter.telemetry.tracing.span import current
+from intellirouter.web.errors import status_of
+from intellirouter.web.noting import SIZE, Seen, error_facts, row_of
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Notes the calls of other roles for the record, as the frame around an endpoint notes those of clients."""
+
+    recorder: Recorder | None
+    catalog: Catalog
+    content: ContentPolicy
+
+    @contextlib.contextmanager
+    def noting(self, endpoint: str, chat: ChatRequest, call: Call) -> Iterator[Asked | None]:
+        """The call, until it is answered or fails."""
+        if self.recorder is None:
+            yield None
+            return
+        asked = asked_of(self.catalog, self.content, chat, call.caller, "", None)
+        asked.session = call.session
+        began, status, error = time.perf_counter(), 499, None
+        try:
+            yield asked
+            status = 200
+        except IntelliRouterError as failure:
+            status, error = status_of(failure), error_facts(failure)
+            raise
+        finally:
+            span = current()
+            trace_id = "" if span is None else span.trace_id
+            seconds = time.perf_counter() - began
+            seen = Seen(
+                time.time(),
+                seconds,
+                "Router",
+                endpoint,
+                "",
+                "",
+                call.request_id,
+                status,
+                call.caller,
+                {"traceparent": call.traceparent} if call.traceparent else {},
+                None,
+                trace_id,
+                asked,
+                error,
+            )
+            self.recorder.note(row_of, seen, SIZE + asked.size)
 
 
 class LocalChatCompleter:
     """See `ChatCompleter`."""
 
-    def __init__(self, answering: Answering, timeout: float, ring: KeyRing) -> None:
+    def __init__(self, answering: Answering, timeout: float, ring: KeyRing, recording: Recording) -> None:
         self._answering = answering
         self._ring = ring
         self._timeout = timeout
+        self._recording = recording
 
     async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
         """See `ChatCompleter.complete`."""
-        response, _ = await self._answering.complete(self._job(request, call))
+        with self._recording.noting("peer_chat", request, call) as asked:
+            response, trace = await self._answering.complete(self._job(request, call))
+            _told(asked, trace)
+            if asked is not None and asked.content is not None:
+                asked.content.response = response
         return response
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""
-        live = await self._answering.stream(self._job(request, call))
-        try:
-            async for events in live.batches():
-                for event in events:
-                    yield event
-        finally:
-            live.close()
+        with self._recording.noting("peer_chat", request, call) as asked:
+            live = await self._answering.stream(self._job(request, call))
+            _told(asked, live.trace)
+            try:
+                async for events in live.batches():
+                    if asked is not None and asked.content is not None:
+                        asked.content.take(events)
+                    for event in events:
+                        yield event
+            finally:
+                live.close()
 
     async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
         """See `ChatCompleter.embed`."""
         chat = ChatRequest(model=request.model, messages=(Message("user", tuple(map(Text, request.texts))),))
-        response, _ = await self._answering.embed(self._job(chat, call), request)
+        with self._recording.noting("peer_embeddings", chat, call) as asked:
+            response, trace = await self._answering.embed(self._job(chat, call), request)
+            _told(asked, trace)
         return response
 
     async def caller_of(self, owner: Owner, call: Call) -> Caller:  # noqa: ARG002  nothing is done for a caller
@@ -54,3 +120,8 @@ class LocalChatCompleter:
         now = time.monotonic()
         deadline = now + self._timeout if call.deadline is None else min(call.deadline, now + self._timeout)
         return Job(request=request, caller=call.caller, request_id=call.request_id, deadline=deadline)
+
+
+def _told(asked: Asked | None, trace: Trace) -> None:
+    if asked is not None:
+        asked.trace = trace

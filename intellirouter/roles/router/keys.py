@@ -16,6 +16,7 @@ from intellirouter.inference.standing import Board
 from intellirouter.memory.conversations import Conversations
 from intellirouter.memory.responses import Responses
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
+from intellirouter.roles.router.recorded import ContentPolicy
 
 CATALOG: web.AppKey[Catalog] = web.AppKey("catalog")
 DISCOVERY: web.AppKey[Discovery] = web.AppKey("discovery", Discovery)
@@ -30,4 +31,6 @@ ANSWERING: web.AppKey[Answering] = web.AppKey("answering")
 CONVERSATIONS: web.AppKey[Conversations] = web.AppKey("conversations", Conversations)
 RESPONSES: web.AppKey[Responses] = web.AppKey("responses", Responses)
 OUTCOMES: web.AppKey[Outcomes] = web.AppKey("outcomes", Outcomes)
+CONTENT: web.AppKey[ContentPolicy] = web.AppKey("content", ContentPolicy)
+"""What of requests and answers the record keeps."""
 ROUTING: web.AppKey[RouterSection] = web.AppKey("routing")

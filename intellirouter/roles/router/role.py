@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from intellirouter.roles.keys import KEYS, STATE
+from intellirouter.roles.keys import KEYS, RECORDS, STATE
 from intellirouter.roles.role import Role
 from intellirouter.roles.router import (
     admin,
     admin_models,
+    admin_records,
     authority,
     chat,
     completions,
@@ -31,6 +32,7 @@ from intellirouter.roles.router.keys import (
     BOARD,
     CACHE,
     CATALOG,
+    CONTENT,
     CONVERSATIONS,
     DISCOVERY,
     DISPATCH,
@@ -56,6 +58,7 @@ FRONTS = (
     admin_models,
     authority,
     console,
+    admin_records,
 )
 
 
@@ -108,6 +111,8 @@ ROLE = Role(
         CONVERSATIONS,
         RESPONSES,
         CONSOLE,
+        CONTENT,
+        RECORDS,
     ),
     routes=_routes,
     health={"providers": _providers, "state": _state},

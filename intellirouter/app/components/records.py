@@ -1,0 +1,120 @@
+"""The record of requests: one recorder a process, the same for all its roles, and the record to be asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+
+from aiohttp import web
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from intellirouter.app.component import Commit, Component, Opened
+from intellirouter.config.redact import Redactor
+from intellirouter.config.schema.records import RecordsSection
+from intellirouter.config.schema.settings import Settings
+from intellirouter.config.shown import secrets
+from intellirouter.records.open import opener
+from intellirouter.records.recorder import Bounds, Recorder
+from intellirouter.records.records import Records
+from intellirouter.records.redaction import Redaction
+from intellirouter.roles.keys import METRICS, RECORDER, RECORDS
+from intellirouter.roles.router.keys import CONTENT
+from intellirouter.roles.router.recorded import ContentPolicy
+from intellirouter.web.probes import PartHealth
+
+
+class RecordsCollector(Collector):
+    """What the recorder says to Prometheus."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def collect(self) -> Iterator[Metric]:
+        """The families as they stand."""
+        standing = self._recorder.standing()
+        yield CounterMetricFamily(
+            "intellirouter_records_written", "Requests written to the record", value=standing.written
+        )
+        yield CounterMetricFamily(
+            "intellirouter_records_dropped", "Requests missing from the record", value=standing.dropped
+        )
+        yield GaugeMetricFamily(
+            "intellirouter_records_waiting",
+            "Requests that wait to be written to the record",
+            value=standing.waiting,
+        )
+
+
+def records_health(app: web.Application) -> PartHealth:
+    """Degraded while rows are not written, and for a while after."""
+    recorder = app[RECORDER]
+    reason = recorder.standing().reason if recorder is not None else ""
+    return PartHealth("degraded" if reason else "healthy", reason)
+
+
+def bounds_of(section: RecordsSection) -> Bounds:
+    """The recorder's bounds."""
+    return Bounds(
+        section.max_waiting_rows,
+        section.max_waiting_bytes,
+        section.retention_days * 86_400.0,
+        section.max_bytes,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _recorder(opened: Opened) -> AsyncIterator[Recorder | None]:
+    section = opened.settings.records
+    if not section.enabled:
+        yield None
+        return
+    recorder = Recorder(opener(section, opened.settings.paths.data_dir), bounds_of(section))
+
+    opened.on_reload.append(lambda new: partial(recorder.configure, bounds_of(new.records)))
+    opened[METRICS].registry.register(RecordsCollector(recorder))
+    recorder.start()
+    try:
+        yield recorder
+    finally:
+        await asyncio.to_thread(recorder.close)
+
+
+@contextlib.asynccontextmanager
+async def _records(opened: Opened) -> AsyncIterator[Records | None]:
+    section = opened.settings.records
+    if not section.enabled:
+        yield None
+        return
+    records = Records(opener(section, opened.settings.paths.data_dir))
+    try:
+        yield records
+    finally:
+        await records.aclose()
+
+
+@contextlib.asynccontextmanager
+async def _content(opened: Opened) -> AsyncIterator[ContentPolicy]:
+    settings = opened.settings
+    known = list(secrets(settings))
+    policy = ContentPolicy(settings.records.content, _redaction(settings.records, known))
+
+    def prepare(new: Settings) -> Commit:
+        fresh = _redaction(new.records, [*known, *secrets(new.model_registry.providers)])
+        return partial(policy.configure, new.records.content, fresh)
+
+    opened.on_reload.append(prepare)
+    yield policy
+
+
+def _redaction(section: RecordsSection, known: list[str]) -> Redaction:
+    return Redaction((Redactor(known),), section.max_content_bytes)
+
+
+COMPONENTS = (
+    Component(RECORDER, _recorder, (METRICS,)),
+    Component(RECORDS, _records),
+    Component(CONTENT, _content),
+)

@@ -1,0 +1,102 @@
+"""A query as conditions of SQL, the same in both stores but for the marks of their parameters."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from intellirouter.errors import InvalidRequest
+from intellirouter.records.query import EQUAL, Query
+from intellirouter.records.row import id_at, seconds_bucket, usd_bucket
+
+MAX_WORDS = 16
+_CLASS = re.compile(r"[1-5]xx")
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(slots=True)
+class Conditions:
+    """What must hold, each with its values. `mark` is how a parameter is written."""
+
+    mark: str
+    parts: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+
+    def add(self, words: str, *values: Any) -> None:
+        """One more; `?` in `words` stands for a value."""
+        self.parts.append((words.replace("?", self.mark), values))
+
+    @property
+    def sql(self) -> str:
+        """All of them, joined."""
+        return " and ".join(words for words, _ in self.parts) or "true"
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """Their values, in order."""
+        return tuple(value for _, values in self.parts for value in values)
+
+
+def conditions(query: Query, mark: str) -> Conditions:
+    """Everything but `tag` and `text`, which look into other tables. Raises `InvalidRequest` for a status that is none."""
+    found = Conditions(mark)
+    if query.tenant is not None:
+        found.add('requests."tenant" = ?', query.tenant)
+    if query.since is not None:
+        found.add('requests."id" >= ?', id_at(query.since))
+    if query.until is not None:
+        found.add('requests."id" < ?', id_at(query.until))
+    if query.status is not None:
+        _status(found, query.status)
+    for name in EQUAL:
+        value = getattr(query, name)
+        if value is not None:
+            found.add(
+                f'requests."{name}" = ?' + (f""" and requests."{name}" <> ''""" if value else ""), value
+            )
+    if query.min_cost is not None:
+        # the bucket is in an index, the cost itself is not
+        found.add(
+            'requests."cost_bucket" >= ? and requests."cost_usd" >= ?',
+            usd_bucket(query.min_cost) or 0,
+            query.min_cost,
+        )
+    if query.min_latency is not None:
+        found.add(
+            'requests."latency_bucket" >= ? and requests."seconds" >= ?',
+            seconds_bucket(query.min_latency),
+            query.min_latency,
+        )
+    if query.asked_a_model:
+        found.add("requests.\"model\" <> ''")
+    return found
+
+
+def _status(found: Conditions, status: str) -> None:
+    if status.isdigit() and 100 <= int(status) <= 599:
+        found.add(
+            'requests."status" = ?' + (' and requests."status" >= 400' if int(status) >= 400 else ""),
+            int(status),
+        )
+    elif _CLASS.fullmatch(status):
+        least = int(status[0]) * 100
+        guard = ' and requests."status" >= 400' if least >= 400 else ""
+        found.add(f'requests."status" >= ? and requests."status" < ?{guard}', least, least + 100)
+    elif status == "failed":
+        found.add('requests."status" >= 400')
+    elif status == "ok":
+        found.add('requests."status" < 400')
+    else:
+        raise InvalidRequest(
+            "'status' is a number such as 404, a class such as 5xx, ok or failed.", param="status"
+        )
+
+
+def words_of(text: str) -> list[str]:
+    """The words to look for. Raises `InvalidRequest` when there is none, or too many."""
+    words = _WORD.findall(text.lower())
+    if not words:
+        raise InvalidRequest("'text' must hold a word to look for.", param="text")
+    if len(words) > MAX_WORDS:
+        raise InvalidRequest(f"'text' may hold {MAX_WORDS} words.", param="text")
+    return words

@@ -1,0 +1,234 @@
+"""The recorder: what a request leaves behind, taken on its path in a microsecond and written from a thread.
+
+`note` takes a function and what it needs; the thread makes the row, so that the path pays for no row. The thread gathers for
+`GATHER_SECONDS` (what a killed process loses), writes what came together, and keeps house: retention, room given back. A store that
+fails is tried again with the same rows; what comes meanwhile waits within the bounds, and beyond them it is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+
+from intellirouter.errors import StateError
+from intellirouter.records.row import Ids, Row
+from intellirouter.records.store import Store
+
+GATHER_SECONDS = 0.2
+BATCH = 500
+BUILD_AT_ONCE = 25
+"""Rows made before the thread offers the interpreter to the requests."""
+HOUSE_SECONDS = 60.0
+RETRY_SECONDS = 1.0
+CLOSE_SECONDS = 10.0
+"""How long the end of the process waits for what is still to be written."""
+REMEMBER_SECONDS = 600.0
+"""How long a drop is told in /health."""
+NICENESS = 10
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`max_rows` and `max_held_bytes` of what waits to be written; `retention_seconds` and `max_bytes` of what is kept."""
+
+    max_rows: int = 20_000
+    max_held_bytes: int = 64 * 1024 * 1024
+    retention_seconds: float = 30 * 86_400.0
+    max_bytes: int = 10 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the recorder does. `reason` is why rows are not written now, or were not of late; empty when all is well."""
+
+    written: int
+    dropped: int
+    waiting: int
+    failing: bool
+    reason: str
+
+
+class _Noted:
+    __slots__ = ("make", "seen", "size")
+
+    def __init__(self, make: Callable[[Any], Row | None], seen: object, size: int) -> None:
+        self.make = make
+        self.seen = seen
+        self.size = size
+
+
+class Recorder:
+    """One per process. `open_store` is called in the thread, again until it succeeds."""
+
+    def __init__(self, open_store: Callable[[], Store], bounds: Bounds) -> None:
+        self._open_store = open_store
+        self.bounds = bounds
+        self._queue: deque[_Noted] = deque()
+        self._taken_in = self._let_go = 0  # bytes: each written by one thread alone
+        self._refused = self._lost = 0  # rows dropped on the path, and in the thread
+        self._written = 0
+        self._failure = ""
+        self._dropped_at = 0.0
+        self._drop_reason = ""
+        self._ids = Ids()
+        self._idle = False
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._store: Store | None = None
+        self._kept_house = time.monotonic()
+        self._thread: threading.Thread | None = None
+
+    def configure(self, bounds: Bounds) -> None:
+        """Take these bounds in place of the last ones."""
+        self.bounds = bounds
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread = threading.Thread(target=self._work, name="records", daemon=True)
+        self._thread.start()
+
+    def note(self, make: Callable[[T], Row | None], seen: T, size: int) -> None:
+        """Take a request of which `make(seen)` makes the row; `size` is about how many bytes that holds. Called by the loop's thread."""
+        if len(self._queue) >= self.bounds.max_rows or (
+            self._taken_in - self._let_go + size > self.bounds.max_held_bytes
+        ):
+            self._refused += 1
+            self._dropped_at = time.monotonic()
+            return
+        self._taken_in += size
+        self._queue.append(_Noted(make, seen, size))
+        if self._idle:
+            self._idle = False
+            self._wake.set()
+
+    def standing(self) -> Standing:
+        """How it does."""
+        dropped = self._refused + self._lost
+        reason = self._failure
+        if not reason and dropped and time.monotonic() - self._dropped_at < REMEMBER_SECONDS:
+            reason = self._drop_reason or "more requests came than could be written"
+        if reason and dropped:
+            reason = f"{reason}; {dropped} requests are missing from the record"
+        return Standing(self._written, dropped, len(self._queue), bool(self._failure), reason)
+
+    def close(self, seconds: float = CLOSE_SECONDS) -> None:
+        """Write what waits, for at most so long, and close the store. Blocks."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(seconds)
+            if self._thread.is_alive():
+                log.warning("records.not_all_written", waiting=len(self._queue))
+
+    def _work(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):  # only Linux gives a thread a niceness of its own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        until = None
+        while True:
+            stopping = self._stopping.is_set()
+            if stopping and until is None:
+                until = time.monotonic() + CLOSE_SECONDS
+            if not self._queue:
+                if stopping:
+                    break
+                self._rest()
+            if not stopping:
+                self._stopping.wait(GATHER_SECONDS)
+            while self._queue and (until is None or time.monotonic() < until):
+                self._write(self._made())
+            if until is not None and time.monotonic() >= until:
+                break
+            self._keep_house()
+        if self._store is not None:
+            self._store.close()
+
+    def _rest(self) -> None:
+        """Until something comes, or the house is to be kept."""
+        self._wake.clear()
+        self._idle = True
+        if not self._queue and not self._stopping.is_set():
+            self._wake.wait(HOUSE_SECONDS)
+        self._idle = False
+
+    def _made(self) -> list[Row]:
+        """The rows of what waits, a batch at most."""
+        rows: list[Row] = []
+        for index in range(min(BATCH, len(self._queue))):
+            noted = self._queue.popleft()
+            self._let_go += noted.size
+            try:
+                row = noted.make(noted.seen)
+            except Exception:  # a request we cannot describe must not cost the others
+                self._lose(1, "some requests could not be described, see the log")
+                log.exception("records.row_not_made")
+                continue
+            if row is not None:
+                row.id = self._ids.next(row.ended)
+                rows.append(row)
+            if index % BUILD_AT_ONCE == BUILD_AT_ONCE - 1:
+                time.sleep(0)
+        return rows
+
+    def _lose(self, count: int, reason: str) -> None:
+        self._lost += count
+        self._drop_reason = reason
+        self._dropped_at = time.monotonic()
+
+    def _write(self, rows: list[Row]) -> None:
+        """Keep the rows, however often it takes; give up only at the end of the process."""
+        while rows:
+            try:
+                if self._store is None:
+                    self._store = self._open_store()
+                self._store.write(rows)
+            except StateError as error:
+                if not self._failure:
+                    log.warning("records.not_written", reason=error.message, waiting=len(self._queue))
+                self._failure = error.message
+                if self._stopping.wait(RETRY_SECONDS):
+                    self._lose(len(rows), error.message)
+                    return
+                continue
+            except Exception as error:  # rows that no store can take
+                if len(rows) > 1:  # find the bad ones: the others are as good as any
+                    half = len(rows) // 2
+                    self._write(rows[:half])
+                    rows = rows[half:]
+                    continue
+                log.exception("records.row_refused")
+                self._lose(1, f"the store refused rows ({type(error).__name__}), see the log")
+                return
+            if self._failure:
+                log.info("records.written_again")
+                self._drop_reason, self._failure = self._failure, ""
+            self._written += len(rows)
+            return
+
+    def _keep_house(self) -> None:
+        now = time.monotonic()
+        if now - self._kept_house < HOUSE_SECONDS:
+            return
+        self._kept_house = now
+        try:
+            if self._store is None:
+                self._store = self._open_store()
+            before = time.time() - self.bounds.retention_seconds
+            while self._store.prune(before, self.bounds.max_bytes):
+                if self._queue or self._stopping.is_set():  # rows go first: the rest of the work has time
+                    self._kept_house = now - HOUSE_SECONDS
+                    return
+        except StateError as error:
+            log.warning("records.not_pruned", reason=error.message)
+        except Exception:
+            log.exception("records.prune_crashed")

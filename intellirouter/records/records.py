@@ -1,0 +1,49 @@
+"""The record as whoever looks at it asks: without blocking the loop, and only so much at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from intellirouter.errors import Overloaded
+from intellirouter.records.store import Store
+
+AT_ONCE = 4
+MAX_WAITING = 32
+
+T = TypeVar("T")
+
+
+class Records:
+    """Questions to a store, each in a thread. `open_store` is called with the first, and again until it succeeds."""
+
+    def __init__(self, open_store: Callable[[], Store]) -> None:
+        self._open_store = open_store
+        self._store: Store | None = None
+        self._opening = asyncio.Lock()
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+
+    async def ask(self, question: Callable[[Store], T]) -> T:
+        """What `question` finds. Raises `StateUnavailable`, `TooSlow`, and `Overloaded` when too many ask."""
+        if self._waiting >= MAX_WAITING:
+            raise Overloaded(f"{self._waiting} questions to the record wait already.", retry_after=1.0)
+        self._waiting += 1
+        try:
+            async with self._places:
+                return await asyncio.to_thread(question, await self._opened())
+        finally:
+            self._waiting -= 1
+
+    async def _opened(self) -> Store:
+        async with self._opening:
+            if self._store is None:
+                self._store = await asyncio.to_thread(self._open_store)
+            return self._store
+
+    async def aclose(self) -> None:
+        """Let go of the store."""
+        if self._store is not None:
+            await asyncio.to_thread(self._store.close)
+            self._store = None

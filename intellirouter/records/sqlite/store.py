@@ -1,0 +1,276 @@
+"""Writing the record to SQLite, and keeping its house."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from intellirouter.errors import StateUnavailable
+from intellirouter.records.columns import COLUMNS, values
+from intellirouter.records.query import By, Page, Query, Size, Usage
+from intellirouter.records.row import Row, id_at, time_of
+from intellirouter.records.sqlite import asking
+from intellirouter.records.sqlite.schema import INSERT, SCHEMA, VERSION
+from intellirouter.records.store import READ_SECONDS, TooSlow
+
+FILE = "requests.db"
+BUSY_SECONDS = 5.0
+TOGETHER = 50
+"""Rows of one statement: SQLite runs it without the interpreter's lock, so that the loop goes on meanwhile."""
+PRUNED_AT_ONCE = 2000
+PAGES_GIVEN_BACK = 2000
+STEPS = 100_000
+"""Of SQLite's machine between two looks at the clock: about a millisecond."""
+_LINE = f"({', '.join('?' * len(COLUMNS))})"
+_DAMAGED = ("file is not a database", "malformed")
+
+log = structlog.get_logger(__name__)
+
+
+class SqliteStore:
+    """See `Store`. Any thread may ask; one writes."""
+
+    def __init__(self, path: Path, *, read_seconds: float = READ_SECONDS) -> None:
+        self.path = path
+        self._read_seconds = read_seconds
+        self._readers: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._writer = self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            try:
+                return self._connect()
+            except sqlite3.DatabaseError as error:
+                if not any(word in str(error) for word in _DAMAGED):
+                    raise
+                aside = self.path.with_name(f"{self.path.name}.damaged-{int(time.time())}")
+                self.path.rename(aside)
+                for end in ("-wal", "-shm"):
+                    self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+                log.error("records.file_damaged", moved_to=str(aside), reason=str(error))  # noqa: TRY400  said
+                return self._connect()
+        except (OSError, sqlite3.Error) as error:
+            raise StateUnavailable(f"the record {self.path} cannot be opened: {error}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(
+            os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        )  # SQLite itself asks the umask
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            version = connection.execute("pragma user_version").fetchone()[0]
+            if version > VERSION:
+                raise StateUnavailable(
+                    f"the record {self.path} was written by a newer version of IntelliRouter ({version})"
+                )
+            connection.execute("pragma auto_vacuum = incremental")  # holds for a new file
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = normal")
+            connection.execute("pragma journal_size_limit = 67108864")
+            connection.execute("pragma secure_delete = off")
+            if version < VERSION:
+                connection.executescript(SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """See `Store.write`."""
+        connection = self._writer
+        try:
+            connection.execute("begin immediate")
+            try:
+                for at in range(0, len(rows), TOGETHER):
+                    some = rows[at : at + TOGETHER]
+                    flat: list[Any] = []
+                    for row in some:
+                        flat += values(row)
+                    connection.execute(INSERT + ",".join([_LINE] * len(some)), flat)
+                tags = [(tag, row.id) for row in rows if row.tags for tag in dict.fromkeys(row.tags)]
+                if tags:
+                    connection.executemany("insert into tags values (?, ?)", tags)
+                said = [
+                    (row.id, row.asked, row.answered, row.message or None)
+                    for row in rows
+                    if row.message or row.asked is not None or row.answered is not None
+                ]
+                if said:
+                    connection.executemany("insert into content values (?, ?, ?, ?)", said)
+                connection.execute("commit")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("rollback")
+                raise
+        except sqlite3.OperationalError as error:
+            raise StateUnavailable(f"the record {self.path} cannot be written: {error}") from error
+
+    def page(self, query: Query, limit: int, before: int | None = None, after: int | None = None) -> Page:
+        """See `Store.page`."""
+        with self._asking() as connection:
+            return asking.page(
+                connection, query, limit, before, after, time.monotonic() + asking.PAGE_SECONDS
+            )
+
+    def get(self, name: str, tenant: str | None) -> list[Row]:
+        """See `Store.get`."""
+        with self._asking() as connection:
+            return asking.get(connection, name, tenant)
+
+    def session(self, name: str, tenant: str | None, limit: int) -> list[Row]:
+        """See `Store.session`."""
+        with self._asking() as connection:
+            return asking.session(connection, name, tenant, limit)
+
+    def usage(self, by: By, query: Query, zone: int = 0) -> list[Usage]:
+        """See `Store.usage`."""
+        with self._asking() as connection:
+            return asking.usage(connection, by, query, zone)
+
+    def total(self, query: Query) -> Usage:
+        """See `Store.total`."""
+        with self._asking() as connection:
+            return asking.total(connection, query)
+
+    def rows(self, query: Query, limit: int) -> Iterator[list[Row]]:
+        """See `Store.rows`."""
+        before: int | None = None
+        while limit > 0:
+            page = self.page(query, min(limit, 500), before)
+            if page.rows:
+                yield page.rows
+            limit -= len(page.rows)
+            before = page.before
+            if before is None:
+                return
+
+    def give_feedback(self, row_id: int, feedback: dict[str, Any]) -> bool:
+        """See `Store.give_feedback`."""
+        text = msgspec.json.encode(feedback).decode()
+        with self._asking(writes=True) as connection:
+            return (
+                connection.execute("update requests set feedback = ? where id = ?", (text, row_id)).rowcount
+                > 0
+            )
+
+    def prune(self, before: float, max_bytes: int) -> int:
+        """See `Store.prune`."""
+        connection = self._writer
+        try:
+            removed = self._remove(connection, "id < ?", id_at(before))
+            if not removed and self._used(connection) > max_bytes:
+                removed = self._remove(connection, "true")
+            if not removed:
+                self._give_back(connection)
+        except sqlite3.Error as error:
+            raise StateUnavailable(f"the record {self.path} cannot be pruned: {error}") from error
+        return removed
+
+    @staticmethod
+    def _remove(connection: sqlite3.Connection, which: str, *values: Any) -> int:
+        words = f"select max(id), count(*) from (select id from requests where {which} order by id limit {PRUNED_AT_ONCE})"  # noqa: S608  words of ours
+        last, count = connection.execute(words, values).fetchone()
+        if not count:
+            return 0
+        connection.execute("begin immediate")
+        try:
+            for table in ("tags", "content", "requests"):
+                connection.execute(f"delete from {table} where id <= ?", (last,))  # noqa: S608  names of ours
+            connection.execute("commit")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            raise
+        return int(count)
+
+    @staticmethod
+    def _used(connection: sqlite3.Connection) -> int:
+        pages, free, size = (
+            int(connection.execute(f"pragma {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size
+
+    @staticmethod
+    def _give_back(connection: sqlite3.Connection) -> None:
+        """Shorten the file by what is free beyond what the next rows will need."""
+        free = int(connection.execute("pragma freelist_count").fetchone()[0])
+        while free > 2 * PAGES_GIVEN_BACK:
+            connection.execute(f"pragma incremental_vacuum({PAGES_GIVEN_BACK})").fetchall()
+            left = int(connection.execute("pragma freelist_count").fetchone()[0])
+            if left >= free:
+                return
+            free = left
+        connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+
+    def size(self) -> Size:
+        """See `Store.size`."""
+        with self._asking() as connection:
+            pages, size = (
+                int(connection.execute(f"pragma {name}").fetchone()[0])
+                for name in ("page_count", "page_size")
+            )
+            oldest = connection.execute("select min(id) from requests").fetchone()[0]
+            rows = connection.execute("select count(*) from requests indexed by by_latency").fetchone()[0]
+        return Size(rows, pages * size, None if oldest is None else time_of(oldest))
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        with self._lock:
+            self._closed = True
+            readers, self._readers = self._readers, []
+        for connection in (*readers, self._writer):
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    @contextlib.contextmanager
+    def _asking(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection for one question, that gives up in time."""
+        with self._lock:
+            if self._closed:
+                raise StateUnavailable("the record is closed")
+            connection = self._readers.pop() if self._readers else None
+        good = False
+        try:
+            if connection is None:
+                connection = sqlite3.connect(
+                    self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                )
+                connection.execute("pragma busy_timeout = 5000")
+                connection.execute("pragma cache_size = -16000")
+            connection.execute(f"pragma query_only = {'off' if writes else 'on'}")
+            until = time.monotonic() + self._read_seconds
+            connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
+            yield connection
+            connection.set_progress_handler(None, 0)
+            good = True
+        except sqlite3.OperationalError as error:
+            if "interrupted" in str(error):
+                raise TooSlow(
+                    f"The record could not answer within {self._read_seconds:g} seconds: ask for less time, or with a filter."
+                ) from error
+            raise StateUnavailable(f"the record {self.path} cannot be read: {error}") from error
+        except sqlite3.Error as error:
+            raise StateUnavailable(f"the record {self.path} cannot be read: {error}") from error
+        finally:
+            if connection is not None:
+                with self._lock:
+                    keep = good and not self._closed
+                    if keep:
+                        self._readers.append(connection)
+                if not keep:
+                    connection.close()

@@ -1,0 +1,62 @@
+"""What a store of the record must do. Its methods block: the recorder's thread writes, readers ask from a thread each.
+
+Every method may raise `StateUnavailable` (the disk, the database), and a question that takes too long `TooSlow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from intellirouter.errors import Overloaded
+from intellirouter.records.query import By, Page, Query, Size, Usage
+from intellirouter.records.row import Row
+
+READ_SECONDS = 20.0
+"""How long a question may take."""
+
+
+class TooSlow(Overloaded):
+    """The record could not answer in time: the question covers too much."""
+
+    code = "record_too_slow"
+
+
+class Store(Protocol):
+    """Rows of requests."""
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Keep all of these rows, or none of them and raise. Their ids are their own."""
+
+    def page(self, query: Query, limit: int, before: int | None = None, after: int | None = None) -> Page:
+        """The newest `limit` rows that ended before the row `before`, and after the row `after`."""
+
+    def get(self, name: str, tenant: str | None) -> list[Row]:
+        """The rows of an id or of a request id, oldest first, with their content: one, or the parts of a request that crossed roles."""
+
+    def session(self, name: str, tenant: str | None, limit: int) -> list[Row]:
+        """What belongs to a session, oldest first: its requests, and the parts of the chain runs and requests among them."""
+
+    def usage(self, by: By, query: Query, zone: int = 0) -> list[Usage]:
+        """What was used, by group, the dearest first; days and hours in order. `zone` is minutes east of UTC, for days."""
+
+    def total(self, query: Query) -> Usage:
+        """The same over all rows."""
+
+    def rows(self, query: Query, limit: int) -> Iterator[list[Row]]:
+        """The rows in pages, newest first, for an export."""
+
+    def give_feedback(self, row_id: int, feedback: dict[str, Any]) -> bool:
+        """Attach feedback to a row; False where there is none."""
+
+    def prune(self, before: float, max_bytes: int) -> int:
+        """Forget what ended before `before`, and the oldest while more than `max_bytes` are used; give the room back.
+
+        Does one bounded piece of the work and returns how many rows it removed; 0 when nothing is left to do.
+        """
+
+    def size(self) -> Size:
+        """How much is kept."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""

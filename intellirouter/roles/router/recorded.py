@@ -1,0 +1,286 @@
+"""What the Router knows of a request for the record: who asked what of which model, who answered, what it cost.
+
+The request's path picks references; everything that takes time is worked out in `Asked.fill`, in the writer's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from intellirouter.chat.delta import Delta, StreamEvent, TextDelta, ToolCallArguments, ToolCallStart
+from intellirouter.chat.model import ChatRequest, RouteOptions
+from intellirouter.chat.response import ChatResponse, Choice, Usage
+from intellirouter.chat.wire import WireFormat
+from intellirouter.config.schema.records import Content
+from intellirouter.errors import IntelliRouterError
+from intellirouter.inference.cache.dispatcher import CANNED_HEADER
+from intellirouter.inference.cache.dispatcher import HEADER as CACHE_HEADER
+from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.cost import cost_usd
+from intellirouter.inference.job import Trace
+from intellirouter.inference.offline_transport import OFFLINE
+from intellirouter.records.redaction import Redaction
+from intellirouter.records.row import Row
+from intellirouter.roles.router.pipeline.course import GUARDRAIL_HEADER, PERSONA_HEADER
+from intellirouter.security.caller import Caller
+from intellirouter.web.noting import MAX_TAG, MAX_TAGS, bounded, error_facts
+
+MAX_DELTAS = 100_000
+RUN_HEADER = "x-intellirouter-run"
+CONTENT_LEVELS: dict[str, int] = {"off": 0, "errors": 1, "all": 2}
+
+
+class ContentPolicy(msgspec.Struct):
+    """What of the content is kept, and how it is made fit for it. Shared by all requests; a reload changes it."""
+
+    level: Content
+    redaction: Redaction
+
+    def configure(self, level: Content, redaction: Redaction) -> None:
+        """Take these in place of the last ones."""
+        self.level, self.redaction = level, redaction
+
+    def of(self, caller: Caller) -> Content:
+        """What may be kept of this caller's requests: what configuration and key both allow."""
+        own = caller.record
+        return self.level if own is None or CONTENT_LEVELS[own] >= CONTENT_LEVELS[self.level] else own
+
+
+class Kept(msgspec.Struct):
+    """The content of one request, as it came. `deltas` are a stream's, `response` a whole answer."""
+
+    level: Content
+    redaction: Redaction
+    chat: ChatRequest
+    wire: WireFormat | None = None
+    response: ChatResponse | None = None
+    deltas: list[Delta] = []
+
+    def take(self, events: list[StreamEvent]) -> None:
+        """More of a stream."""
+        if len(self.deltas) < MAX_DELTAS:
+            self.deltas += [delta for event in events for delta in event.deltas]
+
+    def fill(self, row: Row) -> None:
+        """Write what was asked and answered into the row, where it is to be kept."""
+        if self.level == "errors" and row.status < 400 and not row.error:
+            return
+        source = self.chat.source
+        row.asked = self.redaction.body(source.body if source is not None else msgspec.to_builtins(self.chat))
+        answer = self._answer()
+        if answer is not None:
+            row.answered = self.redaction.body(answer)
+
+    def _answer(self) -> dict[str, Any] | None:
+        response = self.response
+        if response is None:
+            return _said(self.deltas) if self.deltas else None
+        if response.raw is not None and self.wire is not None:
+            response = self.wire.decode_response(response.raw)
+        return {"choices": [_choice(choice) for choice in response.choices]}
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "role": "assistant",
+        "content": choice.text,
+        "finish_reason": choice.finish_reason,
+    }
+    if choice.thinking:
+        told["thinking"] = choice.thinking
+    if choice.refusal:
+        told["refusal"] = choice.refusal
+    if choice.tool_calls:
+        told["tool_calls"] = [msgspec.to_builtins(call) for call in choice.tool_calls]
+    return told
+
+
+def _said(deltas: list[Delta]) -> dict[str, Any]:
+    texts: dict[int, list[str]] = {}
+    calls: dict[tuple[int, int], dict[str, str]] = {}
+    for delta in deltas:
+        if isinstance(delta, TextDelta):
+            texts.setdefault(delta.choice, []).append(delta.text)
+        elif isinstance(delta, ToolCallStart):
+            calls[delta.choice, delta.index] = {"name": delta.name, "arguments": ""}
+        elif isinstance(delta, ToolCallArguments) and (delta.choice, delta.index) in calls:
+            calls[delta.choice, delta.index]["arguments"] += delta.fragment
+    told: dict[str, Any] = {
+        "choices": [{"role": "assistant", "content": "".join(text)} for _, text in sorted(texts.items())]
+    }
+    if calls:
+        told["tool_calls"] = list(calls.values())
+    return told
+
+
+class Asked(msgspec.Struct):
+    """See `Part`. References to what the request's own objects hold."""
+
+    catalog: Catalog
+    model: str
+    dialect: str
+    stream: bool
+    user: object
+    metadata: object
+    safety_identifier: object
+    options: RouteOptions | None
+    session: str = ""
+    trace: Trace | None = None
+    first_token: float | None = None
+    broken: tuple[str, str, Any] | None = None
+    content: Kept | None = None
+    size: int = 0
+
+    def fill(self, row: Row) -> None:
+        """See `Part.fill`."""
+        metadata: Mapping[str, Any] = self.metadata if isinstance(self.metadata, dict) else {}
+        row.model, row.dialect, row.stream = bounded(self.model), self.dialect, self.stream
+        row.first_token = self.first_token
+        row.user = _first(self.user, metadata.get("user_id"), self.safety_identifier)
+        row.tags = _tags(row.tags, metadata.get("tags"), self.options)
+        if not row.session:
+            conversation = self.options.conversation if self.options is not None else None
+            row.session = _first(self.session, conversation, metadata.get("session_id"))
+        if self.options is not None:
+            row.collections = _collections(self.options.rag)
+        if self.broken is not None:
+            row.error, row.message = self.broken[0], self.broken[1][:2000]
+        if self.trace is not None:
+            self._answered(row, self.trace)
+        elif row.detail.attempts:
+            target = row.detail.attempts[-1].get("target")
+            row.provider = target.partition("/")[0] if isinstance(target, str) else ""
+        if self.content is not None:
+            self.content.fill(row)
+
+    def _answered(self, row: Row, trace: Trace) -> None:
+        headers, detail = trace.headers, row.detail
+        row.served_model, row.provider = bounded(trace.model), trace.provider
+        row.cache = headers.get(CACHE_HEADER, "canned" if CANNED_HEADER in headers else "")
+        row.persona = headers.get(PERSONA_HEADER, "").replace("; version=", "@")
+        row.chain_run = headers.get(RUN_HEADER, "")
+        detail.decision = trace.plan()
+        row.strategy = str(detail.decision.get("strategy", ""))
+        detail.attempts = [attempt.shown() for attempt in trace.attempts]
+        detail.steps = {name: round(seconds * 1e3, 2) for name, seconds in trace.steps.items()}
+        detail.steps["ours"] = round(max(0.0, row.seconds - trace.upstream_seconds) * 1e3, 2)
+        detail.notes = list(trace.notes)
+        if (rule := headers.get(GUARDRAIL_HEADER)) is not None:
+            detail.guards = [{"guard": "persona", "rule": rule}]
+        usage = trace.usage
+        if usage is not None:
+            row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens
+            row.cached_tokens, row.written_tokens = usage.cached_tokens, usage.cache_write_tokens
+            row.reasoning_tokens = usage.reasoning_tokens
+            row.cost_usd = trace.cost_usd
+            row.dearest_usd = self._dearest(usage)
+        elif row.cache in ("hit", "stale", "canned"):
+            row.cost_usd = 0.0
+
+    def _dearest(self, usage: Usage) -> float | None:
+        """What these tokens had cost on the dearest target of the group; None where no price is known."""
+        entry = self.catalog.known(self.model)
+        if entry is None:
+            return None
+        costs = [cost_usd(usage, target.price) for target in entry.candidates if target.price is not None]
+        return max(costs, default=None)
+
+
+class Watch:
+    """A stream, as the record sees it pass; of nothing where nothing is recorded."""
+
+    __slots__ = ("_asked", "_kept", "_since")
+
+    def __init__(self, asked: Asked | None) -> None:
+        self._asked = asked
+        self._kept = asked.content if asked is not None else None
+        self._since = time.perf_counter()
+
+    def began(self) -> None:
+        """The first token came."""
+        if self._asked is not None:
+            self._asked.first_token = time.perf_counter() - self._since
+
+    def take(self, events: list[StreamEvent]) -> None:
+        """More came."""
+        if self._kept is not None:
+            self._kept.take(events)
+
+    def broke(self, error: IntelliRouterError) -> None:
+        """It ended with this error, after its status had been sent."""
+        if self._asked is not None:
+            self._asked.broken = error_facts(error)
+
+
+def _first(*values: object) -> str:
+    return next((bounded(value) for value in values if isinstance(value, str) and value), "")
+
+
+def _tags(given: tuple[str, ...], listed: object, options: RouteOptions | None) -> tuple[str, ...]:
+    if isinstance(listed, str):
+        listed = listed.split(",")
+    more = (
+        [tag.strip() for tag in listed if isinstance(tag, str)] if isinstance(listed, (list, tuple)) else []
+    )
+    ours = options.tags if options is not None else ()
+    if not more and not ours:
+        return given
+    found = (bounded(tag, MAX_TAG) for tag in (*given, *more, *ours) if tag)
+    return tuple(dict.fromkeys(found))[:MAX_TAGS]
+
+
+def _collections(rag: Mapping[str, Any] | None) -> tuple[str, ...]:
+    if not rag:
+        return ()
+    named = rag.get("collections") or rag.get("collection") or ()
+    if isinstance(named, str):
+        named = (named,)
+    return tuple(bounded(name) for name in named if isinstance(name, str))[:MAX_TAGS]
+
+
+def cost_of(trace: Trace) -> str:
+    """What an answer cost in US dollars, as headers tell it: `0` when nobody is paid, `unknown` when tokens have no known price."""
+    if trace.cost_usd is not None:
+        return f"{trace.cost_usd:.8f}"
+    return "0" if trace.usage is None or trace.provider == OFFLINE.name else "unknown"
+
+
+def cost_comment(trace: Trace, comments: bool) -> bytes:
+    """The same before the end of a stream, which cannot have it in its headers, for clients that pass over comments."""
+    return (
+        b": x-intellirouter-cost-usd: %.8f\n\n" % trace.cost_usd
+        if comments and trace.cost_usd is not None
+        else b""
+    )
+
+
+def asked_of(
+    catalog: Catalog,
+    policy: ContentPolicy,
+    chat: ChatRequest,
+    caller: Caller,
+    dialect: str,
+    request: web.Request | None,
+) -> Asked:
+    """What a request asks, noted before it is answered."""
+    source = chat.source
+    body = source.body if source is not None else {}
+    asked = Asked(
+        catalog,
+        chat.model,
+        dialect,
+        chat.stream,
+        chat.user,
+        body.get("metadata"),
+        body.get("safety_identifier"),
+        chat.options,
+    )
+    if policy.level != "off" and (level := policy.of(caller)) != "off":
+        asked.content = Kept(level, policy.redaction, chat)
+        asked.size = (request.content_length or 0) * 4 if request is not None else 0
+    return asked

@@ -55,7 +55,7 @@ def check(
     known: Iterable[KeyPath] = (),
     beside: Sequence[Rule] = (),
 ) -> tuple[Settings | None, list[Fault]]:
-    """The settings, or None and every fault.
+    """What holds of the settings, and every fault: they hold as a whole where there is none. None where nothing can be said.
 
     `known` are paths of which a fault is already told; the rules `beside` are no fault by themselves, and told with others.
     """
@@ -91,7 +91,7 @@ def check(
             place = draft.original(path)
             if not any(_related(place, other) for other in told) and not draft.mentions_lost(message):
                 faults.append(Fault(place, message))
-    return (None if found or told else settings), faults
+    return settings, faults
 
 
 class _Draft:

@@ -61,6 +61,20 @@ def for_child(*, prefix: str = "LC_") -> Environment:
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
+def take_on(values: Environment) -> None:
+    """Let this process be told `values`, and of its own nothing that would change a configuration."""
+    ours = {name for name, _ in KEY_VARIABLES} | {OLLAMA_HOST}
+    for name in list(os.environ):
+        if name in ours or name.startswith("INTELLIROUTER"):
+            del os.environ[name]
+    os.environ.update(values)
+
+
+def supervised() -> bool:
+    """Whether systemd started this process: it has given it the unit's environment."""
+    return "INVOCATION_ID" in os.environ and "JOURNAL_STREAM" in os.environ
+
+
 def editor() -> str:
     """The user's editor, as a command line."""
     return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"

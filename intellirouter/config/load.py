@@ -76,6 +76,20 @@ def load(
     more_rules: Sequence[Rule] = (),
 ) -> Loaded:
     """Read and check everything, by `more_rules` too. Raises `ConfigError` that lists every problem."""
+    loaded, problems = look(file, environment, flags, more_rules)
+    if loaded is None or problems:
+        told = tuple(map(str, problems))
+        raise ConfigError("\n".join(told), problems=told)
+    return loaded
+
+
+def look(
+    file: Path | None,
+    environment: Environment,
+    flags: Mapping[KeyPath, object] | None = None,
+    more_rules: Sequence[Rule] = (),
+) -> tuple[Loaded | None, list[Problem]]:
+    """Every problem, and what holds besides: whatever has a problem is left out of it. Raises `ConfigError` for no file."""
     reading = Reading(environment)
     if file is not None:
         reading.read_file(file)
@@ -87,15 +101,14 @@ def load(
     reading.add_environment_providers()
     settings, faults = check(reading.raw, (rules.errors, *more_rules), reading.faulty, (rules.refusals,))
     problems = reading.in_order([*reading.problems, *(reading.problem(*fault) for fault in faults)])
-    if settings is None or problems:
-        told = tuple(map(str, problems))
-        raise ConfigError("\n".join(told), problems=told)
+    if settings is None:
+        return None, problems
     warnings, refusals = (
         tuple(reading.problem(path, message) for path, message in found)
         for found in (rules.warnings(settings), rules.refusals(settings))
     )
     misread = misspelt.warnings(environment, reading.referred)
-    return Loaded(settings, file, reading.sources, (*warnings, *misread), refusals)
+    return Loaded(settings, file, reading.sources, (*warnings, *misread), refusals), problems
 
 
 def _flag(path: KeyPath) -> str:

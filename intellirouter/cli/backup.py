@@ -15,7 +15,7 @@ from rich.table import Column, Table
 
 from intellirouter.app.roles import ROLES
 from intellirouter.cli.backup_keys import public_keys, secret_keys
-from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption, loader
+from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption, configured
 from intellirouter.errors import IntelliRouterError
 from intellirouter.ops.backup import forms, place
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
@@ -62,7 +62,7 @@ def create(
         return
     if to is None:
         raise typer.BadParameter("says where the backup goes", param_hint="--to")
-    loaded = loader(config, ROLES[0].file)()
+    loaded = configured(config, ROLES[0].file)
     console = Console(stderr=True)
     try:
         directory = place.directory(to)

@@ -26,7 +26,7 @@ from intellirouter.chains.schema import SCHEMA
 from intellirouter.chains.source import InvalidChain, read
 from intellirouter.chains.steps.attempts import Cache, Worker
 from intellirouter.cli import chain_server
-from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import IntelliRouterError, InvalidRequest, NotFound
 from intellirouter.telemetry import logs
@@ -105,7 +105,7 @@ def run(
     library = _siblings(file, chain)
     inputs = dict(_input(text, chain.inputs) for text in given or [])
     signals = dict(_signal(text) for text in signal or [])
-    settings = loader(config, "orchestrator.toml")().settings
+    settings = configured(config, "orchestrator.toml").settings
     logs.configure(level="error", levels={}, json=False, file=None, role="")
     if as_json:
         result = asyncio.run(_run(settings, chain, inputs, library, signals, silent))

@@ -6,7 +6,7 @@ import asyncio
 
 import typer
 
-from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.config.load import Loaded
 from intellirouter.errors import ConfigError
 from intellirouter.memory.open import open_state
@@ -15,7 +15,7 @@ from intellirouter.roles.router.console.sessions import setup_link
 
 def command(config: ConfigOption = None) -> None:
     """Print a link that signs you in to the node's web console as its operator. It is good once, within an hour."""
-    loaded = loader(config, "router.toml")()
+    loaded = configured(config, "router.toml")
     if not loaded.settings.console.enabled:
         raise ConfigError("The console is switched off on this node ([console] enabled).")
     typer.echo(f"{_address(loaded)}/console#setup={asyncio.run(_link(loaded))}")

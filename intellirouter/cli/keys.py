@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.cli.plain import cells, warn
 from intellirouter.config.load import Loaded
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, KeyStore, VirtualKey, make_key
@@ -38,7 +38,7 @@ def _with_keys(loaded: Loaded, act: Callable[[KeyStore], Awaitable[T]]) -> T:
 
 
 def _read(config: ConfigOption) -> Loaded:
-    return loader(config, "router.toml")()
+    return configured(config, "router.toml")
 
 
 def _print_secret(loaded: Loaded, key: VirtualKey, secret: str, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from intellirouter.cli.models_facts import facts
 from intellirouter.cli.models_pull import pull
-from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import DEFAULT_URL, ApiKeyOption, UrlOption, ask_once
 from intellirouter.errors import InvalidRequest
@@ -32,7 +32,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 def _with_registry(config: ConfigOption, act: Callable[[Registry], Awaitable[T]]) -> T:
-    settings = loader(config, "router.toml")().settings
+    settings = configured(config, "router.toml").settings
 
     async def run() -> T:
         async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
@@ -125,7 +125,7 @@ def add(
 
 def _check_provider(config: Path | None, target: str) -> None:
     """Raises `InvalidRequest` for a target of a provider that the configuration does not name."""
-    loaded = loader(config, "router.toml")()
+    loaded = configured(config, "router.toml")
     known = {provider.name for provider in loaded.settings.model_registry.providers}
     if (provider := target.partition("/")[0]) not in known:
         source = loaded.file or "the built-in defaults"

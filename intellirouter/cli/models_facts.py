@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.cli.plain import cells
 from intellirouter.errors import NotFound
 from intellirouter.inference.published import NOTHING, PublishedFacts
@@ -21,7 +21,7 @@ def facts(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """The published price, limits and capabilities of a model; without one, how old the facts are and whose."""
-    published = PublishedFacts(loader(config, "router.toml")().settings.model_registry.facts_file)
+    published = PublishedFacts(configured(config, "router.toml").settings.model_registry.facts_file)
     date, credit = published.head()
     if model is None:
         typer.echo(msgspec.json.encode({"date": date, "credit": credit}) if as_json else f"{date}\n{credit}")

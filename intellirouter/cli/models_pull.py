@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.errors import InvalidRequest, UpstreamUnavailable
 from intellirouter.roles.rag_manager.embedding.files import FILES, LOCAL_MODEL, keep, model_directory
 
@@ -50,7 +50,7 @@ def pull(
 
 
 def _data_dir(config: Path | None) -> Path:
-    return loader(config, "rag-manager.toml")().settings.paths.data_dir
+    return configured(config, "rag-manager.toml").settings.paths.data_dir
 
 
 def _download() -> bytes:

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from intellirouter.app.rules import RULES
+from intellirouter.cli.node_unit import advice, enter
 from intellirouter.config import env
 from intellirouter.config.checking import KeyPath
 from intellirouter.config.load import LOCAL_FILE, Loaded, find_file, load
+from intellirouter.errors import ConfigError
 
 ConfigOption = Annotated[
     Path | None,
@@ -47,9 +49,37 @@ def loader(
         nonlocal told
         environment = env.current()
         file = find_file(config, environment, role_file)
-        if file == LOCAL_FILE and config is None and not told:
-            typer.echo(f"configuration: {file.absolute()} (found here; --config names another)", err=True)
+        if not told:
+            tell_found(config, file)
             told = True
         return load(file, environment, flags, RULES)
 
     return read
+
+
+def configured(config: Path | None, role_file: str, unit: str | None = None) -> Loaded:
+    """The configuration of the node that a command looks at or works on, seen as that node sees it (`node_unit.py`).
+
+    Raises `ConfigError` that lists every problem.
+    """
+    file = node_file(config, role_file, unit)
+    try:
+        return load(file, env.current(), None, RULES)
+    except ConfigError as error:
+        if (told := advice(file)) and "the environment has no" in error.message:
+            problems = (*error.details.get("problems", (error.message,)), told)
+            raise ConfigError("\n".join(problems), problems=problems) from error
+        raise
+
+
+def node_file(config: Path | None, role_file: str, unit: str | None = None) -> Path | None:
+    """The configuration file of that node, after its unit was taken on. Raises `ConfigError`."""
+    found = None if unit and config is None else find_file(config, env.current(), role_file)
+    tell_found(config, found)
+    return enter(found, unit)
+
+
+def tell_found(config: Path | None, file: Path | None) -> None:
+    """Name a file that was found where the user stands."""
+    if file == LOCAL_FILE and config is None:
+        typer.echo(f"configuration: {file.absolute()} (found here; --config names another)", err=True)

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.node_options import ConfigOption, loader
+from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.cli.plain import cells, warn
 from intellirouter.config.env import editor
 from intellirouter.errors import InvalidRequest
@@ -37,7 +37,7 @@ Name = Annotated[str, typer.Argument(help="The persona's name.")]
 
 def _library(config: Path | None) -> Library:
     logs.configure(level="warning", json=False)  # standard output is the command's own
-    settings = loader(config, "persona-layer.toml")().settings
+    settings = configured(config, "persona-layer.toml").settings
     library = Library(settings.persona_layer.personas_path or settings.paths.data_dir / "personas")
     library.open()
     return library
@@ -151,7 +151,7 @@ def edit(name: Name, config: ConfigOption = None) -> None:
 @app.command()
 def outcomes(name: Name, config: ConfigOption = None, json: Json = False) -> None:
     """Compare the versions of a persona by what came of their answers, as the Routers counted it."""
-    settings = loader(config, "router.toml")().settings
+    settings = configured(config, "router.toml").settings
 
     async def read() -> list[dict[str, Any]]:
         async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:

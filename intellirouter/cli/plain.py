@@ -14,3 +14,27 @@ def cells(*values: object) -> list[Text]:
 def warn(console: Console, problem: object, word: str = "warning") -> None:
     """One line that stands out by its first word."""
     console.print(Text.assemble((word, "bold yellow"), f" {problem}"), soft_wrap=True)
+
+
+def wrapped(text: str, width: int, first: int | None = None) -> list[str]:
+    """The lines of a text, broken between words only; `first` is the room on the first line, which may stay empty."""
+    lines: list[str] = []
+    for part in text.splitlines() or [""]:
+        line = ""
+        for word in part.split(" "):
+            room = first if first is not None and not lines else width
+            if line and len(line) + 1 + len(word) > room:
+                lines.append(line)
+                line = word
+            elif not line and not lines and len(word) > room < width:
+                lines.append("")
+                line = word
+            else:
+                line = f"{line} {word}" if line else word
+        lines.append(line)
+    return lines
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 problem`, `2 problems`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from intellirouter.cli.node_options import loader
+from intellirouter.cli.node_options import configured
 from intellirouter.cli.server_client import session_of
 from intellirouter.errors import InvalidRequest
 from intellirouter.telemetry import logs
@@ -45,7 +45,7 @@ def on_service(where: Where, work: Callable[[Any], Awaitable[T]]) -> T:
     logs.configure(level="warning", json=False)
     if where.url is not None:
         return _over_http(where, where.url, work)
-    settings = loader(where.config, "rag-manager.toml")().settings
+    settings = configured(where.config, "rag-manager.toml").settings
     opening = importlib.import_module("intellirouter.roles.rag_manager.open")
 
     async def run() -> T:

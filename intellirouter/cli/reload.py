@@ -14,7 +14,7 @@ import typer
 from intellirouter.app import node_files
 from intellirouter.app.node_files import NodeFile, Verdict
 from intellirouter.app.roles import select
-from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
+from intellirouter.cli.node_options import ConfigOption, RoleOption, configured
 from intellirouter.errors import ConfigError, IntelliRouterError, PeerUnavailable
 
 LOOK_SECONDS = 0.05
@@ -31,7 +31,7 @@ def command(
     The node is the one that serves from the data directory of the configuration. Exit code 78 when it refuses: it then goes
     on as before.
     """
-    loaded = loader(config, select(role)[0].file)().startable()
+    loaded = configured(config, select(role)[0].file).startable()
     data_dir = loaded.settings.paths.data_dir
     nodes = node_files.running(data_dir)
     if not nodes:

@@ -8,7 +8,7 @@ import typer
 
 from intellirouter.app.roles import ROLES
 from intellirouter.cli.backup_keys import secret_keys
-from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption, loader
+from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption, configured
 from intellirouter.errors import IntelliRouterError
 from intellirouter.ops.backup import place
 from intellirouter.ops.backup.restore import STORES, check, places, restore
@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Put a backup back into the data directory of a stopped node. What it replaces is kept aside."""
     logs.configure(level="warning", json=False)
-    settings = loader(config, ROLES[0].file)().settings
+    settings = configured(config, ROLES[0].file).settings
     chosen = only or []
     source = place.file(file)
     keys = secret_keys(source, identity, passphrase)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -19,6 +20,8 @@ from intellirouter.inference.catalog import Catalog
 from intellirouter.roles.router.console.routes import CONSOLE
 from intellirouter.roles.router.keys import CATALOG
 
+MOST_FILES = 1 << 20
+"""Of open files, which a container may be allowed without end."""
 PortOption = Annotated[int | None, typer.Option(help="Port of that role; 0: a free one.")]
 
 
@@ -49,7 +52,16 @@ def command(
         ("telemetry", "log_level"): log_level,
     }
     read = loader(config, entries[0].file, flags)
+    _open_files()
     workers.run(entries, read, announce=_announce)
+
+
+def _open_files() -> None:
+    """Every connection is a file: take as many as this process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, MOST_FILES) if hard != resource.RLIM_INFINITY else MOST_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _announce(node: Node) -> None:

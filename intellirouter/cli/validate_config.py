@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from intellirouter.app.roles import ROLES, select
-from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
+from intellirouter.cli.node_options import ConfigOption, RoleOption, configured
+from intellirouter.cli.node_unit import UnitOption
 from intellirouter.cli.plain import warn
 from intellirouter.config.load import Loaded
 from intellirouter.config.shown import flatten
@@ -19,6 +20,7 @@ from intellirouter.errors import ConfigError
 
 def command(
     config: ConfigOption = None,
+    unit: UnitOption = None,
     role: RoleOption = "All",
     show: Annotated[bool, typer.Option("--show", help="Print every value and where it comes from.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too.")] = False,
@@ -27,7 +29,7 @@ def command(
     """Check the configuration without starting. Exit code 0 when it holds, 78 when it does not."""
     entries = select(role) if role.lower() != "all" else ROLES
     try:
-        loaded = loader(config, entries[0].file)().startable()
+        loaded = configured(config, entries[0].file, unit).startable()
     except ConfigError as error:
         if as_json:
             problems = error.details.get("problems") or [error.message]

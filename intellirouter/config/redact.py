@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from intellirouter.config.shown import MASK
 
 SECRET_NAME = re.compile(r"(?i)(token|secret|passw|api_?key|authorization|credential|cookie|private_key)")
+_SHORT = 9
 _SHORTEST = 4
 """A shorter secret is not replaced by value: it would take ordinary words along."""
 _PATTERNS = (
@@ -28,6 +29,15 @@ _NAMED = re.compile(
 )
 
 
+_WORD = re.compile(r"[a-z][a-z']{0,11}")
+
+
+def _whole(secret: str) -> re.Pattern[str]:
+    """Where a secret stands: a short one as a word of its own, or every longer word that begins like it would go too."""
+    text = re.escape(secret)
+    return re.compile(rf"(?<![A-Za-z0-9]){text}(?![A-Za-z0-9])" if len(secret) < _SHORT else text)
+
+
 class Redactor:
     """Replaces secrets. Longest first, so that no secret leaves its tail behind."""
 
@@ -39,15 +49,24 @@ class Redactor:
             if len(value) >= _SHORTEST:
                 known.add(value)
         known |= {quote(secret, safe="") for secret in known}
-        self._known = sorted(known, key=len, reverse=True)
+        longest = sorted(known, key=len, reverse=True)
+        self._known = [_whole(secret) for secret in longest]
 
     def __call__(self, text: str) -> str:
         """`text` with every secret masked."""
-        for secret in self._known:
-            text = text.replace(secret, MASK)
+        for pattern in self._known:
+            text = pattern.sub(MASK, text)
         for pattern in _PATTERNS:
             text = pattern.sub(MASK, text)
-        return _NAMED.sub(rf"\g<1>{MASK}", text)
+        return _NAMED.sub(_named, text)
+
+
+def _named(match: re.Match[str]) -> str:
+    """The name and a mask; after a dotted key of the configuration a plain word is one of a sentence of ours."""
+    before = match.string[max(0, match.start() - 1) : match.start()]
+    if before == "." and match[1].endswith(": ") and _WORD.fullmatch(match[2]):
+        return match[0]
+    return f"{match[1]}{MASK}"
 
 
 def environment_secrets(environment: Mapping[str, str]) -> list[str]:

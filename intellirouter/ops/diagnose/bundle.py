@@ -14,6 +14,7 @@ import msgspec
 from intellirouter.config.load import Loaded
 from intellirouter.config.redact import SECRET_NAME, Redactor
 from intellirouter.config.shown import MASK, flatten
+from intellirouter.errors import IntelliRouterError
 
 
 def contents(report: bytes, loaded: Loaded | None, log: str, clean: Redactor) -> dict[str, bytes]:
@@ -34,16 +35,31 @@ def _value(path: str, value: object, clean: Redactor) -> object:
     return MASK if SECRET_NAME.search(path) and value else clean(value)
 
 
-def write(target: Path, files: Mapping[str, bytes]) -> None:
-    """A `.tar.gz` readable by its owner only. Raises `OSError`; no half file stays."""
-    partial = target.with_name(target.name + ".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w:gz") as archive:
+class BundleFile:
+    """A `.tar.gz` readable by its owner only, opened before the process takes on another user, written in one piece.
+
+    Raises `IntelliRouterError` where it cannot be written.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        try:
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.fchmod(descriptor, 0o600)
+        except OSError as cause:
+            raise IntelliRouterError(f"{target}: cannot be written ({cause.strerror}).") from cause
+        self._stream = os.fdopen(descriptor, "wb")
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """The files, and close it."""
+        whole = io.BytesIO()
+        with tarfile.open(fileobj=whole, mode="w:gz") as archive:
             for name, data in files.items():
                 entry = tarfile.TarInfo(f"intellirouter-diagnose/{name}")
                 entry.size, entry.mtime, entry.mode = len(data), int(time.time()), 0o600
                 archive.addfile(entry, io.BytesIO(data))
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+        try:
+            with self._stream:
+                self._stream.write(whole.getvalue())
+        except OSError as cause:
+            raise IntelliRouterError(f"{self._target}: cannot be written ({cause.strerror}).") from cause

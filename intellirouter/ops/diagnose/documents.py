@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from intellirouter.config.schema.rag import RagSection
+from intellirouter.ops.diagnose.database import read_only
 from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.ops.diagnose.network import Place
 
@@ -25,14 +26,11 @@ def documents(data_dir: Path) -> list[Finding]:
     if not file.exists():
         return []
     try:
-        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
-        try:
+        with read_only(file) as connection:
             ask = connection.execute
             collections = ask("select count(*) from collections").fetchone()[0]
             kept, failed = ask("select count(*), sum(status = 'failed') from documents").fetchone()
             pending = ask("select count(*) from jobs where status in ('queued', 'running')").fetchone()[0]
-        finally:
-            connection.close()
     except sqlite3.Error as error:
         advice = "Stop the node and restore the last backup of the file; keep this one aside."
         return [Finding("state", "documents", Level.PROBLEM, f"{file}: {error}", advice)]

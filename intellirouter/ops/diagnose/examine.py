@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from pathlib import Path
 
 from intellirouter.config.load import Loaded
@@ -12,14 +12,17 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
 from intellirouter.inference.provider import Provider
 from intellirouter.ops.diagnose import logs, machine
+from intellirouter.ops.diagnose.certificates import own_certificates
 from intellirouter.ops.diagnose.documents import documents, servers
 from intellirouter.ops.diagnose.finding import Finding, Level
+from intellirouter.ops.diagnose.guard import guarded, guarded_now
 from intellirouter.ops.diagnose.network import Place
 from intellirouter.ops.diagnose.providers import examine_provider
 from intellirouter.ops.diagnose.records import reach_all
 from intellirouter.ops.diagnose.runs import runs
 from intellirouter.ops.diagnose.services import services
 from intellirouter.ops.diagnose.state import state
+from intellirouter.ops.diagnose.trust import trusted
 from intellirouter.transport.choose import make_transport
 
 AREAS = ("system", "install", "services", "state", "network", "logs")
@@ -27,39 +30,77 @@ DEADLINE = 5.0
 """Seconds that one thing on the network may take."""
 
 
-async def examine(loaded: Loaded, providers: Iterable[Provider], deadline: float = DEADLINE) -> list[Finding]:
-    """Every finding on this node, in order of area. Ends within about three times `deadline` seconds whatever hangs."""
+async def examine(
+    loaded: Loaded,
+    providers: Iterable[Provider],
+    deadline: float = DEADLINE,
+    more: Iterable[Awaitable[list[Finding]]] = (),
+    open_files: int | None = None,
+) -> list[Finding]:
+    """Every finding on this node, in order of area. Ends within about three times `deadline` seconds whatever hangs.
+
+    A check that fails is a finding. `more` are checks of whoever knows the roles; `open_files` is the limit of the node's unit.
+    """
     settings, data_dir = loaded.settings, loaded.settings.paths.data_dir
     transport = make_transport(settings.router.transport, max_connections=8)
     try:
         async with asyncio.TaskGroup() as group:
             begun = [
-                group.create_task(check)
-                for check in (
-                    services(deadline),
-                    state(settings.memory, data_dir, deadline),
-                    runs(settings.chain_engine, data_dir, deadline),
-                    *(examine_provider(provider, transport, deadline) for provider in providers),
-                    *(reach_all(place, settings.ipc.dns_server, deadline) for place in peers(settings)),
+                group.create_task(guarded(area, name, check))
+                for area, name, check in (
+                    ("services", "units", services(deadline)),
+                    ("state", settings.memory.backend_type, state(settings.memory, data_dir, deadline)),
+                    ("state", "runs", runs(settings.chain_engine, data_dir, deadline)),
+                    *(
+                        (
+                            "network",
+                            f"provider {provider.name}",
+                            examine_provider(provider, transport, deadline),
+                        )
+                        for provider in providers
+                    ),
+                    *(
+                        ("network", place.name, _reached(settings, place, deadline))
+                        for place in peers(settings)
+                    ),
+                    *(("services", "roles", check) for check in more),
                 )
             ]
     finally:
         await transport.aclose()
     found = [
-        *machine.system(data_dir),
-        *machine.installation(loaded),
+        *guarded_now("system", "machine", lambda: machine.system(data_dir, open_files)),
+        *guarded_now("install", "install", lambda: machine.installation(loaded)),
+        *guarded_now("install", "certificates", lambda: own_certificates(settings)),
         *(finding for task in begun for finding in task.result()),
-        *documents(data_dir),
-        logs.recent_errors(settings.telemetry.log_file),
+        *guarded_now("state", "documents", lambda: documents(data_dir)),
+        *guarded_now("logs", "log", lambda: [logs.recent_errors(settings.telemetry.log_file)]),
     ]
     return sorted(found, key=lambda finding: AREAS.index(finding.area))
 
 
+async def _reached(settings: Settings, place: Place, deadline: float) -> list[Finding]:
+    """Whether a place answers, and where it is a role, whether it takes our calls."""
+    found = await reach_all(place, settings.ipc.dns_server, deadline)
+    if place.role is None or not place.path:
+        return found
+    refused = [
+        trusted(settings, place.role, one.name, one.place, deadline)
+        for one in found
+        if one.level is not Level.PROBLEM and one.place
+    ]
+    return [*found, *(finding for finding in await asyncio.gather(*refused) if finding is not None)]
+
+
 def unreadable(message: str) -> list[Finding]:
-    """The findings of a node whose configuration does not hold: what can be told without it."""
+    """The findings on a configuration that does not hold."""
     advice = "intellirouter validate-config shows the same; the node does not start until it holds."
-    found = [Finding("install", "config", Level.PROBLEM, line, advice) for line in message.splitlines()]
-    return [*machine.system(None), *found]
+    return [Finding("install", "config", Level.PROBLEM, line, advice) for line in message.splitlines()]
+
+
+def without_configuration() -> list[Finding]:
+    """What can be told where there is nothing to go by."""
+    return guarded_now("system", "machine", lambda: machine.system(None, None))
 
 
 def peers(settings: Settings) -> list[Place]:
@@ -73,13 +114,14 @@ def peers(settings: Settings) -> list[Place]:
     }
     # gRPC answers no GET
     path = "" if ipc.protocol == "grpc" else "/health/live"
-    found = [Place(name, url, path=path, ca=str(ca) if ca else None) for name, url in roles.items() if url]
+    trust = str(ca) if ca else None
+    found = [Place(name, url, path=path, ca=trust, role=name) for name, url in roles.items() if url]
     found += [
-        Place(f"RagManager {number}", url, path="/health/live", ca=str(ca) if ca else None)
+        Place(f"RagManager {number}", url, path="/health/live", ca=trust, role="RagManager")
         for number, url in enumerate(settings.rag.helpers, 2)
     ]
     found += [
-        Place(f"RagManager '{name}'", url, path="/health/live", ca=str(ca) if ca else None)
+        Place(f"RagManager '{name}'", url, path="/health/live", ca=trust, role="RagManager")
         for name, url in settings.rag.nodes.items()
         if name != settings.rag.node
     ]
@@ -96,7 +138,7 @@ def redactor(settings: Settings | None, environment: Mapping[str, str]) -> Redac
 def redacted(findings: Iterable[Finding], clean: Redactor) -> list[Finding]:
     """The findings as they may leave the node."""
     return [
-        Finding(found.area, found.name, found.level, clean(found.message), clean(found.advice))
+        Finding(found.area, clean(found.name), found.level, clean(found.message), clean(found.advice))
         for found in findings
     ]
 

@@ -16,13 +16,14 @@ class Level(IntEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One fact about one thing. `advice` says what to do, and is empty when all is well."""
+    """One fact about one thing. `advice` says what to do, and is empty when all is well; `place` is the address it is about."""
 
     area: str
     name: str
     level: Level
     message: str
     advice: str = ""
+    place: str = ""
 
     def shown(self) -> dict[str, str]:
         """The finding for machines, its level as a word."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -29,10 +30,22 @@ def recent_errors(file: Path | None) -> Finding:
         return Finding(
             "logs", "log", Level.OK, message, "Under systemd: journalctl -u 'intellirouter-*' -p warning"
         )
+    folder = file.parent
+    if not folder.is_dir():
+        advice = f"Make it, for the user of the node: install -d -o intellirouter {folder}"
+        return Finding(
+            "logs", "log", Level.PROBLEM, f"{folder}: there is no such directory for the log", advice
+        )
+    if not os.access(file if file.exists() else folder, os.W_OK):
+        advice = f"The node does not start: chown intellirouter: {folder} {file}"
+        told = f"{file} cannot be written by the user who asks"
+        return Finding("logs", "log", Level.PROBLEM, told, advice)
+    if not file.exists():
+        return Finding("logs", "log", Level.OK, f"{file} is not made yet: the node has not run")
     try:
         lines = tail(file)
     except OSError as error:
-        return Finding("logs", "log", Level.WARNING, f"{file}: {error.strerror}", "Has the node started?")
+        return Finding("logs", "log", Level.WARNING, f"{file}: {error.strerror}", "Look at the file.")
     events = Counter(event for line in lines if (event := _error(line)))
     if not events:
         return Finding("logs", "errors", Level.OK, f"none in the last {len(lines)} lines of {file}")

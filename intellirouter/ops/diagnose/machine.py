@@ -18,7 +18,8 @@ from intellirouter.config.load import Loaded
 from intellirouter.ops.diagnose.finding import Finding, Level
 
 GIB = 1024**3
-FILES_WANTED = 8192
+FILES_WANTED = 4096
+_OWNER = "Run diagnose as root. If the node may not either: chown -R intellirouter: the directory."
 
 
 def _grade(value: float, warning: float, problem: float) -> Level:
@@ -26,8 +27,8 @@ def _grade(value: float, warning: float, problem: float) -> Level:
     return Level.PROBLEM if value > problem else Level.WARNING if value > warning else Level.OK
 
 
-def system(data_dir: Path | None) -> Iterator[Finding]:
-    """CPU, memory, disk, open files."""
+def system(data_dir: Path | None, open_files: int | None) -> Iterator[Finding]:
+    """CPU, memory, disk, open files: of the node's unit where there is one, else what a node started here may have."""
     yield Finding(
         "system",
         "platform",
@@ -46,19 +47,20 @@ def system(data_dir: Path | None) -> Iterator[Finding]:
     yield Finding("system", "memory", level, used, advice)
     if data_dir is not None:
         yield _disk(data_dir)
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    # a node takes what it may have
+    limit = open_files if open_files is not None else resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     few = limit != resource.RLIM_INFINITY and limit < FILES_WANTED
     yield Finding(
         "system",
         "open files",
         Level.WARNING if few else Level.OK,
-        "unlimited" if limit == resource.RLIM_INFINITY else f"{limit} may be open in this shell",
-        "Every connection is a file: LimitNOFILE=65536 in the unit, `ulimit -n` in a shell." if few else "",
+        "unlimited" if limit == resource.RLIM_INFINITY else f"{limit} may be open in the node",
+        "Every connection is a file: LimitNOFILE=65536 in the unit, `ulimit -Hn` in a shell." if few else "",
     )
 
 
 def _disk(data_dir: Path) -> Finding:
-    existing = next(path for path in (data_dir, *data_dir.absolute().parents) if path.exists())
+    existing = next(path for path in (data_dir, *data_dir.absolute().parents) if _is_there(path))
     disk = shutil.disk_usage(existing)
     used = 100 * (1 - disk.free / disk.total)
     level = _grade(used, 85, 95)
@@ -67,15 +69,23 @@ def _disk(data_dir: Path) -> Finding:
     return Finding("system", "disk", level, message, advice)
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # it lies where this user may not look
+        return False
+
+
 def installation(loaded: Loaded) -> Iterator[Finding]:
     """The version, the configuration's warnings, and who may read what holds secrets."""
     yield Finding("install", "version", Level.OK, f"intellirouter {__version__} in {Path(sys.prefix)}")
     source = str(loaded.file) if loaded.file else "built-in defaults and the environment"
     yield Finding("install", "config", Level.OK, f"{source}: valid{_overridden(loaded)}")
     for warning in loaded.warnings:
-        yield Finding(
-            "install", "config", Level.WARNING, str(warning), "`intellirouter validate-config` says more."
-        )
+        yield Finding("install", "config", Level.WARNING, str(warning), "intellirouter validate-config")
+    for refusal in loaded.refusals:
+        advice = "The node does not start in production until it is changed."
+        yield Finding("install", "config", Level.PROBLEM, str(refusal), advice)
     settings = loaded.settings
     tls = settings.server.tls
     security = settings.ipc.security
@@ -83,17 +93,30 @@ def installation(loaded: Loaded) -> Iterator[Finding]:
     for file in private:
         if file is not None:
             yield _permissions(file)
-    data_dir = settings.paths.data_dir
-    if data_dir.exists() and not os.access(data_dir, os.W_OK):
-        yield Finding(
-            "install",
-            "data",
-            Level.WARNING,
-            f"{data_dir} cannot be written by the user who asks",
-            "Run diagnose as the user of the service: sudo -u intellirouter.",
+    yield _data(settings.paths.data_dir)
+
+
+def _data(data_dir: Path) -> Finding:
+    """Whether the node, or who asks for it, may write its data: all of it, for a restore by root leaves files behind."""
+    try:
+        if not data_dir.exists():
+            return Finding("install", "data", Level.OK, f"{data_dir} is not made yet")
+        places = [data_dir, *sorted(data_dir.iterdir()), *sorted(data_dir.glob("rag/*"))]
+    except PermissionError as error:
+        place = error.filename or str(data_dir)
+        return Finding(
+            "install", "data", Level.PROBLEM, f"{place} may not be read by the user who asks", _OWNER
         )
-    else:
-        yield Finding("install", "data", Level.OK, str(data_dir))
+    if not data_dir.is_dir():
+        return Finding(
+            "install", "data", Level.PROBLEM, f"{data_dir} is no directory", "Correct [paths] data_dir."
+        )
+    closed = [place for place in places if not os.access(place, os.R_OK | os.W_OK)]
+    if closed:
+        more = f" and {len(closed) - 1} more" if len(closed) > 1 else ""
+        told = f"{closed[0]}{more} cannot be written by the user who asks"
+        return Finding("install", "data", Level.PROBLEM, told, _OWNER)
+    return Finding("install", "data", Level.OK, str(data_dir))
 
 
 def _overridden(loaded: Loaded) -> str:

@@ -14,6 +14,8 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+import msgspec
+
 from intellirouter.ops.diagnose.finding import Finding, Level
 
 EXPIRY_WARNING = 21 * 86_400
@@ -25,13 +27,17 @@ MOST_HEADERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Something on the network. `path` is asked over HTTP when given; `optional` makes its absence no fault."""
+    """Something on the network. `path` is asked over HTTP when given; `optional` makes its absence no fault.
+
+    `role` says that it is a role of ours.
+    """
 
     name: str
     url: str
     path: str = ""
     optional: bool = False
     ca: str | None = None
+    role: str | None = None
 
 
 async def reach(place: Place, deadline: float) -> Finding:
@@ -74,7 +80,8 @@ async def reach(place: Place, deadline: float) -> Finding:
     except OSError as error:
         message = f"{where}: cannot {step} ({_reason(error)})"
         return Finding("network", place.name, bad, message, _advice(step))
-    return _good(place, where, took, certificate.get("notAfter"), answer, date)
+    found = _good(place, where, took, certificate.get("notAfter"), answer, date)
+    return msgspec.structs.replace(found, place=place.url)
 
 
 def _good(place: Place, where: str, took: float, end: object, answer: str, date: datetime | None) -> Finding:

@@ -22,6 +22,8 @@ async def examine_provider(provider: Provider, transport: Transport, deadline: f
     """Findings on one provider, within about three times `deadline` seconds."""
     name = f"provider {provider.name}"
     reached = await reach(Place(name, provider.base_url, optional=provider.optional), deadline)
+    if provider.optional and reached.advice:
+        return []  # nobody asked for it
     if reached.advice or provider.adapter.build_models is None or not provider.discover:
         return [reached]
     keys: tuple[SecretStr | None, ...] = provider.keys or (None,)

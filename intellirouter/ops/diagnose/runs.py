@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from intellirouter.config.schema.chain_engine import ChainEngineSection
+from intellirouter.ops.diagnose.database import read_only
 from intellirouter.ops.diagnose.finding import Finding, Level
 
 _UNDER_WAY = "('PENDING', 'ENQUEUED')"
@@ -62,12 +63,9 @@ async def _postgres(url: str, deadline: float) -> tuple[str, bool, int | None]:
 def _file(file: Path) -> Finding:
     """Opened read only."""
     try:
-        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
-        try:
+        with read_only(file) as connection:
             words = f"select count(*) from workflow_status where status in {_UNDER_WAY}"  # noqa: S608  our own words
             under_way = connection.execute(words).fetchone()[0]
-        finally:
-            connection.close()
     except sqlite3.Error as error:
         advice = "Stop the node and restore the last backup of the file; keep this one aside."
         return Finding("state", "runs", Level.PROBLEM, f"{file}: {error}", advice)

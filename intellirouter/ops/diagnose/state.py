@@ -8,11 +8,14 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateError
 from intellirouter.memory.open import FILE
+from intellirouter.ops.diagnose.database import read_only
 from intellirouter.ops.diagnose.finding import Finding, Level
+from intellirouter.ops.diagnose.network import Place, reach
 
 
 async def state(section: MemorySection, data_dir: Path, deadline: float) -> list[Finding]:
@@ -21,15 +24,50 @@ async def state(section: MemorySection, data_dir: Path, deadline: float) -> list
         return [_embedded(data_dir / FILE)]
     # redis takes 100 ms to import, and an embedded node never needs it
     redis = importlib.import_module("intellirouter.memory.redis.facts")
+    reached = await asyncio.gather(*(reach(place, deadline) for place in _servers(section)))
+    away = [one for one in reached if one.level is Level.PROBLEM]
+    if len(away) == len(
+        reached
+    ):  # the network's own words say why: the name, the connection, the certificate
+        return [
+            Finding(
+                "state",
+                "redis",
+                Level.PROBLEM,
+                f"Redis at {one.message}",
+                f"{one.advice} It is [memory] redis_url.",
+            )
+            for one in away
+        ]
+    where = " ".join(one.message.split(" ", 1)[0].rstrip(":") for one in reached if one not in away)
     try:
         async with asyncio.timeout(deadline):
-            return _redis(await redis.facts(section))
+            found = _redis(await redis.facts(section), where)
     except TimeoutError:
-        message = f"Redis does not answer within {deadline:g} s"
+        message = f"Redis at {where} does not answer within {deadline:g} s"
     except StateError as error:
-        message = error.message
+        message = f"{error.message} ({where})"
+    else:
+        return [*found, *(_away(one) for one in away)]
     advice = "systemctl status redis-server; check [memory] redis_url and redis_password."
     return [Finding("state", "redis", Level.PROBLEM, message, advice)]
+
+
+def _servers(section: MemorySection) -> list[Place]:
+    """What must answer before Redis can: it, or its Sentinels."""
+    ca = str(section.redis_ca) if section.redis_ca else None
+    url = urlsplit(section.redis_url.get_secret_value())
+    if section.redis_sentinels and not section.redis_cluster:
+        scheme = "tcp" if url.scheme != "rediss" or section.redis_certificate else "rediss"
+        return [Place("Sentinel", f"{scheme}://{address}", ca=ca) for address in section.redis_sentinels]
+    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname or "127.0.0.1"
+    # without our certificate a server that wants one would break the handshake off: only the connection is looked at
+    scheme = "tcp" if section.redis_certificate else url.scheme
+    return [Place("Redis", f"{scheme}://{host}:{url.port or 6379}", ca=ca)]
+
+
+def _away(found: Finding) -> Finding:
+    return Finding("state", "redis sentinel", Level.WARNING, f"Sentinel {found.message}", found.advice)
 
 
 def _embedded(file: Path) -> Finding:
@@ -37,11 +75,8 @@ def _embedded(file: Path) -> Finding:
     if not file.exists():
         return Finding("state", "embedded", Level.OK, f"{file} is not made yet: the node has not run")
     try:
-        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
-        try:
+        with read_only(file) as connection:
             count = connection.execute("select count(*) from entry").fetchone()[0]
-        finally:
-            connection.close()
     except sqlite3.Error as error:
         advice = "Stop the node and restore the last backup of the file; keep this one aside."
         return Finding("state", "embedded", Level.PROBLEM, f"{file}: {error}", advice)
@@ -49,9 +84,9 @@ def _embedded(file: Path) -> Finding:
     return Finding("state", "embedded", Level.OK, f"{count} entries, {size:.1f} MiB in {file}")
 
 
-def _redis(info: Mapping[str, Any]) -> list[Finding]:
+def _redis(info: Mapping[str, Any], where: str) -> list[Finding]:
     version, role = info.get("redis_version", "?"), info.get("role", "?")
-    found = [Finding("state", "redis", Level.OK, f"Redis {version}, {role}")]
+    found = [Finding("state", "redis", Level.OK, f"Redis {version}, {role}, at {where}")]
     if role != "master":
         advice = "Point [memory] redis_url at the master, or set redis_sentinels."
         found.append(Finding("state", "redis role", Level.PROBLEM, f"it is a {role}: writes fail", advice))

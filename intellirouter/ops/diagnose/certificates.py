@@ -1,0 +1,112 @@
+"""The certificates this node presents: whether they fit their keys, and how long they hold."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from intellirouter.config.schema.settings import Settings
+from intellirouter.ops.diagnose.finding import Finding, Level
+from intellirouter.ops.diagnose.network import EXPIRY_WARNING
+
+_EXPIRED, _NOT_YET = 10, 9
+"""OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_CERT_NOT_YET_VALID."""
+
+
+def own_certificates(settings: Settings) -> Iterator[Finding]:
+    """A finding on each certificate that the configuration names."""
+    tls, security, memory = settings.server.tls, settings.ipc.security, settings.memory
+    named = [
+        ("server.tls", tls.certificate if tls else None, tls.key if tls else None),
+        ("ipc.security", security.certificate, security.key),
+        ("memory.redis", memory.redis_certificate, memory.redis_key),
+    ]
+    for name, certificate, key in named:
+        if certificate is not None and key is not None:
+            yield _examined(f"certificate {name}", certificate, key)
+
+
+def _examined(name: str, certificate: Path, key: Path) -> Finding:
+    try:
+        end = ends(certificate, key)
+    except PermissionError as error:
+        place = error.filename or certificate
+        return Finding(
+            "install",
+            name,
+            Level.PROBLEM,
+            f"{place} may not be read by the user who asks",
+            "chown, or chmod.",
+        )
+    except ssl.SSLCertVerificationError as error:
+        told = {_EXPIRED: "has expired", _NOT_YET: "is not valid yet"}.get(
+            error.verify_code, error.verify_message
+        )
+        advice = (
+            "Renew it, then reload."
+            if error.verify_code == _EXPIRED
+            else "Look at the clock and the certificate."
+        )
+        return Finding("install", name, Level.PROBLEM, f"{certificate} {told}", advice)
+    except ssl.SSLError as error:
+        why = (
+            "the key is not that of the certificate"
+            if "MISMATCH" in str(error).upper()
+            else error.reason or str(error)
+        )
+        return Finding(
+            "install",
+            name,
+            Level.PROBLEM,
+            f"{certificate} and {key} cannot be used: {why}",
+            "Put both PEM files there.",
+        )
+    except OSError as error:
+        return Finding(
+            "install",
+            name,
+            Level.PROBLEM,
+            f"{error.filename or certificate}: {error.strerror}",
+            "Correct the path.",
+        )
+    left = end - time.time()
+    told = f"{certificate} is valid for {left / 86_400:.0f} days"
+    if left < EXPIRY_WARNING:
+        return Finding("install", name, Level.WARNING, told, "Renew it, then reload.")
+    return Finding("install", name, Level.OK, told)
+
+
+def ends(certificate: Path, key: Path) -> float:
+    """The Unix time at which a certificate ends.
+
+    Python decodes a certificate only as a peer's, so one is presented and looked at, in memory and by nobody else.
+    Raises `ssl.SSLCertVerificationError` when it does not hold now, `ssl.SSLError` or `OSError` when it cannot be used.
+    """
+    certificate.read_bytes(), key.read_bytes()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate, key)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.load_verify_locations(certificate)
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the certificate itself is the authority
+    client.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    one = client.wrap_bio(back, there)
+    other = server.wrap_bio(there, back, server_side=True)
+    for _ in range(10):
+        done = [_step(side) for side in (one, other)]
+        if done[0]:
+            peer = one.getpeercert() or {}
+            return float(ssl.cert_time_to_seconds(str(peer["notAfter"])))
+    raise ssl.SSLError("it could not be presented")
+
+
+def _step(side: ssl.SSLObject) -> bool:
+    """Go on with a handshake as far as the other side has spoken; True when it is done."""
+    try:
+        side.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True

@@ -204,6 +204,7 @@ async def _serving(
         keepalive_timeout=server.keep_alive_timeout,
         shutdown_timeout=server.drain_timeout,
         lingering_time=LINGER_SECONDS,
+        auto_decompress=False,  # `web.inflating` does, for those who may
     )
     await runner.setup()
     if runner.server is not None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
+from intellirouter.bounds.fuel import OutOfFuel, tank
+from intellirouter.bounds.schemas import BadSchema, schema, trusted
 from intellirouter.chains import expr
 from intellirouter.chains.model import Branch, Chain, Input, Retry, Step
 from intellirouter.chains.plan import MAX_WIDTH, width
 from intellirouter.chains.schema import INLINE, KINDS, MAX_STEPS, SCHEMA
-from intellirouter.chains.source import Document, InvalidChain, Path
+from intellirouter.chains.source import MAX_PROBLEMS, Document, InvalidChain, Path, within_bounds
 from intellirouter.config.problem import Problem
 
-_VALIDATOR = Draft202012Validator(SCHEMA)
+CHECK_WORK = 40_000_000
+"""Units of work (`bounds.fuel`) that one definition may take to be checked: a few seconds, so never on the event loop."""
+_WHOLE = trusted(SCHEMA)
+_STEP = trusted({**SCHEMA["$defs"]["step"], "$defs": SCHEMA["$defs"]})
 _UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _BODIES = frozenset({"map", "loop"})
 
@@ -39,15 +42,43 @@ class Known:
 
 
 def check(document: Document, known: Known | None = None, default_timeout: float = 30.0) -> Chain:
-    """The chain of a document. Raises `InvalidChain`."""
-    return _Check(document, known or Known(), default_timeout).chain()
+    """The chain of a document. Raises `InvalidChain`. A large one takes seconds: do it in a thread."""
+    within_bounds(document)
+    if (count := _steps_in(document.data)) > MAX_STEPS:
+        raise InvalidChain([document.problem(("steps",), _too_many(count))])
+    try:
+        with tank(CHECK_WORK):
+            return _Check(document, known or Known(), default_timeout).chain()
+    except OutOfFuel as error:
+        raise InvalidChain(
+            [document.problem((), "The definition takes too much work to be checked.")]
+        ) from error
+    except RecursionError as error:
+        raise InvalidChain([document.problem((), "The definition is nested too deeply.")]) from error
+
+
+def _too_many(count: int) -> str:
+    return f"The chain has {count:,} steps; at most {MAX_STEPS:,} are allowed."
+
+
+def _steps_in(data: Any) -> int:
+    """How many entries its bodies have, right or wrong."""
+    count, stack = 0, [data]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            count += sum(len(value[name]) for name in ("steps", "do") if isinstance(value.get(name), list))
+            stack.extend(value.values())
+        elif isinstance(value, list):
+            stack.extend(value)
+    return count
 
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
     """Which steps can be read here, and whether this is a branch that runs beside others."""
 
-    steps: frozenset[str]
+    steps: Set[str]
     names: frozenset[str] = frozenset({"input", "steps", "run"})
     concurrent: bool = False
 
@@ -62,7 +93,9 @@ class _Check:
 
     def chain(self) -> Chain:
         data = self.document.data
-        for error in sorted(_VALIDATOR.iter_errors(data), key=lambda e: [str(p) for p in e.absolute_path]):
+        for error in sorted(
+            _WHOLE.errors(data, MAX_PROBLEMS), key=lambda e: [str(p) for p in e.absolute_path]
+        ):
             self._add(tuple(error.absolute_path), _words(error), _advice(error))
         if self.problems:
             raise InvalidChain(self.problems)
@@ -73,12 +106,14 @@ class _Check:
             timeout=seconds(defaults.get("timeout", self.default_timeout)),
             retry=_retry(defaults.get("retry")),
         )
+        for name, entry in data.get("input", {}).items():
+            self._schema({k: v for k, v in entry.items() if k != "default"}, ("input", name))
         steps = self._body(data["steps"], ("steps",), _Scope(frozenset()), base)
         head = data["chain"]
         if "output" in data:
             self._expressions(data["output"], ("output",), _Scope(frozenset(step.id for step in steps)))
         if self.count > MAX_STEPS:
-            self._add(("steps",), f"The chain has {self.count:,} steps; at most {MAX_STEPS:,} are allowed.")
+            self._add(("steps",), _too_many(self.count))
         elif (need := sum(map(width, steps))) > MAX_WIDTH:
             self._add(
                 ("steps",),
@@ -101,17 +136,28 @@ class _Check:
 
     def _add(self, path: Path, message: str, advice: str = "") -> None:
         self.problems.append(self.document.problem(path, message, advice))
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise InvalidChain(self.problems)
+
+    def _schema(self, document: Any, path: Path) -> None:
+        try:
+            schema(document)
+        except BadSchema as error:
+            self._add(path, error.message)
 
     def _body(self, entries: list[Any], path: Path, scope: _Scope, base: Step) -> tuple[Step, ...]:
         steps: list[Step] = []
-        later = [entry["id"] for entry in entries]
+        own: set[str] = set()
+        before = set(scope.steps)  # grows from step to step
+        seen = _Scope(before, scope.names, scope.concurrent)
         for index, entry in enumerate(entries):
             inner = (*path, index)
-            if entry["id"] in later[:index]:
+            if entry["id"] in own:
                 self._add((*inner, "id"), f"The id '{entry['id']}' stands twice in this body.")
-            seen = _Scope(scope.steps | set(later[:index]), scope.names, scope.concurrent)
             if step := self._step(entry, inner, seen, base):
                 steps.append(step)
+            own.add(entry["id"])
+            before.add(entry["id"])
         return tuple(steps)
 
     def _step(self, entry: dict[str, Any], path: Path, scope: _Scope, base: Step) -> Step | None:
@@ -175,9 +221,7 @@ class _Check:
             return None
         inner = (*path, "fallback")
         document = {"id": "fallback", **entry["fallback"]}
-        for error in Draft202012Validator({**SCHEMA["$defs"]["step"], "$defs": SCHEMA["$defs"]}).iter_errors(
-            document
-        ):
+        for error in _STEP.errors(document, 1):
             self._add((*inner, *error.absolute_path), _words(error))
             return None
         step = self._step(document, inner, scope, base)
@@ -200,6 +244,8 @@ class _Check:
         elif isinstance(spec, dict) and kind not in ("wait", "loop"):
             self._templates({key: value for key, value in spec.items() if key != "schema"}, path, scope)
         if kind == "llm":
+            if "schema" in spec:
+                self._schema(spec["schema"], (*path, "schema"))
             if sum(key in spec for key in ("prompt", "messages")) != 1:
                 self._add(path, "'llm' needs either 'prompt' or 'messages'.")
             self._exists("model", self.known.models, spec["model"], (*path, "model"))
@@ -285,6 +331,6 @@ def _advice(error: Any) -> str:
     if error.validator != "additionalProperties":
         return ""
     known = error.schema["properties"]
-    unknown = [key for key in error.instance if key not in known]
+    unknown = [key for key in error.instance if key not in known][:5]
     close = [match for key in unknown for match in difflib.get_close_matches(key, known, 1)]
     return f"Did you mean '{close[0]}'?" if close else ""

@@ -7,15 +7,23 @@ next number and never run it again. Given the same recorded outcomes, the walk i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
-from jsonschema import Draft202012Validator
-
+from intellirouter.bounds.aside import ASIDE
+from intellirouter.bounds.schemas import BadSchema, schema
+from intellirouter.bounds.values import TooLarge, weight
 from intellirouter.chains import expr
 from intellirouter.chains.model import Chain, Step
 from intellirouter.chains.plan import body_width
 from intellirouter.errors import IntelliRouterError, InvalidRequest, KeyEnded
+
+T = TypeVar("T")
+
+MAX_WORK = 150_000_000
+"""Units of work (`bounds.fuel`) that the expressions of one run may burn: about fifteen seconds."""
+MAX_KEPT = 64_000_000
+"""What the results of all steps of one run may weigh (`bounds.values`)."""
 
 Names = dict[str, Any]
 Outcome = dict[str, Any]
@@ -43,21 +51,65 @@ class Host(Protocol):
         """Run the branches beside one another, each with a host of its own; the first error ends all."""
 
 
+@dataclass(slots=True)
+class _Budget:
+    """What is left of a run's work and of the weight of its results."""
+
+    work: int = MAX_WORK
+    kept: int = MAX_KEPT
+
+    def burned(self, units: int) -> None:
+        """Take the work off."""
+        self.work -= units
+
+    def count(self, value: T) -> T:
+        """The result, counted. Raises `StepFailed`."""
+        try:
+            self.kept -= weight(value, MAX_KEPT)
+        except TooLarge as error:
+            raise StepFailed(error.message, cause=error.code) from error
+        if self.kept < 0:
+            raise StepFailed(
+                f"The results of this run weigh more than {MAX_KEPT:,} characters.", cause="run_too_large"
+            )
+        return value
+
+
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """One run's way through a chain. `prepare` turns a step's templates into what its effect needs."""
+    """One run's way through a chain. `prepare` turns a step's templates into what its effect needs.
+
+    Expressions that are little are evaluated at once, the others in a thread in the turn of `owner`.
+    """
 
     chains: Mapping[str, Chain]
     run: Mapping[str, Any]
+    owner: str = ""
+    _budget: _Budget = field(default_factory=lambda: _Budget())
 
     async def chain(self, chain: Chain, inputs: Mapping[str, Any], host: Host, path: str = "") -> Any:
         """Run a chain to its output. Raises `StepFailed`, or `InvalidRequest` for inputs that do not fit."""
-        names: Names = {"input": checked_inputs(chain, inputs), "run": dict(self.run), "steps": {}}
+        given = await self._work(lambda: checked_inputs(chain, inputs))
+        names: Names = {"input": self._budget.count(given), "run": dict(self.run), "steps": {}}
         await self._body(chain.steps, names, host, path)
+        if chain.output is None:
+            return names["steps"]
         try:
-            return names["steps"] if chain.output is None else expr.evaluate_all(chain.output, names)
+            return self._budget.count(await self._evaluated(chain.output, names))
         except expr.BadExpression as error:
             raise StepFailed(f"The output of '{chain.name}': {error.message}", cause=error.code) from error
+
+    async def _work(self, job: Callable[[], T]) -> T:
+        """Do what is pure, at once or in a thread, out of the run's budget."""
+        budget = self._budget
+        if budget.work <= 0:
+            raise StepFailed(
+                "The expressions of this run took all the work that one run may do.", cause="too_much_work"
+            )
+        return await ASIDE.soon(self.owner or str(self.run.get("id", "")), job, told=budget.burned)
+
+    async def _evaluated(self, source: Any, names: Names) -> Any:
+        return await self._work(lambda: expr.evaluate_all(source, names))
 
     async def _body(self, steps: Sequence[Step], names: Names, host: Host, path: str) -> dict[str, Any]:
         """Run steps in order; `names["steps"]` grows. Returns what this body's steps gave."""
@@ -65,7 +117,7 @@ class Walk:
         for step in steps:
             at = f"{path}.{step.id}" if path else step.id
             try:
-                skipped = step.when is not None and not expr.evaluate(step.when, names)
+                skipped = step.when is not None and not await self._evaluated(step.when, names)
                 value = None if skipped else await self._step(step, names, host, at)
             except KeyEnded:  # nobody is left in whose name the run could go on
                 raise
@@ -79,7 +131,7 @@ class Walk:
     async def _step(self, step: Step, names: Names, host: Host, at: str) -> Any:
         match step.kind:
             case "set":
-                return expr.evaluate_all(step.spec, names)
+                return self._budget.count(await self._evaluated(step.spec, names))
             case "switch":
                 return await self._switch(step, names, host, at)
             case "parallel":
@@ -89,16 +141,16 @@ class Walk:
             case "loop":
                 return await self._loop(step, names, host, at)
             case "chain":
-                inputs = expr.evaluate_all(step.spec.get("input", {}), names)
+                inputs = await self._evaluated(step.spec.get("input", {}), names)
                 return await self.chain(self.chains[step.spec["name"]], inputs, host, at)
             case "wait":
-                return await self._wait(step, host, at)
+                return self._budget.count(await self._wait(step, host, at))
         return await self._effect(step, names, host, at)
 
     async def _effect(self, step: Step, names: Names, host: Host, at: str) -> Any:
-        outcome = await host.effect(step, at, prepare(step, names))
+        outcome = await host.effect(step, at, await self._work(lambda: prepare(step, names)))
         if "ok" in outcome:
-            return outcome["ok"]
+            return self._budget.count(outcome["ok"])
         error = outcome["error"]
         if error["code"] == KeyEnded.code:
             raise KeyEnded(error["message"])
@@ -106,13 +158,15 @@ class Walk:
 
     async def _switch(self, step: Step, names: Names, host: Host, at: str) -> Any:
         for branch in step.branches:
-            if branch.when is None or expr.evaluate(branch.when, names):
+            if branch.when is None or await self._evaluated(branch.when, names):
                 return await self._body(branch.do, _inner(names), host, at)
         return None
 
     async def _parallel(self, step: Step, names: Names, host: Host, at: str) -> Any:
         chosen = [
-            branch for branch in step.branches if branch.when is None or expr.evaluate(branch.when, names)
+            branch
+            for branch in step.branches
+            if branch.when is None or await self._evaluated(branch.when, names)
         ]
 
         def runner(index: int) -> Callable[[Host], Awaitable[Any]]:
@@ -124,7 +178,7 @@ class Walk:
         return {key: value for result in results for key, value in result.items()}
 
     async def _map(self, step: Step, names: Names, host: Host, at: str) -> Any:
-        items, most = expr.evaluate(step.spec["over"], names), step.spec["max_items"]
+        items, most = await self._evaluated(step.spec["over"], names), step.spec["max_items"]
         if not isinstance(items, list):
             raise StepFailed(
                 f"'over' must give a list, not {type(items).__name__}.", cause="bad_expression", path=at
@@ -151,7 +205,7 @@ class Walk:
             own["index"] = index
             result = await self._body(step.do, own, host, f"{at}[{index}]")
             until = step.spec.get("until")
-            if until is not None and expr.evaluate(until, own):
+            if until is not None and await self._evaluated(until, own):
                 break
         return result
 
@@ -184,14 +238,23 @@ def checked_inputs(chain: Chain, inputs: Mapping[str, Any]) -> dict[str, Any]:
             values[name] = declared.default
             continue
         values[name] = inputs[name]
-        wrong = next(Draft202012Validator(declared.schema).iter_errors(inputs[name]), None)
+        wrong = _complaint(declared.schema, inputs[name])
         if wrong is not None:
-            problems.append(f"'{name}': {str(wrong.message)[:200]}")
+            problems.append(f"'{name}': {wrong[:200]}")
     if problems:
         raise InvalidRequest(
             f"The inputs of '{chain.name}' do not fit: {'; '.join(problems)}.", param="input"
         )
     return values
+
+
+def _complaint(declared: Mapping[str, Any], value: Any) -> str | None:
+    """What does not fit, without the place where it is the whole input that does not."""
+    try:
+        found = schema(declared).complaint(value)
+    except (BadSchema, TooLarge) as error:
+        return error.message
+    return None if found is None else found.removeprefix("the whole: ")
 
 
 def _inner(names: Names) -> Names:

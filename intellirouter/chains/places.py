@@ -42,6 +42,11 @@ class Places:
             yield str(finalize(value))
             yield text
 
+    def references(self) -> tuple[set[str], set[str]]:
+        """The names that are read, and the steps that are read as `steps.X`."""
+        steps = {path[1] for path in self._paths if path[0] == "steps" and len(path) > 1}
+        return {path[0] for path in self._paths}, steps
+
 
 def places(environment: Environment, source: str) -> Places | None:
     """The template, or None where `source` holds more than text and places."""

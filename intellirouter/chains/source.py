@@ -1,7 +1,7 @@
 """Read a definition's text into a plain document, and know the line of everything in it.
 
-YAML is read as JSON with comments: no aliases (the "billion laughs" needs them), no tags, keys are always strings and
-only `true` and `false` are booleans, so that `on` and `yes` stay words.
+YAML is read as JSON with comments (`bounds.yamls`): no aliases, no tags, keys are always strings and only `true` and `false`
+are booleans, so that `on` and `yes` stay words.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import tomli
-import yaml
 
+from intellirouter.bounds import yamls
+from intellirouter.bounds.values import TooLarge, weight
 from intellirouter.config.lines import key_lines
 from intellirouter.config.problem import Problem
 from intellirouter.errors import InvalidRequest
 
 MAX_CHARACTERS = 1_000_000
-MAX_DEPTH = 60
+MAX_DEPTH = yamls.MAX_DEPTH
+MAX_PROBLEMS = 100
 
 Path = tuple[str | int, ...]
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\Z")
@@ -70,55 +72,33 @@ def read(text: str, name: str = "chain.yaml") -> Document:
             _read_yaml(text, document)
     except (tomli.TOMLDecodeError, json.JSONDecodeError) as error:
         raise InvalidChain([document.problem((), f"This is not valid: {error}.")]) from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        at = Document(f"{name}:{mark.line + 1}" if mark else name, None)
-        raise InvalidChain([at.problem((), f"This is not valid YAML: {error.problem}.")]) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InvalidChain(
-            [document.problem((), "This cannot be read: bad characters or nested too deeply.")]
-        ) from error
+    except yamls.BadYaml as error:
+        at = Document(f"{name}:{error.line}" if error.line else name, None)
+        raise InvalidChain([at.problem((), error.message)]) from error
+    except RecursionError as error:
+        raise InvalidChain([document.problem((), "This is nested too deeply.")]) from error
+    return within_bounds(document)
+
+
+def within_bounds(document: Document) -> Document:
+    """The document as it is. Raises `InvalidChain` where its data is larger or deeper than a definition may be."""
+    try:
+        weight(document.data, 4 * MAX_CHARACTERS, MAX_DEPTH)
+    except TooLarge as error:
+        raise InvalidChain([document.problem((), error.message)]) from error
     return document
 
 
 def _read_yaml(text: str, document: Document) -> None:
-    problems: list[Problem] = []
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = Document(f"{document.name}:{_line(event.start_mark)}", None)
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise InvalidChain([line.problem((), "Anchors and aliases are not allowed in a chain.")])
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise InvalidChain([line.problem((), f"Nested more than {MAX_DEPTH} deep.")])
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    document.data = None if root is None else _plain(root, (), document, problems)
-    if problems:
-        raise InvalidChain(problems)
+    found = yamls.read(text, _scalar)
+    document.data, document.lines = found.data, found.lines
+    if found.twice:
+        raise InvalidChain(
+            [document.problem(path, "This key stands twice.") for path in found.twice[:MAX_PROBLEMS]]
+        )
 
 
-def _line(mark: Any) -> int:
-    return mark.line + 1 if mark else 1
-
-
-def _plain(node: yaml.Node, path: Path, document: Document, problems: list[Problem]) -> Any:
-    document.lines.setdefault(path, _line(node.start_mark))
-    if isinstance(node, yaml.MappingNode):
-        mapping: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            inner = (*path, key)
-            if key in mapping:
-                problems.append(document.problem(inner, "This key stands twice."))
-            document.lines[inner] = _line(key_node.start_mark)
-            mapping[key] = _plain(value_node, inner, document, problems)
-        return mapping
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, (*path, n), document, problems) for n, item in enumerate(node.value)]
-    return _scalar(str(node.value), plain=getattr(node, "style", None) is None)
-
-
-def _scalar(text: str, *, plain: bool) -> Any:
+def _scalar(text: str, plain: bool) -> Any:
     if not plain:
         return text
     if text in ("true", "false"):

@@ -27,6 +27,10 @@ class Inflate:
         self._begun = False
         self._decoder = zlib.decompressobj(_GZIP)
 
+    def again(self) -> Inflate:
+        """A new one of the same coding."""
+        return Inflate(gzip=self._gzip)
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """What `data` decodes to, in steps. Raises `UpstreamProtocolError` on damage."""
         if not self._gzip and not self._begun:

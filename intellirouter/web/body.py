@@ -9,17 +9,33 @@ import msgspec
 from aiohttp import web
 
 from intellirouter.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from intellirouter.web.inflating import coded, inflated
 
 BODY_TIMEOUT: web.AppKey[float] = web.AppKey("body_timeout", float)
 
 _decode = msgspec.json.Decoder().decode
 
 
-async def read_body(request: web.Request) -> bytes:
-    """The whole body. Raises `PayloadTooLarge`, or `InvalidRequest` when it does not arrive in time."""
-    limit = request.client_max_size
+async def read_body(request: web.Request, most: int | None = None) -> bytes:
+    """The whole body, `most` bytes where this endpoint takes less than others.
+
+    Raises `PayloadTooLarge`, or `InvalidRequest` when it does not arrive in time.
+    """
+    limit = request.client_max_size if most is None else min(most, request.client_max_size)
     if (length := request.content_length) is not None and length > limit:
         raise _too_large(limit)
+    decoder = coded(request) if "content-encoding" in request.headers else None
+    data = await _arrived(request, limit)
+    if decoder is None:
+        return data
+    whole = await inflated(decoder, data, limit)
+    if whole is None:
+        raise _too_large(limit)
+    return whole
+
+
+async def _arrived(request: web.Request, limit: int) -> bytes:
+    """The body as it was sent."""
     content = request.content
     if content.is_eof():  # small bodies arrive with the headers: no timer needed, and nothing to wait for
         if content.total_bytes > limit:
@@ -37,6 +53,7 @@ async def read_body(request: web.Request) -> bytes:
 
 async def read_up_to(request: web.Request, limit: int, setting: str) -> bytes:
     """The whole body, which may be larger than `server.max_body_bytes`, in pieces that each arrive in time. Raises as `read_body`."""
+    decoder = coded(request)
     data = bytearray()
     try:
         while not request.content.at_eof():
@@ -48,16 +65,22 @@ async def read_up_to(request: web.Request, limit: int, setting: str) -> bytes:
         raise InvalidRequest("The request body did not arrive in time.") from cause
     except web.RequestPayloadError as cause:
         raise _damaged() from cause
-    return bytes(data)
+    whole = bytes(data) if decoder is None else await inflated(decoder, bytes(data), limit)
+    if whole is None:
+        raise _too_large(limit, setting)
+    return whole
 
 
 async def _read(request: web.Request, limit: int) -> bytes:
+    data = bytearray()
     try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge as cause:
-        raise _too_large(limit) from cause
+        while not request.content.at_eof():
+            data += await request.content.readany()
+            if len(data) > limit:
+                raise _too_large(limit)
     except web.RequestPayloadError as cause:
         raise _damaged() from cause
+    return bytes(data)
 
 
 def _damaged() -> InvalidRequest:
@@ -68,14 +91,14 @@ def _too_large(limit: int, setting: str = "server.max_body_bytes") -> PayloadToo
     return PayloadTooLarge(f"The request body is larger than {limit} bytes ({setting}).")
 
 
-async def read_json(request: web.Request) -> dict[str, Any]:
-    """The body as a JSON object. Raises `UnsupportedMediaType` or `InvalidRequest` that says where it breaks."""
+async def read_json(request: web.Request, most: int | None = None) -> dict[str, Any]:
+    """The body as a JSON object, of `most` bytes. Raises `UnsupportedMediaType` or `InvalidRequest` that says where it breaks."""
     if request.headers.get("content-type") == "application/json":  # the common case, unparsed
-        return parse_object(await read_body(request))
+        return parse_object(await read_body(request, most))
     kind = request.content_type
     if kind != "application/json" and kind != "application/octet-stream" and not kind.endswith("+json"):
         raise UnsupportedMediaType(f"The content type must be application/json, not {kind[:100]}.")
-    return parse_object(await read_body(request))
+    return parse_object(await read_body(request, most))
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

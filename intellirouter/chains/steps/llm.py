@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
+from intellirouter.bounds.aside import soon
+from intellirouter.bounds.schemas import schema as schema_of
 from intellirouter.chains.ports import Ports, Ticket
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, RouteOptions
 from intellirouter.chat.parts import Text
@@ -39,11 +39,11 @@ async def run(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, A
     response, cost = await ports.models.complete(request, ticket)
     if not wants_json:
         return _result(response, cost)
-    value, problem = _parsed(response, spec.get("schema"))
+    value, problem = await _checked(response, spec, ticket)
     if problem:
         response, more = await ports.models.complete(_repair(request, response, problem), ticket)
         cost = cost + more if cost is not None and more is not None else None
-        value, problem = _parsed(response, spec.get("schema"))
+        value, problem = await _checked(response, spec, ticket)
         if problem:
             raise BadModelOutput(f"The model's JSON does not hold after one repair: {problem}")
     result = {**_result(response, cost), "json": value}
@@ -81,16 +81,25 @@ def _result(response: ChatResponse, cost: float | None) -> dict[str, Any]:
     }
 
 
+async def _checked(response: ChatResponse, spec: dict[str, Any], ticket: Ticket) -> tuple[Any, str]:
+    found: tuple[Any, str] = await soon(
+        ticket.key.partition("/")[0], lambda: _parsed(response, spec.get("schema"))
+    )
+    return found
+
+
 def _parsed(response: ChatResponse, schema: dict[str, Any] | None) -> tuple[Any, str]:
     text = (response.choices[0].text if response.choices else "").strip()
     if text.startswith("```"):
         text = text.strip("`").removeprefix("json").strip()
     try:
         value = json.loads(text)
+    except RecursionError:
+        return None, "it is nested too deeply."
     except ValueError as error:
         return None, f"{error}."
-    wrong = next(Draft202012Validator(schema).iter_errors(value), None) if schema else None
-    return value, f"{str(wrong.message)[:300]}." if wrong is not None else ""
+    wrong = schema_of(schema).complaint(value) if schema else None
+    return value, f"{wrong}." if wrong is not None else ""
 
 
 def _repair(request: ChatRequest, response: ChatResponse, problem: str) -> ChatRequest:

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import structlog
 
+from intellirouter.bounds.kept import BoundedMap
 from intellirouter.config.schema.cache import CacheSection
 from intellirouter.errors import StateError
 from intellirouter.inference.cache.entry import Entry, decode, encode
-from intellirouter.memory.bounded import BoundedMap
 from intellirouter.memory.store import StateStore
 
 PREFIX = "cache:"

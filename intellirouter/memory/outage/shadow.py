@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from intellirouter.memory.bounded import BoundedMap
+from intellirouter.bounds.kept import BoundedMap
 from intellirouter.memory.embedded.counters import bucket_of
 from intellirouter.memory.store import Versioned
 

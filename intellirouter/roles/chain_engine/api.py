@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from intellirouter.chains.source import Document, InvalidChain, read
+from intellirouter.bounds.aside import ASIDE
+from intellirouter.chains.source import MAX_CHARACTERS, Document, InvalidChain, read
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat.errors import encode_error
@@ -20,6 +21,9 @@ from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
 MANAGE = "chains"
 """The scope that may change chains (`admin` may as well)."""
+
+MAX_BODY = 4 * MAX_CHARACTERS
+"""Bytes of a request with a definition."""
 
 
 def answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -35,12 +39,15 @@ def framed(name: str, handler: Handler, scope: str = "inference") -> Handler:
 
 
 async def _document(request: web.Request, name: str) -> Document:
-    body = await read_json(request)
+    body = await read_json(request, MAX_BODY)
     definition = fields.mapping(body, "definition")
     if definition is not None:
         return Document(name, definition)
     form = fields.one_of(body, "format", {"yaml", "toml", "json"}) or "yaml"
-    return read(fields.required_text(body, "source"), f"{name}.{form}")
+    source = fields.required_text(body, "source")
+    if len(source) > MAX_CHARACTERS:  # said before anything is begun
+        return read(source, f"{name}.{form}")
+    return await ASIDE.run(request[CALLER].tenant, lambda: read(source, f"{name}.{form}"))
 
 
 def _summary(chain: StoredChain) -> Json:

@@ -52,7 +52,11 @@ async def open_engine(
     hearing, owners = Hearing(meters), Owners(authority)
     worker = Worker(ports(peers), Cache(section.enable_caching), tracer, owners.acting)
     async with opened(
-        url, worker, max_parallel_steps=section.max_parallel_steps, hear=hearing.hear
+        url,
+        worker,
+        max_parallel_steps=section.max_parallel_steps,
+        hear=hearing.hear,
+        default_timeout=section.default_timeout_seconds,
     ) as runtime:
         store = Store(runtime.engine)
         await asyncio.to_thread(store.prepare)

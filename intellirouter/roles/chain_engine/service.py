@@ -16,10 +16,14 @@ import sqlalchemy as sa
 import structlog
 
 from intellirouter import tasks
+from intellirouter.bounds.aside import ASIDE
+from intellirouter.bounds.shares import Shares
 from intellirouter.chains.check import Known, check
 from intellirouter.chains.interpreter import Outcome, checked_inputs
+from intellirouter.chains.made import made
 from intellirouter.chains.model import Chain
 from intellirouter.chains.plan import bundle, calls
+from intellirouter.chains.runtime.durable.recovery import GAVE_UP, GAVE_UP_WORDS
 from intellirouter.chains.runtime.durable.runtime import DurableRuntime
 from intellirouter.chains.source import Document
 from intellirouter.config.schema.chain_engine import ChainEngineSection
@@ -34,7 +38,8 @@ from intellirouter.telemetry.tracing.span import Tracer, current
 
 log = structlog.get_logger(__name__)
 
-_ENDED = {"CANCELLED": "cancelled", "ERROR": "failed", "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "failed"}
+_GIVEN_UP = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+_ENDED = {"CANCELLED": "cancelled", "ERROR": "failed", _GIVEN_UP: "failed"}
 _POLL = 0.5  # seconds between looks at a run that this process did not start
 
 
@@ -51,6 +56,10 @@ class ChainService:
     authority: Authority
     tracer: Tracer | None = None
     _watched: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _shares: Shares = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._shares = Shares(self.section.max_queued)
 
     @property
     def under_way(self) -> int:
@@ -61,7 +70,8 @@ class ChainService:
         """Watch the runs that a former process left and that go on now."""
         for run_id in await self.runtime.unfinished():
             log.info("chain.run_recovered", run_id=run_id)
-            self._watch(run_id)
+            row = await asyncio.to_thread(self.store.run, run_id)
+            self._watch(run_id, row.tenant if row is not None else "")
 
     async def stop(self) -> None:
         """Stop watching; the runs stay as they are, to be taken up again."""
@@ -73,7 +83,8 @@ class ChainService:
         """The chain of a document, with the tenant's chains known. Raises `InvalidChain` with every problem."""
         names = await asyncio.to_thread(self.store.names, caller.tenant)
         own = _name_of(document.data)
-        chain = check(document, Known(chains={*names, own}), self.section.default_timeout_seconds)
+        known, timeout = Known(chains={*names, own}), self.section.default_timeout_seconds
+        chain = await ASIDE.run(caller.tenant, lambda: check(document, known, timeout))
         bundle(chain, await self._called(caller, chain))
         return chain
 
@@ -96,7 +107,7 @@ class ChainService:
         found, wanted = {chain.name: chain}, calls(chain) - {chain.name}
         while wanted:
             stored = await asyncio.to_thread(self.store.named, caller.tenant, wanted)
-            more = {each.name: self._made(each) for each in stored}
+            more = {each.name: await self._made(caller, each) for each in stored}
             found |= more
             wanted = {name for each in more.values() for name in calls(each)} - found.keys()
         return found
@@ -106,8 +117,9 @@ class ChainService:
         if not await asyncio.to_thread(self.store.delete, caller.tenant, name):
             raise NotFound(f"There is no chain '{name[:100]}'.")
 
-    def _made(self, stored: StoredChain) -> Chain:
-        return check(Document(stored.name, stored.document), None, self.section.default_timeout_seconds)
+    async def _made(self, caller: Caller, stored: StoredChain) -> Chain:
+        timeout = self.section.default_timeout_seconds
+        return await made(caller.tenant, stored.name, stored.document, timeout)
 
     # runs
 
@@ -129,29 +141,34 @@ class ChainService:
         if (span := current()) is not None:  # the run is a trace of its own: it may outlive this request
             span.note({"intellirouter.run": run_id})
         row = self._row(caller, chain, inputs, run_id)
-        if await asyncio.to_thread(self.store.run, run_id) is None and (
-            self.under_way >= self.section.max_queued
-        ):
-            raise RateLimited(
-                f"{self.under_way} runs are under way on this node (chain_engine.max_queued).",
-                retry_after=5.0,
-            )
+        if await asyncio.to_thread(self.store.run, run_id) is None:
+            self._admit(caller)
         found = await asyncio.to_thread(self.store.add_run, row)
         if found.fingerprint != row.fingerprint or found.tenant != caller.tenant:
             raise Conflict("This Idempotency-Key belongs to a run of another chain or with other inputs.")
         if run_id in self._watched or run_id in await self.runtime.look([run_id]):
             return found, False
         await self.runtime.start(chain, inputs, library, run_id=run_id)
-        self._watch(run_id)
+        self._watch(run_id, caller.tenant)
         return found, True
+
+    def _admit(self, caller: Caller) -> None:
+        """Raises `RateLimited` where the node, or the tenant on it, has too many runs under way."""
+        if not self._shares.free_for(caller.tenant):
+            mine = self._shares.held(caller.tenant)
+            raise RateLimited(
+                f"{self.under_way} runs are under way on this node, {mine} of them of this tenant "
+                "(chain_engine.max_queued); the rest is kept for others.",
+                retry_after=5.0,
+            )
 
     async def startable(
         self, caller: Caller, name: str, inputs: Mapping[str, Any]
     ) -> tuple[Chain, dict[str, Chain]]:
         """The chain and the library it runs with. Raises `NotFound`, or `InvalidRequest` for inputs that do not fit."""
-        chain = self._made(await self.get(caller, name))
+        chain = await self._made(caller, await self.get(caller, name))
         library = await self._called(caller, chain)
-        checked_inputs(chain, inputs)
+        await ASIDE.soon(caller.tenant, lambda: checked_inputs(chain, inputs))
         bundle(chain, library)
         return chain, library
 
@@ -200,6 +217,8 @@ class ChainService:
         status = _status(look, outcome)
         signal = self.hearing.waiting.get(row.run_id) if status == "running" else None
         error = outcome.get("error")
+        if error is None and look is not None and look["status"] == _GIVEN_UP:
+            error = {"code": GAVE_UP, "message": GAVE_UP_WORDS}
         if error is None and status in ("cancelled", "failed"):
             error = {"code": status, "message": f"The run was {status}."}
         return {
@@ -230,14 +249,16 @@ class ChainService:
         await self._in_state(caller, run_id, "running", "queued", "waiting")
         await self.runtime.cancel(run_id)
         await self._unwatch(run_id)
-        self._watch(run_id)  # it ends by what the database says: a wait does not hear of a cancel
+        self._watch(
+            run_id, caller.tenant
+        )  # it ends by what the database says: a wait does not hear of a cancel
 
     async def resume(self, caller: Caller, run_id: str) -> None:
         """Let a cancelled run go on. Raises `NotFound`, or `Conflict` when it is not cancelled."""
         await self._in_state(caller, run_id, "cancelled")
         await self._unwatch(run_id)
         await self.runtime.resume(run_id)
-        self._watch(run_id)
+        self._watch(run_id, caller.tenant)
 
     async def fork(self, caller: Caller, run_id: str, step: int) -> RunRow:
         """A new run with what an ended one recorded before the step of that number, and everything from it on anew.
@@ -262,7 +283,7 @@ class ChainService:
         )
         await asyncio.to_thread(self.store.add_run, new)
         await self.runtime.fork(run_id, step, new.run_id)
-        self._watch(new.run_id)
+        self._watch(new.run_id, caller.tenant)
         return new
 
     async def forget_ended(self, before: float, limit: int) -> int:
@@ -301,9 +322,11 @@ class ChainService:
 
     # watching
 
-    def _watch(self, run_id: str) -> None:
+    def _watch(self, run_id: str, tenant: str) -> None:
         if run_id not in self._watched:
             task = self._watched[run_id] = asyncio.create_task(self._to_the_end(run_id), name=run_id)
+            self._shares.force(tenant)
+            task.add_done_callback(lambda _: self._shares.give(tenant))
             task.add_done_callback(lambda done: self._forget(run_id, done))
 
     async def _unwatch(self, run_id: str) -> None:

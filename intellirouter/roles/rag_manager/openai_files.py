@@ -24,6 +24,7 @@ from intellirouter.roles.rag_manager.openai_forms import answer
 from intellirouter.roles.rag_manager.openai_pages import page_body, page_of, read_page
 from intellirouter.web.body import BODY_TIMEOUT
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
+from intellirouter.web.inflating import coded
 
 PURPOSES = frozenset({"assistants", "batch", "fine-tune", "vision", "user_data", "evals"})
 MAX_FILENAME = 255
@@ -95,6 +96,8 @@ class _Upload:
 async def _upload(request: web.Request) -> web.StreamResponse:
     if request.content_type != "multipart/form-data":
         raise UnsupportedMediaType("A file is uploaded as multipart/form-data.")
+    if coded(request) is not None:
+        raise UnsupportedMediaType("A form is uploaded without a content encoding.")
     service = request.app[RAG]
     service.blobs.mkdir(parents=True, exist_ok=True, mode=0o750)
     path = service.blobs / f"upload.{secrets.token_hex(12)}.partial"

@@ -9,10 +9,8 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 import structlog
 from dbos import (
@@ -25,16 +23,23 @@ from dbos import (
 )
 from dbos import error as dbos_error
 
-from intellirouter.chains.check import check
+from intellirouter import tasks
+from intellirouter.bounds.aside import ASIDE
 from intellirouter.chains.interpreter import Outcome, Walk, checked_inputs
+from intellirouter.chains.made import made
 from intellirouter.chains.model import Chain, Step
 from intellirouter.chains.plan import bundle
 from intellirouter.chains.ports import Listener
 from intellirouter.chains.runtime.durable.cluster import Cluster
 from intellirouter.chains.runtime.durable.engine import open_engine, sole_owner
 from intellirouter.chains.runtime.durable.host import Trunk
+from intellirouter.chains.runtime.durable.recovery import (
+    GAVE_UP,
+    GAVE_UP_WORDS,
+    MAX_RECOVERIES,
+    Recoveries,
+)
 from intellirouter.chains.runtime.in_process import silent
-from intellirouter.chains.source import Document
 from intellirouter.chains.steps.attempts import Worker
 from intellirouter.errors import IntelliRouterError, NotFound
 
@@ -56,13 +61,21 @@ class DurableRuntime:
     node: str
     max_parallel_steps: int = 10
     hear: Listener = silent
+    default_timeout: float = 30.0
     home: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     cluster: Cluster | None = None
     workflow: Callable[..., Coroutine[Any, Any, Outcome]] = field(init=False)
     _started: OrderedDict[str, WorkflowHandleAsync[Outcome]] = field(default_factory=OrderedDict)
     _under_way: dict[str, set[asyncio.Task[Outcome]]] = field(default_factory=dict)
     _cut: set[str] = field(default_factory=set)
+    _begun: set[str] = field(default_factory=set)
+    _taken_up: set[str] = field(default_factory=set)
     _places: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+
+    @property
+    def recoveries(self) -> Recoveries:
+        """How often this node's runs are taken up again."""
+        return Recoveries(self.engine, self.node)
 
     async def start(
         self,
@@ -73,13 +86,14 @@ class DurableRuntime:
         run_id: str | None = None,
     ) -> str:
         """Start a run, or join the one of that id. Raises `InvalidRequest` for inputs that do not fit."""
-        checked_inputs(chain, inputs)
+        await ASIDE.soon(run_id or "", lambda: checked_inputs(chain, inputs))
         others = {name: inner.document for name, inner in bundle(chain, library or {}).items()}
         run_id = run_id or f"run_{secrets.token_hex(12)}"
         with contextlib.ExitStack() as stack:
             stack.enter_context(SetWorkflowID(run_id))
             if chain.timeout is not None:
                 stack.enter_context(SetWorkflowTimeout(chain.timeout))
+            self._begun.add(run_id)
             handle = await DBOS.start_workflow_async(self.workflow, chain.document, others, dict(inputs))
         self._started[run_id] = handle
         if len(self._started) > _REMEMBERED:
@@ -98,6 +112,8 @@ class DurableRuntime:
             raise NotFound(f"There is no run '{run_id[:100]}'.") from error
         except (dbos_error.DBOSAwaitedWorkflowCancelledError, dbos_error.DBOSWorkflowCancelledError):
             return {"error": {"code": "cancelled", "message": f"The run '{run_id}' was cancelled."}}
+        except dbos_error.DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded:
+            return {"error": {"code": GAVE_UP, "message": GAVE_UP_WORDS}}
         return outcome
 
     async def signal(self, run_id: str, name: str, payload: Any) -> None:
@@ -165,8 +181,14 @@ class DurableRuntime:
     async def walk(self, document: dict[str, Any], others: dict[str, Any], inputs: dict[str, Any]) -> Outcome:
         """The body of every run. A chain's failure is a result, so that it is recorded as plain data."""
         run_id = DBOS.workflow_id or ""
-        chain = _chain_of(msgspec.json.encode(document))
-        chains = {name: _chain_of(msgspec.json.encode(inner)) for name, inner in others.items()}
+        if run_id in self._begun:
+            self._begun.discard(run_id)
+        else:
+            self._taken_up.add(run_id)
+        chain = await made(run_id, "stored", document, self.default_timeout)
+        chains = {
+            name: await made(run_id, name, inner, self.default_timeout) for name, inner in others.items()
+        }
         self._places.setdefault(
             run_id, asyncio.Semaphore(chain.max_parallel_steps or self.max_parallel_steps)
         )
@@ -190,6 +212,7 @@ class DurableRuntime:
         finally:
             self._places.pop(run_id, None)
             self._cut.discard(run_id)
+            self._taken_up.discard(run_id)
 
     async def _perform(self, run_id: str, step: Step, path: str, prepared: Any) -> Outcome:
         """An effect on the loop that owns the connections, known by its run so that a cancel finds it."""
@@ -199,13 +222,17 @@ class DurableRuntime:
 
         async with self._places[run_id]:
             task = asyncio.create_task(self.worker.run(step, path, prepared, run_id, tell))
-            tasks = self._under_way.setdefault(run_id, set())
-            tasks.add(task)
+            calls = self._under_way.setdefault(run_id, set())
+            calls.add(task)
             try:
-                return await task
+                outcome = await task
+                if run_id in self._taken_up:  # it got further than before its node ended
+                    self._taken_up.discard(run_id)
+                    await asyncio.to_thread(self.recoveries.forgive, [run_id])
+                return outcome
             finally:
-                tasks.discard(task)
-                if not tasks:
+                calls.discard(task)
+                if not calls:
                     self._under_way.pop(run_id, None)
 
     async def _at_home(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
@@ -215,11 +242,6 @@ class DurableRuntime:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.home))
 
 
-@lru_cache(maxsize=256)
-def _chain_of(document: bytes) -> Chain:
-    return check(Document("stored", msgspec.json.decode(document)))
-
-
 @contextlib.asynccontextmanager
 async def opened(
     url: str,
@@ -227,6 +249,7 @@ async def opened(
     *,
     max_parallel_steps: int = 10,
     hear: Listener = silent,
+    default_timeout: float = 30.0,
     beat: float = 1.0,
     ttl: float = 4.0,
 ) -> AsyncIterator[DurableRuntime]:
@@ -235,7 +258,8 @@ async def opened(
     alone = engine.dialect.name == "sqlite"
     node = SINGLE if alone else f"node_{secrets.token_hex(8)}"
     with sole_owner(engine):
-        async with _launched(url, engine, node, worker, max_parallel_steps, hear) as runtime:
+        runtime = DurableRuntime(worker, engine, node, max_parallel_steps, hear, default_timeout)
+        async with _launched(url, runtime):
             if alone:
                 yield runtime
                 return
@@ -245,32 +269,34 @@ async def opened(
 
 
 @contextlib.asynccontextmanager
-async def _launched(
-    url: str, engine: sa.Engine, node: str, worker: Worker, max_parallel_steps: int, hear: Listener
-) -> AsyncIterator[DurableRuntime]:
+async def _launched(url: str, runtime: DurableRuntime) -> AsyncIterator[None]:
+    engine = runtime.engine
     config: DBOSConfig = {
         "name": "intellirouter",
         "system_database_url": url,
         "system_database_engine": engine,
         "application_version": LAYOUT,
-        "executor_id": node,
+        "executor_id": runtime.node,
         "serializer": DBOSPortableJSONSerializer(),
         "log_level": "ERROR",
         "notification_listener_polling_interval_sec": 0.1,
         "run_migrations": True,
     }
     DBOS(config=config)
-    runtime = DurableRuntime(worker, engine, node, max_parallel_steps, hear)
 
-    @DBOS.workflow(name="chain", max_recovery_attempts=100)
+    @DBOS.workflow(name="chain", max_recovery_attempts=MAX_RECOVERIES)
     async def walk(document: dict[str, Any], others: dict[str, Any], inputs: dict[str, Any]) -> Outcome:
         return await runtime.walk(document, others, inputs)
 
     runtime.workflow = walk
+    survive = asyncio.create_task(runtime.recoveries.survive(), name="chain survive")
     try:
         await asyncio.to_thread(DBOS.launch)
-        yield runtime
+        yield
     finally:
+        await tasks.end(survive)
+        with contextlib.suppress(sa.exc.SQLAlchemyError):  # the database is away: the count stays
+            await asyncio.to_thread(runtime.recoveries.forgive)
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
         # DBOS made its own pool the loop's default and has shut it down: whoever closes after us needs one.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())

@@ -8,7 +8,7 @@ from typing import Any
 
 from intellirouter.errors import InvalidRequest
 from intellirouter.records.query import EQUAL, Query
-from intellirouter.records.row import id_at, seconds_bucket, usd_bucket
+from intellirouter.records.row import DEAR_BUCKET, SLOW_BUCKET, id_at, seconds_bucket, usd_bucket
 
 MAX_WORDS = 16
 _CLASS = re.compile(r"[1-5]xx")
@@ -17,14 +17,17 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(slots=True)
 class Conditions:
-    """What must hold, each with its values. `mark` is how a parameter is written."""
+    """What must hold, each with its values; `?` stands for a value."""
 
-    mark: str
     parts: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
 
     def add(self, words: str, *values: Any) -> None:
-        """One more; `?` in `words` stands for a value."""
-        self.parts.append((words.replace("?", self.mark), values))
+        """One more."""
+        self.parts.append((words, values))
+
+    def swap(self, words: str, others: str) -> None:
+        """Say one of them in other words."""
+        self.parts = [(others if told == words else told, values) for told, values in self.parts]
 
     @property
     def sql(self) -> str:
@@ -37,9 +40,9 @@ class Conditions:
         return tuple(value for _, values in self.parts for value in values)
 
 
-def conditions(query: Query, mark: str) -> Conditions:
+def conditions(query: Query) -> Conditions:
     """Everything but `tag` and `text`, which look into other tables. Raises `InvalidRequest` for a status that is none."""
-    found = Conditions(mark)
+    found = Conditions()
     if query.tenant is not None:
         found.add('requests."tenant" = ?', query.tenant)
     if query.since is not None:
@@ -55,21 +58,22 @@ def conditions(query: Query, mark: str) -> Conditions:
                 f'requests."{name}" = ?' + (f""" and requests."{name}" <> ''""" if value else ""), value
             )
     if query.min_cost is not None:
-        # the bucket is in an index, the cost itself is not
-        found.add(
-            'requests."cost_bucket" >= ? and requests."cost_usd" >= ?',
-            usd_bucket(query.min_cost) or 0,
-            query.min_cost,
-        )
+        _least(found, "cost_bucket", "cost_usd", usd_bucket(query.min_cost) or 0, DEAR_BUCKET, query.min_cost)
     if query.min_latency is not None:
-        found.add(
-            'requests."latency_bucket" >= ? and requests."seconds" >= ?',
-            seconds_bucket(query.min_latency),
-            query.min_latency,
-        )
+        bucket = seconds_bucket(query.min_latency) or 0
+        _least(found, "latency_bucket", "seconds", bucket, SLOW_BUCKET, query.min_latency)
     if query.asked_a_model:
         found.add("requests.\"model\" <> ''")
     return found
+
+
+def _least(found: Conditions, bucket: str, column: str, least: int, indexed: int, value: float) -> None:
+    """At least `value`; large ones are looked for in the index of their buckets."""
+    if least >= indexed:
+        words = f'requests."{bucket}" >= ? and requests."{bucket}" >= {indexed} and requests."{column}" >= ?'
+        found.add(words, least, value)
+    else:
+        found.add(f'"{column}" >= ?', value)
 
 
 def _status(found: Conditions, status: str) -> None:

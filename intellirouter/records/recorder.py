@@ -59,13 +59,8 @@ class Standing:
     reason: str
 
 
-class _Noted:
-    __slots__ = ("make", "seen", "size")
-
-    def __init__(self, make: Callable[[Any], Row | None], seen: object, size: int) -> None:
-        self.make = make
-        self.seen = seen
-        self.size = size
+_Noted = tuple[Callable[[Any], Row | None], object, int]
+"""What makes the row, of what, and how large that is."""
 
 
 class Recorder:
@@ -107,7 +102,7 @@ class Recorder:
             self._dropped_at = time.monotonic()
             return
         self._taken_in += size
-        self._queue.append(_Noted(make, seen, size))
+        self._queue.append((make, seen, size))
         if self._idle:
             self._idle = False
             self._wake.set()
@@ -165,10 +160,10 @@ class Recorder:
         """The rows of what waits, a batch at most."""
         rows: list[Row] = []
         for index in range(min(BATCH, len(self._queue))):
-            noted = self._queue.popleft()
-            self._let_go += noted.size
+            make, seen, size = self._queue.popleft()
+            self._let_go += size
             try:
-                row = noted.make(noted.seen)
+                row = make(seen)
             except Exception:  # a request we cannot describe must not cost the others
                 self._lose(1, "some requests could not be described, see the log")
                 log.exception("records.row_not_made")

@@ -21,6 +21,10 @@ GROWTH = math.log(1.05)
 FINEST_SECONDS, FINEST_USD = 1e-4, 1e-7
 
 
+SLOW_SECONDS, DEAR_USD = 10.0, 0.01
+"""From here on a duration and a cost are in an index: an index of all would cost as much as the rest of a row."""
+
+
 class Detail(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is only looked at, one request at a time.
 
@@ -172,3 +176,7 @@ def _bucket(times: float) -> int:
 def bucket_seconds(bucket: int) -> float:
     """The duration in the middle of a bucket."""
     return FINEST_SECONDS * math.exp((bucket + 0.5) * GROWTH)
+
+
+SLOW_BUCKET = _bucket(SLOW_SECONDS / FINEST_SECONDS)
+DEAR_BUCKET = _bucket(DEAR_USD / FINEST_USD)

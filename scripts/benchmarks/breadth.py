@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +71,17 @@ def many_models(bench: Bench) -> Result:
         return result
 
 
+def record(bench: Bench) -> Result:
+    """The record of requests on beside off; and what of the requests it missed while the one core was full."""
+    with servers.router(bench.directory, bench.upstream, extra="[records]\nenabled = false\n") as silent:
+        result = _beside(bench, {"off": silent, "on": bench.router}, "cpu_off_to_on")
+    result.ratios["rate_on_to_off"] = result.figures["on_rps"] / result.figures["off_rps"]
+    file = bench.directory / "data" / "requests.db"
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        result.figures["rows_written"] = connection.execute("select count(*) from requests").fetchone()[0]
+    return result
+
+
 def chains(_bench: Bench) -> Result:
     """What the chain engine itself costs, in a process of its own: its steps do nothing."""
     command = servers.pinned([sys.executable, "-m", "scripts.benchmarks.chains"], servers.GATEWAY_CORE)
@@ -108,5 +121,6 @@ BREADTH = {
     "cache-hit": cache_hit,
     "keys-10000": many_keys,
     "models-1000": many_models,
+    "record": record,
     "chains": chains,
 }

@@ -7,6 +7,7 @@ newest first without sorting; where most rows have nothing to say, only those th
 from __future__ import annotations
 
 from intellirouter.records.columns import COLUMNS, quoted
+from intellirouter.records.row import DEAR_BUCKET, SLOW_BUCKET
 
 VERSION = 1
 
@@ -39,8 +40,8 @@ create table if not exists requests (
 create index if not exists by_key on requests ("key", id);
 create index if not exists by_request_id on requests ("request_id");
 create index if not exists by_failed on requests ("status", id) where "status" >= 400;
-create index if not exists by_latency on requests ("latency_bucket", id);
-create index if not exists by_cost on requests ("cost_bucket", id) where "cost_bucket" is not null;
+create index if not exists by_latency on requests ("latency_bucket", id) where "latency_bucket" >= {SLOW_BUCKET};
+create index if not exists by_cost on requests ("cost_bucket", id) where "cost_bucket" >= {DEAR_BUCKET};
 create table if not exists tags (tag text, id integer, primary key (tag, id)) without rowid;
 create index if not exists by_tagged on tags (id);
 create table if not exists content (id integer primary key, asked text, answered text, message text);

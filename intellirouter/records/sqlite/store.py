@@ -15,10 +15,12 @@ import msgspec
 import structlog
 
 from intellirouter.errors import StateUnavailable
+from intellirouter.records import questions
 from intellirouter.records.columns import COLUMNS, values
 from intellirouter.records.query import By, Page, Query, Size, Usage
 from intellirouter.records.row import Row, id_at, time_of
 from intellirouter.records.sqlite import asking
+from intellirouter.records.sqlite.asking import DIALECT
 from intellirouter.records.sqlite.schema import INSERT, SCHEMA, VERSION
 from intellirouter.records.store import READ_SECONDS, TooSlow
 
@@ -122,41 +124,31 @@ class SqliteStore:
     def page(self, query: Query, limit: int, before: int | None = None, after: int | None = None) -> Page:
         """See `Store.page`."""
         with self._asking() as connection:
-            return asking.page(
-                connection, query, limit, before, after, time.monotonic() + asking.PAGE_SECONDS
-            )
+            return asking.page(connection, query, limit, before, after)
 
     def get(self, name: str, tenant: str | None) -> list[Row]:
         """See `Store.get`."""
         with self._asking() as connection:
-            return asking.get(connection, name, tenant)
+            return questions.get(connection.execute, DIALECT, name, tenant)
 
     def session(self, name: str, tenant: str | None, limit: int) -> list[Row]:
         """See `Store.session`."""
         with self._asking() as connection:
-            return asking.session(connection, name, tenant, limit)
+            return questions.session(connection.execute, name, tenant, limit)
 
     def usage(self, by: By, query: Query, zone: int = 0) -> list[Usage]:
         """See `Store.usage`."""
         with self._asking() as connection:
-            return asking.usage(connection, by, query, zone)
+            return questions.usage(connection.execute, DIALECT, by, query, zone)
 
     def total(self, query: Query) -> Usage:
         """See `Store.total`."""
         with self._asking() as connection:
-            return asking.total(connection, query)
+            return questions.total(connection.execute, DIALECT, query)
 
     def rows(self, query: Query, limit: int) -> Iterator[list[Row]]:
         """See `Store.rows`."""
-        before: int | None = None
-        while limit > 0:
-            page = self.page(query, min(limit, 500), before)
-            if page.rows:
-                yield page.rows
-            limit -= len(page.rows)
-            before = page.before
-            if before is None:
-                return
+        return questions.pages(self.page, query, limit)
 
     def give_feedback(self, row_id: int, feedback: dict[str, Any]) -> bool:
         """See `Store.give_feedback`."""
@@ -225,7 +217,7 @@ class SqliteStore:
                 for name in ("page_count", "page_size")
             )
             oldest = connection.execute("select min(id) from requests").fetchone()[0]
-            rows = connection.execute("select count(*) from requests indexed by by_latency").fetchone()[0]
+            rows = connection.execute("select count(*) from requests indexed by by_key").fetchone()[0]
         return Size(rows, pages * size, None if oldest is None else time_of(oldest))
 
     def close(self) -> None:

@@ -1,0 +1,163 @@
+"""Questions that both stores answer with the same SQL. Parameters are `?` here; who asks Postgres writes them its way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from intellirouter.records.columns import READ, quoted, row_of
+from intellirouter.records.conditions import Conditions, conditions, words_of
+from intellirouter.records.query import MAX_GROUPS, By, Page, Query, Usage, group_name, percentile
+from intellirouter.records.row import SHIFT, Row
+
+Ask = Callable[[str, Sequence[Any]], Iterable[Sequence[Any]]]
+
+DAY_MS, HOUR_MS = 86_400_000, 3_600_000
+MAX_PARTS = 100
+PAGE = 500
+"""Rows of one page of an export."""
+ROW = quoted(READ, "requests.")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Where the stores differ. `tagged` and `said` are conditions, `words` makes the parameter of `said`.
+
+    `content` is what to add to a row's columns, and to its table, for what was asked and answered; `by_tag` is the table of rows by tag,
+    and the name of the tag in it.
+    """
+
+    tagged: str
+    said: str
+    words: Callable[[list[str]], str]
+    content: tuple[str, str]
+    by_tag: tuple[str, str]
+
+
+def all_of(query: Query, dialect: Dialect) -> Conditions:
+    """The conditions of a query, with those on tags and words."""
+    found = conditions(query)
+    if query.tag is not None:
+        found.add(dialect.tagged, query.tag)
+    if query.text is not None:
+        found.add(dialect.said, dialect.words(words_of(query.text)))
+    return found
+
+
+def get(ask: Ask, dialect: Dialect, name: str, tenant: str | None) -> list[Row]:
+    """See `Store.get`."""
+    number = int(name[:20]) if name.isascii() and name.isdigit() else -1
+    which = "requests.id = ?" if 0 <= number < 1 << 63 else "? < 0"
+    mine = "" if tenant is None else "and requests.tenant = ?"
+    columns, table = dialect.content
+    words = (
+        f"select {ROW}, {columns} from requests {table} where requests.request_id = ? {mine} "  # noqa: S608
+        f"union all select {ROW}, {columns} from requests {table} "
+        f"where {which} and requests.request_id <> ? {mine} order by 1 limit {MAX_PARTS}"
+    )
+    whose = () if tenant is None else (tenant,)
+    number = number if which[0] == "r" else 0
+    lines = ask(words, (name, *whose, number, name, *whose))
+    return [row_of(line[:-2], line[-2], line[-1]) for line in lines]
+
+
+def session(ask: Ask, name: str, tenant: str | None, limit: int) -> list[Row]:
+    """See `Store.session`."""
+    mine = "" if tenant is None else "and tenant = ?"
+    whose = () if tenant is None else (tenant,)
+
+    def kin(column: str, value: str) -> list[Sequence[Any]]:
+        words = (
+            f"select id, request_id, chain_run from requests where {column} = ? and {column} <> '' {mine} "  # noqa: S608
+            "order by id limit ?"
+        )
+        return list(ask(words, (value, *whose, limit)))
+
+    found = [line for column in ("session", "chain_run", "request_id") for line in kin(column, name)]
+    # what a request of it caused elsewhere has its request id; the steps of a run have the run for their session
+    for request_id in {line[1] for line in found if line[1]} - {name}:
+        found += kin("request_id", request_id)
+    for run in {line[2] for line in found if line[2]} - {name}:
+        found += kin("session", run)
+        found += kin("chain_run", run)
+    ids = sorted({line[0] for line in found})[:limit]
+    rows: list[Row] = []
+    for at in range(0, len(ids), 500):
+        some = ids[at : at + 500]
+        marks = ", ".join("?" * len(some))
+        rows += [row_of(line) for line in ask(f"select {ROW} from requests where id in ({marks})", some)]  # noqa: S608
+    return sorted(rows, key=lambda row: row.started)
+
+
+_SUMS = """count(*), sum(case when status >= 400 or error <> '' then 1 else 0 end), sum(input_tokens), sum(output_tokens),
+sum(cached_tokens), sum(reasoning_tokens), sum(cost_usd), sum(dearest_usd),
+sum(case when dearest_usd > cost_usd then dearest_usd - cost_usd end), sum(case when cache = 'hit' then 1 else 0 end)"""
+
+
+def usage(ask: Ask, dialect: Dialect, by: By, query: Query, zone: int) -> list[Usage]:
+    """See `Store.usage`."""
+    found = all_of(query, dialect)
+    source, name = "requests", f'requests."{by}"'
+    if by == "tag":
+        source, name = dialect.by_tag
+    elif by in ("day", "hour"):
+        width = DAY_MS if by == "day" else HOUR_MS
+        name = f"(((requests.id >> {SHIFT}) + {zone * 60_000}) / {width})"
+    else:
+        found.add(f"{name} <> ''")
+    return _grouped(ask, by, source, name, found)
+
+
+def total(ask: Ask, dialect: Dialect, query: Query) -> Usage:
+    """See `Store.total`."""
+    groups = _grouped(ask, "model", "requests", "''", all_of(query, dialect))
+    return groups[0] if groups else Usage(name="")
+
+
+def _grouped(ask: Ask, by: By, source: str, name: str, found: Conditions) -> list[Usage]:
+    order = "1" if by in ("day", "hour") else "coalesce(sum(cost_usd), 0) desc, count(*) desc, 1"
+    words = f"select {name} as name, {_SUMS} from {source} where {found.sql} group by 1 order by {order} limit {MAX_GROUPS}"  # noqa: S608
+    groups = {
+        line[0]: Usage(
+            name=group_name(by, line[0]),
+            requests=line[1],
+            errors=int(line[2] or 0),
+            input_tokens=int(line[3] or 0),
+            output_tokens=int(line[4] or 0),
+            cached_tokens=int(line[5] or 0),
+            reasoning_tokens=int(line[6] or 0),
+            cost_usd=line[7] or 0.0,
+            dearest_usd=line[8] or 0.0,
+            saved_usd=line[9] or 0.0,
+            cache_hits=int(line[10] or 0),
+        )
+        for line in ask(words, found.values)
+    }
+    for column, shares in (
+        ("latency_bucket", {"p50": 0.5, "p95": 0.95, "p99": 0.99}),
+        ("first_bucket", {"first_token_p50": 0.5, "first_token_p95": 0.95}),
+    ):
+        histograms: dict[Any, dict[int, int]] = defaultdict(dict)
+        counted = f"select {name}, {column}, count(*) from {source} where {found.sql} and {column} is not null group by 1, 2"  # noqa: S608
+        for group, bucket, count in ask(counted, found.values):
+            histograms[group][bucket] = count
+        for group, histogram in histograms.items():
+            if group in groups:
+                for field, share in shares.items():
+                    setattr(groups[group], field, percentile(histogram, share))
+    return list(groups.values())
+
+
+def pages(page: Callable[[Query, int, int | None], Page], query: Query, limit: int) -> Iterator[list[Row]]:
+    """See `Store.rows`."""
+    before: int | None = None
+    while limit > 0:
+        found = page(query, min(limit, PAGE), before)
+        if found.rows:
+            yield found.rows
+        limit -= len(found.rows)
+        before = found.before
+        if before is None:
+            return

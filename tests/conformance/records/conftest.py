@@ -1,0 +1,35 @@
+"""The stores of the record that the suite runs against: SQLite, and a real Postgres."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from intellirouter.records.postgres.schema import SCHEMA_NAME
+from intellirouter.records.postgres.store import PostgresStore
+from intellirouter.records.sqlite.store import SqliteStore
+from intellirouter.records.store import Store
+from tests.servers.postgres import postgres
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "sqlite":
+        with contextlib.closing(SqliteStore(tmp_path / "requests.db")) as opened:
+            yield opened
+        return
+    url = request.getfixturevalue("server")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"drop schema if exists {SCHEMA_NAME} cascade")
+    with contextlib.closing(PostgresStore(url)) as opened:
+        yield opened

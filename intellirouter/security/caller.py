@@ -9,6 +9,8 @@ PEER_HEADER = "x-intellirouter-peer"
 """The header in which another role signs its call."""
 NOBODY = "anonymous"
 """The key id of everybody on a node without keys."""
+OPERATOR_REF = "operator"
+"""The ref of whoever came by the node's own terminal (a setup link)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,11 @@ class Caller:
     def may_use(self, *names: str) -> bool:
         """True when the key may use a model that has any of these names."""
         return not self.models or any(name in self.models for name in names)
+
+    @property
+    def is_operator(self) -> bool:
+        """True for whoever runs the node: on one without keys that is everybody."""
+        return self.ref in (NOBODY, OPERATOR_REF)
 
     def owner(self) -> Owner:
         """What is kept with stored work of this caller."""

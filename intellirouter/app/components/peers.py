@@ -17,7 +17,7 @@ from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaReso
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.runner import LocalChainRunner
 from intellirouter.roles.keys import AUTHORITY, CHAINS, CHAT, KEY_RING, PERSONAS, RECORDER, RETRIEVER
-from intellirouter.roles.persona_layer.keys import LIBRARY
+from intellirouter.roles.persona_layer.keys import SHELVES
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.router.completer import LocalChatCompleter, Recording
 from intellirouter.roles.router.keys import CATALOG, CONTENT, DISPATCH, ROUTING
@@ -35,7 +35,7 @@ def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
         Component(RETRIEVER, _local_retriever, (RAG,))
         if "RagManager" in local
         else Component(RETRIEVER, _remote_retriever),
-        Component(PERSONAS, _local_personas, (LIBRARY,))
+        Component(PERSONAS, _local_personas, (SHELVES,))
         if "PersonaLayer" in local
         else Component(PERSONAS, _remote_personas),
         Component(CHAINS, _local_chains, (ENGINE,))
@@ -82,7 +82,7 @@ async def _remote_retriever(opened: Opened) -> AsyncIterator[Retriever | None]:
 @contextlib.asynccontextmanager
 async def _local_personas(opened: Opened) -> AsyncIterator[PersonaResolver | None]:
     module = importlib.import_module("intellirouter.roles.persona_layer.resolver")
-    yield module.LocalPersonaResolver(opened[LIBRARY])
+    yield module.LocalPersonaResolver(opened[SHELVES])
 
 
 @contextlib.asynccontextmanager

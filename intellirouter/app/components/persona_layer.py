@@ -13,44 +13,44 @@ import structlog
 from intellirouter import tasks
 from intellirouter.app.component import Component, Opened
 from intellirouter.errors import ConfigError
-from intellirouter.roles.persona_layer.keys import LIBRARY
+from intellirouter.roles.persona_layer.keys import SHELVES
 
 if TYPE_CHECKING:
-    from intellirouter.roles.persona_layer.library import Library
+    from intellirouter.roles.persona_layer.shelves import Shelves
 
 log = structlog.get_logger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def _library(opened: Opened) -> AsyncIterator[Library]:
+async def _shelves(opened: Opened) -> AsyncIterator[Shelves]:
     section = opened.settings.persona_layer
     directory = section.personas_path or opened.settings.paths.data_dir / "personas"
-    module = importlib.import_module("intellirouter.roles.persona_layer.library")
-    library: Library = module.Library(directory)
+    module = importlib.import_module("intellirouter.roles.persona_layer.shelves")
+    shelves: Shelves = module.Shelves(directory)
     try:
-        library.open()
+        shelves.open()
     except OSError as cause:
         raise ConfigError(
             f"persona_layer.personas_path: {directory} cannot be used ({cause.strerror})."
         ) from cause
-    task = asyncio.create_task(_watch(library, section.reload_seconds), name="personas")
+    task = asyncio.create_task(_watch(shelves, section.reload_seconds), name="personas")
     try:
-        yield library
+        yield shelves
     finally:
         await tasks.end(task)
 
 
-async def _watch(library: Library, seconds: float) -> None:
+async def _watch(shelves: Shelves, seconds: float) -> None:
     """Take files that others change."""
     while True:
         await asyncio.sleep(seconds)
         try:
-            if await asyncio.to_thread(library.refresh):
-                log.info("personas.reloaded", problems=sorted(library.problems))
+            if await asyncio.to_thread(shelves.refresh):
+                log.info("personas.reloaded", problems=sorted(shelves.problems))
         except OSError as error:
             log.warning(
-                "personas.directory_unreadable", directory=str(library.directory), reason=error.strerror
+                "personas.directory_unreadable", directory=str(shelves.directory), reason=error.strerror
             )
 
 
-COMPONENTS = (Component(LIBRARY, _library),)
+COMPONENTS = (Component(SHELVES, _shelves),)

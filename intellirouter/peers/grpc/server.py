@@ -275,6 +275,8 @@ async def _retrieve(peer: Retriever, body: Json, call: Call) -> bytes:
 
 
 async def _resolve(peer: PersonaResolver, body: Json, call: Call) -> bytes:
+    if not (call.caller.via or call.caller.may("personas")):
+        raise PermissionDenied("What a persona says is told to keys with the scope 'personas'.")
     resolved = await peer.resolve(str(body.get("persona")), body.get("variables") or {}, call)
     return msgspec.json.encode(persona_document(resolved))
 

@@ -1,4 +1,4 @@
-"""`/v1/personas`: list, read, write, render, history, rollback."""
+"""`/v1/personas`: list, read, write, render, history, rollback. A tenant sees its own personas and the operator's shared ones."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from aiohttp import web
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.errors import PermissionDenied
 from intellirouter.peers.documents import persona_document
-from intellirouter.roles.persona_layer.keys import LIBRARY
-from intellirouter.roles.persona_layer.library import Entry
-from intellirouter.roles.persona_layer.resolver import resolve
+from intellirouter.roles.persona_layer.keys import SHELVES
+from intellirouter.roles.persona_layer.library import Entry, Library
+from intellirouter.roles.persona_layer.resolver import resolved
+from intellirouter.security.caller import Caller
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
 MANAGE = "personas"
-"""The scope that may change personas (`admin` may as well)."""
+"""The scope that may change personas of its tenant, and read what they say (`admin` may as well)."""
 
 
 def _json(body: object, status: int = 200) -> web.Response:
     return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
 
 
-def summary(entry: Entry) -> Json:
+def summary(entry: Entry, *, shared: bool = True) -> Json:
     """A persona in a list."""
     persona = entry.whole
     return {
@@ -35,27 +37,44 @@ def summary(entry: Entry) -> Json:
         "tags": list(persona.tags),
         "variables": sorted(persona.variables),
         "builtin": entry.builtin,
+        "shared": shared,
     }
 
 
+async def _library(request: web.Request) -> Library:
+    """The caller's personas; with `?shared=true`, for an operator, those that all tenants share."""
+    shelves, caller = request.app[SHELVES], request[CALLER]
+    if request.query.get("shared") != "true":
+        return await shelves.of(caller)
+    if not (caller.is_operator or caller.may("admin")):
+        raise PermissionDenied("Shared personas are the operator's: that needs the scope 'admin'.")
+    return shelves.shared
+
+
+def _may_read(caller: Caller) -> bool:
+    """Whether the caller is told what a persona says; another role is, since it sends it to a model."""
+    return caller.may(MANAGE) or bool(caller.via)
+
+
 async def list_personas(request: web.Request) -> web.StreamResponse:
-    """Every persona; `tag` filters. `problems` names files that do not hold."""
-    tag = request.query.get("tag")
-    library = request.app[LIBRARY]
+    """Every persona of the tenant, and the shared ones; `tag` filters. `problems` names files that do not hold."""
+    tag, library = request.query.get("tag"), await _library(request)
     found = [entry for entry in library.entries() if tag is None or tag in entry.whole.tags]
     found.sort(key=lambda entry: entry.whole.name)
-    return _json(
-        {"object": "list", "data": [summary(entry) for entry in found], "problems": library.problems}
-    )
+    data = [summary(entry, shared=library.is_shared(entry)) for entry in found]
+    problems = library.problems if _may_read(request[CALLER]) else {}
+    return _json({"object": "list", "data": data, "problems": problems})
 
 
 async def get_persona(request: web.Request) -> web.StreamResponse:
-    """One persona, with the text of its file."""
-    entry = request.app[LIBRARY].get(request.match_info["name"])
+    """One persona; for those who may write personas, with the text of its file."""
+    library = await _library(request)
+    entry = library.get(request.match_info["name"])
+    told = summary(entry, shared=library.is_shared(entry))
+    if not _may_read(request[CALLER]):
+        return _json(told)
     definition = entry.whole.model_dump(mode="json", exclude_defaults=True)
-    return _json(
-        {**summary(entry), "format": entry.extension[1:], "source": entry.source, "definition": definition}
-    )
+    return _json({**told, "format": entry.extension[1:], "source": entry.source, "definition": definition})
 
 
 async def put_persona(request: web.Request) -> web.StreamResponse:
@@ -64,30 +83,31 @@ async def put_persona(request: web.Request) -> web.StreamResponse:
     source = fields.required_text(body, "source")
     form = fields.one_of(body, "format", {"toml", "md"}) or "toml"
     expected = fields.integer(body, "version", least=0)
-    name = request.match_info["name"]
-    author = request[CALLER].key_id
-    entry = request.app[LIBRARY].write(name, source, f".{form}", author=author, expected=expected)
-    return _json(summary(entry), 201 if entry.version == 1 else 200)
+    name, library = request.match_info["name"], await _library(request)
+    entry = library.write(name, source, f".{form}", author=request[CALLER].key_id, expected=expected)
+    return _json(summary(entry, shared=library.is_shared(entry)), 201 if entry.version == 1 else 200)
 
 
 async def delete_persona(request: web.Request) -> web.StreamResponse:
     """Remove one; its history stays."""
     name = request.match_info["name"]
-    request.app[LIBRARY].delete(name)
+    (await _library(request)).delete(name)
     return _json({"id": name, "object": "persona", "deleted": True})
 
 
 async def render_persona(request: web.Request) -> web.StreamResponse:
     """What will be sent for these `variables`."""
+    if not _may_read(request[CALLER]):
+        raise PermissionDenied(f"What a persona says is told to keys with the scope '{MANAGE}'.")
     body = await read_json(request) if request.can_read_body else {}
-    library = request.app[LIBRARY]
     variables = fields.mapping(body, "variables") or {}
-    return _json(persona_document(resolve(library.get(request.match_info["name"]), variables, library.parts)))
+    found = resolved(await _library(request), request.match_info["name"], variables)
+    return _json(persona_document(found))
 
 
 async def history(request: web.Request) -> web.StreamResponse:
     """Every version that was seen."""
-    versions = request.app[LIBRARY].history(request.match_info["name"])
+    versions = (await _library(request)).history(request.match_info["name"])
     return _json({"object": "list", "data": [msgspec.to_builtins(version) for version in versions]})
 
 
@@ -96,8 +116,9 @@ async def rollback(request: web.Request) -> web.StreamResponse:
     version = fields.integer(await read_json(request), "version", least=1)
     if version is None:
         fields.missing("version")
-    name, author = request.match_info["name"], request[CALLER].key_id
-    return _json(summary(request.app[LIBRARY].rollback(name, version, author=author)))
+    name, library = request.match_info["name"], await _library(request)
+    entry = library.rollback(name, version, author=request[CALLER].key_id)
+    return _json(summary(entry, shared=library.is_shared(entry)))
 
 
 def routes() -> list[web.RouteDef]:
@@ -113,6 +134,6 @@ def routes() -> list[web.RouteDef]:
         web.put(one, framed("put", put_persona, MANAGE)),
         web.delete(one, framed("delete", delete_persona, MANAGE)),
         web.post(f"{one}/render", framed("render", render_persona)),
-        web.get(f"{one}/versions", framed("versions", history)),
+        web.get(f"{one}/versions", framed("versions", history, MANAGE)),
         web.post(f"{one}/rollback", framed("rollback", rollback, MANAGE)),
     ]

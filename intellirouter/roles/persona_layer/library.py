@@ -1,4 +1,4 @@
-"""Every persona of a directory, its versions, and those that ship with IntelliRouter.
+"""Every persona of a directory, its versions, and those behind it: the shared ones, or those that ship with IntelliRouter.
 
 A persona is a file `NAME.toml` or `NAME.md`; a file `_NAME.md` is a part that prompts include as `{{ parts.NAME }}`. Each
 version that was ever seen is a line of `history.jsonl`, so a file edited by hand has a history too, and any version can
@@ -54,12 +54,19 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Library:
-    """Personas by name. Reads and writes one directory; `refresh` takes changes made by others."""
+    """Personas by name. Reads and writes one directory; `refresh` takes changes made by others.
 
-    def __init__(self, directory: Path) -> None:
+    With `shared` it is a tenant's: what it has not itself is looked up there, and cannot be changed. `most` bounds how many it has.
+    """
+
+    def __init__(self, directory: Path, shared: Library | None = None, most: int | None = None) -> None:
         self.directory = directory
+        self._shared = shared
+        self._most = most
+        self._linked_to = -1
+        self.generation = 0
         self.problems: dict[str, str] = {}
-        self.parts: dict[str, str] = {}
+        self._parts: dict[str, str] = {}
         self._entries: dict[str, Entry] = {}
         self._history: dict[str, list[Version]] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
@@ -68,8 +75,9 @@ class Library:
 
     def open(self) -> None:
         """Read everything."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        for file in sorted(BUILTIN.iterdir()):
+        if self._shared is None:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        for file in sorted(BUILTIN.iterdir()) if self._shared is None else ():
             if file.suffix in EXTENSIONS:
                 text = file.read_text(encoding="utf-8")
                 persona = parse(text, file.suffix, file.stem)
@@ -87,17 +95,12 @@ class Library:
 
     def refresh(self) -> bool:
         """Take what changed on disk; whether anything did."""
-        seen: dict[str, tuple[str, str, tuple[int, int]]] = {}
-        for item in os.scandir(self.directory):
-            stem, _, extension = item.name.rpartition(".")
-            if stem and f".{extension}" in EXTENSIONS and item.is_file():
-                stat = item.stat()
-                seen[stem] = (item.path, f".{extension}", (stat.st_mtime_ns, stat.st_size))
+        seen = self._files()
         stamps = {stem: stamp for stem, (_, _, stamp) in seen.items()}
         changed = [stem for stem, stamp in stamps.items() if self._stamps.get(stem) != stamp]
         gone = self._stamps.keys() - stamps.keys()
         if not changed and not gone:
-            return False
+            return self._follow_shared()
         new: list[Version] = []
         for stem in gone:
             self._forget(stem)
@@ -109,12 +112,50 @@ class Library:
         self._link()
         return True
 
+    def _files(self) -> dict[str, tuple[str, str, tuple[int, int]]]:
+        """Path, extension and stamp of each file of the directory, by its stem."""
+        seen: dict[str, tuple[str, str, tuple[int, int]]] = {}
+        try:
+            items = list(os.scandir(self.directory))
+        except FileNotFoundError:
+            if self._shared is None:
+                raise
+            return seen  # a tenant that has none of its own
+        for item in items:
+            stem, _, extension = item.name.rpartition(".")
+            if stem and f".{extension}" in EXTENSIONS and item.is_file():
+                stat = item.stat()
+                seen[stem] = (item.path, f".{extension}", (stat.st_mtime_ns, stat.st_size))
+        return seen
+
+    def _follow_shared(self) -> bool:
+        """Inherit anew from shared personas that changed; whether any did."""
+        if self._shared is None or self._linked_to == self._shared.generation:
+            return False
+        self._link()
+        return True
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """What prompts may include, the directory's own before shared ones."""
+        return self._parts if self._shared is None else {**self._shared.parts, **self._parts}
+
+    def _behind(self) -> dict[str, Entry]:
+        """What is there without the directory's own."""
+        if self._shared is None:
+            return self._builtin
+        return {**self._shared._builtin, **self._shared._entries}  # noqa: SLF001  another of this class
+
+    def is_shared(self, entry: Entry) -> bool:
+        """True for the operator's, to everybody else."""
+        return self._shared is None or entry.own.name not in self._entries
+
     def _read(self, stem: str, path: str, extension: str, new: list[Version]) -> None:
         try:
             with open(path, encoding="utf-8") as file:  # noqa: PTH123  ten thousand of them: a Path costs more than the reading
                 text = file.read()
             if stem.startswith("_"):
-                self.parts[stem[1:]] = text.strip()
+                self._parts[stem[1:]] = text.strip()
                 return
             digest = hashlib.sha256(text.encode()).hexdigest()
             versions = self._history.get(stem)
@@ -154,14 +195,16 @@ class Library:
     def _forget(self, stem: str) -> None:
         self._entries.pop(stem, None)
         self.problems.pop(stem, None)
-        self.parts.pop(stem.removeprefix("_"), None) if stem.startswith("_") else None
+        self._parts.pop(stem.removeprefix("_"), None) if stem.startswith("_") else None
 
     def _link(self) -> None:
         """Give every persona what it inherits; a circle or a missing parent is a problem of the child alone."""
         self._earlier.clear()
-        own = {**self._builtin, **self._entries}
+        self.generation += 1
+        self._linked_to = self._shared.generation if self._shared is not None else -1
+        own = {**self._behind(), **self._entries}
         for name, entry in list(own.items()):
-            if entry.own.extends is None:
+            if entry.own.extends is None or (self._shared is not None and name not in self._entries):
                 continue
             try:
                 whole, prompt = self._inherit(entry.own, own, ())
@@ -189,12 +232,15 @@ class Library:
     def entries(self) -> Iterator[Entry]:
         """Every persona, the directory's own before those that ship."""
         yield from self._entries.values()
-        yield from (entry for name, entry in self._builtin.items() if name not in self._entries)
+        yield from (entry for name, entry in self._behind().items() if name not in self._entries)
 
     def get(self, name: str) -> Entry:
         """One persona, by name or as `name@version`. Raises `NotFound`, or `InvalidPersona` for one that cannot be used."""
         name, _, version = name.partition("@")
-        entry = self._entries.get(name) or self._builtin.get(name)
+        entry = self._entries.get(name)
+        if entry is None and self._shared is not None and self._shared.has(name):
+            return self._shared.get(f"{name}@{version}" if version else name)
+        entry = entry or self._builtin.get(name)
         if entry is None:
             known = ", ".join(sorted(entry.own.name for entry in self.entries())[:20])
             raise NotFound(f"There is no persona '{name[:100]}'. There are: {known}.", param="persona")
@@ -211,7 +257,7 @@ class Library:
             if old is None or not old.source:
                 raise NotFound(f"The persona '{name}' has no version {version[:20]}.", param="persona")
             own = parse(old.source, old.extension, name, proven=True)
-            whole, prompt = self._inherit(own, {**self._builtin, **self._entries}, ())
+            whole, prompt = self._inherit(own, {**self._behind(), **self._entries}, ())
             known = Entry(
                 whole, whole, old.version, old.source, old.extension, builtin=False, parent_prompt=prompt
             )
@@ -220,9 +266,15 @@ class Library:
             self._earlier[name, version] = known
         return known
 
+    def has(self, name: str) -> bool:
+        """Whether there is a persona of this name, shared or own."""
+        return name in self._entries or name in self._behind()
+
     def history(self, name: str) -> list[Version]:
         """All versions that were seen, oldest first."""
         self.get(name)
+        if self._shared is not None and name not in self._entries and name not in self._history:
+            return self._shared.history(name)
         return list(self._history.get(name, ()))
 
     def write(
@@ -235,12 +287,10 @@ class Library:
         if persona.name != name:
             raise InvalidPersona(f"persona '{name}': the text says its name is '{persona.name}'.")
         known = self._entries.get(name)
-        if expected is not None and expected != (known.version if known else 0):
-            raise Conflict(
-                f"The persona '{name}' is at version {known.version if known else 0}, not {expected}."
-            )
+        self._check_room(name, known, expected)
         if persona.extends is not None:
-            self._inherit(persona, {**self._builtin, **self._entries}, ())
+            self._inherit(persona, {**self._behind(), **self._entries}, ())
+        self.directory.mkdir(parents=True, exist_ok=True)
         file = self.directory / f"{name}{extension}"
         temporary = file.with_suffix(".tmp")
         temporary.write_text(text, encoding="utf-8")
@@ -254,6 +304,15 @@ class Library:
         self.refresh()
         return self.get(name)
 
+    def _check_room(self, name: str, known: Entry | None, expected: int | None) -> None:
+        """Raises `Conflict` when the persona is not at that version, or when there are too many."""
+        stands = known.version if known else 0
+        behind = self._behind().get(name) if known is None and self._shared is not None else None
+        if expected is not None and expected not in (stands, behind.version if behind else stands):
+            raise Conflict(f"The persona '{name}' is at version {stands}, not {expected}.")
+        if known is None and self._most is not None and len(self._entries) >= self._most:
+            raise Conflict(f"There are {self._most} personas of this tenant already: remove one first.")
+
     def rollback(self, name: str, version: int, *, author: str = "") -> Entry:
         """Bring an old version back, as a new one."""
         for old in self._history.get(name, ()):
@@ -266,6 +325,9 @@ class Library:
         entry = self._entries.get(name)
         if entry is None:
             self.get(name)
-            raise Conflict(f"The persona '{name}' ships with IntelliRouter: it can be replaced, not deleted.")
+            whose = (
+                "ships with IntelliRouter" if self._shared is None else "is shared by this node's operator"
+            )
+            raise Conflict(f"The persona '{name}' {whose}: it can be replaced, not deleted.")
         (self.directory / f"{name}{entry.extension}").unlink(missing_ok=True)
         self.refresh()

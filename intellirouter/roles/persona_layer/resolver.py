@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from intellirouter.chains.expr import render
@@ -12,6 +13,7 @@ from intellirouter.errors import InvalidRequest
 from intellirouter.peers.contract import Call, ResolvedPersona
 from intellirouter.roles.persona_layer.library import Entry, Library
 from intellirouter.roles.persona_layer.persona import Guardrails, Variable
+from intellirouter.roles.persona_layer.shelves import Shelves
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -27,12 +29,18 @@ LOCALE = "locale"
 class LocalPersonaResolver:
     """See `PersonaResolver`."""
 
-    def __init__(self, library: Library) -> None:
-        self.library = library
+    def __init__(self, shelves: Shelves) -> None:
+        self._shelves = shelves
 
-    async def resolve(self, name: str, variables: Mapping[str, Any], call: Call) -> ResolvedPersona:  # noqa: ARG002  personas belong to all tenants
-        """See `PersonaResolver.resolve`."""
-        return resolve(self.library.get(name), variables, self.library.parts)
+    async def resolve(self, name: str, variables: Mapping[str, Any], call: Call) -> ResolvedPersona:
+        """See `PersonaResolver.resolve`. What is another tenant's does not exist."""
+        return resolved(await self._shelves.of(call.caller), name, variables)
+
+
+def resolved(library: Library, name: str, variables: Mapping[str, Any]) -> ResolvedPersona:
+    """One of a library's personas with these variables. Raises `NotFound`, `InvalidRequest`."""
+    entry = library.get(name)
+    return replace(resolve(entry, variables, library.parts), shared=library.is_shared(entry))
 
 
 def resolve(entry: Entry, variables: Mapping[str, Any], parts: Mapping[str, str]) -> ResolvedPersona:

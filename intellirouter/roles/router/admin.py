@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
@@ -110,9 +111,10 @@ def _days(request: web.Request) -> list[str]:
 
 
 async def persona_outcomes(request: web.Request) -> web.StreamResponse:
-    """How each version of a persona does."""
-    name = request.match_info["name"]
-    return _json({"object": "list", "persona": name, "data": await request.app[OUTCOMES].read(name)})
+    """How each version of a shared persona does; with `?tenant=`, of one of that tenant's own."""
+    name, tenant = request.match_info["name"], request.query.get("tenant")
+    counted = name if tenant is None else f"{quote(tenant, safe='')}/{name}"
+    return _json({"object": "list", "persona": name, "data": await request.app[OUTCOMES].read(counted)})
 
 
 async def cache_stats(request: web.Request) -> web.StreamResponse:

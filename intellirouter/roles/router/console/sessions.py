@@ -16,13 +16,14 @@ import msgspec
 
 from intellirouter.errors import AuthenticationFailed, KeyEnded
 from intellirouter.memory.store import StateStore
-from intellirouter.security.caller import ANONYMOUS, Caller, Owner
+from intellirouter.security.caller import ANONYMOUS, OPERATOR_REF, Caller, Owner
 
 SETUP_SECONDS = 3600.0
 OPERATOR = Caller(
     key_id="operator",
     scopes=frozenset({"admin", "inference", "chains", "personas"}),
     metadata={"by": "setup link"},
+    ref=OPERATOR_REF,
 )
 """The caller of a session that a setup link began."""
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -158,7 +159,7 @@ class Steps:
         if resolved.shared and course.job.request.model.startswith(PERSONA_MODEL):
             course.granted = (course.request.model,)  # whoever may use `persona/x` may use what is behind it
         course.headers[PERSONA_HEADER] = f"{resolved.name}; version={resolved.version}"
-        course.persona = f"{resolved.name}@{resolved.version}"
+        course.persona = outcome_name(resolved, course.call.caller.tenant)
         rules = rules_of(resolved.guardrails, schema=request.output is None)
         course.rules = rules if rules.concern_answers else None
         course.refusal = _refused(rules, course.said)
@@ -285,6 +286,12 @@ def _without_what_is_said(turns: list[Turn], said: tuple[Message, ...]) -> tuple
         rest.append(msgspec.structs.replace(turn, messages=turn.messages[:left]))
         left -= len(turn.messages)
     return rest, count, False
+
+
+def outcome_name(resolved: ResolvedPersona, tenant: str) -> str:
+    """What its outcomes are counted under: a tenant's own persona is not the shared one of that name."""
+    whose = "" if resolved.shared else f"{quote(tenant, safe='')}/"
+    return f"{whose}{resolved.name}@{resolved.version}"
 
 
 def _tools(resolved: ResolvedPersona) -> tuple[Any, ...]:

@@ -29,6 +29,7 @@ show to a caller: it never holds a secret or a stranger's text. The cause (`rais
         ├── UpstreamUnavailable     refused, reset, 5xx, or no route
         │   └── UpstreamUnreachable    no connection could be made: nothing was sent
         ├── UpstreamTimeout         504, a deadline passed: `phase` says which
+        │   └── CallerTimeout          the caller's own: it says nothing of the provider
         ├── UpstreamRateLimited     429 of the provider, with `retry_after`
         ├── UpstreamAuthFailed      the provider refused our key
         ├── UpstreamRejected        4xx: the provider refused this request; its reason is passed on
@@ -37,6 +38,7 @@ show to a caller: it never holds a secret or a stranger's text. The cause (`rais
         │   └── ContentFiltered        the provider's policy refused it
         ├── UpstreamRedirected      the provider is somewhere else: its endpoint is to be set
         ├── UpstreamProtocolError   the provider broke its own protocol
+        │   └── AnswerTooLong          or just answered more than we read
         └── StreamInterrupted       a stream ended before it was complete
 """
 
@@ -255,6 +257,12 @@ class UpstreamTimeout(UpstreamError):
         self.phase = phase
 
 
+class CallerTimeout(UpstreamTimeout):
+    """The deadline that the caller set passed, before any of the provider's: a fact of the caller's alone."""
+
+    code = "deadline_exceeded"
+
+
 class UpstreamRateLimited(UpstreamError):
     """The provider's own limit was reached."""
 
@@ -303,6 +311,13 @@ class UpstreamProtocolError(UpstreamError):
     """The provider's bytes are not what its protocol says."""
 
     code = "upstream_protocol_error"
+
+
+class AnswerTooLong(UpstreamProtocolError):
+    """The answer is longer than the configured limit: asked again, it would be no shorter."""
+
+    code = "answer_too_long"
+    retryable = False
 
 
 class StreamInterrupted(UpstreamError):

@@ -106,13 +106,14 @@ class OpaqueDelta(msgspec.Struct, frozen=True, tag="opaque"):
 
 
 class Finish(msgspec.Struct, frozen=True, tag="finish"):
-    """A choice is complete."""
+    """A choice is complete. `told` is what we say of it beside the vendor's words, where a dialect has room for that."""
 
     reason: FinishReason
     choice: int = 0
     detail: str | None = None
     stop_sequence: str | None = None
     extra: dict[str, Any] = {}
+    told: dict[str, Any] = {}
 
 
 class UsageDelta(msgspec.Struct, frozen=True, tag="usage"):

@@ -11,18 +11,28 @@ from intellirouter.chat.parts import Part, Refusal, Text, Thinking, ToolCall
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "error"]
 
 
+class Share(msgspec.Struct, frozen=True):
+    """What one call used of an answer that took several. `target` is `provider/model`."""
+
+    target: str
+    input_tokens: int
+    output_tokens: int
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Tokens, as the vendor counted them.
 
     `input_tokens` is everything the model read, cached or not; `output_tokens` everything it wrote, thoughts
     included. The others are parts of these: `cached_tokens` (read from a prompt cache), `cache_write_tokens`
-    (stored into one), `reasoning_tokens`, audio. So input price = (input - cached - cache_write) x full rate + ….
+    (stored into one; of these `cache_write_1h_tokens` for an hour), `reasoning_tokens`, audio. So input price =
+    (input - cached - cache_write) x full rate + ….
     """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
     reasoning_tokens: int | None = None
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
@@ -30,6 +40,12 @@ class Usage(msgspec.Struct, frozen=True):
     estimated: bool = False  # counted by us because the vendor did not say
     extra: dict[str, Any] = {}  # the vendor's further counters, in its own words
     extra_dialect: str | None = None
+    shares: tuple[Share, ...] = ()  # of an answer that several targets gave, or were paid for
+
+    @property
+    def told_shares(self) -> dict[str, Any]:
+        """The shares as every dialect's usage tells them: a field of our own, absent where one call did it all."""
+        return {"intellirouter": {"targets": msgspec.to_builtins(self.shares)}} if self.shares else {}
 
     @property
     def total_tokens(self) -> int:

@@ -1,7 +1,8 @@
 """Attempts: from an ordered list of candidates to the first answer.
 
 One attempt follows another as the course says. With hedging, a target that is silent for `hedge_after` seconds is not
-given up: the next is asked beside it, the first answer wins, the other is cancelled and not billed.
+given up: the next is asked beside it, the first answer wins, the other is cancelled. What reached a provider and was
+not refused is paid for, whether its answer was waited for or not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from intellirouter.chat.response import Usage
 from intellirouter.errors import (
     IntelliRouterError,
     UpstreamRateLimited,
@@ -24,7 +26,7 @@ from intellirouter.inference import spans
 from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.concealing import conceal
 from intellirouter.inference.course import Course
-from intellirouter.inference.job import Trace
+from intellirouter.inference.job import Attempt, Trace
 from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.record import Recorder
 from intellirouter.inference.retry import RetryBudget
@@ -33,7 +35,9 @@ from intellirouter.providers.adapter import Target
 
 T = TypeVar("T")
 
-Try = Callable[[Candidate, Target], Awaitable[T]]
+Try = Callable[[Candidate, Target, Attempt], Awaitable[T]]
+Discard = Callable[[T], Usage | None]
+"""Let go of an answer that nobody needs, and say what it used if it said so."""
 MAX_AT_ONCE = 2
 _TELLS_LEAST_FIRST = (UpstreamUnavailable, UpstreamTimeout, UpstreamRateLimited, UpstreamRejected)
 
@@ -42,30 +46,51 @@ _TELLS_LEAST_FIRST = (UpstreamUnavailable, UpstreamTimeout, UpstreamRateLimited,
 class Limits:
     """`max_attempts` over all targets; `max_wait` seconds in all for targets that asked for a rest.
 
-    After `hedge_after` seconds of silence, or `p95` of what is usual for the target, the next one is asked too.
+    After `hedge_after` seconds of silence, or `p95` of what is usual for the target, the next one is asked too. `patient`
+    is to wait for a target that says when to come back, before the next one is asked.
     """
 
     max_attempts: int = 6
     max_wait: float = 5.0
     hedge_after: float | Literal["p95"] | None = None
+    patient: bool = False
 
 
 def _forget(_result: object) -> None:
-    """For answers that hold nothing."""
+    """For answers that hold nothing and cost nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[T]):
+    """An answer, who gave it, and the record of the call that got it."""
+
+    result: T
+    candidate: Candidate
+    record: Attempt
 
 
 @dataclass(slots=True)
 class _Running(Generic[T]):
-    task: asyncio.Task[T]
+    task: asyncio.Task[Answered[T]]
     candidate: Candidate
     slow: bool = False
 
 
 class Attempts:
-    """Makes attempts and reports every outcome to the board, the trace and the recorder."""
+    """Makes attempts and reports every outcome to the board, the trace and the recorder.
 
-    def __init__(self, board: Board, recorder: Recorder, governor: Governor) -> None:
+    `pay` takes what calls used that gave no answer, or one that nobody needed.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        recorder: Recorder,
+        governor: Governor,
+        pay: Callable[[Candidate, Trace, Attempt, Usage | None], None],
+    ) -> None:
         self._board = board
+        self._pay = pay
         self._governor = governor
         self._recorder = recorder
         self._budget = RetryBudget()
@@ -77,15 +102,19 @@ class Attempts:
         trace: Trace,
         deadline: float,
         limits: Limits,
-        discard: Callable[[T], None] = _forget,
-    ) -> tuple[T, Candidate]:
-        """The first answer and who gave it. Raises the error that tells most when nobody answers, with all that was tried.
+        discard: Discard[T] = _forget,
+    ) -> Answered[T]:
+        """The first answer. Raises the error that tells most when nobody answers, with all that was tried.
 
         `discard` lets go of an answer that came together with the first.
         """
         self._budget.earn()
         course = Course(
-            candidates, max_attempts=limits.max_attempts, max_wait=limits.max_wait, budget=self._budget
+            candidates,
+            max_attempts=limits.max_attempts,
+            max_wait=limits.max_wait,
+            budget=self._budget,
+            patient=limits.patient,
         )
         hedge_after = limits.hedge_after
         if hedge_after == "p95":
@@ -95,13 +124,13 @@ class Attempts:
         failure: IntelliRouterError | None = None
         while (candidate := await self._step(course, trace, deadline)) is not None:
             try:
-                result = await self._one(candidate, attempt, trace)
+                answered = await self._one(candidate, attempt, trace)
             except IntelliRouterError as error:
                 course.failed(candidate, error, self._board.clock())
                 failure = worse(failure, error)
             else:
                 trace.provider = candidate.provider.name
-                return result, candidate
+                return answered
         raise _none_answered(failure, trace)
 
     async def _hedged(
@@ -111,8 +140,8 @@ class Attempts:
         trace: Trace,
         deadline: float,
         hedge_after: float,
-        discard: Callable[[T], None],
-    ) -> tuple[T, Candidate]:
+        discard: Discard[T],
+    ) -> Answered[T]:
         failure: IntelliRouterError | None = None
         running: list[_Running[T]] = []
         try:
@@ -136,7 +165,7 @@ class Attempts:
                     error = entry.task.exception()
                     if error is None:
                         trace.provider = entry.candidate.provider.name
-                        return entry.task.result(), entry.candidate
+                        return entry.task.result()
                     if not isinstance(error, IntelliRouterError):
                         raise error
                     course.failed(entry.candidate, error, self._board.clock())
@@ -147,20 +176,21 @@ class Attempts:
     def _launch(self, candidate: Candidate, attempt: Try[T], trace: Trace) -> _Running[T]:
         return _Running(asyncio.create_task(self._one(candidate, attempt, trace)), candidate)
 
-    async def _cancel(self, running: list[_Running[T]], discard: Callable[[T], None], trace: Trace) -> None:
+    async def _cancel(self, running: list[_Running[T]], discard: Discard[T], trace: Trace) -> None:
         for entry in running:
             entry.task.cancel()
         for entry in running:
             with contextlib.suppress(asyncio.CancelledError, IntelliRouterError):
-                discard(await entry.task)
-                spans.settled(trace, entry.candidate, None, None)
+                unneeded = await entry.task
+                used = discard(unneeded.result) or unneeded.record.bill(None)
+                self._pay(unneeded.candidate, trace, unneeded.record, used)
             if entry.slow and entry.task.cancelled():
                 late = UpstreamTimeout(
                     "another target answered first",
                     phase="first_byte",
                     provider=entry.candidate.provider.name,
                 )
-                self._board.failed(entry.candidate, 0, late)
+                self._board.failed(entry.candidate, 0, late, trace.witness)
 
     async def _step(self, course: Course, trace: Trace, deadline: float) -> Candidate | None:
         while (step := course.next(self._board.clock())) is not None:
@@ -170,11 +200,11 @@ class Attempts:
             if step.wait:
                 trace.waited += step.wait
                 await asyncio.sleep(step.wait)
-            if self._board.of(step.candidate).circuit.admit(self._board.clock()):
+            if self._board.of(step.candidate).circuit.admit(self._board.clock(), trace.witness):
                 return step.candidate
         return None
 
-    async def _one(self, candidate: Candidate, attempt: Try[T], trace: Trace) -> T:
+    async def _one(self, candidate: Candidate, attempt: Try[T], trace: Trace) -> Answered[T]:
         standing = self._board.of(candidate)
         now = self._board.clock()
         if candidate.max_concurrency is not None and standing.load >= candidate.max_concurrency:
@@ -191,29 +221,31 @@ class Attempts:
         record = trace.start(candidate.id)
         standing.load += 1
         try:
-            result = await attempt(candidate, standing.target(candidate, key))
+            result = await attempt(candidate, standing.target(candidate, key), record)
         except IntelliRouterError as error:
             conceal(error, provider)
             trace.end(record, error)
-            self._board.failed(candidate, key, error)
+            self._board.failed(candidate, key, error, trace.witness)
             self._recorder.failed(candidate, error, record.seconds)
             if span is not None:
                 span.end(error.code)
+            self._pay(candidate, trace, record, record.bill(error))
             raise
         except asyncio.CancelledError:
             standing.circuit.unsure()
             trace.given_up(record)
             if span is not None:
                 span.end("cancelled")
+            self._pay(candidate, trace, record, record.bill(None))
             raise
         finally:
             standing.load -= 1
         trace.end(record)
         if span is not None:
             spans.answered(trace, candidate, span)
-        self._board.answered(candidate, record.seconds)
+        self._board.answered(candidate, record.seconds, record.size, record.tokens)
         self._recorder.answered(candidate, record.seconds)
-        return result
+        return Answered(result, candidate, record)
 
     async def _within_limits(self, candidate: Candidate) -> None:
         provider = candidate.provider

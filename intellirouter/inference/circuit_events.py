@@ -22,11 +22,12 @@ log = structlog.get_logger(__name__)
 
 
 class News(msgspec.Struct, frozen=True):
-    """A circuit changed at `origin`."""
+    """A circuit changed at `origin`; `only` is the one witness it opened to."""
 
     origin: str
     target: str
     opened: bool
+    only: str | None = None
 
 
 @contextlib.asynccontextmanager
@@ -35,10 +36,10 @@ async def sharing_circuits(board: Board, store: StateStore) -> AsyncIterator[Non
     origin = uuid.uuid4().hex
     unsent: asyncio.Queue[News] = asyncio.Queue(MAX_UNSENT)
 
-    def changed(target: str, opened: bool) -> None:
-        log.warning("circuit.opened" if opened else "circuit.closed", target=target)
+    def changed(target: str, opened: bool, only: str | None) -> None:
+        log.warning("circuit.opened" if opened else "circuit.closed", target=target, only=only)
         with contextlib.suppress(asyncio.QueueFull):  # the others find out by themselves
-            unsent.put_nowait(News(origin, target, opened))
+            unsent.put_nowait(News(origin, target, opened, only))
 
     async def tell() -> None:
         while True:
@@ -58,7 +59,7 @@ async def sharing_circuits(board: Board, store: StateStore) -> AsyncIterator[Non
                     continue
                 if news.origin != origin:
                     log.info("circuit.heard", target=news.target, opened=news.opened)
-                    board.heard(news.target, news.opened)
+                    board.heard(news.target, news.opened, news.only)
 
     board.on_circuit = changed
     async with background(circuits_out=tell(), circuits_in=heed()):

@@ -5,15 +5,24 @@ from __future__ import annotations
 from intellirouter.chat.response import Usage
 from intellirouter.config.schema.model_registry import Price
 
+WRITE_5M, WRITE_1H = 1.25, 2.0
+"""Of the input rate, for what is written into a prompt cache, where no rate of its own is known. Source: Anthropic's
+price list, the only vendor that charges for writes and keeps them for one of two times."""
+
 
 def cost_usd(usage: Usage, price: Price) -> float:
     """US dollars for `usage`. Cached and cache-write tokens are parts of the input, priced at their own rates."""
-    cached = usage.cached_tokens or 0
-    written = usage.cache_write_tokens or 0
+    cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
     plain = max(0, usage.input_tokens - cached - written)
-    cached_rate = price.input if price.cached is None else price.cached
-    write_rate = price.input if price.cache_write is None else price.cache_write
-    total = (
-        plain * price.input + cached * cached_rate + written * write_rate + usage.output_tokens * price.output
-    )
+    total = plain * price.input + usage.output_tokens * price.output
+    if cached:
+        total += cached * (price.input if price.cached is None else price.cached)
+    if written:
+        total += _written(written, min(written, usage.cache_write_1h_tokens or 0), price)
     return total / 1e6
+
+
+def _written(tokens: int, for_an_hour: int, price: Price) -> float:
+    short = price.input * WRITE_5M if price.cache_write is None else price.cache_write
+    long = price.input * WRITE_1H if price.cache_write_1h is None else price.cache_write_1h
+    return (tokens - for_an_hour) * short + for_an_hour * long

@@ -5,6 +5,7 @@ from __future__ import annotations
 from intellirouter.chat.model import ChatRequest
 from intellirouter.errors import UnsupportedByTarget
 from intellirouter.inference.catalog import Candidate
+from intellirouter.inference.job import Attempt
 from intellirouter.inference.refusal import refusal
 from intellirouter.providers.adapter import HttpResponse, Target
 from intellirouter.transport.contract import Deadlines, Transport
@@ -20,14 +21,19 @@ def counts(candidate: Candidate) -> bool:
 
 
 async def count(
-    transport: Transport, candidate: Candidate, target: Target, request: ChatRequest, deadlines: Deadlines
+    transport: Transport,
+    candidate: Candidate,
+    target: Target,
+    request: ChatRequest,
+    deadlines: Deadlines,
+    record: Attempt,
 ) -> int:
     """The provider's own number. Raises `UnsupportedByTarget` or `UpstreamError`."""
     adapter = candidate.provider.adapter
     if adapter.build_count is None or adapter.parse_count is None:
         raise UnsupportedByTarget(f"{candidate.provider.name} counts no tokens.", param="model")
     http = adapter.build_count(request.routed(model=target.model, stream=False), target)
-    reply = await transport.send(http, deadlines)
+    reply = await transport.send(http, deadlines, record.went_out)
     try:
         response = HttpResponse(reply.status, reply.headers, await reply.read(MAX_BYTES))
     finally:

@@ -1,7 +1,7 @@
 """The course of one request over its candidates: which to try next, and how long to wait before. Sans-io.
 
 Fail over first, wait last: a target that asks for a rest is left for the others, and only when nobody else is left do
-we wait for it. A target that broke is tried once more at once, a silent one is not.
+we wait for it; a patient course waits for one that says for how long. A target that broke is tried once more at once, a silent one is not.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ class Course:
     """Made of the candidates in order; asked for the next step, told of every failure."""
 
     def __init__(
-        self, candidates: Sequence[Candidate], *, max_attempts: int, max_wait: float, budget: RetryBudget
+        self,
+        candidates: Sequence[Candidate],
+        *,
+        max_attempts: int,
+        max_wait: float,
+        budget: RetryBudget,
+        patient: bool = False,
     ) -> None:
         self._ahead = deque([Step(candidate) for candidate in candidates])
         self._resting: list[tuple[float, Candidate]] = []
@@ -38,6 +44,7 @@ class Course:
         self._left = max_attempts
         self._wait_left = max_wait
         self._budget = budget
+        self._patient = patient
 
     def next(self, now: float) -> Step | None:
         """The next step, or None when nothing is left to try."""
@@ -59,7 +66,7 @@ class Course:
     @property
     def alternative(self) -> bool:
         """True when another target could be tried without waiting."""
-        return self._left > 0 and bool(self._ahead)
+        return self._left > 0 and bool(self._ahead) and not self._ahead[0].wait
 
     def failed(self, candidate: Candidate, error: IntelliRouterError, now: float) -> None:
         """A step failed."""
@@ -74,7 +81,10 @@ class Course:
                     self._ahead.appendleft(Step(candidate))  # another key may be welcome at once
                 elif rest <= self._wait_left:
                     self._wait_left -= rest
-                    self._resting.append((now + rest, candidate))
+                    if self._patient and asked is not None:
+                        self._ahead.appendleft(Step(candidate, rest))
+                    else:
+                        self._resting.append((now + rest, candidate))
             case Verdict.LARGER:
                 self._ahead = deque(step for step in self._ahead if _larger(step.candidate, candidate))
                 self._resting.clear()

@@ -7,9 +7,9 @@ failed one is invisible to the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 import structlog
@@ -18,39 +18,49 @@ from intellirouter.chat import openai_embeddings
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse, Usage
-from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN, estimate_tokens, text_tokens
+from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.errors import UpstreamError
 from intellirouter.inference import spans
-from intellirouter.inference.attempts import Attempts, Limits
+from intellirouter.inference.attempts import Answered, Attempts, Limits
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
+from intellirouter.inference.cost import cost_usd
 from intellirouter.inference.counting import count, counts
 from intellirouter.inference.discovery import Discovery
 from intellirouter.inference.embedding import embed
 from intellirouter.inference.exchange import Exchange, UpstreamStream, within
-from intellirouter.inference.job import Job, Trace
+from intellirouter.inference.job import COUNT, EMBEDDINGS, Attempt, Job, Trace
 from intellirouter.inference.limits.gate import Gate
-from intellirouter.inference.limits.governor import Governor
+from intellirouter.inference.limits.governor import Governor, Grant
 from intellirouter.inference.live import Books, LiveAnswer, Resume
 from intellirouter.inference.permission import permitted
 from intellirouter.inference.plan import Planner
 from intellirouter.inference.record import Recorder
 from intellirouter.inference.rescue.continuation import continuation, may_continue
-from intellirouter.inference.standing import Board
+from intellirouter.inference.rescue.said import Said
+from intellirouter.inference.standing import Board, witness_of
+from intellirouter.inference.usage import IMPOSSIBLE, combined, credible, embedded_tokens, written_by
 from intellirouter.providers.adapter import Target
 from intellirouter.transport.contract import Transport
 
+MAX_NAME = 256
+"""Characters of a model's name, as a provider tells it, that go on."""
+
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How hard to try. `whole` and `streamed` bound attempts; `mid_stream` is what follows a broken stream."""
+    """How hard to try. `whole` and `streamed` bound attempts; `mid_stream` is what follows a broken stream.
+
+    `stall_seconds` is how long a stream may stand still in all; `request_timeout` bounds every request.
+    """
 
     whole: Limits
     streamed: Limits
     mid_stream: Literal["continue", "error"] = "continue"
     max_bytes: int = 64 * 1024 * 1024
+    stall_seconds: float = 30.0
+    request_timeout: float = 600.0
 
 
 class Dispatch:
@@ -77,8 +87,8 @@ class Dispatch:
         self._policy = policy
         self._governor = governor
         self._gate = gate
-        self._attempts = Attempts(board, recorder, governor)
-        self._books = Books(board, recorder, self._settle)
+        self._attempts = Attempts(board, recorder, governor, self._pay)
+        self._books = Books(board, recorder, self._pay)
 
     def configure(self, policy: Policy) -> None:
         """Try as hard as this from now on."""
@@ -87,110 +97,158 @@ class Dispatch:
     async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:
         """A whole answer. Raises `ModelNotFound`, or an `UpstreamError` whose details say what was tried."""
         entry = await self._entry(job)
-        trace = Trace()
-        finished = await self._admit(job, entry, trace)
+        trace = Trace(witness=witness_of(job.caller))
+        grant = await self._admit(job, entry, trace)
         try:
             request = with_defaults(job.request, entry)
 
-            async def attempt(candidate: Candidate, target: Target) -> ChatResponse:
-                response, trace.notes = await self._exchange(job, request, candidate, target).complete()
+            async def attempt(candidate: Candidate, target: Target, record: Attempt) -> ChatResponse:
+                exchange = self._exchange(job, entry, request, candidate, target, record)
+                response, trace.notes = await exchange.complete()
                 return response
 
-            candidates = self._plan(job, entry, trace)
-            response, candidate = await self._attempts.first(
-                candidates, attempt, trace, job.deadline, self._policy.whole
+            answered = await self._attempts.first(
+                grant.candidates, attempt, trace, job.deadline, self._policy.whole, _used
             )
-            trace.model = response.model or candidate.target.model
-            self._settle(candidate, trace, response.usage or estimated(request, response))
+            response, candidate = answered.result, answered.candidate
+            trace.model = (response.model or candidate.target.model)[:MAX_NAME]
+            trace.answered_by.append(candidate.id)
+            response = self._billed(response, request, answered, trace, grant)
         finally:
-            finished()
+            self._finish(grant, trace)
         return response, trace
+
+    def _billed(
+        self,
+        response: ChatResponse,
+        request: ChatRequest,
+        answered: Answered[ChatResponse],
+        trace: Trace,
+        grant: Grant,
+    ) -> ChatResponse:
+        """Pay for a whole answer. One that goes on in our words says what was billed."""
+        said, candidate = response.usage or Usage(), answered.candidate
+        usage, impossible = credible(
+            said, candidate, lambda: estimate_tokens(request), lambda: written_by(response)
+        )
+        if impossible:
+            trace.notes += (IMPOSSIBLE,)
+            response = (
+                response if response.raw is not None else msgspec.structs.replace(response, usage=usage)
+            )
+        self._learn(grant, candidate, usage)
+        self._pay(candidate, trace, answered.record, usage)
+        return response
 
     async def stream(self, job: Job) -> LiveAnswer:
         """An answer whose first token has arrived. Raises like `complete`; must be closed."""
         entry = await self._entry(job)
-        trace = Trace()
-        finished = await self._admit(job, entry, trace)
+        trace = Trace(witness=witness_of(job.caller))
+        grant = await self._admit(job, entry, trace)
         try:
             request = with_defaults(job.request, entry)
-            candidates = self._plan(job, entry, trace)
-            stream, candidate = await self._open(job, request, candidates, trace)
+            opened = await self._open(job, entry, request, grant.candidates, trace)
         except BaseException:
-            finished()
+            self._finish(grant, trace)
             raise
-        resume = self._resume(job, request, candidates, trace)
-        return LiveAnswer(stream, candidate, trace, self._books, resume, finished, request)
+        return LiveAnswer(
+            opened,
+            trace,
+            self._books,
+            request,
+            resume=self._resume(job, entry, request, grant.candidates, trace),
+            finished=lambda: self._finish(grant, trace),
+            patience=self._policy.stall_seconds,
+            told=lambda candidate, usage: self._learn(grant, candidate, usage),
+        )
 
     async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
         """Vectors for every input of `wanted`; `job.request` holds the same texts for limits and rules."""
         entry = await self._entry(job)
-        trace = Trace(operation="embeddings")
-        finished = await self._admit(job, entry, trace)
+        trace = Trace(operation=EMBEDDINGS, witness=witness_of(job.caller))
+        grant = await self._admit(job, entry, trace)
 
-        async def attempt(candidate: Candidate, target: Target) -> EmbeddingResponse:
+        async def attempt(candidate: Candidate, target: Target, record: Attempt) -> EmbeddingResponse:
             request = msgspec.structs.replace(wanted, model=target.model)
             deadlines = within(candidate.deadlines, job.deadline, candidate.provider.name)
             relay = job.relay == openai_embeddings.DIALECT
             return await embed(
-                self._transport, candidate, target, request, deadlines, self._policy.max_bytes, relay=relay
+                self._transport,
+                candidate,
+                target,
+                request,
+                deadlines,
+                self._policy.max_bytes,
+                record,
+                relay=relay,
             )
 
         try:
-            candidates = self._plan(job, entry, trace)
-            response, candidate = await self._attempts.first(
-                candidates, attempt, trace, job.deadline, self._policy.whole
+            answered = await self._attempts.first(
+                grant.candidates, attempt, trace, job.deadline, self._policy.whole, _used
             )
-            trace.model = response.model
-            self._settle(candidate, trace, response.usage)
+            response, candidate = answered.result, answered.candidate
+            trace.model = response.model[:MAX_NAME]
+            usage, impossible = credible(
+                response.usage or Usage(), candidate, lambda: embedded_tokens(wanted), lambda: 0
+            )
+            trace.notes += (IMPOSSIBLE,) if impossible else ()
+            self._learn(grant, candidate, usage)
+            self._pay(candidate, trace, answered.record, usage)
         finally:
-            finished()
+            self._finish(grant, trace)
         return response, trace
 
     async def count(self, job: Job) -> tuple[int, bool]:
         """The input tokens of `job.request`, and whether the number is only an estimate.
 
-        Asked are the providers that can be; the estimate stands in for one that cannot or does not answer.
+        Asked are the providers that can be; the estimate stands in for one that cannot or does not answer. A count is a
+        request by the limits of the key, and costs nothing.
         """
         entry = await self._entry(job)
-        trace = Trace(operation="count_tokens")
+        trace = Trace(operation=COUNT, witness=witness_of(job.caller))
+        grant = await self._admit(job, entry, trace)
         request = with_defaults(job.request, entry)
 
-        async def attempt(candidate: Candidate, target: Target) -> int:
+        async def attempt(candidate: Candidate, target: Target, record: Attempt) -> int:
             deadlines = within(candidate.deadlines, job.deadline, candidate.provider.name)
-            return await count(self._transport, candidate, target, request, deadlines)
+            return await count(self._transport, candidate, target, request, deadlines, record)
 
-        candidates = [candidate for candidate in self._plan(job, entry, trace) if counts(candidate)]
-        if candidates:
-            try:
-                number, candidate = await self._attempts.first(
+        try:
+            candidates = [candidate for candidate in grant.candidates if counts(candidate)]
+            if candidates:
+                answered = await self._attempts.first(
                     candidates, attempt, trace, job.deadline, self._policy.whole
                 )
-                spans.settled(trace, candidate, None, None)
-            except UpstreamError as error:
-                log.info("count.estimated", model=job.request.model, reason=error.code)
-            else:
-                return number, False
+                spans.settled(trace, answered.candidate, None, None)
+                return answered.result, False
+        except UpstreamError as error:
+            log.info("count.estimated", model=job.request.model, reason=error.code)
+        finally:
+            self._finish(grant, trace)
         return estimate_tokens(request), True
 
-    async def _admit(self, job: Job, entry: ModelEntry, trace: Trace) -> Callable[[], None]:
-        """Take a place and what the request may use; the call that gives both back and writes down what was used."""
+    async def _admit(self, job: Job, entry: ModelEntry, trace: Trace) -> Grant:
+        """Take a place, make the plan, and take what the request may use. `_finish` gives back."""
         gate = self._gate
         if gate is not None:
-            await gate.enter(job.caller.key_id, job.caller.priority, job.deadline)
+            await gate.enter(job.caller, job.deadline)
         try:
-            grant = await self._governor.admit(job, entry)
+            plan = self._planner.plan(job, entry)
+            trace.plan = plan.shown
+            grant = await self._governor.admit(job, entry, plan.candidates, trace.operation)
         except BaseException:
             if gate is not None:
-                gate.leave()
+                gate.leave(job.caller)
             raise
         trace.headers = grant.headers
+        return grant
 
-        def finished() -> None:
-            if gate is not None:
-                gate.leave()
-            self._governor.settle(grant, trace.usage, trace.cost_usd, entry.name)
-
-        return finished
+    def _finish(self, grant: Grant, trace: Trace) -> None:
+        """Give back the place and what was not used; write down what was."""
+        if self._gate is not None and not grant.settled:
+            self._gate.leave(grant.caller)
+        self._governor.settle(grant, trace.usage, trace.cost_usd, grant.model)
 
     async def _entry(self, job: Job) -> ModelEntry:
         """What the caller may use under the name it gave. Raises `PermissionDenied`, `ModelNotFound`."""
@@ -202,60 +260,101 @@ class Dispatch:
             return entry
         return permitted(self.catalog, job.caller, name, granted=job.granted)
 
-    def _plan(self, job: Job, entry: ModelEntry, trace: Trace) -> list[Candidate]:
-        plan = self._planner.plan(job, entry)
-        trace.plan = plan.shown
-        return plan.candidates
-
     async def _open(
-        self, job: Job, request: ChatRequest, candidates: Sequence[Candidate], trace: Trace
-    ) -> tuple[UpstreamStream, Candidate]:
-        async def attempt(candidate: Candidate, target: Target) -> UpstreamStream:
-            return await self._exchange(job, request, candidate, target).open_stream()
+        self,
+        job: Job,
+        entry: ModelEntry,
+        request: ChatRequest,
+        candidates: Sequence[Candidate],
+        trace: Trace,
+        deadline: float | None = None,
+    ) -> Answered[UpstreamStream]:
+        until = job.deadline if deadline is None else min(deadline, job.deadline)
 
-        stream, candidate = await self._attempts.first(
-            candidates, attempt, trace, job.deadline, self._policy.streamed, UpstreamStream.close
+        async def attempt(candidate: Candidate, target: Target, record: Attempt) -> UpstreamStream:
+            return await self._exchange(job, entry, request, candidate, target, record, until).open_stream()
+
+        opened = await self._attempts.first(
+            candidates, attempt, trace, until, self._policy.streamed, UpstreamStream.discard
         )
-        spans.first_token(trace, candidate)
-        trace.notes = stream.notes
-        trace.model = candidate.target.model
-        return stream, candidate
+        spans.first_token(trace, opened.candidate)
+        trace.notes = opened.result.notes
+        trace.model = trace.model or opened.candidate.target.model
+        return opened
 
     def _resume(
-        self, job: Job, request: ChatRequest, candidates: Sequence[Candidate], trace: Trace
+        self,
+        job: Job,
+        entry: ModelEntry,
+        request: ChatRequest,
+        candidates: Sequence[Candidate],
+        trace: Trace,
     ) -> Resume | None:
         if self._policy.mid_stream == "error" or not may_continue(request):
             return None
 
-        async def resume(said: str, broken: Candidate) -> tuple[UpstreamStream, Candidate]:
-            others = [candidate for candidate in candidates if candidate.id != broken.id]
-            return await self._open(job, continuation(request, said), [*others, broken], trace)
+        async def resume(said: Said, broken: list[str], until: float) -> Answered[UpstreamStream]:
+            onward = continuation(request, said.text, said.tokens)
+            order = sorted(candidates, key=lambda candidate: _last(broken, candidate.id))
+            return await self._open(job, entry, onward, order, trace, until)
 
         return resume
 
-    def _exchange(self, job: Job, request: ChatRequest, candidate: Candidate, target: Target) -> Exchange:
+    def _exchange(
+        self,
+        job: Job,
+        entry: ModelEntry,
+        request: ChatRequest,
+        candidate: Candidate,
+        target: Target,
+        record: Attempt,
+        deadline: float | None = None,
+    ) -> Exchange:
+        guesses = self._governor.guesses
         return Exchange(
             transport=self._transport,
             candidate=candidate,
             request=request,
-            deadline=job.deadline,
+            deadline=job.deadline if deadline is None else deadline,
             max_bytes=self._policy.max_bytes,
             relay=job.relay == candidate.provider.adapter.wire.name,
+            record=record,
+            patience=self._policy.request_timeout,
+            usual=guesses.length(entry.name),
+            ratio=guesses.ratio(candidate.id),
             target=target,
         )
 
-    def _settle(self, candidate: Candidate, trace: Trace, usage: Usage | None) -> None:
+    def _learn(self, grant: Grant, candidate: Candidate, usage: Usage) -> None:
+        if grant.read and not usage.estimated:
+            self._governor.guesses.counted(candidate.id, grant.read, usage.input_tokens)
+
+    def _pay(self, candidate: Candidate, trace: Trace, record: Attempt, usage: Usage | None) -> None:
+        """Write down what a call used, if anything."""
+        record.settle()
         if usage is None:
             spans.settled(trace, candidate, None, None)
             return
-        trace.usage = usage if trace.usage is None else combined(trace.usage, usage)
-        cost = self._recorder.used(candidate, usage)
+        trace.usage = combined(trace.usage, usage)
+        price = self._governor.price_of(candidate)
+        cost = None if price is None else cost_usd(usage, price)
         if cost is not None:
             trace.cost_usd = (trace.cost_usd or 0.0) + cost
+        record.usage, record.cost_usd = usage, cost
+        self._recorder.used(candidate, usage, cost)
         spans.settled(trace, candidate, usage, cost)
         standing = self.board.provider(candidate.provider)
         standing.minute.add(self.board.clock(), 0, usage.total_tokens)
         self._governor.outbound_used(candidate.provider, usage)
+
+
+def _last(names: list[str], name: str) -> int:
+    """Where the name stands last, from 1; 0 where it does not."""
+    return next((place for place in range(len(names), 0, -1) if names[place - 1] == name), 0)
+
+
+def _used(response: ChatResponse | EmbeddingResponse) -> Usage | None:
+    return response.usage
 
 
 def with_defaults(request: ChatRequest, entry: ModelEntry) -> ChatRequest:
@@ -264,27 +363,3 @@ def with_defaults(request: ChatRequest, entry: ModelEntry) -> ChatRequest:
         return request
     absent = {name: value for name, value in entry.defaults.items() if getattr(request, name, value) is None}
     return request.changed(**absent) if absent else request
-
-
-def estimated(request: ChatRequest, response: ChatResponse) -> Usage:
-    """The usage of an answer whose provider does not say it: no answer may count as free for that."""
-    written = sum(text_tokens(choice.text) for choice in response.choices)
-    if not written and response.raw is not None:  # it went on unread
-        written = len(response.raw) // CHARACTERS_PER_TOKEN
-    return Usage(input_tokens=estimate_tokens(request), output_tokens=written, estimated=True)
-
-
-def combined(first: Usage, second: Usage) -> Usage:
-    """The tokens of two parts of one answer."""
-    return Usage(
-        input_tokens=first.input_tokens + second.input_tokens,
-        output_tokens=first.output_tokens + second.output_tokens,
-        cached_tokens=_sum(first.cached_tokens, second.cached_tokens),
-        cache_write_tokens=_sum(first.cache_write_tokens, second.cache_write_tokens),
-        reasoning_tokens=_sum(first.reasoning_tokens, second.reasoning_tokens),
-        estimated=first.estimated or second.estimated,
-    )
-
-
-def _sum(first: int | None, second: int | None) -> int | None:
-    return None if first is None and second is None else (first or 0) + (second or 0)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.response import Usage
-from intellirouter.errors import UnsupportedByTarget, UpstreamError, UpstreamProtocolError
+from intellirouter.errors import (
+    IntelliRouterError,
+    UnsupportedByTarget,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+)
 from intellirouter.inference.catalog import Candidate
+from intellirouter.inference.job import Attempt
 from intellirouter.inference.refusal import refusal
+from intellirouter.inference.usage import embedded_tokens
 from intellirouter.providers.adapter import HttpResponse, Target
 from intellirouter.transport.contract import Deadlines, Transport
 
@@ -25,6 +34,7 @@ async def embed(
     request: EmbeddingRequest,
     deadlines: Deadlines,
     max_bytes: int,
+    record: Attempt,
     *,
     relay: bool,
 ) -> EmbeddingResponse:
@@ -37,16 +47,21 @@ async def embed(
     peek = adapter.peek_embeddings if relay and len(pieces) == 1 else None
     room = asyncio.Semaphore(BATCHES_AT_ONCE)
 
+    meter = _Meter(record)
+    record.bill = meter.bill
+
     async def ask(batch: EmbeddingRequest) -> EmbeddingResponse:
         async with room:
-            reply = await transport.send(build(batch, target), deadlines)
-            try:
-                response = HttpResponse(reply.status, reply.headers, await reply.read(max_bytes))
-            finally:
-                reply.close()
+            with meter.running(batch) as sent:
+                reply = await transport.send(build(batch, target), deadlines, sent)
+                try:
+                    response = HttpResponse(reply.status, reply.headers, await reply.read(max_bytes))
+                finally:
+                    reply.close()
         if response.status >= 300:
             raise refusal(adapter, response, candidate.provider.name)
         answer = parse(response) if peek is None else peek(response, batch)
+        meter.answered(batch, answer.usage)
         if answer.raw is None and len(answer.vectors) != len(batch.texts) + len(batch.tokens):
             raise UpstreamProtocolError(
                 "the provider sent another number of vectors than it was given inputs"
@@ -55,7 +70,7 @@ async def embed(
 
     if len(pieces) == 1:
         answer = await ask(pieces[0])
-        return msgspec.structs.replace(answer, model=answer.model or target.model, usage=_used(answer))
+        return msgspec.structs.replace(answer, model=answer.model or target.model, usage=meter.used)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(ask(piece)) for piece in pieces]
@@ -65,12 +80,48 @@ async def embed(
     return EmbeddingResponse(
         model=answers[0].model or target.model,
         vectors=tuple(vector for answer in answers for vector in answer.vectors),
-        usage=_used(*answers),
+        usage=meter.used,
     )
 
 
-def _used(*answers: EmbeddingResponse) -> Usage:
-    return Usage(input_tokens=sum(answer.usage.input_tokens for answer in answers if answer.usage))
+class _Meter:
+    """What the batches used: as the provider counted, else as estimated; of those left at work, the estimate."""
+
+    def __init__(self, record: Attempt) -> None:
+        self.used = Usage()
+        self._record = record
+        self._left = 0  # tokens of batches whose end nobody saw
+
+    @contextlib.contextmanager
+    def running(self, batch: EmbeddingRequest) -> Iterator[Callable[[], None]]:
+        """A batch under way; what it gives is to be called each time the batch goes out."""
+        times = 0
+
+        def sent() -> None:
+            nonlocal times
+            times += 1
+            if times > 1 or not self._record.sent:
+                self._record.sent += 1
+
+        try:
+            yield sent
+        except (asyncio.CancelledError, UpstreamTimeout):
+            if times:
+                self._left += embedded_tokens(batch)
+            raise
+
+    def answered(self, batch: EmbeddingRequest, usage: Usage | None) -> None:
+        """A batch was answered, which used so much."""
+        told = usage.input_tokens if usage is not None and usage.input_tokens > 0 else 0
+        self.used = Usage(
+            input_tokens=self.used.input_tokens + (told or embedded_tokens(batch)),
+            estimated=self.used.estimated or not told,
+        )
+
+    def bill(self, _error: IntelliRouterError | None) -> Usage | None:
+        """See `Attempt`."""
+        tokens = self.used.input_tokens + self._left
+        return Usage(input_tokens=tokens, estimated=True) if tokens else None
 
 
 def batches(request: EmbeddingRequest, size: int) -> Iterator[EmbeddingRequest]:

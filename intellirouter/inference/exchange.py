@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import msgspec
 
-from intellirouter.chat.delta import StreamEvent
+from intellirouter.chat.delta import (
+    Finish,
+    RedactedThinkingDelta,
+    Start,
+    StreamEvent,
+    ThinkingDelta,
+    UsageDelta,
+)
 from intellirouter.chat.fit.names import events_with_names, with_names
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.response import ChatResponse
-from intellirouter.errors import UpstreamError, UpstreamTimeout
+from intellirouter.chat.response import ChatResponse, Usage
+from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN, estimate_tokens
+from intellirouter.errors import CallerTimeout, IntelliRouterError, UpstreamError, UpstreamTimeout
 from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.emptiness import BadEnd, FirstWords, refuse_nothing
+from intellirouter.inference.job import Attempt
 from intellirouter.inference.refusal import refusal
+from intellirouter.inference.tally import Tally
+from intellirouter.inference.usage import credible, expected
 from intellirouter.providers.adapter import Adapter, HttpRequest, HttpResponse, StreamParser, Target
 from intellirouter.transport.contract import Deadlines, Reply, Transport
 
 MAX_ERROR_BYTES = 256 * 1024
 LAST_WORDS_SECONDS = 1.0
 """How long a complete answer may still wait for its usage and its end."""
+LONGEST_OPENING = 3
+"""Times `first_token`: a provider that only says that it is alive has so long for its first token."""
+_SLACK = 0.01
 
 
-class Exchange(msgspec.Struct, frozen=True):
-    """Everything one attempt needs. `max_bytes` bounds a whole answer."""
+class Exchange(msgspec.Struct):
+    """Everything one attempt needs, and what it has done. `max_bytes` bounds a whole answer.
+
+    `deadline` is the caller's; `patience` is how long the operator lets any request take. `usual` is the length of the
+    model's usual answers and `ratio` its vendor's count of input tokens to one of our estimate.
+    """
 
     transport: Transport
     candidate: Candidate
@@ -33,7 +51,15 @@ class Exchange(msgspec.Struct, frozen=True):
     deadline: float
     max_bytes: int
     relay: bool
+    record: Attempt
+    patience: float = float("inf")
+    usual: float = 0.0
+    ratio: float = 1.0
     target: Target | None = None  # the candidate's, with another key
+    _began: float = msgspec.field(default_factory=time.monotonic)
+    _welcome: bool = False  # the provider began to answer
+    _received: int | None = None  # bytes of a whole answer
+    _tally: Tally | None = None  # of a stream
 
     def _prepared(self) -> tuple[Adapter, HttpRequest]:
         """The request as it goes out, and the adapter that reads what comes back.
@@ -58,42 +84,63 @@ class Exchange(msgspec.Struct, frozen=True):
     async def complete(self) -> tuple[ChatResponse, tuple[str, ...]]:
         """The whole answer and the notes of its translation. Raises `UpstreamError`."""
         adapter, http = self._prepared()
-        reply = await self._send(http)
         try:
-            response = HttpResponse(reply.status, reply.headers, await reply.read(self.max_bytes))
-        finally:
-            reply.close()
+            reply = await self._send(http)
+            self._welcome = reply.status < 300
+            try:
+                response = HttpResponse(reply.status, reply.headers, await reply.read(self.max_bytes))
+            finally:
+                reply.close()
+        except UpstreamTimeout as error:
+            raise self._whose(error) from error.__cause__
         if response.status >= 300:
             raise refusal(adapter, response, self.candidate.provider.name)
         relayed = self.relay and adapter.peek_chat is not None and not http.names
         parse = adapter.peek_chat if relayed and adapter.peek_chat else adapter.parse_chat
+        self._received = len(response.body)
         answer = parse(response)
         refuse_nothing(answer, self.request)
+        if answer.usage is not None:  # as much as can have been written into it, whatever it says
+            self.record.tokens = min(answer.usage.output_tokens, self._received)
         return with_names(answer, http.names) if http.names else answer, http.notes
 
     async def open_stream(self) -> UpstreamStream:
         """A stream whose first token has arrived. Raises `UpstreamError`."""
         adapter, http = self._prepared()
-        deadlines = within(self.candidate.deadlines, self.deadline, self.candidate.provider.name)
-        limit = min(deadlines.first_byte, deadlines.total)
+        self._tally = Tally()
         try:
-            async with asyncio.timeout(limit):
-                return await self._first_token(adapter, http)
-        except TimeoutError as cause:
-            name = self.candidate.provider.name
-            raise UpstreamTimeout(
-                f"{name} sent no token within {limit:g} s", phase="first_byte", provider=name
-            ) from cause
+            deadlines = within(self.candidate.deadlines, self.deadline, self.candidate.provider.name)
+            limit = min(deadlines.first_byte, deadlines.total)
+            try:
+                async with asyncio.timeout(limit) as opening:
+                    return await self._first_token(adapter, http, opening, deadlines)
+            except TimeoutError as cause:
+                name = self.candidate.provider.name
+                phase = "first_byte" if deadlines.first_byte <= deadlines.total else "total"
+                raise UpstreamTimeout(
+                    f"{name} sent no token within {limit:g} s", phase=phase, provider=name
+                ) from cause
+        except UpstreamTimeout as error:
+            raise self._whose(error) from error.__cause__
 
-    async def _first_token(self, adapter: Adapter, http: HttpRequest) -> UpstreamStream:
+    async def _first_token(
+        self, adapter: Adapter, http: HttpRequest, opening: asyncio.Timeout, deadlines: Deadlines
+    ) -> UpstreamStream:
         reply = await self._send(http)
         try:
             if reply.status >= 300:
                 response = HttpResponse(reply.status, reply.headers, await reply.read(MAX_ERROR_BYTES))
                 raise refusal(adapter, response, self.candidate.provider.name)
+            self._welcome = True
             dialect = None if http.names else adapter.wire.name
-            stream = UpstreamStream(reply, adapter.new_stream(), http.notes, dialect, http.names)
-            await stream.start(FirstWords(self.request))
+            stream = UpstreamStream(reply, adapter.new_stream(), http.notes, dialect, http.names, deadlines)
+            loop = asyncio.get_running_loop()
+            last = loop.time() + LONGEST_OPENING * deadlines.first_byte
+
+            def alive() -> None:
+                opening.reschedule(min(loop.time() + deadlines.first_byte, last))
+
+            await stream.start(FirstWords(self.request), alive, self._tally or Tally())
         except BaseException:  # a cancelled or failed attempt must not leave its connection open
             reply.close()
             raise
@@ -101,11 +148,49 @@ class Exchange(msgspec.Struct, frozen=True):
 
     async def _send(self, http: HttpRequest) -> Reply:
         deadlines = within(self.candidate.deadlines, self.deadline, self.candidate.provider.name)
+        self.record.bill, self.record.size = self._lost, len(http.body)
         try:
-            return await self.transport.send(http, deadlines)
+            return await self.transport.send(http, deadlines, self.record.went_out)
         except UpstreamError as error:
             error.provider = error.provider or self.candidate.provider.name
             raise
+
+    def _whose(self, error: UpstreamTimeout) -> UpstreamTimeout:
+        """The caller's, where its deadline came before the target had all the time that any request has."""
+        now = time.monotonic()
+        if (
+            error.phase != "total"
+            or now < self.deadline - _SLACK
+            or now - self._began >= self.patience - _SLACK
+        ):
+            return error
+        return CallerTimeout(
+            "the request's deadline passed", phase="total", provider=self.candidate.provider.name
+        )
+
+    def _lost(self, error: IntelliRouterError | None) -> Usage | None:
+        """What a call that reached the provider used, though there is no answer.
+
+        Refusals and faults that a provider tells cost nothing; what it was left to work on, or broke off, does.
+        """
+        if not self.record.sent:
+            return None
+        tally = self._tally
+        if tally is not None and (tally.tokens or tally.usage is not None):
+            return credible(tally.used(self._read), self.candidate, self._read, lambda: tally.tokens)[0]
+        if tally is not None:  # nothing came: it is paid for where the provider was left at work
+            return self._estimate(0) if error is None or isinstance(error, UpstreamTimeout) else None
+        if self._received is not None and self._welcome:  # an answer that says nothing we can read
+            return self._estimate(self._received // CHARACTERS_PER_TOKEN)
+        if self._welcome or error is None or isinstance(error, UpstreamTimeout):
+            return self._estimate(expected(self.request, self.usual))
+        return None
+
+    def _estimate(self, written: int) -> Usage:
+        return Usage(input_tokens=self._read(), output_tokens=written, estimated=True)
+
+    def _read(self) -> int:
+        return int(estimate_tokens(self.request) * self.ratio)
 
 
 def within(deadlines: Deadlines, deadline: float, provider: str) -> Deadlines:
@@ -114,14 +199,17 @@ def within(deadlines: Deadlines, deadline: float, provider: str) -> Deadlines:
     if left >= deadlines.total - 1.0:  # as good as the same, and no copy for every request
         return deadlines
     if left <= 0:
-        raise UpstreamTimeout("the request's deadline passed", phase="total", provider=provider)
+        raise CallerTimeout("the request's deadline passed", phase="total", provider=provider)
     return Deadlines(deadlines.connect, deadlines.first_byte, deadlines.idle, left)
 
 
 class UpstreamStream:
     """A stream under way: events as they come, the connection let go at the end.
 
-    `dialect` is what their bytes are, None where they are to be written anew. `names` are those of tools as the caller has them.
+    `dialect` is what their bytes are, None where they are to be written anew. `names` are those of tools as the caller
+    has them.
+    Until the first content a provider may take `first_token` between any two signs of life: pings, thoughts. From then
+    on it may be silent for `idle`, or say nothing but that it is alive for `first_token`.
     """
 
     def __init__(
@@ -131,10 +219,16 @@ class UpstreamStream:
         notes: tuple[str, ...],
         dialect: str | None,
         names: Mapping[str, str],
+        deadlines: Deadlines | None = None,
     ) -> None:
         self.notes = notes
         self.dialect = dialect
+        self._deadlines = deadlines or Deadlines()
         self._reply = reply
+        reply.idle = self._deadlines.first_byte
+        self._stall = self._deadlines.idle
+        self._content = False
+        self._spoke = time.monotonic()
         self._parser = parser
         self._chunks = reply.chunks()
         self._held: list[StreamEvent] = []
@@ -142,14 +236,25 @@ class UpstreamStream:
         self._bad_end = BadEnd()
         self._names = names
 
-    async def start(self, first: FirstWords) -> None:
-        """Read up to the first token: what came before it can still be thrown away. Raises where none comes."""
+    async def start(self, first: FirstWords, alive: Callable[[], None], tally: Tally) -> None:
+        """Read up to the first token: what came before it can still be thrown away. Raises where none comes.
+
+        `alive` hears of what came.
+        """
         while not self._ended:
             events = await self._next()
             self._held.extend(events)
+            tally.take(events)
             if first.came(events):
                 return
+            alive()
         first.refuse_nothing()
+
+    def may_stall(self, seconds: float) -> None:
+        """Be silent for so long at the most, once there is content."""
+        self._stall = min(self._deadlines.idle, seconds)
+        if self._content:
+            self._reply.idle = self._stall
 
     async def batches(self) -> AsyncIterator[list[StreamEvent]]:
         """The events, in the groups they arrived in; ends only after a complete answer.
@@ -159,12 +264,26 @@ class UpstreamStream:
         try:
             if self._held:
                 held, self._held = self._held, []
+                self._heard(held)
                 yield held
             while not self._ended:
-                if events := await self._next():
+                events = await self._next()
+                self._heard(events)
+                if events:
                     yield events
         finally:
             self.close()
+
+    def _heard(self, events: list[StreamEvent]) -> None:
+        if self._content:
+            if any(event.deltas for event in events):
+                self._spoke = time.monotonic()
+            elif time.monotonic() - self._spoke > max(self._deadlines.first_byte, self._stall):
+                raise UpstreamTimeout("the provider says nothing but that it is alive", phase="idle")
+        elif any(_is_content(event) for event in events):
+            self._content = True
+            self._spoke = time.monotonic()
+            self._reply.idle = self._stall
 
     async def _next(self) -> list[StreamEvent]:
         try:
@@ -191,6 +310,18 @@ class UpstreamStream:
         async with asyncio.timeout(LAST_WORDS_SECONDS):
             return await anext(self._chunks)
 
+    def discard(self) -> None:
+        """Let it go unread: nobody needs it. What it used is for its call to say."""
+        self.close()
+
     def close(self) -> None:
         """Let the connection go; cut it unless the answer was read to its end."""
         self._reply.close()
+
+
+def _is_content(event: StreamEvent) -> bool:
+    """A part of the answer itself, which thoughts are not."""
+    return any(
+        not isinstance(delta, (Start, UsageDelta, ThinkingDelta, RedactedThinkingDelta, Finish))
+        for delta in event.deltas
+    )

@@ -14,6 +14,9 @@ from intellirouter.errors import IntelliRouterError
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.tracing.span import Span
 
+CHAT, EMBEDDINGS, COUNT = "chat", "embeddings", "count_tokens"
+"""What is done, as OpenTelemetry's GenAI conventions call it."""
+
 
 class Job(msgspec.Struct, frozen=True):
     """What to do, for whom, until when.
@@ -32,8 +35,17 @@ class Job(msgspec.Struct, frozen=True):
     granted: tuple[str, ...] = ()
 
 
+def _nothing(_error: IntelliRouterError | None) -> Usage | None:
+    """The bill of a call that sent nothing."""
+    return None
+
+
 class Attempt(msgspec.Struct):
-    """One call to one target. `outcome` is `ok` or the error's code; times are seconds since the job began."""
+    """One call to one target. `outcome` is `ok` or the error's code; times are seconds since the job began.
+
+    `sent` counts how often the provider got the request; `bill` says what the call is to be paid for when it ends
+    without an answer: by this error, or None where nobody waited for it. `usage` and `cost_usd` are what was billed.
+    """
 
     candidate: str
     started: float
@@ -41,6 +53,20 @@ class Attempt(msgspec.Struct):
     seconds: float = 0.0
     upstream_status: int | None = None
     message: str = ""
+    sent: int = 0
+    size: int = 0  # bytes of the request
+    tokens: int = 0  # of the answer
+    bill: Callable[[IntelliRouterError | None], Usage | None] = _nothing
+    usage: Usage | None = None
+    cost_usd: float | None = None
+
+    def settle(self) -> None:
+        """It is paid for, once and for all."""
+        self.bill = _nothing
+
+    def went_out(self) -> None:
+        """The request goes to the provider, on one connection or, where that turns out to be dead, on another."""
+        self.sent += 1
 
     def shown(self) -> dict[str, Any]:
         """The attempt for error details and explanations."""
@@ -53,6 +79,10 @@ class Attempt(msgspec.Struct):
             facts["upstream_status"] = self.upstream_status
         if self.message:
             facts["message"] = self.message
+        if self.sent > 1:
+            facts["sent"] = self.sent
+        if self.usage is not None:
+            facts["input_tokens"], facts["output_tokens"] = self.usage.input_tokens, self.usage.output_tokens
         return facts
 
 
@@ -72,7 +102,9 @@ class Trace(msgspec.Struct):
     headers: dict[str, str] = {}  # of limits, for the caller
     steps: dict[str, float] = {}  # seconds of what came before and after: persona, conversation, retrieval …
     plan: Callable[[], dict[str, Any]] = dict
-    operation: str = "chat"  # as OpenTelemetry's GenAI conventions call it
+    operation: str = CHAT
+    witness: str = ""  # whose request tells how targets stand
+    answered_by: list[str] = []  # the targets whose words the caller got, in order
     spans: dict[str, Span] = {}  # of calls that are not yet paid for, by candidate
 
     def start(self, candidate: str) -> Attempt:
@@ -97,12 +129,18 @@ class Trace(msgspec.Struct):
         attempt.seconds = time.perf_counter() - self.began - attempt.started
         attempt.outcome = "cancelled"
 
+    @property
+    def calls(self) -> int:
+        """How many requests providers got, or should have got, for this one."""
+        return sum([attempt.sent or 1 for attempt in self.attempts])
+
     def explained(self) -> dict[str, Any]:
         """The whole decision, for `x-intellirouter-explain`."""
         return {
             **self.plan(),
             "attempts": [attempt.shown() for attempt in self.attempts],
             "answered_by": {"provider": self.provider, "model": self.model},
+            **({"targets": self.answered_by} if len(self.answered_by) > 1 else {}),
             "waited_ms": round(self.waited * 1e3, 1),
             "rescued": self.rescued,
             "overhead_ms": round(self.overhead_seconds * 1e3, 2),

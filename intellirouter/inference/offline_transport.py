@@ -6,7 +6,7 @@ fronts and metrics know nothing of it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 import msgspec
@@ -36,6 +36,7 @@ class OfflineReply:
     """The whole answer, already there."""
 
     status = 200
+    idle = 0.0
     headers: Mapping[str, str] = {"content-type": "application/json"}
 
     def __init__(self, pieces: list[bytes]) -> None:
@@ -63,11 +64,13 @@ class WithOffline:
     def __init__(self, outside: Transport) -> None:
         self._outside = outside
 
-    def send(self, request: HttpRequest, deadlines: Deadlines) -> Coroutine[Any, Any, Reply]:
+    def send(
+        self, request: HttpRequest, deadlines: Deadlines, on_sent: Callable[[], None] | None = None
+    ) -> Coroutine[Any, Any, Reply]:
         """See `Transport.send`."""
         if request.url.startswith(SCHEME):
             return _at_home(request)
-        return self._outside.send(request, deadlines)
+        return self._outside.send(request, deadlines, on_sent)
 
     async def aclose(self) -> None:
         """See `Transport.aclose`."""

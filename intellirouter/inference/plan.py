@@ -17,7 +17,7 @@ from intellirouter.inference.permission import permitted
 from intellirouter.inference.selection.option import Facts, Option, Rule
 from intellirouter.inference.selection.rules import allowed
 from intellirouter.inference.selection.table import READ_THE_REQUEST, STRATEGIES, strategy_name
-from intellirouter.inference.standing import Board
+from intellirouter.inference.standing import Board, witness_of
 
 MAX_FALLBACKS = 16
 
@@ -89,13 +89,14 @@ class Planner:
         now = self._board.clock()
         drained = self._board.drained
         resting: list[Candidate] = []
+        witness = witness_of(job.caller)
         for candidate in self._ordered(job, entry, strategy):
             standing = self._board.of(candidate)
             if candidate in plan.candidates or candidate in resting:
                 continue
             if drained and (candidate.id in drained or candidate.provider.name in drained):
                 plan.passed_over[candidate.id] = "it is being drained"
-            elif not standing.circuit.would_admit(now):
+            elif not standing.circuit.would_admit(now, witness):
                 wait = standing.circuit.opens_in(now)
                 plan.passed_over[candidate.id] = f"its circuit is open for {wait:.1f} s more"
                 plan.retry_after = min(plan.retry_after or wait, wait)

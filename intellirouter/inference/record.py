@@ -5,7 +5,6 @@ from __future__ import annotations
 from intellirouter.chat.response import Usage
 from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.catalog import Candidate
-from intellirouter.inference.cost import cost_usd
 from intellirouter.telemetry.light import Cell
 from intellirouter.telemetry.metrics import Metrics
 
@@ -51,20 +50,18 @@ class Recorder:
         if seconds:
             meter.seconds.observe(seconds)
 
-    def used(self, candidate: Candidate, usage: Usage) -> float | None:
-        """Tokens were used; their cost in US dollars where a price is known."""
+    def used(self, candidate: Candidate, usage: Usage, cost: float | None) -> None:
+        """Tokens were used, for so many US dollars where a price is known."""
         meter = self._meter(candidate)
         meter.input.value += usage.input_tokens
         meter.output.value += usage.output_tokens
         if usage.cached_tokens:
             meter.cached.inc(usage.cached_tokens)
-        if candidate.price is None:
-            return None
-        cost = cost_usd(usage, candidate.price)
+        if cost is None:
+            return
         if meter.cost is None:  # only what has a price has a series of costs
             meter.cost = self._metrics.llm_cost.labels(*meter.labels)
         meter.cost.value += cost
-        return cost
 
     def _meter(self, candidate: Candidate) -> _Meter:
         meter = self._meters.get(candidate.id)

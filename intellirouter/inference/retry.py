@@ -10,6 +10,7 @@ import random
 from enum import Enum
 
 from intellirouter.errors import (
+    AnswerTooLong,
     ContextLengthExceeded,
     IntelliRouterError,
     UnsupportedByTarget,
@@ -52,7 +53,13 @@ def verdict(error: IntelliRouterError) -> Verdict:
             return Verdict.NEXT if error.upstream_status in GONE else Verdict.STOP
         case UpstreamRateLimited():
             return Verdict.REST
-        case UpstreamTimeout() | UpstreamAuthFailed() | UpstreamRedirected() | UnsupportedByTarget():
+        case (
+            UpstreamTimeout()
+            | UpstreamAuthFailed()
+            | UpstreamRedirected()
+            | UnsupportedByTarget()
+            | AnswerTooLong()
+        ):
             return Verdict.NEXT
         case UpstreamError():
             return Verdict.AGAIN if error.retry_after is None else Verdict.REST

@@ -11,6 +11,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from intellirouter.errors import (
+    AnswerTooLong,
+    CallerTimeout,
     ContextLengthExceeded,
     IntelliRouterError,
     UpstreamAuthFailed,
@@ -23,6 +25,7 @@ from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.circuit import Circuit, CircuitPolicy
 from intellirouter.inference.provider import Provider
 from intellirouter.providers.adapter import Target
+from intellirouter.security.caller import Caller
 
 MAX_TARGETS = 10_000
 MAX_RUMOURS = 1_000
@@ -31,8 +34,16 @@ RECENT, ENOUGH = 100, 20
 SMOOTHING = 0.2
 """How much the latest call counts in the moving average of latency."""
 REFUSED_KEY_REST = 60.0
+LONGEST_KEY_REST = 3600.0
+"""Seconds, whatever a provider asks for."""
+FORBIDDEN = 403
+DEFAULT_TENANT = "default"
 FIRST_REST = 1.0
 LONGEST_REST = 60.0
+USUAL_BYTES = 64 * 1024
+USUAL_TOKENS = 256
+"""A request and an answer of these sizes are usual: the time of larger ones is taken for so much of it."""
+MAX_WITNESS = 128
 
 Clock = Callable[[], float]
 
@@ -146,9 +157,10 @@ class TargetStanding:
             self._targets[key] = found
         return found
 
-    def measured(self, seconds: float) -> None:
-        """A call was answered after `seconds`."""
+    def measured(self, seconds: float, request_bytes: int = 0, answer_tokens: int = 0) -> None:
+        """A call was answered after `seconds`. Long requests and answers take longer, and say no more for it."""
         self._refusals = 0
+        seconds /= max(1.0, request_bytes / USUAL_BYTES) * max(1.0, answer_tokens / USUAL_TOKENS)
         self.recent.append(seconds)
         known = self.latency
         self.latency = seconds if known is None else known + SMOOTHING * (seconds - known)
@@ -173,11 +185,11 @@ class Board:
         self.clock = clock
         self.drained: frozenset[str] = frozenset()
         """Targets and providers that get no new requests."""
-        self.on_circuit: Callable[[str, bool], None] = lambda _target, _opened: None
+        self.on_circuit: Callable[[str, bool, str | None], None] = lambda _target, _opened, _only: None
         self._policy = policy
         self._targets: OrderedDict[str, TargetStanding] = OrderedDict()
         self._providers: dict[str, ProviderStanding] = {}
-        self._rumours: set[str] = set()  # open circuits of targets never asked here
+        self._rumours: dict[str, str | None] = {}  # open circuits of targets never asked here, and to whom
 
     def of(self, candidate: Candidate) -> TargetStanding:
         """The standing of a candidate's target."""
@@ -187,8 +199,7 @@ class Board:
         provider = self.provider(candidate.provider)
         standing = self._targets[candidate.id] = TargetStanding(provider, self._policy)
         if candidate.id in self._rumours:
-            self._rumours.discard(candidate.id)
-            standing.circuit.open(self.clock())
+            standing.circuit.open(self.clock(), self._rumours.pop(candidate.id))
         while len(self._targets) > MAX_TARGETS:
             self._targets.popitem(last=False)
         return standing
@@ -204,49 +215,63 @@ class Board:
         """Every target that was ever asked, by id."""
         return dict(self._targets)
 
-    def heard(self, target: str, opened: bool) -> None:
-        """Another router opened or closed this target's circuit."""
+    def heard(self, target: str, opened: bool, only: str | None = None) -> None:
+        """Another router opened this target's circuit, to one witness or to all, or closed it."""
         standing = self._targets.get(target)
         if standing is None:
             if not opened:
-                self._rumours.discard(target)
+                self._rumours.pop(target, None)
             elif len(self._rumours) < MAX_RUMOURS:
-                self._rumours.add(target)
+                self._rumours[target] = only
         elif opened:
-            standing.circuit.open(self.clock())
+            standing.circuit.open(self.clock(), only)
         else:
             standing.circuit.close()
 
-    def answered(self, candidate: Candidate, seconds: float) -> None:
+    def answered(
+        self, candidate: Candidate, seconds: float, request_bytes: int = 0, answer_tokens: int = 0
+    ) -> None:
         """A call was answered after `seconds` (of a stream: its first token)."""
         standing = self.of(candidate)
-        standing.measured(seconds)
+        standing.measured(seconds, request_bytes, answer_tokens)
         if standing.circuit.succeeded(self.clock()):
-            self.on_circuit(candidate.id, False)
+            self.on_circuit(candidate.id, False, None)
 
-    def failed(self, candidate: Candidate, key: int, error: IntelliRouterError) -> None:
-        """A call failed: what that says of the target, its key or its circuit."""
+    def failed(self, candidate: Candidate, key: int, error: IntelliRouterError, witness: str = "") -> None:
+        """A call of `witness` failed: what that says of the target, its key or its circuit.
+
+        What the caller did says nothing: its own deadline, a request that the target refuses, an answer longer than we read.
+        """
         standing, now = self.of(candidate), self.clock()
         match error:
+            case CallerTimeout() | AnswerTooLong():
+                standing.circuit.unsure()
             case UpstreamRateLimited():
                 standing.circuit.unsure()
-                standing.provider.keys.rest(key, now + (error.retry_after or FIRST_REST))
+                rest = min(error.retry_after or FIRST_REST, LONGEST_KEY_REST)
+                standing.provider.keys.rest(key, now + rest)
                 if standing.provider.keys.ready_in(now) > 0 or len(candidate.provider.keys) < 2:
                     standing.refused(now, error.retry_after)
             case UpstreamAuthFailed():
-                standing.provider.keys.rest(key, now + REFUSED_KEY_REST)
-                self._failure(candidate, standing, now)
+                if error.upstream_status != FORBIDDEN:  # that is of this model alone
+                    standing.provider.keys.rest(key, now + REFUSED_KEY_REST)
+                self._failure(candidate, standing, now, witness)
             case UpstreamRejected() | ContextLengthExceeded():
-                standing.circuit.succeeded(now)
+                standing.circuit.unsure()
             case UpstreamRedirected():
                 standing.circuit.unsure()  # somebody answers there; where to, only the operator can say
             case UpstreamError():
                 if error.retry_after is not None:
                     standing.refused(now, error.retry_after)
-                self._failure(candidate, standing, now)
+                self._failure(candidate, standing, now, witness)
             case _:
                 standing.circuit.unsure()
 
-    def _failure(self, candidate: Candidate, standing: TargetStanding, now: float) -> None:
-        if standing.circuit.failed(now):
-            self.on_circuit(candidate.id, True)
+    def _failure(self, candidate: Candidate, standing: TargetStanding, now: float, witness: str) -> None:
+        if standing.circuit.failed(now, witness):
+            self.on_circuit(candidate.id, True, standing.circuit.only)
+
+
+def witness_of(caller: Caller) -> str:
+    """Whose experience a request of `caller` is: its tenant's, its key's where all are of one tenant."""
+    return (caller.key_id if caller.tenant == DEFAULT_TENANT else f"{caller.tenant}/")[:MAX_WITNESS]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import aiohttp
 
 from intellirouter.errors import (
+    AnswerTooLong,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamTimeout,
@@ -39,10 +40,13 @@ class _Attempt:
     timeout: asyncio.Timeout
     first_byte: float
     until: float
+    on_sent: Callable[[], None] | None = None
     reused: bool = False
 
     def connected(self, *, reused: bool) -> None:
         self.reused = reused
+        if self.on_sent is not None:
+            self.on_sent()
         now = time.monotonic()
         limit = min(self.first_byte, self.until - now)
         self.timeout.reschedule(asyncio.get_running_loop().time() + limit)
@@ -58,7 +62,9 @@ class AiohttpTransport:
         self._unpooled: aiohttp.ClientSession | None = None
         self._closed = False
 
-    async def send(self, request: HttpRequest, deadlines: Deadlines) -> Reply:
+    async def send(
+        self, request: HttpRequest, deadlines: Deadlines, on_sent: Callable[[], None] | None = None
+    ) -> Reply:
         """See `Transport.send`."""
         if self._closed:
             raise UpstreamUnavailable("the transport is closed")
@@ -66,19 +72,24 @@ class AiohttpTransport:
         if self._pooled is None:
             self._pooled = self._session(keep=True)
         try:
-            return await self._attempt(self._pooled, request, deadlines, until)
+            return await self._attempt(self._pooled, request, deadlines, until, on_sent)
         except _Stale:
             if self._unpooled is None:
                 self._unpooled = self._session(keep=False)
-            return await self._attempt(self._unpooled, request, deadlines, until)
+            return await self._attempt(self._unpooled, request, deadlines, until, on_sent)
 
     async def _attempt(
-        self, session: aiohttp.ClientSession, request: HttpRequest, deadlines: Deadlines, until: float
+        self,
+        session: aiohttp.ClientSession,
+        request: HttpRequest,
+        deadlines: Deadlines,
+        until: float,
+        on_sent: Callable[[], None] | None,
     ) -> Reply:
         # aiohttp bounds connecting; the rest is timed here, since its read time-out would also bound later reads.
         timeout = aiohttp.ClientTimeout(total=None, connect=deadlines.connect)
         scope = asyncio.timeout(deadlines.connect + deadlines.first_byte)
-        attempt = _Attempt(scope, deadlines.first_byte, until)
+        attempt = _Attempt(scope, deadlines.first_byte, until, on_sent)
         try:
             async with asyncio.timeout(until - time.monotonic()), scope:
                 response = await session.request(
@@ -171,7 +182,7 @@ class AiohttpReply:
 
     def __init__(self, response: aiohttp.ClientResponse, idle: float, until: float) -> None:
         self._response = response
-        self._idle = idle
+        self.idle = idle
         self._until = until
         self.status = response.status
         headers: dict[str, str] = {}
@@ -197,24 +208,24 @@ class AiohttpReply:
         """See `Reply.read`."""
         length = self.headers.get("content-length", "")
         if length.isdigit() and int(length) > limit and "content-encoding" not in self.headers:
-            raise UpstreamProtocolError(f"the provider's answer is longer than {limit} bytes")
+            raise AnswerTooLong(f"the provider's answer is longer than {limit} bytes")
         pieces: list[bytes] = []
         size = 0
         async for data in self.chunks():
             size += len(data)
             if size > limit:
-                raise UpstreamProtocolError(f"the provider's answer is longer than {limit} bytes")
+                raise AnswerTooLong(f"the provider's answer is longer than {limit} bytes")
             pieces.append(data)
         return b"".join(pieces)
 
     async def _read_some(self) -> bytes:
         left = self._until - time.monotonic()
-        wait = min(self._idle, max(left, 0.001))
+        wait = min(self.idle, max(left, 0.001))
         try:
             async with asyncio.timeout(wait):
                 return await self._response.content.readany()
         except TimeoutError as cause:
-            phase = "total" if wait < self._idle else "idle"
+            phase = "total" if wait < self.idle else "idle"
             raise UpstreamTimeout(f"the provider sent nothing for {wait:.3g} s", phase=phase) from cause
         except (aiohttp.ClientError, OSError) as cause:
             raise _translated(cause) from cause

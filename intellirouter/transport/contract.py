@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,7 +24,9 @@ class Deadlines:
 
 
 class Reply(Protocol):
-    """A response whose status and headers have arrived."""
+    """A response whose status and headers have arrived. `idle` bounds each of the next reads; at first it is the deadlines'."""
+
+    idle: float
 
     @property
     def status(self) -> int:
@@ -51,8 +53,12 @@ class Reply(Protocol):
 class Transport(Protocol):
     """Sends requests over pooled connections."""
 
-    async def send(self, request: HttpRequest, deadlines: Deadlines) -> Reply:
+    async def send(
+        self, request: HttpRequest, deadlines: Deadlines, on_sent: Callable[[], None] | None = None
+    ) -> Reply:
         """Send, and wait for status and headers. The caller must `close()` the reply.
+
+        `on_sent` is called each time the request goes out on a connection: from then on the other side may have it.
 
         Raises `UpstreamTimeout` (`connect`, `first_byte`, `total`), `UpstreamUnavailable` (refused, reset, no such
         host, TLS) or `UpstreamProtocolError`. A cancelled call cuts its connection. A request that failed on a

@@ -111,18 +111,21 @@ class SrvTransport:
         self._chance = chance or random.Random()  # noqa: S311  draws servers, no secret
         self._avoided: dict[tuple[str, int], float] = {}
 
-    async def send(self, request: HttpRequest, deadlines: Deadlines) -> Reply:
+    async def send(
+        self, request: HttpRequest, deadlines: Deadlines, on_sent: Callable[[], None] | None = None
+    ) -> Reply:
         """See `Transport.send`."""
         parts = urlsplit(request.url)
         name = parts.hostname or ""
         if not name.startswith("_"):
-            return await self._outside.send(request, deadlines)
+            return await self._outside.send(request, deadlines, on_sent)
         failure: UpstreamError | None = None
         for server in self._order(await self._resolver.servers(name)):
             host = f"[{server.host}]" if ":" in server.host else server.host
             url = parts._replace(netloc=f"{host}:{server.port}").geturl()
             try:
-                return await self._outside.send(msgspec.structs.replace(request, url=url), deadlines)
+                there = msgspec.structs.replace(request, url=url)
+                return await self._outside.send(there, deadlines, on_sent)
             except UpstreamUnreachable as error:
                 failure = error
             except UpstreamTimeout as error:

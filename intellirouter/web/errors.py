@@ -31,5 +31,5 @@ def error_response(error: IntelliRouterError, envelope: Envelope) -> web.Respons
     if isinstance(error, RateLimited):
         response.headers.update(error.details.get("headers", {}))
     if isinstance(error, UpstreamError) and (attempts := error.details.get("attempts")):
-        response.headers["x-intellirouter-attempts"] = str(len(attempts))
+        response.headers["x-intellirouter-attempts"] = str(sum(one.get("sent", 1) for one in attempts))
     return response

@@ -287,7 +287,7 @@ async def test_with_nowhere_to_go_a_broken_stream_ends_with_an_error(
         assert reply.error
 
 
-async def test_a_hedge_answers_while_the_first_is_silent_and_is_paid_once(
+async def test_a_hedge_answers_while_the_first_is_silent_and_what_both_got_is_paid(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:
     primary = await start_vendor(faults.slow_first_token(HUNG))
@@ -299,7 +299,13 @@ async def test_a_hedge_answers_while_the_first_is_silent_and_is_paid_once(
     assert reply.seconds < HUNG - 0.1
     await asyncio.wait_for(primary.cut.wait(), 60)  # the loser is cancelled
     async with http.get(f"{node.listening[0].url}/metrics") as metrics:
-        assert 'llm_cost_usd_total{model="m"' not in await metrics.text()
+        costs = {
+            line.split('provider="')[1].split('"')[0]: float(line.rpartition(" ")[2])
+            for line in (await metrics.text()).split("\n")
+            if line.startswith("llm_cost_usd_total{")
+        }
+    assert costs["second"] == pytest.approx(0.00013)
+    assert 0 < costs["primary"] < 0.00002  # it got the prompt, and wrote nothing
 
 
 @contextlib.asynccontextmanager

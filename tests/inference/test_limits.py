@@ -187,19 +187,20 @@ async def test_a_flooding_key_does_not_hold_up_a_quiet_one() -> None:
     served: list[str] = []
 
     async def ask(owner: str, priority: int = 0) -> None:
-        await gate.enter(owner, priority, loop.time() + 5)
+        caller = Caller(key_id=owner, priority=priority)
+        await gate.enter(caller, loop.time() + 5)
         served.append(owner)
         await asyncio.sleep(0)
-        gate.leave()
+        gate.leave(caller)
 
-    await gate.enter("first", 0, loop.time() + 5)
+    await gate.enter(Caller(key_id="first"), loop.time() + 5)
     waiting = [asyncio.create_task(ask("flood")) for _ in range(50)]
     await asyncio.sleep(0)
     waiting += [asyncio.create_task(ask("quiet")) for _ in range(3)]
     waiting += [asyncio.create_task(ask("urgent", 1))]
     await asyncio.sleep(0)
     assert gate.waiting == 54
-    gate.leave()
+    gate.leave(Caller(key_id="first"))
     await asyncio.gather(*waiting)
     assert served[0] == "urgent"
     assert {served.index("quiet")} <= {1, 2}
@@ -210,18 +211,49 @@ async def test_a_flooding_key_does_not_hold_up_a_quiet_one() -> None:
 async def test_the_queue_is_bounded_and_a_wait_has_an_end() -> None:
     gate = Gate(places=1, length=1, patience=0.05)
     loop = asyncio.get_running_loop()
-    await gate.enter("a", 0, loop.time() + 5)
-    late = asyncio.create_task(gate.enter("b", 0, loop.time() + 5))
+    await gate.enter(Caller(key_id="a"), loop.time() + 5)
+    late = asyncio.create_task(gate.enter(Caller(key_id="b"), loop.time() + 5))
     await asyncio.sleep(0)
     with pytest.raises(Overloaded, match="wait already"):
-        await gate.enter("c", 0, loop.time() + 5)
+        await gate.enter(Caller(key_id="c"), loop.time() + 5)
     with pytest.raises(Overloaded, match="too long"):
         await late
-    gate.leave()
-    await gate.enter("d", 0, loop.time() + 5)  # the place of the one who gave up is not lost
-    cancelled = asyncio.create_task(gate.enter("e", 0, loop.time() + 5))
+    gate.leave(Caller(key_id="a"))
+    await gate.enter(Caller(key_id="d"), loop.time() + 5)  # the place of the one who gave up is not lost
+    cancelled = asyncio.create_task(gate.enter(Caller(key_id="e"), loop.time() + 5))
     await asyncio.sleep(0)
     cancelled.cancel()
     await asyncio.gather(cancelled, return_exceptions=True)
-    gate.leave()
-    await gate.enter("f", 0, loop.time() + 5)
+    gate.leave(Caller(key_id="d"))
+    await gate.enter(Caller(key_id="f"), loop.time() + 5)
+
+
+async def test_slow_requests_of_one_tenant_leave_places_for_others() -> None:
+    gate = Gate(places=20, length=20, patience=60, key_share=0.5, tenant_share=0.75)
+    loop = asyncio.get_running_loop()
+    keys = [Caller(key_id=f"b{number}", tenant="b") for number in (1, 2)]
+    slow = [asyncio.create_task(gate.enter(keys[i % 2], loop.time() + 60)) for i in range(30)]
+    await asyncio.sleep(0)
+    assert sum(task.done() for task in slow) == 15  # three quarters, whatever the number of keys
+    quiet = Caller(key_id="a1", tenant="a")
+    for _ in range(5):
+        async with asyncio.timeout(1):
+            await gate.enter(quiet, loop.time() + 60)
+    with pytest.raises(Overloaded, match="as many requests waiting"):
+        await gate.enter(keys[0], loop.time() + 60)
+    for _ in range(5):
+        gate.leave(quiet)
+    await asyncio.sleep(0)
+    assert sum(task.done() for task in slow) == 15
+    for task in slow:
+        task.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
+
+
+async def test_without_keys_every_place_is_everybodys() -> None:
+    gate = Gate(places=4, length=0, patience=1, key_share=0.5, tenant_share=0.5)
+    loop = asyncio.get_running_loop()
+    for _ in range(4):
+        await gate.enter(Caller(), loop.time() + 1)
+    with pytest.raises(Overloaded):
+        await gate.enter(Caller(), loop.time() + 1)

@@ -21,7 +21,7 @@ def cut(text: str, size: int) -> list[str]:
     return [text[i : i + size] for i in range(0, len(text), size)]
 
 
-@given(at=st.integers(20, len(STORY) - 1), back=st.integers(0, 60), size=st.integers(1, 50))
+@given(at=st.integers(20, len(STORY) - 1), back=st.integers(0, 200), size=st.integers(1, 50))
 def test_going_on_repeating_the_last_words_or_beginning_anew_all_give_one_story(
     at: int, back: int, size: int
 ) -> None:
@@ -53,6 +53,6 @@ def test_an_answer_told_differently_the_second_time_is_an_error() -> None:
 
 
 def test_a_likeness_by_chance_loses_nothing() -> None:
-    said = "x" * 50 + STORY[100:160] + "."
-    rest = STORY[100:150] + " but differently"
+    said = "x" * 50 + STORY[100:260] + "."
+    rest = STORY[100:230] + " but differently"
     assert join(said, cut(rest, 7)) == said + rest

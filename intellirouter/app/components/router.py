@@ -196,15 +196,32 @@ async def _governor(opened: Opened) -> AsyncIterator[Governor]:
 def _gate(limits: LimitsSection) -> Gate | None:
     if limits.max_concurrent_requests is None:
         return None
-    return Gate(limits.max_concurrent_requests, limits.queue_length, limits.queue_seconds)
+    return Gate(
+        limits.max_concurrent_requests,
+        limits.queue_length,
+        limits.queue_seconds,
+        key_share=limits.key_share,
+        tenant_share=limits.tenant_share,
+    )
 
 
 def _policy(section: RouterSection) -> Policy:
     def limits(hedge: float | Literal["p95", "never"]) -> Limits:
-        return Limits(section.max_attempts, section.max_wait_seconds, None if hedge == "never" else hedge)
+        return Limits(
+            section.max_attempts,
+            section.max_wait_seconds,
+            None if hedge == "never" else hedge,
+            patient=section.on_rate_limit == "wait",
+        )
 
-    whole, streamed = limits(section.hedge_whole_after_seconds), limits(section.hedge_after_seconds)
-    return Policy(whole, streamed, section.mid_stream, section.max_response_bytes)
+    return Policy(
+        whole=limits(section.hedge_whole_after_seconds),
+        streamed=limits(section.hedge_after_seconds),
+        mid_stream=section.mid_stream,
+        max_bytes=section.max_response_bytes,
+        stall_seconds=section.stall_seconds,
+        request_timeout=section.request_timeout,
+    )
 
 
 def _rule(section: RuleSection) -> Rule:

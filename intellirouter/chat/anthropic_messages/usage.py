@@ -28,13 +28,16 @@ def decode_usage(data: Any, before: Usage | None = None) -> Usage | None:
     if before is not None:
         data = {**encode_usage(before), **{key: value for key, value in data.items() if value is not None}}
     cached, written = _count(data, "cache_read_input_tokens"), _count(data, "cache_creation_input_tokens")
-    details = data.get("output_tokens_details")
+    details, writes = data.get("output_tokens_details"), data.get("cache_creation")
     thinking = details.get("thinking_tokens") if isinstance(details, dict) else None
     return Usage(
         input_tokens=(_count(data, "input_tokens") or 0) + (cached or 0) + (written or 0),
         output_tokens=_count(data, "output_tokens") or 0,
         cached_tokens=cached,
         cache_write_tokens=written,
+        cache_write_1h_tokens=_count(writes, "ephemeral_1h_input_tokens")
+        if isinstance(writes, dict)
+        else None,
         reasoning_tokens=thinking if isinstance(thinking, int) else None,
         extra={key: value for key, value in data.items() if key not in _KNOWN and value is not None},
         extra_dialect=DIALECT,
@@ -58,4 +61,4 @@ def encode_usage(usage: Usage) -> Json:
         encoded["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     if usage.extra_dialect == DIALECT:
         encoded |= usage.extra
-    return encoded
+    return encoded | usage.told_shares if usage.shares else encoded

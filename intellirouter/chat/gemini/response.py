@@ -119,7 +119,7 @@ def encode_usage(usage: Usage) -> Json:
         encoded["thoughtsTokenCount"] = thoughts
     if usage.cached_tokens is not None:
         encoded["cachedContentTokenCount"] = usage.cached_tokens
-    return encoded
+    return encoded | usage.told_shares
 
 
 def content_parts(candidate: Json) -> list[Json]:

@@ -87,4 +87,5 @@ def encode_usage(usage: Usage) -> Json:
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
+        **usage.told_shares,
     }

@@ -53,7 +53,8 @@ def _count(data: Json, key: str) -> int:
 def encode_usage(usage: Usage) -> Json:
     """Counts, and durations where Ollama itself measured them."""
     durations = usage.extra if usage.extra_dialect == DIALECT else {"total_duration": 0, "load_duration": 0}
-    return {"prompt_eval_count": usage.input_tokens, "eval_count": usage.output_tokens, **durations}
+    counts = {"prompt_eval_count": usage.input_tokens, "eval_count": usage.output_tokens}
+    return {**counts, **durations, **usage.told_shares}
 
 
 def decode_call(call: Any, seed: str, index: int) -> ToolCall:

@@ -87,7 +87,8 @@ class ChunkEncoder:
             case RefusalDelta():
                 return self._chunk(delta.choice, {"refusal": delta.text})
             case Finish():
-                return self._chunk(delta.choice, {}, finish=encode_finish(delta.reason, delta.detail))
+                finish = encode_finish(delta.reason, delta.detail)
+                return self._chunk(delta.choice, {}, finish=finish, more=delta.told)
             case AnnotationDelta():
                 return self._annotate(delta)
             case OpaqueDelta():
@@ -149,7 +150,13 @@ class ChunkEncoder:
         return {"index": delta.index, "function": {"arguments": delta.fragment}}
 
     def _chunk(
-        self, choice: int, delta: Json, *, finish: str | None = None, logprobs: dict[str, Any] | None = None
+        self,
+        choice: int,
+        delta: Json,
+        *,
+        finish: str | None = None,
+        logprobs: dict[str, Any] | None = None,
+        more: Json | None = None,
     ) -> bytes:
         if choice not in self._spoken:
             self._spoken.add(choice)
@@ -157,4 +164,4 @@ class ChunkEncoder:
         body: Json = {"index": choice, "delta": delta, "finish_reason": finish}
         if logprobs is not None:
             body["logprobs"] = logprobs
-        return format_event(_encode({**self._head, "choices": [body]}))
+        return format_event(_encode({**self._head, "choices": [body], **(more or {})}))

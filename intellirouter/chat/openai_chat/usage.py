@@ -58,6 +58,8 @@ def encode_usage(usage: Usage) -> Json:
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
     }
+    if usage.shares:
+        encoded |= usage.told_shares
     if usage.extra_dialect == DIALECT:
         encoded |= usage.extra
         if not _DETAILS.isdisjoint(usage.extra):

@@ -49,7 +49,7 @@ def encode_usage(usage: Usage) -> Json:
         "total_tokens": usage.total_tokens,
     }
     if usage.extra_dialect != DIALECT:
-        return encoded
+        return encoded | usage.told_shares
     for key, value in usage.extra.items():  # the vendor's own details, beside those it left out
         both = isinstance(value, dict) and isinstance(encoded.get(key), dict)
         encoded[key] = {**encoded[key], **value} if both else value

@@ -1,28 +1,31 @@
-"""`[limits]` and `[budgets]`: how much keys, teams and models may use."""
+"""`[limits]` and `[budgets]`: how much keys, teams and models may use. 0 is none at all, an absent limit is no limit."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
+from intellirouter.config.schema.model_registry import Price
 from intellirouter.config.schema.section import Section
 
 
 class Rate(Section):
     """Requests and tokens within a minute; an absent one is not limited."""
 
-    requests_per_minute: int | None = Field(default=None, ge=1, description="requests within a minute")
+    requests_per_minute: int | None = Field(default=None, ge=0, description="requests within a minute")
     tokens_per_minute: int | None = Field(
-        default=None, ge=1, description="tokens of prompts and answers within a minute"
+        default=None, ge=0, description="tokens of prompts and answers within a minute"
     )
 
 
 class Budget(Section):
     """US dollars within an hour, a day, a calendar month (UTC) and for ever; an absent one is not limited."""
 
-    hour: float | None = Field(default=None, gt=0, description="US dollars within an hour")
-    day: float | None = Field(default=None, gt=0, description="US dollars within a day")
-    month: float | None = Field(default=None, gt=0, description="US dollars within a calendar month (UTC)")
-    total: float | None = Field(default=None, gt=0, description="US dollars for ever")
+    hour: float | None = Field(default=None, ge=0, description="US dollars within an hour")
+    day: float | None = Field(default=None, ge=0, description="US dollars within a day")
+    month: float | None = Field(default=None, ge=0, description="US dollars within a calendar month (UTC)")
+    total: float | None = Field(default=None, ge=0, description="US dollars for ever")
 
 
 class LimitsSection(Section):
@@ -35,6 +38,15 @@ class LimitsSection(Section):
     max_concurrent_requests: int | None = Field(
         default=None, ge=1, description="of one process; more wait in the queue"
     )
+    key_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="of these places and of the queue, that one API key may hold; without [auth] nobody is told apart",
+    )
+    tenant_share: float = Field(
+        default=0.75, gt=0, le=1, description="the same, of all keys of one tenant together"
+    )
     queue_length: int = Field(default=100, ge=0, description="requests that may wait for a place")
     queue_seconds: float = Field(default=30, gt=0, description="a request waits so long before it is refused")
 
@@ -44,3 +56,7 @@ class BudgetsSection(Section):
 
     keys: dict[str, Budget] = Field(default_factory=dict, description="by name of key")
     teams: dict[str, Budget] = Field(default_factory=dict, description="by name of team")
+    unknown_price: Literal["refuse"] | Price = Field(
+        default="refuse",
+        description="a model whose price is not known: refused to who has a budget, or counted at this price for all",
+    )

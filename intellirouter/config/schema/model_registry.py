@@ -72,7 +72,8 @@ class ProviderSection(Section):
 
 
 class Price(Section):
-    """US dollars per million tokens. An absent rate falls back to `input`."""
+    """US dollars per million tokens. Where a rate is absent, `cached` is `input`, and writing into a prompt cache
+    costs what Anthropic takes: 1.25 times `input` for five minutes, twice for an hour."""
 
     input: float = Field(default=0, ge=0, description="of the prompt")
     output: float = Field(default=0, ge=0, description="of the answer")
@@ -80,7 +81,10 @@ class Price(Section):
         default=None, ge=0, description="of the prompt where the provider has it cached"
     )
     cache_write: float | None = Field(
-        default=None, ge=0, description="of the prompt where the provider caches it"
+        default=None, ge=0, description="of the prompt where the provider caches it, for five minutes"
+    )
+    cache_write_1h: float | None = Field(
+        default=None, ge=0, description="of the prompt where the provider caches it, for an hour"
     )
 
 

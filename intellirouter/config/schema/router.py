@@ -109,6 +109,16 @@ class RouterSection(Section):
     mid_stream: Literal["continue", "error"] = Field(
         default="continue", description="what follows when a stream breaks after its first token"
     )
+    stall_seconds: Seconds = Field(
+        default=30,
+        description="a stream may stand still for so long in all, over every target that takes it over; then it ends "
+        "with an error",
+    )
+    on_rate_limit: Literal["next", "wait"] = Field(
+        default="next",
+        description="a target that says when to come back is left for the next one, or waited for (up to "
+        "max_wait_seconds)",
+    )
     max_attempts: int = Field(default=6, ge=1, le=50, description="tries of one request, over all targets")
     max_response_bytes: int = Field(default=64 * 1024 * 1024, ge=1024, description="of one upstream answer")
     request_timeout: Seconds = Field(default=600, description="for one request, all attempts together")

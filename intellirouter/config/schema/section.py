@@ -43,7 +43,13 @@ def matching(pattern: str, otherwise: str) -> AfterValidator:
 class Section(BaseModel):
     """A frozen table that knows its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, str_strip_whitespace=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        str_strip_whitespace=True,
+        allow_inf_nan=False,  # TOML can write them, and no limit, price or time is either
+    )
 
     @field_validator("*", mode="before")
     @classmethod

@@ -2,7 +2,7 @@
 
 A request takes one from every request rate, an estimate of tokens from every token rate, and an estimate of dollars from
 every budget that concerns it: its key's, its team's, its model's. All or none is taken. Settled is the difference; a
-request that failed gets everything back but its place in the request rate.
+request that cost nothing gets everything back but its place in the request rate.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 
 import msgspec
 import structlog
 
+from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import Usage
 from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.config.schema.limits import BudgetsSection, LimitsSection, Rate
+from intellirouter.config.schema.model_registry import Price
 from intellirouter.errors import BudgetExceeded, RateLimited, StateError
 from intellirouter.inference.background import background
-from intellirouter.inference.catalog import ModelEntry
+from intellirouter.inference.catalog import Candidate, ModelEntry
 from intellirouter.inference.cost import cost_usd
-from intellirouter.inference.job import Job
+from intellirouter.inference.job import CHAT, COUNT, EMBEDDINGS, Job
+from intellirouter.inference.limits.guess import Guesses
 from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.limits.purse import Purse
 from intellirouter.inference.limits.terms import (
@@ -37,25 +40,27 @@ from intellirouter.inference.limits.terms import (
     counter_of,
     rates_of,
 )
+from intellirouter.inference.offline_transport import OFFLINE
 from intellirouter.inference.provider import Provider
+from intellirouter.inference.usage import answers_of
 from intellirouter.memory.store import StateStore
 from intellirouter.security.caller import Caller, Quota
 
 MAX_PURSES = 50_000
 MAX_TERMS = 50_000
-FIRST_GUESS = 256
-"""Tokens an answer is guessed to be long before any of its model was seen."""
-SMOOTHING = 0.2
 NO_TERMS = Terms()
+FREE = Price()
 
 log = structlog.get_logger(__name__)
 
 
 class Grant(msgspec.Struct):
-    """What was taken for one request."""
+    """What was taken for one request, and the targets that may serve it. `read` is our estimate of its input tokens."""
 
     caller: Caller
     model: str
+    candidates: Sequence[Candidate] = ()
+    read: int = 0
     tokens: float = 0.0
     usd: float = 0.0
     terms: Terms = NO_TERMS
@@ -76,7 +81,7 @@ class Governor:
         self._leaving: set[Purse] = set()
         self._known: dict[tuple[str, str | None, str], tuple[Quota | None, Terms]] = {}
         self._minute = -1
-        self._lengths: dict[str, float] = {}
+        self.guesses = Guesses()
         self.configure(limits, budgets)
 
     def configure(self, limits: LimitsSection, budgets: BudgetsSection) -> None:
@@ -87,20 +92,21 @@ class Governor:
         rates = (limits.each_key, *limits.keys.values(), *limits.teams.values(), *limits.models.values())
         self._anything = any(rate != Rate() for rate in rates) or bool(budgets.keys or budgets.teams)
 
-    async def admit(self, job: Job, entry: ModelEntry) -> Grant:
-        """Take what the request may use. Raises `RateLimited`, `BudgetExceeded`, `StateUnavailable`."""
-        caller = job.caller
-        grant = Grant(caller, entry.name)
+    async def admit(
+        self, job: Job, entry: ModelEntry, candidates: Sequence[Candidate] = (), operation: str = CHAT
+    ) -> Grant:
+        """Take what the request may use, whichever of the candidates serves it; by default the model's own.
+
+        Raises `RateLimited`, `BudgetExceeded`, `StateUnavailable`.
+        """
+        caller, candidates = job.caller, candidates or entry.candidates
+        grant = Grant(caller, entry.name, candidates)
         if not self._anything and caller.quota is None:
             return grant
-        asked = job.request.max_tokens or self._lengths.get(entry.name, FIRST_GUESS)
-        read = estimate_tokens(job.request)
-        grant.tokens = read + asked
-        price = entry.candidates[0].price if entry.candidates else None
-        if price is not None:
-            grant.usd = cost_usd(Usage(input_tokens=read, output_tokens=int(asked)), price)
         now = time.time()
         grant.terms = self._terms(caller, entry.name, now)
+        if operation != COUNT:
+            self._estimate(grant, job.request, operation)
         taken: list[tuple[Purse, float]] = []
         try:
             await self._take_all(grant, taken, now)
@@ -109,6 +115,36 @@ class Governor:
                 purse.give_back(amount, time.time())
             raise
         return grant
+
+    def _estimate(self, grant: Grant, request: ChatRequest, operation: str) -> None:
+        """What the request may use: of the price, that of the dearest target."""
+        grant.read = estimate_tokens(request)
+        if grant.terms.budgets:
+            grant.candidates = [one for one in grant.candidates if self.price_of(one) is not None]
+            if not grant.candidates:
+                raise BudgetExceeded(
+                    f"The price of the model '{grant.model}' is not known, and a budget must count it. Its operator can "
+                    "set 'price' of the model, or [budgets] unknown_price.",
+                    model=grant.model,
+                )
+        asked = 0
+        if operation != EMBEDDINGS:
+            length = self.guesses.length(grant.model) if request.max_tokens is None else request.max_tokens
+            asked = int(length) * answers_of(request)
+        for candidate in grant.candidates:
+            read = int(grant.read * self.guesses.ratio(candidate.id))
+            grant.tokens = max(grant.tokens, read + asked)
+            if grant.terms.budgets and (price := self.price_of(candidate)) is not None:
+                usd = cost_usd(Usage(input_tokens=read, output_tokens=asked), price)
+                grant.usd = max(grant.usd, usd)
+
+    def price_of(self, candidate: Candidate) -> Price | None:
+        """What its tokens cost: the price that is known, or the one configured for those that are not."""
+        if candidate.price is not None:
+            return candidate.price
+        if candidate.provider is OFFLINE:
+            return FREE
+        return None if self._budgets.unknown_price == "refuse" else self._budgets.unknown_price
 
     async def outbound(self, provider: Provider) -> float | None:
         """Count a request to a provider; the seconds to wait when its configured limits are used up."""
@@ -166,9 +202,8 @@ class Governor:
             self._give_back(budget.purse, grant.usd - (usd or 0.0), now)
         if usage is not None:
             self._ledger.spent(grant.caller, model, usage, usd or 0.0)
-            known = self._lengths.get(grant.model)
-            length = float(usage.output_tokens)
-            self._lengths[grant.model] = length if known is None else known + SMOOTHING * (length - known)
+            if not usage.estimated:
+                self.guesses.answered(grant.model, usage)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -238,6 +273,10 @@ class Governor:
 async def _take_rate(rate: RateTerm, amount: float, terms: Terms) -> None:
     purse = rate.purse
     who = rate.who.replace(":", " ")
+    if purse.limit <= 0:
+        raise RateLimited(
+            f"The limit of {rate.what} of the {who} is 0: none are allowed.", retry_after=MINUTE
+        )
     if amount > purse.limit:
         raise RateLimited(
             f"The request may use {amount:.0f} tokens, more than the {purse.limit:.0f} per minute of the "

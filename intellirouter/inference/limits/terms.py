@@ -77,13 +77,25 @@ def rates_of(limits: LimitsSection, caller: Caller, model: str) -> Iterator[tupl
     """Who is limited, and how."""
     quota = caller.quota
     own = limits.keys.get(caller.key_id)
-    if own is None and quota is not None and (quota.requests_per_minute or quota.tokens_per_minute):
-        own = Rate(requests_per_minute=quota.requests_per_minute, tokens_per_minute=quota.tokens_per_minute)
+    if (
+        own is None
+        and quota is not None
+        and (quota.requests_per_minute, quota.tokens_per_minute) != (None, None)
+    ):
+        own = Rate(
+            requests_per_minute=_limit(quota.requests_per_minute),
+            tokens_per_minute=_limit(quota.tokens_per_minute),
+        )
     yield f"key:{caller.key_id}", own or limits.each_key
     if caller.team and caller.team in limits.teams:
         yield f"team:{caller.team}", limits.teams[caller.team]
     if model in limits.models:
         yield f"model:{model}", limits.models[model]
+
+
+def _limit(given: int | None) -> int | None:
+    """Below zero is none at all: a key may have been kept before that was refused."""
+    return None if given is None else max(0, given)
 
 
 def budgets_of(budgets: BudgetsSection, caller: Caller) -> Iterator[tuple[str, str, float]]:

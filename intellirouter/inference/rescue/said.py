@@ -2,61 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from intellirouter.chat.delta import (
     Delta,
-    Finish,
     OpaqueDelta,
     RedactedThinkingDelta,
     RefusalDelta,
     Start,
-    StreamEvent,
     TextDelta,
+    ThinkingDelta,
     ToolCallStart,
-    UsageDelta,
 )
-from intellirouter.chat.response import Usage
-from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
+from intellirouter.inference.tally import Tally
 
 _ENDS_RESCUE = (ToolCallStart, OpaqueDelta, RefusalDelta, RedactedThinkingDelta)
 
 
-class Said:
-    """Follows a stream. `usage` is what the provider reported last."""
+class Said(Tally):
+    """Follows a stream, and keeps its text where `keep_text` says that another target may be asked to go on."""
+
+    __slots__ = ("_can_continue", "_keep", "_start", "_texts", "_thoughts", "block")
 
     def __init__(self, *, keep_text: bool) -> None:
-        self.usage: Usage | None = None
-        self.finished = False
+        super().__init__()
         self.block = 0
         self._keep = keep_text
         self._start: Start | None = None
         self._texts: list[str] = []
-        self._characters = 0
+        self._thoughts: list[ThinkingDelta] = []
         self._can_continue = keep_text
 
-    def take(self, events: Iterable[StreamEvent]) -> None:
-        """These events go to the caller."""
-        for event in events:
-            for delta in event.deltas:
-                if isinstance(delta, TextDelta):
-                    self._text(delta)
-                elif isinstance(delta, UsageDelta):
-                    self.usage = delta.usage
-                elif isinstance(delta, Start):
-                    self._start = delta
-                elif isinstance(delta, Finish):
-                    self.finished = True
-                elif isinstance(delta, _ENDS_RESCUE):
-                    self._can_continue = False
-
     def _text(self, delta: TextDelta) -> None:
-        self._characters += len(delta.text)
+        super()._text(delta)
         if self._keep:
             self._texts.append(delta.text)
             self.block = delta.block
             if delta.choice:
                 self._can_continue = False
+
+    def _more(self, delta: Delta) -> None:
+        super()._more(delta)
+        if isinstance(delta, Start):
+            self._start = delta
+        elif isinstance(delta, ThinkingDelta):
+            if self._keep:
+                self._thoughts.append(delta)
+        elif isinstance(delta, _ENDS_RESCUE):
+            self._can_continue = False
 
     @property
     def text(self) -> str:
@@ -71,12 +62,8 @@ class Said:
         one vendor."""
         return self._can_continue and not self.finished
 
-    @property
-    def tokens(self) -> int:
-        """An estimate of what was said, in tokens."""
-        return (self._characters + CHARACTERS_PER_TOKEN - 1) // CHARACTERS_PER_TOKEN
-
     def as_deltas(self) -> tuple[Delta, ...]:
         """The same in short: what brings an encoder to where the caller is."""
         start = self._start or Start()
-        return (start, TextDelta(self.text, block=self.block)) if self.text else (start,)
+        text = (TextDelta(self.text, block=self.block),) if self.text else ()
+        return (start, *self._thoughts, *text)

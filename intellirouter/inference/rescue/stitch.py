@@ -1,25 +1,33 @@
 """Joining a continuation to what was said before, so that the caller reads one answer.
 
-A model asked to go on usually goes on; some repeat the last words, some begin again from the start. The first
-characters are held back until it is clear which: what repeats is followed silently to its end, the rest passes.
+A model asked to go on usually goes on; some repeat the last words, some begin again from the start, some do something
+else. The first characters are held back until it is clear which: what repeats is followed silently to its end, what goes
+on passes, joined as `joint.py` says; anything else is no continuation.
 """
 
 from __future__ import annotations
 
 from intellirouter.errors import StreamInterrupted
+from intellirouter.inference.rescue.joint import joint
+from intellirouter.inference.rescue.opening import does_not_go_on
 
-HELD = 40
+HELD = 120
 """Characters looked at before deciding."""
 SHORTEST_OVERLAP = 8
 TAIL = 400
 """How far back from its end a repetition of the last words may begin."""
 
 
-class Stitcher:
-    """Feed it the continuation; it returns what is new."""
+class DoesNotGoOn(StreamInterrupted):
+    """A model that was asked to go on with an answer did something else."""
 
-    def __init__(self, said: str) -> None:
+
+class Stitcher:
+    """Feed it the continuation; it returns what is new. `asked` is the text of the request, to know its subject by."""
+
+    def __init__(self, said: str, asked: str = "") -> None:
         self._said = said
+        self._asked = asked
         self._held = ""
         self._decided = not said
         self._follow = -1  # where in `said` the continuation is, while it repeats
@@ -28,7 +36,8 @@ class Stitcher:
     def feed(self, text: str) -> str:
         """The new part of these characters; may be empty.
 
-        Raises `StreamInterrupted` when an answer that began again takes another way than the one already sent.
+        Raises `DoesNotGoOn` for another answer, and for one that began again and takes another way than the one already
+        sent.
         """
         if self._decided:
             return self._pass(text)
@@ -40,6 +49,11 @@ class Stitcher:
     def finish(self) -> str:
         """The continuation ended: what was held back and is new."""
         return "" if self._decided else self._decide()
+
+    @property
+    def retold(self) -> bool:
+        """The answer was told anew from its first character, all that is known of it."""
+        return self._decided and self._follow == -1 and bool(self._said) and self._dropped == self._said
 
     def _decide(self) -> str:
         self._decided = True
@@ -55,7 +69,10 @@ class Stitcher:
         for length in range(min(len(held), len(self._said)), SHORTEST_OVERLAP - 1, -1):
             if self._said.endswith(held[:length]):
                 return held[length:]
-        return held
+        if (reason := does_not_go_on(self._said, held.lstrip(), self._asked)) is not None:
+            raise DoesNotGoOn(f"the answer broke and the model that took over did not go on: {reason}")
+        glue, rest = joint(self._said, held)
+        return glue + rest
 
     def _pass(self, text: str) -> str:
         if self._follow < 0:
@@ -68,6 +85,6 @@ class Stitcher:
                 self._follow = -1
             return text[len(expected) :]
         if self._follow == len(self._dropped):  # it began at the start, and now says something else
-            raise StreamInterrupted("the answer broke and the model that took over told it differently")
+            raise DoesNotGoOn("the answer broke and the model that took over told it differently")
         self._follow = -1
         return self._dropped + text  # a likeness by chance: nothing of it may be lost

@@ -108,7 +108,7 @@ def answer_headers(request: web.Request, trace: Trace) -> dict[str, str]:
     headers = {
         "x-intellirouter-model": header_value(trace.model),
         "x-intellirouter-provider": trace.provider,
-        "x-intellirouter-attempts": str(len(trace.attempts)),
+        "x-intellirouter-attempts": str(trace.calls),
         "x-intellirouter-overhead-ms": f"{trace.overhead_seconds * 1e3:.2f}",
         "x-intellirouter-cost-usd": cost_of(trace),
     }
@@ -143,8 +143,10 @@ def note_access(request: web.Request, trace: Trace) -> None:
     facts: dict[str, object] = {
         "provider": trace.provider,
         "model": trace.model,
-        "attempts": len(trace.attempts),
+        "attempts": trace.calls,
     }
+    if len(trace.answered_by) > 1:
+        facts["targets"] = trace.answered_by
     if trace.usage is not None:
         facts["input_tokens"] = trace.usage.input_tokens
         facts["output_tokens"] = trace.usage.output_tokens

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from intellirouter.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable, UpstreamUnreachable
@@ -44,7 +45,9 @@ class FastTransport:
         self._pools: dict[Origin, Pool] = {}
         self._closed = False
 
-    async def send(self, request: HttpRequest, deadlines: Deadlines) -> FastReply:
+    async def send(
+        self, request: HttpRequest, deadlines: Deadlines, on_sent: Callable[[], None] | None = None
+    ) -> FastReply:
         """See `Transport.send`."""
         if self._closed:
             raise UpstreamUnavailable("the transport is closed")
@@ -54,10 +57,14 @@ class FastTransport:
         pool = self._pools.get(route.origin) or self._pool(route.origin)
         connection = pool.take() or await self._open(pool, deadlines, until)
         bodyless = request.method == "HEAD"
+        if on_sent is not None:
+            on_sent()
         try:
             return await connection.send(head, request.body, deadlines, until, bodyless=bodyless)
         except StaleConnection:
             connection = await self._open(pool, deadlines, until, fresh=True)
+            if on_sent is not None:
+                on_sent()
         except asyncio.CancelledError:
             connection.cut()
             raise

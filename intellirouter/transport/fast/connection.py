@@ -325,7 +325,7 @@ class Connection(asyncio.Protocol):
         elif self._reply is None:
             self.cut()  # idle for long enough
         elif self._reply.waiting:
-            limit = self._deadlines.idle
+            limit = self._reply.idle
             self._fail(UpstreamTimeout(f"the provider sent nothing for {limit:.3g} s", phase="idle"))
         else:
             self.arm(self._until)  # the reader is busy with what it has; only the total counts

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from intellirouter.errors import UpstreamError, UpstreamProtocolError
+from intellirouter.errors import AnswerTooLong, UpstreamError
 from intellirouter.transport.content_coding import decoder_for
 from intellirouter.transport.contract import Deadlines
 
@@ -32,7 +32,6 @@ class FastReply:
     """See `Reply`."""
 
     __slots__ = (
-        "_deadlines",
         "_error",
         "_pieces",
         "_size",
@@ -40,6 +39,7 @@ class FastReply:
         "_until",
         "_waiter",
         "headers",
+        "idle",
         "status",
     )
 
@@ -48,8 +48,8 @@ class FastReply:
     ) -> None:
         self.status = status
         self.headers = headers
+        self.idle = deadlines.idle
         self._source: Source | None = source  # None once the response is complete
-        self._deadlines = deadlines
         self._until = until
         self._pieces: list[bytes] = []
         self._size = 0
@@ -148,7 +148,7 @@ class FastReply:
 
     async def _wait(self, source: Source) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
-        source.arm(min(time.monotonic() + self._deadlines.idle, self._until))
+        source.arm(min(time.monotonic() + self.idle, self._until))
         try:
             await self._waiter
         finally:
@@ -160,5 +160,5 @@ class FastReply:
             self._source.cut()
 
 
-def _too_long(limit: int) -> UpstreamProtocolError:
-    return UpstreamProtocolError(f"the provider's answer is longer than {limit} bytes")
+def _too_long(limit: int) -> AnswerTooLong:
+    return AnswerTooLong(f"the provider's answer is longer than {limit} bytes")

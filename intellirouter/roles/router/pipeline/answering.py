@@ -28,8 +28,8 @@ from intellirouter.errors import (
     UpstreamUnavailable,
 )
 from intellirouter.inference.answering import Answering, Streamed
-from intellirouter.inference.dispatch import combined
 from intellirouter.inference.job import Job, Trace
+from intellirouter.inference.usage import combined
 from intellirouter.peers.contract import ChainRunner
 from intellirouter.roles.router.pipeline.course import PERSONA_MODEL, Course, Steps, citations
 from intellirouter.roles.router.pipeline.file_search import file_search

@@ -7,7 +7,7 @@ every key is in one of the two, and what the running node reads of a new configu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -16,7 +16,7 @@ from intellirouter.config.schema.settings import Settings
 APPLIES_NOW = frozenset(
     """
     auth.enabled auth.keys
-    budgets.keys budgets.teams
+    budgets.keys budgets.teams budgets.unknown_price
     limits.each_key.requests_per_minute limits.each_key.tokens_per_minute limits.keys limits.teams limits.models
     model_registry.default_model model_registry.discover_environment model_registry.facts_file
     model_registry.providers model_registry.models
@@ -24,7 +24,7 @@ APPLIES_NOW = frozenset(
     records.max_waiting_bytes
     router.strategy router.rules router.persona_rules router.persona_trials router.max_wait_seconds
     router.hedge_after_seconds router.hedge_whole_after_seconds router.mid_stream router.max_attempts
-    router.max_response_bytes
+    router.max_response_bytes router.stall_seconds router.on_rate_limit
     server.tls.certificate server.tls.key
     telemetry.log_level telemetry.log_levels telemetry.log_format telemetry.log_file telemetry.log_most_alike
     """.split()
@@ -38,7 +38,7 @@ WAITS = frozenset(
     server.host server.port server.grpc_port server.workers server.max_body_bytes server.body_timeout
     server.keep_alive_timeout server.backlog server.drain_timeout server.drain_delay server.cors_origins
     server.tls.client_ca server.tls.minimum
-    limits.max_concurrent_requests limits.queue_length limits.queue_seconds
+    limits.max_concurrent_requests limits.key_share limits.tenant_share limits.queue_length limits.queue_seconds
     model_registry.refresh_interval_seconds
     records.enabled records.database_url
     router.circuit router.request_timeout router.transport router.max_upstream_connections
@@ -84,9 +84,11 @@ def keys(section: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]
 
 
 def _table(annotation: Any) -> type[BaseModel] | None:
-    """The section that a key is, or may be; None for a value, a list and a table of names."""
+    """The section that a key is, or may be; None for a value, a list, a table of names, and what is a word or a table."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if getattr(annotation, "__origin__", None) in (tuple, dict):
+    if getattr(annotation, "__origin__", None) in (tuple, dict, Literal):
+        return None
+    if any(getattr(inner, "__origin__", None) is Literal for inner in getattr(annotation, "__args__", ())):
         return None
     return next((found for inner in getattr(annotation, "__args__", ()) if (found := _table(inner))), None)

@@ -155,14 +155,14 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
         opened[DISCOVERY],
         planner,
         opened[BOARD],
-        _policy(section),
+        _policy(section, section.request_timeout),
         opened[GOVERNOR],
         gate,
     )
 
     def prepare(new: Settings) -> Commit:
         check_strategies(new)
-        rules, policy = tuple(map(_rule, new.router.rules)), _policy(new.router)
+        rules, policy = tuple(map(_rule, new.router.rules)), _policy(new.router, section.request_timeout)
 
         def commit() -> None:
             planner.configure(new.router.strategy, rules)
@@ -205,7 +205,7 @@ def _gate(limits: LimitsSection) -> Gate | None:
     )
 
 
-def _policy(section: RouterSection) -> Policy:
+def _policy(section: RouterSection, request_timeout: float) -> Policy:
     def limits(hedge: float | Literal["p95", "never"]) -> Limits:
         return Limits(
             section.max_attempts,
@@ -220,7 +220,7 @@ def _policy(section: RouterSection) -> Policy:
         mid_stream=section.mid_stream,
         max_bytes=section.max_response_bytes,
         stall_seconds=section.stall_seconds,
-        request_timeout=section.request_timeout,
+        request_timeout=request_timeout,
     )
 
 

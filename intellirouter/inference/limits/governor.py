@@ -88,6 +88,7 @@ class Governor:
         """Take these limits in place of the last ones."""
         self._limits = limits
         self._budgets = budgets
+        self._unknown_price = None if budgets.unknown_price == "refuse" else budgets.unknown_price
         self._known.clear()
         rates = (limits.each_key, *limits.keys.values(), *limits.teams.values(), *limits.models.values())
         self._anything = any(rate != Rate() for rate in rates) or bool(budgets.keys or budgets.teams)
@@ -144,7 +145,7 @@ class Governor:
             return candidate.price
         if candidate.provider is OFFLINE:
             return FREE
-        return None if self._budgets.unknown_price == "refuse" else self._budgets.unknown_price
+        return self._unknown_price
 
     async def outbound(self, provider: Provider) -> float | None:
         """Count a request to a provider; the seconds to wait when its configured limits are used up."""

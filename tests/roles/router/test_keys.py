@@ -38,7 +38,8 @@ async def test_a_key_is_made_used_rotated_and_revoked(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:
     vendor = await start_vendor(Play.json(whole()))
-    url = (await start_node(provider(vendor) + AUTH)).listening[0].url
+    price = "[budgets]\nunknown_price = { input = 1.0, output = 2.0 }\n"
+    url = (await start_node(provider(vendor) + AUTH + price)).listening[0].url
 
     async def admin(method: str, path: str, body: Any = None) -> tuple[int, Any]:
         async with http.request(method, f"{url}{path}", json=body, headers=bearer(ADMIN)) as reply:

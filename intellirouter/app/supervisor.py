@@ -23,6 +23,7 @@ import structlog
 from aiohttp import web
 
 from intellirouter.app import grpc_peers, node_files, own_files
+from intellirouter.app.api import api_document
 from intellirouter.app.component import Commit, Opened, open_components
 from intellirouter.app.components.records import records_health
 from intellirouter.app.components.table import components
@@ -195,7 +196,7 @@ async def _serving(
     warnings = tuple(f"{problem.path} {problem.message}" for problem in node.loaded.warnings)
     checks = role.health if recorder is None else {**role.health, "records": records_health}
     health = Health(role.name, checks, role.ready, warnings)
-    app = make_application(server, frame, health, role.routes(), opened.values)
+    app = make_application(server, frame, health, role.routes(), opened.values, api_document)
     opened[ROLE_APPS][role.name] = app
     runner = web.AppRunner(
         app,

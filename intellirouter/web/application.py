@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -12,6 +12,7 @@ from intellirouter.config.schema.server import ServerSection
 from intellirouter.errors import NotFound, RequestError
 from intellirouter.web.body import BODY_TIMEOUT
 from intellirouter.web.endpoint import FRAME, Frame, endpoint
+from intellirouter.web.openapi import API, described
 from intellirouter.web.probes import HEALTH, Health, probe_routes
 
 
@@ -28,8 +29,9 @@ def make_application(
     health: Health,
     routes: Sequence[web.AbstractRouteDef],
     components: Mapping[web.AppKey[Any], Any],
+    api: Callable[[], bytes] = lambda: b"{}",
 ) -> web.Application:
-    """The application with its routes, probes and components. Not started."""
+    """The application with its routes, probes and components. Not started. `api` makes the description of the API."""
     app = web.Application(client_max_size=server.max_body_bytes)
     app[FRAME] = frame
     app[HEALTH] = health
@@ -37,6 +39,10 @@ def make_application(
     for key, value in components.items():
         app[key] = value
     app.add_routes(probe_routes())
+    app[API] = api
+    app.router.add_get(
+        "/openapi.json", endpoint("openapi", described, encode_error, scope=None, recorded=False)
+    )
     app.add_routes(routes)
     app.router.add_route("*", "/{tail:.*}", endpoint("unknown", _unknown, encode_error, scope=None))
     return app

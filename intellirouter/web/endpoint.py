@@ -7,6 +7,7 @@ is easier to read here. aiohttp cancels the handler when the client goes away, w
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Token
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import getrandbits
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import structlog
 from aiohttp import web
@@ -74,6 +76,19 @@ class Frame:
         return meter
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What an endpoint is called and says of itself, for the description of the API. `scopes`: one of them is needed; None: nobody asks."""
+
+    name: str
+    scopes: tuple[str, ...] | None
+    text: str
+    query: tuple[str, ...] = ()
+
+
+DESCRIBED: WeakKeyDictionary[Handler, Described] = WeakKeyDictionary()
+"""Every endpoint that was wrapped."""
+
 FRAME: web.AppKey[Frame] = web.AppKey("frame", Frame)
 
 
@@ -94,11 +109,13 @@ def endpoint(
     scope: str | tuple[str, ...] | None = "inference",
     request_id_header: str = "x-request-id",
     recorded: bool = True,
+    query: tuple[str, ...] = (),
 ) -> Handler:
     """Wrap `handler`. `name` labels metrics; `scope` is what the caller must hold, one of
     several where it is a tuple, None for public endpoints.
 
     `recorded` is false for what only looks at the record: looking must not fill it.
+    `query` names the parameters it takes in the query string.
     The request id goes out as `x-request-id` and as `request_id_header`, where the dialect has a name of its own.
     """
 
@@ -150,6 +167,7 @@ def endpoint(
                 tell(request_id_header, request_id)
         return response
 
+    DESCRIBED[handle] = Described(name, scopes, inspect.getdoc(handler) or "", query)
     return handle
 
 

@@ -94,19 +94,23 @@ def _json(body: object, status: int = 200) -> web.Response:
 
 
 async def _health(request: web.Request) -> web.Response:
+    """The parts of this role, each with its state and since when; 503 when it is unhealthy."""
     status, body = request.app[HEALTH].report(request.app)
     return _json(body, 503 if status == "unhealthy" else 200)
 
 
 async def _live(request: web.Request) -> web.Response:
+    """Whether the process lives. Depends on nothing."""
     return _json({"status": "alive", "role": request.app[HEALTH].role})
 
 
 async def _ready(request: web.Request) -> web.Response:
+    """Whether the role takes requests; 503 while it drains or cannot serve."""
     ready = request.app[HEALTH].ready(request.app)
     return _json({"ready": ready, "role": request.app[HEALTH].role}, 200 if ready else 503)
 
 
 async def _metrics(request: web.Request) -> web.Response:
+    """Metrics, as Prometheus reads them."""
     text = await request.app[FRAME].metrics.render()
     return web.Response(body=text, headers={"content-type": PROMETHEUS})

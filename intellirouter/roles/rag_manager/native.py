@@ -56,10 +56,12 @@ def _json(body: object, status: int = 200) -> web.Response:
 
 
 async def _collections(request: web.Request) -> web.StreamResponse:
+    """The tenant's collections."""
     return _json({"collections": await request.app[RAG].collections(request[CALLER].tenant)})
 
 
 async def _create(request: web.Request) -> web.StreamResponse:
+    """Make a collection: `name`, and how it is cut and embedded."""
     body = await read_json(request)
     name, split = body.get("name"), body.get("split", False)
     if not isinstance(name, str):
@@ -75,6 +77,7 @@ async def _create(request: web.Request) -> web.StreamResponse:
 
 
 async def _drop(request: web.Request) -> web.StreamResponse:
+    """Remove a collection with its documents."""
     await request.app[RAG].drop(request[CALLER].tenant, request.match_info["collection"])
     return _json({"deleted": True})
 
@@ -106,33 +109,39 @@ async def _submit(request: web.Request) -> web.StreamResponse:
 
 
 async def _drop_document(request: web.Request) -> web.StreamResponse:
+    """Remove a document from a collection."""
     where = request.match_info
     await request.app[RAG].drop_document(request[CALLER].tenant, where["collection"], where["name"])
     return _json({"deleted": True})
 
 
 async def _reindex(request: web.Request) -> web.StreamResponse:
+    """Read, cut and embed the documents of a collection anew; answers with the job."""
     caller = request[CALLER]
     jobs = await request.app[RAG].reindex(caller.tenant, request.match_info["collection"], caller.owner())
     return _json({"jobs": jobs}, 202)
 
 
 async def _verify(request: web.Request) -> web.StreamResponse:
+    """Look whether catalogue, passages and vectors of a collection agree."""
     name = request.match_info["collection"]
     missing, stray = await request.app[RAG].differences(request[CALLER].tenant, name)
     return _json({"missing": missing, "stray": stray})
 
 
 async def _rebuild(request: web.Request) -> web.StreamResponse:
+    """Write the vectors of a collection anew from its passages."""
     name, caller = request.match_info["collection"], request[CALLER]
     return _json({"written": await request.app[RAG].rebuild(caller.tenant, name, caller)})
 
 
 async def _jobs(request: web.Request) -> web.StreamResponse:
+    """The tenant's jobs, the newest first."""
     return _json({"jobs": await request.app[RAG].jobs(request[CALLER].tenant)})
 
 
 async def _job(request: web.Request) -> web.StreamResponse:
+    """One job, with how far it is."""
     return _json(await request.app[RAG].job(request[CALLER].tenant, request.match_info["job"]))
 
 
@@ -163,11 +172,13 @@ async def _chunks(request: web.Request) -> web.StreamResponse:
 
 
 async def _cancel(request: web.Request) -> web.StreamResponse:
+    """Cancel a job."""
     cancelled = await request.app[RAG].cancel(request[CALLER].tenant, request.match_info["job"])
     return _json({"cancelled": cancelled})
 
 
 async def _retrieve(request: web.Request) -> web.StreamResponse:
+    """Passages for a `query` from `collections`."""
     service = request.app[RAG]
     retrieve = service.retrieve_here if passed_on(request) else service.retrieve
     return _json(await retrieve(await _wanted(request), call_of(request)))

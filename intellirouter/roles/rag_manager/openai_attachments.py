@@ -119,6 +119,7 @@ def _attached(row: Row, store: Row) -> Row:
 
 
 async def _add(request: web.Request) -> web.StreamResponse:
+    """Put a file into a vector store."""
     store = await find_store(request)
     form = await read_form(request, AttachForm)
     await attach(request, store, [form])
@@ -134,6 +135,7 @@ async def _find(request: web.Request, store: Row, id_: str) -> Row:
 
 
 async def _list(request: web.Request) -> web.StreamResponse:
+    """The files of a vector store."""
     store = await find_store(request)
     batch = (await _batch_of(request, store))["id"] if "batch" in request.match_info else None
     status = None
@@ -149,11 +151,13 @@ async def _list(request: web.Request) -> web.StreamResponse:
 
 
 async def _get(request: web.Request) -> web.StreamResponse:
+    """One file of a vector store."""
     store = await find_store(request)
     return answer(_attached(await _find(request, store, request.match_info["file"]), store))
 
 
 async def _update(request: web.Request) -> web.StreamResponse:
+    """Change the attributes of a file in a vector store."""
     store = await find_store(request)
     row = await _find(request, store, request.match_info["file"])
     attributes = (await read_form(request, AttributesForm)).attributes or {}
@@ -169,6 +173,7 @@ async def _update(request: web.Request) -> web.StreamResponse:
 
 
 async def _remove(request: web.Request) -> web.StreamResponse:
+    """Take a file out of a vector store; the file itself stays."""
     store = await find_store(request)
     row = await _find(request, store, request.match_info["file"])
     await request.app[RAG].remove_document(store["collection"], row["document"])
@@ -176,6 +181,7 @@ async def _remove(request: web.Request) -> web.StreamResponse:
 
 
 async def _add_batch(request: web.Request) -> web.StreamResponse:
+    """Put several files into a vector store."""
     store = await find_store(request)
     form = await read_form(request, BatchForm)
     if (form.file_ids is None) == (form.files is None):
@@ -217,11 +223,13 @@ def _batch(row: Row, store: Row) -> Row:
 
 
 async def _get_batch(request: web.Request) -> web.StreamResponse:
+    """How far a batch of files is."""
     store = await find_store(request)
     return answer(_batch(await _batch_of(request, store), store))
 
 
 async def _cancel_batch(request: web.Request) -> web.StreamResponse:
+    """Stop a batch of files."""
     store = await find_store(request)
     row = await _batch_of(request, store)
     service = request.app[RAG]

@@ -94,6 +94,7 @@ class _Upload:
 
 
 async def _upload(request: web.Request) -> web.StreamResponse:
+    """Take a file in, as OpenAI's form has it."""
     if request.content_type != "multipart/form-data":
         raise UnsupportedMediaType("A file is uploaded as multipart/form-data.")
     if coded(request) is not None:
@@ -154,6 +155,7 @@ def _file(row: Row) -> Row:
 
 
 async def _list(request: web.Request) -> web.StreamResponse:
+    """The tenant's files, the newest first."""
     listing = openai_catalog.files(request[CALLER].tenant, request.query.get("purpose"))
     wanted = page_of(request, MAX_LISTED, MAX_LISTED)
     rows, more = await request.app[RAG].engine.read(partial(read_page, listing=listing, page=wanted))
@@ -170,10 +172,12 @@ async def _found(request: web.Request) -> Row:
 
 
 async def _get(request: web.Request) -> web.StreamResponse:
+    """What is known of a file."""
     return answer(_file(await _found(request)))
 
 
 async def _content(request: web.Request) -> web.StreamResponse:
+    """A file's bytes."""
     row = await _found(request)
     headers = {"content-type": "application/octet-stream", "content-disposition": "attachment"}
     return web.FileResponse(request.app[RAG].blobs / row["sha256"], headers=headers)

@@ -95,6 +95,7 @@ def _described(form: StoreForm, before: Row) -> Row:
 
 
 async def _create(request: web.Request) -> web.StreamResponse:
+    """Make a vector store."""
     form = await read_form(request, NewStoreForm)
     service, tenant = request.app[RAG], request[CALLER].tenant
     described = _described(form, {"name": None, "description": None, "metadata": {}})
@@ -111,6 +112,7 @@ async def _create(request: web.Request) -> web.StreamResponse:
 
 
 async def _list(request: web.Request) -> web.StreamResponse:
+    """The tenant's vector stores."""
     listing, wanted = openai_catalog.stores(request[CALLER].tenant), page_of(request)
 
     def read(db: sqlite3.Connection) -> tuple[list[Row], bool]:
@@ -122,6 +124,7 @@ async def _list(request: web.Request) -> web.StreamResponse:
 
 
 async def _get(request: web.Request) -> web.StreamResponse:
+    """One vector store, with its counts."""
     return await _shown(request)
 
 
@@ -133,6 +136,7 @@ async def _shown(request: web.Request, id_: str | None = None) -> web.StreamResp
 
 
 async def _update(request: web.Request) -> web.StreamResponse:
+    """Change name, expiry or metadata of a vector store."""
     row = await find_store(request)
     described = _described(await read_form(request, StoreForm), row)
     describe = partial(openai_catalog.describe_store, collection=row["collection"], described=described)
@@ -141,12 +145,14 @@ async def _update(request: web.Request) -> web.StreamResponse:
 
 
 async def _delete(request: web.Request) -> web.StreamResponse:
+    """Remove a vector store; its files stay."""
     row = await find_store(request)
     await request.app[RAG].drop(request[CALLER].tenant, row["collection_name"])
     return answer({"id": public_id(row["collection"]), "object": "vector_store.deleted", "deleted": True})
 
 
 async def _search(request: web.Request) -> web.StreamResponse:
+    """Passages of a vector store for a query."""
     store = await find_store(request)
     form = await read_form(request, SearchForm)
     queries = [form.query] if isinstance(form.query, str) else form.query

@@ -25,6 +25,7 @@ from intellirouter.records.row import Row, id_at, moment
 from intellirouter.records.store import Store
 from intellirouter.roles.keys import RECORDER, RECORDS
 from intellirouter.roles.router.records_query import (
+    FILTERS,
     READ_SCOPES,
     by_of,
     cursor,
@@ -265,15 +266,17 @@ async def standing(request: web.Request) -> web.StreamResponse:
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
 
-    def framed(name: str, handler: Handler, scope: str | tuple[str, ...] = READ_SCOPES) -> Handler:
-        return endpoint(f"admin_{name}", handler, encode_error, scope=scope, recorded=False)
+    def framed(
+        name: str, handler: Handler, *query: str, scope: str | tuple[str, ...] = READ_SCOPES
+    ) -> Handler:
+        return endpoint(f"admin_{name}", handler, encode_error, scope=scope, recorded=False, query=query)
 
     return [
-        web.get("/admin/requests", framed("requests", requests)),
-        web.get("/admin/requests/stream", framed("requests_follow", follow)),
-        web.get("/admin/requests/export", framed("requests_export", export)),
+        web.get("/admin/requests", framed("requests", requests, *FILTERS, "limit", "cursor")),
+        web.get("/admin/requests/stream", framed("requests_follow", follow, *FILTERS)),
+        web.get("/admin/requests/export", framed("requests_export", export, *FILTERS, "limit", "format")),
         web.get("/admin/requests/{id}", framed("request", one)),
         web.get("/admin/sessions/{id}", framed("session", session)),
-        web.get("/admin/usage", framed("usage", usage)),
-        web.get("/admin/records", framed("records", standing, ("admin", "audit"))),
+        web.get("/admin/usage", framed("usage", usage, *FILTERS, "by", "zone", "all")),
+        web.get("/admin/records", framed("records", standing, scope=("admin", "audit"))),
     ]

@@ -6,6 +6,7 @@ A wrapper names how that is found: by the tenant, the collection, the document o
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -68,6 +69,7 @@ def call_of(request: web.Request) -> Call:
 def at_home(handler: Handler) -> Handler:
     """For a tenant's files and vector stores."""
 
+    @functools.wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
         if (cluster := cluster_of(request)) is None:
             return await handler(request)
@@ -80,6 +82,7 @@ def at_home(handler: Handler) -> Handler:
 def at_document(handler: Handler) -> Handler:
     """For one document, named in the path or the query."""
 
+    @functools.wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
         if (cluster := cluster_of(request)) is None:
             return await handler(request)
@@ -94,6 +97,7 @@ def at_document(handler: Handler) -> Handler:
 def at_collection(handler: Handler, tidy: Tidy = _as_is, *, drops: bool = False) -> Handler:
     """For a whole collection; of one that is split, the answers of its nodes together, put in order by `tidy`."""
 
+    @functools.wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
         if (cluster := cluster_of(request)) is None:
             return await handler(request)
@@ -118,6 +122,7 @@ def at_collection(handler: Handler, tidy: Tidy = _as_is, *, drops: bool = False)
 def everywhere(handler: Handler, tidy: Tidy) -> Handler:
     """For what is on every node: the answers together, put in order by `tidy`."""
 
+    @functools.wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
         if (cluster := cluster_of(request)) is None:
             return await handler(request)
@@ -129,6 +134,7 @@ def everywhere(handler: Handler, tidy: Tidy) -> Handler:
 def at_job(handler: Handler) -> Handler:
     """For a job, wherever it runs."""
 
+    @functools.wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
         if (cluster := cluster_of(request)) is None:
             return await handler(request)

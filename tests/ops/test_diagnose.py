@@ -45,6 +45,12 @@ def diagnose(
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(Path.cwd()),
             "HOME": str(directory),
+            # what listens on this machine's customary ports is nobody's here
+            "INTELLIROUTER__SERVER__PORT": "1",
+            **{
+                f"INTELLIROUTER__ROLES__{role}__PORT": "1"
+                for role in ("CHAIN_ENGINE", "RAG_MANAGER", "PERSONA_LAYER")
+            },
             **environment,
         },
         check=False,

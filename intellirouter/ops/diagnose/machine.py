@@ -19,6 +19,8 @@ from intellirouter.ops.diagnose.finding import Finding, Level
 
 GIB = 1024**3
 FILES_WANTED = 4096
+BUSY = 1.5
+"""Load a core over five minutes: requests wait, and nothing fails."""
 _OWNER = "Run diagnose as root. If the node may not either: chown -R intellirouter: the directory."
 
 
@@ -37,7 +39,7 @@ def system(data_dir: Path | None, open_files: int | None) -> Iterator[Finding]:
     )
     cores = os.cpu_count() or 1
     load = os.getloadavg()[1] / cores
-    level = _grade(load, 1.0, 4.0)
+    level = Level.WARNING if load > BUSY else Level.OK
     advice = "Find who uses the CPU: top." if level else ""
     yield Finding("system", "cpu", level, f"load {load:.2f} a core over 5 minutes, {cores} cores", advice)
     memory = psutil.virtual_memory()

@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.server_client import (
-    DEFAULT_URL,
     ApiKeyOption,
     ServerRefused,
     UrlOption,
@@ -28,16 +28,16 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
-def stats(url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None) -> None:
+def stats(url: UrlOption = None, api_key: ApiKeyOption = None, config: ConfigOption = None) -> None:
     """Hits, misses and size, as JSON."""
-    answer, _ = ask_once(url, api_key, "GET", "/admin/cache")
+    answer, _ = ask_once(url, api_key, "GET", "/admin/cache", config=config)
     typer.echo(msgspec.json.format(msgspec.json.encode(answer)))
 
 
 @app.command()
-def clear(url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None) -> None:
+def clear(url: UrlOption = None, api_key: ApiKeyOption = None, config: ConfigOption = None) -> None:
     """Forget every kept answer."""
-    answer, _ = ask_once(url, api_key, "DELETE", "/admin/cache")
+    answer, _ = ask_once(url, api_key, "DELETE", "/admin/cache", config=config)
     typer.echo(f"{answer['cleared']} answers forgotten.")
 
 
@@ -48,14 +48,15 @@ def warm(
     ],
     model: Annotated[str, typer.Option(help="Asked for lines that name none.")] = "auto",
     parallel: Annotated[int, typer.Option(min=1, max=64, help="Requests at once.")] = 4,
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
     api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Ask every prompt of a file once, so that its answer is kept. Exit code 1 when some were not answered."""
     bodies = [
         _body(line, model, number) for number, line in enumerate(file.read_text().splitlines(), 1) if line
     ]
-    outcomes = asyncio.run(_ask_all(bodies, parallel, url, api_key))
+    outcomes = asyncio.run(_ask_all(bodies, parallel, url, api_key, config))
     typer.echo(
         ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "nothing to ask"
     )
@@ -74,7 +75,7 @@ def _body(line: str, model: str, number: int) -> dict[str, Any]:
 
 
 async def _ask_all(
-    bodies: list[dict[str, Any]], parallel: int, url: str, api_key: str | None
+    bodies: list[dict[str, Any]], parallel: int, url: str | None, api_key: str | None, config: Path | None
 ) -> Counter[str]:
     outcomes: Counter[str] = Counter()
     places = asyncio.Semaphore(parallel)
@@ -82,7 +83,7 @@ async def _ask_all(
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(progress)
         bar = progress.add_task("warming", total=len(bodies))
-        session = await stack.enter_async_context(session_of(url, api_key))
+        session = await stack.enter_async_context(session_of(url, api_key, "Router", config))
 
         async def one(body: dict[str, Any]) -> None:
             async with places:

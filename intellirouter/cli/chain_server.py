@@ -13,16 +13,21 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
 from intellirouter.errors import InvalidRequest, NotFound
 
-DEFAULT_URL = "http://127.0.0.1:8081"
 GOING = ("running", "waiting", "queued")
 POLL_SECONDS = 0.5
 
 UrlOption = Annotated[
-    str, typer.Option("--url", envvar="INTELLIROUTER_CHAIN_URL", help="The ChainEngine to ask.")
+    str | None,
+    typer.Option(
+        "--url",
+        envvar="INTELLIROUTER_CHAIN_URL",
+        help="The ChainEngine to ask; without it the one that runs here.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 RunArgument = Annotated[str, typer.Argument(help="The id of a run.")]
@@ -51,8 +56,9 @@ def named(text: str) -> tuple[str, Any]:
 
 def put(
     file: Annotated[Path, typer.Argument(help="A definition: .yaml, .toml or .json.")],
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
     api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Store a chain on the server, under the file's name without its ending."""
     try:
@@ -61,7 +67,7 @@ def put(
         raise NotFound(f"{file} cannot be read as UTF-8 text.") from cause
     form = {".toml": "toml", ".json": "json"}.get(file.suffix, "yaml")
     body = {"source": source, "format": form}
-    answer, _ = ask_once(url, api_key, "PUT", f"/v1/chains/{quote(file.stem, safe='')}", body)
+    answer, _ = _ask(config, url, api_key, "PUT", f"/v1/chains/{quote(file.stem, safe='')}", body)
     typer.echo(f"The chain '{answer['id']}' is there, version {answer['version']}.")
 
 
@@ -69,14 +75,15 @@ def start(
     name: NameArgument,
     given: InputOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it has ended.")] = False,
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
     api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Start a run and print its id. With --wait exit code 1 when it failed."""
     inputs = dict(named(text) for text in given or [])
     body = {"input": inputs, "mode": "wait" if wait else "background"}
-    run, _ = ask_once(url, api_key, "POST", f"/v1/chains/{quote(name, safe='')}/runs", body)
+    run, _ = _ask(config, url, api_key, "POST", f"/v1/chains/{quote(name, safe='')}/runs", body)
     _show(run, as_json=as_json)
     if wait and run["status"] not in (*GOING, "succeeded"):
         raise typer.Exit(1)
@@ -85,13 +92,14 @@ def start(
 def ls(
     chain: Annotated[str | None, typer.Option(help="Only runs of this chain.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
     api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List runs, the newest first."""
     only = f"&chain={quote(chain, safe='')}" if chain else ""
-    found, _ = ask_once(url, api_key, "GET", f"/v1/runs?limit={limit}{only}")
+    found, _ = _ask(config, url, api_key, "GET", f"/v1/runs?limit={limit}{only}")
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
         return
@@ -107,12 +115,13 @@ def ls(
 
 def status(
     run_id: RunArgument,
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
     api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show one run: how it stands, its output or its error. Exit code 1 when it failed."""
-    run, _ = ask_once(url, api_key, "GET", _path(run_id))
+    run, _ = _ask(config, url, api_key, "GET", _path(run_id))
     _show(run, as_json=as_json)
     if run["status"] in ("failed", "cancelled"):
         raise typer.Exit(1)
@@ -121,15 +130,16 @@ def status(
 def logs(
     run_id: RunArgument,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until it has ended.")] = False,
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
     api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print what a run has recorded, step by step."""
     printed = 0
     while True:
-        run, _ = ask_once(url, api_key, "GET", _path(run_id))
-        steps, _ = ask_once(url, api_key, "GET", f"{_path(run_id)}/steps")
+        run, _ = _ask(config, url, api_key, "GET", _path(run_id))
+        steps, _ = _ask(config, url, api_key, "GET", f"{_path(run_id)}/steps")
         for step in steps["data"][printed:]:
             line = msgspec.json.encode(step if as_json else step["outcome"]).decode()
             typer.echo(line if as_json else f"{step['number']:4} {step['path']}  {line}")
@@ -143,41 +153,52 @@ def signal(
     run_id: RunArgument,
     name: Annotated[str, typer.Argument(help="The signal a step waits for.")],
     payload: Annotated[str, typer.Argument(help="A JSON object.")] = "{}",
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
     api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Hand a signal to a run, such as an approval."""
     try:
         body = msgspec.json.decode(payload)
     except msgspec.DecodeError as cause:
         raise InvalidRequest("The payload is not JSON.", param="payload") from cause
-    ask_once(url, api_key, "POST", f"{_path(run_id)}/signals/{quote(name, safe='')}", body)
+    _ask(config, url, api_key, "POST", f"{_path(run_id)}/signals/{quote(name, safe='')}", body)
     typer.echo(f"'{name}' was handed over.")
 
 
-def cancel(run_id: RunArgument, url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None) -> None:
+def cancel(
+    run_id: RunArgument, url: UrlOption = None, api_key: ApiKeyOption = None, config: ConfigOption = None
+) -> None:
     """Cancel a run; the call it has under way is cut."""
-    _act(run_id, "cancel", {}, url, api_key)
+    _act(run_id, "cancel", {}, url, api_key, config)
 
 
-def resume(run_id: RunArgument, url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None) -> None:
+def resume(
+    run_id: RunArgument, url: UrlOption = None, api_key: ApiKeyOption = None, config: ConfigOption = None
+) -> None:
     """Let a cancelled run go on."""
-    _act(run_id, "resume", {}, url, api_key)
+    _act(run_id, "resume", {}, url, api_key, config)
 
 
 def fork(
     run_id: RunArgument,
     step: Annotated[int, typer.Option(min=1, help="The number of the step, from `logs`.")],
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
     api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Start a new run that keeps what an ended one recorded before a step."""
-    _act(run_id, "fork", {"step": step}, url, api_key)
+    _act(run_id, "fork", {"step": step}, url, api_key, config)
 
 
-def nodes(url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None, as_json: JsonOption = False) -> None:
+def nodes(
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the nodes that share the runs."""
-    found, _ = ask_once(url, api_key, "GET", "/v1/nodes")
+    found, _ = _ask(config, url, api_key, "GET", "/v1/nodes")
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
         return
@@ -197,32 +218,36 @@ def schedule(
     given: InputOption = None,
     delete: Annotated[bool, typer.Option("--delete", help="Remove it.")] = False,
     pause: Annotated[bool | None, typer.Option("--pause/--resume", help="Hold it, or let it go on.")] = None,
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
     api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Run a chain by the clock; or pause, resume or remove a schedule."""
     path = f"/v1/schedules/{quote(name, safe='')}"
     if delete:
-        ask_once(url, api_key, "DELETE", path)
+        _ask(config, url, api_key, "DELETE", path)
         typer.echo(f"The schedule '{name}' is gone.")
         return
     if pause is not None:
-        ask_once(url, api_key, "POST", f"{path}/{'pause' if pause else 'resume'}", {})
+        _ask(config, url, api_key, "POST", f"{path}/{'pause' if pause else 'resume'}", {})
         typer.echo(f"The schedule '{name}' is {'paused' if pause else 'active'}.")
         return
     if chain is None or cron is None:
         raise InvalidRequest("A schedule needs --chain and --cron.", param="cron")
     inputs = dict(named(text) for text in given or [])
     body = {"chain": chain, "cron": cron, "timezone": timezone, "input": inputs}
-    made, _ = ask_once(url, api_key, "PUT", path, body)
+    made, _ = _ask(config, url, api_key, "PUT", path, body)
     typer.echo(f"The schedule '{name}' starts '{chain}' next at {made['next_at']}.")
 
 
 def schedules(
-    url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None, as_json: JsonOption = False
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List the schedules."""
-    found, _ = ask_once(url, api_key, "GET", "/v1/schedules")
+    found, _ = _ask(config, url, api_key, "GET", "/v1/schedules")
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
         return
@@ -233,9 +258,22 @@ def schedules(
     Console().print(table)
 
 
-def _act(run_id: str, what: str, body: dict[str, Any], url: str, api_key: str | None) -> None:
-    run, _ = ask_once(url, api_key, "POST", f"{_path(run_id)}/{what}", body)
+def _act(
+    run_id: str, what: str, body: dict[str, Any], url: str | None, api_key: str | None, config: Path | None
+) -> None:
+    run, _ = _ask(config, url, api_key, "POST", f"{_path(run_id)}/{what}", body)
     typer.echo(f"{run['id']} is {run['status']}.")
+
+
+def _ask(
+    config: Path | None,
+    url: str | None,
+    api_key: str | None,
+    method: str,
+    path: str,
+    body: object | None = None,
+) -> tuple[Any, dict[str, str]]:
+    return ask_once(url, api_key, method, path, body, role="ChainEngine", config=config)
 
 
 def _path(run_id: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 
 import typer
 
+from intellirouter.cli.node_address import address_of
 from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.config.load import Loaded
 from intellirouter.errors import ConfigError
@@ -18,16 +19,11 @@ def command(config: ConfigOption = None) -> None:
     loaded = configured(config, "router.toml")
     if not loaded.settings.console.enabled:
         raise ConfigError("The console is switched off on this node ([console] enabled).")
-    typer.echo(f"{_address(loaded)}/console#setup={asyncio.run(_link(loaded))}")
+    where = address_of("Router", None, config).url
+    typer.echo(f"{where}/console#setup={asyncio.run(_link(loaded))}")
 
 
 async def _link(loaded: Loaded) -> str:
     settings = loaded.settings
     async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
         return await setup_link(store)
-
-
-def _address(loaded: Loaded) -> str:
-    server = loaded.settings.server
-    host = "127.0.0.1" if server.host in ("0.0.0.0", "::", "") else server.host  # noqa: S104  compared, not bound
-    return f"{'https' if server.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{server.port}"

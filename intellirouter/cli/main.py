@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import typer
 
 from intellirouter import __version__
-from intellirouter.errors import IntelliRouterError
+from intellirouter.cli.failing import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "diagnose": Entry("intellirouter.cli.diagnose", "Look at this node and say what to do."),
     "chain": Entry("intellirouter.cli.chain", "Check, draw and run chains on this machine.", group=True),
     "models": Entry("intellirouter.cli.models", "List, test, add, remove and drain models.", group=True),
-    "rag": Entry(
-        "intellirouter.cli.rag", "Collections of documents: ingest, search, verify, rebuild.", group=True
-    ),
+    "rag": Entry("intellirouter.cli.rag", "Documents: ingest, search, verify, rebuild.", group=True),
     "cache": Entry("intellirouter.cli.cache", "Warm, look at and clear the response cache.", group=True),
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),
     "backup": Entry("intellirouter.cli.backup", "Back up this node; list and verify backups.", group=True),
@@ -75,7 +73,9 @@ def _listed_only() -> None:
 
 def build(called: str | None) -> typer.Typer:
     """The command tree with only `called` imported."""
-    app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+    app = typer.Typer(
+        no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
     app.callback()(_root)
     for name, entry in COMMANDS.items():
         if name != called:
@@ -94,11 +94,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     called = next((word for word in arguments if not word.startswith("-")), None)
     try:
         build(called)(args=arguments, prog_name="intellirouter")
-    except IntelliRouterError as error:
-        problems = error.details.get("problems") or ()
-        if len(problems) > 1:
-            typer.echo("\n".join(problems), err=True)
-            typer.echo(f"error: {len(problems)} problems.", err=True)
-        else:
-            typer.echo(f"error: {error.message}", err=True)
-        sys.exit(error.exit_code)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the end of every command
+        sys.exit(told(error, called))

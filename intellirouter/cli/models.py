@@ -17,7 +17,7 @@ from intellirouter.cli.models_facts import facts
 from intellirouter.cli.models_pull import pull
 from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.cli.plain import cells
-from intellirouter.cli.server_client import DEFAULT_URL, ApiKeyOption, UrlOption, ask_once
+from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
 from intellirouter.errors import InvalidRequest
 from intellirouter.inference.registry import Registry, model_section
 from intellirouter.memory.open import open_state
@@ -42,9 +42,14 @@ def _with_registry(config: ConfigOption, act: Callable[[Registry], Awaitable[T]]
 
 
 @app.command("list")
-def list_(url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None, as_json: JsonOption = False) -> None:
+def list_(
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Every model the Router offers this key."""
-    answer, _ = ask_once(url, api_key, "GET", "/v1/models")
+    answer, _ = ask_once(url, api_key, "GET", "/v1/models", config=config)
     if as_json:
         typer.echo(msgspec.json.encode(answer["data"]))
         return
@@ -68,8 +73,9 @@ def list_(url: UrlOption = DEFAULT_URL, api_key: ApiKeyOption = None, as_json: J
 @app.command()
 def test(
     model: Annotated[str, typer.Argument(help="The model to ask.")],
-    url: UrlOption = DEFAULT_URL,
+    url: UrlOption = None,
     api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a model for one word. Exit code 1 when nobody answers."""
@@ -81,7 +87,7 @@ def test(
         "intellirouter": {"cache_control": "no-store"},
     }
     began = time.perf_counter()
-    answer, headers = ask_once(url, api_key, "POST", "/v1/chat/completions", body)
+    answer, headers = ask_once(url, api_key, "POST", "/v1/chat/completions", body, config=config)
     facts: dict[str, Any] = {
         "model": headers.get("x-intellirouter-model", ""),
         "provider": headers.get("x-intellirouter-provider", ""),

@@ -139,13 +139,27 @@ def edit(name: Name, config: ConfigOption = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}{entry.extension}"
         file.write_text(entry.source, encoding="utf-8")
-        subprocess.run([*shlex.split(editor()), str(file)], check=True)  # noqa: S603  the user's own editor
+        _open_editor(file)
         text = file.read_text(encoding="utf-8")
     if text == entry.source:
         typer.echo("unchanged")
         return
     changed = library.write(name, text, entry.extension, author="command line")
     typer.echo(f"{name}: version {changed.version}")
+
+
+def _open_editor(file: Path) -> None:
+    """Raises `InvalidRequest` where the editor cannot be started, or gives up."""
+    words = shlex.split(editor())
+    advice = "$EDITOR names another; `persona show` and `persona import` need none."
+    try:
+        done = subprocess.run([*words, str(file)], check=False)  # noqa: S603  the user's own editor
+    except OSError as cause:
+        raise InvalidRequest(
+            f"The editor '{words[0] if words else ''}' cannot be started ({cause.strerror}): {advice}"
+        ) from cause
+    if done.returncode:
+        raise InvalidRequest(f"The editor '{words[0]}' ended with {done.returncode}: nothing was kept.")
 
 
 @app.command()

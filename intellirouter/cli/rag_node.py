@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from intellirouter.cli.node_address import address_of
 from intellirouter.cli.node_options import configured
 from intellirouter.cli.server_client import session_of
 from intellirouter.errors import InvalidRequest
@@ -26,7 +27,6 @@ UrlOption = Annotated[
         help="A RagManager that runs; without it this node's own files, or who has them open on this machine.",
     ),
 ]
-DEFAULT_URL = "http://127.0.0.1:8082"
 DEFAULT_TENANT = "default"
 
 
@@ -57,13 +57,12 @@ def on_service(where: Where, work: Callable[[Any], Awaitable[T]]) -> T:
         return asyncio.run(task)
     except opening.DirectoryHeld as held:
         directory = held.details["directory"]
-        typer.echo(
-            f"{directory} is open in a running node: asking {DEFAULT_URL} (--url names another)", err=True
-        )
-        return _over_http(where, DEFAULT_URL, work)
+        found = address_of("RagManager", None, where.config).url
+        typer.echo(f"{directory} is open in a running node: asking {found} (--url names another)", err=True)
+        return _over_http(where, None, work)
 
 
-def _over_http(where: Where, url: str, work: Callable[[Any], Awaitable[T]]) -> T:
+def _over_http(where: Where, url: str | None, work: Callable[[Any], Awaitable[T]]) -> T:
     if where.tenant != DEFAULT_TENANT:
         raise InvalidRequest(
             "A running RagManager takes the tenant from the key: use --api-key, not --tenant."
@@ -71,7 +70,7 @@ def _over_http(where: Where, url: str, work: Callable[[Any], Awaitable[T]]) -> T
     remote = importlib.import_module("intellirouter.cli.rag_remote")
 
     async def run() -> T:
-        async with session_of(url, where.api_key) as session:
+        async with session_of(url, where.api_key, "RagManager", where.config) as session:
             return await work(remote.RemoteRag(session))
 
     return asyncio.run(run())

@@ -70,6 +70,11 @@ def take_on(values: Environment) -> None:
     os.environ.update(values)
 
 
+def wants_traceback() -> bool:
+    """Whether whoever calls wants to see where a command failed."""
+    return bool(os.environ.get("INTELLIROUTER_TRACEBACK"))
+
+
 def supervised() -> bool:
     """Whether systemd started this process: it has given it the unit's environment."""
     return "INVOCATION_ID" in os.environ and "JOURNAL_STREAM" in os.environ

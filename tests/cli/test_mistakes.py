@@ -1,0 +1,170 @@
+"""Every command says a mistake in a sentence: no traceback, no secret, and an exit code that is not 0."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from intellirouter.cli.failing import UNFORESEEN, told
+from intellirouter.cli.main import COMMANDS, build
+
+ROOT = Path(__file__).parents[2]
+WELL = {"run"}  # starts a node
+
+
+def commands() -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Each command's words, and the names of the arguments it cannot do without."""
+    for name, entry in COMMANDS.items():
+        if name in WELL:
+            continue
+        root = get_command(build(name))
+        command = root.commands[name]  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None) if entry.group else None
+        for word, one in (inner or {"": command}).items():
+            words = (name, word) if word else (name,)
+            yield (
+                words,
+                [
+                    parameter.name
+                    for parameter in one.params
+                    if parameter.param_type_name == "argument" and parameter.required
+                ],
+            )
+
+
+ALL = dict(commands())
+
+
+def walk(calls: list[list[str]], directory: Path, **environment: str) -> list[dict[str, object]]:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests/cli/walk.py")],
+        input=json.dumps(calls),
+        capture_output=True,
+        text=True,
+        timeout=170,
+        cwd=directory,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(directory),
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "80",
+            "INTELLIROUTER__PATHS__DATA_DIR": str(directory / "data"),
+            "INTELLIROUTER_URL": "http://127.0.0.1:1",
+            "INTELLIROUTER_CHAIN_URL": "http://127.0.0.1:1",
+            **environment,
+        },
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, object]] = json.loads(done.stdout)
+    return found
+
+
+def well_said(outcome: dict[str, object]) -> None:
+    told = str(outcome["printed"])
+    assert isinstance(outcome["code"], int), outcome
+    assert "Traceback" not in told, outcome
+    assert "should not have happened" not in told, outcome
+    assert outcome["code"] == 0 or told.strip(), outcome
+
+
+BAD_VALUES = ["no such thing", "", "/nowhere/at/all", "ключ", "-1"]
+
+
+def test_a_wrong_argument_of_any_command_is_a_sentence(tmp_path: Path) -> None:
+    calls = [
+        [*words, *(["--"] if bad == "-1" else []), *([bad] * len(needed))]
+        for words, needed in ALL.items()
+        for bad in (BAD_VALUES if needed else BAD_VALUES[:1])
+        if words not in {("keys", "create"), ("keys", "hash"), ("persona", "edit")}
+    ]
+    (tmp_path / "data").mkdir()
+    for outcome in walk(calls, tmp_path):
+        well_said(outcome)
+
+
+def test_a_configuration_that_cannot_be_used_is_a_sentence_of_any_command(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("[server]\nport = 'x'\n[memory\n")
+    (tmp_path / "redis.toml").write_text(
+        '[memory]\nbackend_type = "redis"\nredis_url = "redis://127.0.0.1:1"\n'
+    )
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    calls = [
+        [*words, *(["x"] * len(needed)), "--config", file]
+        for words, needed in ALL.items()
+        for file in ("bad.toml", "nosuch.toml", "binary.toml", "redis.toml", ".")
+        if words not in {("keys", "hash"), ("persona", "edit"), ("diagnose",)}
+    ]
+    for outcome in walk(calls, tmp_path):
+        well_said(outcome)
+        assert outcome["code"] != 0 or "redis.toml" in outcome["arguments"], outcome  # type: ignore[operator]
+
+
+def test_an_address_that_is_none_is_a_sentence(tmp_path: Path) -> None:
+    calls = [
+        [*words, *(["x"] * len(needed)), "--url", url]
+        for words, needed in ALL.items()
+        for url in ("foo", "ftp://x", "http://127.0.0.1:1", "http://nowhere.invalid:1", "http://[::1")
+        if words[0] in ("chain", "cache", "drain") or words in {("models", "list"), ("models", "test")}
+    ]
+    for outcome in walk(calls, tmp_path):
+        well_said(outcome)
+        assert outcome["code"] != 0, outcome
+
+
+async def test_a_server_that_is_no_intellirouter_is_told(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        calls = [["models", "list", "--url", f"http://127.0.0.1:{port}"]]
+        (outcome,) = await asyncio.to_thread(walk, calls, tmp_path)
+    well_said(outcome)
+    assert "something else than JSON" in str(outcome["printed"])
+
+
+@pytest.mark.parametrize(
+    ("editor", "words"), [("nosuch-editor", "cannot be started"), ("false", "ended with 1")]
+)
+def test_an_editor_that_fails_is_a_sentence(tmp_path: Path, editor: str, words: str) -> None:
+    (outcome,) = walk([["persona", "edit", "support"]], tmp_path, EDITOR=editor)
+    well_said(outcome)
+    assert words in str(outcome["printed"])
+    assert outcome["code"] == 2
+
+
+def test_what_nobody_foresaw_is_a_sentence_too_and_shows_no_values(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails() -> None:
+        secret = "planted-value"  # noqa: F841  a traceback with locals would show it
+        raise ExceptionGroup("group", [RuntimeError("it broke")])
+
+    try:
+        fails()
+    except Exception as error:  # noqa: BLE001
+        assert told(error, "keys") == UNFORESEEN
+    printed = capsys.readouterr().err
+    assert "RuntimeError: it broke" in printed
+    assert "planted" not in printed
+    assert "Traceback" not in printed
+
+
+def test_run_is_the_first_command_of_the_help() -> None:
+    assert next(iter(COMMANDS)) == "run"
+    assert isinstance(build(None), typer.Typer)
+    assert all(len(entry.summary) <= 80 - 20 for entry in COMMANDS.values()), "cut at 80 columns"

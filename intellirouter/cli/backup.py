@@ -68,10 +68,15 @@ def create(
         directory = place.directory(to)
         if isinstance(directory, Path):
             directory.mkdir(parents=True, exist_ok=True)
-        keys = public_keys(directory, recipients, passphrase)
+        keys, opens = public_keys(directory, recipients, passphrase)
         with console.status("backing up") as status:
             target, manifest = make(
-                loaded, directory, lambda name: status.update(escape(name)), keys, incremental=incremental
+                loaded,
+                directory,
+                lambda name: status.update(escape(name)),
+                keys,
+                incremental=incremental,
+                secrets_=opens,
             )
     except OSError as cause:
         raise IntelliRouterError(f"{cause.filename or to}: {cause.strerror or cause}.") from cause

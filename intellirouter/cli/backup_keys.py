@@ -13,8 +13,10 @@ from intellirouter.ops.backup import passphrase as passphrases
 from intellirouter.ops.backup.place import Directory, File
 
 
-def public_keys(directory: Directory, recipients: Path | None, passphrase: Path | None) -> Sequence[Any]:
-    """What a new backup is encrypted to; none means that it is not. Raises `InvalidRequest`."""
+def public_keys(
+    directory: Directory, recipients: Path | None, passphrase: Path | None
+) -> tuple[Sequence[Any], Sequence[Any]]:
+    """What a new backup is encrypted to, none means that it is not; and what opens it, where that is known. Raises `InvalidRequest`."""
     if recipients and passphrase:
         raise InvalidRequest("Name --recipients or --passphrase-file, not both.")
     if passphrase:
@@ -24,8 +26,8 @@ def public_keys(directory: Directory, recipients: Path | None, passphrase: Path 
                 f"{passphrase}: the passphrase is a placeholder or a common word, which opens for everybody. "
                 "Make one: openssl rand -base64 24."
             )
-        return passphrases.recipients(directory, words)
-    return age.recipients(recipients) if recipients else ()
+        return passphrases.recipients(directory, words), passphrases.identities(directory, words)
+    return age.recipients(recipients) if recipients else (), ()
 
 
 def secret_keys(file: File, identity: Path | None, passphrase: Path | None) -> Sequence[Any]:

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateError, StateUnavailable
 from intellirouter.memory.redis.connect import Client, connect
-from intellirouter.memory.redis.keys import escape
+from intellirouter.memory.redis.keys import Keys, escape
 
 PAGE = 200
 """Keys in one exchange: what is held in memory at a time."""
@@ -48,19 +48,27 @@ async def dump(section: MemorySection) -> AsyncIterator[Record]:
         await client.aclose()
 
 
-async def replace(section: MemorySection, records: Iterable[Record]) -> int:
+async def replace(section: MemorySection, records: Iterable[Record], spared: str) -> int:
     """Make the namespace hold these records and no others; how many there were. Raises `StateError`.
 
-    A record is checked by the server (DUMP carries its sum); one that has expired meanwhile is left out.
+    A record is checked by the server (DUMP carries its sum); one that has expired meanwhile is left out. Values that start with
+    `spared` stay as they are where they are there.
     """
     client = await _opened(section)
+    prefix = f"{Keys(section.namespace).values}{spared}".encode()
     kept: set[bytes] = set()
+    count = 0
     try:
+        async for names in _pages(client, section.namespace):
+            kept.update(name for name in names if name.startswith(prefix))
+        there = frozenset(kept)
         for page in _paged(records):
             pipeline = client.pipeline(transaction=False)
             for name, expires, value in page:
-                pipeline.execute_command("RESTORE", name, expires, value, "REPLACE", "ABSTTL")
-                kept.add(name)
+                count += 1
+                if name not in there:
+                    pipeline.execute_command("RESTORE", name, expires, value, "REPLACE", "ABSTTL")
+                    kept.add(name)
             await pipeline.execute()
         async for names in _pages(client, section.namespace):
             pipeline = client.pipeline(transaction=False)
@@ -73,7 +81,7 @@ async def replace(section: MemorySection, records: Iterable[Record]) -> int:
         raise StateError(f"Redis did not take the backup: {error}") from error
     finally:
         await client.aclose()
-    return len(kept)
+    return count
 
 
 async def _opened(section: MemorySection) -> Client:

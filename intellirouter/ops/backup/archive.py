@@ -24,7 +24,7 @@ import msgspec
 import zstandard
 
 from intellirouter.errors import IntelliRouterError, InvalidRequest
-from intellirouter.ops.backup import age, place
+from intellirouter.ops.backup import age, bounds, place
 from intellirouter.ops.backup.place import File
 
 FORMAT = 1
@@ -49,7 +49,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct):
-    """What a backup holds. `counts` is records per store; `absent` says what is not in it, and why."""
+    """What a backup holds. `counts` is records per store; `absent` says what is not in it, and why; `seals` who made it (`seal.py`)."""
 
     format: int
     version: str
@@ -57,6 +57,7 @@ class Manifest(msgspec.Struct):
     files: dict[str, Entry] = msgspec.field(default_factory=dict)
     counts: dict[str, int] = msgspec.field(default_factory=dict)
     absent: dict[str, str] = msgspec.field(default_factory=dict)
+    seals: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class _Summing(io.RawIOBase):
@@ -121,10 +122,15 @@ class Writer:
 
 
 @contextmanager
-def create(target: File, manifest: Manifest, recipients: Sequence[Any] = ()) -> Iterator[Writer]:
+def create(
+    target: File,
+    manifest: Manifest,
+    recipients: Sequence[Any] = (),
+    seal: Callable[[Manifest], None] = lambda _: None,
+) -> Iterator[Writer]:
     """An archive that appears under its name when the block ends well, and leaves nothing when it does not.
 
-    With `recipients` (`age.py`) nothing of it is ever on the disk in clear.
+    With `recipients` (`age.py`) nothing of it is ever on the disk in clear. `seal` vouches for the manifest when it is whole.
     """
     with place.writing(target) as file:
         summing = _Summing(file)
@@ -135,6 +141,7 @@ def create(target: File, manifest: Manifest, recipients: Sequence[Any] = ()) -> 
             tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
         ):
             yield Writer(tar, manifest)
+            seal(manifest)
             data = msgspec.json.encode(manifest)
             last = tarfile.TarInfo(MANIFEST)
             last.size = len(data)
@@ -212,13 +219,16 @@ def _unpack(source: Any, sink: Sink | None) -> tuple[dict[str, Entry], Manifest 
     found: dict[str, Entry] = {}
     manifest = None
     packed = zstandard.ZstdDecompressor().stream_reader(source, closefd=False)
-    with tarfile.open(fileobj=packed, mode="r|") as tar:
+    names = 0
+    with tarfile.open(fileobj=packed, mode="r|", tarinfo=bounds.BoundedEntry) as tar:
         for entry in tar:
-            stream = tar.extractfile(entry)
-            if stream is None:
-                raise tarfile.TarError(f"{entry.name} is no file")
+            tar.members.clear()  # type: ignore[attr-defined]  # it keeps every entry, and nobody asks again
+            names += len(entry.name) + bounds.NAME_COST
+            stream = tar.extractfile(entry) if entry.isreg() else None
+            if stream is None or entry.issparse() or names > bounds.NAMES_BYTES:
+                raise tarfile.TarError(f"{entry.name[:100]} is no file, or one too many")
             if entry.name == MANIFEST:
-                manifest = msgspec.json.decode(stream.read(), type=Manifest)
+                manifest = msgspec.json.decode(bounds.whole(stream, bounds.MANIFEST_BYTES), type=Manifest)
                 continue
             counted = _Counted(stream)
             if sink is not None:

@@ -97,6 +97,14 @@ def undo(data_dir: Path) -> list[str]:
     return servers
 
 
+def half_replaced(data_dir: Path) -> list[str]:
+    """The servers that a restore which was killed may have left half replaced. Changes nothing."""
+    found: list[str] = []
+    for file in data_dir.glob(f"{STAGED}*/{_NAME}"):
+        found += msgspec.json.decode(file.read_bytes(), type=Journal).servers
+    return found
+
+
 def repair(data_dir: Path) -> None:
     """Before a node starts. Raises `RestoreUnfinished` when only a restore can make the servers whole."""
     if not any(data_dir.glob(f"{STAGED}*/{_NAME}")):

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
 from intellirouter.errors import StateError, StateUnavailable
 from intellirouter.memory.open import FILE
-from intellirouter.ops.backup import archive, journal, outside, repository, retention
+from intellirouter.ops.backup import archive, journal, outside, repository, retention, seal
 from intellirouter.ops.backup import snapshot as snapshot_form
 from intellirouter.ops.backup.place import Directory, File, local
 from intellirouter.vectors.chroma import snapshot as chroma
@@ -30,6 +31,10 @@ CHAINS = "chains/chains.db"
 CHAINS_SERVER = "chains/postgres.dump"
 REDIS = "redis/keys"
 VECTORS = "vectors/vectors"
+CONFIG_FOLDER = "config"
+_CONFIG_KINDS = frozenset((".toml", ".yaml", ".yml", ".json", ".md", ".txt", ".tsv", ".pem", ".crt"))
+_CONFIG_BYTES = 1 << 20
+_PRIVATE = "PRIVATE KEY-----"
 
 
 class Writer(Protocol):
@@ -58,11 +63,12 @@ def make(
     recipients: Sequence[Any] = (),
     *,
     incremental: bool = False,
+    secrets_: Sequence[Any] = (),
 ) -> tuple[File, archive.Manifest]:
     """One new backup in `directory`, verified after it was written. Raises `OSError`, `StateError`, `StateUnavailable`.
 
     An archive, or with `incremental` a snapshot that shares its pieces with those before. Encrypted when `recipients` are given
-    (`age.py`).
+    (`age.py`). The node vouches for it (`seal.py`), and so does each of `secrets_`, which open it.
     """
     now = datetime.now(UTC)
     manifest = archive.Manifest(archive.FORMAT, __version__, now.isoformat(timespec="seconds"))
@@ -75,7 +81,9 @@ def make(
         journal.alone(settings.paths.data_dir),
         # beside the stores, so that what they hold never lies where others may read
         tempfile.TemporaryDirectory(prefix=journal.SCRATCH, dir=settings.paths.data_dir) as scratch,
-        _created(target, manifest, recipients, incremental) as writer,
+        _created(
+            target, manifest, recipients, partial(_seal, settings, secrets_), incremental=incremental
+        ) as writer,
     ):
         _config(loaded, writer, sealed=bool(recipients))
         gather = _Gather(settings, writer, Path(scratch), progress)
@@ -98,27 +106,53 @@ def make(
 
 
 def _created(
-    target: File, manifest: archive.Manifest, recipients: Sequence[Any], incremental: bool
+    target: File,
+    manifest: archive.Manifest,
+    recipients: Sequence[Any],
+    sign: Callable[[archive.Manifest], None],
+    *,
+    incremental: bool,
 ) -> contextlib.AbstractContextManager[Writer]:
     if incremental:
-        return repository.create(local(target), manifest, recipients)
-    return archive.create(target, manifest, recipients)
+        return repository.create(local(target), manifest, recipients, sign)
+    return archive.create(target, manifest, recipients, sign)
+
+
+def _seal(settings: Settings, opens: Sequence[Any], manifest: archive.Manifest) -> None:
+    seal.sign(manifest, [*seal.keys(settings, opens, make=True)])
 
 
 def _config(loaded: Loaded, writer: Writer, *, sealed: bool) -> None:
-    """The configuration file, unless a secret stands in it and the archive is not encrypted."""
+    """The configuration, unless a secret stands in it and the archive is not encrypted.
+
+    In a directory of configurations every file that may be one: the other roles', chains, what `${…}` and paths name.
+    """
     if loaded.file is None:
         writer.manifest.absent["config"] = "no configuration file is used"
         return
-    text = loaded.file.read_text(encoding="utf-8")
-    if not sealed and any(
-        secret in text for secret in secrets(loaded.settings) if "://" not in secret or "@" in secret
-    ):
-        writer.manifest.absent["config"] = (
-            "a secret stands in it: use ${VARIABLE}, and keep secrets elsewhere"
-        )
+    known = [secret for secret in secrets(loaded.settings) if "://" not in secret or "@" in secret]
+    for file in config_files(loaded.file):
+        name = file.relative_to(loaded.file.parent).as_posix()
+        text = file.read_text(encoding="utf-8", errors="replace")
+        if not sealed and (any(secret in text for secret in known) or _PRIVATE in text):
+            key = "config" if file == loaded.file else f"config/{name}"
+            writer.manifest.absent[key] = "a secret stands in it: use ${VARIABLE}, and keep secrets elsewhere"
+            continue
+        writer.add(f"config/{name}", file)
+
+
+def config_files(file: Path) -> Iterator[Path]:
+    """The configuration file, and what lies beside and below it where its directory is one of configurations."""
+    yield file
+    if file.absolute().parent.name != CONFIG_FOLDER:
         return
-    writer.add(f"config/{loaded.file.name}", loaded.file)
+    for other in _files(file.parent):
+        if (
+            other.name != file.name
+            and other.suffix in _CONFIG_KINDS
+            and other.stat().st_size <= _CONFIG_BYTES
+        ):
+            yield other
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import io
+import re
+import signal
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from intellirouter.chains.runtime.durable.rows import COLUMN, READER, refusal
 from intellirouter.config import env
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.config.schema.rag import RagSection
@@ -28,6 +32,8 @@ from intellirouter.vectors.sharded import ShardedIndex
 PAGE = 1_000
 ASKED, SAME = 5, 0.999
 """Vectors of a collection that are looked for after a restore, and the cosine of one that is the same."""
+FRAME_BYTES = 1 << 30
+"""Of one record, which is held in memory: more than a server takes."""
 PG_SECONDS = 6 * 3600.0
 """How long a dump of Postgres may take."""
 
@@ -36,7 +42,9 @@ def frames(file: Path) -> Iterator[Any]:
     """The frames of a file, one at a time."""
     with file.open("rb") as stream:
         while head := stream.read(4):
-            yield msgspec.msgpack.decode(stream.read(int.from_bytes(head)))
+            if (length := int.from_bytes(head)) > FRAME_BYTES:
+                raise StateError(f"{file.name}: a record of {length} bytes is none of ours.")
+            yield msgspec.msgpack.decode(stream.read(length))
 
 
 async def _write(file: Path, records: AsyncIterator[Any]) -> int:
@@ -56,10 +64,10 @@ def redis_to(file: Path, section: MemorySection) -> int:
     return asyncio.run(_write(file, module.dump(section)))
 
 
-def redis_from(file: Path, section: MemorySection) -> int:
-    """Replace our keys of Redis; how many."""
+def redis_from(file: Path, section: MemorySection, spared: str) -> int:
+    """Replace our keys of Redis, but for values that start with `spared` and are there; how many the file holds."""
     module = importlib.import_module("intellirouter.memory.redis.dump")
-    count: int = asyncio.run(module.replace(section, frames(file)))
+    count: int = asyncio.run(module.replace(section, frames(file), spared))
     return count
 
 
@@ -160,6 +168,44 @@ def postgres_to(file: Path, url: str) -> None:
     """The run database in pg_dump's own form: one snapshot, however long it takes."""
     # not compressed: a backup compresses, and an incremental one needs to see what did not change
     _postgres("pg_dump", url, "--format=custom", "--compress=0", f"--file={file}")
+
+
+def check_postgres_rows(file: Path) -> None:
+    """Raises `StrangeRows` for a dump with rows that another reader than ours would read. Nothing is held of it but a line."""
+    with subprocess.Popen(  # noqa: S603  our own words, no shell
+        ["pg_restore", "--data-only", "--file=-", str(file)],  # noqa: S607  where the system has it
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env.for_child(),
+    ) as reader:
+        try:
+            for table, kind in _readers(reader.stdout or io.BytesIO()):
+                raise refusal(table, kind, 1)
+            said = reader.stderr.read() if reader.stderr is not None else b""
+        finally:
+            reader.kill()
+    if reader.returncode not in (0, -signal.SIGKILL):
+        raise StateError(f"pg_restore: {said.decode(errors='replace').strip()[-500:]}")
+
+
+_COPY = re.compile(rb"COPY (\S+) \((.*)\) FROM stdin;\n")
+
+
+def _readers(script: IO[bytes]) -> Iterator[tuple[str, str]]:
+    """Of a dump as SQL: the table and the reader of each row that names a strange one."""
+    column, table = -1, ""
+    for line in script:
+        if column < 0:
+            if begin := _COPY.fullmatch(line):
+                names = [name.strip().strip(b'"') for name in begin[2].split(b",")]
+                column = names.index(COLUMN.encode()) if COLUMN.encode() in names else -1
+                table = begin[1].decode(errors="replace")
+        elif line == b"\\.\n":
+            column = -1
+        else:
+            kind = line.rstrip(b"\n").split(b"\t")[column]
+            if kind not in (b"\\N", READER.encode()):
+                yield table, kind.decode(errors="replace")
 
 
 def postgres_from(file: Path, url: str) -> None:

@@ -10,7 +10,6 @@ name when it is complete and on the disk, and never changes.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import tempfile
 from collections.abc import Sequence
@@ -20,12 +19,15 @@ from typing import IO, Any
 import msgspec
 import zstandard
 
-from intellirouter.ops.backup import age
+from intellirouter.ops.backup import age, bounds
 from intellirouter.ops.backup.archive import BackupDamaged
 
 SUFFIX = ".pack"
 PACK_BYTES = 32 << 20
 FRAME_BYTES = 512 << 10
+MOST_FRAME_BYTES = 4 << 20
+"""What a frame may be, packed or not: more than any that was ever written."""
+DIRECTORY_BYTES = 64 << 20
 """Pieces compressed together: small ones alone hardly shrink."""
 _MARK = b"IRPACK01"
 _TRAILER = 8 + len(_MARK) + 32
@@ -121,17 +123,19 @@ def frames(pack: Path) -> list[Frame]:
             file.seek(max(0, end))
             trailer = file.read(_TRAILER)
             length = int.from_bytes(trailer[:8])
-            if end < length or trailer[8:-32] != _MARK:
+            if end < length or length > DIRECTORY_BYTES or trailer[8:-32] != _MARK:
                 raise BackupDamaged(f"{pack}: is no pack, or was cut short.")
             file.seek(end - length)
-            raw = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(file.read(length))).read()
+            raw = bounds.unpacked(file.read(length), DIRECTORY_BYTES)
         return _directory.decode(raw)
-    except (OSError, zstandard.ZstdError, msgspec.DecodeError) as cause:
+    except (OSError, zstandard.ZstdError, msgspec.DecodeError, ValueError) as cause:
         raise BackupDamaged(f"{pack}: cannot be read as a pack ({cause}).") from cause
 
 
 def packed_frame(pack: Path, frame: Frame) -> bytes:
     """A frame as it lies in the pack. Raises `BackupDamaged`."""
+    if frame.length > MOST_FRAME_BYTES:
+        raise BackupDamaged(f"{pack}: a frame of it is too large.")
     try:
         with pack.open("rb") as file:
             file.seek(frame.at)
@@ -146,8 +150,8 @@ def opened_frame(pack: Path, frame: Frame, identities: Sequence[Any] = ()) -> di
     if packed.startswith(age.HEADER):
         packed = age.decrypted_bytes(packed, identities, pack)
     try:
-        data = zstandard.decompress(packed, max_output_size=sum(size for _, size in frame.pieces))
-    except zstandard.ZstdError as cause:
+        data = bounds.unpacked(packed, MOST_FRAME_BYTES)
+    except (zstandard.ZstdError, ValueError) as cause:
         raise BackupDamaged(f"{pack}: cannot be read as a pack ({cause}).") from cause
     found, at = {}, 0
     for sum_, size in frame.pieces:

@@ -40,8 +40,13 @@ WAIT_SECONDS = 900.0
 
 
 @contextlib.contextmanager
-def create(target: Path, manifest: Manifest, recipients: Sequence[Any] = ()) -> Iterator[Writer]:
-    """A snapshot that appears under its name when the block ends well."""
+def create(
+    target: Path,
+    manifest: Manifest,
+    recipients: Sequence[Any] = (),
+    seal: Callable[[Manifest], None] = lambda _: None,
+) -> Iterator[Writer]:
+    """A snapshot that appears under its name when the block ends well. `seal` vouches for the manifest when it is whole."""
     directory = target.parent
     folder = directory / PACKS
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -54,6 +59,7 @@ def create(target: Path, manifest: Manifest, recipients: Sequence[Any] = ()) -> 
             try:
                 yield writer
                 writer.flush()
+                seal(manifest)
                 close(sums, writer.head, recipients)
                 Path(sums.name).replace(target)
                 packs.sync(directory)

@@ -8,18 +8,23 @@ starting until a restore is run again.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import sqlalchemy as sa
+
+from intellirouter.chains.runtime.durable.rows import check_rows
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import Conflict, InvalidRequest, StateError
 from intellirouter.memory.open import FILE
-from intellirouter.ops.backup import forms, journal, outside
+from intellirouter.ops.backup import forms, journal, outside, revocations, seal
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
 from intellirouter.ops.backup.make import (
     CATALOG,
@@ -34,8 +39,20 @@ from intellirouter.ops.backup.make import (
 )
 from intellirouter.ops.backup.place import File
 
-STORES = ("state", "personas", "documents", "rag", "blobs", "chains", "vectors", "redis")
-"""What can be restored; the configuration is taken out by hand, since the node that restores has one."""
+STORES = ("state", "personas", "documents", "rag", "blobs", "chains", "vectors", "redis", "config")
+"""What can be restored. The configuration only when it is named, since the node that restores has one."""
+SHARED = frozenset({"redis", "chains", "vectors"})
+"""Of the stores that are servers for a node, those that others may use too. They are left alone unless they are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a restore would do: the stores that it replaces, the servers that it leaves alone, and whether nobody vouches for the archive."""
+
+    manifest: Manifest
+    wanted: list[str]
+    left: list[str]
+    foreign: bool
 
 
 def places(settings: Settings) -> dict[str, Path]:
@@ -67,17 +84,41 @@ def stored(manifest: Manifest) -> list[str]:
     return [store for store in STORES if store in held]
 
 
-def check(file: File, only: Collection[str], identities: Sequence[Any] = ()) -> tuple[Manifest, list[str]]:
-    """The manifest of a verified archive, and the stores to restore. Raises `BackupDamaged`, `InvalidRequest`."""
-    if unknown := set(only) - set(STORES):
+def plan(
+    file: File,
+    settings: Settings,
+    only: Collection[str] = (),
+    also: Collection[str] = (),
+    identities: Sequence[Any] = (),
+) -> Plan:
+    """Of a verified archive. `only` names all that is restored, `also` what is restored beside the rest.
+
+    Raises `BackupDamaged`, and `InvalidRequest` for what the archive does not hold or this node has another kind of.
+    """
+    if unknown := (set(only) | set(also)) - set(STORES):
         raise InvalidRequest(
             f"There is no store '{min(unknown)}'. Stores: {', '.join(STORES)}.", param="only"
         )
     manifest = forms.read(file, identities=identities)
-    wanted = [store for store in stored(manifest) if not only or store in only]
-    if absent := set(only) - set(wanted):
-        raise InvalidRequest(f"{file} does not hold {', '.join(sorted(absent))}.", param="only")
-    return manifest, wanted
+    held = stored(manifest)
+    if absent := (set(only) | set(also)) - set(held):
+        raise InvalidRequest(
+            f"{file} does not hold {', '.join(sorted(absent))}. It holds: {', '.join(held)}.", param="only"
+        )
+    # a server that a killed restore left half replaced was named then, and must be made whole
+    named = {*only, *also, *journal.half_replaced(settings.paths.data_dir)}
+    alone = shared(settings) | {"config"}
+    wanted = [store for store in held if store in named or (not only and store not in alone)]
+    left = [] if only else [store for store in held if store in shared(settings) and store not in wanted]
+    _check_kinds(file, manifest, wanted, settings)
+    foreign = not seal.genuine(manifest, [*seal.keys(settings, identities)])
+    return Plan(manifest, wanted, left, foreign)
+
+
+def shared(settings: Settings) -> set[str]:
+    """The stores that are servers which other nodes may use. A node that is one of no others writes only its own vectors to a Chroma."""
+    found = servers(settings) & SHARED
+    return found if settings.rag.nodes else found - {"vectors"}
 
 
 def refuse_running(settings: Settings) -> None:
@@ -104,15 +145,28 @@ def _used(file: Path) -> bool:
 
 
 def restore(
-    file: File, settings: Settings, only: Collection[str] = (), identities: Sequence[Any] = ()
+    file: File,
+    settings: Settings,
+    only: Collection[str] = (),
+    identities: Sequence[Any] = (),
+    *,
+    also: Collection[str] = (),
+    allow: Callable[[Plan], None] = lambda _: None,
+    config_dir: Path | None = None,
 ) -> Path:
-    """Replace the stores by those of the archive; returns where the old ones lie.
+    """Replace the stores by those of the archive; returns where the old ones lie. See `plan`.
 
-    Raises `BackupDamaged` and `Conflict` before anything is touched, `OSError` after the moves were undone.
+    `allow` hears what would be done, and raises when it must not be. Raises `BackupDamaged` and `Conflict` before anything is touched,
+    `OSError` after the moves were undone. A key that was revoked, rotated or narrowed since stays so.
     """
     data_dir = settings.paths.data_dir
-    manifest, wanted = check(file, only, identities)
-    _check_kinds(file, manifest, wanted, settings)
+    planned = plan(file, settings, only, also, identities)
+    manifest, wanted = planned.manifest, planned.wanted
+    allow(planned)
+    if "config" in wanted and config_dir is None:
+        raise InvalidRequest(
+            "This node uses no configuration file: there is no place for that of the archive."
+        )
     refuse_running(settings)
     with journal.alone(data_dir, replacing=True):
         aside = data_dir / f"replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
@@ -120,10 +174,15 @@ def restore(
         try:
             _stage(file, staged, wanted, identities)
             _check(staged, manifest)
+            if "state" in wanted:
+                revocations.carry_over(data_dir, staged / STATE)
             away = sorted(servers(settings) & set(wanted))
             if "vectors" in wanted and "vectors" not in away:
                 _build_index(staged, manifest)
-            moves = _moves(settings, staged, aside, [store for store in wanted if store not in away])
+            here = [store for store in wanted if store not in away and store != "config"]
+            moves = _moves(settings, staged, aside, here)
+            if "config" in wanted and config_dir is not None:
+                moves += _config_moves(config_dir, staged / "config", aside / "config")
             aside.mkdir(mode=0o700)
             noted = [(str(old), str(new)) for old, new in moves]
             journal.write(staged, journal.Journal(noted, away))
@@ -158,7 +217,9 @@ def _build_index(staged: Path, manifest: Manifest) -> None:
 
 def _load(settings: Settings, staged: Path, away: Collection[str], manifest: Manifest) -> None:
     if "redis" in away:
-        _counted("redis/keys", outside.redis_from(staged / REDIS, settings.memory), manifest)
+        count = outside.redis_from(staged / REDIS, settings.memory, revocations.PREFIX)
+        _counted("redis/keys", count, manifest)
+        revocations.keep_ended(settings)
     if "chains" in away and settings.chain_engine.database_url is not None:
         outside.postgres_from(staged / CHAINS_SERVER, settings.chain_engine.database_url.get_secret_value())
     if "vectors" in away:
@@ -207,6 +268,19 @@ def _check(staged: Path, manifest: Manifest) -> None:
         said = {key: manifest.counts.get(key) for key in found}
         if found != said:
             raise StateError(f"the archive's {store} store holds {found}, and its manifest says {said}.")
+    _check_runs(staged)
+
+
+def _check_runs(staged: Path) -> None:
+    """Raises `StrangeRows` when a row of the runs names a reader of its own: it would run what stands in it."""
+    if (staged / CHAINS).exists():
+        engine = sa.create_engine(f"sqlite:///{staged / CHAINS}")
+        try:
+            check_rows(engine)
+        finally:
+            engine.dispose()
+    if (staged / CHAINS_SERVER).exists():
+        outside.check_postgres_rows(staged / CHAINS_SERVER)
 
 
 _INSIDE = {"state": STATE, "rag": CATALOG, "chains": CHAINS, "vectors": "vectors/chroma"}
@@ -227,6 +301,22 @@ def _moves(settings: Settings, staged: Path, aside: Path, wanted: Collection[str
             ]
         moves.append((staged / _INSIDE.get(store, store), place))
     return [(old, new) for old, new in moves if old.exists()]
+
+
+def _config_moves(directory: Path, staged: Path, aside: Path) -> list[tuple[Path, Path]]:
+    """The files of a configuration, one by one: what the archive does not hold stays."""
+    moves = []
+    for new in sorted(path for path in staged.rglob("*") if path.is_file()):
+        name = new.relative_to(staged)
+        if (directory / name).exists():
+            # who may read the configuration is the node's matter, not the archive's
+            shutil.copymode(directory / name, new)
+            facts = (directory / name).stat()
+            if os.geteuid() == 0:
+                os.chown(new, facts.st_uid, facts.st_gid)
+            moves.append((directory / name, aside / name))
+        moves.append((new, directory / name))
+    return moves
 
 
 def _swap(moves: Collection[tuple[Path, Path]]) -> None:

@@ -9,7 +9,6 @@ what no snapshot needs can be removed without a key.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from intellirouter.ops.backup import age
+from intellirouter.ops.backup import age, bounds
 from intellirouter.ops.backup.archive import FORMAT, BackupDamaged, Manifest
 
 SUFFIX = ".irsnapshot"
@@ -71,6 +70,8 @@ class Snapshot:
                 self._end = size - _TRAILER - length
                 if trailer[8:-SUM] != _MARK or self._end < 0 or self._end % SUM:
                     raise BackupDamaged(f"{snapshot}: is no snapshot.")
+                if length > bounds.MANIFEST_BYTES:
+                    raise BackupDamaged(f"{snapshot}: its head is too large.")
                 file.seek(self._end)
                 self._packed = file.read(length)
         except OSError as cause:
@@ -85,9 +86,8 @@ class Snapshot:
         """Raises `BackupDamaged`, and `InvalidRequest` for a sealed one when no key opens it."""
         packed = age.decrypted_bytes(self._packed, identities, self.file) if self.sealed else self._packed
         try:
-            raw = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(packed)).read()
-            head = msgspec.json.decode(raw, type=Head)
-        except (zstandard.ZstdError, msgspec.DecodeError) as cause:
+            head = msgspec.json.decode(bounds.unpacked(packed, bounds.MANIFEST_BYTES), type=Head)
+        except (zstandard.ZstdError, msgspec.DecodeError, ValueError) as cause:
             raise BackupDamaged(f"{self.file}: cannot be read as a backup ({cause}).") from cause
         if head.manifest.format > FORMAT:
             raise BackupDamaged(

@@ -33,12 +33,14 @@ from intellirouter.chains.ports import Listener
 from intellirouter.chains.runtime.durable.cluster import Cluster
 from intellirouter.chains.runtime.durable.engine import open_engine, sole_owner
 from intellirouter.chains.runtime.durable.host import Trunk
+from intellirouter.chains.runtime.durable.reader import only_reader
 from intellirouter.chains.runtime.durable.recovery import (
     GAVE_UP,
     GAVE_UP_WORDS,
     MAX_RECOVERIES,
     Recoveries,
 )
+from intellirouter.chains.runtime.durable.rows import check_rows
 from intellirouter.chains.runtime.in_process import silent
 from intellirouter.chains.steps.attempts import Worker
 from intellirouter.errors import IntelliRouterError, NotFound
@@ -257,7 +259,13 @@ async def opened(
     engine = open_engine(url)
     alone = engine.dialect.name == "sqlite"
     node = SINGLE if alone else f"node_{secrets.token_hex(8)}"
+    only_reader()
     with sole_owner(engine):
+        try:
+            await asyncio.to_thread(check_rows, engine)
+        except BaseException:
+            engine.dispose()
+            raise
         runtime = DurableRuntime(worker, engine, node, max_parallel_steps, hear, default_timeout)
         async with _launched(url, runtime):
             if alone:

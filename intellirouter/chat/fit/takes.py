@@ -94,6 +94,7 @@ class Takes:
     custom_tools: bool = False  # tools whose input is free text
     most_tools: int | None = None
     choice_alone: bool = False  # a choice among tools where none are offered
+    empty_list: bool = True  # an empty list of tools
     search: Literal["openai_responses", "anthropic_messages", "gemini", "openrouter"] | None = None
     search_beside_tools: bool = True
     tool_schema: SchemaRules = field(default_factory=SchemaRules)

@@ -33,11 +33,11 @@ def fit_tools(request: ChatRequest, takes: Takes, notes: list[str], *, own: bool
         changes["messages"] = tuple(_as_functions(message) for message in request.messages)
     if tools is not request.tools:
         changes["tools"] = tools
-    if not tools and not takes.choice_alone and (not own or _sent_empty(request)):
-        if request.tool_choice is not None or request.parallel_tool_calls is not None:
-            changes |= {"tool_choice": None, "parallel_tool_calls": None}
-        elif own:
-            return request.changed()  # written anew, without the empty list
+    unused = request.tool_choice is not None or request.parallel_tool_calls is not None
+    if not tools and not takes.choice_alone and not own and unused:
+        changes |= {"tool_choice": None, "parallel_tool_calls": None}
+    if own and not takes.empty_list and _sent_empty(request):
+        return request.changed(tool_choice=None, parallel_tool_calls=None)  # written anew, without the list
     if not own and _named_away(changes.get("tool_choice", request.tool_choice), request.tools, tools):
         changes["tool_choice"] = None
         notes.append("Which tool to call was left to the model: it has that tool under another name.")

@@ -89,7 +89,7 @@ class ToolResult(msgspec.Struct, frozen=True, tag="tool_result"):
     cache: CacheMarker | None = None
 
 
-Vendor = Literal["anthropic", "google", "mistral"]
+Vendor = Literal["anthropic", "google", "mistral", "openrouter"]
 """Who signs thoughts."""
 
 
@@ -127,11 +127,12 @@ class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
 class Opaque(msgspec.Struct, frozen=True, tag="opaque"):
     """A block only one dialect knows (a server-side tool's call or result), kept as that dialect sent it.
 
-    It travels only to targets of `dialect`; elsewhere it is refused or left out with a note.
+    It travels only to targets of `dialect`; elsewhere what it `said` stands for it, or it is refused or left out with a note.
     """
 
     dialect: str
     data: dict[str, Any]
+    said: tuple[Text | Image, ...] = ()
 
 
 ResultPart = Text | Image | Audio | File | Opaque

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from intellirouter.chat.billing import BILLING
 from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.parts import File, Part, RedactedThinking, Refusal, Text, Thinking
 from intellirouter.errors import UnsupportedByTarget
@@ -38,6 +39,8 @@ def text_of(parts: Iterable[Part], notes: list[str]) -> str:
     words: list[str] = []
     for part in parts:
         match part:
+            case Text() if part.text.startswith(BILLING):
+                pass
             case Text() | Refusal():
                 words.append(part.text)
             case File() if part.text is not None:

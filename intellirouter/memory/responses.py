@@ -6,6 +6,7 @@ continuations of one answer do not disturb each other. A tenant never sees anoth
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -15,6 +16,8 @@ from intellirouter.errors import NotFound
 from intellirouter.memory.store import StateStore
 
 MAX_TURNS = 500
+MAX_ITEMS = 200
+"""Items of an answer that can be found by their own ids."""
 MAX_BYTES = 8 * 1024 * 1024
 """A longer record is not kept."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -66,12 +69,33 @@ class Responses:
         if len(record) > MAX_BYTES:
             return False
         await self._store.set(_key(tenant, response_id), record, ttl=self._ttl)
+        place = response_id.encode()
+        names = [_item_key(tenant, name) for name in _item_ids(kept.response)[:MAX_ITEMS]]
+        await asyncio.gather(*(self._store.set(name, place, ttl=self._ttl) for name in names))
         return True
+
+    async def item(self, tenant: str, item_id: str) -> Json | None:
+        """One item of an answer that is kept, by the item's own id; None where there is none."""
+        place = await self._store.get(_item_key(tenant, item_id)) if _ID.fullmatch(item_id) else None
+        found = None if place is None else await self._store.get(_key(tenant, place.decode()))
+        if found is None:
+            return None
+        output = _decode(found).response.get("output") or ()
+        return next((item for item in output if isinstance(item, dict) and item.get("id") == item_id), None)
 
     async def delete(self, tenant: str, response_id: str) -> None:
         """Forget one. Raises `NotFound`."""
         if not _ID.fullmatch(response_id) or not await self._store.delete(_key(tenant, response_id)):
             raise NotFound(f"Response with id '{response_id[:128]}' not found.")
+
+
+def _item_ids(response: Json) -> list[str]:
+    items = (item for item in response.get("output") or () if isinstance(item, dict))
+    return [name for item in items if isinstance(name := item.get("id"), str) and _ID.fullmatch(name)]
+
+
+def _item_key(tenant: str, item_id: str) -> str:
+    return f"response-item:{tenant}:{item_id}"
 
 
 def _key(tenant: str, response_id: str) -> str:

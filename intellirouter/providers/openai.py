@@ -6,9 +6,10 @@ that a preset is data.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -42,6 +43,7 @@ from intellirouter.providers.stream import sse_parser
 from intellirouter.providers.takes import takes_of
 
 _encode = msgspec.json.encode
+_THINKERS = re.compile(r"deepseek|kimi", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Flavour:
     tool_subsets: bool = False  # a choice among some of the tools
     reasoning_models: bool = False  # serves OpenAI's own, which refuse much of the rest
     cache_markers: bool = False  # takes `cache_control` on a part
+    thoughts_with_calls: bool = False  # wants `reasoning_content` with every call
+    details: bool = False  # has `reasoning_details` for thoughts
     embedding_input_type: bool = False  # embeds queries and documents apart
 
 
@@ -72,7 +76,7 @@ OPENAI = Flavour(
     max_tokens_field="max_completion_tokens",
     developer_role=True,
     unknown_fields=frozenset({"top_k", "min_p"}),
-    unknown_message_fields=frozenset({"reasoning_content", "thinking_blocks"}),
+    unknown_message_fields=frozenset({"reasoning_content", "thinking_blocks", "reasoning_details"}),
     base64_embeddings=True,
     custom_tools=True,
     tool_subsets=True,
@@ -106,9 +110,29 @@ def build_chat(flavour: Flavour, request: ChatRequest, target: Target) -> HttpRe
             _fit_model(body, notes)
     elif flavour.unknown_message_fields:
         _drop_foreign_thoughts(flavour, body, notes)
+    if _wants_thoughts(flavour, body["model"]):
+        body["messages"] = [_with_thought(message) for message in body["messages"]]
     accept = "text/event-stream" if request.stream else "application/json"
     url = url_of(target, "/chat/completions")
     return HttpRequest("POST", url, bearer(target, accept), _encode(body), told(notes), names)
+
+
+def _wants_thoughts(flavour: Flavour, model: str) -> bool:
+    """DeepSeek and Kimi, wherever they are served, want the reasoning of a turn that calls tools back with it."""
+    if flavour.details or flavour.reasoning_models:
+        return False
+    return flavour.thoughts_with_calls or _THINKERS.search(model) is not None
+
+
+def _with_thought(message: Any) -> Any:
+    """The turn with an empty thought where it has none: another vendor's model made it, or a client cut it."""
+    if (
+        not isinstance(message, dict)
+        or not message.get("tool_calls")
+        or message.get("reasoning_content") is not None
+    ):
+        return message
+    return {**message, "reasoning_content": ""}
 
 
 def _was_chosen(request: ChatRequest) -> bool:
@@ -153,7 +177,7 @@ def adapt(flavour: Flavour, body: Json, notes: list[str]) -> None:
         if message["role"] == "developer" and not flavour.developer_role:
             message["role"] = "system"
         for name in flavour.unknown_message_fields & message.keys():
-            thoughts = thoughts or name in ("reasoning_content", "thinking_blocks")
+            thoughts = thoughts or name in ("reasoning_content", "thinking_blocks", "reasoning_details")
             del message[name]
     if thoughts:
         notes.append(f"Reasoning of earlier turns was left out: {flavour.kind} takes none back.")

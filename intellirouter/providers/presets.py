@@ -10,7 +10,7 @@ from __future__ import annotations
 from intellirouter.providers.openai import Flavour, adapter_of
 
 _NO_SAMPLING = frozenset({"top_k", "min_p"})
-_THOUGHTS = frozenset({"reasoning_content", "thinking_blocks"})
+_THOUGHTS = frozenset({"reasoning_content", "thinking_blocks", "reasoning_details"})
 _OPENAI_ONLY = frozenset(
     {
         "store",
@@ -34,9 +34,14 @@ FLAVOURS = (
         | {"logit_bias", "logprobs", "top_logprobs"},
         unknown_message_fields=_THOUGHTS,
     ),
-    Flavour("deepseek", "https://api.deepseek.com/v1", unknown_fields=_NO_SAMPLING | _OPENAI_ONLY),
+    Flavour(
+        "deepseek",
+        "https://api.deepseek.com/v1",
+        unknown_fields=_NO_SAMPLING | _OPENAI_ONLY,
+        thoughts_with_calls=True,
+    ),
     Flavour("together", "https://api.together.xyz/v1", unknown_fields=_OPENAI_ONLY),
-    Flavour("openrouter", "https://openrouter.ai/api/v1", cache_markers=True),
+    Flavour("openrouter", "https://openrouter.ai/api/v1", cache_markers=True, details=True),
     Flavour(
         "xai",
         "https://api.x.ai/v1",

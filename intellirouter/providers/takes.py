@@ -160,7 +160,7 @@ _CHAT: tuple[Takes, ...] = (
     replace(
         _HOSTED,
         who="deepseek",
-        systems="anywhere",
+        systems="leading",
         alternates=False,
         user_first=False,
         answer_schema=None,
@@ -187,6 +187,7 @@ _CHAT: tuple[Takes, ...] = (
         user_longest=128,
         most_stops=4,
         search="openrouter",
+        signer="openrouter",
         json_word=True,
     ),
 )

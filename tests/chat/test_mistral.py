@@ -41,7 +41,7 @@ CHUNKS: dict[str, tuple[dict[str, Any], Part]] = {
     "speech": ({"type": "input_audio", "input_audio": "aGk="}, Audio("aGk=", "wav")),
     "speech with its type": (
         {"type": "input_audio", "input_audio": "data:audio/mpeg;base64,aGk="},
-        Audio("aGk=", "mpeg"),
+        Audio("aGk=", "mp3"),
     ),
 }
 

@@ -92,9 +92,20 @@ def _decode_block(block: Any, path: str) -> Part:
         case "redacted_thinking":
             return RedactedThinking(fields.required_text(block, "data", path))
         case str():
-            return Opaque(DIALECT, block)
+            return _decode_own(block)
         case _:
             raise InvalidRequest(f"'{at(path, 'type')}' must name the kind of block.", param=at(path, "type"))
+
+
+def _decode_own(block: Json) -> Opaque:
+    """A block only this dialect has, with what it says in words where it says any."""
+    match block["type"]:
+        case "search_result":
+            return Opaque(DIALECT, block, _said(block.get("content"), block, ("title", "source")))
+        case "tool_reference":
+            return Opaque(DIALECT, block, (Text(f"The tool '{block.get('tool_name')}' can be called."),))
+        case _:
+            return Opaque(DIALECT, block)
 
 
 def encode_arguments(value: Any) -> str:
@@ -142,7 +153,15 @@ def _decode_document(block: Json, path: str) -> Part:
         case "file":
             return File(file_id=fields.required_text(source, "file_id", inside), **about)
         case _:  # a document made of blocks, or a source newer than this code
-            return Opaque(DIALECT, block)
+            return Opaque(DIALECT, block, _said(source.get("content"), block, ("title", "context")))
+
+
+def _said(content: Any, block: Json, about: tuple[str, ...]) -> tuple[Text | Image, ...]:
+    """What a block made of blocks says: the words about it as a line, then its words and pictures."""
+    inside = decode_content(content, "content") if isinstance(content, (str, list)) else ()
+    said = tuple(part for part in inside if isinstance(part, (Text, Image)))
+    heads = [str(block[name]) for name in about if block.get(name)]
+    return (Text(f"{', '.join(heads)}:"), *said) if heads and said else said
 
 
 def _decode_tool_result(block: Json, path: str) -> ToolResult:

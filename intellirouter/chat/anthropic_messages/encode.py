@@ -10,6 +10,7 @@ from intellirouter.chat.anthropic_messages.thinking import encode_thinking
 from intellirouter.chat.citations import is_ours
 from intellirouter.chat.custom_tools import INPUT_SCHEMA, note_for
 from intellirouter.chat.fields import Json
+from intellirouter.chat.fit.turns import GO_ON
 from intellirouter.chat.model import ChatRequest, Message, Tool, ToolChoice
 from intellirouter.chat.parts import Part, Text, ToolResult
 from intellirouter.chat.sealed_thoughts import is_thought_seal
@@ -33,7 +34,6 @@ _UNKNOWN = (
     "store",
     "prompt_cache_key",
 )
-_GO_ON = "Go on with your last turn from exactly the character where it stops. Repeat nothing of it."
 _JSON_INSTRUCTION = "Answer with a single JSON object and nothing else."
 
 
@@ -163,7 +163,7 @@ def _encode_turns(turns: list[Message], model: str, notes: list[str]) -> list[Js
     """Turns with those of one side in a row made one, tool results first, as the API demands."""
     if turns and turns[-1].role == "assistant" and not traits_of(model).prefill:
         notes.append("This model goes on with no turn of its own: it was asked to.")
-        turns = [*turns, Message("user", (Text(_GO_ON),))]
+        turns = [*turns, Message("user", (Text(GO_ON),))]
     merged: list[tuple[str, list[Part]]] = []
     for message in turns:
         role = "assistant" if message.role == "assistant" else "user"
@@ -196,6 +196,8 @@ def _offered(request: ChatRequest, notes: list[str]) -> tuple[Tool, ...]:
 def _encode_tool(tool: Tool, notes: list[str]) -> Json:
     if tool.kind == "builtin":
         return tool.data or {}
+    if tool.native is not None and tool.dialect == DIALECT:
+        return tool.native
     if tool.kind == "custom":
         notes.append(note_for(tool.name))
         schema: Json = INPUT_SCHEMA

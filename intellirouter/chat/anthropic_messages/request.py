@@ -7,6 +7,7 @@ from typing import Any
 
 from intellirouter.chat import fields
 from intellirouter.chat.anthropic_messages.blocks import DIALECT, decode_cache, decode_content
+from intellirouter.chat.anthropic_messages.client_tools import as_function
 from intellirouter.chat.fields import Json, at
 from intellirouter.chat.model import (
     ChatRequest,
@@ -99,6 +100,16 @@ def _decode_tool(tool: Json, path: str) -> Tool:
     kind = fields.text(tool, "type", path)
     if kind not in (None, "custom"):
         name = fields.text(tool, "name", path) or str(kind)
+        if (known := as_function(str(kind))) is not None:
+            about, schema = known
+            return Tool(
+                name,
+                description=about,
+                parameters=schema,
+                dialect=DIALECT,
+                native=tool,
+                cache=decode_cache(tool),
+            )
         return Tool(name, kind="builtin", dialect=DIALECT, data=tool, cache=decode_cache(tool))
     return Tool(
         name=fields.required_text(tool, "name", path),

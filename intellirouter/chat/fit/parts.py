@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from intellirouter.chat.billing import BILLING
 from intellirouter.chat.fit.takes import Takes
 from intellirouter.chat.media import audio_name, image_type, is_text, plain_type, words_of
 from intellirouter.chat.model import Message
@@ -21,20 +22,28 @@ from intellirouter.chat.parts import (
 )
 from intellirouter.errors import UnsupportedByTarget
 
-BILLING = "x-anthropic-billing-header:"
-"""How Claude Code's first system block begins: for Anthropic's accounts alone, and another one in every request, so that
-no two prompts would begin alike and no prompt cache could hit."""
 _TYPES = {"application/octet-stream": None}
 
 
 def fit_parts(message: Message, takes: Takes, notes: list[str]) -> Message:
     """The message with what the target takes of it; the same object where that is all."""
-    kept = [
-        fitted for part in message.content if (fitted := _fit(part, message.role, takes, notes)) is not None
-    ]
+    content = _in_words(message.content, takes)
+    kept = [fitted for part in content if (fitted := _fit(part, message.role, takes, notes)) is not None]
     if len(kept) == len(message.content) and all(a is b for a, b in zip(kept, message.content, strict=True)):
         return message
     return msgspec.structs.replace(message, content=tuple(kept))
+
+
+def _in_words(content: tuple[Part, ...], takes: Takes) -> tuple[Part, ...]:
+    """Blocks of another dialect as the words and pictures they hold."""
+    if not any(isinstance(part, Opaque) and part.said and part.dialect != takes.dialect for part in content):
+        return content
+    told: list[Part] = []
+    for part in content:
+        told += (
+            part.said if isinstance(part, Opaque) and part.said and part.dialect != takes.dialect else (part,)
+        )
+    return tuple(told)
 
 
 def _fit(part: Part, role: str, takes: Takes, notes: list[str]) -> Part | None:
@@ -65,6 +74,8 @@ def is_blank(part: Text, takes: Takes) -> bool:
 def _thought(part: Thinking | RedactedThinking, takes: Takes, notes: list[str]) -> Part | None:
     match takes.thoughts:
         case "words":
+            if isinstance(part, Thinking) and part.signer == "openrouter" != takes.signer:
+                return Thinking(part.text) if part.text else None  # what seals it is no other's to read
             return part
         case "sealed":
             sealed = isinstance(part, Thinking) and (
@@ -107,7 +118,7 @@ def _foreign(part: Opaque, role: str, takes: Takes, notes: list[str]) -> Part | 
 
 def _result(part: ToolResult, takes: Takes, notes: list[str]) -> ToolResult:
     kept: list[ResultPart] = []
-    for inner in part.content:
+    for inner in _in_words(part.content, takes):
         fitted = _fit(inner, "tool", takes, notes)
         if isinstance(fitted, ResultPart):
             kept.append(fitted)

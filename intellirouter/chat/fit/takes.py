@@ -65,9 +65,8 @@ class Takes:
     shared: bool = False  # many vendors speak it: a client that does wrote for none of them in particular
 
     # Turns
-    systems: Literal["anywhere", "first", "apart"] = (
-        "anywhere"  # apart: the wire format takes them out by itself
-    )
+    systems: Literal["anywhere", "leading", "first", "apart"] = "anywhere"
+    """`leading`: before all others, `first`: one, before all others; `apart`: the wire format takes them out by itself."""
     alternates: bool = False  # no two turns of one side in a row
     user_first: bool = False
     user_last: bool = False  # goes on with no turn of its own

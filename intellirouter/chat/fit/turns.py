@@ -51,8 +51,8 @@ def fit_turns(
         if not takes.result_media:
             turns = _media_after_results(turns, notes)
     turns = _without_empty(turns, takes, notes, was=messages)
-    if takes.systems == "first":
-        turns = _one_system(turns, notes)
+    if takes.systems in ("leading", "first"):
+        turns = _one_system(turns, notes, several=takes.systems == "leading")
     if takes.asks and all(turn.role in _SYSTEM for turn in turns):
         notes.append(f"The system prompt was sent as the user's turn: {takes.who} wants at least one.")
         turns = [Message("user", turn.content) for turn in turns] or [Message("user", (Text(STAND_IN),))]
@@ -64,7 +64,9 @@ def fit_turns(
 
 def _plain(messages: tuple[Message, ...], takes: Takes, *, own: bool) -> bool:
     """The commonest request, which every target takes: a system message, then user and assistant in turn, of one text each."""
-    free = own and not takes.alternates and takes.systems != "first" and takes.results_then_user
+    free = (
+        own and not takes.alternates and takes.systems not in ("leading", "first") and takes.results_then_user
+    )
     if free:
         return True
     before = "assistant"
@@ -229,10 +231,10 @@ def _says_something(turn: Message, takes: Takes) -> bool:
     return bool(said or turn.extra or (thoughts and takes.bare_thoughts))
 
 
-def _one_system(turns: list[Message], notes: list[str]) -> list[Message]:
+def _one_system(turns: list[Message], notes: list[str], *, several: bool) -> list[Message]:
     """One system message, at the start."""
     places = [place for place, turn in enumerate(turns) if turn.role in _SYSTEM]
-    if not places or places == [0]:
+    if not places or places == [0] or (several and places == list(range(len(places)))):
         return turns
     if len(places) > 1 or places[0] > 0:
         late = places != list(range(len(places)))

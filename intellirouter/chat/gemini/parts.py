@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from intellirouter.chat.fields import Json
+from intellirouter.chat.media import audio_name
 from intellirouter.chat.parts import (
     Audio,
     File,
@@ -94,7 +95,7 @@ def _decode_media(media_type: Any, data: Any = None, url: Any = None) -> Part:
     if kind and kind.startswith("image/"):
         return Image(url=url, data=data, media_type=kind)
     if kind and kind.startswith("audio/") and data is not None:
-        return Audio(data, kind.removeprefix("audio/").removeprefix("x-"))
+        return Audio(data, audio_name(kind))
     return File(url=url, data=data, media_type=kind)
 
 
@@ -124,10 +125,21 @@ def _decode_result(result: Json, fallback_id: str) -> ToolResult:
     name = result.get("name")
     return ToolResult(
         str(result.get("id") or fallback_id),
-        (Text(text),),
+        (Text(text), *_media_of(result)),
         name=name if isinstance(name, str) else None,
         is_error=failed,
     )
+
+
+def _media_of(result: Json) -> list[Image | Audio | File]:
+    """Pictures and documents beside a tool's answer."""
+    parts = result.get("parts")
+    found: list[Image | Audio | File] = []
+    for part in parts if isinstance(parts, list) else ():
+        media = decode_part(part, "") if isinstance(part, dict) else None
+        if isinstance(media, (Image, Audio, File)):
+            found.append(media)
+    return found
 
 
 def encode_part(part: Part, names: dict[str, str], notes: list[str]) -> Json | None:

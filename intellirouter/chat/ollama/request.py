@@ -9,10 +9,11 @@ import msgspec
 
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json, at
+from intellirouter.chat.media import image_type
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Role, Source, Tool
 from intellirouter.chat.ollama.ids import call_id
 from intellirouter.chat.options import take_options
-from intellirouter.chat.parts import Image, Part, Text, Thinking, ToolCall, ToolResult
+from intellirouter.chat.parts import Image, Part, ResultPart, Text, Thinking, ToolCall, ToolResult
 from intellirouter.errors import InvalidRequest
 
 DIALECT = "ollama"
@@ -20,12 +21,6 @@ ROLES: tuple[Role, ...] = get_args(Role)
 CHAT_FIELDS = frozenset(
     {"model", "messages", "tools", "format", "options", "stream", "think", "logprobs", "top_logprobs"}
 )
-_SIGNATURES = {
-    "iVBORw0KGgo": "image/png",
-    "/9j/": "image/jpeg",
-    "R0lGOD": "image/gif",
-    "UklGR": "image/webp",
-}
 OPTION_FIELDS = frozenset(
     """temperature top_p top_k min_p seed num_predict stop presence_penalty frequency_penalty""".split()
 )
@@ -117,14 +112,10 @@ def _decode_parts(message: Json, turn: int, path: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def decode_images(holder: Json, path: str) -> list[Part]:
-    """Pictures beside the words of a turn."""
-    return [Image(data=data, media_type=_media_type(data)) for data in fields.strings(holder, "images", path)]
-
-
-def _media_type(data: str) -> str | None:
-    """What a picture's first bytes say: Ollama's clients send no type, and other vendors want the right one."""
-    return next((kind for start, kind in _SIGNATURES.items() if data.startswith(start)), None)
+def decode_images(holder: Json, path: str) -> list[Image]:
+    """Pictures beside the words of a turn: Ollama's clients send no type, and other vendors want the right one."""
+    images = fields.strings(holder, "images", path)
+    return [Image(data=data, media_type=image_type(None, data)) for data in images]
 
 
 def _decode_call(call: Json, turn: int, index: int, path: str) -> ToolCall:
@@ -141,7 +132,8 @@ def _decode_result(message: Json, path: str, unanswered: list[ToolCall]) -> Tool
     call = next((c for c in unanswered if given == c.id or (given is None and name in (None, c.name))), None)
     if call is not None:
         unanswered.remove(call)
-    content = (Text(fields.text(message, "content", path) or ""),)
+    words = Text(fields.text(message, "content", path) or "")
+    content: tuple[ResultPart, ...] = (words, *decode_images(message, path))
     return ToolResult(given or (call.id if call else call_id("result", 0)), content, name=name)
 
 

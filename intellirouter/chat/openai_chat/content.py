@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json, at
+from intellirouter.chat.media import audio_name
 from intellirouter.chat.parts import (
     Audio,
     CacheMarker,
@@ -103,7 +106,7 @@ def _decode_image(part: Json, path: str) -> Image:
 def _decode_audio(part: Json, path: str) -> Audio:
     if isinstance(plain := part.get("input_audio"), str):  # Mistral's: base64, or a data: URL
         kind, data = split_data_url(plain) or ("audio/wav", plain)
-        return Audio(data=data, format=kind.removeprefix("audio/").removeprefix("x-"))
+        return Audio(data=data, format=audio_name(kind))
     audio = fields.mapping(part, "input_audio", path) or fields.missing(at(path, "input_audio"))
     inside = at(path, "input_audio")
     return Audio(
@@ -152,10 +155,23 @@ def decode_thinking(message: Json) -> tuple[Part, ...]:
     blocks = message.get("thinking_blocks")
     if isinstance(blocks, list) and blocks:
         return tuple(_decode_thinking_block(block) for block in blocks if isinstance(block, dict))
-    for key in ("reasoning_content", "reasoning"):
-        if isinstance(words := message.get(key), str) and words:
-            return (Thinking(words),)
-    return ()
+    told = (message.get(key) for key in ("reasoning_content", "reasoning"))
+    words: str = next((word for word in told if isinstance(word, str) and word), "")
+    details = message.get("reasoning_details")
+    if isinstance(details, list) and details:  # OpenRouter's, which it wants back as they are
+        return (Thinking(words or words_in(details), seal_details(details), signer="openrouter"),)
+    return (Thinking(words),) if words else ()
+
+
+def words_in(details: list[Any]) -> str:
+    """What OpenRouter's `reasoning_details` say in words."""
+    told = (one.get("text") or one.get("summary") for one in details if isinstance(one, dict))
+    return "".join(word for word in told if isinstance(word, str))
+
+
+def seal_details(details: list[Any]) -> str:
+    """`reasoning_details` as the signature that they are to the gateway behind them."""
+    return msgspec.json.encode(details).decode()
 
 
 def _decode_thinking_block(block: Json) -> Part:
@@ -178,9 +194,22 @@ def encode_thinking(parts: tuple[Part, ...]) -> Json:
     encoded: Json = {}
     if words := "".join(part.text for part in thoughts if isinstance(part, Thinking)):
         encoded["reasoning_content"] = words
-    if any(isinstance(part, RedactedThinking) or part.signature or part.encrypted for part in thoughts):
-        encoded["thinking_blocks"] = [encode_thinking_block(part) for part in thoughts]
+    details = [part for part in thoughts if isinstance(part, Thinking) and part.signer == "openrouter"]
+    if details:
+        encoded["reasoning_details"] = [one for part in details for one in details_of(part)]
+    blocks = [part for part in thoughts if part not in details]
+    if any(isinstance(part, RedactedThinking) or part.signature or part.encrypted for part in blocks):
+        encoded["thinking_blocks"] = [encode_thinking_block(part) for part in blocks]
     return encoded
+
+
+def details_of(part: Thinking) -> list[Any]:
+    """OpenRouter's `reasoning_details` as they came."""
+    try:
+        details = msgspec.json.decode(part.signature or "[]")
+    except msgspec.DecodeError:
+        return []
+    return details if isinstance(details, list) else []
 
 
 def encode_thinking_block(part: Thinking | RedactedThinking) -> Json:

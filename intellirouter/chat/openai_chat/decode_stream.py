@@ -24,7 +24,7 @@ from intellirouter.chat.delta import (
     ToolCallStart,
     UsageDelta,
 )
-from intellirouter.chat.openai_chat.content import DIALECT, thinking_words
+from intellirouter.chat.openai_chat.content import DIALECT, seal_details, thinking_words, words_in
 from intellirouter.chat.openai_chat.errors import decode_error
 from intellirouter.chat.openai_chat.response import decode_finish
 from intellirouter.chat.openai_chat.usage import decode_usage
@@ -40,6 +40,7 @@ class _Delta(msgspec.Struct):
     reasoning_content: str | None = None
     reasoning: Any = None
     thinking_blocks: list[dict[str, Any]] | None = None
+    reasoning_details: list[dict[str, Any]] | None = None
     tool_calls: list[dict[str, Any]] | None = None
     function_call: dict[str, Any] | None = None
     annotations: list[dict[str, Any]] | None = None
@@ -80,6 +81,7 @@ class ChunkDecoder:
         ] = {}  # (choice, vendor's index) to our index of the latest there
         self._ids: dict[tuple[int, int], str] = {}  # (choice, our index) to the vendor's id
         self._thought: set[int] = set()  # choices whose thoughts come as `reasoning_content`
+        self._details: dict[int, list[dict[str, Any]]] = {}  # OpenRouter's, of each choice, put together
         self._usage_seen = False
         self._ended = False
 
@@ -144,12 +146,17 @@ class ChunkDecoder:
             return
         self._open.discard(index)
         self._finished.add(index)
+        if details := self._details.pop(index, None):
+            deltas.append(ThinkingDelta("", THINKING, index, seal_details(details), signer="openrouter"))
         reason, detail = decode_finish(word, any(choice == index for choice, _ in self._ids))
         deltas.append(Finish(reason or "stop", index, detail))
 
     def _decode_content(self, delta: _Delta, choice: _Choice, deltas: list[Delta]) -> None:
         index = choice.index
         thought = delta.reasoning_content or (delta.reasoning if isinstance(delta.reasoning, str) else "")
+        if delta.reasoning_details:
+            thought = thought or words_in(delta.reasoning_details)
+            gather(self._details.setdefault(index, []), delta.reasoning_details)
         if thought:
             self._thought.add(index)
             deltas.append(ThinkingDelta(thought, THINKING, index))
@@ -208,6 +215,25 @@ class ChunkDecoder:
         wanted = f"call_{name}"
         taken = {known for (owner, _), known in self._ids.items() if owner == choice}
         return wanted if wanted not in taken else f"{wanted}_{len(taken)}"
+
+
+def gather(whole: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> None:
+    """Add pieces of `reasoning_details` to what came before: words of one detail come in several."""
+    for piece in pieces:
+        last = whole[-1] if whole else None
+        same = last is not None and (last.get("type"), last.get("index")) == (
+            piece.get("type"),
+            piece.get("index"),
+        )
+        if last is None or not same:
+            whole.append(dict(piece))
+            continue
+        for key, value in piece.items():
+            joined = key in ("text", "summary", "data") and isinstance(value, str)
+            if joined and isinstance(last.get(key), str):
+                last[key] += value
+            elif value is not None:
+                last[key] = value
 
 
 def _start(chunk: _Chunk) -> Start:

@@ -24,7 +24,7 @@ from intellirouter.chat.delta import (
 )
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.openai_chat.content import DIALECT, encode_thinking_block
+from intellirouter.chat.openai_chat.content import DIALECT, details_of, encode_thinking_block
 from intellirouter.chat.openai_chat.errors import error_envelope
 from intellirouter.chat.openai_chat.response import encode_finish
 from intellirouter.chat.openai_chat.usage import encode_usage
@@ -127,7 +127,10 @@ class ChunkEncoder:
         if delta.signature or delta.encrypted:
             block = Thinking("".join(words), delta.signature, delta.encrypted, delta.id, delta.signer)
             words.clear()
-            encoded["thinking_blocks"] = [encode_thinking_block(block)]
+            if delta.signer == "openrouter":
+                encoded["reasoning_details"] = details_of(block)
+            else:
+                encoded["thinking_blocks"] = [encode_thinking_block(block)]
         return encoded
 
     def _call_start(self, delta: ToolCallStart) -> Json:

@@ -24,14 +24,15 @@ from intellirouter.chat.openai_chat.content import (
     decode_thinking,
     decode_tool_call,
 )
+from intellirouter.chat.openai_chat.other_parts import decode_other, holds_others
 from intellirouter.chat.options import take_options
-from intellirouter.chat.parts import Audio, Part, Refusal, ResultPart, Text, ToolCall, ToolResult
+from intellirouter.chat.parts import Audio, Opaque, Part, Refusal, ResultPart, Text, ToolCall, ToolResult
 from intellirouter.errors import InvalidRequest
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 KNOWN_MESSAGE_FIELDS = frozenset(
     """role content name tool_calls tool_call_id function_call refusal audio reasoning_content reasoning
-    thinking_blocks annotations""".split()
+    thinking_blocks reasoning_details annotations""".split()
 )
 
 
@@ -59,7 +60,7 @@ def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
         extra=extra,
         extra_dialect=DIALECT,
         options=options,
-        source=Source(DIALECT, body, dict(headers)),
+        source=None if holds_others(body) else Source(DIALECT, body, dict(headers)),
     )
 
 
@@ -101,19 +102,29 @@ def _decode_message(message: Any, path: str) -> Message:
         raise InvalidRequest(
             f"'{at(path, 'role')}' must be one of: {', '.join(sorted(ROLES))}.", param=at(path, "role")
         )
-    content = decode_content(message.get("content"), at(path, "content"))
+    content = decode_content(said, at(path, "content"))
+    if type(said) is list:
+        content = tuple(_decode_other(raw, part, path) for raw, part in zip(said, content, strict=True))
     if role in ("tool", "function"):
         return _tool_message(message, content, path)
     if role == "assistant":
         content = (*decode_thinking(message), *content, *_assistant_parts(message, path))
     elif not content and message.get("content") is None:
         fields.missing(at(path, "content"))
+    if role == "user" and content and all(isinstance(part, ToolResult) for part in content):
+        role = "tool"
     return Message(
         role=_canonical_role(role),
         content=content,
         name=fields.text(message, "name", path),
         extra=fields.rest(message, KNOWN_MESSAGE_FIELDS),
     )
+
+
+def _decode_other(raw: Any, part: Part, path: str) -> Part:
+    """Another dialect's part as what it is there."""
+    other = decode_other(raw, at(path, "content")) if isinstance(part, Opaque) else None
+    return part if other is None else other
 
 
 def _canonical_role(role: str) -> Role:

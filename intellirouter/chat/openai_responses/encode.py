@@ -7,6 +7,7 @@ from typing import Any
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Tool, ToolChoice
 from intellirouter.chat.openai_chat.encode import effort_of
+from intellirouter.chat.openai_responses.client_tools import clients_of
 from intellirouter.chat.openai_responses.content import DIALECT
 from intellirouter.chat.openai_responses.items import encode_items
 from intellirouter.chat.openai_responses.namespaces import grouped, namespaces_of
@@ -73,7 +74,7 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
     }
     body: Json = {
         "model": request.model,
-        "input": encode_items(messages, notes, namespaces_of(request.tools)),
+        "input": encode_items(messages, notes, namespaces_of(request.tools), clients_of(request.tools)),
     }
     body.update((key, value) for key, value in optional.items() if value is not None)
     if any(part.cache for message in messages for part in message.content if isinstance(part, _MARKED)):
@@ -124,6 +125,8 @@ def encode_tool(tool: Tool, ours: bool = True) -> Json:
     """One tool. Functions are strict by default here and nowhere else, so for a request of another dialect we say no."""
     if tool.kind == "builtin":
         return tool.data or {}
+    if tool.native is not None and tool.dialect == DIALECT:
+        return tool.native
     encoded: Json = {"type": tool.kind, "name": tool.name, "description": tool.description}
     if tool.kind == "custom":
         encoded["format"] = tool.format

@@ -26,6 +26,7 @@ from intellirouter.chat.delta import (
 )
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.openai_responses.client_tools import as_own_call, clients_of
 from intellirouter.chat.openai_responses.content import DIALECT, encode_annotation
 from intellirouter.chat.openai_responses.errors import error_event, response_error
 from intellirouter.chat.openai_responses.namespaces import namespaces_of, parted
@@ -67,6 +68,7 @@ class ResponseEventEncoder:
     def __init__(self, request: ChatRequest) -> None:
         self._request = request
         self._namespaces = namespaces_of(request.tools)
+        self._clients = clients_of(request.tools)
         self._head: Json | None = None
         self._stem = ""
         self._sequence = 0
@@ -276,13 +278,16 @@ class ResponseEventEncoder:
     def _call_item(self, call: _Call, status: str) -> Json:
         start = call.start
         part = ToolCall(start.id, start.name, "".join(call.arguments), start.kind, start.signature)
-        return parted(encode_item(part, self._stem, call.output, status) or {}, self._namespaces)
+        item = parted(encode_item(part, self._stem, call.output, status) or {}, self._namespaces)
+        return as_own_call(item, self._clients)
 
     def _arguments(self, delta: ToolCallArguments) -> bytes:
         call = self._calls.get(delta.index)
         if call is None:
             return b""
         call.arguments.append(delta.fragment)
+        if call.start.name in self._clients:  # its item has no pieces: it comes whole
+            return b""
         custom = call.start.kind == "custom"
         kind = "custom_tool_call_input" if custom else "function_call_arguments"
         place = {"item_id": self._output[call.output]["id"], "output_index": call.output}
@@ -293,7 +298,9 @@ class ResponseEventEncoder:
         for call in self._calls.values():
             item = self._output[call.output] = self._call_item(call, "completed")
             place = {"item_id": item["id"], "output_index": call.output}
-            if call.start.kind == "custom":
+            if call.start.name in self._clients:
+                pass
+            elif call.start.kind == "custom":
                 said = {"input": item["input"]}
                 closed += self._event("response.custom_tool_call_input.done", {**place, **said})
             else:

@@ -10,6 +10,12 @@ import msgspec
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json, at
 from intellirouter.chat.model import Message, Role
+from intellirouter.chat.openai_responses.client_tools import (
+    BY_CALL,
+    BY_OUTPUT,
+    ClientTool,
+    as_own_call,
+)
 from intellirouter.chat.openai_responses.content import DIALECT, decode_content, encode_input, output_text
 from intellirouter.chat.openai_responses.namespaces import joined, parted
 from intellirouter.chat.openai_responses.sealed import reasoning_item, unseal
@@ -68,6 +74,17 @@ def decode_items(items: list[Any], path: str) -> tuple[Message, ...]:
         elif type(kind) is str and kind in _OUTPUTS:
             end_turn()
             messages.append(_decode_output(item, where))
+        elif kind == "additional_tools":  # it is among the request's tools
+            continue
+        elif type(kind) is str and (tool := BY_OUTPUT.get(kind)) is not None and _by_client(item):
+            end_turn()
+            call_id = fields.text(item, "call_id", where) or fields.required_text(item, "id", where)
+            messages.append(Message("tool", (ToolResult(call_id, (Text(tool.heard(item)),)),)))
+        elif type(kind) is str and kind.endswith(
+            _OF_THE_CLIENT
+        ):  # what the client says must not be lost as the vendor's may
+            end_turn()
+            messages.append(Message("user", (Opaque(DIALECT, item),)))
         else:
             reader = _TURN_ITEMS.get(kind) if isinstance(kind, str) else _bad_kind
             parts.append(reader(item, where) if reader else Opaque(DIALECT, item))
@@ -117,6 +134,20 @@ def _decode_own_call(item: Json, path: str) -> ToolCall:
     return msgspec.structs.replace(call, name=joined(namespace, call.name)) if namespace else call
 
 
+def _decode_client_call(item: Json, path: str) -> Part:
+    """A call of a tool that the client runs, as one of a function; the vendor's own stays what it is."""
+    tool = BY_CALL[item["type"]]
+    if not _by_client(item):
+        return Opaque(DIALECT, item)
+    call_id = fields.text(item, "call_id", path) or fields.required_text(item, "id", path)
+    return ToolCall(call_id, tool.type, msgspec.json.encode(tool.asked(item)).decode())
+
+
+def _by_client(item: Json) -> bool:
+    kind = str(item.get("type"))
+    return not kind.startswith("tool_search") or item.get("execution") == "client"
+
+
 def decode_reasoning(item: Json, path: str) -> Thinking | RedactedThinking:
     """A `reasoning` item: its summaries, then its own words where the vendor shows them."""
     pieces = [*fields.objects(item, "summary", path), *fields.objects(item, "content", path)]
@@ -125,17 +156,22 @@ def decode_reasoning(item: Json, path: str) -> Thinking | RedactedThinking:
 
 
 _OUTPUTS: dict[Any, Any] = {"function_call_output": "function", "custom_tool_call_output": "custom"}
+_OF_THE_CLIENT = ("_output", "_response")
 _TURN_ITEMS: dict[str, Callable[[Json, str], Part]] = {
     "function_call": _decode_own_call,
     "custom_tool_call": decode_call,
+    **dict.fromkeys(BY_CALL, _decode_client_call),
     "reasoning": decode_reasoning,
 }
 
 
 def encode_items(
-    messages: tuple[Message, ...], notes: list[str], namespaces: Mapping[str, str]
+    messages: tuple[Message, ...],
+    notes: list[str],
+    namespaces: Mapping[str, str],
+    clients: Mapping[str, ClientTool],
 ) -> list[Json]:
-    """The `input` of a request; `namespaces` are those of its functions."""
+    """The `input` of a request; `namespaces` and `clients` are those of its tools."""
     items: list[Json] = []
     customs = {
         part.id
@@ -143,15 +179,26 @@ def encode_items(
         for part in message.content
         if isinstance(part, ToolCall) and part.kind == "custom"
     }
+    own = {
+        part.id: clients[part.name]
+        for message in messages
+        for part in message.content
+        if clients and isinstance(part, ToolCall) and part.name in clients
+    }
     for message in messages:
         rest: list[Part] = []
         for part in message.content:
-            if isinstance(part, ToolResult):
+            if isinstance(part, ToolResult) and part.call_id in own:
+                items.append(_encode_own_result(part, own[part.call_id]))
+            elif isinstance(part, ToolResult):
                 items.append(_encode_result(part, part.call_id in customs, notes))
+            elif isinstance(part, Opaque) and message.role == "user" and _is_own_item(part):
+                items.append(part.data)
             else:
                 rest.append(part)
         if message.role == "assistant":
-            items.extend(parted(item, namespaces) for item in _encode_turn(message, rest, notes))
+            turn = _encode_turn(message, rest, notes)
+            items.extend(as_own_call(parted(item, namespaces), clients) for item in turn)
         elif rest or not message.content:
             role = "user" if message.role == "tool" else message.role
             items.append({"role": role, "content": encode_input(rest, notes), **message.extra})
@@ -166,6 +213,15 @@ def _encode_result(result: ToolResult, custom: bool, notes: list[str]) -> Json:
         content = f"Error: {content}" if isinstance(content, str) else [prefix, *content]
     kind = "custom_tool_call_output" if custom or result.kind == "custom" else "function_call_output"
     return {"type": kind, "call_id": result.call_id, "output": content}
+
+
+def _encode_own_result(result: ToolResult, tool: ClientTool) -> Json:
+    words = "\n".join(part.text for part in result.content if isinstance(part, Text))
+    return {"type": tool.output, "call_id": result.call_id, **tool.answered(words)}
+
+
+def _is_own_item(part: Opaque) -> bool:
+    return part.dialect == DIALECT and str(part.data.get("type")).endswith(_OF_THE_CLIENT)
 
 
 def _encode_turn(message: Message, parts: list[Part], notes: list[str]) -> list[Json]:

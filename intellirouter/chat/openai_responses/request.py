@@ -18,6 +18,7 @@ from intellirouter.chat.model import (
     Tool,
     ToolChoice,
 )
+from intellirouter.chat.openai_responses.client_tools import client_tool
 from intellirouter.chat.openai_responses.content import DIALECT
 from intellirouter.chat.openai_responses.items import decode_items
 from intellirouter.chat.openai_responses.namespaces import joined
@@ -25,6 +26,7 @@ from intellirouter.chat.options import take_options
 from intellirouter.chat.parts import Text
 from intellirouter.errors import InvalidRequest
 
+_BRING_TOOLS = ("additional_tools", "tool_search_output")
 LOGPROBS = "message.output_text.logprobs"
 _TOOL_FIELDS = frozenset({"type", "name", "description", "parameters", "strict", "format"})
 
@@ -48,6 +50,8 @@ def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
     include = fields.array(body, "include") or []
     if LOGPROBS in include or values.get("top_logprobs"):
         values["logprobs"] = True
+    if loaded := _loaded(body.get("input"), {tool.name for tool in values.get("tools", ())}):
+        values["tools"] = (*values.get("tools", ()), *loaded)
     return ChatRequest(
         **values,
         messages=_messages(body),
@@ -83,6 +87,24 @@ def _tools(body: Json, key: str) -> tuple[Tool, ...]:
     )
 
 
+def _loaded(given: Any, known: set[str]) -> tuple[Tool, ...]:
+    """Tools that came later in the conversation: those of `additional_tools` items, and those that a search brought."""
+    found: list[Tool] = []
+    for place, item in enumerate(given if isinstance(given, list) else ()):
+        if isinstance(item, dict) and item.get("type") in _BRING_TOOLS:
+            for tool in _tools(item, "tools"):
+                if tool.name not in known:
+                    known.add(tool.name)
+                    found.append(tool)
+        elif isinstance(item, dict) and item.get("type") == "item_reference":
+            raise InvalidRequest(
+                "An 'item_reference' names an item of a response that is kept here, and there is none of that id. "
+                "Send the item itself, or go on from 'previous_response_id'.",
+                param=f"input[{place}].id",
+            )
+    return tuple(found)
+
+
 def _decode_entry(tool: Json, path: str) -> tuple[Tool, ...]:
     """One tool, or the functions of a namespace."""
     if tool.get("type") != "namespace":
@@ -100,6 +122,8 @@ def _decode_entry(tool: Json, path: str) -> tuple[Tool, ...]:
 
 def _decode_tool(tool: Json, path: str) -> Tool:
     kind = fields.required_text(tool, "type", path)
+    if (clients := client_tool(tool)) is not None:
+        return clients
     if kind not in ("function", "custom"):
         return Tool(name=kind, kind="builtin", dialect=DIALECT, data=tool)
     unknown = fields.rest(tool, _TOOL_FIELDS)

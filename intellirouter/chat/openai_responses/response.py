@@ -11,6 +11,7 @@ from intellirouter.chat import fields
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.response import read_object
+from intellirouter.chat.openai_responses.client_tools import as_own_call, clients_of
 from intellirouter.chat.openai_responses.content import DIALECT, decode_content, output_text
 from intellirouter.chat.openai_responses.encode import encode_text, encode_tool, encode_tool_choice
 from intellirouter.chat.openai_responses.errors import decode_failure
@@ -124,7 +125,10 @@ def encode_response(response: ChatResponse, request: ChatRequest | None = None) 
     head = response_head(response.id, response.model, response.created, request)
     status, incomplete = encode_finish(choice.finish_reason, choice.finish_detail)
     namespaces = namespaces_of(request.tools) if request is not None else {}
-    output = [parted(item, namespaces) for item in encode_output(choice, stem(head["id"]))]
+    clients = clients_of(request.tools) if request is not None else {}
+    output = [
+        as_own_call(parted(item, namespaces), clients) for item in encode_output(choice, stem(head["id"]))
+    ]
     return msgspec.json.encode(
         finished(head, status, incomplete, output, response.usage, response.service_tier), enc_hook=str
     )

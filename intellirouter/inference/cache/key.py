@@ -6,6 +6,7 @@ import hashlib
 
 import msgspec
 
+from intellirouter.chat.billing import without_billing
 from intellirouter.chat.model import ChatRequest
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -17,7 +18,14 @@ def cache_key(request: ChatRequest, tenant: str, model: str) -> str:
     `model` is the resolved name, so that an alias shares its model's answers. A stream and a whole answer are kept apart.
     """
     alike = request.changed(
-        model=model, user=None, metadata=None, options=None, store=None, include_usage=False, cache=None
+        messages=without_billing(request.messages),
+        model=model,
+        user=None,
+        metadata=None,
+        options=None,
+        store=None,
+        include_usage=False,
+        cache=None,
     )
     tag = tenant.encode()
     return hashlib.sha256(b"%d:%b%b" % (len(tag), tag, _encode(alike))).hexdigest()

@@ -23,6 +23,7 @@ from intellirouter.errors import InvalidRequest, NotFound, StateUnavailable
 from intellirouter.memory.responses import MAX_TURNS, Kept, Responses
 
 log = structlog.get_logger(__name__)
+_REFERENCE = "item_reference"
 _THOUGHTS = "reasoning.encrypted_content"
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
@@ -53,6 +54,9 @@ class Conversation:
         return conversation
 
     async def _read(self, body: Json) -> ChatRequest:
+        if any(item.get("type") == _REFERENCE for item in self._asked):
+            self._asked = await self._resolved()
+            body = {**body, "input": self._asked}
         if self._previous is not None:
             earlier = await self._earlier(body, self._previous)
             body = {key: value for key, value in body.items() if key != "previous_response_id"}
@@ -67,6 +71,22 @@ class Conversation:
         if source.get("reasoning") and _THOUGHTS not in (include := source.get("include") or []):
             sent["include"] = [*include, _THOUGHTS]
         return chat.routed(source=Source(DIALECT, sent))
+
+    async def _resolved(self) -> list[Json]:
+        """The items asked, with those that only name one of an answer kept here as what they name.
+
+        One that is not kept stays: whoever reads the request refuses it.
+        """
+        items: list[Json] = []
+        for item in self._asked:
+            name = item.get("id")
+            if item.get("type") != _REFERENCE or not isinstance(name, str):
+                items.append(item)
+            elif (found := await self._responses.item(self._tenant, name)) is not None:
+                items += again([found])
+            else:
+                items.append(item)
+        return items
 
     async def _earlier(self, body: Json, previous: str) -> list[Json]:
         if body.get("conversation") is not None:

@@ -27,7 +27,7 @@ FLAVOUR = openai.Flavour(
     "https://api.mistral.ai/v1",
     unknown_fields=frozenset(
         """top_k min_p logit_bias logprobs top_logprobs user store service_tier prompt_cache_key verbosity
-        modalities audio""".split()
+        modalities audio web_search_options safety_identifier prompt_cache_retention""".split()
     ),
 )
 

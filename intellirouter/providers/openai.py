@@ -18,7 +18,7 @@ from intellirouter.chat import openai_embeddings
 from intellirouter.chat.custom_tools import as_function, as_function_call, note_for
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
-from intellirouter.chat.fit.fitting import fit
+from intellirouter.chat.fit.fitting import fit, named
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.errors import decode_error
 from intellirouter.chat.openai_chat.format import FORMAT
@@ -103,7 +103,7 @@ def build_chat(flavour: Flavour, request: ChatRequest, target: Target) -> HttpRe
         adapt(flavour, body, notes)
         if flavour.reasoning_models:
             _fit_model(body, notes)
-    elif flavour is not COMPATIBLE and _was_chosen(request):
+    elif flavour is not COMPATIBLE and not named(request):
         body["messages"] = [_own(message) for message in body["messages"]]
         adapt(flavour, body, notes)
         if flavour.reasoning_models:
@@ -133,12 +133,6 @@ def _with_thought(message: Any) -> Any:
     ):
         return message
     return {**message, "reasoning_content": ""}
-
-
-def _was_chosen(request: ChatRequest) -> bool:
-    """The client named no model of the vendor but an alias, or another one that failed: its words were not meant for this one."""
-    asked = request.source.body.get("model") if request.source is not None else None
-    return not isinstance(asked, str) or asked.rpartition("/")[2] != request.model.rpartition("/")[2]
 
 
 def _own(message: Json) -> Json:

@@ -38,6 +38,7 @@ FLAVOURS = (
         "deepseek",
         "https://api.deepseek.com/v1",
         unknown_fields=_NO_SAMPLING | _OPENAI_ONLY,
+        unknown_message_fields=_THOUGHTS - {"reasoning_content"},
         thoughts_with_calls=True,
     ),
     Flavour("together", "https://api.together.xyz/v1", unknown_fields=_OPENAI_ONLY),

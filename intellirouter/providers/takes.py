@@ -76,6 +76,7 @@ _OPENAI = Takes(
     thoughts="none",
     images=_OPENAI_IMAGES,
     files=_PDF,
+    file_names=True,
     audio=frozenset({"wav", "mp3"}),
     names=NAME_64,
     call_id_longest=40,
@@ -111,6 +112,7 @@ _RESPONSES = replace(
 _HOSTED = replace(
     _OPENAI,
     systems="first",
+    asks=True,
     alternates=True,
     user_first=True,
     empty_turns=False,
@@ -133,10 +135,10 @@ _HOSTED = replace(
 _CHAT: tuple[Takes, ...] = (
     _OPENAI,
     replace(_OPENAI, who="azure"),
-    replace(_HOSTED, who="openai_compatible", asks=True),
-    replace(_HOSTED, who="vllm", asks=True, empty_list=False),
-    replace(_HOSTED, who="llamacpp", asks=True),
-    replace(_HOSTED, who="lmstudio", asks=True),
+    replace(_HOSTED, who="openai_compatible"),
+    replace(_HOSTED, who="vllm", empty_list=False),
+    replace(_HOSTED, who="llamacpp"),
+    replace(_HOSTED, who="lmstudio"),
     replace(_HOSTED, who="together"),
     replace(_HOSTED, who="fireworks", most_stops=4),
     replace(_HOSTED, who="huggingface", most_stops=4),
@@ -187,6 +189,7 @@ _CHAT: tuple[Takes, ...] = (
         user_longest=128,
         most_stops=4,
         search="openrouter",
+        cache_markers=True,
         signer="openrouter",
         json_word=True,
     ),
@@ -211,7 +214,6 @@ _OLLAMA = replace(
     who="ollama",
     dialect=OLLAMA,
     shared=False,
-    asks=True,
     documents_as_text=False,
     files=frozenset(),
     most_choices=1,
@@ -288,7 +290,7 @@ def takes_of(kind: str, model: str) -> Takes:
     if takes.dialect == GEMINI and _BEFORE_GEMINI_3.search(model):
         return replace(takes, result_media=False, search_beside_tools=False, form_beside_tools=False)
     if takes.dialect == ANTHROPIC and not claude(model).structured:
-        return replace(takes, answer_schema=None, strict_schema=None)
+        return replace(takes, answer_schema=None, strict_schema=None, strict_tools=False)
     if takes.dialect in (CHAT, OLLAMA) and takes.alternates and _MISTRAL_FAMILY.search(model):
         return replace(takes, results_then_user=False)
     return takes

@@ -25,18 +25,28 @@ class Fitted(NamedTuple):
 def fit(request: ChatRequest, takes: Takes, notes: list[str]) -> Fitted:
     """The request as the target takes it. Adds to `notes` what was changed; raises `UnsupportedByTarget`."""
     source = request.source
-    own = source is not None and source.dialect == takes.dialect
-    if own and not takes.shared:  # written for this very vendor
-        return Fitted(request)
-    if takes.search is not None and not own and OPTIONS in request.extra:
+    if source is not None and source.dialect == takes.dialect and not takes.shared:
+        return Fitted(request)  # written for this very vendor
+    if takes.search is not None and OPTIONS in request.extra:
         extra = {name: value for name, value in request.extra.items() if name != OPTIONS}
         request = request.changed(
             extra=extra, tools=(*request.tools, options_as_tool(request.extra[OPTIONS]))
         )
-    request = fit_tools(request, takes, notes, own=own)
+    meant = source is not None and source.dialect == takes.dialect and named(request)
+    request = fit_tools(request, takes, notes)
     request, names = fit_names(request, takes, notes)
-    request = fit_output(request, takes, notes, own=own)
-    messages = fit_turns(request.messages, takes, notes, own=own)
+    if not meant:
+        request = fit_output(request, takes, notes)
+    messages = fit_turns(request.messages, takes, notes)
     if messages is not request.messages:
         request = request.changed(messages=messages)
-    return Fitted(fit_settings(request, takes, notes, own=own), names)
+    return Fitted(request if meant else fit_settings(request, takes, notes), names)
+
+
+def named(request: ChatRequest) -> bool:
+    """Whether a client of the target's dialect asked for this very model, and so meant its settings for it.
+
+    Who names an alias, or another model that failed, wrote them for none in particular.
+    """
+    asked = request.source.body.get("model") if request.source is not None else None
+    return isinstance(asked, str) and asked.rpartition("/")[2] == request.model.rpartition("/")[2]

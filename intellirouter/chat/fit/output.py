@@ -16,10 +16,10 @@ _NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 64
 
 
-def fit_output(request: ChatRequest, takes: Takes, notes: list[str], *, own: bool) -> ChatRequest:
+def fit_output(request: ChatRequest, takes: Takes, notes: list[str]) -> ChatRequest:
     """The request asking for its answer's form in a way that the target takes."""
     output = request.output
-    if output is None or output.kind == "text" or own:
+    if output is None or output.kind == "text":
         return request
     if request.tools and not takes.form_beside_tools:
         notes.append(f"The answer's form was asked for in words: {takes.who} takes no format beside tools.")

@@ -164,6 +164,8 @@ def _audio(part: Audio, takes: Takes) -> Part:
 
 
 def _file(part: File, takes: Takes) -> Part:
+    if takes.file_names and part.data is not None and not (part.filename or part.title):
+        part = msgspec.structs.replace(part, filename="document.pdf")
     kind = _TYPES.get(part.media_type or "", plain_type(part.media_type))
     if part.data is not None and part.data.startswith("JVBERi0"):
         kind = "application/pdf"

@@ -12,7 +12,7 @@ from intellirouter.errors import UnsupportedByTarget
 _SEEDS = 1 << 31
 
 
-def fit_settings(request: ChatRequest, takes: Takes, notes: list[str], *, own: bool) -> ChatRequest:
+def fit_settings(request: ChatRequest, takes: Takes, notes: list[str]) -> ChatRequest:
     """The request with settings that the target takes. Raises `UnsupportedByTarget` for several answers where it gives one."""
     changes: dict[str, Any] = {}
     if request.user and takes.user_longest is not None and len(request.user) > takes.user_longest:
@@ -22,10 +22,9 @@ def fit_settings(request: ChatRequest, takes: Takes, notes: list[str], *, own: b
         notes.append(f"'user' was sent as its digest: {takes.who} takes {takes.user_longest} characters.")
     if request.stop:
         _stops(request, takes, changes, notes)
-    if not own:
-        _counts(request, takes, changes, notes)
-        _words(request, takes, changes, notes)
-        _ranges(request, takes, changes, notes)
+    _counts(request, takes, changes, notes)
+    _words(request, takes, changes, notes)
+    _ranges(request, takes, changes, notes)
     return request.changed(**changes) if changes else request
 
 

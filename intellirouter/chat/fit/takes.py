@@ -84,7 +84,9 @@ class Takes:
     documents_as_text: bool = True  # of text kinds; else as documents
     images: frozenset[str] | None = None  # media types
     files: frozenset[str] | None = None
+    file_names: bool = False  # a document must have a name
     audio: frozenset[str] | None = None  # by their common names
+    cache_markers: bool = False  # `cache_control` on a part
     billing_header: bool = False  # Claude Code's, which differs in every request
 
     # Tools
@@ -97,6 +99,7 @@ class Takes:
     search: Literal["openai_responses", "anthropic_messages", "gemini", "openrouter"] | None = None
     search_beside_tools: bool = True
     tool_schema: SchemaRules = field(default_factory=SchemaRules)
+    strict_tools: bool = True  # tools may be held strictly to their schema
     strict_schema: SchemaRules | None = None  # of a strict tool, where it is another
 
     # The answer

@@ -17,11 +17,11 @@ from intellirouter.errors import UnsupportedByTarget
 _NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
 
 
-def fit_tools(request: ChatRequest, takes: Takes, notes: list[str], *, own: bool) -> ChatRequest:
+def fit_tools(request: ChatRequest, takes: Takes, notes: list[str]) -> ChatRequest:
     """The request with tools, choice and calls that the target takes. Raises `UnsupportedByTarget` for too many tools."""
     changes: dict[str, Any] = {}
     tools = request.tools
-    if tools and not own:
+    if tools:
         tools = _told(_unique(as_search(request, takes, notes)), takes, notes)
     if takes.most_tools is not None and len(tools) > takes.most_tools:
         raise UnsupportedByTarget(
@@ -29,16 +29,16 @@ def fit_tools(request: ChatRequest, takes: Takes, notes: list[str], *, own: bool
         )
     if tools:
         tools = _with_schemas(tools, takes, notes)
-    if not own and not takes.custom_tools and any(_free(message) for message in request.messages):
+    if not takes.custom_tools and any(_free(message) for message in request.messages):
         changes["messages"] = tuple(_as_functions(message) for message in request.messages)
     if tools is not request.tools:
         changes["tools"] = tools
     unused = request.tool_choice is not None or request.parallel_tool_calls is not None
-    if not tools and not takes.choice_alone and not own and unused:
+    if not tools and not takes.choice_alone and unused:
         changes |= {"tool_choice": None, "parallel_tool_calls": None}
-    if own and not takes.empty_list and _sent_empty(request):
+    if not takes.empty_list and _sent_empty(request):
         return request.changed(tool_choice=None, parallel_tool_calls=None)  # written anew, without the list
-    if not own and _named_away(changes.get("tool_choice", request.tool_choice), request.tools, tools):
+    if _named_away(changes.get("tool_choice", request.tool_choice), request.tools, tools):
         changes["tool_choice"] = None
         notes.append("Which tool to call was left to the model: it has that tool under another name.")
     return request.changed(**changes) if changes else request
@@ -113,19 +113,20 @@ def _with_schemas(tools: tuple[Tool, ...], takes: Takes, notes: list[str]) -> tu
 
 def _with_schema(tool: Tool, takes: Takes, notes: list[str]) -> Tool:
     native = tool.native is not None and tool.dialect == takes.dialect
-    if tool.kind != "function" or tool.parameters is None or native:
+    given = tool.parameters
+    if tool.kind != "function" or given is None or native:
         return tool
+    if tool.strict and not takes.strict_tools:
+        notes.append(f"'{tool.name}' is not held strictly to its schema: this model does not do that.")
+        tool = msgspec.structs.replace(tool, strict=None)
     if tool.strict and takes.strict_schema is not None:
-        schema = fit_schema(tool.parameters, takes.strict_schema)
+        schema = fit_schema(given, takes.strict_schema)
         if schema is not None:
-            return tool if schema is tool.parameters else msgspec.structs.replace(tool, parameters=schema)
+            return tool if schema is given else msgspec.structs.replace(tool, parameters=schema)
         notes.append(f"'{tool.name}' is not held strictly to its schema: {takes.who} cannot say all of it.")
         tool = msgspec.structs.replace(tool, strict=None)
-    given = tool.parameters or _NO_PARAMETERS
-    schema = fit_schema(given, takes.tool_schema)
-    if schema is None:
-        schema = _NO_PARAMETERS
-    return tool if schema is tool.parameters else msgspec.structs.replace(tool, parameters=schema)
+    schema = fit_schema(given or _NO_PARAMETERS, takes.tool_schema) or _NO_PARAMETERS
+    return tool if schema is given else msgspec.structs.replace(tool, parameters=schema)
 
 
 def _free(message: Message) -> bool:

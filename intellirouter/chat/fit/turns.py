@@ -35,24 +35,17 @@ NO_RESULT = "(There is no result: the call was not made or was interrupted.)"
 _SYSTEM = ("system", "developer")
 
 
-def fit_turns(
-    messages: tuple[Message, ...], takes: Takes, notes: list[str], *, own: bool
-) -> tuple[Message, ...]:
-    """The messages as the target takes them; the same object where nothing is to be done.
-
-    `own`: the client speaks the target's dialect, so what its turns are made of was meant for it.
-    """
-    if _plain(messages, takes, own=own):
+def fit_turns(messages: tuple[Message, ...], takes: Takes, notes: list[str]) -> tuple[Message, ...]:
+    """The messages as the target takes them; the same object where nothing is to be done."""
+    if _plain(messages):
         return messages
-    turns = list(messages)
-    if not own:
-        turns = [fit_parts(message, takes, notes) for message in turns]
-        turns = _answered(_results_first(turns), notes)
-        if not takes.result_media:
-            turns = _media_after_results(turns, notes)
+    turns = [fit_parts(message, takes, notes) for message in messages]
+    turns = _answered(_results_first(turns), notes)
+    if not takes.result_media:
+        turns = _media_after_results(turns, notes)
     turns = _without_empty(turns, takes, notes, was=messages)
     if takes.systems in ("leading", "first"):
-        turns = _one_system(turns, notes, several=takes.systems == "leading")
+        turns = _one_system(turns, takes, notes)
     if takes.asks and all(turn.role in _SYSTEM for turn in turns):
         notes.append(f"The system prompt was sent as the user's turn: {takes.who} wants at least one.")
         turns = [Message("user", turn.content) for turn in turns] or [Message("user", (Text(STAND_IN),))]
@@ -62,13 +55,8 @@ def fit_turns(
     return tuple(turns)
 
 
-def _plain(messages: tuple[Message, ...], takes: Takes, *, own: bool) -> bool:
+def _plain(messages: tuple[Message, ...]) -> bool:
     """The commonest request, which every target takes: a system message, then user and assistant in turn, of one text each."""
-    free = (
-        own and not takes.alternates and takes.systems not in ("leading", "first") and takes.results_then_user
-    )
-    if free:
-        return True
     before = "assistant"
     for place, message in enumerate(messages):
         role, content = message.role, message.content
@@ -210,7 +198,7 @@ def _without_empty(
     for place, turn in enumerate(turns):
         emptied = not turn.content
         if turn.role == "assistant":
-            if _says_something(turn, takes) or (takes.empty_turns and not (emptied and turn not in was)):
+            if _says_something(turn, takes) or (takes.empty_turns and not emptied):
                 kept.append(turn)
         elif not emptied or (turn in was and takes.text == "any"):
             kept.append(turn)
@@ -231,21 +219,26 @@ def _says_something(turn: Message, takes: Takes) -> bool:
     return bool(said or turn.extra or (thoughts and takes.bare_thoughts))
 
 
-def _one_system(turns: list[Message], notes: list[str], *, several: bool) -> list[Message]:
-    """One system message, at the start."""
+def _one_system(turns: list[Message], takes: Takes, notes: list[str]) -> list[Message]:
+    """One system message, at the start, of one text."""
     places = [place for place, turn in enumerate(turns) if turn.role in _SYSTEM]
-    if not places or places == [0] or (several and places == list(range(len(places)))):
+    leading = places == list(range(len(places)))
+    if not places or (leading and takes.systems == "leading"):
         return turns
-    if len(places) > 1 or places[0] > 0:
-        late = places != list(range(len(places)))
-        notes.append(
-            "A system message inside the conversation was moved to its start."
-            if late
-            else "The system messages were sent as one."
-        )
-    parts = [part for place in places for part in turns[place].content]
     first = turns[places[0]]
+    parts = [part for place in places for part in turns[place].content]
+    if not takes.cache_markers and any(isinstance(part, Text) and part.cache is not None for part in parts):
+        notes.append("Prompt-cache markers were left out: this provider caches by itself.")
+        parts = [
+            msgspec.structs.replace(part, cache=None) if isinstance(part, Text) else part for part in parts
+        ]
     system = Message("system", _joined(parts), first.name, first.extra)
+    if places == [0] and (len(first.content) == 1 or len(system.content) == len(first.content)):
+        return turns
+    if not leading:
+        notes.append("A system message inside the conversation was moved to its start.")
+    elif len(places) > 1:
+        notes.append("The system messages were sent as one.")
     return [system, *(turn for turn in turns if turn.role not in _SYSTEM)]
 
 

@@ -42,6 +42,8 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
         body["tools"] = _encode_tools(request.tools, notes)
     if request.tool_choice is not None:
         body["toolConfig"] = {"functionCallingConfig": _encode_choice(request.tool_choice)}
+    if len(body.get("tools") or ()) > 1 and any(tool.kind != "builtin" for tool in request.tools):
+        body.setdefault("toolConfig", {})["includeServerSideToolInvocations"] = True
     if settings := _encode_settings(request, notes):
         body["generationConfig"] = settings
     notes.extend(

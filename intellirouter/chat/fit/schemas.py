@@ -80,26 +80,38 @@ def _top(schema: Json, rules: SchemaRules, lost: list[str]) -> Json:
 
 def _one_object(schema: Json) -> Json:
     """A union at the top as one object that holds the properties of all: what all demand is demanded."""
-    branches = [branch for name in _UNIONS for branch in schema.get(name) or () if isinstance(branch, dict)]
-    properties: Json = dict(schema.get("properties") or {})
-    for branch in branches:
-        for name, inner in (branch.get("properties") or {}).items():
-            properties.setdefault(name, inner)
-    wanted = set(schema.get("required") or ())
-    for branch in schema.get("allOf") or ():
-        wanted |= set(branch.get("required") or ()) if isinstance(branch, dict) else set()
+    properties = dict(_properties(schema))
+    for name in _UNIONS:
+        for branch in _branches(schema, name):
+            for field, inner in _properties(branch).items():
+                properties.setdefault(field, inner)
+    wanted = _required(schema)
+    for branch in _branches(schema, "allOf"):
+        wanted |= _required(branch)
     for name in ("anyOf", "oneOf"):
-        if demands := [set(b.get("required") or ()) for b in schema.get(name) or () if isinstance(b, dict)]:
+        if demands := [_required(branch) for branch in _branches(schema, name)]:
             wanted |= set.intersection(*demands)
-    kept = {
-        key: value
-        for key, value in schema.items()
-        if key not in (*_UNIONS, "enum", "not", "if", "then", "else")
-    }
+    left = (*_UNIONS, "enum", "not", "if", "then", "else")
+    kept = {key: value for key, value in schema.items() if key not in left}
     kept |= {"type": "object", "properties": properties}
     if wanted & properties.keys():
         kept["required"] = [name for name in properties if name in wanted]
     return kept
+
+
+def _branches(schema: Json, name: str) -> list[Json]:
+    found = schema.get(name)
+    return [branch for branch in found if isinstance(branch, dict)] if isinstance(found, list) else []
+
+
+def _properties(schema: Json) -> Json:
+    found = schema.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _required(schema: Json) -> set[str]:
+    found = schema.get("required")
+    return {name for name in found if isinstance(name, str)} if isinstance(found, list) else set()
 
 
 def _node(schema: Any, rules: SchemaRules, lost: list[str], depth: int) -> Any:
@@ -175,7 +187,7 @@ def _in_known_words(plain: Json, rules: SchemaRules) -> None:
         plain["enum"] = [plain.pop("const")]
     if "oneOf" in plain and "oneOf" not in known and "anyOf" not in plain:
         plain["anyOf"] = plain.pop("oneOf")
-    if "allOf" in plain and "allOf" not in known and all(isinstance(one, dict) for one in plain["allOf"]):
+    if "allOf" in plain and "allOf" not in known and _branches(plain, "allOf") == plain["allOf"]:
         branches = plain.pop("allOf")
         if len(branches) == 1:
             for key, value in branches[0].items():
@@ -183,7 +195,7 @@ def _in_known_words(plain: Json, rules: SchemaRules) -> None:
         else:
             plain.update(_one_object({**plain, "allOf": branches}))
     if "prefixItems" in plain and "prefixItems" not in known:
-        first = plain.pop("prefixItems")
+        first = _branches({"of": plain.pop("prefixItems")}, "of")
         plain.setdefault("items", {"anyOf": first} if len(first) > 1 else (first[0] if first else {}))
     if plain.get("nullable") is True and isinstance(plain.get("type"), str):
         plain["type"] = [plain["type"], "null"]
@@ -200,8 +212,12 @@ def _refused(key: str, value: Any, rules: SchemaRules) -> bool:
     if key not in rules.keywords:
         return True
     if key == "format":
-        return rules.formats is not None and value not in rules.formats
-    return key == "minItems" and rules.item_counts is not None and value not in rules.item_counts
+        return rules.formats is not None and not (isinstance(value, str) and value in rules.formats)
+    return (
+        key == "minItems"
+        and rules.item_counts is not None
+        and not (isinstance(value, int) and value in rules.item_counts)
+    )
 
 
 def _shown(value: Any) -> str:
@@ -218,7 +234,8 @@ def _complete(schema: Json, rules: SchemaRules) -> None:
             raise _Lossy  # a map of any names
         schema["additionalProperties"] = False
     if is_object and rules.defined_only and isinstance(names := schema.get("required"), list):
-        schema["required"] = [name for name in names if name in (schema.get("properties") or {})]
+        known = _properties(schema)
+        schema["required"] = [name for name in names if isinstance(name, str) and name in known]
         if not schema["required"]:
             del schema["required"]
     is_array = kinds == "array" or (isinstance(kinds, list) and "array" in kinds)

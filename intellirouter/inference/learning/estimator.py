@@ -1,0 +1,169 @@
+"""What is learnt of one target: sufficient statistics, from which its weights are fitted.
+
+Success is a sum of three parts, each fitted to what those before it leave: a constant and the prior's opinion; a ridge
+regression over the basis of the structure; the n-grams, one step of a diagonal Newton method at a time. How far the second
+and third are heeded is their progressive worth: each outcome is predicted before it is learnt from (Dawid, 1984), and the
+share that would have been best so far is used. A part that does not help thus has no say, however the outcomes are.
+
+Old outcomes fade over `HORIZON`; where the recent ones say that the target has changed, they fade at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intellirouter.inference.learning.basis import WIDTH
+from intellirouter.inference.learning.features import SLOT_BITS, Floats, Slots
+
+Doubles = NDArray[np.float64]
+
+DIMENSION = 2 + WIDTH
+"""A constant, the prior's opinion, the basis."""
+HORIZON = 8_000.0
+"""Weight of outcomes after which the oldest count for a third."""
+PENALTIES = np.concatenate(([4.0, 12.0], np.full(WIDTH, 60.0)))
+"""Pseudo-outcomes that hold each weight at its start: 0, 1 for the prior's opinion, 0."""
+SLOT_PENALTY = 20.0
+_WORTH_PENALTY = 0.5
+"""Pseudo-evidence that a part is worth nothing."""
+_SHIFT, _ALARM = 0.15, 20.0
+"""Cumulative sums (Page, 1954) of surprises in standard deviations: half the shift to be found, and the sum that is one.
+
+A target whose success moves by a third of a deviation is found after some 130 outcomes; one that stays the same raises an
+alarm once in some 12,000."""
+_SETTLED = 150.0
+"""Weight of outcomes before a target is watched, and of old ones that is kept when it has changed."""
+
+
+@dataclass
+class Estimator:
+    """The statistics of one target. Everything adds up; nothing depends on when it was written."""
+
+    gram: Doubles = field(default_factory=lambda: np.zeros((DIMENSION, DIMENSION)))
+    moment: Doubles = field(default_factory=lambda: np.zeros(DIMENSION))
+    weight: float = 0.0
+    seen: int = 0
+    good: float = 0.0
+    error: float = 0.0
+    """Weighted sum of squared errors of prediction before learning."""
+    worth: Doubles = field(default_factory=lambda: np.zeros((2, 2)))
+    """Of the basis and of the n-grams: [Σ part², Σ part · what is left]."""
+    slots: Floats = field(default_factory=lambda: np.zeros(1 << SLOT_BITS, np.float32))
+    steps: Floats = field(default_factory=lambda: np.zeros(1 << SLOT_BITS, np.float32))
+    above: float = 0.0
+    below: float = 0.0
+    changes: int = 0
+    _fitted: Doubles = field(default_factory=lambda: start(), compare=False)
+    _base: Doubles = field(default_factory=lambda: start()[:2], compare=False)
+    _stale: float = field(default=0.0, compare=False)
+
+    def parts(self, prior: float, basis: Floats, slots: Slots) -> tuple[float, float, float]:
+        """The three parts of the prediction, the second and third unweighted."""
+        base = float(self._base[0] + self._base[1] * prior)
+        full = float(self._fitted[0] + self._fitted[1] * prior + self._fitted[2:] @ basis)
+        grams = float(self.slots[slots].sum()) / max(1, len(slots)) ** 0.5
+        return base, full - base, grams
+
+    def heeded(self) -> tuple[float, float]:
+        """How far the basis and the n-grams are heeded, 0 to 1."""
+        shares = self.worth[:, 1] / (self.worth[:, 0] + _WORTH_PENALTY)
+        return float(np.clip(shares[0], 0, 1)), float(np.clip(shares[1], 0, 1))
+
+    def expected(self, prior: float, basis: Floats, slots: Slots) -> float:
+        """The expected success."""
+        base, bent, grams = self.parts(prior, basis, slots)
+        first, second = self.heeded()
+        return base + first * bent + second * grams
+
+    def learn(self, prior: float, basis: Floats, slots: Slots, score: float, weight: float) -> float:
+        """Take one outcome in: `score` 0 to 1, `weight` above 0. Returns the squared error of the prediction before it."""
+        if self._stale >= max(20.0, self.weight / 20):
+            self.fit()
+        base, bent, grams = self.parts(prior, basis, slots)
+        first, second = self.heeded()
+        left = score - base
+        rest = left - first * bent
+        surprise = rest - second * grams
+        fade = 1 - min(weight, 1.0) / HORIZON
+        self.worth *= fade
+        self.worth += weight * np.array([[bent * bent, bent * left], [grams * grams, grams * rest]])
+        row = np.concatenate(([1.0, prior], basis))
+        self.gram *= fade
+        self.gram += weight * np.outer(row, row)
+        self.moment *= fade
+        self.moment += weight * score * row
+        self.weight = self.weight * fade + weight
+        self.good = self.good * fade + weight * score
+        self.error = self.error * fade + weight * surprise * surprise
+        self.seen += 1
+        if len(slots):
+            size = 1 / len(slots) ** 0.5
+            self.steps[slots] += weight * size * size
+            self.slots[slots] += weight * size * (rest - grams) / (SLOT_PENALTY + self.steps[slots])
+        self._stale += weight
+        self._watch(surprise, weight)
+        return surprise * surprise
+
+    def _watch(self, surprise: float, weight: float) -> None:
+        """Forget most when outcomes have not been what was expected for a while."""
+        if self.weight < _SETTLED:
+            return
+        step, count = surprise / ((self.error / self.weight) ** 0.5 + 0.02), min(1.0, weight)
+        self.above = max(0.0, self.above + count * (step - _SHIFT))
+        self.below = max(0.0, self.below - count * (step + _SHIFT))
+        if max(self.above, self.below) > _ALARM:
+            self.changes += 1
+            self.forget(_SETTLED)
+
+    def forget(self, kept: float) -> None:
+        """Let no more than `kept` weight of what was learnt stay."""
+        if self.weight > kept:
+            self.fade(kept / self.weight)
+        self.above = self.below = 0.0
+        self.fit()
+
+    def fade(self, share: float) -> None:
+        """Let what was learnt count for `share` of what it does."""
+        self.gram *= share
+        self.moment *= share
+        self.worth *= share
+        self.weight *= share
+        self.good *= share
+        self.error *= share
+        self.steps *= share
+        self.slots *= share**0.5
+
+    def fit(self) -> None:
+        """The weights that the statistics stand for."""
+        begin = start()
+        self._fitted = np.linalg.solve(self.gram + np.diag(PENALTIES), self.moment + PENALTIES * begin)
+        small = self.gram[:2, :2] + np.diag(PENALTIES[:2])
+        self._base = np.linalg.solve(small, self.moment[:2] + PENALTIES[:2] * begin[:2])
+        self._stale = 0.0
+
+    def weights(self) -> tuple[Doubles, Floats]:
+        """One vector over constant, prior and basis, and one over the slots, with what each part is worth in them."""
+        first, second = self.heeded()
+        fitted = self._fitted * first
+        fitted[:2] += self._base * (1 - first)
+        return fitted, self.slots * second
+
+    def uncertainty(self) -> float:
+        """The standard error of an expected success: noise times the square root of parameters per outcome."""
+        noise = (self.error / self.weight) if self.weight >= 1 else 0.2
+        first, _ = self.heeded()
+        if self.weight < 1:
+            return 0.3
+        inner = np.linalg.solve(self.gram + np.diag(PENALTIES), self.gram)
+        free = 2 + first * (float(np.trace(inner)) - 2)
+        return float(min(0.3, (noise * max(free, 1.0) / (self.weight + 1)) ** 0.5))
+
+
+def start() -> Doubles:
+    """The weights before any outcome: what the prior says."""
+    begin = np.zeros(DIMENSION)
+    begin[1] = 1.0
+    return begin

@@ -1,0 +1,70 @@
+"""What is learnt of one group: the statistics of each target, and how much each key may move them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from intellirouter.inference.learning.estimator import Estimator
+from intellirouter.inference.learning.features import Floats, Slots
+from intellirouter.inference.learning.influence import Influence
+
+EXPLORING_AFTER_CHANGE = 400
+"""Outcomes for which more requests explore, once a target has changed."""
+EXPLORED_AFTER_CHANGE = 0.2
+_DOUBTED = 300.0
+"""Weight that outcomes of the other targets keep when one has changed: what changed one may have changed all."""
+MAX_IMPORTANCE = 5.0
+
+
+@dataclass
+class Group:
+    """Everything that must be kept to go on learning. Grows with the number of targets, never with that of outcomes."""
+
+    estimators: dict[str, Estimator] = field(default_factory=dict)
+    influence: Influence = field(default_factory=Influence)
+    exploring: int = 0
+
+    def learn(
+        self,
+        target: str,
+        prior: float,
+        basis: Floats,
+        slots: Slots,
+        *,
+        score: float,
+        weight: float = 1.0,
+        key: str = "",
+        propensity: float = 1.0,
+    ) -> None:
+        """Take one outcome in. `propensity`: how likely this target was to be asked when it was.
+
+        A target that is rarely asked is asked about what it is good at; the outcomes of the rare others count for more,
+        up to five times (inverse propensity weighting, truncated).
+        """
+        estimator = self.estimators.get(target)
+        if estimator is None:
+            estimator = self.estimators[target] = Estimator()
+        usual = 1 / max(2, len(self.estimators))
+        importance = min(MAX_IMPORTANCE, max(1.0, usual / max(propensity, 1e-3)))
+        share = self.influence.share(key)
+        before = estimator.changes
+        if share:
+            error = estimator.learn(prior, basis, slots, score, weight * importance * share)
+        else:
+            error = (score - estimator.expected(prior, basis, slots)) ** 2  # it may earn its say back
+        self.influence.note(key, weight * share, error)
+        self.exploring = max(0, self.exploring - 1)
+        if estimator.changes > before:
+            self.exploring = EXPLORING_AFTER_CHANGE
+            for name, other in self.estimators.items():
+                if name != target:
+                    other.forget(_DOUBTED)
+
+    def explored(self, share: float) -> float:
+        """The share of requests that explore now, of what the operator allows: none where that is nothing."""
+        return max(share, EXPLORED_AFTER_CHANGE) if share and self.exploring else share
+
+    def fit(self) -> None:
+        """Bring the weights up to date."""
+        for estimator in self.estimators.values():
+            estimator.fit()

@@ -1,0 +1,91 @@
+"""How hard a question looks before anything was learnt here: `prior.npz`, from published outcomes of two models.
+
+Two heads say how likely a small and a large model of their day were to succeed. A target stands between them by its
+rating, 0 to 1: its price among those it is compared with, until its own outcomes say otherwise.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intellirouter.inference.learning.basis import Basis
+from intellirouter.inference.learning.features import SLOT_BITS, STRUCTURE, VERSION, Features, Floats
+
+FILE = "prior.npz"
+NEUTRAL = 0.7
+"""What is expected of a target of which nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """`heads` (2, WIDTH + 1): weights of the basis and a constant; `slots` (2, 2^15): of the n-grams.
+
+    `source` says what it was learnt from: the hash of the file, empty for the prior that knows nothing.
+    """
+
+    basis: Basis
+    heads: Floats
+    slots: Floats
+    source: str = ""
+
+    def of(self, features: Features, basis: NDArray[np.float32]) -> tuple[float, float]:
+        """The expected success of the small and of the large model."""
+        if not self.source:
+            return NEUTRAL, NEUTRAL
+        value = self.heads[:, :-1] @ basis + self.heads[:, -1]
+        if len(features.slots):
+            value = value + self.slots[:, features.slots].sum(1) / np.sqrt(np.float32(len(features.slots)))
+        return float(value[0]), float(value[1])
+
+
+def between(pair: tuple[float, float], rating: float) -> float:
+    """The expected success of a target of this rating."""
+    return min(0.99, max(0.02, pair[0] + rating * (pair[1] - pair[0])))
+
+
+def write(mean: Floats, spread: Floats, heads: Floats, slots: Floats, *, source: str) -> bytes:
+    """The file: the n-grams' weights in steps of a 127th of the greatest, the rest in half precision."""
+    scale = np.abs(slots).max(axis=1, keepdims=True) / 127 + 1e-12
+    out = io.BytesIO()
+    np.savez_compressed(
+        out,
+        version=np.array(VERSION),
+        mean=mean.astype(np.float32),
+        spread=spread.astype(np.float32),
+        heads=heads.astype(np.float32),
+        slots=np.rint(slots / scale).astype(np.int8),
+        scale=scale.astype(np.float32),
+        source=np.array(source),
+    )
+    return out.getvalue()
+
+
+def read(data: bytes) -> Prior:
+    """The prior of a file that `write` made. Raises `ValueError` for one of other features."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        if int(file["version"]) != VERSION:
+            raise ValueError(f"the prior is of version {int(file['version'])}, and this is {VERSION}")
+        slots = file["slots"].astype(np.float32) * file["scale"]
+        return Prior(Basis(file["mean"], file["spread"]), file["heads"], slots, str(file["source"]))
+
+
+def knowing_nothing(mean: Floats | None = None, spread: Floats | None = None) -> Prior:
+    """A prior that holds every question for equally hard."""
+    shipped_ = shipped()
+    basis = shipped_.basis if mean is None or spread is None else Basis(mean, spread)
+    return Prior(basis, np.zeros_like(shipped_.heads), np.zeros((2, 1 << SLOT_BITS), np.float32))
+
+
+@functools.cache
+def shipped() -> Prior:
+    """The prior in the wheel."""
+    prior = read((files(__package__) / FILE).read_bytes())
+    if prior.heads.shape[0] != 2 or STRUCTURE <= 0:
+        raise ValueError("the prior in the wheel is damaged")
+    return prior

@@ -1,0 +1,106 @@
+"""What the person asked: the newest human turn, without what harnesses put around it; and what the request needs.
+
+Agents send system reminders, tool results and whole files in the user's turn. Judged by them every request would look
+hard, so they are left out. The work is bounded whatever is sent: the head and the tail of a long text are read.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.parts import Audio, File, Image, Text
+
+HEAD, TAIL = 2_048, 2_048
+"""Characters read of the beginning and of the end of a question; what lies between is not."""
+_SCANNED = 16_384
+"""Characters of one turn that are searched for what harnesses add, at each end."""
+_MAX_TURNS_BACK = 64
+_HARNESS = re.compile(
+    r"<(system-reminder|system_reminder|environment_details|environment_context|tool_result|function_results|"
+    r"file_content|file_contents|file|files|document|documents|local-command-stdout|command-message|context|"
+    r"attached_files|user_info|project_layout|open_and_recently_viewed_files|INSTRUCTIONS)\b[^>]{0,300}>"
+    r".*?(?:</\1>|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
+_FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)(?:^\1[^\n]*$|\Z)", re.DOTALL | re.MULTILINE)
+_DUMP_LINES = 12
+"""A fenced block of more lines is a file somebody pasted, and its first lines say what it is."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """`text` is what is judged; `length` the characters of the whole human turn; `turns` of the conversation so far."""
+
+    text: str
+    length: int
+    turns: int = 1
+
+
+class Needs(msgspec.Struct, frozen=True):
+    """What a target must be able to do to serve the request at all."""
+
+    vision: bool = False
+    tools: bool = False
+    json_schema: bool = False
+    audio: bool = False
+    pdf: bool = False
+    input_tokens: int = 0
+
+
+def question_of(request: ChatRequest) -> Question:
+    """The newest turn in which a person speaks."""
+    messages = request.messages
+    last = ""
+    for message in messages[: -_MAX_TURNS_BACK - 1 : -1]:
+        if message.role != "user":
+            continue
+        text = _joined(message.content)
+        said = human(text)
+        if said:
+            return Question(cut(said), len(said), len(messages))
+        last = last or text
+    return Question(cut(last), len(last), len(messages))
+
+
+def _joined(content: tuple[object, ...]) -> str:
+    texts = [part.text for part in content if type(part) is Text]
+    return texts[0] if len(texts) == 1 else "\n".join(texts)
+
+
+def human(text: str) -> str:
+    """`text` without what harnesses add, the inside of long fences shortened; stripped."""
+    if len(text) > 2 * _SCANNED:
+        text = text[:_SCANNED] + "\n" + text[-_SCANNED:]
+    if "<" in text:
+        text = _HARNESS.sub("", text)
+    if "```" in text or "~~~" in text:
+        text = _FENCE.sub(_shortened, text)
+    return text.strip()
+
+
+def _shortened(match: re.Match[str]) -> str:
+    block = match.group(0)
+    lines = block.split("\n", _DUMP_LINES + 1)
+    return block if len(lines) <= _DUMP_LINES + 1 else "\n".join(lines[:3]) + "\n"
+
+
+def cut(text: str) -> str:
+    """The head and the tail of a long text."""
+    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
+
+
+def needs_of(request: ChatRequest, input_tokens: int) -> Needs:
+    """What `request` needs of a model. `input_tokens` as estimated."""
+    vision = audio = pdf = False
+    for message in request.messages:
+        for part in message.content:
+            kind = type(part)
+            if kind is Text:
+                continue
+            vision = vision or kind is Image
+            audio = audio or kind is Audio
+            pdf = pdf or (isinstance(part, File) and part.text is None)
+    schema = request.output is not None and request.output.kind == "json_schema"
+    return Needs(vision, bool(request.tools), schema, audio, pdf, input_tokens)

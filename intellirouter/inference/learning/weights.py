@@ -1,0 +1,172 @@
+"""What every node decides by: the learnt weights of one group, small enough to be sent around whenever they change."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from intellirouter.inference.learning.estimator import DIMENSION, Estimator
+from intellirouter.inference.learning.features import SLOT_BITS, VERSION, Features, Floats
+from intellirouter.inference.learning.prior import Prior, between
+
+FORMAT = 1
+MAX_TARGETS = 64
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What is said of a target's learning. `weight` of its outcomes, faded; `seen` all ever; `error` squared, per outcome."""
+
+    weight: float = 0.0
+    seen: int = 0
+    good: float = 0.0
+    uncertainty: float = 0.3
+    error: float = 0.25
+    basis: float = 0.0
+    grams: float = 0.0
+    changes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """`rows` (targets, 2 + WIDTH), `slots` (targets, 2^15), one line per name in `targets`. `version` grows with time."""
+
+    targets: tuple[str, ...] = ()
+    rows: Floats = field(default_factory=lambda: np.zeros((0, DIMENSION), np.float32))
+    slots: Floats = field(default_factory=lambda: np.zeros((0, 1 << SLOT_BITS), np.float32))
+    facts: tuple[Facts, ...] = ()
+    version: int = 0
+    trained: float = 0.0
+    places: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def outcomes(self) -> float:
+        """The weight of all outcomes learnt from."""
+        return sum(fact.weight for fact in self.facts)
+
+
+NOTHING = Weights()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """`success` expected, 0 to 1; `error` its standard error; `outcomes` the weight of what it rests on."""
+
+    success: float
+    error: float
+    outcomes: float
+
+
+def estimate(
+    weights: Weights, prior: Prior, features: Features, ratings: dict[str, float]
+) -> dict[str, Estimate]:
+    """For each target of `ratings` (0 to 1, by name) how likely it is to answer the question well."""
+    basis = prior.basis.of(features)
+    pair = prior.of(features, basis)
+    found = {}
+    slots, size = features.slots, max(1, len(features.slots)) ** 0.5
+    known = weights.rows[:, 2:] @ basis if len(weights.targets) else None
+    for name, rating in ratings.items():
+        expected = between(pair, rating)
+        place = weights.places.get(name)
+        if place is None or known is None:
+            found[name] = Estimate(expected, 0.3, 0.0)
+            continue
+        row, fact = weights.rows[place], weights.facts[place]
+        value = float(row[0] + row[1] * expected + known[place])
+        if len(slots):
+            value += float(weights.slots[place, slots].sum()) / size
+        found[name] = Estimate(min(0.99, max(0.01, value)), fact.uncertainty, fact.weight)
+    return found
+
+
+def fitted(estimators: dict[str, Estimator], version: int, trained: float) -> Weights:
+    """The weights that the statistics stand for now."""
+    rows, slots, facts = [], [], []
+    for estimator in estimators.values():
+        estimator.fit()
+        row, grams = estimator.weights()
+        rows.append(row)
+        slots.append(grams)
+        first, second = estimator.heeded()
+        facts.append(
+            Facts(
+                weight=round(estimator.weight, 3),
+                seen=estimator.seen,
+                good=round(estimator.good / estimator.weight, 4) if estimator.weight else 0.0,
+                uncertainty=round(estimator.uncertainty(), 4),
+                error=round(estimator.error / estimator.weight, 4) if estimator.weight else 0.25,
+                basis=round(first, 3),
+                grams=round(second, 3),
+                changes=estimator.changes,
+            )
+        )
+    return made(tuple(estimators), np.array(rows), np.array(slots), tuple(facts), version, trained)
+
+
+def made(
+    targets: tuple[str, ...],
+    rows: object,
+    slots: object,
+    facts: tuple[Facts, ...],
+    version: int,
+    trained: float,
+) -> Weights:
+    """Weights from their pieces."""
+    count = len(targets)
+    return Weights(
+        targets,
+        np.asarray(rows, np.float32).reshape(count, DIMENSION),
+        np.asarray(slots, np.float32).reshape(count, 1 << SLOT_BITS),
+        facts,
+        version,
+        trained,
+        {name: place for place, name in enumerate(targets)},
+    )
+
+
+def encode(weights: Weights) -> bytes:
+    """As bytes: an npz file, the slots in half precision."""
+    out = io.BytesIO()
+    head = {
+        "format": FORMAT,
+        "features": VERSION,
+        "targets": weights.targets,
+        "facts": weights.facts,
+        "version": weights.version,
+        "trained": weights.trained,
+    }
+    np.savez_compressed(
+        out,
+        head=np.frombuffer(msgspec.json.encode(head), np.uint8),
+        rows=weights.rows,
+        slots=weights.slots.astype(np.float16),
+    )
+    return out.getvalue()
+
+
+class _Head(msgspec.Struct):
+    format: int
+    features: int
+    targets: tuple[str, ...]
+    facts: tuple[Facts, ...]
+    version: int
+    trained: float
+
+
+def decode(data: bytes) -> Weights:
+    """Weights from bytes. Raises `ValueError` for anything else, also of another version of the features."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            head = msgspec.json.decode(file["head"].tobytes(), type=_Head)
+            if (head.format, head.features) != (FORMAT, VERSION) or len(head.targets) > MAX_TARGETS:
+                raise ValueError("the weights are of another version")
+            weights = made(head.targets, file["rows"], file["slots"], head.facts, head.version, head.trained)
+    except (msgspec.MsgspecError, zipfile.BadZipFile, KeyError, OSError, EOFError) as error:
+        raise ValueError(f"these are no weights: {error}") from error
+    if len(head.facts) != len(head.targets) or not np.isfinite(weights.rows).all():
+        raise ValueError("the weights are damaged")
+    return weights

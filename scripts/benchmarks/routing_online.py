@@ -1,0 +1,267 @@
+"""Learning while routing: only the outcome of the target that was asked is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intellirouter.inference.learning import prior as priors
+from intellirouter.inference.learning.estimator import Estimator
+from intellirouter.inference.learning.group import Group
+from intellirouter.inference.learning.measure import apgr
+from intellirouter.inference.learning.prior import Prior, between
+from scripts.difficulty_prior import Outcomes, scales
+
+Floats = NDArray[np.float64]
+
+
+ALIKE = (0.5, 0.5)
+"""Ratings of two targets of which nothing is known."""
+PRICES = (0.0, 0.1)
+
+
+@dataclass
+class Stream:
+    """Questions with their numbers made ready. `prior` is what each target is expected to do before any outcome."""
+
+    outcomes: Outcomes
+    basis: NDArray[np.float32]
+    prior: Floats
+
+    def __len__(self) -> int:
+        return len(self.basis)
+
+
+def ready(outcomes: Outcomes, prior: Prior, ratings: Sequence[float]) -> Stream:
+    """The stream of `outcomes` for targets of these ratings."""
+    basis = prior.basis.of_many(np.array([f.structure for f in outcomes.features]))
+    pairs = [prior.of(f, row) for f, row in zip(outcomes.features, basis, strict=True)]
+    return Stream(outcomes, basis, np.array([[between(pair, r) for r in ratings] for pair in pairs]))
+
+
+Chooser = Callable[[int, Group], tuple[int, float]]
+"""The target for the question at a place of the stream, and how likely it was to be chosen."""
+
+
+def learn(
+    stream: Stream,
+    right: Floats,
+    choose: Chooser,
+    *,
+    feedback: float = 1.0,
+    flipped: float = 0.0,
+    seed: int = 0,
+) -> tuple[list[Estimator], list[int]]:
+    """One pass: each question answered by the chosen target, whose outcome alone is seen, and sometimes wrongly."""
+    chance = np.random.default_rng(seed)
+    count = right.shape[1]
+    learnt = opened(count)
+    chosen = []
+    for place in range(len(stream)):
+        target, propensity = choose(place, learnt)
+        chosen.append(target)
+        if chance.random() >= feedback:
+            continue
+        score = float(right[place, target])
+        if chance.random() < flipped:
+            score = 1 - score
+        learnt.learn(str(target), *row(stream, place, target), score=score, propensity=propensity)
+    learnt.fit()
+    return list(learnt.estimators.values()), chosen
+
+
+def opened(count: int) -> Group:
+    """A group of targets of which nothing is known, named by their places."""
+    return Group({str(place): Estimator() for place in range(count)})
+
+
+def row(stream: Stream, place: int, target: int) -> tuple[float, NDArray[np.float32], NDArray[np.uint16]]:
+    """What is known of a question before it is answered."""
+    return float(stream.prior[place, target]), stream.basis[place], stream.outcomes.features[place].slots
+
+
+def expected(stream: Stream, learnt: list[Estimator]) -> Floats:
+    """The expected success of each target on each question."""
+    return np.array(
+        [
+            [one.expected(*row(stream, place, target)) for target, one in enumerate(learnt)]
+            for place in range(len(stream))
+        ]
+    )
+
+
+def evenly(count: int, seed: int) -> Chooser:
+    """Each target as often as the others, whatever the question."""
+    chance = np.random.default_rng(seed + 1000)
+    return lambda _place, _learnt: (int(chance.integers(count)), 1 / count)
+
+
+def by_expectation(stream: Stream, prices: Sequence[float], explore: float, seed: int) -> Chooser:
+    """As a gateway that explores now and then: success less price; the first target until each has some outcomes."""
+    chance = np.random.default_rng(seed + 2000)
+
+    def choose(place: int, learnt: Group) -> tuple[int, float]:
+        known = list(learnt.estimators.values())
+        share = learnt.explored(explore)
+        if min(one.weight for one in known) < 20:
+            best = 0
+        else:
+            worth = [
+                one.expected(*row(stream, place, target)) - prices[target] for target, one in enumerate(known)
+            ]
+            best = int(np.argmax(worth))
+        target = int(chance.integers(len(known))) if chance.random() < share else best
+        return target, share / len(known) + (1 - share) * (target == best)
+
+    return choose
+
+
+def report(outcomes: Outcomes, folds: NDArray[np.int64]) -> None:
+    """Print what one pass over a stream teaches, held against questions that were not in it."""
+    held = folds == 0
+    known = priors.knowing_nothing(*scales(outcomes.part(~held)))
+    test, train = ready(outcomes.part(held), known, ALIKE), ready(outcomes.part(~held), known, ALIKE)
+    sets = sorted(set(outcomes.sets.tolist()))
+    print(f"\n{'online, one pass, no prior':<44}" + "".join(f"{one + ' APGR':>14}" for one in sets))
+    for name, feedback, flipped in (
+        ("feedback on every answer", 1.0, 0.0),
+        ("feedback on a tenth", 0.1, 0.0),
+        ("every answer, a fifth of it flipped", 1.0, 0.2),
+    ):
+        cells = _after(outcomes, folds, feedback, flipped)
+        print(f"{name:<44}" + "".join(f"{cells[one]:>14.3f}" for one in sets))
+    _regret(train)
+    _three(outcomes, held, known)
+    _drift(train)
+    _poisoned(train, test, sets)
+
+
+def _after(outcomes: Outcomes, folds: NDArray[np.int64], feedback: float, flipped: float) -> dict[str, float]:
+    """APGR by set, the mean over three folds held out and the order of the stream."""
+    found: dict[str, list[float]] = {}
+    for fold in range(3):
+        held = folds == fold
+        known = priors.knowing_nothing(*scales(outcomes.part(~held)))
+        order = np.random.default_rng(fold).permutation(np.flatnonzero(~held))
+        part = outcomes.part(~held)
+        part = Outcomes(
+            [outcomes.features[i] for i in order], outcomes.right[order], outcomes.sets[order], part.source
+        )
+        train, test = ready(part, known, ALIKE), ready(outcomes.part(held), known, ALIKE)
+        learnt, _ = learn(train, part.right, evenly(2, fold), feedback=feedback, flipped=flipped, seed=fold)
+        for one, value in by_set(test, learnt).items():
+            found.setdefault(one, []).append(value)
+    return {one: float(np.mean(values)) for one, values in found.items()}
+
+
+def by_set(test: Stream, learnt: list[Estimator]) -> dict[str, float]:
+    """APGR of the last target's expected lead over the first, by set."""
+    scores = expected(test, learnt)
+    gain, sets, right = scores[:, -1] - scores[:, 0], test.outcomes.sets, test.outcomes.right
+    return {
+        str(one): apgr(gain[sets == one], right[sets == one, 0], right[sets == one, 1])
+        for one in np.unique(sets)
+    }
+
+
+def _regret(train: Stream) -> None:
+    """What was lost against the best answer for its price, by fifths of the stream."""
+    order = np.random.default_rng(5).permutation(len(train))
+    stream = part_of(train, order)
+    right = stream.outcomes.right
+    _, chosen = learn(stream, right, by_expectation(stream, PRICES, 0.05, 0))
+    worth = right - np.array(PRICES)
+    lost = worth.max(1) - worth[np.arange(len(worth)), chosen]
+    first = worth.max(1) - worth[:, 0]
+    fifths = np.array_split(np.arange(len(worth)), 5)
+    print(
+        "\nregret per request, by fifths of the stream (5 % explored; the strong target costs .10 of an answer)"
+    )
+    print("  decided  " + "  ".join(f"{lost[f].mean():.3f}" for f in fifths))
+    print("  first    " + "  ".join(f"{first[f].mean():.3f}" for f in fifths))
+
+
+def part_of(stream: Stream, places: NDArray[np.int64]) -> Stream:
+    """The stream of these places, in this order."""
+    o = stream.outcomes
+    inner = Outcomes([o.features[i] for i in places], o.right[places], o.sets[places], o.source)
+    return Stream(inner, stream.basis[places], stream.prior[places])
+
+
+def _third(outcomes: Outcomes) -> Floats:
+    """A third target between the two: right where both are, and by chance where they differ or fail."""
+    chance = np.random.default_rng(7)
+    weak, strong = outcomes.right.T
+    share = np.where(weak == strong, np.where(weak == 1, 0.95, 0.1), 0.6)
+    return np.asarray((chance.random(len(weak)) < share).astype(float))
+
+
+def _three(outcomes: Outcomes, held: NDArray[np.bool_], known: Prior) -> None:
+    right = np.c_[outcomes.right[:, 0], _third(outcomes), outcomes.right[:, 1]]
+    train = ready(outcomes.part(~held), known, (0.5,) * 3)
+    test = ready(outcomes.part(held), known, (0.5,) * 3)
+    learnt, _ = learn(train, right[~held], evenly(3, 0))
+    scores, prices = expected(test, learnt), np.array([0.0, 0.05, 0.1])
+    chosen = np.argmax(scores - prices, 1)
+    worth = right[held] - prices
+    alone = "  ".join(f"{value:.3f}" for value in worth.mean(0))
+    print(
+        f"\nthree targets at .00, .05 and .10: worth {worth[np.arange(len(worth)), chosen].mean():.3f} by decision; alone {alone}"
+    )
+
+
+def _drift(train: Stream) -> None:
+    """The targets swap their skills; how many outcomes later are decisions as good as before?"""
+    order = np.random.default_rng(9).permutation(len(train))
+    stream = part_of(train, order)
+    right = stream.outcomes.right.copy()
+    half = len(right) // 2
+    right[half:] = right[half:, ::-1]
+    prices = (0.0, 0.0)
+    _, chosen = learn(stream, right, by_expectation(stream, prices, 0.1, 3))
+    hit = np.array(chosen) == np.array([1] * half + [0] * (len(right) - half))
+    windows = [hit[half + start : half + start + 250].mean() for start in range(0, 1500, 250)]
+    print(
+        f"\nafter the targets swap their skill: share of requests at the better one (before: {hit[half - 500 : half].mean():.2f})"
+    )
+    print("  outcomes " + "".join(f"{n:>8}" for n in range(250, 1750, 250)))
+    print("           " + "".join(f"{share:>8.2f}" for share in windows))
+
+
+def _poisoned(train: Stream, test: Stream, sets: list[str]) -> None:
+    """Twenty keys give honest feedback; then one sends ten thousand that are all wrong."""
+    order = np.random.default_rng(11).permutation(len(train))
+    stream = part_of(train, order)
+    honest = poison(stream, 0)
+    poisoned = poison(stream, 10_000)
+    print("\none key of 21 sends 10,000 wrong feedbacks: APGR before → after")
+    before, after = by_set(test, honest), by_set(test, poisoned)
+    print("  " + "   ".join(f"{one} {before[one]:.3f} → {after[one]:.3f}" for one in sets))
+
+
+def poison(stream: Stream, wrong: int, keys: int = 20) -> list[Estimator]:
+    """What is learnt from honest keys, and `wrong` outcomes of one that lies, from the middle of the stream on."""
+    chance = np.random.default_rng(13)
+    learnt = opened(2)
+    half = len(stream) // 2
+    lies = np.zeros(len(stream), int)
+    lies[half:] = -(-wrong // (len(stream) - half))
+    left = wrong
+    for place in range(len(stream)):
+        for lie in range(1 + min(left, int(lies[place]))):
+            at = place if lie == 0 else int(chance.integers(len(stream)))
+            target = int(chance.integers(2))
+            score = float(stream.outcomes.right[at, target])
+            left -= bool(lie)
+            learnt.learn(
+                str(target),
+                *row(stream, at, target),
+                score=1 - score if lie else score,
+                key=f"key {at % keys}" if lie == 0 else "liar",
+                propensity=0.5,
+            )
+    learnt.fit()
+    return list(learnt.estimators.values())

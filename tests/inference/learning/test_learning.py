@@ -1,0 +1,149 @@
+"""What is learnt from outcomes: skill by question, change, contradiction, poison; and that weights travel unharmed."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from intellirouter.inference.learning import prior as priors
+from intellirouter.inference.learning.estimator import Estimator
+from intellirouter.inference.learning.features import Features, features_of
+from intellirouter.inference.learning.group import Group
+from intellirouter.inference.learning.measure import apgr, savings
+from intellirouter.inference.learning.question import Question
+from intellirouter.inference.learning.weights import decode, encode, estimate, fitted
+from scripts.benchmarks import routing
+from scripts.difficulty_prior import fit, read, scales
+from tests.inference.learning.made import outcomes_file, questions, skill
+
+PRIOR = priors.shipped()
+WORLD = [(features_of(Question(text, len(text))), hard) for text, hard in questions(500)]
+ALIKE = {"weak": 0.5, "strong": 0.5}
+
+
+def taught(
+    group: Group, world: list[tuple[Features, bool]], *, seed: int = 0, lie: float = 0.0, key: str = "k"
+) -> None:
+    """Each question answered by one of two targets; `lie` is the share of outcomes turned around."""
+    chance = random.Random(seed)
+    for features, hard in world:
+        name = chance.choice(("weak", "strong"))
+        basis = PRIOR.basis.of(features)
+        score = skill(hard, name == "strong", chance)
+        score = 1 - score if chance.random() < lie else score
+        expected = priors.between(PRIOR.of(features, basis), 0.5)
+        group.learn(name, expected, basis, features.slots, score=score, key=key, propensity=0.5)
+
+
+def lead(group: Group, hard: bool) -> float:
+    """How much better the strong target is expected to be, on questions of one kind."""
+    weights = fitted(group.estimators, 1, 0.0)
+    found = [estimate(weights, PRIOR, features, ALIKE) for features, kind in WORLD[:120] if kind is hard]
+    return float(np.mean([one["strong"].success - one["weak"].success for one in found]))
+
+
+def test_who_is_good_at_what_is_learnt_from_the_chosen_targets_outcomes() -> None:
+    group = Group()
+    taught(group, WORLD)
+    assert lead(group, hard=True) > 0.45
+    assert abs(lead(group, hard=False)) < 0.2
+
+
+def test_a_fifth_of_the_outcomes_turned_around_does_not_mislead() -> None:
+    group = Group()
+    taught(group, WORLD, lie=0.2)
+    assert lead(group, hard=True) > lead(group, hard=False) + 0.15
+
+
+def test_without_outcomes_the_prior_speaks_and_a_dearer_target_is_held_for_better_at_hard_questions() -> None:
+    features = WORLD[0][0]
+    found = estimate(fitted({}, 0, 0.0), PRIOR, features, {"cheap": 0.0, "dear": 1.0})
+    assert found["dear"].success > found["cheap"].success
+    assert found["dear"].outcomes == 0
+
+
+def test_a_target_that_changed_is_noticed_and_learnt_anew() -> None:
+    estimator, chance = Estimator(), random.Random(3)
+    features, _ = WORLD[0]
+    basis = PRIOR.basis.of(features)
+    for _ in range(600):
+        estimator.learn(0.7, basis, features.slots, int(chance.random() < 0.9), 1.0)
+    for _ in range(250):
+        estimator.learn(0.7, basis, features.slots, int(chance.random() < 0.4), 1.0)
+    assert estimator.changes >= 1
+    assert estimator.expected(0.7, basis, features.slots) < 0.65
+
+
+def test_one_key_that_lies_is_not_heeded_where_others_disagree() -> None:
+    honest, poisoned = Group(), Group()
+    for group in (honest, poisoned):
+        for index in range(4):
+            taught(group, WORLD[index * 120 : index * 120 + 120], seed=index, key=f"key {index}")
+    taught(poisoned, WORLD, seed=9, lie=1.0, key="liar")
+    assert lead(poisoned, hard=True) == pytest.approx(lead(honest, hard=True), abs=0.15)
+    assert poisoned.influence.share("liar") == 0
+    assert poisoned.influence.share("key 1") == 1.0
+
+
+def test_a_group_that_one_key_uses_learns_from_that_key() -> None:
+    group = Group()
+    taught(group, WORLD, key="only")
+    assert group.influence.share("only") == 1.0
+
+
+def test_weights_travel_as_bytes() -> None:
+    group = Group()
+    taught(group, WORLD[:200])
+    weights = fitted(group.estimators, 7, 12.5)
+    again = decode(encode(weights))
+    assert (again.targets, again.version, again.trained, again.facts) == (
+        weights.targets,
+        7,
+        12.5,
+        weights.facts,
+    )
+    ours, theirs = (estimate(one, PRIOR, WORLD[5][0], ALIKE) for one in (weights, again))
+    assert ours["weak"].success == pytest.approx(theirs["weak"].success, abs=1e-3)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no weights", encode(fitted({}, 1, 0.0))[:-30]])
+def test_what_is_no_weights_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        decode(data)
+
+
+def test_expected_success_stays_a_probability_whatever_is_learnt() -> None:
+    group = Group()
+    basis = PRIOR.basis.of(WORLD[0][0])
+    for _ in range(50):
+        group.learn("t", 0.99, basis, WORLD[0][0].slots, score=1.0, weight=5.0, propensity=1e-9)
+    found = estimate(fitted(group.estimators, 1, 0.0), PRIOR, WORLD[0][0], {"t": 1.0, "other": 0.0})
+    assert all(0 < one.success < 1 and math.isfinite(one.error) for one in found.values())
+
+
+def test_the_measure_by_its_definition() -> None:
+    weak, strong = [0, 1, 0, 1], [1, 1, 1, 1]
+    assert apgr([2, 1, 2, 1], weak, strong) == pytest.approx(0.75)
+    assert apgr([0, 0, 0, 0], weak, strong) == pytest.approx(0.5)
+    assert apgr([1, 2, 1, 2], weak, strong) == pytest.approx(0.25)
+    assert savings([2, 1, 2, 1], weak, strong, 1.0) == pytest.approx(0.5)
+    assert math.isnan(apgr([1, 2], [1, 0], [1, 0]))
+
+
+def test_a_prior_is_made_of_a_file_of_outcomes_and_beats_chance(tmp_path: Path) -> None:
+    known = read(outcomes_file(tmp_path / "known.jsonl", seed=1))
+    unseen = read(outcomes_file(tmp_path / "unseen.jsonl", seed=2))
+    prior = priors.read(fit(known, *scales(known)))
+    assert apgr(routing.gains(prior, unseen), *unseen.right.T) > 0.7
+    assert prior.source == known.source != unseen.source
+
+
+def test_the_bench_runs_on_any_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert routing.main([str(outcomes_file(tmp_path / "made.jsonl", 300)), "--offline"]) == 0
+    printed = capsys.readouterr().out
+    assert {"random", "length", "learnt", "oracle"} <= {line.split(" ")[0] for line in printed.splitlines()}
+    assert routing.main([str(tmp_path / "nothing.jsonl")]) == 2

@@ -1,0 +1,113 @@
+"""What is taken for the question, and that the work is bounded."""
+
+from __future__ import annotations
+
+import pytest
+
+from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Tool
+from intellirouter.chat.parts import File, Image, Text, ToolResult
+from intellirouter.inference.learning.features import MAX_SLOTS, STRUCTURE, features_of
+from intellirouter.inference.learning.question import HEAD, TAIL, Question, needs_of, question_of
+
+
+def said(*texts: str, role: str = "user") -> Message:
+    return Message(role, tuple(Text(text) for text in texts))  # type: ignore[arg-type]
+
+
+def asked(*messages: Message, **more: object) -> ChatRequest:
+    return ChatRequest(model="auto", messages=messages, **more)  # type: ignore[arg-type]
+
+
+DUMP = "```python\n" + "\n".join(f"line_{n} = {n}" for n in range(200)) + "\n```"
+
+
+@pytest.mark.parametrize(
+    ("messages", "question"),
+    [
+        ((said("You are a poet", role="system"), said("Rhyme it")), "Rhyme it"),
+        ((said("first"), said("reply", role="assistant"), said("second")), "second"),
+        ((said("<system-reminder>Tools: many\n</system-reminder>\nfix the typo"),), "fix the typo"),
+        ((said("<SYSTEM-REMINDER>x</SYSTEM-REMINDER>", "list files"),), "list files"),
+        ((said("why?\n<file_contents path='a'>\n" + "x = 1\n" * 900 + "</file_contents>"),), "why?"),
+        ((said("rename it<system-reminder>never closed " + "y " * 500),), "rename it"),
+        (
+            (
+                said("sort the list"),
+                said("calling", role="assistant"),
+                Message("user", (ToolResult("c1", (Text("3 1 2"),)),)),
+            ),
+            "sort the list",
+        ),
+        (
+            (
+                said("sort it"),
+                said("ok", role="assistant"),
+                said("<system-reminder>stay calm</system-reminder>"),
+            ),
+            "sort it",
+        ),
+        ((said("a < b and b > c?"),), "a < b and b > c?"),
+    ],
+)
+def test_the_newest_human_turn_without_what_harnesses_add(
+    messages: tuple[Message, ...], question: str
+) -> None:
+    assert question_of(asked(*messages)).text == question
+
+
+def test_a_pasted_file_is_not_the_question() -> None:
+    text = question_of(asked(said(f"What does this do?\n{DUMP}"))).text
+    assert text.startswith("What does this do?")
+    assert len(text) < 120
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "\n" * 70_000,
+        "<" * 100_000,
+        "`" * 100_000,
+        "ü" * 100_000,
+        "<file>" * 20_000,
+        "a\n```\n" * 20_000,
+    ],
+)
+def test_any_text_becomes_bounded_finite_numbers(text: str) -> None:
+    question = question_of(asked(said(text)))
+    features = features_of(question)
+    assert len(question.text) <= HEAD + TAIL + 1
+    assert features.structure.shape == (STRUCTURE,)
+    assert features.structure.sum() == features.structure.sum()  # no NaN
+    assert len(features.slots) <= MAX_SLOTS
+
+
+def test_lone_surrogates_are_read() -> None:
+    assert features_of(Question("a \ud800 b", 5)).structure.shape == (STRUCTURE,)
+
+
+def test_the_same_text_has_the_same_numbers_and_another_has_others() -> None:
+    one, again, other = (features_of(Question(t, len(t))) for t in ("Prove it.", "Prove it.", "Sum 2 and 3"))
+    assert (one.structure == again.structure).all()
+    assert one.slots.tolist() == again.slots.tolist() != other.slots.tolist()
+
+
+@pytest.mark.parametrize(
+    ("request_", "needed"),
+    [
+        (asked(said("hi")), ()),
+        (asked(Message("user", (Image(url="http://x/i.png"),))), ("vision",)),
+        (asked(Message("user", (File(data="JVBERi0="),))), ("pdf",)),
+        (asked(Message("user", (File(text="plain"),))), ()),
+        (asked(said("hi"), tools=(Tool("f"),)), ("tools",)),
+        (asked(said("hi"), output=OutputFormat("json_schema", {})), ("json_schema",)),
+        (asked(said("hi"), output=OutputFormat("json")), ()),
+    ],
+)
+def test_what_a_request_needs(request_: ChatRequest, needed: tuple[str, ...]) -> None:
+    needs = needs_of(request_, 10)
+    assert (
+        tuple(name for name in ("vision", "tools", "json_schema", "audio", "pdf") if getattr(needs, name))
+        == needed
+    )

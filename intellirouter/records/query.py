@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -70,7 +71,10 @@ class Page(msgspec.Struct):
 
 
 class Usage(msgspec.Struct, kw_only=True):
-    """What one group used. Percentiles are in seconds, None where nothing was measured."""
+    """What one group used. Percentiles are in seconds, None where nothing was measured.
+
+    `score` is the mean, from 0 to 1, of what feedback said of `rated` answers.
+    """
 
     name: str
     requests: int = 0
@@ -83,6 +87,8 @@ class Usage(msgspec.Struct, kw_only=True):
     dearest_usd: float = 0.0
     saved_usd: float = 0.0
     cache_hits: int = 0
+    rated: int = 0
+    score: float | None = None
     p50: float | None = None
     p95: float | None = None
     p99: float | None = None
@@ -109,6 +115,16 @@ def percentile(histogram: dict[int, int], share: float) -> float | None:
         seen += histogram[bucket]
         if seen >= wanted:
             return bucket_seconds(bucket)
+    return None
+
+
+def score_of(feedback: Mapping[str, Any]) -> float | None:
+    """What feedback says of an answer, from 0 to 1: its `score`, or its `rating` from -1 to 1; None when it says neither."""
+    score, rating = feedback.get("score"), feedback.get("rating")
+    if isinstance(score, (bool, int, float)):
+        return min(1.0, max(0.0, float(score)))
+    if isinstance(rating, (int, float)):
+        return min(1.0, max(0.0, (float(rating) + 1) / 2))
     return None
 
 

@@ -93,7 +93,8 @@ def session(ask: Ask, name: str, tenant: str | None, limit: int) -> list[Row]:
 
 _SUMS = """count(*), sum(case when status >= 400 or error <> '' then 1 else 0 end), sum(input_tokens), sum(output_tokens),
 sum(cached_tokens), sum(reasoning_tokens), sum(cost_usd), sum(dearest_usd),
-sum(case when dearest_usd > cost_usd then dearest_usd - cost_usd end), sum(case when cache = 'hit' then 1 else 0 end)"""
+sum(case when dearest_usd > cost_usd then dearest_usd - cost_usd end), sum(case when cache = 'hit' then 1 else 0 end),
+count(score), avg(score)"""
 
 
 def usage(ask: Ask, dialect: Dialect, by: By, query: Query, zone: int) -> list[Usage]:
@@ -132,6 +133,8 @@ def _grouped(ask: Ask, by: By, source: str, name: str, found: Conditions) -> lis
             dearest_usd=line[8] or 0.0,
             saved_usd=line[9] or 0.0,
             cache_hits=int(line[10] or 0),
+            rated=line[11],
+            score=line[12],
         )
         for line in ask(words, found.values)
     }

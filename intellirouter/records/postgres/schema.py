@@ -34,6 +34,7 @@ set search_path to {SCHEMA_NAME};
 create table if not exists requests (
   {_columns},
   "feedback" text,
+  "score" double precision,
   "labels" text[],
   "asked" text,
   "answered" text,

@@ -26,7 +26,7 @@ from intellirouter.records.postgres.schema import (
     day_of,
     partition,
 )
-from intellirouter.records.query import By, Page, Query, Size, Usage
+from intellirouter.records.query import By, Page, Query, Size, Usage, score_of
 from intellirouter.records.questions import Ask
 from intellirouter.records.row import Row, id_at, time_of
 from intellirouter.records.store import READ_SECONDS, TooSlow
@@ -124,10 +124,9 @@ class PostgresStore:
     def give_feedback(self, row_id: int, feedback: dict[str, Any]) -> bool:
         """See `Store.give_feedback`."""
         text = msgspec.json.encode(feedback).decode()
+        words = "update requests set feedback = ?, score = ? where id = ? returning id"
         with self._asking() as ask:
-            return bool(
-                list(ask("update requests set feedback = ? where id = ? returning id", (text, row_id)))
-            )
+            return bool(list(ask(words, (text, score_of(feedback), row_id))))
 
     def prune(self, before: float, max_bytes: int) -> int:
         """See `Store.prune`. Whole days are dropped; of the day in which `before` falls its first part is deleted."""

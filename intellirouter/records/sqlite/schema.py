@@ -34,7 +34,8 @@ _said = "\n".join(
 SCHEMA = f"""
 create table if not exists requests (
   {_columns},
-  "feedback" text
+  "feedback" text,
+  "score" real
 );
 {_said}
 create index if not exists by_key on requests ("key", id);

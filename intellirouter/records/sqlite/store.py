@@ -17,7 +17,7 @@ import structlog
 from intellirouter.errors import StateUnavailable
 from intellirouter.records import questions
 from intellirouter.records.columns import COLUMNS, values
-from intellirouter.records.query import By, Page, Query, Size, Usage
+from intellirouter.records.query import By, Page, Query, Size, Usage, score_of
 from intellirouter.records.row import Row, id_at, time_of
 from intellirouter.records.sqlite import asking
 from intellirouter.records.sqlite.asking import DIALECT
@@ -155,7 +155,10 @@ class SqliteStore:
         text = msgspec.json.encode(feedback).decode()
         with self._asking(writes=True) as connection:
             return (
-                connection.execute("update requests set feedback = ? where id = ?", (text, row_id)).rowcount
+                connection.execute(
+                    "update requests set feedback = ?, score = ? where id = ?",
+                    (text, score_of(feedback), row_id),
+                ).rowcount
                 > 0
             )
 

@@ -226,11 +226,14 @@ def test_an_export_is_every_row_once(store: Store) -> None:
 
 
 def test_feedback_stays_with_its_row(store: Store) -> None:
-    (first, _) = kept(store, {}, {})
+    first, second = kept(store, {}, {})
     assert store.give_feedback(first.id, {"rating": 1})
     assert store.give_feedback(first.id, {"rating": -1})
     assert not store.give_feedback(12, {"rating": 1})
     assert [found.feedback for found in store.page(Query(), 10).rows] == [None, {"rating": -1}]
+    assert (store.total(Query()).rated, store.total(Query()).score) == (1, 0.0)
+    assert store.give_feedback(second.id, {"score": 0.5})
+    assert (store.total(Query()).rated, store.total(Query()).score) == (2, 0.25)
 
 
 def test_what_is_too_old_goes_with_its_words_and_tags(store: Store) -> None:

@@ -1,0 +1,137 @@
+"""`intellirouter requests`: the record of requests, looked at from a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import aiohttp
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from intellirouter.cli.node_options import ConfigOption
+from intellirouter.cli.plain import cells
+from intellirouter.cli.record_options import (
+    JsonOption,
+    KeyOption,
+    ModelOption,
+    ProviderOption,
+    SessionOption,
+    StatusOption,
+    TagOption,
+    TeamOption,
+    UserOption,
+    dollars,
+    duration,
+    query,
+)
+from intellirouter.cli.server_client import (
+    ApiKeyOption,
+    ServerRefused,
+    UrlOption,
+    ask_once,
+    session_of,
+)
+from intellirouter.errors import PeerUnavailable
+
+COLUMNS = ("time", "status", "model", "key", "took", "tokens", "$", "id")
+
+
+def command(
+    request: Annotated[str | None, typer.Argument(help="Show this one, whole: its id or request id.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones as they come.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 20,
+    status: StatusOption = None,
+    model: ModelOption = None,
+    provider: ProviderOption = None,
+    key: KeyOption = None,
+    team: TeamOption = None,
+    user: UserOption = None,
+    tag: TagOption = None,
+    session: SessionOption = None,
+    text: Annotated[str | None, typer.Option(help="With these words in content or error.")] = None,
+    since: Annotated[str | None, typer.Option(help="15m, 2h, 7d, 2026-11-20 or RFC 3339.")] = None,
+    min_cost: Annotated[float | None, typer.Option(min=0, help="In US dollars.")] = None,
+    min_latency: Annotated[float | None, typer.Option(min=0, help="In seconds.")] = None,
+    models_only: Annotated[
+        bool, typer.Option("--models-only", help="Leave out what asked no model.")
+    ] = False,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The last requests, the newest at the bottom. With --json one object a line."""
+    if request is not None:
+        answer, _ = ask_once(url, api_key, "GET", f"/admin/requests/{request}", config=config)
+        typer.echo(msgspec.json.format(msgspec.json.encode(answer)))
+        return
+    filters: dict[str, object] = {
+        "status": status, "model": model, "provider": provider, "key": key, "team": team, "user": user, "tag": tag,
+        "session": session, "text": text, "from": since, "min_cost": min_cost, "min_latency": min_latency,
+        "models_only": "1" if models_only else None,
+    }  # fmt: skip
+    answer, _ = ask_once(url, api_key, "GET", query("/admin/requests", limit=limit, **filters), config=config)
+    rows = answer["data"][::-1]
+    if as_json:
+        for row in rows:
+            typer.echo(msgspec.json.encode(row))
+    elif rows or not follow:
+        Console().print(_table(rows))
+    if follow:
+        last = rows[-1]["id"] if rows else None
+        asyncio.run(_follow(url, api_key, config, query("/admin/requests/stream", **filters), last, as_json))
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in COLUMNS:
+        right = column in ("took", "tokens", "$")
+        table.add_column(column, overflow="ellipsis", no_wrap=True, justify="right" if right else "left")
+    for row in rows:
+        table.add_row(*cells(*_cells(row)), style="red" if row["status"] >= 400 or row["error"] else "")
+    return table
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    tokens = "" if row["input_tokens"] is None else f"{row['input_tokens']}+{row['output_tokens']}"
+    what = row["model"] or row["endpoint"]
+    return [
+        row["time"][11:19],
+        f"{row['status']}{'!' if row['error'] and row['status'] < 400 else ''}",
+        what[:24],
+        row["key"][:12],
+        duration(row["seconds"]),
+        tokens,
+        dollars(row["cost_usd"]),
+        row["id"],
+    ]
+
+
+async def _follow(
+    url: str | None, api_key: str | None, config: Path | None, path: str, last: str | None, as_json: bool
+) -> None:
+    """Print rows as the server tells of them, until it ends or the user does."""
+    async with session_of(url, api_key, config=config) as session:
+        headers = {"last-event-id": last} if last else {}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+        try:
+            async with session.get(path, headers=headers, timeout=timeout) as reply:
+                if reply.status >= 400:
+                    raise ServerRefused(f"the server answered {reply.status}: {(await reply.text())[:300]}")
+                async for line in reply.content:
+                    if line.startswith(b"data: "):
+                        _print(msgspec.json.decode(line[6:]), as_json)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise PeerUnavailable(f"the server went away: {str(error) or type(error).__name__}") from error
+
+
+def _print(row: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(row))
+        return
+    time, status, model, key, took, tokens, usd, row_id = _cells(row)
+    typer.echo(f"{time} {status:4} {model:24} {key:12} {took:>7} {tokens:>11} {usd:>8} {row_id}")

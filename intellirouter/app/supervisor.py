@@ -39,6 +39,7 @@ from intellirouter.inference.background import background
 from intellirouter.ops.backup import journal
 from intellirouter.roles.keys import (
     ACCESS_LOG,
+    DOORS,
     DRAIN_NODE,
     KEY_RING,
     METRICS,
@@ -154,6 +155,7 @@ async def running(
             TRACERS,
             ROLE_APPS,
             RECORDER,
+            DOORS,
         ]
         wanted += [key for role in roles for key in role.components]
         if settings.server.grpc_port is not None:
@@ -191,7 +193,13 @@ async def _serving(
     tracer = opened[TRACERS](role.name)
     recorder = opened[RECORDER]
     frame = Frame(
-        role.name, gatekeeper, opened[METRICS], opened[ACCESS_LOG], tracer=tracer, recorder=recorder
+        role.name,
+        gatekeeper,
+        opened[METRICS],
+        opened[ACCESS_LOG],
+        tracer=tracer,
+        recorder=recorder,
+        doors=None if role.counts_requests else opened[DOORS],
     )
     warnings = tuple(f"{problem.path} {problem.message}" for problem in node.loaded.warnings)
     checks = role.health if recorder is None else {**role.health, "records": records_health}

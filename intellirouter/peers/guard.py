@@ -36,6 +36,8 @@ OPENS_AFTER = 5
 REST_SECONDS, LONGEST_REST = 0.5, 5.0
 PAUSE_SECONDS = (0.02, 0.1)
 """Before a second try, drawn between these."""
+SLACK = 0.01
+"""Seconds before its deadline in which a call that failed is taken to have failed by it."""
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -88,24 +90,29 @@ class Guard:
     async def call(self, ask: Callable[[], Awaitable[T]], call: Call, *, reads: bool) -> T:
         """What `ask` answers. `reads` says that asking twice does no harm."""
         try:
-            return await self._once(ask)
+            return await self._once(ask, call)
         except PeerUnavailable as error:
             pause = random.uniform(*PAUSE_SECONDS)  # noqa: S311  spreads callers, no secret
             again = _unasked(error) or (reads and not isinstance(error.__cause__, UpstreamTimeout))
             if not again or _too_late(call, pause):
                 raise
         await asyncio.sleep(pause)
-        return await self._once(ask)
+        return await self._once(ask, call)
 
-    async def _once(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _once(self, ask: Callable[[], Awaitable[T]], call: Call) -> T:
         self._circuit.enter()
         try:
             answer = await ask()
         except PeerUnavailable as error:
-            if error.__cause__ is None:  # it said so itself
+            if _too_late(call, SLACK):
+                self._circuit.left()  # the caller's own deadline passed, whatever the peer does
+            elif error.__cause__ is None:  # it said so itself
                 self._circuit.succeeded()
             else:
                 self._circuit.failed()
+            raise
+        except UpstreamTimeout:
+            self._circuit.left()
             raise
         except Exception:
             self._circuit.succeeded()  # a refusal is an answer
@@ -116,14 +123,14 @@ class Guard:
         self._circuit.succeeded()
         return answer
 
-    async def stream(self, events: AsyncIterator[StreamEvent]) -> AsyncIterator[StreamEvent]:
+    async def stream(self, events: AsyncIterator[StreamEvent], call: Call) -> AsyncIterator[StreamEvent]:
         """The events. Only what comes before the first of them tells of the peer."""
 
         async def first() -> StreamEvent | None:
             return await anext(events, None)
 
         try:
-            event = await self._once(first)
+            event = await self._once(first, call)
             while event is not None:
                 yield event
                 event = await anext(events, None)
@@ -197,4 +204,4 @@ class GuardedChat:
 
     def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""
-        return self._guard.stream(self._peer.stream(request, call))
+        return self._guard.stream(self._peer.stream(request, call), call)

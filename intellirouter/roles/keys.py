@@ -7,6 +7,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from intellirouter.config.schema.settings import Settings
+from intellirouter.inference.limits.doors import Doors
 from intellirouter.inference.virtual_keys import KeyStore
 from intellirouter.memory.store import StateStore
 from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
@@ -28,6 +29,8 @@ KEYS: web.AppKey[KeyStore] = web.AppKey("keys", KeyStore)
 KEY_RING: web.AppKey[KeyRing] = web.AppKey("key_ring", KeyRing)
 AUTHORITY: web.AppKey[Authority] = web.AppKey("authority")
 """Who the owner of stored work is now."""
+DOORS: web.AppKey[Doors] = web.AppKey("doors", Doors)
+"""The limits of keys at the doors of roles that ask no models themselves."""
 RECORDER: web.AppKey[Recorder | None] = web.AppKey("recorder")
 """Where every role notes its requests; None where nothing is recorded."""
 RECORDS: web.AppKey[Records | None] = web.AppKey("records")

@@ -17,6 +17,7 @@ class Role:
 
     `components` are the keys it needs opened before it serves; handlers read them as `request.app[KEY]`.
     `routes` lists its endpoints. `health` names its parts. `ready` turns false when it cannot serve at all.
+    `counts_requests`: it takes requests from the limits of their keys itself, where it asks models.
     """
 
     name: str
@@ -26,4 +27,5 @@ class Role:
     routes: Callable[[], Sequence[web.AbstractRouteDef]]
     health: dict[str, HealthCheck]
     ready: Callable[[web.Application], bool] | None = None
+    counts_requests: bool = False
     on_started: Callable[[web.Application], Awaitable[None]] | None = None

@@ -55,6 +55,16 @@ class Authenticator(Protocol):
         """Raises `AuthenticationFailed`."""
 
 
+class Doorkeeper(Protocol):
+    """The limits of callers at the doors of roles."""
+
+    def limit(self, caller: Caller) -> bool:
+        """Whether anything limits the caller."""
+
+    async def enter(self, role: str, caller: Caller) -> None:
+        """A request of the caller came. Raises `RateLimited`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What the wrapper needs, the same for every endpoint of one role."""
@@ -67,6 +77,7 @@ class Frame:
     outbox: Outbox = field(default_factory=Outbox)
     tracer: Tracer | None = None
     recorder: Recorder | None = None
+    doors: Doorkeeper | None = None  # None where requests are counted further in
 
     def meter(self, endpoint: str) -> RequestMeter:
         """The meter of one endpoint."""
@@ -134,6 +145,9 @@ def endpoint(
         refusal: tuple[str, str, Any] | None = None
         try:
             request[CALLER] = caller = _admit(frame, request, scopes, name)
+            doors = frame.doors
+            if doors is not None and scopes is not None and not caller.via and doors.limit(caller):
+                await doors.enter(frame.role, caller)
             response = await handler(request)
             status = response.status
         except IntelliRouterError as error:

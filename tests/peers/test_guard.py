@@ -163,15 +163,15 @@ async def test_a_stream_tells_of_its_peer_by_its_beginning() -> None:
 
     for _ in range(OPENS_AFTER * 2):
         with pytest.raises(PeerUnavailable):  # broken on the way: it was there
-            async for _ in guard.stream(events(1, CUT)):
+            async for _ in guard.stream(events(1, CUT), CALL):
                 pass
-    assert len([event async for event in guard.stream(events(1, 2, 3))]) == 3
-    async for _ in guard.stream(events(1, 2)):
+    assert len([event async for event in guard.stream(events(1, 2, 3), CALL)]) == 3
+    async for _ in guard.stream(events(1, 2), CALL):
         break
     for _ in range(OPENS_AFTER):
         with pytest.raises(PeerUnavailable):
-            async for _ in guard.stream(events(CUT)):
+            async for _ in guard.stream(events(CUT), CALL):
                 pass
     with pytest.raises(PeerUnavailable, match="in a moment"):
-        async for _ in guard.stream(events(1)):
+        async for _ in guard.stream(events(1), CALL):
             pass

@@ -7,14 +7,16 @@ import importlib
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from intellirouter import __version__
 from intellirouter.app.component import Commit, Component, Opened
 from intellirouter.config.schema.settings import Settings
+from intellirouter.inference.limits.doors import Doors
 from intellirouter.inference.virtual_keys import Follower, KeyStore
 from intellirouter.memory.open import open_state
 from intellirouter.memory.store import StateStore
-from intellirouter.roles.keys import ACCESS_LOG, KEY_RING, KEYS, METRICS, SETTINGS, STATE, TRACERS
+from intellirouter.roles.keys import ACCESS_LOG, DOORS, KEY_RING, KEYS, METRICS, SETTINGS, STATE, TRACERS
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
@@ -99,6 +101,14 @@ async def _state(opened: Opened) -> AsyncIterator[StateStore]:
         yield store
 
 
+@contextlib.asynccontextmanager
+async def _doors(opened: Opened) -> AsyncIterator[Doors]:
+    doors = Doors(opened[STATE], opened.settings.limits)
+    opened.on_reload.append(lambda new: partial(doors.configure, new.limits))
+    async with doors.running():
+        yield doors
+
+
 COMPONENTS = (
     Component(SETTINGS, _settings),
     Component(METRICS, _metrics),
@@ -107,4 +117,5 @@ COMPONENTS = (
     Component(KEYS, _keys, (STATE,)),
     Component(KEY_RING, _key_ring, (KEYS, STATE)),
     Component(STATE, _state),
+    Component(DOORS, _doors, (STATE,)),
 )

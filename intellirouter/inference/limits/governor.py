@@ -7,11 +7,9 @@ request that cost nothing gets everything back but its place in the request rate
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 import structlog
@@ -21,14 +19,14 @@ from intellirouter.chat.response import Usage
 from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.config.schema.limits import BudgetsSection, LimitsSection, Rate
 from intellirouter.config.schema.model_registry import Price
-from intellirouter.errors import BudgetExceeded, RateLimited, StateError
-from intellirouter.inference.background import background
+from intellirouter.errors import BudgetExceeded, RateLimited
 from intellirouter.inference.catalog import Candidate, ModelEntry
 from intellirouter.inference.cost import cost_usd
 from intellirouter.inference.job import CHAT, COUNT, EMBEDDINGS, Job
 from intellirouter.inference.limits.guess import Guesses
 from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.limits.purse import Purse
+from intellirouter.inference.limits.purses import Purses
 from intellirouter.inference.limits.terms import (
     MINUTE,
     PERIODS,
@@ -46,7 +44,6 @@ from intellirouter.inference.usage import answers_of
 from intellirouter.memory.store import StateStore
 from intellirouter.security.caller import Caller, Quota
 
-MAX_PURSES = 50_000
 MAX_TERMS = 50_000
 NO_TERMS = Terms()
 FREE = Price()
@@ -74,13 +71,10 @@ class Governor:
     def __init__(
         self, store: StateStore, ledger: Ledger, limits: LimitsSection, budgets: BudgetsSection
     ) -> None:
-        self._store = store
         self._ledger = ledger
-        self._purses: OrderedDict[str, Purse] = OrderedDict()
-        self._owing: set[Purse] = set()
-        self._leaving: set[Purse] = set()
         self._known: dict[tuple[str, str | None, str], tuple[Quota | None, Terms]] = {}
         self._minute = -1
+        self._purses = Purses(store, self._known.clear)
         self.guesses = Guesses()
         self.configure(limits, budgets)
 
@@ -151,11 +145,11 @@ class Governor:
         """Count a request to a provider; the seconds to wait when its configured limits are used up."""
         name = f"rate:provider:{provider.name}"
         if provider.tokens_per_minute is not None:
-            tokens = self._purse(f"{name}:tokens", provider.tokens_per_minute, MINUTE, whole=True)
+            tokens = self._purses.of(f"{name}:tokens", provider.tokens_per_minute, MINUTE, whole=True)
             if (wait := await tokens.take(1.0)) is not None:
                 return wait
         if provider.requests_per_minute is not None:
-            requests = self._purse(f"{name}:requests", provider.requests_per_minute, MINUTE, whole=True)
+            requests = self._purses.of(f"{name}:requests", provider.requests_per_minute, MINUTE, whole=True)
             return await requests.take(1.0)
         return None
 
@@ -163,13 +157,8 @@ class Governor:
         """The tokens a provider's answer used: known only after, so the next request pays for what this one was over."""
         if provider.tokens_per_minute is not None:
             name = f"rate:provider:{provider.name}:tokens"
-            purse = self._purse(name, provider.tokens_per_minute, MINUTE, whole=True)
-            self._give_back(purse, 1.0 - usage.total_tokens, time.time())
-
-    def _give_back(self, purse: Purse, amount: float, now: float) -> None:
-        purse.give_back(amount, now)
-        if purse.owes:
-            self._owing.add(purse)
+            purse = self._purses.of(name, provider.tokens_per_minute, MINUTE, whole=True)
+            self._purses.give_back(purse, 1.0 - usage.total_tokens, time.time())
 
     async def _take_all(self, grant: Grant, taken: list[tuple[Purse, float]], now: float) -> None:
         terms = grant.terms
@@ -198,9 +187,9 @@ class Governor:
         now = time.time()
         used = usage.total_tokens if usage is not None else 0
         for purse in grant.terms.token_purses:
-            self._give_back(purse, grant.tokens - used, now)
+            self._purses.give_back(purse, grant.tokens - used, now)
         for budget in grant.terms.budgets:
-            self._give_back(budget.purse, grant.usd - (usd or 0.0), now)
+            self._purses.give_back(budget.purse, grant.usd - (usd or 0.0), now)
         if usage is not None:
             self._ledger.spent(grant.caller, model, usage, usd or 0.0)
             if not usage.estimated:
@@ -209,23 +198,8 @@ class Governor:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Pay debts every second; give unused leases back at the end."""
-        try:
-            async with background(limits=self._run()):
-                yield
-        finally:
-            await _each({*self._purses.values(), *self._leaving}, Purse.close)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(1.0)
-            try:
-                await self._pay()
-            except Exception:  # one bad purse must not end all later payments
-                log.exception("limits.crashed")
-
-    async def _pay(self) -> None:
-        self._owing -= await _each(self._owing, Purse.pay)
-        self._leaving -= await _each(self._leaving, Purse.close)
+        async with self._purses.running():
+            yield
 
     def _terms(self, caller: Caller, model: str, now: float) -> Terms:
         minute = int(now // MINUTE)
@@ -248,11 +222,11 @@ class Governor:
                 ("tokens", rate.tokens_per_minute),
             ):
                 if limit is not None:
-                    purse = self._purse(f"rate:{who}:{what}", limit, MINUTE, whole=True)
+                    purse = self._purses.of(f"rate:{who}:{what}", limit, MINUTE, whole=True)
                     rates.append(RateTerm(purse, what, who))
         budgets = tuple(
             BudgetTerm(
-                self._purse(f"budget:{who}:{counter_of(period)}", limit, PERIODS[period], whole=False),
+                self._purses.of(f"budget:{who}:{counter_of(period)}", limit, PERIODS[period], whole=False),
                 period,
                 who,
             )
@@ -260,15 +234,6 @@ class Governor:
         )
         told = {term.what: Told(term.purse, term.what) for term in reversed(rates)}
         return Terms(tuple(rates), budgets, tuple(told.values()))
-
-    def _purse(self, key: str, limit: float, window: float, *, whole: bool) -> Purse:
-        purse = self._purses.get(key)
-        if purse is None or purse.limit != limit:
-            purse = self._purses[key] = Purse(self._store, key, limit, window, whole=whole)
-            if len(self._purses) > MAX_PURSES:
-                self._leaving.add(self._purses.popitem(last=False)[1])
-                self._known.clear()  # nobody takes from it any more
-        return purse
 
 
 async def _take_rate(rate: RateTerm, amount: float, terms: Terms) -> None:
@@ -291,16 +256,3 @@ async def _take_rate(rate: RateTerm, amount: float, terms: Terms) -> None:
             retry_after=wait,
             headers=terms.headers(time.time()),
         )
-
-
-async def _each(purses: Collection[Purse], act: Callable[[Purse], Awaitable[None]]) -> set[Purse]:
-    """Act on them until the store fails; those it was done for."""
-    done: set[Purse] = set()
-    for purse in list(purses):
-        try:
-            await act(purse)
-        except StateError as error:
-            log.warning("limits.not_settled", counter=purse.key, reason=error.message)
-            break
-        done.add(purse)
-    return done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from typing import Any
@@ -21,6 +22,7 @@ from intellirouter.roles.router.keys import BOARD, CACHE, LEDGER, OUTCOMES
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
+MOST_A_MINUTE = 10**12
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -79,10 +81,15 @@ def key_fields(body: dict[str, Any]) -> dict[str, Any]:
         msgspec.convert(msgspec.to_builtins(probe) | body, VirtualKey)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"The key is not as it should be: {error}.") from error
-    for period, limit in body.get("budgets", {}).items():
-        if period not in PERIODS or limit <= 0:
+    for name in ("requests_per_minute", "tokens_per_minute"):
+        if (rate := body.get(name)) is not None and not 0 <= rate <= MOST_A_MINUTE:
             raise InvalidRequest(
-                f"'budgets' takes {', '.join(PERIODS)} with dollars above 0.", param="budgets"
+                f"'{name}' is 0 (none at all) to {MOST_A_MINUTE}; left out, there is no limit.", param=name
+            )
+    for period, limit in body.get("budgets", {}).items():
+        if period not in PERIODS or not 0 <= limit < math.inf:  # false of what is no number, too
+            raise InvalidRequest(
+                f"'budgets' takes {', '.join(PERIODS)} with US dollars, 0 for none at all.", param="budgets"
             )
     return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
 

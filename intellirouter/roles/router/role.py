@@ -96,6 +96,7 @@ ROLE = Role(
     name="Router",
     title="OpenAI-compatible gateway",
     default_port=8080,
+    counts_requests=True,
     components=(
         STATE,
         KEYS,

@@ -52,7 +52,7 @@ class _Choice(msgspec.Struct):
     delta: _Delta | None = None
     finish_reason: Any = None
     logprobs: dict[str, Any] | None = None
-    usage: dict[str, Any] | None = None  # Moonshot reports it inside the choice
+    usage: Any = None  # Moonshot reports it inside the choice
 
 
 class _Chunk(msgspec.Struct):
@@ -60,7 +60,7 @@ class _Chunk(msgspec.Struct):
     model: str | None = None
     created: float | None = None
     choices: list[_Choice] | None = None
-    usage: dict[str, Any] | None = None
+    usage: Any = None
     error: Any = None
     service_tier: str | None = None
     system_fingerprint: str | None = None

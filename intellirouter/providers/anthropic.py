@@ -20,6 +20,7 @@ from intellirouter.providers.adapter import (
     StreamParser,
     Target,
 )
+from intellirouter.providers.address import joined
 from intellirouter.providers.count import read_count
 from intellirouter.providers.headers import USER_AGENT, retry_after
 from intellirouter.providers.notes import told
@@ -48,8 +49,8 @@ def _headers(target: Target, accept: str = "application/json") -> dict[str, str]
 
 def _url(target: Target, path: str) -> str:
     """The endpoint with `path`; both `https://host` and `https://host/v1` are customary."""
-    base = target.base_url
-    return f"{base}{path}" if base.endswith("/v1") else f"{base}/v1{path}"
+    place = joined(target.base_url, "").partition("?")[0]
+    return joined(target.base_url, path if place.endswith("/v1") else f"/v1{path}")
 
 
 def _passed_on(request: ChatRequest) -> dict[str, str]:

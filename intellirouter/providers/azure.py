@@ -16,20 +16,22 @@ from intellirouter.chat.embedding import EmbeddingRequest
 from intellirouter.chat.model import ChatRequest
 from intellirouter.providers import openai
 from intellirouter.providers.adapter import Adapter, HttpRequest, Target
-from intellirouter.providers.address import path_of
+from intellirouter.providers.address import joined, path_of
 
 FLAVOUR = replace(openai.OPENAI, kind="azure", base_url="")
 
 
 def _at_azure(request: HttpRequest, target: Target, path: str) -> HttpRequest:
-    base = target.base_url if urlsplit(target.base_url).path else f"{target.base_url}/openai"
+    place, _, query = target.base_url.partition("?")
+    base = place.rstrip("/") if urlsplit(place).path.rstrip("/") else f"{place.rstrip('/')}/openai"
     version = target.options.get("api_version")
     if version:
         base = base.removesuffix("/v1")
         deployment = "" if path == "/models" else f"/deployments/{path_of(target.model, safe='')}"
-        url = f"{base}{deployment}{path}?api-version={quote(str(version), safe='')}"
+        path = f"{deployment}{path}?api-version={quote(str(version), safe='')}"
     else:
-        url = f"{base if base.endswith('/v1') else base + '/v1'}{path}"
+        base = base if base.endswith("/v1") else f"{base}/v1"
+    url = joined(f"{base}?{query}", path)
     own = {name.lower() for name in target.headers}
     kept = [(name, value) for name, value in request.headers if name != "authorization" or name in own]
     if target.api_key is not None:

@@ -28,7 +28,7 @@ from intellirouter.providers.adapter import (
     StreamParser,
     Target,
 )
-from intellirouter.providers.address import path_of
+from intellirouter.providers.address import joined, path_of
 from intellirouter.providers.count import read_count
 from intellirouter.providers.headers import USER_AGENT, retry_after
 from intellirouter.providers.notes import told
@@ -57,7 +57,7 @@ def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     request, names = fit(request, takes_of("google", request.model), notes)
     body = FORMAT.encode_request(request, notes)
     method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
-    url = f"{target.base_url}/{_model_path(target.model)}:{method}"
+    url = joined(target.base_url, f"/{_model_path(target.model)}:{method}")
     return HttpRequest("POST", url, _headers(target), _encode(body), told(notes), names)
 
 
@@ -77,7 +77,7 @@ def _build_count(request: ChatRequest, target: Target, body: Json) -> HttpReques
     asked = FORMAT.encode_request(request, notes)
     holder = body.get("generateContentRequest", body)
     holder.update((name, value) for name, value in asked.items() if name in _COUNTED)
-    url = f"{target.base_url}/{_model_path(target.model)}:countTokens"
+    url = joined(target.base_url, f"/{_model_path(target.model)}:countTokens")
     return HttpRequest("POST", url, _headers(target), _encode(body), tuple(notes))
 
 
@@ -132,7 +132,7 @@ def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
     if request.input_type is not None:
         shared["taskType"] = "RETRIEVAL_QUERY" if request.input_type == "query" else "RETRIEVAL_DOCUMENT"
     body = {"requests": [{**shared, "content": {"parts": [{"text": text}]}} for text in request.texts]}
-    url = f"{target.base_url}/{path}:batchEmbedContents"
+    url = joined(target.base_url, f"/{path}:batchEmbedContents")
     return HttpRequest("POST", url, _headers(target), _encode(body))
 
 
@@ -150,7 +150,7 @@ def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
 
 def build_models(target: Target) -> HttpRequest:
     """The request for the list of models."""
-    return HttpRequest("GET", f"{target.base_url}/models?pageSize=1000", _headers(target))
+    return HttpRequest("GET", joined(target.base_url, "/models?pageSize=1000"), _headers(target))
 
 
 def parse_models(response: HttpResponse) -> tuple[ModelInfo, ...]:

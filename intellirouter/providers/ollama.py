@@ -21,6 +21,7 @@ from intellirouter.providers.adapter import (
     StreamParser,
     Target,
 )
+from intellirouter.providers.address import joined
 from intellirouter.providers.headers import bearer, retry_after
 from intellirouter.providers.notes import told
 from intellirouter.providers.stream import ndjson_parser
@@ -31,7 +32,9 @@ _encode = msgspec.json.encode
 
 def _url(target: Target, path: str) -> str:
     """The endpoint with `path`; `/v1` and `/api` at the end of a base URL are customary and meant for the whole server."""
-    return target.base_url.removesuffix("/v1").removesuffix("/api") + path
+    place, _, query = target.base_url.partition("?")
+    server = place.rstrip("/").removesuffix("/v1").removesuffix("/api")
+    return joined(f"{server}?{query}", path)
 
 
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:

@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -36,6 +35,7 @@ from intellirouter.providers.adapter import (
     StreamParser,
     Target,
 )
+from intellirouter.providers.address import joined
 from intellirouter.providers.compatible import drop_cache_markers, offer_only_allowed
 from intellirouter.providers.headers import bearer, retry_after
 from intellirouter.providers.notes import told
@@ -89,8 +89,7 @@ def url_of(target: Target, path: str) -> str:
     """The endpoint with `path`; an endpoint given as a bare host gets the customary `/v1`."""
     url: str | None = target.written.get(path)
     if url is None:
-        base = target.base_url
-        url = target.written[path] = f"{base}{path}" if urlsplit(base).path else f"{base}/v1{path}"
+        url = target.written[path] = joined(target.base_url, path, bare="/v1")
     return url
 
 

@@ -52,7 +52,9 @@ class KeyRing:
             return ANONYMOUS
         key = presented_key(headers)
         if not key:
-            raise AuthenticationFailed("No API key: send it as 'Authorization: Bearer …' or 'x-api-key'.")
+            raise AuthenticationFailed(
+                "No API key: send it as 'Authorization: Bearer …', 'x-api-key' or 'x-goog-api-key'."
+            )
         digest = hash_key(key)
         caller = self._callers.get(digest)
         if caller is not None:

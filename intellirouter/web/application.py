@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,9 +12,11 @@ from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.config.schema.server import ServerSection
 from intellirouter.errors import NotFound, RequestError
 from intellirouter.web.body import BODY_TIMEOUT
-from intellirouter.web.endpoint import FRAME, Frame, endpoint
+from intellirouter.web.endpoint import FRAME, Frame, Handler, endpoint
 from intellirouter.web.openapi import API, described
 from intellirouter.web.probes import HEALTH, Health, probe_routes
+
+_SLASHES = re.compile(r"/{2,}")
 
 
 class MethodNotAllowed(RequestError):
@@ -44,8 +47,27 @@ def make_application(
         "/openapi.json", endpoint("openapi", described, encode_error, scope=None, recorded=False)
     )
     app.add_routes(routes)
-    app.router.add_route("*", "/{tail:.*}", endpoint("unknown", _unknown, encode_error, scope=None))
+    app.router.add_route("*", "/{tail:.*}", _tidied(endpoint("unknown", _unknown, encode_error, scope=None)))
     return app
+
+
+def _tidied(unknown: Handler) -> Handler:
+    """Whoever answers the path without its doubled and trailing slashes, as clients write them; else `unknown`."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        tidy = _SLASHES.sub("/", request.path).rstrip("/")
+        if not tidy or tidy == request.path or request.match_info.handler is not handle:
+            return await unknown(request)
+        other = request.clone(rel_url=request.rel_url.with_path(tidy, keep_query=True))
+        match = await request.app.router.resolve(other)
+        if match.handler is handle or match.http_exception is not None:
+            return await unknown(request)
+        match.add_app(request.app)
+        match.freeze()
+        other._match_info = match  # noqa: SLF001  what `request.app` reads; the only way to say it
+        return await match.handler(other)
+
+    return handle
 
 
 async def _unknown(request: web.Request) -> web.StreamResponse:

@@ -13,6 +13,7 @@ from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.roles.router.answer import answer, answer_headers
 from intellirouter.roles.router.counting import counted
 from intellirouter.roles.router.embeddings import embed
+from intellirouter.roles.router.google_key import with_key_of_address
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
@@ -95,5 +96,5 @@ async def call(request: web.Request) -> web.StreamResponse:
 
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
-    handler = endpoint("gemini", call, FORMAT.encode_error)
+    handler = with_key_of_address(endpoint("gemini", call, FORMAT.encode_error))
     return [web.post(f"/{version}/models/{{call:.+:[A-Za-z]+}}", handler) for version in ("v1beta", "v1")]

@@ -16,6 +16,7 @@ from intellirouter.errors import ModelNotFound, PermissionDenied
 from intellirouter.inference.catalog import ModelEntry
 from intellirouter.inference.permission import permitted, visible
 from intellirouter.roles.router.chat import speaks_mistral
+from intellirouter.roles.router.google_key import with_key_of_address
 from intellirouter.roles.router.keys import CATALOG
 from intellirouter.web.endpoint import CALLER, endpoint
 
@@ -140,7 +141,9 @@ def routes() -> list[web.RouteDef]:
         route
         for version, envelope in (("v1", encode_error), ("v1beta", GEMINI_FORMAT.encode_error))
         for route in (
-            web.get(f"/{version}/models", endpoint("models", list_models, envelope)),
-            web.get(f"/{version}/models/{{model:.+}}", endpoint("model", get_model, envelope)),
+            web.get(f"/{version}/models", with_key_of_address(endpoint("models", list_models, envelope))),
+            web.get(
+                f"/{version}/models/{{model:.+}}", with_key_of_address(endpoint("model", get_model, envelope))
+            ),
         )
     ]

@@ -7,12 +7,11 @@ import hashlib
 import msgspec
 from aiohttp import web
 
-from intellirouter import __version__
 from intellirouter.chat import fields
 from intellirouter.chat.embedding import EmbeddingRequest
 from intellirouter.chat.fields import Json
 from intellirouter.chat.ollama.format import FORMAT, GENERATE_FORMAT
-from intellirouter.inference.catalog import ModelEntry
+from intellirouter.inference.catalog import AUTO, Catalog, ModelEntry
 from intellirouter.inference.permission import permitted
 from intellirouter.roles.router.answer import answer, answer_headers
 from intellirouter.roles.router.embeddings import embed
@@ -21,6 +20,8 @@ from intellirouter.roles.router.models import looked_up, seen
 from intellirouter.web.body import parse_object, read_body
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
+LATEST = ":latest"
+SPOKEN = "0.12.6"
 LONG_AGO = "1970-01-01T00:00:00Z"
 
 
@@ -29,26 +30,48 @@ async def _body(request: web.Request) -> Json:
     return parse_object(await read_body(request))
 
 
+def _known_as(catalog: Catalog, name: str) -> str:
+    """The model's name here: `latest` is what a name without a tag means, and what its clients add to one."""
+    if catalog.known(name) is not None:
+        return name
+    other = name.removesuffix(LATEST) if name.endswith(LATEST) else f"{name}{LATEST}"
+    return other if other == AUTO or catalog.known(other) is not None else name
+
+
+async def _asked(request: web.Request) -> Json:
+    """The body with its model's name as it is known here."""
+    body = await _body(request)
+    name = body.get("model") or body.get("name")
+    return {**body, "model": _known_as(request.app[CATALOG], name)} if isinstance(name, str) else body
+
+
 async def chat(request: web.Request) -> web.StreamResponse:
-    """One turn of a conversation."""
-    return await answer(request, FORMAT, FORMAT.decode_request(await _body(request), {}))
+    """One turn of a conversation. Without one it only asks for the model to be loaded or let go."""
+    body = await _asked(request)
+    if not body.get("messages"):
+        return _loaded(request, body, {"message": {"role": "assistant", "content": ""}})
+    return await answer(request, FORMAT, FORMAT.decode_request(body, {}))
+
+
+def _loaded(request: web.Request, body: Json, nothing: Json) -> web.StreamResponse:
+    """What Ollama says when it loaded a model or let one go, which is none of ours to do."""
+    model = fields.required_text(body, "model")
+    permitted(request.app[CATALOG], request[CALLER], model)
+    reason = "unload" if body.get("keep_alive") in (0, "0", "0s", "0m") else "load"
+    return _json({"model": model, "created_at": LONG_AGO, **nothing, "done": True, "done_reason": reason})
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
     """One prompt. An empty one only asks for the model to be loaded, which is none of ours to do."""
-    body = await _body(request)
+    body = await _asked(request)
     if not body.get("prompt"):
-        model = fields.required_text(body, "model")
-        permitted(request.app[CATALOG], request[CALLER], model)
-        return _json(
-            {"model": model, "created_at": LONG_AGO, "response": "", "done": True, "done_reason": "load"}
-        )
+        return _loaded(request, body, {"response": ""})
     return await answer(request, GENERATE_FORMAT, GENERATE_FORMAT.decode_request(body, {}))
 
 
 async def embed_many(request: web.Request) -> web.StreamResponse:
     """Vectors of one text or many."""
-    body = await _body(request)
+    body = await _asked(request)
     texts = fields.strings(body, "input")
     if not texts:
         fields.missing("input")
@@ -62,7 +85,7 @@ async def embed_many(request: web.Request) -> web.StreamResponse:
 
 async def embed_one(request: web.Request) -> web.StreamResponse:
     """The older form: one prompt, one vector."""
-    body = await _body(request)
+    body = await _asked(request)
     text = fields.required_text(body, "prompt")
     wanted = EmbeddingRequest(model=fields.required_text(body, "model"), texts=(text,))
     response, trace = await embed(request, wanted)
@@ -99,8 +122,7 @@ def _details(entry: ModelEntry) -> Json:
 
 async def show(request: web.Request) -> web.StreamResponse:
     """What is known of one model."""
-    body = await _body(request)
-    name = fields.text(body, "model") or fields.required_text(body, "name")
+    name = fields.required_text(await _asked(request), "model")
     entry = looked_up(request, name)
     info: Json = {"general.architecture": entry.owner}
     if entry.context_window is not None:
@@ -125,8 +147,8 @@ async def running(_request: web.Request) -> web.StreamResponse:
 
 
 async def version(_request: web.Request) -> web.StreamResponse:
-    """Our version: clients only check that there is one."""
-    return _json({"version": __version__})
+    """The release of Ollama whose API this is: clients ask for one of at least some number."""
+    return _json({"version": SPOKEN})
 
 
 def _json(body: Json, headers: dict[str, str] | None = None) -> web.Response:

@@ -45,6 +45,9 @@ class Host(Protocol):
     async def wait(self, path: str, signal: str, within: float | None) -> Any:
         """The payload of a signal; None when it did not come in time."""
 
+    async def sleep(self, path: str, seconds: float) -> None:
+        """Return so many seconds after the walk first came here."""
+
     async def concurrently(
         self, branches: Sequence[Callable[[Host], Awaitable[Any]]], widths: Sequence[int], limit: int | None
     ) -> list[Any]:
@@ -124,7 +127,7 @@ class Walk:
             except IntelliRouterError as error:
                 if not step.proceed:
                     raise _located(error, at) from error
-                value = {"error": {"code": error.code, "message": error.message}}
+                value = {"error": _told(error, at)}
             given[step.id] = names["steps"][step.id] = value
         return given
 
@@ -145,6 +148,9 @@ class Walk:
                 return await self.chain(self.chains[step.spec["name"]], inputs, host, at)
             case "wait":
                 return self._budget.count(await self._wait(step, host, at))
+            case "sleep":
+                await host.sleep(at, step.spec["seconds"])
+                return {"slept": step.spec["seconds"]}
         return await self._effect(step, names, host, at)
 
     async def _effect(self, step: Step, names: Names, host: Host, at: str) -> Any:
@@ -255,6 +261,12 @@ def _complaint(declared: Mapping[str, Any], value: Any) -> str | None:
     except (BadSchema, TooLarge) as error:
         return error.message
     return None if found is None else found.removeprefix("the whole: ")
+
+
+def _told(error: IntelliRouterError, at: str) -> dict[str, Any]:
+    """What a chain that goes on sees of a failed step: `code` is the cause's, so that it can branch on what went wrong."""
+    cause = error.details.get("cause", error.code)
+    return {"code": cause, "message": error.message, "step": error.details.get("step", at)}
 
 
 def _inner(names: Names) -> Names:

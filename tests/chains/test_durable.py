@@ -10,6 +10,7 @@ import pytest
 
 from intellirouter.chains.runtime.durable.engine import open_engine, sole_owner
 from intellirouter.chains.runtime.durable.runtime import DurableRuntime, opened
+from intellirouter.chains.runtime.durable.waits import Waiting
 from intellirouter.chains.runtime.in_process import InProcessRuntime
 from intellirouter.chains.steps.attempts import Worker
 from intellirouter.errors import Conflict, InvalidRequest, NotFound
@@ -131,3 +132,42 @@ def test_shipped_chains_survive_a_kill(tmp_path: Path, name: str) -> None:
     assert found.recorded
     assert not found.recorded & found.repeats
     assert found.output["ok"]
+
+
+async def _waiting(runtime: DurableRuntime, run_id: str) -> Waiting:
+    """What the run waits for, once it does."""
+    for _ in range(6_000):
+        if found := (await asyncio.to_thread(runtime.waits.of, [run_id])).get(run_id):
+            return found
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{run_id} waits for nothing")
+
+
+async def test_a_sleep_goes_on_where_it_was_when_the_node_comes_back(tmp_path: Path) -> None:
+    made = chain("chain: {name: nap}\nsteps: [{id: a, sleep: 6s}, {id: b, set: {x: '1'}}]")
+    url = f"sqlite:///{tmp_path}/runs.db"
+    async with opened(url, Worker(ports())) as runtime:
+        run_id = await runtime.start(made, {})
+        known = await _waiting(runtime, run_id)
+    async with opened(url, Worker(ports())) as runtime:
+        again = (await asyncio.to_thread(runtime.waits.of, [run_id]))[run_id]
+        assert again == known
+        assert "ok" in await runtime.result(run_id)
+        (first, *_) = await runtime.steps(run_id)
+        assert known.until is not None
+        assert (
+            abs(first["outcome"]["ok"]["until"] - known.until) < 2
+        )  # not six seconds after the second start
+        assert not await asyncio.to_thread(runtime.waits.of, [run_id])
+
+
+async def test_what_was_deleted_goes_back_to_the_disk(tmp_path: Path) -> None:
+    made = chain("chain: {name: big}\ninput: {text: {type: string}}\nsteps: [{id: a, set: {x: input.text}}]")
+    file = tmp_path / "runs.db"
+    async with opened(f"sqlite:///{file}", Worker(ports())) as runtime:
+        runs = [await runtime.start(made, {"text": "x" * 100_000}) for _ in range(60)]
+        for run_id in runs:
+            await runtime.result(run_id)
+        whole = file.stat().st_size
+        await runtime.forget(runs)
+    assert file.stat().st_size < whole / 2

@@ -58,6 +58,11 @@ class _Run:
                 return await self.box(signal).get()
         return None
 
+    async def sleep(self, path: str, seconds: float) -> None:
+        self.hear("step_waiting", path, {"signal": ""})
+        await asyncio.sleep(seconds)
+        self.hear("step_waited", path, {"signal": ""})
+
     async def concurrently(
         self, branches: Sequence[Callable[[Host], Awaitable[Any]]], widths: Sequence[int], limit: int | None
     ) -> list[Any]:

@@ -136,10 +136,8 @@ class Worker:
         return found[0]
 
     async def _once(self, step: Step, spec: dict[str, Any], run_id: str, key: str) -> tuple[Outcome, bool]:
-        # a sleep is as long as it says; every other kind has a deadline
-        limit = None if step.kind == "sleep" else step.timeout
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(step.timeout):
                 ticket = Ticket(key, step.timeout, await self.acting(run_id))
                 value = await EFFECTS[step.kind](spec, self.ports, ticket)
         except TimeoutError:

@@ -1,8 +1,7 @@
-"""The kinds that are one call: `rag`, `persona`, `http`, `tool`, `sleep`."""
+"""The kinds that are one call: `rag`, `persona`, `http`, `tool`."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from intellirouter.chains.ports import Ports, Ticket
@@ -30,9 +29,3 @@ async def http(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, 
 async def tool(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> Any:
     """What the tool answers."""
     return await ports.tools.call(spec["name"], spec.get("arguments", {}), ticket)
-
-
-async def sleep(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, Any]:  # noqa: ARG001  one signature for all kinds
-    """`{"slept": seconds}`. A run that is taken over meanwhile sleeps anew."""
-    await asyncio.sleep(spec["seconds"])
-    return {"slept": spec["seconds"]}

@@ -16,5 +16,4 @@ EFFECTS: dict[str, Effect] = {
     "persona": calls.persona,
     "http": calls.http,
     "tool": calls.tool,
-    "sleep": calls.sleep,
 }

@@ -11,8 +11,8 @@ class ChainEngineSection(Section):
     """`[chain_engine]`.
 
     `database_url` is a Postgres that many nodes share (`postgresql://…`); without it runs are recorded in
-    `chains.db` of the data directory, for this node alone. `max_queued` bounds the runs a node has under way, those
-    that wait for a signal included; the next one is refused with 429. `wait_timeout_seconds` bounds how long a call
+    `chains.db` of the data directory, for this node alone. `max_queued` bounds the runs a node has under way,
+    `max_waiting` those and the ones that wait for a signal or sleep; the next one is refused with 429. `wait_timeout_seconds` bounds how long a call
     with `mode` "wait" stays open; the run itself goes on.
     """
 
@@ -29,7 +29,15 @@ class ChainEngineSection(Section):
     max_queued: int = Field(
         default=1_000,
         ge=1,
-        description="runs under way on a node, those that wait for a signal included; the next one is refused with 429",
+        description="runs under way on a node that do something; the next one is refused with 429",
+    )
+    max_waiting: int = Field(
+        default=10_000,
+        ge=1,
+        description="runs of a node in all, those that wait for a signal or sleep included; the next one is refused with 429",
+    )
+    max_parallel_calls: int = Field(
+        default=100, ge=1, description="calls at once of all runs of a node; more wait their turn"
     )
     wait_timeout_seconds: Seconds = Field(
         default=300,

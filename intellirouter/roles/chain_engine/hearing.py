@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,17 @@ MAX_BEHIND = 1_000
 Heard = tuple[str, dict[str, Any]]
 
 
+def _nobody(_run_id: str, _idle: bool) -> None:
+    """Nobody asks who waits."""
+
+
 @dataclass(slots=True)
 class Hearing:
-    """`waiting` names the signal that a run waits for."""
+    """`waiting` names what runs of this node wait for: a signal, or nothing where they sleep."""
 
     meters: ChainMeters
     waiting: dict[str, str] = field(default_factory=dict)
+    idles: Callable[[str, bool], None] = _nobody
     _followers: dict[str, set[asyncio.Queue[Heard | None]]] = field(default_factory=dict)
 
     def hear(self, event: str, path: str, facts: Mapping[str, Any]) -> None:
@@ -31,8 +36,10 @@ class Hearing:
         self.meters.step(event, told)
         if event == "step_waiting":
             self.waiting[run_id] = told["signal"]
-        else:
+            self.idles(run_id, True)
+        elif event == "step_waited":
             self.waiting.pop(run_id, None)
+            self.idles(run_id, False)
         for queue in self._followers.get(run_id, ()):
             if queue.qsize() < MAX_BEHIND:
                 queue.put_nowait((event, {"run_id": run_id, "step": path, **told}))

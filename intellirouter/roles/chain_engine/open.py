@@ -55,6 +55,7 @@ async def open_engine(
         url,
         worker,
         max_parallel_steps=section.max_parallel_steps,
+        max_parallel_calls=section.max_parallel_calls,
         hear=hearing.hear,
         default_timeout=section.default_timeout_seconds,
     ) as runtime:

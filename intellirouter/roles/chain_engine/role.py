@@ -16,8 +16,12 @@ def _routes() -> list[web.RouteDef]:
 
 def _runs(app: web.Application) -> PartHealth:
     service = app[ENGINE]
-    if service.under_way >= service.section.max_queued:
-        return PartHealth("degraded", f"{service.under_way} runs are under way: no new one is taken")
+    if service.away:
+        return PartHealth("unhealthy", "the database of the chains does not answer")
+    if service.busy >= service.section.max_queued:
+        return PartHealth("degraded", f"{service.busy} runs are under way: no new one is taken")
+    if service.under_way >= service.section.max_waiting:
+        return PartHealth("degraded", f"{service.under_way} runs are under way or wait: no new one is taken")
     return PartHealth("healthy")
 
 
@@ -28,4 +32,5 @@ ROLE = Role(
     components=(ENGINE,),
     routes=_routes,
     health={"runs": _runs},
+    ready=lambda app: not app[ENGINE].away,
 )

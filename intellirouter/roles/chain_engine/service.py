@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,9 +25,11 @@ from intellirouter.chains.model import Chain
 from intellirouter.chains.plan import bundle, calls
 from intellirouter.chains.runtime.durable.recovery import GAVE_UP, GAVE_UP_WORDS
 from intellirouter.chains.runtime.durable.runtime import DurableRuntime
+from intellirouter.chains.runtime.durable.waits import Waiting
 from intellirouter.chains.source import Document
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.errors import Conflict, InvalidRequest, KeyEnded, NotFound, PeerUnavailable, RateLimited
+from intellirouter.roles.chain_engine.definitions import described, signals
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.meters import ChainMeters
 from intellirouter.roles.chain_engine.schedules import Schedule, ScheduleStore
@@ -56,20 +58,40 @@ class ChainService:
     authority: Authority
     tracer: Tracer | None = None
     _watched: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _shares: Shares = field(init=False)
+    _busy: Shares = field(init=False)
+    _all: Shares = field(init=False)
+    _tenants: dict[str, str] = field(default_factory=dict)
+    _idle: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._shares = Shares(self.section.max_queued)
+        self._busy, self._all = Shares(self.section.max_queued), Shares(self.section.max_waiting)
+        self.hearing.idles = self._idles
 
     @property
     def under_way(self) -> int:
         """Runs that have not ended, on this node."""
         return len(self._watched)
 
+    @property
+    def busy(self) -> int:
+        """Those of them that do something: what waits for a signal or sleeps takes no place."""
+        return self._busy.taken
+
+    @property
+    def away(self) -> bool:
+        """The database that nodes share does not answer."""
+        return self.runtime.cluster is not None and self.runtime.cluster.away
+
     async def take_up(self) -> None:
-        """Watch the runs that a former process left and that go on now."""
-        for run_id in await self.runtime.unfinished():
+        """Watch the runs that a former process left and that go on now, and from now on those of nodes that die."""
+        self.runtime.taken_over = self._taken_over
+        unfinished = await self.runtime.unfinished()
+        for run_id in unfinished:
             log.info("chain.run_recovered", run_id=run_id)
+        await self._taken_over(unfinished)
+
+    async def _taken_over(self, run_ids: Sequence[str]) -> None:
+        for run_id in run_ids:
             row = await asyncio.to_thread(self.store.run, run_id)
             self._watch(run_id, row.tenant if row is not None else "")
 
@@ -154,13 +176,14 @@ class ChainService:
 
     def _admit(self, caller: Caller) -> None:
         """Raises `RateLimited` where the node, or the tenant on it, has too many runs under way."""
-        if not self._shares.free_for(caller.tenant):
-            mine = self._shares.held(caller.tenant)
-            raise RateLimited(
-                f"{self.under_way} runs are under way on this node, {mine} of them of this tenant "
-                "(chain_engine.max_queued); the rest is kept for others.",
-                retry_after=5.0,
-            )
+        for shares, how, setting in ((self._busy, "", "max_queued"), (self._all, " or wait", "max_waiting")):
+            if not shares.free_for(caller.tenant):
+                mine = shares.held(caller.tenant)
+                raise RateLimited(
+                    f"{shares.taken} runs are under way{how} on this node, {mine} of them of this tenant "
+                    f"(chain_engine.{setting}); the rest is kept for others.",
+                    retry_after=5.0,
+                )
 
     async def startable(
         self, caller: Caller, name: str, inputs: Mapping[str, Any]
@@ -209,13 +232,19 @@ class ChainService:
 
     async def shown(self, *rows: RunRow) -> list[dict[str, Any]]:
         """Runs as clients see them."""
-        looks = await self.runtime.look([row.run_id for row in rows]) if rows else {}
-        return [self._shown(row, looks.get(row.run_id)) for row in rows]
+        if not rows:
+            return []
+        ids = [row.run_id for row in rows]
+        looks, waits = await asyncio.gather(
+            self.runtime.look(ids), asyncio.to_thread(self.runtime.waits.of, ids)
+        )
+        return [self._shown(row, looks.get(row.run_id), waits.get(row.run_id)) for row in rows]
 
-    def _shown(self, row: RunRow, look: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _shown(self, row: RunRow, look: Mapping[str, Any] | None, wait: Waiting | None) -> dict[str, Any]:
         outcome = (look or {}).get("outcome") or {}
         status = _status(look, outcome)
-        signal = self.hearing.waiting.get(row.run_id) if status == "running" else None
+        if status != "running":
+            wait = None
         error = outcome.get("error")
         if error is None and look is not None and look["status"] == _GIVEN_UP:
             error = {"code": GAVE_UP, "message": GAVE_UP_WORDS}
@@ -226,8 +255,9 @@ class ChainService:
             "object": "chain.run",
             "chain": row.chain,
             "version": row.version,
-            "status": "waiting" if signal else status,
-            "waiting_for": signal,
+            "status": "waiting" if wait else status,
+            "waiting_for": (wait.signal or None) if wait else None,
+            "waiting_until": wait.until if wait else None,
             "created_at": round(row.created, 3),
             "ended_at": _ended_at(row, look) if status not in ("running", "queued") else None,
             "output": outcome.get("ok"),
@@ -237,21 +267,29 @@ class ChainService:
     async def steps(self, caller: Caller, run_id: str) -> list[dict[str, Any]]:
         """What a run has recorded. Raises `NotFound`."""
         await self.row(caller, run_id)
-        return [step for step in await self.runtime.steps(run_id) if step["outcome"] is not None]
+        recorded = [step for step in await self.runtime.steps(run_id) if step["outcome"] is not None]
+        return described(recorded, await self.runtime.document(run_id))
 
     async def signal(self, caller: Caller, run_id: str, name: str, payload: Any) -> None:
-        """Hand a payload to a run, now or when it comes to wait. Raises `NotFound`."""
-        await self.row(caller, run_id)
+        """Hand a payload to a run, now or when it comes to wait.
+
+        Raises `NotFound`, also for a signal that no step of the run waits for, and `Conflict` when the run has ended.
+        """
+        await self._in_state(caller, run_id, "running", "queued", "waiting")
+        waited_for = signals(await self.runtime.document(run_id))
+        if waited_for is not None and name not in waited_for:
+            known = f"It waits for: {', '.join(sorted(waited_for))}." if waited_for else "It waits for none."
+            raise NotFound(f"No step of the run waits for a signal '{name[:100]}'. {known}")
         await self.runtime.signal(run_id, name, payload)
 
     async def cancel(self, caller: Caller, run_id: str) -> None:
         """Cancel a run. Raises `NotFound`, or `Conflict` when it has ended."""
         await self._in_state(caller, run_id, "running", "queued", "waiting")
+        watched = run_id in self._watched
         await self.runtime.cancel(run_id)
-        await self._unwatch(run_id)
-        self._watch(
-            run_id, caller.tenant
-        )  # it ends by what the database says: a wait does not hear of a cancel
+        if watched:  # what another node walks, that node counts
+            await self._unwatch(run_id)
+            self._watch(run_id, caller.tenant)
 
     async def resume(self, caller: Caller, run_id: str) -> None:
         """Let a cancelled run go on. Raises `NotFound`, or `Conflict` when it is not cancelled."""
@@ -325,9 +363,19 @@ class ChainService:
     def _watch(self, run_id: str, tenant: str) -> None:
         if run_id not in self._watched:
             task = self._watched[run_id] = asyncio.create_task(self._to_the_end(run_id), name=run_id)
-            self._shares.force(tenant)
-            task.add_done_callback(lambda _: self._shares.give(tenant))
+            self._tenants[run_id] = tenant
+            self._all.force(tenant)
+            if run_id not in self._idle:
+                self._busy.force(tenant)
             task.add_done_callback(lambda done: self._forget(run_id, done))
+
+    def _idles(self, run_id: str, idle: bool) -> None:
+        """The run waits from now on, or goes on: it takes no place meanwhile."""
+        if idle == (run_id in self._idle):
+            return
+        (self._idle.add if idle else self._idle.discard)(run_id)
+        if (tenant := self._tenants.get(run_id)) is not None:
+            (self._busy.give if idle else self._busy.force)(tenant)
 
     async def _unwatch(self, run_id: str) -> None:
         if (task := self._watched.pop(run_id, None)) is not None:
@@ -335,23 +383,21 @@ class ChainService:
 
     async def _to_the_end(self, run_id: str) -> None:
         self.meters.active.inc()
-        began = time.monotonic()
         try:
             status = _word(await self._outcome(run_id))
-            self.meters.ended(status, time.monotonic() - began)
+            row = await asyncio.to_thread(self.store.run, run_id)
+            self.meters.ended(status, time.time() - row.created if row is not None else 0.0)
             log.info("chain.run_ended", run_id=run_id, status=status)
-            await self._traced(run_id, status)
+            if row is not None:
+                self._traced(row, status)
         finally:
             self.meters.active.dec()
 
-    async def _traced(self, run_id: str, status: str) -> None:
-        if self.tracer is None:
-            return
-        row = await asyncio.to_thread(self.store.run, run_id)
-        if row is not None:
-            facts = {"gen_ai.workflow.name": row.chain, "intellirouter.run": run_id}
+    def _traced(self, row: RunRow, status: str) -> None:
+        if self.tracer is not None:
+            facts = {"gen_ai.workflow.name": row.chain, "intellirouter.run": row.run_id}
             failure = "" if status == "succeeded" else status
-            self.tracer.whole(run_id, f"chain {row.chain}", time.time() - row.created, failure, facts)
+            self.tracer.whole(row.run_id, f"chain {row.chain}", time.time() - row.created, failure, facts)
 
     async def _outcome(self, run_id: str) -> Outcome:
         while True:
@@ -362,8 +408,14 @@ class ChainService:
                 await asyncio.sleep(1.0)
 
     def _forget(self, run_id: str, done: asyncio.Task[None]) -> None:
+        tenant = self._tenants.get(run_id, "")
+        self._all.give(tenant)
+        if run_id not in self._idle:
+            self._busy.give(tenant)
         if self._watched.get(run_id) is done:
             del self._watched[run_id]
+            self._tenants.pop(run_id, None)
+            self._idle.discard(run_id)
             self.hearing.ended(run_id)
         if not done.cancelled() and (error := done.exception()) is not None:
             log.error("chain.watch_ended", run_id=run_id, exc_info=error)
@@ -373,6 +425,8 @@ def _status(look: Mapping[str, Any] | None, outcome: Mapping[str, Any]) -> str:
     if look is None:  # noted, and then the process died: the same Idempotency-Key starts it
         return "queued"
     if look["status"] == "SUCCESS":
+        return _word(outcome)
+    if look["status"] == "CANCELLED":  # by somebody, or at its deadline
         return _word(outcome)
     return _ENDED.get(look["status"], "running")
 

@@ -167,13 +167,18 @@ async def test_a_run_asks_the_router_once_for_an_idempotency_key(
 async def test_a_background_run_waits_is_cancelled_resumed_and_signalled(
     start_node: StartNode, http: aiohttp.ClientSession
 ) -> None:
-    node = await start_node(auth(ann="a", bob="b") + "[chain_engine]\nmax_queued = 1\n", role="ChainEngine")
+    node = await start_node(
+        auth(ann="a", bob="b") + "[chain_engine]\nmax_queued = 1\nmax_waiting = 2\n", role="ChainEngine"
+    )
     ask = Client(http, node.listening[0].url)
     await ask("PUT", "/v1/chains/approve", {"source": WAIT})
     status, run = await ask("POST", "/v1/chains/approve/runs", {"mode": "background"})
     assert status == 202
     path = f"/v1/runs/{run['id']}"
     assert (await ask.until(run["id"], "waiting"))["waiting_for"] == "approval"
+    status, second = await ask("POST", "/v1/chains/approve/runs", {"mode": "background"})
+    assert status == 202  # the first one waits and takes no place
+    await ask.until(second["id"], "waiting")
     assert (await ask("POST", "/v1/chains/approve/runs", {"mode": "background"}))[0] == 429
     stranger = Client(http, node.listening[0].url, "bob")
     for method, where in (
@@ -192,7 +197,10 @@ async def test_a_background_run_waits_is_cancelled_resumed_and_signalled(
     assert (await ask("POST", f"{path}/resume"))[0] == 202
     assert (await ask("POST", f"{path}/signals/approval", {"by": "ann"}))[0] == 202
     assert (await ask.until(run["id"], "succeeded"))["output"] == {"by": "ann"}
-    assert [each["id"] for each in (await ask("GET", "/v1/runs?chain=approve"))[1]["data"]] == [run["id"]]
+    assert [each["id"] for each in (await ask("GET", "/v1/runs?chain=approve"))[1]["data"]] == [
+        second["id"],
+        run["id"],
+    ]
 
 
 async def test_a_run_goes_on_after_a_restart_and_a_change_of_its_chain(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,6 +37,7 @@ class Cluster:
     take_over: Callable[[str], None]
     interval: float = 1.0
     ttl: float = 4.0
+    _last: float = field(default_factory=time.monotonic)
 
     def nodes(self) -> list[dict[str, Any]]:
         """Every node with the age of its heartbeat."""
@@ -54,6 +56,7 @@ class Cluster:
             found = connection.execute(_TABLE.update().where(_TABLE.c.node == self.node).values(beat=now))
             if found.rowcount == 0:
                 connection.execute(_TABLE.insert().values(node=self.node, beat=now))
+        self._last = time.monotonic()
 
     def sweep(self) -> None:
         """Take the runs of dead nodes over, then forget the nodes."""
@@ -65,25 +68,47 @@ class Cluster:
                     old = _TABLE.c.beat < self._now() - self.ttl  # unless it came back meanwhile
                     connection.execute(_TABLE.delete().where(_TABLE.c.node == found["node"], old))
 
+    def leave(self) -> None:
+        """Say goodbye: whoever looks next takes over what this node leaves behind, without waiting for its heartbeat to grow old."""
+        try:
+            with self.engine.begin() as connection:
+                connection.execute(_TABLE.update().where(_TABLE.c.node == self.node).values(beat=0.0))
+        except sa.exc.SQLAlchemyError as error:  # the others will see it by the heartbeat
+            log.warning("chain.no_goodbye", error=type(error).__name__)
+
+    @property
+    def away(self) -> bool:
+        """The database has not taken this node's heartbeat for so long that others may count it as dead."""
+        return time.monotonic() - self._last > self.ttl
+
     @contextlib.asynccontextmanager
-    async def belonging(self) -> AsyncIterator[None]:
-        """Beat and sweep until left; leaving in good order says goodbye."""
+    async def belonging(self, heed: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+        """Beat, sweep and `heed` what others ask for, until left."""
         await asyncio.to_thread(_TABLE.create, self.engine, checkfirst=True)
         await asyncio.to_thread(self.beat)
-        beating = [asyncio.create_task(self._every(act)) for act in (self.beat, self.sweep)]
+
+        async def beat() -> None:
+            await asyncio.to_thread(self.beat)
+
+        async def sweep() -> None:
+            await asyncio.to_thread(self.sweep)
+
+        beating = [asyncio.create_task(self._every(act)) for act in (beat, sweep, heed)]
         try:
             yield
         finally:
             await tasks.end(*beating)
 
-    async def _every(self, act: Callable[[], None]) -> None:
+    async def _every(self, act: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await asyncio.to_thread(act)
+                await act()
             except (
                 sa.exc.SQLAlchemyError
             ) as error:  # the database is away: keep trying, others may see us as dead
-                log.warning("chain.cluster_failed", what=act.__name__, error=type(error).__name__)
+                log.warning(
+                    "chain.cluster_failed", what=getattr(act, "__name__", ""), error=type(error).__name__
+                )
             await asyncio.sleep(self.interval)
 
     def _now(self) -> sa.ColumnElement[Any]:

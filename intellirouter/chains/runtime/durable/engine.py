@@ -14,6 +14,9 @@ import sqlalchemy as sa
 
 from intellirouter.errors import Conflict
 
+INCREMENTAL = 2
+PORTION = 500
+"""Pages, of 4 kB, that are given back in one transaction."""
 SUBSECONDS = (3, 42)
 """The SQLite that knows `unixepoch('subsec')`. dbos takes every Python from 3.12 on to have it; those of many distributions have an older
 one, in which the answer is null."""
@@ -42,12 +45,38 @@ def open_engine(url: str) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = "IMMEDIATE"  # a reader that turns writer would deadlock
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+        for pragma in (
+            "auto_vacuum=INCREMENTAL",
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "busy_timeout=30000",
+            "foreign_keys=ON",
+        ):
             connection.execute(f"PRAGMA {pragma}")
         if sqlite3.sqlite_version_info < SUBSECONDS:
             connection.create_function("unixepoch", 1, _unixepoch)
 
     return engine
+
+
+def give_back(engine: sa.Engine) -> None:
+    """Return the pages of what was deleted to the disk, a portion at a time: nobody waits for more than one."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return  # Postgres does so by itself
+    with contextlib.closing(sqlite3.connect(engine.url.database, 30, isolation_level=None)) as db:
+
+        def number(pragma: str) -> int:
+            return int(db.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+        if number("auto_vacuum") != INCREMENTAL:
+            if number("freelist_count") * 2 > number(
+                "page_count"
+            ):  # a file from before: it is written anew, once
+                db.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
+                db.execute("VACUUM")
+            return
+        while number("freelist_count") > PORTION:
+            db.execute(f"PRAGMA incremental_vacuum({PORTION})").fetchall()
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +21,10 @@ from dbos import (
     SetWorkflowID,
     SetWorkflowTimeout,
     WorkflowHandleAsync,
+    WorkflowStatus,
 )
 from dbos import error as dbos_error
+from dbos._dbos import _get_dbos_instance
 
 from intellirouter import tasks
 from intellirouter.bounds.aside import ASIDE
@@ -31,8 +34,9 @@ from intellirouter.chains.model import Chain, Step
 from intellirouter.chains.plan import bundle
 from intellirouter.chains.ports import Listener
 from intellirouter.chains.runtime.durable.cluster import Cluster
-from intellirouter.chains.runtime.durable.engine import open_engine, sole_owner
-from intellirouter.chains.runtime.durable.host import Trunk
+from intellirouter.chains.runtime.durable.course import Course, Courses
+from intellirouter.chains.runtime.durable.engine import give_back, open_engine, sole_owner
+from intellirouter.chains.runtime.durable.host import FOREVER, Trunk
 from intellirouter.chains.runtime.durable.reader import only_reader
 from intellirouter.chains.runtime.durable.recovery import (
     GAVE_UP,
@@ -41,6 +45,7 @@ from intellirouter.chains.runtime.durable.recovery import (
     Recoveries,
 )
 from intellirouter.chains.runtime.durable.rows import check_rows
+from intellirouter.chains.runtime.durable.waits import Waits
 from intellirouter.chains.runtime.in_process import silent
 from intellirouter.chains.steps.attempts import Worker
 from intellirouter.errors import IntelliRouterError, NotFound
@@ -49,30 +54,48 @@ LAYOUT = "chains-1"
 """The version of how steps are numbered. A change strands runs under way: migrate them with a fork."""
 SINGLE = "single"
 _POLL = 0.1  # seconds between looks at a run that another node walks
+_LISTEN = 2.0
+"""Seconds between looks for signals where the database does not tell of them (SQLite, whose one process wakes its runs itself)."""
+_TOLD_SECONDS = 60.0
+_LONGEST_NAP = 3600.0  # a clock that is set meanwhile is heeded by then
+_WAIT_ENDS = "DBOS.sleep"
 _REMEMBERED = 1_000  # runs of this node whose end is heard of without polling
 
 log = structlog.get_logger(__name__)
 
 
+async def _unheard(_run_ids: Sequence[str]) -> None:
+    """Nobody asks which runs were taken over."""
+
+
 @dataclass(slots=True)
 class DurableRuntime:
-    """Open one a process with `opened`. `hear` hears the steps of every run; its facts hold the `run_id`."""
+    """Open one a process with `opened`. `hear` hears the steps of every run; its facts hold the `run_id`.
+
+    `taken_over` hears of runs that a dead node left and that go on here. `max_parallel_calls` bounds the calls of all runs of this node.
+    """
 
     worker: Worker
     engine: sa.Engine
     node: str
     max_parallel_steps: int = 10
+    max_parallel_calls: int = 100
     hear: Listener = silent
     default_timeout: float = 30.0
+    taken_over: Callable[[Sequence[str]], Coroutine[Any, Any, None]] = _unheard
     home: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     cluster: Cluster | None = None
     workflow: Callable[..., Coroutine[Any, Any, Outcome]] = field(init=False)
     _started: OrderedDict[str, WorkflowHandleAsync[Outcome]] = field(default_factory=OrderedDict)
-    _under_way: dict[str, set[asyncio.Task[Outcome]]] = field(default_factory=dict)
-    _cut: set[str] = field(default_factory=set)
+    _courses: Courses = field(default_factory=Courses)
     _begun: set[str] = field(default_factory=set)
     _taken_up: set[str] = field(default_factory=set)
-    _places: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    _calls: asyncio.Semaphore = field(init=False)
+    waits: Waits = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._calls = asyncio.Semaphore(self.max_parallel_calls)
+        self.waits = Waits(self.engine)
 
     @property
     def recoveries(self) -> Recoveries:
@@ -113,7 +136,8 @@ class DurableRuntime:
         except dbos_error.DBOSNonExistentWorkflowError as error:
             raise NotFound(f"There is no run '{run_id[:100]}'.") from error
         except (dbos_error.DBOSAwaitedWorkflowCancelledError, dbos_error.DBOSWorkflowCancelledError):
-            return {"error": {"code": "cancelled", "message": f"The run '{run_id}' was cancelled."}}
+            look = (await self.look([run_id])).get(run_id)
+            return look["outcome"] if look and look["outcome"] else _cancelled(run_id)
         except dbos_error.DBOSAwaitedWorkflowMaxRecoveryAttemptsExceeded:
             return {"error": {"code": GAVE_UP, "message": GAVE_UP_WORDS}}
         return outcome
@@ -122,6 +146,7 @@ class DurableRuntime:
         """Hand a payload to a run, now or when it comes to wait. Raises `NotFound`."""
         try:
             await DBOS.send_async(run_id, {} if payload is None else payload, topic=name)
+            _wake(run_id, name)
         except dbos_error.DBOSNonExistentWorkflowError as error:
             raise NotFound(f"There is no run '{run_id[:100]}'.") from error
 
@@ -129,9 +154,17 @@ class DurableRuntime:
         """Cancel a run; the call it has under way on this node is cut."""
         await DBOS.cancel_workflow_async(run_id)
         self._started.pop(run_id, None)
-        self._cut.add(run_id)
-        for task in self._under_way.get(run_id, set()):
-            task.cancel()
+        self._courses.cut(run_id)
+        await asyncio.to_thread(self.waits.clear, run_id)
+
+    async def heed(self) -> None:
+        """Cut what runs on here of runs that were cancelled through another node, or have come to their deadline."""
+        if going := self._courses.going():
+            found = await DBOS.list_workflows_async(
+                workflow_ids=going, status="CANCELLED", load_input=False, load_output=False
+            )
+            for run in found:
+                self._courses.cut(run.workflow_id)
 
     async def resume(self, run_id: str) -> None:
         """Let a cancelled run go on after its last recorded step."""
@@ -145,6 +178,8 @@ class DurableRuntime:
     async def forget(self, run_ids: Sequence[str]) -> None:
         """Delete runs that have ended, with what they recorded."""
         await DBOS.delete_workflows_async(list(run_ids))
+        await asyncio.to_thread(self.waits.clear, *run_ids)
+        await asyncio.to_thread(give_back, self.engine)
 
     async def status(self, run_id: str) -> str:
         """`PENDING`, `SUCCESS` (also of a run whose chain failed), `CANCELLED`, `ENQUEUED`. Raises `NotFound`."""
@@ -159,7 +194,7 @@ class DurableRuntime:
         return {
             run.workflow_id: {
                 "status": str(run.status),
-                "outcome": run.output,
+                "outcome": run.output or _cut_outcome(run),
                 "created": (run.created_at or 0) / 1e3,
                 "updated": (run.updated_at or 0) / 1e3,
             }
@@ -174,11 +209,26 @@ class DurableRuntime:
         return [run.workflow_id for run in found]
 
     async def steps(self, run_id: str) -> list[dict[str, Any]]:
-        """What a run has recorded, in the order of its numbers."""
+        """What a run has recorded, in the order of its numbers. Times are Unix seconds.
+
+        The moment by which a wait had to have ended is a record of DBOS's own and left out.
+        """
         return [
-            {"number": step["function_id"], "path": step["function_name"], "outcome": step["output"]}
+            {
+                "number": step["function_id"],
+                "path": step["function_name"],
+                "outcome": step["output"],
+                "started_at": _seconds(step["started_at_epoch_ms"]),
+                "ended_at": _seconds(step["completed_at_epoch_ms"]),
+            }
             for step in await DBOS.list_workflow_steps_async(run_id)
+            if step["function_name"] != _WAIT_ENDS
         ]
+
+    async def document(self, run_id: str) -> dict[str, Any] | None:
+        """The definition that a run was started with."""
+        found = await DBOS.list_workflows_async(workflow_ids=[run_id], load_output=False)
+        return found[0].input["args"][0] if found and found[0].input else None
 
     async def walk(self, document: dict[str, Any], others: dict[str, Any], inputs: dict[str, Any]) -> Outcome:
         """The body of every run. A chain's failure is a result, so that it is recorded as plain data."""
@@ -191,57 +241,78 @@ class DurableRuntime:
         chains = {
             name: await made(run_id, name, inner, self.default_timeout) for name, inner in others.items()
         }
-        self._places.setdefault(
-            run_id, asyncio.Semaphore(chain.max_parallel_steps or self.max_parallel_steps)
-        )
+        with self._courses.of(run_id, chain.max_parallel_steps or self.max_parallel_steps) as course:
+            try:
+                ground = _Ground(self, course)
+                return {"ok": await Walk(chains, {"id": run_id}).chain(chain, inputs, Trunk(ground))}
+            except IntelliRouterError as error:
+                return {"error": {"code": error.code, "message": error.message, **error.details}}
+            except asyncio.CancelledError as cut:
+                if not course.was_cut:  # the node stops: the run stays as it is, to be taken up again
+                    raise
+                # `cancel` cut the call: the step stays unrecorded, so that a resume runs it again
+                raise dbos_error.DBOSWorkflowCancelledError(f"The run {run_id} was cancelled.") from cut
+            finally:
+                self._taken_up.discard(run_id)
 
-        async def perform(step: Step, path: str, prepared: Any) -> Outcome:
-            return await self._at_home(self._perform(run_id, step, path, prepared))
-
-        def waiting(path: str, signal: str) -> None:
-            facts = {"signal": signal, "run_id": run_id}
-            self.home.call_soon_threadsafe(self.hear, "step_waiting", path, facts)
-
-        try:
-            return {"ok": await Walk(chains, {"id": run_id}).chain(chain, inputs, Trunk(perform, waiting))}
-        except IntelliRouterError as error:
-            return {"error": {"code": error.code, "message": error.message, **error.details}}
-        except asyncio.CancelledError as cut:
-            if run_id not in self._cut:  # the node stops: the run stays as it is, to be taken up again
-                raise
-            # `cancel` cut the call: the step stays unrecorded, so that a resume runs it again
-            raise dbos_error.DBOSWorkflowCancelledError(f"The run {run_id} was cancelled.") from cut
-        finally:
-            self._places.pop(run_id, None)
-            self._cut.discard(run_id)
-            self._taken_up.discard(run_id)
-
-    async def _perform(self, run_id: str, step: Step, path: str, prepared: Any) -> Outcome:
-        """An effect on the loop that owns the connections, known by its run so that a cancel finds it."""
+    async def perform(self, course: Course, step: Step, path: str, prepared: Any) -> Outcome:
+        """An effect, on the loop that owns the connections."""
 
         def tell(event: str, path: str, facts: Mapping[str, Any]) -> None:
-            self.hear(event, path, {**facts, "run_id": run_id})
+            self.hear(event, path, {**facts, "run_id": course.run_id})
 
-        async with self._places[run_id]:
-            task = asyncio.create_task(self.worker.run(step, path, prepared, run_id, tell))
-            calls = self._under_way.setdefault(run_id, set())
-            calls.add(task)
-            try:
-                outcome = await task
-                if run_id in self._taken_up:  # it got further than before its node ended
-                    self._taken_up.discard(run_id)
-                    await asyncio.to_thread(self.recoveries.forgive, [run_id])
-                return outcome
-            finally:
-                calls.discard(task)
-                if not calls:
-                    self._under_way.pop(run_id, None)
+        async def within() -> Outcome:
+            async with course.places, self._calls:
+                outcome = await self.worker.run(step, path, prepared, course.run_id, tell)
+            if course.run_id in self._taken_up:  # it got further than before its node ended
+                self._taken_up.discard(course.run_id)
+                await asyncio.to_thread(self.recoveries.forgive, [course.run_id])
+            return outcome
 
-    async def _at_home(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
+        return await self.at_home(course.alone(within()))
+
+    async def at_home(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Runs that were taken over walk on DBOS's own loop; their effects come back here."""
         if asyncio.get_running_loop() is self.home:
             return await work
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.home))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """See `Ground`."""
+
+    runtime: DurableRuntime
+    course: Course
+
+    async def perform(self, step: Step, path: str, prepared: Any) -> Outcome:
+        return await self.runtime.perform(self.course, step, path, prepared)
+
+    async def receive(self, path: str, signal: str, within: float | None) -> Any:
+        async with self._idle(path, signal, within):
+            return await self.course.alone(DBOS.recv_async(signal, FOREVER if within is None else within))
+
+    async def rest(self, path: str, until: float) -> None:
+        async with self._idle(path, "", until - time.time()):
+            await self.nap(until)
+
+    async def nap(self, until: float) -> None:
+        while (left := until - time.time()) > 0:
+            await self.course.alone(asyncio.sleep(min(left, _LONGEST_NAP)))
+
+    @contextlib.asynccontextmanager
+    async def _idle(self, path: str, signal: str, within: float | None) -> AsyncIterator[None]:
+        """The run does nothing but wait, and says so on every node. One that the node's stop ends waits on."""
+        waits, run_id = self.runtime.waits, self.course.run_id
+        await asyncio.to_thread(waits.note, run_id, path, signal, within)
+        self._tell("step_waiting", path, {"signal": signal})
+        yield
+        await asyncio.to_thread(waits.clear, run_id)
+        self._tell("step_waited", path, {"signal": signal})
+
+    def _tell(self, event: str, path: str, facts: Mapping[str, Any]) -> None:
+        told = {**facts, "run_id": self.course.run_id}
+        self.runtime.home.call_soon_threadsafe(self.runtime.hear, event, path, told)
 
 
 @contextlib.asynccontextmanager
@@ -250,6 +321,7 @@ async def opened(
     worker: Worker,
     *,
     max_parallel_steps: int = 10,
+    max_parallel_calls: int = 100,
     hear: Listener = silent,
     default_timeout: float = 30.0,
     beat: float = 1.0,
@@ -266,13 +338,25 @@ async def opened(
         except BaseException:
             engine.dispose()
             raise
-        runtime = DurableRuntime(worker, engine, node, max_parallel_steps, hear, default_timeout)
+        runtime = DurableRuntime(
+            worker, engine, node, max_parallel_steps, max_parallel_calls, hear, default_timeout
+        )
         async with _launched(url, runtime):
             if alone:
-                yield runtime
+                heeding = asyncio.create_task(_heed(runtime, beat))
+                try:
+                    yield runtime
+                finally:
+                    await tasks.end(heeding)
                 return
-            runtime.cluster = Cluster(engine, node, _take_over, beat, ttl)
-            async with runtime.cluster.belonging():
+
+            def take_over(dead: str) -> None:
+                taken = _take_over(dead)
+                told = asyncio.run_coroutine_threadsafe(runtime.taken_over(taken), runtime.home)
+                told.result(_TOLD_SECONDS)
+
+            runtime.cluster = Cluster(engine, node, take_over, beat, ttl)
+            async with runtime.cluster.belonging(runtime.heed):
                 yield runtime
 
 
@@ -287,7 +371,7 @@ async def _launched(url: str, runtime: DurableRuntime) -> AsyncIterator[None]:
         "executor_id": runtime.node,
         "serializer": DBOSPortableJSONSerializer(),
         "log_level": "ERROR",
-        "notification_listener_polling_interval_sec": 0.1,
+        "notification_listener_polling_interval_sec": _LISTEN,
         "run_migrations": True,
     }
     DBOS(config=config)
@@ -299,6 +383,7 @@ async def _launched(url: str, runtime: DurableRuntime) -> AsyncIterator[None]:
     runtime.workflow = walk
     survive = asyncio.create_task(runtime.recoveries.survive(), name="chain survive")
     try:
+        await asyncio.to_thread(runtime.waits.prepare)
         await asyncio.to_thread(DBOS.launch)
         yield
     finally:
@@ -308,9 +393,48 @@ async def _launched(url: str, runtime: DurableRuntime) -> AsyncIterator[None]:
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
         # DBOS made its own pool the loop's default and has shut it down: whoever closes after us needs one.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+        if runtime.cluster is not None:  # no run walks here any more
+            await asyncio.to_thread(runtime.cluster.leave)
         engine.dispose()
 
 
-def _take_over(dead: str) -> None:
+async def _heed(runtime: DurableRuntime, beat: float) -> None:
+    while True:
+        try:
+            await runtime.heed()
+        except sa.exc.SQLAlchemyError as error:  # the disk is full, say: look again
+            log.warning("chain.not_heeded", error=type(error).__name__)
+        await asyncio.sleep(beat)
+
+
+def _take_over(dead: str) -> list[str]:
     handles = DBOS._recover_pending_workflows([dead])  # noqa: SLF001  the one call that is guarded by the dead node's id
     log.warning("chain.runs_taken_over", node=dead, runs=len(handles))
+    return [handle.workflow_id for handle in handles]
+
+
+def _wake(run_id: str, topic: str) -> None:
+    """Let a run of this process that waits look at once: on SQLite DBOS's own listener asks for each waiting run in turn, and seldom."""
+    database = _get_dbos_instance()._sys_db  # noqa: SLF001  as `_recover_pending_workflows`: dbos is pinned
+    for _, (destination, waited_for, _), event in database.notifications_map.snapshot():
+        if (destination, waited_for) == (run_id, topic):
+            event.set()
+
+
+def _cancelled(run_id: str) -> Outcome:
+    return {"error": {"code": "cancelled", "message": f"The run '{run_id}' was cancelled."}}
+
+
+def _cut_outcome(run: WorkflowStatus) -> Outcome | None:
+    """What a run that DBOS ended came to: one that was ended at its deadline was not cancelled by anybody."""
+    if str(run.status) != "CANCELLED":
+        return None
+    deadline, ended = run.workflow_deadline_epoch_ms, run.completed_at or run.updated_at or 0
+    if deadline is None or ended < deadline:
+        return _cancelled(run.workflow_id)
+    seconds = (run.workflow_timeout_ms or 0) / 1e3
+    return {"error": {"code": "timeout", "message": f"The chain took longer than its {seconds:g} s."}}
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1e3

@@ -1,0 +1,60 @@
+"""What a run's own definition tells of it: the signals it may wait for, and of each recorded step what it was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from intellirouter.chains.schema import KINDS
+
+_INDEX = re.compile(r"\[[^\]]*\]")
+
+
+def signals(document: Mapping[str, Any] | None) -> frozenset[str] | None:
+    """The signals that steps of a definition wait for; None where that cannot be told, as with sub-chains."""
+    if document is None:
+        return None
+    found: set[str] = set()
+    for step in _steps(document.get("steps", ())):
+        if "chain" in step:
+            return None
+        if isinstance(step.get("wait"), Mapping):
+            found.add(str(step["wait"].get("signal")))
+    return frozenset(found)
+
+
+def described(steps: Sequence[Mapping[str, Any]], document: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Recorded steps with their `kind`. A wait, which is recorded without a path, gets that of the definition's next wait."""
+    kinds: dict[str, str] = {}
+    waits: list[str] = []
+    for path, step in _paths((document or {}).get("steps", ()), ""):
+        kind = next((kind for kind in KINDS if kind in step), "")
+        kinds[path] = kind
+        if kind == "wait":
+            waits.append(path)
+    told = []
+    for step in steps:
+        facts = dict(step)
+        if facts["path"] == "DBOS.recv":
+            facts["path"] = waits.pop(0) if len(waits) > 1 else (waits[0] if waits else "wait")
+            facts["kind"] = "wait"
+        else:
+            facts["kind"] = kinds.get(_INDEX.sub("", facts["path"]), "")
+        told.append(facts)
+    return told
+
+
+def _steps(steps: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    return (step for _, step in _paths(steps, ""))
+
+
+def _paths(steps: Iterable[Mapping[str, Any]], prefix: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """Every step of a definition with its path, less the numbers of rounds and items."""
+    for step in steps:
+        path = f"{prefix}.{step['id']}" if prefix else str(step["id"])
+        yield path, step
+        yield from _paths(step.get("do", ()), path)
+        for name in ("switch", "parallel"):
+            for branch in step.get(name, ()) if isinstance(step.get(name), list) else ():
+                yield from _paths(branch.get("do", ()), path)

@@ -59,6 +59,7 @@ _LISTEN = 2.0
 _TOLD_SECONDS = 60.0
 _LONGEST_NAP = 3600.0  # a clock that is set meanwhile is heeded by then
 _WAIT_ENDS = "DBOS.sleep"
+_BY_HAND = "cancelled"  # the attribute of a run that somebody cancelled
 _REMEMBERED = 1_000  # runs of this node whose end is heard of without polling
 
 log = structlog.get_logger(__name__)
@@ -152,6 +153,7 @@ class DurableRuntime:
 
     async def cancel(self, run_id: str) -> None:
         """Cancel a run; the call it has under way on this node is cut."""
+        await DBOS.update_workflow_attributes_async(run_id, {_BY_HAND: True})
         await DBOS.cancel_workflow_async(run_id)
         self._started.pop(run_id, None)
         self._courses.cut(run_id)
@@ -168,6 +170,7 @@ class DurableRuntime:
 
     async def resume(self, run_id: str) -> None:
         """Let a cancelled run go on after its last recorded step."""
+        await DBOS.update_workflow_attributes_async(run_id, None)
         await DBOS.resume_workflow_async(run_id)
 
     async def fork(self, run_id: str, step: int, new_id: str) -> None:
@@ -429,8 +432,7 @@ def _cut_outcome(run: WorkflowStatus) -> Outcome | None:
     """What a run that DBOS ended came to: one that was ended at its deadline was not cancelled by anybody."""
     if str(run.status) != "CANCELLED":
         return None
-    deadline, ended = run.workflow_deadline_epoch_ms, run.completed_at or run.updated_at or 0
-    if deadline is None or ended < deadline:
+    if run.workflow_deadline_epoch_ms is None or (run.attributes or {}).get(_BY_HAND):
         return _cancelled(run.workflow_id)
     seconds = (run.workflow_timeout_ms or 0) / 1e3
     return {"error": {"code": "timeout", "message": f"The chain took longer than its {seconds:g} s."}}

@@ -5,11 +5,9 @@ So it is known as any other, and stands in no log: paths are logged without thei
 
 from __future__ import annotations
 
-import functools
-
 from aiohttp import web
 
-from intellirouter.web.endpoint import Handler
+from intellirouter.web.endpoint import DESCRIBED, Handler
 
 PARAMETER, HEADER = "key", "x-goog-api-key"
 _OTHERS = ("authorization", "x-api-key", HEADER)
@@ -18,7 +16,6 @@ _OTHERS = ("authorization", "x-api-key", HEADER)
 def with_key_of_address(handler: Handler) -> Handler:
     """The handler, given a request whose key is in a header."""
 
-    @functools.wraps(handler)  # it is described as what it wraps
     async def handle(request: web.Request) -> web.StreamResponse:
         if PARAMETER not in request.query:
             return await handler(request)
@@ -28,4 +25,6 @@ def with_key_of_address(handler: Handler) -> Handler:
         bare = request.rel_url.without_query_params(PARAMETER)
         return await handler(request.clone(rel_url=bare, headers=headers))
 
+    if handler in DESCRIBED:
+        DESCRIBED[handle] = DESCRIBED[handler]
     return handle

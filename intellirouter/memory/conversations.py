@@ -79,7 +79,9 @@ class Conversations:
         """The tenant's conversations, in no order."""
         prefix = _key(tenant, "")
         async for key in self._store.scan(prefix):
-            yield key.removeprefix(prefix)
+            name = key.removeprefix(prefix)
+            if _ID.fullmatch(name):  # else it is of a tenant whose name begins with this one's
+                yield name
 
 
 def _key(tenant: str, name: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from intellirouter.config.schema.auth import AuthKey, AuthSection
 from intellirouter.errors import AuthenticationFailed
 from intellirouter.security.authority import Standing, ended, unknown
-from intellirouter.security.caller import ANONYMOUS, NOBODY, Caller, Owner
+from intellirouter.security.caller import ANONYMOUS, NOBODY, OPERATOR, Caller, Owner
 
 CONFIGURED = "config:"
 """What the ref of a key of the configuration file begins with."""
@@ -68,6 +68,8 @@ class KeyRing:
 
     def caller_of(self, owner: Owner) -> Caller:
         """The owner as it may act now. Raises `KeyEnded`, `UnknownKey` where this ring has no record of it."""
+        if owner == OPERATOR.owner():
+            return OPERATOR
         if not self.enabled:
             if owner.key_id == NOBODY and owner.tenant == ANONYMOUS.tenant:
                 return ANONYMOUS

@@ -78,5 +78,12 @@ class Caller:
         return self.tenant, tuple(sorted(self.models)), tuple(sorted(self.scopes))
 
 
+OPERATOR = Caller(
+    key_id="operator",
+    scopes=frozenset({"admin", "inference", "chains", "personas"}),
+    metadata={"by": "setup link"},
+    ref=OPERATOR_REF,
+)
+"""The caller of a console session that a setup link began: who can read the node's terminal owns it anyway."""
 ANONYMOUS = Caller(scopes=frozenset({"inference", "chains", "personas"}), ref=NOBODY)
 """The caller when authentication is off: the node's work is open to it, personas and chains included; its administration is not."""

@@ -178,6 +178,13 @@ async def test_a_node_that_starts_while_redis_is_away_still_knows_its_keys(
         copy = (tmp_path / "data" / "keys.json").read_text()
         assert secret.strip() not in copy
         assert (tmp_path / "data" / "keys.json").stat().st_mode & 0o077 == 0
+        aged = json.loads(copy)
+        aged["read_at"] -= 3600  # who was revoked since then, nobody can say
+        (tmp_path / "data" / "keys.json").write_text(json.dumps(aged))
+        async with node_process("--role", "Router", *config) as node, asyncio.timeout(60):
+            url = f"{await node.url()}/v1/chat/completions"
+            async with http.post(url, json=BODY, headers=headers) as reply:
+                assert reply.status == 401
 
 
 async def test_workers_agree_on_limits_and_circuits_and_a_killed_one_takes_only_its_own(

@@ -16,6 +16,7 @@ from intellirouter.cli.main import main
 from tests.conftest import StartNode, StartVendor, provider
 from tests.minutes import room_in_this_minute
 from tests.servers.fault_vendor import broken_after, healthy, whole
+from tests.servers.redis import redis_server
 from tests.servers.vendor import Play
 
 ADMIN = "sk-the-admin"
@@ -95,6 +96,42 @@ async def test_a_key_is_made_used_rotated_and_revoked(
         "latency_ms": 0,
         "rests_seconds": 0,
     }
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["embedded", "redis"])
+async def test_a_key_is_good_or_gone_when_the_admin_call_has_answered(
+    start_node: StartNode,
+    start_vendor: StartVendor,
+    http: aiohttp.ClientSession,
+    tmp_path: Path,
+    shared: bool,
+) -> None:
+    vendor = await start_vendor(Play.json(whole()))
+    with redis_server(tmp_path / "redis") as redis:
+        memory = f'[memory]\nbackend_type = "redis"\nredis_url = "{redis.url}"\n' if shared else ""
+        url = (await start_node(provider(vendor) + memory + AUTH)).listening[0].url
+
+        async def admin(method: str, path: str, body: Any = None) -> Any:
+            async with http.request(
+                method, f"{url}/admin/keys{path}", json=body, headers=bearer(ADMIN)
+            ) as reply:
+                return await reply.json()
+
+        async def chat(secret: str) -> int:
+            async with http.post(f"{url}/v1/chat/completions", json=BODY, headers=bearer(secret)) as reply:
+                return reply.status
+
+        async def one(number: int) -> list[int]:
+            name = f"k{number}"
+            old = (await admin("POST", "", {"name": name}))["secret"]
+            heard = [await chat(old)]
+            new = (await admin("POST", f"/{name}/rotate", {"grace_seconds": 0}))["secret"]
+            heard += [await chat(new), await chat(old)]
+            await admin("DELETE", f"/{name}")
+            return [*heard, await chat(new)]
+
+        found = await asyncio.gather(*(one(number) for number in range(20)))
+        assert found == [[200, 200, 401, 401]] * 20
 
 
 async def test_limits_answer_with_the_customary_headers(

@@ -16,16 +16,9 @@ import msgspec
 
 from intellirouter.errors import AuthenticationFailed, KeyEnded
 from intellirouter.memory.store import StateStore
-from intellirouter.security.caller import ANONYMOUS, OPERATOR_REF, Caller, Owner
+from intellirouter.security.caller import ANONYMOUS, OPERATOR, Caller, Owner
 
 SETUP_SECONDS = 3600.0
-OPERATOR = Caller(
-    key_id="operator",
-    scopes=frozenset({"admin", "inference", "chains", "personas"}),
-    metadata={"by": "setup link"},
-    ref=OPERATOR_REF,
-)
-"""The caller of a session that a setup link began."""
 
 _SESSION, _SETUP = "console:session:", "console:setup:"
 

@@ -1,0 +1,380 @@
+"""Two tenants and every kind of thing (`security/ownership.py`): what one has, the other cannot see, change, or be told of."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import FormData
+
+from intellirouter.security.ownership import KINDS
+from tests.conftest import StartVendor
+from tests.e2e.test_callers import answering, saying, world
+from tests.servers.fault_vendor import whole
+from tests.servers.installation import Form, Installation, configured_key, installed
+from tests.servers.redis import redis_server
+from tests.servers.vendor import Play, Received, Vendor
+
+SECRET = "forty-one-million"
+NAMES = [("acme", "globex"), ("ta", "ta:x"), ("ta:x", "ta"), ("t*", "t1")]
+CACHED = "  cache: 10m\n"
+
+
+def telling(request: Received) -> Play:
+    """Says what it was told, so that a leak shows."""
+    if request.path.endswith("/embeddings"):
+        return answering(request)
+    return Play.json(whole(str(request.json["messages"])[-400:], request.json["model"]))
+
+
+@pytest.fixture
+async def vendor(start_vendor: StartVendor) -> Vendor:
+    return await start_vendor(telling)
+
+
+@pytest.fixture(params=[(form, names) for form in ("one", "http") for names in NAMES], ids=str)
+async def place(
+    request: pytest.FixtureRequest, tmp_path: Path, vendor: Vendor
+) -> AsyncIterator[Installation]:
+    """Embedded state in one process, Redis between four."""
+    form: Form = request.param[0]
+    ours, theirs = request.param[1]
+    scopes = "inference chains personas"
+    keys = configured_key("ours", tenant=ours, scopes=scopes) + configured_key(
+        "theirs", tenant=theirs, scopes=scopes
+    )
+    keys += configured_key("narrow", tenant=ours, scopes=scopes, more='models = ["cheap"]')
+    more = '[cache]\nenabled = true\n[router.conversation_summary]\nmodel = "cheap"\n'
+    with redis_server(tmp_path / "redis") as redis:
+        toml = more + world(vendor, redis if form == "http" else None) + keys
+        async with installed(form, tmp_path / "nodes", toml) as made:
+            yield made
+
+
+class Other:
+    """The other tenant, who tries everything and must hear nothing."""
+
+    def __init__(self, place: Installation, *names: str) -> None:
+        self.place = place
+        self.names = (SECRET, *names)
+
+    async def gets(self, role: str, method: str, path: str, body: Any = None, **more: Any) -> int:
+        status, told = await self.place.ask(role, "theirs", method, path, body, **more)
+        said = told if isinstance(told, str) else json.dumps(told)
+        for name in self.names:
+            echoed = name != SECRET and status >= 400  # what one asked for oneself may be said back
+            assert echoed or name not in said, (method, path, said[:500])
+        assert status < 500, (path, said)
+        return status
+
+    async def finds_nothing(self, role: str, *tries: tuple[str, str] | tuple[str, str, Any]) -> None:
+        for method, path, *body in tries:
+            status = await self.gets(role, method, path, *body)
+            assert status in (400, 404, 409), (method, path, status)
+
+
+async def _chat(place: Installation, key: str, **more: Any) -> Any:
+    status, told = await place.chat(key, "cheap", **more)
+    assert status == 200, told
+    return told
+
+
+async def conversation(place: Installation) -> None:
+    await _chat(place, "ours", messages=[{"role": "user", "content": SECRET}], conversation="talk-of-ours")
+    other = Other(place, "talk-of-ours")
+    assert await other.gets("Router", "GET", "/v1/conversations") == 200
+    one = "/v1/conversations/talk-of-ours"
+    await other.finds_nothing(
+        "Router", ("GET", one), ("DELETE", one), ("GET", "/v1/conversations/x:talk-of-ours")
+    )
+    _, told = await place.chat("theirs", "cheap", conversation="talk-of-ours")
+    assert SECRET not in json.dumps(told)
+    _, kept = await place.ask("Router", "ours", "GET", one)
+    assert SECRET in json.dumps(kept)
+
+
+async def summary(place: Installation) -> None:
+    long = f"{SECRET} " * 6_000
+    for _ in range(2):
+        await _chat(place, "ours", messages=[{"role": "user", "content": long}], conversation="long")
+    await asyncio.sleep(0.5)  # a summary may be written now, or not: neither is theirs
+    _, told = await place.chat("theirs", "cheap", conversation="long")
+    assert SECRET not in json.dumps(told)
+
+
+async def response(place: Installation) -> None:
+    _, made = await place.ask("Router", "ours", "POST", "/v1/responses", {"model": "cheap", "input": SECRET})
+    other, one = Other(place), f"/v1/responses/{made['id']}"
+    await other.finds_nothing(
+        "Router",
+        ("GET", one),
+        ("DELETE", one),
+        ("GET", f"{one}/input_items"),
+        ("POST", "/v1/responses", {"model": "cheap", "input": "x", "previous_response_id": made["id"]}),
+    )
+
+
+async def cached_answer(place: Installation) -> None:
+    body = {"model": "cheap", "messages": [{"role": "user", "content": "the same question"}]}
+    heard = []
+    for key in ("ours", "ours", "theirs"):
+        headers = {"authorization": f"Bearer {key}"}
+        url = f"{place.urls['Router']}/v1/chat/completions"
+        async with place.http.post(url, json=body, headers=headers) as reply:
+            heard.append(reply.headers.get("x-intellirouter-cache"))
+    assert heard == ["miss", "hit", "miss"]
+
+
+def _with_cache(source: str) -> str:
+    return source.replace("max_tokens: 8}}", "max_tokens: 8}, cache: 10m}")
+
+
+async def cached_step(place: Installation) -> None:
+    """The same chain for both tenants; and in one tenant for a key that may not ask the model."""
+    find = (
+        "chain: {name: find}\nsteps:\n  - id: found\n    cache: 10m\n"
+        "    rag: {collection: kb, query: merger price}\noutput: {text: steps.found.text}\n"
+    )
+    await place.ingest("ours", "kb", "deal.txt", f"The merger price is {SECRET}.")
+    await place.ingest("theirs", "kb", "deal.txt", "The merger price is unknown.")
+    for key in ("ours", "theirs"):
+        await place.put_chain(key, "find", find)
+        await place.put_chain(key, "dear", _with_cache(saying("dear", "dear")))
+    assert SECRET in (await place.run("ours", "find"))["output"]["text"]
+    assert (await place.run("ours", "find"))["status"] == "succeeded"
+    run = await place.run("theirs", "find")
+    assert (run["status"], SECRET in json.dumps(run)) == ("succeeded", False)
+    assert (await place.run("ours", "dear"))["status"] == "succeeded"
+    run = await place.run("narrow", "dear")
+    assert (run["status"], run["error"]["cause"]) == ("failed", "permission_denied")
+
+
+async def retrieval(place: Installation) -> None:
+    await place.ingest("ours", "facts", "deal.txt", f"The merger price is {SECRET}.")
+    for _ in range(2):
+        status, found = await place.retrieve("ours", "facts", "merger price")
+        assert (status, SECRET in json.dumps(found)) == (200, True)
+    body = {"query": "merger price", "collections": ["facts"]}
+    await Other(place).finds_nothing("RagManager", ("POST", "/rag/v1/retrieve", body))
+    status, _ = await place.retrieve("narrow", "facts", "merger price")
+    assert status == 403  # what another key of the tenant has asked does not give it the model
+
+
+async def chain(place: Installation) -> None:
+    await place.put_chain("ours", "secret-chain", saying("cheap", "secret-chain").replace("hi", SECRET))
+    other, one = Other(place, "secret-chain"), "/v1/chains/secret-chain"
+    assert await other.gets("ChainEngine", "GET", "/v1/chains") == 200
+    await other.finds_nothing(
+        "ChainEngine", ("GET", one), ("DELETE", one), ("POST", f"{one}/runs", {"input": {}})
+    )
+    assert (
+        await other.gets(
+            "Router",
+            "POST",
+            "/v1/chat/completions",
+            {"model": "chain/secret-chain", "messages": [{"role": "user", "content": "x"}]},
+        )
+        == 404
+    )
+
+
+async def _a_run(place: Installation, **headers: str) -> Any:
+    await place.put_chain("ours", "tell", saying("cheap", "tell"))
+    body = {"input": {"question": SECRET}, "mode": "wait"}
+    _, run = await place.ask("ChainEngine", "ours", "POST", "/v1/chains/tell/runs", body, headers=headers)
+    assert SECRET in json.dumps(run), run
+    return run
+
+
+async def run(place: Installation) -> None:
+    made = await _a_run(place)
+    other, one = Other(place, made["id"]), f"/v1/runs/{made['id']}"
+    assert await other.gets("ChainEngine", "GET", "/v1/runs") == 200
+    await other.finds_nothing(
+        "ChainEngine",
+        ("GET", one),
+        ("GET", f"{one}/steps"),
+        ("POST", f"{one}/cancel"),
+        ("POST", f"{one}/resume"),
+        ("POST", f"{one}/signals/go", {}),
+        ("POST", f"{one}/fork", {"step": 1}),
+        ("GET", f"/v1/runs?after={made['id']}"),
+    )
+
+
+async def schedule(place: Installation) -> None:
+    await place.put_chain("ours", "tell", saying("cheap", "tell"))
+    body = {"cron": "0 0 1 1 *", "chain": "tell", "input": {"question": SECRET}}
+    status, _ = await place.ask("ChainEngine", "ours", "PUT", "/v1/schedules/yearly-secret", body)
+    assert status == 201
+    other, one = Other(place, "yearly-secret"), "/v1/schedules/yearly-secret"
+    assert await other.gets("ChainEngine", "GET", "/v1/schedules") == 200
+    tries = [
+        ("GET", one),
+        ("DELETE", one),
+        *((("POST", f"{one}/{act}")) for act in ("pause", "resume", "trigger")),
+    ]
+    await other.finds_nothing("ChainEngine", *tries)
+
+
+async def idempotency(place: Installation) -> None:
+    made = await _a_run(place, **{"idempotency-key": "once"})
+    await place.put_chain("theirs", "tell", saying("cheap", "tell"))
+    body = {"input": {"question": SECRET}, "mode": "wait"}
+    _, theirs = await place.ask(
+        "ChainEngine", "theirs", "POST", "/v1/chains/tell/runs", body, headers={"idempotency-key": "once"}
+    )
+    assert theirs["id"] != made["id"]
+
+
+async def collection(place: Installation) -> None:
+    await place.ingest("ours", "secret-papers", "deal.txt", f"The merger price is {SECRET}.")
+    other, one = Other(place, "secret-papers"), "/rag/v1/collections/secret-papers"
+    assert await other.gets("RagManager", "GET", "/rag/v1/collections") == 200
+    await other.finds_nothing(
+        "RagManager",
+        ("DELETE", one),
+        *((("POST", f"{one}/{act}")) for act in ("reindex", "verify", "rebuild")),
+    )
+
+
+async def document(place: Installation) -> None:
+    await place.ingest("ours", "papers", "deal.txt", f"The merger price is {SECRET}.")
+    one = "/rag/v1/collections/papers/documents"
+    await Other(place).finds_nothing(
+        "RagManager",
+        ("GET", one),
+        ("GET", f"{one}/deal.txt/chunks"),
+        ("DELETE", f"{one}/deal.txt"),
+        ("POST", f"{one}?name=deal.txt", b"mine now"),
+    )
+
+
+async def job(place: Installation) -> None:
+    made = await place.ingest("ours", "jobs", "deal.txt", f"The merger price is {SECRET}.")
+    other, one = Other(place, made["id"]), f"/rag/v1/jobs/{made['id']}"
+    assert await other.gets("RagManager", "GET", "/rag/v1/jobs") == 200
+    await other.finds_nothing("RagManager", ("GET", one), ("GET", f"{one}/events"), ("POST", f"{one}/cancel"))
+
+
+async def _a_file(place: Installation) -> str:
+    name = f"{SECRET}.txt"
+    form = FormData()
+    form.add_field("purpose", "assistants")
+    content = f"The merger price is {SECRET}.".encode()
+    form.add_field("file", content, filename=name, content_type="text/plain")
+    status, made = await place.ask("RagManager", "ours", "POST", "/v1/files", data=form)
+    assert status == 200, made
+    return str(made["id"])
+
+
+async def file(place: Installation) -> None:
+    made = await _a_file(place)
+    other, one = Other(place, made), f"/v1/files/{made}"
+    assert await other.gets("RagManager", "GET", "/v1/files") == 200
+    await other.finds_nothing("RagManager", ("GET", one), ("GET", f"{one}/content"), ("DELETE", one))
+    _, mine = await place.ask("RagManager", "theirs", "POST", "/v1/vector_stores", {"name": "mine"})
+    attach = ("POST", f"/v1/vector_stores/{mine['id']}/files", {"file_id": made})
+    await other.finds_nothing("RagManager", attach)
+
+
+async def _a_store(place: Installation) -> tuple[str, str]:
+    _, made = await place.ask("RagManager", "ours", "POST", "/v1/vector_stores", {"name": f"store {SECRET}"})
+    return str(made["id"]), await _a_file(place)
+
+
+async def store(place: Installation) -> None:
+    made, held = await _a_store(place)
+    await place.ask("RagManager", "ours", "POST", f"/v1/vector_stores/{made}/files", {"file_id": held})
+    other, one = Other(place, made, held), f"/v1/vector_stores/{made}"
+    assert await other.gets("RagManager", "GET", "/v1/vector_stores") == 200
+    await other.finds_nothing(
+        "RagManager",
+        ("GET", one),
+        ("POST", one, {"name": "mine"}),
+        ("GET", f"{one}/files"),
+        ("GET", f"{one}/files/{held}"),
+        ("DELETE", f"{one}/files/{held}"),
+        ("POST", f"{one}/search", {"query": "price"}),
+        ("DELETE", one),
+    )
+
+
+async def batch(place: Installation) -> None:
+    made, held = await _a_store(place)
+    path = f"/v1/vector_stores/{made}/file_batches"
+    _, begun = await place.ask("RagManager", "ours", "POST", path, {"file_ids": [held]})
+    one = f"{path}/{begun['id']}"
+    other = Other(place, begun["id"], held)
+    await other.finds_nothing("RagManager", ("GET", one), ("GET", f"{one}/files"), ("POST", f"{one}/cancel"))
+
+
+async def persona(place: Installation) -> None:
+    source = {"source": f'prompt = "The merger price is {SECRET}."\n'}
+    status, _ = await place.ask("PersonaLayer", "ours", "PUT", "/v1/personas/secret-one", source)
+    assert status == 201
+    other, one = Other(place, "secret-one"), "/v1/personas/secret-one"
+    assert await other.gets("PersonaLayer", "GET", "/v1/personas") == 200
+    await other.finds_nothing(
+        "PersonaLayer",
+        ("GET", one),
+        ("GET", f"{one}/versions"),
+        ("POST", f"{one}/render", {}),
+        ("POST", f"{one}/rollback", {"version": 1}),
+        ("DELETE", one),
+    )
+    asked = {"model": "cheap", "persona": "secret-one", "messages": [{"role": "user", "content": "x"}]}
+    assert await other.gets("Router", "POST", "/v1/chat/completions", asked) == 404
+
+
+async def record(place: Installation) -> None:
+    await _chat(place, "ours", user=f"user-{SECRET}")
+    async with asyncio.timeout(60):
+        while True:
+            _, rows = await place.ask("Router", "ours", "GET", "/admin/requests")
+            if mine := [row for row in rows["data"] if row.get("key") == "ours"]:
+                break
+            await asyncio.sleep(0.1)
+    other = Other(place, mine[0]["id"])
+    assert await other.gets("Router", "GET", "/admin/requests") == 200
+    await other.finds_nothing("Router", ("GET", f"/admin/requests/{mine[0]['id']}"))
+
+
+ATTACKS: dict[str, Callable[[Installation], Awaitable[None]]] = {
+    "conversation": conversation,
+    "conversation summary": summary,
+    "kept response": response,
+    "cached answer": cached_answer,
+    "cached step": cached_step,
+    "retrieval": retrieval,
+    "chain": chain,
+    "run": run,
+    "schedule": schedule,
+    "idempotency key": idempotency,
+    "collection": collection,
+    "document": document,
+    "ingestion job": job,
+    "file": file,
+    "vector store": store,
+    "file batch": batch,
+    "persona": persona,
+    "request record": record,
+}
+
+
+def test_every_kind_is_attacked() -> None:
+    assert [kind.name for kind in KINDS] == list(ATTACKS)
+
+
+async def test_each_kind_of_thing_is_its_tenants_alone(place: Installation) -> None:
+    failures = {}
+    for name, attack in ATTACKS.items():
+        try:
+            await attack(place)
+        except AssertionError as failure:
+            failures[name] = str(failure)[:800]
+    assert not failures

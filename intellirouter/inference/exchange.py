@@ -87,6 +87,7 @@ class Exchange(msgspec.Struct):
         try:
             reply = await self._send(http)
             self._welcome = reply.status < 300
+            reply.idle = max(reply.idle, self.candidate.deadlines.first_byte)  # what is whole comes late
             try:
                 response = HttpResponse(reply.status, reply.headers, await reply.read(self.max_bytes))
             finally:

@@ -59,6 +59,7 @@ class Vendor:
         self.open_connections = 0
         self.cut = asyncio.Event()  # a client left before we had finished
         self._closed = asyncio.Event()
+        self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
 
     @property
@@ -67,7 +68,7 @@ class Vendor:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Vendor]:
-        writers: set[asyncio.StreamWriter] = set()
+        writers = self._writers
         idle = asyncio.Event()
         idle.set()
 
@@ -96,6 +97,11 @@ class Vendor:
             for writer in writers:
                 writer.transport.abort()
             await asyncio.wait_for(idle.wait(), 30)
+
+    def hang_up(self) -> None:
+        """Close every connection, whatever it waits for."""
+        for writer in self._writers:
+            writer.close()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while request := await _read_request(reader):

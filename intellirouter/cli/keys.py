@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from intellirouter.cli.node_options import ConfigOption, configured
-from intellirouter.cli.plain import cells, warn
+from intellirouter.cli.node_unit import UnitOption
+from intellirouter.cli.plain import cells, counted, dollars, warn
 from intellirouter.config.load import Loaded
+from intellirouter.config.schema.auth import SCOPES
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, KeyStore, VirtualKey, make_key
 from intellirouter.memory.open import open_state
 from intellirouter.security.api_keys import hash_key
@@ -37,8 +40,8 @@ def _with_keys(loaded: Loaded, act: Callable[[KeyStore], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def _read(config: ConfigOption) -> Loaded:
-    return configured(config, "router.toml")
+def _read(config: Path | None, unit: str | None) -> Loaded:
+    return configured(config, "router.toml", unit)
 
 
 def _print_secret(loaded: Loaded, key: VirtualKey, secret: str, as_json: bool) -> None:
@@ -56,7 +59,11 @@ def _print_secret(loaded: Loaded, key: VirtualKey, secret: str, as_json: bool) -
 def create(
     name: Annotated[str, typer.Argument(help="What to call the key.")],
     config: ConfigOption = None,
-    scope: Annotated[list[str] | None, typer.Option(help="May be repeated; inference by default.")] = None,
+    unit: UnitOption = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{', '.join(SCOPES)}; may be repeated; inference by default."),
+    ] = None,
     model: Annotated[list[str] | None, typer.Option(help="A model it may use; all by default.")] = None,
     team: Annotated[str | None, typer.Option(help="Shares limits and budgets.")] = None,
     tenant: Annotated[str, typer.Option(help="Separates data.")] = "default",
@@ -70,7 +77,7 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and print its secret, once."""
-    loaded = _read(config)
+    loaded = _read(config, unit)
     key, secret = make_key(
         name,
         scopes=tuple(scope or ("inference",)),
@@ -101,27 +108,57 @@ def _budgets(given: list[str]) -> dict[str, float]:
 
 
 @app.command("list")
-def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Every key, without its secret."""
-    keys = _with_keys(_read(config), lambda keys: keys.all())
+def list_(
+    config: ConfigOption = None,
+    unit: UnitOption = None,
+    all_: Annotated[bool, typer.Option("--all", help="Revoked and expired ones too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Every key that is good, without its secret."""
+    keys = _with_keys(_read(config, unit), lambda keys: keys.all())
     if as_json:
         typer.echo(msgspec.json.encode([key.shown() for key in keys]))
         return
-    table = Table()
-    for column in ("name", "secret", "status", "scopes", "team", "limits", "made", "id"):
-        table.add_column(column, overflow="fold")
-    for key in keys:
-        facts = key.shown()
-        made = datetime.fromtimestamp(key.created, UTC).strftime("%Y-%m-%d")
-        scopes, team = " ".join(key.scopes), key.team or ""
-        table.add_row(
-            *cells(key.name, f"…{key.hint}", facts["status"], scopes, team, _limits(key), made, key.id)
-        )
-    Console().print(table)
+    shown = [key for key in keys if all_ or key.live_until(time.time()) is not None]
+    table = Table(
+        Column("name", overflow="fold"), Column("secret", no_wrap=True), "may", "ends", "limits", box=None
+    )
+    for key in shown:
+        table.add_row(*cells(key.name, f"…{key.hint}", _may(key), _ends(key), _limits(key)))
+    if shown:
+        Console().print(table)
+    ended = len(keys) - len(shown)
+    if not shown:
+        typer.echo("No key." if not ended else "No key that is good.")
+    if ended:
+        typer.echo(f"{counted(ended, 'key')} revoked or expired: --all shows them too.", err=True)
+
+
+def _may(key: VirtualKey) -> str:
+    """Scopes, and whose: `inference, team research`."""
+    words = [*key.scopes]
+    if key.team:
+        words.append(f"team {key.team}")
+    if key.tenant != "default":
+        words.append(f"tenant {key.tenant}")
+    return ", ".join(words)
+
+
+def _ends(key: VirtualKey) -> str:
+    """When: a day, or how it ended."""
+    if key.revoked is not None:
+        return f"revoked {_day(key.revoked)}"
+    if key.expires is None:
+        return "never"
+    return f"expired {_day(key.expires)}" if key.expires <= time.time() else _day(key.expires)
+
+
+def _day(moment: float) -> str:
+    return datetime.fromtimestamp(moment).astimezone().strftime("%Y-%m-%d")
 
 
 def _limits(key: VirtualKey) -> str:
-    parts = [f"{limit:g} $/{period}" for period, limit in key.budgets.items()]
+    parts = [f"{dollars(limit)}/{period}" for period, limit in key.budgets.items()]
     if key.requests_per_minute:
         parts.append(f"{key.requests_per_minute} req/min")
     if key.tokens_per_minute:
@@ -133,19 +170,20 @@ def _limits(key: VirtualKey) -> str:
 def rotate(
     key: KeyArgument,
     config: ConfigOption = None,
+    unit: UnitOption = None,
     grace: Annotated[float, typer.Option(min=0, help="Seconds the old secret stays good.")] = GRACE_SECONDS,
     as_json: JsonOption = False,
 ) -> None:
     """Give a key a new secret."""
-    loaded = _read(config)
+    loaded = _read(config, unit)
     changed, secret = _with_keys(loaded, lambda keys: keys.rotate(key, grace))
     _print_secret(loaded, changed, secret, as_json)
 
 
 @app.command()
-def revoke(key: KeyArgument, config: ConfigOption = None) -> None:
+def revoke(key: KeyArgument, config: ConfigOption = None, unit: UnitOption = None) -> None:
     """End a key at once, on every node."""
-    ended = _with_keys(_read(config), lambda keys: keys.revoke(key))
+    ended = _with_keys(_read(config, unit), lambda keys: keys.revoke(key))
     typer.echo(f"The key '{ended.name}' ({ended.id}) is revoked.")
 
 

@@ -38,3 +38,13 @@ def wrapped(text: str, width: int, first: int | None = None) -> list[str]:
 def counted(number: int, noun: str) -> str:
     """`1 problem`, `2 problems`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def dollars(amount: float) -> str:
+    """US dollars as a person reads them: `$5`, `$0.25`, `$0.0000125`; never `1e-05`."""
+    if amount == 0:
+        return "$0"
+    digits = max(2, 3 - int(f"{abs(amount):e}".partition("e")[2])) if abs(amount) < 1 else 2
+    text = f"{amount:,.{digits}f}".rstrip("0")
+    whole, _, cents = text.partition(".")
+    return f"${whole}" if not cents else f"${whole}.{cents:0<2}"

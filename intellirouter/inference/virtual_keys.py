@@ -19,7 +19,8 @@ from typing import Literal
 import msgspec
 import structlog
 
-from intellirouter.errors import Conflict, NotFound, StateError
+from intellirouter.config.schema.auth import unknown_scopes
+from intellirouter.errors import Conflict, InvalidRequest, NotFound, StateError
 from intellirouter.inference.background import background
 from intellirouter.memory.store import StateStore
 from intellirouter.security.api_keys import KeyRing, hash_key
@@ -164,7 +165,10 @@ class KeyStore:
 
 
 def make_key(name: str, **more: object) -> tuple[VirtualKey, str]:
-    """A key that is not kept yet, and its secret."""
+    """A key that is not kept yet, and its secret. Raises `InvalidRequest` for a scope that does not exist."""
+    scopes = more.get("scopes")
+    if isinstance(scopes, (tuple, list)) and (told := unknown_scopes(map(str, scopes))):
+        raise InvalidRequest(f"{told[:1].upper()}{told[1:]}.", param="scopes")
     secret = new_secret()
     key = VirtualKey(
         id=f"key_{secrets.token_hex(8)}",
@@ -261,17 +265,15 @@ class Copy(msgspec.Struct, frozen=True):
 
 
 def standings_of(keys: Iterable[VirtualKey]) -> tuple[dict[str, Standing], dict[str, Standing]]:
-    """By hash every secret that is good now, and by id every key, those that have ended too."""
-    now = time.time()
+    """By hash every secret, and by id every key; those that have ended say so, so that who sends one is told."""
     secrets_: dict[str, Standing] = {}
     records: dict[str, Standing] = {}
     for key in keys:
         standing = records[key.id] = key.standing()
-        if standing.ended or standing.until <= now:
-            continue
         secrets_[key.sha256] = standing
         if key.previous is not None:
-            secrets_[key.previous] = replace(standing, until=min(standing.until, key.previous_until))
+            rotated = replace(standing, until=min(standing.until, key.previous_until))
+            secrets_[key.previous] = rotated
     return secrets_, records
 
 

@@ -43,7 +43,7 @@ class KeyRing:
         self._configured = {caller.ref: caller for caller in self._callers.values()}
 
     def take(self, by_hash: Mapping[str, Standing], by_ref: Mapping[str, Standing]) -> None:
-        """Take these virtual keys in place of the last ones: every secret that is good, and every record, ended ones too."""
+        """Take these virtual keys in place of the last ones: every secret and every record, ended ones too."""
         self._virtual, self._records = by_hash, by_ref
 
     def authenticate(self, headers: Mapping[str, str]) -> Caller:
@@ -62,6 +62,8 @@ class KeyRing:
         made = self._virtual.get(digest)
         if made is None:
             raise AuthenticationFailed("The API key is not known here.")
+        if made.ended:
+            raise AuthenticationFailed(f"The API key {made.ended}.")
         if time.time() >= made.until:
             raise AuthenticationFailed("The API key has expired.")
         return made.caller

@@ -23,7 +23,7 @@ from multidict import CIMultiDictProxy
 
 from intellirouter.errors import IntelliRouterError, PermissionDenied
 from intellirouter.records.recorder import Recorder
-from intellirouter.security.caller import ANONYMOUS, Caller
+from intellirouter.security.caller import ANONYMOUS, NOBODY, Caller
 from intellirouter.security.errands import check_errand
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.logs import exception_facts
@@ -259,6 +259,11 @@ def _admit(frame: Frame, request: web.Request, scopes: tuple[str, ...] | None, n
         if caller.may(scope):
             return caller
     lacking = " or ".join(f"'{scope}'" for scope in scopes)
+    if caller.ref == NOBODY:
+        raise PermissionDenied(
+            f"This asks for a key with the scope {lacking}, and keys are off on this node: set [auth] enabled, "
+            f"then `intellirouter keys create NAME --scope {scopes[0]}`."
+        )
     raise PermissionDenied(f"This key lacks the scope {lacking}.")
 
 

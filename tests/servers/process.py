@@ -69,7 +69,10 @@ class NodeProcess:
 
 @contextlib.asynccontextmanager
 async def node_process(
-    *arguments: str, environment: dict[str, str] | None = None, own_group: bool = False
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    own_group: bool = False,
+    folder: Path = ROOT,
 ) -> AsyncIterator[NodeProcess]:
     """Start a node with JSON logs; killed at the end if it still runs. In a process group of its own, as a terminal has it, on request."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -79,7 +82,7 @@ async def node_process(
         "intellirouter",
         "run",
         *arguments,
-        cwd=ROOT,
+        cwd=folder,
         env={**inherited, "INTELLIROUTER__TELEMETRY__LOG_FORMAT": "json", **(environment or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from intellirouter.config.schema.section import Section
+
+SCOPES = {
+    "inference": "ask models, and whatever is asked through them",
+    "chains": "store and schedule chains",
+    "personas": "change personas",
+    "audit": "read the records of every tenant",
+    "admin": "everything, and the administration of the node",
+}
+"""What a key may be good for."""
+
+
+def unknown_scopes(scopes: Iterable[str]) -> str:
+    """What to say of scopes that no endpoint asks for; empty when all are known."""
+    strange = [scope for scope in scopes if scope not in SCOPES]
+    if not strange:
+        return ""
+    return f"there is no scope {', '.join(map(repr, strange))}. Scopes: {', '.join(SCOPES)}"
 
 
 class AuthKey(Section):
@@ -16,7 +34,8 @@ class AuthKey(Section):
     name: str = Field(min_length=1, description="what logs, limits and spending call it")
     sha256: str = Field(description="hexadecimal SHA-256 of the key")
     scopes: tuple[str, ...] = Field(
-        default=("inference",), description="what it may do: inference, chains, personas, admin (everything)"
+        default=("inference",),
+        description="what it may do: inference, chains, personas, audit, admin (everything)",
     )
     models: tuple[str, ...] = Field(default=(), description="empty: every model")
     tenant: str = Field(default="default", description="whose conversations, documents and answers it sees")
@@ -25,6 +44,13 @@ class AuthKey(Section):
         default=None,
         description="content of its requests that may be kept at most; absent: as [records] content says",
     )
+
+    @field_validator("scopes")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if told := unknown_scopes(value):
+            raise ValueError(told)
+        return value
 
     @field_validator("sha256")
     @classmethod

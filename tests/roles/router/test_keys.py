@@ -196,7 +196,7 @@ def test_the_command_line_makes_lists_and_revokes(
     code, out = run("rotate", "ci", "--json")
     assert json.loads(out)["secret"] != made["secret"]
     monkeypatch.setenv("COLUMNS", "160")
-    assert "5 $/day, 60 req/min" in run("list")[1]
+    assert "$5/day, 60 req/min" in run("list")[1]
     assert run("revoke", "ci") == (0, f"The key 'ci' ({made['id']}) is revoked.\n")
     assert json.loads(run("list", "--json")[1])[0]["status"] == "revoked"
     assert run("revoke", "nobody")[0] == 2

@@ -16,7 +16,7 @@ from intellirouter.config.schema.settings import Settings
 APPLIES_NOW = frozenset(
     """
     auth.enabled auth.keys
-    budgets.keys budgets.teams budgets.unknown_price
+    budgets.keys budgets.teams budgets.tags budgets.users budgets.unknown_price
     limits.each_key.requests_per_minute limits.each_key.tokens_per_minute limits.keys limits.teams limits.models
     model_registry.default_model model_registry.discover_environment model_registry.facts_file
     model_registry.providers model_registry.models

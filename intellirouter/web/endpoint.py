@@ -31,7 +31,7 @@ from intellirouter.telemetry.metrics import Metrics, RequestMeter
 from intellirouter.telemetry.tracing.span import Attributes, Span, Tracer, current, enter, leave
 from intellirouter.transport.outbox import Outbox
 from intellirouter.web.errors import Envelope, error_response, status_of
-from intellirouter.web.noting import SIZE, Part, Seen, error_facts, row_of
+from intellirouter.web.noting import SIZE, Failure, Part, Seen, error_facts, row_of
 from intellirouter.web.whole import WholeResponse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -142,7 +142,7 @@ def endpoint(
         meter.begin()
         traced = _traced(frame.tracer, request) if frame.tracer is not None else None
         caller: Caller | None = None
-        refusal: tuple[str, str, Any] | None = None
+        refusal: Failure | None = None
         try:
             request[CALLER] = caller = _admit(frame, request, scopes, name)
             doors = frame.doors
@@ -157,7 +157,7 @@ def endpoint(
             status = answer.status
             raise
         except Exception as error:
-            status, refusal = 500, ("internal_error", type(error).__name__, None)
+            status, refusal = 500, Failure("internal_error", type(error).__name__)
             log.exception("request.failed", request_id=request_id, endpoint=name)
             response = error_response(_hidden(error, request_id), envelope)
         finally:
@@ -226,7 +226,7 @@ def _note(
     caller: Caller | None,
     status: int,
     seconds: float,
-    refusal: tuple[str, str, Any] | None,
+    refusal: Failure | None,
 ) -> None:
     part = request.get(PART)
     span = current()

@@ -8,13 +8,24 @@ from typing import Any, Protocol
 
 import msgspec
 
+from intellirouter.errors import IntelliRouterError
+from intellirouter.records.named import SESSION_HEADERS, bounded, first, tags_of
 from intellirouter.records.row import Row
 from intellirouter.security.caller import Caller
 
 NODE = socket.gethostname()
-MAX_NAME, MAX_MESSAGE, MAX_TAGS, MAX_TAG = 256, 2000, 32, 128
+MAX_MESSAGE = 2000
 SIZE = 2500
 """About what one noted request holds in memory until its row is written."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An error, but not itself: its traceback holds the whole request. `attempts` are those that its details list."""
+
+    code: str
+    message: str
+    attempts: Any = None
+    cost_usd: float | None = None
 
 
 class Part(Protocol):
@@ -42,12 +53,12 @@ class Seen(msgspec.Struct):
     client: str | None
     trace_id: str
     part: Part | None
-    error: tuple[str, str, Any] | None
+    error: Failure | None
 
 
-def error_facts(error: Any) -> tuple[str, str, Any]:
-    """Code, message and attempts of an error: not the error, whose traceback holds the whole request."""
-    return error.code, error.message, error.details.get("attempts")
+def error_facts(error: IntelliRouterError) -> Failure:
+    """What is told of an error."""
+    return Failure(error.code, error.message, error.details.get("attempts"), error.details.get("cost_usd"))
 
 
 def row_of(seen: Seen) -> Row:
@@ -57,7 +68,7 @@ def row_of(seen: Seen) -> Row:
         ended=seen.ended,
         seconds=seen.seconds,
         request_id=seen.request_id,
-        session=bounded(headers.get("x-session-id") or headers.get("x-litellm-session-id") or ""),
+        session=first(*map(headers.get, SESSION_HEADERS)),
         trace_id=seen.trace_id or _trace_id(headers.get("traceparent")),
         role=seen.role,
         node=NODE,
@@ -65,17 +76,17 @@ def row_of(seen: Seen) -> Row:
         path=bounded(seen.path),
         endpoint=seen.endpoint,
         status=seen.status,
-        tags=tags_of(headers.get("x-litellm-tags"), headers.get("x-intellirouter-tags")),
+        tags=tags_of(headers, None),
         user_agent=bounded(headers.get("user-agent") or ""),
         client=seen.client or "",
     )
     if caller is not None:
         row.key, row.tenant, row.team = caller.key_id, caller.tenant, caller.team or ""
     if seen.error is not None:
-        row.error, message, attempts = seen.error
-        row.message = message[:MAX_MESSAGE]
-        if isinstance(attempts, list):
-            row.detail.attempts = attempts
+        row.error, row.message = seen.error.code, seen.error.message[:MAX_MESSAGE]
+        row.cost_usd = seen.error.cost_usd
+        if isinstance(seen.error.attempts, list):
+            row.detail.attempts = seen.error.attempts
     elif seen.status == 499:
         row.error, row.message = (
             "client_closed_request",
@@ -86,20 +97,17 @@ def row_of(seen: Seen) -> Row:
     return row
 
 
-def bounded(text: str, most: int = MAX_NAME) -> str:
-    """A stranger's word as the record takes it: without control characters, and not too long."""
-    text = text[:most]
-    return text if text.isprintable() else "".join(letter for letter in text if letter.isprintable())
-
-
-def tags_of(*lists: str | None) -> tuple[str, ...]:
-    """The tags of comma-separated headers, each once."""
-    found = [
-        bounded(tag.strip(), MAX_TAG) for some in lists if some for tag in some.split(",") if tag.strip()
-    ]
-    return tuple(dict.fromkeys(found))[:MAX_TAGS]
-
-
 def _trace_id(traceparent: str | None) -> str:
     parts = traceparent.split("-") if traceparent else ()
     return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else ""
+
+
+class RunPart(msgspec.Struct):
+    """See `Part`. A request that is about a run of a chain."""
+
+    run_id: str
+    size: int = 0
+
+    def fill(self, row: Row) -> None:
+        """See `Part.fill`."""
+        row.chain_run = bounded(self.run_id)

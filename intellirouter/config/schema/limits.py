@@ -52,10 +52,12 @@ class LimitsSection(Section):
 
 
 class BudgetsSection(Section):
-    """`[budgets]`, by name of key and team."""
+    """`[budgets]`, by name of key, team, tag and end user. Of a user and of a tag, each tenant has a budget of its own."""
 
     keys: dict[str, Budget] = Field(default_factory=dict, description="by name of key")
     teams: dict[str, Budget] = Field(default_factory=dict, description="by name of team")
+    tags: dict[str, Budget] = Field(default_factory=dict, description="by tag, of each tenant")
+    users: dict[str, Budget] = Field(default_factory=dict, description="by end user, of each tenant")
     unknown_price: Literal["refuse"] | Price = Field(
         default="refuse",
         description="a model whose price is not known: refused to who has a budget, or counted at this price for all",

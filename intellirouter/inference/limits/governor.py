@@ -7,6 +7,7 @@ request that cost nothing gets everything back but its place in the request rate
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -20,6 +21,7 @@ from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.config.schema.limits import BudgetsSection, LimitsSection, Rate
 from intellirouter.config.schema.model_registry import Price
 from intellirouter.errors import BudgetExceeded, RateLimited
+from intellirouter.inference.background import background
 from intellirouter.inference.catalog import Candidate, ModelEntry
 from intellirouter.inference.cost import cost_usd
 from intellirouter.inference.job import CHAT, COUNT, EMBEDDINGS, Job
@@ -36,12 +38,15 @@ from intellirouter.inference.limits.terms import (
     Told,
     budgets_of,
     counter_of,
+    named_budgets_of,
     rates_of,
 )
+from intellirouter.inference.limits.thresholds import Thresholds
 from intellirouter.inference.offline_transport import OFFLINE
 from intellirouter.inference.provider import Provider
 from intellirouter.inference.usage import answers_of
 from intellirouter.memory.store import StateStore
+from intellirouter.records.named import tags_of, user_of
 from intellirouter.security.caller import Caller, Quota
 
 MAX_TERMS = 50_000
@@ -75,6 +80,7 @@ class Governor:
         self._known: dict[tuple[str, str | None, str], tuple[Quota | None, Terms]] = {}
         self._minute = -1
         self._purses = Purses(store, self._known.clear)
+        self._thresholds = Thresholds(store)
         self.guesses = Guesses()
         self.configure(limits, budgets)
 
@@ -85,7 +91,10 @@ class Governor:
         self._unknown_price = None if budgets.unknown_price == "refuse" else budgets.unknown_price
         self._known.clear()
         rates = (limits.each_key, *limits.keys.values(), *limits.teams.values(), *limits.models.values())
-        self._anything = any(rate != Rate() for rate in rates) or bool(budgets.keys or budgets.teams)
+        self._by_name = bool(budgets.tags or budgets.users)
+        self._anything = (
+            any(rate != Rate() for rate in rates) or bool(budgets.keys or budgets.teams) or self._by_name
+        )
 
     async def admit(
         self, job: Job, entry: ModelEntry, candidates: Sequence[Candidate] = (), operation: str = CHAT
@@ -100,6 +109,8 @@ class Governor:
             return grant
         now = time.time()
         grant.terms = self._terms(caller, entry.name, now)
+        if self._by_name:
+            grant.terms = self._with_named(grant.terms, job)
         if operation != COUNT:
             self._estimate(grant, job.request, operation)
         taken: list[tuple[Purse, float]] = []
@@ -169,6 +180,7 @@ class Governor:
             taken.append((rate.purse, amount))
         for budget in terms.budgets:
             if not budget.purse.take_now(grant.usd, now) and await budget.purse.take(grant.usd) is not None:
+                self._thresholds.refused(budget)
                 raise BudgetExceeded(
                     f"The {budget.period} budget of {budget.purse.limit:g} US dollars of the "
                     f"{budget.who.replace(':', ' ')} is used up.",
@@ -190,6 +202,7 @@ class Governor:
             self._purses.give_back(purse, grant.tokens - used, now)
         for budget in grant.terms.budgets:
             self._purses.give_back(budget.purse, grant.usd - (usd or 0.0), now)
+            self._thresholds.spent(budget)
         if usage is not None:
             self._ledger.spent(grant.caller, model, usage, usd or 0.0)
             if not usage.estimated:
@@ -198,8 +211,16 @@ class Governor:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Pay debts every second; give unused leases back at the end."""
-        async with self._purses.running():
+        async with self._purses.running(), background(budgets=self._watch()):
             yield
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            try:
+                await self._thresholds.look()
+            except Exception:  # one bad budget must not end all later looks
+                log.exception("budgets.crashed")
 
     def _terms(self, caller: Caller, model: str, now: float) -> Terms:
         minute = int(now // MINUTE)
@@ -214,6 +235,22 @@ class Governor:
         self._known[name] = (caller.quota, terms)
         return terms
 
+    def _with_named(self, terms: Terms, job: Job) -> Terms:
+        """With the budgets of the end user and the tags that the request names. They are the tenant's: its names are its own."""
+        request, tenant = job.request, job.caller.tenant
+        metadata = request.source.body.get("metadata") if request.source is not None else request.metadata
+        user = user_of(request.user, metadata, request.extra.get("safety_identifier"))
+        tags = tags_of(job.headers, metadata, request.options.tags if request.options is not None else ())
+        more = tuple(
+            self._budget(f"budget:{tenant}:{who}", who, period, limit)
+            for who, period, limit in named_budgets_of(self._budgets, user, tags)
+        )
+        return Terms(terms.rates, (*terms.budgets, *more), terms.told) if more else terms
+
+    def _budget(self, counter: str, who: str, period: str, limit: float) -> BudgetTerm:
+        key = f"{counter}:{counter_of(period)}"
+        return BudgetTerm(self._purses.of(key, limit, PERIODS[period], whole=False), period, who)
+
     def _work_out(self, caller: Caller, model: str) -> Terms:
         rates: list[RateTerm] = []
         for who, rate in rates_of(self._limits, caller, model):
@@ -225,11 +262,7 @@ class Governor:
                     purse = self._purses.of(f"rate:{who}:{what}", limit, MINUTE, whole=True)
                     rates.append(RateTerm(purse, what, who))
         budgets = tuple(
-            BudgetTerm(
-                self._purses.of(f"budget:{who}:{counter_of(period)}", limit, PERIODS[period], whole=False),
-                period,
-                who,
-            )
+            self._budget(f"budget:{who}", who, period, limit)
             for who, period, limit in budgets_of(self._budgets, caller)
         )
         told = {term.what: Told(term.purse, term.what) for term in reversed(rates)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from intellirouter.config.schema.limits import Budget, BudgetsSection, LimitsSection, Rate
@@ -107,6 +107,18 @@ def budgets_of(budgets: BudgetsSection, caller: Caller) -> Iterator[tuple[str, s
     if caller.team and (team := budgets.teams.get(caller.team)) is not None:
         for period, limit in _periods(team):
             yield f"team:{caller.team}", period, limit
+
+
+def named_budgets_of(
+    budgets: BudgetsSection, user: str, tags: Iterable[str]
+) -> Iterator[tuple[str, str, float]]:
+    """The same of the end user and the tags that a request names."""
+    named = [("user", user, budgets.users.get(user))] if user else []
+    named += [("tag", tag, budgets.tags.get(tag)) for tag in tags]
+    for kind, name, budget in named:
+        if budget is not None:
+            for period, limit in _periods(budget):
+                yield f"{kind}:{name}", period, limit
 
 
 def counter_of(period: str) -> str:

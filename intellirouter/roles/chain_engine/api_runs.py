@@ -15,7 +15,8 @@ from intellirouter.roles.chain_engine.api import answer, framed
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.store import RunRow
 from intellirouter.web.body import parse_object, read_body, read_json
-from intellirouter.web.endpoint import CALLER
+from intellirouter.web.endpoint import CALLER, PART
+from intellirouter.web.noting import RunPart
 from intellirouter.web.sse import StreamWriter
 
 MAX_KEY = 200
@@ -36,6 +37,7 @@ async def start(request: web.Request) -> web.StreamResponse:
     if key is not None and not 0 < len(key) <= MAX_KEY:
         raise InvalidRequest(f"An Idempotency-Key has 1 to {MAX_KEY} characters.", param="Idempotency-Key")
     run_id, name = service.run_id(caller, key), request.match_info["name"]
+    request[PART] = RunPart(run_id)
     if fields.boolean(body, "stream"):
         return await _streamed(request, name, inputs, run_id)
     row, new = await service.start(caller, name, inputs, run_id)

@@ -53,6 +53,11 @@ class Conversation:
         conversation.chat = await conversation._read(body)
         return conversation
 
+    @property
+    def root(self) -> str:
+        """The response that the conversation began with; this one, where nothing went before."""
+        return self._before[0] if self._before else self._id
+
     async def _read(self, body: Json) -> ChatRequest:
         if any(item.get("type") == _REFERENCE for item in self._asked):
             self._asked = await self._resolved()

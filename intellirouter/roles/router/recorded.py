@@ -24,13 +24,16 @@ from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.cost import cost_usd
 from intellirouter.inference.job import Trace
 from intellirouter.inference.offline_transport import OFFLINE
+from intellirouter.records.named import MAX_TAGS, bounded, first, tags_of, user_of
 from intellirouter.records.redaction import Redaction
 from intellirouter.records.row import Row
 from intellirouter.roles.router.pipeline.course import GUARDRAIL_HEADER, PERSONA_HEADER
 from intellirouter.security.caller import Caller
-from intellirouter.web.noting import MAX_TAG, MAX_TAGS, bounded, error_facts
+from intellirouter.web.noting import MAX_MESSAGE, Failure, error_facts
 
 MAX_DELTAS = 100_000
+CHAIN = "chain"
+"""The provider of an answer that a chain gave."""
 RUN_HEADER = "x-intellirouter-run"
 CONTENT_LEVELS: dict[str, int] = {"off": 0, "errors": 1, "all": 2}
 
@@ -132,7 +135,7 @@ class Asked(msgspec.Struct):
     session: str = ""
     trace: Trace | None = None
     first_token: float | None = None
-    broken: tuple[str, str, Any] | None = None
+    broken: Failure | None = None
     content: Kept | None = None
     size: int = 0
 
@@ -141,15 +144,17 @@ class Asked(msgspec.Struct):
         metadata: Mapping[str, Any] = self.metadata if isinstance(self.metadata, dict) else {}
         row.model, row.dialect, row.stream = bounded(self.model), self.dialect, self.stream
         row.first_token = self.first_token
-        row.user = _first(self.user, metadata.get("user_id"), self.safety_identifier)
-        row.tags = _tags(row.tags, metadata.get("tags"), self.options)
+        row.user = user_of(self.user, metadata, self.safety_identifier)
+        row.tags = tags_of(
+            {}, metadata, (*row.tags, *(self.options.tags if self.options is not None else ()))
+        )
         if not row.session:
             conversation = self.options.conversation if self.options is not None else None
-            row.session = _first(self.session, conversation, metadata.get("session_id"))
+            row.session = first(self.session, conversation, metadata.get("session_id"))
         if self.options is not None:
             row.collections = _collections(self.options.rag)
         if self.broken is not None:
-            row.error, row.message = self.broken[0], self.broken[1][:2000]
+            row.error, row.message = self.broken.code, self.broken.message[:MAX_MESSAGE]
         if self.trace is not None:
             self._answered(row, self.trace)
         elif row.detail.attempts:
@@ -173,7 +178,7 @@ class Asked(msgspec.Struct):
         if (rule := headers.get(GUARDRAIL_HEADER)) is not None:
             detail.guards = [{"guard": "persona", "rule": rule}]
         usage = trace.usage
-        if usage is not None:
+        if usage is not None and trace.provider != CHAIN:  # its steps have rows of their own
             row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens
             row.cached_tokens, row.written_tokens = usage.cached_tokens, usage.cache_write_tokens
             row.reasoning_tokens = usage.reasoning_tokens
@@ -215,23 +220,6 @@ class Watch:
         """It ended with this error, after its status had been sent."""
         if self._asked is not None:
             self._asked.broken = error_facts(error)
-
-
-def _first(*values: object) -> str:
-    return next((bounded(value) for value in values if isinstance(value, str) and value), "")
-
-
-def _tags(given: tuple[str, ...], listed: object, options: RouteOptions | None) -> tuple[str, ...]:
-    if isinstance(listed, str):
-        listed = listed.split(",")
-    more = (
-        [tag.strip() for tag in listed if isinstance(tag, str)] if isinstance(listed, (list, tuple)) else []
-    )
-    ours = options.tags if options is not None else ()
-    if not more and not ours:
-        return given
-    found = (bounded(tag, MAX_TAG) for tag in (*given, *more, *ours) if tag)
-    return tuple(dict.fromkeys(found))[:MAX_TAGS]
 
 
 def _collections(rag: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from intellirouter.chat.openai_responses.format import FORMAT
 from intellirouter.chat.openai_responses.history import listed, page
 from intellirouter.chat.openai_responses.response import encode_response
 from intellirouter.errors import InvalidRequest
-from intellirouter.roles.router.answer import answer
+from intellirouter.roles.router.answer import answer, asked_by
 from intellirouter.roles.router.counting import counted
 from intellirouter.roles.router.kept_responses import Conversation
 from intellirouter.roles.router.keys import RESPONSES
@@ -33,7 +33,11 @@ async def responses(request: web.Request) -> web.StreamResponse:
     """OpenAI's Responses. The answer repeats what was asked, so it is written with the request at hand."""
     conversation = await _begin(request)
     wire = dataclasses.replace(FORMAT, encode_response=partial(encode_response, request=conversation.chat))
-    return await answer(request, wire, conversation.chat, conversation)
+    try:
+        return await answer(request, wire, conversation.chat, conversation)
+    finally:
+        if (asked := asked_by(request)) is not None:
+            asked.session = conversation.root
 
 
 async def input_tokens(request: web.Request) -> web.StreamResponse:

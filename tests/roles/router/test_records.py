@@ -339,3 +339,22 @@ async def test_nothing_is_recorded_where_that_is_switched_off(
     async with http.get(f"{url}/admin/requests") as reply:
         assert reply.status == 404 and "records.enabled" in await reply.text()
     assert not (node.loaded.settings.paths.data_dir / "requests.db").exists()
+
+
+async def test_responses_that_go_on_from_one_another_are_one_session(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(Play.json(ANSWER))
+    node = await start_node(provider(vendor))
+    url, previous, first = node.listening[0].url, None, ""
+    for _ in range(3):
+        body = {
+            "model": "primary/m",
+            "input": "Hi",
+            **({"previous_response_id": previous} if previous else {}),
+        }
+        async with http.post(f"{url}/v1/responses", json=body) as reply:
+            assert reply.status == 200, await reply.text()
+            previous = (await reply.json())["id"]
+        first = first or previous
+    await recorded(http, node, f"?session={first}", until=lambda rows: len(rows) == 3)

@@ -39,6 +39,7 @@ from intellirouter.peers.contract import (
     Retrieved,
     Retriever,
 )
+from intellirouter.records.named import SESSION_HEADERS, first
 from intellirouter.roles.router.pipeline.choosing import PersonaChoice
 from intellirouter.roles.router.pipeline.file_search import call_item, file_search, rag_of, without
 from intellirouter.roles.router.pipeline.guardrails import Breach, Rules, rules_of
@@ -108,7 +109,13 @@ class Steps:
     async def prepare(self, job: Job) -> Course:
         """Run the steps that `job` asks for."""
         request = job.request
-        call = Call(job.caller, job.request_id, job.deadline, traceparent=traceparent_of(job.headers))
+        call = Call(
+            job.caller,
+            job.request_id,
+            job.deadline,
+            traceparent=traceparent_of(job.headers),
+            session=first(*map(job.headers.get, SESSION_HEADERS)),
+        )
         course = Course(job, request, request.messages, call)
         entry = self.catalog.named(request.model)
         options = request.options

@@ -274,4 +274,6 @@ def _none_answered(failure: IntelliRouterError | None, trace: Trace) -> IntelliR
     error = failure or UpstreamUnavailable("no target could be asked before the request's deadline")
     if trace.attempts:
         error.details.setdefault("attempts", [attempt.shown() for attempt in trace.attempts])
+    if trace.cost_usd:
+        error.details.setdefault("cost_usd", trace.cost_usd)
     return error

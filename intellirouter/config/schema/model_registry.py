@@ -19,9 +19,10 @@ class Timeouts(Section):
 
     connect: Seconds = Field(default=5, description="until a connection is there")
     first_token: Seconds = Field(
-        default=60, description="until the first token, or the headers of the response"
+        default=60,
+        description="until the first word, anew with each ping and thought; or the headers of the response",
     )
-    idle: Seconds = Field(default=15, description="between two pieces of a stream")
+    idle: Seconds = Field(default=15, description="between two pieces of a stream that has words")
     total: Seconds = Field(default=600, description="for the whole answer")
 
 

@@ -52,6 +52,7 @@ from intellirouter.roles.role import Role
 from intellirouter.security.tls import load_certificate, server_context
 from intellirouter.telemetry import logs
 from intellirouter.web.application import make_application
+from intellirouter.web.draining import Draining
 from intellirouter.web.endpoint import Frame
 from intellirouter.web.known_paths import KnownPaths
 from intellirouter.web.probes import Health
@@ -217,7 +218,7 @@ async def _serving(
     )
     await runner.setup()
     if runner.server is not None:
-        runner.server.request_handler = KnownPaths(runner.server.request_handler)
+        runner.server.request_handler = Draining(KnownPaths(runner.server.request_handler), health)
     try:
         try:
             for one in sockets:

@@ -164,8 +164,9 @@ async def test_a_drained_router_gets_nothing_and_nothing_is_lost(
         if running is not None:
             await running.until("router1", "DOWN")
         got = await many()
-        assert got[0] == 0
-        assert got[1] == 80
+        assert sum(got) == 80
+        # nginx asks in turn, nine times at most: by chance it may come to the drained one each time
+        assert got[0] <= (1 if kind == "nginx" else 0)
         nodes[1].drain(True)  # the last ones serve all the same, where nobody knows better
         if kind == "nginx":
             assert sum(await many(16)) == 16

@@ -33,7 +33,7 @@ async def nginx(directory: Path, port: int, certificate: Path, routers: Sequence
         ("192.0.2.11:8080", f"127.0.0.1:{routers[0]}"),
         ("192.0.2.12:8080", f"127.0.0.1:{routers[1]}"),
     ):
-        assert text.count(old) == 1, old
+        assert text.count(old) in (1, 2), old
         text = text.replace(old, new)
     text = text.replace("/etc/ssl/intellirouter.pem", str(certificate))
     scratch = directory / "nginx"

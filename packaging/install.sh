@@ -103,9 +103,10 @@ install_files() {
     keep 0640 "$source_/config/$unit.toml" "$base/config/$unit.toml"
     if [ "$users" = yes ]; then chgrp intellirouter "$base/config/$unit.toml"; fi
   done
-  for unit in "intellirouter@.service" "intellirouter-backup@.service" "intellirouter-backup@.timer"; do
-    put 0644 "$here/systemd/$unit" "$root/etc/systemd/system/$unit"
+  for unit in "$here"/systemd/*@.*; do
+    put 0644 "$unit" "$root/etc/systemd/system/${unit##*/}"
   done
+  share_token
   put 0644 "$here/logrotate/intellirouter" "$root/etc/logrotate.d/intellirouter"
   put 0644 "$here/tmpfiles.d/intellirouter.conf" "$root/usr/lib/tmpfiles.d/intellirouter.conf"
   put 0644 "$here/sysusers.d/intellirouter.conf" "$root/usr/lib/sysusers.d/intellirouter.conf"
@@ -113,20 +114,44 @@ install_files() {
   if running; then systemctl daemon-reload; fi
 }
 
+# Roles trust one another by a token: a random one, the same in every new environment file of this node.
+share_token() {
+  local token name=INTELLIROUTER__IPC__SECURITY__TOKEN
+  local empty=()
+  mapfile -t empty < <(grep -lx "#$name=" "$base"/env/*.env 2>/dev/null)
+  [ "${#empty[@]}" -gt 0 ] || return 0
+  token=$(sed -n "s/^$name=//p" "$base"/env/*.env | head -n 1)
+  [ -n "$token" ] || token=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
+  sed -i "s/^#$name=\$/$name=$token/" "${empty[@]}"
+  echo "wrote a token between roles into $base/env: put the same into those of the other nodes"
+}
+
+# Every unit of ours that runs, or starts with the machine: of the roles, of further instances, and the timers.
+our_units() {
+  {
+    systemctl list-units --all --plain --no-legend 'intellirouter-*' 'intellirouter@*' || true
+    systemctl list-unit-files --plain --no-legend 'intellirouter-*' 'intellirouter@*' || true
+  } 2>/dev/null | awk '{ print $1 }' | grep -v '@\.' | sort -u
+}
+
 uninstall() {
   local unit
-  for unit in "${units[@]}"; do
-    if running; then systemctl disable --now "intellirouter-$unit.service" 2>/dev/null || true; fi
-    if running; then systemctl disable --now "intellirouter-backup@$unit.timer" 2>/dev/null || true; fi
-    rm -f "$root/etc/systemd/system/intellirouter-$unit.service"
-  done
-  rm -f "$root"/etc/systemd/system/intellirouter-backup@.{service,timer} "$root/etc/systemd/system/intellirouter@.service"
+  if running; then
+    for unit in $(our_units); do
+      systemctl disable --now "$unit" 2>/dev/null || systemctl stop "$unit" 2>/dev/null || true
+      systemctl reset-failed "$unit" 2>/dev/null || true
+    done
+  fi
+  # links that start them, what others have laid over them, and they themselves
+  rm -rf "$root"/etc/systemd/system/*.{wants,requires,upholds}/intellirouter[-@]* "$root"/etc/systemd/system/intellirouter[-@]*
   rm -f "$root/etc/logrotate.d/intellirouter" "$root/usr/lib/tmpfiles.d/intellirouter.conf" "$root/usr/lib/sysusers.d/intellirouter.conf"
   rm -rf "${base:?}"/{venv,share,bin}
   if running; then systemctl daemon-reload; fi
   if [ "$purge" = yes ]; then
     rm -rf "$base"
-    if [ -z "$root" ] && getent passwd intellirouter >/dev/null; then userdel intellirouter; fi
+    if [ -z "$root" ] && getent passwd intellirouter >/dev/null; then
+      userdel intellirouter || fail "the user intellirouter stays: a process of it runs (pgrep -u intellirouter -a)"
+    fi
     echo "IntelliRouter is gone, with its configuration and data; backups stay in $root/var/backups/intellirouter."
   else
     echo "IntelliRouter is gone; configuration, logs and data stay in $base (--purge takes them too)."

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import tomlkit
@@ -29,6 +30,9 @@ KEY_VARIABLES: tuple[tuple[str, str], ...] = (
 """Variables that hold a vendor's key, and the provider each stands for."""
 
 OLLAMA_HOST = "OLLAMA_HOST"
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+_CREDENTIAL_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,11 @@ class Override:
 
 
 def current() -> Environment:
-    """The environment of this process."""
-    return dict(os.environ)
+    """The environment of this process, and what systemd's credentials add to it (systemd.exec(5), LoadCredential=).
+
+    A credential is a file in `CREDENTIALS_DIRECTORY` that is named like a variable; a variable of that name holds before it.
+    """
+    return {**_credentials(), **os.environ}
 
 
 _CHILD_NEEDS = frozenset(
@@ -107,6 +114,17 @@ def _read(value: str) -> Any:
         return tomlkit.parse(f"value = {value}").unwrap()["value"]
     except ParseError:
         return value
+
+
+def _credentials() -> Environment:
+    folder = os.environ.get(_CREDENTIALS)
+    if not folder:
+        return {}
+    found = {}
+    for file in Path(folder).iterdir() if Path(folder).is_dir() else ():
+        if _VARIABLE.fullmatch(file.name) and file.stat().st_size <= _CREDENTIAL_BYTES:
+            found[file.name] = file.read_text(encoding="utf-8").rstrip("\n")
+    return found
 
 
 def expand(value: str, environment: Environment) -> tuple[str, list[str], list[str]]:

@@ -108,6 +108,11 @@ def warnings(settings: Settings) -> Iterator[Finding]:
         )
     if settings.environment != "production":
         yield from known_secrets(settings)
+    if settings.telemetry.tracing_enabled and not settings.telemetry.otlp_endpoint:
+        yield (
+            ("telemetry", "tracing_enabled"),
+            "has no effect without telemetry.otlp_endpoint: nobody is sent the traces.",
+        )
     if settings.telemetry.otlp_endpoint and not settings.telemetry.tracing_enabled:
         yield (
             ("telemetry", "otlp_endpoint"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from intellirouter.config import env
@@ -25,3 +27,17 @@ def test_a_child_is_told_how_to_run_and_no_secret(monkeypatch: pytest.MonkeyPatc
     assert told.items() <= given.items()
     assert "planted" not in given.values()
     assert env.for_child(prefix="PG")["PGPASSWORD"] == "planted"
+
+
+def test_a_credential_of_systemd_is_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("IPC_TOKEN", "from-systemd\n"), ("OPENAI_API_KEY", "sk-1\n"), ("not a name", "x")):
+        (tmp_path / name).write_text(value)
+    (tmp_path / "LARGE").write_bytes(bytes(1 << 20))
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("OPENAI_API_KEY", "by hand")
+    found = env.current()
+    assert found["IPC_TOKEN"] == "from-systemd"
+    assert found["OPENAI_API_KEY"] == "by hand"
+    assert "not a name" not in found
+    assert "LARGE" not in found
+    assert "CREDENTIALS_DIRECTORY" not in env.for_child()

@@ -44,7 +44,7 @@ def world(vendor: Vendor, redis: RedisServer | None = None) -> str:
         for name, price in (("cheap", CHEAP), ("dear", DEAR))
     )
     memory = f'[memory]\nbackend_type = "redis"\nredis_url = "{redis.url}"\n' if redis else ""
-    rag = '[rag]\nembedding_model = "primary/letters"\n'
+    rag = '[rag]\nembedding_model = "primary/letters"\n[budgets]\nunknown_price = { input = 1, output = 1 }\n'
     return f"{provider(vendor)}{models}{memory}{rag}[auth]\nenabled = true\n"
 
 
@@ -187,10 +187,13 @@ async def test_the_same_refusals_and_the_same_ledger(tmp_path: Path, start_vendo
 
 async def test_a_keys_own_rate_travels(place: Installation, vendor: Vendor) -> None:
     key = await place.make_key("few", requests_per_minute=4, scopes=["inference", "chains"])
-    await place.put_chain(key, "say", saying("cheap"))
+    often = (
+        "chain: {name: often}\nsteps:\n  - id: round\n    loop: {max: 7}\n    do:\n"
+        "      - {id: said, llm: {model: cheap, prompt: again}}\n"
+    )
+    await place.put_chain("author", "often", often)
     await room_in_this_minute(30)
-    words = [word(await place.run(key, "say")) for _ in range(7)]
-    assert words == ["succeeded"] * 4 + ["rate_limit_exceeded"] * 3
+    assert word(await place.run(key, "often")) == "rate_limit_exceeded"
     status, _ = await place.ask(
         "RagManager", key, "POST", "/rag/v1/embed", {"model": "primary/letters", "texts": ["a"]}
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from intellirouter.bounds.patterns import BadPattern, compiled
 from intellirouter.config.schema.section import Seconds, Section
 
 
@@ -55,9 +55,9 @@ class PersonaRuleSection(Section):
         if not (self.keys or self.teams or self.models or self.tags or self.content):
             raise ValueError("name at least one of keys, teams, models, tags and content")
         try:
-            re.compile(self.content or "")
-        except re.error as cause:
-            raise ValueError(f"content is no regular expression: {cause}") from cause
+            compiled(self.content or "")
+        except BadPattern as cause:
+            raise ValueError(f"content is no regular expression: {cause.message}") from cause
         return self
 
 

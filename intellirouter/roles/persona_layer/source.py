@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import tomli
-import yaml
 from pydantic import ValidationError
 
+from intellirouter.bounds import yamls
+from intellirouter.bounds.schemas import BadSchema, schema
 from intellirouter.chains.expr import BadExpression, check_template
 from intellirouter.config.problem import dotted
 from intellirouter.errors import InvalidRequest
@@ -42,7 +44,32 @@ def parse(text: str, extension: str, name: str, *, proven: bool = False) -> Pers
         raise InvalidPersona("\n".join(problems)) from failure
     if not proven:
         _check_templates(persona)
+        _check_schema(persona)
     return persona
+
+
+def _scalar(text: str, plain: bool) -> Any:
+    """As YAML's core schema has it: words without quotes may be numbers, booleans or nothing."""
+    if not plain:
+        return text
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if text in ("", "~") or text.lower() == "null":
+        return None
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text) if len(text) < 40 and "_" not in text else text
+    return text
+
+
+def _check_schema(persona: Persona) -> None:
+    if persona.guardrails.output_schema is not None:
+        try:
+            schema(persona.guardrails.output_schema)
+        except BadSchema as cause:
+            raise InvalidPersona(
+                f"persona '{persona.name}': guardrails.output_schema: {cause.message}"
+            ) from cause
 
 
 def _check_templates(persona: Persona) -> None:
@@ -81,9 +108,10 @@ def _markdown(text: str, name: str) -> dict[str, Any]:
 
 def _yaml(text: str, name: str) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as cause:
-        raise InvalidPersona(f"persona '{name}': the front matter is not YAML.") from cause
+        data = yamls.read(text, _scalar).data
+    except (yamls.BadYaml, RecursionError) as cause:
+        where = f" (line {cause.line})" if isinstance(cause, yamls.BadYaml) and cause.line else ""
+        raise InvalidPersona(f"persona '{name}': the front matter is not YAML: {cause}{where}") from cause
     if data is None:
         return {}
     if not isinstance(data, dict):

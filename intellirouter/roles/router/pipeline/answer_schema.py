@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, best_match
 
+from intellirouter.bounds.fuel import OutOfFuel
+from intellirouter.bounds.schemas import BadSchema
+from intellirouter.bounds.schemas import schema as schema_of
+from intellirouter.bounds.values import TooLarge
 from intellirouter.errors import InvalidRequest
 
 
@@ -19,12 +21,8 @@ def complaint(schema: Mapping[str, Any], text: str) -> str | None:
     except (msgspec.DecodeError, RecursionError):
         return "it is not JSON"
     try:
-        error = best_match(Draft202012Validator(dict(schema)).iter_errors(value))
-    except SchemaError as cause:
-        raise InvalidRequest(
-            f"The persona's output_schema is no JSON schema: {cause.message[:200]}"
-        ) from cause
-    if error is None:
-        return None
-    where = "/".join(str(step) for step in error.absolute_path)
-    return f"{where or 'the whole'}: {error.message[:300]}"
+        return schema_of(dict(schema)).complaint(value)
+    except BadSchema as cause:
+        raise InvalidRequest(f"The persona's output_schema: {cause.message}") from cause
+    except (OutOfFuel, TooLarge):
+        return "it is too large to be held to the schema"

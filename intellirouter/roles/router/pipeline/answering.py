@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from intellirouter.bounds.aside import ASIDE
 from intellirouter.chat.delta import (
     AnnotationDelta,
     Delta,
@@ -87,7 +88,8 @@ class Pipeline:
         if course.rules is None:
             return response, trace
         with course.timed("guardrails"):
-            held, breach = kept_to(course.rules, response)
+            rules, tenant = course.rules, course.call.caller.tenant
+            held, breach = await ASIDE.soon(tenant, lambda: kept_to(rules, response))
         if breach == "schema":
             held, trace = await self._once_more(course, course.rules, response, trace)
         course.breach = breach
@@ -106,7 +108,7 @@ class Pipeline:
         if trace.usage is not None and second.usage is not None:
             second.usage = combined(trace.usage, second.usage)
             again = msgspec.structs.replace(again, usage=second.usage)
-        held, breach = kept_to(rules, again)
+        held, breach = await ASIDE.soon(course.call.caller.tenant, lambda: kept_to(rules, again))
         if breach == "schema":
             found = complaint(rules.schema or {}, again.choices[0].text)
             raise UpstreamProtocolError(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from intellirouter.bounds.patterns import Pattern, compiled, found_in
 from intellirouter.config.schema.router import PersonaRuleSection, PersonaTrialSection
 from intellirouter.inference.job import Job
 from intellirouter.security.caller import ANONYMOUS
@@ -18,7 +18,7 @@ _READ_CHARACTERS = 100_000
 @dataclass(frozen=True, slots=True)
 class _Rule:
     section: PersonaRuleSection
-    content: re.Pattern[str] | None
+    content: Pattern | None
 
     def holds(self, job: Job) -> bool:
         """Everything that the rule names."""
@@ -34,7 +34,7 @@ class _Rule:
         if self.content is None:
             return True
         said = next((m.text for m in reversed(job.request.messages) if m.role == "user"), "")
-        return self.content.search(said[:_READ_CHARACTERS]) is not None
+        return found_in(self.content, said[:_READ_CHARACTERS])
 
 
 class PersonaChoice:
@@ -48,7 +48,7 @@ class PersonaChoice:
     def configure(self, rules: Sequence[PersonaRuleSection], trials: Sequence[PersonaTrialSection]) -> None:
         """Take these in place of the last ones."""
         self._rules = tuple(
-            _Rule(rule, re.compile(rule.content, re.IGNORECASE) if rule.content else None) for rule in rules
+            _Rule(rule, compiled(rule.content, any_case=True) if rule.content else None) for rule in rules
         )
         self._trials = {trial.persona: trial for trial in trials}
 

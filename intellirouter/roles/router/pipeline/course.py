@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 import structlog
 
+from intellirouter.bounds.aside import ASIDE
 from intellirouter.chat import fields
 from intellirouter.chat.context import Source, context_block
 from intellirouter.chat.fields import Json
@@ -169,7 +170,7 @@ class Steps:
         course.persona = outcome_name(resolved, course.call.caller.tenant)
         rules = rules_of(resolved.guardrails, schema=request.output is None)
         course.rules = rules if rules.concern_answers else None
-        course.refusal = _refused(rules, course.said)
+        course.refusal = await _refused(rules, course.said, course.call.caller.tenant)
         return resolved
 
     async def _conversation(self, course: Course, name: str) -> None:
@@ -306,14 +307,25 @@ def _tools(resolved: ResolvedPersona) -> tuple[Any, ...]:
     return FORMAT.decode_request(body, {}).tools
 
 
+_AT_ONCE = 50_000
+"""Characters that are looked through on the event loop."""
+
+
 def _question(said: tuple[Message, ...]) -> str:
     """The latest words of the user."""
     return next((message.text for message in reversed(said) if message.role == "user"), "")
 
 
-def _refused(rules: Rules, said: tuple[Message, ...]) -> str | None:
-    """The persona's refusal when the latest user turn names a forbidden topic."""
-    return rules.refusal if rules.names_topic(_question(said)) else None
+async def _refused(rules: Rules, said: tuple[Message, ...], tenant: str) -> str | None:
+    """The persona's refusal where what the client sent names a forbidden topic: its own words to the model and every turn of its user."""
+    if not rules.topics:
+        return None
+    texts = [message.text for message in said if message.role in ("user", "system", "developer")]
+    if sum(map(len, texts)) <= _AT_ONCE:
+        named = any(map(rules.names_topic, texts))
+    else:
+        named = await ASIDE.run(tenant, lambda: any(map(rules.names_topic, texts)))
+    return rules.refusal if named else None
 
 
 def retrieval_request(rag: Json, query: str) -> RetrievalRequest:

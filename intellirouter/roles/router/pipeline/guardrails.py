@@ -7,7 +7,6 @@ under way are held back until it is clear that they are none; an answer that gro
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,15 +23,15 @@ from intellirouter.chat.delta import (
 )
 from intellirouter.chat.parts import Part, Text, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice
+from intellirouter.roles.router.pipeline.topics import TopicStream, topics_of
 
 DEFAULT_REFUSAL = "I cannot help with that."
 Breach = Literal["topic", "length", "schema"]
-_LAST_WORD = re.compile(r"\s+\S*$")
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of one persona. `topics` are in lower case; `schema` is what the whole answer must hold to."""
+    """The rules of one persona. `topics` are as they were written; `schema` is what the whole answer must hold to."""
 
     topics: tuple[str, ...] = ()
     refusal: str = DEFAULT_REFUSAL
@@ -42,8 +41,7 @@ class Rules:
 
     def names_topic(self, text: str) -> bool:
         """Whether the text names a forbidden topic."""
-        lowered = text.lower()
-        return any(topic in lowered for topic in self.topics)
+        return topics_of(self.topics).named_in(text)
 
     @property
     def concern_answers(self) -> bool:
@@ -54,7 +52,7 @@ class Rules:
 def rules_of(guardrails: Mapping[str, Any], *, schema: bool) -> Rules:
     """The rules in a resolved persona. `schema`: its schema holds, since the request asks for none of its own."""
     return Rules(
-        topics=tuple(topic.lower() for topic in guardrails.get("forbidden_topics") or () if topic),
+        topics=tuple(topic for topic in guardrails.get("forbidden_topics") or () if topic),
         refusal=guardrails.get("refusal") or DEFAULT_REFUSAL,
         max_length=guardrails.get("max_length"),
         disclaimer=guardrails.get("disclaimer") or "",
@@ -95,7 +93,10 @@ def _allowed(rules: Rules, choice: Choice) -> tuple[Choice, Breach | None]:
 def shortened(text: str, length: int) -> str:
     """At most `length` characters, ending with a whole word where there is one."""
     cut = text[: length + 1]
-    return _LAST_WORD.sub("", cut) if _LAST_WORD.search(cut) else text[:length]
+    if cut[-1:].isspace():
+        return cut.rstrip() or text[:length]
+    words = cut.rsplit(None, 1)
+    return words[0] if len(words) == 2 else text[:length]
 
 
 def closing_words(rules: Rules, text: str) -> str:
@@ -137,14 +138,15 @@ class GuardedStream:
 
 
 class _Guarded:
-    """One choice. `_held` is text that could still become a forbidden topic, or part of a word too many."""
+    """One choice. Held back is text that could still become a forbidden topic, or part of a word too many."""
 
     def __init__(self, rules: Rules) -> None:
         self.breach: Breach | None = None
         self._rules = rules
-        self._tail = max((len(topic) for topic in rules.topics), default=1) - 1
-        self._said = ""
-        self._held = ""
+        self._topics = TopicStream(topics_of(rules.topics))
+        self._watched = bool(rules.topics) or rules.max_length is not None
+        self._said: list[str] = []
+        self._length = 0
         self._last = TextDelta("")
 
     def feed(self, delta: Delta) -> list[Delta]:
@@ -161,25 +163,32 @@ class _Guarded:
     def _text(self, delta: TextDelta) -> list[Delta]:
         rules = self._rules
         self._last = delta
-        self._held += delta.text  # long enough for any topic that begins in what was held back before
-        if rules.topics and rules.names_topic(self._held):
-            self.breach, self._held = "topic", ""
-            return [self._words(("\n\n" if self._said else "") + rules.refusal)]
+        ready, named = self._topics.feed(delta.text) if self._watched else (delta.text, False)
+        if named:
+            return self._refusal()
         limit = rules.max_length
-        if limit is not None and rules.schema is None and len(self._said) + len(self._held) > limit:
+        held = self._topics.held
+        if limit is not None and rules.schema is None and self._length + len(ready) + len(held) > limit:
             self.breach = "length"
-            rest, self._held = shortened(self._said + self._held, limit)[len(self._said) :], ""
+            rest = shortened(ready + held, limit - self._length) if limit > self._length else ""
+            if len(rest) > len(ready) and self._rules.names_topic(rest):
+                rest = ready
             return [self._words(rest)] if rest else []
-        ready = self._held[: max(0, len(self._held) - self._tail)]
-        self._held = self._held[len(ready) :]
         return [self._words(ready, delta)] if ready else []
+
+    def _refusal(self) -> list[Delta]:
+        self.breach = "topic"
+        return [self._words(("\n\n" if self._length else "") + self._rules.refusal)]
 
     def _finish(self, delta: Finish) -> list[Delta]:
         out: list[Delta] = []
-        if self._held:
-            rest, self._held = self._held, ""
-            out.append(self._words(rest))
-        if self.breach != "topic" and (closing := closing_words(self._rules, self._said)):
+        if self.breach is None:
+            rest, named = self._topics.rest()
+            if named:
+                out.extend(self._refusal())
+            elif rest:
+                out.append(self._words(rest))
+        if self.breach != "topic" and (closing := closing_words(self._rules, "".join(self._said))):
             out.append(self._words(closing))
         if self.breach == "topic":
             return [*out, msgspec.structs.replace(delta, reason="content_filter")]
@@ -188,5 +197,6 @@ class _Guarded:
         return [*out, delta]
 
     def _words(self, text: str, like: TextDelta | None = None) -> TextDelta:
-        self._said += text
+        self._said.append(text)
+        self._length += len(text)
         return msgspec.structs.replace(like or self._last, text=text, logprobs=None)

@@ -32,6 +32,7 @@ from intellirouter.app.listening import bound
 from intellirouter.app.reloading import Reloader
 from intellirouter.app.roles import RoleEntry, enabled, load_role
 from intellirouter.app.service_manager import NO_MANAGER, ServiceManager
+from intellirouter.bounds.shares import Shares
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError
@@ -52,6 +53,8 @@ from intellirouter.roles.role import Role
 from intellirouter.security.tls import load_certificate, server_context
 from intellirouter.telemetry import logs
 from intellirouter.web.application import make_application
+from intellirouter.web.connections import Connections, client_places
+from intellirouter.web.door import Door
 from intellirouter.web.draining import Draining
 from intellirouter.web.endpoint import Frame
 from intellirouter.web.known_paths import KnownPaths
@@ -167,8 +170,9 @@ async def running(
         tls = server_context(settings.server.tls, settings.ipc.security)
         if tls is not None:
             opened.on_reload.append(partial(_new_certificate, tls))
+        places = client_places()
         for role in roles:
-            await stack.enter_async_context(_serving(node, role, ports[role.name], tls))
+            await stack.enter_async_context(_serving(node, role, ports[role.name], tls, places))
         if settings.server.grpc_port is not None:
             await stack.enter_async_context(grpc_peers.serving(node.loaded.settings, opened, roles))
         gc.collect()
@@ -186,7 +190,11 @@ def _new_certificate(tls: ssl.SSLContext, new: Settings) -> Commit:
 
 @contextlib.asynccontextmanager
 async def _serving(
-    node: Node, role: Role, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None
+    node: Node,
+    role: Role,
+    sockets: Sequence[socket.socket],
+    tls: ssl.SSLContext | None,
+    places: Shares,
 ) -> AsyncIterator[None]:
     server = node.loaded.settings.server
     opened = node.opened
@@ -205,7 +213,12 @@ async def _serving(
     warnings = tuple(f"{problem.path} {problem.message}" for problem in node.loaded.warnings)
     checks = role.health if recorder is None else {**role.health, "records": records_health}
     health = Health(role.name, checks, role.ready, warnings)
-    app = make_application(server, frame, health, role.routes(), opened.values, api_document)
+    ring = opened[KEY_RING]
+
+    def keyless() -> bool:
+        return not ring.enabled
+
+    app = make_application(server, frame, health, role.routes(), opened.values, keyless, api_document)
     opened[ROLE_APPS][role.name] = app
     runner = web.AppRunner(
         app,
@@ -218,7 +231,14 @@ async def _serving(
     )
     await runner.setup()
     if runner.server is not None:
-        runner.server.request_handler = Draining(KnownPaths(runner.server.request_handler), health)
+        Connections.adopt(runner.server, places)
+        runner.server.request_handler = Door(
+            Draining(KnownPaths(runner.server.request_handler), health),
+            keyless=keyless,
+            host=server.host,
+            allowed_hosts=server.allowed_hosts,
+            origins=server.cors_origins,
+        )
     try:
         try:
             for one in sockets:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
+from intellirouter.bounds import names
 from intellirouter.errors import InvalidRequest
 
 Json = dict[str, Any]
@@ -48,6 +49,29 @@ def required_text(data: Mapping[str, Any], key: str, path: str = "") -> str:
     value = text(data, key, path)
     if not value:
         missing(at(path, key))
+    return value
+
+
+def name(data: Mapping[str, Any], key: str, path: str = "") -> str | None:
+    """A name or id of at most 256 characters, or None."""
+    return names.name(text(data, key, path), at(path, key))
+
+
+def required_name(data: Mapping[str, Any], key: str, path: str = "") -> str:
+    """A non-empty name or id of at most 256 characters."""
+    return names.name(required_text(data, key, path), at(path, key))
+
+
+def name_list(data: Mapping[str, Any], key: str, path: str = "") -> tuple[str, ...]:
+    """A name or an array of names; empty when absent."""
+    return tuple(names.names(strings(data, key, path), at(path, key)))
+
+
+def labels(data: Mapping[str, Any], key: str, path: str = "") -> Json | None:
+    """An object whose keys are names, or None."""
+    value = mapping(data, key, path)
+    if value is not None:
+        names.metadata(value, at(path, key))
     return value
 
 

@@ -29,13 +29,13 @@ def decode_request(body: Json) -> EmbeddingRequest:
     encoding = fields.one_of(body, "encoding_format", {"float", "base64"})
     texts, tokens = _decode_input(body.get("input"))
     return EmbeddingRequest(
-        model=fields.required_text(body, "model"),
+        model=fields.required_name(body, "model"),
         texts=texts,
         tokens=tokens,
         dimensions=fields.integer(body, "dimensions", least=1),
         base64=encoding == "base64",
         input_type=fields.text(body, "input_type"),
-        user=fields.text(body, "user"),
+        user=fields.name(body, "user"),
         extra=fields.rest(body, KNOWN_FIELDS),
     )
 

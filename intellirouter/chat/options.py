@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from intellirouter.bounds import names
 from intellirouter.chat import fields
 from intellirouter.chat.model import RouteOptions
 from intellirouter.errors import InvalidRequest
@@ -23,21 +24,21 @@ def take_options(body: dict[str, Any]) -> tuple[dict[str, Any], RouteOptions | N
     rest = fields.rest(body, OPTION_FIELDS)
     conversation = body.get("conversation")
     if isinstance(conversation, dict):  # the Responses form: {"id": …}
-        conversation = fields.text(conversation, "id", "conversation")
+        conversation = fields.name(conversation, "id", "conversation")
     elif conversation is not None and not isinstance(conversation, str):
         fields.wrong("conversation", "a string", conversation)
     timeout = fields.number(ours, "timeout", "intellirouter")
     if timeout is not None and timeout <= 0:
         raise InvalidRequest("'intellirouter.timeout' must be above 0.", param="intellirouter.timeout")
     return rest, RouteOptions(
-        persona=fields.text(body, "persona"),
+        persona=fields.name(body, "persona"),
         persona_variables=fields.mapping(body, "persona_variables"),
-        conversation=conversation,
+        conversation=names.name(conversation, "conversation"),
         rag=fields.mapping(body, "rag"),
-        tags=fields.strings(ours, "tags", "intellirouter"),
-        strategy=fields.text(ours, "strategy", "intellirouter"),
-        fallbacks=fields.strings(ours, "fallbacks", "intellirouter"),
+        tags=fields.name_list(ours, "tags", "intellirouter"),
+        strategy=fields.name(ours, "strategy", "intellirouter"),
+        fallbacks=fields.name_list(ours, "fallbacks", "intellirouter"),
         timeout=timeout,
         cache_control=fields.text(ours, "cache_control", "intellirouter"),
-        idempotency_key=fields.text(ours, "idempotency_key", "intellirouter"),
+        idempotency_key=fields.name(ours, "idempotency_key", "intellirouter"),
     )

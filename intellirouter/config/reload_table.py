@@ -36,7 +36,7 @@ WAITS = frozenset(
     environment memory ipc roles cache chain_engine rag persona_layer paths console
     auth.keys_copy_seconds
     server.host server.port server.grpc_port server.workers server.max_body_bytes server.body_timeout
-    server.keep_alive_timeout server.backlog server.drain_timeout server.drain_delay server.cors_origins
+    server.keep_alive_timeout server.backlog server.drain_timeout server.drain_delay server.cors_origins server.allowed_hosts
     server.tls.client_ca server.tls.minimum
     limits.max_concurrent_requests limits.key_share limits.tenant_share limits.queue_length limits.queue_seconds
     model_registry.refresh_interval_seconds

@@ -17,7 +17,7 @@ CONFIGURED = "config:"
 
 def hash_key(key: str) -> str:
     """The form a key is stored in: keys are long and random, so a plain digest is enough."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()
 
 
 def presented_key(headers: Mapping[str, str]) -> str | None:

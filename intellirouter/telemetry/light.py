@@ -19,6 +19,23 @@ from intellirouter.telemetry.exposition import LINES
 T = TypeVar("T")
 
 
+MAX_SERIES = 5_000
+"""Combinations of label values in one family; what comes then is counted under `OTHER`."""
+MAX_LABEL = 256
+OTHER = "other"
+
+
+def _key(values: tuple[object, ...]) -> tuple[str, ...]:
+    return tuple([value if type(value) is str else str(value) for value in values])
+
+
+def _bounded(key: tuple[str, ...], known: int) -> tuple[str, ...]:
+    """The label values of a new series."""
+    if known >= MAX_SERIES:
+        return (OTHER,) * len(key)
+    return tuple(value if len(value) <= MAX_LABEL else f"{value[: MAX_LABEL - 1]}…" for value in key)
+
+
 class Cell:
     """One labelled value. Where every request counts, `value` is added to directly: a call costs more than the sum."""
 
@@ -84,8 +101,12 @@ class LightCounter(_Table):
 
     def labels(self, *values: object) -> Cell:
         """The cell of these label values; keep it where it is used often."""
-        key = tuple(map(str, values))
-        return self._cells.setdefault(key, Cell())
+        key = _key(values)
+        cell = self._cells.get(key)
+        if cell is None:
+            key = _bounded(key, len(self._cells))
+            cell = self._cells.setdefault(key, Cell())
+        return cell
 
     def collect(self) -> Iterator[Metric]:
         """The family as it stands, in parts."""
@@ -114,8 +135,12 @@ class LightHistogram(_Table):
 
     def labels(self, *values: object) -> Spread:
         """The distribution of these label values; keep it where it is used often."""
-        key = tuple(map(str, values))
-        return self._cells.setdefault(key, Spread(self._bounds))
+        key = _key(values)
+        spread = self._cells.get(key)
+        if spread is None:
+            key = _bounded(key, len(self._cells))
+            spread = self._cells.setdefault(key, Spread(self._bounds))
+        return spread
 
     def collect(self) -> Iterator[Metric]:
         """The family as it stands, in parts."""

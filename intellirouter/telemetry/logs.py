@@ -61,7 +61,12 @@ def prepare(
     if json:
         renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        renderer = [structlog.dev.ConsoleRenderer(colors=file is None and sys.stderr.isatty())]
+        # the library's own way with exceptions prints local variables: keys and prompts among them
+        renderer = [
+            structlog.dev.ConsoleRenderer(
+                colors=file is None and sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],

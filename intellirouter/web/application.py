@@ -11,7 +11,7 @@ from aiohttp import web
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.config.schema.server import ServerSection
 from intellirouter.errors import NotFound, RequestError
-from intellirouter.web.body import BODY_TIMEOUT
+from intellirouter.web.body import BODY_TIMEOUT, KEYLESS
 from intellirouter.web.endpoint import FRAME, Frame, Handler, endpoint
 from intellirouter.web.openapi import API, described
 from intellirouter.web.probes import HEALTH, Health, probe_routes
@@ -32,6 +32,7 @@ def make_application(
     health: Health,
     routes: Sequence[web.AbstractRouteDef],
     components: Mapping[web.AppKey[Any], Any],
+    keyless: Callable[[], bool],
     api: Callable[[], bytes] = lambda: b"{}",
 ) -> web.Application:
     """The application with its routes, probes and components. Not started. `api` makes the description of the API."""
@@ -39,6 +40,7 @@ def make_application(
     app[FRAME] = frame
     app[HEALTH] = health
     app[BODY_TIMEOUT] = server.body_timeout
+    app[KEYLESS] = keyless
     for key, value in components.items():
         app[key] = value
     app.add_routes(probe_routes())

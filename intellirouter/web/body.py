@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,6 +13,9 @@ from intellirouter.errors import InvalidRequest, PayloadTooLarge, UnsupportedMed
 from intellirouter.web.inflating import coded, inflated
 
 BODY_TIMEOUT: web.AppKey[float] = web.AppKey("body_timeout", float)
+
+KEYLESS: web.AppKey[Callable[[], bool]] = web.AppKey("keyless")
+"""Whether the node asks nobody for a key; then a page could send JSON without saying so (`door.py`)."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -96,8 +100,12 @@ async def read_json(request: web.Request, most: int | None = None) -> dict[str, 
     if request.headers.get("content-type") == "application/json":  # the common case, unparsed
         return parse_object(await read_body(request, most))
     kind = request.content_type
-    if kind != "application/json" and kind != "application/octet-stream" and not kind.endswith("+json"):
-        raise UnsupportedMediaType(f"The content type must be application/json, not {kind[:100]}.")
+    named = "content-type" in request.headers or not request.app[KEYLESS]()
+    if not named or not (kind in ("application/json", "application/octet-stream") or kind.endswith("+json")):
+        told = kind[:100] if "content-type" in request.headers else "none"
+        raise UnsupportedMediaType(
+            f"The content type is {told}; send the header 'content-type: application/json' (curl: -H, or --json for -d)."
+        )
     return parse_object(await read_body(request, most))
 
 

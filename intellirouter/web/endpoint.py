@@ -21,7 +21,7 @@ import structlog
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from intellirouter.errors import IntelliRouterError, PermissionDenied
+from intellirouter.errors import IntelliRouterError, InvalidRequest, PermissionDenied
 from intellirouter.records.recorder import Recorder
 from intellirouter.security.caller import ANONYMOUS, NOBODY, Caller
 from intellirouter.security.errands import check_errand
@@ -45,6 +45,8 @@ PART: web.RequestKey[Part] = web.RequestKey("part")
 """What a role knows of the request for the record."""
 
 _MAX_ID = 128
+MAX_SEGMENT = 1_024
+"""Characters of a name in a path; what is named may hold it to less."""
 log = structlog.get_logger(__name__)
 
 
@@ -249,7 +251,17 @@ def _note(
     recorder.note(row_of, seen, SIZE if part is None else SIZE + part.size)
 
 
+def _check_segments(request: web.Request) -> None:
+    for where, value in request.match_info.items():
+        if len(value) > MAX_SEGMENT and where != "tail":
+            raise InvalidRequest(
+                f"'{where}' in the path holds at most {MAX_SEGMENT} characters.", param=where
+            )
+
+
 def _admit(frame: Frame, request: web.Request, scopes: tuple[str, ...] | None, name: str) -> Caller:
+    if request.match_info:
+        _check_segments(request)
     if scopes is None:
         return ANONYMOUS
     caller = request.get(VOUCHED) or frame.authenticator.authenticate(request.headers, request.transport)

@@ -45,7 +45,7 @@ def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
     metadata = fields.mapping(body, "metadata")
     reasoning, extra = _decode_reasoning(body)
     return ChatRequest(
-        model=fields.required_text(body, "model"),
+        model=fields.required_name(body, "model"),
         messages=(
             *_decode_system(body),
             *(_decode_message(m, f"messages[{i}]") for i, m in enumerate(messages)),

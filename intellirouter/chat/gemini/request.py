@@ -50,7 +50,7 @@ def _camel_keys(data: Json | None) -> Json:
 def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
     """A `generateContent` body, with the `model` and `stream` of the URL added to it."""
     body, options = take_options(body)
-    model = fields.required_text(body, "model")
+    model = fields.required_name(body, "model")
     stream = fields.boolean(body, "stream") or False
     source = {key: value for key, value in body.items() if key not in ("model", "stream")}
     data = _camel_keys(source)

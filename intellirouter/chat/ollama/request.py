@@ -51,7 +51,7 @@ def decode_settings(body: Json) -> dict[str, Any]:
     stream = fields.boolean(body, "stream")
     limit = fields.integer(settings, "num_predict", "options")
     return {
-        "model": fields.required_text(body, "model"),
+        "model": fields.required_name(body, "model"),
         "temperature": fields.number(settings, "temperature", "options"),
         "top_p": fields.number(settings, "top_p", "options"),
         "top_k": fields.integer(settings, "top_k", "options"),

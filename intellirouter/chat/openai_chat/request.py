@@ -281,7 +281,7 @@ def _decode_reasoning(body: Json, _key: str) -> Reasoning | None:
 
 _Reader = Callable[[Json, str], Any]
 _READERS: dict[str, tuple[str, _Reader]] = {
-    "model": ("model", fields.required_text),
+    "model": ("model", fields.required_name),
     "messages": ("messages", _messages),
     "tools": ("tools", _decode_tools),
     "functions": ("tools", _decode_tools),
@@ -308,11 +308,11 @@ _READERS: dict[str, tuple[str, _Reader]] = {
     "modalities": ("modalities", fields.strings),
     "audio": ("audio", fields.mapping),
     "prediction": ("prediction", fields.mapping),
-    "user": ("user", fields.text),
-    "metadata": ("metadata", fields.mapping),
+    "user": ("user", fields.name),
+    "metadata": ("metadata", fields.labels),
     "service_tier": ("service_tier", fields.text),
     "store": ("store", fields.boolean),
-    "prompt_cache_key": ("prompt_cache_key", fields.text),
+    "prompt_cache_key": ("prompt_cache_key", fields.name),
     "stream": ("stream", fields.boolean),
     "stream_options": ("include_usage", _stream_options),
 }

@@ -56,7 +56,7 @@ def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
     stream_options = fields.mapping(body, "stream_options") or {}
     likely = fields.integer(body, "logprobs", least=0, most=MAX_LOGPROBS)
     return ChatRequest(
-        model=fields.required_text(body, "model"),
+        model=fields.required_name(body, "model"),
         messages=(Message("user", (Text(_prompt(body)),)),),
         max_tokens=fields.integer(body, "max_tokens", least=1),
         temperature=fields.number(body, "temperature"),
@@ -69,7 +69,7 @@ def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
         logprobs=None if likely is None else True,
         top_logprobs=likely or None,
         logit_bias=fields.mapping(body, "logit_bias"),
-        user=fields.text(body, "user"),
+        user=fields.name(body, "user"),
         stream=fields.boolean(body, "stream") or False,
         include_usage=fields.boolean(stream_options, "include_usage", "stream_options") or False,
         extra=fields.rest(body, _KNOWN),

@@ -224,7 +224,7 @@ def _not_negative(body: Json, key: str) -> int | None:
 _Reader = Callable[[Json, str], Any]
 _READ_TOGETHER = frozenset({"input", "instructions", "text", "reasoning"})
 _READERS: dict[str, tuple[str, _Reader]] = {
-    "model": ("model", fields.required_text),
+    "model": ("model", fields.required_name),
     "tools": ("tools", _tools),
     "tool_choice": ("tool_choice", _tool_choice),
     "parallel_tool_calls": ("parallel_tool_calls", fields.boolean),
@@ -232,11 +232,11 @@ _READERS: dict[str, tuple[str, _Reader]] = {
     "temperature": ("temperature", fields.number),
     "top_p": ("top_p", fields.number),
     "top_logprobs": ("top_logprobs", _not_negative),
-    "user": ("user", fields.text),
-    "metadata": ("metadata", fields.mapping),
+    "user": ("user", fields.name),
+    "metadata": ("metadata", fields.labels),
     "service_tier": ("service_tier", fields.text),
     "store": ("store", fields.boolean),
-    "prompt_cache_key": ("prompt_cache_key", fields.text),
+    "prompt_cache_key": ("prompt_cache_key", fields.name),
     "stream": ("stream", fields.boolean),
 }
 """Each field of the dialect: the canonical field it becomes, and how it is read."""

@@ -55,4 +55,8 @@ class ServerSection(Section):
         default=(),
         description="web pages that may ask from a browser, as in https://app.example.com; * is every page",
     )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="names that a node without keys is called by, besides localhost; others are refused, as a page of a browser could be behind them",
+    )
     tls: ServerTls | None = None

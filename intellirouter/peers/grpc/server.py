@@ -54,6 +54,12 @@ _CODES = {
 
 log = structlog.get_logger(__name__)
 
+IDLE_MS = 300_000
+"""A connection without a call for so long is ended; whoever calls again makes a new one."""
+MAX_STREAMS = 1_000
+"""Calls at once over one connection."""
+MAX_METADATA = 16 * 1024
+"""Bytes of a call's metadata."""
 Context = Any
 """`grpc.aio.ServicerContext`, which has no types of its own."""
 
@@ -118,6 +124,9 @@ async def serving(
         maximum_concurrent_rpcs=MAX_CALLS,
         options=[
             ("grpc.max_receive_message_length", max_bytes),
+            ("grpc.max_connection_idle_ms", IDLE_MS),
+            ("grpc.max_concurrent_streams", MAX_STREAMS),
+            ("grpc.max_metadata_size", MAX_METADATA),
             ("grpc.max_send_message_length", wire.MAX_BYTES),
         ],
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from intellirouter.chat import fields
 from intellirouter.chat.embedding import EmbeddingRequest
-from intellirouter.chat.fields import Json, objects, required_text
+from intellirouter.chat.fields import Json, objects
 from intellirouter.chat.gemini.format import ARRAY_FORMAT, FORMAT
 from intellirouter.chat.gemini.parts import pick
 from intellirouter.errors import InvalidRequest, NotFound
@@ -91,7 +92,7 @@ async def call(request: web.Request) -> web.StreamResponse:
     handler = _METHODS.get(method)
     if handler is None:
         raise NotFound(f"There is no method '{method[:100]}' of models.")
-    return await handler(request, required_text({"model": model}, "model"))
+    return await handler(request, fields.required_name({"model": model}, "model"))
 
 
 def routes() -> list[web.RouteDef]:

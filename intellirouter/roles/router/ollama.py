@@ -55,7 +55,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
 
 def _loaded(request: web.Request, body: Json, nothing: Json) -> web.StreamResponse:
     """What Ollama says when it loaded a model or let one go, which is none of ours to do."""
-    model = fields.required_text(body, "model")
+    model = fields.required_name(body, "model")
     permitted(request.app[CATALOG], request[CALLER], model)
     reason = "unload" if body.get("keep_alive") in (0, "0", "0s", "0m") else "load"
     return _json({"model": model, "created_at": LONG_AGO, **nothing, "done": True, "done_reason": reason})
@@ -76,7 +76,7 @@ async def embed_many(request: web.Request) -> web.StreamResponse:
     if not texts:
         fields.missing("input")
     dimensions = fields.integer(body, "dimensions", least=1)
-    wanted = EmbeddingRequest(model=fields.required_text(body, "model"), texts=texts, dimensions=dimensions)
+    wanted = EmbeddingRequest(model=fields.required_name(body, "model"), texts=texts, dimensions=dimensions)
     response, trace = await embed(request, wanted)
     used = response.usage.input_tokens if response.usage else 0
     answered = {"model": response.model, "embeddings": response.vectors, "prompt_eval_count": used}
@@ -87,7 +87,7 @@ async def embed_one(request: web.Request) -> web.StreamResponse:
     """The older form: one prompt, one vector."""
     body = await _asked(request)
     text = fields.required_text(body, "prompt")
-    wanted = EmbeddingRequest(model=fields.required_text(body, "model"), texts=(text,))
+    wanted = EmbeddingRequest(model=fields.required_name(body, "model"), texts=(text,))
     response, trace = await embed(request, wanted)
     return _json({"embedding": response.vectors[0]}, answer_headers(request, trace))
 
@@ -122,7 +122,7 @@ def _details(entry: ModelEntry) -> Json:
 
 async def show(request: web.Request) -> web.StreamResponse:
     """What is known of one model."""
-    name = fields.required_text(await _asked(request), "model")
+    name = fields.required_name(await _asked(request), "model")
     entry = looked_up(request, name)
     info: Json = {"general.architecture": entry.owner}
     if entry.context_window is not None:

@@ -1,0 +1,191 @@
+"""What a stranger meets first: paths, headers, encodings, names, and on a node without keys the pages of a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from intellirouter.security.api_keys import hash_key
+from tests.conftest import StartNode, StartVendor, provider
+from tests.servers.vendor import Play
+
+ANSWER = {
+    "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}  # fmt: skip
+BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+KEY = "sk-test-of-somebody"
+KEYS = (
+    f'[auth]\nenabled = true\n[[auth.keys]]\nname = "k"\nsha256 = "{hash_key(KEY)}"\nscopes = ["inference"]\n'
+)
+
+
+async def raw(url: str, head: bytes) -> bytes:
+    """What the node answers to these bytes."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    try:
+        writer.write(head)
+        async with asyncio.timeout(60):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+def post(path: str = "/v1/chat/completions", body: bytes | None = None, **headers: str) -> bytes:
+    """A request that ends its connection."""
+    data = json.dumps(BODY).encode() if body is None else body
+    given = {"host": "127.0.0.1", "content_type": "application/json", "connection": "close", **headers}
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in given.items() if value)
+    return f"POST {path} HTTP/1.1\r\n{lines}content-length: {len(data)}\r\n\r\n".encode("latin-1") + data
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+PAGES = [
+    ({"host": "localhost:8080"}, 200),
+    ({"host": "[::1]:8080"}, 200),
+    ({"host": "app.localhost"}, 200),
+    ({"host": "evil.example"}, 403),
+    ({"host": "127.0.0.1.evil.example"}, 403),
+    ({"host": "192.168.0.5"}, 403),
+    ({"host": "ai.example.com"}, 200),
+    ({"origin": "http://evil.example"}, 403),
+    ({"origin": "null"}, 403),
+    ({"origin": "http://localhost:3000"}, 200),
+    ({"origin": "https://app.example.com"}, 200),
+    ({"origin": "http://127.0.0.1.evil.example"}, 403),
+    ({"sec_fetch_site": "cross-site"}, 403),
+    ({"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}, 403),
+    ({"sec_fetch_site": "same-origin"}, 200),
+    ({"sec_fetch_site": "same-site", "origin": "http://localhost:5173"}, 200),
+]
+
+
+@pytest.mark.parametrize(("headers", "expected"), PAGES, ids=str)
+async def test_a_node_without_keys_serves_its_own_machine_and_no_page(
+    headers: dict[str, str], expected: int, start_node: StartNode, start_vendor: StartVendor
+) -> None:
+    vendor = await start_vendor(Play.json(ANSWER))
+    server = '[server]\nallowed_hosts = ["ai.example.com"]\ncors_origins = ["https://app.example.com"]\n'
+    node = await start_node(server + provider(vendor))
+    answer = await raw(node.listening[0].url, post(**headers))
+    assert status(answer) == expected, answer
+    if expected == 403:
+        assert b"auth.enabled" in answer
+        assert not vendor.received
+
+
+async def test_with_keys_any_name_is_served(start_node: StartNode, start_vendor: StartVendor) -> None:
+    node = await start_node(KEYS + provider(await start_vendor(Play.json(ANSWER))))
+    sent = post(host="evil.example", origin="http://evil.example", authorization=f"Bearer {KEY}")
+    assert status(await raw(node.listening[0].url, sent)) == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+async def test_json_is_asked_for_by_its_name(
+    kind: str, start_node: StartNode, start_vendor: StartVendor
+) -> None:
+    node = await start_node(provider(await start_vendor(Play.json(ANSWER))))
+    answer = await raw(node.listening[0].url, post(content_type=kind))
+    assert status(answer) == 415
+    assert b"content-type: application/json" in answer.partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("//v1//chat/completions", 200),
+        ("/v1/chat/completions/", 200),
+        ("/v1/chat/completions%00", 400),
+        ("/%61dmin/keys", 404),
+        ("/%6detrics", 404),
+        ("//metrics", 404),
+        ("/v1/models/" + "x" * 2_000, 400),
+    ],
+)
+async def test_paths(path: str, expected: int, start_node: StartNode, start_vendor: StartVendor) -> None:
+    node = await start_node(provider(await start_vendor(Play.json(ANSWER))))
+    sent = post(path) if expected == 200 else post(path).replace(b"POST", b"GET", 1)
+    assert status(await raw(node.listening[0].url, sent)) == expected
+
+
+async def test_a_header_that_is_too_long_is_told_as_json(start_node: StartNode) -> None:
+    node = await start_node()
+    answer = await raw(node.listening[0].url, post(x_long="x" * 9_000))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert status(answer) == 431
+    assert b"application/json" in head
+    assert json.loads(body)["error"]["code"] == "headers_too_large"
+    assert status(await raw(node.listening[0].url, b"NONSENSE\r\n\r\n")) == 400
+
+
+@pytest.mark.parametrize("name", ["authorization", "x_api_key", "x_goog_api_key"])
+async def test_a_key_that_is_no_text_is_a_wrong_key(name: str, start_node: StartNode) -> None:
+    node = await start_node(KEYS)
+    value = "Bearer \xff\xfe" if name == "authorization" else "\xff\xfe"
+    assert status(await raw(node.listening[0].url, post(**{name: value}))) == 401
+
+
+async def test_a_body_is_inflated_for_who_may_send_one(
+    start_node: StartNode, start_vendor: StartVendor
+) -> None:
+    node = await start_node(KEYS + provider(await start_vendor(Play.json(ANSWER))))
+    url = node.listening[0].url
+    bomb = gzip.compress(b" " * 60_000_000)
+    sent = {"content_encoding": "gzip"}
+    assert status(await raw(url, post(body=bomb, **sent))) == 401
+    assert status(await raw(url, post("/v1/nothing", body=bomb, **sent))) == 404
+    assert status(await raw(url, post(body=bomb, authorization=f"Bearer {KEY}", **sent))) == 413
+    good = gzip.compress(json.dumps(BODY).encode())
+    assert status(await raw(url, post(body=good, authorization=f"Bearer {KEY}", **sent))) == 200
+    assert status(await raw(url, post(body=good[:-9], authorization=f"Bearer {KEY}", **sent))) == 400
+    other = post(body=good, authorization=f"Bearer {KEY}", content_encoding="br")
+    assert status(await raw(url, other)) == 415
+
+
+LONG = "x" * 257
+TOO_LONG = [
+    ("/v1/chat/completions", {**BODY, "model": LONG}),
+    ("/v1/chat/completions", {**BODY, "user": LONG}),
+    ("/v1/chat/completions", {**BODY, "metadata": {LONG: "1"}}),
+    ("/v1/chat/completions", {**BODY, "persona": LONG}),
+    ("/v1/chat/completions", {**BODY, "conversation": LONG}),
+    ("/v1/chat/completions", {**BODY, "intellirouter": {"tags": [LONG]}}),
+    ("/v1/chat/completions", {**BODY, "intellirouter": {"tags": ["x"] * 300}}),
+    ("/v1/chat/completions", {**BODY, "intellirouter": {"fallbacks": [LONG]}}),
+    ("/v1/chat/completions", {**BODY, "user": "a\0b"}),
+    ("/v1/completions", {"model": LONG, "prompt": "x"}),
+    ("/v1/responses", {"model": LONG, "input": "x"}),
+    ("/v1/embeddings", {"model": LONG, "input": "x"}),
+    ("/v1/messages", {**BODY, "model": LONG, "max_tokens": 5}),
+    ("/api/chat", {**BODY, "model": LONG}),
+    ("/api/generate", {"model": LONG, "prompt": "x"}),
+    ("/api/embed", {"model": LONG, "input": "x"}),
+    ("/api/show", {"model": LONG}),
+    (f"/v1beta/models/{LONG}:generateContent", {"contents": []}),
+]
+
+
+async def test_names_have_a_length_everywhere(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(Play.json(ANSWER))
+    node = await start_node(provider(vendor))
+    url = node.listening[0].url
+    for path, body in TOO_LONG:
+        async with http.post(url + path, json=body) as reply:
+            text = await reply.text()
+            assert reply.status == 400, (path, str(body)[:80], text[:300])
+            assert len(text) < 1_000
+    async with http.get(f"{url}/metrics") as reply:
+        assert LONG not in await reply.text()
+    assert not vendor.received

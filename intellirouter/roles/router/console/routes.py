@@ -120,7 +120,14 @@ async def pass_on(request: web.Request) -> web.StreamResponse:
 
 def _about(request: web.Request, console: Console) -> dict[str, object]:
     settings = request.app[SETTINGS]
-    return {"version": __version__, "environment": settings.environment, "roles": console.gateway.roles()}
+    resources = request.app.router.resources()
+    offers = sorted({found.canonical for found in resources if found.canonical.startswith(("/admin/", "/openapi"))})
+    return {
+        "version": __version__,
+        "environment": settings.environment,
+        "roles": console.gateway.roles(),
+        "offers": offers,
+    }
 
 
 def _shown(request: web.Request, console: Console, kept: Session | None, caller: Caller) -> dict[str, object]:

@@ -6,17 +6,6 @@ import { T } from "../strings.js";
 const W = T.overview;
 const quiet = (promise, none = null) => promise.catch(() => none);
 
-/** The sum of usage rows: counts add up, times are those of the busiest row. */
-function whole(rows) {
-  const sum = { requests: 0, errors: 0, tokens: 0, cost: 0, saved: 0 };
-  for (const row of rows) {
-    sum.requests += row.requests; sum.errors += row.errors;
-    sum.tokens += (row.input_tokens ?? 0) + (row.output_tokens ?? 0);
-    sum.cost += row.cost_usd ?? 0; sum.saved += row.saved_usd ?? 0;
-  }
-  return sum;
-}
-
 function FirstRun({ who, arrived, offline }) {
   const base = location.origin;
   const key = who.keys ? "$YOUR_KEY" : "unused";
@@ -33,30 +22,30 @@ function FirstRun({ who, arrived, offline }) {
 export default function Overview({ who }) {
   const health = useAsk(async (signal) => Object.fromEntries(await Promise.all(Object.keys(who.roles).map(async (role) => [role, await quiet(get(role, "/health", signal), { status: "unhealthy", parts: {}, missing: true })]))), [], 5000);
   const use = useAsk(async (signal) => {
-    const usage = who.admin ? (by, days) => quiet(get("router", "/admin/usage" + query({ by, days }), signal)) : () => null;
-    const [today, week, providers, latest] = await Promise.all([usage("hour", 1), usage("day", 7), usage("provider", 1), quiet(get("router", "/admin/requests?limit=6", signal))]);
-    return { today: today?.data ?? [], week: week?.data ?? [], providers: providers?.data ?? [], latest: latest?.data ?? [] };
+    const counted = who.admin && who.offers.includes("/admin/usage");
+    const usage = counted ? (by, days) => quiet(get("router", "/admin/usage" + query({ by, days }), signal)) : () => null;
+    const [today, week, latest] = await Promise.all([usage("provider", 1), usage("day", 7), counted ? quiet(get("router", "/admin/requests?limit=6", signal)) : null]);
+    return { total: today?.total ?? null, week: week?.data ?? [], latest: latest?.data ?? [] };
   }, [who.admin], 5000);
   const targets = useAsk((signal) => who.admin ? get("router", "/admin/targets", signal) : { data: [] }, [who.admin], 5000);
-  const sum = useMemo(() => whole(use.data?.today ?? []), [use.data]);
+  const total = use.data?.total;
   const weekly = useMemo(() => {
-    const rows = [...(use.data?.week ?? [])].sort((a, b) => String(a.day ?? a.name) < String(b.day ?? b.name) ? -1 : 1);
-    return { x: rows.map((row) => Date.parse(row.day ?? row.name) / 1000), series: [{ name: T.usage.requests, values: rows.map((row) => row.requests) }, { name: T.usage.errors, values: rows.map((row) => row.errors) }] };
+    const rows = [...(use.data?.week ?? [])].sort((a, b) => a.day < b.day ? -1 : 1);
+    return { x: rows.map((row) => Date.parse(row.day) / 1000), series: [{ name: T.usage.requests, values: rows.map((row) => row.requests) }, { name: T.usage.errors, values: rows.map((row) => row.errors) }] };
   }, [use.data]);
-  const busiest = (use.data?.providers ?? []).reduce((best, row) => !best || row.requests > best.requests ? row : best, null);
   const parts = Object.entries(health.data?.router?.parts ?? {});
   const offline = parts.some(([name, part]) => name === "providers" && part.reason?.includes("offline"));
   const sec = (value) => value == null ? "–" : ms(value * 1000);
   return html`<${Page} title=${T.pages[""]} about=${W.about}>
     ${health.data && Object.entries(health.data).flatMap(([role, told]) => told.missing ? [html`<${Notice} key=${role} tone="bad">${role}: does not answer.<//>`] : Object.entries(told.parts).filter(([, part]) => part.status !== "healthy" && !part.reason?.includes("offline")).map(([name, part]) => html`<${Notice} key=${role + name} tone=${status(part.status)}><b>${role} · ${name}</b> ${part.reason}<//>`))}
-    ${use.data && (sum.requests === 0 || offline) && html`<${FirstRun} who=${who} arrived=${use.data.latest.length > 0} offline=${offline} />`}
-    ${who.admin && html`<${Stats} items=${[
-      { label: W.requests, value: count(sum.requests) },
-      { label: W.errors, value: sum.requests ? percent(sum.errors / sum.requests) : "–", tone: sum.requests && sum.errors / sum.requests > .05 ? "bad" : "" },
-      { label: W.latency, value: busiest ? `${sec(busiest.p50)} / ${sec(busiest.p95)}` : "–" },
-      { label: W.ttft, value: busiest ? sec(busiest.first_token_p50 ?? busiest.first_token) : "–" },
-      { label: W.tokens, value: count(sum.tokens) },
-      { label: W.cost, value: usd(sum.cost), note: sum.saved > 0 ? `${usd(sum.saved)} ${W.saved.toLowerCase()}` : null },
+    ${use.data && (!total?.requests || offline) && html`<${FirstRun} who=${who} arrived=${use.data.latest.length > 0} offline=${offline} />`}
+    ${total && html`<${Stats} items=${[
+      { label: W.requests, value: count(total.requests) },
+      { label: W.errors, value: total.requests ? percent(total.error_rate) : "–", tone: total.error_rate > .05 ? "bad" : "" },
+      { label: W.latency, value: total.requests ? `${sec(total.p50)} / ${sec(total.p95)}` : "–" },
+      { label: W.ttft, value: sec(total.first_token_p50) },
+      { label: W.tokens, value: count(total.input_tokens + total.output_tokens) },
+      { label: W.cost, value: usd(total.cost_usd), note: total.saved_usd > 0 ? `${usd(total.saved_usd)} ${W.saved.toLowerCase()}` : null },
     ]} />`}
     <div class="grid" style=${{ "--least": "420px" }}>
       ${weekly.x.length > 0 && html`<${Card} title=${W.week}><${Chart} x=${weekly.x} series=${weekly.series} format=${count} kind="bars" label=${W.week} /><//>`}

@@ -14,7 +14,7 @@ function useLive(on, filters, take) {
     (async () => {
       while (!stop.signal.aborted) {
         try {
-          const response = await ask("router", "/admin/requests/events" + query(filters), { signal: stop.signal, headers: { accept: "text/event-stream" } });
+          const response = await ask("router", "/admin/requests/stream" + query(filters), { signal: stop.signal, headers: { accept: "text/event-stream" } });
           for await (const { data } of events(response)) take(JSON.parse(data));
         } catch (error) {
           if (error.status && error.status < 500) return;
@@ -33,12 +33,13 @@ function List() {
   const [cursor, follow] = useState(null);
   const [error, fail] = useState(null);
   const [live, go_] = useState(true);
+  const [wide, widen] = useState(false);
   const fresh = useRef(new Set());
   const load = async (after) => {
     try {
       const page = await get("router", "/admin/requests" + query({ ...filters, limit: 50, cursor: after }));
       set((was) => after ? [...(was ?? []), ...page.data] : page.data);
-      follow(page.next ?? page.next_cursor ?? page.cursor ?? null); fail(null);
+      follow(page.next); fail(null);
     } catch (problem) { fail(problem); set((was) => was ?? []); }
   };
   useEffect(() => { load(); }, [JSON.stringify(filters)]);
@@ -49,15 +50,15 @@ function List() {
   }));
   const to = (name) => (value) => fill({ ...form, [name]: value });
   const search = (event) => { event.preventDefault(); apply(Object.fromEntries(Object.entries(form).filter(([, value]) => value !== ""))); };
-  const download = (form_) => { window.open(`/console/api/router/admin/requests${query({ ...filters, format: form_ })}`); };
+  const download = (form_) => { window.open(`/console/api/router/admin/requests/export${query({ ...filters, format: form_ })}`); };
   return html`<${Page} title=${T.pages.requests} about=${W.about} actions=${html`<${Check} label=${W.live} value=${live} set=${go_} /><${Button} onClick=${() => download("csv")}>CSV<//><${Button} onClick=${() => download("jsonl")}>JSONL<//>`}>
     <form class="filters" onSubmit=${search}>
       <${Field} label=${T.search} wide><${Text} value=${form.text} set=${to("text")} type="search" placeholder="words of the content" /><//>
-      <${Field} label=${W.model}><${Text} value=${form.model} set=${to("model")} /><//><${Field} label=${W.provider}><${Text} value=${form.provider} set=${to("provider")} /><//>
+      <${Field} label=${W.status}><${Choice} value=${form.status} set=${to("status")} options=${[["", T.all], ["ok", "ok"], ["failed", "failed"], ["4xx", "4xx"], ["5xx", "5xx"]]} /><//>
+      <${Button} aria-expanded=${String(wide)} onClick=${() => widen(!wide)}>${W.filters}<//><button class="button">${T.search}</button>
+      ${wide && html`<div class="filters grow" style=${{ flexBasis: "100%" }}><${Field} label=${W.model}><${Text} value=${form.model} set=${to("model")} /><//><${Field} label=${W.provider}><${Text} value=${form.provider} set=${to("provider")} /><//>
       <${Field} label=${W.key}><${Text} value=${form.key} set=${to("key")} /><//><${Field} label="User"><${Text} value=${form.user} set=${to("user")} /><//><${Field} label="Tag"><${Text} value=${form.tag} set=${to("tag")} /><//><${Field} label=${W.session}><${Text} value=${form.session} set=${to("session")} /><//>
-      <${Field} label=${W.status}><${Choice} value=${form.status} set=${to("status")} options=${[["", T.all], ["ok", "ok"], ["error", "error"], ["4xx", "4xx"], ["5xx", "5xx"]]} /><//>
-      <${Field} label="Slower than (s)"><${Text} value=${form.min_latency} set=${to("min_latency")} type="number" min="0" step="any" /><//>
-      <button class="button">${T.search}</button>
+      <${Field} label="Slower than (s)"><${Text} value=${form.min_latency} set=${to("min_latency")} type="number" min="0" step="any" /><//></div>`}
     </form>
     ${error && html`<${Notice} tone=${error.status === 404 ? "info" : "bad"}>${error.status === 404 ? W.off : error.message}<//>`}
     ${rows && html`<${Card} flush label=${T.pages.requests}><${Table} label=${T.pages.requests} rows=${rows} newest=${fresh.current} keyed=${(row) => row.id} empty=${html`<${Empty} title=${W.empty}><p>${W.emptyAbout}</p><//>`} columns=${[
@@ -109,7 +110,7 @@ function One({ id }) {
 
 function Session({ id }) {
   const asked = useAsk((signal) => get("router", path("admin", "sessions", id), signal), [id]);
-  return html`<${Page} title=${W.session} about=${id} actions=${html`<${Link} class="button" to="requests">${T.pages.requests}<//>`}><${Asked} of=${asked}>${(data) => { const rows = data.data ?? data.requests ?? []; const first = Math.min(...rows.map((row) => row.started ?? row.ended - row.seconds)), last = Math.max(...rows.map((row) => row.ended)), whole = Math.max(.001, last - first); return html`
+  return html`<${Page} title=${W.session} about=${id} actions=${html`<${Link} class="button" to="requests">${T.pages.requests}<//>`}><${Asked} of=${asked}>${(data) => { const rows = data.data; const first = Math.min(...rows.map((row) => row.started)), last = Math.max(...rows.map((row) => row.ended)), whole = Math.max(.001, last - first); return html`
     <${Stats} items=${[{ label: T.pages.requests, value: rows.length }, { label: W.duration, value: ms(whole * 1000) }, { label: W.cost, value: usd(rows.reduce((sum, row) => sum + (row.cost_usd ?? 0), 0)) }, { label: W.tokens, value: count(rows.reduce((sum, row) => sum + (row.input_tokens ?? 0) + (row.output_tokens ?? 0), 0)) }]} />
     <${Card} title=${W.timeline}><div class="timeline">${[...rows].sort((a, b) => a.started - b.started).map((row) => html`<${Link} key=${row.id} class="wrap" to=${`requests/${row.id}`}>${row.served_model || row.endpoint}<//><div class="lane"><i class=${row.status < 400 ? "good" : "bad"} style=${{ left: `${(row.started - first) / whole * 100}%`, width: `${Math.max(.5, row.seconds / whole * 100)}%` }}></i></div><span class="num small">${ms(row.seconds * 1000)}</span>`)}</div><//>`; }}<//><//>`;
 }

@@ -43,6 +43,7 @@ function Learned() {
 }
 
 export default function Routing({ who }) {
+  const offers = (path) => who.offers.includes(path);
   if (!who.admin) return html`<${Page} title=${T.pages.routing} about=${W.about}><${NotAdmin} who=${who} /><//>`;
-  return html`<${Page} title=${T.pages.routing} about=${W.about}><div class="split"><div class="stack"><${WhatIf} /><${Learned} /></div><${Switches} /></div><//>`;
+  return html`<${Page} title=${T.pages.routing} about=${W.about}><div class="split"><div class="stack">${offers("/admin/routing/explain") && html`<${WhatIf} />`}${offers("/admin/routing/status") && html`<${Learned} />`}</div>${offers("/admin/features") && html`<${Switches} />`}</div><//>`;
 }

@@ -9,7 +9,7 @@ const quiet = (promise) => promise.catch(() => null);
 export default function System({ who }) {
   const asked = useAsk(async (signal) => {
     const roles = await Promise.all(Object.keys(who.roles).map(async (role) => [role, await quiet(get(role, "/health", signal))]));
-    const [cache, nodes, config] = await Promise.all([who.admin ? quiet(get("router", "/admin/cache", signal)) : null, who.roles.chains ? quiet(get("chains", "/v1/nodes", signal)) : null, who.admin ? quiet(get("router", "/admin/config", signal)) : null]);
+    const [cache, nodes, config] = await Promise.all([who.admin ? quiet(get("router", "/admin/cache", signal)) : null, who.roles.chains ? quiet(get("chains", "/v1/nodes", signal)) : null, who.admin && who.offers.includes("/admin/config") ? quiet(get("router", "/admin/config", signal)) : null]);
     return { roles, cache, nodes: nodes?.data ?? [], config: config?.data ?? null };
   }, [who.admin], 6000);
   const [find, search] = useState("");

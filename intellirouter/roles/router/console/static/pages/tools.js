@@ -4,10 +4,9 @@ import { NotAdmin } from "./keys.js";
 import { T } from "../strings.js";
 
 const W = T.tools;
-const quiet = (promise) => promise.catch(() => null);
-
 export default function Tools({ who }) {
-  const asked = useAsk(async (signal) => who.admin ? { guards: await quiet(get("router", "/admin/guards", signal)), servers: await quiet(get("router", "/admin/mcp", signal)) } : {}, [who.admin]);
+  const offers = (path) => who.admin && who.offers.includes(path);
+  const asked = useAsk(async (signal) => ({ guards: offers("/admin/guards") ? await get("router", "/admin/guards", signal) : null, servers: offers("/admin/mcp") ? await get("router", "/admin/mcp", signal) : null }), [who.admin]);
   const [text, set] = useState("");
   const [found, tell] = useState(null);
   const [test, busy] = useAct(async (event) => { event.preventDefault(); tell(await post("router", "/admin/guards/test", { text })); });

@@ -5,7 +5,7 @@ import { T } from "../strings.js";
 
 const W = T.usage;
 const BY = ["model", "provider", "key", "team", "user", "tag", "session", "endpoint"];
-const name = (row, by) => String(row.name ?? row[by] ?? row.group ?? "") || "–";
+const name = (row, by) => String(row[by] ?? "") || "–";
 const sec = (value) => value == null ? "–" : ms(value * 1000);
 
 function csv(rows, by) {
@@ -23,7 +23,7 @@ export default function Usage() {
   const [shown, choose] = useState("cost_usd");
   const asked = useAsk(async (signal) => {
     const [rows, over] = await Promise.all([get("router", "/admin/usage" + query({ by, days }), signal), get("router", "/admin/usage" + query({ by: Number(days) > 2 ? "day" : "hour", days }), signal)]);
-    return { rows: rows.data, over: [...over.data].sort((a, b) => name(a, "day") < name(b, "day") ? -1 : 1) };
+    return { rows: rows.data, total: rows.total, over: [...over.data].sort((a, b) => name(a, "day") < name(b, "day") ? -1 : 1) };
   }, [by, days]);
   const chart = useMemo(() => {
     const over = asked.data?.over ?? [];
@@ -31,7 +31,7 @@ export default function Usage() {
     const pick = { cost_usd: [["cost_usd", W.cost], ["saved_usd", W.saved]], requests: [["requests", W.requests], ["errors", W.errors]], tokens: [["input_tokens", W.input], ["output_tokens", W.output]] }[shown];
     return { x: over.map(time), series: pick.map(([key, label]) => ({ name: label, values: over.map((row) => row[key] ?? 0) })) };
   }, [asked.data, shown]);
-  const sum = (key) => (asked.data?.over ?? []).reduce((all, row) => all + (row[key] ?? 0), 0);
+  const sum = (key) => asked.data?.total[key] ?? 0;
   return html`<${Page} title=${T.pages.usage} about=${W.about} actions=${html`<${Button} disabled=${!asked.data} onClick=${() => csv(asked.data.rows, by)}>${T.export} CSV<//>`}>
     <div class="filters"><${Field} label=${W.by}><${Choice} value=${by} set=${group} options=${BY} /><//><${Field} label=${W.days}><${Choice} value=${days} set=${since} options=${[["1", "1"], ["7", "7"], ["30", "30"], ["90", "90"]]} /><//><${Field} label="Chart"><${Choice} value=${shown} set=${choose} options=${[["cost_usd", W.cost], ["requests", W.requests], ["tokens", "Tokens"]]} /><//></div>
     <${Asked} of=${asked}>${(data) => html`

@@ -67,12 +67,13 @@ def answer(received: Received) -> Play:
     return Play.sse(*events)
 
 
-def configuration(vendor: Vendor, *, keys: bool) -> str:
+def configuration(vendor: Vendor, model: Path | None, *, keys: bool) -> str:
     """The node's TOML: one provider, priced models, a group."""
     models = "".join(
         f'\n[[model_registry.models]]\nname = "{name}"\ntargets = ["lab/{name}"]\nprice = {{ input = {price[0]}, output = {price[1]} }}\n'
         for name, price in MODELS.items()
     )
+    embeds = f'\n[rag]\nembedding_model_path = "{model}"\n' if model else ""
     return f"""
 [auth]
 enabled = {str(keys).lower()}
@@ -90,7 +91,7 @@ endpoint = "{vendor.url}/v1"
 [[model_registry.models]]
 name = "smart"
 targets = ["lab/deep", "lab/swift", "lab/swift-mini"]
-"""
+{embeds}"""
 
 
 BOSS = "sk-boss-of-this-node"
@@ -104,7 +105,7 @@ async def console_node(
     """The node and its vendor, running."""
     async with Vendor(answer).running() as vendor:
         file = folder / "node.toml"
-        file.write_text(configuration(vendor, keys=keys))
+        file.write_text(configuration(vendor, model, keys=keys))
         loaded = load(file, {}, {("server", "port"): port, ("paths", "data_dir"): folder / "data"})
         async with running(loaded, select("All")) as node:
             yield node, vendor

@@ -43,6 +43,7 @@ from intellirouter.roles.keys import (
     DOORS,
     DRAIN_NODE,
     KEY_RING,
+    LOADED,
     METRICS,
     RECORDER,
     ROLE_APPS,
@@ -166,6 +167,7 @@ async def running(
             wanted += [grpc_peers.PEERS[role.name] for role in roles]
         await open_components(stack, opened, components(opened.local), wanted)
         node = Node(loaded, opened)
+        opened.values[LOADED] = lambda: node.loaded
         opened.values[DRAIN_NODE] = drain or node.drain
         tls = server_context(settings.server.tls, settings.ipc.security)
         if tls is not None:

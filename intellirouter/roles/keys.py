@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.limits.doors import Doors
 from intellirouter.inference.virtual_keys import KeyStore
@@ -41,6 +42,8 @@ RETRIEVER: web.AppKey[Retriever | None] = web.AppKey("retriever")
 PERSONAS: web.AppKey[PersonaResolver | None] = web.AppKey("personas")
 DRAIN_NODE: web.AppKey[Callable[[bool], None]] = web.AppKey("drain_node")
 """Makes every role of this node not ready (True), or ready again, while it goes on serving."""
+LOADED: web.AppKey[Callable[[], Loaded]] = web.AppKey("loaded")
+"""The configuration in force, with where each value came from."""
 ROLE_APPS: web.AppKey[dict[str, web.Application]] = web.AppKey("role_apps")
 """The applications of the roles of this process, by the role's name, as they come up."""
 CHAINS: web.AppKey[ChainRunner | None] = web.AppKey("chains")

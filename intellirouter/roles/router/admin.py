@@ -13,11 +13,12 @@ from aiohttp import web
 
 from intellirouter.chat import fields
 from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.config.shown import flatten
 from intellirouter.errors import InvalidRequest
 from intellirouter.inference.limits.ledger import KINDS, day_name
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, VirtualKey, make_key
-from intellirouter.roles.keys import KEYS
+from intellirouter.roles.keys import KEYS, LOADED
 from intellirouter.roles.router.keys import BOARD, CACHE, LEDGER, OUTCOMES
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
@@ -124,6 +125,16 @@ async def persona_outcomes(request: web.Request) -> web.StreamResponse:
     return _json({"object": "list", "persona": name, "data": await request.app[OUTCOMES].read(counted)})
 
 
+async def configuration(request: web.Request) -> web.StreamResponse:
+    """Every value of the node's configuration and where it came from; secrets are masked."""
+    loaded = request.app[LOADED]()
+    rows = [
+        {"key": key, "value": value, "source": loaded.source_of(key)}
+        for key, value in flatten(loaded.settings)
+    ]
+    return _json({"object": "list", "file": str(loaded.file or ""), "data": rows})
+
+
 async def cache_stats(request: web.Request) -> web.StreamResponse:
     """Hits, misses and size of this process' response cache."""
     return _json(request.app[CACHE].shown())
@@ -162,6 +173,7 @@ def routes() -> list[web.RouteDef]:
         ("GET", "/admin/spend", spend),
         ("GET", "/admin/targets", targets),
         ("GET", "/admin/personas/{name}/outcomes", persona_outcomes),
+        ("GET", "/admin/config", configuration),
         ("GET", "/admin/cache", cache_stats),
         ("DELETE", "/admin/cache", clear_cache),
     )

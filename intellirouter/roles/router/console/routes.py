@@ -121,7 +121,9 @@ async def pass_on(request: web.Request) -> web.StreamResponse:
 def _about(request: web.Request, console: Console) -> dict[str, object]:
     settings = request.app[SETTINGS]
     resources = request.app.router.resources()
-    offers = sorted({found.canonical for found in resources if found.canonical.startswith(("/admin/", "/openapi"))})
+    offers = sorted(
+        {found.canonical for found in resources if found.canonical.startswith(("/admin/", "/openapi"))}
+    )
     return {
         "version": __version__,
         "environment": settings.environment,

@@ -1,0 +1,240 @@
+"""Every page of the console in a real browser, before a node with traffic: its look, its errors, its main action."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from intellirouter.app.supervisor import Node
+from intellirouter.memory.store import StateStore
+from intellirouter.roles.keys import STATE
+from intellirouter.roles.router.console.sessions import setup_link
+from scripts.console_node import console_node, traffic
+from tests.console.conftest import PATIENCE_MS, Seat, browser, seat
+from tests.servers.minilm import minilm
+from tests.servers.vendor import Vendor
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+PAGES = (
+    "", "requests", "usage", "routing", "playground", "personas", "documents", "chains", "models", "keys", "tools",
+    "system", "api",
+)  # fmt: skip
+EVIL = '<img src=x onerror="window.evil=1"><script>window.evil=1</script>'
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The node, what it says to a browser, and the browser."""
+
+    node: Node
+    vendor: Vendor
+    url: str
+    started: Browser
+
+    @property
+    def store(self) -> StateStore:
+        return self.node.opened[STATE]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    folder: Path = tmp_path_factory.mktemp("console")
+    async with console_node(folder, model=minilm()) as (node, vendor), browser() as started:
+        url = next(listening.url for listening in node.listening if listening.role == "Router")
+        await traffic(url, 40)
+        yield Stage(node, vendor, url, started)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def operator(stage: Stage) -> AsyncIterator[Seat]:
+    async with seat(stage.started, stage.url, setup=await setup_link(stage.store)) as found:
+        yield found
+        assert not found.troubles
+        assert not found.elsewhere
+        assert await found.page.evaluate("window.evil") is None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_every_page_shows_itself_without_an_error_and_can_be_read_by_everybody(
+    stage: Stage, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    axe = (files("axe_playwright_python") / "axe.min.js").read_text()
+    problems: dict[str, list[str]] = {}
+    async with seat(
+        stage.started, stage.url, setup=await setup_link(stage.store), width=width, scheme=scheme
+    ) as found:
+        for name in PAGES:
+            await found.open(name)
+            await found.page.evaluate(axe)
+            result = await found.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            serious = [one for one in result["violations"] if one["impact"] in ("serious", "critical")]
+            said = [f"{one['id']}: {[node['html'][:120] for node in one['nodes']][:3]}" for one in serious]
+            over = await found.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            problems[name] = said + ([f"{over} px wider than the window"] if over > 0 else [])
+        assert not {name: said for name, said in problems.items() if said}
+        assert not found.troubles
+        assert not found.elsewhere
+
+
+async def test_who_is_not_signed_in_sees_no_administration(stage: Stage) -> None:
+    async with seat(stage.started, stage.url) as found:
+        await found.open("keys")
+        await expect(found.page.get_by_text("intellirouter console")).to_be_visible()
+        assert not await found.page.get_by_role("button", name="Make a key").count()
+
+
+async def test_a_used_setup_link_is_told_as_one(stage: Stage) -> None:
+    link = await setup_link(stage.store)
+    for time in range(2):
+        async with seat(stage.started, stage.url, setup=link) as found:
+            shown = await found.page.evaluate(
+                "fetch('/console/api/session').then((told) => told.json()).then((told) => told.admin)"
+            )
+            assert shown is (time == 0)
+
+
+async def test_a_request_appears_while_one_looks_and_opens_as_a_timeline(
+    stage: Stage, operator: Seat
+) -> None:
+    await operator.open("requests")
+    body = {"model": "smart", "user": "visible-person", "messages": [{"role": "user", "content": EVIL}]}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{stage.url}/v1/chat/completions", json=body) as told,
+    ):
+        assert told.status == 200
+    row = operator.page.get_by_role("row").filter(has_text="visible-person")
+    await expect(row).to_be_visible(timeout=PATIENCE_MS)
+    await row.get_by_role("link").first.click()
+    await expect(operator.page.get_by_role("heading", name="Timeline")).to_be_visible()
+    await expect(operator.page.get_by_text("visible-person")).to_be_visible()
+
+
+async def test_a_key_is_made_shown_once_and_revoked(operator: Seat) -> None:
+    await operator.open("keys")
+    await operator.page.get_by_role("button", name="Make a key").click()
+    await operator.page.get_by_role("dialog").get_by_label("Name").fill(EVIL)
+    await operator.page.get_by_role("dialog").get_by_role("button", name="Make a key").click()
+    await expect(operator.page.get_by_role("dialog").get_by_text("sk-ir-")).to_be_visible()
+    await operator.page.get_by_role("button", name="Close").click()
+    row = operator.page.get_by_role("row").filter(has_text="onerror")
+    await expect(row.get_by_text("live")).to_be_visible()
+    await row.get_by_role("button", name="Revoke").click()
+    await operator.page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    await expect(row.get_by_text("revoked")).to_be_visible()
+
+
+async def test_a_question_is_answered_side_by_side_and_an_answer_can_do_nothing(operator: Seat) -> None:
+    await operator.open("playground")
+    await operator.page.get_by_label("Model").first.fill("swift")
+    await operator.page.get_by_role("button", name="Compare with another").click()
+    await operator.page.get_by_label("Model").nth(1).fill("deep")
+    await operator.page.get_by_label("Message").fill(f"What is this? {EVIL}")
+    await operator.page.get_by_role("button", name="Send").click()
+    await expect(operator.page.locator(".prose strong")).to_have_count(2)
+    await expect(operator.page.get_by_text("An answer of swift", exact=False)).to_be_visible()
+
+
+async def test_a_model_is_tried_added_drained_and_removed(operator: Seat) -> None:
+    await operator.open("models")
+    await operator.page.get_by_role("button", name="Add a model").click()
+    dialog = operator.page.get_by_role("dialog")
+    await dialog.get_by_label("Model", exact=True).fill("added-here")
+    await dialog.get_by_label("Targets").fill("lab/swift")
+    await dialog.get_by_role("button", name="Create").click()
+    row = operator.page.get_by_role("row").filter(has_text="added-here")
+    await expect(row).to_be_visible()
+    await row.get_by_role("button", name="Test").click()
+    await expect(dialog.get_by_text("Answered by")).to_be_visible()
+    await dialog.get_by_role("button", name="Close").click()
+    await row.get_by_role("button", name="Drain").click()
+    await expect(row.get_by_text("drained")).to_be_visible()
+    await row.get_by_role("button", name="Undo drain").click()
+    await row.get_by_role("button", name="Delete").click()
+    await dialog.get_by_role("button", name="Delete").click()
+    await expect(row).to_have_count(0)
+
+
+async def test_a_persona_is_written_shown_changed_and_brought_back(operator: Seat) -> None:
+    await operator.open("personas")
+    await operator.page.get_by_role("button", name="New persona").click()
+    dialog = operator.page.get_by_role("dialog")
+    await dialog.get_by_label("Personas").fill("tester")
+    await dialog.get_by_role("textbox", name="Source").fill(
+        f'name = "tester"\nprompt = {json.dumps("Be kind. " + EVIL)}\n'
+    )
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(operator.page.get_by_role("heading", name="tester")).to_be_visible()
+    await operator.page.get_by_role("button", name="Render").click()
+    await expect(operator.page.locator(".said").get_by_text("Be kind.", exact=False)).to_be_visible()
+    await operator.page.get_by_role("button", name="Edit").click()
+    await dialog.get_by_role("textbox", name="Source").fill('name = "tester"\nprompt = "Be brief."\n')
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(operator.page.get_by_role("heading", name="version 2", exact=False)).to_be_visible()
+    await operator.page.get_by_role("button", name="Bring back").click()
+    await expect(operator.page.get_by_role("heading", name="version 3", exact=False)).to_be_visible()
+
+
+async def test_a_chain_is_written_drawn_started_and_answered(operator: Seat) -> None:
+    await operator.open("chains")
+    await operator.page.get_by_role("button", name="Create").click()
+    dialog = operator.page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("approval")
+    await dialog.get_by_label("Definition").fill(
+        "chain: {name: approval, version: 1}\nsteps:\n  - id: answer\n    llm: {model: swift, prompt: Hello}\n"
+        "  - id: ask\n    wait: {signal: go}\noutput: {text: steps.answer.text}\n"
+    )
+    await dialog.get_by_role("button", name="Check").click()
+    await expect(dialog.get_by_text("It holds.")).to_be_visible()
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(operator.page.locator(".step").filter(has_text="answer")).to_be_visible()
+    await operator.page.get_by_role("button", name="Start").click()
+    await dialog.get_by_role("button", name="Start").click()
+    await expect(operator.page.get_by_role("heading", name="Waiting for you", exact=False)).to_be_visible()
+    await operator.page.get_by_role("button", name="Answer").click()
+    await expect(operator.page.locator(".badge").filter(has_text="succeeded")).to_be_visible()
+    await expect(operator.page.get_by_role("heading", name="Output").first).to_be_visible()
+
+
+async def test_a_collection_is_made_and_dropped(operator: Seat) -> None:
+    await operator.open("documents")
+    await operator.page.get_by_role("button", name="New collection").click()
+    await operator.page.get_by_role("dialog").get_by_label("Collection").fill("handbook")
+    await operator.page.get_by_role("dialog").get_by_role("button", name="Create").click()
+    await expect(operator.page.get_by_role("heading", name="handbook")).to_be_visible()
+    await operator.page.locator("input[type=file]").set_input_files(
+        {
+            "name": "<b>evil.md",
+            "mimeType": "text/markdown",
+            "buffer": b"# Warranty\n\nThe warranty is two years.",
+        }
+    )
+    await expect(operator.page.get_by_role("button", name="<b>evil.md")).to_be_visible()
+    await operator.page.get_by_placeholder("Question").fill("How long is the warranty?")
+    await operator.page.get_by_role("button", name="Search").click()
+    await expect(operator.page.get_by_text("two years", exact=False).first).to_be_visible()
+    await operator.page.get_by_role("button", name="Delete").first.click()
+    await operator.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(operator.page.get_by_text("No collection yet")).to_be_visible()
+
+
+async def test_the_keyboard_alone_reaches_a_page(operator: Seat) -> None:
+    await operator.open("")
+    await operator.page.keyboard.press("Tab")
+    await expect(operator.page.get_by_text("Skip to the page")).to_be_focused()
+    for _ in range(30):
+        await operator.page.keyboard.press("Tab")
+        if await operator.page.evaluate("document.activeElement.textContent") == "Models":
+            break
+    await operator.page.keyboard.press("Enter")
+    await expect(operator.page.get_by_role("heading", name="Models")).to_be_visible()

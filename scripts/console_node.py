@@ -100,7 +100,7 @@ BOSS_SHA256 = hashlib.sha256(BOSS.encode()).hexdigest()
 
 @contextlib.asynccontextmanager
 async def console_node(
-    folder: Path, port: int = 0, *, keys: bool = False
+    folder: Path, port: int = 0, *, model: Path | None = None, keys: bool = False
 ) -> AsyncIterator[tuple[Node, Vendor]]:
     """The node and its vendor, running."""
     async with Vendor(answer).running() as vendor:

@@ -23,6 +23,7 @@ from tests.console.conftest import PATIENCE_MS, Seat, browser, seat
 from tests.servers.minilm import minilm
 from tests.servers.vendor import Vendor
 
+expect.set_options(timeout=PATIENCE_MS)
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAGES = (
     "", "requests", "usage", "routing", "playground", "personas", "documents", "chains", "models", "keys", "tools",
@@ -114,7 +115,7 @@ async def test_a_request_appears_while_one_looks_and_opens_as_a_timeline(
     ):
         assert told.status == 200
     row = operator.page.get_by_role("row").filter(has_text="visible-person")
-    await expect(row).to_be_visible(timeout=PATIENCE_MS)
+    await expect(row).to_be_visible()
     await row.get_by_role("link").first.click()
     await expect(operator.page.get_by_role("heading", name="Timeline")).to_be_visible()
     await expect(operator.page.get_by_text("visible-person")).to_be_visible()
@@ -220,6 +221,9 @@ async def test_a_collection_is_made_and_dropped(operator: Seat) -> None:
         }
     )
     await expect(operator.page.get_by_role("button", name="<b>evil.md")).to_be_visible()
+    await expect(
+        operator.page.get_by_role("row").filter(has_text="evil.md").get_by_text("ready").last
+    ).to_be_visible()
     await operator.page.get_by_placeholder("Question").fill("How long is the warranty?")
     await operator.page.get_by_role("button", name="Search").click()
     await expect(operator.page.get_by_text("two years", exact=False).first).to_be_visible()

@@ -12,12 +12,12 @@ function Create({ close, again }) {
 }
 
 const Jobs = ({ jobs, collection }) => {
-  const shown = jobs.filter((job) => !collection || job.collection === collection || job.collection_name === collection).slice(0, 12);
+  const shown = jobs.filter((job) => !collection || job.collection === collection).slice(0, 12);
   if (!shown.length) return null;
   return html`<${Card} title=${W.jobs} flush><${Table} label=${W.jobs} rows=${shown} keyed=${(job) => job.id} columns=${[
-    { name: "Document", of: (job) => html`<span class="wrap">${job.name ?? job.document ?? job.id}</span>` },
+    { name: "Document", of: (job) => html`<span class="wrap">${job.document}</span>` },
     { name: W.status, of: (job) => html`<${Badge} tone=${status(job.status)}>${job.status}<//>${job.error && html`<div class="bad small wrap">${typeof job.error === "string" ? job.error : job.error.message}</div>`}` },
-    { name: "Done", of: (job) => { const whole = job.chunks_total ?? job.total, done = job.chunks_done ?? job.done; return whole ? html`<${Bar} share=${done / whole} label=${`${done} of ${whole}`} />` : ""; } },
+    { name: "Done", of: (job) => { const whole = job.total, done = job.done; return whole ? html`<${Bar} share=${done / whole} label=${`${done} of ${whole}`} />` : ""; } },
     { name: "Asked", of: (job) => html`<span class="nowrap">${ago(job.created)}</span>` },
   ]} /><//>`;
 };
@@ -63,8 +63,8 @@ function One({ name }) {
     <${Asked} of=${asked}>${(data) => html`<${Jobs} jobs=${data.jobs} collection=${name} />
       <${Card} title=${W.documents} flush><${Table} label=${W.documents} rows=${data.documents} keyed=${(d) => d.name} columns=${[
         { name: "Name", sort: (d) => d.name, of: (d) => html`<button type="button" class="link" onClick=${() => read(d.name)}>${d.name}</button>` },
-        { name: W.status, of: (d) => html`<${Badge} tone=${status(d.status)}>${d.status}<//>` },
-        { name: W.chunks, num: true, sort: (d) => d.chunks ?? 0, of: (d) => count(d.chunks) }, { name: W.size, num: true, sort: (d) => d.bytes ?? 0, of: (d) => bytes(d.bytes) },
+        { name: W.status, of: (d) => html`<${Badge} tone=${status(d.status)}>${d.status}<//>${d.error && html`<div class="bad small wrap">${d.error}</div>`}` },
+        { name: "Changed", sort: (d) => d.updated, of: (d) => html`<span class="nowrap">${ago(d.updated)}</span>` }, { name: W.size, num: true, sort: (d) => d.bytes ?? 0, of: (d) => bytes(d.bytes) },
         { of: (d) => html`<div class="row end"><${Button} kind="small danger" onClick=${() => drop(d.name)}>${T.remove}<//></div>` },
       ]} /><//>`}<//>
     ${reading && html`<${Chunks} collection=${name} document=${reading} close=${() => read(null)} />`}${question}<//>`;

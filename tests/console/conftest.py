@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -16,6 +16,7 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Seat:
         """Go to a page of the console and wait until it shows what it has."""
         await self.page.goto(f"{self.url}/console/{name}")
         await self.page.wait_for_selector("main h1")
-        await self.page.wait_for_function("!document.querySelector('main .skeleton')")
+        await expect(self.page.locator("main .skeleton")).to_have_count(0)
 
 
 @contextlib.asynccontextmanager

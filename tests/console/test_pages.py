@@ -19,11 +19,10 @@ from intellirouter.memory.store import StateStore
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.router.console.sessions import setup_link
 from scripts.console_node import console_node, traffic
-from tests.console.conftest import PATIENCE_MS, Seat, browser, seat
+from tests.console.conftest import Seat, browser, seat
 from tests.servers.minilm import minilm
 from tests.servers.vendor import Vendor
 
-expect.set_options(timeout=PATIENCE_MS)
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAGES = (
     "", "requests", "usage", "routing", "playground", "personas", "documents", "chains", "models", "keys", "tools",

@@ -228,6 +228,7 @@ class UpstreamStream:
         self._reply = reply
         reply.idle = self._deadlines.first_byte
         self._stall = self._deadlines.idle
+        self._alive = max(self._deadlines.first_byte, self._deadlines.idle)
         self._content = False
         self._spoke = time.monotonic()
         self._parser = parser
@@ -254,6 +255,7 @@ class UpstreamStream:
     def may_stall(self, seconds: float) -> None:
         """Be silent for so long at the most, once there is content."""
         self._stall = min(self._deadlines.idle, seconds)
+        self._alive = min(self._alive, seconds)
         if self._content:
             self._reply.idle = self._stall
 
@@ -279,7 +281,7 @@ class UpstreamStream:
         if self._content:
             if any(event.deltas for event in events):
                 self._spoke = time.monotonic()
-            elif time.monotonic() - self._spoke > max(self._deadlines.first_byte, self._stall):
+            elif time.monotonic() - self._spoke > self._alive:
                 raise UpstreamTimeout("the provider says nothing but that it is alive", phase="idle")
         elif any(_is_content(event) for event in events):
             self._content = True

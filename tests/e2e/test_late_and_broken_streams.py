@@ -143,6 +143,16 @@ async def test_after_the_first_content_silence_is_a_stall(
     assert "error" not in events[-1]
 
 
+async def test_who_only_pings_after_the_first_content_stands_still(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    stalls = await start_vendor(play(*PARTS[:BROKEN], *(item for _ in range(200) for item in (PING, 0.1))))
+    second = await start_vendor(play(*PARTS[BROKEN:]))
+    toml = config(stalls, second, timeouts="connect = 1, first_token = 0.6, idle = 0.4, total = 30")
+    text, _, _ = await ask(http, (await start_node(toml)).listening[0].url)
+    assert text == SENTENCES
+
+
 async def test_a_stream_may_stand_still_for_so_long_in_all(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:

@@ -61,6 +61,8 @@ LIGHTHOUSE = (
         ("ends with a blank ", " and one more", "ends with a blank and one more"),
         ("a line\n", "    indented", "a line\n    indented"),
         ("ein Wort und das", "nächste", "ein Wort und das nächste"),
+        ("```python\nprint(1)\n", "```python\nprint(2)\n", "```python\nprint(1)\nprint(2)\n"),
+        ("it goes on", "... and on", "it goes on and on"),
     ],
 )
 def test_the_joint_is_mended_at_the_border_of_words(said: str, more: str, joined: str) -> None:
@@ -95,6 +97,24 @@ def test_what_does_not_go_on_is_seen_at_its_beginning(head: str) -> None:
 @pytest.mark.parametrize(
     ("said", "head"),
     [
+        (
+            "大象是陆地上最大的动物，它们生活在非洲和亚洲的森林里，",
+            "大象是地上最大的一种动物，它们都生活在非洲和亚洲的森林之中。",
+        ),
+        ('{"name": "Alice", "age": 30, "city": "Par', '{"name": "Alicia", "age": 31, "city": "Rome"}'),
+    ],
+)
+def test_what_is_told_again_is_seen_without_words_and_in_json(said: str, head: str) -> None:
+    assert does_not_go_on(said, head, "")
+
+
+@pytest.mark.parametrize(
+    ("said", "head"),
+    [
+        (
+            "大象是陆地上最大的动物，它们生活在非洲和亚洲的森林里，",
+            "每天要喝很多的水，也要吃上百公斤的草和树叶。",
+        ),
         (LIGHTHOUSE, "so the third was built of stone by John Smeaton, who took the oak for his model."),
         (LIGHTHOUSE, "Smeaton built the third of stone: a tower shaped like an oak, with dovetailed blocks."),
         ('She looked at him and said "', "I'm sorry, I can't help you with this. It is over.\""),
@@ -152,6 +172,12 @@ def test_what_is_open_is_no_end(said: str, more: str, asked: str) -> None:
         ),
         ("1 2 3 4 5 6 7 8", " 9 10 11 12 13 14", "Count from 1 to 14."),
         ("紫色的大象在", "河边喝水，然后回家了。", ""),
+        ('{"name": "Alice", "ag', 'e": 30, "city": "Rome"}', ""),
+        (
+            "大象是陆地上最大的动物，它们生活在非洲和亚洲的森林里，",
+            "每天要喝很多的水，也要吃上百公斤的草和树叶。",
+            "",
+        ),
         ("She smiled :) and then", " she went home with all her friends.", ""),
     ],
 )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import re
 
+import msgspec
+
 from intellirouter.inference.rescue.opening import MANY, another_subject
 from intellirouter.inference.rescue.scripts import (
     FUNCTION_WORDS,
@@ -44,6 +46,7 @@ _ASKED = re.compile(
 _TO = re.compile(r"\b(?:to|until|bis|jusqu[’']?à|hasta|through|-|–)\s*(\d{1,6})\b", re.I)
 _NUMBERED = re.compile(r"^[ \t]{0,3}\**(\d{1,3})[.)]\**[ \t]+(?=\S)", re.M)
 _BULLET = re.compile(r"^[-*+•][ \t]+(?=\S)", re.M)
+_FENCED_JSON = re.compile(r"^```json[ \t]*\n(.*?)^```[ \t]*$", re.M | re.S)
 _EMPTY_ITEM = re.compile(r"(?:^|\n)[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]*$")
 _PAIRS = (("(", ")"), ("[", "]"), ("{", "}"), ("“", "”"), ("«", "»"), ("「", "」"), ("（", "）"))
 _LINE_WITHOUT_END = re.compile(r"^(?:[ \t]*(?:[-*+•>|#]|\d{1,3}[.)])|.*[|`>*_]$|\S+$)")
@@ -75,9 +78,19 @@ def still_open(text: str, asked: str) -> str | None:
         return "a block of code is open"
     if text.lstrip()[:1] in ("{", "[") and text.count('"') > 1:
         depth, string = json_state(text)
-        if depth > 0 or string:
+        if depth > 0 or string or (text[-1] in "]}" and not _is_json(text)):
             return "its JSON is not complete"
+    if (fenced := _FENCED_JSON.findall(text)) and not all(map(_is_json, fenced)):
+        return "a block of JSON is not complete"
     return _list_open(text, asked) or _sentence_open(text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def _list_open(text: str, asked: str) -> str | None:

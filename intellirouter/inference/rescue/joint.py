@@ -41,6 +41,9 @@ _OPENING = "([{“«‘¿¡"
 _NUMBERED = re.compile(r"([^\W\d]*)(\d{1,9})$")
 _NUMBER = re.compile(r"([^\W\d]*)(\d{1,9})(?!\d)")
 _LETTERS_BEFORE, _LETTERS = re.compile(r"[^\W\d_]+$"), re.compile(r"[^\W\d_]+")
+_AGAIN = re.compile(r"^\s*```\w+[^\n`]*\n")
+"""A fence that is open already."""
+_DOTS = re.compile(r"^\s*(?:\.{3,}|…)\s*(?=\w)")
 _ORDINALS = frozenset({"st", "nd", "rd", "th", "er", "ème", "º", "ª"})
 _LOOKED_AT = 20_000
 """Characters of the text before that words are looked up in."""
@@ -50,6 +53,7 @@ def joint(said: str, more: str) -> tuple[str, str]:
     """What belongs between the two, and what of `more` follows it: all, but a beginning that stands there already."""
     if not said or not more:
         return "", more
+    more = _AGAIN.sub("", more) if open_fence(said) >= 0 else _DOTS.sub("", more)
     if said[-1].isspace():
         return "", more.lstrip(" ") if said[-1] == " " else more
     if more[0].isspace():

@@ -50,11 +50,15 @@ _PREAMBLE = re.compile(
     re.IGNORECASE,
 )
 """What begins an answer, but not in the middle of a sentence."""
+_KEY = re.compile(r"(?:```\w*)?\s*[\[{\s]*[\[{]\s*(\"[^\"]{0,200}\")")
+"""The first key or text of a JSON document."""
 COMPARED = 12
 """Words of two beginnings that are held side by side."""
 ALIKE = 0.7
 RUN, RUN_OF_SIGNS = 6, 12
 """Words in a row, or signs of a script without spaces, that stand in the answer already: it is told again."""
+SIGNS, SIGNS_PER_WORD = 2, 3
+"""Of scripts without spaces two signs are looked up together, and three such pairs say as much as a word."""
 FEW, MANY, ENOUGH_BEFORE = 5, 12, 15
 """Words with a meaning: so many of none in common make another subject, where a sentence is broken off, or anywhere."""
 
@@ -67,7 +71,15 @@ def does_not_go_on(said: str, head: str, asked: str) -> str | None:
             return "it speaks of the request instead"
         if broken_off and _PREAMBLE.match(head):
             return "it begins a new answer"
-    if place_of(said) == "prose":
+    place = place_of(said)
+    if (
+        place.startswith("json")
+        and (key := _KEY.match(said))
+        and (again := _KEY.match(head))
+        and key[1] == again[1]
+    ):
+        return "it begins the JSON anew"
+    if place == "prose":
         if _told_again(said, head):
             return "it tells the answer again in other words"
         if broken_off and head[:1].isupper() and another_subject(said, head, asked, FEW):
@@ -78,7 +90,8 @@ def does_not_go_on(said: str, head: str, asked: str) -> str | None:
 def another_subject(said: str, text: str, asked: str, enough: int) -> bool:
     """Whether a text with so many words that mean something shares none of them with what was said and asked."""
     new = meanings(text)
-    if len(new) < enough:
+    signs = sum(len(stem) == SIGNS for stem in new)
+    if len(new) - signs + signs / SIGNS_PER_WORD < enough:
         return False
     before = meanings(said) | meanings(asked)
     return len(before) >= ENOUGH_BEFORE and not new & before
@@ -107,9 +120,13 @@ def _told_again(said: str, head: str) -> bool:
         ]
         if likeness >= ALIKE > max(elsewhere, default=0.0):  # and it is no text that repeats itself
             return True
-    signs = "".join(SPACELESS.findall(head))[: RUN_OF_SIGNS + 2]
-    if len(signs) >= RUN_OF_SIGNS and signs[:RUN_OF_SIGNS] in "".join(SPACELESS.findall(said)):
-        return True
+    signs, signs_before = SPACELESS.findall(head), SPACELESS.findall(said)
+    if len(signs) >= RUN_OF_SIGNS:
+        size = min(len(signs), len(signs_before), 3 * RUN_OF_SIGNS)
+        if "".join(signs[:RUN_OF_SIGNS]) in "".join(signs_before):
+            return True
+        if size >= RUN_OF_SIGNS and _alike(signs_before[:size], signs[:size]) >= ALIKE:
+            return True
     all_said = f" {' '.join(before)} "
     runs = [told[i : i + RUN] for i in range(len(told) - RUN)]  # the last word may not be whole
     return any(f" {' '.join(run)} " in all_said for run in runs)

@@ -28,6 +28,9 @@ from intellirouter.memory.open import FILE, open_state
 from intellirouter.ops.backup import archive, journal
 from intellirouter.ops.backup.make import make
 from intellirouter.ops.backup.restore import restore
+from intellirouter.records.query import Query
+from intellirouter.records.row import Ids, Row
+from intellirouter.records.sqlite.store import SqliteStore
 from intellirouter.vectors.chroma.embedded import EmbeddedChroma
 from intellirouter.vectors.chroma.server import ChromaServer
 from intellirouter.vectors.index import VectorIndex
@@ -63,6 +66,24 @@ def fill_runs(file: Path) -> None:
     with contextlib.closing(sqlite3.connect(file)) as db, db:
         db.execute("create table runs (id text, outcome blob)")
         db.executemany("insert into runs values (?, ?)", [(f"run{n}", os.urandom(50)) for n in range(500)])
+
+
+def fill_record(file: Path) -> None:
+    with contextlib.closing(SqliteStore(file)) as store:
+        ids, now = Ids(), time.time()
+        store.write(
+            [
+                Row(id=ids.next(), ended=now, request_id=f"r{n}", tags=("t",), asked="What is kept?", key="k")
+                for n in range(1_000)
+            ]
+        )
+
+
+def assert_record(file: Path) -> None:
+    """Every row, found by its tag and by its words."""
+    with contextlib.closing(SqliteStore(file)) as store:
+        for query in (Query(), Query(tag="t"), Query(text="kept")):
+            assert len(store.page(query, 1_001).rows) == 1_000
 
 
 def rows(file: Path) -> list[Any]:
@@ -155,6 +176,7 @@ async def test_an_embedded_node_comes_back_record_by_record(tmp_path: Path) -> N
     await fill_index(index)
     await index.close()
     await fill_state(loaded)
+    fill_record(data / "requests.db")
     before = files(data), rows(data / "chains.db"), rows(data / "rag/catalog.sqlite3")
     async with write_load(loaded):
         target, manifest = await asyncio.to_thread(make, loaded, tmp_path / "backups", lambda _: None)
@@ -164,6 +186,7 @@ async def test_an_embedded_node_comes_back_record_by_record(tmp_path: Path) -> N
     await asyncio.to_thread(restore, target, loaded.settings)
     assert (files(data), rows(data / "chains.db"), rows(data / "rag/catalog.sqlite3")) == before
     await assert_state(loaded)
+    assert_record(data / "requests.db")
     index = EmbeddedChroma(data / "rag/chroma")
     await assert_index(index)
     await index.close()

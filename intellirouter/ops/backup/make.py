@@ -22,12 +22,15 @@ from intellirouter.memory.open import FILE
 from intellirouter.ops.backup import archive, journal, outside, repository, retention, seal
 from intellirouter.ops.backup import snapshot as snapshot_form
 from intellirouter.ops.backup.place import Directory, File, local
+from intellirouter.records.sqlite.store import FILE as RECORDS_FILE
 from intellirouter.vectors.chroma import snapshot as chroma
 
 STATE = f"state/{FILE}"
 TABLES = ("entry", "counter", "log", "lease")
 CATALOG = "rag/catalog.sqlite3"
 CHAINS = "chains/chains.db"
+RECORDS = f"records/{RECORDS_FILE}"
+RECORDS_TABLES = ("requests", "tags", "content")
 CHAINS_SERVER = "chains/postgres.dump"
 REDIS = "redis/keys"
 VECTORS = "vectors/vectors"
@@ -99,6 +102,7 @@ def make(
         gather.sqlite(STATE, settings.paths.data_dir / FILE, TABLES)
         gather.redis()
         gather.chains()
+        gather.record()
         gather.vectors(catalog)
     if not incremental:  # a snapshot's pieces were summed as they were written, most of them long ago
         archive.verify(target)
@@ -209,6 +213,13 @@ class _Gather:
         copy = self.scratch / "copy"
         outside.postgres_to(copy, url.get_secret_value())
         self._add(CHAINS_SERVER, copy)
+
+    def record(self) -> None:
+        """The record of requests, where it is a file of this node."""
+        if self.settings.records.database_url is not None:
+            self.writer.manifest.absent["records"] = "in a Postgres of its own: back that up with its tools"
+            return
+        self.sqlite(RECORDS, self.settings.paths.data_dir / RECORDS_FILE, RECORDS_TABLES)
 
     def vectors(self, names: list[str]) -> None:
         """The vectors of the catalogue's collections; those of an embedded index that a running node holds from a copy of it."""

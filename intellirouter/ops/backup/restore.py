@@ -30,6 +30,8 @@ from intellirouter.ops.backup.make import (
     CATALOG,
     CHAINS,
     CHAINS_SERVER,
+    RECORDS,
+    RECORDS_TABLES,
     REDIS,
     STATE,
     TABLES,
@@ -38,10 +40,11 @@ from intellirouter.ops.backup.make import (
     folders,
 )
 from intellirouter.ops.backup.place import File
+from intellirouter.records.sqlite.store import FILE as RECORDS_FILE
 
-STORES = ("state", "personas", "documents", "rag", "blobs", "chains", "vectors", "redis", "config")
+STORES = ("state", "personas", "documents", "rag", "blobs", "chains", "vectors", "redis", "records", "config")
 """What can be restored. The configuration only when it is named, since the node that restores has one."""
-SHARED = frozenset({"redis", "chains", "vectors"})
+SHARED = frozenset({"redis", "chains", "vectors", "records"})
 """Of the stores that are servers for a node, those that others may use too. They are left alone unless they are named."""
 
 
@@ -64,6 +67,7 @@ def places(settings: Settings) -> dict[str, Path]:
         "rag": data / "rag/catalog.sqlite3",
         "chains": data / "chains.db",
         "vectors": data / "rag/chroma",
+        "records": data / RECORDS_FILE,
     }
     return {store: place for store, place in found.items() if store not in servers(settings)}
 
@@ -74,6 +78,7 @@ def servers(settings: Settings) -> set[str]:
         "redis": settings.memory.backend_type != "embedded",
         "vectors": settings.rag.vector_db_url is not None,
         "chains": settings.chain_engine.database_url is not None,
+        "records": settings.records.database_url is not None,
     }
     return {store for store, is_used in used.items() if is_used}
 
@@ -124,7 +129,7 @@ def shared(settings: Settings) -> set[str]:
 def refuse_running(settings: Settings) -> None:
     """Raises `Conflict` when a process has a store of this node open: a node is running."""
     data = settings.paths.data_dir
-    for file in (data / FILE, data / "rag/catalog.sqlite3", data / "chains.db"):
+    for file in (data / FILE, data / "rag/catalog.sqlite3", data / "chains.db", data / RECORDS_FILE):
         if file.exists() and _used(file):
             raise Conflict(f"{file} is in use: stop the node first (systemctl stop 'intellirouter-*').")
 
@@ -199,11 +204,11 @@ def restore(
 def _check_kinds(file: File, manifest: Manifest, wanted: Collection[str], settings: Settings) -> None:
     """Raises `InvalidRequest` when the archive is of another kind of store than this node has."""
     here = servers(settings)
-    for store, name in (("redis", REDIS), ("chains", CHAINS_SERVER)):
+    for store, name in (("redis", REDIS), ("chains", CHAINS_SERVER), ("records", "")):
         if store in wanted and (name in manifest.files) != (store in here):
             raise InvalidRequest(
                 f"{file} holds another kind of the store '{store}' than this node is configured for: "
-                "change [memory] or [chain_engine] database_url, or name the stores to restore with --only.",
+                "change [memory], [chain_engine] or [records] database_url, or name the stores to restore with --only.",
                 param="only",
             )
 
@@ -251,7 +256,7 @@ def _stage(file: File, staged: Path, wanted: Collection[str], identities: Sequen
 
 def _check(staged: Path, manifest: Manifest) -> None:
     """Every database can be read, and holds the rows its manifest says."""
-    for name, tables in ((STATE, TABLES), (CATALOG, ()), (CHAINS, ())):
+    for name, tables in ((STATE, TABLES), (CATALOG, ()), (CHAINS, ()), (RECORDS, RECORDS_TABLES)):
         file = staged / name
         if not file.exists():
             continue
@@ -283,7 +288,7 @@ def _check_runs(staged: Path) -> None:
         outside.check_postgres_rows(staged / CHAINS_SERVER)
 
 
-_INSIDE = {"state": STATE, "rag": CATALOG, "chains": CHAINS, "vectors": "vectors/chroma"}
+_INSIDE = {"state": STATE, "rag": CATALOG, "chains": CHAINS, "vectors": "vectors/chroma", "records": RECORDS}
 """Where a store that is no folder lies in the staged tree."""
 
 
@@ -294,7 +299,7 @@ def _moves(settings: Settings, staged: Path, aside: Path, wanted: Collection[str
     for store in wanted:
         place = targets[store]
         moves.append((place, aside / store))
-        if store in {"state", "rag", "chains"}:
+        if store in {"state", "rag", "chains", "records"}:
             # the log belongs to the file that goes: beside the new one it would be applied to it
             moves += [
                 (place.with_name(f"{place.name}{end}"), aside / f"{store}{end}") for end in ("-wal", "-shm")

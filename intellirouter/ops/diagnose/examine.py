@@ -19,6 +19,7 @@ from intellirouter.ops.diagnose.guard import guarded, guarded_now
 from intellirouter.ops.diagnose.network import Place
 from intellirouter.ops.diagnose.providers import examine_provider
 from intellirouter.ops.diagnose.records import reach_all
+from intellirouter.ops.diagnose.request_record import request_record
 from intellirouter.ops.diagnose.runs import runs
 from intellirouter.ops.diagnose.services import services
 from intellirouter.ops.diagnose.state import state
@@ -51,6 +52,7 @@ async def examine(
                     ("services", "units", services(deadline)),
                     ("state", settings.memory.backend_type, state(settings.memory, data_dir, deadline)),
                     ("state", "runs", runs(settings.chain_engine, data_dir, deadline)),
+                    ("state", "record", request_record(settings.records, data_dir, deadline)),
                     *(
                         (
                             "network",

@@ -1,0 +1,76 @@
+"""The record of requests: whether it can be read, how large it is, and when something was last written to it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sqlite3
+import stat
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from intellirouter.config.schema.records import RecordsSection
+from intellirouter.errors import StateUnavailable
+from intellirouter.ops.diagnose.database import read_only
+from intellirouter.ops.diagnose.finding import Finding, Level
+from intellirouter.records.row import time_of
+from intellirouter.records.sqlite.store import FILE
+
+
+async def request_record(section: RecordsSection, data_dir: Path, deadline: float) -> list[Finding]:
+    """Of the store that `[records]` asks for. Within about `deadline` seconds."""
+    if not section.enabled:
+        return [_found(Level.OK, "switched off ([records] enabled)")]
+    if section.database_url is None:
+        return await asyncio.to_thread(_file, data_dir / FILE, section)
+    url = section.database_url.get_secret_value()
+    where = urlsplit(url).hostname or "its socket"
+    looking = importlib.import_module("intellirouter.records.postgres.look")
+    advice = "systemctl status postgresql; check [records] database_url."
+    try:
+        async with asyncio.timeout(deadline + 2):
+            version, follows, there, newest = await asyncio.to_thread(looking.look, url, deadline)
+    except (TimeoutError, StateUnavailable) as cause:
+        reason = cause.message if isinstance(cause, StateUnavailable) else f"no answer within {deadline:g} s"
+        return [_found(Level.PROBLEM, f"Postgres at {where} cannot be asked: {reason}", advice)]
+    if follows:
+        message = f"Postgres {version} at {where} is a standby: nothing can be recorded"
+        return [_found(Level.PROBLEM, message, "Point [records] database_url at the primary.")]
+    told = _ago(newest) if there else "not made yet"
+    return [_found(Level.OK, f"Postgres {version} at {where}, {told}")]
+
+
+def _file(file: Path, section: RecordsSection) -> list[Finding]:
+    if not file.exists():
+        return [_found(Level.OK, f"{file} is not made yet: the node has not run")]
+    try:
+        with read_only(file) as connection:
+            newest = connection.execute("select max(id) from requests").fetchone()[0]
+    except (sqlite3.Error, OSError) as error:
+        advice = (
+            "The node moves a damaged file aside at its next start; the last backup may hold an older one."
+        )
+        return [_found(Level.PROBLEM, f"{file}: {error}", advice)]
+    size = file.stat().st_size
+    told = f"{size / 2**20:.1f} MiB in {file}, {_ago(None if newest is None else time_of(newest))}"
+    found = [_found(Level.OK, told)]
+    if size > 1.2 * section.max_bytes:
+        message = f"{file} is larger than [records] max_bytes ({section.max_bytes / 2**20:.0f} MiB)"
+        found.append(
+            _found(Level.WARNING, message, "A running node removes the oldest rows; is one running?")
+        )
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        message = f"{file} may be read by others ({stat.S_IMODE(file.stat().st_mode):04o})"
+        found.append(_found(Level.WARNING, message, f"chmod 600 {file}"))
+    return found
+
+
+def _ago(newest: float | None) -> str:
+    if newest is None:
+        return "empty"
+    return f"last written {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(newest))} UTC"
+
+
+def _found(level: Level, message: str, advice: str = "") -> Finding:
+    return Finding("state", "record", level, message, advice)

@@ -96,6 +96,16 @@ class AnnotationDelta(msgspec.Struct, frozen=True, tag="annotation"):
     choice: int = 0
 
 
+class ImageDelta(msgspec.Struct, frozen=True, tag="image"):
+    """A whole picture that the model made, by `data` (base64) or `url`."""
+
+    data: str | None = None
+    media_type: str | None = None
+    url: str | None = None
+    block: int = 0
+    choice: int = 0
+
+
 class OpaqueDelta(msgspec.Struct, frozen=True, tag="opaque"):
     """A whole block, or a piece of audio, that only `dialect` knows."""
 
@@ -131,6 +141,7 @@ Delta = (
     | ToolCallStart
     | ToolCallArguments
     | AnnotationDelta
+    | ImageDelta
     | OpaqueDelta
     | Finish
     | UsageDelta

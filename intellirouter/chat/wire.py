@@ -63,6 +63,7 @@ class WireFormat:
     - `encode_error(error)`: the envelope of this dialect.
     - `request_id_header`: where this dialect's clients look for the id of an answer, beside `x-request-id`.
     - `takes_comments`: whether its clients pass over comments between server-sent events, as the standard says.
+    - `pictures`: an answer may hold those that a model made.
     - `relay_end`: what ends a stream whose events were relayed as bytes, where the dialect has an end marker.
     """
 
@@ -77,4 +78,5 @@ class WireFormat:
     stream_media_type: str = "text/event-stream"
     relay_end: bytes = b""
     request_id_header: str = "x-request-id"
+    pictures: bool = True
     takes_comments: bool = True

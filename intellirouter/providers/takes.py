@@ -253,6 +253,7 @@ _GEMINI = Takes(
     thoughts="signed",
     signer="google",
     bare_thoughts=True,
+    made_media=True,
     result_media=True,
     images=_GEMINI_IMAGES,
     files=frozenset({"application/pdf", "video/*", "audio/*", "image/*", "text/*"}),

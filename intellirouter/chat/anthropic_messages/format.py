@@ -21,4 +21,5 @@ FORMAT = WireFormat(
     new_decoder=EventReader,
     new_encoder=MessageEventEncoder,
     request_id_header="request-id",
+    pictures=False,
 )

@@ -9,7 +9,7 @@ import msgspec
 from intellirouter.chat.anthropic_messages.blocks import DIALECT, VENDOR, decode_content, encode_parts
 from intellirouter.chat.anthropic_messages.usage import decode_usage, encode_usage
 from intellirouter.chat.fields import Json
-from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
+from intellirouter.chat.parts import Image, Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
 from intellirouter.chat.sealed_thoughts import signature_for
 from intellirouter.chat.signed_calls import seal_call, with_signatures
@@ -110,6 +110,6 @@ def encode_content(parts: tuple[Part, ...]) -> list[Json]:
             blocks.extend(called)
         elif isinstance(part, Text):
             blocks.append({"type": "text", "text": part.text, "citations": list(part.citations) or None})
-        else:
+        elif not isinstance(part, Image):  # a picture that a model made has no place in these answers
             blocks.extend(encode_parts((part,), notes))
     return blocks

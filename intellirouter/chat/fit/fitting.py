@@ -16,7 +16,10 @@ from intellirouter.chat.model import ChatRequest
 
 
 class Fitted(NamedTuple):
-    """The request, the same object where nothing had to be done; and what each changed name of a tool was."""
+    """The request, the same object where nothing had to be done; and what each changed name of a tool was.
+
+    A tool of free text that goes out as a function is among the names: its calls are not what the client waits for.
+    """
 
     request: ChatRequest
     names: Mapping[str, str] = {}
@@ -32,6 +35,11 @@ def fit(request: ChatRequest, takes: Takes, notes: list[str]) -> Fitted:
         request = request.changed(
             extra=extra, tools=(*request.tools, options_as_tool(request.extra[OPTIONS]))
         )
+    customs = (
+        {}
+        if takes.custom_tools
+        else {tool.name: tool.name for tool in request.tools if tool.kind == "custom"}
+    )
     meant = source is not None and source.dialect == takes.dialect and named(request)
     request = fit_tools(request, takes, notes)
     request, names = fit_names(request, takes, notes)
@@ -40,7 +48,9 @@ def fit(request: ChatRequest, takes: Takes, notes: list[str]) -> Fitted:
     messages = fit_turns(request.messages, takes, notes)
     if messages is not request.messages:
         request = request.changed(messages=messages)
-    return Fitted(request if meant else fit_settings(request, takes, notes), names)
+    return Fitted(
+        request if meant else fit_settings(request, takes, notes), {**customs, **names} if customs else names
+    )
 
 
 def named(request: ChatRequest) -> bool:

@@ -58,6 +58,9 @@ def _fit(part: Part, role: str, takes: Takes, notes: list[str]) -> Part | None:
             return _foreign(part, role, takes, notes)
         case ToolResult():
             return _result(part, takes, notes)
+        case Image() | File() if role == "assistant" and not takes.made_media:
+            notes.append(f"A picture of an earlier answer was left out: {takes.who} takes none back.")
+            return None
         case Image() | Audio() | File():
             return fit_media(part, takes)
         case _:

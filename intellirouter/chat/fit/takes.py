@@ -80,6 +80,7 @@ class Takes:
     thoughts: Literal["words", "signed", "sealed", "none"] = "words"  # sealed: OpenAI's encrypted ones
     signer: Vendor | None = None
     bare_thoughts: bool = False  # a turn of thoughts alone
+    made_media: bool = False  # pictures that the model made, in its own turns
     result_media: bool = False  # pictures and documents inside a tool's result
     documents_as_text: bool = True  # of text kinds; else as documents
     images: frozenset[str] | None = None  # media types

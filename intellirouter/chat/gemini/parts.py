@@ -167,7 +167,7 @@ def encode_part(part: Part, names: dict[str, str], notes: list[str]) -> Json | N
             notes.append(f"A block only {part.dialect} knows was left out.")
             return None
         case Image() | Audio() | File():
-            return _encode_media(part, notes)
+            return encode_media(part, notes)
 
 
 def signed(part: Json, signature: str | None) -> Json:
@@ -209,13 +209,14 @@ def _encode_result(result: ToolResult, names: dict[str, str], notes: list[str]) 
         response = {"error" if result.is_error else "result": text}
     encoded: Json = {"name": result.name or names.get(result.call_id) or result.call_id, "response": response}
     if media:
-        encoded["parts"] = [_encode_media(part, notes) for part in media]
+        encoded["parts"] = [encode_media(part, notes) for part in media]
     if not result.call_id.startswith(_OUR_IDS):
         encoded["id"] = result.call_id
     return encoded
 
 
-def _encode_media(part: Image | Audio | File, notes: list[str]) -> Json:
+def encode_media(part: Image | Audio | File, notes: list[str]) -> Json:
+    """A picture, a sound or a document as a part."""
     if isinstance(part, Audio):
         return {"inlineData": {"mimeType": f"audio/{part.format}", "data": part.data}}
     if isinstance(part, File) and part.text is not None:

@@ -19,6 +19,7 @@ from intellirouter.chat.gemini.parts import (
     pick,
     signed,
 )
+from intellirouter.chat.likelihoods import from_gemini, to_gemini
 from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
 from intellirouter.chat.sealed_thoughts import signature_for
@@ -168,6 +169,7 @@ def _decode_candidate(candidate: Json, position: int, response_id: str) -> Choic
         finish_reason=reason,
         finish_detail=detail,
         index=index if isinstance(index, int) else position,
+        logprobs=from_gemini(candidate.get("logprobsResult")),
         extra={key: value for key, value in candidate.items() if key not in _KNOWN_CANDIDATE},
     )
 
@@ -209,6 +211,8 @@ def _encode_choice(choice: Choice) -> Json:
     }
     if (word := encode_finish(choice.finish_reason, choice.finish_detail)) is not None:
         encoded["finishReason"] = word
+    if (likely := to_gemini(choice.logprobs)) is not None:
+        encoded["logprobsResult"] = likely
     texts = [part for part in choice.content if isinstance(part, Text)]
     if (metadata := metadata_of(annotations_in(texts), "".join(part.text for part in texts))) is not None:
         encoded[FIELD] = metadata

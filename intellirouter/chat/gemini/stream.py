@@ -11,6 +11,7 @@ from intellirouter.chat.delta import (
     AnnotationDelta,
     Delta,
     Finish,
+    ImageDelta,
     OpaqueDelta,
     RefusalDelta,
     Start,
@@ -23,7 +24,15 @@ from intellirouter.chat.delta import (
 from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.errors import decode_error, error_envelope
 from intellirouter.chat.gemini.grounding import FIELD, annotations_of, metadata_of
-from intellirouter.chat.gemini.parts import DIALECT, VENDOR, decode_part, encode_call, make_call_id, signed
+from intellirouter.chat.gemini.parts import (
+    DIALECT,
+    VENDOR,
+    decode_part,
+    encode_call,
+    encode_media,
+    make_call_id,
+    signed,
+)
 from intellirouter.chat.gemini.response import (
     content_parts,
     decode_finish,
@@ -32,8 +41,9 @@ from intellirouter.chat.gemini.response import (
     encode_usage,
     read_object,
 )
+from intellirouter.chat.likelihoods import from_gemini, to_gemini
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
+from intellirouter.chat.parts import Image, Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import Usage
 from intellirouter.chat.sealed_thoughts import signature_for
 from intellirouter.chat.sse import format_event
@@ -97,6 +107,8 @@ class ResponseDecoder:
             part = decode_part(raw, make_call_id(self._id, calls))
             if part is not None:
                 self._decode_part(part, raw, choice, deltas)
+        if (likely := from_gemini(candidate.get("logprobsResult"))) is not None:
+            _attach(likely, choice, deltas)
         self._cite(choice, candidate.get(FIELD), deltas)
         reason, detail = decode_finish(candidate.get("finishReason"), self._calls.get(choice, 0) > 0)
         if reason is not None and choice not in self._finished:
@@ -139,6 +151,10 @@ class ResponseDecoder:
                     )
                 )
                 deltas.append(ToolCallArguments(index, part.arguments, block, choice))
+            case Image():
+                block = self._block(choice, "image")
+                deltas.append(ImageDelta(part.data, part.media_type, part.url, block, choice))
+                self._blocks[choice] = (block, "closed")
             case _:
                 block = self._block(choice, f"opaque {len(self._blocks)}")
                 deltas.append(OpaqueDelta(DIALECT, raw, block, choice))
@@ -151,6 +167,15 @@ class ResponseDecoder:
             number += 1
             self._blocks[choice] = (number, kind)
         return number
+
+
+def _attach(likely: Json, choice: int, deltas: list[Delta]) -> None:
+    """Give the event's last text how likely its tokens were."""
+    for place in range(len(deltas) - 1, -1, -1):
+        told = deltas[place]
+        if isinstance(told, TextDelta) and told.choice == choice:
+            deltas[place] = msgspec.structs.replace(told, logprobs=likely)
+            return
 
 
 class ResponseEncoder:
@@ -196,7 +221,8 @@ class ResponseEncoder:
             case TextDelta():
                 self._offsets.said(delta)
                 self._texts.setdefault(delta.choice, []).append(delta.text)
-                return self._part(delta.choice, signed({"text": delta.text}, delta.signature))
+                more = {"logprobsResult": likely} if (likely := to_gemini(delta.logprobs)) is not None else {}
+                return self._part(delta.choice, signed({"text": delta.text}, delta.signature), more)
             case RefusalDelta():
                 return self._part(delta.choice, {"text": delta.text})
             case ThinkingDelta():
@@ -212,8 +238,8 @@ class ResponseEncoder:
             case ToolCallArguments():
                 if (call := self._calls.get((delta.choice, delta.index))) is not None:
                     call[1].append(delta.fragment)
-            case OpaqueDelta() if delta.dialect == DIALECT:
-                return self._part(delta.choice, delta.data)
+            case ImageDelta() | OpaqueDelta():
+                return self._block(delta)
             case AnnotationDelta(annotation=dict() as note):
                 begin = self._offsets.begin(delta.choice, delta.block)
                 self._notes.setdefault(delta.choice, []).append(shifted(note, begin))
@@ -224,6 +250,13 @@ class ResponseEncoder:
             case _:
                 pass
         return b""
+
+    def _block(self, delta: ImageDelta | OpaqueDelta) -> bytes:
+        """What comes whole."""
+        if isinstance(delta, ImageDelta):
+            picture = Image(url=delta.url, data=delta.data, media_type=delta.media_type)
+            return self._part(delta.choice, encode_media(picture, []))
+        return self._part(delta.choice, delta.data) if delta.dialect == DIALECT else b""
 
     def _finish(self, finish: Finish) -> bytes:
         ended: Json = {
@@ -246,8 +279,8 @@ class ResponseEncoder:
             events.append(self._part(choice, signed({"functionCall": encode_call(call)}, start.signature)))
         return b"".join(events)
 
-    def _part(self, choice: int, part: Json) -> bytes:
-        candidate = {"content": {"role": "model", "parts": [part]}, "index": choice}
+    def _part(self, choice: int, part: Json, more: Json | None = None) -> bytes:
+        candidate = {"content": {"role": "model", "parts": [part]}, "index": choice, **(more or {})}
         return self.frame({"candidates": [candidate], **self._head})
 
 

@@ -10,7 +10,7 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.mistral.request import DIALECT
 from intellirouter.chat.openai_chat.response import decode_response as decode_openai
 from intellirouter.chat.openai_chat.response import encode_finish
-from intellirouter.chat.parts import Audio, Part, Refusal, Text, Thinking, ToolCall
+from intellirouter.chat.parts import Audio, Image, Part, Refusal, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, Usage
 from intellirouter.chat.sealed_thoughts import signature_for
 
@@ -47,10 +47,26 @@ def _encode_choice(choice: Choice) -> Json:
 
 def _encode_content(parts: tuple[Part, ...]) -> str | list[Json]:
     """A string; an array of chunks when there are thoughts beside the words."""
-    if not any(isinstance(part, Thinking) for part in parts):
+    if not any(isinstance(part, (Thinking, Image)) for part in parts):
         return "".join(_words(part) for part in parts)
-    chunks = [thinking_chunk(p) if isinstance(p, Thinking) else text_chunk(_words(p)) for p in parts]
+    chunks = [_chunk(part) for part in parts]
     return [chunk for chunk in chunks if chunk["type"] != "text" or chunk["text"]]
+
+
+def _chunk(part: Part) -> Json:
+    match part:
+        case Thinking():
+            return thinking_chunk(part)
+        case Image():
+            return picture_chunk(part)
+        case _:
+            return text_chunk(_words(part))
+
+
+def picture_chunk(part: Image) -> Json:
+    """A picture."""
+    link = part.url or f"data:{part.media_type or 'image/png'};base64,{part.data or ''}"
+    return {"type": "image_url", "image_url": link}
 
 
 def _words(part: Part) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from intellirouter.chat.delta import (
     Delta,
     Finish,
+    ImageDelta,
     RefusalDelta,
     Start,
     TextDelta,
@@ -18,11 +19,11 @@ from intellirouter.chat.delta import (
     UsageDelta,
 )
 from intellirouter.chat.fields import Json
-from intellirouter.chat.mistral.response import encode_call, encode_usage, thinking_chunk
+from intellirouter.chat.mistral.response import encode_call, encode_usage, picture_chunk, thinking_chunk
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.errors import error_envelope
 from intellirouter.chat.openai_chat.response import encode_finish
-from intellirouter.chat.parts import Thinking, ToolCall
+from intellirouter.chat.parts import Image, Thinking, ToolCall
 from intellirouter.chat.response import Usage
 from intellirouter.chat.sse import format_event
 from intellirouter.errors import IntelliRouterError
@@ -73,6 +74,9 @@ class ChunkEncoder:
                     Thinking(delta.text, delta.signature, delta.encrypted, delta.id, delta.signer)
                 )
                 return self._chunk(delta.choice, {"content": [thought]})
+            case ImageDelta():
+                picture = picture_chunk(Image(delta.url, delta.data, delta.media_type))
+                return self._chunk(delta.choice, {"content": [picture]})
             case ToolCallStart():
                 self._calls[delta.choice, delta.index] = (delta, [])
             case ToolCallArguments():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from intellirouter.chat import fields
+from intellirouter.chat.billing import without_billing
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, Source
 from intellirouter.chat.ollama.encode import (
@@ -61,7 +62,7 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
         return {**request.source.body, "model": request.model, "stream": request.stream}
     refuse(request)
     refuse_all_but_text(request, "A generate request", notes)
-    messages = list(request.messages)
+    messages = list(without_billing(request.messages))
     system = ""
     while len(messages) > 1 and messages[0].role in ("system", "developer"):
         system = f"{system}\n\n{messages.pop(0).text}".strip()

@@ -9,10 +9,11 @@ import msgspec
 
 from intellirouter.chat.failure import classify
 from intellirouter.chat.fields import Json
+from intellirouter.chat.likelihoods import content_of, from_list
 from intellirouter.chat.ollama.generate import GENERATE
 from intellirouter.chat.ollama.ids import call_id
 from intellirouter.chat.ollama.request import DIALECT
-from intellirouter.chat.parts import Part, Refusal, Text, Thinking, ToolCall
+from intellirouter.chat.parts import Image, Part, Refusal, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
 from intellirouter.errors import (
     IntelliRouterError,
@@ -108,7 +109,7 @@ def decode_response(body: bytes) -> ChatResponse:
     return ChatResponse(
         id=f"ollama-{seed}",
         model=str(data.get("model") or ""),
-        choices=(Choice((*parts, *calls), reason, detail),),
+        choices=(Choice((*parts, *calls), reason, detail, logprobs=from_list(data.get("logprobs"))),),
         usage=decode_usage(data),
         created=_seconds(seed),
         dialect=DIALECT if "message" in data else GENERATE,
@@ -156,6 +157,8 @@ def encode_response(response: ChatResponse) -> bytes:
         return response.raw
     choice = response.choices[0] if response.choices else Choice()
     message: Json = {"role": "assistant", "content": _spoken(choice)}
+    if pictures := [part.data for part in choice.content if isinstance(part, Image) and part.data]:
+        message["images"] = pictures
     if choice.thinking:
         message["thinking"] = choice.thinking
     if choice.tool_calls:
@@ -180,6 +183,7 @@ def _envelope(response: ChatResponse, choice: Choice, body: Json) -> Json:
         "model": response.model,
         "created_at": now(),
         **body,
+        **({"logprobs": likely} if (likely := content_of(choice.logprobs)) else {}),
         **encode_done(choice.finish_reason),
         **usage,
     }

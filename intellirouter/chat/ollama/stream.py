@@ -7,6 +7,7 @@ import msgspec
 from intellirouter.chat.delta import (
     Delta,
     Finish,
+    ImageDelta,
     RefusalDelta,
     Start,
     TextDelta,
@@ -16,6 +17,7 @@ from intellirouter.chat.delta import (
     UsageDelta,
 )
 from intellirouter.chat.fields import Json
+from intellirouter.chat.likelihoods import content_of, from_list
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.ollama.response import (
     decode_call,
@@ -65,8 +67,9 @@ class LineDecoder:
         thinking, text, calls = read_message(line)
         if thinking:
             deltas.append(ThinkingDelta(thinking, THINKING))
-        if text:
-            deltas.append(TextDelta(text, TEXT))
+        likely = from_list(line.get("logprobs"))
+        if text or likely:
+            deltas.append(TextDelta(text, TEXT, logprobs=likely))
         for raw in calls:
             call = decode_call(raw, seed, self._calls)
             block = FIRST_CALL + self._calls
@@ -120,8 +123,15 @@ class LineEncoder:
 
     def _encode_one(self, delta: Delta) -> bytes:
         match delta:
-            case TextDelta() | RefusalDelta():
+            case TextDelta():
+                likely = content_of(delta.logprobs)
+                line = {**self.text(delta.text), "logprobs": likely} if likely else self.text(delta.text)
+                return self._line(line) if delta.text or likely else b""
+            case RefusalDelta():
                 return self._line(self.text(delta.text)) if delta.text else b""
+            case ImageDelta() if delta.data:
+                message = {"role": "assistant", "content": "", "images": [delta.data]}
+                return self._line({"message": message, "done": False})
             case ThinkingDelta():
                 return self._line(self.thinking(delta.text)) if delta.text else b""
             case ToolCallStart():

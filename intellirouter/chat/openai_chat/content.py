@@ -90,6 +90,23 @@ def _decode_part(part: Any, path: str) -> Part:
     return Opaque(DIALECT, part)
 
 
+def pictures_in(value: Any) -> list[Image]:
+    """The `images` of an answer, as OpenRouter and Google's compatible endpoint write them."""
+    found: list[Image] = []
+    for one in value if isinstance(value, list) else ():
+        try:
+            found.append(_decode_image(one, "images"))
+        except (InvalidRequest, AttributeError):
+            continue
+    return found
+
+
+def encode_picture(url: str | None, data: str | None, media_type: str | None) -> Json:
+    """One of an answer's `images`."""
+    link = url or f"data:{media_type or 'image/png'};base64,{data or ''}"
+    return {"type": "image_url", "image_url": {"url": link}}
+
+
 def _decode_image(part: Json, path: str) -> Image:
     source = part.get("image_url")
     if isinstance(source, str):  # several clients send the URL itself

@@ -14,6 +14,7 @@ from intellirouter.chat.delta import (
     AnnotationDelta,
     Delta,
     Finish,
+    ImageDelta,
     OpaqueDelta,
     RedactedThinkingDelta,
     RefusalDelta,
@@ -24,7 +25,13 @@ from intellirouter.chat.delta import (
     ToolCallStart,
     UsageDelta,
 )
-from intellirouter.chat.openai_chat.content import DIALECT, seal_details, thinking_words, words_in
+from intellirouter.chat.openai_chat.content import (
+    DIALECT,
+    pictures_in,
+    seal_details,
+    thinking_words,
+    words_in,
+)
 from intellirouter.chat.openai_chat.errors import decode_error
 from intellirouter.chat.openai_chat.response import decode_finish
 from intellirouter.chat.openai_chat.usage import decode_usage
@@ -32,6 +39,7 @@ from intellirouter.chat.sealed_thoughts import vendor_of
 from intellirouter.errors import UpstreamProtocolError
 
 THINKING, TEXT, REFUSAL, FIRST_CALL = 0, 1, 2, 3
+PICTURE = TEXT  # the words may go on after it
 
 
 class _Delta(msgspec.Struct):
@@ -44,6 +52,7 @@ class _Delta(msgspec.Struct):
     tool_calls: list[dict[str, Any]] | None = None
     function_call: dict[str, Any] | None = None
     annotations: list[dict[str, Any]] | None = None
+    images: list[dict[str, Any]] | None = None
     audio: dict[str, Any] | None = None
 
 
@@ -174,6 +183,10 @@ class ChunkDecoder:
             deltas.append(RefusalDelta(delta.refusal, REFUSAL, index))
         if delta.annotations:
             deltas.extend(AnnotationDelta(note, None, TEXT, index) for note in delta.annotations)
+        if delta.images:
+            deltas.extend(
+                ImageDelta(p.data, p.media_type, p.url, PICTURE, index) for p in pictures_in(delta.images)
+            )
         if delta.audio:
             deltas.append(OpaqueDelta(DIALECT, {"audio": delta.audio}, TEXT, index))
 

@@ -12,6 +12,7 @@ from intellirouter.chat.delta import (
     AnnotationDelta,
     Delta,
     Finish,
+    ImageDelta,
     OpaqueDelta,
     RedactedThinkingDelta,
     RefusalDelta,
@@ -24,7 +25,7 @@ from intellirouter.chat.delta import (
 )
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.openai_chat.content import DIALECT, details_of, encode_thinking_block
+from intellirouter.chat.openai_chat.content import DIALECT, details_of, encode_picture, encode_thinking_block
 from intellirouter.chat.openai_chat.errors import error_envelope
 from intellirouter.chat.openai_chat.response import encode_finish
 from intellirouter.chat.openai_chat.usage import encode_usage
@@ -91,9 +92,8 @@ class ChunkEncoder:
                 return self._chunk(delta.choice, {}, finish=finish, more=delta.told)
             case AnnotationDelta():
                 return self._annotate(delta)
-            case OpaqueDelta():
-                block = delta.data if delta.dialect == DIALECT else {"provider_blocks": [delta.data]}
-                return self._chunk(delta.choice, block)
+            case ImageDelta() | OpaqueDelta():
+                return self._chunk(delta.choice, _whole(delta))
             case Start():
                 self._start(delta)
             case UsageDelta():
@@ -168,3 +168,10 @@ class ChunkEncoder:
         if logprobs is not None:
             body["logprobs"] = logprobs
         return format_event(_encode({**self._head, "choices": [body], **(more or {})}))
+
+
+def _whole(delta: ImageDelta | OpaqueDelta) -> Json:
+    """What comes in one piece."""
+    if isinstance(delta, ImageDelta):
+        return {"images": [encode_picture(delta.url, delta.data, delta.media_type)]}
+    return delta.data if delta.dialect == DIALECT else {"provider_blocks": [delta.data]}

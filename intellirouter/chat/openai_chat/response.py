@@ -12,13 +12,15 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat.content import (
     DIALECT,
     decode_tool_call,
+    encode_picture,
     encode_thinking,
     encode_tool_call,
+    pictures_in,
 )
 from intellirouter.chat.openai_chat.request import legacy_call_id
 from intellirouter.chat.openai_chat.thinking import decode_answer_content
 from intellirouter.chat.openai_chat.usage import decode_usage, encode_usage
-from intellirouter.chat.parts import Audio, Opaque, Part, Refusal, Text, ToolCall
+from intellirouter.chat.parts import Audio, Image, Opaque, Part, Refusal, Text, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason
 from intellirouter.errors import InvalidRequest, UpstreamProtocolError
 
@@ -101,6 +103,7 @@ def decode_response(body: bytes) -> ChatResponse:
 def _decode_choice(choice: Json, position: int) -> Choice:
     message = choice.get("message") or {}
     parts: list[Part] = list(decode_answer_content(message))
+    parts.extend(pictures_in(message.get("images")))
     if isinstance(refusal := message.get("refusal"), str) and refusal:
         parts.append(Refusal(refusal))
     if isinstance(audio := message.get("audio"), dict):
@@ -163,6 +166,8 @@ def _encode_choice(choice: Choice) -> Json:
     message |= encode_thinking(choice.content)
     if choice.tool_calls:
         message["tool_calls"] = [encode_tool_call(call) for call in choice.tool_calls]
+    if pictures := [part for part in choice.content if isinstance(part, Image)]:
+        message["images"] = [encode_picture(p.url, p.data, p.media_type) for p in pictures]
     for part in choice.content:
         if isinstance(part, Audio):
             message["audio"] = {

@@ -15,6 +15,7 @@ from intellirouter.chat.delta import (
     AnnotationDelta,
     Delta,
     Finish,
+    ImageDelta,
     OpaqueDelta,
     RedactedThinkingDelta,
     RefusalDelta,
@@ -29,7 +30,7 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_responses.content import DIALECT, decode_annotation
 from intellirouter.chat.openai_responses.errors import decode_failure
 from intellirouter.chat.openai_responses.items import decode_call, decode_reasoning
-from intellirouter.chat.openai_responses.response import decode_finish, seconds
+from intellirouter.chat.openai_responses.response import decode_finish, made_picture, seconds
 from intellirouter.chat.openai_responses.usage import decode_usage
 from intellirouter.chat.parts import RedactedThinking
 from intellirouter.errors import InvalidRequest, UpstreamProtocolError
@@ -155,6 +156,9 @@ class ResponseEventDecoder:
                 return self._reasoning_done(item, output)
             case "message":
                 return self._message_done(item, output)
+            case "image_generation_call" if isinstance(item.get("result"), str) and item["result"]:
+                made = made_picture(item)
+                return [ImageDelta(made.data, made.media_type, block=self._block(output))]
             case _:
                 return [OpaqueDelta(DIALECT, item, self._block(output))]
 

@@ -14,6 +14,7 @@ from intellirouter.chat.delta import (
     AnnotationDelta,
     Delta,
     Finish,
+    ImageDelta,
     OpaqueDelta,
     RedactedThinkingDelta,
     RefusalDelta,
@@ -39,7 +40,7 @@ from intellirouter.chat.openai_responses.response import (
     response_head,
     stem,
 )
-from intellirouter.chat.parts import Part, RedactedThinking, Thinking, ToolCall
+from intellirouter.chat.parts import Image, Part, RedactedThinking, Thinking, ToolCall
 from intellirouter.chat.response import Usage
 from intellirouter.chat.sse import format_event
 from intellirouter.errors import IntelliRouterError
@@ -154,6 +155,9 @@ class ResponseEventEncoder:
                 return self._think(delta)
             case RedactedThinkingDelta():
                 return self._close() + self._whole(RedactedThinking(delta.data))
+            case ImageDelta():
+                picture = Image(delta.url, delta.data, delta.media_type)
+                return self._close() + self._whole(picture) if delta.data else b""
             case ToolCallStart():
                 return self._call(delta)
             case ToolCallArguments():

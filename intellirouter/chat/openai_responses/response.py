@@ -9,6 +9,7 @@ import msgspec
 
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json
+from intellirouter.chat.media import image_type
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.response import read_object
 from intellirouter.chat.openai_responses.client_tools import as_own_call, clients_of
@@ -21,6 +22,7 @@ from intellirouter.chat.openai_responses.sealed import reasoning_item, seal
 from intellirouter.chat.openai_responses.usage import decode_usage, encode_usage
 from intellirouter.chat.parts import (
     Audio,
+    Image,
     Opaque,
     Part,
     RedactedThinking,
@@ -113,6 +115,8 @@ def _decode_item(item: Json, logprobs: list[Any]) -> tuple[Part, ...]:
             return (decode_call(item, "output"),)
         case "reasoning":
             return (decode_reasoning(item, "output"),)
+        case "image_generation_call" if isinstance(item.get("result"), str) and item["result"]:
+            return (made_picture(item),)
         case _:
             return (Opaque(DIALECT, item),)
 
@@ -263,7 +267,18 @@ def encode_item(part: Part, stem: str, index: int, status: str = "completed") ->
         case Thinking() | RedactedThinking():
             own = part.id if isinstance(part, Thinking) and part.encrypted is not None else None
             return reasoning_item(part, own or f"rs_{stem}_{index}", seal(part))
+        case Image() if part.data:
+            kind = (part.media_type or "image/png").removeprefix("image/")
+            made: Json = {"id": f"ig_{stem}_{index}", "type": "image_generation_call", "status": status}
+            return {**made, "output_format": kind, "result": part.data}
         case Opaque() if part.dialect == DIALECT:
             return part.data
         case _:
             return None
+
+
+def made_picture(item: Json) -> Image:
+    """A picture that the model made."""
+    kind = item.get("output_format")
+    declared = f"image/{kind}" if isinstance(kind, str) else None
+    return Image(data=item["result"], media_type=image_type(declared, item["result"]) or "image/png")

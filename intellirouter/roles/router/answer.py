@@ -19,6 +19,7 @@ from intellirouter.chat.citations import BothForms, with_both_forms
 from intellirouter.chat.custom_tools import CustomCalls, custom_names, restored
 from intellirouter.chat.delta import Delta, StreamEvent, UsageDelta
 from intellirouter.chat.model import ChatRequest, RouteOptions
+from intellirouter.chat.parts import Image
 from intellirouter.chat.wire import WireFormat
 from intellirouter.errors import IntelliRouterError, ModelNotFound
 from intellirouter.inference.answering import Streamed
@@ -85,6 +86,11 @@ async def answer(
     response, trace = await request.app[ANSWERING].complete(job)
     if response.raw is None or response.dialect != wire.name:  # else it goes out as it came
         response = with_both_forms(restored(response, custom_names(chat)))
+        if not wire.pictures and any(isinstance(p, Image) for one in response.choices for p in one.content):
+            trace.notes = (
+                *trace.notes,
+                "A picture that the model made was left out: this API has no place for it.",
+            )
     note_access(request, trace)
     if (asked := asked_by(request)) is not None and asked.content is not None:
         asked.content.wire, asked.content.response = wire, response

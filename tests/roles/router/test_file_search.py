@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import StartNode, StartVendor, provider
 from tests.roles.router.test_chat import ANSWER, STREAM
+from tests.servers import fault_vendor as faults
 from tests.servers.minilm import minilm
 from tests.servers.vendor import Play, Vendor
 
@@ -134,10 +135,14 @@ async def test_the_search_is_an_item_of_the_answer_and_is_not_told_to_a_vendor(
         assert [message["role"] for message in sent["messages"]] == ["user", "assistant", "user"]
 
 
+AT_ONCE = (faults.chunk({"role": "assistant", "content": "R-8"}), faults.chunk({"content": "f4."}))
+
+
+@pytest.mark.parametrize("chunks", [STREAM, (*AT_ONCE, faults.chunk({}, "stop"), b"[DONE]")])
 async def test_a_stream_tells_of_the_search_before_the_words(
-    start_node: StartNode, start_vendor: StartVendor
+    start_node: StartNode, start_vendor: StartVendor, chunks: tuple[bytes, ...]
 ) -> None:
-    _, client, store, _ = await start(start_node, start_vendor, "openai_compatible", Play.sse(*STREAM))
+    _, client, store, _ = await start(start_node, start_vendor, "openai_compatible", Play.sse(*chunks))
     tools: Any = [{"type": "file_search", "vector_store_ids": [store]}]
     async with client:
         stream = await client.responses.create(

@@ -1,0 +1,123 @@
+"""A named conversation as the provider is sent it: cut before the user's words, told once, with a persona's model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.conftest import StartNode, StartVendor, provider
+from tests.servers import fault_vendor as faults
+from tests.servers.vendor import Play, Received
+
+WORDS = "word " * 30
+
+
+def agent(request: Received) -> Play:
+    """Calls a tool after the user's words, answers after its result."""
+    last = request.json["messages"][-1]
+    answer: Any = faults.whole("Said.")
+    if last["role"] == "user":
+        call = {
+            "id": f"c{len(request.json['messages'])}",
+            "type": "function",
+            "function": {"name": "f", "arguments": "{}"},
+        }
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+        answer["choices"][0] |= {"message": message, "finish_reason": "tool_calls"}
+    return Play.json(answer)
+
+
+async def test_a_cut_conversation_begins_with_the_user(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(agent)
+    toml = provider(vendor, kind="openai") + "[router]\nconversation_tokens = 120\n"
+    url = (await start_node(toml)).listening[0].url
+
+    async def say(message: dict[str, Any]) -> dict[str, Any]:
+        body = {"model": "primary/m", "messages": [message], "conversation": "c1"}
+        async with http.post(f"{url}/v1/chat/completions", json=body) as reply:
+            assert reply.status == 200, await reply.text()
+            said: dict[str, Any] = (await reply.json())["choices"][0]["message"]
+            return said
+
+    for number in range(4):
+        call = (await say({"role": "user", "content": f"question {number} {WORDS}"}))["tool_calls"][0]
+        await say({"role": "tool", "tool_call_id": call["id"], "content": f"result {WORDS}"})
+        turns = vendor.received[-1].json["messages"]
+        assert turns[0]["role"] == "user"
+        assert turns[-1]["role"] == "tool"
+        known: set[str] = set()
+        for turn in turns:
+            known |= {call["id"] for call in turn.get("tool_calls") or ()}
+            assert turn["role"] != "tool" or turn["tool_call_id"] in known
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_sends_its_history_is_not_told_it_twice(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession, stream: bool
+) -> None:
+    vendor = await start_vendor(faults.healthy)
+    url = (await start_node(provider(vendor))).listening[0].url
+
+    async def say(*messages: dict[str, Any]) -> list[str]:
+        body = {"model": "primary/m", "messages": list(messages), "conversation": "c1", "stream": stream}
+        async with http.post(f"{url}/v1/chat/completions", json=body) as reply:
+            assert reply.status == 200
+            await reply.read()
+        return [turn["content"] for turn in vendor.received[-1].json["messages"]]
+
+    one, two, three = ({"role": "user", "content": f"A{number}"} for number in (1, 2, 3))
+    answered = {"role": "assistant", "content": faults.TEXT}
+    assert await say(one) == ["A1"]
+    assert await say(one, answered, two) == ["A1", faults.TEXT, "A2"]
+    assert await say(one, answered, two, answered, three) == ["A1", faults.TEXT, "A2", faults.TEXT, "A3"]
+    changed = {"role": "user", "content": "A2, better"}
+    assert await say(one, answered, changed) == ["A1", faults.TEXT, "A2, better"]
+    async with http.get(f"{url}/v1/conversations/c1") as reply:
+        kept = [message for turn in (await reply.json())["turns"] for message in turn["messages"]]
+    assert [message["content"][0]["text"] for message in kept if message["role"] == "user"] == [
+        "A1",
+        "A2",
+        "A3",
+        "A2, better",
+    ]
+
+
+async def test_a_personas_model_answers_where_the_model_is_left_open(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    one, two = await start_vendor(Play.json(faults.whole())), await start_vendor(Play.json(faults.whole()))
+    personas = tmp_path / "personas"
+    personas.mkdir()
+    (personas / "clerk.toml").write_text(
+        'prompt = "Be brief."\nmodel = "two/m"\n[[few_shot]]\nuser = "Ping?"\nassistant = "Pong."\n'
+    )
+    toml = (
+        provider(one)
+        + provider(two, name="two")
+        + f'[persona_layer]\npersonas_path = "{personas}"\n[rag]\nenabled = false\n'
+    )
+    node = await start_node(toml, role="All")
+    url = next(each.url for each in node.listening if each.role == "Router")
+    own = [{"role": "system", "content": "From the client."}, {"role": "user", "content": "Hi"}]
+    for model, persona, expected in [
+        ("auto", "clerk", "two"),
+        ("persona/clerk", None, "two"),
+        ("primary/m", "clerk", "primary"),
+    ]:
+        body = {"model": model, "messages": own} | ({"persona": persona} if persona else {})
+        async with http.post(f"{url}/v1/chat/completions", json=body) as reply:
+            assert reply.status == 200, await reply.text()
+            assert reply.headers["x-intellirouter-provider"] == expected
+        vendor = two if expected == "two" else one
+        turns = [(turn["role"], turn["content"]) for turn in vendor.received[-1].json["messages"]]
+        assert turns == [
+            ("system", "Be brief.\n\nFrom the client."),
+            ("user", "Ping?"),
+            ("assistant", "Pong."),
+            ("user", "Hi"),
+        ]

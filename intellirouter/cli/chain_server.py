@@ -80,14 +80,11 @@ def start(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start a run and print its id, and nothing else on standard output. With --wait its output; exit code 1 when it failed."""
+    """Start a run and print its id. With --wait exit code 1 when it failed."""
     inputs = dict(named(text) for text in given or [])
     body = {"input": inputs, "mode": "wait" if wait else "background"}
     run, _ = _ask(config, url, api_key, "POST", f"/v1/chains/{quote(name, safe='')}/runs", body)
-    if wait or as_json:
-        _show(run, as_json=as_json)
-    else:
-        _began(run)
+    _show(run, as_json=as_json)
     if wait and run["status"] not in (*GOING, "succeeded"):
         raise typer.Exit(1)
 
@@ -106,9 +103,9 @@ def ls(
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
         return
-    table = Table(box=None)
+    table = Table()
     for column in ("run", "chain", "status", "started", "took"):
-        table.add_column(column, no_wrap=column != "chain", overflow="fold")
+        table.add_column(column, no_wrap=column == "run")
     for run in found["data"]:
         table.add_row(
             *cells(run["id"], run["chain"]), _status(run), *cells(_when(run["created_at"]), _took(run))
@@ -144,7 +141,8 @@ def logs(
         run, _ = _ask(config, url, api_key, "GET", _path(run_id))
         steps, _ = _ask(config, url, api_key, "GET", f"{_path(run_id)}/steps")
         for step in steps["data"][printed:]:
-            typer.echo(msgspec.json.encode(step).decode() if as_json else _line(step))
+            line = msgspec.json.encode(step if as_json else step["outcome"]).decode()
+            typer.echo(line if as_json else f"{step['number']:4} {step['path']}  {line}")
         printed = max(printed, len(steps["data"]))
         if not follow or run["status"] not in GOING:
             return
@@ -190,8 +188,7 @@ def fork(
     config: ConfigOption = None,
 ) -> None:
     """Start a new run that keeps what an ended one recorded before a step."""
-    run, _ = _ask(config, url, api_key, "POST", f"{_path(run_id)}/fork", {"step": step})
-    _began(run)
+    _act(run_id, "fork", {"step": step}, url, api_key, config)
 
 
 def nodes(
@@ -205,7 +202,7 @@ def nodes(
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
         return
-    table = Table("node", "last heard of", "alive", box=None)
+    table = Table("node", "last heard of", "alive")
     for node in found["data"]:
         table.add_row(
             *cells(node["node"], f"{node['age_seconds']:.1f} s ago"), "yes" if node["alive"] else "[red]no[/]"
@@ -240,9 +237,7 @@ def schedule(
     inputs = dict(named(text) for text in given or [])
     body = {"chain": chain, "cron": cron, "timezone": timezone, "input": inputs}
     made, _ = _ask(config, url, api_key, "PUT", path, body)
-    typer.echo(
-        f"The schedule '{name}' starts '{chain}' next at {made['next_at'][:16].replace('T', ' ')} ({made['timezone']})."
-    )
+    typer.echo(f"The schedule '{name}' starts '{chain}' next at {made['next_at']}.")
 
 
 def schedules(
@@ -256,17 +251,11 @@ def schedules(
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
         return
-    table = Table("schedule", "chain", "cron", "time zone", "next", box=None)
+    table = Table("schedule", "chain", "cron", "time zone", "next")
     for each in found["data"]:
-        next_at = each["next_at"][:16].replace("T", " ") if each["next_at"] else "paused"
+        next_at = each["next_at"] or "paused"
         table.add_row(*cells(each["id"], each["chain"], each["cron"], each["timezone"], next_at))
     Console().print(table)
-
-
-def _began(run: dict[str, Any]) -> None:
-    """The id of a new run, for `RUN=$(…)`; how it stands goes to whoever looks on."""
-    typer.echo(run["id"])
-    typer.echo(f"It is {run['status']}: intellirouter chain logs {run['id']} -f", err=True)
 
 
 def _act(
@@ -285,15 +274,6 @@ def _ask(
     body: object | None = None,
 ) -> tuple[Any, dict[str, str]]:
     return ask_once(url, api_key, method, path, body, role="ChainEngine", config=config)
-
-
-def _line(step: dict[str, Any]) -> str:
-    """One recorded step: number, how long it took, name, and what came of it."""
-    outcome = step["outcome"]
-    said = outcome if isinstance(outcome, str) else msgspec.json.encode(outcome).decode()
-    begun, ended = step.get("started_at"), step.get("ended_at")
-    took = f"{ended - begun:.1f} s" if begun and ended else ""
-    return f"{step['number']:4} {took:>8}  {step['path']}  {said}"
 
 
 def _path(run_id: str) -> str:
@@ -319,7 +299,7 @@ def _status(run: dict[str, Any]) -> str:
 
 
 def _when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _took(run: dict[str, Any]) -> str:

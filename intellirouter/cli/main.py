@@ -39,6 +39,13 @@ COMMANDS: dict[str, Entry] = {
     "diagnose": Entry("intellirouter.cli.diagnose", "Look at this node and say what to do."),
     "chain": Entry("intellirouter.cli.chain", "Check, draw and run chains on this machine.", group=True),
     "models": Entry("intellirouter.cli.models", "List, test, add, remove and drain models.", group=True),
+    "route": Entry(
+        "intellirouter.cli.route", "Why a request goes where it goes, and how well that does.", group=True
+    ),
+    "learn": Entry("intellirouter.cli.learn", "Bring in, take out and forget what was learnt.", group=True),
+    "features": Entry(
+        "intellirouter.cli.features", "Switch features on and off, on all nodes at once.", group=True
+    ),
     "rag": Entry("intellirouter.cli.rag", "Documents: ingest, search, verify, rebuild.", group=True),
     "cache": Entry("intellirouter.cli.cache", "Warm, look at and clear the response cache.", group=True),
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),

@@ -11,14 +11,14 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from intellirouter.cli.models_facts import facts
 from intellirouter.cli.models_pull import pull
 from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
-from intellirouter.errors import InvalidRequest, NotFound
+from intellirouter.errors import InvalidRequest
 from intellirouter.inference.registry import Registry, model_section
 from intellirouter.memory.open import open_state
 
@@ -53,31 +53,21 @@ def list_(
     if as_json:
         typer.echo(msgspec.json.encode(answer["data"]))
         return
-    table = Table(
-        Column("model", no_wrap=True),
-        Column("context", justify="right"),
-        "$ per million",
-        "served by",
-        box=None,
-    )
+    table = Table()
+    for column in ("model", "targets", "context", "$ in / out per million", "aliases"):
+        table.add_column(column, overflow="fold")
     for model in answer["data"]:
         price = model.get("pricing")
         table.add_row(
             *cells(
                 model["id"],
+                ", ".join(model.get("targets", [])),
                 f"{model['context_window']:,}" if model.get("context_window") else "",
-                f"{price['input']:g} in, {price['output']:g} out" if price else "",
-                _served(model),
+                f"{price['input']:g} / {price['output']:g}" if price else "",
+                ", ".join(model.get("aliases", [])),
             )
         )
-    Console().print(table, soft_wrap=False)
-
-
-def _served(model: dict[str, Any]) -> str:
-    """What its name does not say: other targets, and further names."""
-    targets = [target for target in model.get("targets", []) if target != model["id"]]
-    aliases = model.get("aliases", [])
-    return ", ".join(targets) + (f" (also {', '.join(aliases)})" if aliases else "")
+    Console().print(table)
 
 
 @app.command()
@@ -186,8 +176,5 @@ def drain(
     """Send a target no new requests; what is under way finishes."""
     if not undo:
         _check_provider(config, target)
-    elif target not in (now := _with_registry(config, lambda registry: registry.read())).drained:
-        known = ", ".join(sorted(now.drained)) or "nothing"
-        raise NotFound(f"'{target}' is not drained. Drained: {known}.")
     changes = _with_registry(config, lambda registry: registry.drain(target, not undo))
     typer.echo(f"drained: {', '.join(sorted(changes.drained)) or 'nothing'}")

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption, configured
-from intellirouter.cli.plain import cells, dollars, warn
+from intellirouter.cli.plain import cells, warn
 from intellirouter.config.env import editor
 from intellirouter.errors import InvalidRequest
 from intellirouter.memory.open import open_state
@@ -55,7 +55,7 @@ def list_personas(config: ConfigOption = None, json: Json = False) -> None:
     if json:
         _print_json(found)
         return
-    table = Table("name", "version", "title", "variables", "tags", box=None)
+    table = Table("name", "version", "title", "variables", "tags")
     for each in found:
         version = "ships" if each["builtin"] else str(each["version"])
         names = (", ".join(each["variables"]), ", ".join(each["tags"]))
@@ -178,9 +178,7 @@ def outcomes(name: Name, config: ConfigOption = None, json: Json = False) -> Non
     if not rows:
         typer.echo(f"No request has asked for the persona '{name}' yet.")
         return
-    table = Table(
-        "version", "answers", "errors", "refused", "rules broken", "seconds", "tokens", "cost", box=None
-    )
+    table = Table("version", "answers", "errors", "refused", "rules broken", "seconds", "tokens", "USD")
     for row in rows:
         answers = max(row["answers"], 1)
         broken = ", ".join(f"{rule} {row[rule]}" for rule in ("topic", "length", "schema") if row[rule])
@@ -189,7 +187,7 @@ def outcomes(name: Name, config: ConfigOption = None, json: Json = False) -> Non
             broken,
             f"{row['seconds'] / answers:.2f}",
             f"{row['output_tokens'] / answers:.0f}",
-            dollars(row["usd"] / answers),
+            f"{row['usd'] / answers:.6f}",
         )
     console = Console()
     console.print(table)

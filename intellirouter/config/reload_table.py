@@ -17,6 +17,11 @@ APPLIES_NOW = frozenset(
     """
     auth.enabled auth.keys
     budgets.keys budgets.teams budgets.tags budgets.users budgets.unknown_price
+    features.model_selection.share features.model_selection.keys features.model_selection.teams
+    features.parallel_execution.share features.parallel_execution.keys features.parallel_execution.teams
+    features.result_merging.share features.result_merging.keys features.result_merging.teams
+    features.validation.share features.validation.keys features.validation.teams
+    features.performance_tracking.share features.performance_tracking.keys features.performance_tracking.teams
     limits.each_key.requests_per_minute limits.each_key.tokens_per_minute limits.keys limits.teams limits.models
     model_registry.default_model model_registry.discover_environment model_registry.facts_file
     model_registry.providers model_registry.models
@@ -43,7 +48,7 @@ WAITS = frozenset(
     records.enabled records.database_url
     router.circuit router.request_timeout router.transport router.max_upstream_connections
     router.conversation_tokens router.conversation_summary router.conversation_ttl router.response_ttl
-    router.keep_alive_seconds
+    router.keep_alive_seconds router.learning_interval
     telemetry.access_log telemetry.access_log_most telemetry.metrics_enabled telemetry.tracing_enabled
     telemetry.trace_sample_rate telemetry.otlp_endpoint
     """.split()

@@ -7,55 +7,18 @@ in memory: discovery feeds it, routing reads it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from intellirouter.config.schema.model_registry import ModelRegistrySection, ModelSection, Price
+from intellirouter.config.schema.model_registry import ModelRegistrySection, ModelSection
 from intellirouter.errors import ModelNotFound
+from intellirouter.inference.auto import AUTO, LEANINGS, auto_entry, members_of
+from intellirouter.inference.catalog_entries import Candidate, ModelEntry
 from intellirouter.inference.provider import Provider, deadlines_of
 from intellirouter.inference.published import ModelFacts, PublishedFacts
-from intellirouter.providers.adapter import ModelInfo, Target
-from intellirouter.transport.contract import Deadlines
+from intellirouter.providers.adapter import ModelInfo
 
-AUTO = "auto"
+__all__ = ["AUTO", "Candidate", "Catalog", "ModelEntry"]
 _SHOWN_NAME = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One target that can serve a model, with what routing must know of it. `id` is `provider/model`."""
-
-    id: str
-    provider: Provider
-    target: Target
-    deadlines: Deadlines
-    weight: float = 1.0
-    tags: frozenset[str] = frozenset()
-    price: Price | None = None
-    context_window: int | None = None
-    max_output_tokens: int | None = None
-    max_concurrency: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """One name and its candidates, in the operator's order."""
-
-    name: str
-    candidates: tuple[Candidate, ...]
-    strategy: str | None = None
-    fallbacks: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    price: Price | None = None
-    context_window: int | None = None
-    max_output_tokens: int | None = None
-    capabilities: frozenset[str] = frozenset()
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    persona: str | None = None
-    rag: Mapping[str, Any] | None = None
-    created: int = 0
-    owner: str = "intellirouter"
 
 
 class Catalog:
@@ -81,6 +44,7 @@ class Catalog:
         self._configured: dict[str, ModelEntry] = {}
         self._names: dict[str, ModelEntry] = {}
         self._listed: dict[str, ModelEntry] = {}
+        self._autos: dict[str, ModelEntry] = {}
         for model in section.models:
             entry = self._configure(model)
             self._configured[model.name] = entry
@@ -112,6 +76,7 @@ class Catalog:
                 listed[entry.name] = entry
                 listed.setdefault(info.id, entry)
         self._listed = listed
+        self._autos = {}
 
     def found(self) -> Iterator[tuple[str, int | None]]:
         """Each provider that is there, with how many models it lists; None for one that did not say."""
@@ -143,21 +108,33 @@ class Catalog:
             return self._entry(provider, ModelInfo(model))
         if name == self._offline.name or name.startswith(f"{self._offline.name}/"):
             return self._entry(self._offline, ModelInfo("offline"))
-        if name == AUTO:
-            return self._auto()
+        if name in LEANINGS:
+            return self._auto(name)
         if self.offline_only and not self._configured:
             return self._entry(self._offline, ModelInfo("offline"))
         raise self._unknown(name)
 
-    def _auto(self) -> ModelEntry:
+    def _auto(self, name: str) -> ModelEntry:
+        first = self._first()
+        if first is None or (name == AUTO and self._default and self._default != AUTO):
+            if first is None:
+                raise self._unknown(name)
+            return first
+        found = self._autos.get(name)
+        if found is None:
+            members = members_of(self._configured.values(), self._listed.values())
+            several = len({c.id for member in members for c in member.candidates}) > 1
+            found = self._autos[name] = auto_entry(name, members, first) if several else first
+        return found
+
+    def _first(self) -> ModelEntry | None:
+        """The model that `auto` means where nothing is decided."""
         if self._default and self._default != AUTO:
             return self.resolve(self._default)
         for entry in (*self._configured.values(), *self._listed.values()):
             if entry.candidates and "embedding" not in entry.capabilities:
                 return entry
-        if self.offline_only:
-            return self._entry(self._offline, ModelInfo("offline"))
-        raise self._unknown(AUTO)
+        return self._entry(self._offline, ModelInfo("offline")) if self.offline_only else None
 
     def entries(self) -> Iterator[ModelEntry]:
         """What `/v1/models` lists: configured models first, then what providers list under `provider/model`."""
@@ -165,6 +142,11 @@ class Catalog:
         yield from (entry for name, entry in self._listed.items() if name == entry.name)
         if self.offline_only:
             yield self._entry(self._offline, ModelInfo("offline"))
+        for name in LEANINGS:
+            if name not in self._names and self._first() is not None:
+                entry = self._auto(name)
+                if entry.members:
+                    yield entry
 
     def _unknown(self, name: str) -> ModelNotFound:
         shown = name if len(name) <= _SHOWN_NAME else name[:_SHOWN_NAME] + "…"
@@ -190,6 +172,7 @@ class Catalog:
             context_window=info.context_window,
             max_output_tokens=info.max_output_tokens or facts.max_output_tokens,
             max_concurrency=provider.max_concurrency,
+            capabilities=info.capabilities or facts.capabilities,
         )
         return ModelEntry(
             name=name,
@@ -200,6 +183,7 @@ class Catalog:
             capabilities=info.capabilities or facts.capabilities,
             created=info.created,
             owner=provider.name,
+            retires=facts.retires,
         )
 
     def _configure(self, model: ModelSection) -> ModelEntry:
@@ -225,12 +209,14 @@ class Catalog:
                     context_window=window,
                     max_output_tokens=model.max_output_tokens or facts.max_output_tokens,
                     max_concurrency=section.max_concurrency or provider.max_concurrency,
+                    capabilities=frozenset(model.capabilities) or facts.capabilities,
                 )
             )
         return ModelEntry(
             name=model.name,
             candidates=tuple(candidates),
-            strategy=model.strategy,
+            strategy=model.strategy or ("learned" if model.learning is not None else None),
+            learning=model.learning,
             fallbacks=model.fallbacks,
             aliases=model.aliases,
             price=model.price or known[0].price,

@@ -21,6 +21,7 @@ from intellirouter.chat.response import ChatResponse, Usage
 from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.errors import UpstreamError
 from intellirouter.inference import spans
+from intellirouter.inference.answering import Streamed
 from intellirouter.inference.attempts import Answered, Attempts, Limits
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
 from intellirouter.inference.cost import cost_usd
@@ -28,7 +29,7 @@ from intellirouter.inference.counting import count, counts
 from intellirouter.inference.discovery import Discovery
 from intellirouter.inference.embedding import embed
 from intellirouter.inference.exchange import Exchange, UpstreamStream, within
-from intellirouter.inference.job import COUNT, EMBEDDINGS, Attempt, Job, Trace
+from intellirouter.inference.job import COUNT, EMBEDDINGS, Attempt, Chosen, Job, Trace
 from intellirouter.inference.limits.gate import Gate
 from intellirouter.inference.limits.governor import Governor, Grant
 from intellirouter.inference.live import Books, LiveAnswer, Resume
@@ -37,6 +38,7 @@ from intellirouter.inference.plan import Planner
 from intellirouter.inference.record import Recorder
 from intellirouter.inference.rescue.continuation import continuation, may_continue
 from intellirouter.inference.rescue.said import Said
+from intellirouter.inference.signals import Watched, signal_of
 from intellirouter.inference.standing import Board, witness_of
 from intellirouter.inference.usage import IMPOSSIBLE, combined, credible, embedded_tokens, written_by
 from intellirouter.providers.adapter import Target
@@ -114,6 +116,8 @@ class Dispatch:
             trace.model = (response.model or candidate.target.model)[:MAX_NAME]
             trace.answered_by.append(candidate.id)
             response = self._billed(response, request, answered, trace, grant)
+            if trace.decided is not None:
+                _tell(trace, trace.decided, candidate, response, request)
         finally:
             self._finish(grant, trace)
         return response, trace
@@ -140,7 +144,7 @@ class Dispatch:
         self._pay(candidate, trace, answered.record, usage)
         return response
 
-    async def stream(self, job: Job) -> LiveAnswer:
+    async def stream(self, job: Job) -> Streamed:
         """An answer whose first token has arrived. Raises like `complete`; must be closed."""
         entry = await self._entry(job)
         trace = Trace(witness=witness_of(job.caller))
@@ -151,7 +155,7 @@ class Dispatch:
         except BaseException:
             self._finish(grant, trace)
             raise
-        return LiveAnswer(
+        live = LiveAnswer(
             opened,
             trace,
             self._books,
@@ -161,6 +165,7 @@ class Dispatch:
             patience=self._policy.stall_seconds,
             told=lambda candidate, usage: self._learn(grant, candidate, usage),
         )
+        return live if trace.decided is None else Watched(live, request)
 
     async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
         """Vectors for every input of `wanted`; `job.request` holds the same texts for limits and rules."""
@@ -235,7 +240,7 @@ class Dispatch:
             await gate.enter(job.caller, job.deadline)
         try:
             plan = self._planner.plan(job, entry)
-            trace.plan = plan.shown
+            trace.plan, trace.decided = plan.shown, plan.decided
             grant = await self._governor.admit(job, entry, plan.candidates, trace.operation)
         except BaseException:
             if gate is not None:
@@ -355,6 +360,16 @@ def _last(names: list[str], name: str) -> int:
 
 def _used(response: ChatResponse | EmbeddingResponse) -> Usage | None:
     return response.usage
+
+
+def _tell(
+    trace: Trace, decided: Chosen, candidate: Candidate, response: ChatResponse, request: ChatRequest
+) -> None:
+    """What learns hears how it went: who failed before, and what the answer says of itself."""
+    for record in trace.attempts:
+        if record.candidate != candidate.id and record.outcome not in ("ok", "", "cancelled"):
+            decided.failed(record.candidate)
+    decided.answered(candidate.id, response.id, signal_of(response, request))
 
 
 def with_defaults(request: ChatRequest, entry: ModelEntry) -> ChatRequest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -86,6 +86,16 @@ class Attempt(msgspec.Struct):
         return facts
 
 
+class Chosen(Protocol):
+    """A decision that learns from how it went."""
+
+    def answered(self, answered_by: str, response_id: str, signal: str | None) -> None:
+        """The answer is complete: the target that gave it, its id, and what speaks against it."""
+
+    def failed(self, target: str) -> None:
+        """A target gave no answer."""
+
+
 class Trace(msgspec.Struct):
     """What happened to a job: every attempt, who answered, what it used and cost."""
 
@@ -102,6 +112,7 @@ class Trace(msgspec.Struct):
     headers: dict[str, str] = {}  # of limits, for the caller
     steps: dict[str, float] = {}  # seconds of what came before and after: persona, conversation, retrieval …
     plan: Callable[[], dict[str, Any]] = dict
+    decided: Chosen | None = None  # where outcomes decided who is asked
     operation: str = CHAT
     witness: str = ""  # whose request tells how targets stand
     answered_by: list[str] = []  # the targets whose words the caller got, in order

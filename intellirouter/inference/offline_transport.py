@@ -23,10 +23,6 @@ from intellirouter.providers.adapter import HttpRequest
 from intellirouter.transport.contract import Deadlines, Reply, Transport
 
 SCHEME = "offline:"
-NO_EMBEDDINGS = (
-    "No provider that makes embeddings is configured here. Set OPENAI_API_KEY, GEMINI_API_KEY or MISTRAL_API_KEY, or start "
-    "Ollama, and start again; then ask for one of its embedding models."
-)
 OFFLINE = Provider(
     name="offline",
     adapter=openai.COMPATIBLE_ADAPTER,
@@ -39,12 +35,12 @@ OFFLINE = Provider(
 class OfflineReply:
     """The whole answer, already there."""
 
+    status = 200
     idle = 0.0
     headers: Mapping[str, str] = {"content-type": "application/json"}
 
-    def __init__(self, pieces: list[bytes], status: int = 200) -> None:
+    def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = pieces
-        self.status = status
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """See `Reply.chunks`."""
@@ -82,8 +78,6 @@ class WithOffline:
 
 
 async def _at_home(request: HttpRequest) -> Reply:
-    if request.url.endswith("/embeddings"):
-        return OfflineReply([msgspec.json.encode({"error": {"message": NO_EMBEDDINGS}})], 400)
     return OfflineReply(_answer(request.body))
 
 

@@ -34,6 +34,8 @@ def visible(catalog: Catalog, caller: Caller, entry: ModelEntry) -> bool:
     """True when the caller's key may use the model by any of its names."""
     if not caller.models or caller.may_use(entry.name, *entry.aliases):
         return True
+    if entry.members:
+        return any(visible(catalog, caller, member) for member in entry.members)
     bare = entry.name.partition("/")[2]
     known = catalog.known(bare) if bare and caller.may_use(bare) else None
     return known is not None and known.name == entry.name

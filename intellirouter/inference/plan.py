@@ -13,10 +13,11 @@ from intellirouter.errors import InvalidRequest, ModelNotFound, UpstreamUnavaila
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
 from intellirouter.inference.facts import facts_of
 from intellirouter.inference.job import Job
-from intellirouter.inference.permission import permitted
+from intellirouter.inference.learned import Decided, Learned
+from intellirouter.inference.permission import permitted, visible
 from intellirouter.inference.selection.option import Facts, Option, Rule
 from intellirouter.inference.selection.rules import allowed
-from intellirouter.inference.selection.table import READ_THE_REQUEST, STRATEGIES, strategy_name
+from intellirouter.inference.selection.table import LEARNED, READ_THE_REQUEST, STRATEGIES, strategy_name
 from intellirouter.inference.standing import Board, witness_of
 
 MAX_FALLBACKS = 16
@@ -29,6 +30,7 @@ class Plan(msgspec.Struct):
     strategy: str
     passed_over: dict[str, str] = {}
     retry_after: float = 0.0
+    decided: Decided | None = None
 
     def shown(self) -> dict[str, Any]:
         """For an explanation."""
@@ -36,6 +38,7 @@ class Plan(msgspec.Struct):
             "strategy": self.strategy,
             "order": [candidate.id for candidate in self.candidates],
             "passed_over": self.passed_over,
+            **({"selection": self.decided.shown()} if self.decided is not None else {}),
         }
 
 
@@ -43,10 +46,17 @@ class Planner:
     """Makes plans from the catalogue and the board. Holds whose turn it is, per model."""
 
     def __init__(
-        self, catalog: Catalog, board: Board, *, strategy: str, rules: tuple[Rule, ...] = ()
+        self,
+        catalog: Catalog,
+        board: Board,
+        *,
+        strategy: str,
+        rules: tuple[Rule, ...] = (),
+        learned: Learned | None = None,
     ) -> None:
         self._catalog = catalog
         self._board = board
+        self._learned = learned
         self.configure(strategy, rules)
         self._turns: Counter[str] = Counter()
         self._chance = random.Random()  # noqa: S311  draws targets, no secret
@@ -65,6 +75,9 @@ class Planner:
             strategy = strategy_name(options.strategy)
         elif entry.strategy:
             strategy = strategy_name(entry.strategy)
+        if strategy == LEARNED and entry.plain is not None and not self._selects(job):
+            entry = entry.plain
+            strategy = entry.strategy or self._default
         plan = Plan([], strategy)
         self._extend(plan, job, entry, strategy)
         extra = options.fallbacks if options is not None else ()
@@ -74,6 +87,9 @@ class Planner:
         if not plan.candidates:
             raise _nobody(plan, entry)
         return plan
+
+    def _selects(self, job: Job) -> bool:
+        return self._learned is not None and self._learned.on(job)
 
     def _fallback(self, job: Job, name: str, *, given: bool) -> ModelEntry:
         """Any that the operator wrote down; of those a request names, what its caller may use."""
@@ -90,7 +106,7 @@ class Planner:
         drained = self._board.drained
         resting: list[Candidate] = []
         witness = witness_of(job.caller)
-        for candidate in self._ordered(job, entry, strategy):
+        for candidate in self._ordered(plan, job, entry, strategy):
             standing = self._board.of(candidate)
             if candidate in plan.candidates or candidate in resting:
                 continue
@@ -106,8 +122,10 @@ class Planner:
                 plan.candidates.append(candidate)
         plan.candidates.extend(resting)
 
-    def _ordered(self, job: Job, entry: ModelEntry, strategy: str) -> Sequence[Candidate]:
+    def _ordered(self, plan: Plan, job: Job, entry: ModelEntry, strategy: str) -> Sequence[Candidate]:
         candidates = entry.candidates
+        if entry.members and not job.caller.may_use(entry.name):
+            candidates = self._usable(job, entry)
         if len(candidates) == 1:
             return candidates
         self._turns[entry.name] += 1
@@ -115,8 +133,38 @@ class Planner:
         facts = self._facts(job, entry, strategy)
         may = allowed(options, facts) if self._rules else range(len(options))
         fits = [index for index in may if _fits(candidates[index], facts)] or list(may)
+        if (
+            strategy == LEARNED
+            and self._learned is not None
+            and plan.decided is None
+            and self._learned.on(job)
+        ):
+            asked = [candidates[index] for index in fits]
+            alive = [place for place, one in enumerate(asked) if self._alive(job, one)]
+            plan.decided = self._learned.decide(
+                job, entry, asked, [options[index] for index in fits], facts, alive
+            )
+            return [asked[place] for place in plan.decided.order]
         order = STRATEGIES[strategy]([options[index] for index in fits], facts)
         return [candidates[fits[place]] for place in order]
+
+    def _usable(self, job: Job, entry: ModelEntry) -> tuple[Candidate, ...]:
+        """What the caller's key may use of a group that nobody configured."""
+        may = {
+            candidate.id
+            for member in entry.members
+            if visible(self._catalog, job.caller, member)
+            for candidate in member.candidates
+        }
+        return tuple(candidate for candidate in entry.candidates if candidate.id in may)
+
+    def _alive(self, job: Job, candidate: Candidate) -> bool:
+        """Whether a target can be asked now: nothing is learnt from asking another in its place."""
+        if candidate.id in self._board.drained or candidate.provider.name in self._board.drained:
+            return False
+        now = self._board.clock()
+        standing = self._board.of(candidate)
+        return standing.circuit.would_admit(now, witness_of(job.caller)) and standing.resting_until <= now
 
     def _facts(self, job: Job, entry: ModelEntry, strategy: str) -> Facts:
         turn = self._turns[entry.name] - 1

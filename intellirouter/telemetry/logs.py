@@ -52,8 +52,7 @@ def prepare(
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        # a person at a terminal reads the clock on the wall, a machine the day too
-        structlog.processors.TimeStamper(fmt="iso" if json else "%H:%M:%S", utc=json),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
         _hide_secrets,
     ]
     if role:
@@ -62,14 +61,11 @@ def prepare(
     if json:
         renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
+        # the library's own way with exceptions prints local variables: keys and prompts among them
         renderer = [
-            _plainly,
             structlog.dev.ConsoleRenderer(
-                colors=file is None and sys.stderr.isatty(),
-                pad_level=False,
-                pad_event_to=0,
-                exception_formatter=structlog.dev.plain_traceback,  # the library's own prints local variables: keys and prompts
-            ),
+                colors=file is None and sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
         ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -79,12 +75,6 @@ def prepare(
     handler = LogFile(file) if file else logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     return partial(_apply, handler, shared, level, dict(levels or {}), most_alike)
-
-
-def _plainly(_: object, __: str, event: EventDict) -> EventDict:
-    """Without what only a machine sorts by: the logger's name."""
-    event.pop("logger", None)
-    return event
 
 
 def _apply(

@@ -111,7 +111,10 @@ def test_what_a_vendor_publishes_fills_what_nobody_said(facts_file: Path) -> Non
     assert (big.context_window, big.max_output_tokens) == (100_000, 4_000)
     assert big.capabilities == {"reasoning", "tools", "vision"}
     assert small.context_window == 7  # the provider's own word counts for more
-    assert names.resolve("auto").name == "openai/big"
+    auto = names.resolve("auto")
+    assert auto.plain is not None
+    assert auto.plain.name == "openai/big"
+    assert [candidate.id for candidate in auto.candidates] == ["openai/big", "openai/small"]
     assert names.resolve("openai/unpriced").price is None  # unknown is not free
     assert names.resolve("vllm/big").price is None
 

@@ -25,6 +25,7 @@ from intellirouter.inference.circuit import CircuitPolicy
 from intellirouter.inference.circuit_events import sharing_circuits
 from intellirouter.inference.discovery import Discovery
 from intellirouter.inference.dispatch import Dispatch, Policy
+from intellirouter.inference.learned import Learned
 from intellirouter.inference.limits.gate import Gate
 from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.limits.ledger import Ledger
@@ -33,9 +34,11 @@ from intellirouter.inference.plan import Planner
 from intellirouter.inference.provider import Provider, provider_of
 from intellirouter.inference.record import Recorder
 from intellirouter.inference.registry import Follower, Registry
+from intellirouter.inference.school import School
 from intellirouter.inference.scrape import RouterCollector
 from intellirouter.inference.selection.option import Rule
 from intellirouter.inference.standing import Board
+from intellirouter.inference.switches import Switches
 from intellirouter.memory.conversations import Conversations
 from intellirouter.memory.responses import Responses
 from intellirouter.providers.table import ADAPTERS
@@ -49,11 +52,15 @@ from intellirouter.roles.router.keys import (
     DISCOVERY,
     DISPATCH,
     GOVERNOR,
+    LEARNED,
     LEDGER,
     OUTCOMES,
+    PLANNER,
     REGISTRY,
     RESPONSES,
     ROUTING,
+    SCHOOL,
+    SWITCHES,
 )
 from intellirouter.roles.router.pipeline.answering import Pipeline
 from intellirouter.roles.router.pipeline.choosing import PersonaChoice
@@ -140,12 +147,44 @@ async def _cache(opened: Opened) -> AsyncIterator[ResponseCache]:
 
 
 @contextlib.asynccontextmanager
+async def _learned(_opened: Opened) -> AsyncIterator[Learned]:
+    yield Learned()
+
+
+@contextlib.asynccontextmanager
+async def _school(opened: Opened) -> AsyncIterator[School]:
+    school = School(opened[LEARNED], opened[STATE], opened.settings.router.learning_interval)
+    async with school.running():
+        yield school
+
+
+@contextlib.asynccontextmanager
+async def _switches(opened: Opened) -> AsyncIterator[Switches]:
+    switches = Switches(opened.settings.features, opened[STATE])
+    opened.on_reload.append(lambda new: partial(switches.configure, new.features))
+    async with switches.following():
+        yield switches
+
+
+@contextlib.asynccontextmanager
+async def _planner(opened: Opened) -> AsyncIterator[Planner]:
+    check_strategies(opened.settings)
+    section, learned, switches = opened.settings.router, opened[LEARNED], opened[SWITCHES]
+    learned.on = partial(switches.on, "model_selection")
+    learned.tracked = partial(switches.on, "performance_tracking")
+    yield Planner(
+        opened[CATALOG],
+        opened[BOARD],
+        strategy=section.strategy,
+        rules=tuple(map(_rule, section.rules)),
+        learned=learned,
+    )
+
+
+@contextlib.asynccontextmanager
 async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
     section, cache = opened.settings.router, opened[CACHE]
-    check_strategies(opened.settings)
-    planner = Planner(
-        opened[CATALOG], opened[BOARD], strategy=section.strategy, rules=tuple(map(_rule, section.rules))
-    )
+    planner = opened[PLANNER]
     gate = _gate(opened.settings.limits)
     opened[METRICS].registry.register(RouterCollector(opened[STATE], opened[BOARD], cache, gate))
     dispatch = Dispatch(
@@ -300,7 +339,11 @@ COMPONENTS = (
     Component(CACHE, _cache, (STATE,)),
     Component(REGISTRY, _registry, (STATE, CATALOG, BOARD)),
     Component(GOVERNOR, _governor, (STATE, LEDGER)),
-    Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR, CACHE)),
+    Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR, CACHE, PLANNER)),
+    Component(LEARNED, _learned),
+    Component(SCHOOL, _school, (STATE, LEARNED)),
+    Component(SWITCHES, _switches, (STATE,)),
+    Component(PLANNER, _planner, (CATALOG, BOARD, LEARNED, SWITCHES)),
     Component(ROUTING, _routing),
     Component(CONVERSATIONS, _conversations, (STATE,)),
     Component(RESPONSES, _responses, (STATE,)),

@@ -100,6 +100,35 @@ class TargetSection(Section):
     max_concurrency: int | None = Field(default=None, ge=1, description="requests under way at once")
 
 
+class JudgeSection(Section):
+    """`[model_registry.models.learning] judge`: a model that grades some answers beside the path."""
+
+    model: Name = Field(description="who grades: a model or a group, better than those it grades")
+    share: float = Field(default=0.02, ge=0, le=1, description="of the answers, drawn by chance")
+    per_hour: int = Field(default=60, ge=0, description="answers graded at most, in each process")
+
+
+class LearningSection(Section):
+    """`[model_registry.models.learning]`: how a group with `strategy = "learned"` decides."""
+
+    cost_weight: float = Field(
+        default=0.5, ge=0, le=1, description="0: quality alone; 1: the cheapest that is good enough"
+    )
+    latency_weight: float = Field(default=0.0, ge=0, le=1, description="what time weighs, as cost does")
+    quality_floor: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="expected success below which another target is taken, if one is above",
+    )
+    explore: float = Field(default=0.02, ge=0, le=0.5, description="share of requests that learn; 0: never")
+    default: str | None = Field(
+        default=None, description="the target that answers while unsure; none: the first"
+    )
+    sticky: bool = Field(default=True, description="a conversation or an agent's run stays with its target")
+    judge: JudgeSection | None = Field(default=None, description="a model that grades a share of the answers")
+
+
 class ModelSection(Section):
     """`[[model_registry.models]]`: a name clients may ask for, and the targets that serve it."""
 
@@ -109,6 +138,9 @@ class ModelSection(Section):
     )
     strategy: str | None = Field(
         default=None, description="how the order of its targets is found; absent: router.strategy"
+    )
+    learning: LearningSection | None = Field(
+        default=None, description='how `strategy = "learned"` decides; with it no strategy need be named'
     )
     fallbacks: tuple[str, ...] = Field(default=(), description="models to try when every target fails")
     price: Price | None = None

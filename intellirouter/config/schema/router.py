@@ -95,6 +95,9 @@ class RouterSection(Section):
     persona_rules: tuple[PersonaRuleSection, ...] = ()
     persona_trials: tuple[PersonaTrialSection, ...] = ()
     circuit: CircuitSection = Field(default_factory=CircuitSection)
+    learning_interval: Seconds = Field(
+        default=60, description="between rounds of learning from outcomes; on one node of all at a time"
+    )
     max_wait_seconds: Seconds = Field(
         default=5,
         description="waited in all for targets that asked for a rest, when nobody else can serve; a longer rest is the client's",

@@ -10,6 +10,7 @@ from intellirouter.config.schema.auth import AuthSection
 from intellirouter.config.schema.cache import CacheSection
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.config.schema.console import ConsoleSection
+from intellirouter.config.schema.features import FeaturesSection
 from intellirouter.config.schema.ipc import IpcSection
 from intellirouter.config.schema.limits import BudgetsSection, LimitsSection
 from intellirouter.config.schema.memory import MemorySection
@@ -39,6 +40,9 @@ class Settings(Section):
     ipc: IpcSection = Field(default_factory=IpcSection)
     auth: AuthSection = Field(default_factory=AuthSection)
     model_registry: ModelRegistrySection = Field(default_factory=ModelRegistrySection)
+    features: FeaturesSection = Field(
+        default_factory=FeaturesSection, description="switches: on, off, or a share"
+    )
     router: RouterSection = Field(default_factory=RouterSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
     budgets: BudgetsSection = Field(default_factory=BudgetsSection)

@@ -40,6 +40,7 @@ class Weights:
     facts: tuple[Facts, ...] = ()
     version: int = 0
     trained: float = 0.0
+    exploring: bool = False
     places: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -83,7 +84,9 @@ def estimate(
     return found
 
 
-def fitted(estimators: dict[str, Estimator], version: int, trained: float) -> Weights:
+def fitted(
+    estimators: dict[str, Estimator], version: int, trained: float, *, exploring: bool = False
+) -> Weights:
     """The weights that the statistics stand for now."""
     rows, slots, facts = [], [], []
     for estimator in estimators.values():
@@ -104,7 +107,15 @@ def fitted(estimators: dict[str, Estimator], version: int, trained: float) -> We
                 changes=estimator.changes,
             )
         )
-    return made(tuple(estimators), np.array(rows), np.array(slots), tuple(facts), version, trained)
+    return made(
+        tuple(estimators),
+        np.array(rows),
+        np.array(slots),
+        tuple(facts),
+        version,
+        trained,
+        exploring=exploring,
+    )
 
 
 def made(
@@ -114,6 +125,8 @@ def made(
     facts: tuple[Facts, ...],
     version: int,
     trained: float,
+    *,
+    exploring: bool = False,
 ) -> Weights:
     """Weights from their pieces."""
     count = len(targets)
@@ -124,6 +137,7 @@ def made(
         facts,
         version,
         trained,
+        exploring,
         {name: place for place, name in enumerate(targets)},
     )
 
@@ -138,6 +152,7 @@ def encode(weights: Weights) -> bytes:
         "facts": weights.facts,
         "version": weights.version,
         "trained": weights.trained,
+        "exploring": weights.exploring,
     }
     np.savez_compressed(
         out,
@@ -155,6 +170,7 @@ class _Head(msgspec.Struct):
     facts: tuple[Facts, ...]
     version: int
     trained: float
+    exploring: bool = False
 
 
 def decode(data: bytes) -> Weights:
@@ -164,7 +180,15 @@ def decode(data: bytes) -> Weights:
             head = msgspec.json.decode(file["head"].tobytes(), type=_Head)
             if (head.format, head.features) != (FORMAT, VERSION) or len(head.targets) > MAX_TARGETS:
                 raise ValueError("the weights are of another version")
-            weights = made(head.targets, file["rows"], file["slots"], head.facts, head.version, head.trained)
+            weights = made(
+                head.targets,
+                file["rows"],
+                file["slots"],
+                head.facts,
+                head.version,
+                head.trained,
+                exploring=head.exploring,
+            )
     except (msgspec.MsgspecError, zipfile.BadZipFile, KeyError, OSError, EOFError) as error:
         raise ValueError(f"these are no weights: {error}") from error
     if len(head.facts) != len(head.targets) or not np.isfinite(weights.rows).all():

@@ -17,6 +17,9 @@ from intellirouter.inference.selection.split import split
 from intellirouter.inference.selection.usage import usage
 from intellirouter.inference.selection.weighted import weighted
 
+LEARNED = "learned"
+"""Outcomes decide."""
+
 STRATEGIES: dict[str, Strategy] = {
     "fallback": fallback,
     "round-robin": round_robin,
@@ -28,9 +31,10 @@ STRATEGIES: dict[str, Strategy] = {
     "consistent-hash": consistent_hash,
     "rules": rules,
     "split": split,
+    LEARNED: fallback,  # the order where nothing is learnt; `inference.learned` decides before it
 }
 
-READ_THE_REQUEST = frozenset({"cost-optimized", "consistent-hash", "rules", "split"})
+READ_THE_REQUEST = frozenset({"cost-optimized", "consistent-hash", "rules", "split", LEARNED})
 """Strategies that look at the request; the others know all they need from the targets."""
 
 _OTHER_NAMES = {
@@ -44,6 +48,8 @@ _OTHER_NAMES = {
     "session": "consistent-hash",
     "content": "rules",
     "percentage": "split",
+    "learning": LEARNED,
+    "smart": LEARNED,
 }
 
 

@@ -9,10 +9,14 @@ from intellirouter.inference.answering import Answering
 from intellirouter.inference.cache.store import ResponseCache
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.discovery import Discovery
+from intellirouter.inference.learned import Learned
 from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.limits.ledger import Ledger
+from intellirouter.inference.plan import Planner
 from intellirouter.inference.registry import Registry
+from intellirouter.inference.school import School
 from intellirouter.inference.standing import Board
+from intellirouter.inference.switches import Switches
 from intellirouter.memory.conversations import Conversations
 from intellirouter.memory.responses import Responses
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
@@ -22,6 +26,10 @@ CATALOG: web.AppKey[Catalog] = web.AppKey("catalog")
 DISCOVERY: web.AppKey[Discovery] = web.AppKey("discovery", Discovery)
 DISPATCH: web.AppKey[Answering] = web.AppKey("dispatch")
 BOARD: web.AppKey[Board] = web.AppKey("board", Board)
+LEARNED: web.AppKey[Learned] = web.AppKey("learned", Learned)
+SWITCHES: web.AppKey[Switches] = web.AppKey("switches", Switches)
+SCHOOL: web.AppKey[School] = web.AppKey("school", School)
+PLANNER: web.AppKey[Planner] = web.AppKey("planner", Planner)
 LEDGER: web.AppKey[Ledger] = web.AppKey("ledger", Ledger)
 GOVERNOR: web.AppKey[Governor] = web.AppKey("governor", Governor)
 CACHE: web.AppKey[ResponseCache] = web.AppKey("cache", ResponseCache)

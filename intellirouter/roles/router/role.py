@@ -12,13 +12,16 @@ from intellirouter.roles.keys import KEYS, RECORDS, STATE
 from intellirouter.roles.role import Role
 from intellirouter.roles.router import (
     admin,
+    admin_features,
     admin_models,
     admin_records,
+    admin_routing,
     authority,
     chat,
     completions,
     conversations,
     embeddings,
+    feedback,
     gemini,
     messages,
     models,
@@ -36,10 +39,13 @@ from intellirouter.roles.router.keys import (
     CONVERSATIONS,
     DISCOVERY,
     DISPATCH,
+    LEARNED,
     LEDGER,
+    PLANNER,
     REGISTRY,
     RESPONSES,
     ROUTING,
+    SCHOOL,
 )
 from intellirouter.web.probes import PartHealth
 
@@ -51,6 +57,7 @@ FRONTS = (
     responses,
     messages,
     embeddings,
+    feedback,
     gemini,
     ollama,
     models,
@@ -58,7 +65,9 @@ FRONTS = (
     admin_models,
     authority,
     console,
+    admin_features,
     admin_records,
+    admin_routing,
 )
 
 
@@ -106,6 +115,9 @@ ROLE = Role(
         LEDGER,
         CACHE,
         REGISTRY,
+        LEARNED,
+        SCHOOL,
+        PLANNER,
         DISPATCH,
         ROUTING,
         ANSWERING,

@@ -95,7 +95,7 @@ async def test_the_commands_do_the_same_on_a_running_node(tmp_path: Path, start_
         assert json.loads(out)["answer"] == "ready"
         _, out, _ = await command("models", "list", *url)
         assert "fresh" in out
-        assert "1 in, 2 out" in out
+        assert "1 / 2" in out
         prompts = tmp_path / "prompts.txt"
         prompts.write_text('one\ntwo\n{"messages": [{"role": "user", "content": "three"}], "seed": 1}\n')
         _, out, _ = await command("cache", "warm", str(prompts), "--model", "fresh", *url)

@@ -1,0 +1,96 @@
+"""`intellirouter learn`: bring in a team's own evaluations, take what was learnt to another node, forget it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import msgspec
+import typer
+
+from intellirouter.cli.node_options import ConfigOption
+from intellirouter.cli.server_client import ApiKeyOption, ServerRefused, UrlOption, ask_once, session_of
+from intellirouter.errors import InvalidRequest
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Group = Annotated[str, typer.Option(help="The group: `auto`, or a model that learns.")]
+_STATE_MARK = b"PK"
+_CHUNK = 5_000
+
+
+@app.command("import")
+def bring(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="JSON Lines, or what `export` wrote.")
+    ],
+    group: Group = "auto",
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Learn from lines of {"prompt", "target", "score"}; a file of `export` takes the place of what was learnt."""
+    data = file.read_bytes()
+    if data.startswith(_STATE_MARK):
+        asyncio.run(_raw("PUT", f"/admin/routing/learnt/{quote(group)}", data, url, api_key, config))
+        typer.echo(f"{group}: what {file} holds is in place.")
+        return
+    lines = [line for line in data.splitlines() if line.strip()]
+    taken = 0
+    for start in range(0, len(lines), _CHUNK):
+        chunk = b"\n".join(
+            _grouped(line, group, start + n + 1) for n, line in enumerate(lines[start : start + _CHUNK])
+        )
+        answer = asyncio.run(_raw("POST", "/admin/routing/import", chunk, url, api_key, config))
+        taken += msgspec.json.decode(answer)["taken"]
+    typer.echo(f"{taken:,} outcomes taken; `intellirouter route status` shows what they taught.")
+
+
+def _grouped(line: bytes, group: str, number: int) -> bytes:
+    try:
+        row = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise InvalidRequest(f"line {number} is no JSON object: {error}") from error
+    return msgspec.json.encode({"group": group, **row})
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where to write it.")],
+    group: Group = "auto",
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write all that was learnt of a group to a file. It holds no prompts."""
+    data = asyncio.run(_raw("GET", f"/admin/routing/learnt/{quote(group)}", None, url, api_key, config))
+    file.write_bytes(data)
+    typer.echo(f"{file}: {len(data) / 1024:.0f} kB")
+
+
+@app.command()
+def forget(
+    group: Group = "auto",
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Let all that was learnt of a group go, on every node."""
+    ask_once(url, api_key, "DELETE", f"/admin/routing/learnt/{quote(group)}", config=config)
+    typer.echo(f"{group}: forgotten.")
+
+
+async def _raw(
+    method: str, path: str, data: bytes | None, url: str | None, api_key: str | None, config: Path | None
+) -> bytes:
+    async with (
+        session_of(url, api_key, "Router", config) as session,
+        session.request(method, path, data=data) as reply,
+    ):
+        body = await reply.read()
+        if reply.status >= 400:
+            error = msgspec.json.decode(body)["error"]["message"]
+            raise ServerRefused(f"the server answered {reply.status}: {error}")
+        return body

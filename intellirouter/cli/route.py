@@ -1,0 +1,134 @@
+"""`intellirouter route`: why a request goes where it goes, what was learnt, and what a router would have saved."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from intellirouter.cli.node_options import ConfigOption
+from intellirouter.cli.route_eval import evaluated, svg
+from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+@app.command()
+def explain(
+    prompt: Annotated[str, typer.Argument(help="What would be asked.")],
+    model: Annotated[str, typer.Option(help="The model or group.")] = "auto",
+    as_json: Json = False,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Where a prompt would go, with the scores of each target. Nothing is asked."""
+    body = {"prompt": prompt, "model": model}
+    answer, _ = ask_once(url, api_key, "POST", "/admin/routing/explain", body, config=config)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(answer)))
+        return
+    selection = answer.get("selection")
+    if selection is None:
+        typer.echo(f"{answer['model']}: {answer['strategy']}: {', '.join(answer['order'])}")
+        return
+    typer.echo(
+        f"{answer['model']} → {answer['order'][0]}  ({_REASONS.get(selection['reason'], selection['reason'])})"
+    )
+    table = _table("target", "success", "cost", "seconds", "worth", "outcomes")
+    for row in selection["targets"]:
+        table.add_row(
+            row["target"],
+            f"{row['success']:.2f}",
+            f"${row['cost_usd']:.6f}" if "cost_usd" in row else "unknown",
+            f"{row['seconds']:.1f}" if "seconds" in row else "unknown",
+            f"{row['worth']:.2f}" if "worth" in row else "",
+            str(row["outcomes"]),
+        )
+    _print(table)
+
+
+_REASONS = {
+    "learned": "by what was learnt",
+    "prior": "by price and how hard the question looks; nothing was learnt yet",
+    "cold": "nothing was learnt yet: the operator's order",
+    "default": "not sure enough: the default",
+    "explored": "to learn",
+    "sticky": "the conversation stays",
+}
+
+
+@app.command()
+def status(
+    as_json: Json = False, url: UrlOption = None, api_key: ApiKeyOption = None, config: ConfigOption = None
+) -> None:
+    """What was learnt of each target, how sure that is, and what was decided since the start."""
+    answer, _ = ask_once(url, api_key, "GET", "/admin/routing", config=config)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(answer)))
+        return
+    if not answer["groups"]:
+        typer.echo("Nothing was learnt yet. POST /v1/feedback says how answers were.")
+    for group in answer["groups"]:
+        trained = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(group["trained"]))
+        typer.echo(f"{group['group']}: {group['version']:,} outcomes, last learnt {trained}")
+        table = _table("target", "outcomes", "success", "± error", "structure", "words", "changes")
+        for row in group["targets"]:
+            heeds = row["heeds"]
+            table.add_row(
+                row["target"],
+                f"{row['outcomes']:,}",
+                f"{row['success']:.2f}",
+                f"{row['uncertainty']:.2f}",
+                f"{heeds['structure']:.0%}",
+                f"{heeds['words']:.0%}",
+                str(row["changes"]),
+            )
+        _print(table)
+    if answer["decisions"]:
+        table = _table("group", "target", "why", "count", "sure", "saved")
+        for row in answer["decisions"]:
+            table.add_row(
+                row["group"],
+                row["target"],
+                row["reason"],
+                f"{row['count']:,}",
+                f"{row['confidence']:.0%}",
+                f"${row['saved_usd']:.4f}",
+            )
+        _print(table)
+
+
+@app.command("eval")
+def evaluate(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help='JSON Lines of {"prompt", "weak", "strong"}.')
+    ],
+    picture: Annotated[Path | None, typer.Option("--svg", help="Draw the curve into this file too.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Quality against the share of requests at the strong model, by how hard each prompt looks. Needs no running node."""
+    found = evaluated(file)
+    if picture is not None:
+        picture.write_text(svg(found), encoding="utf-8")
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found.figures())))
+        return
+    typer.echo(found.drawn())
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", justify="left" if number == 0 else "right")
+    return table
+
+
+def _print(table: Any) -> None:
+    Console(highlight=False, markup=False).print(table)

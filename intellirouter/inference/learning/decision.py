@@ -1,0 +1,150 @@
+"""Whom to ask: expected success, what this request would cost at each target, how long it would take.
+
+In order: a target below the floor is passed over while one is above it; of the rest leads the greatest worth, which is
+success less weighted cost and time, both relative to the dearest and slowest of the group. Where that lead is too small
+against what is not known, the default of the group leads. A share of requests explores, each other target alike.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+COST_POINTS = 0.25
+"""At `cost_weight` 1, what success a request for nothing may be worse by than one at the dearest target."""
+TIME_POINTS = 0.25
+ENOUGH = 20.0
+"""Weight of outcomes from which on a target is known."""
+SURE = 0.55
+"""Below this confidence that another target is worth more than the default, the default answers."""
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """How a group is to decide. `cost_weight` and `latency_weight` 0 to 1, `floor` a probability, `explore` a share.
+
+    `default` is the index of the target that answers while unsure. `by_price`: before anything was learnt, prices say who is
+    good at hard questions; otherwise the operator's order holds until outcomes are known.
+    """
+
+    cost_weight: float = 0.5
+    latency_weight: float = 0.0
+    floor: float = 0.0
+    explore: float = 0.0
+    default: int = 0
+    by_price: bool = False
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One target for one question. `cost` in US dollars and `seconds` are expected, None where nobody knows."""
+
+    id: str
+    success: float
+    error: float
+    outcomes: float
+    cost: float | None = None
+    seconds: float | None = None
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """`order` holds every index once, best first. `propensity` is how likely the first was to be it.
+
+    `reason`: `learned`, `prior`, `default` (not sure), `cold` (nothing learnt), `explored`, `sticky`, or what named the target.
+    """
+
+    order: tuple[int, ...]
+    reason: str
+    confidence: float = 1.0
+    propensity: float = 1.0
+    worth: tuple[float, ...] = ()
+
+    def shown(self, choices: Sequence[Choice]) -> dict[str, Any]:
+        """For an explanation: every target's scores, the chosen first."""
+        targets = []
+        for place in self.order:
+            choice = choices[place]
+            row: dict[str, Any] = {"target": choice.id, "success": round(choice.success, 3)}
+            if choice.cost is not None:
+                row["cost_usd"] = float(f"{choice.cost:.3g}")
+            if choice.seconds is not None:
+                row["seconds"] = round(choice.seconds, 2)
+            if self.worth:
+                row["worth"] = round(self.worth[place], 3)
+            row["outcomes"] = round(choice.outcomes)
+            targets.append(row)
+        return {"reason": self.reason, "confidence": round(self.confidence, 2), "targets": targets}
+
+
+def decide(choices: Sequence[Choice], wishes: Wishes, chance: random.Random) -> Decision:
+    """The order in which to ask. `choices` stand in the operator's order."""
+    count = len(choices)
+    worth = worths(choices, wishes)
+    known = sum(choice.outcomes >= ENOUGH for choice in choices)
+    priced = wishes.by_price and len({choice.cost for choice in choices}) > 1
+    default = wishes.default if wishes.default < count else 0
+    ranked = _ranked(choices, worth, wishes)
+    best, confidence = ranked[0], 1.0
+    if known < 2 and not priced:
+        best, reason = default, "cold"
+    elif known < 2:
+        reason = "prior"
+    else:
+        confidence = _confidence(choices, worth, best, default)
+        unsure = confidence < SURE or choices[best].outcomes < ENOUGH
+        best, reason = (default, "default") if unsure and best != default else (best, "learned")
+    first, propensity = best, 1.0 - wishes.explore * (count - 1) / count
+    if wishes.explore and count > 1 and chance.random() < wishes.explore:
+        first = chance.randrange(count)
+        if first != best:
+            reason, propensity = "explored", wishes.explore / count
+    rest = range(count) if reason == "cold" else ranked
+    order = (first, *(place for place in rest if place != first))
+    return Decision(order, reason, confidence, propensity, tuple(worth))
+
+
+def worths(choices: Sequence[Choice], wishes: Wishes) -> list[float]:
+    """Success less what cost and time weigh, for each."""
+    costs = _relative([choice.cost for choice in choices])
+    times = _relative([choice.seconds for choice in choices])
+    return [
+        choice.success - wishes.cost_weight * COST_POINTS * cost - wishes.latency_weight * TIME_POINTS * time
+        for choice, cost, time in zip(choices, costs, times, strict=True)
+    ]
+
+
+def _relative(values: Sequence[float | None]) -> list[float]:
+    """Shares of the greatest; what nobody knows counts as the middle of what is known."""
+    known = sorted(value for value in values if value is not None)
+    if not known or known[-1] <= 0:
+        return [0.0] * len(values)
+    middle = known[len(known) // 2]
+    return [(middle if value is None else value) / known[-1] for value in values]
+
+
+def _ranked(choices: Sequence[Choice], worth: Sequence[float], wishes: Wishes) -> list[int]:
+    """Those above the floor by worth, then those below by success; what is the same in the operator's order."""
+
+    def key(place: int) -> tuple[bool, float, int]:
+        below = choices[place].success < wishes.floor
+        return below, -(choices[place].success if below else worth[place]), place
+
+    if wishes.cost_weight >= 1 and wishes.floor > 0:  # the cheapest that is good enough, whatever it is worth
+        above = [p for p in range(len(choices)) if choices[p].success >= wishes.floor]
+        above.sort(key=lambda place: (_cost(choices[place]), -worth[place]))
+        return [*above, *(p for p in sorted(range(len(choices)), key=key) if p not in above)]
+    return sorted(range(len(choices)), key=key)
+
+
+def _cost(choice: Choice) -> float:
+    return math.inf if choice.cost is None else choice.cost
+
+
+def _confidence(choices: Sequence[Choice], worth: Sequence[float], best: int, default: int) -> float:
+    """How likely the best is worth more than the default, both normal."""
+    if best == default:
+        return 1.0
+    spread = math.hypot(choices[best].error, choices[default].error) or 1e-9
+    return 0.5 * (1 + math.erf((worth[best] - worth[default]) / spread / math.sqrt(2)))

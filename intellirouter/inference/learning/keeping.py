@@ -1,0 +1,135 @@
+"""A group's learning as bytes, with how far its log was read: written in one piece, so that nothing is learnt twice."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from intellirouter.inference.learning.estimator import DIMENSION, Estimator
+from intellirouter.inference.learning.features import SLOT_BITS, VERSION
+from intellirouter.inference.learning.group import Group
+from intellirouter.inference.learning.influence import Account, Influence
+
+FORMAT = 1
+MAX_TARGETS = 64
+RECENT = 4_096
+"""Names of outcomes that are remembered: one that was written twice is learnt from once."""
+_UPPER = np.triu_indices(DIMENSION)
+
+
+@dataclass
+class Learning:
+    """A group, and `cursors`: how many entries of each piece of the log are in it."""
+
+    group: Group = field(default_factory=Group)
+    cursors: dict[str, int] = field(default_factory=dict)
+    recent: dict[str, None] = field(default_factory=dict)
+    outcomes: int = 0
+    trained: float = 0.0
+
+    def fresh(self, name: str) -> bool:
+        """Whether an outcome of this name has not been taken in lately; from now on it has."""
+        if name in self.recent:
+            return False
+        self.recent[name] = None
+        while len(self.recent) > RECENT:
+            del self.recent[next(iter(self.recent))]
+        return True
+
+
+class _Target(msgspec.Struct):
+    name: str
+    weight: float
+    seen: int
+    good: float
+    error: float
+    above: float
+    below: float
+    changes: int
+
+
+class _Head(msgspec.Struct):
+    format: int
+    features: int
+    targets: list[_Target]
+    accounts: dict[str, tuple[float, float, float]]
+    exploring: int
+    cursors: dict[str, int]
+    recent: list[str]
+    outcomes: int
+    trained: float
+
+
+def encode(learning: Learning) -> bytes:
+    """As bytes: an npz file in single precision."""
+    group = learning.group
+    estimators = list(group.estimators.values())
+    head = _Head(
+        FORMAT,
+        VERSION,
+        [
+            _Target(name, e.weight, e.seen, e.good, e.error, e.above, e.below, e.changes)
+            for name, e in group.estimators.items()
+        ],
+        {name: (a.given, a.judged, a.error) for name, a in group.influence.accounts.items()},
+        group.exploring,
+        learning.cursors,
+        list(learning.recent),
+        learning.outcomes,
+        learning.trained,
+    )
+    out = io.BytesIO()
+    count = len(estimators)
+    np.savez_compressed(
+        out,
+        head=np.frombuffer(msgspec.json.encode(head), np.uint8),
+        grams=np.array([e.gram[_UPPER] for e in estimators], np.float32).reshape(count, -1),
+        moments=np.array([e.moment for e in estimators], np.float64).reshape(count, -1),
+        worths=np.array([e.worth for e in estimators], np.float64).reshape(count, 2, 2),
+        slots=np.array([e.slots for e in estimators], np.float32).reshape(count, -1),
+        steps=np.array([e.steps for e in estimators], np.float32).reshape(count, -1),
+    )
+    return out.getvalue()
+
+
+def decode(data: bytes) -> Learning:
+    """From bytes. Raises `ValueError` for what is not of this version."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            head = msgspec.json.decode(file["head"].tobytes(), type=_Head)
+            if (head.format, head.features) != (FORMAT, VERSION) or len(head.targets) > MAX_TARGETS:
+                raise ValueError("what was learnt is of another version")
+            grams, moments, worths = file["grams"], file["moments"], file["worths"]
+            slots, steps = file["slots"], file["steps"]
+    except (msgspec.MsgspecError, zipfile.BadZipFile, KeyError, OSError, EOFError) as error:
+        raise ValueError(f"this is nothing learnt: {error}") from error
+    if slots.shape != (len(head.targets), 1 << SLOT_BITS) and head.targets:
+        raise ValueError("what was learnt is damaged")
+    group = Group(influence=Influence(), exploring=head.exploring)
+    for place, target in enumerate(head.targets):
+        gram = np.zeros((DIMENSION, DIMENSION))
+        gram[_UPPER] = grams[place]
+        gram = gram + gram.T - np.diag(np.diag(gram))
+        estimator = Estimator(
+            gram=gram,
+            moment=moments[place].copy(),
+            weight=target.weight,
+            seen=target.seen,
+            good=target.good,
+            error=target.error,
+            worth=worths[place].copy(),
+            slots=slots[place].copy(),
+            steps=steps[place].copy(),
+            above=target.above,
+            below=target.below,
+            changes=target.changes,
+        )
+        estimator.fit()
+        group.estimators[target.name] = estimator
+    for name, account in head.accounts.items():
+        group.influence.accounts[name] = Account(*account)
+    return Learning(group, head.cursors, dict.fromkeys(head.recent), head.outcomes, head.trained)

@@ -1,0 +1,176 @@
+"""Learning across processes and nodes: one learns, all follow, nothing is learnt twice, an outage is survived."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from intellirouter.errors import StateUnavailable
+from intellirouter.inference.learned import Evidence, Kept, Learned, News, evidence
+from intellirouter.inference.learning import keeping
+from intellirouter.inference.learning.outcome import FEEDBACK
+from intellirouter.inference.school import School
+from intellirouter.memory.embedded.store import EmbeddedStore
+from intellirouter.memory.store import StateStore
+from tests.inference.learning.test_learning import WORLD
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[StateStore]:
+    opened = await EmbeddedStore(tmp_path / "state.db").open()
+    try:
+        yield opened
+    finally:
+        await opened.aclose()
+
+
+def kept(number: int, target: str = "a/m") -> Kept:
+    features, _ = WORLD[number % len(WORLD)]
+    return Kept(
+        request_id=f"req_{number}",
+        tenant="t",
+        group="smart",
+        target=target,
+        prior=0.7,
+        propensity=0.5,
+        key="k",
+        structure=features.structure.astype("<f2").tobytes(),
+        slots=features.slots.astype("<u2").tobytes(),
+        response_id=f"chatcmpl-{number}",
+    )
+
+
+def outcome(number: int, score: float = 1.0, target: str = "a/m") -> Evidence:
+    return evidence(kept(number, target), FEEDBACK, score, f"req_{number}:feedback")
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not await holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+async def seen(store: StateStore) -> int:
+    value = await store.get("learning:state:smart")
+    return 0 if value is None else keeping.decode(value).outcomes
+
+
+async def test_outcomes_are_learnt_once_whoever_learns(store: StateStore) -> None:
+    one, two = School(Learned(), store), School(Learned(), store)
+    await one.take([outcome(n) for n in range(30)])
+    await two.take([outcome(n) for n in range(20, 50)])  # ten of them again, as after an outage
+    assert await one.train() == 60
+    assert await seen(store) == 50
+    assert await two.train() == 0
+    await two.take([outcome(99)])
+    assert await two.train() == 1
+    await one.take([outcome(100)])
+    assert await one.train() == 1  # and not from what it remembers of before the other
+    assert await seen(store) == 52
+
+
+async def test_a_trainer_that_died_before_it_wrote_has_changed_nothing(
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = School(Learned(), store), School(Learned(), store)
+    await one.take([outcome(n) for n in range(25)])
+
+    async def killed(*_: object, **__: object) -> None:
+        raise StateUnavailable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "put_if", killed)
+        with pytest.raises(StateUnavailable):
+            await one.train()
+    lease = await store.acquire("learning:trainer", one._origin, 0.01)
+    assert lease is not None
+    await store.release(lease)
+    assert await two.train() == 25
+    assert await one.train() == 0
+    assert await seen(store) == 25
+
+
+async def test_every_process_follows_within_moments_and_keeps_what_it_has_in_an_outage(
+    store: StateStore,
+) -> None:
+    learners = [Learned() for _ in range(3)]
+    schools = [School(learned, store, every=0.1) for learned in learners]
+    async with contextlib.AsyncExitStack() as stack:
+        for school in schools:
+            await stack.enter_async_context(school.running())
+        learners[2].listener(News(evidence=outcome(1)))
+        learners[1].listener(News(kept=kept(5)))
+
+        async def all_follow() -> bool:
+            return all("smart" in learned.weights for learned in learners)
+
+        await until(all_follow)
+        assert {learned.weights["smart"].version for learned in learners} == {1}
+        found = await schools[0].find("t", "", "resp_5")
+        assert found is None or found.request_id == "req_5"
+
+        async def kept_there() -> bool:
+            return await schools[0].find("t", "req_5", "") is not None
+
+        await until(kept_there)
+        assert await schools[0].find("other", "req_5", "") is None
+        await schools[0].forget("smart")
+
+        async def all_forgot() -> bool:
+            return not any("smart" in learned.weights for learned in learners)
+
+        await until(all_forgot)
+
+
+async def test_what_cannot_be_written_waits(store: StateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = Learned()
+    school = School(learned, store)
+    learned.listener(News(evidence=outcome(1)))
+
+    async def away(*_: object, **__: object) -> None:
+        raise StateUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "append", away)
+        await school.flush()
+    await school.flush()
+    assert await school.train() == 1
+
+
+async def test_what_was_learnt_moves_to_another_installation(store: StateStore, tmp_path: Path) -> None:
+    school = School(Learned(), store)
+    await school.take([outcome(n, n % 2, "a/m" if n % 3 else "b/m") for n in range(40)])
+    await school.train()
+    data = await school.exported("smart")
+    assert data is not None
+    other = await EmbeddedStore(tmp_path / "other.db").open()
+    try:
+        learned = Learned()
+        theirs = School(learned, other)
+        await theirs.imported("smart", data)
+        await theirs.follow_all()
+        assert set(learned.weights["smart"].targets) == {"a/m", "b/m"}
+        await theirs.take([outcome(500)])
+        assert await theirs.train() == 1
+        assert await seen(other) == 41
+        with pytest.raises(ValueError):
+            await theirs.imported("smart", b"PK nothing")
+    finally:
+        await other.aclose()
+
+
+async def test_outcomes_that_are_damaged_are_passed_over(store: StateStore) -> None:
+    school = School(Learned(), store)
+    await store.append("learning:log:smart:1", [b"\xc1 rubbish"])
+    bad = outcome(3)
+    await school.take(
+        [outcome(1), Evidence(**{**{f: getattr(bad, f) for f in bad.__struct_fields__}, "structure": b"x"})]
+    )
+    await school.train()
+    assert await seen(store) == 1

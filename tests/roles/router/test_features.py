@@ -1,0 +1,118 @@
+"""Switches: off is the routing of before, request by request; every node follows; the commands and their mistakes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from hashlib import sha256
+from typing import Any
+
+import aiohttp
+import pytest
+
+from intellirouter.inference.switches import Switch
+from tests.conftest import StartNode, StartVendor, provider
+from tests.inference.learning.made import HARD, questions
+from tests.roles.router.test_learned_routing import asked, said
+
+ADMIN = {"authorization": "Bearer sk-admin"}
+KEYS = f"""
+[auth]
+enabled = true
+[[auth.keys]]
+name = "admin"
+scopes = ["admin"]
+sha256 = "{sha256(b"sk-admin").hexdigest()}"
+"""
+MODELS = """
+[model_registry]
+[[model_registry.models]]
+name = "small"
+targets = ["small/m"]
+price = { input = 1, output = 1 }
+[[model_registry.models]]
+name = "large"
+targets = ["large/m"]
+price = { input = 10, output = 10 }
+[[model_registry.models]]
+name = "smart"
+targets = ["large/m", "small/m"]
+[model_registry.models.learning]
+explore = 0.5
+cost_weight = 1.0
+quality_floor = 0.1
+"""
+
+
+async def by(http: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> str:
+    async with http.post(f"{url}/v1/chat/completions", json=body, headers=ADMIN) as reply:
+        assert reply.status == 200, await reply.text()
+        return reply.headers["x-intellirouter-provider"]
+
+
+async def test_off_is_the_routing_of_before_request_by_request(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    small, large = await start_vendor(said("s")), await start_vendor(said("l"))
+    both = provider(small, name="small") + provider(large, name="large")
+    off = await start_node(both + MODELS + "[features]\nmodel_selection = false\n")
+    url = off.listening[0].url
+    for number, (text, _) in enumerate(questions(25, seed=3)):
+        assert await by(http, url, asked(f"{number} {text}", "auto")) == "small"  # the first model
+        assert await by(http, url, asked(f"{number} {text}", "smart")) == "large"  # the operator's order
+
+
+async def test_every_node_follows_and_the_file_holds_again_after_a_reset(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    small, large = await start_vendor(said("s")), await start_vendor(said("l"))
+    node = await start_node(provider(small, name="small") + provider(large, name="large") + MODELS + KEYS)
+    url = node.listening[0].url
+
+    async def switch(method: str, feature: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
+        async with http.request(method, f"{url}/admin/features/{feature}", json=body, headers=ADMIN) as reply:
+            return reply.status, await reply.json()
+
+    assert await by(http, url, asked(HARD.format(7, 9), "auto/best")) == "large"
+    assert (await switch("PUT", "all", {"on": False}))[0] == 200
+    assert await by(http, url, asked(HARD.format(8, 9), "auto/best")) == "small"
+    status, told = await switch("DELETE", "all")
+    assert status == 200
+    assert {row["from"] for row in told["data"]} == {"configuration"}
+    deadline = time.monotonic() + 60
+    while await by(http, url, asked(HARD.format(8, 9), "auto/best")) != "large":
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    for feature, body, word in (
+        ("magic", {"on": True}, "no feature"),
+        ("all", {"share": 2}, "share"),
+        ("all", {"share": "half"}, "share"),
+        ("all", {"share": True}, "share"),
+        ("all", {"share": 1, "keys": "k"}, "keys"),
+        ("all", {"shares": 1}, "shares"),
+    ):
+        status, told = await switch("PUT", feature, body)
+        assert status == 400
+        assert word in told["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("switch", "key", "team", "on"),
+    [
+        (Switch(), "k", None, True),
+        (Switch(0.0), "k", None, False),
+        (Switch(1.0, keys=("k",)), "k", None, True),
+        (Switch(1.0, keys=("k",)), "other", None, False),
+        (Switch(1.0, teams=("red",)), "other", "red", True),
+        (Switch(0.0, keys=("k",)), "k", None, False),
+    ],
+)
+def test_whom_a_switch_is_for(switch: Switch, key: str, team: str | None, on: bool) -> None:
+    assert switch.holds("model_selection", key, team, "req_1") is on
+
+
+def test_a_share_is_a_share_and_the_same_for_the_same_request() -> None:
+    switch = Switch(0.3)
+    held = [switch.holds("validation", "k", None, f"req_{n}") for n in range(4_000)]
+    assert sum(held) == pytest.approx(1_200, rel=0.12)
+    assert held[:50] == [switch.holds("validation", "k", None, f"req_{n}") for n in range(50)]

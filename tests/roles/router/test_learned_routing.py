@@ -1,0 +1,217 @@
+"""`auto` and groups that learn, over HTTP: what decides, what stays, what feedback teaches, what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Any
+
+import aiohttp
+import anthropic
+import openai
+import pytest
+
+from tests.conftest import StartNode, StartVendor, provider
+from tests.inference.learning.made import EASY, HARD
+from tests.servers.vendor import Play, Received
+
+SMART = """
+[router]
+learning_interval = 0.3
+[[model_registry.models]]
+name = "smart"
+targets = ["small/m", "large/m"]
+[model_registry.models.learning]
+explore = 0.5
+sticky = false
+"""
+
+
+def said(text: str, **more: Any) -> Play:
+    message = {"role": "assistant", "content": text}
+    count = iter(range(10**9))
+
+    def answer(_request: Received) -> dict[str, Any]:
+        return {
+            "id": f"chatcmpl-{text}{next(count)}",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop", **more}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+        }
+
+    return Play.json(answer({}))  # type: ignore[arg-type]
+
+
+def asked(text: str, model: str = "smart", **more: Any) -> dict[str, Any]:
+    return {"model": model, "messages": [{"role": "user", "content": text}], **more}
+
+
+async def until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not await holds():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(0.1)
+
+
+async def test_feedback_teaches_a_group_whom_to_ask(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    small, large = await start_vendor(said("s")), await start_vendor(said("l"))
+    node = await start_node(provider(small, name="small") + provider(large, name="large") + SMART)
+    url = node.listening[0].url
+
+    async def ask(text: str, explain: bool = False) -> tuple[str, str, dict[str, Any]]:
+        headers = {"x-intellirouter-explain": "1"} if explain else {}
+        async with http.post(f"{url}/v1/chat/completions", json=asked(text), headers=headers) as reply:
+            assert reply.status == 200, await reply.text()
+            shown = json.loads(reply.headers.get("x-intellirouter-decision", "{}"))
+            return reply.headers["x-request-id"], reply.headers["x-intellirouter-provider"], shown
+
+    async def rate(request_id: str, score: float) -> dict[str, Any]:
+        body = {"request_id": request_id, "score": score}
+        async with http.post(f"{url}/v1/feedback", json=body) as reply:
+            assert reply.status == 200, await reply.text()
+            return await reply.json()  # type: ignore[no-any-return]
+
+    _, first, shown = await ask(EASY.format("Peru"), explain=True)
+    assert shown["selection"]["reason"] in ("cold", "explored")
+    for number in range(120):
+        hard = number % 2 == 0
+        text = HARD.format(number, number + 1) if hard else EASY.format(f"place {number}")
+        request_id, by, _ = await ask(text)
+        told = await rate(request_id, float(by == "large" or not hard))
+        assert told["learnt"] is True
+        assert told["target"] == f"{by}/m"
+    assert (await rate(request_id, 0.0))["learnt"] is False  # once is enough
+
+    async def learnt() -> bool:
+        async with http.get(f"{url}/v1/models") as reply:
+            await reply.read()
+        _, _, decision = await ask(HARD.format(7, 9), explain=True)
+        return (
+            decision["selection"]["targets"][0]["outcomes"] >= 25
+            and decision["selection"]["reason"] == "learned"
+        )
+
+    await until(learnt, "nothing was learnt")
+    _, _, decision = await ask(HARD.format(3, 5), explain=True)
+    scores = {row["target"]: row["success"] for row in decision["selection"]["targets"]}
+    assert scores["large/m"] > scores["small/m"] + 0.2
+    assert first in ("small", "large")
+
+
+async def test_a_conversation_stays_with_its_target(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    small, large = await start_vendor(said("s")), await start_vendor(said("l"))
+    table = SMART.replace("sticky = false", "sticky = true")
+    node = await start_node(provider(small, name="small") + provider(large, name="large") + table)
+    url = f"{node.listening[0].url}/v1/chat/completions"
+    for talk in range(6):
+        messages: list[dict[str, str]] = []
+        by = set()
+        for turn in range(5):
+            messages.append(
+                {"role": "user", "content": f"talk {talk} turn {turn}: {HARD.format(turn, talk)}"}
+            )
+            async with http.post(url, json={"model": "smart", "messages": messages}) as reply:
+                by.add(reply.headers["x-intellirouter-provider"])
+                messages.append((await reply.json())["choices"][0]["message"])
+        assert len(by) == 1
+
+
+async def test_auto_asks_the_dear_model_for_hard_questions_and_can_lean(
+    start_node: StartNode, start_vendor: StartVendor
+) -> None:
+    small, large = await start_vendor(said("s")), await start_vendor(said("l"))
+    models = "".join(
+        f'[[model_registry.models]]\nname = "{name}"\ntargets = ["{name}/m"]\nprice = {{ input = {price}, output = {price} }}\n'
+        for name, price in (("small", 0.1), ("large", 10))
+    )
+    node = await start_node(provider(small, name="small") + provider(large, name="large") + models)
+    client = openai.AsyncOpenAI(base_url=f"{node.listening[0].url}/v1", api_key="-", max_retries=0)
+    listed = [model.id async for model in await client.models.list()]
+    assert {"auto", "auto/cheap", "auto/best", "auto/fast", "small", "large"} <= set(listed)
+
+    async def by(model: str, text: str) -> str:
+        answer = await client.chat.completions.with_raw_response.create(**asked(text, model))
+        return answer.headers["x-intellirouter-provider"]
+
+    assert await by("auto/cheap", EASY.format("Peru")) == "small"
+    assert await by("auto/best", HARD.format(7, 9)) == "large"
+    assert await by("small", HARD.format(7, 9)) == "small"
+    claude = anthropic.AsyncAnthropic(base_url=node.listening[0].url, api_key="-", max_retries=0)
+    answer = await claude.messages.create(
+        model="auto/cheap", max_tokens=20, messages=[{"role": "user", "content": EASY.format("Cuba")}]
+    )
+    told = await claude.post(  # an answer's own id will do, in any dialect
+        "/v1/feedback", body={"response_id": answer.id, "score": True}, cast_to=object
+    )
+    assert told["learnt"] is True  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "word"),
+    [
+        ({"request_id": "req_unknown", "score": 1}, 404, "known"),
+        ({"request_id": "req_x", "score": 1e308}, 400, "score"),
+        ({"request_id": "req_x", "score": -0.1}, 400, "score"),
+        ({"request_id": "req_x", "score": "good"}, 400, "score"),
+        ({"request_id": "req_x", "score": 10**400}, 400, "score"),
+        ({"request_id": "req_x", "comment": "x" * 1_000_000}, 400, "comment"),
+        ({"request_id": "x" * 500, "score": 1}, 400, "request_id"),
+        ({"request_id": 7, "score": 1}, 400, "request_id"),
+        ({"request_id": "req_x"}, 400, "score"),
+        ({"score": 1}, 400, "request_id"),
+        ({"request_id": "req_x", "score": 1, "stars": 5}, 400, "stars"),
+    ],
+)
+async def test_feedback_that_is_refused(
+    start_node: StartNode, http: aiohttp.ClientSession, body: dict[str, Any], status: int, word: str
+) -> None:
+    node = await start_node("")
+    async with http.post(f"{node.listening[0].url}/v1/feedback", json=body) as reply:
+        told = await reply.text()
+        assert reply.status == status, told
+        assert word in told
+
+
+async def test_feedback_that_is_not_json_is_refused(
+    start_node: StartNode, http: aiohttp.ClientSession
+) -> None:
+    node = await start_node("")
+    for raw in (b'{"request_id": "a", "score": NaN}', b"[]", b"", b"\xff"):
+        headers = {"content-type": "application/json"}
+        async with http.post(f"{node.listening[0].url}/v1/feedback", data=raw, headers=headers) as reply:
+            assert reply.status == 400
+
+
+async def test_another_tenants_request_is_unknown(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    small, large = await start_vendor(said("s")), await start_vendor(said("l"))
+    keys = "[auth]\nenabled = true\n" + "".join(
+        f'[[auth.keys]]\nname = "{name}"\nsha256 = "{sha256(f"sk-{name}".encode()).hexdigest()}"\ntenant = "{name}"\n'
+        for name in ("ours", "theirs")
+    )
+    node = await start_node(provider(small, name="small") + provider(large, name="large") + SMART + keys)
+    url = node.listening[0].url
+
+    def by(name: str) -> dict[str, str]:
+        return {"authorization": f"Bearer sk-{name}"}
+
+    async with http.post(f"{url}/v1/chat/completions", json=asked("Hi"), headers=by("ours")) as reply:
+        assert reply.status == 200, await reply.text()
+        request_id, answer = reply.headers["x-request-id"], await reply.json()
+    for body in ({"request_id": request_id}, {"response_id": answer["id"]}):
+        async with http.post(f"{url}/v1/feedback", json={**body, "score": 0}, headers=by("theirs")) as reply:
+            assert reply.status == 404
+    async with http.post(
+        f"{url}/v1/feedback", json={"request_id": request_id, "score": 0}, headers=by("ours")
+    ) as reply:
+        assert reply.status == 200

@@ -36,13 +36,16 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
         count = 0
 
         async def start(
-            toml: str = "", role: str = "Router", environment: dict[str, str] | None = None
+            toml: str = "",
+            role: str = "Router",
+            environment: dict[str, str] | None = None,
+            data_dir: Path | None = None,
         ) -> Node:
             nonlocal count
             count += 1
             file = tmp_path / f"node-{count}.toml"
             file.write_text(toml)
-            flags = {("server", "port"): 0, ("paths", "data_dir"): tmp_path / f"data-{count}"}
+            flags = {("server", "port"): 0, ("paths", "data_dir"): data_dir or tmp_path / f"data-{count}"}
             loaded = load(file, environment or {}, flags)
             return await stack.enter_async_context(running(loaded, select(role)))
 

@@ -55,11 +55,12 @@ from intellirouter.security.tls import load_certificate, server_context
 from intellirouter.telemetry import logs
 from intellirouter.web.application import make_application
 from intellirouter.web.connections import Connections, client_places
+from intellirouter.web.disk import disk_part
 from intellirouter.web.door import Door
 from intellirouter.web.draining import Draining
 from intellirouter.web.endpoint import Frame
 from intellirouter.web.known_paths import KnownPaths
-from intellirouter.web.probes import Health
+from intellirouter.web.probes import Health, HealthCheck
 
 log = structlog.get_logger(__name__)
 
@@ -213,7 +214,13 @@ async def _serving(
         doors=None if role.counts_requests else opened[DOORS],
     )
     warnings = tuple(f"{problem.path} {problem.message}" for problem in node.loaded.warnings)
-    checks = role.health if recorder is None else {**role.health, "records": records_health}
+    needs_disk = role.name != "Router" or node.loaded.settings.memory.backend_type == "embedded"
+    checks: dict[str, HealthCheck] = {
+        **role.health,
+        "disk": partial(disk_part, node.loaded.settings.paths.data_dir, needs_disk),
+    }
+    if recorder is not None:
+        checks["records"] = records_health
     health = Health(role.name, checks, role.ready, warnings)
     ring = opened[KEY_RING]
 

@@ -17,6 +17,7 @@ import typer
 
 from intellirouter import __version__
 from intellirouter.cli.failing import told
+from intellirouter.commit import commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,14 @@ COMMANDS: dict[str, Entry] = {
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"intellirouter {__version__}")
+        of = f" ({known})" if (known := commit()) else ""
+        typer.echo(f"intellirouter {__version__}{of}")
         raise typer.Exit
 
 
 def _root(
     version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version."
+        False, "--version", callback=_version, is_eager=True, help="Print the version and the commit."
     ),
 ) -> None:
     """IntelliRouter: a self-hosted LLM platform in one command."""

@@ -6,11 +6,14 @@ never from what a client typed.
 
 from __future__ import annotations
 
+import platform
 import time
 
 import psutil
 from prometheus_client import CollectorRegistry, Gauge
 
+from intellirouter import __version__
+from intellirouter.commit import commit
 from intellirouter.telemetry.exposition import exposition
 from intellirouter.telemetry.light import Cell, LightCounter, LightHistogram
 
@@ -46,6 +49,10 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        build = Gauge(
+            "intellirouter_build_info", "1, by what runs", ("version", "commit", "python"), registry=registry
+        )
+        build.labels(__version__, commit(), platform.python_version()).set(1)
         self.requests = LightCounter(
             "intellirouter_requests", "HTTP requests", ("role", "endpoint", "status"), registry
         )

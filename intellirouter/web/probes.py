@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from intellirouter import __version__
+from intellirouter.commit import commit
 from intellirouter.web.endpoint import FRAME
 
 Status = Literal["healthy", "degraded", "unhealthy"]
@@ -61,6 +62,7 @@ class Health:
             "status": worst,
             "role": self.role,
             "version": __version__,
+            "commit": commit(),
             "uptime_seconds": round(time.time() - self.started, 1),
             "parts": parts,
         }

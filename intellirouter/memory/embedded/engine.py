@@ -102,6 +102,11 @@ class Engine:
             raise StateUnavailable("the embedded store is closed")
         return await lane.submit(operation, reads_only)
 
+    @property
+    def trouble(self) -> str:
+        """Why the last write failed; empty when it did not. It is tried again by itself."""
+        return "" if self._writer is None else self._writer.trouble
+
     async def stop(self) -> None:
         """Finish what waits and close the file. Idempotent."""
         lanes = {self._reader, self._writer}
@@ -137,6 +142,10 @@ def _read_only(connection: sqlite3.Connection) -> None:
     connection.execute("pragma query_only = on")
 
 
+TRY_AGAIN = 2.0
+"""Seconds between two tries to write to a file that could not be written."""
+
+
 class _Lane:
     """A thread with a connection, and what waits for it: up to `together` at once. One that only reads has no `sweep`."""
 
@@ -153,6 +162,8 @@ class _Lane:
         self._loop = loop
         self._sweep = sweep
         self._sweep_at = time.monotonic() + SWEEP_INTERVAL
+        self.trouble = ""
+        self._try_at = 0.0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         name = "state" if sweep is not None else "state reads"
         self._thread = threading.Thread(target=self._work, args=(connection,), name=name, daemon=True)
@@ -173,7 +184,11 @@ class _Lane:
         last = False
         while not last:
             batch: list[_Job] = []
-            job = self._jobs.get()
+            try:
+                job = self._jobs.get(timeout=TRY_AGAIN if self.trouble else None)
+            except queue.Empty:
+                self._try_to_write(connection)
+                continue
             while job is not None:
                 batch.append(job)
                 if len(batch) >= self._together:
@@ -186,6 +201,10 @@ class _Lane:
                 last = True
             if batch:
                 self._commit(connection, batch)
+                if (
+                    self.trouble and time.monotonic() >= self._try_at
+                ):  # there are readers, who hear of no write
+                    self._try_to_write(connection)
         connection.close()
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> None:
@@ -194,16 +213,31 @@ class _Lane:
             for job in batch:
                 self._apply(connection, job)
             connection.execute("commit")
+            if not all(job.reads_only for job in batch):
+                self.trouble = ""
             if self._sweep is not None and time.monotonic() > self._sweep_at:
                 more = self._sweep(connection)
                 self._sweep_at = time.monotonic() + (SWEEP_AGAIN if more else SWEEP_INTERVAL)
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("rollback")
+            if not all(job.reads_only for job in batch):
+                self.trouble = str(error)
             for job in batch:
                 job.error = StateUnavailable(f"the embedded store {self._path} failed: {error}")
                 job.error.__cause__ = error
         self._wake(batch)
+
+    def _try_to_write(self, connection: sqlite3.Connection) -> None:
+        """What cannot be written is not asked for any more: see by itself when it can be again."""
+        self._try_at = time.monotonic() + TRY_AGAIN
+        try:
+            version = connection.execute("pragma user_version").fetchone()[0]
+            connection.execute(f"pragma user_version = {version:d}")  # writes the first page
+        except sqlite3.Error as error:
+            self.trouble = str(error)
+        else:
+            self.trouble = ""
 
     @staticmethod
     def _apply(connection: sqlite3.Connection, job: _Job) -> None:

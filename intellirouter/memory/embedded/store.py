@@ -130,6 +130,8 @@ class EmbeddedStore:
 
     def health(self) -> StateHealth:
         """See `StateStore.health`."""
+        if trouble := self._engine.trouble:
+            return StateHealth("unhealthy", "embedded", f"cannot be written: {trouble}", since=self._since)
         return StateHealth("healthy", "embedded", since=self._since)
 
     async def aclose(self) -> None:

@@ -38,7 +38,9 @@ class Keeper:
                 if time.monotonic() - self._swept > SWEEP_SECONDS:
                     self._swept = time.monotonic()
                     await self.forget_old(time.time())
+                self.service.trouble = ""
             except (sa.exc.SQLAlchemyError, IntelliRouterError) as error:  # the database is away: look again
+                self.service.trouble = _reason(error)
                 log.warning("chain.keeper_failed", error=type(error).__name__)
             await asyncio.sleep(TICK_SECONDS)
 
@@ -84,3 +86,9 @@ class Keeper:
         if count:
             log.info("chain.runs_forgotten", runs=count)
         return count
+
+
+def _reason(error: Exception) -> str:
+    """What the database said, in one line and without what was asked of it."""
+    said = getattr(error, "orig", None) or error
+    return f"the database of runs does not answer: {str(said).strip().splitlines()[0][:200] if str(said).strip() else type(said).__name__}"

@@ -16,6 +16,8 @@ def _routes() -> list[web.RouteDef]:
 
 def _runs(app: web.Application) -> PartHealth:
     service = app[ENGINE]
+    if service.trouble:
+        return PartHealth("unhealthy", service.trouble)
     if service.away:
         return PartHealth("unhealthy", "the database of the chains does not answer")
     if service.busy >= service.section.max_queued:

@@ -57,6 +57,8 @@ class ChainService:
     schedules: ScheduleStore
     authority: Authority
     tracer: Tracer | None = None
+    trouble: str = ""
+    """Why the database of runs does not answer, as the keeper found it last; empty when it does."""
     _watched: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _busy: Shares = field(init=False)
     _all: Shares = field(init=False)

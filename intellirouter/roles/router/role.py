@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from intellirouter.roles.keys import KEYS, RECORDS, STATE
+from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.standing import Board
+from intellirouter.roles.keys import KEY_RING, KEYS, RECORDS, STATE
 from intellirouter.roles.role import Role
 from intellirouter.roles.router import (
     admin,
@@ -75,6 +77,13 @@ def _providers(app: web.Application) -> PartHealth:
     catalog = app[CATALOG]
     if catalog.offline_only:
         return PartHealth("degraded", "no model provider is configured; the offline provider answers")
+    open_to_all, open_to_some = _down(catalog, app[BOARD], one_caller=not app[KEY_RING].enabled)
+    real = {name for name, provider in catalog.providers.items() if not provider.optional}
+    if real and real <= open_to_all:
+        names = ", ".join(sorted(open_to_all))
+        return PartHealth("unhealthy", f"no provider answers, the circuits of all are open: {names}")
+    if open_to_some:
+        return PartHealth("degraded", f"circuits are open at: {', '.join(sorted(open_to_some))}")
     silent = sorted(
         name
         for name, provider in catalog.providers.items()
@@ -83,6 +92,24 @@ def _providers(app: web.Application) -> PartHealth:
     if silent:
         return PartHealth("degraded", f"model discovery fails at: {', '.join(silent)}")
     return PartHealth("healthy")
+
+
+def _down(catalog: Catalog, board: Board, *, one_caller: bool) -> tuple[set[str], set[str]]:
+    """The providers whose every target that was asked is left alone by all, and those that have an open circuit at all.
+
+    A circuit may be open to one witness alone; without keys there is only one.
+    """
+    standing: dict[str, list[bool]] = {}
+    some: set[str] = set()
+    for target, one in board.known().items():
+        name = target.partition("/")[0]
+        if name in catalog.providers:
+            standing.setdefault(name, []).append(
+                not one.circuit.closed and (one_caller or one.circuit.only is None)
+            )
+            if not one.circuit.closed:
+                some.add(name)
+    return {name for name, down in standing.items() if all(down)}, some
 
 
 def _state(app: web.Application) -> PartHealth:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import typer
@@ -18,10 +18,11 @@ from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.cli.plain import cells, counted, dollars, warn
 from intellirouter.config.load import Loaded
-from intellirouter.config.schema.auth import SCOPES
+from intellirouter.config.schema.auth import SCOPES, unknown_scopes
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, KeyStore, VirtualKey, make_key
 from intellirouter.memory.open import open_state
 from intellirouter.security.api_keys import hash_key
+from intellirouter.security.fence import Fence, problem_of
 
 T = TypeVar("T")
 
@@ -148,6 +149,8 @@ def _ends(key: VirtualKey) -> str:
     """When: a day, or how it ended."""
     if key.revoked is not None:
         return f"revoked {_day(key.revoked)}"
+    if key.blocked is not None:
+        return f"blocked {_day(key.blocked)}"
     if key.expires is None:
         return "never"
     return f"expired {_day(key.expires)}" if key.expires <= time.time() else _day(key.expires)
@@ -185,6 +188,66 @@ def revoke(key: KeyArgument, config: ConfigOption = None, unit: UnitOption = Non
     """End a key at once, on every node."""
     ended = _with_keys(_read(config, unit), lambda keys: keys.revoke(key))
     typer.echo(f"The key '{ended.name}' ({ended.id}) is revoked.")
+
+
+@app.command()
+def block(key: KeyArgument, config: ConfigOption = None, unit: UnitOption = None) -> None:
+    """Take nothing from a key, on every node, until it is unblocked."""
+    blocked = _with_keys(_read(config, unit), lambda keys: keys.block(key))
+    typer.echo(f"The key '{blocked.name}' ({blocked.id}) is blocked.")
+
+
+@app.command()
+def unblock(key: KeyArgument, config: ConfigOption = None, unit: UnitOption = None) -> None:
+    """Take a blocked key again."""
+    free = _with_keys(_read(config, unit), lambda keys: keys.unblock(key))
+    typer.echo(f"The key '{free.name}' ({free.id}) is {free.status(time.time())}.")
+
+
+@app.command()
+def update(
+    key: KeyArgument,
+    config: ConfigOption = None,
+    unit: UnitOption = None,
+    scope: Annotated[list[str] | None, typer.Option(help="In place of its scopes; may be repeated.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="In place of its models; '' for all.")] = None,
+    endpoint: Annotated[
+        list[str] | None, typer.Option(help="Paths it may ask, as in '/v1/chat/*'; '' for all.")
+    ] = None,
+    address: Annotated[
+        list[str] | None, typer.Option(help="Networks it may come from; '' for anywhere.")
+    ] = None,
+    collection: Annotated[list[str] | None, typer.Option(help="Collections it may use; '' for all.")] = None,
+    parallel: Annotated[
+        int | None, typer.Option(min=-1, help="Requests at once; -1 for as many as come.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change what a key may. What is not named stays."""
+    lists = {
+        "scopes": scope,
+        "models": model,
+        "endpoints": endpoint,
+        "addresses": address,
+        "collections": collection,
+    }
+    fields: dict[str, Any] = {
+        name: tuple(value for value in given if value) for name, given in lists.items() if given is not None
+    }
+    if scope is not None and (told := unknown_scopes(fields["scopes"])):
+        raise typer.BadParameter(told, param_hint="--scope")
+    if parallel is not None:
+        fields["max_parallel"] = None if parallel < 0 else parallel
+    if not fields:
+        raise typer.BadParameter("name what is to change: --model, --scope, --endpoint …")
+    problem = problem_of(Fence(addresses=fields.get("addresses", ())))
+    if problem is not None:
+        raise typer.BadParameter(problem[1], param_hint="--address")
+    changed = _with_keys(_read(config, unit), lambda keys: keys.update(key, **fields))
+    if as_json:
+        typer.echo(msgspec.json.encode(changed.shown()))
+    else:
+        typer.echo(f"The key '{changed.name}' ({changed.id}) is changed.")
 
 
 @app.command("hash")

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -26,11 +26,13 @@ from intellirouter.memory.store import StateStore
 from intellirouter.security.api_keys import KeyRing, hash_key
 from intellirouter.security.authority import Standing
 from intellirouter.security.caller import Caller, Quota
+from intellirouter.security.fence import NO_FENCE, Fence
 
 PREFIX = "virtual-key:"
 CHANNEL = "admin:all:keys"
 REREAD_SECONDS = 60.0
 GRACE_SECONDS = 86_400.0
+MAX_TRIES = 10
 LISTEN_SECONDS = 5.0
 """How long a start waits until it hears changes; the keys are read after that all the same, and again each minute."""
 SECRET_PREFIX = "sk-ir-"  # noqa: S105  what secrets start with, so that scanners find a leaked one
@@ -58,7 +60,13 @@ class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     budgets: dict[str, float] = {}
     priority: int = 0
     record: Literal["off", "errors", "all"] | None = None
+    endpoints: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
+    max_parallel: int | None = None
+    not_before: float | None = None
     expires: float | None = None
+    blocked: float | None = None
     revoked: float | None = None
     previous: str | None = None
     previous_until: float = 0.0
@@ -68,6 +76,11 @@ class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.revoked is not None or (self.expires is not None and self.expires <= now):
             return None
         return self.expires if self.expires is not None else float("inf")
+
+    def fence(self) -> Fence | None:
+        """Where it may be used; None for everywhere."""
+        fence = Fence(self.endpoints, self.addresses, self.collections, self.max_parallel)
+        return None if fence == NO_FENCE else fence
 
     def caller(self) -> Caller:
         """The identity it stands for."""
@@ -82,19 +95,33 @@ class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             priority=self.priority,
             ref=self.id,
             record=self.record,
+            fence=self.fence(),
         )
 
     def standing(self) -> Standing:
         """How the key itself stands, whatever becomes of its secrets."""
         until = self.expires if self.expires is not None else float("inf")
-        return Standing(self.caller(), until, "was revoked" if self.revoked is not None else "")
+        ended = (
+            "was revoked" if self.revoked is not None else "is blocked" if self.blocked is not None else ""
+        )
+        return Standing(self.caller(), until, ended, self.not_before or 0.0)
+
+    def status(self, now: float) -> str:
+        """`live`, `waiting` for its time, `blocked`, `revoked` or `expired`."""
+        if self.revoked is not None:
+            return "revoked"
+        if self.live_until(now) is None:
+            return "expired"
+        if self.blocked is not None:
+            return "blocked"
+        return "waiting" if (self.not_before or 0.0) > now else "live"
 
     def shown(self) -> dict[str, object]:
         """For people and the admin API: everything but the hashes."""
         facts: dict[str, object] = msgspec.to_builtins(self)
         for secret in ("sha256", "previous"):
             facts.pop(secret, None)
-        facts["status"] = "live" if self.live_until(time.time()) else "revoked" if self.revoked else "expired"
+        facts["status"] = self.status(time.time())
         return facts
 
 
@@ -137,31 +164,64 @@ class KeyStore:
 
     async def rotate(self, name: str, grace: float = GRACE_SECONDS) -> tuple[VirtualKey, str]:
         """A new secret; the old one stays good for `grace` seconds. Raises `NotFound`, `Conflict`."""
-        key = await self.find(name)
-        if key.revoked is not None:
-            raise Conflict(f"The key '{key.name}' is revoked.")
         secret = new_secret()
-        key = msgspec.structs.replace(
-            key,
-            sha256=hash_key(secret),
-            hint=secret[-4:],
-            previous=key.sha256,
-            previous_until=time.time() + grace,
-        )
-        await self._write(key)
-        return key, secret
+
+        def rotated(key: VirtualKey) -> VirtualKey:
+            return msgspec.structs.replace(
+                _not_revoked(key),
+                sha256=hash_key(secret),
+                hint=secret[-4:],
+                previous=key.sha256,
+                previous_until=time.time() + grace,
+            )
+
+        return await self._change(name, rotated), secret
+
+    async def update(self, name: str, **fields: Any) -> VirtualKey:
+        """Change what a key may; all else stays. Raises `NotFound`, `Conflict`."""
+        return await self._change(name, lambda key: msgspec.structs.replace(_not_revoked(key), **fields))
+
+    async def block(self, name: str) -> VirtualKey:
+        """Take nothing from a key until it is unblocked. Raises `NotFound`, `Conflict`."""
+        return await self.update(name, blocked=time.time())
+
+    async def unblock(self, name: str) -> VirtualKey:
+        """Take a blocked key again. Raises `NotFound`, `Conflict`."""
+        return await self.update(name, blocked=None)
 
     async def revoke(self, name: str) -> VirtualKey:
         """End a key at once. Raises `NotFound`."""
-        key = msgspec.structs.replace(await self.find(name), revoked=time.time(), previous=None)
-        await self._write(key)
-        return key
+        return await self._change(
+            name, lambda key: msgspec.structs.replace(key, revoked=time.time(), previous=None)
+        )
+
+    async def _change(self, name: str, change: Callable[[VirtualKey], VirtualKey]) -> VirtualKey:
+        """Change a key as it stands when it is written: of two changes at once none takes the other back."""
+        place = PREFIX + (await self.find(name)).id
+        for _ in range(MAX_TRIES):
+            there = await self._store.get_versioned(place)
+            if there.value is None:
+                raise NotFound(f"There is no key '{name[:100]}'.")
+            key = change(msgspec.json.decode(there.value, type=VirtualKey))
+            if await self._store.put_if(place, msgspec.json.encode(key), there.version) is not None:
+                await self._told(key)
+                return key
+        raise Conflict(f"The key '{name[:100]}' is being changed by others: try again.")
 
     async def _write(self, key: VirtualKey) -> None:
         await self._store.set(PREFIX + key.id, msgspec.json.encode(key))
+        await self._told(key)
+
+    async def _told(self, key: VirtualKey) -> None:
         if self.heard is not None:
             await self.heard(key)
         await self._store.publish(CHANNEL, key.id.encode())
+
+
+def _not_revoked(key: VirtualKey) -> VirtualKey:
+    if key.revoked is not None:
+        raise Conflict(f"The key '{key.name}' is revoked.")
+    return key
 
 
 def make_key(name: str, **more: object) -> tuple[VirtualKey, str]:

@@ -10,6 +10,7 @@ from intellirouter.config.schema.auth import AuthKey, AuthSection
 from intellirouter.errors import AuthenticationFailed
 from intellirouter.security.authority import Standing, ended, unknown
 from intellirouter.security.caller import ANONYMOUS, NOBODY, OPERATOR, Caller, Owner
+from intellirouter.security.fence import NO_FENCE, Fence
 
 CONFIGURED = "config:"
 """What the ref of a key of the configuration file begins with."""
@@ -62,10 +63,8 @@ class KeyRing:
         made = self._virtual.get(digest)
         if made is None:
             raise AuthenticationFailed("The API key is not known here.")
-        if made.ended:
-            raise AuthenticationFailed(f"The API key {made.ended}.")
-        if time.time() >= made.until:
-            raise AuthenticationFailed("The API key has expired.")
+        if refused := made.refused(time.time()):
+            raise AuthenticationFailed(f"The API key {refused}.")
         return made.caller
 
     def caller_of(self, owner: Owner) -> Caller:
@@ -91,14 +90,13 @@ class KeyRing:
             record = max(named, key=lambda one: not one.ended, default=None)
         if record is None:
             raise unknown(owner)
-        if record.ended:
-            raise ended(owner, record.ended)
-        if time.time() >= record.until:
-            raise ended(owner, "has expired")
+        if refused := record.refused(time.time()):
+            raise ended(owner, refused)
         return record.caller
 
 
 def _caller(key: AuthKey) -> Caller:
+    fence = Fence(key.endpoints, key.addresses, key.collections, key.max_parallel)
     return Caller(
         key_id=key.name,
         tenant=key.tenant,
@@ -106,5 +104,6 @@ def _caller(key: AuthKey) -> Caller:
         scopes=frozenset(key.scopes),
         models=key.models,
         record=key.record,
+        fence=None if fence == NO_FENCE else fence,
         ref=f"{CONFIGURED}{key.name}",
     )

@@ -15,11 +15,20 @@ from intellirouter.security.caller import Caller, Owner
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One record of a ring: the caller it stands for, until when (Unix seconds), and why it ended if it has."""
+    """One record of a ring: the caller it stands for, from when and until when (Unix seconds), and why it ended if it has."""
 
     caller: Caller
     until: float = float("inf")
     ended: str = ""
+    since: float = 0.0
+
+    def refused(self, now: float) -> str:
+        """Why nothing is done in its name at this time; empty where it is good."""
+        if self.ended:
+            return self.ended
+        if now >= self.until:
+            return "has expired"
+        return "is not good yet" if now < self.since else ""
 
 
 class UnknownKey(KeyEnded):

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from intellirouter.security.fence import Fence
+
+Reach = tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+"""Tenant, models, scopes and collections: see `Caller.reach`."""
 PEER_HEADER = "x-intellirouter-peer"
 """The header in which another role signs its call."""
 NOBODY = "anonymous"
@@ -38,7 +42,7 @@ class Owner:
 class Caller:
     """Who asks. `tenant` separates data (caches, conversations, collections): one tenant never sees another's.
 
-    `models` is what the key may use (empty: everything). `quota` is the key's own; `priority` orders waiting requests,
+    `models` is what the key may use (empty: everything), `fence` where. `quota` is the key's own; `priority` orders waiting requests,
     higher first. `ref` is the record that vouches for the caller. `via` are the roles of the node that asks on its behalf;
     empty: it asks itself. `record` is how much of the content of its requests may be
     kept at most; None: as much as the configuration says.
@@ -52,6 +56,7 @@ class Caller:
     quota: Quota | None = None
     priority: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
+    fence: Fence | None = None
     ref: str = ""
     via: frozenset[str] = frozenset()
     record: Literal["off", "errors", "all"] | None = None
@@ -69,13 +74,18 @@ class Caller:
         """True for whoever runs the node: on one without keys that is everybody."""
         return self.ref in (NOBODY, OPERATOR_REF)
 
+    def may_use_collection(self, name: str) -> bool:
+        """True when the key may use the collection of that name."""
+        return self.fence is None or self.fence.allows_collection(name)
+
     def owner(self) -> Owner:
         """What is kept with stored work of this caller."""
         return Owner(self.tenant, self.key_id, self.ref)
 
-    def reach(self) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    def reach(self) -> Reach:
         """All that decides what the caller may be told: a value kept under it is given to nobody who may less."""
-        return self.tenant, tuple(sorted(self.models)), tuple(sorted(self.scopes))
+        collections = self.fence.collections if self.fence is not None else ()
+        return self.tenant, tuple(sorted(self.models)), tuple(sorted(self.scopes)), tuple(sorted(collections))
 
 
 OPERATOR = Caller(

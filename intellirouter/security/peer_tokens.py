@@ -25,6 +25,7 @@ from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import AuthenticationFailed, PeerUnavailable
 from intellirouter.security.caller import PEER_HEADER, Caller, Quota
 from intellirouter.security.errands import scopes_for
+from intellirouter.security.fence import Fence
 from intellirouter.security.peer_certificates import check_caller, peer_tls
 from intellirouter.security.replay import Seen
 
@@ -54,6 +55,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     priority: int = 0
     metadata: dict[str, str] = {}
     record: Literal["off", "errors", "all"] | None = None
+    fence: Fence | None = None
 
     def caller(self) -> Caller:
         """On whose behalf the call is made, were it made by nobody."""
@@ -67,6 +69,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
             priority=self.priority,
             metadata=self.metadata,
             record=self.record,
+            fence=self.fence,
             ref=self.ref,
         )
 
@@ -114,6 +117,7 @@ class PeerSigner:
             priority=caller.priority,
             metadata=caller.metadata,
             record=caller.record,
+            fence=caller.fence,
         )
         told = msgspec.to_builtins(claims)
         if self._key is None:

@@ -25,6 +25,7 @@ from intellirouter.errors import IntelliRouterError, InvalidRequest, PermissionD
 from intellirouter.records.recorder import Recorder
 from intellirouter.security.caller import ANONYMOUS, NOBODY, Caller
 from intellirouter.security.errands import check_errand
+from intellirouter.security.fence import NO_FENCE, Parallel
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.metrics import Metrics, RequestMeter
@@ -79,6 +80,7 @@ class Frame:
     outbox: Outbox = field(default_factory=Outbox)
     tracer: Tracer | None = None
     recorder: Recorder | None = None
+    parallel: Parallel = field(default_factory=Parallel)
     doors: Doorkeeper | None = None  # None where requests are counted further in
 
     def meter(self, endpoint: str) -> RequestMeter:
@@ -150,7 +152,8 @@ def endpoint(
             doors = frame.doors
             if doors is not None and scopes is not None and not caller.via and doors.limit(caller):
                 await doors.enter(frame.role, caller)
-            response = await handler(request)
+            fenced = caller.fence is not None and not caller.via
+            response = await (_fenced(frame, caller, request, handler) if fenced else handler(request))
             status = response.status
         except IntelliRouterError as error:
             status, refusal = status_of(error), error_facts(error)
@@ -185,6 +188,16 @@ def endpoint(
 
     DESCRIBED[handle] = Described(name, scopes, inspect.getdoc(handler) or "", query)
     return handle
+
+
+async def _fenced(frame: Frame, caller: Caller, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The answer to a key that may be used here, from there, and so often at once. Raises `PermissionDenied`, `RateLimited`."""
+    fence = caller.fence or NO_FENCE
+    fence.check_door(request.path, request.remote)
+    if fence.max_parallel is None:
+        return await handler(request)
+    with frame.parallel.one(caller.key_id, fence.max_parallel):
+        return await handler(request)
 
 
 def _traced(tracer: Tracer, request: web.Request) -> tuple[Span, Token[Span | None]]:

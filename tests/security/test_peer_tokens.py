@@ -14,6 +14,7 @@ from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import AuthenticationFailed, PeerUnavailable
 from intellirouter.security import peer_tokens
 from intellirouter.security.caller import PEER_HEADER, Caller, Quota
+from intellirouter.security.fence import Fence
 from intellirouter.security.peer_tokens import PeerSigner, PeerVerifier
 from intellirouter.security.replay import Seen
 from tests.conftest import StartNode
@@ -134,6 +135,7 @@ RICH = Caller(
     quota=Quota(2, 300, (("day", 0.5), ("total", 1e-05))),
     priority=-3,
     metadata={"site": "Zürich"},
+    fence=Fence(("/v1/*",), ("10.0.0.0/8",), ("kb",), 3),
     ref="key_1",
     record="errors",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Literal
@@ -50,6 +51,29 @@ class AuthKey(Section):
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if told := unknown_scopes(value):
             raise ValueError(told)
+        return value
+
+    endpoints: tuple[str, ...] = Field(
+        default=(), description="paths it may ask, * for anything, as in /v1/chat/*; empty: all"
+    )
+    addresses: tuple[str, ...] = Field(
+        default=(), description="networks it may come from, as in 10.0.0.0/8; empty: anywhere"
+    )
+    collections: tuple[str, ...] = Field(
+        default=(), description="collections of documents it may use, * for anything; empty: all"
+    )
+    max_parallel: int | None = Field(
+        default=None, ge=0, description="its requests that a process answers at once; absent: as many as come"
+    )
+
+    @field_validator("addresses")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError as cause:
+                raise ValueError(f"'{network}' is no address or network such as 10.0.0.0/8") from cause
         return value
 
     @field_validator("sha256")

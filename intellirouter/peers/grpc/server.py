@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
@@ -229,6 +230,8 @@ def _admitted(offered: Offered, name: str, context: Context) -> Call:
     caller = offered.doorkeeper.authenticate(metadata, _Connection(context.auth_context()))
     if caller.via:
         check_errand(caller, offered.role, f"grpc_{name.lower()}")
+    elif caller.fence is not None:
+        caller.fence.check_door(wire.method(offered.role, name), _address(context.peer()))
     if not caller.may(SCOPE):
         raise PermissionDenied(f"This key lacks the scope '{SCOPE}'.")
     left = context.time_remaining()
@@ -239,6 +242,11 @@ def _admitted(offered: Offered, name: str, context: Context) -> Call:
         idempotency_key=metadata.get(wire.IDEMPOTENCY),
         traceparent=metadata.get(wire.TRACEPARENT),
     )
+
+
+def _address(peer: str) -> str:
+    """The address of `ipv4:10.0.0.7:5000` or `ipv6:[::1]:5000`; gRPC may have percent signs in the latter."""
+    return unquote(peer.partition(":")[2]).rpartition(":")[0].strip("[]")
 
 
 async def _abort(context: Context, error: IntelliRouterError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from aiohttp import web
 
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.chat.sse import format_event
-from intellirouter.errors import InvalidRequest
+from intellirouter.errors import InvalidRequest, NotFound, PermissionDenied
 from intellirouter.peers.contract import RetrievalRequest
 from intellirouter.roles.rag_manager.cluster.forwarding import (
     at_collection,
@@ -23,6 +24,7 @@ from intellirouter.roles.rag_manager.cluster.forwarding import (
     passed_on,
 )
 from intellirouter.roles.rag_manager.keys import RAG
+from intellirouter.roles.rag_manager.service import check_collection
 from intellirouter.web.body import read_body, read_json
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 from intellirouter.web.sse import StreamWriter
@@ -57,7 +59,9 @@ def _json(body: object, status: int = 200) -> web.Response:
 
 async def _collections(request: web.Request) -> web.StreamResponse:
     """The tenant's collections."""
-    return _json({"collections": await request.app[RAG].collections(request[CALLER].tenant)})
+    caller = request[CALLER]
+    found = await request.app[RAG].collections(caller.tenant)
+    return _json({"collections": [row for row in found if caller.may_use_collection(row["name"])]})
 
 
 async def _create(request: web.Request) -> web.StreamResponse:
@@ -66,6 +70,8 @@ async def _create(request: web.Request) -> web.StreamResponse:
     name, split = body.get("name"), body.get("split", False)
     if not isinstance(name, str):
         raise InvalidRequest("'name' must be a string.", param="name")
+    if not request[CALLER].may_use_collection(name):
+        raise PermissionDenied(f"This key may not use a collection '{name[:200]}'.", param="name")
     if not isinstance(split, bool):
         raise InvalidRequest("'split' must be true or false.", param="split")
     service, cluster = request.app[RAG], cluster_of(request)
@@ -137,18 +143,28 @@ async def _rebuild(request: web.Request) -> web.StreamResponse:
 
 async def _jobs(request: web.Request) -> web.StreamResponse:
     """The tenant's jobs, the newest first."""
-    return _json({"jobs": await request.app[RAG].jobs(request[CALLER].tenant)})
+    caller = request[CALLER]
+    found = await request.app[RAG].jobs(caller.tenant)
+    return _json({"jobs": [row for row in found if caller.may_use_collection(row["collection"])]})
+
+
+async def _the_job(request: web.Request) -> dict[str, Any]:
+    """The path's job. Raises `NotFound`, for one of a collection that the key may not use too."""
+    caller, job = request[CALLER], request.match_info["job"]
+    found = await request.app[RAG].job(caller.tenant, job)
+    if not caller.may_use_collection(found["collection"]):
+        raise NotFound(f"There is no job '{job[:100]}'.")
+    return found
 
 
 async def _job(request: web.Request) -> web.StreamResponse:
     """One job, with how far it is."""
-    return _json(await request.app[RAG].job(request[CALLER].tenant, request.match_info["job"]))
+    return _json(await _the_job(request))
 
 
 async def _follow(request: web.Request) -> web.StreamResponse:
     """Server-sent events: the job whenever it has changed, `job_ended` at last."""
-    job = request.match_info["job"]
-    await request.app[RAG].job(request[CALLER].tenant, job)  # one that is not there is a 404, not a stream
+    job = (await _the_job(request))["id"]  # one that is not there is a 404, not a stream
 
     async def events() -> AsyncIterator[bytes]:
         async for state in request.app[RAG].progress(request[CALLER].tenant, job):
@@ -173,7 +189,8 @@ async def _chunks(request: web.Request) -> web.StreamResponse:
 
 async def _cancel(request: web.Request) -> web.StreamResponse:
     """Cancel a job."""
-    cancelled = await request.app[RAG].cancel(request[CALLER].tenant, request.match_info["job"])
+    job = await _the_job(request)
+    cancelled = await request.app[RAG].cancel(request[CALLER].tenant, job["id"])
     return _json({"cancelled": cancelled})
 
 
@@ -234,11 +251,23 @@ def _newest_jobs(body: dict[str, Any], _request: web.Request) -> dict[str, Any]:
     return {**body, "jobs": sorted(body["jobs"], key=lambda job: -job["created"])[:MOST_JOBS]}
 
 
+def _fenced(handler: Handler) -> Handler:
+    """Before anything is asked of a collection, whether the key may use it."""
+
+    @functools.wraps(handler)
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if (name := request.match_info.get("collection")) is not None:
+            check_collection(request[CALLER], name)
+        return await handler(request)
+
+    return handle
+
+
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
 
     def of(name: str, handler: Handler) -> Handler:
-        return endpoint(name, handler, encode_error)
+        return endpoint(name, _fenced(handler), encode_error)
 
     one = "/rag/v1/collections/{collection}"
     return [

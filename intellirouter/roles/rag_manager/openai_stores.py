@@ -27,7 +27,7 @@ async def find_store(request: web.Request, id_: str | None = None) -> Row:
         collection=f"ir-{wanted.removeprefix('vs_')}",
     )
     row = await request.app[RAG].engine.read(query) if wanted.startswith("vs_") else None
-    if row is None:
+    if row is None or not request[CALLER].may_use_collection(row["collection_name"]):
         raise NotFound(f"There is no vector store '{wanted[:100]}'.", param="vector_store_id")
     return row
 

@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from intellirouter.chat.openai_chat.errors import encode_error
-from intellirouter.errors import InvalidRequest
+from intellirouter.errors import InvalidRequest, PermissionDenied
 from intellirouter.peers.contract import Call, Passage, RetrievalRequest
 from intellirouter.roles.rag_manager import openai_catalog
 from intellirouter.roles.rag_manager.catalog import Row
@@ -103,6 +103,8 @@ async def _create(request: web.Request) -> web.StreamResponse:
     if len(files) > MAX_FILES:
         raise InvalidRequest(f"'file_ids' has at most {MAX_FILES} files.", param="file_ids")
     row = service.new_collection(tenant)
+    if not request[CALLER].may_use_collection(row.name):
+        raise PermissionDenied("This key may use some collections only, and not make vector stores.")
     add = partial(openai_catalog.add_store, row=row, described=described)
     if files:
         await attach(request, {"collection": row.id}, files, before=add)
@@ -117,7 +119,8 @@ async def _list(request: web.Request) -> web.StreamResponse:
 
     def read(db: sqlite3.Connection) -> tuple[list[Row], bool]:
         rows, more = read_page(db, listing, wanted)
-        return openai_catalog.counted(db, openai_catalog.with_metadata(rows)), more
+        seen = [row for row in rows if request[CALLER].may_use_collection(row["collection_name"])]
+        return openai_catalog.counted(db, openai_catalog.with_metadata(seen)), more
 
     rows, more = await request.app[RAG].engine.read(read)
     return answer(page_body([_store(row) for row in rows], more))

@@ -25,6 +25,7 @@ from intellirouter.roles.rag_manager.filters import ALL, Condition, condition_of
 from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
 from intellirouter.roles.rag_manager.lexical import search as search_words
 from intellirouter.roles.rag_manager.reranking import MOST, Reranker
+from intellirouter.security.caller import Reach
 from intellirouter.telemetry.tracing.span import step
 from intellirouter.vectors.index import VectorIndex, Vectors
 from intellirouter.vectors.sharded import ShardsAway
@@ -35,8 +36,6 @@ EXACT = 5_000
 WIDENED = 10
 """How much further the index is asked when a filter passes more than `EXACT`."""
 KEPT_QUERIES = 512
-Reach = tuple[str, tuple[str, ...], tuple[str, ...]]
-"""See `Caller.reach`."""
 T = TypeVar("T")
 MAX_TOP_K = 100
 log = structlog.get_logger(__name__)

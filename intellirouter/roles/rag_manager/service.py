@@ -358,6 +358,8 @@ class RagService:
         return row
 
     async def _rows(self, request: RetrievalRequest, call: Call) -> list[CollectionRow]:
+        for name in request.collections:
+            check_collection(call.caller, name)
         return [await self._collection(call.caller.tenant, name) for name in request.collections]
 
     async def _known(self, row: CollectionRow, document: str) -> str:
@@ -376,6 +378,12 @@ class RagService:
         if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
             opening = self._opening = asyncio.create_task(asyncio.to_thread(self._open_embedder))
         return await asyncio.shield(opening)
+
+
+def check_collection(caller: Caller, name: str) -> None:
+    """Raises `NotFound` for a collection that the caller's key may not use, as for one that is not there."""
+    if not caller.may_use_collection(name):
+        raise NotFound(f"There is no collection '{name[:200]}'.")
 
 
 def new_job() -> str:

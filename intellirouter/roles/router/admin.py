@@ -20,10 +20,12 @@ from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, VirtualKey, make_key
 from intellirouter.roles.keys import KEYS, LOADED
 from intellirouter.roles.router.keys import BOARD, CACHE, LEDGER, OUTCOMES
+from intellirouter.security.fence import problem_of
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
 MOST_A_MINUTE = 10**12
+UNCHANGEABLE = frozenset({"name", "tenant"})
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -59,6 +61,28 @@ async def revoke_key(request: web.Request) -> web.StreamResponse:
     return _json((await request.app[KEYS].revoke(request.match_info["key"])).shown())
 
 
+async def update_key(request: web.Request) -> web.StreamResponse:
+    """Change what a key may: the fields of the body, `null` for what a new key has; all else stays."""
+    body = await read_json(request)
+    for name in UNCHANGEABLE & body.keys():
+        raise InvalidRequest(f"'{name}' of a key cannot be changed: make another one.", param=name)
+    defaults = msgspec.structs.asdict(make_key("x")[0])
+    given = {name: defaults.get(name) if value is None else value for name, value in body.items()}
+    checked = key_fields({**given, "name": "x"})
+    del checked["name"]
+    return _json((await request.app[KEYS].update(request.match_info["key"], **checked)).shown())
+
+
+async def block_key(request: web.Request) -> web.StreamResponse:
+    """Take nothing from a key, and let nothing go on in its name, until it is unblocked."""
+    return _json((await request.app[KEYS].block(request.match_info["key"])).shown())
+
+
+async def unblock_key(request: web.Request) -> web.StreamResponse:
+    """Take a blocked key again."""
+    return _json((await request.app[KEYS].unblock(request.match_info["key"])).shown())
+
+
 def key_fields(body: dict[str, Any]) -> dict[str, Any]:
     """The fields of a new key, checked. Raises `InvalidRequest` naming the field."""
     known = frozenset(VirtualKey.__struct_fields__) - {
@@ -66,6 +90,7 @@ def key_fields(body: dict[str, Any]) -> dict[str, Any]:
         "sha256",
         "hint",
         "created",
+        "blocked",
         "revoked",
         "previous",
         "previous_until",
@@ -77,9 +102,9 @@ def key_fields(body: dict[str, Any]) -> dict[str, Any]:
             )
     if not isinstance(body.get("name"), str) or not body["name"].strip():
         raise InvalidRequest("'name' is needed: a short text.", param="name")
-    probe, _ = make_key(body["name"])
+    probe, _ = make_key(body["name"], **({"scopes": body["scopes"]} if "scopes" in body else {}))
     try:
-        msgspec.convert(msgspec.to_builtins(probe) | body, VirtualKey)
+        made = msgspec.convert(msgspec.to_builtins(probe) | body, VirtualKey)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"The key is not as it should be: {error}.") from error
     for name in ("requests_per_minute", "tokens_per_minute"):
@@ -87,6 +112,8 @@ def key_fields(body: dict[str, Any]) -> dict[str, Any]:
             raise InvalidRequest(
                 f"'{name}' is 0 (none at all) to {MOST_A_MINUTE}; left out, there is no limit.", param=name
             )
+    if (fence := made.fence()) is not None and (problem := problem_of(fence)) is not None:
+        raise InvalidRequest(f"'{problem[0]}': {problem[1]}", param=problem[0])
     for period, limit in body.get("budgets", {}).items():
         if period not in PERIODS or not 0 <= limit < math.inf:  # false of what is no number, too
             raise InvalidRequest(
@@ -170,6 +197,9 @@ def routes() -> list[web.RouteDef]:
         ("POST", "/admin/keys", create_key),
         ("POST", "/admin/keys/{key}/rotate", rotate_key),
         ("DELETE", "/admin/keys/{key}", revoke_key),
+        ("PATCH", "/admin/keys/{key}", update_key),
+        ("POST", "/admin/keys/{key}/block", block_key),
+        ("POST", "/admin/keys/{key}/unblock", unblock_key),
         ("GET", "/admin/spend", spend),
         ("GET", "/admin/targets", targets),
         ("GET", "/admin/personas/{name}/outcomes", persona_outcomes),

@@ -1,0 +1,99 @@
+"""Where a key may be used: at which endpoints, from which addresses, on which collections, how often at once.
+
+It stands at the door where a client comes in, and, for collections, wherever they are looked up. A key without a fence costs
+nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+from intellirouter.errors import PermissionDenied, RateLimited
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Empty: everything. `endpoints` and `collections` are names that may hold `*`; `addresses` are networks (CIDR).
+
+    `max_parallel` bounds the requests of the key that one process answers at once.
+    """
+
+    endpoints: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
+    max_parallel: int | None = None
+
+    def check_door(self, path: str, address: str | None) -> None:
+        """Raises `PermissionDenied` for an endpoint or an address that the key is not for."""
+        if self.endpoints and not _matches(path, self.endpoints):
+            raise PermissionDenied("This key may not use this endpoint.")
+        if self.addresses and not _within(address, self.addresses):
+            raise PermissionDenied("This key may not be used from this address.")
+
+    def allows_collection(self, name: str) -> bool:
+        """Whether the key may use the collection of that name."""
+        return not self.collections or _matches(name, self.collections)
+
+
+NO_FENCE = Fence()
+
+
+class Parallel:
+    """How many requests of each key one process is answering."""
+
+    def __init__(self) -> None:
+        self._under_way: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def one(self, key_id: str, most: int) -> Iterator[None]:
+        """Hold a place. Raises `RateLimited` where all are taken."""
+        if self._under_way[key_id] >= most:
+            if not self._under_way[key_id]:
+                del self._under_way[key_id]
+            raise RateLimited(f"This key may have {most} requests under way at once.", retry_after=1.0)
+        self._under_way[key_id] += 1
+        try:
+            yield
+        finally:
+            self._under_way[key_id] -= 1
+            if not self._under_way[key_id]:
+                del self._under_way[key_id]
+
+
+def problem_of(fence: Fence) -> tuple[str, str] | None:
+    """The field that does not hold, and why."""
+    for network in fence.addresses:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            return "addresses", f"'{network[:60]}' is no address or network such as 10.0.0.0/8."
+    if fence.max_parallel is not None and fence.max_parallel < 0:
+        return "max_parallel", "is 0 (none at all) or more."
+    return None
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(name == pattern or fnmatchcase(name, _literal(pattern)) for pattern in patterns)
+
+
+@lru_cache(maxsize=4_096)
+def _literal(pattern: str) -> str:
+    """`*` stands for anything; nothing else does."""
+    return pattern.replace("[", "[[]").replace("?", "[?]")
+
+
+@lru_cache(maxsize=65_536)
+def _within(address: str | None, networks: tuple[str, ...]) -> bool:
+    try:
+        found = ipaddress.ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return any(found in ipaddress.ip_network(network, strict=False) for network in networks)

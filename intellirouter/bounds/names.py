@@ -16,15 +16,13 @@ S = TypeVar("S", bound="str | None")
 
 
 def name(value: S, path: str) -> S:
-    """The name as it is. Raises `InvalidRequest` where it is longer than a name may be, or holds a NUL."""
+    """The name as it is. Raises `InvalidRequest` where it is longer than a name may be."""
     if value is None:
         return value
     if len(value) > MAX_NAME:
         raise InvalidRequest(
             f"'{path}' holds at most {MAX_NAME} characters; this one has {len(value):,}.", param=path
         )
-    if "\0" in value:
-        raise InvalidRequest(f"'{path}' holds a NUL character.", param=path)
     return value
 
 

@@ -97,7 +97,25 @@ _UNABLE_WORDS = re.compile(
 _CAPACITY_CODES = frozenset(
     {"capacity_exceeded", "overloaded_error", "server_overloaded", "engine_overloaded"}
 )
+_READ = 10_000
+"""Characters of a vendor's message that are looked through."""
+_TOLD = 1_000
+_INSIDE = re.compile(
+    r"traceback|stack trace|exception|[\r\n<]|[\w.-]+/[\w.-]+/[\w.-]+|\b\d{1,3}(?:\.\d{1,3}){3}\b|\.(?:internal|local|cluster)\b|://"
+    r"|\bat 0x|\.(?:py|go|java|js|ts|rs|cc):?\d*\b",
+    re.IGNORECASE,
+)
+"""Signs of a server's inside: traces, pages of a proxy, paths, addresses, hosts, source files."""
 _TOO_EARLY = (408, 409, 425, 498, 499)
+
+
+def _broken(status: int, message: str, facts: dict[str, Any]) -> UpstreamError:
+    """A fault of the vendor's own. Its words go on, unless they show the inside of its server: that is for the operator's log."""
+    if len(message) <= _TOLD and _INSIDE.search(message) is None:
+        return UpstreamUnavailable(message, **facts)
+    error = UpstreamUnavailable(f"the provider answered {status}", **facts)
+    error.__cause__ = RuntimeError(message[:500])
+    return error
 
 
 def classify(status: int, message: str, *, provider: str, kind: str = "", code: str = "") -> UpstreamError:
@@ -106,7 +124,7 @@ def classify(status: int, message: str, *, provider: str, kind: str = "", code: 
     The vendor's message is passed on, but for what concerns the operator and not the caller: it is the error's cause then.
     """
     facts: dict[str, Any] = {"provider": provider, "upstream_status": status}
-    words, codes = message.lower(), {code.lower(), kind.lower()}
+    words, codes = message[:_READ].lower(), {code.lower(), kind.lower()}
     client = 400 <= status < 500
     if codes & _CONTEXT_CODES:
         return ContextLengthExceeded(message, **facts)
@@ -133,7 +151,7 @@ def classify(status: int, message: str, *, provider: str, kind: str = "", code: 
     if client and _too_long(words):
         return ContextLengthExceeded(message, **facts)
     if status in _TOO_EARLY or status >= 500 or codes & _CAPACITY_CODES:
-        return UpstreamUnavailable(message, **facts)
+        return _broken(status, message, facts) if status >= 500 else UpstreamUnavailable(message, **facts)
     if client:
         unfit = (
             status in (404, 405, 410, 413, 424, 451)

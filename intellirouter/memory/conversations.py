@@ -15,10 +15,15 @@ import msgspec
 from intellirouter.chat.model import Message
 from intellirouter.chat.parts import Text, ToolCall, ToolResult
 from intellirouter.chat.tokens import MESSAGE_TOKENS, part_tokens
-from intellirouter.errors import InvalidRequest, NotFound
+from intellirouter.errors import InvalidRequest, NotFound, PayloadTooLarge
 from intellirouter.memory.store import StateStore
 
 MAX_TURNS_READ = 500
+MAX_TURN_BYTES = 2 * 1024 * 1024
+"""Of one turn as it is kept."""
+WINDOW_BYTES = 4 * 1024 * 1024
+"""Of the latest turns that are read for a request; at least the last one."""
+_PAGE = 16
 _ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 
@@ -50,14 +55,31 @@ class Conversations:
         self._ttl = ttl
 
     async def turns(self, tenant: str, name: str) -> list[Turn]:
-        """The latest turns, oldest first; empty for a conversation that has none yet."""
-        items = await self._store.slice(_key(tenant, name), -MAX_TURNS_READ)
-        return [_decode(item) for item in items]
+        """The latest turns that are within the bounds, oldest first; empty for a conversation that has none yet."""
+        kept: list[bytes] = []
+        key, size, end, page = _key(tenant, name), 0, 0, _PAGE
+        while len(kept) < MAX_TURNS_READ and size < WINDOW_BYTES:
+            items = await self._store.slice(key, end - page, end or None)
+            for item in reversed(items):
+                size += len(item)
+                if kept and size > WINDOW_BYTES:
+                    break
+                kept.append(item)
+            if len(items) < page:
+                break
+            end -= page
+            if size < WINDOW_BYTES // 16:  # short turns: fetch more of them at once
+                page = min(4 * page, 128)
+        return [_decode(item) for item in reversed(kept[:MAX_TURNS_READ])]
 
     async def add(self, tenant: str, name: str, messages: Sequence[Message], model: str) -> int:
-        """Append one turn; how many there are now."""
-        turn = Turn(tuple(messages), time.time(), model)
-        length = await self._store.append(_key(tenant, name), [_encode(turn)], ttl=self._ttl)
+        """Append one turn; how many there are now. Raises `PayloadTooLarge` for one that is too large to be kept."""
+        item = _encode(Turn(tuple(messages), time.time(), model))
+        if len(item) > MAX_TURN_BYTES:
+            raise PayloadTooLarge(
+                f"A turn of a conversation holds at most {MAX_TURN_BYTES} bytes.", param="conversation"
+            )
+        length = await self._store.append(_key(tenant, name), [item], ttl=self._ttl)
         return length or 0
 
     async def summary(self, tenant: str, name: str) -> Summary | None:
@@ -94,6 +116,20 @@ def _key(tenant: str, name: str) -> str:
 
 def _summary_key(tenant: str, name: str) -> str:
     return f"conversation-summary:{_key(tenant, name).removeprefix('conversation:')}"
+
+
+def fits(messages: Sequence[Message]) -> None:
+    """Raises `PayloadTooLarge` where what a client says is too large to be kept as a turn, before it is asked of a model.
+
+    The system's words are not kept.
+    """
+    said = [message for message in messages if message.role not in ("system", "developer")]
+    if len(_encode(said[-1:])) > MAX_TURN_BYTES * 3 // 4:
+        raise PayloadTooLarge(
+            f"A message of a conversation holds at most {MAX_TURN_BYTES * 3 // 4} bytes; without 'conversation' a request "
+            "may be larger.",
+            param="conversation",
+        )
 
 
 def turn_tokens(turn: Turn) -> int:

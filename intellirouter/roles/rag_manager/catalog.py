@@ -171,14 +171,20 @@ def requeue(db: sqlite3.Connection, job: str | None = None, not_before: float = 
     return db.execute(words, (not_before, job, job)).rowcount
 
 
-def take_job(db: sqlite3.Connection, busy: Collection[str] = ()) -> Row | None:
-    """The oldest waiting job, now running, with its document and collection; none of a document that is `busy`."""
+def take_job(db: sqlite3.Connection, busy: Collection[str] = (), most: int = 1 << 30) -> Row | None:
+    """The next waiting job, now running, with its document and collection; none of a document that is `busy`.
+
+    Next is the oldest of the tenant that has the fewest under way; one that has `most` gets no further one.
+    """
     found = rows(
         db,
-        "select j.id, j.collection, j.document, j.owner, d.name, d.sha256, d.bytes, c.model from jobs j join documents d on d.id = j.document "
-        "join collections c on c.id = j.collection where j.status = 'queued' "
-        "and j.not_before <= ? and j.document not in (select value from json_each(?)) order by j.created limit 1",
-        (time.time(), json.dumps(list(busy))),
+        "select j.id, j.collection, j.document, j.owner, d.name, d.sha256, d.bytes, c.model, c.tenant from jobs j join documents d on d.id = j.document "
+        "join collections c on c.id = j.collection "
+        "left join (select tenant, count(*) as under_way from jobs where status = 'running' group by tenant) r on r.tenant = j.tenant "
+        "where j.status = 'queued' and coalesce(r.under_way, 0) < ? "
+        "and j.not_before <= ? and j.document not in (select value from json_each(?)) "
+        "order by coalesce(r.under_way, 0), j.created limit 1",
+        (most, time.time(), json.dumps(list(busy))),
     )
     if not found:
         return None

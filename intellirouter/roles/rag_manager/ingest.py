@@ -18,7 +18,7 @@ from intellirouter.roles.rag_manager import catalog
 from intellirouter.roles.rag_manager.catalog import ChunkRow, Row
 from intellirouter.roles.rag_manager.chunking import VERSION, Chunk, Chunker
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
-from intellirouter.roles.rag_manager.parsing.run import Parser
+from intellirouter.roles.rag_manager.parsing.run import Parsers
 from intellirouter.roles.rag_manager.writer import BATCH, Writer
 from intellirouter.vectors.index import MAX_BATCH, VectorIndex
 
@@ -43,7 +43,7 @@ class Ingester:
         engine: Engine,
         index: VectorIndex,
         writer: Writer,
-        parser: Parser,
+        parsers: Parsers,
         blobs: Path,
         *,
         size: int,
@@ -52,7 +52,7 @@ class Ingester:
         self._engine = engine
         self._index = index
         self._writer = writer
-        self._parser = parser
+        self._parsers = parsers
         self._blobs = blobs
         self._size = size
         self._overlap = overlap
@@ -67,7 +67,7 @@ class Ingester:
             raise InvalidRequest(
                 f"The collection is pinned to {job['model']}; this node embeds with {embedder.model}."
             )
-        title, blocks = await self._parser.parse(self._blobs / job["sha256"], job["name"])
+        title, blocks = await self._parsers.parse(self._blobs / job["sha256"], job["name"], job["tenant"])
         chunker = Chunker(self._size, self._overlap, embedder.max_tokens - HEAD_TOKENS, embedder.count)
         name = title or _UPLOADED.sub("", job["name"])
         rows = await asyncio.to_thread(lambda: _rows(job, name, chunker.cut(blocks)))

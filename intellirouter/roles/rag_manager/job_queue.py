@@ -10,6 +10,7 @@ from functools import partial
 import msgspec
 import structlog
 
+from intellirouter.bounds.shares import GREED
 from intellirouter.errors import ConfigError, RateLimited, RequestError, StateUnavailable
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.roles.rag_manager import catalog
@@ -97,7 +98,8 @@ class JobQueue:
         while True:
             self._wake.clear()
             async with self._turn:
-                job = await self._engine.write(partial(catalog.take_job, busy=tuple(self._busy)))
+                most = max(1, GREED * (JOBS - len(self._busy)))
+                job = await self._engine.write(partial(catalog.take_job, busy=tuple(self._busy), most=most))
                 if job is not None:
                     self._busy[job["document"]] = job["collection"]
             if job is None:

@@ -34,7 +34,7 @@ from intellirouter.roles.rag_manager.embedding.embedder import NODE, Embedder, a
 from intellirouter.roles.rag_manager.ingest import Ingester
 from intellirouter.roles.rag_manager.job_queue import JobQueue
 from intellirouter.roles.rag_manager.metrics import RagMetrics
-from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parser
+from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parsers
 from intellirouter.roles.rag_manager.reranking import Reranker
 from intellirouter.roles.rag_manager.retrieval import Candidates, Searcher
 from intellirouter.roles.rag_manager.writer import Writer
@@ -77,13 +77,13 @@ class RagService:
         self.blob_lock = asyncio.Lock()
         """Held while a blob is written and noted, or forgotten and removed."""
         self.max_document_bytes = section.max_document_bytes
-        self._parser = Parser(ParseLimits(section.parse_memory_bytes, section.parse_timeout_seconds))
+        self._parsers = Parsers(ParseLimits(section.parse_memory_bytes, section.parse_timeout_seconds))
         self.writer = Writer(engine, index, metrics, nodes=1 + len(section.helpers))
         self._ingester = Ingester(
             engine,
             index,
             self.writer,
-            self._parser,
+            self._parsers,
             blobs,
             size=section.chunk_size,
             overlap=section.chunk_overlap,
@@ -349,7 +349,7 @@ class RagService:
                 workers.create_task(self.writer.work())
                 workers.create_task(self.queue.work())
         finally:
-            await self._parser.aclose()
+            await self._parsers.aclose()
 
     async def _collection(self, tenant: str, name: str) -> CollectionRow:
         row = await self.engine.read(partial(catalog.find_collection, tenant=tenant, name=name))

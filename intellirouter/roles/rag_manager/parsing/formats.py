@@ -17,7 +17,9 @@ from intellirouter.roles.rag_manager.chunking import Block
 
 Parsed = tuple[str, list[Block]]
 
-_HEADING = re.compile(r"(#{1,6})\s+(.+?)\s*#*$")
+_TITLE = 300
+"""Characters of a heading that are kept as a title and in what tells where a passage stands."""
+_SPACE = re.compile(r"\s+")
 EXPANDED_BYTES = 256 << 20
 """What an Office file, which is a zip archive, may expand to."""
 _OFFICE = {".docx", ".pptx", ".xlsx", ".odt", ".epub"}
@@ -80,19 +82,29 @@ def _sections(text: str) -> Parsed:
                 flush()
                 kind = "text"
             continue
-        heading = _HEADING.match(line)
+        heading = _heading(line)
         wanted = "code" if fence else "table" if line.lstrip().startswith("|") else "text"
         if heading or wanted != kind:
             flush()
             kind = wanted
         if heading:
-            level = len(heading[1])
-            title = title or heading[2]
-            path = [(depth, name) for depth, name in path if depth < level] + [(level, heading[2])]
+            level, name = heading
+            title = title or name
+            path = [above for above in path if above[0] < level] + [heading]
         else:
             held.append(line)
     flush()
     return title, blocks
+
+
+def _heading(line: str) -> tuple[int, str] | None:
+    """The level and the words of a heading (`## Words ##`); None for any other line."""
+    level = len(line) - len(line[:7].lstrip("#")) - len(line[7:])
+    if not 1 <= level <= 6 or not line[level : level + 1].isspace():
+        return None
+    words = line[level:].strip()
+    words = words.rstrip("#").rstrip() or words
+    return (level, words[:_TITLE]) if words else None
 
 
 class _Page(HTMLParser):
@@ -142,9 +154,10 @@ class _Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._in_title:
-            self.title += data
+            if len(self.title) < _TITLE:
+                self.title += data[:_TITLE]
         elif not self._skip:
-            self.out.append(data if self._pre else re.sub(r"\s+", " ", data))
+            self.out.append(data if self._pre else _SPACE.sub(" ", data))
 
 
 def _html(data: bytes) -> Parsed:

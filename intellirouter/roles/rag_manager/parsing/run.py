@@ -24,6 +24,41 @@ class ParseLimits:
     output: int = 256 << 20
 
 
+PARSERS = 2
+"""Processes at most. One owner has one of them at a time, so that its documents, however long they take, leave one for others."""
+
+
+class Parsers:
+    """The parsing processes of this node, taken in turn by those whose documents wait."""
+
+    def __init__(self, limits: ParseLimits) -> None:
+        self._free = [Parser(limits) for _ in range(PARSERS)]
+        self._all = tuple(self._free)
+        self._places = asyncio.Semaphore(PARSERS)
+        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def parse(self, file: Path, name: str, owner: str) -> tuple[str, list[Block]]:
+        """As `Parser.parse`, in the owner's turn."""
+        turn, waiting = self._turns.get(owner, (asyncio.Lock(), 0))
+        self._turns[owner] = turn, waiting + 1
+        try:
+            async with turn, self._places:
+                parser = self._free.pop()
+                try:
+                    return await parser.parse(file, name)
+                finally:
+                    self._free.append(parser)
+        finally:
+            turn, waiting = self._turns.pop(owner)
+            if waiting > 1:
+                self._turns[owner] = turn, waiting - 1
+
+    async def aclose(self) -> None:
+        """End the processes."""
+        for parser in self._all:
+            await parser.aclose()
+
+
 class Parser:
     """One process that reads one document after another. It is started by the first, and again when a document ended it."""
 

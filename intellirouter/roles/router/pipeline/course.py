@@ -20,12 +20,13 @@ from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Tool
 from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.chat.openai_responses.content import DIALECT as RESPONSES
 from intellirouter.chat.parts import Text
-from intellirouter.errors import IntelliRouterError, NotFound, PeerUnavailable
+from intellirouter.errors import IntelliRouterError, NotFound, PayloadTooLarge, PeerUnavailable
 from intellirouter.inference.catalog import AUTO, Catalog
 from intellirouter.inference.job import Job, Trace
 from intellirouter.memory.conversations import (
     Conversations,
     Turn,
+    fits,
     holds_history,
     overlap,
     shared,
@@ -175,6 +176,7 @@ class Steps:
 
     async def _conversation(self, course: Course, name: str) -> None:
         course.conversation = name
+        fits(course.said)
         turns = await self.conversations.turns(course.call.caller.tenant, name)
         if not turns:
             return
@@ -269,7 +271,13 @@ class Steps:
             turn = (*said[course.known :], answered)
             caller = course.call.caller
             with course.timed("store"):
-                await self.conversations.add(caller.tenant, course.conversation, turn, model)
+                try:
+                    await self.conversations.add(caller.tenant, course.conversation, turn, model)
+                except (
+                    PayloadTooLarge
+                ):  # the answer was given: what is too long to be kept is all that is lost
+                    log.warning("conversation.turn_not_kept", request_id=course.call.request_id)
+                    return
             if self.summarizer is not None:
                 self.summarizer.turn_kept(caller, course.conversation, course.call.request_id)
 

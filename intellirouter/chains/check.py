@@ -250,6 +250,8 @@ class _Check:
                 self._add(path, "'llm' needs either 'prompt' or 'messages'.")
             self._exists("model", self.known.models, spec["model"], (*path, "model"))
         persona = spec.get("persona") if kind == "llm" else spec.get("name") if kind == "persona" else None
+        if isinstance(persona, dict):
+            persona = persona.get("name")
         if persona:
             self._exists("persona", self.known.personas, persona, path)
 

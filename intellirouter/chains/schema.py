@@ -53,12 +53,22 @@ _LLM = _table(
     prompt=_TEXT,
     system=_TEXT,
     messages=_MESSAGES,
-    persona=_TEXT,
+    persona={"anyOf": [_TEXT, _table(("name",), name=_TEXT, variables={"type": "object"})]},
     json={"type": "boolean"},
     schema={"type": "object"},
     temperature={"type": "number", "minimum": 0},
     max_tokens=_COUNT,
-    options={"type": "object"},
+    options=_table(
+        top_p={"type": "number", "minimum": 0, "maximum": 1},
+        top_k=_COUNT,
+        min_p={"type": "number", "minimum": 0, "maximum": 1},
+        presence_penalty={"type": "number"},
+        frequency_penalty={"type": "number"},
+        seed={"type": "integer"},
+        stop={"type": "array", "maxItems": 16, "items": {"type": "string"}},
+        verbosity={"enum": ["low", "medium", "high"]},
+        user={"type": "string", "maxLength": 256},
+    ),
 )
 _BRANCH = _table(("do",), when=_EXPRESSION, do=_STEPS, name=_NAME)
 _STEP = _table(

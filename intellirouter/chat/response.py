@@ -103,4 +103,5 @@ class ChatResponse(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Any] = {}
     dialect: str | None = None
     raw: bytes | None = None
+    cost_usd: float | None = None  # what the Router says that it cost, for the roles that ask it
     unread: bool = False  # peeked at: the choices tell only why they ended

@@ -17,13 +17,16 @@ def answer(output: Any) -> str:
     return output if isinstance(output, str) else msgspec.json.encode(output).decode()
 
 
-def used(steps: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """The tokens of a run's llm steps together."""
-    total = {"input_tokens": 0, "output_tokens": 0}
+def used(steps: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The tokens of a run's llm steps together, and `cost_usd` of those that have a price."""
+    total: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0}
     for step in steps:
         result = step["outcome"].get("ok") if isinstance(step["outcome"], dict) else None
         usage = result.get("usage") if isinstance(result, dict) else None
         if isinstance(usage, dict):
-            for key in total:
+            for key in ("input_tokens", "output_tokens"):
                 total[key] += usage.get(key) or 0
+        cost = result.get("cost_usd") if isinstance(result, dict) else None
+        if isinstance(cost, (int, float)):
+            total["cost_usd"] = total.get("cost_usd", 0.0) + cost
     return total

@@ -61,6 +61,16 @@ def router_error(response: HttpResponse) -> IntelliRouterError:
     return parse_error(response, "router")
 
 
+def _priced(http: HttpResponse) -> ChatResponse:
+    """The answer with what the Router says it cost."""
+    told = http.headers.get("x-intellirouter-cost-usd", "")
+    try:
+        cost = float(told)
+    except ValueError:  # the Router knows no price
+        return parse_chat(http)
+    return msgspec.structs.replace(parse_chat(http), cost_usd=cost)
+
+
 class HttpChatCompleter:
     """See `ChatCompleter`. Calls are signed; `timeout` bounds a call without a deadline."""
 
@@ -74,7 +84,7 @@ class HttpChatCompleter:
         """See `ChatCompleter.complete`."""
         with step("Router", "client"):
             http = build_chat(FLAVOUR, request.routed(stream=False), self._target(request.model, call))
-            return await self._whole(http, call, parse_chat)
+            return await self._whole(http, call, _priced)
 
     async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
         """See `ChatCompleter.embed`."""

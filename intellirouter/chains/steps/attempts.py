@@ -28,6 +28,7 @@ from intellirouter.telemetry.tracing.span import Tracer, within
 
 MAX_RESULT = 4_000_000  # bytes of JSON that one step may give
 MAX_CACHED = 1_000
+MAX_SHOWN = 4_000  # bytes of JSON of a step's input that are kept with its result
 
 log = structlog.get_logger(__name__)
 
@@ -88,16 +89,24 @@ class Worker:
     ) -> Outcome:
         began = time.perf_counter()
         hear("step_started", path, {"kind": step.kind})
+        tries = 0
+
+        def heard(event: str, path: str, facts: Mapping[str, Any]) -> None:
+            nonlocal tries
+            tries += event == "step_try"
+            if event != "step_try":
+                hear(event, path, facts)
+
         key = await self._cache_key(step, prepared, run_id) if step.cache and self.cache.enabled else b""
         if key and (kept := self.cache.get(key)) is not None:
             outcome, cached = {"ok": kept}, True
         else:
-            outcome, cached = await self._fresh(step, path, prepared, run_id, hear), False
+            outcome, cached = await self._fresh(step, path, prepared, run_id, heard), False
             if key and "ok" in outcome and step.cache:
                 self.cache.put(key, outcome["ok"], step.cache)
         facts = {"kind": step.kind, "seconds": time.perf_counter() - began, "cached": cached}
         hear("step_failed" if "error" in outcome else "step_finished", path, {**facts, **outcome})
-        return outcome
+        return {**outcome, "about": {"attempts": tries, "cached": cached, "input": _shown(prepared["spec"])}}
 
     async def _cache_key(self, step: Step, prepared: Mapping[str, Any], run_id: str) -> bytes:
         """The same only for the same step of an owner who may just as much. Empty where that is nobody: the step will say so."""
@@ -132,7 +141,12 @@ class Worker:
             before_sleep=tell,
             retry_error_callback=_last,
         )
-        found: tuple[Outcome, bool] = await attempts(self._once, step, spec, run_id, key)
+
+        async def once() -> tuple[Outcome, bool]:
+            hear("step_try", path, {})
+            return await self._once(step, spec, run_id, key)
+
+        found: tuple[Outcome, bool] = await attempts(once)
         return found[0]
 
     async def _once(self, step: Step, spec: dict[str, Any], run_id: str, key: str) -> tuple[Outcome, bool]:
@@ -152,6 +166,13 @@ class Worker:
         if len(msgspec.json.encode(value)) > MAX_RESULT:
             return _error("result_too_large", f"The step gave more than {MAX_RESULT:,} bytes."), False
         return {"ok": value}, False
+
+
+def _shown(spec: Mapping[str, Any]) -> Any:
+    """What a step was asked, for whoever looks at the run: without headers, which may hold secrets, and not longer than a page."""
+    told = {name: value for name, value in spec.items() if name != "headers"}
+    text = msgspec.json.encode(told)
+    return told if len(text) <= MAX_SHOWN else text[:MAX_SHOWN].decode("utf-8", "ignore") + " …"
 
 
 def _last(state: RetryCallState) -> tuple[Outcome, bool]:

@@ -25,7 +25,7 @@ async def run(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, A
     wants_json = spec.get("json", False) or "schema" in spec
     model, messages = spec["model"], _messages(spec)
     if "persona" in spec:
-        persona = await ports.personas.resolve(spec["persona"], {}, ticket)
+        persona = await ports.personas.resolve(*_persona(spec["persona"]), ticket)
         messages = [_message(m["role"], m["content"]) for m in persona["messages"]] + messages
         model = persona.get("model") or model if model == "auto" else model
     request = ChatRequest(
@@ -35,6 +35,7 @@ async def run(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, A
         max_tokens=spec.get("max_tokens"),
         output=_format(spec) if wants_json else None,
         options=RouteOptions(idempotency_key=ticket.key, timeout=ticket.timeout),
+        **_options(spec.get("options", {})),
     )
     response, cost = await ports.models.complete(request, ticket)
     if not wants_json:
@@ -48,6 +49,16 @@ async def run(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, A
             raise BadModelOutput(f"The model's JSON does not hold after one repair: {problem}")
     result = {**_result(response, cost), "json": value}
     return {**result, **value} if isinstance(value, dict) else result
+
+
+def _persona(given: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Name and variables."""
+    return (given, {}) if isinstance(given, str) else (given["name"], given.get("variables", {}))
+
+
+def _options(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the request that they are; the schema knows no other."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
 
 def _messages(spec: dict[str, Any]) -> list[Message]:

@@ -202,6 +202,15 @@ def _credentials(peer: PeerTls | None) -> Any:
     return grpc.ssl_channel_credentials(*files)
 
 
+class _Told(msgspec.Struct):
+    """What the Router says of an answer beside it."""
+
+    intellirouter: dict[str, float | None] | None = None
+
+
+_told = msgspec.json.Decoder(_Told).decode
+
+
 class GrpcChatCompleter:
     """See `ChatCompleter`."""
 
@@ -211,7 +220,11 @@ class GrpcChatCompleter:
     async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
         """See `ChatCompleter.complete`."""
         body = build_chat(FLAVOUR, request.routed(stream=False), _target(request.model)).body
-        return parse_chat(HttpResponse(200, {}, await self._channel.ask("Complete", body, call)))
+        answer = await self._channel.ask("Complete", body, call)
+        told = _told(answer).intellirouter or {}
+        return msgspec.structs.replace(
+            parse_chat(HttpResponse(200, {}, answer)), cost_usd=told.get("cost_usd")
+        )
 
     async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
         """See `ChatCompleter.embed`."""

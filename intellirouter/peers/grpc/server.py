@@ -271,7 +271,9 @@ def _document(body: bytes) -> Json:
 
 
 async def _complete(peer: ChatCompleter, body: Json, call: Call) -> bytes:
-    return FORMAT.encode_response(await peer.complete(FORMAT.decode_request(body, {}), call))
+    response = await peer.complete(FORMAT.decode_request(body, {}), call)
+    cost = b'{"intellirouter":%b,' % msgspec.json.encode({"cost_usd": response.cost_usd})
+    return cost + FORMAT.encode_response(response)[1:]
 
 
 async def _embed(peer: ChatCompleter, body: Json, call: Call) -> bytes:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 from aiohttp import web
 
 from intellirouter.bounds.aside import ASIDE
@@ -13,7 +15,7 @@ from intellirouter.chains.source import MAX_CHARACTERS, Document, InvalidChain, 
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat.errors import encode_error
-from intellirouter.errors import InvalidRequest
+from intellirouter.errors import InvalidRequest, StateUnavailable
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.store import StoredChain
 from intellirouter.web.body import read_json
@@ -33,13 +35,39 @@ def answer(body: object, status: int = 200, headers: dict[str, str] | None = Non
     )
 
 
-def framed(name: str, handler: Handler, scope: str = "inference") -> Handler:
-    """A handler of this role in its frame."""
-    return endpoint(f"chains_{name}", handler, encode_error, scope=scope)
+def framed(name: str, handler: Handler, scope: str = "inference", query: tuple[str, ...] = ()) -> Handler:
+    """A handler of this role in its frame. `query` names the parameters that it reads."""
+
+    @functools.wraps(handler)
+    async def reached(request: web.Request) -> web.StreamResponse:
+        if request.app[ENGINE].away:  # said at once: nobody waits for a database that does not answer
+            raise _away()
+        try:
+            return await handler(request)
+        except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as cause:
+            raise _away() from cause
+
+    return endpoint(f"chains_{name}", reached, encode_error, scope=scope, query=query)
+
+
+def _away() -> StateUnavailable:
+    return StateUnavailable(
+        "The database of the chains does not answer; what runs is taken up when it is back."
+    )
+
+
+def only(body: Json, *known: str) -> Json:
+    """The body. Raises `InvalidRequest` for a field that nobody would read."""
+    for name in body:
+        if name not in known:
+            raise InvalidRequest(
+                f"The request has no field '{name[:60]}'. Fields: {', '.join(known)}.", param=name[:60]
+            )
+    return body
 
 
 async def _document(request: web.Request, name: str) -> Document:
-    body = await read_json(request, MAX_BODY)
+    body = only(await read_json(request, MAX_BODY), "definition", "source", "format")
     definition = fields.mapping(body, "definition")
     if definition is not None:
         return Document(name, definition)

@@ -11,7 +11,7 @@ from aiohttp import web
 from intellirouter.chat import fields
 from intellirouter.errors import InvalidRequest
 from intellirouter.peers.chain_output import used
-from intellirouter.roles.chain_engine.api import answer, framed
+from intellirouter.roles.chain_engine.api import answer, framed, only
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.store import RunRow
 from intellirouter.web.body import parse_object, read_body, read_json
@@ -22,23 +22,27 @@ from intellirouter.web.sse import StreamWriter
 MAX_KEY = 200
 KEEP_ALIVE = 15.0  # seconds of silence before a comment
 _GOING = ("running", "waiting", "queued")
+STATUSES = frozenset({*_GOING, "succeeded", "failed", "cancelled"})
+RUN_FILTERS = ("chain", "status", "limit", "after")
+MAX_LOOKED = 2_000
+"""Runs that one page is looked for in; `after` then says where to look on."""
 
 
 async def start(request: web.Request) -> web.StreamResponse:
-    """Start a run with `input`. `mode` "wait" answers at its end, "background" at once (202), `stream` as it goes.
+    """Start a run with `input`. `mode` "wait" answers at its end, "background" at once (202), "stream" (or `stream`) as it goes.
 
     An `Idempotency-Key` names the run for good: the same key finds the run it started.
     """
     service, caller = request.app[ENGINE], request[CALLER]
-    body = await read_json(request)
+    body = only(await read_json(request), "input", "mode", "stream")
     inputs = fields.mapping(body, "input") or {}
-    mode = fields.one_of(body, "mode", {"wait", "background"}) or "wait"
+    mode = fields.one_of(body, "mode", {"wait", "background", "stream"}) or "wait"
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= MAX_KEY:
         raise InvalidRequest(f"An Idempotency-Key has 1 to {MAX_KEY} characters.", param="Idempotency-Key")
     run_id, name = service.run_id(caller, key), request.match_info["name"]
     request[PART] = RunPart(run_id)
-    if fields.boolean(body, "stream"):
+    if fields.boolean(body, "stream") or mode == "stream":
         return await _streamed(request, name, inputs, run_id)
     row, new = await service.start(caller, name, inputs, run_id)
     if mode == "wait":
@@ -76,22 +80,42 @@ def _event(name: str, data: object) -> bytes:
 
 
 async def list_runs(request: web.Request) -> web.StreamResponse:
-    """The newest first; `chain` filters, `limit` (1 to 100) and `after` (a run's id) page."""
-    query = request.query
+    """The newest first; `chain` and `status` filter, `limit` (1 to 100) and `after` (a run's id) page."""
+    query, service = request.query, request.app[ENGINE]
+    status, limit = fields.one_of(query, "status", STATUSES), _limit(query.get("limit", "20"))
+    for name in query:
+        if name not in RUN_FILTERS:
+            raise InvalidRequest(
+                f"Runs have no filter '{name[:60]}': {', '.join(RUN_FILTERS)}.", param=name[:60]
+            )
+    found: list[dict[str, Any]] = []
+    after, more, looked = query.get("after"), True, 0
+    while more and len(found) < limit and looked < MAX_LOOKED:
+        rows = await service.rows(request[CALLER], query.get("chain"), after, limit)
+        shown = await service.shown(*rows)
+        found += [run for run in shown if status is None or run["status"] == status]
+        more, looked = len(rows) == limit, looked + len(rows)
+        after = rows[-1].run_id if rows else after
+    return answer(
+        {"object": "list", "data": found[:limit], "has_more": more or len(found) > limit, "after": after}
+    )
+
+
+def _limit(given: str) -> int:
     try:
-        limit = int(query.get("limit", "20"))
+        limit = int(given)
     except ValueError as cause:
         raise InvalidRequest("'limit' must be a number.", param="limit") from cause
     if not 1 <= limit <= 100:
         raise InvalidRequest("'limit' must be between 1 and 100.", param="limit")
-    service = request.app[ENGINE]
-    rows = await service.rows(request[CALLER], query.get("chain"), query.get("after"), limit)
-    return answer({"object": "list", "data": await service.shown(*rows), "has_more": len(rows) == limit})
+    return limit
 
 
 async def get_run(request: web.Request) -> web.StreamResponse:
-    """One run: how it stands, its output or its error."""
-    return await _one(request, await _row(request))
+    """One run: how it stands, its output or its error, and what its steps have used."""
+    service, row = request.app[ENGINE], await _row(request)
+    (run,) = await service.shown(row)
+    return answer({**run, "usage": used(await service.steps(request[CALLER], row.run_id))})
 
 
 async def steps(request: web.Request) -> web.StreamResponse:
@@ -123,7 +147,7 @@ async def resume(request: web.Request) -> web.StreamResponse:
 
 async def fork(request: web.Request) -> web.StreamResponse:
     """A new run that takes over what was recorded before `step`, a number of `/steps`, and goes on from there."""
-    step = fields.integer(await read_json(request), "step", least=1)
+    step = fields.integer(only(await read_json(request), "step"), "step", least=1)
     if step is None:
         fields.missing("step")
     service = request.app[ENGINE]
@@ -144,7 +168,7 @@ def routes() -> list[web.RouteDef]:
     one = "/v1/runs/{id}"
     return [
         web.post("/v1/chains/{name}/runs", framed("start", start)),
-        web.get("/v1/runs", framed("runs", list_runs)),
+        web.get("/v1/runs", framed("runs", list_runs, query=RUN_FILTERS)),
         web.get(one, framed("run", get_run)),
         web.get(f"{one}/steps", framed("steps", steps)),
         web.post(one + "/signals/{name}", framed("signal", signal)),

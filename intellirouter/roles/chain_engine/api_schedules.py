@@ -10,7 +10,7 @@ from aiohttp import web
 
 from intellirouter.chat import fields
 from intellirouter.errors import NotFound
-from intellirouter.roles.chain_engine.api import MANAGE, answer, framed
+from intellirouter.roles.chain_engine.api import MANAGE, answer, framed, only
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.schedules import Schedule, checked_times
 from intellirouter.web.body import read_json
@@ -20,7 +20,8 @@ from intellirouter.web.endpoint import CALLER
 async def put(request: web.Request) -> web.StreamResponse:
     """Make or replace one: `chain`, `cron`, and perhaps `timezone` (UTC), `input`, `catch_up` (false), `paused` (false)."""
     service, caller, name = request.app[ENGINE], request[CALLER], request.match_info["name"]
-    body = await read_json(request)
+    known = ("chain", "cron", "timezone", "input", "catch_up", "paused")
+    body = only(await read_json(request), *known)
     cron, timezone = fields.required_text(body, "cron"), fields.text(body, "timezone") or "UTC"
     checked_times(cron, timezone)
     chain, inputs = fields.required_text(body, "chain"), fields.mapping(body, "input") or {}

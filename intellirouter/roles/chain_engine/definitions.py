@@ -41,6 +41,9 @@ def described(steps: Sequence[Mapping[str, Any]], document: Mapping[str, Any] | 
             facts["kind"] = "wait"
         else:
             facts["kind"] = kinds.get(_INDEX.sub("", facts["path"]), "")
+        if isinstance(facts["outcome"], dict) and "about" in facts["outcome"]:
+            facts["outcome"] = dict(facts["outcome"])
+            facts |= facts["outcome"].pop("about")
         told.append(facts)
     return told
 

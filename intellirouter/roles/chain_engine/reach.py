@@ -48,8 +48,9 @@ class RouterModels:
     chat: ChatCompleter
 
     async def complete(self, request: ChatRequest, ticket: Ticket) -> tuple[ChatResponse, float | None]:
-        """The answer; its cost stays with the Router."""
-        return await self.chat.complete(request, call_of(ticket)), None
+        """The answer, and what the Router says it cost."""
+        response = await self.chat.complete(request, call_of(ticket))
+        return response, response.cost_usd
 
 
 @dataclass(frozen=True, slots=True)

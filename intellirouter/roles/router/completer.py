@@ -7,6 +7,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest, Message
@@ -88,7 +90,7 @@ class LocalChatCompleter:
             _told(asked, trace)
             if asked is not None and asked.content is not None:
                 asked.content.response = response
-        return response
+        return msgspec.structs.replace(response, cost_usd=trace.cost_usd)
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
+from typing import Any
 
 import aiohttp
 import pytest
@@ -111,3 +114,104 @@ async def test_a_run_that_sleeps_says_until_when(start_node: StartNode, http: ai
     (step,) = steps["data"]
     assert (step["path"], step["kind"]) == ("a", "sleep")
     assert step["started_at"] >= began - 1
+
+
+async def _events(
+    http: aiohttp.ClientSession, url: str, last: str = ""
+) -> list[tuple[str, str, dict[str, Any]]]:
+    """Id, name and data of each event, to the end."""
+    headers = {"last-event-id": last} if last else {}
+    async with http.get(url, headers=headers) as reply:
+        assert reply.status == 200, await reply.text()
+        text = await reply.text()
+    found = []
+    for block in text.split("\n\n"):
+        facts = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line and line[0] != ":")
+        if facts:
+            found.append((facts.get("id", ""), facts["event"], json.loads(facts["data"])))
+    return found
+
+
+async def test_a_run_tells_its_events_again_from_where_a_listener_was(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    node = await start_node(provider(await start_vendor(SAID)), role="All")
+    url = next(one.url for one in node.listening if one.role == "ChainEngine")
+    ask = Client(http, url)
+    source = (
+        "chain: {name: s}\nsteps:\n  - {id: a, llm: {model: m, prompt: x, options: {seed: 7}}}\n  - {id: w, wait: {signal: go}}\n"
+        "  - {id: p, parallel: [{name: l, do: [{id: b, llm: {model: m, prompt: y}}]}, {name: r, do: [{id: c, llm: {model: m, prompt: z}}]}]}\n"
+    )
+    status, told = await ask("PUT", "/v1/chains/s", {"source": source})
+    assert status == 201, told
+    _, run = await ask("POST", "/v1/chains/s/runs", {"mode": "background"})
+    following = asyncio.create_task(_events(http, f"{url}/v1/runs/{run['id']}/events"))
+    await ask.until(run["id"], "waiting")
+    await ask("POST", f"/v1/runs/{run['id']}/signals/go", {})
+    live = await following
+    steps = [(at, data["path"]) for at, event, data in live if event == "step_finished" and at]
+    assert [path for _, path in steps][:2] == ["a", "w"]
+    assert sorted(path for _, path in steps) == ["a", "p[l].b", "p[r].c", "w"]
+    assert live[-1][1] == "run_ended"
+    whole = await _events(http, f"{url}/v1/runs/{run['id']}/events")
+    assert [(at, data["path"]) for at, event, data in whole if at] == steps
+    for number, (at, _) in enumerate(steps):
+        rest = await _events(http, f"{url}/v1/runs/{run['id']}/events", at)
+        assert [here for here, _, _ in rest if here] == [here for here, _ in steps[number + 1 :]]
+        assert rest[-1][1] == "run_ended"
+    _, recorded = await ask("GET", f"/v1/runs/{run['id']}/steps")
+    first = recorded["data"][0]
+    assert (first["kind"], first["attempts"], first["input"]["options"]) == ("llm", 1, {"seed": 7})
+    assert "about" not in first["outcome"]
+
+
+async def test_a_run_says_what_it_cost(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    priced = '[[model_registry.models]]\nname = "dear"\ntargets = ["primary/m"]\nprice = { input = 1000, output = 10000 }\n'
+    node = await start_node(provider(await start_vendor(SAID)) + priced, role="All")
+    ask = Client(http, next(one.url for one in node.listening if one.role == "ChainEngine"))
+    await ask(
+        "PUT", "/v1/chains/d", {"source": "chain: {name: d}\nsteps: [{id: a, llm: {model: dear, prompt: x}}]"}
+    )
+    _, run = await ask("POST", "/v1/chains/d/runs", {"mode": "wait"})
+    assert run["usage"]["cost_usd"] == pytest.approx(3 * 0.001 + 1 * 0.01)
+    _, again = await ask("GET", f"/v1/runs/{run['id']}")
+    assert again["usage"] == run["usage"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "names"),
+    [
+        ("POST", "/v1/chains/w/runs", {"priority": 3}, "priority"),
+        ("POST", "/v1/chains/w/runs", {"callback_url": "http://x"}, "callback_url"),
+        ("POST", "/v1/chains/w/runs", {"mode": "later"}, "mode"),
+        ("GET", "/v1/runs?status=lost", None, "status"),
+        ("GET", "/v1/runs?colour=red", None, "colour"),
+        ("PUT", "/v1/schedules/s", {"chain": "w", "cron": "0 7 * * *", "priority": 1}, "priority"),
+        ("PUT", "/v1/chains/w", {"source": "x", "owner": "me"}, "owner"),
+    ],
+)
+async def test_what_nobody_would_read_is_refused_by_its_name(
+    start_node: StartNode,
+    http: aiohttp.ClientSession,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None,
+    names: str,
+) -> None:
+    ask = Client(http, (await start_node(role="ChainEngine")).listening[0].url)
+    await ask("PUT", "/v1/chains/w", {"source": "chain: {name: w}\nsteps: [{id: a, set: {x: '1'}}]"})
+    status, told = await ask(method, path, body)
+    assert (status, names in told["error"]["message"]) == (400, True)
+
+
+async def test_runs_are_listed_by_how_they_stand(start_node: StartNode, http: aiohttp.ClientSession) -> None:
+    ask = Client(http, (await start_node(role="ChainEngine")).listening[0].url)
+    await ask("PUT", "/v1/chains/ok", {"source": "chain: {name: ok}\nsteps: [{id: a, set: {x: '1'}}]"})
+    await ask("PUT", "/v1/chains/no", {"source": "chain: {name: no}\nsteps: [{id: a, tool: {name: none}}]"})
+    for name in ("ok", "no", "ok", "no", "ok"):
+        await ask("POST", f"/v1/chains/{name}/runs", {"mode": "wait"})
+    for status, count in (("succeeded", 3), ("failed", 2), ("waiting", 0)):
+        _, found = await ask("GET", f"/v1/runs?status={status}&limit=2")
+        assert [run["status"] for run in found["data"]] == [status] * min(2, count)

@@ -116,9 +116,12 @@ async def test_what_one_asks_wrongly_harms_no_other(tmp_path: Path) -> None:
     await engine.stop()
 
 
-async def test_what_expired_is_forgotten_in_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by_itself", [False, True])
+async def test_what_expired_is_forgotten_in_portions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_itself: bool
+) -> None:
     monkeypatch.setattr(tables, "SWEPT", 100)
-    monkeypatch.setattr(module, "SWEEP_INTERVAL", 0.01)
+    monkeypatch.setattr(module, "SWEEP_INTERVAL", 0.01 if by_itself else 3600)
     monkeypatch.setattr(module, "SWEEP_AGAIN", 0.01)
     engine = Engine(tmp_path / "state.db", tables.SCHEMA)
     await engine.start()
@@ -128,9 +131,11 @@ async def test_what_expired_is_forgotten_in_portions(tmp_path: Path, monkeypatch
     def left(db: sqlite3.Connection) -> int:
         return int(db.execute("select count(*) from entry").fetchone()[0])
 
-    assert await engine.write(tables.sweep)
-    assert 10 < await engine.read(left) <= 160
-    async with asyncio.timeout(SECONDS):
+    if not by_itself:
+        for more, rows_left in ((True, 160), (True, 60), (False, 10)):
+            assert await engine.write(tables.sweep) is more
+            assert await engine.read(left) == rows_left
+    async with asyncio.timeout(60):
         while await engine.read(left) > 10:  # each batch takes a portion along, when it is time
             pass
     assert not await engine.write(tables.sweep)

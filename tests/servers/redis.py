@@ -19,7 +19,7 @@ import pytest
 
 from tests.servers.ports import free_port
 
-START_DEADLINE = 20.0
+START_DEADLINE = 60.0
 
 
 def free_cluster_port() -> int:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.text import Text
 
 from intellirouter.app.roles import ROLES
 from intellirouter.cli.backup_keys import public_keys, secret_keys
 from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption, configured
-from intellirouter.errors import IntelliRouterError
-from intellirouter.ops.backup import forms, place
+from intellirouter.cli.plain import age, amount, wrapped
+from intellirouter.errors import IntelliRouterError, NotFound
+from intellirouter.ops.backup import forms, place, retention
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
 from intellirouter.ops.backup.make import make
 from intellirouter.ops.backup.place import File
@@ -130,41 +131,80 @@ def prune(
 
 
 @app.command("list")
-def list_(directory: str) -> None:
-    """The backups of a directory, each checked. Exit code 1 when one is damaged.
+def list_(
+    directory: str,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """The backups of a directory, each checked: how old, from where, and what is in it. Exit code 1 when one is damaged.
 
     Of an incremental one the pieces are not read, and of one in a bucket nothing is fetched: `verify` does that.
     """
     where = place.directory(directory)
-    table = Table(Column("backup", no_wrap=True), "version", "files", "MiB", box=None, padding=(0, 1))
-    damaged = False
-    for file in sorted(forms.backups(where), key=lambda file: file.name):
-        size = f"{place.size(file) / 2**20:.1f}"
-        if not isinstance(file, Path):
-            table.add_row(escape(file.name), "", "", size)
-            continue
-        try:
-            manifest = forms.glance(file)
-        except BackupDamaged:
-            damaged = True
-            table.add_row(escape(file.name), "[bold red]damaged[/]", "", size)
-            continue
-        if manifest is None:
-            table.add_row(escape(file.name), "encrypted", "", size)
-            continue
-        table.add_row(escape(file.name), manifest.version, str(len(manifest.files)), size)
-    Console().print(table)
-    if isinstance(where, Path) and (where / PACKS).is_dir():
+    if isinstance(where, Path) and not where.is_dir():
+        raise NotFound(f"{directory}: there is no such directory.")
+    listed = [_listed(file) for file in sorted(forms.backups(where), key=lambda file: file.name)]
+    if as_json:
+        typer.echo(msgspec.json.encode(listed))
+    elif not listed:
+        typer.echo(f"{directory} holds no backup.")
+    console = Console(highlight=False)
+    for facts in listed if not as_json else ():
+        console.print(Text(str(facts["name"])), soft_wrap=True)
+        style = "bold red" if facts["state"] == "damaged" else "dim"
+        for line in wrapped(_in_words(facts), console.width - 4 if console.is_terminal else 10_000):
+            console.print(Text(f"    {line}", style=style), soft_wrap=True)
+    if isinstance(where, Path) and (where / PACKS).is_dir() and not as_json:
         shared = sum(file.stat().st_size for file in (where / PACKS).iterdir())
-        typer.echo(f"and {shared / 2**20:.1f} MiB of pieces that the incremental ones share")
-    if damaged:
+        typer.echo(f"and {amount(shared)} of pieces that the incremental ones share")
+    if any(facts["state"] == "damaged" for facts in listed):
         raise typer.Exit(1)
+
+
+def _listed(file: File) -> dict[str, Any]:
+    """What is known of a backup without reading all of it."""
+    made = retention.made_at(file)
+    facts: dict[str, Any] = {
+        "name": file.name,
+        "made": made.isoformat(timespec="seconds") if made else None,
+        "age_seconds": round((datetime.now(UTC) - made).total_seconds()) if made else None,
+        "bytes": place.size(file),
+        "state": "not looked into",
+    }
+    if not isinstance(file, Path):
+        return facts
+    try:
+        manifest = forms.glance(file)
+    except BackupDamaged:
+        return {**facts, "state": "damaged"}
+    if manifest is None:
+        return {**facts, "state": "encrypted"}
+    return {
+        **facts,
+        "state": "whole",
+        "version": manifest.version,
+        "host": manifest.host,
+        "node": manifest.node,
+        "holds": list(dict.fromkeys(name.partition("/")[0] for name in manifest.files)),
+        "absent": manifest.absent,
+    }
+
+
+def _in_words(facts: dict[str, Any]) -> str:
+    """`2 hours ago, 1.4 MiB, from router-1 (router), version 0.1.0: config, state, personas`."""
+    words = [f"{age(facts['age_seconds'])} ago"] if facts["age_seconds"] is not None else []
+    words.append(amount(facts["bytes"]))
+    if facts["state"] != "whole":
+        return ", ".join((*words, facts["state"]))
+    if facts["host"]:
+        words.append(f"from {facts['host']}" + (f" ({facts['node']})" if facts["node"] else ""))
+    words.append(f"version {facts['version']}")
+    return f"{', '.join(words)}: {', '.join(facts['holds']) or 'nothing'}"
 
 
 def _tell(file: File, manifest: Manifest) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    size = place.size(file) / 2**20
-    console.print(f"{file}: whole, {len(manifest.files)} files, {size:.1f} MiB, made {manifest.created}")
+    size = amount(place.size(file))
+    console.print(f"{file}: whole, {len(manifest.files)} files, {size}, made {manifest.created}")
     if manifest.counts:
         sums: Counter[str] = Counter()
         for name, count in manifest.counts.items():

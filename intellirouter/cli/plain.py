@@ -48,3 +48,23 @@ def dollars(amount: float) -> str:
     text = f"{amount:,.{digits}f}".rstrip("0")
     whole, _, cents = text.partition(".")
     return f"${whole}" if not cents else f"${whole}.{cents:0<2}"
+
+
+def amount(size: int) -> str:
+    """Bytes as a person reads them: `512 bytes`, `1.4 MiB`."""
+    if size < 1024:
+        return counted(size, "byte")
+    number, unit = size / 1024, "KiB"
+    for larger in ("MiB", "GiB", "TiB"):
+        if number < 1024:
+            break
+        number, unit = number / 1024, larger
+    return f"{number:.1f} {unit}"
+
+
+def age(seconds: float) -> str:
+    """The largest unit of a duration that is not 0: `3 days`, `1 minute`."""
+    for size, noun in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return counted(int(seconds // size), noun)
+    return counted(max(0, int(seconds)), "second")

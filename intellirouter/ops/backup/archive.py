@@ -49,7 +49,9 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct):
-    """What a backup holds. `counts` is records per store; `absent` says what is not in it, and why; `seals` who made it (`seal.py`)."""
+    """What a backup holds. `counts` is records per store; `absent` says what is not in it, and why; `seals` who made it (`seal.py`);
+    `host` is the machine's name, `node` that of its configuration file.
+    """
 
     format: int
     version: str
@@ -58,6 +60,8 @@ class Manifest(msgspec.Struct):
     counts: dict[str, int] = msgspec.field(default_factory=dict)
     absent: dict[str, str] = msgspec.field(default_factory=dict)
     seals: dict[str, str] = msgspec.field(default_factory=dict)
+    host: str = ""
+    node: str = ""
 
 
 class _Summing(io.RawIOBase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -74,7 +75,13 @@ def make(
     (`age.py`). The node vouches for it (`seal.py`), and so does each of `secrets_`, which open it.
     """
     now = datetime.now(UTC)
-    manifest = archive.Manifest(archive.FORMAT, __version__, now.isoformat(timespec="seconds"))
+    manifest = archive.Manifest(
+        archive.FORMAT,
+        __version__,
+        now.isoformat(timespec="seconds"),
+        host=socket.gethostname(),
+        node=loaded.file.stem if loaded.file else "",
+    )
     if incremental or isinstance(directory, Path):
         local(directory).mkdir(parents=True, exist_ok=True)
     target = directory / retention.name_of(now, snapshot_form.SUFFIX if incremental else archive.SUFFIX)

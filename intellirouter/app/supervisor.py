@@ -227,7 +227,9 @@ async def _serving(
     def keyless() -> bool:
         return not ring.enabled
 
-    app = make_application(server, frame, health, role.routes(), opened.values, keyless, api_document)
+    app = make_application(
+        server, frame, health, [*role.routes(), *role.handed_on()], opened.values, keyless, api_document
+    )
     opened[ROLE_APPS][role.name] = app
     runner = web.AppRunner(
         app,

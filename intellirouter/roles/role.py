@@ -27,5 +27,7 @@ class Role:
     routes: Callable[[], Sequence[web.AbstractRouteDef]]
     health: dict[str, HealthCheck]
     ready: Callable[[web.Application], bool] | None = None
+    handed_on: Callable[[], Sequence[web.AbstractRouteDef]] = tuple
+    """Endpoints of other roles that this one hands on to them."""
     counts_requests: bool = False
     on_started: Callable[[web.Application], Awaitable[None]] | None = None

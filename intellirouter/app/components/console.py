@@ -17,6 +17,7 @@ from intellirouter.roles.router.console.gateway import Gateway
 from intellirouter.roles.router.console.pages import Pages
 from intellirouter.roles.router.console.routes import CONSOLE, Console
 from intellirouter.roles.router.console.sessions import Sessions, setup_link
+from intellirouter.roles.router.handed_on import HANDED_ON
 
 log = structlog.get_logger(__name__)
 
@@ -61,4 +62,21 @@ async def _role_apps(_opened: Opened) -> AsyncIterator[dict[str, web.Application
     yield {}
 
 
-COMPONENTS = (Component(CONSOLE, _console, (STATE, KEY_RING, ROLE_APPS)), Component(ROLE_APPS, _role_apps))
+@contextlib.asynccontextmanager
+async def _handed_on(opened: Opened) -> AsyncIterator[Gateway]:
+    """A way to the RagManager, with or without a console."""
+    endpoint = opened.settings.ipc.rag_manager_endpoint
+    async with contextlib.AsyncExitStack() as stack:
+        remote = {}
+        if endpoint and "RagManager" not in opened.local:
+            clients = importlib.import_module(REMOTE).role_clients(opened.settings, {"RagManager": endpoint})
+            remote = await stack.enter_async_context(clients)
+        apps = opened[ROLE_APPS]
+        yield Gateway(apps, remote)
+
+
+COMPONENTS = (
+    Component(CONSOLE, _console, (STATE, KEY_RING, ROLE_APPS)),
+    Component(ROLE_APPS, _role_apps),
+    Component(HANDED_ON, _handed_on, (ROLE_APPS,)),
+)

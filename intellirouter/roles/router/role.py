@@ -25,6 +25,7 @@ from intellirouter.roles.router import (
     embeddings,
     feedback,
     gemini,
+    handed_on,
     messages,
     models,
     ollama,
@@ -135,6 +136,7 @@ ROLE = Role(
     counts_requests=True,
     components=(
         STATE,
+        handed_on.HANDED_ON,
         KEYS,
         CATALOG,
         DISCOVERY,
@@ -155,6 +157,7 @@ ROLE = Role(
         RECORDS,
     ),
     routes=_routes,
+    handed_on=handed_on.routes,
     health={"providers": _providers, "state": _state},
     on_started=_first_look,
 )

@@ -57,6 +57,10 @@ class Gateway:
         """The role's own answer. Raises `NotFound` for a role that is not part of this installation."""
         role = ROLE_NAMES.get(request.match_info["role"], "")
         path = URL("/" + request.match_info["path"]).with_query(request.query)
+        return await self.hand_on(role, request, path, caller)
+
+    async def hand_on(self, role: str, request: web.Request, path: URL, caller: Caller) -> web.StreamResponse:
+        """The role's own answer to a path of its own. Raises `NotFound` for a role that is not part of this installation."""
         if (app := self._local.get(role)) is not None:
             return await _here(app, request, path, caller)
         if (client := self._remote.get(role)) is not None:

@@ -1,0 +1,37 @@
+"""What clients look for at one address and another role keeps: files and vector stores, handed to the RagManager.
+
+The RagManager's own endpoints answer, in the name of the caller whose key the Router looked at, and are counted and recorded
+there. Their description is the RagManager's too.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+from yarl import URL
+
+from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.errors import IntelliRouterError, PermissionDenied
+from intellirouter.roles.router.console.gateway import Gateway
+from intellirouter.web.endpoint import FRAME
+from intellirouter.web.errors import error_response
+
+HANDED_ON: web.AppKey[Gateway] = web.AppKey("handed_on", Gateway)
+PATHS = ("/v1/files", "/v1/vector_stores")
+ROLE = "RagManager"
+
+
+async def hand_on(request: web.Request) -> web.StreamResponse:
+    """The RagManager's answer."""
+    try:
+        caller = request.app[FRAME].authenticator.authenticate(request.headers, request.transport)
+        if caller.via:
+            raise PermissionDenied(f"A role asks the {ROLE} itself, not by way of the Router.")
+        path = URL(request.rel_url.raw_path, encoded=True).with_query(request.query)
+        return await request.app[HANDED_ON].hand_on(ROLE, request, path, caller)
+    except IntelliRouterError as error:
+        return error_response(error, encode_error)
+
+
+def routes() -> list[web.RouteDef]:
+    """The endpoints of this module."""
+    return [web.route("*", path + "{below:(/.*)?}", hand_on) for path in PATHS]

@@ -1,0 +1,71 @@
+"""Files and vector stores at the Router's address: one client is enough, whatever process the RagManager is in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.conftest import StartNode
+from tests.servers.installation import Form, configured_key, installed
+from tests.servers.minilm import minilm
+
+TEXT = b"Coal is black and burns well. It was formed from plants."
+
+
+def form(data: bytes, name: str) -> aiohttp.FormData:
+    made = aiohttp.FormData()
+    made.add_field("purpose", "assistants")
+    made.add_field("file", data, filename=name, content_type="text/plain")
+    return made
+
+
+@pytest.mark.parametrize("kind", ["one", "http"])
+async def test_the_router_serves_files_and_vector_stores(kind: Form, tmp_path: Path) -> None:
+    keys = (
+        configured_key("ann")
+        + configured_key("bob", tenant="other")
+        + configured_key("nobody", scopes="audit")
+    )
+    more = f'[rag]\nembedding_model_path = "{minilm()}"\nembedding_threads = 1\n'
+    async with installed(kind, tmp_path, f"{more}[auth]\nenabled = true\n{keys}") as house:
+
+        async def ask(key: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+            return await house.ask("Router", key, method, path, body)
+
+        headers = {"authorization": "Bearer ann"}
+        async with house.http.post(
+            f"{house.urls['Router']}/v1/files", data=form(TEXT, "coal.txt"), headers=headers
+        ) as reply:
+            assert reply.status == 200, await reply.text()
+            file = await reply.json()
+        assert (await ask("ann", "GET", "/v1/files"))[1]["data"][0]["id"] == file["id"]
+        assert (await ask("ann", "GET", "/v1/files?purpose=batch"))[1]["data"] == []
+        assert (await ask("ann", "GET", f"/v1/files/{file['id']}"))[1]["filename"] == "coal.txt"
+        assert (await ask("ann", "GET", f"/v1/files/{file['id']}/content"))[1] == TEXT.decode()
+        # the same as at the RagManager itself
+        assert (await house.ask("RagManager", "ann", "GET", f"/v1/files/{file['id']}"))[1]["id"] == file["id"]
+        status, store = await ask("ann", "POST", "/v1/vector_stores", {"name": "kb"})
+        assert status == 200, store
+        status, _ = await ask(
+            "ann", "POST", f"/v1/vector_stores/{store['id']}/files", {"file_id": file["id"]}
+        )
+        assert status == 200
+        # another tenant, no key, a key that may not, another method, another path
+        assert (await ask("bob", "GET", f"/v1/files/{file['id']}"))[0] == 404
+        assert (await ask("bob", "GET", "/v1/files"))[1]["data"] == []
+        assert (await ask("wrong", "GET", "/v1/files"))[0] == 401
+        assert (await ask("nobody", "GET", "/v1/files"))[0] == 403
+        assert (await ask("ann", "PUT", "/v1/files"))[0] == 405
+        assert (await ask("ann", "GET", "/v1/filesystem"))[0] == 404
+        assert (await ask("ann", "GET", f"/v1/files/{file['id']}/../../../admin/keys"))[0] in (401, 403, 404)
+        assert (await ask("ann", "DELETE", f"/v1/files/{file['id']}"))[1]["deleted"] is True
+
+
+async def test_without_a_ragmanager_it_says_so(start_node: StartNode, http: aiohttp.ClientSession) -> None:
+    node = await start_node()
+    async with http.get(f"{node.listening[0].url}/v1/files") as reply:
+        assert reply.status == 404
+        assert "The RagManager is not part of this installation." in (await reply.json())["error"]["message"]

@@ -33,6 +33,9 @@ CLOSE_SECONDS = 10.0
 REMEMBER_SECONDS = 600.0
 """How long a drop is told in /health."""
 NICENESS = 10
+STRANGERS_A_SECOND, STRANGERS_AT_ONCE = 10.0, 200.0
+"""Rows of requests that nobody had to have a key for, or that were refused for want of one: a stranger who floods a node must not push
+everybody else's rows out of the record."""
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -50,13 +53,14 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the recorder does. `reason` is why rows are not written now, or were not of late; empty when all is well."""
+    """How the recorder does. `withheld` are requests of strangers beyond what is recorded of them. `reason` is why rows are not written now, or were not of late; empty when all is well."""
 
     written: int
     dropped: int
     waiting: int
     failing: bool
     reason: str
+    withheld: int
 
 
 _Noted = tuple[Callable[[Any], Row | None], object, int]
@@ -73,6 +77,8 @@ class Recorder:
         self._taken_in = self._let_go = 0  # bytes: each written by one thread alone
         self._refused = self._lost = 0  # rows dropped on the path, and in the thread
         self._written = 0
+        self._withheld = 0
+        self._room, self._room_at = STRANGERS_AT_ONCE, time.monotonic()
         self._failure = ""
         self._dropped_at = 0.0
         self._drop_reason = ""
@@ -107,6 +113,17 @@ class Recorder:
             self._idle = False
             self._wake.set()
 
+    def stranger(self) -> bool:
+        """Whether there is room for one more row of nobody in particular; takes it. Called by the loop's thread."""
+        now = time.monotonic()
+        self._room = min(STRANGERS_AT_ONCE, self._room + (now - self._room_at) * STRANGERS_A_SECOND)
+        self._room_at = now
+        if self._room < 1.0:
+            self._withheld += 1
+            return False
+        self._room -= 1.0
+        return True
+
     def standing(self) -> Standing:
         """How it does."""
         dropped = self._refused + self._lost
@@ -115,7 +132,7 @@ class Recorder:
             reason = self._drop_reason or "more requests came than could be written"
         if reason and dropped:
             reason = f"{reason}; {dropped} requests are missing from the record"
-        return Standing(self._written, dropped, len(self._queue), bool(self._failure), reason)
+        return Standing(self._written, dropped, len(self._queue), bool(self._failure), reason, self._withheld)
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Write what waits, for at most so long, and close the store. Blocks."""

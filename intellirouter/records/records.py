@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from intellirouter.errors import Overloaded
@@ -11,6 +12,7 @@ from intellirouter.records.store import Store
 
 AT_ONCE = 4
 MAX_WAITING = 32
+MAX_FOLLOWERS = 64
 
 T = TypeVar("T")
 
@@ -24,6 +26,7 @@ class Records:
         self._opening = asyncio.Lock()
         self._places = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
+        self._followers = 0
 
     async def ask(self, question: Callable[[Store], T]) -> T:
         """What `question` finds. Raises `StateUnavailable`, `TooSlow`, and `Overloaded` when too many ask."""
@@ -35,6 +38,17 @@ class Records:
                 return await asyncio.to_thread(question, await self._opened())
         finally:
             self._waiting -= 1
+
+    @contextlib.contextmanager
+    def following(self) -> Iterator[None]:
+        """Somebody follows new rows, which asks again and again. Raises `Overloaded` when too many do."""
+        if self._followers >= MAX_FOLLOWERS:
+            raise Overloaded(f"{MAX_FOLLOWERS} follow new requests here already.", retry_after=10.0)
+        self._followers += 1
+        try:
+            yield
+        finally:
+            self._followers -= 1
 
     async def _opened(self) -> Store:
         async with self._opening:

@@ -171,7 +171,11 @@ def endpoint(
             if frame.access.enabled:
                 facts = _facts(request, caller, request_id, name, status, seconds)
                 frame.access.note({"role": frame.role, **facts})
-            if recorded and frame.recorder is not None:
+            if (
+                recorded
+                and frame.recorder is not None
+                and ((caller is not None and scopes is not None) or frame.recorder.stranger())
+            ):
                 _note(frame.recorder, frame.role, name, request, caller, status, seconds, refusal)
             if traced is not None:
                 _told(traced, request, caller, status)

@@ -41,6 +41,11 @@ class RecordsCollector(Collector):
         yield CounterMetricFamily(
             "intellirouter_records_dropped", "Requests missing from the record", value=standing.dropped
         )
+        yield CounterMetricFamily(
+            "intellirouter_records_withheld",
+            "Requests of strangers beyond what is recorded of them",
+            value=standing.withheld,
+        )
         yield GaugeMetricFamily(
             "intellirouter_records_waiting",
             "Requests that wait to be written to the record",

@@ -14,11 +14,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from intellirouter.chat import fields
 from intellirouter.chat.openai_chat.errors import encode_error
-from intellirouter.errors import NotFound
+from intellirouter.errors import IntelliRouterError, NotFound
 from intellirouter.records.query import Query, Usage
 from intellirouter.records.records import Records
 from intellirouter.records.row import Row, id_at, moment
@@ -34,7 +35,8 @@ from intellirouter.roles.router.records_query import (
     sees_all,
     whole,
 )
-from intellirouter.web.endpoint import CALLER, Handler, endpoint
+from intellirouter.telemetry.logs import exception_facts
+from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler, endpoint
 from intellirouter.web.sse import StreamWriter
 
 T = TypeVar("T")
@@ -49,6 +51,8 @@ MAX_FOLLOWED = 500
 """New rows that one look tells of; of more, the newest."""
 KEEP_ALIVE = 15.0
 
+log = structlog.get_logger(__name__)
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -56,11 +60,15 @@ def _json(body: object, status: int = 200) -> web.Response:
     return web.Response(body=_encode(body), status=status, content_type="application/json")
 
 
-async def _ask(request: web.Request, question: Callable[[Store], T]) -> T:
+def _record(request: web.Request) -> Records:
     records = request.app[RECORDS]
     if records is None:
         raise NotFound("Nothing is recorded on this node: records.enabled is false.")
-    return await records.ask(question)
+    return records
+
+
+async def _ask(request: web.Request, question: Callable[[Store], T]) -> T:
+    return await _record(request).ask(question)
 
 
 async def requests(request: web.Request) -> web.StreamResponse:
@@ -160,10 +168,16 @@ async def follow(request: web.Request) -> web.StreamResponse:
     await _ask(
         request, lambda store: store.page(query, 1)
     )  # a wrong question is told as one, before the stream
-    writer = StreamWriter(request, "text/event-stream", dict, keep_alive=KEEP_ALIVE)
-    await writer.write(b": follows\n\n")
-    await writer.relay(_new_rows(request, query, last))
-    return await writer.finish()
+    with _record(request).following():
+        writer = StreamWriter(request, "text/event-stream", dict, keep_alive=KEEP_ALIVE)
+        try:
+            await writer.write(b": follows\n\n")
+            await writer.relay(_new_rows(request, query, last))
+        except (
+            IntelliRouterError
+        ) as error:  # the status is sent: whoever follows can go on from the last event
+            return await writer.finish(b"event: error\ndata: %b\n\n" % encode_error(error))
+        return await writer.finish()
 
 
 async def _new_rows(request: web.Request, query: Query, last: int | None) -> AsyncIterator[bytes]:
@@ -206,7 +220,15 @@ async def export(request: web.Request) -> web.StreamResponse:
             rows = await _ask(request, lambda _: next(pages, []))
 
     writer = StreamWriter(request, media, lambda: headers, keep_alive=KEEP_ALIVE, comment=b"")
-    await writer.relay(pieces())
+    try:
+        await writer.relay(pieces())
+    except IntelliRouterError as error:
+        if writer.response is None:
+            raise
+        log.warning("export.cut", request_id=request[REQUEST_ID], **exception_facts(error))
+        if request.transport is not None:  # a clean end would say that this is all
+            request.transport.abort()
+        return writer.response
     return await writer.finish()
 
 

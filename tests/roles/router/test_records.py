@@ -154,7 +154,7 @@ async def test_a_key_sees_its_tenant_the_auditor_sees_all_and_changes_nothing(
             auditor='scopes = ["audit"]',
             red='tenant = "red"\nteam = "r"',
             blue='tenant = "blue"',
-            chains='tenant = "blue"\nscopes = ["documents"]',
+            chains='tenant = "blue"\nscopes = []',
         )
     )
     url = node.listening[0].url
@@ -358,3 +358,28 @@ async def test_responses_that_go_on_from_one_another_are_one_session(
             previous = (await reply.json())["id"]
         first = first or previous
     await recorded(http, node, f"?session={first}", until=lambda rows: len(rows) == 3)
+
+
+async def test_a_stranger_who_floods_a_node_does_not_fill_its_record(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(Play.json(ANSWER))
+    node = await start_node(provider(vendor) + keys(admin='scopes = ["admin"]', me=""))
+    url = node.listening[0].url
+    for number in range(600):
+        path = "/nowhere" if number % 2 else "/v1/models"
+        async with http.get(f"{url}{path}") as reply:
+            assert reply.status in (401, 404)
+    me = {"authorization": "Bearer me-key"}
+    async with http.post(f"{url}/v1/chat/completions", json=BODY, headers=me) as reply:
+        assert reply.status == 200
+    await recorded(http, node, "?models_only=1", ADMIN)
+    strange = await recorded(http, node, "?status=failed&limit=1000", ADMIN)
+    assert 200 <= len(strange) < 500, "some are kept, to be seen"
+    async with http.get(f"{url}/metrics") as reply:
+        text = await reply.text()
+    assert "intellirouter_records_withheld_total" in text
+    async with http.get(f"{url}/health") as reply:
+        assert (await reply.json())["parts"]["records"]["status"] == "healthy", (
+            "nothing is wrong with the node"
+        )

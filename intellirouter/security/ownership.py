@@ -25,6 +25,7 @@ KINDS = (
     Kind("conversation", "tenant", ("tenant", "id")),
     Kind("conversation summary", "tenant", ("tenant", "id"), "key"),
     Kind("kept response", "tenant", ("tenant", "id")),
+    Kind("item of a kept response", "tenant", ("tenant", "id")),
     Kind("cached answer", "tenant", ("tenant", "request")),
     Kind("cached step", "reach", ("tenant", "models", "scopes", "step")),
     Kind("retrieval", "reach", ("tenant", "models", "scopes", "question", "collection")),

@@ -50,7 +50,7 @@ def _changed_names(request: ChatRequest, called: Iterable[Part], rule: NameRule)
     names = [tool.name for tool in request.tools if tool.kind != "builtin" and not _parted(tool, rule)]
     names += [part.name for part in called if isinstance(part, ToolCall)]
     parted = {tool.name for tool in request.tools if _parted(tool, rule)}
-    wrong = dict.fromkeys(name for name in names if name not in parted and not rule.takes(name))
+    wrong = dict.fromkeys(n for n in dict.fromkeys(names) if n not in parted and not rule.takes(n))
     if not wrong:
         return {}
     taken = {name for name in names if name not in wrong}

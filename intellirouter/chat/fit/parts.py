@@ -18,15 +18,19 @@ from intellirouter.chat.parts import (
     ResultPart,
     Text,
     Thinking,
+    ToolCall,
     ToolResult,
 )
 from intellirouter.errors import UnsupportedByTarget
 
+_PLAIN = (Text, ToolCall)
 _TYPES = {"application/octet-stream": None}
 
 
 def fit_parts(message: Message, takes: Takes, notes: list[str]) -> Message:
     """The message with what the target takes of it; the same object where that is all."""
+    if takes.text == "any" and message.role != "system" and all(type(p) in _PLAIN for p in message.content):
+        return message
     content = _in_words(message.content, takes)
     kept = [fitted for part in content if (fitted := _fit(part, message.role, takes, notes)) is not None]
     if len(kept) == len(message.content) and all(a is b for a, b in zip(kept, message.content, strict=True)):
@@ -120,6 +124,8 @@ def _foreign(part: Opaque, role: str, takes: Takes, notes: list[str]) -> Part | 
 
 
 def _result(part: ToolResult, takes: Takes, notes: list[str]) -> ToolResult:
+    if takes.text == "any" and all(type(inner) is Text for inner in part.content):
+        return part
     kept: list[ResultPart] = []
     for inner in _in_words(part.content, takes):
         fitted = _fit(inner, "tool", takes, notes)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from intellirouter.chat.fit.glance import nothing_to_do
 from intellirouter.chat.fit.parts import fit_parts
 from intellirouter.chat.fit.takes import Takes
 from intellirouter.chat.model import Message
@@ -37,7 +38,7 @@ _SYSTEM = ("system", "developer")
 
 def fit_turns(messages: tuple[Message, ...], takes: Takes, notes: list[str]) -> tuple[Message, ...]:
     """The messages as the target takes them; the same object where nothing is to be done."""
-    if _plain(messages):
+    if nothing_to_do(messages, takes):
         return messages
     turns = [fit_parts(message, takes, notes) for message in messages]
     turns = _answered(_results_first(turns), notes)
@@ -53,25 +54,6 @@ def fit_turns(messages: tuple[Message, ...], takes: Takes, notes: list[str]) -> 
     if len(turns) == len(messages) and all(a is b for a, b in zip(turns, messages, strict=True)):
         return messages
     return tuple(turns)
-
-
-def _plain(messages: tuple[Message, ...]) -> bool:
-    """The commonest request, which every target takes: a system message, then user and assistant in turn, of one text each."""
-    before = "assistant"
-    for place, message in enumerate(messages):
-        role, content = message.role, message.content
-        if role == "system" and place == 0 and len(messages) > 1:
-            before = "assistant"
-        elif role not in ("user", "assistant") or role == before:
-            return False
-        else:
-            before = role
-        if len(content) != 1 or type(content[0]) is not Text:
-            return False
-        text = content[0].text
-        if not text or text.isspace() or (role == "system" and text.startswith("x-anthropic")):
-            return False
-    return before == "user"
 
 
 def _results(message: Message) -> list[str]:

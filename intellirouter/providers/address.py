@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, urlsplit
 
 from intellirouter.errors import InvalidRequest
@@ -14,6 +15,7 @@ def path_of(model: str, safe: str) -> str:
     return quote(model, safe=safe)
 
 
+_GOOGLES_CALL = re.compile(r"/models(?:/[^/]+:[A-Za-z]+)$")
 _CALLS = ("/chat/completions", "/completions", "/responses", "/messages", "/embeddings")
 
 
@@ -26,6 +28,7 @@ def joined(base_url: str, path: str, *, bare: str = "") -> str:
     path, _, more = path.partition("?")
     place = place.rstrip("/")
     place = next((place.removesuffix(call) for call in _CALLS if place.endswith(call)), place)
+    place = _GOOGLES_CALL.sub("", place)
     if bare and not urlsplit(place).path:
         place += bare
     queries = "&".join(filter(None, (query, more)))

@@ -33,7 +33,8 @@ _encode = msgspec.json.encode
 def _url(target: Target, path: str) -> str:
     """The endpoint with `path`; `/v1` and `/api` at the end of a base URL are customary and meant for the whole server."""
     place, _, query = target.base_url.partition("?")
-    server = place.rstrip("/").removesuffix("/v1").removesuffix("/api")
+    server = place.rstrip("/").removesuffix("/chat").removesuffix("/generate")
+    server = server.removesuffix("/v1").removesuffix("/api")
     return joined(f"{server}?{query}", path)
 
 

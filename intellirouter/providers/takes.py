@@ -87,6 +87,7 @@ _OPENAI = Takes(
     answer_schema=SchemaRules(),
     json_word=True,
     user_longest=64,
+    cache_key_longest=64,
     tiers=_OPENAI_TIERS,
     most_stops=4,
     most_logprobs=20,
@@ -127,6 +128,7 @@ _HOSTED = replace(
     images=None,
     json_word=False,
     user_longest=None,
+    cache_key_longest=None,
     tiers=None,
     most_stops=None,
 )
@@ -240,6 +242,7 @@ _CLAUDE = Takes(
     answer_schema=_CLAUDE_CLOSED,
     json_mode=False,
     user_longest=256,
+    user_nameless=True,
     blank_stops=False,
 )
 _GEMINI = Takes(
@@ -281,6 +284,19 @@ TAKES: Mapping[str, Takes] = {
 """By the `kind` of a provider."""
 
 _BEFORE_GEMINI_3 = re.compile(r"(?:^|/)(?:gemini-[12](?!\d)|gemma-|learnlm)")
+_THOUGHTLESS_GPT = re.compile(r"(?:^|/)(?:gpt-[34]|chatgpt-|gpt-5[.0-9]*-chat)")
+_EFFORTS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
+    ("groq", re.compile(r"gpt-oss"), ("low", "medium", "high")),
+    ("groq", re.compile(r"qwen"), ("none", "default")),
+    ("groq", re.compile(r"llama|gemma|mixtral|kimi|allam|compound"), ()),
+    ("xai", re.compile(r"grok-3-mini"), ("low", "high")),
+    ("xai", re.compile(r"grok-(?:2|3|4(?!\.)|code)"), ()),
+    ("vllm", re.compile(r""), ("low", "medium", "high")),
+    ("openai", _THOUGHTLESS_GPT, ()),
+    ("azure", _THOUGHTLESS_GPT, ()),
+    ("the Responses API", _THOUGHTLESS_GPT, ()),
+)
+"""Which words for how much to think a model takes, the first that fits it."""
 _MISTRAL_FAMILY = re.compile(r"mistral|mixtral|magistral|devstral|ministral|codestral|pixtral|voxtral", re.I)
 
 
@@ -288,6 +304,9 @@ _MISTRAL_FAMILY = re.compile(r"mistral|mixtral|magistral|devstral|ministral|code
 def takes_of(kind: str, model: str) -> Takes:
     """What a model of this name takes at this kind of provider."""
     takes = TAKES[kind]
+    words = next((w for who, names, w in _EFFORTS if who == takes.who and names.search(model)), None)
+    if words is not None:
+        takes = replace(takes, efforts=words)
     if takes.dialect == GEMINI and _BEFORE_GEMINI_3.search(model):
         return replace(takes, result_media=False, search_beside_tools=False, form_beside_tools=False)
     if takes.dialect == ANTHROPIC and not claude(model).structured:

@@ -91,6 +91,10 @@ CASES: list[tuple[str, str, dict[str, Any], str, Any]] = [
     ("greedy", "chat", chat(temperature=0, top_p=0.5), "mistral", {"temperature": 0}),
     ("a tier", "chat", chat(service_tier="default"), "groq", {"service_tier": "on_demand"}),
     ("JSON in words", "chat", chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object", "properties": {"q": {}}}}}), "deepseek", {"response_format": {"type": "json_object"}, "messages": [{"role": "system"}, {"role": "user"}]}),
+    ("an address of a person", "chat", chat(user="ann@example.org"), "anthropic", {}),
+    ("a key of the cache", "chat", chat(prompt_cache_key="k" * 90), "openai_responses", {}),
+    ("effort in a known word", "chat", chat(reasoning_effort="minimal"), "vllm", {"reasoning_effort": "low"}),
+    ("wrapped base64", "chat", chat(u([{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG[:20]}\n{PNG[20:]}"}}])), "anthropic", {"messages": [{"content": [{"source": {"data": PNG}}]}]}),
     ("a jpg", "chat", asked("openai_chat", "a wrong type"), "anthropic", {"messages": [{"content": [{"source": {"media_type": "image/jpeg"}}]}]}),
 ]  # fmt: skip
 
@@ -108,6 +112,11 @@ def test_a_request_is_made_to_fit(
     if kind == "mistral" and case == "greedy":
         assert "top_p" not in out
         assert "'top_p' was left out" in notes
+    if case == "an address of a person":
+        assert "@" not in out["metadata"]["user_id"]
+        assert "its digest" in notes
+    if case == "a key of the cache":
+        assert len(out["prompt_cache_key"]) == 64
     if case == "a long user":
         assert out["user"] != WORD
         assert len(out["user"]) <= 128
@@ -278,3 +287,23 @@ def test_a_name_is_always_sent_alike() -> None:
     }
     assert len(names) == 1
     assert len(names.pop()) <= 64
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "expected"),
+    [
+        ("openai", "gpt-4o", None),
+        ("openai", "gpt-4.1-mini", None),
+        ("openai", "gpt-5", "high"),
+        ("groq", "openai/gpt-oss-20b", "high"),
+        ("groq", "llama-3.3-70b-versatile", None),
+        ("groq", "qwen/qwen3-32b", "default"),
+        ("xai", "grok-4-fast", None),
+        ("xai", "grok-3-mini", "high"),
+    ],
+)
+def test_a_wish_to_think_goes_where_it_is_taken(kind: str, model: str, expected: str | None) -> None:
+    """Claude Code thinks with a budget; a model that knows no effort must not be told one."""
+    out, notes = sent("messages", claude(thinking={"type": "enabled", "budget_tokens": 20_000}), kind, model)
+    assert out.get("reasoning_effort") == expected
+    assert ("Reasoning was left out" in notes) is (expected is None)

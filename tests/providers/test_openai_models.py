@@ -72,7 +72,7 @@ def test_a_setting_at_its_default_is_left_out_without_a_word() -> None:
         ("gpt-5.6", "max", "xhigh"),
         ("gpt-6-sol", "max", "max"),
         ("gpt-5.3-codex", "none", "low"),
-        ("gpt-4o", "low", "low"),
+        ("somebodys-model", "low", "low"),
     ],
 )
 @pytest.mark.parametrize("kind", ["openai", "openai_responses"])

@@ -154,9 +154,11 @@ def fit_media(part: Image | Audio | File, takes: Takes) -> Part:
 def _image(part: Image, takes: Takes) -> Part:
     if part.data is None:
         return part
+    if "\n" in part.data or " " in part.data:  # wrapped lines
+        part = msgspec.structs.replace(part, data="".join(part.data.split()))
     kind = image_type(part.media_type, part.data)
     if takes.images is not None and kind is not None and kind not in takes.images:
-        if is_text(kind) and (words := words_of(part.data)) is not None:
+        if is_text(kind) and (words := words_of(part.data or "")) is not None:
             return Text(words, cache=part.cache)
         raise UnsupportedByTarget(f"{takes.who} takes no pictures of the type {kind}.", param="messages")
     return part if kind == part.media_type else msgspec.structs.replace(part, media_type=kind)

@@ -3,29 +3,63 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
+import msgspec
+
 from intellirouter.chat.fit.takes import Takes
-from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.model import ChatRequest, Reasoning
+from intellirouter.chat.openai_chat.encode import effort_of
 from intellirouter.errors import UnsupportedByTarget
 
 _SEEDS = 1 << 31
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_OF_A_PERSON = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|^\+?[\d\s().-]{7,}$")
 
 
 def fit_settings(request: ChatRequest, takes: Takes, notes: list[str]) -> ChatRequest:
     """The request with settings that the target takes. Raises `UnsupportedByTarget` for several answers where it gives one."""
     changes: dict[str, Any] = {}
     if request.user and takes.user_longest is not None and len(request.user) > takes.user_longest:
-        changes["user"] = hashlib.sha256(request.user.encode("utf-8", "replace")).hexdigest()[
-            : takes.user_longest
-        ]
+        changes["user"] = _digest(request.user)[: takes.user_longest]
         notes.append(f"'user' was sent as its digest: {takes.who} takes {takes.user_longest} characters.")
+    if request.user and "user" not in changes and takes.user_nameless and _OF_A_PERSON.search(request.user):
+        changes["user"] = _digest(request.user)
+        notes.append(f"'user' was sent as its digest: {takes.who} takes no address or number of a person.")
+    key, longest = request.prompt_cache_key, takes.cache_key_longest
+    if key and longest is not None and len(key) > longest:
+        changes["prompt_cache_key"] = _digest(key)[:longest]
+    if request.reasoning is not None and takes.efforts is not None:
+        _effort(request.reasoning, takes, changes, notes)
     if request.stop:
         _stops(request, takes, changes, notes)
     _counts(request, takes, changes, notes)
     _words(request, takes, changes, notes)
     _ranges(request, takes, changes, notes)
     return request.changed(**changes) if changes else request
+
+
+def _digest(word: str) -> str:
+    return hashlib.sha256(word.encode("utf-8", "replace")).hexdigest()
+
+
+def _effort(reasoning: Reasoning, takes: Takes, changes: dict[str, Any], notes: list[str]) -> None:
+    """How much to think in a word that the target knows; nothing where it knows none."""
+    word = effort_of(reasoning, [])
+    known = takes.efforts or ()
+    if word is None or word in known:
+        return
+    if not known:
+        changes["reasoning"] = None
+        if word != "none":
+            notes.append("Reasoning was left out: this model takes no wish how much to think.")
+        return
+    at = _EFFORTS.index(word) if word in _EFFORTS else len(_EFFORTS)
+    alike = [one for one in known if (one == "none") == (word == "none")] or known
+    near = min(alike, key=lambda one: abs(_EFFORTS.index(one) - at) if one in _EFFORTS else len(_EFFORTS))
+    changes["reasoning"] = msgspec.structs.replace(reasoning, effort=near, budget_tokens=None, mode=None)
+    notes.append(f"Reasoning effort '{word}' was sent as '{near}', which this model knows.")
 
 
 def _stops(request: ChatRequest, takes: Takes, changes: dict[str, Any], notes: list[str]) -> None:

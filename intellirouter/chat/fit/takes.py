@@ -111,6 +111,9 @@ class Takes:
 
     # Settings
     user_longest: int | None = None
+    user_nameless: bool = False  # no address or number of a person
+    cache_key_longest: int | None = None
+    efforts: tuple[str, ...] | None = None  # words for how much to think; empty: none, None: any
     tiers: Mapping[str, str] | None = None  # service tiers by their names elsewhere; None: any word
     most_stops: int | None = None
     blank_stops: bool = True

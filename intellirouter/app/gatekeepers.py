@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from intellirouter.app.component import Opened
 from intellirouter.config.schema.settings import Settings
-from intellirouter.roles.keys import KEY_RING
+from intellirouter.roles.keys import KEY_RING, SEEN
 from intellirouter.roles.role import Role
 from intellirouter.security.gatekeeper import Gatekeeper
 
@@ -21,5 +21,5 @@ def gatekeeper_of(settings: Settings, opened: Opened, role: Role) -> Gatekeeper:
     verifier = None
     if section.enabled:  # a node whose roles do not trust one another by token must not pay for jwt
         module = importlib.import_module("intellirouter.security.peer_tokens")
-        verifier = cast("PeerVerifier", module.PeerVerifier(section, role.name))
+        verifier = cast("PeerVerifier", module.PeerVerifier(section, role.name, opened[SEEN]))
     return Gatekeeper(opened[KEY_RING], verifier, role.name, front=role.name == "Router")

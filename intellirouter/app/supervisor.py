@@ -47,6 +47,7 @@ from intellirouter.roles.keys import (
     METRICS,
     RECORDER,
     ROLE_APPS,
+    SEEN,
     SETTINGS,
     TRACERS,
 )
@@ -158,6 +159,7 @@ async def running(
             METRICS,
             ACCESS_LOG,
             KEY_RING,
+            SEEN,
             TRACERS,
             ROLE_APPS,
             RECORDER,

@@ -145,6 +145,10 @@ class KeyStore:
         if any(other.name == key.name and other.revoked is None for other in await self.all()):
             raise Conflict(f"There is a key named '{key.name}' already.", param="name")
         await self._write(key)
+        twins = [other for other in await self.all() if other.name == key.name and other.revoked is None]
+        if min(twins, key=lambda twin: (twin.created, twin.id), default=key).id != key.id:
+            await self.revoke(key.id)  # somebody else took the name in the same moment
+            raise Conflict(f"There is a key named '{key.name}' already.", param="name")
 
     async def all(self) -> list[VirtualKey]:
         """Every key, the oldest first."""

@@ -16,6 +16,7 @@ from intellirouter.records.recorder import Recorder
 from intellirouter.records.records import Records
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.security.authority import Authority
+from intellirouter.security.replay import Seen
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
 from intellirouter.telemetry.tracing.span import Tracer
@@ -28,6 +29,8 @@ TRACERS: web.AppKey[Callable[[str], Tracer | None]] = web.AppKey("tracers")
 KEYS: web.AppKey[KeyStore] = web.AppKey("keys", KeyStore)
 """The keys made at run time, to change them."""
 KEY_RING: web.AppKey[KeyRing] = web.AppKey("key_ring", KeyRing)
+SEEN: web.AppKey[Seen] = web.AppKey("seen", Seen)
+"""The calls of other roles that were taken, so that none is taken twice, over HTTP or gRPC."""
 AUTHORITY: web.AppKey[Authority] = web.AppKey("authority")
 """Who the owner of stored work is now."""
 DOORS: web.AppKey[Doors] = web.AppKey("doors", Doors)

@@ -43,6 +43,10 @@ class KeyRing:
         self._callers = {key.sha256: _caller(key) for key in section.keys}
         self._configured = {caller.ref: caller for caller in self._callers.values()}
 
+    def has_configured(self, name: str) -> bool:
+        """Whether the configuration has a key of this name."""
+        return f"{CONFIGURED}{name}" in self._configured
+
     def take(self, by_hash: Mapping[str, Standing], by_ref: Mapping[str, Standing]) -> None:
         """Take these virtual keys in place of the last ones: every secret and every record, ended ones too."""
         self._virtual, self._records = by_hash, by_ref

@@ -27,10 +27,8 @@ from intellirouter.security.caller import PEER_HEADER, Caller, Quota
 from intellirouter.security.errands import scopes_for
 from intellirouter.security.fence import Fence
 from intellirouter.security.peer_certificates import check_caller, peer_tls
-from intellirouter.security.replay import Seen
+from intellirouter.security.replay import LIFETIME_SECONDS, REMEMBERED_SECONDS, SKEW_SECONDS, Seen
 
-LIFETIME_SECONDS = 60
-SKEW_SECONDS = 30
 MAX_TOKEN_ID = 64
 _ISSUER = "intellirouter"
 _ALGORITHM, _UNSIGNED = "HS256", "none"
@@ -126,16 +124,16 @@ class PeerSigner:
 
 
 class PeerVerifier:
-    """Checks other roles' calls to `role`."""
+    """Checks other roles' calls to `role`. `seen` is what all ways into a process remember together."""
 
-    def __init__(self, section: IpcSecurity, role: str) -> None:
+    def __init__(self, section: IpcSecurity, role: str, seen: Seen | None = None) -> None:
         self._role = role
         tokens = (section.token, section.previous_token) if section.enabled else ()
         self._keys: list[bytes | None] = [_key(token) for token in tokens if token is not None]
         self._by_certificate = peer_tls(section, role) is not None
         if self._by_certificate and not self._keys:
             self._keys = [None]
-        self._seen = Seen(LIFETIME_SECONDS + 2 * SKEW_SECONDS)
+        self._seen = seen or Seen(REMEMBERED_SECONDS)
 
     def verify(self, signed: str, transport: BaseTransport | None = None) -> Caller:
         """On whose behalf the call is made that came over `transport`. Raises `AuthenticationFailed`."""

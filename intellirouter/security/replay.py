@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import hashlib
 
+LIFETIME_SECONDS = 60
+"""How long a token is good."""
+SKEW_SECONDS = 30
+"""How far the clocks of two nodes may be apart."""
+REMEMBERED_SECONDS = LIFETIME_SECONDS + 2 * SKEW_SECONDS
 MOST = 200_000
 """Ids in one generation, at some 90 bytes each: enough for 1,600 calls a second."""
 

@@ -6,18 +6,21 @@ import time
 from dataclasses import fields, replace
 
 import aiohttp
+import grpc.aio
 import jwt
 import pytest
 from pydantic import SecretStr
 
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import AuthenticationFailed, PeerUnavailable
+from intellirouter.peers.grpc import wire
 from intellirouter.security import peer_tokens
 from intellirouter.security.caller import PEER_HEADER, Caller, Quota
 from intellirouter.security.fence import Fence
 from intellirouter.security.peer_tokens import PeerSigner, PeerVerifier
 from intellirouter.security.replay import Seen
 from tests.conftest import StartNode
+from tests.servers.ports import free_port
 
 ANN = Caller("ann", "acme", "red", frozenset({"inference"}), ("smart",))
 
@@ -228,3 +231,23 @@ async def test_no_role_carries_admin_to_the_router_and_a_wrong_token_is_no_failu
         async with http.post(f"{url}/v1/chat/completions", json=body, headers=headers) as reply:
             assert reply.status == 401
             assert "was refused" in (await reply.json())["error"]["message"]
+
+
+async def test_a_token_taken_over_http_is_not_taken_again_over_grpc(
+    start_node: StartNode, http: aiohttp.ClientSession
+) -> None:
+    port = free_port()
+    node = await start_node(
+        f'[ipc.security]\nenabled = true\ntoken = "new"\n[server]\ngrpc_port = {port}\n', role="PersonaLayer"
+    )
+    headers = PeerSigner(section("new")).headers("PersonaLayer", ANN)
+    url = f"{node.listening[0].url}/v1/personas/analyst/render"
+    async with http.post(url, headers=headers) as reply:
+        assert reply.status == 200
+    async with http.post(url, headers=headers) as reply:
+        assert (reply.status, "used before" in await reply.text()) == (401, True)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary(wire.method("PersonaLayer", "Resolve"))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call(wire.encode(b'{"persona": "analyst"}'), metadata=tuple(headers.items()), timeout=30)
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED

@@ -16,8 +16,19 @@ from intellirouter.inference.limits.doors import Doors
 from intellirouter.inference.virtual_keys import Follower, KeyStore
 from intellirouter.memory.open import open_state
 from intellirouter.memory.store import StateStore
-from intellirouter.roles.keys import ACCESS_LOG, DOORS, KEY_RING, KEYS, METRICS, SETTINGS, STATE, TRACERS
+from intellirouter.roles.keys import (
+    ACCESS_LOG,
+    DOORS,
+    KEY_RING,
+    KEYS,
+    METRICS,
+    SEEN,
+    SETTINGS,
+    STATE,
+    TRACERS,
+)
 from intellirouter.security.api_keys import KeyRing
+from intellirouter.security.replay import REMEMBERED_SECONDS, Seen
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
 from intellirouter.telemetry.tracing.span import Tracer
@@ -91,6 +102,11 @@ async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
 
 
 @contextlib.asynccontextmanager
+async def _seen(_opened: Opened) -> AsyncIterator[Seen]:
+    yield Seen(REMEMBERED_SECONDS)
+
+
+@contextlib.asynccontextmanager
 async def _keys(opened: Opened) -> AsyncIterator[KeyStore]:
     yield KeyStore(opened[STATE])
 
@@ -115,6 +131,7 @@ COMPONENTS = (
     Component(ACCESS_LOG, _access_log),
     Component(TRACERS, _tracers),
     Component(KEYS, _keys, (STATE,)),
+    Component(SEEN, _seen),
     Component(KEY_RING, _key_ring, (KEYS, STATE)),
     Component(STATE, _state),
     Component(DOORS, _doors, (STATE,)),

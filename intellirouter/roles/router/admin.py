@@ -14,11 +14,11 @@ from aiohttp import web
 from intellirouter.chat import fields
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.config.shown import flatten
-from intellirouter.errors import InvalidRequest
+from intellirouter.errors import Conflict, InvalidRequest
 from intellirouter.inference.limits.ledger import KINDS, day_name
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, VirtualKey, make_key
-from intellirouter.roles.keys import KEYS, LOADED
+from intellirouter.roles.keys import KEY_RING, KEYS, LOADED
 from intellirouter.roles.router.keys import BOARD, CACHE, LEDGER, OUTCOMES
 from intellirouter.security.fence import problem_of
 from intellirouter.web.body import read_json
@@ -42,6 +42,8 @@ async def list_keys(request: web.Request) -> web.StreamResponse:
 async def create_key(request: web.Request) -> web.StreamResponse:
     """A new key. The answer is the only place its secret is ever shown."""
     key, secret = make_key(**key_fields(await read_json(request)))
+    if request.app[KEY_RING].has_configured(key.name):  # limits, budgets and spending go by the name
+        raise Conflict(f"The configuration has a key named '{key.name}'.", param="name")
     await request.app[KEYS].create(key)
     return _json({**key.shown(), "secret": secret}, 201)
 

@@ -130,6 +130,9 @@ async def test_a_key_is_good_or_gone_when_the_admin_call_has_answered(
             await admin("DELETE", f"/{name}")
             return [*heard, await chat(new)]
 
+        assert "error" in await admin("POST", "", {"name": "admin"})  # the configuration has one
+        at_once = await asyncio.gather(*(admin("POST", "", {"name": "same"}) for _ in range(8)))
+        assert len([made for made in at_once if "secret" in made]) <= 1
         found = await asyncio.gather(*(one(number) for number in range(20)))
         assert found == [[200, 200, 401, 401]] * 20
 

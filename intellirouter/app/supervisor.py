@@ -54,6 +54,7 @@ from intellirouter.roles.keys import (
 from intellirouter.roles.role import Role
 from intellirouter.security.tls import load_certificate, server_context
 from intellirouter.telemetry import logs
+from intellirouter.telemetry.watchdog import Watchdog
 from intellirouter.web.application import make_application
 from intellirouter.web.connections import Connections, client_places
 from intellirouter.web.disk import disk_part
@@ -175,6 +176,7 @@ async def running(
         tls = server_context(settings.server.tls, settings.ipc.security)
         if tls is not None:
             opened.on_reload.append(partial(_new_certificate, tls))
+        stack.enter_context(Watchdog(opened[METRICS].registry).watching())
         places = client_places()
         for role in roles:
             await stack.enter_async_context(_serving(node, role, ports[role.name], tls, places))

@@ -7,7 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "intellirouter"
-_READERS = {"yaml", "jsonschema", "jinja2", "tomli", "tomlkit", "re2", "csv", "zipfile", "html.parser", "xml", "pickle"}
+_READERS = {
+    "yaml",
+    "jsonschema",
+    "jinja2",
+    "tomli",
+    "tomlkit",
+    "re2",
+    "csv",
+    "zipfile",
+    "html.parser",
+    "xml",
+    "pickle",
+}
 _CACHES = {"lru_cache", "cache", "OrderedDict", "BoundedMap", "cached"}
 
 
@@ -20,6 +32,27 @@ def found() -> set[str]:
     }
 
 
+def patterns() -> dict[str, str]:
+    """The text of every pattern that stands in the source, by `file:line`."""
+    return {
+        f"{file.relative_to(PACKAGE)}:{node.lineno}": node.args[0].value
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if _is_pattern(node) and isinstance(node, ast.Call)
+        if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
+    }
+
+
+def _is_pattern(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "re"
+        and node.func.attr != "escape"
+    )
+
+
 def _things(file: str, tree: ast.Module) -> Iterator[str]:
     owners: dict[ast.AST, str] = {}
     for node in ast.walk(tree):
@@ -27,25 +60,34 @@ def _things(file: str, tree: ast.Module) -> Iterator[str]:
         if name:
             owners.update(dict.fromkeys(ast.walk(node), name))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if isinstance(node.func.value, ast.Name) and node.func.value.id == "re" and node.func.attr != "escape":
-                yield f"pattern {file}:{owners.get(node, _literal(node))}"
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            for mark in node.decorator_list:
-                if _called(mark) in _CACHES:
-                    yield f"cache {file}:{node.name}"
-        if isinstance(node, ast.Call) and _called(node) in _CACHES and node in owners:
+        if _is_pattern(node) and isinstance(node, ast.Call):
+            yield f"pattern {file}:{owners.get(node, _literal(node))}"
+        elif isinstance(node, ast.Call) and _called(node) in _CACHES and node in owners:
             yield f"cache {file}:{owners[node]}"
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-            for name in names:
-                root = name if name in _READERS else name.partition(".")[0]
-                if root in _READERS:
-                    yield f"reader {file}:{root}"
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from (
+                f"cache {file}:{node.name}" for mark in node.decorator_list if _called(mark) in _CACHES
+            )
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (f"reader {file}:{name}" for name in _imported(node))
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+    for name in names:
+        root = name if name in _READERS else name.partition(".")[0]
+        if root in _READERS:
+            yield root
 
 
 def _assigned(node: ast.AST) -> str:
-    target = node.targets[0] if isinstance(node, ast.Assign) else node.target if isinstance(node, ast.AnnAssign) else None
+    target = (
+        node.targets[0]
+        if isinstance(node, ast.Assign)
+        else node.target
+        if isinstance(node, ast.AnnAssign)
+        else None
+    )
     if isinstance(target, ast.Name):
         return target.id
     return target.attr if isinstance(target, ast.Attribute) else ""

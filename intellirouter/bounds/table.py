@@ -1,0 +1,83 @@
+"""Every cache, reader of foreign documents and pattern of the package, with what bounds it. `tests/bounds/test_table.py` walks the
+source: what is not here fails there, and so does what is here and nowhere else.
+
+A pattern of Python's `re` goes back over its text. So each is over a text with a bound, or is written so that it reads on in one
+direction; what a stranger writes as a pattern goes to RE2 (`patterns.py`) and never to `re`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_CONFIGURATION = "the operator's own files, at a start, a reload or a command"
+_NAME = "a name of at most 256 characters (bounds.names), or one of the catalogue"
+_ANSWER = "one answer of a provider, within router.max_response_bytes"
+_DOCUMENT = (
+    "one document in the parsing process or a thread, within rag.max_document_bytes, parse_timeout_seconds"
+)
+_HEADER = "a header of at most 8190 bytes"
+_QUERY = "a query or a form's field of a request, within server.max_body_bytes"
+
+_PATTERNS: Mapping[str, str] = {
+    _CONFIGURATION: "commit.py config/checking.py config/env.py config/lines.py config/misspelt.py config/reference.py config/rules.py "
+    "config/schema/auth.py config/schema/section.py config/toml_text.py config/weak_secrets.py config/shown.py ops/backup/outside.py "
+    "ops/backup/s3.py ops/units.py web/openapi.py memory/bus.py inference/published.py",
+    _NAME: "chat/anthropic_messages/models.py chat/gemini/thinking.py chat/openai_chat/models.py chat/fit/takes.py chat/fit/output.py "
+    "providers/openai.py providers/takes.py memory/conversations.py memory/responses.py roles/rag_manager/catalog.py "
+    "roles/rag_manager/ingest.py chat/anthropic_messages/blocks.py chat/gemini/parts.py",
+    _ANSWER: "chat/gemini/errors.py chat/sse.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
+    "inference/rescue/opening.py inference/rescue/scripts.py",
+    "10,000 characters of a vendor's message": "chat/failure.py",
+    _DOCUMENT: "roles/rag_manager/chunking.py roles/rag_manager/parsing/formats.py roles/rag_manager/lexical.py "
+    "roles/rag_manager/resemblance.py",
+    _HEADER: "telemetry/tracing/span.py transport/fast/connection.py transport/fast/request.py web/application.py web/door.py web/whole.py",
+    _QUERY: "records/conditions.py roles/router/admin.py roles/router/records_query.py chat/context.py roles/chain_engine/definitions.py roles/chain_engine/api_events.py",
+    "what is written down: records.max_content_bytes, or a line of the log": "records/redaction.py config/redact.py",
+    "the request that is learned from, cut by inference/learning/question.py": "inference/learning/features.py inference/learning/question.py "
+    "inference/offline.py",
+    "one schema of at most 256,000 characters": "bounds/schemas.py",
+    "one template of at most 1,000,000 characters, in one direction": "chains/places.py",
+    "one scalar of a definition of at most 1,000,000 characters, in one direction": "chains/source.py",
+    "50,000 characters at a time, in one direction": "roles/router/pipeline/topics.py",
+}
+_CACHES: Mapping[str, str] = {
+    "one value a process or a role": "app/api.py app/grpc_peers.py commit.py config/schema/section.py config/weak_secrets.py "
+    "inference/learning/prior.py",
+    "as many as there are entries in the configuration or the catalogue": "inference/standing.py inference/limits/gate.py "
+    "roles/rag_manager/cluster/placement.py providers/takes.py chat/anthropic_messages/models.py chat/gemini/thinking.py "
+    "chat/openai_chat/models.py",
+    "a number of entries, said where it is made": "chat/fit/schemas.py inference/learned.py inference/limits/guess.py "
+    "inference/limits/purses.py peers/authority.py roles/persona_layer/shelves.py security/fence.py telemetry/flood.py "
+    "roles/rag_manager/retrieval.py bounds/patterns.py roles/router/pipeline/topics.py",
+    "entries and what they weigh (bounds.kept)": "bounds/kept.py bounds/schemas.py chains/expr.py chains/made.py "
+    "inference/cache/store.py memory/outage/shadow.py",
+    "64 pieces of work for each owner": "bounds/aside.py",
+    "one archive, while it is restored": "ops/backup/recall.py",
+}
+_READERS: Mapping[str, str] = {
+    "RE2: 1,000 characters, one megabyte while it searches": "bounds/patterns.py",
+    "size, depth and counted work; nothing is fetched": "bounds/schemas.py",
+    "200,000 events, 60 deep, no aliases": "bounds/yamls.py",
+    "6,000 tokens, 2,000 nodes, counted work": "chains/expr.py chains/places.py chains/sandbox.py",
+    "a text of at most 1,000,000 characters, in a thread": "chains/source.py",
+    "a text of at most 256 KiB": "roles/persona_layer/source.py",
+    _CONFIGURATION: "config/env.py config/toml_text.py",
+    "our own files": "inference/learning/keeping.py inference/learning/weights.py roles/rag_manager/embedding/convert.py",
+    _DOCUMENT: "roles/rag_manager/parsing/formats.py",
+    "written, not read": "roles/router/admin_records.py",
+}
+
+
+def _listed(kind: str, groups: Mapping[str, str]) -> dict[str, str]:
+    return {f"{kind} {file}": bound for bound, files in groups.items() for file in files.split()}
+
+
+BOUNDS: Mapping[str, str] = {
+    **_listed("pattern", _PATTERNS),
+    **_listed("cache", _CACHES),
+    **_listed("reader", _READERS),
+}
+"""`kind file`, and what bounds it."""
+
+SEPARATED: frozenset[str] = frozenset()
+"""Patterns in which a repeat stands in a repeat, `file:name`, where something that neither takes stands between."""

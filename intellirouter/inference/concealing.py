@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from intellirouter.chat.failure import OperatorsConcern
@@ -9,20 +10,28 @@ from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.provider import Provider
 
 MASK = "********"
+_OURS = re.compile(r"^(the connection to |TLS with )?the provider('s)?(?= )")
 LEAST = 6
 """Characters of what is taken for a secret: a header's `1` or `v2` is none, and would mask half of a sentence."""
 
 
 def conceal(error: IntelliRouterError, provider: Provider) -> None:
-    """Mask the provider's keys and configured header values in the error's message and details."""
+    """Mask the provider's keys and configured header values in the error's message and details, and say which it is."""
     secrets = [key.get_secret_value() for key in provider.keys]
     secrets += provider.headers.values()
     secrets = [secret for secret in secrets if len(secret) >= LEAST]
-    error.message = _masked(error.message, secrets)
+    error.message = _masked(_named(error.message, provider.name), secrets)
     error.args = (error.message,)
     error.details = _masked(error.details, secrets)
     if isinstance(error.__cause__, OperatorsConcern):
         error.__cause__.args = (_masked(str(error.__cause__), secrets),)
+
+
+def _named(message: str, name: str) -> str:
+    """A sentence of ours about "the provider" with its name: whoever has six of them needs to know."""
+    if f"the provider {name}" in message:
+        return message
+    return _OURS.sub(lambda found: f"{found[1] or ''}the provider {name}{found[2] or ''}", message, count=1)
 
 
 def _masked(value: Any, secrets: list[str]) -> Any:

@@ -30,6 +30,7 @@ from intellirouter.inference.selection.option import Facts, Option
 
 MAX_CONVERSATIONS = 100_000
 _MAX_ASKED = 20_000
+_MAX_MEASURED = 2_000
 AGAIN_SECONDS = 300.0
 """The same question by the same key within this time says that the first answer was no good."""
 _PREFIX = 2_000
@@ -319,7 +320,10 @@ class Learned:
     def _count(self, group: str, choices: Sequence[Choice], decision: Decision) -> None:
         """`choices` hold the chosen first, or all in order where nothing was weighed."""
         chosen = choices[0] if decision.worth else choices[decision.order[0]]
-        sums = self.measured.setdefault((group, chosen.id, decision.reason), Measured())
+        key = (group, chosen.id, decision.reason)
+        if key not in self.measured and len(self.measured) >= _MAX_MEASURED:
+            return
+        sums = self.measured.setdefault(key, Measured())
         sums.count += 1
         sums.confidence += decision.confidence
         if decision.worth:

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from intellirouter.inference.cache.store import ResponseCache
+from intellirouter.inference.learned import Learned
 from intellirouter.inference.limits.gate import Gate
 from intellirouter.inference.standing import Board
 from intellirouter.memory.store import StateStore
@@ -18,7 +19,15 @@ CIRCUIT = {"closed": 0, "half-open": 1, "open": 2}
 class RouterCollector(Collector):
     """Registered once per process."""
 
-    def __init__(self, store: StateStore, board: Board, cache: ResponseCache, gate: Gate | None) -> None:
+    def __init__(
+        self,
+        store: StateStore,
+        board: Board,
+        cache: ResponseCache,
+        gate: Gate | None,
+        learned: Learned | None = None,
+    ) -> None:
+        self._learned = learned
         self._store = store
         self._board = board
         self._cache = cache
@@ -32,6 +41,35 @@ class RouterCollector(Collector):
         yield GaugeMetricFamily("queue_depth", "Requests that wait for a place", value=waiting)
         if self._cache.section.enabled:
             yield from self._responses()
+        if self._learned is not None and self._learned.measured:
+            yield from self._decisions(self._learned)
+
+    def _decisions(self, learned: Learned) -> Iterator[Metric]:
+        """What was decided, why, how surely, and what that is estimated to have cost and saved."""
+        labels = ["group", "target", "reason"]
+        count = CounterMetricFamily("intellirouter_route_decisions", "Decisions", labels=labels)
+        sure = CounterMetricFamily(
+            "intellirouter_route_confidence", "Sum of the confidence of decisions, 0 to 1 each", labels=labels
+        )
+        regret = CounterMetricFamily(
+            "intellirouter_route_regret", "Sum of expected success given up for cost and time", labels=labels
+        )
+        saved = CounterMetricFamily(
+            "intellirouter_route_saved_usd", "Expected dollars less than at the dearest target", labels=labels
+        )
+        for key, sums in list(learned.measured.items()):
+            count.add_metric(key, sums.count)
+            sure.add_metric(key, sums.confidence)
+            regret.add_metric(key, sums.regret)
+            saved.add_metric(key, sums.saved_usd)
+        yield from (count, sure, regret, saved)
+        outcomes = GaugeMetricFamily(
+            "intellirouter_route_outcomes", "Weight of the outcomes learnt from", labels=["group", "target"]
+        )
+        for group, weights in list(learned.weights.items()):
+            for target, fact in zip(weights.targets, weights.facts, strict=True):
+                outcomes.add_metric([group, target], fact.weight)
+        yield outcomes
 
     def _state(self) -> Iterator[Metric]:
         health = self._store.health()

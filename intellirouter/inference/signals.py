@@ -29,8 +29,10 @@ _MAX_ARGUMENTS = 64 * 1024
 def signal_of(response: ChatResponse, request: ChatRequest) -> str | None:
     """The kind of outcome that a whole answer gives away, None where nothing speaks against it or nobody read it."""
     if not response.choices:
-        return None  # it went on unread
+        return outcome.EMPTY
     choice = response.choices[0]
+    if response.unread:  # it went on as it came, with words in it
+        return outcome.CUT if choice.finish_reason == "length" else None
     calls = choice.tool_calls
     if choice.refusal or choice.finish_reason in ("refusal", "content_filter"):
         return outcome.REFUSED

@@ -186,7 +186,9 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
     section, cache = opened.settings.router, opened[CACHE]
     planner = opened[PLANNER]
     gate = _gate(opened.settings.limits)
-    opened[METRICS].registry.register(RouterCollector(opened[STATE], opened[BOARD], cache, gate))
+    opened[METRICS].registry.register(
+        RouterCollector(opened[STATE], opened[BOARD], cache, gate, opened[LEARNED])
+    )
     dispatch = Dispatch(
         opened[CATALOG],
         opened[TRANSPORT],
@@ -339,7 +341,11 @@ COMPONENTS = (
     Component(CACHE, _cache, (STATE,)),
     Component(REGISTRY, _registry, (STATE, CATALOG, BOARD)),
     Component(GOVERNOR, _governor, (STATE, LEDGER)),
-    Component(DISPATCH, _dispatch, (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR, CACHE, PLANNER)),
+    Component(
+        DISPATCH,
+        _dispatch,
+        (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR, CACHE, PLANNER, LEARNED),
+    ),
     Component(LEARNED, _learned),
     Component(SCHOOL, _school, (STATE, LEARNED)),
     Component(SWITCHES, _switches, (STATE,)),

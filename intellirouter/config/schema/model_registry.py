@@ -100,14 +100,6 @@ class TargetSection(Section):
     max_concurrency: int | None = Field(default=None, ge=1, description="requests under way at once")
 
 
-class JudgeSection(Section):
-    """`[model_registry.models.learning] judge`: a model that grades some answers beside the path."""
-
-    model: Name = Field(description="who grades: a model or a group, better than those it grades")
-    share: float = Field(default=0.02, ge=0, le=1, description="of the answers, drawn by chance")
-    per_hour: int = Field(default=60, ge=0, description="answers graded at most, in each process")
-
-
 class LearningSection(Section):
     """`[model_registry.models.learning]`: how a group with `strategy = "learned"` decides."""
 
@@ -126,7 +118,6 @@ class LearningSection(Section):
         default=None, description="the target that answers while unsure; none: the first"
     )
     sticky: bool = Field(default=True, description="a conversation or an agent's run stays with its target")
-    judge: JudgeSection | None = Field(default=None, description="a model that grades a share of the answers")
 
 
 class ModelSection(Section):

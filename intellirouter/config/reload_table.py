@@ -27,7 +27,7 @@ APPLIES_NOW = frozenset(
     model_registry.providers model_registry.models
     records.content records.max_content_bytes records.retention_days records.max_bytes records.max_waiting_rows
     records.max_waiting_bytes
-    router.strategy router.rules router.persona_rules router.persona_trials router.max_wait_seconds
+    router.strategy router.routes router.rules router.persona_rules router.persona_trials router.max_wait_seconds
     router.hedge_after_seconds router.hedge_whole_after_seconds router.mid_stream router.max_attempts
     router.max_response_bytes router.stall_seconds router.on_rate_limit
     server.tls.certificate server.tls.key

@@ -23,7 +23,8 @@ from intellirouter.inference.learning import outcome as outcomes
 from intellirouter.inference.learning.decision import Choice, Decision, Wishes, decide
 from intellirouter.inference.learning.features import Features, features_of
 from intellirouter.inference.learning.prior import Prior, between, shipped
-from intellirouter.inference.learning.question import needs_of, question_of
+from intellirouter.inference.learning.question import Question, needs_of, question_of
+from intellirouter.inference.learning.tiers import Route, taken, tier_of
 from intellirouter.inference.learning.weights import NOTHING, Weights, estimate
 from intellirouter.inference.selection.cost import expected_cost
 from intellirouter.inference.selection.option import Facts, Option
@@ -201,6 +202,8 @@ class Learned:
         """Whether the choice is made at all for a job: a switch of `[features]`."""
         self.tracked: Callable[[Job], bool] = lambda _job: True
         """Whether a decision's outcome is kept and learnt from: another switch."""
+        self.routes: tuple[Route, ...] = ()
+        """Of `[[router.routes]]`."""
         self.measured: dict[tuple[str, str, str], Measured] = {}
         self._prior = prior
         self._stays: BoundedMap[str, str] = BoundedMap(MAX_CONVERSATIONS)
@@ -275,6 +278,11 @@ class Learned:
             by_price=entry.plain is not None,
         )
         decision = decide([choices[p] for p in may], wishes, self._chance)
+        basis = prior.basis.of(features)
+        pair = prior.of(features, basis)
+        named = self._named(section, question, features, pair[0])
+        if named is not None:
+            decision = _led(decision, [candidates[p] for p in may], *named)
         worth = [0.0] * len(choices)
         for place, value in zip(may, decision.worth, strict=True):
             worth[place] = value
@@ -282,12 +290,22 @@ class Learned:
         decision = msgspec.structs.replace(decision, order=order, worth=tuple(worth))
         if job.request_id:
             self._count(group, [choices[p] for p in (order[0], *(q for q in may if q != order[0]))], decision)
-        basis = prior.basis.of(features)
-        pair = prior.of(features, basis)
         priors = [between(pair, ratings[one.id]) for one in candidates]
         decided = Decided(self, job, group, decision, choices, features, priors, sticks)
         self._again(job, question.text, group, decided)
         return decided
+
+    def _named(
+        self, section: LearningSection, question: Question, features: Features, weak: float
+    ) -> tuple[tuple[str, ...], str] | None:
+        """Targets (ids or tags) that the configuration names for such a question, and why."""
+        if self.routes and (found := taken(self.routes, features)) is not None:
+            return found[0].targets, f"route {found[0].name}"
+        if section.tiers is not None:
+            tier = tier_of(question, weak)
+            target = section.tiers.target(tier)
+            return None if target is None else ((target,), f"tier {tier}")
+        return None
 
     def _again(self, job: Job, text: str, group: str, decided: Decided) -> None:
         """The same question soon after, outside of a conversation: its last answer was not what was wanted."""
@@ -377,6 +395,24 @@ def ratings_of(candidates: Sequence[Candidate]) -> dict[str, float]:
         return dict.fromkeys((one.id for one in candidates), 0.5)
     step = 1 / (len(ranked) - 1)
     return {one.id: ranked.index(prices[one.id]) * step if one.id in prices else 0.0 for one in candidates}
+
+
+def _led(
+    decision: Decision, candidates: Sequence[Candidate], targets: tuple[str, ...], reason: str
+) -> Decision:
+    """The decision with the named targets first, where one of them can serve."""
+    first = [
+        place
+        for target in targets
+        for place in decision.order
+        if target == candidates[place].id or target in candidates[place].tags
+    ]
+    if not first:
+        return decision
+    order = dict.fromkeys((*first, *decision.order))
+    return msgspec.structs.replace(
+        decision, order=tuple(order), reason=reason, propensity=1.0, confidence=1.0
+    )
 
 
 def _can(candidate: Candidate, needs: object) -> bool:

@@ -13,7 +13,7 @@ from intellirouter.app.component import Commit, Component, Opened
 from intellirouter.app.rules import strategy_errors
 from intellirouter.config.problem import dotted
 from intellirouter.config.schema.limits import LimitsSection
-from intellirouter.config.schema.router import RouterSection, RuleSection
+from intellirouter.config.schema.router import RouterSection, RouteSection, RuleSection
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError
 from intellirouter.inference.answering import Answering
@@ -26,6 +26,7 @@ from intellirouter.inference.circuit_events import sharing_circuits
 from intellirouter.inference.discovery import Discovery
 from intellirouter.inference.dispatch import Dispatch, Policy
 from intellirouter.inference.learned import Learned
+from intellirouter.inference.learning.tiers import Route, route_of
 from intellirouter.inference.limits.gate import Gate
 from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.limits.ledger import Ledger
@@ -170,6 +171,7 @@ async def _switches(opened: Opened) -> AsyncIterator[Switches]:
 async def _planner(opened: Opened) -> AsyncIterator[Planner]:
     check_strategies(opened.settings)
     section, learned, switches = opened.settings.router, opened[LEARNED], opened[SWITCHES]
+    learned.routes = tuple(map(_route, section.routes))
     learned.on = partial(switches.on, "model_selection")
     learned.tracked = partial(switches.on, "performance_tracking")
     yield Planner(
@@ -203,10 +205,12 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
 
     def prepare(new: Settings) -> Commit:
         check_strategies(new)
+        routes = tuple(map(_route, new.router.routes))
         rules, policy = tuple(map(_rule, new.router.rules)), _policy(new.router, section.request_timeout)
 
         def commit() -> None:
             planner.configure(new.router.strategy, rules)
+            opened[LEARNED].routes = routes
             dispatch.configure(policy)
 
         return commit
@@ -276,6 +280,10 @@ def _rule(section: RuleSection) -> Rule:
         headers=section.headers,
         only=section.only,
     )
+
+
+def _route(section: RouteSection) -> Route:
+    return route_of(section.name, section.targets, section.examples, section.likeness)
 
 
 @contextlib.asynccontextmanager

@@ -100,6 +100,21 @@ class TargetSection(Section):
     max_concurrency: int | None = Field(default=None, ge=1, description="requests under way at once")
 
 
+class TiersSection(Section):
+    """`[model_registry.models.learning.tiers]`: the target of each kind of question, in place of what was learnt."""
+
+    simple: str | None = Field(default=None, description="target for questions that any model answers")
+    medium: str | None = Field(default=None, description="target for what is neither; absent: as simple")
+    complex: str | None = Field(default=None, description="target for long and hard work; absent: as medium")
+    reasoning: str | None = Field(default=None, description="target for proofs and plans; absent: as complex")
+
+    def target(self, tier: str) -> str | None:
+        """The target of a tier, or of the nearest below that has one."""
+        order = ("simple", "medium", "complex", "reasoning")
+        below = order[: order.index(tier) + 1][::-1]
+        return next((found for name in below if (found := getattr(self, name)) is not None), None)
+
+
 class LearningSection(Section):
     """`[model_registry.models.learning]`: how a group with `strategy = "learned"` decides."""
 
@@ -116,6 +131,9 @@ class LearningSection(Section):
     explore: float = Field(default=0.02, ge=0, le=0.5, description="share of requests that learn; 0: never")
     default: str | None = Field(
         default=None, description="the target that answers while unsure; none: the first"
+    )
+    tiers: TiersSection | None = Field(
+        default=None, description="fixed targets by how complex a question is, in place of what was learnt"
     )
     sticky: bool = Field(default=True, description="a conversation or an agent's run stays with its target")
 

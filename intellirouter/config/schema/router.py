@@ -38,6 +38,19 @@ class RuleSection(Section):
         return {name.lower(): wanted for name, wanted in value.items()}
 
 
+class RouteSection(Section):
+    """`[[router.routes]]`: where questions like these examples go, within `auto` and groups that learn."""
+
+    name: str = Field(min_length=1, max_length=100, description="for explanations and metrics")
+    targets: tuple[str, ...] = Field(min_length=1, description="ids or tags of targets, best first")
+    examples: tuple[Annotated[str, Field(min_length=1, max_length=4_000)], ...] = Field(
+        min_length=1, max_length=100, description="sentences as people write them"
+    )
+    likeness: float = Field(
+        default=0.35, gt=0, le=1, description="from which on a question is like an example"
+    )
+
+
 class PersonaRuleSection(Section):
     """`[[router.persona_rules]]`: the persona of requests that name none. Everything named must hold; the first that does counts."""
 
@@ -90,6 +103,9 @@ class RouterSection(Section):
     strategy: str = Field(
         default="fallback",
         description="how the order of targets is found: fallback, round-robin, weighted, least-busy, lowest-latency, cost-optimized, usage, consistent-hash, rules, split",
+    )
+    routes: Annotated[tuple[RouteSection, ...], Field(max_length=100)] = Field(
+        default=(), description="questions like these examples go to these targets"
     )
     rules: tuple[RuleSection, ...] = ()
     persona_rules: tuple[PersonaRuleSection, ...] = ()

@@ -116,3 +116,28 @@ def test_a_share_is_a_share_and_the_same_for_the_same_request() -> None:
     held = [switch.holds("validation", "k", None, f"req_{n}") for n in range(4_000)]
     assert sum(held) == pytest.approx(1_200, rel=0.12)
     assert held[:50] == [switch.holds("validation", "k", None, f"req_{n}") for n in range(50)]
+
+
+async def test_tiers_and_routes_name_the_target(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    small, large = await start_vendor(said("s")), await start_vendor(said("l"))
+    table = """
+[[router.routes]]
+name = "translation"
+targets = ["large/m"]
+examples = ["Translate this letter into French"]
+[[model_registry.models]]
+name = "tiered"
+targets = ["small/m", "large/m"]
+[model_registry.models.learning]
+explore = 0
+[model_registry.models.learning.tiers]
+simple = "small/m"
+reasoning = "large/m"
+"""
+    node = await start_node(provider(small, name="small") + provider(large, name="large") + table)
+    url = node.listening[0].url
+    assert await by(http, url, asked("What is the capital of Peru?", "tiered")) == "small"
+    assert await by(http, url, asked("Prove by induction, step by step, that 1 = 1.", "tiered")) == "large"
+    assert await by(http, url, asked("Translate this note into French", "tiered")) == "large"

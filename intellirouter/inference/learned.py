@@ -25,7 +25,7 @@ from intellirouter.inference.learning.features import Features, features_of
 from intellirouter.inference.learning.prior import Prior, between, shipped
 from intellirouter.inference.learning.question import Question, needs_of, question_of
 from intellirouter.inference.learning.tiers import Route, taken, tier_of
-from intellirouter.inference.learning.weights import NOTHING, Weights, estimate
+from intellirouter.inference.learning.weights import NOTHING, Weights, estimated
 from intellirouter.inference.selection.cost import expected_cost
 from intellirouter.inference.selection.option import Facts, Option
 
@@ -255,7 +255,9 @@ class Learned:
         features, prior = features_of(question), self._prior()
         needs = needs_of(job.request, facts.input_tokens)
         ratings = ratings_of(candidates)
-        found = estimate(self.weights.get(group, NOTHING), prior, features, ratings)
+        basis = prior.basis.of(features)
+        pair = prior.of(features, basis)
+        found = estimated(self.weights.get(group, NOTHING), pair, features, basis, ratings)
         choices = [
             Choice(
                 id=one.id,
@@ -278,8 +280,6 @@ class Learned:
             by_price=entry.plain is not None,
         )
         decision = decide([choices[p] for p in may], wishes, self._chance)
-        basis = prior.basis.of(features)
-        pair = prior.of(features, basis)
         named = self._named(section, question, features, pair[0])
         if named is not None:
             decision = _led(decision, [candidates[p] for p in may], *named)

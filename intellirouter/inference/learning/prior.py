@@ -40,7 +40,7 @@ class Prior:
             return NEUTRAL, NEUTRAL
         value = self.heads[:, :-1] @ basis + self.heads[:, -1]
         if len(features.slots):
-            value = value + self.slots[:, features.slots].sum(1) / np.sqrt(np.float32(len(features.slots)))
+            value = value + self.slots.take(features.slots, axis=1).sum(1) / len(features.slots) ** 0.5
         return float(value[0]), float(value[1])
 
 

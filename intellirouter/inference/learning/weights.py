@@ -66,20 +66,26 @@ def estimate(
 ) -> dict[str, Estimate]:
     """For each target of `ratings` (0 to 1, by name) how likely it is to answer the question well."""
     basis = prior.basis.of(features)
-    pair = prior.of(features, basis)
+    return estimated(weights, prior.of(features, basis), features, basis, ratings)
+
+
+def estimated(
+    weights: Weights, pair: tuple[float, float], features: Features, basis: Floats, ratings: dict[str, float]
+) -> dict[str, Estimate]:
+    """The same, for who has computed the prior's opinion and the basis."""
     found = {}
     slots, size = features.slots, max(1, len(features.slots)) ** 0.5
-    known = weights.rows[:, 2:] @ basis if len(weights.targets) else None
+    many = len(weights.targets) > 0
+    known = (weights.rows[:, 2:] @ basis).tolist() if many else []
+    grams = (weights.slots.take(slots, axis=1).sum(1) / size).tolist() if many else []
     for name, rating in ratings.items():
         expected = between(pair, rating)
         place = weights.places.get(name)
-        if place is None or known is None:
+        if place is None:
             found[name] = Estimate(expected, 0.3, 0.0)
             continue
         row, fact = weights.rows[place], weights.facts[place]
-        value = float(row[0] + row[1] * expected + known[place])
-        if len(slots):
-            value += float(weights.slots[place, slots].sum()) / size
+        value = float(row[0]) + float(row[1]) * expected + known[place] + grams[place]
         found[name] = Estimate(min(0.99, max(0.01, value)), fact.uncertainty, fact.weight)
     return found
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateUnavailable
 from intellirouter.inference.learned import Evidence, Kept, Learned, News, evidence
 from intellirouter.inference.learning import keeping
 from intellirouter.inference.learning.outcome import FEEDBACK
 from intellirouter.inference.school import School
 from intellirouter.memory.embedded.store import EmbeddedStore
+from intellirouter.memory.open import open_state
 from intellirouter.memory.store import StateStore
 from tests.inference.learning.test_learning import WORLD
+from tests.servers.redis import redis_server, require_redis
 
 
 @pytest.fixture
@@ -174,3 +178,62 @@ async def test_outcomes_that_are_damaged_are_passed_over(store: StateStore) -> N
     )
     await school.train()
     assert await seen(store) == 1
+
+
+STUCK = """
+import asyncio, sys
+from pathlib import Path
+from intellirouter.config.schema.memory import MemorySection
+from intellirouter.inference.learned import Learned
+from intellirouter.inference.school import School
+from intellirouter.memory.open import open_state
+
+async def main():
+    async with open_state(MemorySection(backend_type="redis", redis_url=sys.argv[1]), Path(sys.argv[2])) as store:
+        school = School(Learned(), store)
+
+        async def never(*_, **__):
+            print("learnt", flush=True)
+            await asyncio.sleep(3600)
+
+        store.put_if = never
+        await school.train()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_trainer_killed_between_learning_and_writing_on_another_node(tmp_path: Path) -> None:
+    require_redis()
+    with redis_server(tmp_path / "redis") as server:
+        (tmp_path / "ours").mkdir()
+        (tmp_path / "theirs").mkdir()
+        async with open_state(
+            MemorySection(backend_type="redis", redis_url=server.url), tmp_path / "ours"
+        ) as store:
+            learned = Learned()
+            school = School(learned, store, every=0.2)
+            await school.take([outcome(n) for n in range(25)])
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                STUCK,
+                server.url,
+                str(tmp_path / "theirs"),
+                stdout=asyncio.subprocess.PIPE,
+            )
+            assert process.stdout is not None
+            async with asyncio.timeout(60):
+                assert await process.stdout.readline() == b"learnt\n"
+            process.kill()
+            await process.wait()
+            async with school.running():
+
+                async def learnt() -> bool:
+                    return "smart" in learned.weights
+
+                await until(learnt)
+                assert await seen(store) == 25
+                server.kill()  # an outage: what was learnt stays in force
+                await asyncio.sleep(0)
+                assert learned.weights["smart"].version == 25

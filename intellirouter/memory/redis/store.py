@@ -19,6 +19,7 @@ from intellirouter.memory.redis import scripts
 from intellirouter.memory.redis.connect import connect
 from intellirouter.memory.redis.events import RedisEvents
 from intellirouter.memory.redis.keys import Keys, escape
+from intellirouter.memory.redis.switches import Switches
 from intellirouter.memory.store import (
     Claim,
     Event,
@@ -47,6 +48,9 @@ class RedisStore:
         self._places = asyncio.Semaphore(section.pool_size)
         self._events = RedisEvents(self._client, self._keys)
         self._since = time.time()
+        self._switches = (
+            Switches(self._client, section.redis_sentinel_master) if section.redis_sentinels else None
+        )
 
     async def ping(self) -> None:
         """Ask whether Redis answers and can be written to."""
@@ -221,6 +225,8 @@ class RedisStore:
 
     async def aclose(self) -> None:
         """See `StateStore.aclose`."""
+        if self._switches is not None:
+            await self._switches.aclose()
         with contextlib.suppress(RedisError, OSError):
             await self._client.aclose()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import time
 from collections import OrderedDict
@@ -390,6 +391,8 @@ async def _launched(url: str, runtime: DurableRuntime) -> AsyncIterator[None]:
         await asyncio.to_thread(DBOS.launch)
         yield
     finally:
+        # what dbos says of runs that its end cuts off is expected: they are taken up again
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)
         await tasks.end(survive)
         with contextlib.suppress(sa.exc.SQLAlchemyError):  # the database is away: the count stays
             await asyncio.to_thread(runtime.recoveries.forgive)

@@ -53,5 +53,5 @@ async def test_a_run_that_waits_does_not_hold_up_a_ctrl_c(
         os.killpg(node.process.pid, signal.SIGINT)
         assert await node.wait() == 0
         said = "\n".join(str(line) for line in node.lines)
-        assert "Traceback" not in said
+        assert "Traceback" not in said, said
         assert "RuntimeError" not in said

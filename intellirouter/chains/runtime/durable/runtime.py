@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets
 import time
 from collections import OrderedDict
@@ -46,6 +45,7 @@ from intellirouter.chains.runtime.durable.recovery import (
     Recoveries,
 )
 from intellirouter.chains.runtime.durable.rows import check_rows
+from intellirouter.chains.runtime.durable.said import nothing_more, only_errors
 from intellirouter.chains.runtime.durable.waits import Waits
 from intellirouter.chains.runtime.in_process import silent
 from intellirouter.chains.steps.attempts import Worker
@@ -336,6 +336,7 @@ async def opened(
     alone = engine.dialect.name == "sqlite"
     node = SINGLE if alone else f"node_{secrets.token_hex(8)}"
     only_reader()
+    only_errors()
     with sole_owner(engine):
         try:
             await asyncio.to_thread(check_rows, engine)
@@ -391,8 +392,7 @@ async def _launched(url: str, runtime: DurableRuntime) -> AsyncIterator[None]:
         await asyncio.to_thread(DBOS.launch)
         yield
     finally:
-        # what dbos says of runs that its end cuts off is expected: they are taken up again
-        logging.getLogger("dbos").setLevel(logging.CRITICAL)
+        nothing_more()
         await tasks.end(survive)
         with contextlib.suppress(sa.exc.SQLAlchemyError):  # the database is away: the count stays
             await asyncio.to_thread(runtime.recoveries.forgive)

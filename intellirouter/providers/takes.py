@@ -113,6 +113,7 @@ _RESPONSES = replace(
 _HOSTED = replace(
     _OPENAI,
     systems="first",
+    refusals=False,
     asks=True,
     alternates=True,
     user_first=True,

@@ -106,7 +106,7 @@ def _changed_ids(messages: tuple[Message, ...], longest: int | None) -> tuple[Me
     ids = [part.id for message in messages for part in message.content if isinstance(part, ToolCall)]
     if len(set(ids)) == len(ids) and all(id_ and (longest is None or len(id_) <= longest) for id_ in ids):
         return None
-    given: dict[str, str] = {}  # the latest call of that id, as it is sent
+    given: dict[str, list[str]] = {}  # calls of that id that wait for their results, as they are sent
     seen: set[str] = set()
     changed: list[Message] = []
     for message in messages:
@@ -115,10 +115,13 @@ def _changed_ids(messages: tuple[Message, ...], longest: int | None) -> tuple[Me
             if isinstance(part, ToolCall):
                 new = _own_id(part.id, seen, longest)
                 seen.add(new)
-                given[part.id] = new
+                given.setdefault(part.id, []).append(new)
                 content.append(msgspec.structs.replace(part, id=new))
             elif isinstance(part, ToolResult):
-                content.append(msgspec.structs.replace(part, call_id=given.get(part.call_id, part.call_id)))
+                waiting = given.get(part.call_id)
+                content.append(
+                    msgspec.structs.replace(part, call_id=waiting.pop(0) if waiting else part.call_id)
+                )
             else:
                 content.append(part)
         changed.append(msgspec.structs.replace(message, content=tuple(content)))

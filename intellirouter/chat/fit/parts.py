@@ -15,6 +15,7 @@ from intellirouter.chat.parts import (
     Opaque,
     Part,
     RedactedThinking,
+    Refusal,
     ResultPart,
     Text,
     Thinking,
@@ -56,6 +57,8 @@ def _fit(part: Part, role: str, takes: Takes, notes: list[str]) -> Part | None:
             if role == "system" and not takes.billing_header and part.text.startswith(BILLING):
                 return None
             return None if is_blank(part, takes) else part
+        case Refusal() if not takes.refusals:
+            return Text(part.text) if part.text else None
         case Thinking() | RedactedThinking():
             return _thought(part, takes, notes)
         case Opaque():

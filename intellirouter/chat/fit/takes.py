@@ -77,6 +77,7 @@ class Takes:
     empty_turns: bool = False  # an assistant's turn without content
 
     # Parts
+    refusals: bool = True  # the model's own, as a kind of their own
     thoughts: Literal["words", "signed", "sealed", "none"] = "words"  # sealed: OpenAI's encrypted ones
     signer: Vendor | None = None
     bare_thoughts: bool = False  # a turn of thoughts alone

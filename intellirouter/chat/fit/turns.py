@@ -182,7 +182,7 @@ def _without_empty(
         if turn.role == "assistant":
             if _says_something(turn, takes) or (takes.empty_turns and not emptied):
                 kept.append(turn)
-        elif not emptied or (turn in was and takes.text == "any"):
+        elif not emptied or (turn.role == "user" and turn in was and takes.text == "any"):
             kept.append(turn)
         elif place == last_user:
             notes.append(f"An empty turn was sent as '{STAND_IN}'.")
@@ -248,7 +248,7 @@ def _in_succession(turns: list[Message], takes: Takes, notes: list[str]) -> list
             ordered.append(Message("assistant", (Text(ANSWERED),)))
         elif before is not None and takes.alternates and _same_side(before, turn):
             notes.append("Turns of one side in a row were sent as one.")
-            ordered[-1] = msgspec.structs.replace(before, content=_joined((*before.content, *turn.content)))
+            ordered[-1] = _together(before, turn)
             continue
         ordered.append(turn)
     last = ordered[-1] if ordered else None
@@ -274,10 +274,12 @@ def _split(turns: list[Message]) -> list[Message]:
     """Results and what the user says beside them as two turns."""
     apart: list[Message] = []
     for turn in turns:
-        rest = _without_results(turn) if _results(turn) else None
-        apart += (
-            [turn] if rest is None else [msgspec.structs.replace(_results_alone(turn), role="tool"), rest]
-        )
+        if not _results(turn):
+            apart.append(turn)
+            continue
+        alone, rest = _results_alone(turn), _without_results(turn)
+        apart.append(alone if alone.role == "tool" else msgspec.structs.replace(alone, role="tool"))
+        apart += [rest] if rest is not None else []
     return apart
 
 
@@ -285,9 +287,22 @@ def _same_side(one: Message, two: Message) -> bool:
     return (
         one.role == two.role
         and one.role in ("user", "assistant")
-        and one.name == two.name
         and one.extra == two.extra
         and not _results(one)
         and not _results(two)
         and not any(isinstance(part, ToolCall) for part in one.content)
     )
+
+
+def _together(one: Message, two: Message) -> Message:
+    """Two turns of one side as one; of two people each with its name before the words."""
+    if one.name == two.name:
+        return msgspec.structs.replace(one, content=_joined((*one.content, *two.content)))
+    return msgspec.structs.replace(one, name=None, content=_joined((*_spoken(one), *_spoken(two))))
+
+
+def _spoken(turn: Message) -> tuple[Part, ...]:
+    first = turn.content[0]
+    if turn.name is None or not isinstance(first, Text):
+        return turn.content
+    return (msgspec.structs.replace(first, text=f"{turn.name}: {first.text}"), *turn.content[1:])

@@ -125,6 +125,8 @@ def _encode_call(part: ToolCall) -> Json:
         )
     except (msgspec.DecodeError, RecursionError):
         arguments = {"input": part.arguments}
+    if not isinstance(arguments, dict):
+        arguments = {"input": arguments}
     return {"id": part.id, "function": {"name": part.name, "arguments": arguments}}
 
 

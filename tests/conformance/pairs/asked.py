@@ -263,6 +263,25 @@ def of_chat() -> Iterator[tuple[str, Json]]:
     yield "a choice without tools", chat(tool_choice="auto", parallel_tool_calls=True)
     yield "few tokens", chat(max_tokens=1)
     yield (
+        "two calls of one id",
+        chat(
+            u("Hi"), a(None, tool_calls=[fcall("x"), fcall("x")]), result("x"), result("x"), tools=[ftool()]
+        ),
+    )
+    yield (
+        "arguments in an array",
+        chat(u("Hi"), a(None, tool_calls=[fcall("c1", arguments="[1]")]), result("c1"), tools=[ftool()]),
+    )
+    yield "a refusal", chat(u("Hi"), {"role": "assistant", "refusal": "No."}, u("Go"))
+    yield "a system of nothing", chat(s([]), u("Hi"))
+    yield (
+        "two people",
+        chat(
+            {"role": "user", "name": "ann", "content": "Hi"}, {"role": "user", "name": "bob", "content": "Ho"}
+        ),
+    )
+    yield "a tool round alone", chat(a(None, tool_calls=[fcall("c1")]), result("c1"), tools=[ftool()])
+    yield (
         "search",
         chat(web_search_options={"user_location": {"type": "approximate", "approximate": {"country": "DE"}}}),
     )
@@ -526,6 +545,14 @@ def of_messages() -> Iterator[tuple[str, Json]]:
             u([got(content=[{"type": "tool_reference", "tool_name": "f"}])]),
             tools=[ctool(), ctool("f", defer_loading=True)],
         ),
+    )
+    yield (
+        "a result that is missing",
+        claude(u("Hi"), a([use("t1"), use("t2")]), u([got("t1")]), tools=[ctool()]),
+    )
+    yield (
+        "results over two turns",
+        claude(u("Hi"), a([use("t1"), use("t2")]), u([got("t1")]), u([got("t2"), text]), tools=[ctool()]),
     )
     yield "an error", claude(u("Hi"), a([use()]), u([got(content="no", is_error=True)]), tools=[ctool()])
     yield (

@@ -91,6 +91,7 @@ endpoint = "{vendor.url}/v1"
 [[model_registry.models]]
 name = "smart"
 targets = ["lab/deep", "lab/swift", "lab/swift-mini"]
+price = {{ input = 10, output = 40 }}
 {embeds}"""
 
 

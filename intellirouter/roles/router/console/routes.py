@@ -154,7 +154,7 @@ def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
 
     def framed(name: str, handler: Handler) -> Handler:
-        return endpoint(f"console_{name}", handler, encode_error, scope=None)
+        return endpoint(f"console_{name}", handler, encode_error, scope=None, recorded=False)
 
     return [
         web.get("/", framed("front_door", front_door)),

@@ -54,8 +54,8 @@ export const put = (role, path, body) => json(role, path, { method: "PUT", body 
 export const patch = (role, path, body) => json(role, path, { method: "PATCH", body });
 export const remove = (role, path) => json(role, path, { method: "DELETE" });
 
-/** Server-sent events of a response, one `{event, data}` at a time. */
-export async function* events(response) {
+/** Server-sent events of a response, one `{event, data}` at a time; a comment goes to `remark`. */
+export async function* events(response, remark = () => {}) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {
@@ -70,6 +70,7 @@ export async function* events(response) {
         const data = [];
         for (const line of part.split(/\r?\n/)) {
           if (line.startsWith("data:")) data.push(line.slice(line[5] === " " ? 6 : 5));
+          else if (line.startsWith(":")) remark(line.slice(1).trim());
           else if (line.startsWith("event:")) event = line.slice(6).trim();
           else if (line.startsWith("id:")) id = line.slice(3).trim();
         }

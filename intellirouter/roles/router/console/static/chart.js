@@ -24,9 +24,10 @@ export function Chart({ x, series, format = String, kind = "line", height = 200,
     plot().then((uPlot) => {
       if (gone || !at.current) return;
       const axis = { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui", size: 54 };
+      const half = (x.length > 1 ? x[1] - x[0] : 86400) / 2;
       const options = {
         width: at.current.clientWidth || 600, height, cursor: { y: false, points: { size: 7 } }, legend: { show: false }, padding: [10, 8, 0, 0],
-        scales: { y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.1 : 1] } },
+        scales: { x: kind === "bars" ? { range: (_, low, high) => [low - half, high + half] } : {}, y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.1 : 1] } },
         axes: [{ ...axis, size: 34, grid: { show: false } }, { ...axis, values: (_, ticks) => ticks.map(format) }],
         series: [{}, ...series.map((one, n) => ({
           label: one.name, stroke: colour(hues[n % hues.length]), width: 2, points: { show: x.length < 3, size: 5 },

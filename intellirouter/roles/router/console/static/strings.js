@@ -21,7 +21,7 @@ export const T = {
     waiting: "Waiting for a request …", arrived: "The first request has arrived.", nothing: "No request yet", makeKey: "Make a key",
   },
   requests: {
-    about: "Every request this installation answered, newest first.", live: "Live", filters: "More filters", paused: "Paused", empty: "No request fits", emptyAbout: "Nothing was recorded for these filters. Send a request, or widen the time.",
+    about: "Every request this installation answered, newest first.", live: "Live", filters: "More filters", every: "Also what asked no model", paused: "Paused", empty: "No request fits", emptyAbout: "Nothing was recorded for these filters. Send a request, or widen the time.",
     time: "Time", endpoint: "Endpoint", model: "Model", provider: "Provider", key: "Key", status: "Status", tokens: "Tokens", cost: "Cost", duration: "Duration", first: "First token", session: "Session",
     one: "Request", timeline: "Timeline", decision: "Decision", content: "Content", noContent: "Content is not kept ([records] content).", attempts: "Attempts", curl: "Copy as curl", replay: "Replay in the playground", feedback: "Was it good?", good: "Good", bad: "Bad", thanks: "Thank you: routing learns from it.",
     off: "The record is switched off on this node ([records] enabled).",

@@ -24,14 +24,18 @@ export default function Overview({ who }) {
   const use = useAsk(async (signal) => {
     const counted = who.admin && who.offers.includes("/admin/usage");
     const usage = counted ? (by, days) => quiet(get("router", "/admin/usage" + query({ by, days }), signal)) : () => null;
-    const [today, week, latest] = await Promise.all([usage("provider", 1), usage("day", 7), counted ? quiet(get("router", "/admin/requests?limit=6", signal)) : null]);
+    const [today, week, latest] = await Promise.all([usage("provider", 1), usage("day", 7), counted ? quiet(get("router", "/admin/requests?limit=6&models_only=1", signal)) : null]);
     return { total: today?.total ?? null, week: week?.data ?? [], latest: latest?.data ?? [] };
   }, [who.admin], 5000);
   const targets = useAsk((signal) => who.admin ? get("router", "/admin/targets", signal) : { data: [] }, [who.admin], 5000);
   const total = use.data?.total;
   const weekly = useMemo(() => {
     const rows = [...(use.data?.week ?? [])].sort((a, b) => a.day < b.day ? -1 : 1);
-    return { x: rows.map((row) => Date.parse(row.day) / 1000), series: [{ name: T.usage.requests, values: rows.map((row) => row.requests) }, { name: T.usage.errors, values: rows.map((row) => row.errors) }] };
+    if (!rows.length) return { x: [], series: [] };
+    const known = new Map(rows.map((row) => [row.day, row]));
+    const days = Array.from({ length: 7 }, (_, back) => new Date(Date.now() - (6 - back) * 86400000).toISOString().slice(0, 10));
+    const of = (key) => days.map((day) => known.get(day)?.[key] ?? 0);
+    return { x: days.map((day) => Date.parse(day) / 1000), series: [{ name: T.usage.requests, values: of("requests") }, { name: T.usage.errors, values: of("errors") }] };
   }, [use.data]);
   const parts = Object.entries(health.data?.router?.parts ?? {});
   const offline = parts.some(([name, part]) => name === "providers" && part.reason?.includes("offline"));

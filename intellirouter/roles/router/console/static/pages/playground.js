@@ -11,8 +11,9 @@ const pane = (model = "auto") => ({ id: ++panes, model, turns: [], facts: null, 
 async function answer(body, signal, tell) {
   const began = performance.now();
   const response = await ask("router", "/v1/chat/completions", { method: "POST", body, signal, headers: { "x-intellirouter-explain": "1" } });
-  let text = "", thought = "", first = null, usage = null, finish = null, calls = [];
-  for await (const { data } of events(response)) {
+  let text = "", thought = "", first = null, usage = null, finish = null, calls = [], cost = null;
+  const remark = (text) => { const told = /^x-intellirouter-cost-usd: ([\d.e-]+)$/.exec(text); if (told) cost = Number(told[1]); };
+  for await (const { data } of events(response, remark)) {
     if (data === "[DONE]") break;
     const chunk = JSON.parse(data);
     if (chunk.error) throw new Error(chunk.error.message);
@@ -29,7 +30,7 @@ async function answer(body, signal, tell) {
   const heard = (name) => response.headers.get("x-intellirouter-" + name);
   let decision = null;
   try { decision = JSON.parse(heard("decision")); } catch { /* an answer from the cache has none */ }
-  return { text, thought, calls, facts: { by: [heard("provider"), heard("model")].filter(Boolean).join(" · "), attempts: heard("attempts"), notes: heard("notes"), cost: decision?.cost_usd ?? (heard("cost-usd") && Number(heard("cost-usd"))), strategy: decision?.strategy, decision, usage, finish, first, took: performance.now() - began } };
+  return { text, thought, calls, facts: { by: [heard("provider"), heard("model")].filter(Boolean).join(" · "), attempts: heard("attempts"), notes: heard("notes"), cost, strategy: decision?.strategy, decision, usage, finish, first, took: performance.now() - began } };
 }
 
 function Turn({ turn }) {

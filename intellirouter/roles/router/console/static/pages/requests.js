@@ -28,7 +28,8 @@ function useLive(on, filters, take) {
 
 function List() {
   const [form, fill] = useState(NONE);
-  const [filters, apply] = useState({});
+  const [filters, apply] = useState({ models_only: 1 });
+  const [every, widenTo] = useState(false);
   const [rows, set] = useState(null);
   const [cursor, follow] = useState(null);
   const [error, fail] = useState(null);
@@ -49,7 +50,7 @@ function List() {
     return [row, ...(was ?? [])].slice(0, 500);
   }));
   const to = (name) => (value) => fill({ ...form, [name]: value });
-  const search = (event) => { event.preventDefault(); apply(Object.fromEntries(Object.entries(form).filter(([, value]) => value !== ""))); };
+  const search = (event) => { event.preventDefault(); apply({ ...Object.fromEntries(Object.entries(form).filter(([, value]) => value !== "")), ...(every ? {} : { models_only: 1 }) }); };
   const download = (form_) => { window.open(`/console/api/router/admin/requests/export${query({ ...filters, format: form_ })}`); };
   return html`<${Page} title=${T.pages.requests} about=${W.about} actions=${html`<${Check} label=${W.live} value=${live} set=${go_} /><${Button} onClick=${() => download("csv")}>CSV<//><${Button} onClick=${() => download("jsonl")}>JSONL<//>`}>
     <form class="filters" onSubmit=${search}>
@@ -58,7 +59,7 @@ function List() {
       <${Button} aria-expanded=${String(wide)} onClick=${() => widen(!wide)}>${W.filters}<//><button class="button">${T.search}</button>
       ${wide && html`<div class="filters grow" style=${{ flexBasis: "100%" }}><${Field} label=${W.model}><${Text} value=${form.model} set=${to("model")} /><//><${Field} label=${W.provider}><${Text} value=${form.provider} set=${to("provider")} /><//>
       <${Field} label=${W.key}><${Text} value=${form.key} set=${to("key")} /><//><${Field} label="User"><${Text} value=${form.user} set=${to("user")} /><//><${Field} label="Tag"><${Text} value=${form.tag} set=${to("tag")} /><//><${Field} label=${W.session}><${Text} value=${form.session} set=${to("session")} /><//>
-      <${Field} label="Slower than (s)"><${Text} value=${form.min_latency} set=${to("min_latency")} type="number" min="0" step="any" /><//></div>`}
+      <${Field} label="Slower than (s)"><${Text} value=${form.min_latency} set=${to("min_latency")} type="number" min="0" step="any" /><//><${Check} label=${W.every} value=${every} set=${widenTo} /></div>`}
     </form>
     ${error && html`<${Notice} tone=${error.status === 404 ? "info" : "bad"}>${error.status === 404 ? W.off : error.message}<//>`}
     ${rows && html`<${Card} flush label=${T.pages.requests}><${Table} label=${T.pages.requests} rows=${rows} newest=${fresh.current} keyed=${(row) => row.id} empty=${html`<${Empty} title=${W.empty}><p>${W.emptyAbout}</p><//>`} columns=${[

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from intellirouter.config.schema.model_registry import ModelRegistrySection, ModelSection
 from intellirouter.errors import ModelNotFound
 from intellirouter.inference.auto import AUTO, LEANINGS, auto_entry, members_of
-from intellirouter.inference.catalog_entries import Candidate, ModelEntry
+from intellirouter.inference.catalog_entries import Candidate, Group, ModelEntry
 from intellirouter.inference.provider import Provider, deadlines_of
 from intellirouter.inference.published import ModelFacts, PublishedFacts
 from intellirouter.providers.adapter import ModelInfo
@@ -219,15 +219,22 @@ class Catalog:
             learning=model.learning,
             fallbacks=model.fallbacks,
             aliases=model.aliases,
-            price=model.price or known[0].price,
+            price=model.price or (known[0].price if known else None),
             context_window=model.context_window or _least(facts.context_window for facts in known),
             max_output_tokens=model.max_output_tokens or _least(facts.max_output_tokens for facts in known),
             capabilities=frozenset(model.capabilities)
-            or frozenset.intersection(*(facts.capabilities for facts in known)),
+            or (frozenset.intersection(*(facts.capabilities for facts in known)) if known else frozenset()),
             defaults=model.defaults,
             persona=model.persona,
             rag=model.rag,
+            group=_group(model),
         )
+
+
+def _group(model: ModelSection) -> Group | None:
+    if model.ensemble is None and model.cascade is None and model.validation is None:
+        return None
+    return Group(model.ensemble, model.cascade.steps if model.cascade else (), model.validation)
 
 
 def _least(limits: Iterable[int | None]) -> int | None:

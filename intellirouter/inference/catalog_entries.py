@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from intellirouter.config.schema.groups import EnsembleSection, ValidationSection
 from intellirouter.config.schema.model_registry import LearningSection, Price
 from intellirouter.inference.provider import Provider
 from intellirouter.providers.adapter import Target
@@ -27,6 +28,20 @@ class Candidate:
     max_output_tokens: int | None = None
     max_concurrency: int | None = None
     capabilities: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What makes a model several. `steps` are those of a cascade; `validation` alone holds for a plain model."""
+
+    ensemble: EnsembleSection | None = None
+    steps: tuple[str, ...] = ()
+    validation: ValidationSection | None = None
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The models that it asks."""
+        return self.ensemble.members if self.ensemble is not None else self.steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +70,4 @@ class ModelEntry:
     plain: ModelEntry | None = None
     members: tuple[ModelEntry, ...] = ()
     retires: str | None = None
+    group: Group | None = None

@@ -66,7 +66,7 @@ def test_an_editor_takes_what_the_loader_takes(text: str) -> None:
         ("[server]\nhots = 'x'\n", "hots"),
         ("[server]\nport = 'x'\n", "port"),
         ("[telemetry]\nlog_format = 'xml'\n", "log_format"),
-        ("[[model_registry.models]]\nname = 'a'\n", "targets"),
+        ("[[model_registry.models]]\nname = 'a'\n", "models[0]"),
     ],
 )
 def test_an_editor_finds_what_the_loader_refuses(text: str, words: str) -> None:

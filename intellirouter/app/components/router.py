@@ -25,6 +25,7 @@ from intellirouter.inference.circuit import CircuitPolicy
 from intellirouter.inference.circuit_events import sharing_circuits
 from intellirouter.inference.discovery import Discovery
 from intellirouter.inference.dispatch import Dispatch, Policy
+from intellirouter.inference.groups.dispatcher import GroupedDispatch
 from intellirouter.inference.learned import Learned
 from intellirouter.inference.learning.tiers import Route, route_of
 from intellirouter.inference.limits.gate import Gate
@@ -216,10 +217,11 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
         return commit
 
     opened.on_reload.append(prepare)
+    grouped = GroupedDispatch(dispatch, opened[CATALOG])
     if cache.section.enabled or cache.section.canned_answer is not None:
-        yield CachedDispatch(dispatch, opened[CATALOG], cache)
+        yield CachedDispatch(grouped, opened[CATALOG], cache)
     else:
-        yield dispatch
+        yield grouped
 
 
 @contextlib.asynccontextmanager

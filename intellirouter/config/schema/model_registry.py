@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from intellirouter.config.schema.groups import CascadeSection, EnsembleSection, ValidationSection
 from intellirouter.config.schema.section import HttpUrl, Seconds, Section, matching
 
 Name = Annotated[
@@ -141,9 +142,15 @@ class LearningSection(Section):
 class ModelSection(Section):
     """`[[model_registry.models]]`: a name clients may ask for, and the targets that serve it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["targets"]}, {"required": ["ensemble"]}, {"required": ["cascade"]}]
+        }
+    )
+
     name: Name = Field(description="what clients ask for")
     targets: tuple[TargetSection, ...] = Field(
-        min_length=1, description="provider/model, or tables with weight and tags"
+        default=(), description="provider/model, or tables with weight and tags; a group has none"
     )
     strategy: str | None = Field(
         default=None, description="how the order of its targets is found; absent: router.strategy"
@@ -165,6 +172,18 @@ class ModelSection(Section):
         default=None, description='answer from these documents: what a request says as "rag"'
     )
     persona: str | None = Field(default=None, description="for requests that name none")
+    ensemble: EnsembleSection | None = Field(default=None, description="several models asked at once")
+    cascade: CascadeSection | None = Field(default=None, description="models asked one after the other")
+    validation: ValidationSection | None = Field(default=None, description="what an answer must be like")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        kinds = [bool(self.targets), self.ensemble is not None, self.cascade is not None]
+        if sum(kinds) != 1:
+            raise ValueError("a model has either targets, an ensemble or a cascade")
+        if self.ensemble is not None and self.validation is not None:
+            raise ValueError("validation goes with targets or a cascade")
+        return self
 
     @field_validator("targets", mode="before")
     @classmethod

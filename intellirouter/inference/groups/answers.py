@@ -1,0 +1,125 @@
+"""What answers have in common: which of them most agree with. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+import msgspec
+
+from intellirouter.chat.delta import (
+    Delta,
+    Finish,
+    OpaqueDelta,
+    RedactedThinkingDelta,
+    RefusalDelta,
+    Start,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallArguments,
+    ToolCallStart,
+    UsageDelta,
+)
+from intellirouter.chat.parts import Opaque, RedactedThinking, Refusal, Text, Thinking, ToolCall
+from intellirouter.chat.response import ChatResponse
+
+_FINAL = re.compile(r"(?:final\s+)?answer\s*(?:is|:)\s*\**\s*(.+?)\**\s*$", re.IGNORECASE | re.MULTILINE)
+_MARKS = re.compile(r"[\s\W_]+")
+COMPARED = 400
+"""Words of an answer that likeness is judged by."""
+
+
+def text_of(response: ChatResponse) -> str:
+    """The words of an answer."""
+    return response.choices[0].text if response.choices else ""
+
+
+def calls_tools(response: ChatResponse) -> bool:
+    """Whether it asks for tools instead of answering."""
+    return any(choice.tool_calls for choice in response.choices)
+
+
+def ballot(text: str) -> str:
+    """What an answer votes for: its final answer where it says one, JSON without its layout, else its words."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(text), order="sorted").decode()
+    except (msgspec.DecodeError, RecursionError):
+        found = _FINAL.findall(text)
+        return _MARKS.sub(" ", (found[-1] if found else text).casefold()).strip()
+
+
+def winner(texts: Sequence[str], members: int) -> int | None:
+    """The first answer of those that more than half of the members gave, None while that is open."""
+    votes = [ballot(text) for text in texts]
+    chosen, count = Counter(votes).most_common(1)[0]
+    return votes.index(chosen) if count > members / 2 else None
+
+
+def most_votes(texts: Sequence[str]) -> int:
+    """The first answer of those that most gave; of equally many, the one most like the others."""
+    votes = [ballot(text) for text in texts]
+    counts = Counter(votes)
+    most = max(counts.values())
+    likeness = _likeness(texts)
+    best = max(
+        (place for place, vote in enumerate(votes) if counts[vote] == most),
+        key=lambda place: (likeness[place], -place),
+    )
+    return votes.index(votes[best])
+
+
+def most_alike(texts: Sequence[str]) -> int:
+    """The answer most like all others: what several hold is less often wrong."""
+    likeness = _likeness(texts)
+    return max(range(len(texts)), key=lambda place: (likeness[place], -place))
+
+
+def _likeness(texts: Sequence[str]) -> list[float]:
+    words = [text.casefold().split()[:COMPARED] for text in texts]
+    return [
+        sum(SequenceMatcher(None, one, other, autojunk=False).ratio() for other in words if other is not one)
+        for one in words
+    ]
+
+
+def deltas_of(response: ChatResponse) -> tuple[Delta, ...]:
+    """A whole answer as a stream would have told it."""
+    deltas: list[Delta] = [Start(response.id, response.model, response.created)]
+    for choice in response.choices:
+        calls = 0
+        for block, part in enumerate(choice.content):
+            match part:
+                case Text():
+                    deltas.append(TextDelta(part.text, block=block, choice=choice.index))
+                case Refusal():
+                    deltas.append(RefusalDelta(part.text, block=block, choice=choice.index))
+                case Thinking():
+                    deltas.append(
+                        ThinkingDelta(
+                            part.text,
+                            block,
+                            choice.index,
+                            part.signature,
+                            part.encrypted,
+                            part.id,
+                            part.signer,
+                        )
+                    )
+                case RedactedThinking():
+                    deltas.append(RedactedThinkingDelta(part.data, block=block, choice=choice.index))
+                case ToolCall():
+                    deltas.append(
+                        ToolCallStart(calls, part.id, part.name, part.kind, block=block, choice=choice.index)
+                    )
+                    deltas.append(ToolCallArguments(calls, part.arguments, block=block, choice=choice.index))
+                    calls += 1
+                case Opaque():
+                    deltas.append(OpaqueDelta(part.dialect, part.data, block=block, choice=choice.index))
+        deltas.append(
+            Finish(choice.finish_reason or "stop", choice.index, choice.finish_detail, choice.stop_sequence)
+        )
+    if response.usage is not None:
+        deltas.append(UsageDelta(response.usage))
+    return tuple(deltas)

@@ -1,0 +1,165 @@
+"""Groups before dispatch: a model that is several is asked here, every other one goes through. See `Answering`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from intellirouter.chat.delta import Delta, StreamEvent, UsageDelta
+from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.parts import ToolCall, ToolResult
+from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import InvalidRequest
+from intellirouter.inference.answering import Answering, Streamed
+from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.catalog_entries import Group, ModelEntry
+from intellirouter.inference.groups import judging
+from intellirouter.inference.groups.answers import deltas_of, text_of
+from intellirouter.inference.groups.asking import Asking
+from intellirouter.inference.groups.cascade import climbed
+from intellirouter.inference.groups.ensemble import answers, pick
+from intellirouter.inference.job import Job, Trace
+from intellirouter.inference.permission import permitted
+from intellirouter.inference.usage import combined
+
+
+class GroupedDispatch:
+    """See `Answering`."""
+
+    def __init__(self, inner: Answering, catalog: Catalog) -> None:
+        self._inner = inner
+        self._catalog = catalog
+
+    async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:
+        """See `Answering.complete`."""
+        found = self._group(job)
+        if found is None:
+            return await self._inner.complete(job)
+        asking, onward = await self._asked(job, *found)
+        if isinstance(onward, ChatRequest):
+            return asking.finished(await asking.ask(onward, "answer"), asking.told[-1])
+        return onward
+
+    async def stream(self, job: Job) -> Streamed:
+        """See `Answering.stream`. What is chosen among whole answers is told at once; what is written last is streamed."""
+        found = self._group(job)
+        if found is None:
+            return await self._inner.stream(job)
+        asking, onward = await self._asked(job, *found)
+        if not isinstance(onward, ChatRequest):
+            return Whole(*onward)
+        asking.told.append({"role": "answer", "model": onward.model, "chosen": True})
+        live = await self._inner.stream(asking.member_job(onward.routed(stream=True)))
+        return Last(live, asking)
+
+    async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
+        """See `Answering.embed`."""
+        found = self._group(job)
+        if found is not None and not found[0].candidates:
+            raise InvalidRequest(
+                f"'{found[0].name}' is a group of models, which has no vectors.", param="model"
+            )
+        return await self._inner.embed(job, wanted)
+
+    async def count(self, job: Job) -> tuple[int, bool]:
+        """See `Answering.count`: a group counts as its first member does."""
+        found = self._group(job)
+        if found is None or found[0].candidates:
+            return await self._inner.count(job)
+        first = found[1].members[0]
+        asking = Asking(self._inner, job, found[0].name, "count")
+        return await self._inner.count(asking.member_job(job.request.routed(model=first)))
+
+    def _group(self, job: Job) -> tuple[ModelEntry, Group] | None:
+        entry = self._catalog.named(job.request.model)
+        if entry is None or entry.group is None:
+            return None
+        permitted(self._catalog, job.caller, job.request.model, granted=job.granted)
+        return entry, entry.group
+
+    async def _asked(
+        self, job: Job, entry: ModelEntry, group: Group
+    ) -> tuple[Asking, ChatRequest | tuple[ChatResponse, Trace]]:
+        """The answer, or the request whose answer will be it."""
+        request = job.request
+        ensemble, rules = group.ensemble, group.validation
+        if ensemble is None:
+            asking = Asking(self._inner, job, entry.name, "cascade" if group.steps else "validation")
+            steps = group.steps or (entry.name, *entry.fallbacks)
+            reached = await climbed(asking, steps, rules, request)
+            if reached is None:
+                return asking, request.routed(model=steps[-1])
+            return asking, asking.finished(*reached)
+        asking = Asking(self._inner, job, entry.name, f"ensemble {ensemble.merge}")
+        alone = ensemble.judge if ensemble.merge == "synthesis" else ensemble.members[0]
+        if alone is not None and (_amid_tools(request) or (request.tools and ensemble.merge != "synthesis")):
+            return asking, request.routed(model=alone)  # one alone may call tools, and is told what they said
+        got = await answers(asking, ensemble, request)
+        if ensemble.merge == "synthesis" and ensemble.judge is not None:
+            texts = [text_of(response) for response, _ in got]
+            return asking, judging.to_write(request, texts, ensemble.judge)
+        return asking, asking.finished(*await pick(asking, ensemble, request, got))
+
+
+def _amid_tools(request: ChatRequest) -> bool:
+    """Whether tools were called already: who has none cannot be shown that."""
+    return any(
+        isinstance(part, (ToolCall, ToolResult)) for message in request.messages for part in message.content
+    )
+
+
+class Whole:
+    """A whole answer told as a stream. See `Streamed`."""
+
+    dialect: str | None = None
+    said: tuple[Delta, ...] = ()
+
+    def __init__(self, response: ChatResponse, trace: Trace) -> None:
+        self.trace = trace
+        self._response = response
+
+    async def batches(self) -> AsyncIterator[list[StreamEvent]]:
+        """See `Streamed.batches`."""
+        yield [StreamEvent((delta,)) for delta in deltas_of(self._response)]
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+class Last:
+    """The answer that is written last, streamed; its usage is that of all. See `Streamed`."""
+
+    dialect: str | None = None
+    said: tuple[Delta, ...] = ()
+
+    def __init__(self, live: Streamed, asking: Asking) -> None:
+        self._live = live
+        self._asking = asking
+        self.trace = self._traced()
+
+    def _traced(self) -> Trace:
+        inner = self._live.trace
+        return self._asking.trace(inner.provider, inner.model, inner)
+
+    async def batches(self) -> AsyncIterator[list[StreamEvent]]:
+        """See `Streamed.batches`."""
+        async for events in self._live.batches():
+            yield [StreamEvent(tuple(self._summed(delta) for delta in event.deltas)) for event in events]
+        self._update()
+
+    def _summed(self, delta: Delta) -> Delta:
+        if not isinstance(delta, UsageDelta):
+            return delta
+        before = self._asking.trace().usage
+        return UsageDelta(combined(before, delta.usage))
+
+    def _update(self) -> None:
+        """What came in the meantime, in the trace that is known outside."""
+        now = self._traced()
+        for name in ("attempts", "usage", "cost_usd", "upstream_seconds", "rescued", "answered_by"):
+            setattr(self.trace, name, getattr(now, name))
+
+    def close(self) -> None:
+        """See `Streamed.close`."""
+        self._live.close()
+        self._update()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intellirouter.inference.circuit import FIRST_REST, Circuit, CircuitPolicy
@@ -59,6 +59,7 @@ def test_a_probe_that_was_cancelled_makes_room_for_the_next() -> None:
     assert circuit.admit(FIRST_REST)
 
 
+@settings(deadline=None)
 @given(outage=st.floats(1, 3600), pace=st.floats(0.05, 3))
 def test_it_closes_within_thirty_seconds_of_any_recovery(outage: float, pace: float) -> None:
     circuit, now = Circuit(POLICY), 0.0

@@ -147,13 +147,13 @@ def test_the_configuration_overrides_and_several_targets_promise_what_all_of_the
     assert (mixed.context_window, mixed.capabilities) == (None, frozenset())
 
 
-def test_a_router_that_asks_for_none_reads_none(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_said_at_the_start(tmp_path: Path) -> None:
     absent = tmp_path / "absent.tsv"
-    names = Catalog(ModelRegistrySection(facts_file=absent), [provider("vllm")], OFFLINE)
+    with pytest.raises(ConfigError, match="facts_file"):
+        Catalog(ModelRegistrySection(facts_file=absent), [provider("vllm")], OFFLINE)
+    names = Catalog(ModelRegistrySection(), [provider("vllm")], OFFLINE)
     names.discovered("vllm", (ModelInfo("big"),))
     assert names.resolve("vllm/big").price is None
-    with pytest.raises(ConfigError, match="facts_file"):
-        PublishedFacts(absent).find("openai", "big")
 
 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:

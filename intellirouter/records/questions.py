@@ -9,7 +9,7 @@ from typing import Any
 
 from intellirouter.records.columns import READ, quoted, row_of
 from intellirouter.records.conditions import Conditions, conditions, words_of
-from intellirouter.records.query import MAX_GROUPS, By, Page, Query, Usage, group_name, percentile
+from intellirouter.records.query import EQUAL, MAX_GROUPS, By, Page, Query, Usage, group_name, percentile
 from intellirouter.records.row import SHIFT, Row
 
 Ask = Callable[[str, Sequence[Any]], Iterable[Sequence[Any]]]
@@ -26,7 +26,7 @@ class Dialect:
     """Where the stores differ. `tagged` and `said` are conditions, `words` makes the parameter of `said`.
 
     `content` is what to add to a row's columns, and to its table, for what was asked and answered; `by_tag` is the table of rows by tag,
-    and the name of the tag in it.
+    and the name of the tag in it; `by_time` the table, to be read in the order of time.
     """
 
     tagged: str
@@ -34,6 +34,7 @@ class Dialect:
     words: Callable[[list[str]], str]
     content: tuple[str, str]
     by_tag: tuple[str, str]
+    by_time: str = "requests"
 
 
 def all_of(query: Query, dialect: Dialect) -> Conditions:
@@ -100,7 +101,7 @@ count(score), avg(score)"""
 def usage(ask: Ask, dialect: Dialect, by: By, query: Query, zone: int) -> list[Usage]:
     """See `Store.usage`."""
     found = all_of(query, dialect)
-    source, name = "requests", f'requests."{by}"'
+    source, name = _source(query, dialect), f'requests."{by}"'
     if by == "tag":
         source, name = dialect.by_tag
     elif by in ("day", "hour"):
@@ -111,9 +112,15 @@ def usage(ask: Ask, dialect: Dialect, by: By, query: Query, zone: int) -> list[U
     return _grouped(ask, by, source, name, found)
 
 
+def _source(query: Query, dialect: Dialect) -> str:
+    """Where nothing but the time narrows the rows, an index of what they are grouped by would lead through all of them."""
+    narrow = any(getattr(query, name) is not None for name in (*EQUAL, "status", "tag", "text"))
+    return "requests" if narrow else dialect.by_time
+
+
 def total(ask: Ask, dialect: Dialect, query: Query) -> Usage:
     """See `Store.total`."""
-    groups = _grouped(ask, "model", "requests", "''", all_of(query, dialect))
+    groups = _grouped(ask, "model", _source(query, dialect), "''", all_of(query, dialect))
     return groups[0] if groups else Usage(name="")
 
 

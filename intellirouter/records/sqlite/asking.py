@@ -10,13 +10,17 @@ from __future__ import annotations
 import sqlite3
 import time
 
+import msgspec
+
 from intellirouter.records.columns import row_of
 from intellirouter.records.conditions import Conditions
 from intellirouter.records.query import Page, Query
 from intellirouter.records.questions import ROW, Dialect, all_of
 from intellirouter.records.row import Row, id_at
 
-RARE = 2000
+RARE, RARE_AMONG = 2000, 50_000
+"""Rows of an index that are read rather than looked for in the order of time: fewer where it is the only filter, since a page is found
+soon then, more where another filter must hold as well."""
 PAGE_SECONDS = 2.0
 """After so long a page is answered with what was found, and where to look on."""
 FIRST_PIECE, PIECE = 200, 50_000
@@ -42,6 +46,7 @@ DIALECT = Dialect(
     words=_words,
     content=("content.asked, content.answered", "left join content on content.id = requests.id"),
     by_tag=("tags join requests on requests.id = tags.id", "tags.tag"),
+    by_time="requests not indexed",
 )
 
 
@@ -53,14 +58,16 @@ def page(
     after: int | None,
 ) -> Page:
     """See `Store.page`."""
-    found = all_of(query, DIALECT)
+    # the time as one pair of bounds: of two pairs SQLite would start with the wide one, and read on to its end
+    found = all_of(msgspec.structs.replace(query, since=None, until=None), DIALECT)
     low = max((after or 0) + 1, id_at(query.since) if query.since is not None else 0)
     high = min(before or TOP, id_at(query.until) if query.until is not None else TOP)
-    found.add('requests."id" >= ? and requests."id" < ?', low, high)
+    bounds = ("requests.id >= ? and requests.id < ?", low, high)
     if query.text is not None:
         # cross: the words are read first, whatever the planner thinks of them
         source, by = "words cross join requests on requests.id = words.rowid", "words.rowid"
         found.swap(DIALECT.said, "words match ?")
+        found.add(*bounds)
         return _whole(connection, source, by, found, limit)
     if query.tag is not None:
         source, by = "tags cross join requests on requests.id = tags.id", "tags.id"
@@ -69,6 +76,7 @@ def page(
         return _whole(connection, source, by, found, limit)
     index, rare = _rarest(connection, found, low, high)
     if rare:
+        found.add(*bounds)
         return _whole(connection, f"requests indexed by {index}", "requests.id", found, limit)
     hint = "not indexed" if index is None or index in _BUCKETS else f"indexed by {index}"
     return _in_order(connection, found, hint, limit, low, high)
@@ -111,6 +119,7 @@ def _rarest(
 ) -> tuple[str | None, bool]:
     """The index with the fewest rows of the query, and whether they are few. None: there is no index for it."""
     best: tuple[int, str] | None = None
+    few = RARE if len(found.parts) < 2 else RARE_AMONG
     for words, values in found.parts:
         name = words.split('"')[1] if words.startswith('requests."') else ""
         index = _INDEXED.get(name)
@@ -120,9 +129,9 @@ def _rarest(
         given = values[: narrow.count("?")]
         counted = (
             f"select count(*) from (select 1 from requests indexed by {index} "  # noqa: S608
-            f"where {narrow} and id >= ? and id < ? limit {RARE})"
+            f"where {narrow} and id >= ? and id < ? limit {few})"
         )
         many = connection.execute(counted, (*given, low, high)).fetchone()[0]
         if best is None or many < best[0]:
             best = (many, index)
-    return (best[1], best[0] < RARE) if best is not None else (None, False)
+    return (best[1], best[0] < few) if best is not None else (None, False)

@@ -5,6 +5,8 @@ A key names models as clients do: any name of a model will do, and who may use a
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from intellirouter.errors import ModelNotFound, PermissionDenied
 from intellirouter.inference.catalog import Catalog, ModelEntry
 from intellirouter.security.caller import Caller
@@ -39,6 +41,16 @@ def visible(catalog: Catalog, caller: Caller, entry: ModelEntry) -> bool:
     bare = entry.name.partition("/")[2]
     known = catalog.known(bare) if bare and caller.may_use(bare) else None
     return known is not None and known.name == entry.name
+
+
+def narrowed(catalog: Catalog, caller: Caller, entry: ModelEntry) -> ModelEntry:
+    """The entry as the caller may be told of it: of a group that nobody configured, only what its key may use."""
+    if not caller.models or not entry.members or caller.may_use(entry.name):
+        return entry
+    members = tuple(member for member in entry.members if visible(catalog, caller, member))
+    may = {candidate.id for member in members for candidate in member.candidates}
+    candidates = tuple(candidate for candidate in entry.candidates if candidate.id in may)
+    return replace(entry, members=members, candidates=candidates)
 
 
 def denied(name: str, param: str = "model") -> PermissionDenied:

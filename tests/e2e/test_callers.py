@@ -242,6 +242,9 @@ async def test_only_the_models_of_the_key_whatever_the_way(place: Installation, 
         _, listed = await place.ask("Router", key, "GET", path)
         assert "cheap" in json.dumps(listed)
         assert "dear" not in json.dumps(listed)
+    for model in ("auto", "auto/cheap"):
+        _, shown = await place.ask("Router", key, "GET", f"/v1/models/{model}")
+        assert "dear" not in json.dumps(shown)
     _, missing = await place.chat(key, "dea")
     assert "dear" not in json.dumps(missing)
 

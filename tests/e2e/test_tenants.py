@@ -118,6 +118,15 @@ async def response(place: Installation) -> None:
     )
 
 
+async def item(place: Installation) -> None:
+    _, made = await place.ask("Router", "ours", "POST", "/v1/responses", {"model": "cheap", "input": SECRET})
+    named = [{"type": "item_reference", "id": made["output"][0]["id"]}, {"role": "user", "content": "x"}]
+    body = {"model": "cheap", "input": named}
+    await Other(place).finds_nothing("Router", ("POST", "/v1/responses", body))
+    status, _ = await place.ask("Router", "ours", "POST", "/v1/responses", body)
+    assert status == 200
+
+
 async def cached_answer(place: Installation) -> None:
     body = {"model": "cheap", "messages": [{"role": "user", "content": "the same question"}]}
     heard = []
@@ -348,6 +357,7 @@ ATTACKS: dict[str, Callable[[Installation], Awaitable[None]]] = {
     "conversation": conversation,
     "conversation summary": summary,
     "kept response": response,
+    "item of a kept response": item,
     "cached answer": cached_answer,
     "cached step": cached_step,
     "retrieval": retrieval,

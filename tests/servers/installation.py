@@ -92,6 +92,10 @@ class Installation:
     async def make_key(self, name: str, **fields: Any) -> str:
         """A key made at run time, known to every node; its secret."""
         status, made = await self.ask("Router", ADMIN, "POST", "/admin/keys", {"name": name, **fields})
+        while status == 503:  # a busy machine takes Redis for away for a moment
+            await asyncio.sleep(0.5)
+            await self.ask("Router", ADMIN, "DELETE", f"/admin/keys/{name}")
+            status, made = await self.ask("Router", ADMIN, "POST", "/admin/keys", {"name": name, **fields})
         assert status == 201, made
         secret = str(made["secret"])
         for role in self.urls:  # others hear of it within moments

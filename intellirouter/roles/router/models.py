@@ -14,7 +14,7 @@ from intellirouter.chat.gemini.format import FORMAT as GEMINI_FORMAT
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import ModelNotFound, PermissionDenied
 from intellirouter.inference.catalog import ModelEntry
-from intellirouter.inference.permission import permitted, visible
+from intellirouter.inference.permission import narrowed, permitted, visible
 from intellirouter.roles.router.chat import speaks_mistral
 from intellirouter.roles.router.google_key import with_key_of_address
 from intellirouter.roles.router.keys import CATALOG
@@ -38,15 +38,18 @@ def model_object(entry: ModelEntry) -> Json:
 def seen(request: web.Request) -> list[ModelEntry]:
     """Every model that the caller may use."""
     catalog, caller = request.app[CATALOG], request[CALLER]
-    return [entry for entry in catalog.entries() if visible(catalog, caller, entry)]
+    return [
+        narrowed(catalog, caller, entry) for entry in catalog.entries() if visible(catalog, caller, entry)
+    ]
 
 
 def looked_up(request: web.Request, name: str) -> ModelEntry:
     """A model by any of its names. Raises `ModelNotFound`, for one that the caller may not use too."""
     try:
-        return permitted(request.app[CATALOG], request[CALLER], name)
+        entry = permitted(request.app[CATALOG], request[CALLER], name)
     except PermissionDenied as error:
         raise ModelNotFound(f"The model '{name[:100]}' does not exist.", param="model") from error
+    return narrowed(request.app[CATALOG], request[CALLER], entry)
 
 
 def anthropic_model(entry: ModelEntry) -> Json:

@@ -10,9 +10,12 @@ UMASK = 0o077
 """For a process of ours: what it makes from here on is its user's alone."""
 
 _NAMES = frozenset(
-    "state.db chains.db outage.db keys.json rag personas documents models chains nodes .backup.lock".split()
+    "keys.json backup.key rag personas documents models chains records nodes .backup.lock".split()
 )
-_BEGINNINGS = ("state.db-", "chains.db-", "outage.db-", "keys.", "replaced-", ".restore-", ".backup-")
+_BEGINNINGS = (
+    *("state.db", "chains.db", "outage.db", "requests.db"),  # and their logs and locks
+    *("keys.", "replaced-", ".restore-", ".backup-"),
+)
 
 
 def close(data_dir: Path) -> None:

@@ -64,7 +64,18 @@ async def test_a_running_node_keeps_all_to_itself(
 def test_what_an_earlier_version_left_open_is_closed_at_the_start(tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "rag/blobs/ab").mkdir(parents=True)
-    files = ("state.db", "state.db-wal", "chains.db", "keys.json", "rag/catalog.sqlite3", "rag/blobs/ab/cd")
+    (data / "records").mkdir()
+    files = (
+        "state.db",
+        "state.db-wal",
+        "chains.db",
+        "chains.db.lock",
+        "requests.db",
+        "keys.json",
+        "backup.key",
+        "rag/catalog.sqlite3",
+        "rag/blobs/ab/cd",
+    )
     for name in files:
         (data / name).write_text("x")
         (data / name).chmod(0o644)

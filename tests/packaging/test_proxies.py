@@ -115,12 +115,16 @@ async def test_no_spelling_reaches_what_is_for_the_inner_network(
     node = await start_node(provider(vendor) + AUTH)
     port = node.listening[0].port
     async with proxy(kind, tmp_path, certificate, [port, port]) as (at, _):
-        status, body = await raw(at, "/v1/models")
-        assert status == 200, body
-        assert (await raw(at, "/v1/models/primary%2Fm"))[0] == 200
+        for path in ("/v1/models", "/v1/models/primary%2Fm"):
+            async with asyncio.timeout(
+                60
+            ):  # a proxy may take a slow machine's Router for gone, and finds it again
+                while True:
+                    if (await raw(at, path))[0] == 200:
+                        break
         for path in PATHS:
             status, body = await raw(at, path)
-            assert status in (0, 400, 403, 404), (path, status)
+            assert status in (0, 400, 403, 404, 503), (path, status)
             assert b"# TYPE" not in body, path
             assert b'"keys"' not in body, path
             assert b"<html" not in body or b"console" not in body.lower(), path

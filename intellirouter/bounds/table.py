@@ -21,12 +21,12 @@ _QUERY = "a query or a form's field of a request, within server.max_body_bytes"
 _PATTERNS: Mapping[str, str] = {
     _CONFIGURATION: "commit.py config/checking.py config/env.py config/lines.py config/misspelt.py config/reference.py config/rules.py "
     "config/schema/auth.py config/schema/section.py config/toml_text.py config/weak_secrets.py config/shown.py ops/backup/outside.py "
-    "ops/backup/s3.py ops/units.py web/openapi.py memory/bus.py inference/published.py",
-    _NAME: "chat/anthropic_messages/models.py chat/gemini/thinking.py chat/openai_chat/models.py chat/fit/takes.py chat/fit/output.py "
+    "ops/backup/s3.py ops/units.py web/openapi.py memory/bus.py inference/published.py providers/address.py",
+    _NAME: "chat/anthropic_messages/models.py chat/gemini/thinking.py chat/openai_chat/models.py chat/fit/takes.py chat/fit/settings.py inference/learning/tiers.py chat/fit/output.py "
     "providers/openai.py providers/takes.py memory/conversations.py memory/responses.py roles/rag_manager/catalog.py "
     "roles/rag_manager/ingest.py chat/anthropic_messages/blocks.py chat/gemini/parts.py",
     _ANSWER: "chat/gemini/errors.py chat/sse.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
-    "inference/rescue/opening.py inference/rescue/scripts.py",
+    "inference/rescue/opening.py inference/concealing.py inference/rescue/scripts.py",
     "10,000 characters of a vendor's message": "chat/failure.py",
     _DOCUMENT: "roles/rag_manager/chunking.py roles/rag_manager/parsing/formats.py roles/rag_manager/lexical.py "
     "roles/rag_manager/resemblance.py",

@@ -2,7 +2,7 @@
 
 dbos counts how often a run was begun, and gives it up past `MAX_RECOVERIES`. What is to be counted is only whether the run may
 have been what ended the node, so the count begins anew where it was not: when the node stops in good order, when a run that
-was taken up got a step further, and when the node has lived `SURVIVED_SECONDS` with it.
+was taken up got a step further or only waits, and when the node has lived `SURVIVED_SECONDS` with it.
 """
 
 from __future__ import annotations

@@ -268,12 +268,16 @@ class DurableRuntime:
         async def within() -> Outcome:
             async with course.places, self._calls:
                 outcome = await self.worker.run(step, path, prepared, course.run_id, tell)
-            if course.run_id in self._taken_up:  # it got further than before its node ended
-                self._taken_up.discard(course.run_id)
-                await asyncio.to_thread(self.recoveries.forgive, [course.run_id])
+            await self.got_further(course.run_id)
             return outcome
 
         return await self.at_home(course.alone(within()))
+
+    async def got_further(self, run_id: str) -> None:
+        """A run that was taken up is not what ended its node: it recorded a step, or only waits."""
+        if run_id in self._taken_up:
+            self._taken_up.discard(run_id)
+            await asyncio.to_thread(self.recoveries.forgive, [run_id])
 
     async def at_home(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Runs that were taken over walk on DBOS's own loop; their effects come back here."""
@@ -309,6 +313,7 @@ class _Ground:
         """The run does nothing but wait, and says so on every node. One that the node's stop ends waits on."""
         waits, run_id = self.runtime.waits, self.course.run_id
         await asyncio.to_thread(waits.note, run_id, path, signal, within)
+        await self.runtime.got_further(run_id)
         self._tell("step_waiting", path, {"signal": signal})
         yield
         await asyncio.to_thread(waits.clear, run_id)

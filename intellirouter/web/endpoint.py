@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from contextvars import Token
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from functools import partial
 from random import getrandbits
@@ -39,8 +39,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
-VOUCHED: web.RequestKey[Caller] = web.RequestKey("vouched", Caller)
-"""The caller whom code of ours has established already; no header can set it."""
+VOUCHED: ContextVar[Caller | None] = ContextVar("vouched", default=None)
+"""The caller whom code of ours has established already for what it asks within its own task; nothing a client sends can set it."""
 ACCESS: web.RequestKey[dict[str, object]] = web.RequestKey("access")
 PART: web.RequestKey[Part] = web.RequestKey("part")
 """What a role knows of the request for the record."""
@@ -281,7 +281,7 @@ def _admit(frame: Frame, request: web.Request, scopes: tuple[str, ...] | None, n
         _check_segments(request)
     if scopes is None:
         return ANONYMOUS
-    caller = request.get(VOUCHED) or frame.authenticator.authenticate(request.headers, request.transport)
+    caller = VOUCHED.get() or frame.authenticator.authenticate(request.headers, request.transport)
     if caller.via:
         check_errand(caller, frame.role, name)
     for scope in scopes:

@@ -86,12 +86,15 @@ async def _here(app: web.Application, request: web.Request, path: URL, caller: C
         (name, value) for name, value in request.headers.items() if name.lower() not in _KEPT_HERE
     )
     inner = request.clone(rel_url=path, headers=headers)
-    inner[VOUCHED] = caller
     match = await app.router.resolve(inner)
     match.add_app(app)
     match.freeze()
     inner._match_info = match  # noqa: SLF001  what `request.app` reads; aiohttp has no other way to say it
-    return await match.handler(inner)
+    token = VOUCHED.set(caller)
+    try:
+        return await match.handler(inner)
+    finally:
+        VOUCHED.reset(token)
 
 
 async def _there(client: RoleClient, request: web.Request, path: URL, caller: Caller) -> web.StreamResponse:

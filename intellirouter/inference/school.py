@@ -82,11 +82,21 @@ class School:
         value = await self._store.get(f"{_DECISION}{tenant}:{name}") if name else None
         return None if value is None else _kept.decode(value)
 
-    async def once(self, tenant: str, name: str) -> bool:
-        """True for the first call with this name within a week, on any node."""
-        return await self._store.set(
-            f"learning:given:{tenant}:{name}", b"1", ttl=KEPT_SECONDS, only_if_absent=True
-        )
+    async def give(self, tenant: str, name: str, one: Evidence) -> bool:
+        """Write one outcome down, unless one of this name was within the week, on any node; whether it was written.
+
+        Raises `StateUnavailable`, and then it may be given again.
+        """
+        key = f"learning:given:{tenant}:{name}"
+        if not await self._store.set(key, b"1", ttl=KEPT_SECONDS, only_if_absent=True):
+            return False
+        try:
+            await self.take([one])
+        except StateError:
+            with contextlib.suppress(StateError):
+                await self._store.delete(key)
+            raise
+        return True
 
     async def take(self, found: list[Evidence]) -> None:
         """Write outcomes into the logs of their groups. Raises `StateUnavailable`."""

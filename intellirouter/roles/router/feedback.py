@@ -49,10 +49,8 @@ async def give_feedback(request: web.Request) -> web.StreamResponse:
         )
     counted = False
     if kept is not None and given.score is not None:
-        counted = await school.once(caller.tenant, kept.request_id)
-        if counted:
-            one = evidence(kept, FEEDBACK, given.score, f"{kept.request_id}:{FEEDBACK}")
-            await school.take([one])
+        one = evidence(kept, FEEDBACK, given.score, f"{kept.request_id}:{FEEDBACK}")
+        counted = await school.give(caller.tenant, kept.request_id, one)
     body: dict[str, Any] = {"object": "feedback", "request_id": name, "learnt": counted}
     if kept is not None:
         body |= {"model": kept.group, "target": kept.target}

@@ -147,6 +147,23 @@ async def test_what_cannot_be_written_waits(store: StateStore, monkeypatch: pyte
     assert await school.train() == 1
 
 
+async def test_feedback_counts_once_and_again_only_where_it_could_not_be_written(
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    school = School(Learned(), store)
+
+    async def away(*_: object, **__: object) -> None:
+        raise StateUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "append", away)
+        with pytest.raises(StateUnavailable):
+            await school.give("t", "req_1", outcome(1))
+    assert await school.give("t", "req_1", outcome(1)) is True
+    assert await school.give("t", "req_1", outcome(1)) is False
+    assert await school.train() == 1
+
+
 async def test_what_was_learnt_moves_to_another_installation(store: StateStore, tmp_path: Path) -> None:
     school = School(Learned(), store)
     await school.take([outcome(n, n % 2, "a/m" if n % 3 else "b/m") for n in range(40)])

@@ -51,9 +51,7 @@ COMMANDS: dict[str, Entry] = {
     "cache": Entry("intellirouter.cli.cache", "Warm, look at and clear the response cache.", group=True),
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),
     "requests": Entry("intellirouter.cli.requests", "Look at the requests a Router answered; --follow them."),
-    "usage": Entry(
-        "intellirouter.cli.usage", "Requests, tokens and cost by model, key, team, user, tag, day."
-    ),
+    "usage": Entry("intellirouter.cli.usage", "Requests, tokens and cost by model, key, team, user or day."),
     "report": Entry("intellirouter.cli.report", "How a Router did: success, times, models, cost, cache."),
     "backup": Entry("intellirouter.cli.backup", "Back up this node; list and verify backups.", group=True),
     "console": Entry("intellirouter.cli.console", "Print a link that signs you in to the web console."),

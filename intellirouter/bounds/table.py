@@ -26,7 +26,7 @@ _PATTERNS: Mapping[str, str] = {
     "providers/openai.py providers/takes.py memory/conversations.py memory/responses.py roles/rag_manager/catalog.py "
     "roles/rag_manager/ingest.py chat/anthropic_messages/blocks.py chat/gemini/parts.py",
     _ANSWER: "chat/gemini/errors.py chat/sse.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
-    "inference/rescue/opening.py inference/concealing.py inference/rescue/scripts.py",
+    "inference/rescue/opening.py inference/concealing.py inference/groups/answers.py inference/groups/judging.py inference/groups/validation.py inference/rescue/scripts.py",
     "10,000 characters of a vendor's message": "chat/failure.py",
     _DOCUMENT: "roles/rag_manager/chunking.py roles/rag_manager/parsing/formats.py roles/rag_manager/lexical.py "
     "roles/rag_manager/resemblance.py",

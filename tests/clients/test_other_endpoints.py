@@ -28,7 +28,8 @@ from tests.servers.recorder import Recorder
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-NAMES = sorted(f"{kind}/{stand_in.model}" for kind, stand_in in STAND_INS.items())
+AUTOMATIC = ("auto", "auto/best", "auto/cheap", "auto/fast")
+NAMES = sorted([*AUTOMATIC, *(f"{kind}/{stand_in.model}" for kind, stand_in in STAND_INS.items())])
 EMBEDS = [kind for kind in STAND_INS if any("embed" in path.lower() for path in STAND_INS[kind].paths)]
 EMBEDS.remove("vertex")  # serves embeddings by another API
 TEXTS = ["Grüezi 🌞", "東京", "x" * 50]

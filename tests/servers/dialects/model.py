@@ -27,6 +27,10 @@ OUTPUT_TOKENS, THOUGHT_TOKENS = 12, 5
 MODEL = "vendor-model-2026"
 
 
+SHORT = 5
+"""The limit at which the stand-ins cut an answer."""
+
+
 @dataclass(slots=True)
 class Asked:
     """One request, whatever it was written in."""
@@ -89,7 +93,7 @@ def think(asked: Asked) -> Said:
     if asked.user[-1].startswith("Think"):
         return Said(cut("Thought so."), thought=THOUGHT)
     said = f"Grüezi 🌞! {' '.join(asked.system)} | {' '.join(asked.user)}"
-    if asked.max_tokens == 5:
+    if asked.max_tokens == SHORT:
         return Said(cut(said[:12]), length=True)
     return Said(cut(said))
 

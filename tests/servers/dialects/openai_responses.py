@@ -10,6 +10,7 @@ from tests.servers.dialects.model import (
     INPUT_TOKENS,
     MODEL,
     OUTPUT_TOKENS,
+    SHORT,
     THOUGHT_TOKENS,
     Asked,
     Brain,
@@ -23,6 +24,8 @@ from tests.servers.dialects.model import (
 from tests.servers.vendor import Play, Received
 
 SEALED = "gAAAAABsealed"
+LEAST_TOKENS = 16
+"""The vendor takes no shorter answer: what we ask of it where a client of another dialect asks for less."""
 _FIELDS = """model input instructions stream tools tool_choice parallel_tool_calls max_output_tokens temperature top_p
 top_logprobs text reasoning include store metadata user service_tier truncation prompt_cache_key previous_response_id
 background client_metadata max_tool_calls safety_identifier stream_options prompt conversation"""
@@ -41,7 +44,8 @@ def openai_responses(request: Received, brain: Brain = think) -> Play:
 
 def _read(body: dict[str, Any]) -> Asked:
     only(body, _FIELDS)
-    asked = Asked(stream=bool(body.get("stream")), max_tokens=body.get("max_output_tokens"))
+    limit = body.get("max_output_tokens")
+    asked = Asked(stream=bool(body.get("stream")), max_tokens=SHORT if limit == LEAST_TOKENS else limit)
     if body.get("instructions"):
         asked.system.append(body["instructions"])
     wanted = (body.get("text") or {}).get("format") or {}

@@ -14,6 +14,7 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.parts import Text
 from intellirouter.chat.response import ChatResponse
+from intellirouter.config.schema.auth import AuthSection
 from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.catalog import Catalog
@@ -75,17 +76,30 @@ class Recording:
 
 
 class LocalChatCompleter:
-    """See `ChatCompleter`."""
+    """See `ChatCompleter`. Without a `ring` nobody has a key; without a `recording` nothing is noted."""
 
-    def __init__(self, answering: Answering, timeout: float, ring: KeyRing, recording: Recording) -> None:
+    def __init__(
+        self,
+        answering: Answering,
+        timeout: float,
+        ring: KeyRing | None = None,
+        recording: Recording | None = None,
+    ) -> None:
         self._answering = answering
-        self._ring = ring
+        self._ring = ring or KeyRing(AuthSection())
         self._timeout = timeout
         self._recording = recording
 
+    def _noting(
+        self, endpoint: str, chat: ChatRequest, call: Call
+    ) -> contextlib.AbstractContextManager[Asked | None]:
+        if self._recording is None:
+            return contextlib.nullcontext()
+        return self._recording.noting(endpoint, chat, call)
+
     async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
         """See `ChatCompleter.complete`."""
-        with self._recording.noting("peer_chat", request, call) as asked:
+        with self._noting("peer_chat", request, call) as asked:
             response, trace = await self._answering.complete(self._job(request, call))
             _told(asked, trace)
             if asked is not None and asked.content is not None:
@@ -94,7 +108,7 @@ class LocalChatCompleter:
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""
-        with self._recording.noting("peer_chat", request, call) as asked:
+        with self._noting("peer_chat", request, call) as asked:
             live = await self._answering.stream(self._job(request, call))
             _told(asked, live.trace)
             try:
@@ -109,7 +123,7 @@ class LocalChatCompleter:
     async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
         """See `ChatCompleter.embed`."""
         chat = ChatRequest(model=request.model, messages=(Message("user", tuple(map(Text, request.texts))),))
-        with self._recording.noting("peer_embeddings", chat, call) as asked:
+        with self._noting("peer_embeddings", chat, call) as asked:
             response, trace = await self._answering.embed(self._job(chat, call), request)
             _told(asked, trace)
         return response

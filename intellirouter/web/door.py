@@ -70,7 +70,8 @@ class Door:
         browser = any(word in headers for word in _BROWSER_HEADERS) or "Mozilla/" in headers.get(
             "user-agent", ""
         )
-        if (self._loopback or browser) and not self._serves(name):
+        # without a Host it is a probe of HTTP/1.0 (HAProxy's checks): a browser always sends one
+        if name and (self._loopback or browser) and not self._serves(name):
             raise PermissionDenied(
                 f"This node asks for no keys, so it serves no browser and no one else under the name '{name[:100]}'. "
                 "Call it as localhost, or add the name to server.allowed_hosts, or switch keys on (auth.enabled)."

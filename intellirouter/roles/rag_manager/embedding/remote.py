@@ -13,7 +13,7 @@ import numpy as np
 from intellirouter.errors import Conflict, InvalidRequest, PeerUnavailable
 from intellirouter.peers.contract import Call
 from intellirouter.peers.http_roles import RoleClient
-from intellirouter.roles.rag_manager.embedding.embedder import Behalf
+from intellirouter.roles.rag_manager.embedding.embedder import NODE, Behalf, asked_by
 from intellirouter.vectors.index import Vectors
 
 SECONDS = 30.0
@@ -32,9 +32,9 @@ class RemoteHelper:
         """Its endpoint."""
         return self._name
 
-    async def embed(self, model: str, texts: Sequence[str], behalf: Behalf) -> Vectors:
+    async def embed(self, model: str, texts: Sequence[str], behalf: Behalf | None = None) -> Vectors:
         """See `shared.Helper.embed`."""
-        caller = await behalf.now()
+        caller = await (behalf or asked_by(NODE)).now()
         call = Call(caller, f"rag-{secrets.token_hex(8)}", deadline=time.monotonic() + SECONDS)
         try:
             answer = await self._client.post(PATH, {"model": model, "texts": list(texts)}, call)

@@ -17,7 +17,7 @@ import numpy as np
 import structlog
 
 from intellirouter.errors import Conflict, IntelliRouterError
-from intellirouter.roles.rag_manager.embedding.embedder import NODE, Behalf, Embedder, asked_by
+from intellirouter.roles.rag_manager.embedding.embedder import Behalf, Embedder
 from intellirouter.vectors.index import Vectors
 
 SLICE = 32
@@ -35,8 +35,8 @@ class Helper(Protocol):
     def name(self) -> str:
         """Where it is, for the log."""
 
-    async def embed(self, model: str, texts: Sequence[str], behalf: Behalf) -> Vectors:
-        """Unit vectors. Raises `PeerUnavailable`, and `Conflict` when it has another model."""
+    async def embed(self, model: str, texts: Sequence[str], behalf: Behalf | None = None) -> Vectors:
+        """Unit vectors, asked for on behalf of somebody, or of the node itself. Raises `PeerUnavailable`, and `Conflict` when it has another model."""
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class SharedEmbedder:
         self._own = own
         self._helpers = {helper.name: helper for helper in helpers}
         self._standing = {helper.name: _Standing() for helper in helpers}
-        self._behalf = behalf or asked_by(NODE)
+        self._behalf = behalf
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -99,13 +99,17 @@ class SharedEmbedder:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, Exception):  # a mistake of ours: the work is done all the same
+                    log.error("rag.helper_crashed", exc_info=ended)
         return work.joined()
 
     async def _help(self, helper: Helper, work: _Work) -> None:
         standing = self._standing[helper.name]
 
         async def ask(texts: Sequence[str]) -> Vectors:
+            if self._behalf is None:
+                return await helper.embed(self._own.model, texts)
             return await helper.embed(self._own.model, texts, self._behalf)
 
         try:

@@ -70,7 +70,7 @@ def _no_answer(session: aiohttp.ClientSession, method: str, path: str, error: Ex
     where = str(session._base_url or "").rstrip("/")  # noqa: SLF001  aiohttp shows it nowhere else
     known = _known.get(session, "")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"nothing answers at {where} ({known}): {_plain(error.os_error)}. Is it running? --url names another."
+        return f"no server answers at {where} ({known}): {_plain(error.os_error)}. Is it running? --url names another."
     if isinstance(error, TimeoutError):
         return f"{where} does not answer within {DEADLINE_SECONDS:g} s: {method} {path}"
     if isinstance(error, msgspec.MsgspecError):

@@ -98,8 +98,10 @@ def test_a_directory_that_holds_more_than_ours_stays_open_and_what_is_ours_does_
 
 def test_no_link_leads_out(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
-    outside.mkdir(mode=0o755)
+    outside.mkdir()
+    outside.chmod(0o755)
     (outside / "kept").write_text("x")
+    (outside / "kept").chmod(0o644)
     data = tmp_path / "data"
     (data / "rag").mkdir(parents=True)
     (data / "personas").symlink_to(outside)

@@ -110,6 +110,15 @@ def written(file: Path) -> set[str]:
         return {line[0] for line in connection.execute("select request_id from requests")}
 
 
+async def until_written(file: Path) -> None:
+    """Return when the record holds a row."""
+    for _ in range(600):
+        if await asyncio.to_thread(written, file):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("nothing was recorded")
+
+
 @pytest.mark.timeout(400)
 async def test_a_full_disk_costs_rows_and_no_request_and_is_told(
     start_vendor: StartVendor, tmp_path: Path
@@ -124,6 +133,7 @@ async def test_a_full_disk_costs_rows_and_no_request_and_is_told(
         node_process("--role", "Router", "--config", str(file)) as node,
         Load(await node.url()).running() as load,
     ):
+        await until_written(tmp_path / "data" / "requests.db")
         # no file may grow beyond a megabyte: for SQLite a disk that is full
         resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
         await until_health(load.url, "missing from the record")

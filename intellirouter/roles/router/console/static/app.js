@@ -106,7 +106,10 @@ function App() {
         history.replaceState(null, "", "/console");
         try { return enter(await session("POST", { link })); } catch (error) { tell(error.message); }
       }
-      enter(await session());
+      for (let wait = 500; ; wait *= 2) {
+        try { return enter(await session()); } catch (error) { tell(error.message); if (wait > 8000) throw error; }
+        await new Promise((next) => setTimeout(next, wait));
+      }
     };
     start().catch((error) => tell(error.message));
     const gone = () => session().then(enter, () => {});

@@ -113,8 +113,9 @@ def written(file: Path) -> set[str]:
 async def until_written(file: Path) -> None:
     """Return when the record holds a row."""
     for _ in range(600):
-        if await asyncio.to_thread(written, file):
-            return
+        with contextlib.suppress(sqlite3.OperationalError):  # its table is not made yet
+            if await asyncio.to_thread(written, file):
+                return
         await asyncio.sleep(0.1)
     raise AssertionError("nothing was recorded")
 

@@ -23,6 +23,8 @@ TOOLS: list[Any] = [
     {"type": "web_search"},
 ]
 KINDS = ["openai", "groq", "anthropic", "google", "mistral", "ollama"]
+SEARCHES = {"anthropic": "web_search_20250305", "google": "googleSearch"}
+"""Vendors that search the web too, and their own word for it."""
 asked_last: list[Asked] = []
 
 
@@ -60,7 +62,8 @@ async def test_free_text_and_namespaces_come_back_as_they_were_offered(
             assert "".join(deltas) == ("" if turn else PATCH)
         else:
             raw = await client.responses.with_raw_response.create(**ask)
-            assert "'web_search' was left out" in raw.headers["x-intellirouter-notes"]
+            notes = raw.headers.get("x-intellirouter-notes", "")
+            assert ("'web_search' was left out" in notes) is (kind not in SEARCHES)
             sent = Answered(200, "application/json", bytearray(raw.http_response.content))
             assert faults("openai_responses", sent) == []
             answer = raw.parse()
@@ -112,7 +115,7 @@ async def test_chat_completions_take_free_text_too(
     await client.close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SEARCHES])
 @pytest.mark.parametrize("forced", [False, True])
 async def test_a_tool_that_only_another_vendor_runs_is_refused_where_nothing_else_would_do(
     start_node: StartNode, start_vendor: StartVendor, kind: str, forced: bool
@@ -127,4 +130,20 @@ async def test_a_tool_that_only_another_vendor_runs_is_refused_where_nothing_els
         await client.responses.create(model="primary/m", input="Look it up.", **ask)
     assert no.value.param == "tools"
     assert vendor.received == []
+    await client.close()
+
+
+@pytest.mark.parametrize(("kind", "word"), SEARCHES.items())
+async def test_a_search_of_the_web_is_asked_of_a_vendor_that_has_its_own(
+    start_node: StartNode, start_vendor: StartVendor, kind: str, word: str
+) -> None:
+    vendor = await start_vendor(STAND_INS[kind].answer)
+    node = await start_node(provider(vendor, kind=kind))
+    client = openai.AsyncOpenAI(base_url=f"{node.listening[0].url}/v1", api_key="unused", max_retries=0)
+    answer = await client.responses.create(
+        model="primary/m", input="Look it up.", tools=[{"type": "web_search"}]
+    )
+    assert "Look it up." in answer.output_text
+    (tool,) = vendor.received[0].json["tools"]
+    assert word in (tool.get("type"), *tool)
     await client.close()

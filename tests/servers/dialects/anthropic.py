@@ -51,6 +51,9 @@ def _read(body: dict[str, Any]) -> Asked:
         only(wanted, "type schema", " in output_config.format")
         asked.schema = wanted["schema"]
     for tool in body.get("tools") or ():
+        if str(tool.get("type", "")).startswith("web_search_"):  # it searches by itself
+            only(tool, "type name max_uses allowed_domains blocked_domains user_location", " in a web search")
+            continue
         only(
             tool,
             "name description input_schema cache_control type strict eager_input_streaming",

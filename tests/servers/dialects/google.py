@@ -56,6 +56,8 @@ def _read(body: dict[str, Any]) -> Asked:
     for part in (body.get("systemInstruction") or {}).get("parts") or ():
         asked.system.append(part["text"])
     for tool in body.get("tools") or ():
+        if "googleSearch" in tool:  # it searches by itself
+            continue
         for given in tool["functionDeclarations"]:
             function = {_camel(key): value for key, value in given.items()}
             asked.tools.append({"name": function["name"], "parameters": function["parametersJsonSchema"]})

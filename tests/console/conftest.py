@@ -9,6 +9,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -31,7 +32,13 @@ class Seat:
 
     async def open(self, name: str) -> None:
         """Go to a page of the console and wait until it shows what it has."""
-        await self.page.goto(f"{self.url}/console/{name}")
+        for _ in range(3):
+            await self.page.goto(f"{self.url}/console/{name}")
+            with contextlib.suppress(
+                PlaywrightTimeout
+            ):  # a busy machine's browser: its user would load the page again
+                await self.page.wait_for_selector("main h1", timeout=30_000)
+                break
         await self.page.wait_for_selector("main h1")
         await expect(self.page.locator("main .skeleton")).to_have_count(0)
 

@@ -63,6 +63,7 @@ async def operator(stage: Stage) -> AsyncIterator[Seat]:
         assert await found.page.evaluate("window.evil") is None
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 async def test_every_page_shows_itself_without_an_error_and_can_be_read_by_everybody(

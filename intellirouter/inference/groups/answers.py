@@ -25,7 +25,7 @@ from intellirouter.chat.delta import (
 from intellirouter.chat.parts import Opaque, RedactedThinking, Refusal, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse
 
-_FINAL = re.compile(r"(?:final\s+)?answer\s*(?:is|:)\s*\**\s*(.+?)\**\s*$", re.IGNORECASE | re.MULTILINE)
+_FINAL = re.compile(r"answer[ \t]*(?:is|:)", re.IGNORECASE)
 _MARKS = re.compile(r"[\s\W_]+")
 COMPARED = 400
 """Words of an answer that likeness is judged by."""
@@ -46,8 +46,19 @@ def ballot(text: str) -> str:
     try:
         return msgspec.json.encode(msgspec.json.decode(text), order="sorted").decode()
     except (msgspec.DecodeError, RecursionError):
-        found = _FINAL.findall(text)
-        return _MARKS.sub(" ", (found[-1] if found else text).casefold()).strip()
+        return _MARKS.sub(" ", (_final(text) or text).casefold()).strip()
+
+
+def _final(text: str) -> str:
+    """What follows the last "answer is" or "answer:", on its line or the next one that says something; empty where nothing does."""
+    last, open_ = "", False
+    for line in text.splitlines():
+        found = _FINAL.search(line)
+        said = line[found.end() if found else 0 :].strip("* \t")
+        if said and (found or open_):
+            last = said
+        open_ = (open_ or found is not None) and not said
+    return last
 
 
 def winner(texts: Sequence[str], members: int) -> int | None:

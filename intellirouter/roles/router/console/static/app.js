@@ -24,7 +24,7 @@ class Shield extends Component {
   componentDidCatch(error) { this.setState({ error }); }
   componentDidUpdate(was) { if (was.at !== this.props.at && this.state.error) this.setState({ error: null }); }
   render({ children }, { error }) {
-    return error ? html`<${Notice} tone="bad">${T.broken} ${error.message}<//>` : children;
+    return error ? html`<h1>${T.broken}</h1><${Notice} tone="bad">${error.message}<//>` : children;
   }
 }
 

@@ -211,17 +211,24 @@ def encode_thinking(parts: tuple[Part, ...]) -> Json:
     encoded: Json = {}
     if words := "".join(part.text for part in thoughts if isinstance(part, Thinking)):
         encoded["reasoning_content"] = words
-    details = [part for part in thoughts if isinstance(part, Thinking) and part.signer == "openrouter"]
-    if details:
-        encoded["reasoning_details"] = [one for part in details for one in details_of(part)]
-    blocks = [part for part in thoughts if part not in details]
-    if any(isinstance(part, RedactedThinking) or part.signature or part.encrypted for part in blocks):
-        encoded["thinking_blocks"] = [encode_thinking_block(part) for part in blocks]
+    if details := [one for part in thoughts for one in details_of(part)]:
+        encoded["reasoning_details"] = details
+    if any(_needs_block(part) for part in thoughts):
+        encoded["thinking_blocks"] = [encode_thinking_block(part) for part in thoughts]
     return encoded
 
 
-def details_of(part: Thinking) -> list[Any]:
-    """OpenRouter's `reasoning_details` as they came."""
+def _needs_block(part: Thinking | RedactedThinking) -> bool:
+    """Whether a part holds more than words and OpenRouter's details say."""
+    if isinstance(part, RedactedThinking) or part.encrypted:
+        return True
+    return part.id is not None if details_of(part) else bool(part.signature)
+
+
+def details_of(part: Part) -> list[Any]:
+    """OpenRouter's `reasoning_details` as they came; none where a part is another vendor's or holds none."""
+    if not isinstance(part, Thinking) or part.signer != "openrouter":
+        return []
     try:
         details = msgspec.json.decode(part.signature or "[]")
     except msgspec.DecodeError:

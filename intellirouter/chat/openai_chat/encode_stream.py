@@ -127,8 +127,8 @@ class ChunkEncoder:
         if delta.signature or delta.encrypted:
             block = Thinking("".join(words), delta.signature, delta.encrypted, delta.id, delta.signer)
             words.clear()
-            if delta.signer == "openrouter":
-                encoded["reasoning_details"] = details_of(block)
+            if details := details_of(block):
+                encoded["reasoning_details"] = details
             else:
                 encoded["thinking_blocks"] = [encode_thinking_block(block)]
         return encoded

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, ToolChoice
+from intellirouter.chat.openai_chat.content import seal_details
 from intellirouter.chat.parts import (
     Audio,
     CacheMarker,
@@ -89,6 +90,10 @@ def chat(draw: st.DrawFn) -> ChatRequest:
         id=maybe(NAMES),
         signer=maybe(st.sampled_from(SIGNERS)),
     ).filter(lambda part: bool(part.signature or part.encrypted))
+    details = st.lists(
+        st.builds(dict, type=st.just("reasoning.encrypted"), data=WORDS), min_size=1, max_size=2
+    )
+    thoughts |= st.builds(Thinking, WORDS, signature=details.map(seal_details), signer=st.just("openrouter"))
     customs = st.builds(ToolCall, IDS, NAMES, WORDS, st.just("custom"))
     answers = st.tuples(
         st.lists(thoughts, max_size=1),

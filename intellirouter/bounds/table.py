@@ -28,6 +28,7 @@ _PATTERNS: Mapping[str, str] = {
     _ANSWER: "chat/gemini/errors.py chat/sse.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
     "inference/rescue/opening.py inference/concealing.py inference/groups/answers.py inference/groups/judging.py inference/groups/validation.py inference/rescue/scripts.py",
     "10,000 characters of a vendor's message": "chat/failure.py",
+    "an address of at most 8,000 characters, or a part of one": "transport/outgoing/places.py",
     _DOCUMENT: "roles/rag_manager/chunking.py roles/rag_manager/parsing/formats.py roles/rag_manager/lexical.py "
     "roles/rag_manager/resemblance.py",
     _HEADER: "telemetry/tracing/span.py transport/fast/connection.py transport/fast/request.py web/application.py web/door.py web/whole.py",

@@ -20,6 +20,7 @@ from intellirouter.security.replay import Seen
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
 from intellirouter.telemetry.tracing.span import Tracer
+from intellirouter.transport.outgoing.door import OutgoingDoor
 
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
@@ -39,6 +40,8 @@ RECORDER: web.AppKey[Recorder | None] = web.AppKey("recorder")
 """Where every role notes its requests; None where nothing is recorded."""
 RECORDS: web.AppKey[Records | None] = web.AppKey("records")
 """The same record, to be asked."""
+OUTGOING: web.AppKey[OutgoingDoor] = web.AppKey("outgoing", OutgoingDoor)
+"""Through which everything goes out that somebody else named the address of."""
 STATE: web.AppKey[StateStore] = web.AppKey("state")
 CHAT: web.AppKey[ChatCompleter] = web.AppKey("chat")
 RETRIEVER: web.AppKey[Retriever | None] = web.AppKey("retriever")

@@ -22,6 +22,7 @@ from intellirouter.roles.keys import (
     KEY_RING,
     KEYS,
     METRICS,
+    OUTGOING,
     SEEN,
     SETTINGS,
     STATE,
@@ -32,6 +33,7 @@ from intellirouter.security.replay import REMEMBERED_SECONDS, Seen
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
 from intellirouter.telemetry.tracing.span import Tracer
+from intellirouter.transport.outgoing.door import OutgoingDoor
 
 
 @contextlib.asynccontextmanager
@@ -118,6 +120,12 @@ async def _state(opened: Opened) -> AsyncIterator[StateStore]:
 
 
 @contextlib.asynccontextmanager
+async def _outgoing(opened: Opened) -> AsyncIterator[OutgoingDoor]:
+    async with contextlib.aclosing(OutgoingDoor(opened.settings.outgoing)) as door:
+        yield door
+
+
+@contextlib.asynccontextmanager
 async def _doors(opened: Opened) -> AsyncIterator[Doors]:
     doors = Doors(opened[STATE], opened.settings.limits)
     opened.on_reload.append(lambda new: partial(doors.configure, new.limits))
@@ -134,5 +142,6 @@ COMPONENTS = (
     Component(SEEN, _seen),
     Component(KEY_RING, _key_ring, (KEYS, STATE)),
     Component(STATE, _state),
+    Component(OUTGOING, _outgoing),
     Component(DOORS, _doors, (STATE,)),
 )

@@ -15,6 +15,7 @@ from intellirouter.config.schema.ipc import IpcSection
 from intellirouter.config.schema.limits import BudgetsSection, LimitsSection
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.config.schema.model_registry import ModelRegistrySection
+from intellirouter.config.schema.outgoing import OutgoingSection
 from intellirouter.config.schema.paths import PathsSection
 from intellirouter.config.schema.persona_layer import PersonaLayerSection
 from intellirouter.config.schema.rag import RagSection
@@ -52,6 +53,7 @@ class Settings(Section):
     rag: RagSection = Field(default_factory=RagSection)
     persona_layer: PersonaLayerSection = Field(default_factory=PersonaLayerSection)
     records: RecordsSection = Field(default_factory=RecordsSection)
+    outgoing: OutgoingSection = Field(default_factory=OutgoingSection)
     paths: PathsSection = Field(default_factory=PathsSection)
 
     @property

@@ -27,6 +27,7 @@ from intellirouter.roles.rag_manager.reranking_onnx import OnnxReranker
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.security.authority import Authority
 from intellirouter.telemetry.tracing.span import Tracer
+from intellirouter.transport.outgoing.door import OutgoingDoor
 from intellirouter.vectors.chroma.embedded import EmbeddedChroma
 from intellirouter.vectors.chroma.server import ChromaServer
 from intellirouter.vectors.index import VectorIndex
@@ -46,6 +47,7 @@ async def open_rag(
     helpers: Sequence[Helper] = (),
     tracer: Tracer | None = None,
     authority: Authority | None = None,
+    door: OutgoingDoor | None = None,
 ) -> AsyncIterator[RagService]:
     """The service, its worker running. Raises `StateUnavailable` when another process holds the directory."""
     if problems := [f"{'.'.join(map(str, path))}: {problem}" for path, problem in rag_errors(section)]:
@@ -75,7 +77,9 @@ async def open_rag(
             own = OnnxEmbedder(place, model, section.embedding_threads)
             return SharedEmbedder(own, helpers) if helpers else own
 
-        reranker = _reranker(section)
+        if door is None:
+            door = await stack.enter_async_context(contextlib.aclosing(OutgoingDoor()))
+        reranker = _reranker(section, door)
         if reranker is not None:
             stack.push_async_callback(reranker.close)
         metrics = RagMetrics(registry or CollectorRegistry())
@@ -85,7 +89,7 @@ async def open_rag(
         yield service
 
 
-def _reranker(section: RagSection) -> Reranker | None:
+def _reranker(section: RagSection, door: OutgoingDoor) -> Reranker | None:
     seconds = section.rerank_timeout_seconds
     if section.rerank_path is not None:
         if not complete(section.rerank_path):
@@ -94,7 +98,7 @@ def _reranker(section: RagSection) -> Reranker | None:
     if section.rerank_url is None:
         return None
     key = section.rerank_api_key.get_secret_value() if section.rerank_api_key else None
-    return RerankService(section.rerank_url, key, seconds)
+    return RerankService(section.rerank_url, key, seconds, door)
 
 
 def _index(section: RagSection, directory: Path) -> VectorIndex:

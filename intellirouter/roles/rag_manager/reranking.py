@@ -6,14 +6,13 @@ Over HTTP it is the `/rerank` form that Cohere introduced and Jina, vLLM and oth
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-import aiohttp
 import msgspec
 
-from intellirouter.errors import PeerUnavailable
+from intellirouter.errors import AnswerTooLong, PeerUnavailable, UpstreamError
+from intellirouter.transport.outgoing.door import Ask, OutgoingDoor
 
 MOST = 50
 """Candidates that are judged; what is behind them keeps its order."""
@@ -40,34 +39,37 @@ class _Answer(msgspec.Struct):
 
 
 class RerankService:
-    """One service. Open within a running event loop."""
+    """One service. Its address is the operator's own, so it may be anywhere; it gets every other bound of the outgoing door."""
 
-    def __init__(self, url: str, api_key: str | None, seconds: float) -> None:
-        self._url = url
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds), headers=headers)
+    def __init__(self, url: str, api_key: str | None, seconds: float, door: OutgoingDoor) -> None:
+        self._url, self._seconds, self._door = url, seconds, door
+        self._headers = {"content-type": "application/json"}
+        if api_key:
+            self._headers["authorization"] = f"Bearer {api_key}"
 
     async def scores(self, model: str, query: str, texts: Sequence[str]) -> list[float]:
         """See `Reranker.scores`."""
-        body = {"model": model, "query": query, "documents": list(texts), "top_n": len(texts)}
+        asked = {"model": model, "query": query, "documents": list(texts), "top_n": len(texts)}
         try:
-            async with self._session.post(
-                self._url,
-                data=msgspec.json.encode(body),
-                headers={"Content-Type": "application/json"},
-                allow_redirects=False,
-            ) as response:
-                raw = bytearray()
-                async for part in response.content.iter_any():
-                    raw += part
-                    if len(raw) > MAX_ANSWER:
-                        raise PeerUnavailable(f"The reranker at {self._url} answered at too great length.")
-        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError) as cause:
+            answer = await self._door.send(
+                Ask(
+                    self._url,
+                    "POST",
+                    self._headers,
+                    msgspec.json.encode(asked),
+                    seconds=self._seconds,
+                    max_bytes=MAX_ANSWER,
+                    trusted=True,
+                )
+            )
+        except AnswerTooLong as cause:
+            raise PeerUnavailable(f"The reranker at {self._url} answered at too great length.") from cause
+        except UpstreamError as cause:
             raise PeerUnavailable(f"The reranker at {self._url} does not answer.") from cause
-        if response.status != 200:
-            raise PeerUnavailable(f"The reranker at {self._url} answered {response.status}.")
+        if answer.status != 200:
+            raise PeerUnavailable(f"The reranker at {self._url} answered {answer.status}.")
         try:
-            results = msgspec.json.decode(raw, type=_Answer).results
+            results = msgspec.json.decode(answer.body, type=_Answer).results
         except msgspec.DecodeError as cause:
             raise PeerUnavailable(f"The reranker at {self._url} sent no rerank answer.") from cause
         judged = {result.index: result.relevance_score for result in results}
@@ -76,5 +78,4 @@ class RerankService:
         return [judged[index] for index in range(len(texts))]
 
     async def close(self) -> None:
-        """Release the connections."""
-        await self._session.close()
+        """The door is its owner's to close."""

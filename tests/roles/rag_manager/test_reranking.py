@@ -16,6 +16,7 @@ from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.reranking import RerankService
 from intellirouter.security.caller import Caller
+from intellirouter.transport.outgoing.door import OutgoingDoor
 from tests.servers.minilm import minilm
 
 CALL = Call(Caller(tenant="a"), "r")
@@ -100,7 +101,7 @@ async def test_an_answer_that_is_none(answer: dict[str, Any], says: str) -> None
     judge = Judge()
     judge.answer = web.Response(**answer)
     server = await served(judge)
-    reranker = RerankService(str(server.make_url("/v2/rerank")), "key", 5)
+    reranker = RerankService(str(server.make_url("/v2/rerank")), "key", 5, OutgoingDoor())
     try:
         with pytest.raises(PeerUnavailable, match=says):
             await reranker.scores("m", "q", ["one", "two"])

@@ -37,6 +37,17 @@ def free_text(arguments: str) -> str:
     return text if isinstance(text, str) else arguments
 
 
+def arguments_object(call: ToolCall, *, under: str = "input") -> Json:
+    """What a call was made with, for a dialect that takes objects alone; other words stand `under` one name."""
+    if call.kind == "custom":
+        return {"input": call.arguments}
+    try:
+        given = msgspec.json.decode(call.arguments or "{}")
+    except (msgspec.DecodeError, RecursionError):
+        given = None
+    return given if isinstance(given, dict) else {under: call.arguments}
+
+
 def restored(response: ChatResponse, customs: frozenset[str]) -> ChatResponse:
     """The answer with its calls of custom tools as such."""
     if not customs:
@@ -87,25 +98,3 @@ class CustomCalls:
             ToolCallArguments(index, free_text("".join(fragments)), block, choice)
             for index, block, fragments in held
         )
-
-
-def as_function(tool: Json) -> Json:
-    """A custom tool of OpenAI's chat dialect as a function."""
-    custom = tool.get("custom") or {}
-    function = {
-        "name": custom.get("name"),
-        "description": custom.get("description"),
-        "parameters": INPUT_SCHEMA,
-    }
-    return {"type": "function", "function": {k: v for k, v in function.items() if v is not None}}
-
-
-def as_function_call(call: Json) -> Json:
-    """A call of one, likewise."""
-    custom = call.get("custom") or {}
-    arguments = msgspec.json.encode({"input": custom.get("input") or ""}).decode()
-    return {
-        "id": call.get("id"),
-        "type": "function",
-        "function": {"name": custom.get("name"), "arguments": arguments},
-    }

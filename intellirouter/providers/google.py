@@ -53,8 +53,17 @@ def _model_path(model: str) -> str:
 
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:
     """The HTTP request for one answer; the model and the wish to stream stand in the URL."""
+    return _build_chat(request, target, "google")
+
+
+def build_vertex_chat(request: ChatRequest, target: Target) -> HttpRequest:
+    """The same for Vertex, whose search leaves out sites."""
+    return _build_chat(request, target, "vertex")
+
+
+def _build_chat(request: ChatRequest, target: Target, kind: str) -> HttpRequest:
     notes: list[str] = []
-    request, names = fit(request, takes_of("google", request.model), notes)
+    request, names = fit(request, takes_of(kind, request.model), notes)
     body = FORMAT.encode_request(request, notes)
     method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
     url = joined(target.base_url, f"/{_model_path(target.model)}:{method}")
@@ -190,6 +199,7 @@ ADAPTER = Adapter(
 VERTEX_ADAPTER = replace(
     ADAPTER,
     kind="vertex",
+    build_chat=build_vertex_chat,
     build_count=build_vertex_count,
     default_base_url="https://aiplatform.googleapis.com/v1/publishers/google",
     build_embeddings=None,

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import msgspec
 
 from intellirouter.chat import openai_embeddings
-from intellirouter.chat.custom_tools import as_function, as_function_call, note_for
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
 from intellirouter.chat.fit.fitting import fit, named
@@ -61,7 +60,6 @@ class Flavour:
     unknown_message_fields: frozenset[str] = frozenset()
     max_embedding_inputs: int = 2_048
     base64_embeddings: bool = False  # surely knows `encoding_format`
-    custom_tools: bool = False  # tools whose input is free text
     tool_subsets: bool = False  # a choice among some of the tools
     reasoning_models: bool = False  # serves OpenAI's own, which refuse much of the rest
     cache_markers: bool = False  # takes `cache_control` on a part
@@ -78,7 +76,6 @@ OPENAI = Flavour(
     unknown_fields=frozenset({"top_k", "min_p"}),
     unknown_message_fields=frozenset({"reasoning_content", "thinking_blocks", "reasoning_details"}),
     base64_embeddings=True,
-    custom_tools=True,
     tool_subsets=True,
     reasoning_models=True,
 )
@@ -161,8 +158,6 @@ def adapt(flavour: Flavour, body: Json, notes: list[str]) -> None:
     for name in sorted(flavour.unknown_fields & body.keys()):
         del body[name]
         notes.append(f"'{name}' was left out: {flavour.kind} has no such setting.")
-    if not flavour.custom_tools:
-        _as_functions(body, notes)
     if not flavour.tool_subsets:
         offer_only_allowed(body, notes)
     thoughts = False
@@ -194,21 +189,6 @@ def _fit_model(body: Json, notes: list[str]) -> None:
         notes.append("Reasoning was left out: Chat Completions takes no tools beside it for this model.")
         body["reasoning_effort"] = effort = "none"
     fit_reasoning(body, effort, traits, notes)
-
-
-def _as_functions(body: Json, notes: list[str]) -> None:
-    """Custom tools, and calls of them, as the functions that every vendor knows."""
-    if tools := body.get("tools"):
-        notes += [note_for(tool["custom"]["name"]) for tool in tools if tool.get("type") == "custom"]
-        body["tools"] = [as_function(tool) if tool.get("type") == "custom" else tool for tool in tools]
-    match body.get("tool_choice"):
-        case {"type": "custom", "custom": named}:
-            body["tool_choice"] = {"type": "function", "function": named}
-    for message in body["messages"]:
-        if calls := message.get("tool_calls"):
-            message["tool_calls"] = [
-                as_function_call(call) if call.get("type") == "custom" else call for call in calls
-            ]
 
 
 def parse_chat(response: HttpResponse) -> ChatResponse:

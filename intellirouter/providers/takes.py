@@ -280,7 +280,7 @@ TAKES: Mapping[str, Takes] = {
     "ollama": _OLLAMA,
     "anthropic": _CLAUDE,
     "google": _GEMINI,
-    "vertex": _GEMINI,
+    "vertex": replace(_GEMINI, search="vertex"),
 }
 """By the `kind` of a provider."""
 

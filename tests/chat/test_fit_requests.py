@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from intellirouter.chat.anthropic_messages.format import FORMAT as MESSAGES
+from intellirouter.chat.gemini.format import FORMAT as GEMINI
 from intellirouter.chat.openai_chat.format import FORMAT as CHAT
 from intellirouter.chat.openai_responses.format import FORMAT as RESPONSES
 from intellirouter.chat.openai_responses.response import encode_response
@@ -36,7 +37,7 @@ from tests.conformance.pairs.asked import (
     use,
 )
 
-FRONT = {"chat": CHAT, "responses": RESPONSES, "messages": MESSAGES}
+FRONT = {"chat": CHAT, "responses": RESPONSES, "messages": MESSAGES, "gemini": GEMINI}
 
 
 def sent(front: str, body: dict[str, Any], kind: str, model: str = "m") -> tuple[Any, str]:
@@ -120,6 +121,76 @@ def test_a_request_is_made_to_fit(
     if case == "a long user":
         assert out["user"] != WORD
         assert len(out["user"]) <= 128
+
+
+OF_CLAUDE = {"type": "web_search_20250305", "name": "web_search"}
+PLACE = {"type": "approximate", "country": "DE"}
+SEARCHES: list[tuple[str, str, dict[str, Any], str, Any, tuple[str, ...]]] = [
+    # what is asked by whom, of whom, what goes out, and what the notes say
+    ("all of Claude's", "messages", {**OF_CLAUDE, "blocked_domains": ["a.org/x"], "max_uses": 3, "user_location": PLACE}, "openai_responses", {"type": "web_search", "filters": {"blocked_domains": ["a.org"]}, "user_location": PLACE}, ("'max_uses'",)),
+    ("allowed", "messages", {**OF_CLAUDE, "allowed_domains": ["https://a.org/"]}, "openai_responses", {"type": "web_search", "filters": {"allowed_domains": ["a.org"]}}, ()),
+    ("all of OpenAI's", "responses", {"type": "web_search", "filters": {"blocked_domains": ["a.org"]}, "user_location": PLACE, "search_context_size": "low"}, "anthropic", {**OF_CLAUDE, "blocked_domains": ["a.org"], "user_location": PLACE}, ("'search_context_size'",)),
+    ("both lists, apart", "responses", {"type": "web_search", "filters": {"allowed_domains": ["a.org", "b.org"], "blocked_domains": ["b.org", "c.org"]}}, "anthropic", {**OF_CLAUDE, "allowed_domains": ["a.org"]}, ()),
+    ("to OpenRouter", "messages", {**OF_CLAUDE, "blocked_domains": ["a.org/x"], "max_uses": 3, "user_location": PLACE}, "openrouter", {"type": "openrouter:web_search", "parameters": {"excluded_domains": ["a.org/x"], "user_location": PLACE}}, ("'max_uses'",)),
+    ("of OpenRouter", "chat", {"type": "openrouter:web_search", "parameters": {"excluded_domains": ["a.org"], "max_results": 3}}, "anthropic", {**OF_CLAUDE, "blocked_domains": ["a.org"]}, ("'max_results'",)),
+    ("to Vertex", "messages", {**OF_CLAUDE, "blocked_domains": ["a.org"], "user_location": PLACE}, "vertex", {"googleSearch": {"excludeDomains": ["a.org"]}}, ("'user_location'",)),
+    ("to Gemini", "messages", {**OF_CLAUDE, "max_uses": 1, "user_location": PLACE}, "google", {"googleSearch": {}}, ("'max_uses'", "'user_location'")),
+    ("of Gemini, to Claude", "gemini", {"googleSearch": {}}, "anthropic", OF_CLAUDE, ()),
+    ("of Vertex, to Claude", "gemini", {"googleSearch": {"excludeDomains": ["a.org"]}}, "anthropic", {**OF_CLAUDE, "blocked_domains": ["a.org"]}, ()),
+    ("of Gemini, to OpenAI", "gemini", {"googleSearch": {"timeRangeFilter": {"startTime": "2026-01-01T00:00:00Z"}}}, "openai_responses", {"type": "web_search"}, ("'timeRangeFilter'",)),
+    ("of Vertex, to OpenAI", "gemini", {"googleSearch": {"excludeDomains": ["a.org"]}}, "openai_responses", {"type": "web_search", "filters": {"blocked_domains": ["a.org"]}}, ()),
+    ("without the live web", "responses", {"type": "web_search", "external_web_access": False}, "openai_responses", {"type": "web_search", "external_web_access": False}, ()),
+]  # fmt: skip
+GEMINI_ASKS = {"model": "alias", "contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+
+
+def searching(front: str, *tools: dict[str, Any]) -> dict[str, Any]:
+    made: Any = {
+        "chat": chat,
+        "responses": responses,
+        "messages": claude,
+        "gemini": lambda **more: {**GEMINI_ASKS, **more},
+    }[front]
+    return dict(made(tools=list(tools)))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("case", "front", "tool", "kind", "expected", "said"), SEARCHES, ids=[case[0] for case in SEARCHES]
+)
+def test_a_search_keeps_its_bounds_from_vendor_to_vendor(
+    case: str, front: str, tool: dict[str, Any], kind: str, expected: Any, said: tuple[str, ...]
+) -> None:
+    out, notes = sent(front, searching(front, tool), kind)
+    assert out["tools"] == [expected]
+    assert [name for name in said if name not in notes] == []
+    assert notes.count("was left out") == len(said)
+
+
+@pytest.mark.parametrize(
+    ("front", "tool", "kind", "why"),
+    [
+        ("messages", {**OF_CLAUDE, "allowed_domains": ["a.org"]}, "google", "list of sites"),
+        ("messages", {**OF_CLAUDE, "blocked_domains": ["a.org"]}, "google", "leave out"),
+        ("messages", {**OF_CLAUDE, "allowed_domains": ["a.org"]}, "vertex", "list of sites"),
+        ("messages", {**OF_CLAUDE, "allowed_domains": ["a.org/x"]}, "openai_responses", "whole sites"),
+        ("messages", {**OF_CLAUDE, "allowed_domains": [f"{n}.org" for n in range(101)]}, "openai_responses", "at most 100"),
+        ("responses", {"type": "web_search", "filters": {"allowed_domains": ["a.org"], "blocked_domains": ["x.a.org"]}}, "anthropic", "beside"),
+        ("responses", {"type": "web_search", "filters": {"allowed_domains": ["a.org"], "blocked_domains": ["a.org"]}}, "anthropic", "no site"),
+        ("responses", {"type": "web_search", "external_web_access": False}, "anthropic", "live web"),
+        ("gemini", {"googleSearch": {"excludeDomains": [f"{n}.org" for n in range(101)]}}, "openai_responses", "at most 100"),
+    ],
+)  # fmt: skip
+def test_no_target_searches_what_the_caller_shut_out(
+    front: str, tool: dict[str, Any], kind: str, why: str
+) -> None:
+    with pytest.raises(UnsupportedByTarget, match=why):
+        sent(front, searching(front, tool), kind)
+    if front != "gemini":
+        beside = {"messages": ctool(), "responses": rtool()}[front]
+        out, notes = sent(front, searching(front, tool, beside), kind, "gemini-3-pro")
+        assert len(out["tools"]) == 1
+        assert "earch" not in json.dumps(out["tools"])
+        assert why in notes
 
 
 def test_a_part_nobody_knows_is_not_lost_in_silence() -> None:

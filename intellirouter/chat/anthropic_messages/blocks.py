@@ -12,6 +12,7 @@ import msgspec
 
 from intellirouter.chat import fields
 from intellirouter.chat.citations import is_ours
+from intellirouter.chat.custom_tools import arguments_object
 from intellirouter.chat.fields import Json, at
 from intellirouter.chat.parts import (
     Audio,
@@ -270,31 +271,22 @@ def _call_id(given: str) -> str:
 
 
 def _encode_tool_call(part: ToolCall, notes: list[str]) -> Json:
-    if part.kind == "custom":
-        notes.append(
-            f"The free-form input of the tool '{part.name}' was sent as an object with the field 'input'."
-        )
-        value: Any = {"input": part.arguments}
-    else:
-        value = _arguments_object(part, notes)
     return {
         "type": "tool_use",
         "id": _call_id(part.id),
         "name": part.name,
-        "input": value,
+        "input": _arguments(part, notes),
         **encode_cache(part.cache),
     }
 
 
-def _arguments_object(part: ToolCall, notes: list[str]) -> Any:
-    try:
-        value = msgspec.json.decode(part.arguments or "{}")
-    except (msgspec.DecodeError, RecursionError):
-        value = None
-    if isinstance(value, dict):
-        return value
-    notes.append(f"The arguments of '{part.name}' are not a JSON object; they were sent under 'arguments'.")
-    return {"arguments": part.arguments}
+def _arguments(part: ToolCall, notes: list[str]) -> Json:
+    value = arguments_object(part, under="arguments")
+    if part.kind == "function" and value.get("arguments") == part.arguments:
+        notes.append(
+            f"The arguments of '{part.name}' are not a JSON object; they were sent under 'arguments'."
+        )
+    return value
 
 
 def _encode_tool_result(part: ToolResult, notes: list[str]) -> Json:

@@ -8,7 +8,6 @@ from intellirouter.chat.anthropic_messages.blocks import DIALECT, encode_cache, 
 from intellirouter.chat.anthropic_messages.models import traits_of
 from intellirouter.chat.anthropic_messages.thinking import encode_thinking
 from intellirouter.chat.citations import is_ours
-from intellirouter.chat.custom_tools import INPUT_SCHEMA, note_for
 from intellirouter.chat.fields import Json
 from intellirouter.chat.fit.turns import GO_ON
 from intellirouter.chat.model import ChatRequest, Message, Tool, ToolChoice
@@ -103,7 +102,7 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
     }
     optional: Json = {
         "system": _plain(system) or None,
-        "tools": [_encode_tool(tool, notes) for tool in _offered(request, notes)] or None,
+        "tools": [_encode_tool(tool) for tool in _offered(request, notes)] or None,
         "tool_choice": _encode_tool_choice(request, notes),
         "stop_sequences": list(request.stop) or None,
         "metadata": {"user_id": request.user} if request.user else None,
@@ -193,16 +192,12 @@ def _offered(request: ChatRequest, notes: list[str]) -> tuple[Tool, ...]:
     return tuple(tool for tool in request.tools if tool.name in choice.names)
 
 
-def _encode_tool(tool: Tool, notes: list[str]) -> Json:
+def _encode_tool(tool: Tool) -> Json:
     if tool.kind == "builtin":
         return tool.data or {}
     if tool.native is not None and tool.dialect == DIALECT:
         return tool.native
-    if tool.kind == "custom":
-        notes.append(note_for(tool.name))
-        schema: Json = INPUT_SCHEMA
-    else:
-        schema = tool.parameters or {"type": "object", "properties": {}}
+    schema = tool.parameters or {"type": "object", "properties": {}}
     encoded: Json = {"name": tool.name, "input_schema": schema, **encode_cache(tool.cache), **tool.extra}
     if tool.description is not None:
         encoded["description"] = tool.description

@@ -98,7 +98,7 @@ class Takes:
     most_tools: int | None = None
     choice_alone: bool = False  # a choice among tools where none are offered
     empty_list: bool = True  # an empty list of tools
-    search: Literal["openai_responses", "anthropic_messages", "gemini", "openrouter"] | None = None
+    search: Literal["openai_responses", "anthropic_messages", "gemini", "vertex", "openrouter"] | None = None
     search_beside_tools: bool = True
     tool_schema: SchemaRules = field(default_factory=SchemaRules)
     strict_tools: bool = True  # tools may be held strictly to their schema

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from intellirouter.chat.custom_tools import INPUT_SCHEMA, note_for
 from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.parts import ANY_SIGNATURE, DIALECT, encode_part, pick
 from intellirouter.chat.gemini.thinking import encode_thinking, signs_calls
@@ -144,13 +143,11 @@ def _encode_tools(tools: tuple[Tool, ...], notes: list[str]) -> list[Json]:
         if tool.kind == "builtin":
             others.append(tool.data or {})
             continue
-        if tool.kind == "custom":
-            notes.append(note_for(tool.name))
         if tool.strict:
             notes.append(f"Gemini does not hold the arguments of '{tool.name}' strictly to their schema.")
         function: Json = {"name": tool.name, "description": tool.description}
-        if parameters := INPUT_SCHEMA if tool.kind == "custom" else tool.parameters:
-            function["parametersJsonSchema"] = parameters
+        if tool.parameters:
+            function["parametersJsonSchema"] = tool.parameters
         declarations.append({k: v for k, v in function.items() if v is not None})
     return ([{"functionDeclarations": declarations}] if declarations else []) + others
 

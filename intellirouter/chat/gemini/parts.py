@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat.custom_tools import arguments_object
 from intellirouter.chat.fields import Json
 from intellirouter.chat.media import audio_name
 from intellirouter.chat.parts import (
@@ -177,18 +178,7 @@ def signed(part: Json, signature: str | None) -> Json:
 
 def encode_call(call: ToolCall) -> Json:
     """A `functionCall`; an id we made up stays ours."""
-    try:
-        arguments = (
-            {"input": call.arguments}
-            if call.kind == "custom"
-            else msgspec.json.decode(call.arguments or "{}")
-        )
-    except msgspec.DecodeError:
-        arguments = {"input": call.arguments}
-    encoded: Json = {
-        "name": call.name,
-        "args": arguments if isinstance(arguments, dict) else {"input": arguments},
-    }
+    encoded: Json = {"name": call.name, "args": arguments_object(call)}
     if call.id and not call.id.startswith(_OUR_IDS):
         encoded["id"] = call.id
     return encoded

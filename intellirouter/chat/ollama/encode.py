@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
-from intellirouter.chat.custom_tools import INPUT_SCHEMA, note_for
+from intellirouter.chat.custom_tools import arguments_object
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Tool
 from intellirouter.chat.ollama.request import DIALECT
@@ -93,7 +89,7 @@ def _encode_message(message: Message, names: dict[str, str], notes: list[str]) -
             case Thinking():
                 turn["thinking"] = turn.get("thinking", "") + part.text
             case ToolCall():
-                turn.setdefault("tool_calls", []).append(_encode_call(part))
+                turn.setdefault("tool_calls", []).append(encode_call(part))
             case File() if part.text is not None:
                 title = f"{part.title or part.filename}:\n" if part.title or part.filename else ""
                 turn["content"] += f"\n{title}{part.text}\n"
@@ -116,18 +112,9 @@ def encode_image(part: Image) -> str:
     return part.data
 
 
-def _encode_call(part: ToolCall) -> Json:
-    try:
-        arguments: Any = (
-            {"input": part.arguments}
-            if part.kind == "custom"
-            else msgspec.json.decode(part.arguments or "{}")
-        )
-    except (msgspec.DecodeError, RecursionError):
-        arguments = {"input": part.arguments}
-    if not isinstance(arguments, dict):
-        arguments = {"input": arguments}
-    return {"id": part.id, "function": {"name": part.name, "arguments": arguments}}
+def encode_call(call: ToolCall) -> Json:
+    """A tool call, its arguments an object."""
+    return {"id": call.id, "function": {"name": call.name, "arguments": arguments_object(call)}}
 
 
 def _encode_result(result: ToolResult, names: dict[str, str], notes: list[str]) -> Json:
@@ -163,9 +150,6 @@ def _encode_tools(request: ChatRequest, notes: list[str]) -> list[Json]:
 
 def _encode_tool(tool: Tool, notes: list[str]) -> Json:
     parameters = tool.parameters or {"type": "object", "properties": {}}
-    if tool.kind == "custom":
-        notes.append(note_for(tool.name))
-        parameters = INPUT_SCHEMA
     if tool.strict:
         notes.append(f"Ollama does not hold the arguments of '{tool.name}' strictly to their schema.")
     function: Json = {"name": tool.name, "parameters": parameters}

@@ -10,6 +10,7 @@ import msgspec
 from intellirouter.chat.failure import classify
 from intellirouter.chat.fields import Json
 from intellirouter.chat.likelihoods import content_of, from_list
+from intellirouter.chat.ollama.encode import encode_call
 from intellirouter.chat.ollama.generate import GENERATE
 from intellirouter.chat.ollama.ids import call_id
 from intellirouter.chat.ollama.request import DIALECT
@@ -132,19 +133,6 @@ def now() -> str:
 def encode_done(finish_reason: FinishReason | None) -> Json:
     """What closes an answer."""
     return {"done": True, "done_reason": "length" if finish_reason == "length" else "stop"}
-
-
-def encode_call(call: ToolCall) -> Json:
-    """A tool call, its arguments an object."""
-    try:
-        arguments: Any = (
-            msgspec.json.decode(call.arguments or "{}")
-            if call.kind == "function"
-            else {"input": call.arguments}
-        )
-    except (msgspec.DecodeError, RecursionError):
-        arguments = {"input": call.arguments}
-    return {"id": call.id, "function": {"name": call.name, "arguments": arguments}}
 
 
 def _spoken(choice: Choice) -> str:

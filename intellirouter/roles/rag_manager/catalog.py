@@ -54,6 +54,7 @@ def migrate(db: sqlite3.Connection) -> None:
     for column, kind in (("owner", "text"), ("not_before", "real not null default 0")):
         if column not in known:
             db.execute(f"alter table jobs add column {column} {kind}")
+    lexical.migrate(db)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ def take_job(db: sqlite3.Connection, busy: Collection[str] = (), most: int = 1 <
     """
     found = rows(
         db,
-        "select j.id, j.collection, j.document, j.owner, d.name, d.sha256, d.bytes, c.model, c.tenant from jobs j join documents d on d.id = j.document "
+        "select j.id, j.collection, j.document, j.owner, d.name, d.sha256, d.bytes, d.attributes ->> '$.charset' as charset, c.model, c.tenant from jobs j join documents d on d.id = j.document "
         "join collections c on c.id = j.collection "
         "left join (select tenant, count(*) as under_way from jobs where status = 'running' group by tenant) r on r.tenant = j.tenant "
         "where j.status = 'queued' and coalesce(r.under_way, 0) < ? "

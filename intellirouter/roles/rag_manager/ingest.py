@@ -67,7 +67,9 @@ class Ingester:
             raise InvalidRequest(
                 f"The collection is pinned to {job['model']}; this node embeds with {embedder.model}."
             )
-        title, blocks = await self._parsers.parse(self._blobs / job["sha256"], job["name"], job["tenant"])
+        title, blocks = await self._parsers.parse(
+            self._blobs / job["sha256"], job["name"], job["tenant"], str(job["charset"] or "")
+        )
         chunker = Chunker(self._size, self._overlap, embedder.max_tokens - HEAD_TOKENS, embedder.count)
         name = title or _UPLOADED.sub("", job["name"])
         rows = await asyncio.to_thread(lambda: _rows(job, name, chunker.cut(blocks)))

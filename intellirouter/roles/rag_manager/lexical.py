@@ -1,6 +1,7 @@
 """The words of a collection: one FTS5 index each, so that BM25 knows the collection's own word frequencies and no other's.
 
-The text itself lies in `chunks` only. Rows come and go with those of `chunks`, in the same transaction.
+The text itself lies in `chunks` only. Rows come and go with those of `chunks`, in the same transaction. What a word is in
+scripts other than Latin, `terms.py` says.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 
+from intellirouter.roles.rag_manager import terms
 from intellirouter.roles.rag_manager.filters import ALL, Condition
 
-_WORD = re.compile(r"\w+")
 _CONTRACTION = re.compile(r"(?:\b\w+n['’]t|['’](?:d|ll|m|re|s|ve))\b")
 """Whole ("don't" tells nothing), or what hangs on a word ("object's"): pieces of them would match pieces of others."""
 _COMMON = frozenset(
@@ -21,6 +22,10 @@ _COMMON = frozenset(
     "where which who why will with you your".split()
 )
 _ID = re.compile(r"ir-([0-9a-f]+)")
+_PREFIX = "words_"
+"""Of the tables' names: another one whenever the same text is indexed in another way."""
+_IDENTIFIER = re.compile(r"(?=[^\s]*[\d_/.:@#-])\w+(?:[_/.:@#-]{1,2}\w+)+")
+"""A part number, error code, address, path or dotted name: its pieces in their order are a term of their own."""
 MAX_TERMS = 64
 NEAR = 8
 """Neighbouring words of a query that stand within so many of one another in a chunk count once more, as a term of their own.
@@ -30,8 +35,8 @@ Metzler and Croft 2005, "A Markov random field model for term dependencies", uno
 def create(db: sqlite3.Connection, collection: str) -> None:
     """Make the index of a new collection."""
     db.execute(
-        f"create virtual table if not exists {_table(collection)} using fts5 "
-        "(title, location, text, content = 'chunks', content_rowid = 'row', tokenize = 'porter unicode61')"
+        f"create virtual table if not exists {_table(collection)} using fts5 (title, location, text, "
+        "content = 'chunks', content_rowid = 'row', tokenize = \"porter unicode61 categories 'L* N* Co Mn Mc'\")"
     )
 
 
@@ -40,23 +45,45 @@ def drop(db: sqlite3.Connection, collection: str) -> None:
     db.execute(f"drop table if exists {_table(collection)}")
 
 
+def migrate(db: sqlite3.Connection) -> None:
+    """Index anew the collections that an earlier version indexed in its own way."""
+    known = {name for (name,) in db.execute("select name from sqlite_master where type = 'table'")}
+    for (collection,) in db.execute("select id from collections").fetchall():
+        table = _table(collection)
+        if table in known:
+            continue
+        create(db, collection)
+        _insert(db, table, "collection = ?", collection)
+        db.execute(f"drop table if exists {table.replace(_PREFIX, 'terms_')}")
+
+
 def add(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:
     """Take in chunks just written."""
-    db.execute(
-        f"insert into {_table(collection)} (rowid, title, location, text) select row, title, location, text from chunks "  # noqa: S608
-        "where id in (select value from json_each(?))",
-        (json.dumps(ids),),
-    )
+    _insert(db, _table(collection), "id in (select value from json_each(?))", json.dumps(ids))
 
 
 def remove(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:
     """Forget chunks that are about to be deleted."""
     table = _table(collection)
-    db.execute(
-        f"insert into {table} ({table}, rowid, title, location, text) select 'delete', row, title, location, text from chunks "  # noqa: S608
-        "where id in (select value from json_each(?))",
-        (json.dumps(ids),),
+    db.executemany(
+        f"insert into {table} ({table}, rowid, title, location, text) values ('delete', ?, ?, ?, ?)",  # noqa: S608
+        _as_indexed(db, "id in (select value from json_each(?))", json.dumps(ids)),
     )
+
+
+def _insert(db: sqlite3.Connection, table: str, condition: str, value: str) -> None:
+    db.executemany(
+        f"insert into {table} (rowid, title, location, text) values (?, ?, ?, ?)",  # noqa: S608
+        _as_indexed(db, condition, value),
+    )
+
+
+def _as_indexed(db: sqlite3.Connection, condition: str, value: str) -> Iterator[tuple[int, str, str, str]]:
+    """The same for a chunk whenever it is asked: FTS5 forgets by being told again what it was given."""
+    found = db.execute(f"select row, title, location, text from chunks where {condition}", (value,))  # noqa: S608
+    for row, *columns in found.fetchall():
+        title, location, text = (terms.indexed(column) for column in columns)
+        yield row, title, location, text
 
 
 def search(
@@ -86,15 +113,21 @@ def search(
 
 def _expression(query: str) -> str:
     """What FTS5 is asked: any of the words that tell something, or all where none does."""
-    words = _WORD.findall(_CONTRACTION.sub(" ", query.lower()))[:MAX_TERMS]
+    words = list(islice(terms.words(_CONTRACTION.sub(" ", query.casefold())), MAX_TERMS))
     telling = [word for word in words if word not in _COMMON] or words
     pairs = dict.fromkeys((one, two) for one, two in pairwise(telling) if one != two)
+    exact = (" ".join(terms.words(found)) for found in _IDENTIFIER.findall(query)[:MAX_TERMS])
     return " OR ".join(
         [
-            *(f'"{word}"' for word in dict.fromkeys(telling)),
-            *(f'NEAR("{one}" "{two}", {NEAR})' for one, two in pairs),
+            *(_term(word) for word in dict.fromkeys(telling)),
+            *(f"NEAR({_term(one)} {_term(two)}, {NEAR})" for one, two in pairs),
+            *(f'"{phrase}"' for phrase in dict.fromkeys(exact) if " " in phrase or "_" in phrase),
         ]
     )
+
+
+def _term(word: str) -> str:
+    return f'"{word[:-1]}" *' if word.endswith("*") else f'"{word}"'
 
 
 def _table(collection: str) -> str:
@@ -102,4 +135,4 @@ def _table(collection: str) -> str:
     found = _ID.fullmatch(collection)
     if found is None:
         raise ValueError(f"no collection id: {collection!r}")
-    return f"terms_{found[1]}"
+    return f"{_PREFIX}{found[1]}"

@@ -25,7 +25,7 @@ from intellirouter.roles.rag_manager.cluster.forwarding import (
 )
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.rag_manager.service import check_collection
-from intellirouter.web.body import read_body, read_json
+from intellirouter.web.body import read_json, read_up_to
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 from intellirouter.web.sse import StreamWriter
 
@@ -105,12 +105,21 @@ def _documents_together(body: dict[str, Any], request: web.Request) -> dict[str,
 
 
 async def _submit(request: web.Request) -> web.StreamResponse:
-    """The body is the document; `?name=` names it, any other parameter is an attribute."""
+    """The body is the document; `?name=` names it, `?charset=` its encoding, any other parameter is an attribute."""
     attributes = dict(request.query)
     name = attributes.pop("name", "")
-    collection = request.match_info["collection"]
-    data, caller = await read_body(request), request[CALLER]
-    job = await request.app[RAG].submit(caller.tenant, collection, name, data, attributes, caller.owner())
+    if (
+        "charset" not in attributes
+        and (said := request.charset)
+        and not request.content_type.endswith("json")
+    ):
+        attributes["charset"] = said
+    collection, service = request.match_info["collection"], request.app[RAG]
+    data, caller = (
+        await read_up_to(request, service.max_document_bytes, "rag.max_document_bytes"),
+        request[CALLER],
+    )
+    job = await service.submit(caller.tenant, collection, name, data, attributes, caller.owner())
     return _json({"job": job}, 202)
 
 

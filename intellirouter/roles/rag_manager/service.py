@@ -34,6 +34,7 @@ from intellirouter.roles.rag_manager.embedding.embedder import NODE, Embedder, a
 from intellirouter.roles.rag_manager.ingest import Ingester
 from intellirouter.roles.rag_manager.job_queue import JobQueue
 from intellirouter.roles.rag_manager.metrics import RagMetrics
+from intellirouter.roles.rag_manager.parsing.charset import codec_of
 from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parsers
 from intellirouter.roles.rag_manager.reranking import Reranker
 from intellirouter.roles.rag_manager.retrieval import Candidates, Searcher
@@ -152,6 +153,8 @@ class RagService:
             raise PayloadTooLarge(
                 f"'{document}' is larger than {self._section.max_document_bytes} bytes (rag.max_document_bytes)."
             )
+        if (charset := (attributes or {}).get("charset")) and codec_of(str(charset)) is None:
+            raise InvalidRequest(f"There is no encoding '{str(charset)[:50]}'.", param="charset")
         row = await self._collection(tenant, name)
         async with self.blob_lock:
             digest = await asyncio.to_thread(_keep, self.blobs, data)

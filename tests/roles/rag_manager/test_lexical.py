@@ -56,3 +56,63 @@ def test_words_find(index: sqlite3.Connection, query: str, found: list[str]) -> 
 def test_a_chunk_that_is_not_ready_is_not_found(index: sqlite3.Connection) -> None:
     index.execute("update chunks set ready = 0 where id = 'cat'")
     assert lexical.search(index, COLLECTION, "cat", 10) == {}
+
+
+SCRIPTS = {
+    "chinese": "紫色大象住在北京。",
+    "japanese": "富士山は日本一高い山です。カメラ",
+    "korean": "대한민국의 수도는 서울입니다.",
+    "thai": "เมืองหลวงของประเทศไทยคือกรุงเทพ",
+    "hindi": "हिन्दी में लिखा गया पाठ १२३",
+    "arabic": "الكِتَابُ عَلَى الطَّاوِلَةِ",
+    "hebrew": "שָׁלוֹם עוֹלָם",
+    "russian": "Ёлка стоит в лесу.",
+    "khmer": "រាជធានីភ្នំពេញ",
+    "german": "Die Straße ist naß.",
+    "vietnamese": "Thủ đô là Hà Nội",
+    "part": "Valve AB-12345-X of size 7",
+    "other part": "Valve AB-12346-X next to 12345",
+    "setting": "Set max_body_bytes in std::config of 10.0.3.17",
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("紫色", "chinese"),
+        ("大象", "chinese"),
+        ("象", "chinese"),
+        ("富士山", "japanese"),
+        ("ｶﾒﾗ", "japanese"),
+        ("대한민국", "korean"),
+        ("เมืองหลวง", "thai"),
+        ("हिन्दी", "hindi"),
+        ("123", "hindi"),
+        ("كتاب", "arabic"),
+        ("שלום", "hebrew"),
+        ("елка", "russian"),
+        ("ភ្នំពេញ", "khmer"),
+        ("strasse", "german"),
+        ("ha noi", "vietnamese"),
+        ("Where is AB-12345-X?", "part"),
+        ("AB-12346-X", "other part"),
+        ("max_body_bytes", "setting"),
+        ("10.0.3.17", "setting"),
+    ],
+)
+def test_every_script_has_words(index: sqlite3.Connection, query: str, first: str) -> None:
+    rows = [(id_, COLLECTION, place, text) for place, (id_, text) in enumerate(SCRIPTS.items())]
+    index.executemany("insert into chunks values (null, ?, ?, 'd', ?, '', '', ?, 1)", rows)
+    lexical.add(index, COLLECTION, list(SCRIPTS))
+    scores = lexical.search(index, COLLECTION, query, 10)
+    assert max(scores, key=lambda id_: scores[id_]) == first
+    lexical.remove(index, COLLECTION, list(SCRIPTS))
+    assert not lexical.search(index, COLLECTION, query, 10).keys() & SCRIPTS.keys()
+
+
+def test_an_index_of_an_earlier_version_is_made_anew(index: sqlite3.Connection) -> None:
+    index.execute("create virtual table terms_0a using fts5 (text)")
+    lexical.drop(index, COLLECTION)
+    catalog.migrate(index)
+    assert list(lexical.search(index, COLLECTION, "cat", 10)) == ["cat"]
+    assert not index.execute("select 1 from sqlite_master where name = 'terms_0a'").fetchall()

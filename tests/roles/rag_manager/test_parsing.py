@@ -22,7 +22,7 @@ MARKDOWN = b"# Guide\n\nHello.\n\n## Use\n\n```\n# not a heading\n```\n\n| a | b
         ("a.txt", "Zürich".encode("cp1252"), "", [Block("Zürich")]),
         ("a.txt", "Zürich".encode("utf-16"), "", [Block("Zürich")]),
         ("a.txt", b"", "", [Block("")]),
-        ("a.csv", b"name,age\nAda,36\n", "", [Block("name: Ada; age: 36", "", "table")]),
+        ("a.csv", b"name,age\nAda,36\n", "", [Block("name: Ada; age: 36", "", "table", "name: Ada; ", 2)]),
         ("a.json", b'[{"a": 1}]', "", [Block('{\n "a": 1\n}', "[0]", "code")]),
         ("a.json", b"{broken", "", [Block("{broken")]),
         ("a.jsonl", b'{"a": 1}\n', "", [Block('{"a": 1}', "line 1", "code")]),
@@ -58,7 +58,7 @@ def test_html_drops_scripts_and_keeps_structure() -> None:
         ("a.bin", b"\0\1\2", ParseLimits(), "binary"),
         ("a.pdf", b"%PDF-1.7 nothing", ParseLimits(), "cannot be read"),
         ("big.txt", b"x" * 2_000_000, ParseLimits(output=1_000_000), "larger than"),
-        ("../../etc/passwd.zip", b"PK\3\4\0\0", ParseLimits(), "binary"),
+        ("../../etc/passwd.zip", b"PK\3\4\0\0", ParseLimits(), "archive"),
     ],
 )
 async def test_hostile_files_are_refused(

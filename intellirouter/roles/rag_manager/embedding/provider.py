@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -9,8 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from intellirouter.chat.embedding import EmbeddingRequest
-from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
-from intellirouter.errors import IntelliRouterError, RateLimited, StateUnavailable
+from intellirouter.errors import (
+    ContextLengthExceeded,
+    IntelliRouterError,
+    InvalidRequest,
+    RateLimited,
+    StateUnavailable,
+    UpstreamRejected,
+)
 from intellirouter.peers.contract import Call, ChatCompleter
 from intellirouter.roles.rag_manager.embedding.embedder import NODE, Behalf, asked_by
 from intellirouter.vectors.index import Vectors
@@ -18,6 +25,13 @@ from intellirouter.vectors.index import Vectors
 BATCH = 64
 """Texts in one request: within what every vendor takes."""
 SECONDS = 60.0
+_TOO_LONG = re.compile(
+    r"context length|too long|too many tokens|maximum|max_?(?:seq|input|tokens)|exceeds?\b.*\btoken|token limit",
+    re.I,
+)
+_SHORTEST = 32
+"""Characters: what is refused at that length is not refused for its length."""
+_LETTERS = re.compile(r"[A-Za-z\s]+")
 
 
 class ProviderEmbedder:
@@ -59,16 +73,34 @@ class ProviderEmbedder:
         return self._max_tokens
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """About how many tokens each has."""
-        return [-(-len(text) // CHARACTERS_PER_TOKEN) for text in texts]
+        """About how many tokens each has, rather too many than too few."""
+        return [_tokens(text) for text in texts]
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors. Raises `StateUnavailable` for what may pass, so that a job waits, and the Router's error else.
 
         A limit of the caller's own is `RateLimited`, and what its key may not is `PermissionDenied` or `BudgetExceeded`.
         """
-        parts = [await self._ask(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
+        parts = [await self._fitted(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
         return np.vstack(parts)
+
+    async def _fitted(self, texts: Sequence[str]) -> Vectors:
+        """The same of one request; what the model refuses for its length is halved, and a text's halves are averaged."""
+        try:
+            return await self._ask(texts)
+        except (UpstreamRejected, InvalidRequest) as refused:
+            too_long = isinstance(refused, ContextLengthExceeded) or _TOO_LONG.search(refused.message)
+            if not too_long or (len(texts) == 1 and len(texts[0]) <= _SHORTEST):
+                raise
+        if len(texts) > 1:
+            middle = len(texts) // 2
+            return np.vstack([await self._fitted(texts[:middle]), await self._fitted(texts[middle:])])
+        text = texts[0]
+        middle = text.rfind(" ", len(text) // 4, len(text) // 2) + 1 or len(text) // 2
+        halves = [part for part in (text[:middle], text[middle:]) if part.strip()]
+        vectors = np.vstack([await self._fitted([half]) for half in halves])
+        mean = np.average(vectors, axis=0, weights=[len(half) for half in halves])
+        return np.asarray([mean / (np.linalg.norm(mean) or 1.0)], np.float32)
 
     async def _ask(self, texts: Sequence[str]) -> Vectors:
         caller = await self._behalf.now()
@@ -86,3 +118,11 @@ class ProviderEmbedder:
                 f"{self._model} answered {len(texts)} texts with something else than vectors"
             )
         return np.asarray(vectors / lengths, np.float32)
+
+
+def _tokens(text: str) -> int:
+    """Four letters of English make a token, one and a half other signs of ASCII do, and two bytes of anything else."""
+    letters = sum(len(run) for run in _LETTERS.findall(text))
+    beyond = 0 if text.isascii() else sum(not char.isascii() for char in text)
+    long = 0 if text.isascii() else len(text.encode("utf-8", "surrogatepass")) - len(text) + beyond
+    return letters // 4 + 2 * (len(text) - letters - beyond) // 3 + -(-long // 2)

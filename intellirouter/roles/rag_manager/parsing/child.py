@@ -1,6 +1,6 @@
 """The parsing process: `python -m …parsing.child MEMORY SECONDS OUTPUT`. One document after another.
 
-Frames on standard input and output: four bytes of length (big-endian), then msgpack. A request is `[file, name]`. Answers are
+Frames on standard input and output: four bytes of length (big-endian), then msgpack. A request is `[file, name, charset]`. Answers are
 `["blocks", …]` as often as needed, then `["end", title, last]` or `["error", reason, last]`; after a `last` one the process
 ends, because its memory has grown. It limits itself, so that a bomb or a loop ends this process and nothing else.
 """
@@ -40,20 +40,20 @@ class Session:
         """Until the input ends, or memory has grown."""
         last = False
         while not last and len(head := self._source.read(4)) == 4:
-            file, name = msgspec.msgpack.decode(self._source.read(int.from_bytes(head)))
+            file, name, charset = msgspec.msgpack.decode(self._source.read(int.from_bytes(head)))
             self._allow_seconds()
-            verdict = self._document(Path(file), name)
+            verdict = self._document(Path(file), name, charset)
             last = _peak() > self._memory // _KEPT_SHARE
             self._send((*verdict, last))
 
-    def _document(self, file: Path, name: str) -> tuple[str, str]:
+    def _document(self, file: Path, name: str, charset: str) -> tuple[str, str]:
         try:
             if file.stat().st_size > self._memory // 2:  # a reader needs the bytes and the text
                 return "error", f"needs more than {self._memory >> 20} MiB"
-            title, blocks = parse(name, file.read_bytes())
+            title, blocks = parse(name, file.read_bytes(), charset)
             left = self._output
             for frame in _frames(blocks):
-                left -= sum(len(text) for text, _, _ in frame)
+                left -= sum(len(text) for text, *_ in frame)
                 if left < 0:
                     return "error", f"the text is larger than {self._output} characters"
                 self._send(("blocks", frame))
@@ -85,13 +85,17 @@ def _peak() -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) << 10
 
 
-def _frames(blocks: Iterable[Block]) -> Iterator[list[tuple[str, str, str]]]:
-    frame: list[tuple[str, str, str]] = []
+Framed = tuple[str, str, str, str, int]
+"""A block's fields in their order."""
+
+
+def _frames(blocks: Iterable[Block]) -> Iterator[list[Framed]]:
+    frame: list[Framed] = []
     size = 0
     for block in blocks:
         for text in _pieces(block.text.encode("utf-8", "replace").decode()):
-            frame.append((text, block.location, block.kind))
-            size += len(text)
+            frame.append((text, block.location, block.kind, block.head, block.row))
+            size += len(text) + len(block.location) + len(block.head)
             if size >= FRAME_CHARACTERS:
                 yield frame
                 frame, size = [], 0

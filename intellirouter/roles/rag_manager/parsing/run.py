@@ -37,7 +37,7 @@ class Parsers:
         self._places = asyncio.Semaphore(PARSERS)
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
 
-    async def parse(self, file: Path, name: str, owner: str) -> tuple[str, list[Block]]:
+    async def parse(self, file: Path, name: str, owner: str, charset: str = "") -> tuple[str, list[Block]]:
         """As `Parser.parse`, in the owner's turn."""
         turn, waiting = self._turns.get(owner, (asyncio.Lock(), 0))
         self._turns[owner] = turn, waiting + 1
@@ -45,7 +45,7 @@ class Parsers:
             async with turn, self._places:
                 parser = self._free.pop()
                 try:
-                    return await parser.parse(file, name)
+                    return await parser.parse(file, name, charset)
                 finally:
                     self._free.append(parser)
         finally:
@@ -67,14 +67,14 @@ class Parser:
         self._child: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
 
-    async def parse(self, file: Path, name: str) -> tuple[str, list[Block]]:
+    async def parse(self, file: Path, name: str, charset: str = "") -> tuple[str, list[Block]]:
         """The document's title and blocks. Raises `InvalidRequest` saying why the document cannot be read."""
         limits = self._limits
         async with self._turn:
             kept = False
             try:
                 async with asyncio.timeout(2 * limits.seconds):
-                    blocks, (verdict, text, last) = await self._exchange(file, name)
+                    blocks, (verdict, text, last) = await self._exchange(file, name, charset)
                 kept = not last
             except TimeoutError as cause:
                 raise InvalidRequest(f"'{name}' was not read within {2 * limits.seconds} s.") from cause
@@ -97,7 +97,9 @@ class Parser:
                 child.kill()
             await child.wait()
 
-    async def _exchange(self, file: Path, name: str) -> tuple[list[Block], tuple[str, str, bool]]:
+    async def _exchange(
+        self, file: Path, name: str, charset: str
+    ) -> tuple[list[Block], tuple[str, str, bool]]:
         if self._child is None or self._child.returncode is not None:
             limits = self._limits
             words = (str(limits.memory), str(limits.seconds), str(limits.output))
@@ -112,7 +114,7 @@ class Parser:
         source, sink = self._child.stdout, self._child.stdin
         if source is None or sink is None:
             raise BrokenPipeError
-        request = msgspec.msgpack.encode((str(file), name))
+        request = msgspec.msgpack.encode((str(file), name, charset))
         sink.write(len(request).to_bytes(4) + request)
         await sink.drain()
         blocks: list[Block] = []

@@ -1,0 +1,155 @@
+"""E-mail: one message (eml, msg, mhtml) or a box of them (mbox), with what is attached.
+
+Of a body in several forms the plain one is taken, or the HTML one where there is no other. What is attached is read as what it
+is called; what of it cannot be read is named with the reason.
+"""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import importlib
+import io
+import re
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage, Message
+from typing import Any
+
+from intellirouter.errors import UnsupportedMediaType
+from intellirouter.roles.rag_manager.chunking import Block
+from intellirouter.roles.rag_manager.parsing import html
+from intellirouter.roles.rag_manager.parsing.charset import decode
+
+Parsed = tuple[str, list[Block]]
+Read = Callable[[str, bytes, str], Parsed]
+"""Reads what is attached, by its name and by the encoding that the message states."""
+
+MOST_ATTACHMENTS = 200
+_FROM = re.compile(rb"^From [^\n]*\n", re.MULTILINE)
+_HEADERS = ("Subject", "From", "To", "Cc", "Date")
+
+
+def message(data: bytes, read: Read) -> Parsed:
+    """One message as it was sent."""
+    parsed = email.message_from_bytes(data, policy=email.policy.default)
+    if not parsed.keys():
+        raise UnsupportedMediaType("is no e-mail message, despite its name")
+    return _header(parsed, "Subject"), list(_message(parsed, read))
+
+
+def box(data: bytes, read: Read) -> Parsed:
+    """Every message of a box, in order."""
+    starts = [
+        found
+        for found in _FROM.finditer(data)
+        if found.start() == 0 or data[: found.start()].endswith((b"\n\n", b"\r\n\r\n"))
+    ]
+    if not starts or starts[0].start() != 0:
+        raise UnsupportedMediaType("is no mbox, despite its name")
+    blocks: list[Block] = []
+    ends = [*(found.start() for found in starts[1:]), len(data)]
+    for number, (found, end) in enumerate(zip(starts, ends, strict=True), 1):
+        subject, parts = message(data[found.end() : end].replace(b"\n>From ", b"\nFrom "), read)
+        blocks += _under(f"message {number}: {subject}".rstrip(": "), parts)
+    return "", blocks
+
+
+def outlook(data: bytes, read: Read) -> Parsed:
+    """A message as Outlook keeps it."""
+    try:
+        oxmsg: Any = importlib.import_module("oxmsg")
+    except ImportError as cause:
+        raise UnsupportedMediaType(
+            "Reading .msg needs the office extra: pip install 'intellirouter[office]'."
+        ) from cause
+    found = oxmsg.Message.load(io.BytesIO(data))
+    headers = {"Subject": found.subject, "From": found.sender, "Date": found.sent_date}
+    to = ", ".join(f"{one.name or ''} <{one.email_address or ''}>" for one in found.recipients)
+    blocks = [_heading({**headers, "To": to})]
+    if found.body:
+        blocks.append(Block(found.body))
+    elif found.html_body:
+        blocks += html.of_text(found.html_body)[1]
+    attached = ((one.file_name or "", one.file_bytes or b"", "") for one in found.attachments)
+    return found.subject or "", [*blocks, *_attached(attached, read)]
+
+
+def _message(parsed: EmailMessage, read: Read) -> Iterator[Block]:
+    yield _heading({name: _header(parsed, name) for name in _HEADERS})
+    body = parsed.get_body(("plain", "html"))
+    inline = set()
+    if body is not None:
+        inline.add(id(body))
+        text = _text(body)
+        if body.get_content_subtype() == "html":
+            yield from html.of_text(text)[1]
+        elif text.strip():
+            yield Block(text)
+    yield from _attached(_files(parsed, inline), read)
+
+
+def _files(parsed: EmailMessage, taken: set[int]) -> Iterator[tuple[str, bytes, str]]:
+    """What is attached, at whatever depth: name, bytes and encoding."""
+    for part in parsed.iter_attachments() if parsed.is_multipart() else ():
+        if id(part) in taken:
+            continue
+        kind, name = part.get_content_type(), part.get_filename() or ""
+        if kind == "message/rfc822":
+            inner = part.get_payload()
+            inner = inner[0] if isinstance(inner, list) and inner else None
+            if isinstance(inner, Message):
+                yield (
+                    name if name.lower().endswith(".eml") else f"{name or 'message'}.eml",
+                    inner.as_bytes(),
+                    "",
+                )
+        elif part.is_multipart():
+            yield from _files(part, taken)
+        else:
+            raw = part.get_payload(decode=True)
+            suffix = {
+                "text/html": ".html",
+                "text/plain": ".txt",
+                "text/calendar": ".ics",
+                "application/pdf": ".pdf",
+            }.get(kind, "")
+            if isinstance(raw, bytes) and raw and (name or suffix):
+                yield name or f"part{suffix}", raw, str(part.get_content_charset() or "")
+
+
+def _attached(files: Iterator[tuple[str, bytes, str]], read: Read) -> Iterator[Block]:
+    for number, (name, raw, charset) in enumerate(files):
+        if number == MOST_ATTACHMENTS:
+            raise UnsupportedMediaType(f"has more than {MOST_ATTACHMENTS} attachments")
+        try:
+            _, blocks = read(name, raw, charset)
+        except UnsupportedMediaType as refused:
+            yield Block(f"Attachment {name}, not read: it {refused.message}", f"attachment {name}")
+        else:
+            yield from _under(f"attachment {name}", blocks)
+
+
+def _under(place: str, blocks: list[Block]) -> Iterator[Block]:
+    for block in blocks:
+        yield block.under(place)
+
+
+def _heading(headers: dict[str, Any]) -> Block:
+    return Block("\n".join(f"{name}: {value}" for name, value in headers.items() if value))
+
+
+def _header(parsed: EmailMessage, name: str) -> str:
+    try:
+        return str(parsed[name] or "")
+    except (
+        ValueError,
+        IndexError,
+        AttributeError,
+        TypeError,
+    ):  # the standard library's parser stumbles over some
+        return ""
+
+
+def _text(part: Message) -> str:
+    raw = part.get_payload(decode=True)
+    return decode(raw, str(part.get_content_charset() or "")) if isinstance(raw, bytes) else ""

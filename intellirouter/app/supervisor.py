@@ -25,6 +25,7 @@ from aiohttp import web
 from intellirouter.app import grpc_peers, node_files, own_files
 from intellirouter.app.api import api_document
 from intellirouter.app.component import Commit, Opened, open_components
+from intellirouter.app.components.audit import audit_health
 from intellirouter.app.components.records import records_health
 from intellirouter.app.components.table import components
 from intellirouter.app.gatekeepers import gatekeeper_of
@@ -40,6 +41,7 @@ from intellirouter.inference.background import background
 from intellirouter.ops.backup import journal
 from intellirouter.roles.keys import (
     ACCESS_LOG,
+    AUDITOR,
     DOORS,
     DRAIN_NODE,
     KEY_RING,
@@ -164,6 +166,7 @@ async def running(
             TRACERS,
             ROLE_APPS,
             RECORDER,
+            AUDITOR,
             DOORS,
         ]
         wanted += [key for role in roles for key in role.components]
@@ -216,6 +219,7 @@ async def _serving(
         tracer=tracer,
         recorder=recorder,
         doors=None if role.counts_requests else opened[DOORS],
+        auditor=opened[AUDITOR],
     )
     warnings = tuple(f"{problem.path} {problem.message}" for problem in node.loaded.warnings)
     needs_disk = role.name != "Router" or node.loaded.settings.memory.backend_type == "embedded"
@@ -225,6 +229,8 @@ async def _serving(
     }
     if recorder is not None:
         checks["records"] = records_health
+    if opened[AUDITOR] is not None:
+        checks["audit"] = audit_health
     health = Health(role.name, checks, role.ready, warnings)
     ring = opened[KEY_RING]
 

@@ -65,7 +65,7 @@ _READERS: Mapping[str, str] = {
     _CONFIGURATION: "config/env.py config/toml_text.py",
     "our own files": "inference/learning/keeping.py inference/learning/weights.py roles/rag_manager/embedding/convert.py",
     _DOCUMENT: "roles/rag_manager/parsing/formats.py",
-    "written, not read": "roles/router/admin_records.py",
+    "written, not read": "roles/router/admin_records.py cli/audit.py",
 }
 
 

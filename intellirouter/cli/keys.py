@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from intellirouter.cli.audited import audited
 from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.cli.plain import cells, counted, dollars, warn
@@ -41,8 +43,30 @@ def _with_keys(loaded: Loaded, act: Callable[[KeyStore], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
+def _change(loaded: Loaded, action: str, name: str, act: Callable[[KeyStore], Awaitable[T]]) -> T:
+    """The same, for what changes a key: the audit is told."""
+    with audited(loaded.settings, f"keys {action}", f"key:{name}") as told:
+
+        async def change(keys: KeyStore) -> tuple[VirtualKey | None, T]:
+            before = [key for key in await keys.all() if name in (key.id, key.name)]
+            return (before[-1] if before else None), await act(keys)
+
+        before, made = _with_keys(loaded, change)
+        key = made[0] if isinstance(made, tuple) else made
+        if before is not None and action != "create":
+            told.before = before.shown()
+        if isinstance(key, VirtualKey):
+            told.on, told.after = f"key:{key.id} {key.name}", key.shown()
+        return made
+
+
 def _read(config: Path | None, unit: str | None) -> Loaded:
     return configured(config, "router.toml", unit)
+
+
+async def _created(key: VirtualKey, keys: KeyStore) -> VirtualKey:
+    await keys.create(key)
+    return key
 
 
 def _print_secret(loaded: Loaded, key: VirtualKey, secret: str, as_json: bool) -> None:
@@ -91,7 +115,7 @@ def create(
         expires=None if days is None else time.time() + days * 86_400,
         priority=priority,
     )
-    _with_keys(loaded, lambda keys: keys.create(key))
+    _change(loaded, "create", key.name, partial(_created, key))
     _print_secret(loaded, key, secret, as_json)
 
 
@@ -179,28 +203,28 @@ def rotate(
 ) -> None:
     """Give a key a new secret."""
     loaded = _read(config, unit)
-    changed, secret = _with_keys(loaded, lambda keys: keys.rotate(key, grace))
+    changed, secret = _change(loaded, "rotate", key, lambda keys: keys.rotate(key, grace))
     _print_secret(loaded, changed, secret, as_json)
 
 
 @app.command()
 def revoke(key: KeyArgument, config: ConfigOption = None, unit: UnitOption = None) -> None:
     """End a key at once, on every node."""
-    ended = _with_keys(_read(config, unit), lambda keys: keys.revoke(key))
+    ended = _change(_read(config, unit), "revoke", key, lambda keys: keys.revoke(key))
     typer.echo(f"The key '{ended.name}' ({ended.id}) is revoked.")
 
 
 @app.command()
 def block(key: KeyArgument, config: ConfigOption = None, unit: UnitOption = None) -> None:
     """Take nothing from a key, on every node, until it is unblocked."""
-    blocked = _with_keys(_read(config, unit), lambda keys: keys.block(key))
+    blocked = _change(_read(config, unit), "block", key, lambda keys: keys.block(key))
     typer.echo(f"The key '{blocked.name}' ({blocked.id}) is blocked.")
 
 
 @app.command()
 def unblock(key: KeyArgument, config: ConfigOption = None, unit: UnitOption = None) -> None:
     """Take a blocked key again."""
-    free = _with_keys(_read(config, unit), lambda keys: keys.unblock(key))
+    free = _change(_read(config, unit), "unblock", key, lambda keys: keys.unblock(key))
     typer.echo(f"The key '{free.name}' ({free.id}) is {free.status(time.time())}.")
 
 
@@ -243,7 +267,7 @@ def update(
     problem = problem_of(Fence(addresses=fields.get("addresses", ())))
     if problem is not None:
         raise typer.BadParameter(problem[1], param_hint="--address")
-    changed = _with_keys(_read(config, unit), lambda keys: keys.update(key, **fields))
+    changed = _change(_read(config, unit), "update", key, lambda keys: keys.update(key, **fields))
     if as_json:
         typer.echo(msgspec.json.encode(changed.shown()))
     else:

@@ -50,6 +50,9 @@ COMMANDS: dict[str, Entry] = {
     "rag": Entry("intellirouter.cli.rag", "Documents: ingest, search, verify, rebuild.", group=True),
     "cache": Entry("intellirouter.cli.cache", "Warm, look at and clear the response cache.", group=True),
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),
+    "audit": Entry(
+        "intellirouter.cli.audit", "Who did what: verify, search and export the records.", group=True
+    ),
     "requests": Entry("intellirouter.cli.requests", "Look at the requests a Router answered; --follow them."),
     "usage": Entry("intellirouter.cli.usage", "Requests, tokens and cost by model, key, team, user or day."),
     "report": Entry("intellirouter.cli.report", "How a Router did: success, times, models, cost, cache."),

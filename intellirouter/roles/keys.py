@@ -15,6 +15,7 @@ from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaReso
 from intellirouter.records.recorder import Recorder
 from intellirouter.records.records import Records
 from intellirouter.security.api_keys import KeyRing
+from intellirouter.security.audit.auditor import Auditor
 from intellirouter.security.authority import Authority
 from intellirouter.security.replay import Seen
 from intellirouter.telemetry.access import AccessLog
@@ -42,6 +43,8 @@ RECORDS: web.AppKey[Records | None] = web.AppKey("records")
 """The same record, to be asked."""
 OUTGOING: web.AppKey[OutgoingDoor] = web.AppKey("outgoing", OutgoingDoor)
 """Through which everything goes out that somebody else named the address of."""
+AUDITOR: web.AppKey[Auditor | None] = web.AppKey("auditor")
+"""What writes down who did what; None where nothing is audited."""
 STATE: web.AppKey[StateStore] = web.AppKey("state")
 CHAT: web.AppKey[ChatCompleter] = web.AppKey("chat")
 RETRIEVER: web.AppKey[Retriever | None] = web.AppKey("retriever")

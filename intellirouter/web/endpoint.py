@@ -23,6 +23,7 @@ from multidict import CIMultiDictProxy
 
 from intellirouter.errors import IntelliRouterError, InvalidRequest, PermissionDenied
 from intellirouter.records.recorder import Recorder
+from intellirouter.security.audit.auditor import Auditor
 from intellirouter.security.caller import ANONYMOUS, NOBODY, Caller
 from intellirouter.security.errands import check_errand
 from intellirouter.security.fence import NO_FENCE, Parallel
@@ -31,6 +32,7 @@ from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.metrics import Metrics, RequestMeter
 from intellirouter.telemetry.tracing.span import Attributes, Span, Tracer, current, enter, leave
 from intellirouter.transport.outbox import Outbox
+from intellirouter.web import auditing
 from intellirouter.web.errors import Envelope, error_response, status_of
 from intellirouter.web.noting import SIZE, Failure, Part, Seen, error_facts, row_of
 from intellirouter.web.whole import WholeResponse
@@ -82,6 +84,7 @@ class Frame:
     recorder: Recorder | None = None
     parallel: Parallel = field(default_factory=Parallel)
     doors: Doorkeeper | None = None  # None where requests are counted further in
+    auditor: Auditor | None = None  # None where nothing is audited
 
     def meter(self, endpoint: str) -> RequestMeter:
         """The meter of one endpoint."""
@@ -147,13 +150,16 @@ def endpoint(
         traced = _traced(frame.tracer, request) if frame.tracer is not None else None
         caller: Caller | None = None
         refusal: Failure | None = None
+        settle = False
         try:
             request[CALLER] = caller = _admit(frame, request, scopes, name)
             doors = frame.doors
             if doors is not None and scopes is not None and not caller.via and doors.limit(caller):
                 await doors.enter(frame.role, caller)
-            fenced = caller.fence is not None and not caller.via
-            response = await (_fenced(frame, caller, request, handler) if fenced else handler(request))
+            guarded = not caller.via and (caller.fence is not None or frame.auditor is not None)
+            response = await (
+                _guarded(frame, caller, request, handler, name) if guarded else handler(request)
+            )
             status = response.status
         except IntelliRouterError as error:
             status, refusal = status_of(error), error_facts(error)
@@ -179,25 +185,52 @@ def endpoint(
                 _note(frame.recorder, frame.role, name, request, caller, status, seconds, refusal)
             if traced is not None:
                 _told(traced, request, caller, status)
+            if frame.auditor is not None and (recorded or scopes is not None or auditing.NOTED in request):
+                settle = _audited(frame.auditor, request, caller, (frame.role, name), status, refusal)
+        if settle and frame.auditor is not None:
+            await frame.auditor.settled()
         if not response.prepared:
-            tell: Callable[[str, str], None]
-            if type(response) is WholeResponse:
-                response.outbox, tell = frame.outbox, response.tell
-            else:
-                tell = response.headers.__setitem__
-            tell("x-request-id", request_id)
-            if request_id_header != "x-request-id":
-                tell(request_id_header, request_id)
+            _told_id(frame, response, request_id, request_id_header)
         return response
 
     DESCRIBED[handle] = Described(name, scopes, inspect.getdoc(handler) or "", query)
     return handle
 
 
-async def _fenced(frame: Frame, caller: Caller, request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The answer to a key that may be used here, from there, and so often at once. Raises `PermissionDenied`, `RateLimited`."""
+def _told_id(frame: Frame, response: web.StreamResponse, request_id: str, header: str) -> None:
+    tell: Callable[[str, str], None]
+    if type(response) is WholeResponse:
+        response.outbox, tell = frame.outbox, response.tell
+    else:
+        tell = response.headers.__setitem__
+    tell("x-request-id", request_id)
+    if header != "x-request-id":
+        tell(header, request_id)
+
+
+def _audited(
+    auditor: Auditor,
+    request: web.Request,
+    caller: Caller | None,
+    endpoint: tuple[str, str],
+    status: int,
+    refusal: Failure | None,
+) -> bool:
+    code = refusal.code if refusal is not None else ""
+    return auditing.ended(auditor, request, caller, *endpoint, request[REQUEST_ID], status, code)
+
+
+async def _guarded(
+    frame: Frame, caller: Caller, request: web.Request, handler: Handler, name: str
+) -> web.StreamResponse:
+    """The answer to a key that may be used here, from there, and so often at once, once a change is written down where it must be.
+
+    Raises `PermissionDenied`, `RateLimited`, `AuditUnavailable`.
+    """
     fence = caller.fence or NO_FENCE
     fence.check_door(request.path, request.remote)
+    if frame.auditor is not None:
+        await auditing.begun(frame.auditor, request, caller, frame.role, name, request[REQUEST_ID])
     if fence.max_parallel is None:
         return await handler(request)
     with frame.parallel.one(caller.key_id, fence.max_parallel):

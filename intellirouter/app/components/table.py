@@ -6,6 +6,7 @@ from typing import Any
 
 from intellirouter.app.component import Component
 from intellirouter.app.components import (
+    audit,
     chain_engine,
     console,
     peers,
@@ -21,6 +22,7 @@ def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
     """The components of a process that runs the roles `local`."""
     return (
         *shared.COMPONENTS,
+        *audit.COMPONENTS,
         *records.COMPONENTS,
         *router.COMPONENTS,
         *console.COMPONENTS,

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from intellirouter.config.schema.audit import AuditSection
 from intellirouter.config.schema.section import Section
 
 SCOPES = {
@@ -95,3 +96,4 @@ class AuthSection(Section):
         ge=0,
         description="how old this node's copy of the keys made at run time may be where it starts without its store; 0: never taken",
     )
+    audit: AuditSection = Field(default_factory=AuditSection)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -18,9 +20,10 @@ from intellirouter.errors import Conflict, InvalidRequest
 from intellirouter.inference.limits.ledger import KINDS, day_name
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, VirtualKey, make_key
-from intellirouter.roles.keys import KEY_RING, KEYS, LOADED
+from intellirouter.roles.keys import AUDITOR, KEY_RING, KEYS, LOADED
 from intellirouter.roles.router.keys import BOARD, CACHE, LEDGER, OUTCOMES
 from intellirouter.security.fence import problem_of
+from intellirouter.web.auditing import noted
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
@@ -45,6 +48,7 @@ async def create_key(request: web.Request) -> web.StreamResponse:
     if request.app[KEY_RING].has_configured(key.name):  # limits, budgets and spending go by the name
         raise Conflict(f"The configuration has a key named '{key.name}'.", param="name")
     await request.app[KEYS].create(key)
+    noted(request, on=_key(key), after=key.shown())
     return _json({**key.shown(), "secret": secret}, 201)
 
 
@@ -52,15 +56,17 @@ async def rotate_key(request: web.Request) -> web.StreamResponse:
     """A new secret for a key; the old one stays good for `grace_seconds`."""
     body = await read_json(request) if request.can_read_body else {}
     grace = fields.number(body, "grace_seconds")
+    before = await _before(request)
     key, secret = await request.app[KEYS].rotate(
         request.match_info["key"], GRACE_SECONDS if grace is None else max(0.0, grace)
     )
+    noted(request, on=_key(key), before=before, after=key.shown())
     return _json({**key.shown(), "secret": secret})
 
 
 async def revoke_key(request: web.Request) -> web.StreamResponse:
     """End a key at once."""
-    return _json((await request.app[KEYS].revoke(request.match_info["key"])).shown())
+    return await _changed(request, request.app[KEYS].revoke)
 
 
 async def update_key(request: web.Request) -> web.StreamResponse:
@@ -72,17 +78,36 @@ async def update_key(request: web.Request) -> web.StreamResponse:
     given = {name: defaults.get(name) if value is None else value for name, value in body.items()}
     checked = key_fields({**given, "name": "x"})
     del checked["name"]
-    return _json((await request.app[KEYS].update(request.match_info["key"], **checked)).shown())
+    return await _changed(request, partial(request.app[KEYS].update, **checked))
 
 
 async def block_key(request: web.Request) -> web.StreamResponse:
     """Take nothing from a key, and let nothing go on in its name, until it is unblocked."""
-    return _json((await request.app[KEYS].block(request.match_info["key"])).shown())
+    return await _changed(request, request.app[KEYS].block)
 
 
 async def unblock_key(request: web.Request) -> web.StreamResponse:
     """Take a blocked key again."""
-    return _json((await request.app[KEYS].unblock(request.match_info["key"])).shown())
+    return await _changed(request, request.app[KEYS].unblock)
+
+
+async def _changed(request: web.Request, change: Callable[[str], Awaitable[VirtualKey]]) -> web.Response:
+    """The key as it is after the change, which the audit is told of."""
+    before = await _before(request)
+    key = await change(request.match_info["key"])
+    noted(request, on=_key(key), before=before, after=key.shown())
+    return _json(key.shown())
+
+
+async def _before(request: web.Request) -> dict[str, object] | None:
+    """The key as it is, for the audit alone."""
+    if request.app[AUDITOR] is None:
+        return None
+    return (await request.app[KEYS].find(request.match_info["key"])).shown()
+
+
+def _key(key: VirtualKey) -> str:
+    return f"key:{key.id} {key.name}"
 
 
 def key_fields(body: dict[str, Any]) -> dict[str, Any]:

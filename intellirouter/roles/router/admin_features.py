@@ -11,6 +11,7 @@ from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import InvalidRequest
 from intellirouter.inference.switches import Switch
 from intellirouter.roles.router.keys import SWITCHES
+from intellirouter.web.auditing import noted
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
@@ -29,13 +30,20 @@ async def shown(request: web.Request) -> web.StreamResponse:
 async def change(request: web.Request) -> web.StreamResponse:
     """Switch a feature, or `all`: `{"on": true}`, `{"on": false}`, `{"share": 0.1, "keys": […], "teams": […]}`."""
     body = await read_json(request)
-    await request.app[SWITCHES].set(request.match_info["feature"], _switch(body))
-    return await shown(request)
+    return await _set(request, _switch(body))
 
 
 async def take_back(request: web.Request) -> web.StreamResponse:
     """As the configuration file has it again."""
-    await request.app[SWITCHES].set(request.match_info["feature"], None)
+    return await _set(request, None)
+
+
+async def _set(request: web.Request, switch: Switch | None) -> web.StreamResponse:
+    switches, name = request.app[SWITCHES], request.match_info["feature"]
+    before = {row["feature"]: row for row in switches.shown()}
+    await switches.set(name, switch)
+    after = {row["feature"]: row for row in switches.shown()}
+    noted(request, on=f"feature:{name}", before=before, after=after)
     return await shown(request)
 
 

@@ -10,6 +10,7 @@ from intellirouter.errors import InvalidRequest
 from intellirouter.inference.registry import model_section
 from intellirouter.roles.keys import DRAIN_NODE
 from intellirouter.roles.router.keys import CATALOG, REGISTRY
+from intellirouter.web.auditing import noted
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
@@ -29,7 +30,9 @@ async def add_model(request: web.Request) -> web.StreamResponse:
     body = await read_json(request)
     for target in model_section(body).targets:
         _check_provider(request, target.target, "targets")
+    before = (await request.app[REGISTRY].read()).models.get(str(body.get("name")))
     model = await request.app[REGISTRY].add(body)
+    noted(request, on=f"model:{model.name}", before=before, after=body)
     return _json(model.model_dump(mode="json", exclude_none=True), 201)
 
 
@@ -44,7 +47,9 @@ def _check_provider(request: web.Request, target: str, param: str) -> None:
 
 async def remove_model(request: web.Request) -> web.StreamResponse:
     """Take back a model that was added at run time."""
+    before = (await request.app[REGISTRY].read()).models.get(request.match_info["name"])
     await request.app[REGISTRY].remove(request.match_info["name"])
+    noted(request, on=f"model:{request.match_info['name']}", before=before)
     return _json({"removed": request.match_info["name"]})
 
 
@@ -57,12 +62,15 @@ async def drain(request: web.Request) -> web.StreamResponse:
     target, drained = body.get("target"), body.get("drained", True)
     if body.get("node") is True and target is None and isinstance(drained, bool):
         request.app[DRAIN_NODE](drained)
+        noted(request, on="node", after={"drained": drained})
         return _json({"node": True, "drained": drained})
     if not isinstance(target, str) or not target or not isinstance(drained, bool):
         raise InvalidRequest("'target' is a text or 'node' is true, 'drained' true or false.", param="target")
     if drained:  # one that has gone from the configuration may still be let go
         _check_provider(request, target, "target")
+    before = (await request.app[REGISTRY].read()).drained
     changes = await request.app[REGISTRY].drain(target, drained)
+    noted(request, on=f"target:{target}", before={"drained": before}, after={"drained": changes.drained})
     return _json({"drained": sorted(changes.drained)})
 
 

@@ -14,6 +14,7 @@ from intellirouter.roles.keys import KEY_RING, KEYS, RECORDS, STATE
 from intellirouter.roles.role import Role
 from intellirouter.roles.router import (
     admin,
+    admin_audit,
     admin_features,
     admin_models,
     admin_records,
@@ -65,6 +66,7 @@ FRONTS = (
     ollama,
     models,
     admin,
+    admin_audit,
     admin_models,
     authority,
     console,

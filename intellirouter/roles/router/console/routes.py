@@ -17,6 +17,7 @@ from intellirouter.roles.router.console.gateway import Gateway, check_write
 from intellirouter.roles.router.console.pages import SAFE_HEADERS, Pages
 from intellirouter.roles.router.console.sessions import Session, Sessions
 from intellirouter.security.caller import Caller
+from intellirouter.web.auditing import noted
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import FRAME, Handler, endpoint
 from intellirouter.web.errors import error_response
@@ -77,6 +78,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     """`{"key": …}` for a key, `{"link": …}` for the secret of a setup link. Raises `AuthenticationFailed`."""
     console = console_of(request)
     check_write(request, None)
+    noted(request, action="sign-in", on="console")
     body = await read_json(request)
     link, key = fields.text(body, "link"), fields.text(body, "key")
     if link is not None:
@@ -88,6 +90,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     found = await console.sessions.find(secret)
     if found is None:
         raise IntelliRouterError("The sign-in was not kept.")
+    noted(request, action="sign-in", who=found[1].key_id, on="console")
     response = _json(_shown(request, console, kept, found[1]), 201)
     response.set_cookie(
         COOKIE, secret, path="/console", httponly=True, samesite="Strict", secure=request.scheme == "https"
@@ -101,6 +104,7 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
     secret = request.cookies.get(COOKIE)
     found = await console.sessions.find(secret)
     check_write(request, found[0] if found else None)
+    noted(request, action="sign-out", who=found[1].key_id if found else "", on="console")
     await console.sessions.end(secret)
     response = _json({"signed_in": False})
     response.del_cookie(COOKIE, path="/console")

@@ -6,6 +6,7 @@ check      a document → a `Chain`, or every problem with its line and path
 expr       expressions and templates: Jinja2, cut down to plain JSON values
 plan       how many recorded results each body may need; which chains call which
 interpreter  walks a `Chain`; does no I/O: effects, concurrency and waiting are its host's
+agent      the loop of a model and its tools
 steps/     what each kind of step with an effect does
 runtime/   the hosts: in this process, or durable on DBOS
 ports      what steps need from the outside

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Set
+from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +12,9 @@ from intellirouter.bounds.schemas import BadSchema, schema, trusted
 from intellirouter.chains import expr
 from intellirouter.chains.model import Branch, Chain, Input, Retry, Step
 from intellirouter.chains.plan import MAX_WIDTH, width
-from intellirouter.chains.schema import INLINE, KINDS, MAX_STEPS, SCHEMA
+from intellirouter.chains.schema import ASKING, INLINE, KINDS, MAX_STEPS, SCHEMA
 from intellirouter.chains.source import MAX_PROBLEMS, Document, InvalidChain, Path, within_bounds
+from intellirouter.chains.steps.turn import SEARCH
 from intellirouter.config.problem import Problem
 
 CHECK_WORK = 40_000_000
@@ -39,6 +40,10 @@ class Known:
     models: Collection[str] | None = None
     personas: Collection[str] | None = None
     chains: Collection[str] | None = None
+    tools: Collection[str] | None = None
+    secrets: Collection[str] | None = None
+    address: Callable[[str], str | None] | None = None
+    """What is wrong with an address that an `http` step would ask."""
 
 
 def check(document: Document, known: Known | None = None, default_timeout: float = 30.0) -> Chain:
@@ -242,18 +247,37 @@ class _Check:
                 path, "A 'wait' cannot stand inside a map or parallel body.", "Wait before or after it."
             )
         elif isinstance(spec, dict) and kind not in ("wait", "loop"):
-            self._templates({key: value for key, value in spec.items() if key != "schema"}, path, scope)
-        if kind == "llm":
+            plain = ("schema", "labels") if kind in ASKING else ()
+            self._templates({key: value for key, value in spec.items() if key not in plain}, path, scope)
+        if kind in ASKING:
             if "schema" in spec:
                 self._schema(spec["schema"], (*path, "schema"))
-            if sum(key in spec for key in ("prompt", "messages")) != 1:
+            if kind == "llm" and sum(key in spec for key in ("prompt", "messages")) != 1:
                 self._add(path, "'llm' needs either 'prompt' or 'messages'.")
             self._exists("model", self.known.models, spec["model"], (*path, "model"))
+        self._outside(kind, spec, path)
         persona = spec.get("persona") if kind == "llm" else spec.get("name") if kind == "persona" else None
         if isinstance(persona, dict):
             persona = persona.get("name")
         if persona:
             self._exists("persona", self.known.personas, persona, path)
+
+    def _outside(self, kind: str, spec: Any, path: Path) -> None:
+        """What a step reaches outside must be there, as far as it is known before the run."""
+        if kind == "tool":
+            self._exists("tool", self.known.tools, spec["name"], (*path, "name"))
+        elif kind == "agent":
+            for index, name in enumerate(spec.get("tools", ())):
+                self._exists("tool", self.known.tools, name, (*path, "tools", index))
+            if spec.get("collections") and SEARCH in spec.get("tools", ()):
+                self._add((*path, "tools"), f"An agent with 'collections' has a tool '{SEARCH}' by itself.")
+        elif kind == "http":
+            if "secret" in spec:
+                self._exists("secret", self.known.secrets, spec["secret"], (*path, "secret"))
+            if self.known.address is not None and "{" not in spec["url"]:
+                wrong = self.known.address(spec["url"])
+                if wrong is not None:
+                    self._add((*path, "url"), wrong)
 
     def _exists(self, what: str, known: Collection[str] | None, name: str, path: Path) -> None:
         if known is not None and "{" not in name and name not in known:

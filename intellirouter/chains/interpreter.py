@@ -10,12 +10,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+import msgspec
+
 from intellirouter.bounds.aside import ASIDE
 from intellirouter.bounds.schemas import BadSchema, schema
 from intellirouter.bounds.values import TooLarge, weight
 from intellirouter.chains import expr
+from intellirouter.chains.agent import AgentSpent, TurnFailed, converse
 from intellirouter.chains.model import Chain, Step
 from intellirouter.chains.plan import body_width
+from intellirouter.chains.schema import ASKING
 from intellirouter.errors import IntelliRouterError, InvalidRequest, KeyEnded
 
 T = TypeVar("T")
@@ -148,10 +152,45 @@ class Walk:
                 return await self.chain(self.chains[step.spec["name"]], inputs, host, at)
             case "wait":
                 return self._budget.count(await self._wait(step, host, at))
+            case "agent":
+                return await self._agent(step, names, host, at)
             case "sleep":
                 await host.sleep(at, step.spec["seconds"])
                 return {"slept": step.spec["seconds"]}
         return await self._effect(step, names, host, at)
+
+    async def _agent(self, step: Step, names: Names, host: Host, at: str) -> Any:
+        spec = await self._work(lambda: prepare(step, names))
+
+        async def one(asked: Step, path: str, table: dict[str, Any], on: Host) -> Outcome:
+            outcome = await on.effect(asked, path, {"spec": table, "fallback": None})
+            if outcome.get("error", {}).get("code") == KeyEnded.code:
+                raise KeyEnded(outcome["error"]["message"])
+            if "ok" in outcome:
+                self._budget.count(outcome["ok"])
+            return outcome
+
+        async def own(asked: Step, path: str, table: dict[str, Any]) -> Outcome:
+            return await one(asked, path, table, host)
+
+        def branch(call: tuple[Step, str, dict[str, Any]]) -> Callable[[Host], Awaitable[Outcome]]:
+            return lambda on: one(*call, on)
+
+        async def beside(calls: Sequence[tuple[Step, str, dict[str, Any]]]) -> list[Outcome]:
+            return await host.concurrently([branch(call) for call in calls], [1] * len(calls), None)
+
+        try:
+            return await converse(msgspec.structs.replace(step, fallback=None), at, spec["spec"], own, beside)
+        except (TurnFailed, AgentSpent) as error:
+            cause = error.details.get("cause", error.code)
+            if step.fallback is None:
+                raise StepFailed(error.message, cause=cause, path=at) from error
+            outcome = await own(step.fallback, f"{at}.fallback", spec["fallback"]["spec"])
+            if "error" in outcome:
+                raise StepFailed(
+                    outcome["error"]["message"], cause=outcome["error"]["code"], path=at
+                ) from error
+            return outcome["ok"]
 
     async def _effect(self, step: Step, names: Names, host: Host, at: str) -> Any:
         outcome = await host.effect(step, at, await self._work(lambda: prepare(step, names)))
@@ -228,7 +267,8 @@ class Walk:
 def prepare(step: Step, names: Mapping[str, Any]) -> dict[str, Any]:
     """A step's table with its templates rendered, and its fallback's."""
     spec = {
-        key: value if key == "schema" else expr.render_all(value, names) for key, value in step.spec.items()
+        key: value if key in ("schema", "labels") and step.kind in ASKING else expr.render_all(value, names)
+        for key, value in step.spec.items()
     }
     return {"spec": spec, "fallback": prepare(step.fallback, names) if step.fallback else None}
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from intellirouter.chains.agent import DEFAULT_ROUNDS
 from intellirouter.chains.model import Chain, Step
+from intellirouter.chains.schema import MAX_CALLS
 from intellirouter.errors import InvalidRequest
 
 MAX_WIDTH = 10_000
@@ -39,6 +41,8 @@ def width(step: Step, chains: Mapping[str, Chain] | None = None) -> int:
             return int(step.spec["max_items"]) * body_width(step.do, chains)
         case "loop":
             return int(step.spec["max"]) * body_width(step.do, chains)
+        case "agent":
+            return int(step.spec.get("max_rounds", DEFAULT_ROUNDS)) * (1 + MAX_CALLS) + 1
         case "chain" if chains is not None:
             return body_width(chains[step.spec["name"]].steps, chains)
         case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -47,20 +47,37 @@ class Personas(Protocol):
         """`{"name", "version", "model", "messages": [{"role", "content"}]}`."""
 
 
-class Web(Protocol):
-    """Sends HTTP requests, to allowed hosts only."""
+@dataclass(frozen=True, slots=True)
+class WebRequest:
+    """What an `http` step asks. `body` text goes as it is, anything else as JSON; `secret` names one that the operator keeps."""
 
-    async def send(
-        self, method: str, url: str, headers: Mapping[str, str], body: Any, ticket: Ticket
-    ) -> dict[str, Any]:
-        """`{"status", "body"}`; a JSON body is decoded. Raises for a status of 400 and above."""
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+    secret: str | None = None
+    accept_status: tuple[int, ...] = ()
+
+
+class Web(Protocol):
+    """Sends HTTP requests, to where requests on somebody's behalf may go."""
+
+    async def send(self, request: WebRequest, ticket: Ticket) -> dict[str, Any]:
+        """`{"status", "headers", "url", "body"}`; a JSON body is decoded, one that is no text is `base64` in place of `body`.
+
+        Raises `UpstreamError` for a status of 400 and above that is not accepted, `AddressRefused`, `NotFound` for the secret.
+        """
 
 
 class Tools(Protocol):
     """Calls tools by name."""
 
+    async def offered(self, names: Sequence[str], ticket: Ticket) -> list[dict[str, Any]]:
+        """`{"name", "description", "parameters"}` of each. Raises `NotFound`."""
+
     async def call(self, name: str, arguments: Mapping[str, Any], ticket: Ticket) -> Any:
-        """The tool's answer as plain data. Raises `NotFound`."""
+        """The tool's answer as plain data. Raises `NotFound`, or `InvalidRequest` for arguments that do not fit."""
 
 
 class _Absent:
@@ -76,6 +93,11 @@ class _Absent:
 
     async def call(self, name: str, *_: Any) -> Any:
         raise NotFound(f"There is no tool '{name[:100]}'.")
+
+    async def offered(self, names: Sequence[str], *_: Any) -> list[dict[str, Any]]:
+        if names:
+            raise NotFound(f"There is no tool '{names[0][:100]}'.")
+        return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 KINDS = (
-    "llm", "rag", "persona", "set", "switch", "parallel", "map", "loop", "chain", "http", "tool", "wait", "sleep",
+    "llm", "classify", "extract", "agent", "rag", "persona", "set", "switch", "parallel", "map", "loop", "chain", "http", "tool", "wait",
+    "sleep",
 )  # fmt: skip
-INLINE = frozenset({"set", "switch", "parallel", "map", "loop", "chain"})
+INLINE = frozenset({"set", "switch", "parallel", "map", "loop", "chain", "agent"})
+"""What records nothing of its own: its parts do."""
+ASKING = frozenset({"llm", "classify", "extract", "agent"})
+"""What asks a model."""
+MAX_ROUNDS = 50
+MAX_CALLS = 8
+"""Tools that an agent may call at once; it is told to ask again for the rest."""
 MAX_STEPS = 1_000
 MAX_LOOP = 1_000
 MAX_ITEMS = 1_000
@@ -47,18 +54,11 @@ _MESSAGES = {
     "minItems": 1,
     "items": _table(("role", "content"), role={"enum": ["system", "user", "assistant"]}, content=_TEXT),
 }
-_LLM = _table(
-    ("model",),
-    model=_TEXT,
-    prompt=_TEXT,
-    system=_TEXT,
-    messages=_MESSAGES,
-    persona={"anyOf": [_TEXT, _table(("name",), name=_TEXT, variables={"type": "object"})]},
-    json={"type": "boolean"},
-    schema={"type": "object"},
-    temperature={"type": "number", "minimum": 0},
-    max_tokens=_COUNT,
-    options=_table(
+_SETTINGS: dict[str, Any] = {
+    "model": {**_TEXT, "description": "a model, an alias or a group such as auto"},
+    "temperature": {"type": "number", "minimum": 0},
+    "max_tokens": {**_COUNT, "description": "of the answer"},
+    "options": _table(
         top_p={"type": "number", "minimum": 0, "maximum": 1},
         top_k=_COUNT,
         min_p={"type": "number", "minimum": 0, "maximum": 1},
@@ -69,6 +69,70 @@ _LLM = _table(
         verbosity={"enum": ["low", "medium", "high"]},
         user={"type": "string", "maxLength": 256},
     ),
+}
+_LLM = _table(
+    ("model",),
+    **_SETTINGS,
+    prompt=_TEXT,
+    system=_TEXT,
+    messages=_MESSAGES,
+    persona={"anyOf": [_TEXT, _table(("name",), name=_TEXT, variables={"type": "object"})]},
+    json={"type": "boolean"},
+    schema={"type": "object"},
+)
+_LABEL = {"type": "string", "minLength": 1, "maxLength": 200}
+_CLASSIFY = _table(
+    ("model", "text", "labels"),
+    **_SETTINGS,
+    text={**_TEXT, "description": "what is to be classified"},
+    labels={
+        "description": "The classes: a list of names, or names with what each one means.",
+        "anyOf": [
+            {"type": "array", "minItems": 2, "maxItems": 200, "uniqueItems": True, "items": _LABEL},
+            {
+                "type": "object",
+                "minProperties": 2,
+                "maxProperties": 200,
+                "propertyNames": _LABEL,
+                "additionalProperties": _TEXT,
+            },
+        ],
+    },
+    many={"type": "boolean", "description": "any number of labels in place of exactly one"},
+    instructions=_TEXT,
+)
+_EXTRACT = _table(
+    ("model", "text", "schema"),
+    **_SETTINGS,
+    text={**_TEXT, "description": "what is to be read"},
+    schema={"type": "object", "description": "JSON Schema of the object that is wanted"},
+    instructions=_TEXT,
+)
+_AGENT = _table(
+    ("model", "prompt"),
+    **_SETTINGS,
+    prompt={**_TEXT, "description": "the task"},
+    system=_TEXT,
+    tools={
+        "type": "array",
+        "maxItems": 64,
+        "uniqueItems": True,
+        "items": {"type": "string", "minLength": 1},
+        "description": "names of [chain_engine.tools]",
+    },
+    collections={
+        "type": "array",
+        "maxItems": 16,
+        "uniqueItems": True,
+        "items": {"type": "string", "minLength": 1},
+        "description": "collections it may search",
+    },
+    max_rounds={
+        **_COUNT,
+        "maximum": MAX_ROUNDS,
+        "description": "answers of the model at most; in the last it gets no tools",
+    },
+    max_cost_usd={"type": "number", "exclusiveMinimum": 0, "description": "beyond it the step fails"},
 )
 _BRANCH = _table(("do",), when=_EXPRESSION, do=_STEPS, name=_NAME)
 _STEP = _table(
@@ -82,6 +146,9 @@ _STEP = _table(
     on_error={"enum": ["fail", "continue"]},
     do=_STEPS,
     llm=_LLM,
+    classify=_CLASSIFY,
+    extract=_EXTRACT,
+    agent=_AGENT,
     rag=_table(
         ("collection", "query"),
         collection=_TEXT,
@@ -108,8 +175,16 @@ _STEP = _table(
         ("url",),
         url=_TEXT,
         method={"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]},
-        headers={"type": "object", "additionalProperties": _TEXT},
-        body={},
+        headers={"type": "object", "maxProperties": 64, "additionalProperties": _TEXT},
+        query={"type": "object", "maxProperties": 64, "description": "put behind the address, encoded"},
+        body={"description": "text as it is, anything else as JSON"},
+        secret={"type": "string", "minLength": 1, "description": "a name of [chain_engine.secrets]"},
+        accept_status={
+            "type": "array",
+            "maxItems": 32,
+            "items": {"type": "integer", "minimum": 400, "maximum": 599},
+            "description": "of 400 and above that are answers and no failures",
+        },
     ),
     tool=_table(("name",), name={"type": "string"}, arguments={"type": "object"}),
     wait=_table(("signal",), signal=_NAME, timeout=_DURATION, on_timeout={"enum": ["fail", "continue"]}),

@@ -11,12 +11,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from intellirouter.chains.check import check
-from intellirouter.chains.ports import Ports, Ticket
+from intellirouter.chains.ports import Ports, Ticket, WebRequest
 from intellirouter.chains.runtime.durable.runtime import opened
 from intellirouter.chains.source import read
 from intellirouter.chains.steps.attempts import Worker
@@ -50,6 +50,14 @@ class Journal:
         await self._effect(ticket)
         return dict(arguments)
 
+    async def offered(self, names: Sequence[str], ticket: Ticket) -> list[dict[str, Any]]:
+        return [{"name": name, "description": None, "parameters": {"type": "object"}} for name in names]
+
+    async def send(self, request: WebRequest, ticket: Ticket) -> dict[str, Any]:
+        assert request.headers["idempotency-key"] == ticket.key
+        await self._effect(ticket)
+        return {"status": 200, "body": {"asked": request.url}}
+
     async def _effect(self, ticket: Ticket) -> None:
         self.count += 1
         if self.count == 1 and self.seconds:
@@ -65,7 +73,7 @@ class Journal:
 
 async def main(url: str, journal: Path, scenario: str, kill_at: int, seconds: float) -> None:
     effects = Journal(journal, kill_at, seconds)
-    worker = Worker(Ports(models=effects, search=effects, tools=effects))
+    worker = Worker(Ports(models=effects, search=effects, tools=effects, web=effects))
     wanted = SCENARIOS[scenario]
     async with opened(url, worker, beat=0.2, ttl=1.0) as runtime:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from intellirouter.chains.check import check
@@ -12,7 +12,7 @@ from intellirouter.chains.model import Chain
 from intellirouter.chains.ports import Ports, Ticket
 from intellirouter.chains.source import read
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.parts import Text
+from intellirouter.chat.parts import Text, ToolCall, ToolResult
 from intellirouter.chat.response import ChatResponse, Choice, Usage
 
 
@@ -21,17 +21,36 @@ def chain(text: str) -> Chain:
 
 
 class Model:
-    """Answers by a function of the last message; counts the keys it saw."""
+    """Answers by a function of the last message; counts the keys it saw. Lines `call NAME {…}` are calls of tools."""
 
     def __init__(self, answer: Callable[[str], str] | None = None) -> None:
         self.answer, self.keys = answer or (lambda prompt: f"<{prompt}>"), Counter[str]()
+        self.asked: list[ChatRequest] = []
 
     async def complete(self, request: ChatRequest, ticket: Ticket) -> tuple[ChatResponse, float | None]:
         self.keys[ticket.key] += 1
-        text = self.answer(request.messages[-1].text)
+        self.asked.append(request)
+        text = self.answer(said(request))
+        calls = tuple(
+            ToolCall(f"call_{number}", *line.removeprefix("call ").split(" ", 1))
+            for number, line in enumerate(text.splitlines())
+            if line.startswith("call ")
+        )
         return ChatResponse(
-            id="r", model=request.model, choices=(Choice((Text(text),)),), usage=Usage(1, 2)
+            id="r", model=request.model, choices=(Choice(calls or (Text(text),)),), usage=Usage(1, 2)
         ), 0.5
+
+
+def said(request: ChatRequest) -> str:
+    """The last message; of results of tools, the texts of all that stand at the end."""
+    results: list[str] = []
+    for message in reversed(request.messages):
+        if message.role != "tool":
+            break
+        for part in message.content:
+            texts = part.content if isinstance(part, ToolResult) else ()
+            results.insert(0, "".join(each.text for each in texts if isinstance(each, Text)))
+    return "\n".join(results) or request.messages[-1].text
 
 
 class Shelf:
@@ -46,6 +65,9 @@ class Hammer:
 
     def __init__(self, *flaky: Exception) -> None:
         self.flaky, self.keys = list(flaky), Counter[str]()
+
+    async def offered(self, names: Sequence[str], ticket: Ticket) -> list[dict[str, Any]]:
+        return [{"name": name, "description": None, "parameters": {"type": "object"}} for name in names]
 
     async def call(self, name: str, arguments: Mapping[str, Any], ticket: Ticket) -> Any:
         self.keys[ticket.key] += 1

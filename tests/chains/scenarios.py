@@ -30,6 +30,22 @@ output: {m: steps.m, left: steps.p.left.v, right: steps.p.right.r.v, z: steps.z.
 """
 
 
+OUTSIDE = """
+chain: {name: outside}
+steps:
+  - {id: get, http: {url: "http://x/1"}}
+  - {id: sort, classify: {model: m, text: "late parcel", labels: [delivery, refund]}}
+  - {id: read, extract: {model: m, text: "order 7", schema: {type: object, properties: {order: {type: integer}}, required: [order]}}}
+  - id: m
+    map: {over: "[1, 2]", as: x, max_items: 4}
+    do:
+      - {id: work, agent: {model: m, prompt: "Research {{ x }}", tools: [t], collections: [kb], max_rounds: 4}}
+      - {id: post, http: {method: POST, url: "http://x/{{ x }}", body: {text: "{{ steps.work.text }}"}}}
+  - {id: end, agent: {model: m, prompt: "Research last", tools: [t], max_rounds: 2}}
+output: {label: steps.sort.label, order: steps.read.order, posts: "steps.m|map(attribute='post.body.asked')|list", end: steps.end.text}
+"""
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A definition, its input, and the signals it waits for."""
@@ -45,6 +61,7 @@ def _example(name: str, inputs: Mapping[str, Any], **signals: Any) -> Scenario:
 
 SCENARIOS = {
     "kinds": Scenario(KINDS),
+    "outside": Scenario(OUTSIDE),
     "design": Scenario(SUPPORT, {"question": "why?"}, {"approval": {"by": "ann"}}),
     "approval": _example("approval", {"request": "Hello"}, approval={"ok": True, "by": "ann"}),
     "ensemble-vote": _example("ensemble-vote", {"question": "Why?"}),
@@ -63,6 +80,14 @@ def answer(prompt: str) -> str:
         return json.dumps({"score": 0.9})
     if prompt.startswith("Grade"):
         return json.dumps({"score": 0.9 if "Mend" in prompt else 0.3, "reason": "too short"})
+    if prompt.startswith("late parcel"):
+        return json.dumps({"label": "delivery"})
+    if prompt.startswith("order"):
+        return json.dumps({"order": 7})
+    if prompt.startswith("Research"):
+        return 'call t {"v": "1"}\ncall t {"v": "2"}\ncall search {"query": "tea"}\ncall nobody {}'
+    if prompt.startswith('{"v": "1"}'):
+        return 'call t {"v": "3"}'
     if prompt.startswith("Name up to five questions"):
         return json.dumps({"questions": ["Where from?", "How hot?", "Since when?"]})
     return f"[{prompt[:60]}]"

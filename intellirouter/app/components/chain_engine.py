@@ -18,7 +18,8 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.job import Job
 from intellirouter.roles.chain_engine.keys import ENGINE
-from intellirouter.roles.keys import AUTHORITY, CHAT, METRICS, PERSONAS, RETRIEVER, TRACERS
+from intellirouter.roles.chain_engine.outside import Outside
+from intellirouter.roles.keys import AUTHORITY, CHAT, METRICS, OUTGOING, PERSONAS, RETRIEVER, TRACERS
 from intellirouter.roles.router.keys import DISPATCH
 from intellirouter.security.caller import ANONYMOUS, Caller
 
@@ -45,8 +46,9 @@ async def local_ports(settings: Settings) -> AsyncIterator[Ports]:
     """Ports for chains that run in this process without a server, as `intellirouter chain run` does."""
     async with contextlib.AsyncExitStack() as stack:
         opened = Opened(settings, frozenset())
-        await open_components(stack, opened, (*shared.COMPONENTS, *router.COMPONENTS), (DISPATCH,))
-        yield Ports(models=LocalModels(opened[DISPATCH]))
+        await open_components(stack, opened, (*shared.COMPONENTS, *router.COMPONENTS), (DISPATCH, OUTGOING))
+        outside = Outside(opened[OUTGOING], settings.chain_engine)
+        yield Ports(models=LocalModels(opened[DISPATCH]), web=outside, tools=outside)
 
 
 @contextlib.asynccontextmanager
@@ -62,8 +64,9 @@ async def _engine(opened: Opened) -> AsyncIterator[ChainService]:
         opened[METRICS].registry,
         opened[AUTHORITY],
         opened[TRACERS]("ChainEngine"),
+        opened[OUTGOING],
     ) as service:
         yield service
 
 
-COMPONENTS = (Component(ENGINE, _engine, (METRICS, AUTHORITY, CHAT, RETRIEVER, PERSONAS, TRACERS)),)
+COMPONENTS = (Component(ENGINE, _engine, (METRICS, AUTHORITY, CHAT, RETRIEVER, PERSONAS, OUTGOING, TRACERS)),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from intellirouter.chains.ports import Ports, Ticket
+from intellirouter.chains.ports import Ports, Ticket, WebRequest
 
 
 async def rag(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, Any]:
@@ -21,9 +21,20 @@ async def persona(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[st
 
 
 async def http(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, Any]:
-    """`{"status", "body"}`."""
-    headers = {"idempotency-key": ticket.key, **spec.get("headers", {})}
-    return await ports.web.send(spec.get("method", "GET"), spec["url"], headers, spec.get("body"), ticket)
+    """`{"status", "headers", "url", "body"}`. The step's key goes along, so that a request that is repeated can be told from a second one."""
+    given = {str(name): str(value) for name, value in spec.get("headers", {}).items()}
+    if not any(name.lower() == "idempotency-key" for name in given):
+        given["idempotency-key"] = ticket.key
+    request = WebRequest(
+        spec.get("method", "GET"),
+        spec["url"],
+        given,
+        spec.get("query", {}),
+        spec.get("body"),
+        spec.get("secret"),
+        tuple(spec.get("accept_status", ())),
+    )
+    return await ports.web.send(request, ticket)
 
 
 async def tool(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> Any:

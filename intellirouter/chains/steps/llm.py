@@ -21,7 +21,16 @@ class BadModelOutput(UpstreamError):
 
 
 async def run(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, Any]:
-    """`{"text", "model", "usage", "cost_usd"}`, and with `json` the object's own keys and `json`."""
+    """`{"text", "model", "usage", "cost_usd"}`, and with `json` the object's own keys and `json`; what was used is never the model's to say."""
+    told, value = await asked(spec, ports, ticket)
+    if not (spec.get("json", False) or "schema" in spec):
+        return told
+    own = value if isinstance(value, dict) else {}
+    return {**told, "json": value, **own, "usage": told["usage"], "cost_usd": told["cost_usd"]}
+
+
+async def asked(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> tuple[dict[str, Any], Any]:
+    """What `result` tells, and the value of the model's JSON where some is wanted. Raises `BadModelOutput`."""
     wants_json = spec.get("json", False) or "schema" in spec
     model, messages = spec["model"], _messages(spec)
     if "persona" in spec:
@@ -35,11 +44,11 @@ async def run(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, A
         max_tokens=spec.get("max_tokens"),
         output=_format(spec) if wants_json else None,
         options=RouteOptions(idempotency_key=ticket.key, timeout=ticket.timeout),
-        **_options(spec.get("options", {})),
+        **options(spec.get("options", {})),
     )
     response, cost = await ports.models.complete(request, ticket)
     if not wants_json:
-        return _result(response, cost)
+        return result(response, cost), None
     value, problem = await _checked(response, spec, ticket)
     if problem:
         response, more = await ports.models.complete(_repair(request, response, problem), ticket)
@@ -47,8 +56,7 @@ async def run(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, A
         value, problem = await _checked(response, spec, ticket)
         if problem:
             raise BadModelOutput(f"The model's JSON does not hold after one repair: {problem}")
-    result = {**_result(response, cost), "json": value}
-    return {**result, **value} if isinstance(value, dict) else result
+    return result(response, cost), value
 
 
 def _persona(given: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -56,7 +64,7 @@ def _persona(given: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return (given, {}) if isinstance(given, str) else (given["name"], given.get("variables", {}))
 
 
-def _options(given: dict[str, Any]) -> dict[str, Any]:
+def options(given: dict[str, Any]) -> dict[str, Any]:
     """The fields of the request that they are; the schema knows no other."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
 
@@ -80,7 +88,8 @@ def _format(spec: dict[str, Any]) -> OutputFormat:
     )
 
 
-def _result(response: ChatResponse, cost: float | None) -> dict[str, Any]:
+def result(response: ChatResponse, cost: float | None) -> dict[str, Any]:
+    """What every step that asks a model tells of the answer."""
     usage = response.usage
     return {
         "text": response.choices[0].text if response.choices else "",

@@ -2,9 +2,61 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+import re
+from typing import Annotated, Any, Literal
 
-from intellirouter.config.schema.section import Seconds, Section
+from pydantic import Field, SecretStr, model_validator
+
+from intellirouter.config.schema.section import HttpUrl, Seconds, Section, matching
+
+Label = Annotated[str, matching(r"[A-Za-z0-9_-]{1,64}", "must have 1 to 64 letters, digits, _ or -")]
+_GAP = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class ChainSecret(Section):
+    """`[chain_engine.secrets.NAME]`: a secret that `http` steps name and never see. It is sent to its hosts and to nobody else."""
+
+    value: SecretStr = Field(description="as in ${CRM_TOKEN}")
+    hosts: tuple[str, ...] = Field(min_length=1, description="that it may be sent to: names, or *.suffix")
+    header: str = Field(default="authorization", description="that carries it")
+    scheme: str = Field(default="Bearer", description="put before it; empty for a bare key")
+    tenants: tuple[str, ...] = Field(default=(), description="whose chains may use it; absent: all")
+
+
+class ChainTool(Section):
+    """`[chain_engine.tools.NAME]`: an HTTP address that `tool` and `agent` steps call by name. It may be anywhere: it is the operator's own.
+
+    Arguments that stand in `{…}` of `url` go there, the others into the query of GET and DELETE and else into a JSON body.
+    """
+
+    url: HttpUrl = Field(description="as in https://api.example.com/orders/{order}")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(
+        default="POST", description="how it is asked"
+    )
+    description: str = Field(default="", description="what it does, told to models that may call it")
+    parameters: dict[str, Any] = Field(
+        default_factory=lambda: {"type": "object"}, description="JSON Schema of its arguments"
+    )
+    headers: dict[str, SecretStr] = Field(default_factory=dict, description="sent along, as in Bearer ${KEY}")
+    timeout_seconds: Seconds | None = Field(default=None, description="absent: the step's own")
+    tenants: tuple[str, ...] = Field(default=(), description="whose chains may call it; absent: all")
+
+    @model_validator(mode="after")
+    def _whole(self) -> ChainTool:
+        place = self.url.partition("://")[2]
+        if "{" in place.partition("/")[0]:
+            raise ValueError("url: the host must not depend on an argument")
+        if self.parameters.get("type") != "object":
+            raise ValueError('parameters: must be a schema of type "object"')
+        known = self.parameters.get("properties", {})
+        if lost := sorted(set(self.places) - set(known)):
+            raise ValueError(f"url: {', '.join(lost)} must be described in parameters")
+        return self
+
+    @property
+    def places(self) -> list[str]:
+        """The arguments that stand in the address."""
+        return _GAP.findall(self.url)
 
 
 class ChainEngineSection(Section):
@@ -42,4 +94,10 @@ class ChainEngineSection(Section):
     wait_timeout_seconds: Seconds = Field(
         default=300,
         description="how long a call that waits for the end of its run stays open; the run goes on",
+    )
+    tools: dict[Label, ChainTool] = Field(
+        default_factory=dict, description="HTTP tools that chains and agents call by name"
+    )
+    secrets: dict[Label, ChainSecret] = Field(
+        default_factory=dict, description="secrets that http steps name and never see"
     )

@@ -6,6 +6,7 @@ service    stores chains, starts runs, watches them to their end
 owners     who started which run
 hearing    hears the steps of every run
 reach      what steps reach: the other roles, on behalf of the run's owner
+outside    what they reach beyond: HTTP requests and configured tools, through the outgoing door
 meters     the metrics of runs and steps
 open       puts these together on a database
 runner     the engine as the other roles see it

@@ -40,7 +40,10 @@ def described(steps: Sequence[Mapping[str, Any]], document: Mapping[str, Any] | 
             facts["path"] = waits.pop(0) if len(waits) > 1 else (waits[0] if waits else "wait")
             facts["kind"] = "wait"
         else:
-            facts["kind"] = kinds.get(_INDEX.sub("", facts["path"]), "")
+            path = _INDEX.sub("", facts["path"])
+            facts["kind"] = kinds.get(path, "")
+            if not facts["kind"] and kinds.get(path.rpartition(".")[0]) == "agent":
+                facts["kind"] = "tool"
         if isinstance(facts["outcome"], dict) and "about" in facts["outcome"]:
             facts["outcome"] = dict(facts["outcome"])
             facts |= facts["outcome"].pop("about")

@@ -17,6 +17,7 @@ from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.keeper import Keeper
 from intellirouter.roles.chain_engine.meters import ChainMeters
+from intellirouter.roles.chain_engine.outside import Outside
 from intellirouter.roles.chain_engine.owners import Owners
 from intellirouter.roles.chain_engine.reach import Peers, ports
 from intellirouter.roles.chain_engine.schedules import ScheduleStore
@@ -24,6 +25,7 @@ from intellirouter.roles.chain_engine.service import ChainService
 from intellirouter.roles.chain_engine.store import Store
 from intellirouter.security.authority import Authority
 from intellirouter.telemetry.tracing.span import Tracer
+from intellirouter.transport.outgoing.door import OutgoingDoor
 
 __all__ = ["Peers", "open_engine"]
 
@@ -38,6 +40,7 @@ async def open_engine(
     registry: CollectorRegistry,
     authority: Authority,
     tracer: Tracer | None = None,
+    door: OutgoingDoor | None = None,
 ) -> AsyncIterator[ChainService]:
     """The service; runs that a former process left unfinished go on at once.
 
@@ -50,7 +53,8 @@ async def open_engine(
     )
     meters = ChainMeters(registry)
     hearing, owners = Hearing(meters), Owners(authority)
-    worker = Worker(ports(peers), Cache(section.enable_caching), tracer, owners.acting)
+    outside = Outside(door or OutgoingDoor(), section)
+    worker = Worker(ports(peers, outside), Cache(section.enable_caching), tracer, owners.acting)
     async with opened(
         url,
         worker,
@@ -63,7 +67,9 @@ async def open_engine(
         await asyncio.to_thread(store.prepare)
         owners.store = store
         schedules = ScheduleStore(runtime.engine)
-        service = ChainService(section, runtime, store, meters, hearing, schedules, authority, tracer)
+        service = ChainService(
+            section, runtime, store, meters, hearing, schedules, authority, outside, tracer
+        )
         keeper = asyncio.create_task(Keeper(service, service.schedules).run(), name="chain keeper")
         keeper.add_done_callback(_report)
         try:

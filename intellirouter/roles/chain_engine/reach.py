@@ -19,6 +19,7 @@ from intellirouter.peers.contract import (
     RetrievalRequest,
     Retriever,
 )
+from intellirouter.roles.chain_engine.outside import Outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,9 @@ class PersonaTexts:
         return {"name": found.name, "version": found.version, "model": found.model, "messages": messages}
 
 
-def ports(peers: Peers) -> Ports:
+def ports(peers: Peers, outside: Outside) -> Ports:
     """Ports to the roles that are there; the others refuse."""
-    given: dict[str, Any] = {"models": RouterModels(peers.chat)}
+    given: dict[str, Any] = {"models": RouterModels(peers.chat), "web": outside, "tools": outside}
     if peers.retriever is not None:
         given["search"] = RagSearch(peers.retriever)
     if peers.personas is not None:

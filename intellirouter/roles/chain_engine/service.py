@@ -32,6 +32,7 @@ from intellirouter.errors import Conflict, InvalidRequest, KeyEnded, NotFound, P
 from intellirouter.roles.chain_engine.definitions import described, signals
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.meters import ChainMeters
+from intellirouter.roles.chain_engine.outside import Outside
 from intellirouter.roles.chain_engine.schedules import Schedule, ScheduleStore
 from intellirouter.roles.chain_engine.store import RunRow, Store, StoredChain, plain
 from intellirouter.security.authority import Authority
@@ -56,6 +57,7 @@ class ChainService:
     hearing: Hearing
     schedules: ScheduleStore
     authority: Authority
+    outside: Outside
     tracer: Tracer | None = None
     trouble: str = ""
     """Why the database of runs does not answer, as the keeper found it last; empty when it does."""
@@ -107,7 +109,13 @@ class ChainService:
         """The chain of a document, with the tenant's chains known. Raises `InvalidChain` with every problem."""
         names = await asyncio.to_thread(self.store.names, caller.tenant)
         own = _name_of(document.data)
-        known, timeout = Known(chains={*names, own}), self.section.default_timeout_seconds
+        known = Known(
+            chains={*names, own},
+            tools=self.outside.tools(caller.tenant),
+            secrets=self.outside.secrets(caller.tenant),
+            address=self.outside.address,
+        )
+        timeout = self.section.default_timeout_seconds
         chain = await ASIDE.run(caller.tenant, lambda: check(document, known, timeout))
         bundle(chain, await self._called(caller, chain))
         return chain

@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+import msgspec
+
 from intellirouter.chat.response import Usage
 from intellirouter.errors import (
     IntelliRouterError,
@@ -60,8 +62,7 @@ def _forget(_result: object) -> None:
     """For answers that hold nothing and cost nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered(Generic[T]):
+class Answered(msgspec.Struct, Generic[T], frozen=True):
     """An answer, who gave it, and the record of the call that got it."""
 
     result: T
@@ -200,7 +201,8 @@ class Attempts:
             if step.wait:
                 trace.waited += step.wait
                 await asyncio.sleep(step.wait)
-            if self._board.of(step.candidate).circuit.admit(self._board.clock(), trace.witness):
+            circuit = self._board.of(step.candidate).circuit
+            if circuit.closed or circuit.admit(self._board.clock(), trace.witness):
                 return step.candidate
         return None
 

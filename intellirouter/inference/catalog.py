@@ -49,6 +49,8 @@ class Catalog:
             entry = self._configure(model)
             self._configured[model.name] = entry
             self._names.update(dict.fromkeys((model.name, *model.aliases), entry))
+        self.groups = frozenset(name for name, entry in self._names.items() if entry.group is not None)
+        """Names of models that are several."""
         self.bound = frozenset(name for name, entry in self._names.items() if entry.persona or entry.rag)
         kept = {name: models for name, models in self._discovered.items() if name in self.providers}
         self._discovered = kept

@@ -45,7 +45,8 @@ class Circuit:
         self._policy = policy
         self._in_a_row = 0
         self._calls: deque[tuple[float, bool, str]] = deque(maxlen=256)
-        self._open = False
+        self.closed = True
+        """True when calls flow freely: what every request asks is an attribute."""
         self.only: str | None = None
         """The one witness it is open to; None: to all."""
         self._rest = 0.0
@@ -54,13 +55,13 @@ class Circuit:
 
     def state(self, now: float) -> CircuitState:
         """As an observer sees it."""
-        if not self._open:
+        if self.closed:
             return "closed"
         return "half-open" if now >= self._until else "open"
 
     def would_admit(self, now: float, witness: str = "") -> bool:
         """Whether a call of `witness` may be made now."""
-        if not self._open or (self.only is not None and self.only != witness):
+        if self.closed or (self.only is not None and self.only != witness):
             return True
         probing = self._probing_since is not None and now - self._probing_since < PROBE_PATIENCE
         return now >= self._until and not probing
@@ -69,23 +70,18 @@ class Circuit:
         """Ask to make a call; in half-open, the one that is admitted is the probe."""
         if not self.would_admit(now, witness):
             return False
-        if self._open and self.only in (None, witness):
+        if not self.closed and self.only in (None, witness):
             self._probing_since = now
         return True
 
-    @property
-    def closed(self) -> bool:
-        """True when calls flow freely."""
-        return not self._open
-
     def opens_in(self, now: float) -> float:
         """Seconds until the next probe may be made."""
-        return max(0.0, self._until - now) if self._open else 0.0
+        return max(0.0, self._until - now) if not self.closed else 0.0
 
     def succeeded(self, now: float, witness: str = "") -> bool:
         """A call succeeded; True when that closed the circuit."""
         self._in_a_row = 0
-        if self._calls or self._open:
+        if self._calls or not self.closed:
             self._calls.append((now, True, witness))
         return self.close()
 
@@ -93,7 +89,7 @@ class Circuit:
         """A call failed; True when that opened the circuit, to one or to all."""
         self._in_a_row += 1
         self._calls.append((now, False, witness))
-        if self._open:
+        if not self.closed:
             if self.only is not None and self.only != witness:  # a second one met it: it is the target's
                 self.only = None
                 self._begin_rest(now)
@@ -117,20 +113,20 @@ class Circuit:
 
     def open(self, now: float, only: str | None = None) -> None:
         """Open it, or take another router's word that it is; to this one witness, or to all."""
-        if self._open and only is None:
+        if not self.closed and only is None:
             self.only = None
-        if not self._open:
+        if self.closed:
             self.only = only
-            self._open = True
+            self.closed = False
             self._rest = 0.0
             self._probing_since = None
             self._begin_rest(now)
 
     def close(self) -> bool:
         """Close it; False when it was closed."""
-        if not self._open:
+        if self.closed:
             return False
-        self._open = False
+        self.closed = True
         self._in_a_row = 0
         self._probing_since = None
         self._calls.clear()

@@ -22,6 +22,11 @@ def cost_usd(usage: Usage, price: Price) -> float:
     return total / 1e6
 
 
+def plain_usd(read: int, written: int, price: Price) -> float:
+    """US dollars for so many tokens, none of which is in a cache."""
+    return (read * price.input + written * price.output) / 1e6
+
+
 def _written(tokens: int, for_an_hour: int, price: Price) -> float:
     short = price.input * WRITE_5M if price.cache_write is None else price.cache_write
     long = price.input * WRITE_1H if price.cache_write_1h is None else price.cache_write_1h

@@ -39,8 +39,8 @@ from intellirouter.inference.record import Recorder
 from intellirouter.inference.rescue.continuation import continuation, may_continue
 from intellirouter.inference.rescue.said import Said
 from intellirouter.inference.signals import Watched, signal_of
-from intellirouter.inference.standing import Board, witness_of
-from intellirouter.inference.usage import IMPOSSIBLE, combined, credible, embedded_tokens, written_by
+from intellirouter.inference.standing import Board
+from intellirouter.inference.usage import IMPOSSIBLE, combined, credible, embedded_tokens, usual, written_by
 from intellirouter.providers.adapter import Target
 from intellirouter.transport.contract import Transport
 
@@ -98,8 +98,10 @@ class Dispatch:
 
     async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:
         """A whole answer. Raises `ModelNotFound`, or an `UpstreamError` whose details say what was tried."""
-        entry = await self._entry(job)
-        trace = Trace(witness=witness_of(job.caller))
+        entry = self.catalog.known(job.request.model)
+        if entry is None or job.caller.models:
+            entry = await self._entry(job)
+        trace = Trace(caller=job.caller)
         grant = await self._admit(job, entry, trace)
         try:
             request = with_defaults(job.request, entry)
@@ -131,23 +133,28 @@ class Dispatch:
         grant: Grant,
     ) -> ChatResponse:
         """Pay for a whole answer. One that goes on in our words says what was billed."""
-        said, candidate = response.usage or Usage(), answered.candidate
-        usage, impossible = credible(
-            said, candidate, lambda: estimate_tokens(request), lambda: written_by(response)
-        )
-        if impossible:
-            trace.notes += (IMPOSSIBLE,)
-            response = (
-                response if response.raw is not None else msgspec.structs.replace(response, usage=usage)
+        candidate, said = answered.candidate, response.usage
+        if said is not None and usual(said, candidate):
+            usage = said
+        else:
+            usage, impossible = credible(
+                said or Usage(), candidate, lambda: estimate_tokens(request), lambda: written_by(response)
             )
-        self._learn(grant, candidate, usage)
+            if impossible:
+                trace.notes += (IMPOSSIBLE,)
+                if response.raw is None:
+                    response = msgspec.structs.replace(response, usage=usage)
+        if grant.read and not usage.estimated:
+            self._governor.guesses.counted(candidate.id, grant.read, usage.input_tokens)
         self._pay(candidate, trace, answered.record, usage)
         return response
 
     async def stream(self, job: Job) -> Streamed:
         """An answer whose first token has arrived. Raises like `complete`; must be closed."""
-        entry = await self._entry(job)
-        trace = Trace(witness=witness_of(job.caller))
+        entry = self.catalog.known(job.request.model)
+        if entry is None or job.caller.models:
+            entry = await self._entry(job)
+        trace = Trace(caller=job.caller)
         grant = await self._admit(job, entry, trace)
         try:
             request = with_defaults(job.request, entry)
@@ -170,7 +177,7 @@ class Dispatch:
     async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
         """Vectors for every input of `wanted`; `job.request` holds the same texts for limits and rules."""
         entry = await self._entry(job)
-        trace = Trace(operation=EMBEDDINGS, witness=witness_of(job.caller))
+        trace = Trace(operation=EMBEDDINGS, caller=job.caller)
         grant = await self._admit(job, entry, trace)
 
         async def attempt(candidate: Candidate, target: Target, record: Attempt) -> EmbeddingResponse:
@@ -211,7 +218,7 @@ class Dispatch:
         request by the limits of the key, and costs nothing.
         """
         entry = await self._entry(job)
-        trace = Trace(operation=COUNT, witness=witness_of(job.caller))
+        trace = Trace(operation=COUNT, caller=job.caller)
         grant = await self._admit(job, entry, trace)
         request = with_defaults(job.request, entry)
 
@@ -315,7 +322,6 @@ class Dispatch:
         record: Attempt,
         deadline: float | None = None,
     ) -> Exchange:
-        guesses = self._governor.guesses
         return Exchange(
             transport=self._transport,
             candidate=candidate,
@@ -325,8 +331,8 @@ class Dispatch:
             relay=job.relay == candidate.provider.adapter.wire.name,
             record=record,
             patience=self._policy.request_timeout,
-            usual=guesses.length(entry.name),
-            ratio=guesses.ratio(candidate.id),
+            model=entry.name,
+            guesses=self._governor.guesses,
             target=target,
         )
 
@@ -340,17 +346,19 @@ class Dispatch:
         if usage is None:
             spans.settled(trace, candidate, None, None)
             return
-        trace.usage = combined(trace.usage, usage)
-        price = self._governor.price_of(candidate)
+        trace.usage = usage if trace.usage is None else combined(trace.usage, usage)
+        price = candidate.price or self._governor.price_of(candidate)
         cost = None if price is None else cost_usd(usage, price)
         if cost is not None:
             trace.cost_usd = (trace.cost_usd or 0.0) + cost
         record.usage, record.cost_usd = usage, cost
         self._recorder.used(candidate, usage, cost)
-        spans.settled(trace, candidate, usage, cost)
-        standing = self.board.provider(candidate.provider)
-        standing.minute.add(self.board.clock(), 0, usage.total_tokens)
-        self._governor.outbound_used(candidate.provider, usage)
+        if trace.spans:
+            spans.settled(trace, candidate, usage, cost)
+        provider = candidate.provider
+        self.board.provider(provider).minute.add(self.board.clock(), 0, usage.total_tokens)
+        if provider.tokens_per_minute is not None:
+            self._governor.outbound_used(provider, usage)
 
 
 def _last(names: list[str], name: str) -> int:

@@ -24,6 +24,7 @@ from intellirouter.errors import CallerTimeout, IntelliRouterError, UpstreamErro
 from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.emptiness import BadEnd, FirstWords, refuse_nothing
 from intellirouter.inference.job import Attempt
+from intellirouter.inference.limits.guess import Guesses
 from intellirouter.inference.refusal import refusal
 from intellirouter.inference.tally import Tally
 from intellirouter.inference.usage import credible, expected
@@ -41,8 +42,8 @@ _SLACK = 0.01
 class Exchange(msgspec.Struct):
     """Everything one attempt needs, and what it has done. `max_bytes` bounds a whole answer.
 
-    `deadline` is the caller's; `patience` is how long the operator lets any request take. `usual` is the length of the
-    model's usual answers and `ratio` its vendor's count of input tokens to one of our estimate.
+    `deadline` is the caller's; `patience` is how long the operator lets any request take. `guesses` know how long answers
+    of `model` usually are, and how its vendor counts.
     """
 
     transport: Transport
@@ -53,8 +54,8 @@ class Exchange(msgspec.Struct):
     relay: bool
     record: Attempt
     patience: float = float("inf")
-    usual: float = 0.0
-    ratio: float = 1.0
+    model: str = ""
+    guesses: Guesses | None = None
     target: Target | None = None  # the candidate's, with another key
     _began: float = msgspec.field(default_factory=time.monotonic)
     _welcome: bool = False  # the provider began to answer
@@ -87,7 +88,8 @@ class Exchange(msgspec.Struct):
         try:
             reply = await self._send(http)
             self._welcome = reply.status < 300
-            reply.idle = max(reply.idle, self.candidate.deadlines.first_byte)  # what is whole comes late
+            if reply.idle < (patience := self.candidate.deadlines.first_byte):
+                reply.idle = patience  # what is whole comes late
             try:
                 response = HttpResponse(reply.status, reply.headers, await reply.read(self.max_bytes))
             finally:
@@ -96,14 +98,15 @@ class Exchange(msgspec.Struct):
             raise self._whose(error) from error.__cause__
         if response.status >= 300:
             raise refusal(adapter, response, self.candidate.provider.name)
-        relayed = self.relay and adapter.peek_chat is not None and not http.names
-        parse = adapter.peek_chat if relayed and adapter.peek_chat else adapter.parse_chat
-        self._received = len(response.body)
-        answer = parse(response)
+        names = http.names
+        peek = adapter.peek_chat if self.relay and not names else None
+        self._received = size = len(response.body)
+        answer = (peek or adapter.parse_chat)(response)
         refuse_nothing(answer, self.request)
         if answer.usage is not None:  # as much as can have been written into it, whatever it says
-            self.record.tokens = min(answer.usage.output_tokens, self._received)
-        return with_names(answer, http.names) if http.names else answer, http.notes
+            written = answer.usage.output_tokens
+            self.record.tokens = written if written < size else size
+        return with_names(answer, names) if names else answer, http.notes
 
     async def open_stream(self) -> UpstreamStream:
         """A stream whose first token has arrived. Raises `UpstreamError`."""
@@ -184,14 +187,16 @@ class Exchange(msgspec.Struct):
         if self._received is not None and self._welcome:  # an answer that says nothing we can read
             return self._estimate(self._received // CHARACTERS_PER_TOKEN)
         if self._welcome or error is None or isinstance(error, UpstreamTimeout):
-            return self._estimate(expected(self.request, self.usual))
+            usual = 0.0 if self.guesses is None else self.guesses.length(self.model)
+            return self._estimate(expected(self.request, usual))
         return None
 
     def _estimate(self, written: int) -> Usage:
         return Usage(input_tokens=self._read(), output_tokens=written, estimated=True)
 
     def _read(self) -> int:
-        return int(estimate_tokens(self.request) * self.ratio)
+        ratio = 1.0 if self.guesses is None else self.guesses.ratio(self.candidate.id)
+        return int(estimate_tokens(self.request) * ratio)
 
 
 def within(deadlines: Deadlines, deadline: float, provider: str) -> Deadlines:

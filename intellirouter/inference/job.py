@@ -11,6 +11,7 @@ import msgspec
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import Usage
 from intellirouter.errors import IntelliRouterError
+from intellirouter.inference.standing import witness_of
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.tracing.span import Span
 
@@ -114,7 +115,7 @@ class Trace(msgspec.Struct):
     plan: Callable[[], dict[str, Any]] = dict
     decided: Chosen | None = None  # where outcomes decided who is asked
     operation: str = CHAT
-    witness: str = ""  # whose request tells how targets stand
+    caller: Caller | None = None
     answered_by: list[str] = []  # the targets whose words the caller got, in order
     spans: dict[str, Span] = {}  # of calls that are not yet paid for, by candidate
 
@@ -141,9 +142,17 @@ class Trace(msgspec.Struct):
         attempt.outcome = "cancelled"
 
     @property
+    def witness(self) -> str:
+        """Whose request tells how targets stand."""
+        return "" if self.caller is None else witness_of(self.caller)
+
+    @property
     def calls(self) -> int:
         """How many requests providers got, or should have got, for this one."""
-        return sum([attempt.sent or 1 for attempt in self.attempts])
+        attempts = self.attempts
+        if len(attempts) == 1:
+            return attempts[0].sent or 1
+        return sum([attempt.sent or 1 for attempt in attempts])
 
     def explained(self) -> dict[str, Any]:
         """The whole decision, for `x-intellirouter-explain`."""

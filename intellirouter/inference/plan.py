@@ -105,14 +105,15 @@ class Planner:
         now = self._board.clock()
         drained = self._board.drained
         resting: list[Candidate] = []
-        witness = witness_of(job.caller)
         for candidate in self._ordered(plan, job, entry, strategy):
             standing = self._board.of(candidate)
             if candidate in plan.candidates or candidate in resting:
                 continue
             if drained and (candidate.id in drained or candidate.provider.name in drained):
                 plan.passed_over[candidate.id] = "it is being drained"
-            elif not standing.circuit.would_admit(now, witness):
+            elif not standing.circuit.closed and not standing.circuit.would_admit(
+                now, witness_of(job.caller)
+            ):
                 wait = standing.circuit.opens_in(now)
                 plan.passed_over[candidate.id] = f"its circuit is open for {wait:.1f} s more"
                 plan.retry_after = min(plan.retry_after or wait, wait)

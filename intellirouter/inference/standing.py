@@ -160,7 +160,10 @@ class TargetStanding:
     def measured(self, seconds: float, request_bytes: int = 0, answer_tokens: int = 0) -> None:
         """A call was answered after `seconds`. Long requests and answers take longer, and say no more for it."""
         self._refusals = 0
-        seconds /= max(1.0, request_bytes / USUAL_BYTES) * max(1.0, answer_tokens / USUAL_TOKENS)
+        if request_bytes > USUAL_BYTES:
+            seconds *= USUAL_BYTES / request_bytes
+        if answer_tokens > USUAL_TOKENS:
+            seconds *= USUAL_TOKENS / answer_tokens
         self.recent.append(seconds)
         known = self.latency
         self.latency = seconds if known is None else known + SMOOTHING * (seconds - known)

@@ -19,6 +19,19 @@ WINDOWS = 10
 IMPOSSIBLE = "The provider told a usage that cannot be; what was sent and received was counted instead."
 
 
+def usual(usage: Usage, candidate: Candidate) -> bool:
+    """Whether the usage is as most are, which is credible at a glance."""
+    asked, most = usage.input_tokens, WINDOWS * (candidate.context_window or LONGEST_WINDOW)
+    return (
+        0 < asked <= most
+        and 0 < usage.output_tokens <= most
+        and usage.total is None
+        and not usage.cache_write_tokens
+        and not usage.cache_write_1h_tokens
+        and 0 <= (usage.cached_tokens or 0) <= asked
+    )
+
+
 def credible(
     usage: Usage, candidate: Candidate, read: Callable[[], int], written: Callable[[], int]
 ) -> tuple[Usage, bool]:
@@ -27,27 +40,29 @@ def credible(
     Counts below zero or beyond every window are no counts: `read` and `written` estimate in their place. So they do for
     counts of zero, which some servers send for "unknown". Parts are never more than the whole.
     """
+    if usual(usage, candidate):
+        return usage, False
     most = WINDOWS * (candidate.context_window or LONGEST_WINDOW)
+    asked, answered, total = usage.input_tokens, usage.output_tokens, usage.total
     cached, stored = usage.cached_tokens or 0, usage.cache_write_tokens or 0
     for_an_hour = usage.cache_write_1h_tokens or 0
-    total = usage.total
     if (
-        0 < usage.input_tokens <= most
-        and 0 < usage.output_tokens <= most
+        0 < asked <= most
+        and 0 < answered <= most
         and 0 <= cached <= cached + stored <= usage.input_tokens
         and 0 <= for_an_hour <= stored
-        and (total is None or usage.input_tokens + usage.output_tokens <= total <= most * 2)
+        and (total is None or asked + answered <= total <= most * 2)
     ):
-        return usage, False  # the usual case
+        return usage, False
     impossible = not (
-        0 <= usage.input_tokens <= most
-        and 0 <= usage.output_tokens <= most
+        0 <= asked <= most
+        and 0 <= answered <= most
         and min(cached, stored, for_an_hour) >= 0
         and (total is None or 0 <= total <= most * 2)
     )
     if impossible:
         return Usage(input_tokens=read(), output_tokens=written(), estimated=True), True
-    asked, answered = usage.input_tokens or read(), usage.output_tokens or written()
+    asked, answered = asked or read(), answered or written()
     cached = min(cached, asked)
     stored = min(stored, asked - cached)
     guessed = (asked, answered) != (usage.input_tokens, usage.output_tokens)

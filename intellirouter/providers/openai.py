@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import msgspec
@@ -117,7 +117,12 @@ def _wants_thoughts(flavour: Flavour, model: str) -> bool:
     """DeepSeek and Kimi, wherever they are served, want the reasoning of a turn that calls tools back with it."""
     if flavour.details or flavour.reasoning_models:
         return False
-    return flavour.thoughts_with_calls or _THINKERS.search(model) is not None
+    return flavour.thoughts_with_calls or _thinks(model)
+
+
+@lru_cache(1024)
+def _thinks(model: str) -> bool:
+    return _THINKERS.search(model) is not None
 
 
 def _with_thought(message: Any) -> Any:

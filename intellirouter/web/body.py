@@ -29,7 +29,16 @@ async def read_body(request: web.Request, most: int | None = None) -> bytes:
     if (length := request.content_length) is not None and length > limit:
         raise _too_large(limit)
     decoder = coded(request) if "content-encoding" in request.headers else None
-    data = await _arrived(request, limit)
+    content = request.content
+    if content.is_eof():  # small bodies arrive with the headers: no timer needed, and nothing to wait for
+        if content.total_bytes > limit:
+            raise _too_large(limit)
+        try:
+            data = content.read_nowait()
+        except web.RequestPayloadError as cause:
+            raise _damaged() from cause
+    else:
+        data = await _arrived(request, limit)
     if decoder is None:
         return data
     whole = await inflated(decoder, data, limit)
@@ -39,15 +48,7 @@ async def read_body(request: web.Request, most: int | None = None) -> bytes:
 
 
 async def _arrived(request: web.Request, limit: int) -> bytes:
-    """The body as it was sent."""
-    content = request.content
-    if content.is_eof():  # small bodies arrive with the headers: no timer needed, and nothing to wait for
-        if content.total_bytes > limit:
-            raise _too_large(limit)
-        try:
-            return content.read_nowait()
-        except web.RequestPayloadError as cause:
-            raise _damaged() from cause
+    """The body as it comes."""
     try:
         async with asyncio.timeout(request.app[BODY_TIMEOUT]):
             return await _read(request, limit)

@@ -52,6 +52,7 @@ class Connection(RequestHandler):
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         if not self._places.take(address):
+            self.force_close()  # what may still arrive is not looked at
             cast("asyncio.Transport", transport).abort()
             return
         self._address = address
@@ -63,11 +64,6 @@ class Connection(RequestHandler):
             return
         self._places.give(self._address)
         super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of a connection that has a place."""
-        if self._address is not None:
-            super().data_received(data)
 
     def eof_received(self) -> None:
         """The client will send no more."""

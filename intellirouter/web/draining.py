@@ -25,8 +25,12 @@ class Draining:
         self._serve = serve
         self._health = health
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+    def __call__(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         """Answer a request, or have it sent elsewhere."""
         if self._health.draining and request.headers.get(HEADER) == REFUSE:
-            return web.Response(status=421, text="This node is about to stop: ask another.\n")
-        return await self._serve(request)
+            return _elsewhere()
+        return self._serve(request)
+
+
+async def _elsewhere() -> web.StreamResponse:
+    return web.Response(status=421, text="This node is about to stop: ask another.\n")

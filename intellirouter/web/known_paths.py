@@ -20,12 +20,15 @@ class KnownPaths:
         self._serve = serve
         self._known: dict[tuple[str, str], web.UrlMappingMatchInfo] = {}  # no more than there are routes
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+    def __call__(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         """Answer a request."""
         match = self._known.get((request.method, request.path))
         if match is not None and isinstance(request, web.Request) and "expect" not in request.headers:
             request._match_info = match  # noqa: SLF001  what `request.app` reads; the only way to say it
-            return await match.handler(request)
+            return match.handler(request)
+        return self._found(request)
+
+    async def _found(self, request: web.BaseRequest) -> web.StreamResponse:
         response = await self._serve(request)
         if isinstance(request, web.Request):
             self._learn(request)

@@ -18,6 +18,7 @@ from aiohttp.http import SERVER_SOFTWARE
 
 from intellirouter.transport.outbox import Outbox
 
+_line = ": ".join
 _control = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _TASKS_START_AT_ONCE = sys.version_info >= (3, 12)
 """aiohttp then may come to close the connection in the same breath as the answer is written."""
@@ -81,8 +82,8 @@ class WholeResponse(web.StreamResponse):
             self._told["connection"] = "close"
         if _control("".join(self._told.values())):
             raise ValueError("a header with a control character could begin another one")
-        told = "".join([f"{name}: {value}\r\n" for name, value in self._told.items()])
-        return f"{version} 200 OK\r\n{_common()}content-length: {length}\r\n{told}\r\n".encode()
+        first = f"{version} 200 OK\r\n{_common()}content-length: {length}"
+        return "\r\n".join([first, *map(_line, self._told.items()), "\r\n"]).encode()
 
 
 _second, _lines = 0, ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from intellirouter.chat.fit.glance import nothing_to_do
 from intellirouter.chat.fit.names import fit_names
 from intellirouter.chat.fit.output import fit_output
 from intellirouter.chat.fit.search import OPTIONS, options_as_tool
@@ -13,6 +14,9 @@ from intellirouter.chat.fit.takes import Takes
 from intellirouter.chat.fit.tools import fit_tools
 from intellirouter.chat.fit.turns import fit_turns
 from intellirouter.chat.model import ChatRequest
+
+_ONLY_WORDS = frozenset({"model", "messages", "stream", "stream_options"})
+"""Fields of a body that asks for nothing but an answer: neither tools nor a form nor settings, in whichever dialect."""
 
 
 class Fitted(NamedTuple):
@@ -28,8 +32,11 @@ class Fitted(NamedTuple):
 def fit(request: ChatRequest, takes: Takes, notes: list[str]) -> Fitted:
     """The request as the target takes it. Adds to `notes` what was changed; raises `UnsupportedByTarget`."""
     source = request.source
-    if source is not None and source.dialect == takes.dialect and not takes.shared:
-        return Fitted(request)  # written for this very vendor
+    if source is not None:
+        if source.dialect == takes.dialect and not takes.shared:
+            return Fitted(request)  # written for this very vendor
+        if source.body.keys() <= _ONLY_WORDS and nothing_to_do(request.messages, takes):
+            return Fitted(request)
     if takes.search is not None and OPTIONS in request.extra:
         extra = {name: value for name, value in request.extra.items() if name != OPTIONS}
         request = request.changed(

@@ -11,12 +11,16 @@ from intellirouter.chat.fit.takes import Takes
 from intellirouter.chat.model import Message
 from intellirouter.chat.parts import Text, ToolCall, ToolResult
 
+_ALIKE = ("user", "tool")
+"""Turns of the user's side: whether another may follow is for the target to say."""
 _STRICT = frozenset({"leading", "first"})
 
 
 def nothing_to_do(messages: tuple[Message, ...], takes: Takes) -> bool:
     """True where the target takes the messages as they are."""
     waiting: set[str] = set()
+    if len(messages) == 1 and messages[0].role == "user":
+        return _is_plain(messages[0], waiting)
     before = ""
     asked = False
     for message in messages:
@@ -24,11 +28,16 @@ def nothing_to_do(messages: tuple[Message, ...], takes: Takes) -> bool:
         if role == "tool" and _are_results(message, waiting, takes):
             before = role
             continue
-        if waiting or role == "tool" or not _follows(role, before, takes):
+        if waiting or role == "tool":
+            return False
+        if role == "user" and before not in _ALIKE:
+            asked = True
+        elif _follows(role, before, takes):
+            asked = asked or role == "user"
+        else:
             return False
         if not _is_plain(message, waiting):
             return False
-        asked = asked or role == "user"
         before = role
     if before == "assistant":
         ends = not (takes.user_last or takes.prefix or takes.text == "visible")
@@ -51,6 +60,9 @@ def _follows(role: str, before: str, takes: Takes) -> bool:
 def _is_plain(message: Message, waiting: set[str]) -> bool:
     """Words, and the assistant's calls, which then wait for their results."""
     content = message.content
+    if len(content) == 1 and type(part := content[0]) is Text:  # most are this
+        text = part.text
+        return bool(text) and not text.isspace() and not text.startswith(BILLING)
     if not content:
         return False
     for part in content:

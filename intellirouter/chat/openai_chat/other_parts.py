@@ -18,6 +18,7 @@ _OF_ANTHROPIC = frozenset(
     {"tool_use", "tool_result", "image", "document", "redacted_thinking", "search_result"}
 )
 _OF_RESPONSES = frozenset({"input_text", "output_text", "input_image", "input_file"})
+_OF_OTHERS = _OF_ANTHROPIC | _OF_RESPONSES
 
 
 def decode_other(part: Json, path: str) -> Part | None:
@@ -35,9 +36,11 @@ def decode_other(part: Json, path: str) -> Part | None:
 def holds_others(body: Json) -> bool:
     """Whether any message has such a part."""
     messages: Any = body.get("messages")
-    return isinstance(messages, list) and any(
-        isinstance(part, dict) and (part.get("type") in _OF_ANTHROPIC or part.get("type") in _OF_RESPONSES)
-        for message in messages
-        if isinstance(message, dict) and type(message.get("content")) is list
-        for part in message["content"]
-    )
+    if type(messages) is not list:
+        return False
+    for message in messages:
+        if type(message) is not dict or type(parts := message.get("content")) is not list:
+            continue
+        if any(type(part) is dict and part.get("type") in _OF_OTHERS for part in parts):
+            return True
+    return False

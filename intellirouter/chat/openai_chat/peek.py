@@ -59,8 +59,9 @@ def peek_response(body: bytes) -> ChatResponse:
         answer = _answer.decode(body)
     except (msgspec.DecodeError, RecursionError):
         return decode_response(body)
-    if any(choice.message is None or bytes(choice.message.content) in _SILENT for choice in answer.choices):
-        return decode_response(body)
+    for choice in answer.choices:
+        if choice.message is None or bytes(choice.message.content) in _SILENT:
+            return decode_response(body)
     choices = tuple(
         [
             Choice(finish_reason=decode_finish(choice.finish_reason)[0], index=index)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 from intellirouter.chat.delta import Delta, StreamEvent, UsageDelta
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
@@ -30,12 +31,13 @@ class GroupedDispatch:
         self._inner = inner
         self._catalog = catalog
 
-    async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:
+    def complete(self, job: Job) -> Coroutine[Any, Any, tuple[ChatResponse, Trace]]:
         """See `Answering.complete`."""
         found = self._group(job)
-        if found is None:
-            return await self._inner.complete(job)
-        asking, onward = await self._asked(job, *found)
+        return self._inner.complete(job) if found is None else self._whole(job, *found)
+
+    async def _whole(self, job: Job, entry: ModelEntry, group: Group) -> tuple[ChatResponse, Trace]:
+        asking, onward = await self._asked(job, entry, group)
         if isinstance(onward, ChatRequest):
             return asking.finished(await asking.ask(onward, "answer"), asking.told[-1])
         return onward
@@ -71,6 +73,8 @@ class GroupedDispatch:
         return await self._inner.count(asking.member_job(job.request.routed(model=first)))
 
     def _group(self, job: Job) -> tuple[ModelEntry, Group] | None:
+        if job.request.model not in self._catalog.groups:
+            return None
         entry = self._catalog.named(job.request.model)
         if entry is None or entry.group is None:
             return None

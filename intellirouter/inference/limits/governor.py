@@ -23,7 +23,7 @@ from intellirouter.config.schema.model_registry import Price
 from intellirouter.errors import BudgetExceeded, RateLimited
 from intellirouter.inference.background import background
 from intellirouter.inference.catalog import Candidate, ModelEntry
-from intellirouter.inference.cost import cost_usd
+from intellirouter.inference.cost import plain_usd
 from intellirouter.inference.job import CHAT, COUNT, EMBEDDINGS, Job
 from intellirouter.inference.limits.guess import Guesses
 from intellirouter.inference.limits.ledger import Ledger
@@ -124,25 +124,42 @@ class Governor:
 
     def _estimate(self, grant: Grant, request: ChatRequest, operation: str) -> None:
         """What the request may use: of the price, that of the dearest target."""
-        grant.read = estimate_tokens(request)
-        if grant.terms.budgets:
-            grant.candidates = [one for one in grant.candidates if self.price_of(one) is not None]
-            if not grant.candidates:
-                raise BudgetExceeded(
-                    f"The price of the model '{grant.model}' is not known, and a budget must count it. Its operator can "
-                    "set 'price' of the model, or [budgets] unknown_price.",
-                    model=grant.model,
-                )
+        guesses, counted = self.guesses, bool(grant.terms.budgets)
+        grant.read = estimate = estimate_tokens(request)
         asked = 0
         if operation != EMBEDDINGS:
-            length = self.guesses.length(grant.model) if request.max_tokens is None else request.max_tokens
-            asked = int(length) * answers_of(request)
+            asked = int(guesses.length(grant.model) if request.max_tokens is None else request.max_tokens)
+            if request.n is not None:
+                asked *= answers_of(request)
+        most = 0
+        dearest = 0.0
+        unknown: list[Candidate] = []
         for candidate in grant.candidates:
-            read = int(grant.read * self.guesses.ratio(candidate.id))
-            grant.tokens = max(grant.tokens, read + asked)
-            if grant.terms.budgets and (price := self.price_of(candidate)) is not None:
-                usd = cost_usd(Usage(input_tokens=read, output_tokens=asked), price)
-                grant.usd = max(grant.usd, usd)
+            read = int(estimate * guesses.ratio(candidate.id))
+            if counted:
+                price = candidate.price or self.price_of(candidate)
+                if price is None:
+                    unknown.append(candidate)
+                    continue
+                usd = plain_usd(read, asked, price)
+                if usd > dearest:
+                    dearest = usd
+            if read + asked > most:
+                most = read + asked
+        grant.tokens, grant.usd = most, dearest
+        if unknown:
+            self._leave_out(grant, unknown)
+
+    @staticmethod
+    def _leave_out(grant: Grant, unknown: Sequence[Candidate]) -> None:
+        """Targets without a price, where a budget must count what they cost."""
+        grant.candidates = [one for one in grant.candidates if one not in unknown]
+        if not grant.candidates:
+            raise BudgetExceeded(
+                f"The price of the model '{grant.model}' is not known, and a budget must count it. Its operator can "
+                "set 'price' of the model, or [budgets] unknown_price.",
+                model=grant.model,
+            )
 
     def price_of(self, candidate: Candidate) -> Price | None:
         """What its tokens cost: the price that is known, or the one configured for those that are not."""

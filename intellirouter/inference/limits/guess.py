@@ -31,16 +31,27 @@ class Guesses:
 
     def answered(self, model: str, usage: Usage) -> None:
         """An answer of the model was this long."""
-        _learn(self._lengths, model, float(usage.output_tokens))
+        before = self._lengths.get(model)
+        if before is None:
+            _first(self._lengths, model, float(usage.output_tokens))
+        else:
+            self._lengths[model] = before + SMOOTHING * (usage.output_tokens - before)
 
     def counted(self, target: str, estimate: float, told: int) -> None:
         """The vendor counted `told` input tokens where we had estimated `estimate`."""
-        if estimate > 0 and told > 0:
-            _learn(self._ratios, target, min(max(told / estimate, LEAST_RATIO), MOST_RATIO))
+        if estimate <= 0 or told <= 0:
+            return
+        ratio = told / estimate
+        if not LEAST_RATIO <= ratio <= MOST_RATIO:
+            ratio = min(max(ratio, LEAST_RATIO), MOST_RATIO)
+        before = self._ratios.get(target)
+        if before is None:
+            _first(self._ratios, target, ratio)
+        else:
+            self._ratios[target] = before + SMOOTHING * (ratio - before)
 
 
-def _learn(known: OrderedDict[str, float], name: str, seen: float) -> None:
-    before = known.get(name)
-    known[name] = seen if before is None else before + SMOOTHING * (seen - before)
+def _first(known: OrderedDict[str, float], name: str, seen: float) -> None:
+    known[name] = seen
     if len(known) > MAX_MODELS:
         known.popitem(last=False)

@@ -67,23 +67,20 @@ class Purse:
             self._denied_until, self._denied_from = now + DENIAL_SECONDS, amount
             return self.resets_in(time.time())
 
-    def give_back(self, amount: float, now: float) -> None:
-        """What was taken and not used; a negative amount is what was used beyond what was taken."""
+    def give_back(self, amount: float, now: float) -> bool:
+        """What was taken and not used; a negative amount is what was used beyond what was taken. True where it now owes."""
         if not self._began <= now < self._ends:
             self._turn(now)
         self._held += amount
         self._denied_until = 0.0
-
-    @property
-    def owes(self) -> bool:
-        """True when more was used than was taken."""
         return self._held < 0
 
     def remaining(self, now: float) -> float:
         """What may still be taken, as far as this process knows."""
         if not self._began <= now < self._ends:
             self._turn(now)
-        return max(0.0, min(self.limit, self.limit - self.level + self._held))
+        left = self.limit - self.level + self._held
+        return 0.0 if left < 0 else left if left < self.limit else self.limit
 
     def resets_in(self, now: float) -> float:
         """Seconds until the window ends; 0 when it never does."""

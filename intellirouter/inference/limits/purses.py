@@ -41,8 +41,7 @@ class Purses:
 
     def give_back(self, purse: Purse, amount: float, now: float) -> None:
         """See `Purse.give_back`; what is owed then is paid within a second."""
-        purse.give_back(amount, now)
-        if purse.owes:
+        if purse.give_back(amount, now):
             self._owing.add(purse)
 
     @contextlib.asynccontextmanager

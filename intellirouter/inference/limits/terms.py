@@ -49,8 +49,10 @@ class Terms:
     def headers(self, now: float) -> dict[str, str]:
         """What the caller is told of its limits, in OpenAI's headers. `now` is `time.time()`."""
         headers: dict[str, str] = {}
-        for told in self.told:
-            told.tell(headers, now)
+        if self.told:
+            reset = f"{math.ceil(MINUTE - now % MINUTE)}s"  # every rate is one of a minute
+            for told in self.told:
+                told.tell(headers, now, reset)
         return headers
 
 
@@ -66,11 +68,11 @@ class Told:
         self._remaining_name = f"x-ratelimit-remaining-{what}"
         self._reset_name = f"x-ratelimit-reset-{what}"
 
-    def tell(self, headers: dict[str, str], now: float) -> None:
+    def tell(self, headers: dict[str, str], now: float, reset: str) -> None:
         """Add the three headers."""
         headers[self._limit_name] = self._limit
         headers[self._remaining_name] = str(int(self._purse.remaining(now)))
-        headers[self._reset_name] = f"{math.ceil(self._purse.resets_in(now))}s"
+        headers[self._reset_name] = reset
 
 
 def rates_of(limits: LimitsSection, caller: Caller, model: str) -> Iterator[tuple[str, Rate]]:

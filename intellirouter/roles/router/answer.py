@@ -91,8 +91,8 @@ async def answer(
                 *trace.notes,
                 "A picture that the model made was left out: this API has no place for it.",
             )
-    note_access(request, trace)
-    if (asked := asked_by(request)) is not None and asked.content is not None:
+    asked = note_access(request, trace)
+    if asked is not None and asked.content is not None:
         asked.content.wire, asked.content.response = wire, response
     body = wire.encode_response(response)
     if keeper is not None:
@@ -138,13 +138,16 @@ def header_value(text: str) -> str:
 
 def asked_by(request: web.Request) -> Asked | None:
     """What the record was told of the request; None where nothing is recorded."""
+    if request.app[FRAME].recorder is None:
+        return None
     part = request.get(PART)
     return part if isinstance(part, Asked) else None
 
 
-def note_access(request: web.Request, trace: Trace) -> None:
-    """What the access log and the record should say of this answer."""
-    if (asked := asked_by(request)) is not None:
+def note_access(request: web.Request, trace: Trace) -> Asked | None:
+    """What the access log and the record should say of this answer; what the record was told."""
+    asked = asked_by(request)
+    if asked is not None:
         asked.trace = trace
     facts: dict[str, object] = {
         "provider": trace.provider,
@@ -153,12 +156,14 @@ def note_access(request: web.Request, trace: Trace) -> None:
     }
     if len(trace.answered_by) > 1:
         facts["targets"] = trace.answered_by
-    if trace.usage is not None:
-        facts["input_tokens"] = trace.usage.input_tokens
-        facts["output_tokens"] = trace.usage.output_tokens
-    if trace.cost_usd is not None:
-        facts["cost_usd"] = round(trace.cost_usd, 8)
+    usage, cost = trace.usage, trace.cost_usd
+    if usage is not None:
+        facts["input_tokens"] = usage.input_tokens
+        facts["output_tokens"] = usage.output_tokens
+    if cost is not None:
+        facts["cost_usd"] = round(cost, 8)
     request[ACCESS] = facts
+    return asked
 
 
 async def _stream(

@@ -169,8 +169,8 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers, and what follows the end, are dropped."""
-        self._head_size += len(name) + len(value)
-        if self._head_size > MAX_HEAD_BYTES:
+        self._head_size = size = self._head_size + len(name) + len(value)
+        if size > MAX_HEAD_BYTES:
             raise UpstreamProtocolError("the provider's response headers are too large")
         if self._reply is not None:
             return
@@ -178,8 +178,8 @@ class Connection(asyncio.Protocol):
             raise UpstreamProtocolError("the provider's response headers hold a null byte")
         key = _KEYS.get(name) or _key(name)
         text = value.decode("latin-1")
-        before = self._headers.get(key)
-        self._headers[key] = text if before is None else f"{before}, {text}"
+        headers = self._headers
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
     def on_headers_complete(self) -> None:
         """Hand the reply over, unless this was an interim response."""

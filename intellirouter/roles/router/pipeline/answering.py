@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 import msgspec
 
@@ -59,10 +60,11 @@ class Pipeline:
             )
         )
 
-    async def complete(self, job: Job) -> tuple[ChatResponse, Trace]:
+    def complete(self, job: Job) -> Coroutine[Any, Any, tuple[ChatResponse, Trace]]:
         """See `Answering.complete`."""
-        if not self._asked(job):
-            return await self._inner.complete(job)
+        return self._whole(job) if self._asked(job) else self._inner.complete(job)
+
+    async def _whole(self, job: Job) -> tuple[ChatResponse, Trace]:
         course = await self._steps.prepare(job)
         if course.unchanged and not job.request.model.startswith(CHAIN_MODEL):
             return await self._inner.complete(job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -33,13 +34,20 @@ class Plan(msgspec.Struct):
     decided: Decided | None = None
 
     def shown(self) -> dict[str, Any]:
-        """For an explanation."""
+        """For an explanation. Not to be changed: where there was nothing to choose, all requests have the same."""
+        if len(self.candidates) == 1 and not self.passed_over and self.decided is None:
+            return _lone(self.strategy, self.candidates[0].id)
         return {
             "strategy": self.strategy,
             "order": [candidate.id for candidate in self.candidates],
             "passed_over": self.passed_over,
             **({"selection": self.decided.shown()} if self.decided is not None else {}),
         }
+
+
+@lru_cache(4096)
+def _lone(strategy: str, target: str) -> dict[str, Any]:
+    return {"strategy": strategy, "order": [target], "passed_over": {}}
 
 
 class Planner:

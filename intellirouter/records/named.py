@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 MAX_NAME, MAX_TAGS, MAX_TAG = 256, 32, 128
@@ -27,19 +27,23 @@ def user_of(user: object, metadata: object, safety_identifier: object) -> str:
     return first(user, told, safety_identifier)
 
 
-def tags_of(headers: Mapping[str, str], metadata: object, ours: Iterable[str] = ()) -> tuple[str, ...]:
+def tags_of(headers: Mapping[str, str], metadata: object, ours: Sequence[str] = ()) -> tuple[str, ...]:
     """Every tag once: of the headers, of `metadata.tags` (a list, or separated by commas), and ours."""
-    found: list[str] = []
-    for name in TAG_HEADERS:
-        if (told := headers.get(name)) is not None:
-            found += told.split(",")
+    found = [told for name in TAG_HEADERS if (told := headers.get(name)) is not None]
     listed: Any = metadata.get("tags") if isinstance(metadata, dict) else None
     if isinstance(listed, str):
-        found += listed.split(",")
-    elif isinstance(listed, (list, tuple)):
-        found += [tag for tag in listed if isinstance(tag, str)]
-    found += ours
-    if not found:
+        found.append(listed)
+    told_one_by_one = (
+        [tag for tag in listed if isinstance(tag, str)] if isinstance(listed, (list, tuple)) else []
+    )
+    if not (found or told_one_by_one or ours):
         return ()
+    return listed_tags(found, (*told_one_by_one, *ours))
+
+
+def listed_tags(lists: Iterable[str], more: Iterable[str] = ()) -> tuple[str, ...]:
+    """Every tag once, of lists separated by commas and of `more`, each of which is a tag."""
+    found = [tag for told in lists for tag in told.split(",")]
+    found += more
     tags = (bounded(tag.strip(), MAX_TAG) for tag in found)
     return tuple(dict.fromkeys(tag for tag in tags if tag))[:MAX_TAGS]

@@ -34,7 +34,7 @@ from intellirouter.telemetry.tracing.span import Attributes, Span, Tracer, curre
 from intellirouter.transport.outbox import Outbox
 from intellirouter.web import auditing
 from intellirouter.web.errors import Envelope, error_response, status_of
-from intellirouter.web.noting import SIZE, Failure, Part, Seen, error_facts, row_of
+from intellirouter.web.noting import SIZE, Failure, Part, Seen, error_facts, row_of, said_in
 from intellirouter.web.whole import WholeResponse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -281,6 +281,8 @@ def _note(
     refusal: Failure | None,
 ) -> None:
     part = request.get(PART)
+    if part is not None:
+        part.close()
     span = current()
     seen = Seen(
         time.time(),
@@ -292,7 +294,7 @@ def _note(
         request[REQUEST_ID],
         status,
         caller,
-        request.headers,
+        said_in(request.headers),
         request.remote,
         "" if span is None else span.trace_id,
         part,

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
+from multidict import istr
 
 from intellirouter.errors import IntelliRouterError
-from intellirouter.records.named import SESSION_HEADERS, bounded, first, tags_of
+from intellirouter.records.named import SESSION_HEADERS, TAG_HEADERS, bounded, listed_tags
 from intellirouter.records.row import Row
 from intellirouter.security.caller import Caller
 
@@ -33,12 +34,45 @@ class Part(Protocol):
 
     size: int
 
+    def close(self) -> None:
+        """The request is over: keep what the row needs, and let go of all that the request was made of."""
+
     def fill(self, row: Row) -> None:
         """Write into the row what is known. In the writer's thread."""
 
 
-class Seen(msgspec.Struct):
-    """A request that was answered. Objects that exist anyway, and nothing worked out."""
+class Said(msgspec.Struct, gc=False):
+    """What the record keeps of a request's headers."""
+
+    session: str = ""
+    traceparent: str | None = None
+    tags: tuple[str, ...] = ()
+    user_agent: str = ""
+
+
+_SESSIONS = tuple(map(istr, SESSION_HEADERS))
+_TAGS = tuple(map(istr, TAG_HEADERS))
+_TRACEPARENT, _USER_AGENT = istr("traceparent"), istr("user-agent")
+
+
+def said_in(headers: Mapping[str, str]) -> Said:
+    """The headers themselves are let go: what waits to be written must not keep a request's objects alive."""
+    get = headers.get
+    said = Said(user_agent=get(_USER_AGENT) or "", traceparent=get(_TRACEPARENT))
+    for name in _SESSIONS:
+        if not said.session and (session := get(name)):
+            said.session = session
+    for name in _TAGS:
+        if tags := get(name):
+            said.tags = (*said.tags, tags)
+    return said
+
+
+class Seen(msgspec.Struct, gc=False):
+    """A request that was answered: what is known of it, and nothing worked out.
+
+    Nothing here leads back to it, so that the collector of cycles need not look.
+    """
 
     ended: float
     seconds: float
@@ -49,7 +83,7 @@ class Seen(msgspec.Struct):
     request_id: str
     status: int
     caller: Caller | None
-    headers: Mapping[str, str]
+    said: Said
     client: str | None
     trace_id: str
     part: Part | None
@@ -63,21 +97,21 @@ def error_facts(error: IntelliRouterError) -> Failure:
 
 def row_of(seen: Seen) -> Row:
     """The row."""
-    headers, caller = seen.headers, seen.caller
+    said, caller = seen.said, seen.caller
     row = Row(
         ended=seen.ended,
         seconds=seen.seconds,
         request_id=seen.request_id,
-        session=first(*map(headers.get, SESSION_HEADERS)),
-        trace_id=seen.trace_id or _trace_id(headers.get("traceparent")),
+        session=bounded(said.session),
+        trace_id=seen.trace_id or _trace_id(said.traceparent),
         role=seen.role,
         node=NODE,
         method=seen.method,
         path=bounded(seen.path),
         endpoint=seen.endpoint,
         status=seen.status,
-        tags=tags_of(headers, None),
-        user_agent=bounded(headers.get("user-agent") or ""),
+        tags=listed_tags(said.tags) if said.tags else (),
+        user_agent=bounded(said.user_agent),
         client=seen.client or "",
     )
     if caller is not None:
@@ -107,6 +141,9 @@ class RunPart(msgspec.Struct):
 
     run_id: str
     size: int = 0
+
+    def close(self) -> None:
+        """See `Part.close`."""
 
     def fill(self, row: Row) -> None:
         """See `Part.fill`."""

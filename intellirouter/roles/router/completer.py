@@ -26,7 +26,7 @@ from intellirouter.security.api_keys import KeyRing
 from intellirouter.security.caller import Caller, Owner
 from intellirouter.telemetry.tracing.span import current
 from intellirouter.web.errors import status_of
-from intellirouter.web.noting import SIZE, Seen, error_facts, row_of
+from intellirouter.web.noting import SIZE, Said, Seen, error_facts, row_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Recording:
             span = current()
             trace_id = "" if span is None else span.trace_id
             seconds = time.perf_counter() - began
+            asked.close()
             seen = Seen(
                 time.time(),
                 seconds,
@@ -66,7 +67,7 @@ class Recording:
                 call.request_id,
                 status,
                 call.caller,
-                {"traceparent": call.traceparent} if call.traceparent else {},
+                Said(traceparent=call.traceparent),
                 None,
                 trace_id,
                 asked,

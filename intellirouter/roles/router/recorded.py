@@ -121,8 +121,46 @@ def _said(deltas: list[Delta]) -> dict[str, Any]:
     return told
 
 
-class Asked(msgspec.Struct):
-    """See `Part`. References to what the request's own objects hold."""
+class Told(msgspec.Struct, gc=False):
+    """What happened to a request, without the objects that it happened to."""
+
+    model: str
+    provider: str
+    decision: dict[str, Any]
+    attempts: list[dict[str, Any]]
+    steps: dict[str, float]
+    upstream_seconds: float
+    notes: tuple[str, ...]
+    usage: Usage | None
+    cost_usd: float | None
+    cache: str
+    persona: str
+    chain_run: str
+    rule: str | None
+
+
+def told_by(trace: Trace) -> Told:
+    """The trace, as far as the record keeps it."""
+    get = trace.headers.get
+    return Told(
+        trace.model,
+        trace.provider,
+        trace.plan(),
+        [attempt.shown() for attempt in trace.attempts],
+        trace.steps,
+        trace.upstream_seconds,
+        trace.notes,
+        trace.usage,
+        trace.cost_usd,
+        get(CACHE_HEADER) or ("canned" if CANNED_HEADER in trace.headers else ""),
+        get(PERSONA_HEADER) or "",
+        get(RUN_HEADER) or "",
+        get(GUARDRAIL_HEADER),
+    )
+
+
+class Asked(msgspec.Struct, gc=False):
+    """See `Part`. Until the request is over its `trace`, then what of that is kept."""
 
     catalog: Catalog
     model: str
@@ -134,10 +172,16 @@ class Asked(msgspec.Struct):
     options: RouteOptions | None
     session: str = ""
     trace: Trace | None = None
+    told: Told | None = None
     first_token: float | None = None
     broken: Failure | None = None
     content: Kept | None = None
     size: int = 0
+
+    def close(self) -> None:
+        """See `Part.close`."""
+        if self.trace is not None:
+            self.told, self.trace = told_by(self.trace), None
 
     def fill(self, row: Row) -> None:
         """See `Part.fill`."""
@@ -155,34 +199,32 @@ class Asked(msgspec.Struct):
             row.collections = _collections(self.options.rag)
         if self.broken is not None:
             row.error, row.message = self.broken.code, self.broken.message[:MAX_MESSAGE]
-        if self.trace is not None:
-            self._answered(row, self.trace)
+        if self.told is not None:
+            self._answered(row, self.told)
         elif row.detail.attempts:
             target = row.detail.attempts[-1].get("target")
             row.provider = target.partition("/")[0] if isinstance(target, str) else ""
         if self.content is not None:
             self.content.fill(row)
 
-    def _answered(self, row: Row, trace: Trace) -> None:
-        headers, detail = trace.headers, row.detail
-        row.served_model, row.provider = bounded(trace.model), trace.provider
-        row.cache = headers.get(CACHE_HEADER, "canned" if CANNED_HEADER in headers else "")
-        row.persona = headers.get(PERSONA_HEADER, "").replace("; version=", "@")
-        row.chain_run = headers.get(RUN_HEADER, "")
-        detail.decision = trace.plan()
-        row.strategy = str(detail.decision.get("strategy", ""))
-        detail.attempts = [attempt.shown() for attempt in trace.attempts]
-        detail.steps = {name: round(seconds * 1e3, 2) for name, seconds in trace.steps.items()}
-        detail.steps["ours"] = round(max(0.0, row.seconds - trace.upstream_seconds) * 1e3, 2)
-        detail.notes = list(trace.notes)
-        if (rule := headers.get(GUARDRAIL_HEADER)) is not None:
-            detail.guards = [{"guard": "persona", "rule": rule}]
-        usage = trace.usage
-        if usage is not None and trace.provider != CHAIN:  # its steps have rows of their own
+    def _answered(self, row: Row, told: Told) -> None:
+        detail = row.detail
+        row.served_model, row.provider = bounded(told.model), told.provider
+        row.cache, row.chain_run = told.cache, told.chain_run
+        row.persona = told.persona.replace("; version=", "@")
+        detail.decision, detail.attempts = told.decision, told.attempts
+        row.strategy = str(told.decision.get("strategy", ""))
+        detail.steps = {name: round(seconds * 1e3, 2) for name, seconds in told.steps.items()}
+        detail.steps["ours"] = round(max(0.0, row.seconds - told.upstream_seconds) * 1e3, 2)
+        detail.notes = list(told.notes)
+        if told.rule is not None:
+            detail.guards = [{"guard": "persona", "rule": told.rule}]
+        usage = told.usage
+        if usage is not None and told.provider != CHAIN:  # its steps have rows of their own
             row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens
             row.cached_tokens, row.written_tokens = usage.cached_tokens, usage.cache_write_tokens
             row.reasoning_tokens = usage.reasoning_tokens
-            row.cost_usd = trace.cost_usd
+            row.cost_usd = told.cost_usd
             row.dearest_usd = self._dearest(usage)
         elif row.cache in ("hit", "stale", "canned"):
             row.cost_usd = 0.0

@@ -9,6 +9,7 @@ keeps the 192 of lowest rank under a second hash, the same ones for the same tex
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ from intellirouter.inference.learning.question import Question
 
 Floats = NDArray[np.float32]
 Slots = NDArray[np.uint16]
+AnyUnsigned = TypeVar("AnyUnsigned", np.uint16, np.uint32)
 
 STRUCTURE = 36
 SLOT_BITS = 15
@@ -25,10 +27,11 @@ MAX_SLOTS = 192
 VERSION = 1
 """Of what the numbers mean: weights learnt from other numbers do not fit."""
 
-_CHOICE = re.compile(r"^[A-J][.)] ?", re.MULTILINE)
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
-_NEGATED = re.compile(r"\b(?:not|except|least|incorrect|false)\b")
-_QUANTITY = re.compile(r"\bhow (?:many|much)\b")
+_DIGIT = re.compile(r"\d")
+_NEGATED = ("not", "except", "least", "incorrect", "false")
+_QUANTITY = ("how many", "how much")
+_LETTERS = frozenset("ABCDEFGHIJ")
+_POINTS = frozenset(".)")
 _PERSONS = frozenset("he she his her him i my you your we".split())
 _CONNECTIVES = (" if ", " then ", " and ", " or ", " because ")
 
@@ -48,28 +51,29 @@ def features_of(question: Question) -> Features:
 
 
 def _structure(text: str, data: NDArray[np.uint8], length: int) -> Floats:
-    counts = np.bincount(data, minlength=256)
+    counts = np.bincount(data, minlength=256).tolist()
     size = max(1, len(data))
     low = text.lower()
     words = low.split()
     many = max(1, len(words))
-    first = _CHOICE.search(text)
-    ask = text[: first.start()] if first and first.start() else text
-    choices = [line[3:] for line in text.split("\n") if _CHOICE.match(line)] if first else []
+    rows = text.split("\n")
+    offered = [at for at, row in enumerate(rows) if row[1:2] in _POINTS and row[0] in _LETTERS]
+    ask = text[: sum(map(len, rows[: offered[0]])) + offered[0]] if offered and offered[0] else text
+    choices = [rows[at][3:] for at in offered]
     lowest = low[: len(ask)]
     lengths = [len(choice) for choice in choices] or [0]
     mean = sum(lengths) / len(lengths)
     spread = (sum((n - mean) ** 2 for n in lengths) / len(lengths)) ** 0.5
     chosen = " ".join(choices).lower().split()
-    digits, upper = int(counts[48:58].sum()), int(counts[65:91].sum())
-    letters, spaces, lines = int(counts[97:123].sum()), int(counts[32]), int(counts[10])
+    digits, upper = sum(counts[48:58]), sum(counts[65:91])
+    letters, spaces, lines = sum(counts[97:123]), counts[32], counts[10]
     end = lowest.rstrip()[-1:]
 
     digit = (data >= 48) & (data <= 57)
     small, capital = (data >= 97) & (data <= 122), (data >= 65) & (data <= 90)
 
     def of(characters: str) -> int:
-        return int(sum(counts[ord(c)] for c in characters))
+        return sum([counts[ord(c)] for c in characters])
 
     plain = (
         size / many,
@@ -78,17 +82,17 @@ def _structure(text: str, data: NDArray[np.uint8], length: int) -> Floats:
         (size - digits - upper - letters - spaces - lines) / size,
         of("?"),
         len(set(words)) / many,
-        float(counts[128:].sum()) / size,
+        sum(counts[128:]) / size,
         float(bool(choices)),
-        sum(bool(_NUMBER.search(c)) for c in choices) / len(choices) if choices else 0.0,
-        float(_NEGATED.search(lowest) is not None),
+        sum(_DIGIT.search(c) is not None for c in choices) / len(choices) if choices else 0.0,
+        float(_has_any(lowest, _NEGATED)),
         float("statement" in lowest),
         float(end == "?"),
         float(end in {".", ":"}),
         float("_" in lowest),
         float("which of the following" in lowest),
         sum(lowest.count(word) for word in _CONNECTIVES),
-        float(_QUANTITY.search(lowest) is not None),
+        float(_has_any(lowest, _QUANTITY)),
         float(any(sign in lowest for sign in "$\\^=")),
         len(set(chosen)) / (1 + len(chosen)) if choices else 0.0,
     )
@@ -97,8 +101,8 @@ def _structure(text: str, data: NDArray[np.uint8], length: int) -> Floats:
         many,
         lines,
         _starts(digit),
-        max(map(len, text.split("\n"))),
-        len(text.partition("\n")[0]),
+        max(map(len, rows)),
+        len(rows[0]),
         of("."),
         of("=+*/^<>"),
         of("(){}[]"),
@@ -112,6 +116,22 @@ def _structure(text: str, data: NDArray[np.uint8], length: int) -> Floats:
         _starts(capital[:-1] & small[1:]),
     )
     return np.concatenate((np.array(plain, np.float32), np.log1p(np.array(logged, np.float32))))
+
+
+def _has_any(text: str, words: tuple[str, ...]) -> bool:
+    """Whether one of the words stands in the text by itself. A pattern for it would look at every character."""
+    for word in words:
+        at = text.find(word)
+        while at >= 0:
+            end = at + len(word)
+            if not (_joins(text[at - 1 : at]) or _joins(text[end : end + 1])):
+                return True
+            at = text.find(word, end)
+    return False
+
+
+def _joins(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"
 
 
 def _starts(marked: NDArray[np.bool_]) -> int:
@@ -145,6 +165,15 @@ def _slots(data: NDArray[np.uint8]) -> Slots:
     if len(mixed) > MAX_SLOTS:  # the lowest ranks, with some to spare for those that are the same
         spare = min(len(mixed), 4 * MAX_SLOTS)
         mixed = np.partition(mixed, spare - 1)[:spare]
-    mixed = np.unique(mixed)[:MAX_SLOTS]
+    mixed = _distinct(mixed)[:MAX_SLOTS]
     scrambled = (mixed * np.uint32(0xC2B2AE35)) >> np.uint32(32 - SLOT_BITS)
-    return np.unique(scrambled).astype(np.uint16)
+    return _distinct(scrambled.astype(np.uint16))
+
+
+def _distinct(values: NDArray[AnyUnsigned]) -> NDArray[AnyUnsigned]:
+    """The values, sorted, each once. Of so few a sort is cheaper than numpy's `unique`, which hashes them."""
+    values.sort()
+    new = np.empty(len(values), np.bool_)
+    new[:1] = True
+    np.not_equal(values[1:], values[:-1], out=new[1:])
+    return values[new]

@@ -83,6 +83,9 @@ class SqliteStore:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = normal")
             connection.execute("pragma journal_size_limit = 67108864")
+            # pages of many indexes change with every batch: copied into the file once for several of them
+            connection.execute("pragma wal_autocheckpoint = 4000")
+            connection.execute("pragma cache_size = -8000")
             connection.execute("pragma secure_delete = off")
             if version < VERSION:
                 connection.executescript(SCHEMA)

@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.route_eval import evaluated, svg
+from intellirouter.cli.route_eval import drawn, lines_of, svg
 from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
+from intellirouter.inference.learning.evaluation import by_prior, evaluated
+from intellirouter.inference.learning.prior import KINDS, shipped
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -77,18 +79,18 @@ def status(
         typer.echo("Nothing was learnt yet. POST /v1/feedback says how answers were.")
     for group in answer["groups"]:
         trained = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(group["trained"]))
-        typer.echo(f"{group['group']}: {group['version']:,} outcomes, last learnt {trained}")
-        table = _table("target", "outcomes", "success", "± error", "structure", "words", "changes")
+        more = "; explores more, since a target changed" if group["exploring"] else ""
+        typer.echo(f"{group['group']}: {group['version']:,} outcomes, last learnt {trained}{more}")
+        table = _table("target", "outcomes", "success", "sure", *KINDS, "trend")
         for row in group["targets"]:
-            heeds = row["heeds"]
+            kinds = {kind["kind"]: kind for kind in row["kinds"]}
             table.add_row(
                 row["target"],
                 f"{row['outcomes']:,}",
                 f"{row['success']:.2f}",
-                f"{row['uncertainty']:.2f}",
-                f"{heeds['structure']:.0%}",
-                f"{heeds['words']:.0%}",
-                str(row["changes"]),
+                f"{row['confidence']:.0%}",
+                *(f"{kinds[kind]['success']:.2f}" if kind in kinds else "" for kind in KINDS),
+                _sparks([point["success"] for point in row["trend"]]),
             )
         _print(table)
     if answer["decisions"]:
@@ -114,13 +116,18 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Quality against the share of requests at the strong model, by how hard each prompt looks. Needs no running node."""
-    found = evaluated(file)
+    found = evaluated(lines_of(file), by_prior(shipped()))
     if picture is not None:
         picture.write_text(svg(found), encoding="utf-8")
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found.figures())))
         return
-    typer.echo(found.drawn())
+    typer.echo(drawn(found))
+
+
+def _sparks(values: list[float]) -> str:
+    """The newest of a trend as small bars, 0 to 1."""
+    return "".join("▁▂▃▄▅▆▇█"[min(7, int(value * 8))] for value in values[-12:])
 
 
 def _table(*columns: str) -> Table:

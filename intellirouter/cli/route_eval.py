@@ -1,112 +1,46 @@
-"""Quality against cost of two models over a file of outcomes: the figures, a drawing for the terminal, and an SVG."""
+"""Quality against cost of two models over a file of outcomes: a drawing for the terminal, and an SVG."""
 
 from __future__ import annotations
 
 import gzip
-import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from intellirouter.errors import InvalidRequest
-from intellirouter.inference.learning.features import features_of
-from intellirouter.inference.learning.measure import apgr, curve, savings
-from intellirouter.inference.learning.outcome import score_of
-from intellirouter.inference.learning.prior import shipped
-from intellirouter.inference.learning.question import Question, cut, human
+from intellirouter.inference.learning.evaluation import Evaluation
 
 _WIDTH, _HEIGHT = 61, 12
-_SHARES = (0.90, 0.95, 1.0)
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """`quality` with the 0 to n hardest prompts at the strong model."""
-
-    prompts: int
-    weak: float
-    strong: float
-    apgr: float
-    saved: dict[str, float]
-    quality: list[float]
-
-    def figures(self) -> dict[str, Any]:
-        """For machines."""
-        return {
-            "prompts": self.prompts,
-            "quality_weak": round(self.weak, 4),
-            "quality_strong": round(self.strong, 4),
-            "apgr": None if math.isnan(self.apgr) else round(self.apgr, 4),
-            "saved": {name: round(value, 4) for name, value in self.saved.items()},
-        }
-
-    def drawn(self) -> str:
-        """The curve and the figures, 80 columns."""
-        low, high = min(self.quality), max(self.quality)
-        span = high - low or 1.0
-        rows = [[" "] * _WIDTH for _ in range(_HEIGHT)]
-        for column in range(_WIDTH):
-            share = column / (_WIDTH - 1)
-            even = self.weak + share * (self.strong - self.weak)
-            for value, mark in ((even, "·"), (self.quality[round(share * self.prompts)], "●")):
-                place = round((value - low) / span * (_HEIGHT - 1))
-                rows[_HEIGHT - 1 - min(_HEIGHT - 1, max(0, place))][column] = mark
-        lines = []
-        for number, row in enumerate(rows):
-            label = f"{high - number / (_HEIGHT - 1) * span:6.1%}" if number in (0, _HEIGHT - 1) else " " * 6
-            lines.append(f"{label} │{''.join(row)}")
-        lines.append(" " * 7 + "└" + "─" * _WIDTH)
-        lines.append(" " * 8 + "0 %" + "share at the strong model".center(_WIDTH - 8) + "100 %")
-        lines.append(f"\n{self.prompts:,} prompts; APGR {self.apgr:.3f} (by chance .500: the dotted line)")
-        for name, value in self.saved.items():
-            lines.append(
-                f"{name:>4} of the strong model's quality: {value:.0%} of requests need not go to it"
-            )
-        return "\n".join(lines)
-
-
-def evaluated(file: Path) -> Evaluation:
-    """How the prior in the wheel would route the prompts of a file. Raises `InvalidRequest` that names the line."""
+def lines_of(file: Path) -> list[bytes]:
+    """The lines of a file, gzipped or not. Raises `InvalidRequest` for one that cannot be unpacked."""
     data = file.read_bytes()
     try:
-        text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+        return (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).splitlines()
     except (OSError, EOFError) as error:
         raise InvalidRequest(f"{file} cannot be unpacked: {error}") from error
-    prior = shipped()
-    gains, weak, strong = [], [], []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        prompt, low, high = _row(number, line)
-        said = human(prompt)
-        features = features_of(Question(cut(said), len(said)))
-        pair = prior.of(features, prior.basis.of(features))
-        gains.append(pair[1] - pair[0])
-        weak.append(low)
-        strong.append(high)
-    if not gains:
-        raise InvalidRequest(f"{file} holds no lines.")
-    count = len(gains)
-    return Evaluation(
-        prompts=count,
-        weak=sum(weak) / count,
-        strong=sum(strong) / count,
-        apgr=apgr(gains, weak, strong),
-        saved={f"{share:.0%}": savings(gains, weak, strong, share) for share in _SHARES},
-        quality=curve(gains, weak, strong).tolist(),
-    )
 
 
-def _row(number: int, line: bytes) -> tuple[str, float, float]:
-    try:
-        row = msgspec.json.decode(line, type=dict[str, Any])
-        return msgspec.convert(row["prompt"], str), score_of(row["weak"]), score_of(row["strong"])
-    except (msgspec.MsgspecError, KeyError, ValueError) as error:
-        raise InvalidRequest(
-            f'line {number}: {{"prompt": text, "weak": 0 to 1, "strong": 0 to 1}} is expected ({error})'
-        ) from error
+def drawn(found: Evaluation) -> str:
+    """The curve and the figures, 80 columns."""
+    low, high = min(found.quality), max(found.quality)
+    span = high - low or 1.0
+    rows = [[" "] * _WIDTH for _ in range(_HEIGHT)]
+    for column in range(_WIDTH):
+        share = column / (_WIDTH - 1)
+        even = found.weak + share * (found.strong - found.weak)
+        for value, mark in ((even, "·"), (found.quality[round(share * found.prompts)], "●")):
+            place = round((value - low) / span * (_HEIGHT - 1))
+            rows[_HEIGHT - 1 - min(_HEIGHT - 1, max(0, place))][column] = mark
+    lines = []
+    for number, row in enumerate(rows):
+        label = f"{high - number / (_HEIGHT - 1) * span:6.1%}" if number in (0, _HEIGHT - 1) else " " * 6
+        lines.append(f"{label} │{''.join(row)}")
+    lines.append(" " * 7 + "└" + "─" * _WIDTH)
+    lines.append(" " * 8 + "0 %" + "share at the strong model".center(_WIDTH - 8) + "100 %")
+    lines.append(f"\n{found.prompts:,} prompts; APGR {found.apgr:.3f} (by chance .500: the dotted line)")
+    for name, value in found.saved.items():
+        lines.append(f"{name:>4} of the strong model's quality: {value:.0%} of requests need not go to it")
+    return "\n".join(lines)
 
 
 def svg(found: Evaluation) -> str:

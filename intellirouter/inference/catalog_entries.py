@@ -43,6 +43,13 @@ class Group:
         """The models that it asks."""
         return self.ensemble.members if self.ensemble is not None else self.steps
 
+    @property
+    def kind(self) -> str:
+        """What it is called: `ensemble vote`, `cascade`, `validation`."""
+        if self.ensemble is not None:
+            return f"ensemble {self.ensemble.merge}"
+        return "cascade" if self.steps else "validation"
+
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:

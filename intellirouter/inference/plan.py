@@ -12,9 +12,10 @@ import msgspec
 
 from intellirouter.errors import InvalidRequest, ModelNotFound, UpstreamUnavailable
 from intellirouter.inference.catalog import Candidate, Catalog, ModelEntry
+from intellirouter.inference.decided import Decided
 from intellirouter.inference.facts import facts_of
 from intellirouter.inference.job import Job
-from intellirouter.inference.learned import Decided, Learned
+from intellirouter.inference.learned import Learned
 from intellirouter.inference.permission import permitted, visible
 from intellirouter.inference.selection.option import Facts, Option, Rule
 from intellirouter.inference.selection.rules import allowed

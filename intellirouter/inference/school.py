@@ -21,13 +21,14 @@ import structlog
 
 from intellirouter.errors import StateError
 from intellirouter.inference.background import background
-from intellirouter.inference.learned import Evidence, Kept, Learned, News
+from intellirouter.inference.evidence import Evidence, Kept, News
+from intellirouter.inference.learned import Learned
 from intellirouter.inference.learning import keeping
 from intellirouter.inference.learning import outcome as outcomes
 from intellirouter.inference.learning.features import SLOT_BITS, STRUCTURE, Features
 from intellirouter.inference.learning.group import EXPLORED_AFTER_CHANGE
 from intellirouter.inference.learning.keeping import Learning
-from intellirouter.inference.learning.prior import shipped
+from intellirouter.inference.learning.prior import kind_of, shipped
 from intellirouter.inference.learning.weights import Weights, decode, encode, fitted
 from intellirouter.memory.store import StateStore
 
@@ -67,6 +68,7 @@ class School:
         self._every = every
         self._origin = uuid.uuid4().hex
         self._waiting: deque[News] = deque(maxlen=MAX_WAITING)
+        self._writing = asyncio.Lock()
         self._woken = asyncio.Event()
         self._learnt: dict[str, tuple[int, Learning]] = {}
         self.trained = 0
@@ -75,6 +77,13 @@ class School:
     async def find(self, tenant: str, request_id: str, response_id: str) -> Kept | None:
         """The kept decision of a request or of a response. Raises `StateUnavailable`."""
         await self.flush()
+        found = await self._found(tenant, request_id, response_id)
+        if found is None:  # another process may still have it in hand
+            await asyncio.sleep(2 * FLUSH_SECONDS)
+            found = await self._found(tenant, request_id, response_id)
+        return found
+
+    async def _found(self, tenant: str, request_id: str, response_id: str) -> Kept | None:
         name = request_id
         if not name and response_id:
             found = await self._store.get(f"{_RESPONSE}{tenant}:{bare(response_id)}")
@@ -112,7 +121,11 @@ class School:
         self._woken.set()
 
     async def flush(self) -> None:
-        """Write what has gathered. What cannot be written stays, the newest of it."""
+        """Write what has gathered, after what is being written. What cannot be written stays, the newest of it."""
+        async with self._writing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         taken = [self._waiting.popleft() for _ in range(len(self._waiting))]
         if not taken:
             return
@@ -164,6 +177,8 @@ class School:
             if len(found) >= _BATCH:
                 break
         if not found:
+            if known is None or known[0] != read.version:
+                await self._publish(group, learning, read.version)
             return 0
         self._learnt.pop(group, None)  # until it is written, what is in memory is ahead of what holds
         weights = await asyncio.to_thread(learn, learning, found, time.time())
@@ -178,6 +193,14 @@ class School:
         self.trained += len(found)
         log.info("learning.trained", group=group, outcomes=len(found), version=weights.version)
         return len(found)
+
+    async def _publish(self, group: str, learning: Learning, version: int) -> None:
+        """Make the weights what a state says that somebody else wrote: they may have died before, or a backup was put back."""
+        if learning.outcomes:
+            weights = await asyncio.to_thread(fitted, learning.group, learning.outcomes, learning.trained)
+            await self._store.set(_WEIGHTS + group, await asyncio.to_thread(encode, weights))
+            await self._store.publish(_NEWS, group.encode())
+        self._learnt[group] = (version, learning)
 
     async def follow(self, group: str) -> None:
         """Take over the weights of a group. Raises `StateUnavailable`."""
@@ -211,7 +234,7 @@ class School:
         """Put an exported state in place. Raises `ValueError` for anything else, `StateUnavailable`."""
         learning = await asyncio.to_thread(keeping.decode, data)
         learning.cursors = {key: await self._length(key) async for key in self._store.scan(f"{_LOG}{group}:")}
-        weights = await asyncio.to_thread(_weights, learning, time.time())
+        weights = await asyncio.to_thread(fitted, learning.group, learning.outcomes, learning.trained)
         await self._store.set(_STATE + group, await asyncio.to_thread(keeping.encode, learning))
         await self._store.set(_WEIGHTS + group, await asyncio.to_thread(encode, weights))
         await self._store.publish(_NEWS, group.encode())
@@ -310,33 +333,31 @@ def bare(response_id: str) -> str:
 
 def learn(learning: Learning, found: list[Evidence], now: float) -> Weights:
     """Take the outcomes in and say what is known then. Pure; for a thread."""
-    basis = shipped().basis
-    learning.group.influence.fade()
+    prior, group = shipped(), learning.group
+    group.influence.fade()
     for one in found:
         features = features_in(one)
         if features is None or not learning.fresh(one.id):
             continue
         weight = outcomes.WEIGHTS.get(one.kind, 0.0)
-        if not weight or len(learning.group.estimators) >= keeping.MAX_TARGETS:
+        known = one.target in group.estimators
+        if not weight or not (known or len(group.estimators) < keeping.MAX_TARGETS):
             continue
-        learning.group.learn(
+        basis, score = prior.basis.of(features), min(1.0, max(0.0, one.score))
+        group.learn(
             one.target,
             one.prior,
-            basis.of(features),
+            basis,
             features.slots,
-            score=min(1.0, max(0.0, one.score)),
+            score=score,
             weight=weight,
             key=one.key,
             propensity=one.propensity,
         )
+        group.note(one.target, kind_of(prior.of(features, basis)[0]), score, one.at)
         learning.outcomes += 1
     learning.trained = now
-    return _weights(learning, now)
-
-
-def _weights(learning: Learning, now: float) -> Weights:
-    exploring = learning.group.exploring > 0
-    return fitted(learning.group.estimators, learning.outcomes, now, exploring=exploring)
+    return fitted(group, learning.outcomes, now)
 
 
 def features_in(one: Evidence) -> Features | None:

@@ -96,12 +96,16 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What an endpoint is called and says of itself, for the description of the API. `scopes`: one of them is needed; None: nobody asks."""
+    """What an endpoint is called and says of itself, for the description of the API. `scopes`: one of them is needed; None: nobody asks.
+
+    `answer` is the type of the answer's JSON, where it is told.
+    """
 
     name: str
     scopes: tuple[str, ...] | None
     text: str
     query: tuple[str, ...] = ()
+    answer: type | None = None
 
 
 DESCRIBED: WeakKeyDictionary[Handler, Described] = WeakKeyDictionary()
@@ -128,12 +132,13 @@ def endpoint(
     request_id_header: str = "x-request-id",
     recorded: bool = True,
     query: tuple[str, ...] = (),
+    answer: type | None = None,
 ) -> Handler:
     """Wrap `handler`. `name` labels metrics; `scope` is what the caller must hold, one of
     several where it is a tuple, None for public endpoints.
 
     `recorded` is false for what only looks at the record: looking must not fill it.
-    `query` names the parameters it takes in the query string.
+    `query` names the parameters it takes in the query string; `answer` is the msgspec type of the answer's JSON.
     The request id goes out as `x-request-id` and as `request_id_header`, where the dialect has a name of its own.
     """
 
@@ -193,7 +198,7 @@ def endpoint(
             _told_id(frame, response, request_id, request_id_header)
         return response
 
-    DESCRIBED[handle] = Described(name, scopes, inspect.getdoc(handler) or "", query)
+    DESCRIBED[handle] = Described(name, scopes, inspect.getdoc(handler) or "", query, answer)
     return handle
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
+import msgspec
 from aiohttp import web
 
 from intellirouter import __version__
@@ -22,6 +23,7 @@ API: web.AppKey[Callable[[], bytes]] = web.AppKey("api")
 Json = dict[str, Any]
 
 _PARAMETER = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")
+_REFERENCE = "#/components/schemas/{name}"
 _ANY = ("get", "post", "put", "patch", "delete")
 _WITH_BODY = frozenset({"post", "put", "patch"})
 _SCHEMES: Json = {
@@ -59,11 +61,14 @@ async def described(request: web.Request) -> web.StreamResponse:
 def document(roles: Sequence[tuple[str, str, int, Iterable[web.AbstractRouteDef]]]) -> Json:
     """The description of roles, each with its name, title, port and routes."""
     paths: dict[str, Json] = {}
+    answers: dict[str, type] = {}
     for role, _, port, routes in roles:
         for route in routes:
             if not isinstance(route, web.RouteDef):
                 continue
             path, parameters = _template(route.path)
+            if (answer := facts_of(route).answer) is not None:
+                answers[answer.__name__] = answer
             for method in _ANY if route.method == "*" else (route.method.lower(),):
                 item = paths.setdefault(path, {})
                 if method in item:  # the probes, which every role has
@@ -83,8 +88,20 @@ def document(roles: Sequence[tuple[str, str, int, Iterable[web.AbstractRouteDef]
         "servers": [_server(roles[0][2])] if roles else [],
         "tags": [{"name": role, "description": title} for role, title, _, _ in roles],
         "paths": paths,
-        "components": {"securitySchemes": _SCHEMES, "schemas": {"Error": _ERROR}},
+        "components": {"securitySchemes": _SCHEMES, "schemas": {"Error": _ERROR, **_schemas(answers)}},
     }
+
+
+def _schemas(answers: dict[str, type]) -> Json:
+    """The types of answers, and those within them, by name."""
+    return msgspec.json.schema_components(answers.values(), ref_template=_REFERENCE)[1]
+
+
+def _answer(facts: Described) -> Json:
+    if facts.answer is None:
+        return {"description": "The answer."}
+    schema = {"$ref": _REFERENCE.format(name=facts.answer.__name__)}
+    return {"description": "The answer.", "content": {"application/json": {"schema": schema}}}
 
 
 def _server(port: int) -> Json:
@@ -105,10 +122,10 @@ def _operation(role: str, port: int, method: str, route: web.RouteDef, parameter
         "servers": [_server(port)],
         "summary": " ".join(first.split()),
         "responses": {
-            "200": {"description": "The answer."},
+            "200": _answer(facts),
             "default": {
                 "description": "What went wrong.",
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+                "content": {"application/json": {"schema": {"$ref": _REFERENCE.format(name="Error")}}},
             },
         },
         "security": []

@@ -88,13 +88,13 @@ class GroupedDispatch:
         request = job.request
         ensemble, rules = group.ensemble, group.validation
         if ensemble is None:
-            asking = Asking(self._inner, job, entry.name, "cascade" if group.steps else "validation")
+            asking = Asking(self._inner, job, entry.name, group.kind)
             steps = group.steps or (entry.name, *entry.fallbacks)
             reached = await climbed(asking, steps, rules, request)
             if reached is None:
                 return asking, request.routed(model=steps[-1])
             return asking, asking.finished(*reached)
-        asking = Asking(self._inner, job, entry.name, f"ensemble {ensemble.merge}")
+        asking = Asking(self._inner, job, entry.name, group.kind)
         alone = ensemble.judge if ensemble.merge == "synthesis" else ensemble.members[0]
         if alone is not None and (_amid_tools(request) or (request.tools and ensemble.merge != "synthesis")):
             return asking, request.routed(model=alone)  # one alone may call tools, and is told what they said

@@ -2,7 +2,11 @@
 
 In order: a target below the floor is passed over while one is above it; of the rest leads the greatest worth, which is
 success less weighted cost and time, both relative to the dearest and slowest of the group. Where that lead is too small
-against what is not known, the default of the group leads. A share of requests explores, each other target alike.
+against what is not known, the default of the group leads.
+
+A share of requests explores. Another target is tried as often as it may be the better one after all (probability matching,
+Thompson, 1933), at most an even part of the share: the more is known, the fewer tries, and those where they cost least. A
+tenth of the share goes on for ever, so that a change is noticed.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ COST_POINTS = 0.25
 TIME_POINTS = 0.25
 ENOUGH = 20.0
 """Weight of outcomes from which on a target is known."""
+WATCHED = 0.1
+"""What is left of exploration where a target is surely not the best."""
 SURE = 0.55
 """Below this confidence that another target is worth more than the default, the default answers."""
 
@@ -95,14 +101,31 @@ def decide(choices: Sequence[Choice], wishes: Wishes, chance: random.Random) -> 
         confidence = _confidence(choices, worth, best, default)
         unsure = confidence < SURE or choices[best].outcomes < ENOUGH
         best, reason = (default, "default") if unsure and best != default else (best, "learned")
-    first, propensity = best, 1.0 - wishes.explore * (count - 1) / count
-    if wishes.explore and count > 1 and chance.random() < wishes.explore:
-        first = chance.randrange(count)
-        if first != best:
-            reason, propensity = "explored", wishes.explore / count
+    first, propensity = best, 1.0
+    if wishes.explore and count > 1:
+        chances = exploring([c.error for c in choices], worth, best, wishes.explore)
+        drawn, propensity = chance.random(), chances[best]
+        for place in range(count):
+            drawn -= chances[place] if place != best else 0.0
+            if drawn < 0:
+                first, reason, propensity = place, "explored", chances[place]
+                break
     rest = range(count) if reason == "cold" else ranked
     order = (first, *(place for place in rest if place != first))
     return Decision(order, reason, confidence, propensity, tuple(worth))
+
+
+def exploring(errors: Sequence[float], worth: Sequence[float], best: int, share: float) -> list[float]:
+    """How likely each target is asked where `best` leads and `share` of requests may explore; the sum is 1."""
+    count = len(worth)
+    chances = [0.0] * count
+    for place in range(count):
+        if place != best:
+            spread = math.hypot(errors[place], errors[best]) or 1e-9
+            behind = max(0.0, worth[best] - worth[place]) / spread
+            chances[place] = share / count * max(WATCHED, math.erfc(behind / math.sqrt(2)))
+    chances[best] = 1.0 - sum(chances)
+    return chances
 
 
 def worths(choices: Sequence[Choice], wishes: Wishes) -> list[float]:

@@ -39,6 +39,24 @@ _SETTLED = 150.0
 
 
 @dataclass
+class Drift:
+    """One cumulative sum: `sum` itself, and since it last was nothing the weight of outcomes and their surprises."""
+
+    sum: float = 0.0
+    weight: float = 0.0
+    surprise: float = 0.0
+
+    def take(self, step: float, surprise: float, weight: float) -> None:
+        """Add one outcome, `step` standard deviations beyond what is tolerated."""
+        self.sum += weight * step
+        if self.sum <= 0:
+            self.sum = self.weight = self.surprise = 0.0
+        else:
+            self.weight += weight
+            self.surprise += weight * surprise
+
+
+@dataclass
 class Estimator:
     """The statistics of one target. Everything adds up; nothing depends on when it was written."""
 
@@ -53,8 +71,8 @@ class Estimator:
     """Of the basis and of the n-grams: [Σ part², Σ part · what is left]."""
     slots: Floats = field(default_factory=lambda: np.zeros(1 << SLOT_BITS, np.float32))
     steps: Floats = field(default_factory=lambda: np.zeros(1 << SLOT_BITS, np.float32))
-    above: float = 0.0
-    below: float = 0.0
+    above: Drift = field(default_factory=lambda: Drift())
+    below: Drift = field(default_factory=lambda: Drift())
     changes: int = 0
     _fitted: Doubles = field(default_factory=lambda: start(), compare=False)
     _base: Doubles = field(default_factory=lambda: start()[:2], compare=False)
@@ -108,21 +126,28 @@ class Estimator:
         return surprise * surprise
 
     def _watch(self, surprise: float, weight: float) -> None:
-        """Forget most when outcomes have not been what was expected for a while."""
+        """Where outcomes have not been what was expected for a while: what is old is moved to where the new ones are, and fades."""
         if self.weight < _SETTLED:
             return
         step, count = surprise / ((self.error / self.weight) ** 0.5 + 0.02), min(1.0, weight)
-        self.above = max(0.0, self.above + count * (step - _SHIFT))
-        self.below = max(0.0, self.below - count * (step + _SHIFT))
-        if max(self.above, self.below) > _ALARM:
+        self.above.take(step - _SHIFT, surprise, count)
+        self.below.take(-step - _SHIFT, surprise, count)
+        found = max(self.above, self.below, key=lambda one: one.sum)
+        if found.sum > _ALARM:
             self.changes += 1
+            self._move(found.surprise / found.weight)
             self.forget(_SETTLED)
+
+    def _move(self, shift: float) -> None:
+        """As if every outcome so far had been better by `shift`."""
+        self.moment += shift * self.gram[:, 0]
+        self.good += shift * self.weight
 
     def forget(self, kept: float) -> None:
         """Let no more than `kept` weight of what was learnt stay."""
         if self.weight > kept:
             self.fade(kept / self.weight)
-        self.above = self.below = 0.0
+        self.above, self.below = Drift(), Drift()
         self.fit()
 
     def fade(self, share: float) -> None:

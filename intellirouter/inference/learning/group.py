@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from intellirouter.inference.learning.estimator import Estimator
 from intellirouter.inference.learning.features import Floats, Slots
 from intellirouter.inference.learning.influence import Influence
+from intellirouter.inference.learning.progress import Progress
 
-EXPLORING_AFTER_CHANGE = 400
+EXPLORING_AFTER_CHANGE = 150
 """Outcomes for which more requests explore, once a target has changed."""
-EXPLORED_AFTER_CHANGE = 0.2
-_DOUBTED = 300.0
+EXPLORED_AFTER_CHANGE = 0.4
+_DOUBTED = 60.0
 """Weight that outcomes of the other targets keep when one has changed: what changed one may have changed all."""
 MAX_IMPORTANCE = 5.0
 
@@ -22,6 +23,7 @@ class Group:
 
     estimators: dict[str, Estimator] = field(default_factory=dict)
     influence: Influence = field(default_factory=Influence)
+    progress: dict[str, Progress] = field(default_factory=dict)
     exploring: int = 0
 
     def learn(
@@ -59,6 +61,10 @@ class Group:
             for name, other in self.estimators.items():
                 if name != target:
                     other.forget(_DOUBTED)
+
+    def note(self, target: str, kind: str, score: float, at: float) -> None:
+        """Count an outcome of a kind of question (`prior.KINDS`) for people; `at` as Unix time."""
+        self.progress.setdefault(target, Progress()).take(kind, score, at)
 
     def explored(self, share: float) -> float:
         """The share of requests that explore now, of what the operator allows: none where that is nothing."""

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from intellirouter.inference.learning.estimator import DIMENSION, Estimator
+from intellirouter.inference.learning.estimator import DIMENSION, Drift, Estimator
 from intellirouter.inference.learning.features import SLOT_BITS, VERSION
 from intellirouter.inference.learning.group import Group
 from intellirouter.inference.learning.influence import Account, Influence
+from intellirouter.inference.learning.progress import Point, Progress
 
 FORMAT = 1
 MAX_TARGETS = 64
@@ -50,6 +51,10 @@ class _Target(msgspec.Struct):
     above: float
     below: float
     changes: int
+    drifts: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    kinds: dict[str, tuple[float, float]] = {}
+    points: list[Point] = []
+    run: tuple[float, int, float] = (0.0, 0, 0.0)
 
 
 class _Head(msgspec.Struct):
@@ -64,6 +69,13 @@ class _Head(msgspec.Struct):
     trained: float
 
 
+def _target(name: str, e: Estimator, progress: Progress) -> _Target:
+    above, below = e.above, e.below
+    drifts = (above.weight, above.surprise, below.weight, below.surprise)
+    numbers = (e.weight, e.seen, e.good, e.error, above.sum, below.sum, e.changes)
+    return _Target(name, *numbers, drifts, progress.kinds, progress.points, progress.run)
+
+
 def encode(learning: Learning) -> bytes:
     """As bytes: an npz file in single precision."""
     group = learning.group
@@ -71,10 +83,7 @@ def encode(learning: Learning) -> bytes:
     head = _Head(
         FORMAT,
         VERSION,
-        [
-            _Target(name, e.weight, e.seen, e.good, e.error, e.above, e.below, e.changes)
-            for name, e in group.estimators.items()
-        ],
+        [_target(name, e, group.progress.get(name, Progress())) for name, e in group.estimators.items()],
         {name: (a.given, a.judged, a.error) for name, a in group.influence.accounts.items()},
         group.exploring,
         learning.cursors,
@@ -124,12 +133,13 @@ def decode(data: bytes) -> Learning:
             worth=worths[place].copy(),
             slots=slots[place].copy(),
             steps=steps[place].copy(),
-            above=target.above,
-            below=target.below,
+            above=Drift(target.above, *target.drifts[:2]),
+            below=Drift(target.below, *target.drifts[2:]),
             changes=target.changes,
         )
         estimator.fit()
         group.estimators[target.name] = estimator
+        group.progress[target.name] = Progress(target.kinds, target.points, target.run)
     for name, account in head.accounts.items():
         group.influence.accounts[name] = Account(*account)
     return Learning(group, head.cursors, dict.fromkeys(head.recent), head.outcomes, head.trained)

@@ -20,6 +20,9 @@ from intellirouter.inference.learning.features import SLOT_BITS, STRUCTURE, VERS
 FILE = "prior.npz"
 NEUTRAL = 0.7
 """What is expected of a target of which nothing is known."""
+KINDS = ("easy", "medium", "hard")
+_EASY, _MEDIUM = 0.76, 0.64
+"""Thirds of the questions the prior was learnt from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,11 @@ class Prior:
 def between(pair: tuple[float, float], rating: float) -> float:
     """The expected success of a target of this rating."""
     return min(0.99, max(0.02, pair[0] + rating * (pair[1] - pair[0])))
+
+
+def kind_of(weak: float) -> str:
+    """Whether a question is easy, medium or hard, by how likely the small model is held to answer it."""
+    return KINDS[0] if weak >= _EASY else KINDS[1] if weak >= _MEDIUM else KINDS[2]
 
 
 def write(mean: Floats, spread: Floats, heads: Floats, slots: Floats, *, source: str) -> bytes:

@@ -11,10 +11,16 @@ import numpy as np
 
 from intellirouter.inference.learning.estimator import DIMENSION, Estimator
 from intellirouter.inference.learning.features import SLOT_BITS, VERSION, Features, Floats
-from intellirouter.inference.learning.prior import Prior, between
+from intellirouter.inference.learning.group import Group
+from intellirouter.inference.learning.prior import KINDS, Prior, between
+from intellirouter.inference.learning.progress import Kind, Point, Progress
 
 FORMAT = 1
 MAX_TARGETS = 64
+
+
+UNKNOWN = 0.3
+"""The standard error of what is expected of a target of which nothing is known."""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -23,11 +29,18 @@ class Facts(msgspec.Struct, frozen=True):
     weight: float = 0.0
     seen: int = 0
     good: float = 0.0
-    uncertainty: float = 0.3
+    uncertainty: float = UNKNOWN
     error: float = 0.25
     basis: float = 0.0
     grams: float = 0.0
     changes: int = 0
+    kinds: tuple[Kind, ...] = ()
+    trend: tuple[Point, ...] = ()
+
+    @property
+    def confidence(self) -> float:
+        """How much is known, 0 to 1: what is left of the uncertainty that a target begins with."""
+        return min(1.0, max(0.0, 1 - self.uncertainty / UNKNOWN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +95,7 @@ def estimated(
         expected = between(pair, rating)
         place = weights.places.get(name)
         if place is None:
-            found[name] = Estimate(expected, 0.3, 0.0)
+            found[name] = Estimate(expected, UNKNOWN, 0.0)
             continue
         row, fact = weights.rows[place], weights.facts[place]
         value = float(row[0]) + float(row[1]) * expected + known[place] + grams[place]
@@ -90,37 +103,33 @@ def estimated(
     return found
 
 
-def fitted(
-    estimators: dict[str, Estimator], version: int, trained: float, *, exploring: bool = False
-) -> Weights:
-    """The weights that the statistics stand for now."""
+def fitted(group: Group, version: int, trained: float) -> Weights:
+    """The weights that a group's statistics stand for now."""
     rows, slots, facts = [], [], []
-    for estimator in estimators.values():
+    for name, estimator in group.estimators.items():
         estimator.fit()
         row, grams = estimator.weights()
         rows.append(row)
         slots.append(grams)
-        first, second = estimator.heeded()
-        facts.append(
-            Facts(
-                weight=round(estimator.weight, 3),
-                seen=estimator.seen,
-                good=round(estimator.good / estimator.weight, 4) if estimator.weight else 0.0,
-                uncertainty=round(estimator.uncertainty(), 4),
-                error=round(estimator.error / estimator.weight, 4) if estimator.weight else 0.25,
-                basis=round(first, 3),
-                grams=round(second, 3),
-                changes=estimator.changes,
-            )
-        )
-    return made(
-        tuple(estimators),
-        np.array(rows),
-        np.array(slots),
-        tuple(facts),
-        version,
-        trained,
-        exploring=exploring,
+        facts.append(_facts(estimator, group.progress.get(name, Progress())))
+    names, exploring = tuple(group.estimators), group.exploring > 0
+    return made(names, np.array(rows), np.array(slots), tuple(facts), version, trained, exploring=exploring)
+
+
+def _facts(estimator: Estimator, progress: Progress) -> Facts:
+    first, second = estimator.heeded()
+    weight = estimator.weight
+    return Facts(
+        weight=round(weight, 3),
+        seen=estimator.seen,
+        good=round(estimator.good / weight, 4) if weight else 0.0,
+        uncertainty=round(estimator.uncertainty(), 4),
+        error=round(estimator.error / weight, 4) if weight else 0.25,
+        basis=round(first, 3),
+        grams=round(second, 3),
+        changes=estimator.changes,
+        kinds=progress.by_kind(KINDS),
+        trend=progress.trend(),
     )
 
 

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.openai_chat.errors import encode_error
+from intellirouter.chat.openai_chat.request import decode_request
 from intellirouter.chat.parts import Text
 from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.inference.auto import AUTO, LEANINGS
+from intellirouter.inference.contenders import ratings_of
+from intellirouter.inference.evidence import Evidence, Kept, evidence, key_of
 from intellirouter.inference.job import Job
-from intellirouter.inference.learned import Evidence, Kept, evidence, key_of, ratings_of
-from intellirouter.inference.learning.features import features_of
+from intellirouter.inference.learned import Measured
+from intellirouter.inference.learning.evaluation import Gain, by_prior, evaluated
+from intellirouter.inference.learning.features import Features, features_of
 from intellirouter.inference.learning.outcome import FEEDBACK, score_of
 from intellirouter.inference.learning.prior import between, shipped
 from intellirouter.inference.learning.question import Question, cut, human
+from intellirouter.inference.learning.weights import estimate
 from intellirouter.inference.permission import permitted
 from intellirouter.roles.router.keys import CATALOG, LEARNED, PLANNER, SCHOOL
+from intellirouter.roles.router.routing_shapes import (
+    CurvePoint,
+    RoutingDecisions,
+    RoutingEvaluated,
+    RoutingExplained,
+    RoutingStatus,
+    explained,
+    group_of,
+)
 from intellirouter.web.body import read_body, read_json
-from intellirouter.web.endpoint import CALLER, endpoint
+from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
 MAX_LINES = 20_000
 _MAX_PROMPT = 100_000
@@ -37,70 +51,110 @@ def _json(body: object, status: int = 200) -> web.Response:
 async def status(request: web.Request) -> web.StreamResponse:
     """Each group that learns: its targets, on how much each estimate rests, how sure it is, and this process' decisions."""
     learned = request.app[LEARNED]
-    groups = []
-    for name, weights in sorted(learned.weights.items()):
-        targets = [
-            {
-                "target": target,
-                "outcomes": fact.seen,
-                "weight": round(fact.weight, 1),
-                "success": fact.good,
-                "uncertainty": fact.uncertainty,
-                "error": fact.error,
-                "heeds": {"structure": fact.basis, "words": fact.grams},
-                "changes": fact.changes,
-            }
-            for target, fact in zip(weights.targets, weights.facts, strict=True)
-        ]
-        groups.append(
-            {
-                "group": name,
-                "version": weights.version,
-                "trained": round(weights.trained, 3),
-                "exploring": weights.exploring,
-                "targets": targets,
-            }
-        )
-    return _json({"object": "routing", "groups": groups, "decisions": decisions(learned.measured)})
+    groups = tuple(group_of(name, weights) for name, weights in sorted(learned.weights.items()))
+    return _json(RoutingStatus(groups=groups, decisions=decisions(learned.measured)))
 
 
-def decisions(measured: Any) -> list[dict[str, Any]]:
+def decisions(measured: dict[tuple[str, str, str], Measured]) -> tuple[RoutingDecisions, ...]:
     """The decisions of this process since its start, by group, target and reason."""
-    return [
-        {
-            "group": group,
-            "target": target,
-            "reason": reason,
-            "count": sums.count,
-            "confidence": round(sums.confidence / sums.count, 3),
-            "regret": round(sums.regret / sums.count, 4),
-            "saved_usd": round(sums.saved_usd, 8),
-        }
+    return tuple(
+        RoutingDecisions(
+            group=group,
+            target=target,
+            reason=reason,
+            count=sums.count,
+            confidence=round(sums.confidence / sums.count, 3),
+            regret=round(sums.regret / sums.count, 4),
+            saved_usd=round(sums.saved_usd, 8),
+        )
         for (group, target, reason), sums in sorted(measured.items())
-    ]
+    )
 
 
 async def explain(request: web.Request) -> web.StreamResponse:
-    """Where a `prompt` (or a `request` of the Chat Completions kind's `messages`) would go, and why. Nothing is asked."""
+    """Where a `prompt`, or a whole body of Chat Completions, would go, and why. Nothing is asked, and nothing explored."""
     body = await read_json(request)
-    model, prompt = body.get("model", AUTO), body.get("prompt")
-    if not isinstance(model, str) or not isinstance(prompt, str) or not prompt:
-        raise InvalidRequest("'prompt' is a text, 'model' a name (default: auto).", param="prompt")
-    if len(prompt) > _MAX_PROMPT:
-        raise InvalidRequest(f"'prompt' is a text of at most {_MAX_PROMPT:,} characters.", param="prompt")
+    model, prompt = body.setdefault("model", AUTO), body.pop("prompt", None)
+    if not isinstance(model, str) or not model:
+        raise InvalidRequest("'model' is a name (default: auto).", param="model")
+    if "messages" in body:
+        if prompt is not None:
+            raise InvalidRequest("Either 'prompt' or 'messages', not both.", param="prompt")
+        chat = decode_request(body, request.headers)
+    else:
+        for field in body.keys() - {"model"}:
+            raise InvalidRequest(f"'{field[:60]}' goes with 'messages', not with 'prompt'.", param=field[:60])
+        if not isinstance(prompt, str) or not prompt or len(prompt) > _MAX_PROMPT:
+            raise InvalidRequest(
+                f"'prompt' is a text of at most {_MAX_PROMPT:,} characters; 'messages' may stand in its place.",
+                param="prompt",
+            )
+        chat = ChatRequest(model=model, messages=(Message("user", (Text(prompt),)),))
     caller = request[CALLER]
-    chat = ChatRequest(model=model, messages=(Message("user", (Text(prompt),)),))
     job = Job(chat, caller, "", time.monotonic() + _EXPLAIN_SECONDS)
     entry = permitted(request.app[CATALOG], caller, model)
-    return _json({"model": entry.name, **request.app[PLANNER].plan(job, entry).shown()})
+    if entry.group is not None:
+        order = entry.group.members or (entry.name, *entry.fallbacks)
+        return _json(RoutingExplained(entry.name, entry.group.kind, tuple(order), {}))
+    plan = request.app[PLANNER].plan(job, entry)
+    return _json(explained(entry.name, plan.shown()))
+
+
+async def eval_(request: web.Request) -> web.StreamResponse:
+    """Quality against cost over JSON Lines of `prompt`, `weak`, `strong` (0 to 1): by how hard each prompt looks, or, with
+    `group`, by what was learnt of its targets `weak` and `strong`. Nothing is asked.
+
+    Without `weak` and `strong` the cheapest and the dearest target of the group are compared.
+    """
+    lines = _lines(await read_body(request, _MAX_IMPORT))
+    group = request.query.get("group", "")
+    gain = _learnt_gain(request, group) if group else by_prior(shipped())
+    found = await asyncio.to_thread(evaluated, lines, gain)
+    curve = tuple(CurvePoint(*point) for point in found.points())
+    return _json(RoutingEvaluated(by="learnt" if group else "prior", curve=curve, **found.figures()))
+
+
+def _learnt_gain(request: web.Request, group: str) -> Gain:
+    """What was learnt of a group, between two of its targets. Raises `InvalidRequest`, `NotFound`."""
+    group = AUTO if group in LEANINGS else group
+    weights = request.app[LEARNED].weights.get(group)
+    if weights is None:
+        raise NotFound(f"Nothing was learnt of '{group[:100]}' yet.", param="group")
+    ratings = ratings_of(permitted(request.app[CATALOG], request[CALLER], group).candidates)
+    by_price = sorted(ratings, key=lambda name: ratings[name])
+    names = [
+        request.query.get(field) or name for field, name in (("weak", by_price[0]), ("strong", by_price[-1]))
+    ]
+    for name, field in zip(names, ("weak", "strong"), strict=True):
+        if name not in ratings:
+            raise InvalidRequest(
+                f"'{name[:100]}' is no target of '{group[:100]}' (its targets: {', '.join(ratings)}).",
+                param=field,
+            )
+    pair = {name: ratings[name] for name in names}
+
+    def gain(features: Features) -> float:
+        one = estimate(weights, shipped(), features, pair)
+        return one[names[1]].success - one[names[0]].success
+
+    return gain
+
+
+def _lines(data: bytes) -> list[bytes]:
+    lines = data.splitlines()
+    if len(lines) > MAX_LINES:
+        raise InvalidRequest(f"At most {MAX_LINES:,} lines at once; these are {len(lines):,}.")
+    return lines
 
 
 async def take(request: web.Request) -> web.StreamResponse:
     """Learn from a team's own evaluations: JSON Lines of `prompt`, `target`, `score` (0 to 1), and `group` (default: auto)."""
-    lines = (await read_body(request, _MAX_IMPORT)).splitlines()
-    if len(lines) > MAX_LINES:
-        raise InvalidRequest(f"At most {MAX_LINES:,} lines at once; these are {len(lines):,}.")
-    found = [_line(request, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    lines = _lines(await read_body(request, _MAX_IMPORT))
+
+    def read() -> list[Evidence]:
+        return [_line(request, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+    found = await asyncio.to_thread(read)
     school = request.app[SCHOOL]
     await school.take(found)
     school.train_soon()
@@ -172,17 +226,20 @@ async def forget(request: web.Request) -> web.StreamResponse:
 
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
-    table = (
-        ("GET", "/admin/routing", status),
-        ("POST", "/admin/routing/explain", explain),
-        ("POST", "/admin/routing/import", take),
-        ("GET", "/admin/routing/learnt/{group:.+}", export),
-        ("PUT", "/admin/routing/learnt/{group:.+}", put),
-        ("DELETE", "/admin/routing/learnt/{group:.+}", forget),
+    table: tuple[tuple[str, str, Handler, type | None], ...] = (
+        ("GET", "/admin/routing", status, RoutingStatus),
+        ("GET", "/admin/routing/status", status, RoutingStatus),
+        ("POST", "/admin/routing/explain", explain, RoutingExplained),
+        ("POST", "/admin/routing/eval", eval_, RoutingEvaluated),
+        ("POST", "/admin/routing/import", take, None),
+        ("GET", "/admin/routing/learnt/{group:.+}", export, None),
+        ("PUT", "/admin/routing/learnt/{group:.+}", put, None),
+        ("DELETE", "/admin/routing/learnt/{group:.+}", forget, None),
     )
-    return [
-        web.route(
-            method, path, endpoint(f"admin_routing_{handler.__name__}", handler, encode_error, scope="admin")
-        )
-        for method, path, handler in table
-    ]
+    return [web.route(method, path, _endpoint(handler, answer)) for method, path, handler, answer in table]
+
+
+def _endpoint(handler: Handler, answer: type | None) -> Handler:
+    name = f"admin_routing_{handler.__name__.strip('_')}"
+    query = ("group", "weak", "strong") if handler is eval_ else ()
+    return endpoint(name, handler, encode_error, scope="admin", query=query, answer=answer)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import InvalidRequest, NotFound
-from intellirouter.inference.learned import evidence
+from intellirouter.inference.evidence import evidence
 from intellirouter.inference.learning.outcome import FEEDBACK, score_of
 from intellirouter.roles.keys import RECORDS
 from intellirouter.roles.router.admin_records import keep_feedback

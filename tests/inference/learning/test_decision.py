@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intellirouter.inference.learning.decision import Choice, Wishes, decide
+from intellirouter.inference.learning.decision import Choice, Wishes, decide, exploring
 from intellirouter.inference.learning.outcome import score_of
 
 CHANCE = random.Random(1)
@@ -75,14 +75,34 @@ def test_in_doubt_the_default_answers() -> None:
     assert first([near[0], choice("b", 0.95, 1, outcomes=3)])[0] == "a"
 
 
-def test_a_share_explores_every_target_alike_and_says_how_likely_that_was() -> None:
-    found, chance = Counter(), random.Random(4)
-    for _ in range(6_000):
-        decision = decide([CHEAP, MIDDLE, DEAR], Wishes(cost_weight=0.0, explore=0.3), chance)
-        found[decision.order[0]] += 1
-        assert decision.propensity == pytest.approx(0.8 if decision.order[0] == 2 else 0.1)
-    assert found[0] == pytest.approx(600, rel=0.2)
-    assert found[1] == pytest.approx(600, rel=0.2)
+def test_a_share_explores_and_says_how_likely_that_was() -> None:
+    """The less is known and the smaller the lead, the more: at most an even part of the share, at least a tenth of that."""
+    unknown = [
+        choice("a", 0.7, None, error=0.3),
+        choice("b", 0.7, None, error=0.3),
+        choice("c", 0.7, None, error=0.3),
+    ]
+    for choices, each in ((unknown, 0.1), ([choice("a", 0.97, None, error=0.001), CHEAP, MIDDLE], 0.01)):
+        found, chance = Counter[int](), random.Random(4)
+        for _ in range(6_000):
+            decision = decide(choices, Wishes(cost_weight=0.0, explore=0.3), chance)
+            found[decision.order[0]] += 1
+            assert decision.propensity == pytest.approx(1 - 2 * each if decision.order[0] == 0 else each)
+        for place in (1, 2):
+            assert found[place] == pytest.approx(6_000 * each, rel=0.35)
+
+
+@given(
+    known=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.5)), min_size=2, max_size=10),
+    share=st.floats(0, 0.5),
+)
+def test_exploration_never_takes_more_than_its_share(known: list[tuple[float, float]], share: float) -> None:
+    worth, errors = [one for one, _ in known], [error for _, error in known]
+    best = max(range(len(worth)), key=worth.__getitem__)
+    chances = exploring(errors, worth, best, share)
+    assert sum(chances) == pytest.approx(1)
+    assert 1 - chances[best] <= share + 1e-9
+    assert all(one >= 0 for one in chances)
 
 
 choices_ = st.lists(

@@ -41,7 +41,7 @@ def taught(
 
 def lead(group: Group, hard: bool) -> float:
     """How much better the strong target is expected to be, on questions of one kind."""
-    weights = fitted(group.estimators, 1, 0.0)
+    weights = fitted(group, 1, 0.0)
     found = [estimate(weights, PRIOR, features, ALIKE) for features, kind in WORLD[:120] if kind is hard]
     return float(np.mean([one["strong"].success - one["weak"].success for one in found]))
 
@@ -61,7 +61,7 @@ def test_a_fifth_of_the_outcomes_turned_around_does_not_mislead() -> None:
 
 def test_without_outcomes_the_prior_speaks_and_a_dearer_target_is_held_for_better_at_hard_questions() -> None:
     features = WORLD[0][0]
-    found = estimate(fitted({}, 0, 0.0), PRIOR, features, {"cheap": 0.0, "dear": 1.0})
+    found = estimate(fitted(Group(), 0, 0.0), PRIOR, features, {"cheap": 0.0, "dear": 1.0})
     assert found["dear"].success > found["cheap"].success
     assert found["dear"].outcomes == 0
 
@@ -98,7 +98,7 @@ def test_a_group_that_one_key_uses_learns_from_that_key() -> None:
 def test_weights_travel_as_bytes() -> None:
     group = Group()
     taught(group, WORLD[:200])
-    weights = fitted(group.estimators, 7, 12.5)
+    weights = fitted(group, 7, 12.5)
     again = decode(encode(weights))
     assert (again.targets, again.version, again.trained, again.facts) == (
         weights.targets,
@@ -110,7 +110,7 @@ def test_weights_travel_as_bytes() -> None:
     assert ours["weak"].success == pytest.approx(theirs["weak"].success, abs=1e-3)
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no weights", encode(fitted({}, 1, 0.0))[:-30]])
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no weights", encode(fitted(Group(), 1, 0.0))[:-30]])
 def test_what_is_no_weights_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
         decode(data)
@@ -121,7 +121,7 @@ def test_expected_success_stays_a_probability_whatever_is_learnt() -> None:
     basis = PRIOR.basis.of(WORLD[0][0])
     for _ in range(50):
         group.learn("t", 0.99, basis, WORLD[0][0].slots, score=1.0, weight=5.0, propensity=1e-9)
-    found = estimate(fitted(group.estimators, 1, 0.0), PRIOR, WORLD[0][0], {"t": 1.0, "other": 0.0})
+    found = estimate(fitted(group, 1, 0.0), PRIOR, WORLD[0][0], {"t": 1.0, "other": 0.0})
     assert all(0 < one.success < 1 and math.isfinite(one.error) for one in found.values())
 
 

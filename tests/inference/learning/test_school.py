@@ -13,7 +13,8 @@ import pytest
 
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateUnavailable
-from intellirouter.inference.learned import Evidence, Kept, Learned, News, evidence
+from intellirouter.inference.evidence import Evidence, Kept, News, evidence
+from intellirouter.inference.learned import Learned
 from intellirouter.inference.learning import keeping
 from intellirouter.inference.learning.outcome import FEEDBACK
 from intellirouter.inference.school import School

@@ -25,7 +25,7 @@ from intellirouter.chains.runtime.in_process import InProcessRuntime, silent
 from intellirouter.chains.schema import SCHEMA
 from intellirouter.chains.source import InvalidChain, read
 from intellirouter.chains.steps.attempts import Cache, Worker
-from intellirouter.cli import chain_server
+from intellirouter.cli import chain_hooks, chain_server
 from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import IntelliRouterError, InvalidRequest, NotFound
@@ -33,6 +33,7 @@ from intellirouter.telemetry import logs
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 chain_server.add_to(app)
+app.add_typer(chain_hooks.app, name="hooks")
 
 FileArgument = Annotated[Path, typer.Argument(help="A definition: .yaml, .toml or .json.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]

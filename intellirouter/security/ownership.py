@@ -31,6 +31,7 @@ KINDS = (
     Kind("retrieval", "reach", ("tenant", "models", "scopes", "question", "collection")),
     Kind("chain", "tenant", ("tenant", "name")),
     Kind("run", "tenant", ("id",), "key"),
+    Kind("hook delivery", "tenant", ("tenant", "id")),
     Kind("schedule", "tenant", ("tenant", "name"), "key"),
     Kind("idempotency key", "tenant", ("tenant", "key")),
     Kind("collection", "tenant", ("tenant", "name")),

@@ -15,7 +15,7 @@ from typing import Any
 
 from intellirouter.chains.check import check
 from intellirouter.chains.ports import Ports, Ticket
-from intellirouter.chains.runtime.durable.runtime import opened
+from intellirouter.chains.runtime.durable.opening import opened
 from intellirouter.chains.source import read
 from intellirouter.chains.steps.attempts import Worker
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+RUN = "crash"
 CHILD = Path(__file__).with_name("crash_child.py")
 ROOT = Path(__file__).parents[2]
 
@@ -47,6 +48,7 @@ def crash(
     recorded = _recorded(url)
     second = _child(url, journal, scenario, 0, 0.0, second_tree)
     assert second.returncode == 0, second.stderr
+    assert f"{RUN}/ending" in journal.read_text(), "the end of the run was told to nobody"
     counts = Counter(line.partition("/")[2] for line in journal.read_text().splitlines())
     repeats = {path for path, count in counts.items() if count > 1}
     output = ast.literal_eval(second.stdout.splitlines()[-1])

@@ -17,7 +17,7 @@ from typing import Any
 
 from intellirouter.chains.check import check
 from intellirouter.chains.ports import Ports, Ticket, WebRequest
-from intellirouter.chains.runtime.durable.runtime import opened
+from intellirouter.chains.runtime.durable.opening import opened
 from intellirouter.chains.source import read
 from intellirouter.chains.steps.attempts import Worker
 from intellirouter.chat.model import ChatRequest
@@ -58,6 +58,10 @@ class Journal:
         await self._effect(ticket)
         return {"status": 200, "body": {"asked": request.url}}
 
+    async def ended(self, run_id: str, outcome: Mapping[str, Any]) -> None:
+        """What a hook hangs on: it must come before the end of a run is recorded, however the process dies."""
+        await self._effect(Ticket(f"{run_id}/ending", 1.0))
+
     async def _effect(self, ticket: Ticket) -> None:
         self.count += 1
         if self.count == 1 and self.seconds:
@@ -76,6 +80,7 @@ async def main(url: str, journal: Path, scenario: str, kill_at: int, seconds: fl
     worker = Worker(Ports(models=effects, search=effects, tools=effects, web=effects))
     wanted = SCENARIOS[scenario]
     async with opened(url, worker, beat=0.2, ttl=1.0) as runtime:
+        runtime.ending = effects.ended
         try:
             await runtime.status(RUN)
         except NotFound:

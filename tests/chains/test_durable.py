@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from intellirouter.chains.runtime.durable.engine import open_engine, sole_owner
-from intellirouter.chains.runtime.durable.runtime import DurableRuntime, opened
+from intellirouter.chains.runtime.durable.opening import opened
+from intellirouter.chains.runtime.durable.runtime import DurableRuntime
 from intellirouter.chains.runtime.durable.waits import Waiting
 from intellirouter.chains.runtime.in_process import InProcessRuntime
 from intellirouter.chains.steps.attempts import Worker
@@ -109,7 +110,7 @@ def test_a_later_release_finishes_what_an_earlier_one_started(tmp_path: Path) ->
     )
     changes = {
         "__init__.py": ('__version__ = "', '__version__ = "9.'),
-        "chains/runtime/durable/runtime.py": (
+        "chains/runtime/durable/opening.py": (
             "        return await runtime.walk(document, others, inputs)",
             "        walked = await runtime.walk(document, others, inputs)\n        return walked",
         ),

@@ -13,7 +13,7 @@ import pytest
 
 from intellirouter.chains.check import Known, check
 from intellirouter.chains.ports import Ports, Ticket
-from intellirouter.chains.runtime.durable.runtime import opened
+from intellirouter.chains.runtime.durable.opening import opened
 from intellirouter.chains.runtime.in_process import InProcessRuntime
 from intellirouter.chains.schema import KINDS, SCHEMA
 from intellirouter.chains.source import InvalidChain, read

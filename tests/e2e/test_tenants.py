@@ -28,6 +28,8 @@ def telling(request: Received) -> Play:
     """Says what it was told, so that a leak shows."""
     if request.path.endswith("/embeddings"):
         return answering(request)
+    if request.path.endswith("/judge"):
+        return Play.json({"score": 1})
     return Play.json(whole(str(request.json["messages"])[-400:], request.json["model"]))
 
 
@@ -49,6 +51,7 @@ async def place(
     )
     keys += configured_key("narrow", tenant=ours, scopes=scopes, more='models = ["cheap"]')
     more = '[cache]\nenabled = true\n[router.conversation_summary]\nmodel = "cheap"\n'
+    more += f'[chain_engine.hooks.judge]\nkind = "evaluate"\nsecret = "s"\nurl = "{vendor.url}/judge"\n'
     with redis_server(tmp_path / "redis") as redis:
         toml = more + world(vendor, redis if form == "http" else None) + keys
         async with installed(form, tmp_path / "nodes", toml) as made:
@@ -215,6 +218,15 @@ async def run(place: Installation) -> None:
     )
 
 
+async def hook_delivery(place: Installation) -> None:
+    run = await _a_run(place)
+    _, mine = await place.ask("ChainEngine", "ours", "GET", "/v1/hooks")
+    assert [each["run"] for each in mine["data"]].count(run["id"]) == 1
+    other, one = Other(place, run["id"], mine["data"][0]["id"]), mine["data"][0]["id"]
+    assert await other.gets("ChainEngine", "GET", "/v1/hooks") == 200
+    await other.finds_nothing("ChainEngine", ("POST", f"/v1/hooks/{one}/retry", {}))
+
+
 async def schedule(place: Installation) -> None:
     await place.put_chain("ours", "tell", saying("cheap", "tell"))
     body = {"cron": "0 0 1 1 *", "chain": "tell", "input": {"question": SECRET}}
@@ -363,6 +375,7 @@ ATTACKS: dict[str, Callable[[Installation], Awaitable[None]]] = {
     "retrieval": retrieval,
     "chain": chain,
     "run": run,
+    "hook delivery": hook_delivery,
     "schedule": schedule,
     "idempotency key": idempotency,
     "collection": collection,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from intellirouter.chains.runtime.durable.runtime import opened
+from intellirouter.chains.runtime.durable.opening import opened
 from intellirouter.chains.steps.attempts import Worker
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.config.schema.model_registry import ProviderSection

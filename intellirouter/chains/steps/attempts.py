@@ -62,14 +62,22 @@ async def nobody(_run_id: str) -> Caller:
     return ANONYMOUS
 
 
+Refusal = Callable[[Step, str, Mapping[str, Any], str], Awaitable[str | None]]
+"""Why a step may not run, of its path, its table and its run; None where it may."""
+
+
 @dataclass(slots=True)
 class Worker:
-    """Runs effects for one runtime. `acting` tells in whose name a run acts now; it raises `KeyEnded` where that is nobody."""
+    """Runs effects for one runtime. `acting` tells in whose name a run acts now; it raises `KeyEnded` where that is nobody.
+
+    `refusal` is asked before every step and says why it may not run.
+    """
 
     ports: Ports
     cache: Cache = field(default_factory=Cache)
     tracer: Tracer | None = None
     acting: Callable[[str], Awaitable[Caller]] = nobody
+    refusal: Refusal | None = None
 
     async def run(
         self, step: Step, path: str, prepared: Mapping[str, Any], run_id: str, hear: Listener
@@ -97,6 +105,15 @@ class Worker:
             if event != "step_try":
                 hear(event, path, facts)
 
+        told = _shown(prepared["spec"])
+        if self.refusal is not None and (reason := await self.refusal(step, path, prepared["spec"], run_id)):
+            outcome = _error("denied_by_policy", reason)
+            hear(
+                "step_failed",
+                path,
+                {"kind": step.kind, "seconds": time.perf_counter() - began, "cached": False, **outcome},
+            )
+            return {**outcome, "about": {"attempts": 0, "cached": False, "input": told}}
         key = await self._cache_key(step, prepared, run_id) if step.cache and self.cache.enabled else b""
         if key and (kept := self.cache.get(key)) is not None:
             outcome, cached = {"ok": kept}, True
@@ -106,7 +123,7 @@ class Worker:
                 self.cache.put(key, outcome["ok"], step.cache)
         facts = {"kind": step.kind, "seconds": time.perf_counter() - began, "cached": cached}
         hear("step_failed" if "error" in outcome else "step_finished", path, {**facts, **outcome})
-        return {**outcome, "about": {"attempts": tries, "cached": cached, "input": _shown(prepared["spec"])}}
+        return {**outcome, "about": {"attempts": tries, "cached": cached, "input": told}}
 
     async def _cache_key(self, step: Step, prepared: Mapping[str, Any], run_id: str) -> bytes:
         """The same only for the same step of an owner who may just as much. Empty where that is nobody: the step will say so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
@@ -59,6 +60,39 @@ class ChainTool(Section):
         return _GAP.findall(self.url)
 
 
+class ChainHook(Section):
+    """`[chain_engine.hooks.NAME]`: a service that is told of ended runs (`evaluate` one by one, `optimise` in batches), or asked before steps.
+
+    What it is sent is signed in the Standard Webhooks form. An `evaluate` hook may answer a JSON object, which is kept with the run; a
+    `govern` hook answers `{"allow": true}` or `{"allow": false, "reason": "…"}`.
+    """
+
+    kind: Literal["evaluate", "optimise", "govern"] = Field(description="what it is for")
+    url: HttpUrl = Field(description="that is sent a POST")
+    secret: SecretStr = Field(description="that signs what it is sent")
+    chains: tuple[str, ...] = Field(default=("*",), description="names, or patterns such as support-*")
+    tenants: tuple[str, ...] = Field(default=(), description="whose runs; absent: all")
+    steps: tuple[str, ...] = Field(
+        default=(), description="govern: the kinds of steps; absent: all that have an effect"
+    )
+    on_error: Literal["open", "closed"] = Field(
+        default="closed", description="govern: whether steps run while it gives no verdict"
+    )
+    timeout_seconds: Seconds = Field(default=10, description="for its answer")
+    batch_size: int = Field(default=100, ge=1, le=1_000, description="optimise: runs in one request at most")
+    flush_interval: Seconds = Field(
+        default=30, description="optimise: seconds that a run waits for others at most"
+    )
+    max_attempts: int = Field(
+        default=10, ge=1, le=100, description="then it is given up: `chain hooks retry`"
+    )
+
+    def concerns(self, chain: str, tenant: str) -> bool:
+        """Whether it is for runs of this chain of this tenant."""
+        mine = not self.tenants or tenant in self.tenants
+        return mine and any(fnmatchcase(chain, pattern) for pattern in self.chains)
+
+
 class ChainEngineSection(Section):
     """`[chain_engine]`.
 
@@ -100,4 +134,7 @@ class ChainEngineSection(Section):
     )
     secrets: dict[Label, ChainSecret] = Field(
         default_factory=dict, description="secrets that http steps name and never see"
+    )
+    hooks: dict[Label, ChainHook] = Field(
+        default_factory=dict, description="services that are told of runs or asked before steps"
     )

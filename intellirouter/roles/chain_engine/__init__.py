@@ -2,7 +2,10 @@
 
 keys       what the role's handlers need
 store      chains and the owners of runs, in the database of the runs
-service    stores chains, starts runs, watches them to their end
+service    stores chains, starts runs
+watching   watches runs to their end, and counts the places they take
+shown      a run as clients see it
+hooks/     services that are told of runs, or asked before steps
 owners     who started which run
 hearing    hears the steps of every run
 reach      what steps reach: the other roles, on behalf of the run's owner

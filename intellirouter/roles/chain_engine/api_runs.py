@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -82,7 +83,7 @@ def _event(name: str, data: object) -> bytes:
 async def list_runs(request: web.Request) -> web.StreamResponse:
     """The newest first; `chain` and `status` filter, `limit` (1 to 100) and `after` (a run's id) page."""
     query, service = request.query, request.app[ENGINE]
-    status, limit = fields.one_of(query, "status", STATUSES), _limit(query.get("limit", "20"))
+    status, limit = fields.one_of(query, "status", STATUSES), limit_of(query.get("limit", "20"))
     for name in query:
         if name not in RUN_FILTERS:
             raise InvalidRequest(
@@ -92,16 +93,18 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
     after, more, looked = query.get("after"), True, 0
     while more and len(found) < limit and looked < MAX_LOOKED:
         rows = await service.rows(request[CALLER], query.get("chain"), after, limit)
-        shown = await service.shown(*rows)
-        found += [run for run in shown if status is None or run["status"] == status]
-        more, looked = len(rows) == limit, looked + len(rows)
-        after = rows[-1].run_id if rows else after
-    return answer(
-        {"object": "list", "data": found[:limit], "has_more": more or len(found) > limit, "after": after}
-    )
+        for run in await service.shown(*rows):
+            if len(found) == limit:  # the next page begins behind the last one that is shown
+                break
+            after = run["id"]
+            found += [run] if status in (None, run["status"]) else []
+        looked += len(rows)
+        more = len(rows) == limit or (bool(rows) and after != rows[-1].run_id)
+    return answer({"object": "list", "data": found, "has_more": more, "after": after})
 
 
-def _limit(given: str) -> int:
+def limit_of(given: str) -> int:
+    """How many are listed. Raises `InvalidRequest`."""
     try:
         limit = int(given)
     except ValueError as cause:
@@ -115,7 +118,9 @@ async def get_run(request: web.Request) -> web.StreamResponse:
     """One run: how it stands, its output or its error, and what its steps have used."""
     service, row = request.app[ENGINE], await _row(request)
     (run,) = await service.shown(row)
-    return answer({**run, "usage": used(await service.steps(request[CALLER], row.run_id))})
+    said = await asyncio.to_thread(service.hooks.outbox.answers, row.run_id) if service.hooks.hooks else []
+    usage = used(await service.steps(request[CALLER], row.run_id))
+    return answer({**run, "usage": usage, **({"evaluations": said} if said else {})})
 
 
 async def steps(request: web.Request) -> web.StreamResponse:

@@ -11,10 +11,13 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from intellirouter import tasks
-from intellirouter.chains.runtime.durable.runtime import opened
+from intellirouter.chains.runtime.durable.opening import opened
 from intellirouter.chains.steps.attempts import Cache, Worker
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.roles.chain_engine.hearing import Hearing
+from intellirouter.roles.chain_engine.hooks.delivery import Hooks
+from intellirouter.roles.chain_engine.hooks.governing import Governing
+from intellirouter.roles.chain_engine.hooks.outbox import Outbox
 from intellirouter.roles.chain_engine.keeper import Keeper
 from intellirouter.roles.chain_engine.meters import ChainMeters
 from intellirouter.roles.chain_engine.outside import Outside
@@ -53,8 +56,12 @@ async def open_engine(
     )
     meters = ChainMeters(registry)
     hearing, owners = Hearing(meters), Owners(authority)
-    outside = Outside(door or OutgoingDoor(), section)
+    door = door or OutgoingDoor()
+    outside = Outside(door, section)
     worker = Worker(ports(peers, outside), Cache(section.enable_caching), tracer, owners.acting)
+    governing = {name: hook for name, hook in section.hooks.items() if hook.kind == "govern"}
+    if governing:
+        worker.refusal = Governing(governing, door, owners.place).refusal
     async with opened(
         url,
         worker,
@@ -67,19 +74,25 @@ async def open_engine(
         await asyncio.to_thread(store.prepare)
         owners.store = store
         schedules = ScheduleStore(runtime.engine)
+        hooks = Hooks(section.hooks, Outbox(runtime.engine), door)
         service = ChainService(
-            section, runtime, store, meters, hearing, schedules, authority, outside, tracer
+            section, runtime, store, meters, hearing, schedules, authority, outside, hooks, tracer
         )
+        hooks.told = service.told
+        if any(hook.kind != "govern" for hook in section.hooks.values()):
+            runtime.ending = service.ending
+        telling = asyncio.create_task(hooks.run(), name="chain hooks")
+        telling.add_done_callback(_report)
         keeper = asyncio.create_task(Keeper(service, service.schedules).run(), name="chain keeper")
         keeper.add_done_callback(_report)
         try:
             await service.take_up()
             yield service
         finally:
-            await tasks.end(keeper)
+            await tasks.end(keeper, telling)
             await service.stop()
 
 
-def _report(keeper: asyncio.Task[None]) -> None:
-    if not keeper.cancelled() and (error := keeper.exception()) is not None:
-        log.error("chain.keeper_ended", exc_info=error)
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("chain.task_ended", task=task.get_name(), exc_info=error)

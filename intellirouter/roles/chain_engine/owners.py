@@ -22,7 +22,7 @@ class Owners:
 
     _store: Store | None = None
     _open: asyncio.Event = field(default_factory=asyncio.Event)
-    _kept: OrderedDict[str, Owner] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[str, tuple[str, Owner]] = field(default_factory=OrderedDict)
 
     @property
     def store(self) -> Store | None:
@@ -38,8 +38,16 @@ class Owners:
         """The owner as it may act now. Raises `KeyEnded`."""
         return await self.authority.caller_of(await self.of(run_id))
 
+    async def place(self, run_id: str) -> tuple[str, str]:
+        """The run's chain and tenant. Raises `NotFound`."""
+        chain, owner = await self._found(run_id)
+        return chain, owner.tenant
+
     async def of(self, run_id: str) -> Owner:
         """Who started the run. Raises `NotFound`."""
+        return (await self._found(run_id))[1]
+
+    async def _found(self, run_id: str) -> tuple[str, Owner]:
         if (kept := self._kept.get(run_id)) is not None:
             return kept
         await self._open.wait()  # bounded by the step's own time
@@ -48,7 +56,7 @@ class Owners:
         row = await asyncio.to_thread(self._store.run, run_id)
         if row is None:
             raise NotFound(f"There is no run '{run_id[:100]}'.")
-        owner = self._kept[run_id] = row.owner()
+        found = self._kept[run_id] = (row.chain, row.owner())
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        return owner
+        return found

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from intellirouter.roles.chain_engine import api, api_events, api_runs, api_schedules
+from intellirouter.roles.chain_engine import api, api_events, api_hooks, api_runs, api_schedules
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.role import Role
 from intellirouter.web.probes import PartHealth
 
 
 def _routes() -> list[web.RouteDef]:
-    return [*api.routes(), *api_runs.routes(), *api_events.routes(), *api_schedules.routes()]
+    modules = (api, api_runs, api_events, api_schedules, api_hooks)
+    return [route for module in modules for route in module.routes()]
 
 
 def _runs(app: web.Application) -> PartHealth:

@@ -209,7 +209,13 @@ async def test_what_nobody_would_read_is_refused_by_its_name(
 async def test_runs_are_listed_by_how_they_stand(start_node: StartNode, http: aiohttp.ClientSession) -> None:
     ask = Client(http, (await start_node(role="ChainEngine")).listening[0].url)
     await ask("PUT", "/v1/chains/ok", {"source": "chain: {name: ok}\nsteps: [{id: a, set: {x: '1'}}]"})
-    await ask("PUT", "/v1/chains/no", {"source": "chain: {name: no}\nsteps: [{id: a, tool: {name: none}}]"})
+    await ask(
+        "PUT",
+        "/v1/chains/no",
+        {
+            "source": "chain: {name: no}\nsteps: [{id: m, map: {over: '1', as: x, max_items: 2}, do: [{id: a, set: {x: '1'}}]}]"
+        },
+    )
     for name in ("ok", "no", "ok", "no", "ok"):
         await ask("POST", f"/v1/chains/{name}/runs", {"mode": "wait"})
     for status, count in (("succeeded", 3), ("failed", 2), ("waiting", 0)):

@@ -2,6 +2,8 @@
 
     engine    the database: SQLite with a write-ahead log, or Postgres
     runtime   starts, watches, signals, cancels and resumes runs
+    ground    what a walk of a run stands on: its effects, waits and rests
+    opening   opens the runtime on its database and joins the other nodes
     host      records outcomes under numbers reserved in definition order
     cluster   which nodes are alive, and whose runs are to be taken over
 

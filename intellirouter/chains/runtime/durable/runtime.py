@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +14,6 @@ import sqlalchemy as sa
 import structlog
 from dbos import (
     DBOS,
-    DBOSConfig,
-    DBOSPortableJSONSerializer,
     SetWorkflowID,
     SetWorkflowTimeout,
     WorkflowHandleAsync,
@@ -26,7 +22,6 @@ from dbos import (
 from dbos import error as dbos_error
 from dbos._dbos import _get_dbos_instance
 
-from intellirouter import tasks
 from intellirouter.bounds.aside import ASIDE
 from intellirouter.chains.interpreter import Outcome, Walk, checked_inputs
 from intellirouter.chains.made import made
@@ -35,17 +30,14 @@ from intellirouter.chains.plan import bundle
 from intellirouter.chains.ports import Listener
 from intellirouter.chains.runtime.durable.cluster import Cluster
 from intellirouter.chains.runtime.durable.course import Course, Courses
-from intellirouter.chains.runtime.durable.engine import give_back, open_engine, sole_owner
-from intellirouter.chains.runtime.durable.host import FOREVER, Trunk
-from intellirouter.chains.runtime.durable.reader import only_reader
+from intellirouter.chains.runtime.durable.engine import give_back
+from intellirouter.chains.runtime.durable.ground import WalkGround
+from intellirouter.chains.runtime.durable.host import Trunk
 from intellirouter.chains.runtime.durable.recovery import (
     GAVE_UP,
     GAVE_UP_WORDS,
-    MAX_RECOVERIES,
     Recoveries,
 )
-from intellirouter.chains.runtime.durable.rows import check_rows
-from intellirouter.chains.runtime.durable.said import nothing_more, only_errors
 from intellirouter.chains.runtime.durable.waits import Waits
 from intellirouter.chains.runtime.in_process import silent
 from intellirouter.chains.steps.attempts import Worker
@@ -55,15 +47,15 @@ LAYOUT = "chains-1"
 """The version of how steps are numbered. A change strands runs under way: migrate them with a fork."""
 SINGLE = "single"
 _POLL = 0.1  # seconds between looks at a run that another node walks
-_LISTEN = 2.0
-"""Seconds between looks for signals where the database does not tell of them (SQLite, whose one process wakes its runs itself)."""
-_TOLD_SECONDS = 60.0
-_LONGEST_NAP = 3600.0  # a clock that is set meanwhile is heeded by then
 _WAIT_ENDS = "DBOS.sleep"
 _BY_HAND = "cancelled"  # the attribute of a run that somebody cancelled
 _REMEMBERED = 1_000  # runs of this node whose end is heard of without polling
 
 log = structlog.get_logger(__name__)
+
+
+async def _unended(_run_id: str, _outcome: Outcome) -> None:
+    """Nobody asks how runs end."""
 
 
 async def _unheard(_run_ids: Sequence[str]) -> None:
@@ -74,7 +66,7 @@ async def _unheard(_run_ids: Sequence[str]) -> None:
 class DurableRuntime:
     """Open one a process with `opened`. `hear` hears the steps of every run; its facts hold the `run_id`.
 
-    `taken_over` hears of runs that a dead node left and that go on here. `max_parallel_calls` bounds the calls of all runs of this node.
+    `ending` hears what a run came to before that is recorded, and may hear it again. `taken_over` hears of runs that a dead node left and that go on here. `max_parallel_calls` bounds the calls of all runs of this node.
     """
 
     worker: Worker
@@ -85,6 +77,7 @@ class DurableRuntime:
     hear: Listener = silent
     default_timeout: float = 30.0
     taken_over: Callable[[Sequence[str]], Coroutine[Any, Any, None]] = _unheard
+    ending: Callable[[str, Outcome], Coroutine[Any, Any, None]] = _unended
     home: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     cluster: Cluster | None = None
     workflow: Callable[..., Coroutine[Any, Any, Outcome]] = field(init=False)
@@ -247,17 +240,26 @@ class DurableRuntime:
         }
         with self._courses.of(run_id, chain.max_parallel_steps or self.max_parallel_steps) as course:
             try:
-                ground = _Ground(self, course)
-                return {"ok": await Walk(chains, {"id": run_id}).chain(chain, inputs, Trunk(ground))}
-            except IntelliRouterError as error:
-                return {"error": {"code": error.code, "message": error.message, **error.details}}
+                outcome = await self._walked(course, chain, chains, inputs)
+                await self.ending(run_id, outcome)
             except asyncio.CancelledError as cut:
                 if not course.was_cut:  # the node stops: the run stays as it is, to be taken up again
                     raise
                 # `cancel` cut the call: the step stays unrecorded, so that a resume runs it again
                 raise dbos_error.DBOSWorkflowCancelledError(f"The run {run_id} was cancelled.") from cut
+            else:
+                return outcome
             finally:
                 self._taken_up.discard(run_id)
+
+    async def _walked(
+        self, course: Course, chain: Chain, chains: Mapping[str, Chain], inputs: Mapping[str, Any]
+    ) -> Outcome:
+        ground = WalkGround(self, course)
+        try:
+            return {"ok": await Walk(chains, {"id": course.run_id}).chain(chain, inputs, Trunk(ground))}
+        except IntelliRouterError as error:
+            return {"error": {"code": error.code, "message": error.message, **error.details}}
 
     async def perform(self, course: Course, step: Step, path: str, prepared: Any) -> Outcome:
         """An effect, on the loop that owns the connections."""
@@ -284,144 +286,6 @@ class DurableRuntime:
         if asyncio.get_running_loop() is self.home:
             return await work
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.home))
-
-
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """See `Ground`."""
-
-    runtime: DurableRuntime
-    course: Course
-
-    async def perform(self, step: Step, path: str, prepared: Any) -> Outcome:
-        return await self.runtime.perform(self.course, step, path, prepared)
-
-    async def receive(self, path: str, signal: str, within: float | None) -> Any:
-        async with self._idle(path, signal, within):
-            return await self.course.alone(DBOS.recv_async(signal, FOREVER if within is None else within))
-
-    async def rest(self, path: str, until: float) -> None:
-        async with self._idle(path, "", until - time.time()):
-            await self.nap(until)
-
-    async def nap(self, until: float) -> None:
-        while (left := until - time.time()) > 0:
-            await self.course.alone(asyncio.sleep(min(left, _LONGEST_NAP)))
-
-    @contextlib.asynccontextmanager
-    async def _idle(self, path: str, signal: str, within: float | None) -> AsyncIterator[None]:
-        """The run does nothing but wait, and says so on every node. One that the node's stop ends waits on."""
-        waits, run_id = self.runtime.waits, self.course.run_id
-        await asyncio.to_thread(waits.note, run_id, path, signal, within)
-        await self.runtime.got_further(run_id)
-        self._tell("step_waiting", path, {"signal": signal})
-        yield
-        await asyncio.to_thread(waits.clear, run_id)
-        self._tell("step_waited", path, {"signal": signal})
-
-    def _tell(self, event: str, path: str, facts: Mapping[str, Any]) -> None:
-        told = {**facts, "run_id": self.course.run_id}
-        self.runtime.home.call_soon_threadsafe(self.runtime.hear, event, path, told)
-
-
-@contextlib.asynccontextmanager
-async def opened(
-    url: str,
-    worker: Worker,
-    *,
-    max_parallel_steps: int = 10,
-    max_parallel_calls: int = 100,
-    hear: Listener = silent,
-    default_timeout: float = 30.0,
-    beat: float = 1.0,
-    ttl: float = 4.0,
-) -> AsyncIterator[DurableRuntime]:
-    """The durable runtime of this process. Runs that this node, or a dead one, left unfinished go on at once."""
-    engine = open_engine(url)
-    alone = engine.dialect.name == "sqlite"
-    node = SINGLE if alone else f"node_{secrets.token_hex(8)}"
-    only_reader()
-    only_errors()
-    with sole_owner(engine):
-        try:
-            await asyncio.to_thread(check_rows, engine)
-        except BaseException:
-            engine.dispose()
-            raise
-        runtime = DurableRuntime(
-            worker, engine, node, max_parallel_steps, max_parallel_calls, hear, default_timeout
-        )
-        async with _launched(url, runtime):
-            if alone:
-                heeding = asyncio.create_task(_heed(runtime, beat))
-                try:
-                    yield runtime
-                finally:
-                    await tasks.end(heeding)
-                return
-
-            def take_over(dead: str) -> None:
-                taken = _take_over(dead)
-                told = asyncio.run_coroutine_threadsafe(runtime.taken_over(taken), runtime.home)
-                told.result(_TOLD_SECONDS)
-
-            runtime.cluster = Cluster(engine, node, take_over, beat, ttl)
-            async with runtime.cluster.belonging(runtime.heed):
-                yield runtime
-
-
-@contextlib.asynccontextmanager
-async def _launched(url: str, runtime: DurableRuntime) -> AsyncIterator[None]:
-    engine = runtime.engine
-    config: DBOSConfig = {
-        "name": "intellirouter",
-        "system_database_url": url,
-        "system_database_engine": engine,
-        "application_version": LAYOUT,
-        "executor_id": runtime.node,
-        "serializer": DBOSPortableJSONSerializer(),
-        "log_level": "ERROR",
-        "notification_listener_polling_interval_sec": _LISTEN,
-        "run_migrations": True,
-    }
-    DBOS(config=config)
-
-    @DBOS.workflow(name="chain", max_recovery_attempts=MAX_RECOVERIES)
-    async def walk(document: dict[str, Any], others: dict[str, Any], inputs: dict[str, Any]) -> Outcome:
-        return await runtime.walk(document, others, inputs)
-
-    runtime.workflow = walk
-    survive = asyncio.create_task(runtime.recoveries.survive(), name="chain survive")
-    try:
-        await asyncio.to_thread(runtime.waits.prepare)
-        await asyncio.to_thread(DBOS.launch)
-        yield
-    finally:
-        nothing_more()
-        await tasks.end(survive)
-        with contextlib.suppress(sa.exc.SQLAlchemyError):  # the database is away: the count stays
-            await asyncio.to_thread(runtime.recoveries.forgive)
-        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
-        # DBOS made its own pool the loop's default and has shut it down: whoever closes after us needs one.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
-        if runtime.cluster is not None:  # no run walks here any more
-            await asyncio.to_thread(runtime.cluster.leave)
-        engine.dispose()
-
-
-async def _heed(runtime: DurableRuntime, beat: float) -> None:
-    while True:
-        try:
-            await runtime.heed()
-        except sa.exc.SQLAlchemyError as error:  # the disk is full, say: look again
-            log.warning("chain.not_heeded", error=type(error).__name__)
-        await asyncio.sleep(beat)
-
-
-def _take_over(dead: str) -> list[str]:
-    handles = DBOS._recover_pending_workflows([dead])  # noqa: SLF001  the one call that is guarded by the dead node's id
-    log.warning("chain.runs_taken_over", node=dead, runs=len(handles))
-    return [handle.workflow_id for handle in handles]
 
 
 def _wake(run_id: str, topic: str) -> None:

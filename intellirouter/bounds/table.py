@@ -25,12 +25,14 @@ _PATTERNS: Mapping[str, str] = {
     _NAME: "chat/anthropic_messages/models.py chat/gemini/thinking.py chat/openai_chat/models.py chat/fit/takes.py chat/fit/settings.py inference/learning/tiers.py chat/fit/output.py "
     "providers/openai.py providers/takes.py memory/conversations.py memory/responses.py roles/rag_manager/catalog.py "
     "roles/rag_manager/ingest.py chat/anthropic_messages/blocks.py chat/gemini/parts.py",
-    _ANSWER: "chat/gemini/errors.py chat/sse.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
+    _ANSWER: "roles/rag_manager/embedding/provider.py chat/gemini/errors.py chat/sse.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
     "inference/rescue/opening.py inference/concealing.py inference/groups/answers.py inference/groups/judging.py inference/groups/validation.py inference/rescue/scripts.py",
     "10,000 characters of a vendor's message": "chat/failure.py",
     "an address of at most 8,000 characters, or a part of one": "transport/outgoing/places.py",
-    _DOCUMENT: "roles/rag_manager/chunking.py roles/rag_manager/parsing/formats.py roles/rag_manager/lexical.py "
-    "roles/rag_manager/resemblance.py",
+    _DOCUMENT: "roles/rag_manager/chunking.py roles/rag_manager/lexical.py roles/rag_manager/terms.py "
+    "roles/rag_manager/resemblance.py roles/rag_manager/parsing/charset.py roles/rag_manager/parsing/markdown.py "
+    "roles/rag_manager/parsing/html.py roles/rag_manager/parsing/tables.py roles/rag_manager/parsing/mail.py "
+    "roles/rag_manager/parsing/books.py",
     _HEADER: "telemetry/tracing/span.py transport/fast/connection.py transport/fast/request.py web/application.py web/door.py web/whole.py",
     _QUERY: "records/conditions.py roles/router/admin.py roles/router/records_query.py chat/context.py roles/chain_engine/definitions.py roles/chain_engine/api_events.py",
     "what is written down: records.max_content_bytes, or a line of the log": "records/redaction.py config/redact.py",
@@ -43,7 +45,7 @@ _PATTERNS: Mapping[str, str] = {
 }
 _CACHES: Mapping[str, str] = {
     "one value a process or a role": "app/api.py app/grpc_peers.py commit.py config/schema/section.py config/weak_secrets.py "
-    "inference/learning/prior.py",
+    "inference/learning/prior.py roles/rag_manager/parsing/ocr.py",
     "as many as there are entries in the configuration or the catalogue": "inference/standing.py inference/limits/gate.py "
     "roles/rag_manager/cluster/placement.py providers/takes.py chat/anthropic_messages/models.py chat/gemini/thinking.py "
     "chat/openai_chat/models.py",
@@ -52,6 +54,7 @@ _CACHES: Mapping[str, str] = {
     "roles/rag_manager/retrieval.py bounds/patterns.py roles/router/pipeline/topics.py",
     "entries and what they weigh (bounds.kept)": "bounds/kept.py bounds/schemas.py chains/expr.py chains/made.py "
     "inference/cache/store.py memory/outage/shadow.py",
+    "a few pieces for each job under way, which wait for them": "roles/rag_manager/turns.py",
     "64 pieces of work for each owner": "bounds/aside.py",
     "one archive, while it is restored": "ops/backup/recall.py",
 }
@@ -64,7 +67,8 @@ _READERS: Mapping[str, str] = {
     "a text of at most 256 KiB": "roles/persona_layer/source.py",
     _CONFIGURATION: "config/env.py config/toml_text.py",
     "our own files": "inference/learning/keeping.py inference/learning/weights.py roles/rag_manager/embedding/convert.py",
-    _DOCUMENT: "roles/rag_manager/parsing/formats.py",
+    _DOCUMENT: "roles/rag_manager/parsing/books.py roles/rag_manager/parsing/html.py "
+    "roles/rag_manager/parsing/tables.py",
     "written, not read": "roles/router/admin_records.py cli/audit.py",
 }
 

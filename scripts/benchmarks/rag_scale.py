@@ -25,7 +25,7 @@ import numpy as np
 
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.peers.contract import Call, RetrievalRequest
-from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager import catalog, catalog_jobs
 from intellirouter.roles.rag_manager.catalog import ChunkRow
 from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
 from intellirouter.roles.rag_manager.open import open_rag
@@ -172,10 +172,10 @@ async def _fill(
         ]
         for document in documents:
             await service.engine.write(
-                lambda db, document=document: catalog.add_job(db, TENANT, document, new_job())
+                lambda db, document=document: catalog_jobs.add_job(db, TENANT, document, new_job())
             )
             await service.engine.write(
-                lambda db, document=document: catalog.stop_jobs(db, found.id, document["id"])
+                lambda db, document=document: catalog_jobs.stop_jobs(db, found.id, document["id"])
             )
         pieces = []
         for offset in range(BATCH):
@@ -184,7 +184,7 @@ async def _fill(
             id_ = hashlib.sha256(f"{start + offset}".encode()).hexdigest()[:32]
             text = " ".join(words[at : at + 150])
             pieces.append(ChunkRow(id_, documents[offset // 50]["id"], offset, "Page", "", text))
-        under_way.append(await service.writer.put(found.id, pieces, embedder))
+        under_way.append(service.writer.put(TENANT, found.id, pieces, embedder))
     await asyncio.gather(*under_way)
 
 

@@ -14,8 +14,8 @@ import structlog
 
 from intellirouter.errors import InvalidRequest
 from intellirouter.memory.embedded.engine import Engine
-from intellirouter.roles.rag_manager import catalog
-from intellirouter.roles.rag_manager.catalog import ChunkRow, Row
+from intellirouter.roles.rag_manager import catalog, catalog_jobs
+from intellirouter.roles.rag_manager.catalog import SHOWN, STAGED, ChunkRow, Row
 from intellirouter.roles.rag_manager.chunking import VERSION, Chunk, Chunker
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.parsing.run import Parsers
@@ -60,6 +60,7 @@ class Ingester:
     async def run(self, job: Row, embedder: Embedder) -> None:
         """Bring the document's chunks to what its blob says.
 
+        A newer version of a document is shown in one step, when all of it is there; a new document as it comes.
         Raises `InvalidRequest` for a document that cannot be read, `StateUnavailable` when the vectors cannot be written,
         `Cancelled`.
         """
@@ -68,7 +69,7 @@ class Ingester:
                 f"The collection is pinned to {job['model']}; this node embeds with {embedder.model}."
             )
         title, blocks = await self._parsers.parse(
-            self._blobs / job["sha256"], job["name"], job["tenant"], str(job["charset"] or "")
+            self._blobs / job["sha256"], job["name"], job["tenant"], str(job["charset"] or ""), job["bytes"]
         )
         chunker = Chunker(self._size, self._overlap, embedder.max_tokens - HEAD_TOKENS, embedder.count)
         name = title or _UPLOADED.sub("", job["name"])
@@ -76,10 +77,20 @@ class Ingester:
         if not rows:
             raise InvalidRequest(f"'{job['name']}' holds no text.")
         known = await self._engine.read(partial(catalog.chunk_states, document=job["document"]))
-        fresh = [row for row in rows if not known.get(row.id)]
-        await self._write(job, fresh, len(rows), embedder)
-        wanted = {row.id for row in rows}
-        await self.remove(job["collection"], [id_ for id_ in known if id_ not in wanted])
+        places = {row.id: row.position for row in rows}
+        replaces = any(state == SHOWN and id_ not in places for id_, state in known.items())
+        fresh = [row for row in rows if known.get(row.id) not in (SHOWN, STAGED)]
+        await self._write(job, fresh, len(rows), embedder, STAGED if replaces else SHOWN)
+        show = partial(
+            catalog.publish,
+            job=job["id"],
+            collection=job["collection"],
+            document=job["document"],
+            places=places,
+        )
+        if not await self._engine.write(show):
+            raise Cancelled
+        await self.remove(job["collection"], [id_ for id_ in known if id_ not in places])
 
     async def remove(self, collection: str, ids: Sequence[str]) -> None:
         """Vectors first: what the catalogue still lists can be removed again after a crash."""
@@ -88,7 +99,9 @@ class Ingester:
             await self._index.delete(collection, part)
             await self._engine.write(partial(catalog.drop_chunks, collection=collection, ids=part))
 
-    async def _write(self, job: Row, fresh: Sequence[ChunkRow], total: int, embedder: Embedder) -> None:
+    async def _write(
+        self, job: Row, fresh: Sequence[ChunkRow], total: int, embedder: Embedder, state: int
+    ) -> None:
         """Piece by piece, a few ahead; what is stored is noted in order."""
         done = total - len(fresh)
         await self._checkpoint(job, done, total)
@@ -98,7 +111,8 @@ class Ingester:
             for start in (*starts, *[None] * AHEAD):
                 if start is not None:
                     rows = fresh[start : start + BATCH]
-                    under_way.append((len(rows), await self._writer.put(job["collection"], rows, embedder)))
+                    stored = self._writer.put(job["tenant"], job["collection"], rows, embedder, state)
+                    under_way.append((len(rows), stored))
                 if under_way and (start is None or len(under_way) >= AHEAD):
                     count, stored = under_way.popleft()
                     if not await stored:
@@ -109,7 +123,7 @@ class Ingester:
             await asyncio.gather(*(stored for _, stored in under_way), return_exceptions=True)
 
     async def _checkpoint(self, job: Row, done: int, total: int) -> None:
-        if not await self._engine.write(partial(catalog.advance, job=job["id"], done=done, total=total)):
+        if not await self._engine.write(partial(catalog_jobs.advance, job=job["id"], done=done, total=total)):
             raise Cancelled
 
 

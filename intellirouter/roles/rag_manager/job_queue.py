@@ -13,7 +13,7 @@ import structlog
 from intellirouter.bounds.shares import GREED
 from intellirouter.errors import ConfigError, RateLimited, RequestError, StateUnavailable
 from intellirouter.memory.embedded.engine import Engine
-from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager import catalog_jobs
 from intellirouter.roles.rag_manager.catalog import Row
 from intellirouter.roles.rag_manager.embedding.embedder import NODE, Behalf, Embedder, asked_by, queued_by
 from intellirouter.roles.rag_manager.ingest import Cancelled, Ingester
@@ -24,6 +24,8 @@ from intellirouter.telemetry.tracing.span import Tracer
 
 JOBS = 24
 """Jobs under way at once: small documents share a batch of the embedder."""
+FOR_SMALL = 8
+"""Of them, places that only small documents get: those of a bulk of large ones are taken for long."""
 JOB_BYTES = 32 << 20
 """What they may hold together, in bytes of their documents; one that is larger runs alone."""
 RETRY_SECONDS = 2.0
@@ -77,7 +79,7 @@ class JobQueue:
 
     async def stop(self, collection: str, document: str | None = None) -> None:
         """End the jobs of a document, or of the whole collection, and wait until none works on it."""
-        await self._engine.write(partial(catalog.stop_jobs, collection=collection, document=document))
+        await self._engine.write(partial(catalog_jobs.stop_jobs, collection=collection, document=document))
 
         def idle() -> bool:
             return document not in self._busy if document else collection not in self._busy.values()
@@ -87,26 +89,28 @@ class JobQueue:
 
     async def work(self) -> None:
         """Run the jobs for as long as the process lives."""
-        resumed = await self._engine.write(catalog.requeue)
+        resumed = await self._engine.write(catalog_jobs.requeue)
         if resumed:
             log.info("rag.jobs_resumed", jobs=resumed)
         async with asyncio.TaskGroup() as workers:
-            for _ in range(JOBS):
-                workers.create_task(self._take_jobs())
+            for number in range(JOBS):
+                workers.create_task(self._take_jobs(small=number < FOR_SMALL))
 
-    async def _take_jobs(self) -> None:
+    async def _take_jobs(self, *, small: bool) -> None:
         while True:
             self._wake.clear()
             async with self._turn:
                 most = max(1, GREED * (JOBS - len(self._busy)))
-                job = await self._engine.write(partial(catalog.take_job, busy=tuple(self._busy), most=most))
+                job = await self._engine.write(
+                    partial(catalog_jobs.take_job, busy=tuple(self._busy), most=most, small=small)
+                )
                 if job is not None:
                     self._busy[job["document"]] = job["collection"]
             if job is None:
                 await self._wake.wait()
                 continue
             async with self._over:
-                while self._held and self._held + job["bytes"] > JOB_BYTES:
+                while not small and self._held and self._held + job["bytes"] > JOB_BYTES:
                     await self._over.wait()
                 self._held += job["bytes"]
             try:
@@ -140,13 +144,15 @@ class JobQueue:
             self.trouble = away.message
             self._metrics.jobs.labels("waiting").inc()
             log.warning("rag.job_waits", job=job["id"], reason=away.message)
-            await self._engine.write(partial(catalog.requeue, job=job["id"]))
+            await self._engine.write(partial(catalog_jobs.requeue, job=job["id"]))
             return True
         except RateLimited as limited:  # its owner's own limit: others go on
             self._metrics.jobs.labels("waiting").inc()
             log.info("rag.job_limited", job=job["id"], reason=limited.message)
             wait = min(max(limited.retry_after, RETRY_SECONDS), LONGEST_WAIT)
-            await self._engine.write(partial(catalog.requeue, job=job["id"], not_before=time.time() + wait))
+            await self._engine.write(
+                partial(catalog_jobs.requeue, job=job["id"], not_before=time.time() + wait)
+            )
             asyncio.get_running_loop().call_later(wait + 0.1, self.wake)
             return False
         except (RequestError, ConfigError) as refused:
@@ -161,5 +167,5 @@ class JobQueue:
             facts = {"intellirouter.job": job["id"], "intellirouter.bytes": job["bytes"]}
             failure = "" if outcome == "ready" else outcome
             self._tracer.whole(job["id"], "ingest", time.perf_counter() - began, failure, facts)
-        await self._engine.write(partial(catalog.finish, job=job, error=error))
+        await self._engine.write(partial(catalog_jobs.finish, job=job, error=error))
         return False

@@ -24,7 +24,7 @@ _COMMON = frozenset(
 _ID = re.compile(r"ir-([0-9a-f]+)")
 _PREFIX = "words_"
 """Of the tables' names: another one whenever the same text is indexed in another way."""
-_IDENTIFIER = re.compile(r"(?=[^\s]*[\d_/.:@#-])\w+(?:[_/.:@#-]{1,2}\w+)+")
+_IDENTIFIER = re.compile(r"[^\W_]+(?:[_/.:@#-][_/.:@#-]?[^\W_]+)+")
 """A part number, error code, address, path or dotted name: its pieces in their order are a term of their own."""
 MAX_TERMS = 64
 NEAR = 8
@@ -100,15 +100,15 @@ def search(
     if condition is not ALL:
         filtered = (
             f"select c.id, -bm25({table}, 2.0, 2.0, 1.0) as score from {table} t join chunks c on c.row = t.rowid "  # noqa: S608
-            f"join documents d on d.id = c.document where {table} match ? and c.ready and {condition.sql} "
+            f"join documents d on d.id = c.document where {table} match ? and c.ready = 1 and {condition.sql} "
             "order by score desc limit ?"
         )
         return dict(db.execute(filtered, (wanted, *condition.values, limit)).fetchall())
     words = (
         f"select c.id, -t.score from (select rowid, bm25({table}, 2.0, 2.0, 1.0) as score from {table} "  # noqa: S608
-        f"where {table} match ? order by score limit ?) t join chunks c on c.row = t.rowid where c.ready"
+        f"where {table} match ? order by score limit ?) t join chunks c on c.row = t.rowid where c.ready = 1 limit ?"
     )
-    return dict(db.execute(words, (wanted, limit)).fetchall())
+    return dict(db.execute(words, (wanted, 2 * limit, limit)).fetchall())  # staged chunks are among them
 
 
 def _expression(query: str) -> str:

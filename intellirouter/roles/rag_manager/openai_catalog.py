@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager import catalog, catalog_jobs
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.openai_pages import Listing
 from intellirouter.security.caller import Owner
@@ -176,7 +176,7 @@ def attach(
     if batch is not None:
         db.execute("insert into batches (id, collection, created) values (?, ?, ?)", (batch, collection, now))
     for file, document, job in documents:
-        catalog.add_job(db, tenant, document, job, owner)
+        catalog_jobs.add_job(db, tenant, document, job, owner)
         words = "insert into attachments values (?, ?, ?) on conflict (document) do nothing"
         db.execute(words, (document["id"], file, now))
         if batch is not None:
@@ -252,6 +252,6 @@ def cancel_batch(db: sqlite3.Connection, tenant: str, batch: str) -> None:
     )
     waiting = db.execute(words, (tenant, batch)).fetchall()
     for (job,) in waiting:
-        catalog.cancel(db, tenant, job)
+        catalog_jobs.cancel(db, tenant, job)
     if waiting:
         db.execute("update batches set cancelled = 1 where id = ?", (batch,))

@@ -35,6 +35,8 @@ EXACT = 5_000
 """Up to so many chunks that pass a filter are scored one by one instead of through the index."""
 WIDENED = 10
 """How much further the index is asked when a filter passes more than `EXACT`."""
+TRIES = 4
+"""Of a search while documents are being replaced."""
 KEPT_QUERIES = 512
 T = TypeVar("T")
 MAX_TOP_K = 100
@@ -151,6 +153,20 @@ class Searcher:
         return vector
 
     async def _in_one(
+        self, request: RetrievalRequest, row: CollectionRow, embedding: asyncio.Task[Vectors]
+    ) -> Candidates:
+        """Once more where a document was replaced meanwhile: what was found of its old version is shown no more."""
+        for _ in range(TRIES):
+            found = await self._found_in(request, row, embedding)
+            if len(found.chunks) == len(found.dense.keys() | found.lexical.keys()):
+                break
+            epoch = await self._engine.read(partial(catalog.epoch_of, collection=row.id))
+            if epoch == row.epoch:
+                break
+            row = replace(row, epoch=epoch)
+        return found
+
+    async def _found_in(
         self, request: RetrievalRequest, row: CollectionRow, embedding: asyncio.Task[Vectors]
     ) -> Candidates:
         """The words are looked up while the query is embedded."""

@@ -27,7 +27,7 @@ from intellirouter.errors import (
 )
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
-from intellirouter.roles.rag_manager import catalog, openai_catalog
+from intellirouter.roles.rag_manager import catalog, catalog_jobs, openai_catalog
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.cluster.cluster import Cluster
 from intellirouter.roles.rag_manager.embedding.embedder import NODE, Embedder, asked_by
@@ -161,7 +161,7 @@ class RagService:
             entry = document_row(row.id, document, digest, len(data), attributes or {})
             job = new_job()
             await self.engine.write(
-                partial(catalog.add_job, tenant=tenant, document=entry, job=job, owner=owner)
+                partial(catalog_jobs.add_job, tenant=tenant, document=entry, job=job, owner=owner)
             )
         self.queue.wake()
         return job
@@ -173,11 +173,11 @@ class RagService:
 
     async def jobs(self, tenant: str) -> list[Row]:
         """The newest hundred."""
-        return await self.engine.read(partial(catalog.list_jobs, tenant=tenant))
+        return await self.engine.read(partial(catalog_jobs.list_jobs, tenant=tenant))
 
     async def job(self, tenant: str, job: str) -> Row:
         """One job. Raises `NotFound`."""
-        found = await self.engine.read(partial(catalog.list_jobs, tenant=tenant, job=job))
+        found = await self.engine.read(partial(catalog_jobs.list_jobs, tenant=tenant, job=job))
         if not found:
             raise NotFound(f"There is no job '{job[:100]}'.")
         return found[0]
@@ -211,7 +211,7 @@ class RagService:
     async def cancel(self, tenant: str, job: str) -> bool:
         """Stop a job at its next checkpoint. False when it was over."""
         await self.job(tenant, job)
-        cancelled = await self.engine.write(partial(catalog.cancel, tenant=tenant, job=job))
+        cancelled = await self.engine.write(partial(catalog_jobs.cancel, tenant=tenant, job=job))
         await self.queue.tell()
         return cancelled
 
@@ -240,7 +240,7 @@ class RagService:
             await self._index.drop(row.id)
         jobs = await self.engine.write(
             partial(
-                catalog.read_again,
+                catalog_jobs.read_again,
                 tenant=tenant,
                 collection=row.id,
                 model=model,
@@ -257,9 +257,13 @@ class RagService:
         missing, stray = await self.verify(tenant, name)
         embedder = await self._model_for(caller)
         for start in range(0, len(missing), 100):
-            found = await self.engine.read(partial(catalog.read_chunks, ids=missing[start : start + 100]))
-            stored = await self.writer.put(row.id, list(found.values()), embedder)
-            await stored
+            part = missing[start : start + 100]
+            found = await self.engine.read(partial(catalog.read_chunks, ids=part, most=catalog.STAGED))
+            states = await self.engine.read(partial(catalog.states_of, ids=part))
+            for state in (catalog.SHOWN, catalog.STAGED):
+                rows = [chunk for id_, chunk in found.items() if states.get(id_) == state]
+                if rows:
+                    await self.writer.put(tenant, row.id, rows, embedder, state)
         for start in range(0, len(stray), MAX_BATCH):
             await self._index.delete(row.id, stray[start : start + MAX_BATCH])
         await self.engine.write(partial(catalog.touch, collection=row.id))
@@ -397,7 +401,7 @@ def new_job() -> str:
 def document_row(
     collection: str, name: str, digest: str, size: int, attributes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A document as `catalog.add_job` takes it; the same name in the same collection is the same document."""
+    """A document as `catalog_jobs.add_job` takes it; the same name in the same collection is the same document."""
     return {
         "id": _document_id(collection, name),
         "collection": collection,

@@ -12,34 +12,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import groupby, pairwise
 
-_RUNS = (
+_RUN = re.compile(
+    "["
     "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"  # Han
     "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3105-\u312f"  # Kana, Bopomofo
     "\uac00-\ud7a3\u1100-\u11ff\u3131-\u318e"  # Hangul
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ebd\u0ec0-\u0ece\u0edc-\u0edf"  # Thai, Lao
     "\u0f40-\u0fbc\u1000-\u103f\u1050-\u109f\u1780-\u17d3\u1950-\u19df\u1a20-\u1a5e\ua000-\ua48c"  # Tibetan, Khmer …
+    "]+"
 )
-
-
-def _ranges(numbers: Iterable[int]) -> str:
-    """The inside of a character class."""
-    out: list[list[int]] = []
-    for number in numbers:
-        if out and out[-1][1] == number - 1:
-            out[-1][1] = number
-        else:
-            out.append([number, number])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in out)
-
-
-_MARK = _ranges(
-    number for number in range(0x300, 0xAC00) if unicodedata.category(chr(number)) in ("Mn", "Mc")
-)
-_RUN = re.compile(f"[{_RUNS}]+")
-_SIGN = re.compile(f"[{_RUNS}][{_MARK}]*|[{_MARK}]+")
 _POINTS = re.compile(
     "(?<![\u0438\u0443])[\u0300-\u036f]|[\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
     "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed"
@@ -59,7 +43,6 @@ _FOLDED = str.maketrans(
 )
 _ARTICLE = re.compile("(?<![\u0620-\u06d3])(?:[وبكف]?ال|لل)(?=[\u0620-\u06d3]{3})")
 """After Larkey, Ballesteros and Connell 2007, "Light stemming for Arabic information retrieval"."""
-_WORD = re.compile(rf"[{_RUNS}{_MARK}]+|(?:(?![{_RUNS}])[\w{_MARK}])+")
 
 
 def folded(text: str) -> str:
@@ -80,19 +63,38 @@ def indexed(text: str) -> str:
 
 def words(text: str) -> Iterator[str]:
     """The words of a query, pairs of signs among them; `水*` for a sign that stands alone."""
-    for found in _WORD.findall(folded(text)):
-        if not _RUN.match(found):
+    for kind, group in groupby(folded(text), _kind):
+        found = "".join(group)
+        if kind == "word":
             yield found
-        elif len(signs := _SIGN.findall(found)) == 1:
-            yield f"{signs[0]}*"
-        else:
-            yield from (one + other for one, other in pairwise(signs))
+        elif kind == "run":
+            signs = _signs(found)
+            yield from (
+                (one + other for one, other in pairwise(signs)) if len(signs) > 1 else (f"{signs[0]}*",)
+            )
+
+
+def _kind(char: str) -> str:
+    if _RUN.match(char):
+        return "run"
+    return "word" if char == "_" or unicodedata.category(char)[0] in "LNM" else ""
 
 
 def _grams(run: str) -> Iterator[str]:
-    signs = _SIGN.findall(run)
+    signs = _signs(run)
     yield from (one + other for one, other in pairwise(signs))
     yield signs[-1]
+
+
+def _signs(run: str) -> list[str]:
+    """Letters with their marks."""
+    signs: list[str] = []
+    for char in run:
+        if signs and unicodedata.category(char)[0] == "M":
+            signs[-1] += char
+        else:
+            signs.append(char)
+    return signs
 
 
 def _ascii_digit(found: re.Match[str]) -> str:

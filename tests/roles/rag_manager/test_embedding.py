@@ -15,6 +15,7 @@ import pytest
 from intellirouter.errors import ConfigError
 from intellirouter.roles.rag_manager.embedding.files import find_model
 from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
+from intellirouter.roles.rag_manager.embedding.session import Row
 from intellirouter.vectors.index import Vectors
 from tests.servers.minilm import minilm
 
@@ -52,9 +53,9 @@ def threads() -> list[int]:
 class Watched(OnnxEmbedder):
     """Notes how nice the thread is that embeds."""
 
-    def run(self, texts: Sequence[str]) -> Vectors:
+    def _batch(self, rows: Sequence[Row]) -> Vectors:
         self.niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-        return super().run(texts)
+        return super()._batch(rows)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread is as nice as its process")

@@ -64,8 +64,17 @@ class OnnxEmbedder:
 
         One text is somebody's question; several are documents, which give way to everything else.
         """
-        thread = None if len(texts) == 1 else self._documents
-        return await asyncio.get_running_loop().run_in_executor(thread, self.run, texts)
+        loop = asyncio.get_running_loop()
+        if len(texts) == 1:
+            return await loop.run_in_executor(None, self.run, texts)
+        rows = await loop.run_in_executor(self._documents, self._rows, texts)
+        numbers = batches(rows)
+        # batch by batch, so that those of a small document come between those of a large one
+        parts = [
+            await loop.run_in_executor(self._documents, self._batch, [rows[number] for number in batch])
+            for batch in numbers
+        ]
+        return _in_order(numbers, parts)
 
     def on_behalf_of(self, behalf: Behalf) -> OnnxEmbedder:  # noqa: ARG002  this node's own work costs nobody anything
         """See `Embedder.on_behalf_of`."""
@@ -73,19 +82,26 @@ class OnnxEmbedder:
 
     def run(self, texts: Sequence[str]) -> Vectors:
         """The same, here and now."""
-        rows = [(item.ids, item.type_ids) for item in self._tokenizer.encode_batch_fast(list(texts))]
+        rows = self._rows(texts)
         numbers = batches(rows)
-        parts = [self._batch([rows[number] for number in batch]) for batch in numbers]
-        out = np.empty((len(rows), parts[0].shape[1] if parts else 0), np.float32)
-        for batch, part in zip(numbers, parts, strict=True):
-            out[batch] = part
-        return out
+        return _in_order(numbers, [self._batch([rows[number] for number in batch]) for batch in numbers])
+
+    def _rows(self, texts: Sequence[str]) -> list[Row]:
+        return [(item.ids, item.type_ids) for item in self._tokenizer.encode_batch_fast(list(texts))]
 
     def _batch(self, rows: Sequence[Row]) -> Vectors:
         hidden, mask = self._session.run(rows)
         weights = mask[:, :, None].astype(np.float32)
         mean = (hidden * weights).sum(1) / weights.sum(1)
         return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), np.float32)
+
+
+def _in_order(numbers: Sequence[Sequence[int]], parts: Sequence[Vectors]) -> Vectors:
+    """What was made of each batch, where its texts stood."""
+    out = np.empty((sum(map(len, numbers)), parts[0].shape[1] if parts else 0), np.float32)
+    for batch, part in zip(numbers, parts, strict=True):
+        out[batch] = part
+    return out
 
 
 def _give_way() -> None:

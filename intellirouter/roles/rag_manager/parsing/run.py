@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,38 +26,55 @@ class ParseLimits:
 
 
 PARSERS = 2
-"""Processes at most. One owner has one of them at a time, so that its documents, however long they take, leave one for others."""
+"""Processes at most for small documents, and as many for larger ones, which may take minutes.
+
+One owner has one of each at a time, so that its documents, however long they take, leave one for others.
+"""
+SMALL_BYTES = 64 << 10
 
 
 class Parsers:
     """The parsing processes of this node, taken in turn by those whose documents wait."""
 
     def __init__(self, limits: ParseLimits) -> None:
+        self._small, self._large = _Places(limits), _Places(limits)
+
+    async def parse(
+        self, file: Path, name: str, owner: str, charset: str = "", size: int = SMALL_BYTES + 1
+    ) -> tuple[str, list[Block]]:
+        """As `Parser.parse`, in the owner's turn. `size` is the document's in bytes."""
+        places = self._small if size <= SMALL_BYTES else self._large
+        async with places.taken_by(owner) as parser:
+            return await parser.parse(file, name, charset)
+
+    async def aclose(self) -> None:
+        """End the processes."""
+        for parser in (*self._small.all, *self._large.all):
+            await parser.aclose()
+
+
+class _Places:
+    def __init__(self, limits: ParseLimits) -> None:
         self._free = [Parser(limits) for _ in range(PARSERS)]
-        self._all = tuple(self._free)
+        self.all = tuple(self._free)
         self._places = asyncio.Semaphore(PARSERS)
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
 
-    async def parse(self, file: Path, name: str, owner: str, charset: str = "") -> tuple[str, list[Block]]:
-        """As `Parser.parse`, in the owner's turn."""
+    @contextlib.asynccontextmanager
+    async def taken_by(self, owner: str) -> AsyncIterator[Parser]:
         turn, waiting = self._turns.get(owner, (asyncio.Lock(), 0))
         self._turns[owner] = turn, waiting + 1
         try:
             async with turn, self._places:
                 parser = self._free.pop()
                 try:
-                    return await parser.parse(file, name, charset)
+                    yield parser
                 finally:
                     self._free.append(parser)
         finally:
             turn, waiting = self._turns.pop(owner)
             if waiting > 1:
                 self._turns[owner] = turn, waiting - 1
-
-    async def aclose(self) -> None:
-        """End the processes."""
-        for parser in self._all:
-            await parser.aclose()
 
 
 class Parser:

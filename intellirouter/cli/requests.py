@@ -74,8 +74,13 @@ def command(
         "session": session, "text": text, "from": since, "min_cost": min_cost, "min_latency": min_latency,
         "models_only": "1" if models_only else None,
     }  # fmt: skip
-    answer, _ = ask_once(url, api_key, "GET", query("/admin/requests", limit=limit, **filters), config=config)
-    rows = answer["data"][::-1]
+    rows: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None and len(rows) < limit:  # a page that took long ends short
+        page = query("/admin/requests", limit=limit - len(rows), cursor=after or None, **filters)
+        answer, _ = ask_once(url, api_key, "GET", page, config=config)
+        rows, after = rows + answer["data"], answer["next"]
+    rows.reverse()
     if as_json:
         for row in rows:
             typer.echo(msgspec.json.encode(row))

@@ -11,6 +11,8 @@ from intellirouter.records.query import EQUAL, Query
 from intellirouter.records.row import DEAR_BUCKET, SLOW_BUCKET, id_at, seconds_bucket, usd_bucket
 
 MAX_WORDS = 16
+USUAL = {"endpoint": "chat_completions", "role": "Router"}
+"""What most rows have there, and no index need hold."""
 _CLASS = re.compile(r"[1-5]xx")
 _WORD = re.compile(r"\w+")
 
@@ -44,7 +46,7 @@ def conditions(query: Query) -> Conditions:
     """Everything but `tag` and `text`, which look into other tables. Raises `InvalidRequest` for a status that is none."""
     found = Conditions()
     if query.tenant is not None:
-        found.add('requests."tenant" = ?', query.tenant)
+        found.add('requests."tenant" = ?' + _said("tenant", query.tenant), query.tenant)
     if query.since is not None:
         found.add('requests."id" >= ?', id_at(query.since))
     if query.until is not None:
@@ -54,9 +56,7 @@ def conditions(query: Query) -> Conditions:
     for name in EQUAL:
         value = getattr(query, name)
         if value is not None:
-            found.add(
-                f'requests."{name}" = ?' + (f""" and requests."{name}" <> ''""" if value else ""), value
-            )
+            found.add(f'requests."{name}" = ?' + _said(name, value), value)
     if query.min_cost is not None:
         _least(found, "cost_bucket", "cost_usd", usd_bucket(query.min_cost) or 0, DEAR_BUCKET, query.min_cost)
     if query.min_latency is not None:
@@ -65,6 +65,12 @@ def conditions(query: Query) -> Conditions:
     if query.asked_a_model:
         found.add("requests.\"model\" <> ''")
     return found
+
+
+def _said(name: str, value: str) -> str:
+    """That a value is among those of the column's index, in the words of that index."""
+    usual = USUAL.get(name, "")
+    return "" if value == usual else f""" and requests."{name}" <> '{usual}'"""
 
 
 def _least(found: Conditions, bucket: str, column: str, least: int, indexed: int, value: float) -> None:

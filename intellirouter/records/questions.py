@@ -11,11 +11,14 @@ from intellirouter.records.columns import READ, quoted, row_of
 from intellirouter.records.conditions import Conditions, conditions, words_of
 from intellirouter.records.query import EQUAL, MAX_GROUPS, By, Page, Query, Usage, group_name, percentile
 from intellirouter.records.row import SHIFT, Row
+from intellirouter.records.store import TooSlow
 
 Ask = Callable[[str, Sequence[Any]], Iterable[Sequence[Any]]]
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 MAX_PARTS = 100
+MOST_GROUPS = 20 * MAX_GROUPS
+"""Groups of a usage report that are counted at all."""
 PAGE = 500
 """Rows of one page of an export."""
 ROW = quoted(READ, "requests.")
@@ -95,7 +98,7 @@ def session(ask: Ask, name: str, tenant: str | None, limit: int) -> list[Row]:
 _SUMS = """count(*), sum(case when status >= 400 or error <> '' then 1 else 0 end), sum(input_tokens), sum(output_tokens),
 sum(cached_tokens), sum(reasoning_tokens), sum(cost_usd), sum(dearest_usd),
 sum(case when dearest_usd > cost_usd then dearest_usd - cost_usd end), sum(case when cache = 'hit' then 1 else 0 end),
-count(score), avg(score)"""
+count(score), sum(score)"""
 
 
 def usage(ask: Ask, dialect: Dialect, by: By, query: Query, zone: int) -> list[Usage]:
@@ -125,39 +128,52 @@ def total(ask: Ask, dialect: Dialect, query: Query) -> Usage:
 
 
 def _grouped(ask: Ask, by: By, source: str, name: str, found: Conditions) -> list[Usage]:
-    order = "1" if by in ("day", "hour") else "coalesce(sum(cost_usd), 0) desc, count(*) desc, 1"
-    words = f"select {name} as name, {_SUMS} from {source} where {found.sql} group by 1 order by {order} limit {MAX_GROUPS}"  # noqa: S608
-    groups = {
-        line[0]: Usage(
-            name=group_name(by, line[0]),
-            requests=line[1],
-            errors=int(line[2] or 0),
-            input_tokens=int(line[3] or 0),
-            output_tokens=int(line[4] or 0),
-            cached_tokens=int(line[5] or 0),
-            reasoning_tokens=int(line[6] or 0),
-            cost_usd=line[7] or 0.0,
-            dearest_usd=line[8] or 0.0,
-            saved_usd=line[9] or 0.0,
-            cache_hits=int(line[10] or 0),
-            rated=line[11],
-            score=line[12],
+    groups: dict[Any, Usage] = {}
+    slow: dict[Any, dict[int, int]] = defaultdict(dict)
+    first: dict[Any, dict[int, int]] = defaultdict(dict)
+    # grouped by duration as well: each further question would read and sort all the rows again
+    words = f"select {name} as name, latency_bucket, {_SUMS} from {source} where {found.sql} group by 1, 2"  # noqa: S608
+    for group, bucket, *sums in ask(words, found.values):
+        usage = groups.get(group)
+        if usage is None:
+            if len(groups) >= MOST_GROUPS:
+                raise TooSlow(
+                    f"There are more than {MOST_GROUPS:,} groups: ask for less time, or with a filter."
+                )
+            usage = groups[group] = Usage(name=group_name(by, group))
+        _add(usage, sums)
+        if bucket is not None:
+            slow[group][bucket] = sums[0]
+    words = f"select {name}, first_bucket, count(*) from {source} where {found.sql} and first_bucket is not null group by 1, 2"  # noqa: S608
+    for group, bucket, count in ask(words, found.values):
+        first[group][bucket] = count
+    if by in ("day", "hour"):
+        shown = sorted(groups.items(), key=lambda item: item[0])
+    else:
+        shown = sorted(groups.items(), key=lambda item: (-item[1].cost_usd, -item[1].requests, str(item[0])))
+    for group, usage in shown[:MAX_GROUPS]:
+        usage.p50, usage.p95, usage.p99 = (percentile(slow[group], share) for share in (0.5, 0.95, 0.99))
+        usage.first_token_p50, usage.first_token_p95 = (
+            percentile(first[group], share) for share in (0.5, 0.95)
         )
-        for line in ask(words, found.values)
-    }
-    for column, shares in (
-        ("latency_bucket", {"p50": 0.5, "p95": 0.95, "p99": 0.99}),
-        ("first_bucket", {"first_token_p50": 0.5, "first_token_p95": 0.95}),
-    ):
-        histograms: dict[Any, dict[int, int]] = defaultdict(dict)
-        counted = f"select {name}, {column}, count(*) from {source} where {found.sql} and {column} is not null group by 1, 2"  # noqa: S608
-        for group, bucket, count in ask(counted, found.values):
-            histograms[group][bucket] = count
-        for group, histogram in histograms.items():
-            if group in groups:
-                for field, share in shares.items():
-                    setattr(groups[group], field, percentile(histogram, share))
-    return list(groups.values())
+        usage.score = usage.score / usage.rated if usage.rated and usage.score is not None else None
+    return [usage for _, usage in shown[:MAX_GROUPS]]
+
+
+def _add(usage: Usage, sums: Sequence[Any]) -> None:
+    """More rows of a group: `_SUMS`, in order. Of scores the sum, until all are there."""
+    usage.requests += sums[0]
+    usage.errors += int(sums[1] or 0)
+    usage.input_tokens += int(sums[2] or 0)
+    usage.output_tokens += int(sums[3] or 0)
+    usage.cached_tokens += int(sums[4] or 0)
+    usage.reasoning_tokens += int(sums[5] or 0)
+    usage.cost_usd += sums[6] or 0.0
+    usage.dearest_usd += sums[7] or 0.0
+    usage.saved_usd += sums[8] or 0.0
+    usage.cache_hits += int(sums[9] or 0)
+    usage.rated += sums[10]
+    usage.score = (usage.score or 0.0) + (sums[11] or 0.0)
 
 
 def pages(page: Callable[[Query, int, int | None], Page], query: Query, limit: int) -> Iterator[list[Row]]:

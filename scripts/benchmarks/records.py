@@ -6,24 +6,29 @@ The rows lie evenly over 30 days and look like those of a busy node: fifty model
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
+import sqlite3
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.records.query import Query
+from intellirouter.records.columns import COLUMNS, quoted, values
+from intellirouter.records.query import BY, Query
 from intellirouter.records.recorder import Bounds, Recorder
-from intellirouter.records.row import Detail, Ids, Row
+from intellirouter.records.row import SHIFT, Detail, Ids, Row
 from intellirouter.records.sqlite.store import SqliteStore
 
 DAYS = 30
-BATCH = 5_000
+BATCH = 500_000
+SAMPLE = 10_007
 PAGE = 50
 
 
@@ -33,34 +38,111 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=2_000_000, help="default 2000000")
     parser.add_argument("--seconds", type=float, default=10, help="of sustained writing (default 10)")
     parser.add_argument("--keep", type=Path, help="make the file here, or measure the one that is there")
+    parser.add_argument(
+        "--prune", action="store_true", help="forget the oldest tenth too, and tell how that went"
+    )
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="intellirouter-bench-") as name:
         directory = options.keep or Path(name)
         directory.mkdir(parents=True, exist_ok=True)
-        made = filled(directory / "requests.db", options.rows)
-        store = SqliteStore(directory / "requests.db")
-        size = store.size()
+        file = directory / "requests.db"
         table = Table("what", "figure")
-        table.add_row("rows", f"{size.rows:,}")
-        table.add_row("bytes on disk a row, indexes and all", f"{size.bytes / size.rows:.0f}")
-        if made:
-            table.add_row("rows/s written in bulk", f"{made:,.0f}")
-        slowest = 0.0
-        for title, query in questions().items():
-            took = [asked(store, query) for _ in range(5)]
-            slowest = max(slowest, sorted(took)[2])
-            table.add_row(
-                f"page of {PAGE}: {title}", f"{sorted(took)[2] * 1e3:.1f} ms, at first {took[0] * 1e3:.1f} ms"
-            )
-        began = time.perf_counter()
-        day = Query(since=time.time() - 86_400)
-        store.usage("model", day)
-        table.add_row("usage of a day by model", f"{(time.perf_counter() - began) * 1e3:.0f} ms")
-        store.close()
-        rate = sustained(directory / "requests.db", options.seconds)
+        if made := filled(file, options.rows):
+            table.add_row("rows/s made", f"{made:,.0f}")
+        with contextlib.closing(SqliteStore(file)) as store:
+            size = store.size()
+            table.add_row("rows", f"{size.rows:,}")
+            table.add_row("bytes on disk a row, indexes and all", f"{size.bytes / size.rows:.0f}")
+            slowest = 0.0
+            for title, ask in asks(store).items():
+                first, usual = timed(ask)
+                slowest = max(slowest, usual)
+                table.add_row(title, f"{usual * 1e3:.1f} ms, at first {first * 1e3:.1f} ms")
+            for title, ask in reports(store).items():
+                table.add_row(title, f"{timed(ask, 1)[0] * 1e3:.0f} ms")
+        rate = sustained(file, options.seconds)
         table.add_row("rows/s the recorder keeps up with", f"{rate:,.0f}")
+        if options.prune:
+            for title, figure in pruned(file).items():
+                table.add_row(title, figure)
         Console().print(table)
     return int(slowest > 0.1 or rate < 2_000)
+
+
+def timed(ask: Callable[[], object], times: int = 5) -> tuple[float, float]:
+    """Seconds of the first time, and of the middle one."""
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        ask()
+        took.append(time.perf_counter() - began)
+    return took[0], sorted(took)[times // 2]
+
+
+def asks(store: SqliteStore) -> dict[str, Callable[[], object]]:
+    """What consoles, commands and the API ask to show rows."""
+    pages = {
+        f"page of {PAGE}: {title}": partial(store.page, query, PAGE) for title, query in questions().items()
+    }
+    newest = store.page(Query(), PAGE).rows
+    far = store.page(Query(until=time.time() - 20 * 86_400), 1).rows[0].id
+    session = next((row.session for row in newest if row.session), "none")
+    return pages | {
+        "the page behind a cursor in the middle": partial(store.page, Query(), PAGE, far),
+        "what followers ask each second": partial(store.page, Query(), 200, None, newest[-1].id),
+        "a request, whole": partial(store.get, newest[0].request_id, None),
+        "a request that is not there": partial(store.get, "req_none", "tenant-1"),
+        "a session": partial(store.session, session, None, 1000),
+        "a session that is not there": partial(store.session, "none", "tenant-1", 1000),
+        "the size": store.size,
+    }
+
+
+def reports(store: SqliteStore) -> dict[str, Callable[[], object]]:
+    """Sums, which read every row they are of."""
+    now = time.time()
+    hour, day = Query(since=now - 3600), Query(since=now - 86_400)
+    found: dict[str, Callable[[], object]] = {
+        f"usage of an hour by {by}": partial(store.usage, by, hour) for by in BY
+    }
+    found["usage of a day by model"] = partial(store.usage, "model", day)
+    found["usage of a day by key"] = partial(store.usage, "key", day)
+    found["usage of a week by day"] = partial(store.usage, "day", Query(since=now - 7 * 86_400))
+    found["usage of a key in a week by model"] = partial(
+        store.usage, "model", Query(since=now - 7 * 86_400, key="key-7-7")
+    )
+    found["the total of a day"] = partial(store.total, day)
+    return found
+
+
+def pruned(file: Path) -> dict[str, str]:
+    """How long the pieces took in which the oldest tenth was forgotten, and what readers and the file noticed of it."""
+    store = SqliteStore(file)
+    before = time.time() - DAYS * 0.9 * 86_400
+    rows, longest, read = 0, 0.0, 0.0
+    size, began = file.stat().st_size, time.perf_counter()
+    while True:
+        at = time.perf_counter()
+        removed = store.prune(before, 1 << 60)
+        longest = max(longest, time.perf_counter() - at)
+        if not removed:
+            break
+        rows += removed
+        if rows % 50_000 < removed:
+            read = max(read, timed(partial(store.page, Query(), PAGE), 1)[0])
+    took = time.perf_counter() - began
+    store.close()
+    return {
+        "rows/s forgotten": f"{rows / took:,.0f} ({rows:,} rows)",
+        "the longest piece of it": f"{longest * 1e3:.0f} ms",
+        "the newest page meanwhile, at most": f"{read * 1e3:.0f} ms",
+        "the file": f"{size / 1e9:.2f} GB, then {file.stat().st_size / 1e9:.2f} GB",
+    }
+
+
+def provider_of(model: str) -> str:
+    """Who serves it."""
+    return f"provider-{sum(map(ord, model)) % 8}"
 
 
 def row(ids: Ids, when: float, chance: random.Random) -> Row:
@@ -91,7 +173,7 @@ def row(ids: Ids, when: float, chance: random.Random) -> Row:
         tags=(f"project-{chance.randrange(200)}",) if chance.random() < 0.5 else (),
         model=model,
         served_model=f"{model}-2026",
-        provider=f"provider-{hash(model) % 8}",
+        provider=provider_of(model),
         strategy="cost-optimized",
         input_tokens=chance.randrange(4000),
         output_tokens=chance.randrange(1000),
@@ -113,16 +195,53 @@ def filled(file: Path, rows: int) -> float:
     """Rows a second; 0 when the file was there."""
     if file.exists():
         return 0.0
-    store, ids, chance = SqliteStore(file), Ids(), random.Random(7)
-    start, began = time.time() - DAYS * 86_400, time.perf_counter()
-    for at in range(0, rows, BATCH):
-        store.write(
-            [row(ids, start + DAYS * 86_400 * (at + n) / rows, chance) for n in range(min(BATCH, rows - at))]
-        )
-        if at % 500_000 == 0:
+    SqliteStore(file).close()
+    began = time.perf_counter()
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("pragma synchronous = off")
+        connection.execute("pragma cache_size = -500000")
+        indexes = connection.execute(
+            "select name, sql from sqlite_master where type = 'index' and sql is not null"
+        ).fetchall()
+        for name, _ in indexes:
+            connection.execute(f"drop index {name}")
+        _sample(connection)
+        for at in range(0, rows, BATCH):
             print(f"{at:,} rows …", file=sys.stderr, flush=True)
-    store.close()
+            connection.execute(_COPIES, (at, min(rows, at + BATCH), time.time() - DAYS * 86_400, rows))
+        print("indexes …", file=sys.stderr, flush=True)
+        connection.execute(
+            "insert into tags select json_extract(tags, '$[0]'), id from requests where tags is not null order by 1, 2"
+        )
+        connection.execute(
+            "insert into content select id, null, null, message from requests where message <> ''"
+        )
+        for _, words in indexes:
+            connection.execute(words)
+        connection.execute("update kept set rows = ?", (rows,))
     return rows / (time.perf_counter() - began)
+
+
+def _sample(connection: sqlite3.Connection) -> None:
+    """Rows as they are made for a store; the file holds copies of them, each at its own time and with its own ids."""
+    ids, chance = Ids(), random.Random(7)
+    connection.execute(f"create temp table sample ({quoted(COLUMNS)})")
+    lines = [values(row(ids, 0.0, chance)) for _ in range(SAMPLE)]
+    connection.executemany(f"insert into sample values ({', '.join('?' * len(COLUMNS))})", lines)
+
+
+_OWN = {
+    "id": f"(cast((ended + n.n * width) * 1000 as integer) << {SHIFT}) + n.n % 512",
+    "ended": "ended + n.n * width",
+    "request_id": "printf('req_%012x%020x', cast((ended + n.n * width) * 1000 as integer), abs(random()))",
+    "session": """case when s."session" <> '' then printf('session-%d-%d', n.n / 500, n.n % 100) else '' end""",
+}
+_COPIES = f"""
+with recursive n(n) as (select ?1 union all select n + 1 from n where n + 1 < ?2)
+insert into requests ({quoted(COLUMNS)})
+select {", ".join(_OWN.get(name, f's."{name}"').replace("ended +", "?3 +").replace("width", f"{DAYS * 86_400.0} / ?4") for name in COLUMNS)}
+from n cross join sample s on s.rowid = 1 + (n.n * 7919) % {SAMPLE}
+"""
 
 
 def questions() -> dict[str, Query]:
@@ -144,15 +263,36 @@ def questions() -> dict[str, Query]:
         "slower than 30 s": Query(min_latency=30),
         "dearer than 10 cents": Query(min_cost=0.1),
         "an hour two weeks ago": Query(since=now - 14 * 86_400, until=now - 14 * 86_400 + 3600),
+        "an hour in which nothing was": Query(since=now - 400 * 86_400, until=now - 399 * 86_400),
         "a request by its id": Query(request_id="req_none"),
+        "a model that is not there": Query(model="none"),
+        "a common model of a team": Query(model="model-1", team="team-3"),
+        "a model that a provider never served": Query(model="model-1", provider="none"),
+        "a persona that is not there": Query(persona="none"),
+        "a cache hit, of which there is none": Query(cache="hit"),
+        "an error that never was": Query(error="none"),
+        "an endpoint that is not there": Query(endpoint="none"),
+        "a role that is not there": Query(role="none"),
+        "a tenant that is not there": Query(tenant="none"),
+        "a tenant, of another's key": Query(tenant="tenant-1", key="key-2-2"),
+        "a tenant and a common model": Query(tenant="tenant-1", model="model-1"),
+        "a tenant's failures": Query(tenant="tenant-1", status="failed"),
+        "a tenant's tag": Query(tenant="tenant-1", tag="project-7"),
+        "a tag that is not there": Query(tag="none"),
+        "words that nobody said": Query(text="zebra"),
+        "words of a tenant": Query(text="no target", tenant="tenant-1"),
+        "a common model, slower than 10 s": Query(model="model-1", min_latency=10),
+        "a common model, slower than 5 s": Query(model="model-1", min_latency=5),
+        "slower than 5 s and failed": Query(min_latency=5, status="failed"),
+        "dearer than it ever was": Query(min_cost=1e6),
+        "slower than it ever was": Query(min_latency=1e6),
+        "requests of models alone": Query(asked_a_model=True),
+        "a common model on a day three weeks ago": Query(
+            model="model-1", since=now - 22 * 86_400, until=now - 21 * 86_400
+        ),
+        "a key and a user that never met": Query(key="key-7-7", user="user-8-8"),
+        "two common ones that never met": Query(provider=provider_of("model-1"), served_model="model-2-2026"),
     }
-
-
-def asked(store: SqliteStore, query: Query) -> float:
-    """Seconds of a page."""
-    began = time.perf_counter()
-    store.page(query, PAGE)
-    return time.perf_counter() - began
 
 
 def sustained(file: Path, seconds: float) -> float:

@@ -7,9 +7,10 @@ newest first without sorting; where most rows have nothing to say, only those th
 from __future__ import annotations
 
 from intellirouter.records.columns import COLUMNS, quoted
+from intellirouter.records.conditions import USUAL
 from intellirouter.records.row import DEAR_BUCKET, SLOW_BUCKET
 
-VERSION = 1
+VERSION = 2
 
 _TYPES = dict.fromkeys(COLUMNS, "text") | {
     "id": "integer primary key",
@@ -24,11 +25,19 @@ _TYPES = dict.fromkeys(COLUMNS, "text") | {
 }
 _columns = ",\n  ".join(f'"{name}" {kind}' for name, kind in _TYPES.items())
 
-WHERE_SAID = ("model", "provider", "team", "user", "session", "chain_run", "trace_id")
+WHERE_SAID = (
+    "model", "served_model", "provider", "team", "user", "session", "chain_run", "trace_id", "tenant", "persona", "cache", "error",
+)  # fmt: skip
 """Columns whose index leaves out the rows where they are empty."""
+PARTIAL = frozenset((*WHERE_SAID, *USUAL))
 _said = "\n".join(
     f"""create index if not exists by_{name} on requests ("{name}", id) where "{name}" <> '';"""
     for name in WHERE_SAID
+)
+
+_unusual = "\n".join(
+    f"""create index if not exists by_{name} on requests ("{name}", id) where "{name}" <> '{usual}';"""
+    for name, usual in USUAL.items()
 )
 
 SCHEMA = f"""
@@ -38,6 +47,7 @@ create table if not exists requests (
   "score" real
 );
 {_said}
+{_unusual}
 create index if not exists by_key on requests ("key", id);
 create index if not exists by_request_id on requests ("request_id");
 create index if not exists by_failed on requests ("status", id) where "status" >= 400;
@@ -45,6 +55,8 @@ create index if not exists by_latency on requests ("latency_bucket", id) where "
 create index if not exists by_cost on requests ("cost_bucket", id) where "cost_bucket" >= {DEAR_BUCKET};
 create table if not exists tags (tag text, id integer, primary key (tag, id)) without rowid;
 create index if not exists by_tagged on tags (id);
+create table if not exists kept (rows integer);
+insert into kept select (select count(*) from requests) where not exists (select 1 from kept);
 create table if not exists content (id integer primary key, asked text, answered text, message text);
 create virtual table if not exists words using fts5 (
   asked, answered, message, content = 'content', content_rowid = 'id', detail = 'none', tokenize = 'unicode61'

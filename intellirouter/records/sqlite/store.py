@@ -116,6 +116,7 @@ class SqliteStore:
                 ]
                 if said:
                     connection.executemany("insert into content values (?, ?, ?, ?)", said)
+                connection.execute("update kept set rows = rows + ?", (len(rows),))
                 connection.execute("commit")
             except BaseException:
                 if connection.in_transaction:
@@ -188,6 +189,7 @@ class SqliteStore:
         try:
             for table in ("tags", "content", "requests"):
                 connection.execute(f"delete from {table} where id <= ?", (last,))  # noqa: S608  names of ours
+            connection.execute("update kept set rows = rows - ?", (count,))
             connection.execute("commit")
         except BaseException:
             if connection.in_transaction:
@@ -223,7 +225,7 @@ class SqliteStore:
                 for name in ("page_count", "page_size")
             )
             oldest = connection.execute("select min(id) from requests").fetchone()[0]
-            rows = connection.execute("select count(*) from requests indexed by by_key").fetchone()[0]
+            rows = connection.execute("select rows from kept").fetchone()[0]
         return Size(rows, pages * size, None if oldest is None else time_of(oldest))
 
     def close(self) -> None:

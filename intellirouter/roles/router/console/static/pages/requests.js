@@ -38,7 +38,8 @@ function List() {
   const fresh = useRef(new Set());
   const load = async (after) => {
     try {
-      const page = await get("router", "/admin/requests" + query({ ...filters, limit: 50, cursor: after }));
+      let page = { data: [], next: after };
+      do page = await get("router", "/admin/requests" + query({ ...filters, limit: 50, cursor: page.next })); while (!page.data.length && page.next);
       set((was) => after ? [...(was ?? []), ...page.data] : page.data);
       follow(page.next); fail(null);
     } catch (problem) { fail(problem); set((was) => was ?? []); }

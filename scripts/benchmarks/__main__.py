@@ -66,7 +66,7 @@ def _verdict(run: dict[str, object], results: dict[str, dict[str, dict[str, floa
         if figure.endswith("failed") and value
     ]
     if check:
-        problems += report.regressions(run, report.load(STORED))
+        problems += report.regressions(run, report.load(STORED)) + report.unmet(run)
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
@@ -106,7 +106,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--store", action="store_true", help=f"keep the run as {STORED.name}, the one to check against"
     )
-    parser.add_argument("--check", action="store_true", help="fail when a ratio fell by more than 15 %%")
+    parser.add_argument(
+        "--check", action="store_true", help="fail when a ratio fell by more than 15 %%, or misses a bound"
+    )
     return parser.parse_args()
 
 

@@ -72,13 +72,15 @@ def many_models(bench: Bench) -> Result:
 
 
 def record(bench: Bench) -> Result:
-    """The record of requests on beside off; and what of the requests it missed while the one core was full."""
+    """The record of requests on beside off: what it costs the thread that answers, and all threads, which here share a core."""
     with servers.router(bench.directory, bench.upstream, extra="[records]\nenabled = false\n") as silent:
         result = _beside(bench, {"off": silent, "on": bench.router}, "cpu_off_to_on")
+    off, on = result.figures["off_loop_us"], result.figures["on_loop_us"]
+    result.ratios["loop_off_to_on"] = off / on
     result.ratios["rate_on_to_off"] = result.figures["on_rps"] / result.figures["off_rps"]
     file = bench.directory / "data" / "requests.db"
     with contextlib.closing(sqlite3.connect(file)) as connection:
-        result.figures["rows_written"] = connection.execute("select count(*) from requests").fetchone()[0]
+        result.figures["rows_written"] = connection.execute("select rows from kept").fetchone()[0]
     return result
 
 
@@ -104,10 +106,16 @@ def _beside(
         for name, server in subjects.items():
             body = prompt((models or {}).get(name, "chat"))
             own = (keys or {}).get(name, [servers.KEY])
+            before = server.loop_seconds()
             run = closed_loop(server, CHAT, body, bench.directory, seconds=bench.seconds, keys=own)
             rates[name] = max(run.rate, rates.get(name, 0.0))
             result.figures[f"{name}_failed"] = result.figures.get(f"{name}_failed", 0) + run.failed
-            for figure, value in ((f"{name}_p99_ms", run.p99_ms), (f"{name}_cpu_us", run.cpu_us)):
+            loop_us = (server.loop_seconds() - before) / (run.rate * bench.seconds) * 1e6
+            for figure, value in (
+                (f"{name}_p99_ms", run.p99_ms),
+                (f"{name}_cpu_us", run.cpu_us),
+                (f"{name}_loop_us", loop_us),
+            ):
                 result.figures[figure] = min(value, result.figures.get(figure, float("inf")))
     result.figures |= {f"{name}_rps": rate for name, rate in rates.items()}
     first, second = (result.figures[f"{name}_cpu_us"] for name in subjects)

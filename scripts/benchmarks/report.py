@@ -84,6 +84,19 @@ def _change(value: float, old: float) -> str:
     return f"{(value / old - 1) * 100:+.0f} %" if old else ""
 
 
+BOUNDS = {("record", "loop_off_to_on"): 0.97}
+"""Ratios that must be no less, whatever an earlier run had."""
+
+
+def unmet(run: Mapping[str, Any]) -> list[str]:
+    """The bounds that a run did not keep."""
+    return [
+        f"{name}: {ratio} is {value:.3g}, and must be {least:g}"
+        for (name, ratio), least in BOUNDS.items()
+        if (value := run["cases"].get(name, {}).get("ratios", {}).get(ratio)) is not None and value < least
+    ]
+
+
 def regressions(run: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
     """The ratios that fell by more than the tolerance."""
     return [

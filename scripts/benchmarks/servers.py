@@ -102,6 +102,10 @@ class Running:
         """User and system time so far, children included."""
         return sum(_cpu(pid) for pid in (self.pid, *children_of(self.pid)))
 
+    def loop_seconds(self) -> float:
+        """Time on a processor of the thread that answers, which is the first."""
+        return int(Path(f"/proc/{self.pid}/task/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
 
 def children_of(pid: int) -> list[int]:
     """Process ids."""

@@ -26,7 +26,7 @@ from intellirouter.records.store import READ_SECONDS, TooSlow
 
 FILE = "requests.db"
 BUSY_SECONDS = 5.0
-TOGETHER = 50
+TOGETHER = 100
 """Rows of one statement: SQLite runs it without the interpreter's lock, so that the loop goes on meanwhile."""
 PRUNED_AT_ONCE = 2000
 PAGES_GIVEN_BACK = 2000

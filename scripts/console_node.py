@@ -20,6 +20,8 @@ import aiohttp
 from intellirouter.app.roles import select
 from intellirouter.app.supervisor import Node, running
 from intellirouter.config.load import load
+from intellirouter.roles.keys import STATE
+from intellirouter.roles.router.console.sessions import setup_link
 from tests.servers.vendor import Play, Received, Vendor
 
 MODELS = {"swift-mini": (0.15, 0.6), "swift": (2.5, 10.0), "deep": (10.0, 40.0)}
@@ -28,6 +30,17 @@ QUESTIONS = (
     "Prove that the square root of 2 is irrational.", "Write a haiku about routers.", "Translate 'good morning' into Japanese.",
     "Which of these contracts renews automatically?", "Refactor this loop into a comprehension.", "Is 221 a prime number?",
 )  # fmt: skip
+EASY = (
+    "What is the capital of country {}?",
+    "Translate the number {} into French.",
+    "Say hello to customer {}.",
+)
+HARD = ("Prove that {} has a unique prime factorisation.", "Derive the complexity of merging {} sorted lists.", "Find the race in this lock-free queue of {} lines and mend it.")  # fmt: skip
+PLACES = {
+    "ChainEngine": "chain_engine_endpoint",
+    "RagManager": "rag_manager_endpoint",
+    "PersonaLayer": "persona_layer_endpoint",
+}
 PEOPLE = (("ada", "research"), ("grace", "support"), ("linus", "platform"))
 
 
@@ -67,11 +80,12 @@ def answer(received: Received) -> Play:
     return Play.sse(*events)
 
 
-def configuration(vendor: Vendor, model: Path | None, *, keys: bool) -> str:
-    """The node's TOML: one provider, priced models, a group."""
+def configuration(vendor: Vendor, model: Path | None, *, keys: bool, more: int = 0) -> str:
+    """The node's TOML: one provider, priced models, a group, and so many `more` models."""
+    priced = {**MODELS, **{f"fleet-{number:04}": (0.1, 0.4) for number in range(more)}}
     models = "".join(
         f'\n[[model_registry.models]]\nname = "{name}"\ntargets = ["lab/{name}"]\nprice = {{ input = {price[0]}, output = {price[1]} }}\n'
-        for name, price in MODELS.items()
+        for name, price in priced.items()
     )
     embeds = f'\n[rag]\nembedding_model_path = "{model}"\n' if model else ""
     return f"""
@@ -82,6 +96,9 @@ enabled = {str(keys).lower()}
 name = "boss"
 sha256 = "{BOSS_SHA256}"
 scopes = ["admin"]
+
+[records]
+content = "all"
 
 [[model_registry.providers]]
 name = "lab"
@@ -101,15 +118,42 @@ BOSS_SHA256 = hashlib.sha256(BOSS.encode()).hexdigest()
 
 @contextlib.asynccontextmanager
 async def console_node(
-    folder: Path, port: int = 0, *, model: Path | None = None, keys: bool = False
+    folder: Path,
+    port: int = 0,
+    *,
+    model: Path | None = None,
+    keys: bool = False,
+    more: int = 0,
+    apart: bool = False,
 ) -> AsyncIterator[tuple[Node, Vendor]]:
-    """The node and its vendor, running."""
-    async with Vendor(answer).running() as vendor:
-        file = folder / "node.toml"
-        file.write_text(configuration(vendor, model, keys=keys))
-        loaded = load(file, {}, {("server", "port"): port, ("paths", "data_dir"): folder / "data"})
-        async with running(loaded, select("All")) as node:
-            yield node, vendor
+    """The node and its vendor, running. `more`: so many models more; `apart`: every role but the Router on a node of its own."""
+    async with Vendor(answer).running() as vendor, contextlib.AsyncExitStack() as stack:
+        toml = configuration(vendor, model, keys=keys, more=more)
+        trust = '[ipc.security]\nenabled = true\ntoken = "a-token-of-these-nodes-only"\n'
+        endpoints = ""
+        for role, place in PLACES.items() if apart else ():
+            node = await stack.enter_async_context(_started(folder / role, f"{toml}\n{trust}", role, 0))
+            endpoints += f'{place} = "{_url(node, role)}"\n'
+        if apart:
+            toml += f"\n[ipc]\n{endpoints}{trust}"
+        yield (
+            await stack.enter_async_context(_started(folder, toml, "Router" if apart else "All", port)),
+            vendor,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _started(folder: Path, toml: str, role: str, port: int) -> AsyncIterator[Node]:
+    folder.mkdir(exist_ok=True)
+    file = folder / "node.toml"
+    file.write_text(toml)
+    loaded = load(file, {}, {("server", "port"): port, ("paths", "data_dir"): folder / "data"})
+    async with running(loaded, select(role)) as node:
+        yield node
+
+
+def _url(node: Node, role: str = "Router") -> str:
+    return next(listening.url for listening in node.listening if listening.role == role)
 
 
 async def traffic(url: str, count: int, headers: dict[str, str] | None = None) -> None:
@@ -130,13 +174,28 @@ async def traffic(url: str, count: int, headers: dict[str, str] | None = None) -
                 await response.read()
 
 
+async def lessons(url: str, headers: dict[str, str] | None = None) -> None:
+    """Outcomes of a team's own evaluation: the cheap model does well on what is easy, the dear one on what is hard."""
+    chance = random.Random(11)
+    good = {"easy": (0.93, 0.95, 0.96), "hard": (0.25, 0.6, 0.92)}
+    lines = []
+    for number in range(360):
+        kind = "easy" if number % 3 else "hard"
+        prompt = chance.choice(EASY if kind == "easy" else HARD).format(chance.randint(2, 999))
+        at = number % len(MODELS)
+        score = float(chance.random() < good[kind][at])
+        lines.append(json.dumps({"prompt": prompt, "target": f"lab/{list(MODELS)[at]}", "score": score}))
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.post(f"{url}/admin/routing/import", data="\n".join(lines)) as response:
+            response.raise_for_status()
+
+
 async def _serve(port: int, requests: int, keys: bool) -> None:
     with TemporaryDirectory() as folder:
         async with console_node(Path(folder), port, keys=keys) as (node, _):
-            url = next(listening.url for listening in node.listening if listening.role == "Router")
-            from_store = node.opened.values
-            console = next(value for key, value in from_store.items() if "console" in str(key) and value)
-            print(f"{url}/console#setup={getattr(console, 'setup', '')}", flush=True)
+            url = _url(node)
+            print(f"{url}/console#setup={await setup_link(node.opened[STATE])}", flush=True)
+            await lessons(url, {"authorization": f"Bearer {BOSS}"})
             await traffic(url, requests, {"authorization": f"Bearer {BOSS}"})
             await asyncio.Event().wait()
 

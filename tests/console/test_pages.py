@@ -28,6 +28,9 @@ PAGES = (
     "", "requests", "usage", "routing", "playground", "personas", "documents", "chains", "models", "keys", "tools",
     "system", "api",
 )  # fmt: skip
+LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = (
+    (1280, "light"), (390, "dark"), (375, "light"), (3840, "dark"),
+)  # fmt: skip
 EVIL = '<img src=x onerror="window.evil=1"><script>window.evil=1</script>'
 
 
@@ -58,33 +61,35 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
 async def operator(stage: Stage) -> AsyncIterator[Seat]:
     async with seat(stage.started, stage.url, setup=await setup_link(stage.store)) as found:
         yield found
-        assert not found.troubles
-        assert not found.elsewhere
+        await found.settled()
         assert await found.page.evaluate("window.evil") is None
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-async def test_every_page_shows_itself_without_an_error_and_can_be_read_by_everybody(
-    stage: Stage, width: int, scheme: Literal["light", "dark"]
-) -> None:
+async def test_every_page_shows_itself_without_an_error_and_can_be_read_by_everybody(stage: Stage) -> None:
     axe = (files("axe_playwright_python") / "axe.min.js").read_text()
     problems: dict[str, list[str]] = {}
-    async with seat(
-        stage.started, stage.url, setup=await setup_link(stage.store), width=width, scheme=scheme
-    ) as found:
+    async with seat(stage.started, stage.url, setup=await setup_link(stage.store)) as found:
         for name in PAGES:
-            await found.open(name)
+            await found.open(name)  # each by its own address, as from a bookmark
             await found.page.evaluate(axe)
-            result = await found.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-            serious = [one for one in result["violations"] if one["impact"] in ("serious", "critical")]
-            said = [f"{one['id']}: {[node['html'][:120] for node in one['nodes']][:3]}" for one in serious]
-            over = await found.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            problems[name] = said + ([f"{over} px wider than the window"] if over > 0 else [])
-        assert not {name: said for name, said in problems.items() if said}
-        assert not found.troubles
-        assert not found.elsewhere
+            for width, scheme in LOOKS:
+                await found.page.set_viewport_size({"width": width, "height": 860})
+                await found.page.emulate_media(color_scheme=scheme)
+                over = await found.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                said = [f"{over} px wider than the window"] if over > 0 else []
+                if width in (1280, 390):  # what it finds at the others is the same
+                    result = await found.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+                    serious = [
+                        one for one in result["violations"] if one["impact"] in ("serious", "critical")
+                    ]
+                    said += [
+                        f"{one['id']}: {[node['html'][:120] for node in one['nodes']][:3]}" for one in serious
+                    ]
+                if said:
+                    problems[f"{name or 'overview'} {width} {scheme}"] = said
+            await found.settled()
+    assert not problems
 
 
 async def test_who_is_not_signed_in_sees_no_administration(stage: Stage) -> None:
@@ -97,7 +102,10 @@ async def test_who_is_not_signed_in_sees_no_administration(stage: Stage) -> None
 async def test_a_used_setup_link_is_told_as_one(stage: Stage) -> None:
     link = await setup_link(stage.store)
     for time in range(2):
-        async with seat(stage.started, stage.url, setup=link) as found:
+        async with seat(stage.started, stage.url) as found:
+            found.refusals = time > 0
+            await found.page.goto(f"{stage.url}/console#setup={link}")
+            await found.settled()
             shown = await found.page.evaluate(
                 "fetch('/console/api/session').then((told) => told.json()).then((told) => told.admin)"
             )
@@ -118,7 +126,7 @@ async def test_a_request_appears_while_one_looks_and_opens_as_a_timeline(
     await expect(row).to_be_visible()
     await row.get_by_role("link").first.click()
     await expect(operator.page.get_by_role("heading", name="Timeline")).to_be_visible()
-    await expect(operator.page.get_by_text("visible-person")).to_be_visible()
+    await expect(operator.page.get_by_text("visible-person", exact=True)).to_be_visible()
 
 
 async def test_a_key_is_made_shown_once_and_revoked(operator: Seat) -> None:

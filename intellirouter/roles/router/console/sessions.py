@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -19,17 +20,19 @@ from intellirouter.memory.store import StateStore
 from intellirouter.security.caller import ANONYMOUS, OPERATOR, Caller, Owner
 
 SETUP_SECONDS = 3600.0
+_NOTED_SECONDS = 60.0
 
 _SESSION, _SETUP = "console:session:", "console:setup:"
 
 
 class Session(msgspec.Struct, frozen=True):
-    """One sign-in. `key_id` None: the operator, by a setup link. `token` must come with every write."""
+    """One sign-in. `key_id` None: the operator, by a setup link. `token` must come with every write. `seen`: Unix seconds of its last use, within a minute."""
 
     token: str
     key_id: str | None = None
     tenant: str = "default"
     ref: str = ""
+    seen: float = 0.0
 
 
 class Sessions:
@@ -48,9 +51,9 @@ class Sessions:
 
     async def begin(self, owner: Owner | None) -> tuple[str, Session]:
         """A new session of a key, or of the operator, and the secret that belongs into the cookie."""
-        secret, session = secrets.token_urlsafe(32), Session(secrets.token_urlsafe(24))
+        secret, session = secrets.token_urlsafe(32), Session(secrets.token_urlsafe(24), seen=time.time())
         if owner is not None:
-            session = Session(session.token, owner.key_id, owner.tenant, owner.ref)
+            session = Session(session.token, owner.key_id, owner.tenant, owner.ref, session.seen)
         await self._store.set(_SESSION + _digest(secret), msgspec.json.encode(session), ttl=self._seconds)
         return secret, session
 
@@ -59,10 +62,10 @@ class Sessions:
         if not secret or len(secret) > 200:
             return None
         name = _SESSION + _digest(secret)
-        kept = await self._store.get(name)
-        if kept is None:
+        kept = await self._store.get_versioned(name)
+        if kept.value is None:
             return None
-        session = msgspec.json.decode(kept, type=Session)
+        session = msgspec.json.decode(kept.value, type=Session)
         caller = OPERATOR
         if session.key_id is not None:
             try:
@@ -70,7 +73,12 @@ class Sessions:
             except KeyEnded:
                 await self._store.delete(name)
                 return None
-        await self._store.set(name, kept, ttl=self._seconds)
+        now = time.time()
+        if not 0 <= now - session.seen < min(_NOTED_SECONDS, self._seconds / 10):
+            # a page asks many times a minute: writing down each use would make every look at the console a write;
+            # a session that ended meanwhile stays ended
+            used = msgspec.json.encode(msgspec.structs.replace(session, seen=now))
+            await self._store.put_if(name, used, kept.version, ttl=self._seconds)
         return session, caller
 
     async def end(self, secret: str | None) -> None:

@@ -7,6 +7,9 @@ export class ApiError extends Error {
   constructor(message, status, code, body) { super(message); this.status = status; this.code = code; this.body = body; }
 }
 
+/** What the node was asked may have stopped being this visitor's to ask: whoever shows the frame looks who is signed in now. */
+const doubt = () => window.dispatchEvent(new Event("signed-out"));
+
 async function failure(response) {
   let body = null;
   try { body = await response.json(); } catch { /* an answer without JSON is told by its status */ }
@@ -32,7 +35,7 @@ export async function raw(role, path, { method = "GET", body, headers = {}, sign
     if (error.name === "AbortError") throw error;
     throw new ApiError("The node does not answer. Is it running?", 0, "unreachable");
   }
-  if (response.status === 401) window.dispatchEvent(new Event("signed-out"));
+  if (response.status === 401 || (response.status === 403 && method !== "GET")) doubt();
   return response;
 }
 
@@ -48,7 +51,24 @@ export async function json(role, path, options) {
   return response.status === 204 ? null : response.json();
 }
 
-export const get = (role, path, signal) => json(role, path, { signal });
+export const PATIENCE = 30000; // ms; what only reads is given up after that, and told
+
+/** A read, with a deadline: a page says that a node hangs and does not hang with it. */
+export async function get(role, path, signal) {
+  const stop = new AbortController();
+  let late = false;
+  const end = () => stop.abort();
+  const timer = setTimeout(() => { late = true; end(); }, PATIENCE);
+  signal?.addEventListener("abort", end);
+  try {
+    return await json(role, path, { signal: stop.signal });
+  } catch (error) {
+    throw late ? new ApiError(`The node has not answered for ${PATIENCE / 1000} s. It may be busy: try again.`, 0, "timeout") : error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", end);
+  }
+}
 export const post = (role, path, body = {}) => json(role, path, { method: "POST", body });
 export const put = (role, path, body) => json(role, path, { method: "PUT", body });
 export const patch = (role, path, body) => json(role, path, { method: "PATCH", body });
@@ -84,9 +104,17 @@ export async function* events(response, remark = () => {}) {
 
 export async function session(method = "GET", body) {
   const headers = method === "GET" ? {} : { "content-type": "application/json", "x-console-token": method === "POST" ? "visitor" : token };
-  const response = await fetch("/console/api/session", { method, headers, body: body && JSON.stringify(body), credentials: "same-origin" });
-  if (!response.ok) throw await failure(response);
-  return response.json();
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), PATIENCE);
+  try {
+    const response = await fetch("/console/api/session", { method, headers, body: body && JSON.stringify(body), credentials: "same-origin", signal: stop.signal });
+    if (!response.ok) throw await failure(response);
+    return await response.json();
+  } catch (error) {
+    throw error instanceof ApiError ? error : new ApiError("The node does not answer. Is it running?", 0, "unreachable");
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 export const path = (...parts) => "/" + parts.map((part) => encodeURIComponent(part)).join("/");

@@ -1,6 +1,6 @@
 // The frame: sign-in, navigation, and one page at a time, each fetched when it is first opened.
 import { render, html, Component } from "./lib/preact.js";
-import { Badge, Button, Empty, Field, Link, Notice, Snippet, Text, Toasts, Waiting, go, here, useAct, useEffect, usePlace, useRef, useState } from "./ui.js";
+import { Badge, Button, Failed, Field, Link, Notice, Page, Text, Toasts, Waiting, go, toast, useAct, useEffect, usePlace, useRef, useState } from "./ui.js";
 import { session, setToken } from "./api.js";
 import { T } from "./strings.js";
 
@@ -19,45 +19,62 @@ function theme() {
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", theme);
 
+/** Says that a page could not be drawn, and lets its visitor try again: a page's own fault, or a file that did not come. */
+const Broken = ({ error, again }) => html`<div class="stack"><div class="head"><h1>${T.broken}</h1></div><${Failed} error=${error} again=${again} /></div>`;
+
 class Shield extends Component {
   constructor() { super(); this.state = { error: null }; }
-  componentDidCatch(error) { this.setState({ error }); }
+  componentDidCatch(error) { console.error(error); this.setState({ error }); }
   componentDidUpdate(was) { if (was.at !== this.props.at && this.state.error) this.setState({ error: null }); }
   render({ children }, { error }) {
-    return error ? html`<h1>${T.broken}</h1><${Notice} tone="bad">${error.message}<//>` : children;
+    return error ? html`<${Broken} error=${error} again=${() => this.setState({ error: null })} />` : children;
   }
 }
 
 const loaded = new Map();
+/** A page's module. A browser remembers a file that did not come as one that never will: each new try has an address of its own. */
+async function fetchPage(name) {
+  for (let time = 0; ; time++) {
+    try {
+      loaded.set(name, (await import(`./pages/${name || "overview"}.js${time ? `?again=${Date.now()}` : ""}`)).default);
+      return;
+    } catch (error) {
+      if (time >= 3) throw error;
+      await new Promise((next) => setTimeout(next, 500 * 2 ** time));
+    }
+  }
+}
+
 function Body({ at, who, place }) {
   const [, bump] = useState(0);
   const [failed, fail] = useState(null);
   const name = at.split("/")[0];
   const known = PAGES.some(([, pages]) => pages.some(([key]) => key === name));
-  useEffect(() => {
-    if (!known || loaded.has(name)) return;
+  const load = () => {
     fail(null);
-    import(`./pages/${name || "overview"}.js`).then((module) => { loaded.set(name, module.default); bump((n) => n + 1); }, fail);
-  }, [name]);
-  if (!known) return html`<${Empty} title=${T.lost}><${Link} to="">${T.toOverview}<//><//>`;
-  if (failed) return html`<${Notice} tone="bad">${T.broken} ${failed.message}<//>`;
+    if (known && !loaded.has(name)) fetchPage(name).then(() => bump((n) => n + 1), (error) => fail({ name, error }));
+  };
+  useEffect(load, [name]);
+  if (!known) return html`<${Page} title=${T.lost}><${Link} class="button main" to="">${T.toOverview}<//><//>`;
+  if (failed?.name === name) return html`<${Broken} error=${failed.error} again=${load} />`;
   const Shown = loaded.get(name);
-  return Shown ? html`<${Shown} who=${who} at=${at.split("/").slice(1).map(decodeURIComponent)} with=${place.with} />` : html`<${Waiting} />`;
+  const parts = at.split("/").slice(1).map((part) => { try { return decodeURIComponent(part); } catch { return part; } });
+  return Shown ? html`<${Shown} who=${who} at=${parts} with=${place.with} />` : html`<${Waiting} />`;
 }
 
 function SignIn({ done, problem }) {
   const [key, set] = useState("");
-  const [wrong, tell] = useState(problem);
+  const [wrong, tell] = useState(null);
   const [busy, work] = useState(false);
   const enter = async (event) => {
     event.preventDefault();
     work(true);
-    try { done(await session("POST", { key })); } catch (error) { tell(error.message); } finally { work(false); }
+    try { done(await session("POST", { key: key.trim() })); } catch (error) { tell(error.message); } finally { work(false); }
   };
   useEffect(() => { document.title = T.signin.title; }, []);
   return html`<main class="signin" id="main" tabindex="-1"><section class="card"><div class="body"><form class="stack" onSubmit=${enter}>
     <div class="row"><img src="/console/icon.svg" width="32" height="32" alt="" /><h1>${T.signin.title}</h1></div>
-    ${wrong && html`<${Notice} tone="bad">${wrong}<//>`}
+    ${(wrong || problem) && html`<${Notice} tone=${wrong ? "bad" : "warn"}>${wrong ?? problem}<//>`}
     <${Field} label=${T.signin.key} note=${T.signin.keyNote}><${Text} value=${key} set=${set} type="password" autocomplete="current-password" autofocus required maxlength="500" /><//>
     <button type="submit" class="button main" disabled=${busy || !key}>${T.signIn}</button>
     <p class="small faint">${T.signin.link}</p>
@@ -75,7 +92,8 @@ function Frame({ who, out }) {
     if (!first.current) main.current.focus({ preventScroll: true });
     first.current = false;
     scrollTo(0, 0);
-  }, [place.at.split("/")[0]]);
+  }, [place.at]);
+  const offered = (key) => key !== "tools" || ["/admin/guards", "/admin/mcp"].some((path) => who.offers.includes(path));
   const flip = () => { localStorage.setItem("theme", dark ? "light" : "dark"); turn(theme()); };
   const now = place.at.split("/")[0];
   const brand = html`<${Link} to="" class="brand"><img src="/console/icon.svg" alt="" />IntelliRouter<//>`;
@@ -84,7 +102,7 @@ function Frame({ who, out }) {
     <aside id="side" class=${"side" + (open ? " open" : "")}>
       ${brand}
       <nav class="nav" aria-label=${T.menu}>${PAGES.map(([group, pages]) => html`<div key=${group}><h3>${T.groups[group]}</h3><ul>
-        ${pages.map(([key, d]) => html`<li key=${key}><${Link} to=${key} aria-current=${key === now ? "page" : undefined}>${icon(d)}${T.pages[key]}<//></li>`)}</ul></div>`)}</nav>
+        ${pages.filter(([key]) => offered(key)).map(([key, d]) => html`<li key=${key}><${Link} to=${key} aria-current=${key === now ? "page" : undefined}>${icon(d)}${T.pages[key]}<//></li>`)}</ul></div>`)}</nav>
       <div class="who">
         <div><b>${who.key}</b>${who.admin && html` <${Badge} tone="info">admin<//>`}<br />${who.tenant} · ${who.version}</div>
         <div class="row"><${Button} kind="small" onClick=${flip}>${dark ? T.light : T.dark}<//>
@@ -95,33 +113,58 @@ function Frame({ who, out }) {
   </div>`;
 }
 
+/** Nobody answers: said in words, and asked again until somebody does. */
+const Away = ({ problem, again }) => html`<main class="signin" id="main" tabindex="-1"><section class="card"><div class="body stack">
+  <h1>${T.away}</h1><p class="soft">${T.awayAbout}</p><${Notice} tone="bad">${problem}<//><div><${Button} kind="main" onClick=${again}>${T.again}<//></div></div></section></main>`;
+
 function App() {
   const [who, set] = useState(null);
   const [problem, tell] = useState(null);
-  const enter = (told) => { setToken(told.token ?? "visitor"); tell(null); set(told); };
+  const [round, again] = useState(0);
+  const now = useRef(null);
+  const enter = (told) => { setToken(told.token ?? "visitor"); now.current = told; tell(null); set(told); };
   useEffect(() => {
+    let gone = false;
     const start = async () => {
+      let refused = null;
       const link = new URLSearchParams(location.hash.slice(1)).get("setup");
       if (link) {
-        history.replaceState(null, "", "/console");
-        try { return enter(await session("POST", { link })); } catch (error) { tell(error.message); }
+        history.replaceState(null, "", location.pathname + location.search);
+        try { return enter(await session("POST", { link })); } catch (error) { refused = error.message; }
       }
-      for (let wait = 500; ; wait *= 2) {
-        try { return enter(await session()); } catch (error) { tell(error.message); if (wait > 8000) throw error; }
+      for (let wait = 500; !gone; wait = Math.min(5000, wait * 2)) {
+        try { enter(await session()); if (refused) { tell(refused); toast(refused, "bad"); } return undefined; } catch (error) { if (!gone) tell(error.message); }
         await new Promise((next) => setTimeout(next, wait));
       }
+      return undefined;
     };
-    start().catch((error) => tell(error.message));
-    const gone = () => session().then(enter, () => {});
-    window.addEventListener("signed-out", gone);
-    return () => window.removeEventListener("signed-out", gone);
+    start();
+    return () => { gone = true; };
+  }, [round]);
+  useEffect(() => {
+    let asking = false;
+    /** The node refused something: is it still the same visitor? What the page holds stays where it is so. */
+    const doubted = async () => {
+      if (asking || !now.current) return;
+      asking = true;
+      try {
+        const was = now.current, told = await session();
+        if (told.token !== was.token || told.signed_in !== was.signed_in || told.admin !== was.admin) {
+          enter(told);
+          if (was.signed_in && !told.signed_in) { tell(T.signin.ended); if (!told.keys) toast(T.signin.endedVisitor, "warn"); }
+        }
+      } catch { /* it does not answer: the page that asked says so */ } finally { asking = false; }
+    };
+    window.addEventListener("signed-out", doubted);
+    return () => window.removeEventListener("signed-out", doubted);
   }, []);
-  const [out] = useAct(async () => { enter(await session("DELETE")); enter(await session()); go(""); });
-  if (!who) return problem ? html`<main class="signin"><${Notice} tone="bad">${problem}<//></main>` : html`<p class="starting">IntelliRouter</p>`;
+  const [out] = useAct(async () => { await session("DELETE"); enter(await session()); go(""); });
+  if (!who) return problem ? html`<${Away} problem=${problem} again=${() => again(round + 1)} />` : html`<p class="starting" role="status">IntelliRouter</p>`;
   const inside = who.signed_in || !who.keys;
-  return html`${inside ? html`<${Frame} who=${who} out=${out} />` : html`<${SignIn} done=${enter} problem=${problem} />`}<${Toasts} />`;
+  return html`${inside ? html`<${Frame} key=${who.key + who.token} who=${who} out=${out} />` : html`<${SignIn} done=${enter} problem=${problem} />`}<${Toasts} />`;
 }
 
+sessionStorage.removeItem("console-tries"); // every file came (start.js)
 theme();
 const root = document.getElementById("app");
 root.textContent = "";

@@ -1,5 +1,5 @@
 // Charts over time, drawn by uPlot, which is fetched when the first one is shown.
-import { html, useEffect, useRef } from "./ui.js";
+import { html, clock, day, useEffect, useRef } from "./ui.js";
 
 let loading = null;
 function plot() {
@@ -14,9 +14,10 @@ function plot() {
   return loading;
 }
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-export const hues = ["--s1", "--s2", "--s3", "--s4", "--s5", "--s6"];
+const hues = ["--s1", "--s2", "--s3", "--s4", "--s5", "--s6"];
+const hueOf = (one, n) => one.hue ?? hues[n % hues.length];
 
-/** `x` Unix seconds, `series` [{name, values, show?}], `format` a number to words; `kind` "line" or "bars". */
+/** `x` Unix seconds, `series` [{name, values, hue?}], `format` a number to words; `kind` "line" or "bars". */
 export function Chart({ x, series, format = String, kind = "line", height = 200, label }) {
   const at = useRef(null);
   useEffect(() => {
@@ -24,14 +25,15 @@ export function Chart({ x, series, format = String, kind = "line", height = 200,
     plot().then((uPlot) => {
       if (gone || !at.current) return;
       const axis = { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui", size: 54 };
+      const daily = x.length < 2 || x[1] - x[0] > 80000;
       const half = (x.length > 1 ? x[1] - x[0] : 86400) / 2;
       const options = {
         width: at.current.clientWidth || 600, height, cursor: { y: false, points: { size: 7 } }, legend: { show: false }, padding: [10, 8, 0, 0],
         scales: { x: kind === "bars" ? { range: (_, low, high) => [low - half, high + half] } : {}, y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.1 : 1] } },
-        axes: [{ ...axis, size: 34, grid: { show: false } }, { ...axis, values: (_, ticks) => ticks.map(format) }],
+        axes: [{ ...axis, size: 26, grid: { show: false }, values: (_, ticks) => ticks.map((at) => daily || new Date(at * 1000).getHours() === 0 ? day(at) : clock(at).slice(0, 5)) }, { ...axis, values: (_, ticks) => ticks.map(format) }],
         series: [{}, ...series.map((one, n) => ({
-          label: one.name, stroke: colour(hues[n % hues.length]), width: 2, points: { show: x.length < 3, size: 5 },
-          ...(kind === "bars" ? { fill: colour(hues[n % hues.length]), paths: uPlot.paths.bars({ size: [0.7, 40], radius: 0.15 }), width: 0 } : n === 0 ? { fill: colour(hues[n]) + "1f" } : {}),
+          label: one.name, stroke: colour(hueOf(one, n)), width: 2, points: { show: kind !== "bars" && x.length < 3, size: 5 },
+          ...(kind === "bars" ? { fill: colour(hueOf(one, n)), paths: uPlot.paths.bars({ size: [0.7, 40], radius: 0.15 }), width: 0 } : n === 0 ? { fill: colour(hueOf(one, n)) + "1f" } : {}),
         }))],
       };
       chart = new uPlot(options, [x, ...series.map((one) => one.values)], at.current);
@@ -43,6 +45,6 @@ export function Chart({ x, series, format = String, kind = "line", height = 200,
   const words = series.map((one) => `${one.name}: ${format(one.values.at(-1) ?? 0)}`).join(", ");
   return html`<div class="stack tight">
     <div ref=${at} class="chart" role="img" aria-label=${`${label}. ${words}`} style=${{ minHeight: `${height}px` }}></div>
-    ${series.length > 1 && html`<div class="legend">${series.map((one, n) => html`<span key=${one.name}><i style=${{ background: `var(${hues[n % hues.length]})` }}></i>${one.name}</span>`)}</div>`}
+    ${series.length > 1 && html`<div class="legend">${series.map((one, n) => html`<span key=${one.name}><i style=${{ background: `var(${hueOf(one, n)})` }}></i>${one.name}</span>`)}</div>`}
   </div>`;
 }

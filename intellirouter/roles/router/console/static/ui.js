@@ -75,7 +75,12 @@ export const usd = (value) => value == null ? "–" : value === 0 ? "$0" : Math.
 export const percent = (value, digits = 1) => value == null || Number.isNaN(value) ? "–" : (value * 100).toFixed(digits) + " %";
 export const ms = (value) => value == null ? "–" : value >= 60000 ? (value / 60000).toFixed(1) + " min" : value >= 10000 ? (value / 1000).toFixed(1) + " s" : value >= 1000 ? (value / 1000).toFixed(2) + " s" : value >= 10 ? Math.round(value) + " ms" : value.toFixed(1) + " ms";
 export const bytes = (value) => value == null ? "–" : value < 1024 ? value + " B" : value < 1048576 ? (value / 1024).toFixed(1) + " kB" : value < 1073741824 ? (value / 1048576).toFixed(1) + " MB" : (value / 1073741824).toFixed(2) + " GB";
+// Times are the browser's own; the zone is named once a page (`zone`) and in every full date's title.
+export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+export const minutesEast = () => -new Date().getTimezoneOffset();
 export const date = (seconds) => seconds ? new Date(seconds * 1000).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "–";
+export const moment = (seconds) => seconds ? new Date(seconds * 1000).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "long" }) : "–";
+export const day = (seconds) => new Date(seconds * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
 export const clock = (seconds) => seconds ? new Date(seconds * 1000).toLocaleTimeString("en-GB") : "–";
 export function ago(seconds) {
   if (!seconds) return "–";
@@ -94,16 +99,21 @@ export function Page({ title, about, actions, children }) {
     ${children}
   </div>`;
 }
-export const Card = ({ title, actions, flush, children, label }) => html`<section class="card" aria-label=${label ?? title}>
-  ${(title || actions) && html`<header><h2>${title}</h2><div class="row">${actions}</div></header>`}
+export const Card = ({ title, actions, flush, children, label, kind = "" }) => html`<section class=${"card " + kind} aria-label=${label ?? title}>
+  ${(title || actions) && html`<header><h2>${title}</h2>${actions && html`<div class="row">${actions}</div>`}</header>`}
   <div class=${"body" + (flush ? " flush" : "")}>${children}</div>
 </section>`;
 export const Stats = ({ items }) => html`<dl class="stats">${items.map(({ label, value, note, tone }) => html`
   <div class="stat" key=${label}><dt>${label}</dt><dd class=${tone ?? ""}>${value}${note && html`<div class="note">${note}</div>`}</dd></div>`)}</dl>`;
 export const Badge = ({ tone = "", children, title }) => html`<span class=${"badge " + tone} title=${title}>${children}</span>`;
 export const Button = ({ kind = "", busy, children, ...more }) => html`<button type="button" class=${"button " + kind} disabled=${busy || more.disabled} aria-busy=${busy ? "true" : undefined} ...${more}>${children}</button>`;
+let fields = 0;
+/** A control with its label; a note is told with it. */
 export function Field({ label, note, wide, children }) {
-  return html`<label class=${"field" + (wide ? " wide" : "")}><span>${label}</span>${children}${note && html`<small>${note}</small>`}</label>`;
+  const [id] = useState(() => `field-${++fields}`);
+  const control = Array.isArray(children) ? children.find((one) => one?.props) : children;
+  control.props = { ...control.props, id, ...(note && { "aria-describedby": `${id}-note` }) };
+  return html`<div class=${"field" + (wide ? " wide" : "")}><label for=${id}>${label}</label>${children}${note && html`<small id=${id + "-note"}>${note}</small>`}</div>`;
 }
 export const Text = ({ value, set, ...more }) => html`<input value=${value ?? ""} onInput=${(event) => set(event.target.value)} ...${more} />`;
 export const Choice = ({ value, set, options, ...more }) => html`<select value=${value ?? ""} onChange=${(event) => set(event.target.value)} ...${more}>
@@ -112,10 +122,14 @@ export const Choice = ({ value, set, options, ...more }) => html`<select value=$
 export const Check = ({ label, value, set }) => html`<label class="check"><input type="checkbox" checked=${!!value} onChange=${(event) => set(event.target.checked)} /><span>${label}</span></label>`;
 export const Tabs = ({ value, set, options, label }) => html`<div class="tabs" role="group" aria-label=${label}>
   ${options.map(([key, name]) => html`<button type="button" key=${key} aria-pressed=${String(key === value)} onClick=${() => set(key)}>${name}</button>`)}</div>`;
-export const Empty = ({ title, children }) => html`<div class="empty"><b>${title}</b>${children}</div>`;
+export const Empty = ({ title, children, action }) => html`<div class="empty"><b>${title}</b>${children}${action}</div>`;
 export const Notice = ({ tone = "", children, action }) => html`<div class=${"notice " + tone} role=${tone === "bad" ? "alert" : "status"}><div class="grow">${children}</div>${action}</div>`;
 export const Failed = ({ error, again }) => html`<${Notice} tone="bad" action=${again && html`<${Button} kind="small" onClick=${again}>${T.again}<//>`}>${error.message}<//>`;
-export const Waiting = ({ lines = 4 }) => html`<div class="stack tight" role="status" aria-label=${T.loading}>${Array.from({ length: lines }, (_, n) => html`<div key=${n} class="skeleton" style=${{ width: `${92 - n * 13}%` }}></div>`)}</div>`;
+export function Waiting({ lines = 4 }) {
+  const [slow, tell] = useState(false);
+  useEffect(() => { const timer = setTimeout(() => tell(true), 5000); return () => clearTimeout(timer); }, []);
+  return html`<div class="stack tight" role="status" aria-label=${T.loading}>${Array.from({ length: lines }, (_, n) => html`<div key=${n} class="skeleton" style=${{ width: `${92 - n * 13}%` }}></div>`)}${slow && html`<p class="faint small">${T.slow}</p>`}</div>`;
+}
 
 /** What was asked: waiting, failed, or `children(data)`. Old data stays while a new answer fails. */
 export function Asked({ of, children, lines }) {
@@ -133,11 +147,13 @@ export function Table({ columns, rows, keyed, empty, label, newest }) {
     return [...rows].sort((a, b) => { const x = by(a), y = by(b); return (x < y ? -1 : x > y ? 1 : 0) * (order.down ? -1 : 1); });
   }, [rows, order]);
   if (!rows.length) return empty ?? html`<${Empty} title=${T.nothing} />`;
-  return html`<div class="table" tabindex="0" role="region" aria-label=${label}><table>
-    <thead><tr>${columns.map((column, at) => html`<th key=${at} scope="col" class=${column.num ? "num" : ""}>
-      ${column.sort ? html`<button type="button" class="sort" onClick=${() => set(order?.at === at && order.down ? null : { at, down: order?.at === at || !!column.num })}>${column.name}${order?.at === at ? (order.down ? " ↓" : " ↑") : ""}</button>` : column.name ?? html`<span class="visually-hidden">${T.actions}</span>`}
+  const turn = (at, column) => set(order?.at === at && order.down !== !!column.num ? null : { at, down: order?.at === at ? !order.down : !!column.num });
+  // On a narrow window rows are drawn as cards (console.css): the roles keep a table what it is, the labels name each cell.
+  return html`<div class="table" tabindex="0" role="region" aria-label=${label}><table role="table">
+    <thead role="rowgroup"><tr role="row">${columns.map((column, at) => html`<th key=${at} scope="col" role="columnheader" class=${column.num ? "num" : ""} aria-sort=${order?.at === at ? (order.down ? "descending" : "ascending") : undefined}>
+      ${column.sort ? html`<button type="button" class="sort" onClick=${() => turn(at, column)}>${column.name}<span aria-hidden="true">${order?.at === at ? (order.down ? " ↓" : " ↑") : ""}</span></button>` : column.name ?? html`<span class="visually-hidden">${T.actions}</span>`}
     </th>`)}</tr></thead>
-    <tbody>${shown.map((row) => { const key = keyed(row); return html`<tr key=${key} class=${newest?.has(key) ? "new" : ""}>${columns.map((column, at) => html`<td key=${at} class=${column.num ? "num" : column.kind ?? ""}>${column.of(row)}</td>`)}</tr>`; })}</tbody>
+    <tbody role="rowgroup">${shown.map((row, n) => { const key = keyed(row, n); return html`<tr key=${key} role="row" class=${newest?.has(key) ? "new" : ""}>${columns.map((column, at) => html`<td key=${at} role="cell" data-label=${column.name} class=${column.num ? "num" : column.kind ?? ""}>${column.of(row, n)}</td>`)}</tr>`; })}</tbody>
   </table></div>`;
 }
 
@@ -181,5 +197,6 @@ export function Snippet({ text, label }) {
 }
 export const Data = ({ value, label }) => html`<pre tabindex="0" aria-label=${label ?? "JSON"}>${typeof value === "string" ? value : JSON.stringify(value, null, 2)}</pre>`;
 export const Facts = ({ of }) => html`<dl class="facts">${of.filter(([, value]) => value !== undefined && value !== null && value !== "").map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
-export const Bar = ({ share, label }) => html`<div class=${"bar" + (share >= 1 ? " bad" : share >= .8 ? " warn" : "")} role="img" aria-label=${label ?? percent(share, 0)}><i style=${{ width: `${Math.min(100, Math.max(0, share * 100))}%` }}></i></div>`;
+/** A share of a limit, warm where it is nearly used up; `plain`: a score, where more is not worse. */
+export const Bar = ({ share, label, plain }) => html`<div class=${"bar" + (plain ? "" : share >= 1 ? " bad" : share >= .8 ? " warn" : "")} role="img" aria-label=${label ?? percent(share, 0)}><i style=${{ width: `${Math.min(100, Math.max(0, share * 100))}%` }}></i></div>`;
 export const status = (word) => ({ healthy: "good", ok: "good", live: "good", closed: "good", ready: "good", succeeded: "good", success: "good", completed: "good", degraded: "warn", waiting: "warn", queued: "info", running: "info", pending: "info", in_progress: "info", "half-open": "warn", half_open: "warn", warning: "warn", expired: "warn", unhealthy: "bad", open: "bad", failed: "bad", error: "bad", revoked: "bad", cancelled: "", timeout: "bad", problem: "bad" }[word] ?? "");

@@ -1,4 +1,5 @@
-import { html, Asked, Badge, Button, Card, Choice, Data, Dialog, Empty, Facts, Field, Link, Notice, Page, Table, Tabs, Text, ago, date, go, ms, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
+// Chains: definitions drawn, their runs as timelines, what waits for a person, and schedules.
+import { html, Asked, Badge, Button, Card, Choice, Data, Dialog, Empty, Facts, Field, Link, Notice, Page, Table, Tabs, Text, ago, date, go, moment, ms, status, toast, useAct, useAsk, useConfirm, useEffect, useState, usd } from "../ui.js";
 import { get, path, post, put, query, remove } from "../api.js";
 import { draw } from "../draw.js";
 import { T } from "../strings.js";
@@ -14,7 +15,7 @@ function Start({ chain, close }) {
   return html`<${Dialog} title=${`${W.start}: ${chain.id}`} close=${close} actions=${html`<${Button} kind="main" busy=${busy} onClick=${start}>${W.start}<//>`}><${Field} label=${W.input}><textarea class="code" rows="10" spellcheck="false" value=${text} onInput=${(e) => set(e.target.value)}></textarea><//><//>`;
 }
 
-const Runs = ({ runs }) => html`<${Table} label=${W.runs} rows=${runs} keyed=${(run) => run.id} empty=${html`<${Empty} title=${W.noRuns} />`} columns=${[
+const Runs = ({ runs }) => html`<${Table} label=${W.runs} rows=${runs} keyed=${(run) => run.id} empty=${html`<${Empty} title=${W.noRuns}><p>${W.noRunsAbout}</p><//>`} columns=${[
   { name: "Run", of: (run) => html`<${Link} class="mono" to=${`chains/run/${run.id}`}>${run.id.slice(0, 16)}<//>` },
   { name: "Chain", sort: (run) => run.chain, of: (run) => html`<${Link} to=${`chains/${encodeURIComponent(run.chain)}`}>${run.chain}<//> <span class="faint small">v${run.version}</span>` },
   { name: "Status", sort: (run) => run.status, of: (run) => html`<${Badge} tone=${status(run.status)}>${run.status}${run.waiting_for ? `: ${typeof run.waiting_for === "string" ? run.waiting_for : run.waiting_for.name ?? ""}` : ""}<//>` },
@@ -22,12 +23,25 @@ const Runs = ({ runs }) => html`<${Table} label=${W.runs} rows=${runs} keyed=${(
   { name: "Took", num: true, of: (run) => run.ended_at ? ms((run.ended_at - run.created_at) * 1000) : "–" },
 ]} />`;
 
+/** Every run, the newest first, page by page: the newest are asked anew, the older stay as they were read. */
+function AllRuns({ chain, chains }) {
+  const [only, narrow] = useState("");
+  const [older, keep] = useState({ rows: [], after: null, more: null });
+  const page = (after, signal) => get("chains", "/v1/runs" + query({ chain, status: only, limit: 50, after }), signal);
+  const asked = useAsk((signal) => page(undefined, signal), [chain, only], 4000);
+  useEffect(() => keep({ rows: [], after: null, more: null }), [chain, only]);
+  const [follow, busy] = useAct(async () => { const told = await page(older.after ?? asked.data.after); keep({ rows: [...older.rows, ...told.data], after: told.after, more: told.has_more }); });
+  return html`<${Card} title=${W.runs} flush actions=${html`<${Choice} aria-label=${W.status} value=${only} set=${narrow} options=${[["", T.all], ...["running", "waiting", "queued", "succeeded", "failed", "cancelled"].map((one) => [one, one])]} />`}>
+    <${Asked} of=${asked} lines=${3}>${(data) => { const known = new Set(data.data.map((run) => run.id)); return html`<${Runs} runs=${[...data.data, ...older.rows.filter((run) => !known.has(run.id))]} chains=${chains} />
+      ${(older.more ?? data.has_more) && html`<div class="empty"><${Button} busy=${busy} onClick=${follow}>${T.more}<//></div>`}`; }}<//><//>`;
+}
+
 function Run({ id }) {
   const asked = useAsk(async (signal) => { const [run, steps] = await Promise.all([get("chains", path("v1", "runs", id), signal), get("chains", path("v1", "runs", id, "steps"), signal)]); return { run, steps: steps.data }; }, [id], 2000);
   const [answer, set] = useState("{}");
   const [act] = useAct(async (what, body) => { const run = await post("chains", path("v1", "runs", id, what), body); asked.again(); if (what === "fork") go(`chains/run/${run.id}`); });
   const [signal] = useAct(async (name) => { await post("chains", path("v1", "runs", id, "signals", name), object(answer)); toast(W.signalled); asked.again(); });
-  return html`<${Page} title=${html`Run <span class="mono">${id.slice(0, 20)}</span>`} actions=${html`<${Link} class="button" to="chains">${T.pages.chains}<//>${asked.data && GOING.has(asked.data.run.status) && html`<${Button} kind="danger" onClick=${() => act("cancel")}>${W.cancel}<//>`}${asked.data?.run.status === "cancelled" && html`<${Button} onClick=${() => act("resume")}>${W.resume}<//>`}`}>
+  return html`<${Page} title=${`Run ${id.slice(0, 20)}`} actions=${html`<${Link} class="button" to="chains">${T.pages.chains}<//>${asked.data && GOING.has(asked.data.run.status) && html`<${Button} kind="danger" onClick=${() => act("cancel")}>${W.cancel}<//>`}${asked.data?.run.status === "cancelled" && html`<${Button} onClick=${() => act("resume")}>${W.resume}<//>`}`}>
     <${Asked} of=${asked}>${({ run, steps }) => {
       const waits = typeof run.waiting_for === "string" ? run.waiting_for : run.waiting_for?.name;
       const start = run.created_at, end = run.ended_at ?? Date.now() / 1000, whole = Math.max(0.001, end - start);
@@ -40,7 +54,7 @@ function Run({ id }) {
           <span class="num small">${from && to ? ms((to - from) * 1000) : ""}</span>`; })}</div>` : html`<p class="faint">${T.nothing}</p>`}<//>
         ${steps.map((step) => html`<details key=${step.number} class="card"><summary style=${{ padding: "10px 16px" }}>${step.number}. ${step.path ?? step.name}</summary><div class="body stack">${step.input !== undefined && html`<h3>Input</h3><${Data} value=${step.input} />`}<h3>${W.output}</h3><${Data} value=${step.outcome ?? step.output ?? null} />${!GOING.has(run.status) && html`<div><${Button} kind="small" onClick=${() => act("fork", { step: step.number })}>${W.fork}<//></div>`}</div></details>`)}
       </div><div class="stack">
-        <${Card} title="Run"><${Facts} of=${[["Status", html`<${Badge} tone=${status(run.status)}>${run.status}<//>`], ["Chain", html`<${Link} to=${`chains/${encodeURIComponent(run.chain)}`}>${run.chain}<//> v${run.version}`], ["Started", date(start)], ["Took", run.ended_at ? ms(whole * 1000) : null], ["Cost", run.cost_usd != null ? `$${run.cost_usd}` : null], ["Key", run.key]]} /><//>
+        <${Card} title="Run"><${Facts} of=${[["Status", html`<${Badge} tone=${status(run.status)}>${run.status}<//>`], ["Chain", html`<${Link} to=${`chains/${encodeURIComponent(run.chain)}`}>${run.chain}<//> v${run.version}`], ["Started", moment(start)], ["Took", run.ended_at ? ms(whole * 1000) : null], ["Cost", run.cost_usd != null ? usd(run.cost_usd) : null], [T.pages.requests, html`<${Link} to=${`requests/session/${encodeURIComponent(run.id)}`}>${W.itsRequests}<//>`], ["Key", run.key]]} /><//>
         ${run.error && html`<${Card} title=${W.error}><${Notice} tone="bad">${run.error.message}<//><${Data} value=${run.error} /><//>`}
         ${run.output != null && html`<${Card} title=${W.output}><${Data} value=${run.output} /><//>`}
       </div></div>`; }}<//><//>`;
@@ -60,16 +74,16 @@ function Editor({ name, definition, close, again }) {
 }
 
 function One({ name, may }) {
-  const asked = useAsk(async (signal) => { const [chain, runs] = await Promise.all([get("chains", path("v1", "chains", name), signal), get("chains", "/v1/runs" + query({ chain: name, limit: 20 }), signal)]); return { chain, runs: runs.data }; }, [name], 4000);
+  const asked = useAsk(async (signal) => { return { chain: await get("chains", path("v1", "chains", name), signal) }; }, [name], 6000);
   const [tab, turn] = useState("drawn");
   const [starting, start] = useState(false);
   const [editing, edit] = useState(false);
   const [sure, question] = useConfirm();
   const [drop] = useAct(async () => { if (await sure(`${T.remove} ${name}?`, W.sure, T.remove)) { await remove("chains", path("v1", "chains", name)); go("chains"); } });
   return html`<${Page} title=${name} about=${asked.data?.chain.description} actions=${html`<${Link} class="button" to="chains">${T.pages.chains}<//>${may && html`<${Button} onClick=${() => edit(true)}>${T.edit}<//><${Button} kind="danger" onClick=${drop}>${T.remove}<//>`}<${Button} kind="main" onClick=${() => start(true)}>${W.start}<//>`}>
-    <${Asked} of=${asked}>${({ chain, runs }) => html`
+    <${Asked} of=${asked}>${({ chain }) => html`
       <${Card} title=${W.definition} actions=${html`<${Tabs} label=${W.definition} value=${tab} set=${turn} options=${[["drawn", W.drawn], ["json", "JSON"]]} />`}>${tab === "drawn" ? draw(chain.definition) : html`<${Data} value=${chain.definition} />`}<//>
-      <${Card} title=${W.runs} flush><${Runs} runs=${runs} /><//>
+      <${AllRuns} chain=${name} />
       ${starting && html`<${Start} chain=${chain} close=${() => start(false)} />`}
       ${editing && html`<${Editor} name=${name} definition=${chain.definition} close=${() => edit(false)} again=${asked.again} />`}`}<//>${question}<//>`;
 }
@@ -82,24 +96,24 @@ function Schedule({ chains, close, again }) {
 }
 
 function List({ may }) {
-  const asked = useAsk(async (signal) => { const [chains, runs, schedules] = await Promise.all([get("chains", "/v1/chains", signal), get("chains", "/v1/runs?limit=100", signal), get("chains", "/v1/schedules", signal)]); return { chains: chains.data, runs: runs.data, schedules: schedules.data }; }, [], 4000);
+  const asked = useAsk(async (signal) => { const [chains, runs, schedules] = await Promise.all([get("chains", "/v1/chains", signal), get("chains", "/v1/runs?status=waiting&limit=20", signal), get("chains", "/v1/schedules", signal)]); return { chains: chains.data, waiting: runs.data, schedules: schedules.data }; }, [], 4000);
   const [starting, start] = useState(null);
   const [adding, add] = useState(false);
   const [planning, plan] = useState(false);
   const [schedule] = useAct(async (name, what) => { if (what === "delete") await remove("chains", path("v1", "schedules", name)); else await post("chains", path("v1", "schedules", name, what)); asked.again(); });
   return html`<${Page} title=${T.pages.chains} about=${W.about} actions=${may && html`<${Button} onClick=${() => plan(true)}>${W.newSchedule}<//><${Button} kind="main" onClick=${() => add(true)}>${T.create}<//>`}>
-    <${Asked} of=${asked}>${(data) => { const waiting = data.runs.filter((run) => run.status === "waiting"); return html`
+    <${Asked} of=${asked}>${(data) => { const { waiting } = data; return html`
       ${waiting.length > 0 && html`<${Card} title=${`${W.waiting} (${waiting.length})`} flush><${Runs} runs=${waiting} /><//>`}
-      <${Card} title=${W.definitions} flush><${Table} label=${W.definitions} rows=${data.chains} keyed=${(chain) => chain.id} empty=${html`<${Empty} title=${W.none}><p>${W.noneAbout}</p><//>`} columns=${[
+      <${Card} title=${W.definitions} flush><${Table} label=${W.definitions} rows=${data.chains} keyed=${(chain) => chain.id} empty=${html`<${Empty} title=${W.none} action=${may && html`<${Button} onClick=${() => add(true)}>${W.writeFirst}<//>`}><p>${W.noneAbout}</p><//>`} columns=${[
         { name: "Name", sort: (chain) => chain.id, of: (chain) => html`<${Link} to=${`chains/${encodeURIComponent(chain.id)}`}>${chain.id}<//><div class="faint small wrap">${chain.description}</div>` },
         { name: "Version", num: true, of: (chain) => chain.version }, { name: "Inputs", of: (chain) => html`<span class="wrap">${Object.keys(chain.input ?? {}).join(", ")}</span>` }, { name: "Changed", sort: (chain) => chain.updated_at, of: (chain) => html`<span class="nowrap">${ago(chain.updated_at)}</span>` },
-        { of: (chain) => html`<div class="row end"><${Button} kind="small" onClick=${() => start(chain)}>${W.start}<//></div>` },
+        { of: (chain) => html`<div class="row end"><${Button} kind="small" aria-label=${`${W.start} ${chain.id}`} onClick=${() => start(chain)}>${W.start}<//></div>` },
       ]} /><//>
       ${data.schedules.length > 0 && html`<${Card} title=${W.schedules} flush><${Table} label=${W.schedules} rows=${data.schedules} keyed=${(one) => one.id} columns=${[
         { name: "Name", of: (one) => html`<b class="wrap">${one.id}</b>` }, { name: "Chain", of: (one) => one.chain }, { name: W.cron, of: (one) => html`<code>${one.cron}</code> <span class="faint small">${one.timezone}</span>` }, { name: W.next, of: (one) => one.paused ? html`<${Badge} tone="warn">paused<//>` : html`<span class="nowrap">${one.next_at ? date(Date.parse(one.next_at) / 1000) : "–"}</span>` },
         { of: (one) => may && html`<div class="row end"><${Button} kind="small" onClick=${() => schedule(one.id, "trigger")}>${W.trigger}<//><${Button} kind="small" onClick=${() => schedule(one.id, one.paused ? "resume" : "pause")}>${one.paused ? W.resume : W.pause}<//><${Button} kind="small danger" onClick=${() => schedule(one.id, "delete")}>${T.remove}<//></div>` },
       ]} /><//>`}
-      <${Card} title=${W.runs} flush><${Runs} runs=${data.runs} /><//>
+      <${AllRuns} />
       ${planning && html`<${Schedule} chains=${data.chains} close=${() => plan(false)} again=${asked.again} />`}`; }}<//>
     ${starting && html`<${Start} chain=${starting} close=${() => start(null)} />`}${adding && html`<${Editor} close=${() => add(false)} again=${asked.again} />`}<//>`;
 }

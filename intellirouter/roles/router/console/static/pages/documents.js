@@ -1,4 +1,5 @@
-import { html, Asked, Badge, Bar, Button, Card, Data, Dialog, Empty, Field, Link, Page, Table, Text, ago, bytes, count, date, go, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
+// Collections, their documents and jobs, and what a question finds in them.
+import { html, Asked, Badge, Bar, Button, Card, Data, Dialog, Empty, Field, Link, Page, Table, Text, ago, bytes, count, go, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
 import { ask, get, path, post, query, remove } from "../api.js";
 import { T } from "../strings.js";
 
@@ -22,15 +23,15 @@ const Jobs = ({ jobs, collection }) => {
   ]} /><//>`;
 };
 
-function Search({ collection }) {
+function Search({ collection, read }) {
   const [text, set] = useState("");
   const [found, show] = useState(null);
   const [search, busy] = useAct(async (event) => { event?.preventDefault(); show(await post("rag", "/rag/v1/retrieve", { query: text, collections: [collection], top_k: 8, explain: true })); });
   const score = (value) => value == null ? "–" : value.toFixed(3);
-  return html`<${Card} title=${W.search}><form class="row" onSubmit=${search}><div class="grow"><${Text} value=${text} set=${set} aria-label=${W.query} placeholder=${W.query} /></div><button class="button main" disabled=${busy || !text.trim()}>${W.search}</button></form>
-    ${found && html`<div class="stack" style=${{ marginTop: "16px" }}>${!found.passages.length && html`<p class="faint">${T.nothing}</p>`}
-      ${found.passages.map((passage, n) => html`<div key=${passage.id} class="said"><div class="row spread"><b>${n + 1}. ${passage.title || passage.document_id} ${passage.location}</b>
-        <span class="faint small nowrap">${score(passage.score)} · meaning ${score(passage.dense_score)} · words ${score(passage.lexical_score)}${passage.rerank_score != null ? ` · rerank ${score(passage.rerank_score)}` : ""}</span></div>
+  return html`<${Card} title=${W.search}><form class="row" role="search" onSubmit=${search}><div class="grow"><${Text} value=${text} set=${set} aria-label=${W.query} placeholder=${W.query} /></div><button class="button main" disabled=${busy || !text.trim()}>${W.search}</button></form>
+    ${found && html`<div class="stack" style=${{ marginTop: "16px" }}>${!found.passages.length && html`<p class="faint" role="status">${W.nothingFound}</p>`}
+      ${found.passages.map((passage, n) => html`<div key=${passage.id} class="said"><div class="row spread"><b><button type="button" class="link" onClick=${() => read(passage.document_id)}>${n + 1}. ${passage.title || passage.document_id}</button> <span class="faint">${passage.location}</span></b>
+        <span class="faint small nowrap">${score(passage.score)} · ${W.meaning} ${score(passage.dense_score)} · ${W.words} ${score(passage.lexical_score)}${passage.rerank_score != null ? ` · rerank ${score(passage.rerank_score)}` : ""}</span></div>
         <div class="wrap small" style=${{ whiteSpace: "pre-wrap" }}>${passage.text}</div></div>`)}
       ${found.explanation && html`<details><summary>${W.scores}</summary><${Data} value=${found.explanation} /></details>`}</div>`}<//>`;
 }
@@ -59,9 +60,9 @@ function One({ name }) {
   const dropped = (event) => { event.preventDefault(); drag(false); upload([...event.dataTransfer.files]); };
   return html`<${Page} title=${name} actions=${html`<${Link} class="button" to="documents">${T.pages.documents}<//><${Button} onClick=${reindex}>${W.reindex}<//><${Button} onClick=${verify}>${W.verify}<//><${Button} kind="danger" onClick=${whole}>${T.remove}<//>`}>
     <label class=${"drop" + (over ? " over" : "")} onDragOver=${(e) => { e.preventDefault(); drag(true); }} onDragLeave=${() => drag(false)} onDrop=${dropped}>${W.drop}<input class="visually-hidden" type="file" multiple onChange=${(e) => upload([...e.target.files])} /></label>
-    <${Search} collection=${name} />
+    <${Search} collection=${name} read=${read} />
     <${Asked} of=${asked}>${(data) => html`<${Jobs} jobs=${data.jobs} collection=${name} />
-      <${Card} title=${W.documents} flush><${Table} label=${W.documents} rows=${data.documents} keyed=${(d) => d.name} columns=${[
+      <${Card} title=${W.documents} flush><${Table} label=${W.documents} rows=${data.documents} keyed=${(d) => d.name} empty=${html`<${Empty} title=${W.noDocuments}><p>${W.noDocumentsAbout}</p><//>`} columns=${[
         { name: "Name", sort: (d) => d.name, of: (d) => html`<button type="button" class="link" onClick=${() => read(d.name)}>${d.name}</button>` },
         { name: W.status, of: (d) => html`<${Badge} tone=${status(d.status)}>${d.status}<//>${d.error && html`<div class="bad small wrap">${d.error}</div>`}` },
         { name: "Changed", sort: (d) => d.updated, of: (d) => html`<span class="nowrap">${ago(d.updated)}</span>` }, { name: W.size, num: true, sort: (d) => d.bytes ?? 0, of: (d) => bytes(d.bytes) },
@@ -74,7 +75,7 @@ function List() {
   const asked = useAsk(async (signal) => { const [all, jobs] = await Promise.all([get("rag", "/rag/v1/collections", signal), get("rag", "/rag/v1/jobs", signal)]); return { ...all, jobs: jobs.jobs }; }, [], 5000);
   const [making, make] = useState(false);
   return html`<${Page} title=${T.pages.documents} about=${W.about} actions=${html`<${Button} kind="main" onClick=${() => make(true)}>${W.new}<//>`}>
-    <${Asked} of=${asked}>${(data) => html`<${Card} flush label=${W.collection}><${Table} label=${T.pages.documents} rows=${data.collections} keyed=${(c) => c.name} empty=${html`<${Empty} title=${W.none}><p>${W.noneAbout}</p><//>`} columns=${[
+    <${Asked} of=${asked}>${(data) => html`<${Card} flush label=${W.collection}><${Table} label=${T.pages.documents} rows=${data.collections} keyed=${(c) => c.name} empty=${html`<${Empty} title=${W.none} action=${html`<${Button} onClick=${() => make(true)}>${W.first}<//>`}><p>${W.noneAbout}</p><//>`} columns=${[
       { name: W.collection, sort: (c) => c.name, of: (c) => html`<${Link} to=${`documents/${encodeURIComponent(c.name)}`}>${c.name}<//>` },
       { name: W.model, of: (c) => html`<span class="wrap">${c.model}</span>` },
       { name: W.documents, num: true, sort: (c) => c.documents, of: (c) => count(c.documents) }, { name: W.chunks, num: true, sort: (c) => c.chunks, of: (c) => count(c.chunks) },

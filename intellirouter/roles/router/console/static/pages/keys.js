@@ -1,3 +1,4 @@
+// API keys: make, rotate, revoke, with limits, budgets and what was spent.
 import { html, Asked, Badge, Button, Card, Choice, Dialog, Empty, Field, Notice, Page, Snippet, Table, Text, date, status, toast, useAct, useAsk, useConfirm, useState, usd } from "../ui.js";
 import { get, path, post, remove } from "../api.js";
 import { T } from "../strings.js";
@@ -37,6 +38,7 @@ function Make({ close, again }) {
 
 export default function Keys({ who }) {
   const asked = useAsk(async (signal) => {
+    if (!who.admin) return null;
     const [keys, spend] = await Promise.all([get("router", "/admin/keys", signal), get("router", "/admin/spend?by=key", signal)]);
     const today = Object.values(spend.days)[0] ?? [];
     return { keys: keys.data, spent: new Map(today.map((row) => [row.name ?? row.id ?? row.key, row.usd])) };
@@ -51,7 +53,7 @@ export default function Keys({ who }) {
   const budgets = (key) => Object.entries(key.budgets ?? {}).map(([period, usdLimit]) => `${usd(usdLimit)} / ${period}`).join(", ");
   return html`<${Page} title=${T.pages.keys} about=${W.about} actions=${html`<${Button} kind="main" onClick=${() => make(true)}>${W.create}<//>`}>
     ${!who.keys && html`<${Notice} tone="warn">${W.off}<//>`}
-    <${Card} flush label=${T.pages.keys}><${Asked} of=${asked}>${(data) => html`<${Table} label=${T.pages.keys} rows=${[...data.keys].reverse()} keyed=${(key) => key.id} empty=${html`<${Empty} title=${W.none}><p>${W.noneAbout}</p><//>`} columns=${[
+    <${Card} flush label=${T.pages.keys}><${Asked} of=${asked}>${(data) => html`<${Table} label=${T.pages.keys} rows=${[...data.keys].reverse()} keyed=${(key) => key.id} empty=${html`<${Empty} title=${W.none} action=${html`<${Button} onClick=${() => make(true)}>${W.first}<//>`}><p>${W.noneAbout}</p><//>`} columns=${[
       { name: W.name, sort: (k) => k.name, of: (k) => html`<b class="wrap">${k.name}</b><div class="faint small mono">…${k.hint}</div>` },
       { name: W.status, sort: (k) => k.status, of: (k) => html`<${Badge} tone=${status(k.status)}>${k.status}<//>` },
       { name: W.tenant, sort: (k) => k.tenant ?? "default", of: (k) => html`<span class="wrap">${k.tenant ?? "default"}${k.team ? ` · ${k.team}` : ""}</span>` },
@@ -60,7 +62,7 @@ export default function Keys({ who }) {
       { name: W.limits, of: limits }, { name: W.budgets, of: budgets },
       { name: W.spent, num: true, sort: (k) => data.spent.get(k.name) ?? 0, of: (k) => usd(data.spent.get(k.name) ?? 0) },
       { name: W.expires, of: (k) => html`<span class="nowrap">${date(k.expires)}</span>` },
-      { of: (k) => k.status === "live" && html`<div class="row end"><${Button} kind="small" onClick=${() => rotate(k)}>${W.rotate}<//><${Button} kind="small danger" onClick=${() => revoke(k)}>${W.revoke}<//></div>` },
+      { of: (k) => k.status === "live" && html`<div class="row end"><${Button} kind="small" aria-label=${`${W.rotate} ${k.name}`} onClick=${() => rotate(k)}>${W.rotate}<//><${Button} kind="small danger" aria-label=${`${W.revoke} ${k.name}`} onClick=${() => revoke(k)}>${W.revoke}<//></div>` },
     ]} />`}<//><//>
     ${making && html`<${Make} close=${() => make(false)} again=${asked.again} />`}
     ${secret && html`<${Dialog} title=${secret.name} close=${() => tell(null)}><div class="stack"><${Notice} tone="warn">${W.secret}<//><${Snippet} text=${secret.secret} label=${W.secret} /></div><//>`}

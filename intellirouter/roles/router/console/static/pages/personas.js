@@ -1,3 +1,4 @@
+// Personas: versions, changes, a preview with variables, and outcomes.
 import { html, Asked, Badge, Button, Card, Dialog, Empty, Facts, Field, Link, Notice, Page, Table, Text, count, date, go, percent, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
 import { get, path, post, put, remove } from "../api.js";
 import { T } from "../strings.js";

@@ -1,4 +1,5 @@
-import { html, Asked, Badge, Button, Card, Check, Choice, Dialog, Empty, Field, Notice, Page, Text, count, ms, toast, useAct, useAsk, useEffect, useRef, useState, usd } from "../ui.js";
+// Ask any model, persona or collection, up to three side by side, with what each answer cost.
+import { html, Badge, Button, Card, Choice, Dialog, Empty, Failed, Field, Notice, Page, Text, count, ms, toast, useAct, useAsk, useEffect, useRef, useState, usd } from "../ui.js";
 import { ask, events, get, path, put } from "../api.js";
 import { prose } from "../prose.js";
 import { T } from "../strings.js";
@@ -59,12 +60,13 @@ function Said({ facts }) {
 
 async function choices(who, signal) {
   const quiet = (promise) => promise.catch(() => null);
-  const [models, personas, collections] = await Promise.all([
+  const [models, personas, collections, chains] = await Promise.all([
     get("router", "/v1/models", signal),
     who.roles.personas ? quiet(get("personas", "/v1/personas", signal)) : null,
     who.roles.rag ? quiet(get("rag", "/rag/v1/collections", signal)) : null,
+    who.roles.chains ? quiet(get("chains", "/v1/chains", signal)) : null,
   ]);
-  return { models: models.data.map((model) => model.id), personas: (personas?.data ?? []).map((one) => one.id), collections: (collections?.collections ?? []).map((one) => one.name) };
+  return { models: [...new Set([...models.data.map((model) => model.id), ...(chains?.data ?? []).map((one) => `chain/${one.id}`)])], personas: (personas?.data ?? []).map((one) => one.id), collections: (collections?.collections ?? []).map((one) => one.name) };
 }
 
 function SavePersona({ form, close }) {
@@ -122,16 +124,18 @@ export default function Playground({ who, with: given }) {
   return html`<${Page} title=${T.pages.playground} about=${W.about} actions=${html`
     ${list.length < 3 && html`<${Button} onClick=${() => set([...list, pane(list.at(-1).model)])}>${W.addPane}<//>`}
     <${Button} onClick=${() => set(list.map((one) => pane(one.model)))}>${W.clear}<//>`}>
+    ${asked.error && html`<${Failed} error=${asked.error} again=${asked.again} />`}
     <datalist id="models">${(asked.data?.models ?? []).map((id) => html`<option key=${id} value=${id} />`)}</datalist>
-    <div class="grid" style=${{ "--least": list.length > 1 ? "280px" : "100%" }}>${list.map((one) => html`<${Card} key=${one.id} label=${one.model} title=${html`<input aria-label=${W.model} list="models" value=${one.model} onInput=${(e) => change(one.id, { model: e.target.value })} />`} actions=${list.length > 1 && html`<${Button} kind="quiet small" aria-label=${W.removePane} onClick=${() => set(list.filter((other) => other !== one))}>✕<//>`}>
-      <div class="chat" aria-live="polite">
-        ${!one.turns.length && html`<p class="faint">${W.empty}</p>`}
+    <div class="grid" style=${{ "--least": list.length > 1 ? "280px" : "100%" }}>${list.map((one) => html`<${Card} key=${one.id} kind="pane" label=${one.model} title=${html`<input aria-label=${W.model} list="models" value=${one.model} onInput=${(e) => change(one.id, { model: e.target.value })} />`} actions=${list.length > 1 && html`<${Button} kind="quiet small" aria-label=${W.removePane} onClick=${() => set(list.filter((other) => other !== one))}>✕<//>`}>
+      <div class="chat" aria-live="polite" aria-busy=${String(one.busy)}>
+        ${!one.turns.length && html`<${Empty} title=${W.empty}><p>${W.emptyAbout}</p><//>`}
         ${one.turns.map((turn, n) => html`<${Turn} key=${n} turn=${turn} />`)}
         ${one.error && html`<${Notice} tone="bad">${one.error}<//>`}
         ${one.facts && html`<${Said} facts=${one.facts} />`}
       </div><//>`)}</div>
     <${Card}><form class="stack" onSubmit=${send}>
       <${Field} label=${W.message}><textarea value=${form.message} onInput=${(e) => to("message")(e.target.value)} onKeyDown=${(e) => { if (e.key === "Enter" && (e.metaKey || e.ctrlKey)) send(e); }} placeholder="Ctrl + Enter sends"></textarea><//>
+      ${!form.message && !list.some((one) => one.turns.length) && html`<div class="chips" role="group" aria-label=${W.examples}>${W.exampleTexts.map((text) => html`<button type="button" key=${text} onClick=${() => to("message")(text)}>${text}</button>`)}</div>`}
       <div class="row spread"><details class="grow"><summary>${W.options}</summary><div class="stack" style=${{ paddingTop: "12px" }}>
         <${Field} label=${W.system}><textarea value=${form.system} onInput=${(e) => to("system")(e.target.value)}></textarea><//>
         <div class="grid" style=${{ "--least": "170px" }}>

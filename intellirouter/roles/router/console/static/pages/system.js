@@ -1,33 +1,71 @@
-import { html, Asked, Badge, Button, Card, Facts, Field, Notice, Page, Table, Text, ago, count, date, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
+// Nodes and their health, the record, the response cache, and the configuration with where each value comes from.
+import { html, Asked, Badge, Button, Card, Check, Empty, Facts, Page, Table, Text, ago, bytes, count, date, moment, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
 import { get, post, remove } from "../api.js";
 import { NotAdmin } from "./keys.js";
 import { T } from "../strings.js";
 
 const W = T.system;
 const quiet = (promise) => promise.catch(() => null);
+const STEP = 200;
+
+async function everything(who, signal) {
+  const roles = await Promise.all(Object.keys(who.roles).map(async (role) => [role, await quiet(get(role, "/health", signal))]));
+  if (roles.every(([, told]) => told === null)) await get("router", "/health", signal); // nobody answers: say why
+  const read = (path, role = "router") => who.admin && (role !== "router" || who.offers.includes(path)) ? quiet(get(role, path, signal)) : null;
+  const [cache, record, config, nodes] = await Promise.all([read("/admin/cache"), read("/admin/records"), read("/admin/config"), who.roles.chains ? quiet(get("chains", "/v1/nodes", signal)) : null]);
+  return { roles, cache, record, config, nodes: nodes?.data ?? [] };
+}
+
+function partsOf(roles) {
+  return roles.flatMap(([role, told]) => told
+    ? Object.entries(told.parts).map(([name, part], n) => ({ first: n === 0, role: told.role, name, draining: told.draining, version: [told.version, told.commit].filter(Boolean).join(" "), ...part }))
+    : [{ first: true, role, name: W.role, status: "unhealthy", reason: W.silent }]);
+}
+const Health = ({ roles, who }) => html`<${Card} title=${W.health} flush><${Table} label=${W.health} rows=${partsOf(roles)} keyed=${(row) => row.role + row.name} columns=${[
+  { name: T.overview.role, of: (row) => row.first ? html`<b>${row.role}</b>${row.draining && html` <${Badge} tone="warn">draining<//>`}<div class="faint small">${row.version}${who.roles[row.role] === "remote" ? ` · ${T.overview.another}` : ""}</div>` : "" },
+  { name: W.part, of: (row) => row.name }, { name: T.keys.status, of: (row) => html`<${Badge} tone=${status(row.status)}>${row.status}<//>` },
+  { name: W.since, of: (row) => row.since ? html`<span class="nowrap" title=${moment(row.since)}>${ago(row.since)}</span>` : "" }, { name: W.reason, of: (row) => row.reason ? html`<span class="wrap">${row.reason}</span>` : "" },
+]} /><//>`;
+
+function Record({ told }) {
+  if (!told.enabled) return html`<${Card} title=${W.record}><p class="faint">${T.requests.off}</p><//>`;
+  const { kept } = told;
+  return html`<${Card} title=${W.record}><${Facts} of=${[
+    [W.written, count(told.written)], [W.waiting, count(told.waiting)], [W.dropped, html`<span class=${told.dropped ? "bad" : ""}>${count(told.dropped)}${told.reason ? ` (${told.reason})` : ""}</span>`],
+    ...Object.entries(kept ?? {}).map(([name, value]) => [W.kept[name] ?? name.replaceAll("_", " "), value == null ? "–" : name.includes("bytes") ? bytes(value) : typeof value === "number" ? count(value) : name === "oldest" ? date(Date.parse(value) / 1000) : String(value)]),
+  ]} /><//>`;
+}
+
+function Configuration({ config }) {
+  const [find, search] = useState("");
+  const [all, widen] = useState(false);
+  const [shown, show] = useState(STEP);
+  const text = (value) => typeof value === "string" ? value : JSON.stringify(value);
+  const rows = config.data.filter((row) => (all || find || row.source !== "default") && (!find || row.key.includes(find) || text(row.value).includes(find)));
+  return html`<${Card} title=${W.config} flush actions=${html`<${Check} label=${`${W.defaults} (${count(config.data.length)})`} value=${all} set=${widen} /><${Text} value=${find} set=${search} type="search" aria-label=${W.find} placeholder=${W.find} />`}>
+    ${config.file && html`<p class="faint small wrap" style=${{ padding: "10px 16px 0" }}>${W.file} <code>${config.file}</code></p>`}
+    <${Table} label=${W.config} rows=${rows.slice(0, shown)} keyed=${(row) => row.key} empty=${html`<${Empty} title=${find ? W.noKey : W.allDefault} />`} columns=${[
+      { name: W.key, of: (row) => html`<code class="wrap">${row.key}</code>` }, { name: W.value, of: (row) => html`<code class="wrap">${text(row.value)}</code>` }, { name: W.source, of: (row) => html`<span class="faint wrap">${row.source}</span>` },
+    ]} />${rows.length > shown && html`<div class="empty"><${Button} onClick=${() => show(shown + STEP)}>${T.more} (${count(rows.length - shown)})<//></div>`}<//>`;
+}
+
+const cell = (name, value) => typeof value === "number" && value > 1e9 ? html`<span title=${moment(value)}>${ago(value)}</span>` : typeof value === "boolean" ? (value ? W.yes : W.no) : value == null ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value);
+const Nodes = ({ nodes }) => html`<${Card} title=${W.nodes} flush><${Table} label=${W.nodes} rows=${nodes} keyed=${(node, n) => node.id ?? n} columns=${Object.keys(nodes[0]).map((name) => ({ name: name.replaceAll("_", " "), of: (node) => html`<span class="wrap">${cell(name, node[name])}</span>` }))} /><//>`;
 
 export default function System({ who }) {
-  const asked = useAsk(async (signal) => {
-    const roles = await Promise.all(Object.keys(who.roles).map(async (role) => [role, await quiet(get(role, "/health", signal))]));
-    const [cache, nodes, config] = await Promise.all([who.admin ? quiet(get("router", "/admin/cache", signal)) : null, who.roles.chains ? quiet(get("chains", "/v1/nodes", signal)) : null, who.admin && who.offers.includes("/admin/config") ? quiet(get("router", "/admin/config", signal)) : null]);
-    return { roles, cache, nodes: nodes?.data ?? [], config: config?.data ?? null };
-  }, [who.admin], 6000);
-  const [find, search] = useState("");
+  const asked = useAsk((signal) => everything(who, signal), [who.admin], 6000);
   const [sure, question] = useConfirm();
-  const [clear] = useAct(async () => { await remove("router", "/admin/cache"); toast(W.cleared); asked.again(); });
+  const [clear] = useAct(async () => { if (await sure(W.clear, W.clearSure, W.clear)) { await remove("router", "/admin/cache"); toast(W.cleared); asked.again(); } });
   const [drain] = useAct(async (drained) => { if (!drained || await sure(W.drain, W.drainSure, W.drain)) { await post("router", "/admin/drain", { node: true, drained }); asked.again(); } });
-  return html`<${Page} title=${T.pages.system} about=${W.about} actions=${who.admin && asked.data && (asked.data.roles.find(([role]) => role === "router")?.[1]?.draining ? html`<${Button} kind="main" onClick=${() => drain(false)}>${W.undrain}<//>` : html`<${Button} onClick=${() => drain(true)}>${W.drain}<//>`)}>
+  const draining = asked.data?.roles.find(([role]) => role === "router")?.[1]?.draining;
+  return html`<${Page} title=${T.pages.system} about=${W.about} actions=${who.admin && asked.data && (draining ? html`<${Button} kind="main" onClick=${() => drain(false)}>${W.undrain}<//>` : html`<${Button} onClick=${() => drain(true)}>${W.drain}<//>`)}>
     ${!who.admin && html`<${NotAdmin} who=${who} />`}
     <${Asked} of=${asked}>${(data) => html`
-      <${Card} title=${W.health} flush><${Table} label=${W.health} rows=${data.roles.flatMap(([role, told]) => told ? Object.entries(told.parts).map(([name, part]) => ({ role: told.role, name, draining: told.draining, version: told.version, commit: told.commit, ...part })) : [{ role, name: "role", status: "unhealthy", reason: "does not answer" }])} keyed=${(row) => row.role + row.name} columns=${[
-        { name: "Role", of: (row) => html`<b>${row.role}</b>${row.draining && html` <${Badge} tone="warn">draining<//>`}<div class="faint small">${row.version} ${row.commit ?? ""}</div>` },
-        { name: W.part, of: (row) => row.name }, { name: T.keys.status, of: (row) => html`<${Badge} tone=${status(row.status)}>${row.status}<//>` }, { name: W.since, of: (row) => html`<span class="nowrap">${ago(row.since)}</span>` }, { name: W.reason, of: (row) => html`<span class="wrap">${row.reason}</span>` },
-      ]} /><//>
+      <${Health} roles=${data.roles} who=${who} />
       <div class="grid">
-        ${data.cache && html`<${Card} title=${W.cache} actions=${html`<${Button} kind="small" onClick=${clear}>${W.clear}<//>`}><${Facts} of=${Object.entries(data.cache).map(([name, value]) => [name, typeof value === "number" ? count(value) : String(value)])} /><//>`}
-        ${data.nodes.length > 0 && html`<${Card} title=${W.nodes} flush><${Table} label=${W.nodes} rows=${data.nodes} keyed=${(node) => node.id ?? JSON.stringify(node)} columns=${Object.keys(data.nodes[0]).map((name) => ({ name, of: (node) => html`<span class="wrap">${typeof node[name] === "number" && node[name] > 1e9 ? date(node[name]) : String(node[name])}</span>` }))} /><//>`}
+        ${data.record && html`<${Record} told=${data.record} />`}
+        ${data.cache && html`<${Card} title=${W.cache} actions=${html`<${Button} kind="small" onClick=${clear}>${W.clear}<//>`}><${Facts} of=${Object.entries(data.cache).map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? (name.includes("bytes") ? bytes(value) : count(value)) : cell(name, value)])} /><//>`}
       </div>
-      ${data.config && html`<${Card} title=${W.config} flush actions=${html`<${Text} value=${find} set=${search} type="search" aria-label=${T.search} placeholder=${T.search} />`}><${Table} label=${W.config} rows=${data.config.filter((row) => !find || row.key.includes(find))} keyed=${(row) => row.key} columns=${[
-        { name: W.key, of: (row) => html`<code class="wrap">${row.key}</code>` }, { name: W.value, of: (row) => html`<code class="wrap">${typeof row.value === "string" ? row.value : JSON.stringify(row.value)}</code>` }, { name: W.source, of: (row) => html`<span class="faint wrap">${row.source}</span>` },
-      ]} /><//>`}`}<//>${question}<//>`;
+      ${data.nodes.length > 0 && html`<${Nodes} nodes=${data.nodes} />`}
+      ${data.config && html`<${Configuration} config=${data.config} />`}`}<//>${question}<//>`;
 }

@@ -1,4 +1,5 @@
-import { html, Asked, Badge, Button, Card, Data, Empty, Field, Notice, Page, Table, count, useAct, useAsk, useState } from "../ui.js";
+// Guards and tool servers, where the node has them.
+import { html, Asked, Badge, Card, Data, Empty, Field, Notice, Page, Table, count, useAct, useAsk, useState } from "../ui.js";
 import { get, post } from "../api.js";
 import { NotAdmin } from "./keys.js";
 import { T } from "../strings.js";

@@ -1,44 +1,56 @@
-import { html, Asked, Button, Card, Choice, Empty, Field, Page, Stats, Table, count, ms, percent, useAsk, useMemo, useState, usd } from "../ui.js";
+// What was used, by whom, and what it cost: a chart over time and a table by whatever one asks for.
+import { html, Asked, Button, Card, Choice, Empty, Field, Link, Page, Stats, Table, count, go, minutesEast, ms, percent, useAsk, useMemo, usd, zone } from "../ui.js";
 import { get, query } from "../api.js";
 import { Chart } from "../chart.js";
+import { NotAdmin } from "./keys.js";
 import { T } from "../strings.js";
 
 const W = T.usage;
 const BY = ["model", "provider", "key", "team", "user", "tag", "session", "endpoint"];
-const name = (row, by) => String(row[by] ?? "") || "–";
+const FILTERS = new Set(["model", "provider", "key", "team", "user", "tag", "session"]); // what the list of requests can be narrowed by
+const CHARTS = { cost_usd: [["cost_usd", W.cost], ["saved_usd", W.saved]], requests: [["requests", W.requests], ["errors", W.errors, "--bad"]], tokens: [["input_tokens", W.input], ["output_tokens", W.output]] };
+const MOST = 200; // rows that are drawn; the export has all
+const name = (row, by) => String(row[by] ?? "");
 const sec = (value) => value == null ? "–" : ms(value * 1000);
 
 function csv(rows, by) {
   const columns = [by, "requests", "errors", "input_tokens", "output_tokens", "cost_usd", "saved_usd", "p50", "p95", "p99"];
-  const cell = (value) => { const text = String(value ?? ""); return /[",\n]|^[=+\-@]/.test(text) ? `"${(/^[=+\-@]/.test(text) ? "'" : "") + text.replaceAll('"', '""')}"` : text; };
-  const text = [columns.join(","), ...rows.map((row) => columns.map((column) => cell(column === by ? name(row, by) : row[column])).join(","))].join("\r\n");
+  const cell = (value) => { const text = String(value ?? ""); return /[",\r\n]|^[=+\-@\t]/.test(text) ? `"${(/^[=+\-@\t]/.test(text) ? "'" : "") + text.replaceAll('"', '""')}"` : text; };
+  const text = [columns.join(","), ...rows.map((row) => columns.map((column) => cell(row[column])).join(","))].join("\r\n");
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" })); link.download = `usage-${by}.csv`; link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-export default function Usage() {
-  const [by, group] = useState("model");
-  const [days, since] = useState("7");
-  const [shown, choose] = useState("cost_usd");
+/** Every hour or day of the time that was asked for, those without a request too: `{x, series}` of a chart. */
+function overTime(rows, hourly, days, shown) {
+  const at = (text) => { const [y, m, d, h = 0] = text.split(/[-T ]/).map(Number); return new Date(y, m - 1, d, h).getTime() / 1000; };
+  const known = new Map(rows.map((row) => [at(name(row, hourly ? "hour" : "day").slice(0, 13)), row]));
+  const x = [], now = new Date();
+  if (hourly) now.setMinutes(0, 0, 0); else now.setHours(0, 0, 0, 0);
+  for (let back = hourly ? days * 24 : days; back >= 0; back--) { const one = new Date(now); if (hourly) one.setHours(one.getHours() - back); else one.setDate(one.getDate() - back); x.push(one.getTime() / 1000); }
+  return { x, series: CHARTS[shown].map(([key, label, hue]) => ({ name: label, hue, values: x.map((when) => known.get(when)?.[key] ?? 0) })) };
+}
+
+export default function Usage({ who, with: given }) {
+  const by = BY.includes(given.by) ? given.by : "model", days = ["1", "7", "30", "90"].includes(given.days) ? given.days : "7", shown = CHARTS[given.chart] ? given.chart : "cost_usd";
+  const choose = (key) => (value) => go("usage" + query({ by, days, chart: shown, [key]: value }), { replace: true });
+  const hourly = Number(days) <= 2, may = who.admin || who.signed_in;
   const asked = useAsk(async (signal) => {
-    const [rows, over] = await Promise.all([get("router", "/admin/usage" + query({ by, days }), signal), get("router", "/admin/usage" + query({ by: Number(days) > 2 ? "day" : "hour", days }), signal)]);
-    return { rows: rows.data, total: rows.total, over: [...over.data].sort((a, b) => name(a, "day") < name(b, "day") ? -1 : 1) };
+    if (!may) return null;
+    const usage = (what) => get("router", "/admin/usage" + query({ by: what, days, zone: minutesEast() }), signal);
+    const [rows, over] = await Promise.all([usage(by), usage(hourly ? "hour" : "day")]);
+    return { by, rows: rows.data, total: rows.total, over: over.data, hourly, days: Number(days) };
   }, [by, days]);
-  const chart = useMemo(() => {
-    const over = asked.data?.over ?? [];
-    const time = (row) => { const text = name(row, Number(days) > 2 ? "day" : "hour"); return Date.parse(text.length === 13 ? text + ":00:00Z" : text) / 1000; };
-    const pick = { cost_usd: [["cost_usd", W.cost], ["saved_usd", W.saved]], requests: [["requests", W.requests], ["errors", W.errors]], tokens: [["input_tokens", W.input], ["output_tokens", W.output]] }[shown];
-    return { x: over.map(time), series: pick.map(([key, label]) => ({ name: label, values: over.map((row) => row[key] ?? 0) })) };
-  }, [asked.data, shown]);
-  const sum = (key) => asked.data?.total[key] ?? 0;
-  return html`<${Page} title=${T.pages.usage} about=${W.about} actions=${html`<${Button} disabled=${!asked.data} onClick=${() => csv(asked.data.rows, by)}>${T.export} CSV<//>`}>
-    <div class="filters"><${Field} label=${W.by}><${Choice} value=${by} set=${group} options=${BY} /><//><${Field} label=${W.days}><${Choice} value=${days} set=${since} options=${[["1", "1"], ["7", "7"], ["30", "30"], ["90", "90"]]} /><//><${Field} label="Chart"><${Choice} value=${shown} set=${choose} options=${[["cost_usd", W.cost], ["requests", W.requests], ["tokens", "Tokens"]]} /><//></div>
-    <${Asked} of=${asked}>${(data) => html`
-      <${Stats} items=${[{ label: W.requests, value: count(sum("requests")) }, { label: W.errors, value: sum("requests") ? percent(sum("errors") / sum("requests")) : "–" }, { label: "Tokens", value: count(sum("input_tokens") + sum("output_tokens")) }, { label: W.cost, value: usd(sum("cost_usd")) }, { label: W.saved, value: usd(sum("saved_usd")) }]} />
-      ${chart.x.length > 0 && html`<${Card} label="Chart"><${Chart} ...${chart} kind="bars" format=${shown === "cost_usd" ? usd : count} label=${W.by} /><//>`}
-      <${Card} flush label=${T.pages.usage}><${Table} label=${T.pages.usage} rows=${data.rows} keyed=${(row) => name(row, by)} empty=${html`<${Empty} title=${T.nothing} />`} columns=${[
-        { name: by, sort: (row) => name(row, by), of: (row) => html`<b class="wrap">${name(row, by)}</b>` },
+  const chart = useMemo(() => asked.data && overTime(asked.data.over, asked.data.hourly, asked.data.days, shown), [asked.data, shown]);
+  if (!may) return html`<${Page} title=${T.pages.usage} about=${W.about}><${NotAdmin} who=${who} /><//>`;
+  return html`<${Page} title=${T.pages.usage} about=${W.about} actions=${html`<${Button} disabled=${!asked.data?.rows.length} onClick=${() => csv(asked.data.rows, asked.data.by)}>${T.export} CSV<//>`}>
+    <div class="filters"><${Field} label=${W.by}><${Choice} value=${by} set=${choose("by")} options=${BY.map((key) => [key, W.names[key]])} /><//><${Field} label=${W.days}><${Choice} value=${days} set=${choose("days")} options=${[["1", W.day], ["7", `7 ${W.daysWord}`], ["30", `30 ${W.daysWord}`], ["90", `90 ${W.daysWord}`]]} /><//><${Field} label=${W.chart}><${Choice} value=${shown} set=${choose("chart")} options=${[["cost_usd", W.cost], ["requests", W.requests], ["tokens", W.tokens]]} /><//></div>
+    <${Asked} of=${asked}>${(data) => { const { total } = data; return total.requests ? html`
+      <${Stats} items=${[{ label: W.requests, value: count(total.requests) }, { label: W.errors, value: percent(total.error_rate), note: `${count(total.errors)} ${W.requests.toLowerCase()}`, tone: total.error_rate > .05 ? "bad" : "" }, { label: W.tokens, value: count(total.input_tokens + total.output_tokens), note: `${count(total.input_tokens)} ${W.in}, ${count(total.output_tokens)} ${W.out}` }, { label: W.cost, value: usd(total.cost_usd) }, { label: W.saved, value: usd(total.saved_usd) }, { label: W.latency, value: sec(total.p50), note: `p95 ${sec(total.p95)}` }]} />
+      <${Card} title=${`${W.titles[shown]} ${data.hourly ? W.perHour : W.perDay}`}><${Chart} ...${chart} kind="bars" format=${shown === "cost_usd" ? usd : count} label=${W.titles[shown]} /><p class="faint small">${T.requests.zone} ${zone}</p><//>
+      <${Card} flush title=${`${W.by} ${W.names[data.by].toLowerCase()}`}><${Table} label=${T.pages.usage} rows=${data.rows.slice(0, MOST)} keyed=${(row) => name(row, data.by)} columns=${[
+        { name: W.names[data.by], sort: (row) => name(row, data.by), of: (row) => { const one = name(row, data.by); return one && FILTERS.has(data.by) ? html`<${Link} class="wrap" to=${"requests" + query({ [data.by]: one })}>${one}<//>` : html`<span class="wrap ${one ? "" : "faint"}">${one || W.nobody}</span>`; } },
         ...[["requests", W.requests, count], ["errors", W.errors, count], ["input_tokens", W.input, count], ["output_tokens", W.output, count], ["cost_usd", W.cost, usd], ["saved_usd", W.saved, usd], ["p50", W.p50, sec], ["p95", W.p95, sec], ["p99", W.p99, sec]].map(([key, label, say]) => ({ name: label, num: true, sort: (row) => row[key] ?? 0, of: (row) => say(row[key]) })),
-      ]} /><//>`}<//><//>`;
+      ]} />${data.rows.length > MOST && html`<p class="faint small" style=${{ padding: "10px 16px" }}>${count(data.rows.length - MOST)} ${W.moreInFile}</p>`}<//>` : html`<${Card}><${Empty} title=${W.none} action=${html`<${Link} class="button" to="playground">${T.requests.ask}<//>`}><p>${W.noneAbout}</p><//><//>`; }}<//><//>`;
 }

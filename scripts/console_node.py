@@ -19,7 +19,7 @@ import aiohttp
 
 from intellirouter.app.roles import select
 from intellirouter.app.supervisor import Node, running
-from intellirouter.config.load import load
+from intellirouter.config.load import Loaded, load
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.router.console.sessions import setup_link
 from tests.servers.vendor import Play, Received, Vendor
@@ -144,12 +144,15 @@ async def console_node(
 
 @contextlib.asynccontextmanager
 async def _started(folder: Path, toml: str, role: str, port: int) -> AsyncIterator[Node]:
+    async with running(_loaded(folder, toml, port), select(role)) as node:
+        yield node
+
+
+def _loaded(folder: Path, toml: str, port: int) -> Loaded:
     folder.mkdir(exist_ok=True)
     file = folder / "node.toml"
     file.write_text(toml)
-    loaded = load(file, {}, {("server", "port"): port, ("paths", "data_dir"): folder / "data"})
-    async with running(loaded, select(role)) as node:
-        yield node
+    return load(file, {}, {("server", "port"): port, ("paths", "data_dir"): folder / "data"})
 
 
 def _url(node: Node, role: str = "Router") -> str:
@@ -185,9 +188,11 @@ async def lessons(url: str, headers: dict[str, str] | None = None) -> None:
         at = number % len(MODELS)
         score = float(chance.random() < good[kind][at])
         lines.append(json.dumps({"prompt": prompt, "target": f"lab/{list(MODELS)[at]}", "score": score}))
-    async with aiohttp.ClientSession(headers=headers) as session:
-        async with session.post(f"{url}/admin/routing/import", data="\n".join(lines)) as response:
-            response.raise_for_status()
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.post(f"{url}/admin/routing/import", data="\n".join(lines)) as response,
+    ):
+        response.raise_for_status()
 
 
 async def _serve(port: int, requests: int, keys: bool) -> None:

@@ -9,8 +9,14 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from playwright.async_api import (
-    Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect,
-)  # fmt: skip
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    async_playwright,
+    expect,
+)
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 from intellirouter.config.reference import json_schema, markdown
+from intellirouter.security import permissions
 
 CONFIG = Path(__file__).parents[1] / "config"
 FILES = {
     CONFIG / "REFERENCE.md": markdown,
+    CONFIG / "PERMISSIONS.md": permissions.markdown,
     CONFIG / "schema.json": lambda: json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n",
 }
 

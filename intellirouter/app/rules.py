@@ -14,6 +14,7 @@ from intellirouter.inference.offline_transport import OFFLINE
 from intellirouter.inference.provider import provider_of
 from intellirouter.inference.selection.table import strategy_name
 from intellirouter.providers.table import ADAPTERS
+from intellirouter.security.policy import no_role, read_policy
 
 
 def provider_errors(settings: Settings) -> Iterator[Finding]:
@@ -87,4 +88,18 @@ def _validation(path: tuple[str | int, ...], section: ValidationSection) -> Iter
         yield (*path, "json_schema"), error.message
 
 
-RULES = (provider_errors, strategy_errors, group_errors)
+def policy_errors(settings: Settings) -> Iterator[Finding]:
+    """A policy that does not hold, and keys with roles that are not there."""
+    section = settings.auth
+    try:
+        policy = read_policy(section.policy_file)
+    except ConfigError as error:
+        yield ("auth", "policy_file"), error.message.removeprefix("auth.policy_file: ")
+        return
+    for index, key in enumerate(section.keys):
+        for name in key.roles:
+            if name not in policy.roles:
+                yield ("auth", "keys", index, "roles"), no_role(name, policy)
+
+
+RULES = (provider_errors, strategy_errors, group_errors, policy_errors)

@@ -24,7 +24,7 @@ _PATTERNS: Mapping[str, str] = {
     "ops/backup/s3.py ops/units.py web/openapi.py memory/bus.py inference/published.py providers/address.py",
     _NAME: "chat/anthropic_messages/models.py chat/gemini/thinking.py chat/openai_chat/models.py chat/fit/takes.py chat/fit/settings.py inference/learning/tiers.py chat/fit/output.py "
     "providers/openai.py providers/takes.py memory/conversations.py memory/responses.py roles/rag_manager/catalog.py "
-    "roles/rag_manager/ingest.py chat/anthropic_messages/blocks.py chat/gemini/parts.py",
+    "roles/rag_manager/ingest.py chat/anthropic_messages/blocks.py chat/gemini/parts.py security/people.py",
     _ANSWER: "roles/rag_manager/embedding/provider.py chat/gemini/errors.py chat/sse.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
     "inference/rescue/opening.py inference/concealing.py inference/groups/answers.py inference/groups/judging.py inference/groups/validation.py inference/rescue/scripts.py",
     "10,000 characters of a vendor's message": "chat/failure.py",
@@ -50,7 +50,7 @@ _CACHES: Mapping[str, str] = {
     "roles/rag_manager/cluster/placement.py providers/takes.py chat/anthropic_messages/models.py chat/gemini/thinking.py "
     "chat/openai_chat/models.py",
     "a number of entries, said where it is made": "chat/fit/schemas.py inference/learned.py inference/limits/guess.py "
-    "inference/limits/purses.py peers/authority.py roles/persona_layer/shelves.py roles/chain_engine/outside.py security/fence.py telemetry/flood.py "
+    "inference/limits/purses.py peers/authority.py roles/persona_layer/shelves.py roles/chain_engine/outside.py security/fence.py security/permissions.py telemetry/flood.py "
     "roles/rag_manager/retrieval.py bounds/patterns.py roles/router/pipeline/topics.py",
     "entries and what they weigh (bounds.kept)": "bounds/kept.py bounds/schemas.py chains/expr.py chains/made.py "
     "inference/cache/store.py memory/outage/shadow.py",

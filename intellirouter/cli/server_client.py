@@ -59,8 +59,8 @@ def _refusal(status: int, answer: object) -> ServerRefused:
     advice = ""
     if status == 401:
         advice = " Give a key with --api-key, or in INTELLIROUTER_API_KEY."
-    elif status == 403 and "lacks the scope" in message:
-        scope = message.rpartition("scope '")[2].partition("'")[0]
+    elif status == 403 and "which keys with the scope" in message:
+        scope = message.rpartition("with the scope '")[2].partition("'")[0]
         advice = f" `intellirouter keys create NAME --scope {scope}` makes one; give it with --api-key."
     return ServerRefused(f"the server answered {status}: {message}{advice}")
 

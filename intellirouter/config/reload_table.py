@@ -15,7 +15,7 @@ from intellirouter.config.schema.settings import Settings
 
 APPLIES_NOW = frozenset(
     """
-    auth.enabled auth.keys
+    auth.enabled auth.keys auth.policy_file
     budgets.keys budgets.teams budgets.tags budgets.users budgets.unknown_price
     features.model_selection.share features.model_selection.keys features.model_selection.teams
     features.parallel_execution.share features.parallel_execution.keys features.parallel_execution.teams

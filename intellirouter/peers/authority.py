@@ -30,10 +30,10 @@ class NodeAuthority:
     async def caller_of(self, owner: Owner) -> Caller:
         """See `Authority.caller_of`. Raises `PeerUnavailable` too, while the Router that would know does not answer."""
         if self._front is None:
-            return self._ring.caller_of(owner)
+            return self._ring.caller_of(owner).entering()
         if self._ring.enabled:
             try:
-                return self._ring.caller_of(owner)
+                return self._ring.caller_of(owner).entering()
             except UnknownKey:  # of the Router's own configuration, perhaps
                 pass
         return await self._asked(self._front, owner)

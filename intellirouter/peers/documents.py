@@ -62,7 +62,7 @@ def owner_of(body: Json) -> Owner:
 
 def caller_document(caller: Caller) -> Json:
     """A caller as the ring knows it."""
-    told: Json = msgspec.to_builtins(replace(caller, via=frozenset()))
+    told: Json = msgspec.to_builtins(replace(caller.entering(), via=frozenset()))
     return told
 
 

@@ -11,6 +11,7 @@ from intellirouter.errors import AuthenticationFailed
 from intellirouter.security.authority import Standing, ended, unknown
 from intellirouter.security.caller import ANONYMOUS, NOBODY, OPERATOR, Caller, Owner
 from intellirouter.security.fence import NO_FENCE, Fence
+from intellirouter.security.policy import BUILT_IN, Policy
 
 CONFIGURED = "config:"
 """What the ref of a key of the configuration file begins with."""
@@ -32,15 +33,16 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
 class KeyRing:
     """The keys of the configuration file, and the virtual ones made at run time: by hash, and by the ref of their record."""
 
-    def __init__(self, section: AuthSection) -> None:
+    def __init__(self, section: AuthSection, policy: Policy = BUILT_IN) -> None:
         self._virtual: Mapping[str, Standing] = {}
         self._records: Mapping[str, Standing] = {}
-        self.configure(section)
+        self.configure(section, policy)
 
-    def configure(self, section: AuthSection) -> None:
-        """Take these keys in place of the last ones."""
+    def configure(self, section: AuthSection, policy: Policy) -> None:
+        """Take these keys and these roles in place of the last ones."""
         self.enabled = section.enabled
-        self._callers = {key.sha256: _caller(key) for key in section.keys}
+        self.policy = policy
+        self._callers = {key.sha256: _caller(key, policy) for key in section.keys}
         self._configured = {caller.ref: caller for caller in self._callers.values()}
 
     def has_configured(self, name: str) -> bool:
@@ -99,13 +101,16 @@ class KeyRing:
         return record.caller
 
 
-def _caller(key: AuthKey) -> Caller:
+def _caller(key: AuthKey, policy: Policy) -> Caller:
     fence = Fence(key.endpoints, key.addresses, key.collections, key.max_parallel)
+    permissions, grants = policy.granted(key.roles, key.tenant) if key.roles else (None, None)
     return Caller(
         key_id=key.name,
         tenant=key.tenant,
         team=key.team,
-        scopes=frozenset(key.scopes),
+        scopes=frozenset() if key.roles else frozenset(key.scopes),
+        permissions=permissions,
+        grants=grants,
         models=key.models,
         record=key.record,
         fence=None if fence == NO_FENCE else fence,

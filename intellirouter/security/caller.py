@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from intellirouter.security.fence import Fence
+from intellirouter.security.fence import NO_FENCE, Fence
+from intellirouter.security.grants import Grants, any_matches, both
+from intellirouter.security.permissions import of_scopes
 
 Reach = tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
-"""Tenant, models, scopes and collections: see `Caller.reach`."""
+"""Tenant, models, scopes or permissions, and what its fence names: see `Caller.reach`."""
 PEER_HEADER = "x-intellirouter-peer"
 """The header in which another role signs its call."""
 NOBODY = "anonymous"
@@ -42,7 +44,9 @@ class Owner:
 class Caller:
     """Who asks. `tenant` separates data (caches, conversations, collections): one tenant never sees another's.
 
-    `models` is what the key may use (empty: everything), `fence` where. `quota` is the key's own; `priority` orders waiting requests,
+    `scopes` are a key's, which stand for permissions; `permissions` are those of somebody with roles, in their place. `grants` are
+    the rules of those roles that name resources: whoever enters by a permission is left what they say of it (`entering`).
+    `models` is what the caller may use, `*` for anything (empty: everything), `fence` where. `quota` is the key's own; `priority` orders waiting requests,
     higher first. `ref` is the record that vouches for the caller. `via` are the roles of the node that asks on its behalf;
     empty: it asks itself. `record` is how much of the content of its requests may be
     kept at most; None: as much as the configuration says.
@@ -60,14 +64,36 @@ class Caller:
     ref: str = ""
     via: frozenset[str] = frozenset()
     record: Literal["off", "errors", "all"] | None = None
+    permissions: frozenset[str] | None = None
+    grants: Grants | None = None
 
-    def may(self, scope: str) -> bool:
-        """True when the key carries `scope` or `admin`."""
-        return scope in self.scopes or "admin" in self.scopes
+    @property
+    def held(self) -> frozenset[str]:
+        """Every permission it has (`security/permissions.py`)."""
+        return self.permissions if self.permissions is not None else of_scopes(self.scopes)
+
+    def may(self, permission: str) -> bool:
+        """True when it has the permission."""
+        return permission in self.held
+
+    def entering(self, permission: str = "") -> Caller:
+        """Itself, with what its roles leave of models, collections and the rest for who enters by this permission.
+
+        Without one: for work that is done later, in its name.
+        """
+        if self.grants is None:
+            return self
+        limits = self.grants.limits(permission)
+        models = both(self.models, limits.models)
+        return replace(self, models=models, fence=limits.fenced(self.fence), grants=None)
 
     def may_use(self, *names: str) -> bool:
-        """True when the key may use a model that has any of these names."""
-        return not self.models or any(name in self.models for name in names)
+        """True when it may use a model that has any of these names."""
+        return not self.models or any(name in self.models for name in names) or self._matches(names)
+
+    def _matches(self, names: tuple[str, ...]) -> bool:
+        patterns = tuple(one for one in self.models if "*" in one)
+        return bool(patterns) and any(any_matches(name, patterns) for name in names)
 
     @property
     def is_operator(self) -> bool:
@@ -76,7 +102,19 @@ class Caller:
 
     def may_use_collection(self, name: str) -> bool:
         """True when the key may use the collection of that name."""
-        return self.fence is None or self.fence.allows_collection(name)
+        return self.fence is None or self.fence.allows("collections", name)
+
+    def may_use_chain(self, name: str) -> bool:
+        """True when it may use the chain of that name."""
+        return self.fence is None or self.fence.allows("chains", name)
+
+    def may_use_persona(self, name: str) -> bool:
+        """True when it may use the persona of that name."""
+        return self.fence is None or self.fence.allows("personas", name)
+
+    def may_use_tool(self, name: str) -> bool:
+        """True when it may have the node run the tool of that name."""
+        return self.fence is None or self.fence.allows("tools", name)
 
     def owner(self) -> Owner:
         """What is kept with stored work of this caller."""
@@ -84,8 +122,11 @@ class Caller:
 
     def reach(self) -> Reach:
         """All that decides what the caller may be told: a value kept under it is given to nobody who may less."""
-        collections = self.fence.collections if self.fence is not None else ()
-        return self.tenant, tuple(sorted(self.models)), tuple(sorted(self.scopes)), tuple(sorted(collections))
+        fence = self.fence or NO_FENCE
+        used = (("c", fence.collections), ("h", fence.chains), ("p", fence.personas), ("t", fence.tools))
+        held = self.scopes if self.permissions is None else self.permissions
+        fenced = tuple(f"{kind}:{name}" for kind, names in used for name in sorted(names))
+        return self.tenant, tuple(sorted(self.models)), tuple(sorted(held)), fenced
 
 
 OPERATOR = Caller(

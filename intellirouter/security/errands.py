@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 
 from intellirouter.errors import PermissionDenied
 from intellirouter.security.caller import Caller
+from intellirouter.security.permissions import PEERS
 
 _INFERENCE = frozenset({"inference"})
 
@@ -23,6 +24,8 @@ class Errand:
 
     endpoints: tuple[str, ...]
     scopes: frozenset[str] = _INFERENCE
+    lends: frozenset[str] = frozenset()
+    """Permissions that the errand itself has: who was let in to start a chain has the chain's own business done."""
 
 
 ERRANDS: Mapping[tuple[str, str], Errand] = {
@@ -32,11 +35,18 @@ ERRANDS: Mapping[tuple[str, str], Errand] = {
     ("Router", "RagManager"): Errand(("rag_*", "files_*", "vector_store*", "grpc_retrieve")),
     ("Router", "PersonaLayer"): Errand(("personas_*", "grpc_resolve"), _INFERENCE | {"personas"}),
     ("ChainEngine", "Router"): Errand(
-        ("chat_completions", "grpc_complete", "grpc_stream", "caller", "grpc_caller")
+        ("chat_completions", "grpc_complete", "grpc_stream", "caller", "grpc_caller"),
+        lends=frozenset({"inference:chat", PEERS}),
     ),
-    ("ChainEngine", "RagManager"): Errand(("rag_retrieve", "grpc_retrieve")),
-    ("ChainEngine", "PersonaLayer"): Errand(("personas_render", "grpc_resolve")),
-    ("RagManager", "Router"): Errand(("embeddings", "grpc_embed", "caller", "grpc_caller")),
+    ("ChainEngine", "RagManager"): Errand(
+        ("rag_retrieve", "grpc_retrieve"), lends=frozenset({"documents:search"})
+    ),
+    ("ChainEngine", "PersonaLayer"): Errand(
+        ("personas_render", "grpc_resolve"), lends=frozenset({"personas:use"})
+    ),
+    ("RagManager", "Router"): Errand(
+        ("embeddings", "grpc_embed", "caller", "grpc_caller"), lends=frozenset({"inference:embed", PEERS})
+    ),
     # the nodes of a cluster pass on what their clients ask
     ("RagManager", "RagManager"): Errand(("rag_*", "files_*", "vector_store*")),
 }
@@ -51,6 +61,11 @@ def scopes_for(asking: Collection[str], asked: str) -> frozenset[str]:
     """The scopes that may go along with a call of these roles."""
     errands = (ERRANDS.get((one, asked)) for one in asking)
     return frozenset().union(*(errand.scopes for errand in errands if errand is not None))
+
+
+def lends(asking: Collection[str], asked: str, permission: str) -> bool:
+    """Whether one of these roles brings the permission with its errand."""
+    return any((errand := ERRANDS.get((one, asked))) and permission in errand.lends for one in asking)
 
 
 def check_errand(caller: Caller, asked: str, endpoint: str) -> None:

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Literal
 
 from intellirouter.errors import PermissionDenied, RateLimited
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """Empty: everything. `endpoints` and `collections` are names that may hold `*`; `addresses` are networks (CIDR).
+    """Empty: everything. `endpoints` and what is named by kind are names that may hold `*`; `addresses` are networks (CIDR).
 
     `max_parallel` bounds the requests of the key that one process answers at once.
     """
@@ -28,6 +29,9 @@ class Fence:
     addresses: tuple[str, ...] = ()
     collections: tuple[str, ...] = ()
     max_parallel: int | None = None
+    chains: tuple[str, ...] = ()
+    personas: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
 
     def check_door(self, path: str, address: str | None) -> None:
         """Raises `PermissionDenied` for an endpoint or an address that the key is not for."""
@@ -36,9 +40,10 @@ class Fence:
         if self.addresses and not _within(address, self.addresses):
             raise PermissionDenied("This key may not be used from this address.")
 
-    def allows_collection(self, name: str) -> bool:
-        """Whether the key may use the collection of that name."""
-        return not self.collections or _matches(name, self.collections)
+    def allows(self, kind: Literal["collections", "chains", "personas", "tools"], name: str) -> bool:
+        """Whether the one of that kind and name may be used."""
+        patterns: tuple[str, ...] = getattr(self, kind)
+        return not patterns or _matches(name, patterns)
 
 
 NO_FENCE = Fence()
@@ -79,11 +84,11 @@ def problem_of(fence: Fence) -> tuple[str, str] | None:
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(name == pattern or fnmatchcase(name, _literal(pattern)) for pattern in patterns)
+    return any(name == pattern or fnmatchcase(name, literal(pattern)) for pattern in patterns)
 
 
 @lru_cache(maxsize=4_096)
-def _literal(pattern: str) -> str:
+def literal(pattern: str) -> str:
     """`*` stands for anything; nothing else does."""
     return pattern.replace("[", "[[]").replace("?", "[?]")
 

@@ -26,7 +26,9 @@ from intellirouter.errors import AuthenticationFailed, PeerUnavailable
 from intellirouter.security.caller import PEER_HEADER, Caller, Quota
 from intellirouter.security.errands import scopes_for
 from intellirouter.security.fence import Fence
+from intellirouter.security.grants import Grants
 from intellirouter.security.peer_certificates import check_caller, peer_tls
+from intellirouter.security.permissions import of_scopes
 from intellirouter.security.replay import LIFETIME_SECONDS, REMEMBERED_SECONDS, SKEW_SECONDS, Seen
 
 MAX_TOKEN_ID = 64
@@ -54,6 +56,8 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, str] = {}
     record: Literal["off", "errors", "all"] | None = None
     fence: Fence | None = None
+    permissions: frozenset[str] | None = None
+    grants: Grants | None = None
 
     def caller(self) -> Caller:
         """On whose behalf the call is made, were it made by nobody."""
@@ -69,6 +73,8 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
             record=self.record,
             fence=self.fence,
             ref=self.ref,
+            permissions=self.permissions,
+            grants=self.grants,
         )
 
 
@@ -91,13 +97,19 @@ class PeerSigner:
         Raises `PeerUnavailable` rather than lose a tenant, or what its key may, on the way.
         """
         if self._key is None and not self._vouched:
-            if caller.tenant != Caller().tenant or caller.models or caller.quota is not None:
+            if (
+                caller.tenant != Caller().tenant
+                or caller.models
+                or caller.quota is not None
+                or caller.permissions is not None
+            ):
                 raise PeerUnavailable(
                     f"a call for the key '{caller.key_id}' of the tenant '{caller.tenant}' cannot go to the {role} "
                     "unsigned: set ipc.security.token"
                 )
             return {}
         now = int(time.time())
+        may_go = scopes_for(self._asking, role)
         claims = Claims(
             iss=_ISSUER,
             aud=role,
@@ -109,13 +121,17 @@ class PeerSigner:
             tenant=caller.tenant,
             ref=caller.ref,
             team=caller.team,
-            scopes=frozenset(scope for scope in scopes_for(self._asking, role) if caller.may(scope)),
+            scopes=caller.scopes & may_go
+            if caller.permissions is not None
+            else frozenset(scope for scope in may_go if of_scopes(frozenset({scope})) <= caller.held),
             models=caller.models,
             quota=caller.quota,
             priority=caller.priority,
             metadata=caller.metadata,
             record=caller.record,
             fence=caller.fence,
+            permissions=None if caller.permissions is None else caller.permissions & of_scopes(may_go),
+            grants=caller.grants,
         )
         told = msgspec.to_builtins(claims)
         if self._key is None:
@@ -163,6 +179,8 @@ class PeerVerifier:
             problem = f"its certificate does not name {', '.join(sorted(claims.roles)) or 'a role'}"
         elif not may:
             problem = f"the {' and the '.join(sorted(roles))} has no business with the {self._role}"
+        elif claims.permissions is not None and not claims.permissions <= of_scopes(may):
+            problem = "its permissions are more than travel between roles"
         elif not claims.scopes <= may:
             problem = f"the scope {', '.join(sorted(claims.scopes - may))} does not travel between roles"
         elif not 0 < claims.exp - claims.iat <= LIFETIME_SECONDS:

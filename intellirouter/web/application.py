@@ -45,11 +45,9 @@ def make_application(
         app[key] = value
     app.add_routes(probe_routes())
     app[API] = api
-    app.router.add_get(
-        "/openapi.json", endpoint("openapi", described, encode_error, scope=None, recorded=False)
-    )
+    app.router.add_get("/openapi.json", endpoint("openapi", described, encode_error, recorded=False))
     app.add_routes(routes)
-    app.router.add_route("*", "/{tail:.*}", _tidied(endpoint("unknown", _unknown, encode_error, scope=None)))
+    app.router.add_route("*", "/{tail:.*}", _tidied(endpoint("unknown", _unknown, encode_error)))
     return app
 
 

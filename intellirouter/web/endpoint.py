@@ -21,12 +21,13 @@ import structlog
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from intellirouter.errors import IntelliRouterError, InvalidRequest, PermissionDenied
+from intellirouter.errors import IntelliRouterError, InvalidRequest
 from intellirouter.records.recorder import Recorder
+from intellirouter.security.admission import admitted
 from intellirouter.security.audit.auditor import Auditor
-from intellirouter.security.caller import ANONYMOUS, NOBODY, Caller
-from intellirouter.security.errands import check_errand
+from intellirouter.security.caller import ANONYMOUS, Caller
 from intellirouter.security.fence import NO_FENCE, Parallel
+from intellirouter.security.permissions import Permission, permission_of
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.metrics import Metrics, RequestMeter
@@ -96,13 +97,13 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What an endpoint is called and says of itself, for the description of the API. `scopes`: one of them is needed; None: nobody asks.
+    """What an endpoint is called and says of itself, for the description of the API. `permission` None: nobody is asked.
 
     `answer` is the type of the answer's JSON, where it is told.
     """
 
     name: str
-    scopes: tuple[str, ...] | None
+    permission: Permission | None
     text: str
     query: tuple[str, ...] = ()
     answer: type | None = None
@@ -128,21 +129,19 @@ def endpoint(
     handler: Handler,
     envelope: Envelope,
     *,
-    scope: str | tuple[str, ...] | None = "inference",
     request_id_header: str = "x-request-id",
     recorded: bool = True,
     query: tuple[str, ...] = (),
     answer: type | None = None,
 ) -> Handler:
-    """Wrap `handler`. `name` labels metrics; `scope` is what the caller must hold, one of
-    several where it is a tuple, None for public endpoints.
+    """Wrap `handler`. `name` labels metrics, and says what the caller must hold (`security/permissions.py`).
 
     `recorded` is false for what only looks at the record: looking must not fill it.
     `query` names the parameters it takes in the query string; `answer` is the msgspec type of the answer's JSON.
     The request id goes out as `x-request-id` and as `request_id_header`, where the dialect has a name of its own.
     """
 
-    scopes = (scope,) if isinstance(scope, str) else scope
+    asked = permission_of(name)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         frame = request.app[FRAME]
@@ -157,9 +156,9 @@ def endpoint(
         refusal: Failure | None = None
         settle = False
         try:
-            request[CALLER] = caller = _admit(frame, request, scopes, name)
+            request[CALLER] = caller = _admit(frame, request, asked, name)
             doors = frame.doors
-            if doors is not None and scopes is not None and not caller.via and doors.limit(caller):
+            if doors is not None and asked is not None and not caller.via and doors.limit(caller):
                 await doors.enter(frame.role, caller)
             guarded = not caller.via and (caller.fence is not None or frame.auditor is not None)
             response = await (
@@ -185,12 +184,12 @@ def endpoint(
             if (
                 recorded
                 and frame.recorder is not None
-                and ((caller is not None and scopes is not None) or frame.recorder.stranger())
+                and ((caller is not None and asked is not None) or frame.recorder.stranger())
             ):
                 _note(frame.recorder, frame.role, name, request, caller, status, seconds, refusal)
             if traced is not None:
                 _told(traced, request, caller, status)
-            if frame.auditor is not None and (recorded or scopes is not None or auditing.NOTED in request):
+            if frame.auditor is not None and (recorded or asked is not None or auditing.NOTED in request):
                 settle = _audited(frame.auditor, request, caller, (frame.role, name), status, refusal)
         if settle and frame.auditor is not None:
             await frame.auditor.settled()
@@ -198,7 +197,7 @@ def endpoint(
             _told_id(frame, response, request_id, request_id_header)
         return response
 
-    DESCRIBED[handle] = Described(name, scopes, inspect.getdoc(handler) or "", query, answer)
+    DESCRIBED[handle] = Described(name, asked, inspect.getdoc(handler) or "", query, answer)
     return handle
 
 
@@ -316,24 +315,13 @@ def _check_segments(request: web.Request) -> None:
             )
 
 
-def _admit(frame: Frame, request: web.Request, scopes: tuple[str, ...] | None, name: str) -> Caller:
+def _admit(frame: Frame, request: web.Request, asked: Permission | None, name: str) -> Caller:
     if request.match_info:
         _check_segments(request)
-    if scopes is None:
+    if asked is None:
         return ANONYMOUS
     caller = VOUCHED.get() or frame.authenticator.authenticate(request.headers, request.transport)
-    if caller.via:
-        check_errand(caller, frame.role, name)
-    for scope in scopes:
-        if caller.may(scope):
-            return caller
-    lacking = " or ".join(f"'{scope}'" for scope in scopes)
-    if caller.ref == NOBODY:
-        raise PermissionDenied(
-            f"This asks for a key with the scope {lacking}, and keys are off on this node: set [auth] enabled, "
-            f"then `intellirouter keys create NAME --scope {scopes[0]}`."
-        )
-    raise PermissionDenied(f"This key lacks the scope {lacking}.")
+    return admitted(caller, frame.role, name, asked)
 
 
 def _failed(request: web.Request, error: IntelliRouterError, envelope: Envelope, status: int) -> web.Response:

@@ -1,6 +1,6 @@
 """The description of the API (OpenAPI 3.1), made from the routes themselves: what is served is what is described.
 
-A scope stands in the security requirement of an operation; where several stand, one of them is enough.
+The security requirement of an operation names its permission (`security/permissions.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from intellirouter import __version__
+from intellirouter.security.permissions import holders
 from intellirouter.web.endpoint import DESCRIBED, Described, Handler
 
 API: web.AppKey[Callable[[], bytes]] = web.AppKey("api")
@@ -27,7 +28,7 @@ _REFERENCE = "#/components/schemas/{name}"
 _ANY = ("get", "post", "put", "patch", "delete")
 _WITH_BODY = frozenset({"post", "put", "patch"})
 _SCHEMES: Json = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a token of a person."},
     "x-api-key": {
         "type": "apiKey",
         "in": "header",
@@ -81,8 +82,8 @@ def document(roles: Sequence[tuple[str, str, int, Iterable[web.AbstractRouteDef]
         "info": {
             "title": "IntelliRouter",
             "version": __version__,
-            "description": "Every endpoint of every role. A requirement `bearer: [scope]` asks for a key with that scope; "
-            "the scope `admin` holds all. While auth.enabled is false no key is asked for, and none may administrate.",
+            "description": "Every endpoint of every role. A requirement `bearer: [permission]` asks for a key or a token of "
+            "somebody who holds that permission; the scope and the role `admin` hold all. While auth.enabled is false no key is asked for, and none may administrate.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [_server(roles[0][2])] if roles else [],
@@ -129,11 +130,11 @@ def _operation(role: str, port: int, method: str, route: web.RouteDef, parameter
             },
         },
         "security": []
-        if facts.scopes is None
-        else [{scheme: [scope]} for scope in facts.scopes for scheme in _SCHEMES],
+        if facts.permission is None
+        else [{scheme: [facts.permission.name]} for scheme in _SCHEMES],
     }
-    if rest:
-        operation["description"] = rest
+    if told := "\n\n".join(text for text in (rest, _needs(facts)) if text):
+        operation["description"] = told
     listed = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in parameters
     ]
@@ -143,6 +144,18 @@ def _operation(role: str, port: int, method: str, route: web.RouteDef, parameter
     if method in _WITH_BODY:
         operation["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
     return operation
+
+
+def _needs(facts: Described) -> str:
+    if facts.permission is None:
+        return ""
+    scopes, roles = holders(facts.permission)
+    needs = f"Needs the permission `{facts.permission.name}` ({facts.permission.text})"
+    if not scopes:
+        return f"{needs}."
+    return (
+        f"{needs}. Scopes of keys with it: {', '.join(scopes)}. Built-in roles with it: {', '.join(roles)}."
+    )
 
 
 def facts_of(route: web.RouteDef) -> Described:

@@ -17,6 +17,7 @@ from intellirouter.peers.grpc import wire
 from intellirouter.security import peer_tokens
 from intellirouter.security.caller import PEER_HEADER, Caller, Quota
 from intellirouter.security.fence import Fence
+from intellirouter.security.grants import Grants, Rule
 from intellirouter.security.peer_tokens import PeerSigner, PeerVerifier
 from intellirouter.security.replay import Seen
 from tests.conftest import StartNode
@@ -41,8 +42,8 @@ def test_a_call_arrives_as_whom_it_is_made_for(previous: str | None) -> None:
     caller = verifier.verify(signed(previous or "new"))
     assert (caller.key_id, caller.tenant, caller.team, caller.models) == ("ann", "acme", "red", ("smart",))
     assert caller.via == {"Router"}
-    assert caller.may("inference")
-    assert not caller.may("admin")
+    assert caller.may("inference:chat")
+    assert not caller.may("admin:keys:read")
 
 
 WHOLE = {"jti": "once", "tenant": "acme", "roles": ["Router"], "scopes": ["inference"]}
@@ -141,6 +142,8 @@ RICH = Caller(
     fence=Fence(("/v1/*",), ("10.0.0.0/8",), ("kb",), 3),
     ref="key_1",
     record="errors",
+    permissions=frozenset({"inference:chat", "documents:search"}),
+    grants=Grants((Rule(frozenset({"inference:chat"}), models=("small*",)),)),
 )
 
 

@@ -14,13 +14,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from intellirouter.app.api import api_document
 from intellirouter.app.roles import ROLES, load_role
+from intellirouter.security.permissions import PUBLIC, UNFRAMED
 from intellirouter.web.openapi import document, facts_of
 from intellirouter.web.probes import probe_routes
 from tests.conftest import StartNode
 from tests.roles.router.test_records import keys
 
-UNFRAMED = {"health", "live", "ready", "metrics", "pass_on"}
-"""Endpoints that make do without the frame: the probes, and the console's door to the other roles, which looks at the session itself."""
 OWN_DOOR = "/console/api/"
 """The console's session is no key: who has none there is refused all the same."""
 
@@ -45,15 +44,13 @@ def test_every_route_of_every_role_is_there_and_says_what_it_does() -> None:
                 assert entry.name in operation["tags"], (path, method)
                 assert len(operation["summary"]) > 10, f"{method} {path}: its handler has no docstring"
             facts = facts_of(route)  # type: ignore[arg-type]
-            assert facts.scopes is not None or facts.text, path
-            if facts.scopes is None and facts.name in UNFRAMED:
-                continue
-            assert facts.scopes == _scopes(paths[path][methods[0]]["security"]), path
+            assert facts.permission is not None or facts.name in PUBLIC.keys() | UNFRAMED.keys(), path
+            name = None if facts.permission is None else facts.permission.name
+            assert {name} == (_asked(paths[path][methods[0]]["security"]) or {None}), path
 
 
-def _scopes(security: list[dict[str, list[str]]]) -> tuple[str, ...] | None:
-    found = tuple(dict.fromkeys(scope for one in security for scopes in one.values() for scope in scopes))
-    return found or None
+def _asked(security: list[dict[str, list[str]]]) -> set[str]:
+    return {name for one in security for names in one.values() for name in names}
 
 
 def test_two_roles_share_no_path_but_the_probes() -> None:

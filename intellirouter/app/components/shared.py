@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import os
@@ -29,6 +30,7 @@ from intellirouter.roles.keys import (
     TRACERS,
 )
 from intellirouter.security.api_keys import KeyRing
+from intellirouter.security.policy import read_policy
 from intellirouter.security.replay import REMEMBERED_SECONDS, Seen
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
@@ -80,7 +82,9 @@ async def _tracers(opened: Opened) -> AsyncIterator[Callable[[str], Tracer | Non
 
 @contextlib.asynccontextmanager
 async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
-    ring = KeyRing(opened.settings.auth)
+    ring = KeyRing(
+        opened.settings.auth, await asyncio.to_thread(read_policy, opened.settings.auth.policy_file)
+    )
     copy, seconds = opened.settings.paths.data_dir / "keys.json", opened.settings.auth.keys_copy_seconds
     follower = Follower(ring, opened[KEYS], copy, seconds)
     async with contextlib.AsyncExitStack() as stack:
@@ -95,7 +99,8 @@ async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
         async def prepare(new: Settings) -> Commit:
             if new.auth.enabled:  # the keys are known before anybody is asked for one
                 await follow()
-            return lambda: ring.configure(new.auth)
+            policy = await asyncio.to_thread(read_policy, new.auth.policy_file)
+            return lambda: ring.configure(new.auth, policy)
 
         opened.on_reload.append(prepare)
         if ring.enabled:

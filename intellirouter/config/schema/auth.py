@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from intellirouter.config.schema.audit import AuditSection
 from intellirouter.config.schema.section import Section
@@ -39,7 +40,12 @@ class AuthKey(Section):
         default=("inference",),
         description="what it may do: inference, chains, personas, audit, admin (everything)",
     )
-    models: tuple[str, ...] = Field(default=(), description="empty: every model")
+    roles: tuple[str, ...] = Field(
+        default=(), description="in place of scopes: roles, built-in ones or those of auth.policy_file"
+    )
+    models: tuple[str, ...] = Field(
+        default=(), description="empty: every model; * for anything, as in small-*"
+    )
     tenant: str = Field(default="default", description="whose conversations, documents and answers it sees")
     team: str | None = Field(default=None, description="limits and budgets of a team hold for all its keys")
     record: Literal["off", "errors", "all"] | None = Field(
@@ -77,6 +83,12 @@ class AuthKey(Section):
                 raise ValueError(f"'{network}' is no address or network such as 10.0.0.0/8") from cause
         return value
 
+    @model_validator(mode="after")
+    def _scopes_or_roles(self) -> AuthKey:
+        if self.roles and "scopes" in self.model_fields_set:
+            raise ValueError("scopes: a key has scopes or roles, not both")
+        return self
+
     @field_validator("sha256")
     @classmethod
     def _hexadecimal(cls, value: str) -> str:
@@ -91,6 +103,9 @@ class AuthSection(Section):
 
     enabled: bool = Field(default=False, description="ask every client for a key")
     keys: tuple[AuthKey, ...] = ()
+    policy_file: Path | None = Field(
+        default=None, description="roles and who has them, as YAML or TOML; without it the built-in roles"
+    )
     keys_copy_seconds: float = Field(
         default=120,
         ge=0,

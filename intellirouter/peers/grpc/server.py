@@ -32,14 +32,13 @@ from intellirouter.peers.contract import (
 )
 from intellirouter.peers.documents import caller_document, owner_of, persona_document
 from intellirouter.peers.grpc import wire
+from intellirouter.security.admission import admitted
 from intellirouter.security.caller import Caller
-from intellirouter.security.errands import check_errand
+from intellirouter.security.permissions import OF_ENDPOINT
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.tracing.span import Span, Tracer, enter
 
 STOP_SECONDS = 30.0
-SCOPE = "inference"
-"""What a caller must hold, as at the same endpoints over HTTP."""
 MAX_CALLS = 10_000
 """Under way at once; more are refused."""
 _CODES = {
@@ -228,12 +227,10 @@ def _metadata(context: Context) -> Iterator[tuple[str, str]]:
 def _admitted(offered: Offered, name: str, context: Context) -> Call:
     metadata = dict(_metadata(context))
     caller = offered.doorkeeper.authenticate(metadata, _Connection(context.auth_context()))
-    if caller.via:
-        check_errand(caller, offered.role, f"grpc_{name.lower()}")
-    elif caller.fence is not None:
+    if not caller.via and caller.fence is not None:
         caller.fence.check_door(wire.method(offered.role, name), _address(context.peer()))
-    if not caller.may(SCOPE):
-        raise PermissionDenied(f"This key lacks the scope '{SCOPE}'.")
+    endpoint = f"grpc_{name.lower()}"
+    caller = admitted(caller, offered.role, endpoint, OF_ENDPOINT[endpoint])
     left = context.time_remaining()
     return Call(
         caller=caller,
@@ -294,8 +291,8 @@ async def _retrieve(peer: Retriever, body: Json, call: Call) -> bytes:
 
 
 async def _resolve(peer: PersonaResolver, body: Json, call: Call) -> bytes:
-    if not (call.caller.via or call.caller.may("personas")):
-        raise PermissionDenied("What a persona says is told to keys with the scope 'personas'.")
+    if not (call.caller.via or call.caller.may("personas:write")):
+        raise PermissionDenied("What a persona says is told to who has the permission 'personas:write'.")
     resolved = await peer.resolve(str(body.get("persona")), body.get("variables") or {}, call)
     return msgspec.json.encode(persona_document(resolved))
 

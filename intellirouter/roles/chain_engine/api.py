@@ -21,9 +21,6 @@ from intellirouter.roles.chain_engine.store import StoredChain
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
-MANAGE = "chains"
-"""The scope that may change chains (`admin` may as well)."""
-
 MAX_BODY = 4 * MAX_CHARACTERS
 """Bytes of a request with a definition."""
 
@@ -35,7 +32,7 @@ def answer(body: object, status: int = 200, headers: dict[str, str] | None = Non
     )
 
 
-def framed(name: str, handler: Handler, scope: str = "inference", query: tuple[str, ...] = ()) -> Handler:
+def framed(name: str, handler: Handler, query: tuple[str, ...] = ()) -> Handler:
     """A handler of this role in its frame. `query` names the parameters that it reads."""
 
     @functools.wraps(handler)
@@ -47,7 +44,7 @@ def framed(name: str, handler: Handler, scope: str = "inference", query: tuple[s
         except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as cause:
             raise _away() from cause
 
-    return endpoint(f"chains_{name}", reached, encode_error, scope=scope, query=query)
+    return endpoint(f"chains_{name}", reached, encode_error, query=query)
 
 
 def _away() -> StateUnavailable:
@@ -93,9 +90,11 @@ def _summary(chain: StoredChain) -> Json:
 
 async def list_chains(request: web.Request) -> web.StreamResponse:
     """Every chain of the tenant."""
-    service = request.app[ENGINE]
-    found = await asyncio.to_thread(service.store.chains, request[CALLER].tenant)
-    return answer({"object": "list", "data": [_summary(chain) for chain in found]})
+    service, caller = request.app[ENGINE], request[CALLER]
+    found = await asyncio.to_thread(service.store.chains, caller.tenant)
+    return answer(
+        {"object": "list", "data": [_summary(chain) for chain in found if caller.may_use_chain(chain.name)]}
+    )
 
 
 async def get_chain(request: web.Request) -> web.StreamResponse:
@@ -146,7 +145,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/chains", framed("list", list_chains)),
         web.post("/v1/chains/validate", framed("validate", validate)),
         web.get(one, framed("get", get_chain)),
-        web.put(one, framed("put", put_chain, MANAGE)),
-        web.delete(one, framed("delete", delete_chain, MANAGE)),
+        web.put(one, framed("put", put_chain)),
+        web.delete(one, framed("delete", delete_chain)),
         web.get("/v1/nodes", framed("nodes", nodes)),
     ]

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from intellirouter.chat import fields
 from intellirouter.errors import NotFound
-from intellirouter.roles.chain_engine.api import MANAGE, answer, framed, only
+from intellirouter.roles.chain_engine.api import answer, framed, only
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.schedules import Schedule, checked_times
 from intellirouter.web.body import read_json
@@ -117,9 +117,9 @@ def routes() -> list[web.RouteDef]:
     return [
         web.get("/v1/schedules", framed("schedules", list_schedules)),
         web.get(one, framed("schedule", get)),
-        web.put(one, framed("schedule_put", put, MANAGE)),
-        web.delete(one, framed("schedule_delete", delete, MANAGE)),
-        web.post(f"{one}/pause", framed("schedule_pause", pause, MANAGE)),
-        web.post(f"{one}/resume", framed("schedule_resume", resume, MANAGE)),
-        web.post(f"{one}/trigger", framed("schedule_trigger", trigger, MANAGE)),
+        web.put(one, framed("schedule_put", put)),
+        web.delete(one, framed("schedule_delete", delete)),
+        web.post(f"{one}/pause", framed("schedule_pause", pause)),
+        web.post(f"{one}/resume", framed("schedule_resume", resume)),
+        web.post(f"{one}/trigger", framed("schedule_trigger", trigger)),
     ]

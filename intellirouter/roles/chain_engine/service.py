@@ -23,7 +23,14 @@ from intellirouter.chains.plan import bundle, calls
 from intellirouter.chains.runtime.durable.runtime import DurableRuntime
 from intellirouter.chains.source import Document
 from intellirouter.config.schema.chain_engine import ChainEngineSection
-from intellirouter.errors import Conflict, InvalidRequest, KeyEnded, NotFound, PeerUnavailable
+from intellirouter.errors import (
+    Conflict,
+    InvalidRequest,
+    KeyEnded,
+    NotFound,
+    PeerUnavailable,
+    PermissionDenied,
+)
 from intellirouter.peers.chain_output import used
 from intellirouter.roles.chain_engine.definitions import described, signals
 from intellirouter.roles.chain_engine.hearing import Hearing
@@ -118,12 +125,14 @@ class ChainService:
         chain = await self.checked(caller, document)
         if chain.name != name:
             raise InvalidRequest(f"The definition is of '{chain.name}', not '{name[:100]}'.", param="name")
+        if not caller.may_use_chain(name):
+            raise PermissionDenied(f"You may not write the chain '{name[:100]}'.")
         return await asyncio.to_thread(self.store.put, caller.tenant, name, chain.document)
 
     async def get(self, caller: Caller, name: str) -> StoredChain:
         """A stored chain. Raises `NotFound`."""
         found = await asyncio.to_thread(self.store.get, caller.tenant, name)
-        if found is None:
+        if found is None or not caller.may_use_chain(name):
             raise NotFound(f"There is no chain '{name[:100]}'.")
         return found
 
@@ -139,7 +148,9 @@ class ChainService:
 
     async def delete(self, caller: Caller, name: str) -> None:
         """Forget a chain. Raises `NotFound`."""
-        if not await asyncio.to_thread(self.store.delete, caller.tenant, name):
+        if not caller.may_use_chain(name) or not await asyncio.to_thread(
+            self.store.delete, caller.tenant, name
+        ):
             raise NotFound(f"There is no chain '{name[:100]}'.")
 
     async def _made(self, caller: Caller, stored: StoredChain) -> Chain:

@@ -8,7 +8,7 @@ from aiohttp import web
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat.errors import encode_error
-from intellirouter.errors import PermissionDenied
+from intellirouter.errors import NotFound, PermissionDenied
 from intellirouter.peers.documents import persona_document
 from intellirouter.roles.persona_layer.keys import SHELVES
 from intellirouter.roles.persona_layer.library import Entry, Library
@@ -17,8 +17,10 @@ from intellirouter.security.caller import Caller
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
-MANAGE = "personas"
-"""The scope that may change personas of its tenant, and read what they say (`admin` may as well)."""
+MANAGE = "personas:write"
+"""The permission to change personas of its tenant, and to read what they say."""
+SHARED = "admin:personas:write"
+"""The permission to change those that all tenants share."""
 
 
 def _json(body: object, status: int = 200) -> web.Response:
@@ -46,9 +48,19 @@ async def _library(request: web.Request) -> Library:
     shelves, caller = request.app[SHELVES], request[CALLER]
     if request.query.get("shared") != "true":
         return await shelves.of(caller)
-    if not (caller.is_operator or caller.may("admin")):
-        raise PermissionDenied("Shared personas are the operator's: that needs the scope 'admin'.")
+    if not (caller.is_operator or caller.may(SHARED)):
+        raise PermissionDenied(
+            "Shared personas are the operator's: that needs the permission '" + SHARED + "'."
+        )
     return shelves.shared
+
+
+def _name(request: web.Request) -> str:
+    """The persona of the path. Raises `NotFound` for one that the caller's roles leave out."""
+    name = request.match_info["name"]
+    if not request[CALLER].may_use_persona(name.partition("@")[0]):
+        raise NotFound(f"There is no persona '{name[:100]}'.", param="persona")
+    return name
 
 
 def _may_read(caller: Caller) -> bool:
@@ -59,7 +71,11 @@ def _may_read(caller: Caller) -> bool:
 async def list_personas(request: web.Request) -> web.StreamResponse:
     """Every persona of the tenant, and the shared ones; `tag` filters. `problems` names files that do not hold."""
     tag, library = request.query.get("tag"), await _library(request)
-    found = [entry for entry in library.entries() if tag is None or tag in entry.whole.tags]
+    found = [
+        entry
+        for entry in library.entries()
+        if (tag is None or tag in entry.whole.tags) and request[CALLER].may_use_persona(entry.whole.name)
+    ]
     found.sort(key=lambda entry: entry.whole.name)
     data = [summary(entry, shared=library.is_shared(entry)) for entry in found]
     problems = library.problems if _may_read(request[CALLER]) else {}
@@ -69,7 +85,7 @@ async def list_personas(request: web.Request) -> web.StreamResponse:
 async def get_persona(request: web.Request) -> web.StreamResponse:
     """One persona; for those who may write personas, with the text of its file."""
     library = await _library(request)
-    entry = library.get(request.match_info["name"])
+    entry = library.get(_name(request))
     told = summary(entry, shared=library.is_shared(entry))
     if not _may_read(request[CALLER]):
         return _json(told)
@@ -83,14 +99,14 @@ async def put_persona(request: web.Request) -> web.StreamResponse:
     source = fields.required_text(body, "source")
     form = fields.one_of(body, "format", {"toml", "md"}) or "toml"
     expected = fields.integer(body, "version", least=0)
-    name, library = request.match_info["name"], await _library(request)
+    name, library = _name(request), await _library(request)
     entry = library.write(name, source, f".{form}", author=request[CALLER].key_id, expected=expected)
     return _json(summary(entry, shared=library.is_shared(entry)), 201 if entry.version == 1 else 200)
 
 
 async def delete_persona(request: web.Request) -> web.StreamResponse:
     """Remove one; its history stays."""
-    name = request.match_info["name"]
+    name = _name(request)
     (await _library(request)).delete(name)
     return _json({"id": name, "object": "persona", "deleted": True})
 
@@ -98,16 +114,16 @@ async def delete_persona(request: web.Request) -> web.StreamResponse:
 async def render_persona(request: web.Request) -> web.StreamResponse:
     """What will be sent for these `variables`."""
     if not _may_read(request[CALLER]):
-        raise PermissionDenied(f"What a persona says is told to keys with the scope '{MANAGE}'.")
+        raise PermissionDenied(f"What a persona says is told to who has the permission '{MANAGE}'.")
     body = await read_json(request) if request.can_read_body else {}
     variables = fields.mapping(body, "variables") or {}
-    found = resolved(await _library(request), request.match_info["name"], variables)
+    found = resolved(await _library(request), _name(request), variables)
     return _json(persona_document(found))
 
 
 async def history(request: web.Request) -> web.StreamResponse:
     """Every version that was seen."""
-    versions = (await _library(request)).history(request.match_info["name"])
+    versions = (await _library(request)).history(_name(request))
     return _json({"object": "list", "data": [msgspec.to_builtins(version) for version in versions]})
 
 
@@ -116,7 +132,7 @@ async def rollback(request: web.Request) -> web.StreamResponse:
     version = fields.integer(await read_json(request), "version", least=1)
     if version is None:
         fields.missing("version")
-    name, library = request.match_info["name"], await _library(request)
+    name, library = _name(request), await _library(request)
     entry = library.rollback(name, version, author=request[CALLER].key_id)
     return _json(summary(entry, shared=library.is_shared(entry)))
 
@@ -124,16 +140,16 @@ async def rollback(request: web.Request) -> web.StreamResponse:
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
 
-    def framed(name: str, handler: Handler, scope: str = "inference") -> Handler:
-        return endpoint(f"personas_{name}", handler, encode_error, scope=scope)
+    def framed(name: str, handler: Handler) -> Handler:
+        return endpoint(f"personas_{name}", handler, encode_error)
 
     one = "/v1/personas/{name}"
     return [
         web.get("/v1/personas", framed("list", list_personas)),
         web.get(one, framed("get", get_persona)),
-        web.put(one, framed("put", put_persona, MANAGE)),
-        web.delete(one, framed("delete", delete_persona, MANAGE)),
+        web.put(one, framed("put", put_persona)),
+        web.delete(one, framed("delete", delete_persona)),
         web.post(f"{one}/render", framed("render", render_persona)),
-        web.get(f"{one}/versions", framed("versions", history, MANAGE)),
-        web.post(f"{one}/rollback", framed("rollback", rollback, MANAGE)),
+        web.get(f"{one}/versions", framed("versions", history)),
+        web.post(f"{one}/rollback", framed("rollback", rollback)),
     ]

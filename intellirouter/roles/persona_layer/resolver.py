@@ -9,7 +9,7 @@ from typing import Any
 from intellirouter.chains.expr import render
 from intellirouter.chat.model import Message
 from intellirouter.chat.parts import Text
-from intellirouter.errors import InvalidRequest
+from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.peers.contract import Call, ResolvedPersona
 from intellirouter.roles.persona_layer.library import Entry, Library
 from intellirouter.roles.persona_layer.persona import Guardrails, Variable
@@ -34,6 +34,8 @@ class LocalPersonaResolver:
 
     async def resolve(self, name: str, variables: Mapping[str, Any], call: Call) -> ResolvedPersona:
         """See `PersonaResolver.resolve`. What is another tenant's does not exist."""
+        if not call.caller.may_use_persona(name.partition("@")[0]):
+            raise NotFound(f"There is no persona '{name[:100]}'.", param="persona")
         return resolved(await self._shelves.of(call.caller), name, variables)
 
 

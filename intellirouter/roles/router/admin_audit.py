@@ -1,4 +1,4 @@
-"""`GET /admin/audit` and `/admin/audit/verify`: who did what. Needs the scope `audit` or `admin`."""
+"""`GET /admin/audit` and `/admin/audit/verify`: who did what. Needs `admin:audit:read`."""
 
 from __future__ import annotations
 
@@ -123,7 +123,6 @@ def routes() -> list[web.RouteDef]:
                 f"admin_{'audit' if handler is audit else 'audit_verify'}",
                 handler,
                 encode_error,
-                scope=("audit", "admin"),
                 query=query,
             ),
         )

@@ -84,8 +84,6 @@ def routes() -> list[web.RouteDef]:
         ("DELETE", "/admin/features/{feature}", take_back),
     )
     return [
-        web.route(
-            method, path, endpoint(f"admin_features_{handler.__name__}", handler, encode_error, scope="admin")
-        )
+        web.route(method, path, endpoint(f"admin_features_{handler.__name__}", handler, encode_error))
         for method, path, handler in table
     ]

@@ -83,6 +83,6 @@ def routes() -> list[web.RouteDef]:
         ("POST", "/admin/drain", drain),
     )
     return [
-        web.route(method, path, endpoint(f"admin_{handler.__name__}", handler, encode_error, scope="admin"))
+        web.route(method, path, endpoint(f"admin_{handler.__name__}", handler, encode_error))
         for method, path, handler in table
     ]

@@ -242,4 +242,4 @@ def routes() -> list[web.RouteDef]:
 def _endpoint(handler: Handler, answer: type | None) -> Handler:
     name = f"admin_routing_{handler.__name__.strip('_')}"
     query = ("group", "weak", "strong") if handler is eval_ else ()
-    return endpoint(name, handler, encode_error, scope="admin", query=query, answer=answer)
+    return endpoint(name, handler, encode_error, query=query, answer=answer)

@@ -131,7 +131,7 @@ class LocalChatCompleter:
 
     async def caller_of(self, owner: Owner, call: Call) -> Caller:  # noqa: ARG002  nothing is done for a caller
         """See `ChatCompleter.caller_of`."""
-        return self._ring.caller_of(owner)
+        return self._ring.caller_of(owner).entering()
 
     def _job(self, request: ChatRequest, call: Call) -> Job:
         now = time.monotonic()

@@ -43,5 +43,5 @@ def routes() -> list[web.RouteDef]:
     return [
         web.post("/v1/messages", framed("messages", messages)),
         web.post("/v1/messages/count_tokens", framed("count_tokens", count_tokens)),
-        web.head("/", endpoint("root", hello, FORMAT.encode_error, scope=None)),
+        web.head("/", endpoint("root", hello, FORMAT.encode_error)),
     ]

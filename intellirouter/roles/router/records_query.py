@@ -15,9 +15,8 @@ from intellirouter.security.caller import Caller
 
 DEFAULT_PAGE = 50
 MAX_DAYS = 36_500
-SEES_ALL = ("admin", "audit")
-"""Scopes whose holders see the rows of every tenant; who has neither sees its own tenant's."""
-READ_SCOPES = ("inference", "chains", "personas", *SEES_ALL)
+SEES_ALL = "admin:records:read"
+"""The permission whose holders see the rows of every tenant; who lacks it sees its own tenant's."""
 FILTERS = (
     *EQUAL,
     "tag",
@@ -37,7 +36,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def sees_all(caller: Caller) -> bool:
     """Whether the caller sees every tenant's rows."""
-    return any(caller.may(scope) for scope in SEES_ALL)
+    return caller.may(SEES_ALL)
 
 
 def query_of(given: Mapping[str, str], caller: Caller, more: tuple[str, ...] = ()) -> Query:

@@ -144,7 +144,8 @@ def _shown(request: web.Request, console: Console, kept: Session | None, caller:
         "key": caller.key_id,
         "tenant": caller.tenant,
         "scopes": sorted(caller.scopes),
-        "admin": caller.may("admin"),
+        "permissions": sorted(caller.held),
+        "admin": caller.may("admin:config:read"),
         **_about(request, console),
     }
 
@@ -158,7 +159,7 @@ def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
 
     def framed(name: str, handler: Handler) -> Handler:
-        return endpoint(f"console_{name}", handler, encode_error, scope=None, recorded=False)
+        return endpoint(f"console_{name}", handler, encode_error, recorded=False)
 
     return [
         web.get("/", framed("front_door", front_door)),

@@ -112,7 +112,7 @@ class Summarizer:
     def _still(self, caller: Caller) -> Caller:
         """The caller as it may act now. Raises `KeyEnded`; one that another node vouched for stays as it came."""
         try:
-            return self._ring.caller_of(caller.owner())
+            return self._ring.caller_of(caller.owner()).entering()
         except UnknownKey:
             return caller
 

@@ -121,6 +121,8 @@ PERMISSIONS: tuple[Permission, ...] = (
         "chains",
         "developer",
     ),
+    Permission("hooks:read", "see what is told to other programs", "chains_hooks", "inference", _READERS),
+    Permission("hooks:write", "tell it again", "chains_hooks_retry", "chains", "developer"),
     Permission(
         "collections:read",
         "see collections",

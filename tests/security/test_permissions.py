@@ -85,6 +85,7 @@ def test_scopes_hold_what_they_held() -> None:
     """Frozen: a key that was made once may tomorrow what it may today."""
     assert sorted(of_scopes(frozenset({"chains"}))) == [
         "chains:write",
+        "hooks:write",
         "records:read",
         "schedules:write",
         "self:read",
@@ -101,7 +102,7 @@ def test_scopes_hold_what_they_held() -> None:
     assert inference == frozenset(
         row.name for row in PERMISSIONS
         if not row.name.startswith("admin:")
-        and row.name not in ("chains:write", "schedules:write", "personas:write", PEERS)
+        and row.name not in ("chains:write", "hooks:write", "schedules:write", "personas:write", PEERS)
     )  # fmt: skip
     assert {scope for row in PERMISSIONS for scope in row.scopes.split()} | {"admin"} == SCOPES.keys()
 

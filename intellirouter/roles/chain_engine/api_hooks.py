@@ -8,7 +8,7 @@ from aiohttp import web
 
 from intellirouter.chat import fields
 from intellirouter.errors import NotFound
-from intellirouter.roles.chain_engine.api import MANAGE, answer, framed
+from intellirouter.roles.chain_engine.api import answer, framed
 from intellirouter.roles.chain_engine.api_runs import limit_of
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.web.endpoint import CALLER
@@ -39,5 +39,5 @@ def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
     return [
         web.get("/v1/hooks", framed("hooks", listed, query=("status", "limit"))),
-        web.post("/v1/hooks/{id}/retry", framed("hooks_retry", retry, MANAGE)),
+        web.post("/v1/hooks/{id}/retry", framed("hooks_retry", retry)),
     ]

@@ -30,6 +30,7 @@ from intellirouter.app.components.records import records_health
 from intellirouter.app.components.table import components
 from intellirouter.app.gatekeepers import gatekeeper_of
 from intellirouter.app.listening import bound
+from intellirouter.app.refreshing import refreshing, secrets_health
 from intellirouter.app.reloading import Reloader
 from intellirouter.app.roles import RoleEntry, enabled, load_role
 from intellirouter.app.service_manager import NO_MANAGER, ServiceManager
@@ -229,6 +230,8 @@ async def _serving(
     }
     if recorder is not None:
         checks["records"] = records_health
+    if node.loaded.keeper.names_any:
+        checks["secrets"] = partial(secrets_health, node.loaded.keeper)
     if opened[AUDITOR] is not None:
         checks["audit"] = audit_health
     health = Health(role.name, checks, role.ready, warnings)
@@ -315,7 +318,10 @@ async def serve(
 
         parts = [*node.opened.on_reload, lambda new: prepare_logs(new, log_role)]
         reloader = Reloader(reload, loaded.settings, parts, told)
-        await stack.enter_async_context(background(reloads=reloader.run()))
+        work = {"reloads": reloader.run()}
+        if loaded.keeper.names_any:
+            work["secrets"] = refreshing(loaded.keeper, reloader.ask)
+        await stack.enter_async_context(background(**work))
 
         def reload_soon() -> None:
             manager.reloading()

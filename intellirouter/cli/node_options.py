@@ -13,6 +13,7 @@ from intellirouter.cli.node_unit import advice, enter
 from intellirouter.config import env
 from intellirouter.config.checking import KeyPath
 from intellirouter.config.load import LOCAL_FILE, Loaded, find_file, load
+from intellirouter.config.sources.keeper import Keeper
 from intellirouter.errors import ConfigError
 
 ConfigOption = Annotated[
@@ -43,7 +44,7 @@ def loader(
 
     A file that was found where the user stands is named: it is not the same one elsewhere.
     """
-    told = False
+    told, keeper = False, Keeper()
 
     def read() -> Loaded:
         nonlocal told
@@ -52,7 +53,7 @@ def loader(
         if not told:
             tell_found(config, file)
             told = True
-        return load(file, environment, flags, RULES)
+        return load(file, environment, flags, RULES, keeper)
 
     return read
 

@@ -8,7 +8,7 @@ them may be a secret.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from intellirouter.config import misspelt, rules
@@ -17,6 +17,7 @@ from intellirouter.config.env import CONFIG_FILE, Environment, overrides
 from intellirouter.config.problem import Problem
 from intellirouter.config.reading import Reading
 from intellirouter.config.schema.settings import Settings
+from intellirouter.config.sources.keeper import Keeper
 from intellirouter.config.trust import check_found
 from intellirouter.errors import ConfigError
 
@@ -36,6 +37,7 @@ class Loaded:
     sources: Mapping[str, str]
     warnings: tuple[Problem, ...]
     refusals: tuple[Problem, ...] = ()
+    keeper: Keeper = field(default_factory=Keeper)
 
     def startable(self) -> Loaded:
         """This, for a node that starts or takes it over. Raises `ConfigError` that lists every refusal."""
@@ -74,9 +76,10 @@ def load(
     environment: Environment,
     flags: Mapping[KeyPath, object] | None = None,
     more_rules: Sequence[Rule] = (),
+    keeper: Keeper | None = None,
 ) -> Loaded:
-    """Read and check everything, by `more_rules` too. Raises `ConfigError` that lists every problem."""
-    loaded, problems = look(file, environment, flags, more_rules)
+    """Read and check everything, by `more_rules` too. `keeper` is that of the reading before. Raises `ConfigError` that lists every problem."""
+    loaded, problems = look(file, environment, flags, more_rules, keeper)
     if loaded is None or problems:
         told = tuple(map(str, problems))
         raise ConfigError("\n".join(told), problems=told)
@@ -88,9 +91,10 @@ def look(
     environment: Environment,
     flags: Mapping[KeyPath, object] | None = None,
     more_rules: Sequence[Rule] = (),
+    keeper: Keeper | None = None,
 ) -> tuple[Loaded | None, list[Problem]]:
     """Every problem, and what holds besides: whatever has a problem is left out of it. Raises `ConfigError` for no file."""
-    reading = Reading(environment)
+    reading, keeper = Reading(environment), keeper or Keeper()
     if file is not None:
         reading.read_file(file)
     for override in overrides(environment):
@@ -98,6 +102,7 @@ def look(
     for path, value in (flags or {}).items():
         if value is not None:
             reading.apply(path, value, _flag(path))
+    reading.read_secrets(keeper)
     reading.add_environment_providers()
     settings, faults = check(reading.raw, (rules.errors, *more_rules), reading.faulty, (rules.refusals,))
     problems = reading.in_order([*reading.problems, *(reading.problem(*fault) for fault in faults)])
@@ -108,7 +113,7 @@ def look(
         for found in (rules.warnings(settings), rules.refusals(settings))
     )
     misread = misspelt.warnings(environment, reading.referred)
-    return Loaded(settings, file, reading.sources, (*warnings, *misread), refusals), problems
+    return Loaded(settings, file, reading.sources, (*warnings, *misread), refusals, keeper), problems
 
 
 def _flag(path: KeyPath) -> str:

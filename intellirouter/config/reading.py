@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,11 @@ from intellirouter.config.checking import KeyPath
 from intellirouter.config.env import OLLAMA_HOST, Environment, expand, provider_keys
 from intellirouter.config.lines import key_lines, line_of
 from intellirouter.config.problem import Problem, dotted
+from intellirouter.config.schema.settings import Settings
+from intellirouter.config.schema.sources import SourcesSection
+from intellirouter.config.sources.keeper import Keeper
+from intellirouter.config.sources.places import secret_places
+from intellirouter.config.sources.reference import Reference, SourceFailed, reference
 from intellirouter.config.toml_text import parse
 from intellirouter.errors import ConfigError
 
@@ -77,6 +82,30 @@ class Reading:
         for given in [other for other in self.sources if other.startswith((f"{name}.", f"{name}["))]:
             del self.sources[given]
         self.sources[name] = source
+
+    def read_secrets(self, keeper: Keeper) -> None:
+        """Put what the sources say in place of the secrets that only name one. Those that open sources come first."""
+        keeper.begin(self.environment)
+        own = self.raw.get("secrets")
+        if isinstance(own, dict):
+            self._read_at(own, SourcesSection, ("secrets",), keeper.read_local)
+        keeper.configure(own)
+        self._read_at({k: v for k, v in self.raw.items() if k != "secrets"}, Settings, (), keeper.read)
+
+    def _read_at(self, raw: Any, kind: Any, above: KeyPath, read: Callable[[Reference], str]) -> None:
+        for path, container, key in list(secret_places(raw, kind, above)):
+            try:
+                named = reference(container[key])
+                if named is not None:
+                    container[key] = f"{named}"
+                    container[key] = read(named)
+            except SourceFailed as failure:
+                told = (
+                    f"{container[key]} cannot be read: {failure}."
+                    if isinstance(container[key], str)
+                    else str(failure)
+                )
+                self._fault(path, told)
 
     def add_environment_providers(self) -> None:
         """Vendors whose key the environment holds, and the local Ollama, unless the file names them.

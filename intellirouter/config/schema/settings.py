@@ -24,6 +24,7 @@ from intellirouter.config.schema.roles import RolesSection
 from intellirouter.config.schema.router import RouterSection
 from intellirouter.config.schema.section import Section
 from intellirouter.config.schema.server import ServerSection
+from intellirouter.config.schema.sources import SourcesSection
 from intellirouter.config.schema.telemetry import TelemetrySection
 
 
@@ -54,6 +55,7 @@ class Settings(Section):
     persona_layer: PersonaLayerSection = Field(default_factory=PersonaLayerSection)
     records: RecordsSection = Field(default_factory=RecordsSection)
     outgoing: OutgoingSection = Field(default_factory=OutgoingSection)
+    secrets: SourcesSection = Field(default_factory=SourcesSection)
     paths: PathsSection = Field(default_factory=PathsSection)
 
     @property

@@ -25,6 +25,7 @@ from aiohttp import web
 from intellirouter.app import grpc_peers, node_files, own_files
 from intellirouter.app.api import api_document
 from intellirouter.app.component import Commit, Opened, open_components
+from intellirouter.app.components import sealing
 from intellirouter.app.components.audit import audit_health
 from intellirouter.app.components.records import records_health
 from intellirouter.app.components.table import components
@@ -138,6 +139,7 @@ def prepare_data_dir(settings: Settings) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         journal.repair(directory)
         own_files.close(directory)
+        sealing.check_file(settings.security, directory)
     except OSError as cause:
         raise ConfigError(f"paths.data_dir: {directory} cannot be made ({cause.strerror}).") from cause
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from intellirouter.cli.audited import audited
+from intellirouter.cli.keys_master import rotate_master
 from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.cli.plain import cells, counted, dollars, warn
@@ -272,6 +273,9 @@ def update(
         typer.echo(msgspec.json.encode(changed.shown()))
     else:
         typer.echo(f"The key '{changed.name}' ({changed.id}) is changed.")
+
+
+app.command("rotate-master")(rotate_master)
 
 
 @app.command("hash")

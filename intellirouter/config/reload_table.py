@@ -40,7 +40,7 @@ WAITS = frozenset(
     """
     environment memory ipc roles cache chain_engine rag persona_layer paths console outgoing
     auth.keys_copy_seconds auth.audit
-    secrets
+    secrets security
     server.host server.port server.grpc_port server.workers server.max_body_bytes server.body_timeout
     server.keep_alive_timeout server.backlog server.drain_timeout server.drain_delay server.cors_origins server.allowed_hosts
     server.tls.client_ca server.tls.minimum

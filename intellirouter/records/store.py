@@ -5,7 +5,7 @@ Every method may raise `StateUnavailable` (the disk, the database), and a questi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from intellirouter.errors import Overloaded
@@ -48,6 +48,9 @@ class Store(Protocol):
 
     def give_feedback(self, row_id: int, feedback: dict[str, Any]) -> bool:
         """Attach feedback to a row; False where there is none."""
+
+    def rewrite(self, after: int, limit: int, change: Callable[[Row], Row]) -> int | None:
+        """Keep the content of the next `limit` rows after the id `after` as `change` makes it; the last id, None at the end."""
 
     def prune(self, before: float, max_bytes: int) -> int:
         """Forget what ended before `before`, and the oldest while more than `max_bytes` are used; give the room back.

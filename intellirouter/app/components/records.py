@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 
 from aiohttp import web
@@ -20,9 +20,12 @@ from intellirouter.records.open import opener
 from intellirouter.records.recorder import Bounds, Recorder
 from intellirouter.records.records import Records
 from intellirouter.records.redaction import Redaction
+from intellirouter.records.sealed import SealedRecords
+from intellirouter.records.store import Store
 from intellirouter.roles.keys import METRICS, RECORDER, RECORDS
 from intellirouter.roles.router.keys import CONTENT
 from intellirouter.roles.router.recorded import ContentPolicy
+from intellirouter.security.sealing import sealer_of
 from intellirouter.web.probes import PartHealth
 
 
@@ -70,13 +73,19 @@ def bounds_of(section: RecordsSection) -> Bounds:
     )
 
 
+def sealed_opener(settings: Settings) -> Callable[[], Store]:
+    """What opens the store, which keeps content as the configuration says."""
+    opened, sealer = opener(settings.records, settings.paths.data_dir), sealer_of(settings.security)
+    return opened if sealer is None else lambda: SealedRecords(opened(), sealer)
+
+
 @contextlib.asynccontextmanager
 async def _recorder(opened: Opened) -> AsyncIterator[Recorder | None]:
     section = opened.settings.records
     if not section.enabled:
         yield None
         return
-    recorder = Recorder(opener(section, opened.settings.paths.data_dir), bounds_of(section))
+    recorder = Recorder(sealed_opener(opened.settings), bounds_of(section))
 
     opened.on_reload.append(lambda new: partial(recorder.configure, bounds_of(new.records)))
     opened[METRICS].registry.register(RecordsCollector(recorder))
@@ -93,7 +102,7 @@ async def _records(opened: Opened) -> AsyncIterator[Records | None]:
     if not section.enabled:
         yield None
         return
-    records = Records(opener(section, opened.settings.paths.data_dir))
+    records = Records(sealed_opener(opened.settings))
     try:
         yield records
     finally:

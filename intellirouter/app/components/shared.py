@@ -12,6 +12,7 @@ from functools import partial
 
 from intellirouter import __version__
 from intellirouter.app.component import Commit, Component, Opened
+from intellirouter.app.components import sealing
 from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.limits.doors import Doors
 from intellirouter.inference.virtual_keys import Follower, KeyStore
@@ -121,7 +122,7 @@ async def _keys(opened: Opened) -> AsyncIterator[KeyStore]:
 @contextlib.asynccontextmanager
 async def _state(opened: Opened) -> AsyncIterator[StateStore]:
     async with open_state(opened.settings.memory, opened.settings.paths.data_dir) as store:
-        yield store
+        yield await sealing.sealed(store, opened.settings.security)
 
 
 @contextlib.asynccontextmanager

@@ -23,6 +23,7 @@ from intellirouter.config.schema.records import RecordsSection
 from intellirouter.config.schema.roles import RolesSection
 from intellirouter.config.schema.router import RouterSection
 from intellirouter.config.schema.section import Section
+from intellirouter.config.schema.security import SecuritySection
 from intellirouter.config.schema.server import ServerSection
 from intellirouter.config.schema.sources import SourcesSection
 from intellirouter.config.schema.telemetry import TelemetrySection
@@ -55,6 +56,7 @@ class Settings(Section):
     persona_layer: PersonaLayerSection = Field(default_factory=PersonaLayerSection)
     records: RecordsSection = Field(default_factory=RecordsSection)
     outgoing: OutgoingSection = Field(default_factory=OutgoingSection)
+    security: SecuritySection = Field(default_factory=SecuritySection)
     secrets: SourcesSection = Field(default_factory=SourcesSection)
     paths: PathsSection = Field(default_factory=PathsSection)
 

@@ -12,6 +12,7 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
 from intellirouter.inference.provider import Provider
 from intellirouter.ops.diagnose import logs, machine
+from intellirouter.ops.diagnose.at_rest import at_rest
 from intellirouter.ops.diagnose.certificates import own_certificates
 from intellirouter.ops.diagnose.documents import documents, servers
 from intellirouter.ops.diagnose.finding import Finding, Level
@@ -73,6 +74,7 @@ async def examine(
     found = [
         *guarded_now("system", "machine", lambda: machine.system(data_dir, open_files)),
         *guarded_now("install", "install", lambda: machine.installation(loaded)),
+        *guarded_now("install", "encryption", lambda: at_rest(settings)),
         *guarded_now("install", "certificates", lambda: own_certificates(settings)),
         *(finding for task in begun for finding in task.result()),
         *guarded_now("state", "documents", lambda: documents(data_dir)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -127,6 +127,29 @@ class PostgresStore:
         words = "update requests set feedback = ?, score = ? where id = ? returning id"
         with self._asking() as ask:
             return bool(list(ask(words, (text, score_of(feedback), row_id))))
+
+    def rewrite(self, after: int, limit: int, change: Callable[[Row], Row]) -> int | None:
+        """See `Store.rewrite`."""
+        words = (
+            'select id, tenant, request_id, "asked", "answered" from requests where id > ? '
+            'and ("asked" is not null or "answered" is not null) order by id limit ?'
+        )
+        last = None
+        with self._asking() as ask:
+            for last, tenant, request_id, asked, answered in list(ask(words, (after, limit))):
+                row = change(
+                    Row(
+                        id=last,
+                        ended=0,
+                        tenant=tenant or "",
+                        request_id=request_id,
+                        asked=asked,
+                        answered=answered,
+                    )
+                )
+                new = 'update requests set "asked" = ?, "answered" = ? where id = ? returning id'
+                list(ask(new, (row.asked, row.answered, last)))
+        return last
 
     def prune(self, before: float, max_bytes: int) -> int:
         """See `Store.prune`. Whole days are dropped; of the day in which `before` falls its first part is deleted."""

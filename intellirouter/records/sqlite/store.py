@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,35 @@ class SqliteStore:
                 ).rowcount
                 > 0
             )
+
+    def rewrite(self, after: int, limit: int, change: Callable[[Row], Row]) -> int | None:
+        """See `Store.rewrite`."""
+        words = (
+            "select content.id, tenant, request_id, asked, answered, content.message from content join requests "
+            "on requests.id = content.id where content.id > ? and (asked is not null or answered is not null) "
+            "order by content.id limit ?"
+        )
+        with self._asking(writes=True) as connection:
+            connection.execute("begin immediate")
+            found = connection.execute(words, (after, limit)).fetchall()
+            for id_, tenant, request_id, asked, answered, message in found:
+                row = change(
+                    Row(
+                        id=id_,
+                        ended=0,
+                        tenant=tenant or "",
+                        request_id=request_id,
+                        asked=asked,
+                        answered=answered,
+                    )
+                )
+                # the index of words follows what is taken out and put in
+                connection.execute("delete from content where id = ?", (id_,))
+                connection.execute(
+                    "insert into content values (?, ?, ?, ?)", (id_, row.asked, row.answered, message)
+                )
+            connection.execute("commit")
+        return found[-1][0] if found else None
 
     def prune(self, before: float, max_bytes: int) -> int:
         """See `Store.prune`."""

@@ -1,0 +1,120 @@
+"""`intellirouter keys rotate-master`: seal what is kept with the key that `[security]` has now."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from intellirouter.app.components.records import sealed_opener
+from intellirouter.app.components.sealing import KEY, check_file, mark, sealed, write_file
+from intellirouter.cli.audited import audited
+from intellirouter.cli.node_options import ConfigOption, configured
+from intellirouter.cli.node_unit import UnitOption
+from intellirouter.config.schema.settings import Settings
+from intellirouter.errors import InvalidRequest
+from intellirouter.memory.open import FILE as STATE_FILE
+from intellirouter.memory.open import open_state
+from intellirouter.memory.sealed import SEALED, Resealing, SealedStore
+from intellirouter.records.sealed import SealedRecords
+from intellirouter.records.sqlite.store import FILE as RECORDS_FILE
+from intellirouter.security.sealing import sealer_of
+
+PAGE = 500
+VACUUM_SECONDS = 30
+
+
+def rotate_master(
+    config: ConfigOption = None,
+    unit: UnitOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Encrypt what is kept with [security] key, whatever it was encrypted with before. Goes on where it was interrupted.
+
+    The nodes may run meanwhile: with the new key as `key` and the one before among `previous_keys`.
+    """
+    settings = configured(config, "router.toml", unit).settings
+    sealer = sealer_of(settings.security)
+    if sealer is None:
+        raise InvalidRequest("There is no [security] key: openssl rand -hex 32 makes one.")
+    check_file(settings.security, settings.paths.data_dir)
+    with audited(settings, "keys rotate-master", f"master key {sealer.current_name}") as told:
+        kept = asyncio.run(_state(settings))
+        rows = _records(settings)
+        told.after = {"key": sealer.current_name, "values": kept, "rows": rows}
+    write_file(settings.paths.data_dir, [sealer.current_name])
+    asyncio.run(_marked(settings, sealer.current_name))
+    left = [name for name in (STATE_FILE, RECORDS_FILE) if not _overwritten(settings.paths.data_dir / name)]
+    if as_json:
+        facts = {"key": sealer.current_name, "values": kept, "rows": rows, "not_compacted": left}
+        typer.echo(msgspec.json.encode(facts))
+        return
+    typer.echo(
+        f"{kept} values and {rows} rows of the record are encrypted anew, with key {sealer.current_name}."
+    )
+    for name in left:
+        typer.echo(
+            f"{name} is in use: what was deleted from it may still be read there. Stop the node, then run this again."
+        )
+    if settings.security.previous_keys:
+        typer.echo(
+            "Take previous_keys out of [security]; keep them as long as there are backups from before."
+        )
+
+
+async def _state(settings: Settings) -> int:
+    async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
+        wrapped = await sealed(store, settings.security)
+        sealer = sealer_of(settings.security)
+        if sealer is None or not isinstance(wrapped, SealedStore):
+            raise InvalidRequest("There is no [security] key.")
+        router = settings.router
+        ttls = {
+            "conversation": router.conversation_ttl,
+            "conversation-summary": router.conversation_ttl,
+            "response": router.response_ttl,
+            "cache": settings.cache.ttl,
+        }
+        return await Resealing(wrapped, sealer, ttls).all(sorted(SEALED))
+
+
+async def _marked(settings: Settings, name: str) -> None:
+    async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
+        if await store.get(KEY) is not None:
+            await mark(store, [name])
+
+
+def _records(settings: Settings) -> int:
+    """How many rows hold content that is now sealed with the current key."""
+    if settings.records.database_url is None and not (settings.paths.data_dir / RECORDS_FILE).exists():
+        return 0
+    store = sealed_opener(settings)()
+    try:
+        if not isinstance(store, SealedRecords):
+            return 0
+        after: int | None = -1
+        while after is not None:
+            after = store.reseal(after, PAGE)
+        return store.resealed
+    finally:
+        store.close()
+
+
+def _overwritten(file: Path) -> bool:
+    """Give back what the file of SQLite has no use for: what was deleted stands there until it is written over."""
+    if not file.exists():
+        return True
+    with contextlib.closing(
+        sqlite3.connect(file, timeout=VACUUM_SECONDS, isolation_level=None)
+    ) as connection:
+        try:
+            connection.execute("vacuum")
+            busy, _, _ = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+        except sqlite3.OperationalError:
+            return False
+        return not busy

@@ -1,0 +1,97 @@
+"""`[[guards]]`: what must not go in, come out, or be believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from intellirouter.config.schema.section import Section
+
+Kind = Literal[
+    "pii", "email", "phone", "card", "iban", "national_id", "ip", "address", "secret", "keywords", "pattern", "injection",
+    "invisible", "bidi", "control", "length", "webhook", "judge",
+]  # fmt: skip
+On = Literal["input", "output", "tool_call", "tool_result", "passage"]
+Action = Literal["block", "mask", "mask-restore", "flag", "route"]
+PERSONAL = Literal["email", "phone", "card", "iban", "national_id", "ip", "address"]
+MASKABLE = frozenset(
+    ("pii", "email", "phone", "card", "iban", "national_id", "ip", "address", "secret", "keywords", "pattern", "injection")
+)
+
+
+class GuardSection(Section):
+    """One guard. Without `models`, `keys`, `teams` and `personas` it is for every request."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="what answers, records and metrics call it"
+    )
+    kind: Kind = Field(
+        description="what it looks for: pii (or one of its kinds), secret, keywords, pattern, injection, invisible, bidi, control, length; or who is asked: webhook, judge"
+    )
+    on: tuple[On, ...] = Field(
+        default=("input",),
+        min_length=1,
+        description="input (all that goes to the model), output, or only tool_call, tool_result, passage",
+    )
+    action: Action = Field(
+        default="block",
+        description="block; mask; mask-restore (the caller gets back what the model did not see); flag; route (to another model)",
+    )
+    mode: Literal["enforce", "monitor"] = Field(
+        default="enforce", description="monitor: say what it would have done, and do nothing"
+    )
+    default: bool = Field(default=True, description="false: only for requests that name it in guardrails")
+    models: tuple[str, ...] = Field(default=(), description="models asked for, * for anything; empty: all")
+    keys: tuple[str, ...] = Field(default=(), description="ids of the API keys it is for; empty: all")
+    teams: tuple[str, ...] = Field(default=(), description="teams it is for; empty: all")
+    personas: tuple[str, ...] = Field(default=(), description="personas it is for; empty: with and without")
+    detect: tuple[PERSONAL, ...] = Field(default=(), description="of pii, only these; empty: all")
+    countries: tuple[str, ...] = Field(
+        default=(), description="whose national numbers are known, as in US, DE; empty: those of many"
+    )
+    words: tuple[str, ...] = Field(default=(), max_length=100_000, description="of keywords: the words and phrases")
+    words_file: Path | None = Field(default=None, description="of keywords: a file with one on each line")
+    patterns: tuple[str, ...] = Field(default=(), max_length=500, description="of pattern: regular expressions (RE2)")
+    max_characters: int | None = Field(default=None, ge=1, description="of length: the most, of all texts together")
+    route_to: str | None = Field(default=None, description="of route: the model that gets the request instead")
+    message: str | None = Field(default=None, max_length=500, description="what a caller is told when it is blocked")
+    url: str | None = Field(default=None, description="of webhook: who is asked, by POST")
+    secret: SecretStr | None = Field(default=None, description="of webhook: signs the question, HMAC-SHA256")
+    model: str | None = Field(default=None, description="of judge: the model that is asked")
+    policy: str | None = Field(default=None, max_length=10_000, description="of judge: what is not allowed, in words")
+    timeout: float = Field(default=2.0, gt=0, le=60, description="seconds that a webhook or judge has")
+    on_error: Literal["open", "closed"] = Field(
+        default="closed", description="when a webhook or judge does not answer: closed blocks, open lets through"
+    )
+
+    @field_validator("countries")
+    @classmethod
+    def _upper(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for country in value:
+            if len(country) != 2 or not country.isalpha():
+                raise ValueError(f"'{country[:20]}' is no country code of two letters, such as DE")
+        return tuple(country.upper() for country in value)
+
+    @model_validator(mode="after")
+    def _whole(self) -> GuardSection:
+        needs: dict[str, tuple[Any, str]] = {
+            "keywords": (self.words or self.words_file, "words or words_file"),
+            "pattern": (self.patterns, "patterns"),
+            "length": (self.max_characters, "max_characters"),
+            "webhook": (self.url, "url"),
+            "judge": (self.model and self.policy, "model and policy"),
+        }
+        given, names = needs.get(self.kind, (True, ""))
+        if not given:
+            raise ValueError(f"a guard of kind '{self.kind}' needs {names}")
+        if self.action == "route" and not self.route_to:
+            raise ValueError("action 'route' needs route_to, the model that gets the request instead")
+        if self.action == "mask-restore" and self.kind not in MASKABLE:
+            raise ValueError(f"what a guard of kind '{self.kind}' finds cannot be given back: use 'mask', 'block' or 'flag'")
+        if self.action in ("mask", "mask-restore") and self.kind in ("length", "judge"):
+            raise ValueError(f"a guard of kind '{self.kind}' finds no place that could be masked: use 'block', 'flag' or 'route'")
+        if self.action in ("mask-restore", "route") and not set(self.on) - {"output", "tool_call"}:
+            raise ValueError(f"action '{self.action}' is for what goes to the model: add 'input' to on")
+        return self

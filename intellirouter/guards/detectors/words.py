@@ -1,0 +1,69 @@
+"""Keywords: words and phrases of the operator, whole and however they are spelled. Ten thousand cost what ten cost (Aho-Corasick)."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import Any
+
+from intellirouter.guards.finding import Finding
+from intellirouter.guards.folding import Folded, folded, spaced
+from intellirouter.guards.scan import Scan
+
+KEYWORD = "keyword"
+_SPELLED = re.compile(r"(?<!\w)(?:[^\W_][\W_]{1,2}){2,200}[^\W_](?!\w)")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+
+
+class Keywords:
+    """See `Detector`. Words are compared folded; one of a script that writes without spaces is looked for inside words too."""
+
+    kinds: tuple[str, ...] = (KEYWORD,)
+
+    def __init__(self, words: tuple[str, ...], kind: str = KEYWORD) -> None:
+        self.kinds = (kind,)
+        made = {spaced(folded(word)).text.strip() for word in words} - {""}
+        self._longest = max(map(len, made), default=0)
+        self._joined = frozenset(re.sub(r"[\W_]", "", word) for word in made)
+        self._automaton: Any = importlib.import_module("ahocorasick").Automaton()
+        for word in made:
+            self._automaton.add_word(word, (len(word), _UNSPACED.search(word) is not None))
+        if made:
+            self._automaton.make_automaton()
+
+    def find(self, scan: Scan) -> list[Finding]:
+        """See `Detector.find`."""
+        if not self._longest:
+            return []
+        plain = spaced(scan.folded)
+        found = self._whole(plain)
+        for spelled in _SPELLED.finditer(plain.text) if scan.spelled else ():
+            if self._holds(re.sub(r"[\W_]", "", spelled[0])):
+                found.append(Finding(*plain.span(*spelled.span()), self.kinds[0]))
+        return found
+
+    def _whole(self, plain: Folded) -> list[Finding]:
+        text, found = plain.text, []
+        for last, (length, inside) in self._automaton.iter(text):
+            start = last - length + 1
+            if inside or not (_in_word(text, start - 1, start) or _in_word(text, last, last + 1)):
+                found.append(Finding(*plain.span(start, last + 1), self.kinds[0]))
+        return found
+
+    def _holds(self, letters: str) -> bool:
+        """Whether one of the words is among letters that were written apart."""
+        longest = min(self._longest, len(letters))
+        return any(
+            letters[start:end] in self._joined
+            for start in range(min(len(letters), 200))
+            for end in range(start + 3, min(start + longest, len(letters)) + 1)
+        )
+
+    def open_at(self, text: str) -> int:
+        """See `Detector.open_at`."""
+        return max(0, len(text) - 3 * self._longest) if self._longest else len(text)
+
+
+def _in_word(text: str, before: int, after: int) -> bool:
+    """Whether two neighbouring characters are of one word."""
+    return 0 <= before and after < len(text) and text[before].isalnum() and text[after].isalnum()

@@ -1,0 +1,31 @@
+"""What a detector found, and what a detector is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from intellirouter.guards.scan import Scan
+
+LONGEST = 512
+"""Characters that a stream is held back by at most: nothing that is looked for is longer."""
+
+
+class Finding(NamedTuple):
+    """A stretch of a text, by character, and what kind of thing it is."""
+
+    start: int
+    end: int
+    kind: str
+
+
+class Detector(Protocol):
+    """Finds one kind of thing, or several, in a text."""
+
+    kinds: tuple[str, ...]
+
+    def find(self, scan: Scan) -> list[Finding]:
+        """Where they are, in no particular order; they may overlap."""
+
+    def open_at(self, text: str) -> int:
+        """From where the end of the text could still become part of something when more follows; its length where nothing could."""
+

@@ -1,0 +1,180 @@
+"""One guard, ready for use, and what guards found in one request."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from intellirouter.config.schema.guards import GuardSection
+from intellirouter.guards.detectors.patterns import Patterns
+from intellirouter.guards.detectors.words import Keywords
+from intellirouter.guards.finding import Detector, Finding
+from intellirouter.guards.folding import visible
+from intellirouter.guards.places import TOOL_CALL, TOOL_RESULT
+from intellirouter.guards.placeholders import mask_of
+from intellirouter.guards.scan import Scan
+from intellirouter.guards.table import PERSONAL, detectors, settled
+
+PIECE = 100_000
+"""Characters that are looked at in one go: some milliseconds."""
+OVERLAP = 4_096
+"""Characters that two pieces share, so that nothing is cut in half."""
+REMOTE = frozenset({"webhook", "judge"})
+"""Kinds that ask somebody."""
+_MOST_WORDS = 100_000
+_LONGEST_WORD = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """See `GuardSection`, whose fields these are."""
+
+    section: GuardSection
+    detectors: tuple[Detector, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.section.name
+
+    @property
+    def enforced(self) -> bool:
+        """Whether it acts, and does not only tell."""
+        return self.section.mode == "enforce"
+
+    @property
+    def remote(self) -> bool:
+        """Whether somebody is asked."""
+        return self.section.kind in REMOTE
+
+    def watches(self, *places: str) -> bool:
+        """Whether it is for one of these places."""
+        return not set(places).isdisjoint(self.section.on)
+
+    def reads(self, where: str) -> bool:
+        """Whether it looks at a text of a request that stands there."""
+        on = self.section.on
+        return "input" in on or (where == TOOL_RESULT and "tool_result" in on) or (where == TOOL_CALL and "tool_call" in on)
+
+    def find(self, text: str) -> list[Finding]:
+        """Everything it looks for in a text, in order and without overlap."""
+        if len(text) <= PIECE:
+            return settled(self._find(text))
+        found: dict[Finding, None] = {}
+        for start in range(0, len(text), PIECE - OVERLAP):
+            for one in self._find(text[start : start + PIECE]):
+                found[Finding(one.start + start, one.end + start, one.kind)] = None
+        return settled(list(found))
+
+    def _find(self, text: str) -> list[Finding]:
+        seen = visible(text)
+        plain = Scan(text)
+        found: list[Finding] = []
+        scan = plain if seen.places is None and seen.text == text else Scan(seen.text)
+        for one in self.detectors:
+            if one.kinds[0] in _AS_WRITTEN:
+                found += one.find(plain)
+            elif scan is plain:
+                found += one.find(scan)
+            else:
+                found += [Finding(*seen.span(hit.start, hit.end), hit.kind) for hit in one.find(scan)]
+        return found
+
+    def scoped(self, *, model: str, key: str, team: str | None, persona: str, named: Sequence[str]) -> bool:
+        """Whether it is for such a request."""
+        section = self.section
+        if self.name in named:
+            return True
+        return (
+            section.default
+            and (not section.models or any(fnmatchcase(model, one) for one in section.models))
+            and (not section.keys or key in section.keys)
+            and (not section.teams or team in section.teams)
+            and (not section.personas or persona in section.personas)
+        )
+
+
+_AS_WRITTEN = frozenset({"invisible", "bidi", "control", "injection"})
+"""Kinds that are about characters which are not seen, or see through them by themselves."""
+
+
+def made(section: GuardSection) -> Guard:
+    """The guard of a section. Raises `BadPattern` for a pattern that is none, `OSError` and `ValueError` for a file of words."""
+    match section.kind:
+        case "keywords":
+            found: Iterable[Detector] = [Keywords(_words(section), section.name)]
+        case "pattern":
+            found = [Patterns(section.patterns, section.name)]
+        case "pii":
+            found = detectors(section.detect or PERSONAL, section.countries)
+        case "length" | "webhook" | "judge":
+            found = ()
+        case kind:
+            found = detectors((kind,), section.countries)
+    return Guard(section, tuple(found))
+
+
+def _words(section: GuardSection) -> tuple[str, ...]:
+    words = [word.strip() for word in section.words]
+    if section.words_file is not None:
+        with section.words_file.open(encoding="utf-8") as file:
+            words += [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    if len(words) > _MOST_WORDS:
+        raise ValueError(f"{len(words):,} words; a guard knows at most {_MOST_WORDS:,}")
+    for word in words:
+        if not 0 < len(word) <= _LONGEST_WORD:
+            raise ValueError(f"a keyword has 1 to {_LONGEST_WORD} characters: '{word[:40]}'")
+    return tuple(words)
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found in one request and its answer: kinds and places, never text."""
+
+    found: dict[tuple[str, str, str], Counter[str]] = field(default_factory=dict)
+
+    def note(self, guard: Guard, place: str, kinds: Iterable[str], did: str | None = None) -> None:
+        """Note findings of a guard, and what it did about them."""
+        section = guard.section
+        action = did or (section.action if guard.enforced else f"monitor {section.action}")
+        self.found.setdefault((guard.name, action, place), Counter()).update(kinds)
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+    def shown(self) -> list[dict[str, Any]]:
+        """For the record."""
+        return [
+            {"guard": guard, "action": action, "place": place, "kinds": dict(kinds)}
+            for (guard, action, place), kinds in self.found.items()
+        ]
+
+    def header(self) -> str:
+        """For the caller: `pii=mask-restore; email=2, injections=flag; injection=1`."""
+        gathered: dict[tuple[str, str], Counter[str]] = {}
+        for (guard, action, _), kinds in self.found.items():
+            gathered.setdefault((guard, action), Counter()).update(kinds)
+        return ", ".join(
+            f"{guard}={action.replace(' ', '-')}" + "".join(f"; {kind}={count}" for kind, count in kinds.items())
+            for (guard, action), kinds in gathered.items()
+        )
+
+
+def replaced(text: str, findings: Sequence[Finding], by: Callable[[Finding, str], str]) -> str:
+    """The text with something else in place of each finding; findings are in order and apart."""
+    if not findings:
+        return text
+    out: list[str] = []
+    last = 0
+    for one in findings:
+        out += (text[last : one.start], by(one, text[one.start : one.end]))
+        last = one.end
+    return "".join((*out, text[last:]))
+
+
+def masked(one: Finding, _value: str) -> str:
+    """What stands in place of a finding for good."""
+    return mask_of(one.kind)

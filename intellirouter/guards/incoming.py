@@ -1,0 +1,101 @@
+"""What guards make of a request before it goes to a model: blocked, masked, sent elsewhere, or as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from intellirouter.chat.model import ChatRequest
+from intellirouter.guards import places
+from intellirouter.guards.finding import Finding
+from intellirouter.guards.guard import Guard, Report, masked, replaced
+from intellirouter.guards.placeholders import Placeholders
+from intellirouter.guards.places import SIGNED, TOOL_RESULT, USER
+
+_JOINED = "\n"
+_MOST_JOINED = 50_000
+"""Characters of neighbouring turns that are read as one text."""
+_SAID_TO_MODELS = "injection"
+
+
+@dataclass(slots=True)
+class Incoming:
+    """The outcome. `blocked` is the guard that let it not pass; `route_to` the model that gets it instead."""
+
+    request: ChatRequest
+    report: Report = field(default_factory=Report)
+    placeholders: Placeholders = field(default_factory=Placeholders)
+    blocked: Guard | None = None
+    route_to: str | None = None
+
+
+def looked_at(request: ChatRequest, guards: Sequence[Guard], report: Report) -> Incoming:
+    """The request through guards that need nobody's help."""
+    done = Incoming(request, report)
+    texts: list[tuple[str, str]] = []
+    places.request(request, lambda text, where: (texts.append((text, where)), text)[1])
+    acting = [guard for guard in guards if not guard.remote]
+    hidden: list[Guard] = []
+    for guard in acting:
+        kinds = _kinds(guard, texts)
+        if not kinds:
+            continue
+        for place, found in kinds.items():
+            report.note(guard, place, found)
+        if not guard.enforced:
+            continue
+        match guard.section.action:
+            case "block":
+                done.blocked = guard
+                return done
+            case "route":
+                done.route_to = done.route_to or guard.section.route_to
+            case "mask" | "mask-restore":
+                hidden.append(guard)
+    if hidden:
+        for text, _ in texts:
+            done.placeholders.leave(text)
+        done.request = _hidden(request, hidden, done.placeholders)
+    return done
+
+
+def _kinds(guard: Guard, texts: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """The kinds found, by place."""
+    found: dict[str, list[str]] = {}
+    limit = guard.section.max_characters
+    if guard.section.kind == "length" and limit is not None:
+        total = sum(len(text) for text, where in texts if guard.reads(where))
+        return {"request": ["length"]} if total > limit else {}
+    for text, where in texts:
+        if guard.reads(where):
+            for one in guard.find(text):
+                found.setdefault(where, []).append(one.kind)
+    if not found and guard.section.kind in (_SAID_TO_MODELS, "keywords"):
+        for joiner in (_JOINED, " ", ""):
+            for where in (USER, TOOL_RESULT):
+                said = [text for text, place in texts if place == where and guard.reads(place)]
+                joined = joiner.join(said)[-_MOST_JOINED:]
+                if len(said) > 1 and (hits := guard.find(joined)):
+                    found[where] = [one.kind for one in hits]
+                    return found
+    return found
+
+
+def _hidden(request: ChatRequest, guards: Sequence[Guard], placeholders: Placeholders) -> ChatRequest:
+    """The request with what was found replaced: first what is found where it stands, then the same values wherever they stand."""
+
+    def put(one: Finding, value: str, guard: Guard) -> str:
+        return masked(one, value) if guard.section.action == "mask" else placeholders.of(one.kind, value)
+
+    def hide(text: str, where: str) -> str:
+        if where == SIGNED:
+            return text
+        for guard in guards:
+            if guard.reads(where) and (found := guard.find(text)):
+                text = replaced(text, found, lambda one, value, guard=guard: put(one, value, guard))  # type: ignore[misc]
+        return text
+
+    first = places.request(request, hide)
+    if not placeholders:
+        return first
+    return places.request(first, lambda text, _where: placeholders.hide(text))

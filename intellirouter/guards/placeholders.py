@@ -1,0 +1,134 @@
+"""Placeholders: what a model is shown in place of what it must not see, and what its caller gets back.
+
+`<EMAIL_1>` is the first e-mail address of a request, in the order in which it is read, so that a conversation that grows keeps
+its numbers and a provider's prefix cache its prefix. What looks like a placeholder in the request itself is left alone and its
+number is not given away. The map lives as long as the request and nowhere else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from typing import Any
+
+LABELS = {
+    "email": "EMAIL",
+    "phone": "PHONE",
+    "card": "CARD",
+    "iban": "IBAN",
+    "national_id": "ID",
+    "ip": "IP",
+    "address": "ADDRESS",
+    "secret": "SECRET",
+}
+NOTHING = frozenset({"invisible", "bidi", "control"})
+"""Kinds in whose place nothing is put."""
+_LOOKS_SO = re.compile(r"<([A-Z][A-Z0-9_]{0,40}_\d{1,6})>", re.IGNORECASE)
+
+
+def label_of(kind: str) -> str:
+    """What stands in a placeholder of this kind."""
+    return LABELS.get(kind) or re.sub(r"[^A-Z0-9]+", "_", kind.upper()).strip("_")[:40] or "MASKED"
+
+
+def mask_of(kind: str) -> str:
+    """What stands in place of something that does not come back."""
+    return "" if kind in NOTHING else f"<{label_of(kind)}>"
+
+
+class Placeholders:
+    """The placeholders of one request."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, str] = {}
+        self._values: dict[str, str] = {}
+        self._taken: set[str] = set()
+        self._counts: dict[str, int] = {}
+        self._known: Any = None
+        self._back: Restoring | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._of)
+
+    def leave(self, text: str) -> None:
+        """Do not give away numbers that the text uses itself."""
+        if "_" in text and "<" in text:
+            self._taken.update(found[1].upper() for found in _LOOKS_SO.finditer(text))
+
+    def of(self, kind: str, value: str) -> str:
+        """The placeholder that stands for a value; the same one each time."""
+        made = self._of.get(value)
+        if made is None:
+            label = label_of(kind)
+            number = self._counts.get(label, 0) + 1
+            while f"{label}_{number}" in self._taken:
+                number += 1
+            self._counts[label] = number
+            made = self._of[value] = f"<{label}_{number}>"
+            self._values[made] = value
+            self._known = self._back = None
+        return made
+
+    def hide(self, text: str) -> str:
+        """The text with every value that has a placeholder replaced, wherever it stands as a whole."""
+        if not self._of:
+            return text
+        if self._known is None:
+            self._known = importlib.import_module("ahocorasick").Automaton()
+            for value, made in self._of.items():
+                self._known.add_word(value, (len(value), made))
+            self._known.make_automaton()
+        out: list[str] = []
+        last = 0
+        for end, (length, made) in self._known.iter_long(text):
+            start = end - length + 1
+            if start < last or _inside(text, start - 1, start) or _inside(text, end, end + 1):
+                continue
+            out += (text[last:start], made)
+            last = end + 1
+        return "".join((*out, text[last:])) if out else text
+
+    @property
+    def back(self) -> Restoring:
+        """What gives the values back."""
+        if self._back is None:
+            self._back = Restoring(self._values)
+        return self._back
+
+
+def _inside(text: str, before: int, after: int) -> bool:
+    return 0 <= before and after < len(text) and text[before].isalnum() and text[after].isalnum()
+
+
+class Restoring:
+    """Puts values back, however a model writes their placeholders: in another case, or with its brackets escaped."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self._values: dict[str, str] = {}
+        for made, value in values.items():
+            name = made[1:-1]
+            for left, right in (("<", ">"), ("\\u003c", "\\u003e"), ("&lt;", "&gt;"), ("\\<", "\\>"), ("\\\\u003c", "\\\\u003e")):
+                self._values[f"{left}{name}{right}".lower()] = value
+        self._longest = max(map(len, self._values), default=0)
+        forms = sorted(self._values, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE) if forms else None
+
+    def whole(self, text: str, *, in_json: bool = False) -> str:
+        """The text with the values back. `in_json`: it is JSON as it is written, so that a value's quotes are escaped."""
+        if self._pattern is None or "_" not in text:
+            return text
+        return self._pattern.sub(lambda found: self._value(found[0], in_json=in_json), text)
+
+    def _value(self, written: str, *, in_json: bool) -> str:
+        value = self._values[written.lower()]
+        return json.dumps(value, ensure_ascii=False)[1:-1] if in_json else value
+
+    def open_at(self, text: str) -> int:
+        """From where the end of the text could be the beginning of a placeholder."""
+        for start in range(max(0, len(text) - self._longest + 1), len(text)):
+            if text[start] in "<\\&":
+                tail = text[start:].lower()
+                if any(form.startswith(tail) for form in self._values):
+                    return start
+        return len(text)

@@ -1,0 +1,120 @@
+"""One text under examination: what several detectors need of it is worked out once, and only when one of them asks."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from intellirouter.guards.folding import Folded, folded
+
+_DIGITS = re.compile(r"[0-9]+")
+_SPELLED = 11
+_SINGLES = bytes([1, 1, 1, 1, 1])
+_GAP = 4
+"""Characters between two runs of digits that are still of one number."""
+
+
+class Cluster(NamedTuple):
+    """Digits that stand together, with what may stand before and between them. `digits` is their number."""
+
+    start: int
+    end: int
+    digits: int
+
+
+class Scan:
+    """A text, and what is known of it."""
+
+    __slots__ = ("_clusters", "_folded", "_lengths", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._clusters: list[Cluster] | None = None
+        self._folded: Folded | None = None
+        self._lengths: list[int] | None = None
+
+    @property
+    def folded(self) -> Folded:
+        """The text in lower case and plain letters."""
+        if self._folded is None:
+            self._folded = folded(self.text)
+        return self._folded
+
+    @property
+    def _words(self) -> list[int]:
+        if self._lengths is None:
+            self._lengths = list(map(len, self.text.split()))
+        return self._lengths
+
+    @property
+    def longest_word(self) -> int:
+        """Characters of the longest stretch without a space."""
+        return max(self._words, default=0)
+
+    @property
+    def spelled(self) -> bool:
+        """Whether letters may stand apart: five single ones in a row, or a stretch that has room for signs between them."""
+        return self.longest_word >= _SPELLED or _SINGLES in bytes([1 if length == 1 else 2 for length in self._words])
+
+    @property
+    def clusters(self) -> list[Cluster]:
+        """Where digits stand together."""
+        if self._clusters is None:
+            self._clusters = _clusters(self.text)
+        return self._clusters
+
+
+def _clusters(text: str) -> list[Cluster]:
+    found: list[Cluster] = []
+    start = end = -1
+    digits = 0
+    for run in _DIGITS.finditer(text):
+        first, last = run.span()
+        if digits and first - end <= _GAP:
+            digits += last - first
+        else:
+            if digits:
+                found.append(Cluster(start, end, digits))
+            start, digits = first, last - first
+        end = last
+    if digits:
+        found.append(Cluster(start, end, digits))
+    return found
+
+
+class Signs:
+    """Many literals, looked for in one pass (Aho-Corasick): each says which of `names` may be there."""
+
+    def __init__(self, signs: Mapping[str, Iterable[str]]) -> None:
+        gathered: dict[str, list[str]] = {}
+        for name, literals in signs.items():
+            for literal in literals:
+                gathered.setdefault(literal, []).append(name)
+        self._automaton: Any = importlib.import_module("ahocorasick").Automaton()
+        for literal, names in gathered.items():
+            self._automaton.add_word(literal, tuple(names))
+        self._automaton.make_automaton()
+
+    def places(self, text: str) -> dict[str, list[int]]:
+        """For each name the last characters of its literals in `text`."""
+        found: dict[str, list[int]] = {}
+        for last, names in self._automaton.iter(text):
+            for name in names:
+                found.setdefault(name, []).append(last)
+        return found
+
+
+def windows(places: Iterable[int], before: int, after: int, length: int) -> Iterator[tuple[int, int]]:
+    """Stretches around places that are in order, those that touch made one."""
+    start = end = -1
+    for place in places:
+        if end >= 0 and place - before <= end:
+            end = place + after
+            continue
+        if end >= 0:
+            yield start, min(end, length)
+        start, end = max(0, place - before), place + after
+    if end >= 0:
+        yield start, min(end, length)

@@ -11,6 +11,7 @@ show to a caller: it never holds a secret or a stranger's text. The cause (`rais
     │   ├── InvalidRequest          400, names the field in `param`
     │   │   └── UnsupportedByTarget 400, the chosen model cannot do what was asked
     │   ├── AuthenticationFailed    401
+    │   ├── GuardBlocked            400, a guard of the operator lets it not pass
     │   ├── BudgetExceeded          402
     │   ├── PermissionDenied        403
     │   │   └── KeyEnded            403, stored work of a key that is no longer good
@@ -102,6 +103,12 @@ class AuthenticationFailed(RequestError):
 
     code = "invalid_api_key"
     status = 401
+
+
+class GuardBlocked(RequestError):
+    """A guard found what must not go to a model; `details` say which guard and what kinds of things."""
+
+    code = "guard_blocked"
 
 
 class BudgetExceeded(RequestError):

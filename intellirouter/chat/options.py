@@ -1,6 +1,6 @@
 """IntelliRouter's own request fields, the same in every dialect that carries JSON bodies.
 
-Short ones stand at the top level (`persona`, `persona_variables`, `conversation`, `rag`); the rest live in an
+Short ones stand at the top level (`persona`, `persona_variables`, `conversation`, `rag`, `guardrails`); the rest live in an
 `intellirouter` object, so that no vendor's field is ever shadowed. They are removed from the body a provider sees.
 """
 
@@ -13,7 +13,9 @@ from intellirouter.chat import fields
 from intellirouter.chat.model import RouteOptions
 from intellirouter.errors import InvalidRequest
 
-OPTION_FIELDS = frozenset({"persona", "persona_variables", "conversation", "rag", "intellirouter"})
+OPTION_FIELDS = frozenset(
+    {"persona", "persona_variables", "conversation", "rag", "guardrails", "intellirouter"}
+)
 
 
 def take_options(body: dict[str, Any]) -> tuple[dict[str, Any], RouteOptions | None]:
@@ -40,5 +42,6 @@ def take_options(body: dict[str, Any]) -> tuple[dict[str, Any], RouteOptions | N
         fallbacks=fields.name_list(ours, "fallbacks", "intellirouter"),
         timeout=timeout,
         cache_control=fields.text(ours, "cache_control", "intellirouter"),
+        guardrails=fields.name_list(body, "guardrails"),
         idempotency_key=fields.name(ours, "idempotency_key", "intellirouter"),
     )

@@ -17,6 +17,7 @@ APPLIES_NOW = frozenset(
     """
     auth.enabled auth.keys auth.policy_file
     budgets.keys budgets.teams budgets.tags budgets.users budgets.unknown_price
+    guards
     features.model_selection.share features.model_selection.keys features.model_selection.teams
     features.parallel_execution.share features.parallel_execution.keys features.parallel_execution.teams
     features.result_merging.share features.result_merging.keys features.result_merging.teams

@@ -28,4 +28,3 @@ class Detector(Protocol):
 
     def open_at(self, text: str) -> int:
         """From where the end of the text could still become part of something when more follows; its length where nothing could."""
-

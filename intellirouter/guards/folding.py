@@ -112,6 +112,12 @@ def _shown(letter: str) -> str:
         return str(unicodedata.decimal(letter))
     if 0xFF01 <= ord(letter) <= 0xFF5E:
         return chr(ord(letter) - 0xFEE0)
-    return {"\u00a0": " ", "\u202f": " ", "\u2007": " ", "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-"}.get(
-        letter, letter
-    )
+    return {
+        "\u00a0": " ",
+        "\u202f": " ",
+        "\u2007": " ",
+        "\u2010": "-",
+        "\u2011": "-",
+        "\u2012": "-",
+        "\u2013": "-",
+    }.get(letter, letter)

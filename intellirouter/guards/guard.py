@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,8 +12,8 @@ from intellirouter.guards.detectors.patterns import Patterns
 from intellirouter.guards.detectors.words import Keywords
 from intellirouter.guards.finding import Detector, Finding
 from intellirouter.guards.folding import visible
-from intellirouter.guards.places import TOOL_CALL, TOOL_RESULT
 from intellirouter.guards.placeholders import mask_of
+from intellirouter.guards.places import TOOL_CALL, TOOL_RESULT
 from intellirouter.guards.scan import Scan
 from intellirouter.guards.table import PERSONAL, detectors, settled
 
@@ -46,6 +45,11 @@ class Guard:
         return self.section.mode == "enforce"
 
     @property
+    def action(self) -> str:
+        """What it does, or would do."""
+        return self.section.action if self.enforced else f"monitor {self.section.action}"
+
+    @property
     def remote(self) -> bool:
         """Whether somebody is asked."""
         return self.section.kind in REMOTE
@@ -57,7 +61,11 @@ class Guard:
     def reads(self, where: str) -> bool:
         """Whether it looks at a text of a request that stands there."""
         on = self.section.on
-        return "input" in on or (where == TOOL_RESULT and "tool_result" in on) or (where == TOOL_CALL and "tool_call" in on)
+        return (
+            "input" in on
+            or (where == TOOL_RESULT and "tool_result" in on)
+            or (where == TOOL_CALL and "tool_call" in on)
+        )
 
     def find(self, text: str) -> list[Finding]:
         """Everything it looks for in a text, in order and without overlap."""
@@ -101,13 +109,13 @@ _AS_WRITTEN = frozenset({"invisible", "bidi", "control", "injection"})
 """Kinds that are about characters which are not seen, or see through them by themselves."""
 
 
-def made(section: GuardSection) -> Guard:
-    """The guard of a section. Raises `BadPattern` for a pattern that is none, `OSError` and `ValueError` for a file of words."""
+def made(section: GuardSection, compiled: Callable[[str], Any]) -> Guard:
+    """The guard of a section; `compiled` makes its patterns. Raises what that raises, `OSError` and `ValueError` for a file of words."""
     match section.kind:
         case "keywords":
             found: Iterable[Detector] = [Keywords(_words(section), section.name)]
         case "pattern":
-            found = [Patterns(section.patterns, section.name)]
+            found = [Patterns([compiled(pattern) for pattern in section.patterns], section.name)]
         case "pii":
             found = detectors(section.detect or PERSONAL, section.countries)
         case "length" | "webhook" | "judge":
@@ -128,39 +136,6 @@ def _words(section: GuardSection) -> tuple[str, ...]:
         if not 0 < len(word) <= _LONGEST_WORD:
             raise ValueError(f"a keyword has 1 to {_LONGEST_WORD} characters: '{word[:40]}'")
     return tuple(words)
-
-
-@dataclass(slots=True)
-class Report:
-    """What was found in one request and its answer: kinds and places, never text."""
-
-    found: dict[tuple[str, str, str], Counter[str]] = field(default_factory=dict)
-
-    def note(self, guard: Guard, place: str, kinds: Iterable[str], did: str | None = None) -> None:
-        """Note findings of a guard, and what it did about them."""
-        section = guard.section
-        action = did or (section.action if guard.enforced else f"monitor {section.action}")
-        self.found.setdefault((guard.name, action, place), Counter()).update(kinds)
-
-    def __bool__(self) -> bool:
-        return bool(self.found)
-
-    def shown(self) -> list[dict[str, Any]]:
-        """For the record."""
-        return [
-            {"guard": guard, "action": action, "place": place, "kinds": dict(kinds)}
-            for (guard, action, place), kinds in self.found.items()
-        ]
-
-    def header(self) -> str:
-        """For the caller: `pii=mask-restore; email=2, injections=flag; injection=1`."""
-        gathered: dict[tuple[str, str], Counter[str]] = {}
-        for (guard, action, _), kinds in self.found.items():
-            gathered.setdefault((guard, action), Counter()).update(kinds)
-        return ", ".join(
-            f"{guard}={action.replace(' ', '-')}" + "".join(f"; {kind}={count}" for kind, count in kinds.items())
-            for (guard, action), kinds in gathered.items()
-        )
 
 
 def replaced(text: str, findings: Sequence[Finding], by: Callable[[Finding, str], str]) -> str:

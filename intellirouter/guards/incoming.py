@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from intellirouter.chat.model import ChatRequest
 from intellirouter.guards import places
 from intellirouter.guards.finding import Finding
-from intellirouter.guards.guard import Guard, Report, masked, replaced
+from intellirouter.guards.guard import Guard, masked, replaced
 from intellirouter.guards.placeholders import Placeholders
 from intellirouter.guards.places import SIGNED, TOOL_RESULT, USER
+from intellirouter.guards.report import Report
 
 _JOINED = "\n"
 _MOST_JOINED = 50_000
@@ -32,8 +33,7 @@ class Incoming:
 def looked_at(request: ChatRequest, guards: Sequence[Guard], report: Report) -> Incoming:
     """The request through guards that need nobody's help."""
     done = Incoming(request, report)
-    texts: list[tuple[str, str]] = []
-    places.request(request, lambda text, where: (texts.append((text, where)), text)[1])
+    texts = places.texts(request)
     acting = [guard for guard in guards if not guard.remote]
     hidden: list[Guard] = []
     for guard in acting:
@@ -41,7 +41,7 @@ def looked_at(request: ChatRequest, guards: Sequence[Guard], report: Report) -> 
         if not kinds:
             continue
         for place, found in kinds.items():
-            report.note(guard, place, found)
+            report.note(guard.name, guard.action, place, found)
         if not guard.enforced:
             continue
         match guard.section.action:

@@ -12,6 +12,7 @@ from intellirouter.chat.delta import (
     Finish,
     ImageDelta,
     OpaqueDelta,
+    RedactedThinkingDelta,
     RefusalDelta,
     Start,
     TextDelta,
@@ -25,11 +26,13 @@ from intellirouter.chat.parts import Part, Text, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice
 from intellirouter.guards import places
 from intellirouter.guards.finding import Finding
-from intellirouter.guards.guard import Guard, Report, masked, replaced
+from intellirouter.guards.guard import Guard, masked, replaced
 from intellirouter.guards.placeholders import Placeholders
 from intellirouter.guards.places import TOOL_CALL
+from intellirouter.guards.report import Report
 from intellirouter.guards.stream import Returned, Watched
 
+_Beside = ToolCallStart | AnnotationDelta | ImageDelta | OpaqueDelta | ThinkingDelta | RedactedThinkingDelta
 WITHHELD = "This answer was withheld by a guard."
 _OUT, _CALLS = "output", "tool_call"
 
@@ -50,6 +53,15 @@ class Outgoing:
     def idle(self) -> bool:
         """Whether the answer may pass as it is."""
         return not self.guards and not self._limits and not self.placeholders
+
+    def withheld(self, response: ChatResponse, guard: Guard) -> ChatResponse:
+        """The answer with nothing of what was said in it."""
+        kept: tuple[Part, ...] = (Text(guard.section.message or WITHHELD),)
+        choices = tuple(
+            msgspec.structs.replace(choice, content=kept, finish_reason="content_filter", logprobs=None)
+            for choice in response.choices
+        )
+        return msgspec.structs.replace(response, choices=choices, raw=None, dialect=None)
 
     def of_place(self, place: str) -> list[Guard]:
         """The guards that look at texts, or at calls."""
@@ -75,12 +87,14 @@ class Outgoing:
 
         for guard in self._limits:
             if len(choice.text) > (guard.section.max_characters or 0):
-                self.report.note(guard, _OUT, ["length"])
+                self.report.note(guard.name, guard.action, _OUT, ["length"])
                 blocked += [guard] if guard.enforced and guard.section.action == "block" else []
         content = tuple(places.part_of(part, look, _OUT) for part in choice.content)
         if blocked:
             kept: tuple[Part, ...] = (Text(blocked[0].section.message or WITHHELD),)
-            return msgspec.structs.replace(choice, content=kept, finish_reason="content_filter", logprobs=None)
+            return msgspec.structs.replace(
+                choice, content=kept, finish_reason="content_filter", logprobs=None
+            )
         if self.placeholders:
             content = tuple(places.part_of(part, self._back, _OUT) for part in content)
             content = tuple(map(self._calls_back, content))
@@ -103,7 +117,7 @@ class Outgoing:
 
     def heard(self, guard: Guard, where: str, found: list[Finding], text: str, blocked: list[Guard]) -> str:
         """What becomes of a text in which a guard found something."""
-        self.report.note(guard, where, [one.kind for one in found])
+        self.report.note(guard.name, guard.action, where, [one.kind for one in found])
         if not guard.enforced:
             return text
         if guard.section.action in ("mask", "mask-restore"):
@@ -133,10 +147,8 @@ class OutgoingStream:
         out: list[Delta] = []
         for delta in deltas:
             match delta:
-                case TextDelta():
-                    self._add(out, delta, "text", delta.text)
-                case RefusalDelta():
-                    self._add(out, delta, "refusal", delta.text)
+                case TextDelta() | RefusalDelta():
+                    self._add(out, delta, type(delta).__name__, delta.text)
                 case ThinkingDelta() if not delta.signature and not delta.encrypted:
                     self._add(out, delta, "thinking", delta.text)
                 case ToolCallArguments():
@@ -145,19 +157,27 @@ class OutgoingStream:
                     self._finish(out, delta)
                 case Start() | UsageDelta():
                     out.append(delta)
-                case ToolCallStart() | AnnotationDelta() | ImageDelta() | OpaqueDelta() | ThinkingDelta():
-                    if delta.choice not in self._ended:
-                        if not isinstance(delta, AnnotationDelta):
-                            self._flush(out, delta.choice)
-                        if isinstance(delta, ToolCallStart):
-                            self._kinds[delta.choice, delta.index] = delta.kind
-                        if delta.choice not in self._ended:
-                            out.append(delta)
                 case _:
-                    out.append(delta)
+                    self._beside(out, delta)
         return tuple(out)
 
-    def _add(self, out: list[Delta], delta: TextDelta | RefusalDelta | ThinkingDelta | ToolCallArguments, name: str, text: str) -> None:
+    def _beside(self, out: list[Delta], delta: _Beside) -> None:
+        """What is no text: it ends the text before it, unless it only speaks about it."""
+        if delta.choice not in self._ended and not isinstance(delta, AnnotationDelta):
+            self._flush(out, delta.choice)
+        if delta.choice in self._ended:
+            return
+        if isinstance(delta, ToolCallStart):
+            self._kinds[delta.choice, delta.index] = delta.kind
+        out.append(delta)
+
+    def _add(
+        self,
+        out: list[Delta],
+        delta: TextDelta | RefusalDelta | ThinkingDelta | ToolCallArguments,
+        name: str,
+        text: str,
+    ) -> None:
         choice = delta.choice
         if choice in self._ended:
             return
@@ -189,7 +209,7 @@ class OutgoingStream:
         length = self._lengths[choice] = self._lengths.get(choice, 0) + more
         for guard in self._limits:
             if length > (guard.section.max_characters or 0) >= length - more:
-                self._outgoing.report.note(guard, _OUT, ["length"])
+                self._outgoing.report.note(guard.name, guard.action, _OUT, ["length"])
                 if guard.enforced and guard.section.action == "block":
                     self._ended[choice] = guard
         return choice in self._ended
@@ -199,7 +219,10 @@ class OutgoingStream:
         for key in [key for key in self._texts if key[0] == choice]:
             del self._texts[key]
         message = self._ended[choice].section.message or WITHHELD
-        block = max((delta.block for delta in out if isinstance(delta, TextDelta) and delta.choice == choice), default=0)
+        block = max(
+            (delta.block for delta in out if isinstance(delta, TextDelta) and delta.choice == choice),
+            default=0,
+        )
         lead = "\n\n" if self._lengths.get(choice) else ""
         out.append(TextDelta(f"{lead}{message}", block, choice))
 
@@ -236,7 +259,9 @@ class _Text:
         self.like = like
         self.blocked: list[Guard] = []
         self._outgoing = outgoing
-        self._steps: list[Watched | Returned] = [self._watched(guard, place) for guard in outgoing.of_place(place)]
+        self._steps: list[Watched | Returned] = [
+            self._watched(guard, place) for guard in outgoing.of_place(place)
+        ]
         if outgoing.placeholders:
             self._steps.append(Returned(outgoing.placeholders.back, in_json=in_json))
 

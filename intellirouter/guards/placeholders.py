@@ -98,7 +98,7 @@ class Placeholders:
 
 
 def _inside(text: str, before: int, after: int) -> bool:
-    return 0 <= before and after < len(text) and text[before].isalnum() and text[after].isalnum()
+    return before >= 0 and after < len(text) and text[before].isalnum() and text[after].isalnum()
 
 
 class Restoring:
@@ -108,7 +108,13 @@ class Restoring:
         self._values: dict[str, str] = {}
         for made, value in values.items():
             name = made[1:-1]
-            for left, right in (("<", ">"), ("\\u003c", "\\u003e"), ("&lt;", "&gt;"), ("\\<", "\\>"), ("\\\\u003c", "\\\\u003e")):
+            for left, right in (
+                ("<", ">"),
+                ("\\u003c", "\\u003e"),
+                ("&lt;", "&gt;"),
+                ("\\<", "\\>"),
+                ("\\\\u003c", "\\\\u003e"),
+            ):
                 self._values[f"{left}{name}{right}".lower()] = value
         self._longest = max(map(len, self._values), default=0)
         forms = sorted(self._values, key=len, reverse=True)

@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -49,7 +50,33 @@ _CODED = 1_024
 _DEEPEST = 64
 _LEAST_NUMBER = 10**6
 """A number as long as one that says who somebody is."""
-_TEXTUAL = ("text/", "application/json", "application/xml", "application/yaml", "application/x-yaml", "application/csv")
+_TEXTUAL = (
+    "text/",
+    "application/json",
+    "application/xml",
+    "application/yaml",
+    "application/x-yaml",
+    "application/csv",
+)
+
+
+def texts(chat: ChatRequest) -> list[tuple[str, str]]:
+    """Every text of a request, and where it stands."""
+    found: list[tuple[str, str]] = []
+    request(chat, partial(_noted, found))
+    return found
+
+
+def answer_texts(answer: ChatResponse) -> list[tuple[str, str]]:
+    """Every text of an answer, and where it stands."""
+    found: list[tuple[str, str]] = []
+    response(answer, partial(_noted, found))
+    return found
+
+
+def _noted(found: list[tuple[str, str]], text: str, where: str) -> str:
+    found.append((text, where))
+    return text
 
 
 def request(chat: ChatRequest, change: Change) -> ChatRequest:
@@ -81,7 +108,13 @@ def _choice(choice: Choice, change: Change) -> Choice:
 
 
 def _message(message: Message, change: Change) -> Message:
-    where = SYSTEM if message.role in ("system", "developer") else ASSISTANT if message.role == "assistant" else USER
+    where = (
+        SYSTEM
+        if message.role in ("system", "developer")
+        else ASSISTANT
+        if message.role == "assistant"
+        else USER
+    )
     return _with(
         message,
         content=_each(message.content, lambda part: part_of(part, change, where)),
@@ -169,7 +202,9 @@ def _output(output: OutputFormat | None, change: Change) -> OutputFormat | None:
     if output is None:
         return None
     return _with(
-        output, schema=_tree(output.schema, change, TOOLS), description=_maybe(output.description, change, TOOLS)
+        output,
+        schema=_tree(output.schema, change, TOOLS),
+        description=_maybe(output.description, change, TOOLS),
     )
 
 
@@ -177,21 +212,29 @@ def _maybe(text: str | None, change: Change, where: str) -> str | None:
     return change(text, where) if text else text
 
 
-def _tree(value: T, change: Change, where: str, depth: int = 0, *, left: frozenset[str] = _LEFT) -> T:
+def _tree(value: Any, change: Change, where: str, depth: int = 0, *, left: frozenset[str] = _LEFT) -> Any:
     """The strings of a JSON value, but for fields that hold no words."""
     made: Any = value
     if not value or depth > _DEEPEST:
         return value
     if isinstance(value, str):
         coded = len(value) >= _CODED and not any(map(str.isspace, value[:_CODED]))
-        return value if coded else change(value, where)  # type: ignore[return-value]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _LEAST_NUMBER and where == TOOL_CALL:
+        return value if coded else change(value, where)
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and abs(value) >= _LEAST_NUMBER
+        and where == TOOL_CALL
+    ):
         told = str(value)
-        return value if change(told, where) == told else change(told, where)  # type: ignore[return-value]
+        return value if change(told, where) == told else change(told, where)
     if isinstance(value, dict) and where == TOOL_CALL:
-        named = {change(name, where): _tree(inner, change, where, depth + 1, left=left) for name, inner in value.items()}
+        named = {
+            change(name, where): _tree(inner, change, where, depth + 1, left=left)
+            for name, inner in value.items()
+        }
         same = all(name in value and named[name] is value[name] for name in named)
-        return value if same else named  # type: ignore[return-value]
+        return value if same else named
     if isinstance(value, dict):
         made = {
             name: inner if name in left else _tree(inner, change, where, depth + 1, left=left)

@@ -56,7 +56,9 @@ class Scan:
     @property
     def spelled(self) -> bool:
         """Whether letters may stand apart: five single ones in a row, or a stretch that has room for signs between them."""
-        return self.longest_word >= _SPELLED or _SINGLES in bytes([1 if length == 1 else 2 for length in self._words])
+        return self.longest_word >= _SPELLED or _SINGLES in bytes(
+            [1 if length == 1 else 2 for length in self._words]
+        )
 
     @property
     def clusters(self) -> list[Cluster]:

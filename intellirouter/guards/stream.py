@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 from intellirouter.guards.finding import LONGEST, Detector, Finding
 from intellirouter.guards.placeholders import Restoring
-from intellirouter.guards.scan import Scan
 
 _CONTEXT = 64
 """Characters before what is held that are looked at with it: a word that names a number stands before it."""
@@ -21,7 +20,9 @@ Hear = Callable[[list[Finding], str], tuple[str, bool]]
 class Watched:
     """Detectors over one growing text."""
 
-    def __init__(self, detectors: Sequence[Detector], find: Callable[[str], list[Finding]], hear: Hear) -> None:
+    def __init__(
+        self, detectors: Sequence[Detector], find: Callable[[str], list[Finding]], hear: Hear
+    ) -> None:
         self._detectors = detectors
         self._find = find
         self._hear = hear
@@ -50,7 +51,11 @@ class Watched:
         for one in findings:
             if one.start < ready < one.end and not last and len(whole) - one.start < LONGEST:
                 ready = max(known, one.start)  # it may be longer still
-        mine = [Finding(max(one.start, known) - known, one.end - known, one.kind) for one in findings if one.end <= ready]
+        mine = [
+            Finding(max(one.start, known) - known, one.end - known, one.kind)
+            for one in findings
+            if one.end <= ready
+        ]
         text, self.ended = self._hear(mine, whole[known:ready]) if mine else (whole[known:ready], False)
         self._context = whole[max(0, ready - _CONTEXT) : ready]
         self._held = whole[ready:]
@@ -76,5 +81,3 @@ class Returned:
         """The end of the text."""
         rest, self._held = self._held, ""
         return rest
-
-

@@ -11,6 +11,7 @@ import msgspec
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import Usage
 from intellirouter.errors import IntelliRouterError
+from intellirouter.guards.report import Report
 from intellirouter.inference.standing import witness_of
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.tracing.span import Span
@@ -34,6 +35,8 @@ class Job(msgspec.Struct, frozen=True):
     relay: str | None = None
     headers: Mapping[str, str] = {}
     granted: tuple[str, ...] = ()
+    found: Report | None = None  # by guards, in what was retrieved for it
+    persona: str = ""  # that it is asked as, without its version
 
 
 def _nothing(_error: IntelliRouterError | None) -> Usage | None:
@@ -117,6 +120,7 @@ class Trace(msgspec.Struct):
     operation: str = CHAT
     caller: Caller | None = None
     answered_by: list[str] = []  # the targets whose words the caller got, in order
+    guards: Report | None = None  # what guards found
     spans: dict[str, Span] = {}  # of calls that are not yet paid for, by candidate
 
     def start(self, candidate: str) -> Attempt:

@@ -79,6 +79,12 @@ class Metrics:
         self.summaries = LightCounter(
             "intellirouter_conversation_summaries", "Running summaries by outcome", ("outcome",), registry
         )
+        self.guards = LightCounter(
+            "intellirouter_guard_findings",
+            "What guards found, by what they did about it",
+            ("guard", "kind", "action"),
+            registry,
+        )
         self._cpu = Gauge("cpu_usage_percent", "CPU use of the machine", registry=registry)
         self._memory = Gauge("memory_usage_bytes", "Resident memory of this process", registry=registry)
         self._started = Gauge("process_start_time_seconds", "Start, in Unix seconds", registry=registry)

@@ -26,6 +26,9 @@ from intellirouter.inference.circuit_events import sharing_circuits
 from intellirouter.inference.discovery import Discovery
 from intellirouter.inference.dispatch import Dispatch, Policy
 from intellirouter.inference.groups.dispatcher import GroupedDispatch
+from intellirouter.inference.guarding.guarded import Guarded
+from intellirouter.inference.guarding.remote import Remote
+from intellirouter.inference.guarding.rules import Guards
 from intellirouter.inference.learned import Learned
 from intellirouter.inference.learning.tiers import Route, route_of
 from intellirouter.inference.limits.gate import Gate
@@ -44,7 +47,7 @@ from intellirouter.inference.switches import Switches
 from intellirouter.memory.conversations import Conversations
 from intellirouter.memory.responses import Responses
 from intellirouter.providers.table import ADAPTERS
-from intellirouter.roles.keys import CHAINS, KEY_RING, METRICS, PERSONAS, RETRIEVER, STATE
+from intellirouter.roles.keys import CHAINS, KEY_RING, METRICS, OUTGOING, PERSONAS, RETRIEVER, STATE
 from intellirouter.roles.router.keys import (
     ANSWERING,
     BOARD,
@@ -54,6 +57,7 @@ from intellirouter.roles.router.keys import (
     DISCOVERY,
     DISPATCH,
     GOVERNOR,
+    GUARDS,
     LEARNED,
     LEDGER,
     OUTCOMES,
@@ -218,10 +222,17 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
 
     opened.on_reload.append(prepare)
     grouped = GroupedDispatch(dispatch, opened[CATALOG])
+    inner: Answering = grouped
     if cache.section.enabled or cache.section.canned_answer is not None:
-        yield CachedDispatch(grouped, opened[CATALOG], cache)
-    else:
-        yield grouped
+        inner = CachedDispatch(grouped, opened[CATALOG], cache)
+    yield Guarded(inner, opened[GUARDS], Remote(opened[OUTGOING], inner), opened[METRICS].guards)
+
+
+@contextlib.asynccontextmanager
+async def _guards(opened: Opened) -> AsyncIterator[Guards]:
+    guards = Guards(opened.settings.guards)
+    opened.on_reload.append(lambda new: guards.prepare(new.guards))
+    yield guards
 
 
 @contextlib.asynccontextmanager
@@ -338,6 +349,7 @@ async def _answering(opened: Opened) -> AsyncIterator[Answering]:
             choice=choice,
             outcomes=opened[OUTCOMES],
             summarizer=summarizer,
+            guards=opened[GUARDS],
         )
         yield Pipeline(opened[DISPATCH], steps, opened[CHAINS])
 
@@ -354,8 +366,9 @@ COMPONENTS = (
     Component(
         DISPATCH,
         _dispatch,
-        (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR, CACHE, PLANNER, LEARNED),
+        (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR, CACHE, PLANNER, LEARNED, GUARDS, OUTGOING),
     ),
+    Component(GUARDS, _guards),
     Component(LEARNED, _learned),
     Component(SCHOOL, _school, (STATE, LEARNED)),
     Component(SWITCHES, _switches, (STATE,)),
@@ -367,6 +380,6 @@ COMPONENTS = (
     Component(
         ANSWERING,
         _answering,
-        (DISPATCH, CATALOG, CONVERSATIONS, KEY_RING, PERSONAS, RETRIEVER, CHAINS, OUTCOMES, METRICS),
+        (DISPATCH, GUARDS, CATALOG, CONVERSATIONS, KEY_RING, PERSONAS, RETRIEVER, CHAINS, OUTCOMES, METRICS),
     ),
 )

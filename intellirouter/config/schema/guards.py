@@ -17,7 +17,20 @@ On = Literal["input", "output", "tool_call", "tool_result", "passage"]
 Action = Literal["block", "mask", "mask-restore", "flag", "route"]
 PERSONAL = Literal["email", "phone", "card", "iban", "national_id", "ip", "address"]
 MASKABLE = frozenset(
-    ("pii", "email", "phone", "card", "iban", "national_id", "ip", "address", "secret", "keywords", "pattern", "injection")
+    (
+        "pii",
+        "email",
+        "phone",
+        "card",
+        "iban",
+        "national_id",
+        "ip",
+        "address",
+        "secret",
+        "keywords",
+        "pattern",
+        "injection",
+    )
 )
 
 
@@ -51,19 +64,32 @@ class GuardSection(Section):
     countries: tuple[str, ...] = Field(
         default=(), description="whose national numbers are known, as in US, DE; empty: those of many"
     )
-    words: tuple[str, ...] = Field(default=(), max_length=100_000, description="of keywords: the words and phrases")
+    words: tuple[str, ...] = Field(
+        default=(), max_length=100_000, description="of keywords: the words and phrases"
+    )
     words_file: Path | None = Field(default=None, description="of keywords: a file with one on each line")
-    patterns: tuple[str, ...] = Field(default=(), max_length=500, description="of pattern: regular expressions (RE2)")
-    max_characters: int | None = Field(default=None, ge=1, description="of length: the most, of all texts together")
-    route_to: str | None = Field(default=None, description="of route: the model that gets the request instead")
-    message: str | None = Field(default=None, max_length=500, description="what a caller is told when it is blocked")
+    patterns: tuple[str, ...] = Field(
+        default=(), max_length=500, description="of pattern: regular expressions (RE2)"
+    )
+    max_characters: int | None = Field(
+        default=None, ge=1, description="of length: the most, of all texts together"
+    )
+    route_to: str | None = Field(
+        default=None, description="of route: the model that gets the request instead"
+    )
+    message: str | None = Field(
+        default=None, max_length=500, description="what a caller is told when it is blocked"
+    )
     url: str | None = Field(default=None, description="of webhook: who is asked, by POST")
     secret: SecretStr | None = Field(default=None, description="of webhook: signs the question, HMAC-SHA256")
     model: str | None = Field(default=None, description="of judge: the model that is asked")
-    policy: str | None = Field(default=None, max_length=10_000, description="of judge: what is not allowed, in words")
+    policy: str | None = Field(
+        default=None, max_length=10_000, description="of judge: what is not allowed, in words"
+    )
     timeout: float = Field(default=2.0, gt=0, le=60, description="seconds that a webhook or judge has")
     on_error: Literal["open", "closed"] = Field(
-        default="closed", description="when a webhook or judge does not answer: closed blocks, open lets through"
+        default="closed",
+        description="when a webhook or judge does not answer: closed blocks, open lets through",
     )
 
     @field_validator("countries")
@@ -89,9 +115,13 @@ class GuardSection(Section):
         if self.action == "route" and not self.route_to:
             raise ValueError("action 'route' needs route_to, the model that gets the request instead")
         if self.action == "mask-restore" and self.kind not in MASKABLE:
-            raise ValueError(f"what a guard of kind '{self.kind}' finds cannot be given back: use 'mask', 'block' or 'flag'")
+            raise ValueError(
+                f"what a guard of kind '{self.kind}' finds cannot be given back: use 'mask', 'block' or 'flag'"
+            )
         if self.action in ("mask", "mask-restore") and self.kind in ("length", "judge"):
-            raise ValueError(f"a guard of kind '{self.kind}' finds no place that could be masked: use 'block', 'flag' or 'route'")
+            raise ValueError(
+                f"a guard of kind '{self.kind}' finds no place that could be masked: use 'block', 'flag' or 'route'"
+            )
         if self.action in ("mask-restore", "route") and not set(self.on) - {"output", "tool_call"}:
             raise ValueError(f"action '{self.action}' is for what goes to the model: add 'input' to on")
         return self

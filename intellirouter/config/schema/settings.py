@@ -11,6 +11,7 @@ from intellirouter.config.schema.cache import CacheSection
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.config.schema.console import ConsoleSection
 from intellirouter.config.schema.features import FeaturesSection
+from intellirouter.config.schema.guards import GuardSection
 from intellirouter.config.schema.ipc import IpcSection
 from intellirouter.config.schema.limits import BudgetsSection, LimitsSection
 from intellirouter.config.schema.memory import MemorySection
@@ -49,6 +50,9 @@ class Settings(Section):
     router: RouterSection = Field(default_factory=RouterSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
     budgets: BudgetsSection = Field(default_factory=BudgetsSection)
+    guards: tuple[GuardSection, ...] = Field(
+        default=(), description="what must not go to a model, come from it, or be believed"
+    )
     cache: CacheSection = Field(default_factory=CacheSection)
     console: ConsoleSection = Field(default_factory=ConsoleSection)
     chain_engine: ChainEngineSection = Field(default_factory=ChainEngineSection)

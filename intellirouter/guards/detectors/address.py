@@ -8,9 +8,7 @@ from intellirouter.guards.finding import Finding
 from intellirouter.guards.scan import Cluster, Scan
 
 ADDRESS = "address"
-_STREET = (
-    r"Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Court|Ct|Boulevard|Blvd|Place|Pl|Square|Sq|Terrace|Way|Highway|Hwy|Parkway|Pkwy|Crescent|Close"
-)
+_STREET = r"Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Court|Ct|Boulevard|Blvd|Place|Pl|Square|Sq|Terrace|Way|Highway|Hwy|Parkway|Pkwy|Crescent|Close"
 _NAME = r"[A-ZÀ-Þ][a-zß-ÿ'’-]{1,30}"
 _PLACE = rf"(?:,? ?(?:Apt|Suite|Ste|Unit|Flat|#)\.? ?\w{{1,6}})?(?:,? {_NAME}(?: {_NAME})?)?(?:,? [A-Z]{{2}}\b)?(?:,? (?:\d{{5}}(?:-\d{{4}})?|[A-Z]{{1,2}}\d[A-Z\d]? ?\d[A-Z]{{2}}))?"
 _FORMS = (
@@ -24,15 +22,47 @@ _ADDRESS = re.compile(rf"(?<!\w)(?:{'|'.join(_FORMS)})")
 _TAIL = re.compile(r"(?:\S{1,31} ?){0,8}\Z")
 
 
-_AFTER = re.compile(r"[A-Za-z]?(?: bis| ter)?,? (?:[A-Z0-9]|rue|avenue|boulevard|place|chemin|impasse|allée|quai)")
-_JOINED = ("straße", "strasse", "str.", "weg", "gasse", "allee", "platz", "ufer", "damm", "ring", "straat", "laan", "plein", "gracht", "kade", "dijk")
-_LEADING = ("Calle ", "Avenida ", "Avda", "Plaza ", "Paseo ", "Rua ", "Praça ", "Travessa ", "Via ", "Viale ", "Piazza ", "Corso ")
+_AFTER = re.compile(
+    r"[A-Za-z]?(?: bis| ter)?,? (?:[A-Z0-9]|rue|avenue|boulevard|place|chemin|impasse|allée|quai)"
+)
+_JOINED = (
+    "straße",
+    "strasse",
+    "str.",
+    "weg",
+    "gasse",
+    "allee",
+    "platz",
+    "ufer",
+    "damm",
+    "ring",
+    "straat",
+    "laan",
+    "plein",
+    "gracht",
+    "kade",
+    "dijk",
+)
+_LEADING = (
+    "Calle ",
+    "Avenida ",
+    "Avda",
+    "Plaza ",
+    "Paseo ",
+    "Rua ",
+    "Praça ",
+    "Travessa ",
+    "Via ",
+    "Viale ",
+    "Piazza ",
+    "Corso ",
+)
 
 
 class Addresses:
     """See `Detector`."""
 
-    kinds = (ADDRESS,)
+    kinds: tuple[str, ...] = (ADDRESS,)
 
     def find(self, scan: Scan) -> list[Finding]:
         """See `Detector.find`."""

@@ -18,7 +18,7 @@ _EDGE = "./'`*{|}=&?$!#^~%-"
 class Emails:
     """See `Detector`."""
 
-    kinds = (EMAIL,)
+    kinds: tuple[str, ...] = (EMAIL,)
 
     def find(self, scan: Scan) -> list[Finding]:
         """See `Detector.find`."""

@@ -78,7 +78,7 @@ _FEWEST = 6
 class NationalIds:
     """See `Detector`. `countries`: whose numbers are looked for, as ISO 3166 has them; empty: all that are known."""
 
-    kinds = (NATIONAL_ID,)
+    kinds: tuple[str, ...] = (NATIONAL_ID,)
 
     def __init__(self, countries: tuple[str, ...] = ()) -> None:
         forms = [form for form in FORMS if not countries or form.country in countries]
@@ -91,7 +91,9 @@ class NationalIds:
         """See `Detector.find`."""
         found: list[Finding] = []
         for cluster in scan.clusters:
-            if cluster.digits >= _FEWEST or (cluster.digits == 4 and scan.text[cluster.start - 1 : cluster.start].isalpha()):
+            if cluster.digits >= _FEWEST or (
+                cluster.digits == 4 and scan.text[cluster.start - 1 : cluster.start].isalpha()
+            ):
                 found += self._in(scan.text, cluster)
         return found
 
@@ -103,7 +105,9 @@ class NationalIds:
                     yield Finding(one.start(), one.end(), NATIONAL_ID)
         for named, pattern, form in self._bare:
             for one in pattern.finditer(text, start, end):
-                if named.search(text, max(0, one.start() - _NEAR), one.start()) and _holds(form.check, one[0]):
+                if named.search(text, max(0, one.start() - _NEAR), one.start()) and _holds(
+                    form.check, one[0]
+                ):
                     yield Finding(one.start(), one.end(), NATIONAL_ID)
 
     def open_at(self, text: str) -> int:

@@ -150,7 +150,9 @@ def _machines(scan: Scan) -> Iterator[Finding]:
         if cluster.digits < 4:
             continue
         for found in _IPV4.finditer(text, cluster.start, cluster.end + 2):
-            if _is_machine(found[0]) and not _VERSION.search(text[max(0, found.start() - 12) : found.start()]):
+            if _is_machine(found[0]) and not _VERSION.search(
+                text[max(0, found.start() - 12) : found.start()]
+            ):
                 yield Finding(found.start(), found.end(), IP)
     if "::" in text or text.count(":") >= 7:
         for found in _IPV6.finditer(text):

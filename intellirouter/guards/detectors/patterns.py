@@ -1,10 +1,10 @@
-"""Regular expressions of the operator, in RE2, whose time grows with the text and no faster."""
+"""Regular expressions of the operator, in RE2, whose time grows with the text and no faster; `bounds/patterns.py` compiles them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from intellirouter.bounds.patterns import compiled
 from intellirouter.guards.finding import LONGEST, Finding
 from intellirouter.guards.scan import Scan
 
@@ -12,11 +12,11 @@ PATTERN = "pattern"
 
 
 class Patterns:
-    """See `Detector`. Raises `BadPattern` for one that RE2 does not take. `longest`: characters that a match in a stream may span."""
+    """See `Detector`. `longest`: characters that a match in a stream may span."""
 
-    def __init__(self, patterns: tuple[str, ...], kind: str = PATTERN, longest: int = 128) -> None:
+    def __init__(self, patterns: Sequence[Any], kind: str = PATTERN, longest: int = 128) -> None:
         self.kinds: tuple[str, ...] = (kind,)
-        self._patterns: list[Any] = [compiled(pattern) for pattern in patterns]
+        self._patterns = tuple(patterns)
         self._longest = min(longest, LONGEST)
 
     def find(self, scan: Scan) -> list[Finding]:

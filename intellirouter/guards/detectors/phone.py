@@ -19,7 +19,9 @@ PHONE = "phone"
 COUNTRIES = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "IN", "JP", "BR")
 _CANDIDATE = re.compile(r"(?<![\w.,/=#$€£%:-])(?:\+ ?|\()?\d(?:[ ().\-/]{0,3}\d){6,14}(?![\w%]|[.,/:-]\d)")
 _AMERICAN = re.compile(r"(?:\+?1[ .-]?)?(?:\([2-9]\d\d\) ?|[2-9]\d\d[ .-])\d{3}[ .-]\d{4}")
-_GROUPED = re.compile(r"\(?0\d{1,5}\)?[ /.-]{1,2}\d[\d -]{3,}\d|0\d(?:[ .]\d\d){4}|\(\d{2,5}\) ?\d[\d -]{4,}\d")
+_GROUPED = re.compile(
+    r"\(?0\d{1,5}\)?[ /.-]{1,2}\d[\d -]{3,}\d|0\d(?:[ .]\d\d){4}|\(\d{2,5}\) ?\d[\d -]{4,}\d"
+)
 _DATE = re.compile(r"(?:19|20)\d\d[-/. ]\d\d?[-/. ]\d\d?.*|\d\d?[-/.]\d\d?[-/.](?:19|20)\d\d.*")
 _CALLED = re.compile(
     r"(?:tel|phone|call|mobile|cell|fax|whatsapp|signal|sms|text me|reach me|telefon|téléphone|tél|teléfono|telefono|"
@@ -32,7 +34,7 @@ _SIGNS = re.compile(r"[ ().\-/]")
 class Phones:
     """See `Detector`. `countries`: whose national forms are known, as ISO 3166 has them."""
 
-    kinds = (PHONE,)
+    kinds: tuple[str, ...] = (PHONE,)
 
     def __init__(self, countries: tuple[str, ...] = COUNTRIES) -> None:
         self._countries = countries

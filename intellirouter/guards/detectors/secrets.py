@@ -40,7 +40,9 @@ _NAMED = re.compile(
     r"|[a-z0-9]{1,24}[_-](?:token|secret|password|key)|token|passwort|kennwort|contraseña|mot de passe|senha|密码|パスワード)"
     r"[\"'`]?(?:[ \t]{0,8}(?::=|=>|[:=])|[ ]is)[ \t]{0,8}(?:bearer[ ])?)([\"'`]?)([^\s\"'`,;<>(){}\[\]]{6,256})"
 )
-_BEARER = re.compile(r"(?i:authorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?:bearer|basic|token)\s{1,4})([A-Za-z0-9._~+/=-]{12,1024})")
+_BEARER = re.compile(
+    r"(?i:authorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?:bearer|basic|token)\s{1,4})([A-Za-z0-9._~+/=-]{12,1024})"
+)
 _ISSUED_AT, _NAMED_AT = "issued", "named"
 _SIGNS = Signs(
     {
@@ -68,13 +70,15 @@ _TAIL = re.compile(r"[^\s]{0,512}\Z")
 class Secrets:
     """See `Detector`."""
 
-    kinds = (SECRET,)
+    kinds: tuple[str, ...] = (SECRET,)
 
     def find(self, scan: Scan) -> list[Finding]:
         """See `Detector.find`."""
         text = scan.text
         found: list[Finding] = []
-        signs = _SIGNS.places(text.lower())  # its length may differ from the text's, by far less than the windows are wide
+        signs = _SIGNS.places(
+            text.lower()
+        )  # its length may differ from the text's, by far less than the windows are wide
         for start, end in windows(signs.get(_ISSUED_AT, ()), 16, 3_300, len(text)):
             found += [Finding(one.start(), one.end(), SECRET) for one in _ISSUED.finditer(text, start, end)]
         for start, end in windows(signs.get(_NAMED_AT, ()), _BEFORE, _AFTER, len(text)):
@@ -86,10 +90,18 @@ class Secrets:
         if "-----BEGIN" in text:
             found += _private_keys(text)
         if "://" in text:
-            found += [Finding(*one.span(1), SECRET) for one in _IN_URL.finditer(text) if not _STAND_IN.fullmatch(one[1])]
+            found += [
+                Finding(*one.span(1), SECRET)
+                for one in _IN_URL.finditer(text)
+                if not _STAND_IN.fullmatch(one[1])
+            ]
             found += [Finding(one.start(), one.end(), SECRET) for one in _HOOK.finditer(text)]
         if "uthoriz" in text:
-            found += [Finding(*one.span(1), SECRET) for one in _BEARER.finditer(text) if not _STAND_IN.fullmatch(one[1])]
+            found += [
+                Finding(*one.span(1), SECRET)
+                for one in _BEARER.finditer(text)
+                if not _STAND_IN.fullmatch(one[1])
+            ]
         return found
 
     def open_at(self, text: str) -> int:
@@ -116,7 +128,9 @@ def _drawn(value: str, *, quoted: bool) -> bool:
     value = value.rstrip(".!?")
     if len(value) < 6 or _STAND_IN.fullmatch(value):
         return False
-    kinds = sum(any(map(test, value)) for test in (str.islower, str.isupper, str.isdigit)) + (not value.isalnum())
+    kinds = sum(any(map(test, value)) for test in (str.islower, str.isupper, str.isdigit)) + (
+        not value.isalnum()
+    )
     if kinds < 2 and not (quoted and len(value) >= 8 and value.isdigit()):
         return False
     return entropy(value) >= _LEAST_ENTROPY or (quoted and kinds >= 3)

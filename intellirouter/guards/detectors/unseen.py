@@ -72,10 +72,16 @@ def _belongs(text: str, start: int, end: int) -> bool:
     if len(run) > 1 or run not in _JOINERS or start == 0 or end >= len(text):
         return False
     before, after = text[start - 1], text[end]
-    if run == "\u200d" and (unicodedata.category(after) == "So" or before == "\ufe0f" or unicodedata.category(before) in ("So", "Sk")):
+    if run == "\u200d" and (
+        unicodedata.category(after) == "So"
+        or before == "\ufe0f"
+        or unicodedata.category(before) in ("So", "Sk")
+    ):
         return True
     return unicodedata.name(before, "").startswith(_JOINED)
 
 
 def _right_to_left(text: str) -> bool:
-    return any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text[:2_000] if ord(letter) > 0x590)
+    return any(
+        unicodedata.bidirectional(letter) in ("R", "AL") for letter in text[:2_000] if ord(letter) > 0x590
+    )

@@ -66,4 +66,4 @@ class Keywords:
 
 def _in_word(text: str, before: int, after: int) -> bool:
     """Whether two neighbouring characters are of one word."""
-    return 0 <= before and after < len(text) and text[before].isalnum() and text[after].isalnum()
+    return before >= 0 and after < len(text) and text[before].isalnum() and text[after].isalnum()

@@ -18,6 +18,7 @@ from intellirouter.chat.response import ChatResponse, Choice, Usage
 from intellirouter.chat.wire import WireFormat
 from intellirouter.config.schema.records import Content
 from intellirouter.errors import IntelliRouterError
+from intellirouter.guards.report import Report
 from intellirouter.inference.cache.dispatcher import CANNED_HEADER
 from intellirouter.inference.cache.dispatcher import HEADER as CACHE_HEADER
 from intellirouter.inference.catalog import Catalog
@@ -137,6 +138,7 @@ class Told(msgspec.Struct, gc=False):
     persona: str
     chain_run: str
     rule: str | None
+    guards: Report | None = None
 
 
 def told_by(trace: Trace) -> Told:
@@ -156,6 +158,7 @@ def told_by(trace: Trace) -> Told:
         get(PERSONA_HEADER) or "",
         get(RUN_HEADER) or "",
         get(GUARDRAIL_HEADER),
+        trace.guards,
     )
 
 
@@ -219,6 +222,8 @@ class Asked(msgspec.Struct, gc=False):
         detail.notes = list(told.notes)
         if told.rule is not None:
             detail.guards = [{"guard": "persona", "rule": told.rule}]
+        if told.guards is not None:
+            detail.guards = [*detail.guards, *told.guards.shown()]
         usage = told.usage
         if usage is not None and told.provider != CHAIN:  # its steps have rows of their own
             row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens

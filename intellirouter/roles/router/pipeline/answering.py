@@ -169,7 +169,14 @@ def _prepared(course: Course) -> Job:
     request = course.request
     if request.options is not None and course.passages:
         request = request.routed(options=msgspec.structs.replace(request.options, rag=None))
-    return msgspec.structs.replace(course.job, request=request, relay=None, granted=course.granted)
+    return msgspec.structs.replace(
+        course.job,
+        request=request,
+        relay=None,
+        granted=course.granted,
+        persona=course.named,
+        found=course.found,
+    )
 
 
 def _own(text: str, model: str, usage: Usage | None = None) -> ChatResponse:

@@ -21,7 +21,9 @@ from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.chat.openai_responses.content import DIALECT as RESPONSES
 from intellirouter.chat.parts import Text
 from intellirouter.errors import IntelliRouterError, NotFound, PayloadTooLarge, PeerUnavailable
+from intellirouter.guards.report import Report
 from intellirouter.inference.catalog import AUTO, Catalog
+from intellirouter.inference.guarding.rules import Guards
 from intellirouter.inference.job import Job, Trace
 from intellirouter.memory.conversations import (
     Conversations,
@@ -44,6 +46,7 @@ from intellirouter.peers.contract import (
 from intellirouter.records.named import SESSION_HEADERS, first
 from intellirouter.roles.router.pipeline.choosing import PersonaChoice
 from intellirouter.roles.router.pipeline.file_search import call_item, file_search, rag_of, without
+from intellirouter.roles.router.pipeline.guarded_passages import believed
 from intellirouter.roles.router.pipeline.guardrails import Breach, Rules, rules_of
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
 from intellirouter.roles.router.pipeline.summaries import Summarizer, uncovered
@@ -71,10 +74,12 @@ class Course:
     known: int = 0  # how many of the messages said are kept already
     passages: tuple[Passage, ...] = ()
     refusal: str | None = None
+    named: str = ""  # the persona, without its version
     persona: str | None = None  # with its version, `analyst@3`
     rules: Rules | None = None  # that the answer is held to
     breach: Breach | None = None  # the rule that the answer broke
     granted: tuple[str, ...] = ()  # models that the operator's persona leads to
+    found: Report | None = None  # by guards, in what was retrieved
     searched: Json | None = None  # the search as an item of the answer, where the client's dialect has such
     headers: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)  # of each step that ran
@@ -106,6 +111,7 @@ class Steps:
     conversation_tokens: int
     choice: PersonaChoice
     outcomes: Outcomes
+    guards: Guards
     summarizer: Summarizer | None = None
 
     async def prepare(self, job: Job) -> Course:
@@ -128,6 +134,7 @@ class Steps:
         name = name or self.choice.by_rule(job)
         rag = (options.rag if options else None) or (entry.rag if entry else None)
         if name:
+            course.named = name.partition("@")[0]
             variables = (options.persona_variables if options else None) or {}
             with course.timed("persona"):
                 resolved = await self._persona(course, name, variables)
@@ -212,12 +219,18 @@ class Steps:
             course.headers[RAG_HEADER] = f"skipped: {error.code}"
             return
         course.passages = found.passages
+        if self.guards.all:
+            guards, report = self.guards.of(course.job), Report()
+            course.passages = await ASIDE.soon(
+                course.call.caller.tenant, lambda: believed(found.passages, guards, report)
+            )
+            course.found = report if report else None
         partial = "; partial" if found.partial else ""
         course.headers[RAG_HEADER] = (
-            f"skipped: {found.skipped}" if found.skipped else f"{len(found.passages)}{partial}"
+            f"skipped: {found.skipped}" if found.skipped else f"{len(course.passages)}{partial}"
         )
-        if found.passages:
-            sources = [Source(passage.text, passage.title, passage.location) for passage in found.passages]
+        if course.passages:
+            sources = [Source(passage.text, passage.title, passage.location) for passage in course.passages]
             course.request = course.request.changed(
                 messages=with_context(course.request.messages, context_block(sources))
             )

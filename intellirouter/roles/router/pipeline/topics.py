@@ -13,35 +13,17 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-_ALIKE = (
-    ("аеорсухіјѕԁһкмтвнгԛԝ", "aeopcyxijsdhkmtbhrqw"),  # Cyrillic
-    ("αορνυτικεηχγβμρω", "aopvutikenxybupw"),  # Greek
-    ("ıɑɡɩʟɴʀßƅ", "iagilnrsb"),
-)
-_INVISIBLE = "".join(
-    chr(code)
-    for code in (
-        *range(0x20, 0x3000),
-        *range(0xFE00, 0xFF00),
-        *range(0xFFF0, 0x10000),
-        *range(0xE0000, 0xE01F0),
-    )
-    if unicodedata.category(chr(code)) == "Cf"
-    or 0xFE00 <= code <= 0xFE0F
-    or 0x0300 <= code <= 0x036F
-    or code in (0x115F, 0x1160, 0x17B4, 0x17B5)
-)
+from intellirouter.guards.folding import ALIKE, INVISIBLE
+
 _FOLDS: dict[int, str | None] = {
     **{
-        ord(letter): latin
-        for letters, latins in _ALIKE
-        for letter, latin in zip(letters, latins, strict=True)
+        ord(letter): latin for letters, latins in ALIKE for letter, latin in zip(letters, latins, strict=True)
     },
-    **dict.fromkeys(map(ord, _INVISIBLE)),
+    **dict.fromkeys(map(ord, INVISIBLE)),
     ord("_"): " ",
 }
 _WORD = re.compile(r"[^\W_]+")
-_RAW_WORD = re.compile(f"(?:[^\\W_]|[{re.escape(_INVISIBLE)}])+")
+_RAW_WORD = re.compile(f"(?:[^\\W_]|[{re.escape(INVISIBLE)}])+")
 _SPELLED = re.compile(r"(?:(?<= )\S ){2,}")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _PIECE = 50_000

@@ -135,6 +135,6 @@ class Restoring:
         for start in range(max(0, len(text) - self._longest + 1), len(text)):
             if text[start] in "<\\&":
                 tail = text[start:].lower()
-                if any(form.startswith(tail) for form in self._values):
+                if tail not in self._values and any(form.startswith(tail) for form in self._values):
                     return start
         return len(text)

@@ -80,4 +80,4 @@ class Returned:
     def rest(self) -> str:
         """The end of the text."""
         rest, self._held = self._held, ""
-        return rest
+        return self._back.whole(rest, in_json=self._in_json)

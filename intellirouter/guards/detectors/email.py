@@ -9,7 +9,7 @@ from intellirouter.guards.scan import Scan
 
 EMAIL = "email"
 _MOST_LOCAL = 64
-_LOCAL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}\Z")
+_LOCAL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}")
 _HOST = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _TAIL = re.compile(r"[^\s<>()\[\],;:\"]{0,320}\Z")
 _EDGE = "./'`*{|}=&?$!#^~%-"
@@ -42,11 +42,13 @@ def _last_word(text: str) -> int:
 
 
 def _around(text: str, at: int) -> Finding | None:
-    before = _LOCAL.search(text[max(0, at - _MOST_LOCAL) : at])
-    host = _HOST.match(text, at + 1)
+    before = _LOCAL.match(
+        text[max(0, at - _MOST_LOCAL) : at][::-1]
+    )  # read backwards, it ends where it begins
+    host = _HOST.match(text, at + 1) if before is not None else None
     if before is None or host is None:
         return None
-    local = before[0].lstrip(_EDGE)
+    local = before[0][::-1].lstrip(_EDGE)
     if not local or _in_url(text, at - len(local)):
         return None
     labels = host[0].rstrip("-_").split(".")

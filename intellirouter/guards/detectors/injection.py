@@ -40,7 +40,7 @@ class _Known(NamedTuple):
 @cache
 def _known() -> _Known:
     return _Known(
-        {f"{place}": re.compile(rf"\b(?:{phrase})") for place, (_, phrase) in enumerate(PHRASES)},
+        {f"{place}": re.compile(rf"(?<!\w)(?:{phrase})") for place, (_, phrase) in enumerate(PHRASES)},
         Signs({f"{place}": literals for place, (literals, _) in enumerate(PHRASES)}),
         re.compile("|".join(f"(?:{one})" for one in MARKS), re.IGNORECASE),
         Signs({"mark": _MARKED}),

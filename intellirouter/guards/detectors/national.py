@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from intellirouter.guards.detectors.numbers import run_at
 from intellirouter.guards.finding import Finding
-from intellirouter.guards.scan import Cluster, Scan
+from intellirouter.guards.scan import Scan
 
 NATIONAL_ID = "national_id"
 _NEAR = 48
@@ -89,30 +89,38 @@ class NationalIds:
 
     def find(self, scan: Scan) -> list[Finding]:
         """See `Detector.find`."""
+        text = scan.text
         found: list[Finding] = []
-        for cluster in scan.clusters:
-            if cluster.digits >= _FEWEST or (
-                cluster.digits == 4 and scan.text[cluster.start - 1 : cluster.start].isalpha()
-            ):
-                found += self._in(scan.text, cluster)
+        clusters = [
+            cluster
+            for cluster in scan.clusters
+            if cluster.digits >= _FEWEST
+            or (cluster.digits == 4 and text[cluster.start - 1 : cluster.start].isalpha())
+        ]
+        if not clusters:
+            return []
+        near = [(named, pattern, form) for named, pattern, form in self._bare if named.search(text)]
+        for cluster in clusters:
+            start, end = max(0, cluster.start - 8), cluster.end + 8
+            found += _own(text, start, end, self._own)
+            for named, pattern, form in near:
+                for one in pattern.finditer(text, start, end):
+                    if named.search(text, max(0, one.start() - _NEAR), one.start()) and _holds(
+                        form.check, one[0]
+                    ):
+                        found.append(Finding(one.start(), one.end(), NATIONAL_ID))
         return found
-
-    def _in(self, text: str, cluster: Cluster) -> Iterator[Finding]:
-        start, end = max(0, cluster.start - 8), cluster.end + 8
-        for pattern, form in self._own:
-            for one in pattern.finditer(text, start, end):
-                if _holds(form.check, one[0]):
-                    yield Finding(one.start(), one.end(), NATIONAL_ID)
-        for named, pattern, form in self._bare:
-            for one in pattern.finditer(text, start, end):
-                if named.search(text, max(0, one.start() - _NEAR), one.start()) and _holds(
-                    form.check, one[0]
-                ):
-                    yield Finding(one.start(), one.end(), NATIONAL_ID)
 
     def open_at(self, text: str) -> int:
         """See `Detector.open_at`."""
         return run_at(text)
+
+
+def _own(text: str, start: int, end: int, forms: list[tuple[re.Pattern[str], Form]]) -> Iterator[Finding]:
+    for pattern, form in forms:
+        for one in pattern.finditer(text, start, end):
+            if _holds(form.check, one[0]):
+                yield Finding(one.start(), one.end(), NATIONAL_ID)
 
 
 def _whole(form: str) -> re.Pattern[str]:

@@ -16,6 +16,11 @@ from intellirouter.guards.scan import Scan
 CARD, IBAN, IP = "card", "iban", "ip"
 
 _CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}")
+_GROUPED = re.compile(
+    r"(?<![\w.])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,4}(?:\1\d{1,3})?|\d{4}([ -])\d{6}\2\d{4,5})(?![\w]|\.\d)"
+)
+_ONE_NUMBER = 80
+"""Digits that may be one number with others beside it; more are a table, in which numbers are written in groups."""
 _CARDS = re.compile(
     r"4\d{12}(?:\d{3}){0,2}|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|(?:6011|65\d\d|64[4-9]\d)\d{12}"
     r"|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}|(?:50|5[6-9]|6\d)\d{10,17}"
@@ -83,6 +88,11 @@ def _word_before(text: str, place: int) -> int:
 def _cards(scan: Scan) -> Iterator[Finding]:
     text = scan.text
     for cluster in scan.clusters:
+        if cluster.digits > _ONE_NUMBER:
+            for grouped in _GROUPED.finditer(text, cluster.start, cluster.end + 2):
+                if _is_card(grouped[0].translate(_PLAIN)):
+                    yield Finding(grouped.start(), grouped.end(), CARD)
+            continue
         place = cluster.start
         while cluster.digits >= 13 and (found := _CARD.search(text, place, cluster.end)) is not None:
             end = _card_end(text, found[0], found.start())
@@ -100,9 +110,13 @@ def _card_end(text: str, written: str, start: int) -> int | None:
         digits = written[:end].translate(_PLAIN)
         if len(digits) < 13:
             return None
-        if _CARDS.fullmatch(digits) and luhn(digits) and len(set(digits)) > 1:
+        if _is_card(digits):
             return start + end
     return None
+
+
+def _is_card(digits: str) -> bool:
+    return _CARDS.fullmatch(digits) is not None and luhn(digits) and len(set(digits)) > 1
 
 
 def luhn(digits: str) -> bool:

@@ -29,6 +29,8 @@ _CALLED = re.compile(
     re.IGNORECASE,
 )
 _SIGNS = re.compile(r"[ ().\-/]")
+_MOST_JUDGED = 5_000
+"""Questions to the library for one text: in a longer list of numbers, what is written like one is one."""
 
 
 class Phones:
@@ -41,32 +43,36 @@ class Phones:
 
     def find(self, scan: Scan) -> list[Finding]:
         """See `Detector.find`."""
-        text = scan.text
-        return [
-            Finding(one.start(), one.end(), PHONE)
-            for cluster in scan.clusters
-            if cluster.digits >= 7
-            for one in _CANDIDATE.finditer(text, max(0, cluster.start - 2), cluster.end + 2)
-            if self._is_phone(text, one.start(), one[0])
-        ]
+        text, judged = scan.text, 0
+        found: list[Finding] = []
+        for cluster in scan.clusters:
+            if cluster.digits < 7:
+                continue
+            for one in _CANDIDATE.finditer(text, max(0, cluster.start - 2), cluster.end + 2):
+                countries = self._plans(text, one.start(), one[0])
+                judged += len(countries)
+                if countries and (judged > _MOST_JUDGED or any(_valid(*plan) for plan in countries)):
+                    found.append(Finding(one.start(), one.end(), PHONE))
+        return found
 
     def open_at(self, text: str) -> int:
         """See `Detector.open_at`."""
         return run_at(text)
 
-    def _is_phone(self, text: str, start: int, written: str) -> bool:
+    def _plans(self, text: str, start: int, written: str) -> list[tuple[str, str | None]]:
+        """The number and the countries in whose plans it may be; none where it is not written like one."""
         if written.startswith("+"):
-            return _valid(written, None)
+            return [(written, None)]
         if written.startswith("00"):
-            return _valid(f"+{written[2:]}", None)
+            return [(f"+{written[2:]}", None)]
         if _DATE.fullmatch(written):
-            return False
+            return []
         if _AMERICAN.fullmatch(written) and "US" in self._countries:
-            return _valid(written, "US")
-        called = _CALLED.search(text[max(0, start - 40) : start]) is not None
-        if not called and not (_GROUPED.fullmatch(written) and _SIGNS.search(written)):
-            return False
-        return any(_valid(written, country) for country in self._countries)
+            return [(written, "US")]
+        grouped = _SIGNS.search(written) is not None and _GROUPED.fullmatch(written) is not None
+        if not grouped and _CALLED.search(text[max(0, start - 40) : start]) is None:
+            return []
+        return [(written, country) for country in self._countries]
 
 
 @lru_cache(maxsize=4096)

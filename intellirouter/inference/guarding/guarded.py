@@ -7,6 +7,7 @@ encoded anew only where a guard has to look at it or a value has to be given bac
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -19,7 +20,7 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.parts import Text
 from intellirouter.chat.response import ChatResponse
-from intellirouter.errors import GuardBlocked, IntelliRouterError
+from intellirouter.errors import GuardBlocked, IntelliRouterError, Overloaded
 from intellirouter.guards import places
 from intellirouter.guards.guard import Guard
 from intellirouter.guards.incoming import Incoming, looked_at
@@ -242,7 +243,13 @@ class _Course:
         return await self._somewhere(size, work)
 
     async def _somewhere(self, size: int, work: Callable[[], T]) -> T:
-        return work() if size <= _AT_ONCE else await ASIDE.run(self._job.caller.tenant, work)
+        if size <= _AT_ONCE:
+            return work()
+        try:
+            async with asyncio.timeout(max(0.001, self._job.deadline - time.monotonic())):
+                return await ASIDE.run(self._job.caller.tenant, work)
+        except TimeoutError as cause:
+            raise Overloaded("The guards could not look at all of it in time.") from cause
 
     def _refused(self, guard: Guard) -> GuardBlocked:
         self._guarded.count_found(self.report)

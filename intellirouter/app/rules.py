@@ -10,6 +10,7 @@ from intellirouter.config.schema.groups import ValidationSection
 from intellirouter.config.schema.model_registry import ModelSection
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError, InvalidRequest
+from intellirouter.inference.guarding.rules import built
 from intellirouter.inference.offline_transport import OFFLINE
 from intellirouter.inference.provider import provider_of
 from intellirouter.inference.selection.table import strategy_name
@@ -42,6 +43,26 @@ def _strategy(path: tuple[str | int, ...], name: str) -> Iterator[Finding]:
         strategy_name(name)
     except InvalidRequest as error:
         yield path, error.message
+
+
+def guard_errors(settings: Settings) -> Iterator[Finding]:
+    """Guards that are named twice, patterns that are none, files of words that cannot be read."""
+    named: set[str] = set()
+    for index, section in enumerate(settings.guards):
+        path = ("guards", index)
+        if section.name in named:
+            yield (*path, "name"), f"there are two guards '{section.name}'"
+        named.add(section.name)
+        for place, pattern in enumerate(section.patterns):
+            try:
+                patterns.compiled(pattern)
+            except InvalidRequest as error:
+                yield (*path, "patterns", place), error.message
+        if section.words_file is not None:
+            try:
+                built(section)
+            except ConfigError as error:
+                yield path, error.message
 
 
 def group_errors(settings: Settings) -> Iterator[Finding]:
@@ -102,4 +123,4 @@ def policy_errors(settings: Settings) -> Iterator[Finding]:
                 yield ("auth", "keys", index, "roles"), no_role(name, policy)
 
 
-RULES = (provider_errors, strategy_errors, group_errors, policy_errors)
+RULES = (provider_errors, strategy_errors, group_errors, guard_errors, policy_errors)

@@ -47,6 +47,7 @@ COMMANDS: dict[str, Entry] = {
     "features": Entry(
         "intellirouter.cli.features", "Switch features on and off, on all nodes at once.", group=True
     ),
+    "guard": Entry("intellirouter.cli.guard", "Look at guards, and at what they make of a text.", group=True),
     "rag": Entry("intellirouter.cli.rag", "Documents: ingest, search, verify, rebuild.", group=True),
     "cache": Entry("intellirouter.cli.cache", "Warm, look at and clear the response cache.", group=True),
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),

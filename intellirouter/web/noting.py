@@ -21,12 +21,13 @@ SIZE = 2500
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An error, but not itself: its traceback holds the whole request. `attempts` are those that its details list."""
+    """An error, but not itself: its traceback holds the whole request. `attempts` and `guards` are those that its details list."""
 
     code: str
     message: str
     attempts: Any = None
     cost_usd: float | None = None
+    guards: Any = None
 
 
 class Part(Protocol):
@@ -92,7 +93,13 @@ class Seen(msgspec.Struct, gc=False):
 
 def error_facts(error: IntelliRouterError) -> Failure:
     """What is told of an error."""
-    return Failure(error.code, error.message, error.details.get("attempts"), error.details.get("cost_usd"))
+    return Failure(
+        error.code,
+        error.message,
+        error.details.get("attempts"),
+        error.details.get("cost_usd"),
+        error.details.get("guards"),
+    )
 
 
 def row_of(seen: Seen) -> Row:
@@ -119,6 +126,8 @@ def row_of(seen: Seen) -> Row:
     if seen.error is not None:
         row.error, row.message = seen.error.code, seen.error.message[:MAX_MESSAGE]
         row.cost_usd = seen.error.cost_usd
+        if isinstance(seen.error.guards, list):
+            row.detail.guards = seen.error.guards
         if isinstance(seen.error.attempts, list):
             row.detail.attempts = seen.error.attempts
     elif seen.status == 499:

@@ -38,7 +38,9 @@ async def router(vendors: dict[str, Vendor], tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize("by", CLIENTS)
-async def test_a_caller_gets_back_what_no_vendor_sees(by: str, router: str, vendors: dict[str, Vendor]) -> None:
+async def test_a_caller_gets_back_what_no_vendor_sees(
+    by: str, router: str, vendors: dict[str, Vendor]
+) -> None:
     module, conversation = CLIENTS[by]
     sdk = module.connect(router)
     for kind, stand_in in STAND_INS.items():
@@ -47,7 +49,9 @@ async def test_a_caller_gets_back_what_no_vendor_sees(by: str, router: str, vend
             client = conversation(sdk, f"{kind}/{stand_in.model}")
             seen = await client.ask(f"Write to {EMAIL}, card {CARD}.", stream=stream)
             assert seen.text.endswith(f"Write to {EMAIL}, card {CARD}."), (kind, stream, seen.text)
-            seen = await client.ask(f"And to {EMAIL} again?", stream=stream)  # what was said before goes along
+            seen = await client.ask(
+                f"And to {EMAIL} again?", stream=stream
+            )  # what was said before goes along
             assert f"And to {EMAIL} again?" in seen.text
             bodies = b"".join(one.body for one in vendors[kind].received)
             assert b"EMAIL_1" in bodies and b"CARD_1" in bodies

@@ -16,6 +16,7 @@ from intellirouter.config.redact import Redactor
 from intellirouter.config.schema.records import RecordsSection
 from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
+from intellirouter.guards.keeping import fit_to_keep
 from intellirouter.records.open import opener
 from intellirouter.records.recorder import Bounds, Recorder
 from intellirouter.records.records import Records
@@ -124,7 +125,7 @@ async def _content(opened: Opened) -> AsyncIterator[ContentPolicy]:
 
 
 def _redaction(section: RecordsSection, known: list[str]) -> Redaction:
-    return Redaction((Redactor(known),), section.max_content_bytes)
+    return Redaction((Redactor(known), fit_to_keep), section.max_content_bytes)
 
 
 COMPONENTS = (

@@ -16,6 +16,7 @@ from intellirouter.roles.router import (
     admin,
     admin_audit,
     admin_features,
+    admin_guards,
     admin_models,
     admin_records,
     admin_routing,
@@ -71,6 +72,7 @@ FRONTS = (
     authority,
     console,
     admin_features,
+    admin_guards,
     admin_records,
     admin_routing,
 )

@@ -41,15 +41,18 @@ _PATTERNS: Mapping[str, str] = {
     "one schema of at most 256,000 characters": "bounds/schemas.py",
     "one template of at most 1,000,000 characters, in one direction": "chains/places.py",
     "one scalar of a definition of at most 1,000,000 characters, in one direction": "chains/source.py",
+    "100,000 characters of a text at a time, every repeat with an end or in one direction; a long text in a thread": "guards/detectors/address.py "
+    "guards/detectors/email.py guards/detectors/injection.py guards/detectors/national.py guards/detectors/numbers.py guards/detectors/phone.py "
+    "guards/detectors/secrets.py guards/detectors/unseen.py guards/detectors/words.py guards/folding.py guards/placeholders.py guards/scan.py",
     "50,000 characters at a time, in one direction": "roles/router/pipeline/topics.py",
 }
 _CACHES: Mapping[str, str] = {
-    "one value a process or a role": "app/api.py app/grpc_peers.py commit.py config/schema/section.py config/weak_secrets.py "
+    "one value a process or a role": "guards/detectors/injection.py guards/keeping.py app/api.py app/grpc_peers.py commit.py config/schema/section.py config/weak_secrets.py "
     "inference/learning/prior.py roles/rag_manager/parsing/ocr.py",
     "as many as there are entries in the configuration or the catalogue": "inference/standing.py inference/limits/gate.py "
     "roles/rag_manager/cluster/placement.py providers/takes.py chat/anthropic_messages/models.py chat/gemini/thinking.py "
     "chat/openai_chat/models.py",
-    "a number of entries, said where it is made": "chat/fit/schemas.py inference/learned.py inference/limits/guess.py "
+    "a number of entries, said where it is made": "inference/plan.py providers/openai.py guards/detectors/national.py guards/detectors/phone.py guards/folding.py chat/fit/schemas.py inference/learned.py inference/limits/guess.py "
     "inference/limits/purses.py peers/authority.py roles/persona_layer/shelves.py roles/chain_engine/outside.py security/fence.py security/permissions.py telemetry/flood.py "
     "roles/rag_manager/retrieval.py bounds/patterns.py roles/router/pipeline/topics.py",
     "entries and what they weigh (bounds.kept)": "bounds/kept.py bounds/schemas.py chains/expr.py chains/made.py "

@@ -219,6 +219,13 @@ PERMISSIONS: tuple[Permission, ...] = (
         "admin:models:write", "add and remove models", "admin_add_model admin_remove_model", "", "operator"
     ),
     Permission("admin:node:write", "drain targets and the node", "admin_drain", "", "operator"),
+    Permission(
+        "admin:guards:read",
+        "see guards, and try them on a text",
+        "admin_guards_shown admin_guards_test",
+        "",
+        "operator auditor",
+    ),
     Permission("admin:features:read", "see switches", "admin_features_shown", "", "operator auditor"),
     Permission(
         "admin:features:write",

@@ -1,4 +1,4 @@
-"""`/admin/guards`: the guards of this node, and what they make of a text. Needs the scope `admin`."""
+"""`/admin/guards`: the guards of this node, and what they make of a text."""
 
 from __future__ import annotations
 
@@ -46,8 +46,6 @@ def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
     table = (("GET", "/admin/guards", shown), ("POST", "/admin/guards/test", test))
     return [
-        web.route(
-            method, path, endpoint(f"admin_guards_{handler.__name__}", handler, encode_error, scope="admin")
-        )
+        web.route(method, path, endpoint(f"admin_guards_{handler.__name__}", handler, encode_error))
         for method, path, handler in table
     ]

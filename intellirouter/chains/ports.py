@@ -22,6 +22,8 @@ class Ticket:
     key: str
     timeout: float
     caller: Caller = ANONYMOUS
+    tell: Callable[[str], None] | None = None
+    """Hears a model's text as it comes; None: nobody follows the run."""
 
 
 class Models(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,13 +13,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from intellirouter.cli.chain_events import followed
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
 from intellirouter.errors import InvalidRequest, NotFound
 
 GOING = ("running", "waiting", "queued")
-POLL_SECONDS = 0.5
 
 UrlOption = Annotated[
     str | None,
@@ -135,18 +135,14 @@ def logs(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what a run has recorded, step by step."""
-    printed = 0
-    while True:
-        run, _ = _ask(config, url, api_key, "GET", _path(run_id))
-        steps, _ = _ask(config, url, api_key, "GET", f"{_path(run_id)}/steps")
-        for step in steps["data"][printed:]:
-            line = msgspec.json.encode(step if as_json else step["outcome"]).decode()
-            typer.echo(line if as_json else f"{step['number']:4} {step['path']}  {line}")
-        printed = max(printed, len(steps["data"]))
-        if not follow or run["status"] not in GOING:
-            return
-        time.sleep(POLL_SECONDS)
+    """Print what a run has recorded, step by step; with -f also the words of models as they come."""
+    if follow:
+        asyncio.run(followed(url, api_key, config, run_id, as_json=as_json))
+        return
+    steps, _ = _ask(config, url, api_key, "GET", f"{_path(run_id)}/steps")
+    for step in steps["data"]:
+        line = msgspec.json.encode(step if as_json else step["outcome"]).decode()
+        typer.echo(line if as_json else f"{step['number']:4} {step['path']}  {line}")
 
 
 def signal(

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -27,6 +27,8 @@ class Call:
     idempotency_key: str | None = None
     traceparent: str | None = None
     session: str = ""
+    told_cost: Callable[[float], None] | None = None
+    """Hears what a streamed answer cost in US dollars, at its end and where that is known."""
 
 
 class ChatCompleter(Protocol):

@@ -25,6 +25,7 @@ from intellirouter.errors import (
     UpstreamUnavailable,
 )
 from intellirouter.peers.contract import Call
+from intellirouter.peers.costs import CostComment
 from intellirouter.peers.documents import caller_of, owner_document
 from intellirouter.peers.refusals import refusal
 from intellirouter.providers.adapter import HttpRequest, HttpResponse, Target
@@ -109,12 +110,15 @@ class HttpChatCompleter:
             if reply.status >= 300:
                 body = await reply.read(MAX_ERROR_BYTES)
                 raise router_error(HttpResponse(reply.status, reply.headers, body))
-            parser = new_stream()
+            parser, cost = new_stream(), CostComment()
             async for data in reply.chunks():
+                cost.feed(data)
                 for event in parser.feed(data):
                     yield event
             for event in parser.close():
                 yield event
+            if call.told_cost is not None and cost.usd is not None:
+                call.told_cost(cost.usd)
         finally:
             reply.close()
 

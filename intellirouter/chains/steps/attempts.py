@@ -70,7 +70,7 @@ Refusal = Callable[[Step, str, Mapping[str, Any], str], Awaitable[str | None]]
 class Worker:
     """Runs effects for one runtime. `acting` tells in whose name a run acts now; it raises `KeyEnded` where that is nobody.
 
-    `refusal` is asked before every step and says why it may not run.
+    `followed` says whether somebody listens to a run, so that models' words are told as they come. `refusal` is asked before every step and says why it may not run.
     """
 
     ports: Ports
@@ -78,6 +78,7 @@ class Worker:
     tracer: Tracer | None = None
     acting: Callable[[str], Awaitable[Caller]] = nobody
     refusal: Refusal | None = None
+    followed: Callable[[str], Awaitable[bool]] | None = None
 
     async def run(
         self, step: Step, path: str, prepared: Mapping[str, Any], run_id: str, hear: Listener
@@ -147,29 +148,37 @@ class Worker:
     async def _attempts(
         self, step: Step, path: str, spec: dict[str, Any], run_id: str, key: str, hear: Listener
     ) -> Outcome:
-        def tell(state: RetryCallState) -> None:
+        def again(state: RetryCallState) -> None:
             hear("step_retry", path, {"attempt": state.attempt_number, **_last(state)[0]["error"]})
+
+        def words(text: str) -> None:
+            hear("step_tokens", path, {"text": text})
+
+        live = step.kind == "llm" and self.followed is not None and await self.followed(run_id)
+        tell = words if live else None
 
         attempts = AsyncRetrying(
             sleep=asyncio.sleep,
             stop=stop_after_attempt(step.retry.attempts),
             wait=lambda state: backoff(step.retry, state.attempt_number, random.random()),  # noqa: S311  jitter, not a secret
             retry=retry_if_result(lambda found: found[1]),
-            before_sleep=tell,
+            before_sleep=again,
             retry_error_callback=_last,
         )
 
         async def once() -> tuple[Outcome, bool]:
             hear("step_try", path, {})
-            return await self._once(step, spec, run_id, key)
+            return await self._once(step, spec, run_id, key, tell)
 
         found: tuple[Outcome, bool] = await attempts(once)
         return found[0]
 
-    async def _once(self, step: Step, spec: dict[str, Any], run_id: str, key: str) -> tuple[Outcome, bool]:
+    async def _once(
+        self, step: Step, spec: dict[str, Any], run_id: str, key: str, tell: Callable[[str], None] | None
+    ) -> tuple[Outcome, bool]:
         try:
             async with asyncio.timeout(step.timeout):
-                ticket = Ticket(key, step.timeout, await self.acting(run_id))
+                ticket = Ticket(key, step.timeout, await self.acting(run_id), tell)
                 value = await EFFECTS[step.kind](spec, self.ports, ticket)
         except TimeoutError:
             return _error("timeout", f"No answer within {step.timeout:g} s."), matches(

@@ -19,6 +19,7 @@ from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import ConfigError, PeerUnavailable, UpstreamProtocolError
 from intellirouter.peers.contract import Call, ResolvedPersona, RetrievalRequest, Retrieved, RunResult
+from intellirouter.peers.costs import CostComment
 from intellirouter.peers.documents import (
     caller_of,
     owner_document,
@@ -240,12 +241,15 @@ class GrpcChatCompleter:
         """See `ChatCompleter.stream`."""
         wanted = request.routed(stream=True, include_usage=True)
         body = build_chat(FLAVOUR, wanted, _target(request.model)).body
-        parser = new_stream()
+        parser, cost = new_stream(), CostComment()
         async for data in self._channel.listen("Stream", body, call):
+            cost.feed(data)
             for event in parser.feed(data):
                 yield event
         for event in parser.close():
             yield event
+        if call.told_cost is not None and cost.usd is not None:
+            call.told_cost(cost.usd)
 
 
 def _target(model: str) -> Target:

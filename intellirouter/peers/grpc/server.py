@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -30,6 +31,7 @@ from intellirouter.peers.contract import (
     RetrievalRequest,
     Retriever,
 )
+from intellirouter.peers.costs import comment
 from intellirouter.peers.documents import caller_document, owner_of, persona_document
 from intellirouter.peers.grpc import wire
 from intellirouter.security.admission import admitted
@@ -176,10 +178,11 @@ def _streamed(offered: Offered) -> Any:
             peer: Any = offered.peer
             chat = FORMAT.decode_request(_document(body), {})
             encoder = FORMAT.new_encoder(chat)
-            async for event in peer.stream(chat, call):
+            costs: list[float] = []
+            async for event in peer.stream(chat, dataclasses.replace(call, told_cost=costs.append)):
                 if data := encoder.encode(event.deltas):
                     yield data
-            yield encoder.finish()
+            yield comment(costs[0] if costs else None) + encoder.finish()
 
     return grpc.unary_stream_rpc_method_handler(handle, wire.decode, wire.encode)
 

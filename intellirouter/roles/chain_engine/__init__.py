@@ -8,6 +8,7 @@ shown      a run as clients see it
 hooks/     services that are told of runs, or asked before steps
 owners     who started which run
 hearing    hears the steps of every run
+live       the words of models as they come, for those who follow a run from any node
 reach      what steps reach: the other roles, on behalf of the run's owner
 outside    what they reach beyond: HTTP requests and configured tools, through the outgoing door
 meters     the metrics of runs and steps

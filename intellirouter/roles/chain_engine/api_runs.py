@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -60,7 +61,9 @@ async def _streamed(
 ) -> web.StreamResponse:
     """Server-sent events, one a step's event; the last is `run_ended`."""
     service = request.app[ENGINE]
-    with service.hearing.following(run_id) as queue:
+    async with contextlib.AsyncExitStack() as stack:
+        queue = stack.enter_context(service.hearing.following(run_id))
+        await stack.enter_async_context(service.live.following(run_id))
         row, _ = await service.start(request[CALLER], name, inputs, run_id)
 
         async def events() -> AsyncIterator[bytes]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from intellirouter.roles.chain_engine.live import Live
 from intellirouter.roles.chain_engine.meters import ChainMeters
 
 MAX_BEHIND = 1_000
@@ -27,6 +28,7 @@ class Hearing:
     meters: ChainMeters
     waiting: dict[str, str] = field(default_factory=dict)
     idles: Callable[[str, bool], None] = _nobody
+    live: Live | None = None
     _followers: dict[str, set[asyncio.Queue[Heard | None]]] = field(default_factory=dict)
 
     def hear(self, event: str, path: str, facts: Mapping[str, Any]) -> None:
@@ -34,6 +36,8 @@ class Hearing:
         told = dict(facts)
         run_id = told.pop("run_id")
         self.meters.step(event, told)
+        if self.live is not None:
+            self.live.hear(event, run_id, path, told)
         if event == "step_waiting":
             self.waiting[run_id] = told["signal"]
             self.idles(run_id, True)

@@ -19,6 +19,7 @@ from intellirouter.roles.chain_engine.hooks.delivery import Hooks
 from intellirouter.roles.chain_engine.hooks.governing import Governing
 from intellirouter.roles.chain_engine.hooks.outbox import Outbox
 from intellirouter.roles.chain_engine.keeper import Keeper
+from intellirouter.roles.chain_engine.live import Live
 from intellirouter.roles.chain_engine.meters import ChainMeters
 from intellirouter.roles.chain_engine.outside import Outside
 from intellirouter.roles.chain_engine.owners import Owners
@@ -70,13 +71,15 @@ async def open_engine(
         hear=hearing.hear,
         default_timeout=section.default_timeout_seconds,
     ) as runtime:
+        live = Live(runtime.engine, shared=runtime.cluster is not None)
+        hearing.live, worker.followed = live, live.followed
         store = Store(runtime.engine)
         await asyncio.to_thread(store.prepare)
         owners.store = store
         schedules = ScheduleStore(runtime.engine)
         hooks = Hooks(section.hooks, Outbox(runtime.engine), door)
         service = ChainService(
-            section, runtime, store, meters, hearing, schedules, authority, outside, hooks, tracer
+            section, runtime, store, meters, hearing, schedules, authority, outside, hooks, live, tracer
         )
         hooks.told = service.told
         if any(hook.kind != "govern" for hook in section.hooks.values()):
@@ -90,6 +93,7 @@ async def open_engine(
             yield service
         finally:
             await tasks.end(keeper, telling)
+            await live.stop()
             await service.stop()
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from intellirouter.chains.ports import Ports, Ticket
+from intellirouter.chat.folding import Folded
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
 from intellirouter.peers.contract import (
@@ -49,8 +50,16 @@ class RouterModels:
     chat: ChatCompleter
 
     async def complete(self, request: ChatRequest, ticket: Ticket) -> tuple[ChatResponse, float | None]:
-        """The answer, and what the Router says it cost."""
-        response = await self.chat.complete(request, call_of(ticket))
+        """The answer, and what the Router says it cost. Where somebody follows the run, its text is told as it comes."""
+        if ticket.tell is None or request.output is not None or request.tools:
+            response = await self.chat.complete(request, call_of(ticket))
+            return response, response.cost_usd
+        costs: list[float] = []
+        folded, call = Folded(request.model), replace(call_of(ticket), told_cost=costs.append)
+        async for event in self.chat.stream(request.routed(stream=True), call):
+            if text := folded.take(event.deltas):
+                ticket.tell(text)
+        response = folded.response(costs[0] if costs else None)
         return response, response.cost_usd
 
 

@@ -35,6 +35,7 @@ from intellirouter.peers.chain_output import used
 from intellirouter.roles.chain_engine.definitions import described, signals
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.hooks.delivery import Hooks
+from intellirouter.roles.chain_engine.live import Live
 from intellirouter.roles.chain_engine.meters import ChainMeters
 from intellirouter.roles.chain_engine.outside import Outside
 from intellirouter.roles.chain_engine.schedules import Schedule, ScheduleStore
@@ -61,6 +62,7 @@ class ChainService:
     authority: Authority
     outside: Outside
     hooks: Hooks
+    live: Live
     tracer: Tracer | None = None
     trouble: str = ""
     """Why the database of runs does not answer, as the keeper found it last; empty when it does."""
@@ -313,6 +315,7 @@ class ChainService:
                 await self.runtime.forget(gone)
                 await asyncio.to_thread(self.store.delete_runs, gone)
                 await asyncio.to_thread(self.hooks.outbox.forget, gone)
+                await asyncio.to_thread(self.live.forget, gone)
                 return len(gone)
             after = (rows[-1].created, rows[-1].run_id)
         return 0

@@ -118,6 +118,8 @@ class LocalChatCompleter:
                         asked.content.take(events)
                     for event in events:
                         yield event
+                if call.told_cost is not None and live.trace.cost_usd is not None:
+                    call.told_cost(live.trace.cost_usd)
             finally:
                 live.close()
 

@@ -275,6 +275,10 @@ class DurableRuntime:
 
         return await self.at_home(course.alone(within()))
 
+    def walks(self, run_id: str) -> bool:
+        """Whether the run walks on this node."""
+        return run_id in self._courses.going()
+
     async def got_further(self, run_id: str) -> None:
         """A run that was taken up is not what ended its node: it recorded a step, or only waits."""
         if run_id in self._taken_up:

@@ -1,0 +1,100 @@
+"""A run as it goes, on a terminal: `intellirouter chain logs -f`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+import typer
+
+from intellirouter.cli.server_client import ServerRefused, session_of
+from intellirouter.errors import PeerUnavailable
+
+SILENCE_SECONDS = 60.0
+"""The server says at least a comment every fifteen."""
+TRIES = 10
+PAUSE_SECONDS = 1.0
+
+
+async def followed(
+    url: str | None, api_key: str | None, config: Path | None, run_id: str, *, as_json: bool
+) -> None:
+    """Print until the run has ended. A connection that breaks is made again, and goes on where it was."""
+    last, tries, printer = "", 0, _Printer(as_json=as_json)
+    async with session_of(url, api_key, "ChainEngine", config) as session:
+        while True:
+            try:
+                async for at, name, facts in _events(session, run_id, last):
+                    last, tries = at or last, 0
+                    printer.take(name, facts)
+                    if name == "run_ended":
+                        return
+            except (aiohttp.ClientError, TimeoutError) as cause:
+                tries += 1
+                if tries >= TRIES:
+                    raise PeerUnavailable(f"The events of {run_id} break off again and again.") from cause
+                await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _events(
+    session: aiohttp.ClientSession, run_id: str, last: str
+) -> AsyncIterator[tuple[str, str, dict[str, Any]]]:
+    """Id, name and facts of each."""
+    headers = {"last-event-id": last} if last else {}
+    patience = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENCE_SECONDS)
+    path = f"/v1/runs/{quote(run_id, safe='')}/events"
+    async with session.get(path, headers=headers, timeout=patience) as reply:
+        if reply.status >= 400:
+            error = msgspec.json.decode(await reply.read()).get("error", {})
+            raise ServerRefused(f"the server answered {reply.status}: {error.get('message', 'no reason')}")
+        event: dict[str, str] = {}
+        async for raw in reply.content:
+            line = raw.decode().rstrip("\n")
+            if line:
+                name, _, value = line.partition(": ")
+                event[name] = value
+            elif "event" in event:
+                yield event.get("id", ""), event["event"], msgspec.json.decode(event.get("data", "{}"))
+                event = {}
+            else:
+                event = {}
+
+
+class _Printer:
+    """One line an event; words of models run on in theirs."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._speaks = ""
+
+    def take(self, name: str, facts: dict[str, Any]) -> None:
+        """Print one."""
+        if self._as_json:
+            typer.echo(msgspec.json.encode({"event": name, **facts}))
+            return
+        if name == "step_tokens":
+            if self._speaks != facts["step"]:
+                self._line(f"{facts['step']}: ", newline=False)
+                self._speaks = facts["step"]
+            typer.echo(facts["text"], nl=False)
+            return
+        if name in ("step_finished", "step_failed"):
+            mark = "failed" if name == "step_failed" else "done"
+            self._line(
+                f"{facts['number']:4} {facts['path']} {mark}  {msgspec.json.encode(facts['outcome']).decode()}"
+            )
+        elif name == "run_waiting":
+            self._line(f"waits for {facts['waiting_for'] or 'the time'}")
+        elif name == "run_ended":
+            self._line(f"{facts['id']} is {facts['status']}.")
+
+    def _line(self, text: str, *, newline: bool = True) -> None:
+        if self._speaks:
+            typer.echo("")
+            self._speaks = ""
+        typer.echo(text, nl=newline)

@@ -1,0 +1,169 @@
+"""The words of models as they come, for those who follow a run, on whichever node they listen and wherever it walks.
+
+The node that walks a run keeps what each of its steps has said so far. A follower on another node leaves a line in the database of the
+runs; while it stands there, the walking node writes what was said beside it, some times a second. Nobody follows: nothing is streamed.
+What was said is told by its length, so that whoever comes back goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from intellirouter.roles.chain_engine.store import METADATA
+
+MAX_TEXT = 400_000
+"""Characters of one step's words that are kept; what is longer is seen when the step ends."""
+FOLLOWED_SECONDS = 10.0
+WRITE_SECONDS = 0.25
+
+log = structlog.get_logger(__name__)
+
+_FOLLOWED = sa.Table(
+    "intellirouter_chain_followed",
+    METADATA,
+    sa.Column("run_id", sa.String(100), primary_key=True),
+    sa.Column("until", sa.Float, nullable=False),
+)
+_SAID = sa.Table(
+    "intellirouter_chain_said",
+    METADATA,
+    sa.Column("run_id", sa.String(100), primary_key=True),
+    sa.Column("path", sa.String(1000), primary_key=True),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+)
+
+Words = tuple[int, str]
+"""The attempt, and what was said in it so far."""
+
+
+@dataclass(slots=True)
+class Live:
+    """One a node. `shared`: other nodes walk runs as well."""
+
+    engine: sa.Engine
+    shared: bool
+    _here: dict[str, int] = field(default_factory=dict)  # followers on this node, by run
+    _elsewhere: dict[str, float] = field(
+        default_factory=dict
+    )  # runs that another node's followers want, and until when
+    _said: dict[str, dict[str, Words]] = field(default_factory=dict)
+    _dirty: set[str] = field(default_factory=set)
+    _writing: asyncio.Task[None] | None = None
+
+    # the node that walks
+
+    async def followed(self, run_id: str) -> bool:
+        """Whether anybody wants the words of a run as they come."""
+        if run_id in self._here:
+            return True
+        if not self.shared:
+            return False
+        try:
+            until = await asyncio.to_thread(self._until, run_id)
+        except sa.exc.SQLAlchemyError:  # the database is away: the step's own result is what counts
+            return False
+        if until > time.time():
+            self._elsewhere[run_id] = until
+            return True
+        return False
+
+    def hear(self, event: str, run_id: str, path: str, facts: Mapping[str, Any]) -> None:
+        """What happens to a step."""
+        steps = self._said.get(run_id)
+        if event == "step_tokens":
+            steps = self._said.setdefault(run_id, {})
+            attempt, text = steps.get(path, (1, ""))
+            if len(text) < MAX_TEXT:
+                steps[path] = (attempt, text + facts["text"])
+        elif steps is None or path not in steps:
+            return
+        elif event in ("step_retry", "step_fallback"):
+            steps[path] = (steps[path][0] + 1, "")
+        elif event in ("step_finished", "step_failed"):
+            del steps[path]
+            if not steps:
+                del self._said[run_id]
+        if run_id in self._elsewhere:
+            self._dirty.add(run_id)
+            if self._writing is None or self._writing.done():
+                self._writing = asyncio.get_running_loop().create_task(self._write(), name="chain words")
+
+    async def _write(self) -> None:
+        while self._dirty:
+            await asyncio.sleep(WRITE_SECONDS)
+            runs, self._dirty = self._dirty, set()
+            for run_id in runs:
+                said = dict(self._said.get(run_id, {}))
+                try:
+                    await asyncio.to_thread(self._keep, run_id, said)
+                except sa.exc.SQLAlchemyError as error:
+                    log.warning("chain.words_not_shared", run_id=run_id, error=type(error).__name__)
+                if not said and self._elsewhere.get(run_id, 0.0) < time.time():
+                    self._elsewhere.pop(run_id, None)
+
+    # those who follow
+
+    @contextlib.asynccontextmanager
+    async def following(self, run_id: str) -> AsyncIterator[None]:
+        """The run is followed from this node."""
+        self._here[run_id] = self._here.get(run_id, 0) + 1
+        try:
+            yield
+        finally:
+            self._here[run_id] -= 1
+            if not self._here[run_id]:
+                del self._here[run_id]
+
+    async def said(self, run_id: str, *, walks_here: bool) -> dict[str, Words]:
+        """What the steps under way have said, by their paths."""
+        if run_id in self._said or not self.shared or walks_here:
+            return dict(self._said.get(run_id, {}))
+        return await asyncio.to_thread(self._asked, run_id)
+
+    async def stop(self) -> None:
+        """Write nothing more."""
+        if self._writing is not None and not self._writing.done():
+            self._writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._writing
+
+    # in the database; blocking
+
+    def _until(self, run_id: str) -> float:
+        with self.engine.connect() as connection:
+            found = connection.execute(
+                sa.select(_FOLLOWED.c.until).where(_FOLLOWED.c.run_id == run_id)
+            ).scalar()
+        return found or 0.0
+
+    def _asked(self, run_id: str) -> dict[str, Words]:
+        until = time.time() + FOLLOWED_SECONDS
+        with self.engine.begin() as connection:
+            mine = _FOLLOWED.c.run_id == run_id
+            if not connection.execute(_FOLLOWED.update().where(mine).values(until=until)).rowcount:
+                with contextlib.suppress(sa.exc.IntegrityError), connection.begin_nested():
+                    connection.execute(_FOLLOWED.insert().values(run_id=run_id, until=until))
+            rows = connection.execute(sa.select(_SAID).where(_SAID.c.run_id == run_id))
+            return {row.path: (row.attempt, row.text) for row in rows}
+
+    def _keep(self, run_id: str, said: Mapping[str, Words]) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(_SAID.delete().where(_SAID.c.run_id == run_id))
+            for path, (attempt, text) in said.items():
+                row = {"run_id": run_id, "path": path, "attempt": attempt, "text": text}
+                connection.execute(_SAID.insert().values(row))
+
+    def forget(self, run_ids: list[str]) -> None:
+        """Delete what belongs to runs that are deleted."""
+        with self.engine.begin() as connection:
+            for table in (_FOLLOWED, _SAID):
+                connection.execute(table.delete().where(table.c.run_id.in_(run_ids)))

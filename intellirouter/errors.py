@@ -19,6 +19,7 @@ show to a caller: it never holds a secret or a stranger's text. The cause (`rais
     │   │   └── ModelNotFound       404, with the nearest names
     │   ├── Conflict                409
     │   ├── PayloadTooLarge         413
+    │   │   └── KeepsTooMuch        413, the tenant keeps as much as it may
     │   ├── UnsupportedMediaType    415
     │   └── RateLimited             429, with `retry_after`
     ├── Overloaded                  503, a queue of ours is full or its deadline passed
@@ -156,6 +157,12 @@ class PayloadTooLarge(RequestError):
 
     code = "request_too_large"
     status = 413
+
+
+class KeepsTooMuch(PayloadTooLarge):
+    """The tenant keeps as much as it may: it deletes something, or the operator allows more."""
+
+    code = "storage_limit_exceeded"
 
 
 class UnsupportedMediaType(RequestError):

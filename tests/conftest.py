@@ -8,11 +8,15 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from hypothesis import HealthCheck, settings
 
 from intellirouter.app.roles import select
 from intellirouter.app.supervisor import Node, running
 from intellirouter.config.load import load
 from tests.servers.vendor import Answer, Vendor
+
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")  # no property depends on how fast the machine is
 
 StartVendor = Callable[..., Awaitable[Vendor]]
 StartNode = Callable[..., Awaitable[Node]]

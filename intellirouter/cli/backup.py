@@ -16,6 +16,7 @@ from rich.text import Text
 from intellirouter.app.roles import ROLES
 from intellirouter.cli.backup_keys import public_keys, secret_keys
 from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption, configured
+from intellirouter.cli.node_unit import UnitOption
 from intellirouter.cli.plain import age, amount, wrapped
 from intellirouter.errors import IntelliRouterError, NotFound
 from intellirouter.ops.backup import forms, place, retention
@@ -52,6 +53,7 @@ def create(
         typer.Option("--incremental", help="Write only what the directory's earlier backups do not hold."),
     ] = False,
     config: ConfigOption = None,
+    unit: UnitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Back up everything this node holds, servers included, into one verified file.
@@ -63,7 +65,7 @@ def create(
         return
     if to is None:
         raise typer.BadParameter("says where the backup goes", param_hint="--to")
-    loaded = configured(config, ROLES[0].file)
+    loaded = configured(config, ROLES[0].file, unit)
     console = Console(stderr=True)
     try:
         directory = place.directory(to)

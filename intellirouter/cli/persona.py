@@ -23,7 +23,7 @@ from intellirouter.errors import InvalidRequest
 from intellirouter.memory.open import open_state
 from intellirouter.peers.documents import persona_document
 from intellirouter.roles.persona_layer.api import summary
-from intellirouter.roles.persona_layer.library import Library
+from intellirouter.roles.persona_layer.library import SHIPPED, Library
 from intellirouter.roles.persona_layer.persona import Variable
 from intellirouter.roles.persona_layer.resolver import resolve
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
@@ -183,7 +183,8 @@ def outcomes(name: Name, config: ConfigOption = None, json: Json = False) -> Non
         answers = max(row["answers"], 1)
         broken = ", ".join(f"{rule} {row[rule]}" for rule in ("topic", "length", "schema") if row[rule])
         table.add_row(
-            *(str(row[count]) for count in ("version", "answers", "errors", "refused")),
+            "ships" if row["version"] == SHIPPED else str(row["version"]),
+            *(str(row[count]) for count in ("answers", "errors", "refused")),
             broken,
             f"{row['seconds'] / answers:.2f}",
             f"{row['output_tokens'] / answers:.0f}",

@@ -11,6 +11,7 @@ import typer
 from intellirouter.app.roles import ROLES
 from intellirouter.cli.backup_keys import secret_keys
 from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption, configured
+from intellirouter.cli.node_unit import UnitOption
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import IntelliRouterError
 from intellirouter.ops.backup import place
@@ -22,6 +23,7 @@ from intellirouter.telemetry import logs
 def command(
     file: Annotated[str, typer.Argument(help="The backup: a path, or s3://BUCKET/PREFIX/NAME.")],
     config: ConfigOption = None,
+    unit: UnitOption = None,
     only: Annotated[list[str] | None, typer.Option(help=f"{', '.join(STORES)}; may be repeated.")] = None,
     identity: IdentityOption = None,
     passphrase: PassphraseOption = None,
@@ -41,7 +43,7 @@ def command(
     A server that other nodes may use (Redis, Postgres) is left alone unless it is named, and so is the configuration.
     """
     logs.configure(level="warning", json=False)
-    loaded = configured(config, ROLES[0].file)
+    loaded = configured(config, ROLES[0].file, unit)
     settings, chosen = loaded.settings, only or []
     source = place.file(file)
     keys = secret_keys(source, identity, passphrase)

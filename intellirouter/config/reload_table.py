@@ -39,7 +39,7 @@ APPLIES_NOW = frozenset(
 
 WAITS = frozenset(
     """
-    environment memory ipc roles cache chain_engine rag persona_layer paths console outgoing
+    environment memory ipc roles cache chain_engine rag persona_layer paths console outgoing keeping
     auth.keys_copy_seconds auth.audit
     secrets security
     server.host server.port server.grpc_port server.workers server.max_body_bytes server.body_timeout

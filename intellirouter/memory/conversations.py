@@ -17,6 +17,7 @@ from intellirouter.chat.parts import Text, ToolCall, ToolResult
 from intellirouter.chat.tokens import MESSAGE_TOKENS, part_tokens
 from intellirouter.errors import InvalidRequest, NotFound, PayloadTooLarge
 from intellirouter.memory.store import StateStore
+from intellirouter.memory.tally import Tally
 
 MAX_TURNS_READ = 500
 MAX_TURN_BYTES = 2 * 1024 * 1024
@@ -53,6 +54,7 @@ class Conversations:
     def __init__(self, store: StateStore, ttl: float) -> None:
         self._store = store
         self._ttl = ttl
+        self.kept = Tally(store, "conversations", ttl)
 
     async def turns(self, tenant: str, name: str) -> list[Turn]:
         """The latest turns that are within the bounds, oldest first; empty for a conversation that has none yet."""
@@ -80,6 +82,7 @@ class Conversations:
                 f"A turn of a conversation holds at most {MAX_TURN_BYTES} bytes.", param="conversation"
             )
         length = await self._store.append(_key(tenant, name), [item], ttl=self._ttl)
+        await self.kept.added(tenant, int(length == 1), len(item))
         return length or 0
 
     async def summary(self, tenant: str, name: str) -> Summary | None:
@@ -94,8 +97,18 @@ class Conversations:
     async def delete(self, tenant: str, name: str) -> None:
         """Forget it. Raises `NotFound`."""
         await self._store.delete(_summary_key(tenant, name))
+        size = await self._size(_key(tenant, name))
         if not await self._store.delete(_key(tenant, name)):
             raise NotFound(f"There is no conversation '{name}'.")
+        await self.kept.removed(tenant, 1, size)
+
+    async def _size(self, key: str) -> int:
+        """The bytes of a log, a page at a time."""
+        size = start = 0
+        while items := await self._store.slice(key, start, start + _PAGE):
+            size += sum(map(len, items))
+            start += _PAGE
+        return size
 
     async def names(self, tenant: str) -> AsyncIterator[str]:
         """The tenant's conversations, in no order."""

@@ -14,6 +14,7 @@ import msgspec
 
 from intellirouter.errors import NotFound
 from intellirouter.memory.store import StateStore
+from intellirouter.memory.tally import Tally
 
 MAX_TURNS = 500
 MAX_ITEMS = 200
@@ -43,6 +44,7 @@ class Responses:
     def __init__(self, store: StateStore, ttl: float) -> None:
         self._store = store
         self._ttl = ttl
+        self.kept = Tally(store, "responses", ttl)
 
     async def get(self, tenant: str, response_id: str) -> Kept:
         """One record. Raises `NotFound`."""
@@ -72,6 +74,7 @@ class Responses:
         place = response_id.encode()
         names = [_item_key(tenant, name) for name in _item_ids(kept.response)[:MAX_ITEMS]]
         await asyncio.gather(*(self._store.set(name, place, ttl=self._ttl) for name in names))
+        await self.kept.added(tenant, 1, len(record))
         return True
 
     async def item(self, tenant: str, item_id: str) -> Json | None:
@@ -85,8 +88,11 @@ class Responses:
 
     async def delete(self, tenant: str, response_id: str) -> None:
         """Forget one. Raises `NotFound`."""
-        if not _ID.fullmatch(response_id) or not await self._store.delete(_key(tenant, response_id)):
+        key = _key(tenant, response_id)
+        found = await self._store.get(key) if _ID.fullmatch(response_id) else None
+        if found is None or not await self._store.delete(key):
             raise NotFound(f"Response with id '{response_id[:128]}' not found.")
+        await self.kept.removed(tenant, 1, len(found))
 
 
 def _item_ids(response: Json) -> list[str]:

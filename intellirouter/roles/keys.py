@@ -17,6 +17,7 @@ from intellirouter.records.records import Records
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.security.audit.auditor import Auditor
 from intellirouter.security.authority import Authority
+from intellirouter.security.keeping import Keeping
 from intellirouter.security.replay import Seen
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
@@ -45,6 +46,8 @@ OUTGOING: web.AppKey[OutgoingDoor] = web.AppKey("outgoing", OutgoingDoor)
 """Through which everything goes out that somebody else named the address of."""
 AUDITOR: web.AppKey[Auditor | None] = web.AppKey("auditor")
 """What writes down who did what; None where nothing is audited."""
+KEEPING: web.AppKey[Keeping] = web.AppKey("keeping", Keeping)
+"""How much a tenant keeps in all."""
 STATE: web.AppKey[StateStore] = web.AppKey("state")
 CHAT: web.AppKey[ChatCompleter] = web.AppKey("chat")
 RETRIEVER: web.AppKey[Retriever | None] = web.AppKey("retriever")

@@ -17,29 +17,32 @@ class Kind:
     name: str
     owner: Literal["tenant", "reach", "tenant or shared"]
     key: tuple[str, ...]
+    bound: str
+    """The configuration key that says how much of it a tenant, or a node in all, may keep; `memory`: a cache of the process, whose
+    bound is in `bounds/table.py`."""
     acts_as: Literal["", "key"] = ""
     """`key`: it does something later, in the name of the key that left it."""
 
 
 KINDS = (
-    Kind("conversation", "tenant", ("tenant", "id")),
-    Kind("conversation summary", "tenant", ("tenant", "id"), "key"),
-    Kind("kept response", "tenant", ("tenant", "id")),
-    Kind("item of a kept response", "tenant", ("tenant", "id")),
-    Kind("cached answer", "tenant", ("tenant", "request")),
-    Kind("cached step", "reach", ("tenant", "models", "scopes", "step")),
-    Kind("retrieval", "reach", ("tenant", "models", "scopes", "question", "collection")),
-    Kind("chain", "tenant", ("tenant", "name")),
-    Kind("run", "tenant", ("id",), "key"),
-    Kind("hook delivery", "tenant", ("tenant", "id")),
-    Kind("schedule", "tenant", ("tenant", "name"), "key"),
-    Kind("idempotency key", "tenant", ("tenant", "key")),
-    Kind("collection", "tenant", ("tenant", "name")),
-    Kind("document", "tenant", ("collection", "name")),
-    Kind("ingestion job", "tenant", ("id",), "key"),
-    Kind("file", "tenant", ("id",)),
-    Kind("vector store", "tenant", ("id",)),
-    Kind("file batch", "tenant", ("id",), "key"),
-    Kind("persona", "tenant or shared", ("tenant", "name")),
-    Kind("request record", "tenant", ("tenant", "id")),
+    Kind("conversation", "tenant", ("tenant", "id"), "keeping.conversations"),
+    Kind("conversation summary", "tenant", ("tenant", "id"), "keeping.conversations", "key"),
+    Kind("kept response", "tenant", ("tenant", "id"), "keeping.responses"),
+    Kind("item of a kept response", "tenant", ("tenant", "id"), "keeping.responses"),
+    Kind("cached answer", "tenant", ("tenant", "request"), "cache.max_bytes"),
+    Kind("cached step", "reach", ("tenant", "models", "scopes", "step"), "memory"),
+    Kind("retrieval", "reach", ("tenant", "models", "scopes", "question", "collection"), "memory"),
+    Kind("chain", "tenant", ("tenant", "name"), "keeping.chains"),
+    Kind("run", "tenant", ("id",), "keeping.runs", "key"),
+    Kind("hook delivery", "tenant", ("tenant", "id"), "keeping.runs"),
+    Kind("schedule", "tenant", ("tenant", "name"), "keeping.schedules", "key"),
+    Kind("idempotency key", "tenant", ("tenant", "key"), "keeping.runs"),
+    Kind("collection", "tenant", ("tenant", "name"), "keeping.collections"),
+    Kind("document", "tenant", ("collection", "name"), "keeping.documents"),
+    Kind("ingestion job", "tenant", ("id",), "keeping.documents", "key"),
+    Kind("file", "tenant", ("id",), "keeping.files"),
+    Kind("vector store", "tenant", ("id",), "keeping.collections"),
+    Kind("file batch", "tenant", ("id",), "keeping.documents", "key"),
+    Kind("persona", "tenant or shared", ("tenant", "name"), "keeping.personas"),
+    Kind("request record", "tenant", ("tenant", "id"), "records.max_bytes"),
 )

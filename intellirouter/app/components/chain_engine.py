@@ -19,7 +19,7 @@ from intellirouter.inference.answering import Answering
 from intellirouter.inference.job import Job
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.outside import Outside
-from intellirouter.roles.keys import AUTHORITY, CHAT, METRICS, OUTGOING, PERSONAS, RETRIEVER, TRACERS
+from intellirouter.roles.keys import AUTHORITY, CHAT, KEEPING, METRICS, OUTGOING, PERSONAS, RETRIEVER, TRACERS
 from intellirouter.roles.router.keys import DISPATCH
 from intellirouter.security.caller import ANONYMOUS, Caller
 
@@ -65,8 +65,11 @@ async def _engine(opened: Opened) -> AsyncIterator[ChainService]:
         opened[AUTHORITY],
         opened[TRACERS]("ChainEngine"),
         opened[OUTGOING],
+        opened[KEEPING],
     ) as service:
         yield service
 
 
-COMPONENTS = (Component(ENGINE, _engine, (METRICS, AUTHORITY, CHAT, RETRIEVER, PERSONAS, OUTGOING, TRACERS)),)
+COMPONENTS = (
+    Component(ENGINE, _engine, (METRICS, AUTHORITY, CHAT, KEEPING, RETRIEVER, PERSONAS, OUTGOING, TRACERS)),
+)

@@ -13,6 +13,7 @@ import structlog
 from intellirouter import tasks
 from intellirouter.app.component import Component, Opened
 from intellirouter.errors import ConfigError
+from intellirouter.roles.keys import KEEPING
 from intellirouter.roles.persona_layer.keys import SHELVES
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ async def _shelves(opened: Opened) -> AsyncIterator[Shelves]:
     section = opened.settings.persona_layer
     directory = section.personas_path or opened.settings.paths.data_dir / "personas"
     module = importlib.import_module("intellirouter.roles.persona_layer.shelves")
-    shelves: Shelves = module.Shelves(directory)
+    shelves: Shelves = module.Shelves(directory, opened[KEEPING])
     try:
         shelves.open()
     except OSError as cause:
@@ -53,4 +54,4 @@ async def _watch(shelves: Shelves, seconds: float) -> None:
             )
 
 
-COMPONENTS = (Component(SHELVES, _shelves),)
+COMPONENTS = (Component(SHELVES, _shelves, (KEEPING,)),)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from intellirouter.app.component import Component, Opened
 from intellirouter.inference.background import background
-from intellirouter.roles.keys import AUTHORITY, CHAT, METRICS, OUTGOING, STATE, TRACERS
+from intellirouter.roles.keys import AUTHORITY, CHAT, KEEPING, METRICS, OUTGOING, STATE, TRACERS
 from intellirouter.roles.rag_manager.keys import RAG
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ async def _rag(opened: Opened) -> AsyncIterator[RagService]:
                 opened[TRACERS]("RagManager"),
                 opened[AUTHORITY],
                 opened[OUTGOING],
+                opened[KEEPING],
             )
         )
         if settings.rag.nodes:
@@ -62,4 +63,4 @@ async def _cluster(opened: Opened, service: RagService) -> AsyncIterator[None]:
             yield
 
 
-COMPONENTS = (Component(RAG, _rag, (METRICS, AUTHORITY, CHAT, STATE, OUTGOING, TRACERS)),)
+COMPONENTS = (Component(RAG, _rag, (METRICS, AUTHORITY, CHAT, KEEPING, STATE, OUTGOING, TRACERS)),)

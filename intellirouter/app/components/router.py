@@ -47,7 +47,7 @@ from intellirouter.inference.switches import Switches
 from intellirouter.memory.conversations import Conversations
 from intellirouter.memory.responses import Responses
 from intellirouter.providers.table import ADAPTERS
-from intellirouter.roles.keys import CHAINS, KEY_RING, METRICS, OUTGOING, PERSONAS, RETRIEVER, STATE
+from intellirouter.roles.keys import CHAINS, KEEPING, KEY_RING, METRICS, OUTGOING, PERSONAS, RETRIEVER, STATE
 from intellirouter.roles.router.keys import (
     ANSWERING,
     BOARD,
@@ -350,6 +350,7 @@ async def _answering(opened: Opened) -> AsyncIterator[Answering]:
             outcomes=opened[OUTCOMES],
             summarizer=summarizer,
             guards=opened[GUARDS],
+            keeping=opened[KEEPING],
         )
         yield Pipeline(opened[DISPATCH], steps, opened[CHAINS])
 
@@ -380,6 +381,18 @@ COMPONENTS = (
     Component(
         ANSWERING,
         _answering,
-        (DISPATCH, GUARDS, CATALOG, CONVERSATIONS, KEY_RING, PERSONAS, RETRIEVER, CHAINS, OUTCOMES, METRICS),
+        (
+            DISPATCH,
+            GUARDS,
+            CATALOG,
+            CONVERSATIONS,
+            KEEPING,
+            KEY_RING,
+            PERSONAS,
+            RETRIEVER,
+            CHAINS,
+            OUTCOMES,
+            METRICS,
+        ),
     ),
 )

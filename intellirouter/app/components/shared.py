@@ -21,6 +21,7 @@ from intellirouter.memory.store import StateStore
 from intellirouter.roles.keys import (
     ACCESS_LOG,
     DOORS,
+    KEEPING,
     KEY_RING,
     KEYS,
     METRICS,
@@ -31,6 +32,7 @@ from intellirouter.roles.keys import (
     TRACERS,
 )
 from intellirouter.security.api_keys import KeyRing
+from intellirouter.security.keeping import Keeping
 from intellirouter.security.policy import read_policy
 from intellirouter.security.replay import REMEMBERED_SECONDS, Seen
 from intellirouter.telemetry.access import AccessLog
@@ -139,6 +141,11 @@ async def _doors(opened: Opened) -> AsyncIterator[Doors]:
         yield doors
 
 
+@contextlib.asynccontextmanager
+async def _keeping(opened: Opened) -> AsyncIterator[Keeping]:
+    yield Keeping(opened.settings.keeping)
+
+
 COMPONENTS = (
     Component(SETTINGS, _settings),
     Component(METRICS, _metrics),
@@ -149,5 +156,6 @@ COMPONENTS = (
     Component(KEY_RING, _key_ring, (KEYS, STATE)),
     Component(STATE, _state),
     Component(OUTGOING, _outgoing),
+    Component(KEEPING, _keeping),
     Component(DOORS, _doors, (STATE,)),
 )

@@ -13,6 +13,7 @@ from intellirouter.config.schema.console import ConsoleSection
 from intellirouter.config.schema.features import FeaturesSection
 from intellirouter.config.schema.guards import GuardSection
 from intellirouter.config.schema.ipc import IpcSection
+from intellirouter.config.schema.keeping import KeepingSection
 from intellirouter.config.schema.limits import BudgetsSection, LimitsSection
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.config.schema.model_registry import ModelRegistrySection
@@ -62,6 +63,7 @@ class Settings(Section):
     outgoing: OutgoingSection = Field(default_factory=OutgoingSection)
     security: SecuritySection = Field(default_factory=SecuritySection)
     secrets: SourcesSection = Field(default_factory=SourcesSection)
+    keeping: KeepingSection = Field(default_factory=KeepingSection)
     paths: PathsSection = Field(default_factory=PathsSection)
 
     @property

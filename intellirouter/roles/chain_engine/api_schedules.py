@@ -38,6 +38,8 @@ async def put(request: web.Request) -> web.StreamResponse:
         bool(fields.boolean(body, "paused")),
         time.time(),
     )
+    if await asyncio.to_thread(service.schedules.get, caller.tenant, name) is None:
+        await service.room(caller.tenant, "schedules")
     new = await asyncio.to_thread(service.schedules.put, schedule)
     return answer(schedule.shown(time.time()), 201 if new else 200)
 

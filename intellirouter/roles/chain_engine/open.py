@@ -28,6 +28,7 @@ from intellirouter.roles.chain_engine.schedules import ScheduleStore
 from intellirouter.roles.chain_engine.service import ChainService
 from intellirouter.roles.chain_engine.store import Store
 from intellirouter.security.authority import Authority
+from intellirouter.security.keeping import Keeping
 from intellirouter.telemetry.tracing.span import Tracer
 from intellirouter.transport.outgoing.door import OutgoingDoor
 
@@ -45,6 +46,7 @@ async def open_engine(
     authority: Authority,
     tracer: Tracer | None = None,
     door: OutgoingDoor | None = None,
+    keeping: Keeping | None = None,
 ) -> AsyncIterator[ChainService]:
     """The service; runs that a former process left unfinished go on at once.
 
@@ -86,6 +88,7 @@ async def open_engine(
             runtime.ending = service.ending
         telling = asyncio.create_task(hooks.run(), name="chain hooks")
         telling.add_done_callback(_report)
+        service.keeping = keeping or Keeping()
         keeper = asyncio.create_task(Keeper(service, service.schedules).run(), name="chain keeper")
         keeper.add_done_callback(_report)
         try:

@@ -127,6 +127,12 @@ class ScheduleStore:
 
     engine: sa.Engine
 
+    def kept(self, tenant: str) -> int:
+        """How many the tenant has."""
+        wanted = sa.select(sa.func.count()).select_from(_SCHEDULES).where(_SCHEDULES.c.tenant == tenant)
+        with self.engine.connect() as connection:
+            return int(connection.execute(wanted).scalar_one())
+
     def put(self, schedule: Schedule) -> bool:
         """Make or replace; true when it is new."""
         values = asdict(schedule)

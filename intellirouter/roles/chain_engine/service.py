@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -44,6 +44,7 @@ from intellirouter.roles.chain_engine.store import RunRow, Store, StoredChain, p
 from intellirouter.roles.chain_engine.watching import POLL, Watch
 from intellirouter.security.authority import Authority
 from intellirouter.security.caller import Caller
+from intellirouter.security.keeping import Keeping
 from intellirouter.telemetry.tracing.span import Tracer, current
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,7 @@ class ChainService:
     hooks: Hooks
     live: Live
     tracer: Tracer | None = None
+    keeping: Keeping = field(default_factory=Keeping)
     trouble: str = ""
     """Why the database of runs does not answer, as the keeper found it last; empty when it does."""
     watch: Watch = field(init=False)
@@ -129,7 +131,20 @@ class ChainService:
             raise InvalidRequest(f"The definition is of '{chain.name}', not '{name[:100]}'.", param="name")
         if not caller.may_use_chain(name):
             raise PermissionDenied(f"You may not write the chain '{name[:100]}'.")
+        if await asyncio.to_thread(self.store.get, caller.tenant, name) is None:
+            await self.room(caller.tenant, "chains")
         return await asyncio.to_thread(self.store.put, caller.tenant, name, chain.document)
+
+    async def room(self, tenant: str, what: Literal["chains", "runs", "schedules"]) -> None:
+        """Raises `KeepsTooMuch` where the tenant may keep no more of it."""
+
+        async def count() -> int:
+            if what == "schedules":
+                return await asyncio.to_thread(self.schedules.kept, tenant)
+            chains, runs = await asyncio.to_thread(self.store.kept, tenant)
+            return chains if what == "chains" else runs
+
+        await self.keeping.room(tenant, what, count)
 
     async def get(self, caller: Caller, name: str) -> StoredChain:
         """A stored chain. Raises `NotFound`."""
@@ -181,6 +196,7 @@ class ChainService:
         row = self._row(caller, chain, inputs, run_id)
         if await asyncio.to_thread(self.store.run, run_id) is None:
             self.watch.admit(caller)
+            await self.room(caller.tenant, "runs")
         found = await asyncio.to_thread(self.store.add_run, row)
         if found.fingerprint != row.fingerprint or found.tenant != caller.tenant:
             raise Conflict("This Idempotency-Key belongs to a run of another chain or with other inputs.")
@@ -291,6 +307,7 @@ class ChainService:
                 f"The run has no step {step}: GET /v1/runs/{run_id}/steps has the numbers.", param="step"
             )
         old = await self.row(caller, run_id)
+        await self.room(caller.tenant, "runs")
         new = RunRow(
             self.run_id(caller, None),
             caller.tenant,

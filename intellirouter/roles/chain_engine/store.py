@@ -97,6 +97,17 @@ class Store:
                 connection.execute(_CHAINS.update().where(mine).values(document=data, updated=now))
         return StoredChain(name, document, now if created is None else created, now), created is None
 
+    def kept(self, tenant: str) -> tuple[int, int]:
+        """How many chains and runs the tenant has."""
+        with self.engine.connect() as connection:
+            chains, runs = (
+                connection.execute(
+                    sa.select(sa.func.count()).select_from(table).where(table.c.tenant == tenant)
+                ).scalar_one()
+                for table in (_CHAINS, _RUNS)
+            )
+        return chains, runs
+
     def get(self, tenant: str, name: str) -> StoredChain | None:
         """One chain."""
         mine = sa.and_(_CHAINS.c.tenant == tenant, _CHAINS.c.name == name)

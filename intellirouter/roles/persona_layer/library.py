@@ -11,6 +11,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -19,12 +20,15 @@ import structlog
 from intellirouter.errors import Conflict, InvalidRequest, NotFound
 from intellirouter.roles.persona_layer.persona import Persona, inherited
 from intellirouter.roles.persona_layer.source import EXTENSIONS, InvalidPersona, parse
+from intellirouter.security.keeping import Keeping
 
 BUILTIN = Path(__file__).parent / "builtin"
 HISTORY = "history.jsonl"
 MAX_DEPTH = 8
 MAX_EARLIER = 256
 """Earlier versions that are kept ready."""
+SHIPPED = 0
+"""The version of a persona as it ships: the first that somebody writes is 1, and what came of both is counted apart."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,16 +57,24 @@ class Entry(msgspec.Struct, frozen=True):
     parent_prompt: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a tenant may keep of personas and their earlier versions."""
+
+    keeping: Keeping
+    tenant: str
+
+
 class Library:
     """Personas by name. Reads and writes one directory; `refresh` takes changes made by others.
 
-    With `shared` it is a tenant's: what it has not itself is looked up there, and cannot be changed. `most` bounds how many it has.
+    With `shared` it is a tenant's: what it has not itself is looked up there, and cannot be changed. `room` bounds what it has.
     """
 
-    def __init__(self, directory: Path, shared: Library | None = None, most: int | None = None) -> None:
+    def __init__(self, directory: Path, shared: Library | None = None, room: Room | None = None) -> None:
         self.directory = directory
         self._shared = shared
-        self._most = most
+        self._room = room
         self._linked_to = -1
         self.generation = 0
         self.problems: dict[str, str] = {}
@@ -81,7 +93,7 @@ class Library:
             if file.suffix in EXTENSIONS:
                 text = file.read_text(encoding="utf-8")
                 persona = parse(text, file.suffix, file.stem)
-                self._builtin[file.stem] = Entry(persona, persona, 1, text, file.suffix, builtin=True)
+                self._builtin[file.stem] = Entry(persona, persona, SHIPPED, text, file.suffix, builtin=True)
         history = self.directory / HISTORY
         if history.exists():
             for line in history.read_bytes().splitlines():
@@ -191,6 +203,34 @@ class Library:
                 file.write(b"".join(msgspec.json.encode(version) + b"\n" for version in new))
                 file.flush()
                 os.fsync(file.fileno())
+            self._trim()
+
+    def _trim(self) -> None:
+        """Forget the oldest versions that are in use no more, where the tenant's would be too much."""
+        if self._room is None:
+            return
+        most = self._room.keeping.most(self._room.tenant, "persona_bytes")
+        versions = [version for each in self._history.values() for version in each]
+        size = sum(_size(version.source) for version in versions)
+        if size <= most:
+            return
+        stand = {id(self._history[name][-1]) for name in self._entries if name in self._history}
+        for old in sorted(versions, key=lambda version: version.at):
+            if size <= most * 3 // 4:  # so that it is not done for each version anew
+                break
+            if id(old) not in stand:
+                self._history[old.name].remove(old)
+                self._earlier.pop((old.name, str(old.version)), None)
+                size -= _size(old.source)
+        self._history = {name: left for name, left in self._history.items() if left}
+        temporary = self.directory / f"{HISTORY}.tmp"
+        with temporary.open("wb") as file:
+            file.writelines(
+                msgspec.json.encode(version) + b"\n" for left in self._history.values() for version in left
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.directory / HISTORY)
 
     def _forget(self, stem: str) -> None:
         self._entries.pop(stem, None)
@@ -240,7 +280,8 @@ class Library:
         entry = self._entries.get(name)
         if entry is None and self._shared is not None and self._shared.has(name):
             return self._shared.get(f"{name}@{version}" if version else name)
-        entry = entry or self._builtin.get(name)
+        if entry is None or version == str(SHIPPED):
+            entry = self._builtin.get(name, entry)
         if entry is None:
             known = ", ".join(sorted(entry.own.name for entry in self.entries())[:20])
             raise NotFound(f"There is no persona '{name[:100]}'. There are: {known}.", param="persona")
@@ -287,7 +328,8 @@ class Library:
         if persona.name != name:
             raise InvalidPersona(f"persona '{name}': the text says its name is '{persona.name}'.")
         known = self._entries.get(name)
-        self._check_room(name, known, expected)
+        self._check_version(name, known, expected)
+        self._check_room(name, known, text)
         if persona.extends is not None:
             self._inherit(persona, {**self._behind(), **self._entries}, ())
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -304,14 +346,22 @@ class Library:
         self.refresh()
         return self.get(name)
 
-    def _check_room(self, name: str, known: Entry | None, expected: int | None) -> None:
-        """Raises `Conflict` when the persona is not at that version, or when there are too many."""
+    def _check_room(self, name: str, known: Entry | None, text: str) -> None:
+        """Raises `KeepsTooMuch` where a tenant may have no more of them, or none so long."""
+        if self._room is None:
+            return
+        keeping, tenant = self._room.keeping, self._room.tenant
+        if known is None:
+            keeping.check(tenant, "personas", len(self._entries))
+        others = sum(_size(entry.source) for other, entry in self._entries.items() if other != name)
+        keeping.check(tenant, "persona_bytes", others, _size(text))
+
+    def _check_version(self, name: str, known: Entry | None, expected: int | None) -> None:
+        """Raises `Conflict` when the persona is not at that version."""
         stands = known.version if known else 0
         behind = self._behind().get(name) if known is None and self._shared is not None else None
         if expected is not None and expected not in (stands, behind.version if behind else stands):
             raise Conflict(f"The persona '{name}' is at version {stands}, not {expected}.")
-        if known is None and self._most is not None and len(self._entries) >= self._most:
-            raise Conflict(f"There are {self._most} personas of this tenant already: remove one first.")
 
     def rollback(self, name: str, version: int, *, author: str = "") -> Entry:
         """Bring an old version back, as a new one."""
@@ -331,3 +381,7 @@ class Library:
             raise Conflict(f"The persona '{name}' {whose}: it can be replaced, not deleted.")
         (self.directory / f"{name}{entry.extension}").unlink(missing_ok=True)
         self.refresh()
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))

@@ -13,12 +13,11 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from intellirouter.roles.persona_layer.library import Library
+from intellirouter.roles.persona_layer.library import Library, Room
 from intellirouter.security.caller import Caller
+from intellirouter.security.keeping import Keeping
 
 TENANTS = "tenants"
-MOST_OWN = 1_000
-"""Personas of one tenant."""
 MAX_LOADED = 1_000
 """Tenants whose personas are kept in memory; those of others are read again when they are asked for."""
 _LONGEST_NAME = 200
@@ -28,8 +27,9 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 class Shelves:
     """The libraries of one PersonaLayer."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, keeping: Keeping | None = None) -> None:
         self.directory = directory
+        self._keeping = keeping or Keeping()
         self.shared = Library(directory)
         self._own: OrderedDict[str, Library] = OrderedDict()
         self._one = threading.Lock()
@@ -65,7 +65,8 @@ class Shelves:
         with self._one:
             library = self._own.get(tenant)
             if library is None:
-                library = Library(self.directory / TENANTS / folder_of(tenant), self.shared, MOST_OWN)
+                folder = self.directory / TENANTS / folder_of(tenant)
+                library = Library(folder, self.shared, Room(self._keeping, tenant))
                 library.open()
                 self._own[tenant] = library
                 if len(self._own) > MAX_LOADED:

@@ -134,6 +134,12 @@ def list_documents(
     return [row | {"attributes": json.loads(row["attributes"])} for row in found]
 
 
+def bytes_of(db: sqlite3.Connection, document: str) -> int | None:
+    """How long a document is; None where there is none of that id."""
+    row = db.execute("select bytes from documents where id = ?", (document,)).fetchone()
+    return None if row is None else row[0]
+
+
 def has_document(db: sqlite3.Connection, document: str) -> bool:
     """There is a document of this id."""
     return db.execute("select 1 from documents where id = ?", (document,)).fetchone() is not None

@@ -28,6 +28,13 @@ SMALL_BYTES = 64 << 10
 GRACE = 60.0
 """Seconds that small documents go before a large one of their collection."""
 
+JOBS_KEPT = 10
+"""Ended jobs of one document that can still be asked for."""
+_FORGET_JOBS = (
+    "delete from jobs where document = ? and status not in ('queued', 'running') and id not in "
+    "(select id from jobs where document = ? order by created desc limit ?)"
+)
+
 
 def migrate(db: sqlite3.Connection) -> None:
     """Add what the table of an earlier version lacks."""
@@ -57,6 +64,7 @@ def add_job(db: sqlite3.Connection, tenant: str, document: Row, job: str, owner:
     )
     over = "update jobs set status = 'cancelled', updated = ? where document = ? and status in ('queued', 'running')"
     db.execute(over, (now, document["id"]))
+    db.execute(_FORGET_JOBS, (document["id"], document["id"], JOBS_KEPT))
     words = "insert into jobs (id, tenant, collection, document, status, created, updated, owner, large) values (?, ?, ?, ?, 'queued', ?, ?, ?, ?)"
     whose = None if owner is None else msgspec.json.encode(owner).decode()
     db.execute(

@@ -25,7 +25,9 @@ from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.roles.rag_manager.reranking import Reranker, RerankService
 from intellirouter.roles.rag_manager.reranking_onnx import OnnxReranker
 from intellirouter.roles.rag_manager.service import RagService
+from intellirouter.roles.rag_manager.shelf import Shelf
 from intellirouter.security.authority import Authority
+from intellirouter.security.keeping import Keeping
 from intellirouter.telemetry.tracing.span import Tracer
 from intellirouter.transport.outgoing.door import OutgoingDoor
 from intellirouter.vectors.chroma.embedded import EmbeddedChroma
@@ -48,6 +50,7 @@ async def open_rag(
     tracer: Tracer | None = None,
     authority: Authority | None = None,
     door: OutgoingDoor | None = None,
+    keeping: Keeping | None = None,
 ) -> AsyncIterator[RagService]:
     """The service, its worker running. Raises `StateUnavailable` when another process holds the directory."""
     if problems := [f"{'.'.join(map(str, path))}: {problem}" for path, problem in rag_errors(section)]:
@@ -86,6 +89,7 @@ async def open_rag(
         metrics = RagMetrics(registry or CollectorRegistry())
         blobs = directory / "blobs"
         service = RagService(section, engine, index, embedder, blobs, metrics, reranker, tracer, authority)
+        service.shelf = Shelf(engine, keeping or Keeping())
         await stack.enter_async_context(background(rag_worker=service.work()))
         yield service
 

@@ -74,6 +74,8 @@ async def attach(
         for id_ in wanted:
             if id_ not in files:
                 raise NotFound(f"There is no file '{id_[:100]}'.", param="file_id")
+        await service.shelf.room(tenant, "documents", len(wanted))
+        await service.shelf.room(tenant, "rag_bytes", sum(files[id_]["bytes"] for id_ in wanted))
         documents = [
             (id_, _document(store["collection"], files[id_], form), new_job()) for id_, form in wanted.items()
         ]

@@ -18,6 +18,8 @@ from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.openai_pages import Listing
 from intellirouter.security.caller import Owner
 
+BATCHES_KEPT = 1_000
+"""Of one vector store, the newest; their files stay."""
 SCHEMA = """
 create table if not exists files (
     id text primary key, tenant text not null, filename text not null, purpose text not null, bytes integer not null,
@@ -175,6 +177,8 @@ def attach(
     now = time.time()
     if batch is not None:
         db.execute("insert into batches (id, collection, created) values (?, ?, ?)", (batch, collection, now))
+        words = "delete from batches where collection = ? and id not in (select id from batches where collection = ? order by created desc limit ?)"
+        db.execute(words, (collection, collection, BATCHES_KEPT))
     for file, document, job in documents:
         catalog_jobs.add_job(db, tenant, document, job, owner)
         words = "insert into attachments values (?, ?, ?) on conflict (document) do nothing"

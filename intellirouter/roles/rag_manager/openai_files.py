@@ -106,6 +106,8 @@ async def _upload(request: web.Request) -> web.StreamResponse:
         upload = _Upload(path, service.max_document_bytes, request.app[BODY_TIMEOUT])
         await upload.read(request)
         row = _described(upload, request[CALLER].tenant)
+        await service.shelf.room(row["tenant"], "files")
+        await service.shelf.room(row["tenant"], "rag_bytes", row["bytes"])
         async with service.blob_lock:
             await asyncio.to_thread(path.replace, service.blobs / upload.sha256)
             await service.engine.write(partial(openai_catalog.add_file, row=row))

@@ -102,6 +102,7 @@ async def _create(request: web.Request) -> web.StreamResponse:
     files = [AttachForm(id_, chunking_strategy=form.chunking_strategy) for id_ in form.file_ids]
     if len(files) > MAX_FILES:
         raise InvalidRequest(f"'file_ids' has at most {MAX_FILES} files.", param="file_ids")
+    await service.shelf.room(tenant, "collections")
     row = service.new_collection(tenant)
     if not request[CALLER].may_use_collection(row.name):
         raise PermissionDenied("This key may use some collections only, and not make vector stores.")

@@ -38,9 +38,11 @@ from intellirouter.roles.rag_manager.parsing.charset import codec_of
 from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parsers
 from intellirouter.roles.rag_manager.reranking import Reranker
 from intellirouter.roles.rag_manager.retrieval import Candidates, Searcher
+from intellirouter.roles.rag_manager.shelf import Shelf
 from intellirouter.roles.rag_manager.writer import Writer
 from intellirouter.security.authority import Authority
 from intellirouter.security.caller import Caller, Owner
+from intellirouter.security.keeping import Keeping
 from intellirouter.telemetry.tracing.span import Tracer, step
 from intellirouter.vectors.index import MAX_BATCH, VectorIndex, Vectors
 
@@ -91,6 +93,7 @@ class RagService:
         )
         self.queue = JobQueue(engine, self._ingester, self._model, metrics, authority, tracer)
         self._searcher = Searcher(section, engine, index, reranker)
+        self.shelf = Shelf(engine, Keeping())
         self.cluster: Cluster | None = None
         """The other RagManagers, where there are any."""
 
@@ -100,6 +103,7 @@ class RagService:
             raise InvalidRequest("A collection is split over several RagManagers (rag.nodes).", param="split")
         if not name.strip() or len(name) > MAX_NAME:
             raise InvalidRequest(f"A collection's name has 1 to {MAX_NAME} characters.", param="name")
+        await self.shelf.room(tenant, "collections")
         row = self.new_collection(tenant, name)
         if not await self.engine.write(partial(catalog.add_collection, row=row)):
             raise Conflict(f"There is a collection '{name}' already.")
@@ -156,6 +160,11 @@ class RagService:
         if (charset := (attributes or {}).get("charset")) and codec_of(str(charset)) is None:
             raise InvalidRequest(f"There is no encoding '{str(charset)[:50]}'.", param="charset")
         row = await self._collection(tenant, name)
+        id_ = document_row(row.id, document, "", 0, {})["id"]
+        before = await self.engine.read(partial(catalog.bytes_of, document=id_))
+        if before is None:
+            await self.shelf.room(tenant, "documents")
+        await self.shelf.room(tenant, "rag_bytes", max(0, len(data) - (before or 0)))
         async with self.blob_lock:
             digest = await asyncio.to_thread(_keep, self.blobs, data)
             entry = document_row(row.id, document, digest, len(data), attributes or {})

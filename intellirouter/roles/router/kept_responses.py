@@ -19,8 +19,9 @@ from intellirouter.chat.openai_responses.content import DIALECT
 from intellirouter.chat.openai_responses.format import FORMAT
 from intellirouter.chat.openai_responses.history import again, input_items, is_own_search
 from intellirouter.chat.sse import SseSplitter, format_event
-from intellirouter.errors import InvalidRequest, NotFound, StateUnavailable
+from intellirouter.errors import InvalidRequest, KeepsTooMuch, NotFound, StateUnavailable
 from intellirouter.memory.responses import MAX_TURNS, Kept, Responses
+from intellirouter.security.keeping import Keeping
 
 log = structlog.get_logger(__name__)
 _REFERENCE = "item_reference"
@@ -31,8 +32,9 @@ _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed
 class Conversation:
     """One request with the turns before it. See `begin`."""
 
-    def __init__(self, responses: Responses, tenant: str, body: Json) -> None:
+    def __init__(self, responses: Responses, keeping: Keeping, tenant: str, body: Json) -> None:
         self._responses = responses
+        self._keeping = keeping
         self._tenant = tenant
         self._previous = fields.text(body, "previous_response_id")
         self._keeps = fields.boolean(body, "store") is not False
@@ -40,16 +42,22 @@ class Conversation:
         self._before: tuple[str, ...] = ()
         self._id = f"resp_{uuid4().hex}"
         self.chat = ChatRequest(model="", messages=())
+        self.full = False
 
     @classmethod
-    async def begin(cls, responses: Responses, tenant: str, body: Json) -> Conversation:
-        """Read the request. Raises `InvalidRequest` for one that cannot be kept, or whose earlier turns are not."""
+    async def begin(cls, responses: Responses, keeping: Keeping, tenant: str, body: Json) -> Conversation:
+        """Read the request.
+
+        Raises `InvalidRequest` for one that cannot be kept, or whose earlier turns are not, and `KeepsTooMuch` where one is to
+        be kept by its own word and the tenant has no room. Without that word it is answered and says that it was not kept.
+        """
         if body.get("background"):
             raise InvalidRequest(
                 "A response is answered while its request waits: 'background' is not possible here.",
                 param="background",
             )
-        conversation = cls(responses, tenant, body)
+        conversation = cls(responses, keeping, tenant, body)
+        conversation.full = await conversation._is_full(strict=body.get("store") is True)
         conversation.chat = await conversation._read(body)
         return conversation
 
@@ -76,6 +84,19 @@ class Conversation:
         if source.get("reasoning") and _THOUGHTS not in (include := source.get("include") or []):
             sent["include"] = [*include, _THOUGHTS]
         return chat.routed(source=Source(DIALECT, sent))
+
+    async def _is_full(self, *, strict: bool) -> bool:
+        kept, tenant = self._responses.kept, self._tenant
+        if not self._keeps:
+            return False
+        try:
+            self._keeping.check(tenant, "responses", await kept.level(tenant, "number"))
+            self._keeping.check(tenant, "response_bytes", await kept.level(tenant, "bytes"))
+        except KeepsTooMuch:
+            if strict:
+                raise
+            return True
+        return False
 
     async def _resolved(self) -> list[Json]:
         """The items asked, with those that only name one of an answer kept here as what they name.
@@ -144,6 +165,9 @@ class Conversation:
 
     async def _keep(self, response: Json) -> bool:
         """An answer that cannot be kept is still an answer: it says itself that it was not."""
+        if self.full:
+            log.warning("response.not_kept", id=self._id, reason="the tenant keeps as much as it may")
+            return False
         try:
             kept = await self._responses.keep(
                 self._tenant, self._id, Kept(self._asked, response, self._before)

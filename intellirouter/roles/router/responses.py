@@ -14,6 +14,7 @@ from intellirouter.chat.openai_responses.format import FORMAT
 from intellirouter.chat.openai_responses.history import listed, page
 from intellirouter.chat.openai_responses.response import encode_response
 from intellirouter.errors import InvalidRequest
+from intellirouter.roles.keys import KEEPING
 from intellirouter.roles.router.answer import answer, asked_by
 from intellirouter.roles.router.counting import counted
 from intellirouter.roles.router.kept_responses import Conversation
@@ -26,7 +27,9 @@ MAX_LISTED, DEFAULT_LISTED = 100, 20
 
 async def _begin(request: web.Request) -> Conversation:
     body = await read_json(request)
-    return await Conversation.begin(request.app[RESPONSES], request[CALLER].tenant, body)
+    return await Conversation.begin(
+        request.app[RESPONSES], request.app[KEEPING], request[CALLER].tenant, body
+    )
 
 
 async def responses(request: web.Request) -> web.StreamResponse:

@@ -50,6 +50,7 @@ from intellirouter.roles.router.pipeline.guarded_passages import believed
 from intellirouter.roles.router.pipeline.guardrails import Breach, Rules, rules_of
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
 from intellirouter.roles.router.pipeline.summaries import Summarizer, uncovered
+from intellirouter.security.keeping import Keeping
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.tracing.span import step, traceparent_of
 
@@ -113,6 +114,7 @@ class Steps:
     outcomes: Outcomes
     guards: Guards
     summarizer: Summarizer | None = None
+    keeping: Keeping = field(default_factory=Keeping)
 
     async def prepare(self, job: Job) -> Course:
         """Run the steps that `job` asks for."""
@@ -185,6 +187,7 @@ class Steps:
         course.conversation = name
         fits(course.said)
         turns = await self.conversations.turns(course.call.caller.tenant, name)
+        await self._room(course.call.caller.tenant, begun=not turns)
         if not turns:
             return
         messages = course.request.messages
@@ -196,6 +199,13 @@ class Steps:
         if not earlier:
             return
         course.request = course.request.changed(messages=(*messages[:lead], *earlier, *messages[lead:]))
+
+    async def _room(self, tenant: str, *, begun: bool) -> None:
+        """Raises `KeepsTooMuch`, before a model is asked, where the turn could not be kept."""
+        kept = self.conversations.kept
+        if begun:
+            self.keeping.check(tenant, "conversations", await kept.level(tenant, "number"))
+        self.keeping.check(tenant, "conversation_bytes", await kept.level(tenant, "bytes"))
 
     async def _earlier(self, course: Course, name: str, turns: list[Turn]) -> list[Message]:
         """The turns that go along, after what is written down of those before them."""

@@ -110,19 +110,28 @@ class Attempts:
         `discard` lets go of an answer that came together with the first.
         """
         self._budget.earn()
-        course = Course(
-            candidates,
-            max_attempts=limits.max_attempts,
-            max_wait=limits.max_wait,
-            budget=self._budget,
-            patient=limits.patient,
-        )
         hedge_after = limits.hedge_after
         if hedge_after == "p95":
             hedge_after = self._board.of(candidates[0]).usual()
         if hedge_after is not None and len(candidates) > 1:
+            course = self._course(candidates, limits)
             return await self._hedged(course, attempt, trace, deadline, hedge_after, discard)
         failure: IntelliRouterError | None = None
+        lead = candidates[0]
+        if self._board.of(lead).circuit.closed and time.monotonic() < deadline and limits.max_attempts > 0:
+            # mostly the first answers, and then there is no course to keep
+            try:
+                answered = await self._one(lead, attempt, trace)
+            except IntelliRouterError as error:
+                failure = error
+            else:
+                trace.provider = lead.provider.name
+                return answered
+        course = self._course(candidates, limits)
+        if failure is not None:
+            now = self._board.clock()
+            course.next(now)
+            course.failed(lead, failure, now)
         while (candidate := await self._step(course, trace, deadline)) is not None:
             try:
                 answered = await self._one(candidate, attempt, trace)
@@ -133,6 +142,15 @@ class Attempts:
                 trace.provider = candidate.provider.name
                 return answered
         raise _none_answered(failure, trace)
+
+    def _course(self, candidates: Sequence[Candidate], limits: Limits) -> Course:
+        return Course(
+            candidates,
+            max_attempts=limits.max_attempts,
+            max_wait=limits.max_wait,
+            budget=self._budget,
+            patient=limits.patient,
+        )
 
     async def _hedged(
         self,

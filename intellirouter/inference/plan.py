@@ -114,10 +114,12 @@ class Planner:
         now = self._board.clock()
         drained = self._board.drained
         resting: list[Candidate] = []
+        taken = {one.id for one in plan.candidates} if plan.candidates else set()
         for candidate in self._ordered(plan, job, entry, strategy):
             standing = self._board.of(candidate)
-            if candidate in plan.candidates or candidate in resting:
+            if candidate.id in taken:
                 continue
+            taken.add(candidate.id)
             if drained and (candidate.id in drained or candidate.provider.name in drained):
                 plan.passed_over[candidate.id] = "it is being drained"
             elif not standing.circuit.closed and not standing.circuit.would_admit(

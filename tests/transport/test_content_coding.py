@@ -8,7 +8,7 @@ import itertools
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from intellirouter.errors import UpstreamProtocolError
@@ -31,7 +31,6 @@ def decode(coding: str, pieces: list[bytes]) -> bytes:
     return out
 
 
-@settings(deadline=None)
 @given(
     coding=st.sampled_from(sorted(ENCODERS)),
     data=st.binary(max_size=5000),

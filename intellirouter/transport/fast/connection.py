@@ -10,6 +10,7 @@ import asyncio
 import math
 import re
 import time
+from itertools import chain
 from typing import Protocol, cast
 
 import httptools
@@ -68,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._bodyless = False
         self._unwritten = False  # the request waits for the end of the loop's turn
         # The response under way.
+        self._raw: list[tuple[bytes, bytes]] = []
         self._headers: dict[str, str] = {}
         self._seen = False  # any byte of a response
         self._interim = False
@@ -93,7 +95,7 @@ class Connection(asyncio.Protocol):
         self._deadlines = deadlines
         self._until = until
         self._bodyless = bodyless
-        self._headers = {}
+        self._raw = []
         self._seen = self._interim = self._ended = self._until_close = self._fed = False
         self._head_size = self._barren = 0
         self._awaited = awaited = self._loop.create_future()
@@ -169,27 +171,40 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers, and what follows the end, are dropped."""
-        self._head_size = size = self._head_size + len(name) + len(value)
-        if size > MAX_HEAD_BYTES:
+        if self._reply is None:
+            self._raw.append((name, value))  # read when all are there: this is called for each
+        else:
+            self._measure(len(name) + len(value))
+
+    def _measure(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > MAX_HEAD_BYTES:
             raise UpstreamProtocolError("the provider's response headers are too large")
-        if self._reply is not None:
-            return
-        if b"\0" in value:
+
+    def _read_headers(self) -> dict[str, str]:
+        raw, self._raw = self._raw, []
+        whole = b"".join(chain.from_iterable(raw))
+        self._measure(len(whole))
+        if b"\0" in whole:
             raise UpstreamProtocolError("the provider's response headers hold a null byte")
-        key = _KEYS.get(name) or _key(name)
-        text = value.decode("latin-1")
-        headers = self._headers
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        headers = {_KEYS.get(name) or _key(name): value.decode("latin-1") for name, value in raw}
+        if len(headers) < len(raw):  # repeated ones are one list
+            headers = {}
+            for name, value in raw:
+                key, text = _key(name), value.decode("latin-1")
+                headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        self._headers = headers
+        return headers
 
     def on_headers_complete(self) -> None:
         """Hand the reply over, unless this was an interim response."""
         if self._reply is not None:
             return
+        headers = self._read_headers()
         status = self._parser.get_status_code()
         if status < 200:
             self._interim = True
             return
-        headers = self._headers
         chunked = False
         if coding := headers.get("transfer-encoding"):
             if coding.strip().lower() not in ("chunked", "identity"):
@@ -222,7 +237,6 @@ class Connection(asyncio.Protocol):
         """The last byte of the response, or of an interim one."""
         if self._interim:
             self._interim = False
-            self._headers = {}
         else:
             self._ended = True
 

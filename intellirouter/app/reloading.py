@@ -56,20 +56,30 @@ class Reloader:
         number = self.last.number + 1
         try:
             loaded = (await asyncio.to_thread(self._read)).startable()
-            commits = [await _prepared(part, loaded.settings) for part in self._parts]
+            commit = await prepared(self._parts, loaded.settings)
         except IntelliRouterError as error:
             log.error("config.reload_refused", message=error.message)  # noqa: TRY400  the message says it all
             return Verdict(number, accepted=False, message=error.message)
         except Exception as error:  # noqa: BLE001  a part that fails in a way of its own must not end the node
             log.error("config.reload_refused", **exception_facts(error))  # noqa: TRY400  no locals of a configuration
             return Verdict(number, accepted=False, message=f"{type(error).__name__}: {error}")
-        for commit in commits:
-            commit()
+        commit()
         for problem in loaded.warnings:
             log.warning("config.warning", where=problem.where, problem=f"{problem.path} {problem.message}")
         later = waiting(self._started, loaded.settings)
         log.info("config.reloaded", needs_restart=later)
         return Verdict(number, needs_restart=later)
+
+
+async def prepared(parts: Sequence[Prepare], settings: Settings) -> Commit:
+    """Have every part prepare; what makes all of them take over. Raises what one of them refuses with."""
+    commits = [await _prepared(part, settings) for part in parts]
+
+    def commit() -> None:
+        for one in commits:
+            one()
+
+    return commit
 
 
 async def _prepared(part: Prepare, settings: Settings) -> Commit:

@@ -15,7 +15,7 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -32,14 +32,16 @@ from intellirouter.app.components.table import components
 from intellirouter.app.gatekeepers import gatekeeper_of
 from intellirouter.app.listening import bound
 from intellirouter.app.refreshing import refreshing, secrets_health
-from intellirouter.app.reloading import Reloader
+from intellirouter.app.reloading import Reloader, prepared
 from intellirouter.app.roles import RoleEntry, enabled, load_role
 from intellirouter.app.service_manager import NO_MANAGER, ServiceManager
 from intellirouter.bounds.shares import Shares
 from intellirouter.config.load import Loaded
+from intellirouter.config.overlay import Overlay
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError
 from intellirouter.inference.background import background
+from intellirouter.inference.runtime_settings import RuntimeSettings
 from intellirouter.ops.backup import journal
 from intellirouter.roles.keys import (
     ACCESS_LOG,
@@ -51,8 +53,10 @@ from intellirouter.roles.keys import (
     METRICS,
     RECORDER,
     ROLE_APPS,
+    RUNTIME,
     SEEN,
     SETTINGS,
+    STATE,
     TRACERS,
 )
 from intellirouter.roles.role import Role
@@ -162,6 +166,7 @@ async def running(
         opened = Opened(settings, frozenset(role.name for role in roles))
         wanted: list[web.AppKey[Any]] = [
             SETTINGS,
+            STATE,
             METRICS,
             ACCESS_LOG,
             KEY_RING,
@@ -179,6 +184,10 @@ async def running(
         node = Node(loaded, opened)
         opened.values[LOADED] = lambda: node.loaded
         opened.values[DRAIN_NODE] = drain or node.drain
+        runtime = RuntimeSettings(opened[STATE], _reader(node), partial(prepared, opened.on_reload))
+        opened.values[RUNTIME] = runtime
+        await runtime.begin()
+        await stack.enter_async_context(runtime.running())
         tls = server_context(settings.server.tls, settings.ipc.security)
         if tls is not None:
             opened.on_reload.append(partial(_new_certificate, tls))
@@ -192,6 +201,30 @@ async def running(
         gc.freeze()  # what start-up built lives for ever: later collections need not walk it
         gc.set_threshold(GC_THRESHOLD, 20, 20)
         yield node
+
+
+def _reader(node: Node) -> Callable[[Overlay], Loaded]:
+    """Reads the node's configuration with settings made at run time on top."""
+
+    def read(overlay: Overlay) -> Loaded:
+        again = node.loaded.again
+        if again is None:
+            raise ConfigError("The configuration of this node cannot be read anew.")
+        return again(overlay)
+
+    return read
+
+
+def _with_runtime(read: Reload, node: Node) -> Reload:
+    """A reload reads the file as it is now, and puts on top what is set at run time."""
+
+    def reload() -> Loaded:
+        loaded = read()
+        overlay = node.opened[RUNTIME].current.settings
+        node.loaded = replace(node.loaded, again=loaded.again)
+        return loaded.again(overlay) if overlay and loaded.again is not None else loaded
+
+    return reload
 
 
 def _new_certificate(tls: ssl.SSLContext, new: Settings) -> Commit:
@@ -319,7 +352,7 @@ async def serve(
             manager.ready(_status(node, verdict))
 
         parts = [*node.opened.on_reload, lambda new: prepare_logs(new, log_role)]
-        reloader = Reloader(reload, loaded.settings, parts, told)
+        reloader = Reloader(_with_runtime(reload, node), loaded.settings, parts, told)
         work = {"reloads": reloader.run()}
         if loaded.keeper.names_any:
             work["secrets"] = refreshing(loaded.keeper, reloader.ask)

@@ -1,4 +1,4 @@
-"""`intellirouter config …`: what a configuration may say, for people and for editors."""
+"""`intellirouter config …`: what a configuration may say, and what is set at run time on top of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ import json
 
 import typer
 
+from intellirouter.cli import config_settings
 from intellirouter.config.reference import json_schema, markdown
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+for _command in (
+    config_settings.export,
+    config_settings.diff,
+    config_settings.apply,
+    config_settings.history,
+    config_settings.rollback,
+):
+    app.command()(_command)
 
 
 @app.command()

@@ -35,7 +35,7 @@ COMMANDS: dict[str, Entry] = {
         "intellirouter.cli.validate_config", "Check the configuration without starting."
     ),
     "config": Entry(
-        "intellirouter.cli.config", "What a configuration may say: for people and for editors.", group=True
+        "intellirouter.cli.config", "What a configuration may say, and what is set at run time.", group=True
     ),
     "diagnose": Entry("intellirouter.cli.diagnose", "Look at this node and say what to do."),
     "chain": Entry("intellirouter.cli.chain", "Check, draw and run chains on this machine.", group=True),

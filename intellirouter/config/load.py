@@ -7,13 +7,14 @@ them may be a secret.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from intellirouter.config import misspelt, rules
 from intellirouter.config.checking import KeyPath, Rule, check
 from intellirouter.config.env import CONFIG_FILE, Environment, overrides
+from intellirouter.config.overlay import Overlay
 from intellirouter.config.problem import Problem
 from intellirouter.config.reading import Reading
 from intellirouter.config.schema.settings import Settings
@@ -38,6 +39,8 @@ class Loaded:
     warnings: tuple[Problem, ...]
     refusals: tuple[Problem, ...] = ()
     keeper: Keeper = field(default_factory=Keeper)
+    again: Callable[[Overlay], Loaded] | None = field(default=None, compare=False)
+    """Reads the same anew, with settings made at run time on top of the file. Raises `ConfigError`."""
 
     def startable(self) -> Loaded:
         """This, for a node that starts or takes it over. Raises `ConfigError` that lists every refusal."""
@@ -77,13 +80,18 @@ def load(
     flags: Mapping[KeyPath, object] | None = None,
     more_rules: Sequence[Rule] = (),
     keeper: Keeper | None = None,
+    overlay: Overlay | None = None,
 ) -> Loaded:
-    """Read and check everything, by `more_rules` too. `keeper` is that of the reading before. Raises `ConfigError` that lists every problem."""
-    loaded, problems = look(file, environment, flags, more_rules, keeper)
+    """Read and check everything, by `more_rules` too. `keeper` is that of the reading before; `overlay` lies on the file. Raises `ConfigError` that lists every problem."""
+    loaded, problems = look(file, environment, flags, more_rules, keeper, overlay)
     if loaded is None or problems:
         told = tuple(map(str, problems))
         raise ConfigError("\n".join(told), problems=told)
-    return loaded
+
+    def again(more: Overlay) -> Loaded:
+        return load(file, environment, flags, more_rules, loaded.keeper, more)
+
+    return replace(loaded, again=again)
 
 
 def look(
@@ -92,11 +100,14 @@ def look(
     flags: Mapping[KeyPath, object] | None = None,
     more_rules: Sequence[Rule] = (),
     keeper: Keeper | None = None,
+    overlay: Overlay | None = None,
 ) -> tuple[Loaded | None, list[Problem]]:
     """Every problem, and what holds besides: whatever has a problem is left out of it. Raises `ConfigError` for no file."""
     reading, keeper = Reading(environment), keeper or Keeper()
     if file is not None:
         reading.read_file(file)
+    if overlay:
+        reading.lay_on(overlay)
     for override in overrides(environment):
         reading.apply(override.path, override.value, f"{override.variable} in the environment")
     for path, value in (flags or {}).items():

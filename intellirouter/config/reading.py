@@ -9,6 +9,7 @@ from typing import Any
 from intellirouter.config.checking import KeyPath
 from intellirouter.config.env import OLLAMA_HOST, Environment, expand, provider_keys
 from intellirouter.config.lines import key_lines, line_of
+from intellirouter.config.overlay import Overlay, laid_on
 from intellirouter.config.problem import Problem, dotted
 from intellirouter.config.schema.settings import Settings
 from intellirouter.config.schema.sources import SourcesSection
@@ -53,6 +54,12 @@ class Reading:
         for path in _leaves(self.raw, ()):
             self.sources[dotted(path)] = f"{file}:{line_of(self._lines, path)}"
         self._expand(self.raw, ())
+
+    def lay_on(self, overlay: Overlay) -> None:
+        """Put settings made at run time on top of the file."""
+        self.raw = laid_on(self.raw, overlay)
+        for path in _leaves(dict(overlay), ()):
+            self.sources[dotted(path)] = "settings made at run time"
 
     def _expand(self, node: Any, path: KeyPath) -> Any:
         """Replace `${NAME}` in place, all the way down."""

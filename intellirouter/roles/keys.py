@@ -9,6 +9,7 @@ from aiohttp import web
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.limits.doors import Doors
+from intellirouter.inference.runtime_settings import RuntimeSettings
 from intellirouter.inference.virtual_keys import KeyStore
 from intellirouter.memory.store import StateStore
 from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
@@ -48,6 +49,8 @@ AUDITOR: web.AppKey[Auditor | None] = web.AppKey("auditor")
 """What writes down who did what; None where nothing is audited."""
 KEEPING: web.AppKey[Keeping] = web.AppKey("keeping", Keeping)
 """How much a tenant keeps in all."""
+RUNTIME: web.AppKey[RuntimeSettings] = web.AppKey("runtime_settings")
+"""What is set at run time, on top of the file."""
 STATE: web.AppKey[StateStore] = web.AppKey("state")
 CHAT: web.AppKey[ChatCompleter] = web.AppKey("chat")
 RETRIEVER: web.AppKey[Retriever | None] = web.AppKey("retriever")

@@ -206,6 +206,18 @@ PERMISSIONS: tuple[Permission, ...] = (
     ),
     Permission("admin:personas:write", "change the personas that all tenants share"),
     Permission("admin:config:read", "see the configuration", "admin_configuration", "", "operator auditor"),
+    Permission(
+        "admin:settings:read",
+        "see what is set at run time, and its versions",
+        "admin_settings_shown admin_settings_history admin_settings_version",
+        "",
+        "operator auditor",
+    ),
+    Permission(
+        "admin:settings:write",
+        "set at run time providers, models, routes, limits, budgets and switches",
+        "admin_settings_put admin_settings_patch admin_settings_roll_back",
+    ),
     Permission("admin:cache:read", "see how the cache does", "admin_cache_stats", "", "operator auditor"),
     Permission("admin:cache:write", "clear the cache", "admin_clear_cache", "", "operator"),
     Permission(

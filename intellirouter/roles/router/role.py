@@ -10,7 +10,7 @@ from aiohttp import web
 
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.standing import Board
-from intellirouter.roles.keys import KEY_RING, KEYS, RECORDS, STATE
+from intellirouter.roles.keys import KEY_RING, KEYS, RECORDS, RUNTIME, STATE
 from intellirouter.roles.role import Role
 from intellirouter.roles.router import (
     admin,
@@ -20,6 +20,7 @@ from intellirouter.roles.router import (
     admin_models,
     admin_records,
     admin_routing,
+    admin_settings,
     authority,
     chat,
     completions,
@@ -75,6 +76,7 @@ FRONTS = (
     admin_guards,
     admin_records,
     admin_routing,
+    admin_settings,
 )
 
 
@@ -118,7 +120,9 @@ def _down(catalog: Catalog, board: Board, *, one_caller: bool) -> tuple[set[str]
 
 
 def _state(app: web.Application) -> PartHealth:
-    health = app[STATE].health()
+    health, settings = app[STATE].health(), app[RUNTIME]
+    if health.status == "healthy" and settings.failing:
+        return PartHealth("degraded", f"settings made at run time: {settings.failing}"[:1_000])
     return PartHealth(health.status, health.reason)
 
 

@@ -66,7 +66,11 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalRequest:
-    """What to look for. `filters` has OpenAI's filter form; `token_budget` bounds the passages together."""
+    """What to look for. `filters` has OpenAI's filter form; `token_budget` bounds the passages together.
+
+    `relevant` leaves out what has nothing to do with the query, and all where it is a greeting. `mode` is `fused`, or `dense`
+    or `lexical` alone.
+    """
 
     query: str
     collections: tuple[str, ...]
@@ -76,6 +80,8 @@ class RetrievalRequest:
     token_budget: int | None = None
     rerank: str | None = None
     explain: bool = False
+    relevant: bool = False
+    mode: str = "fused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@
     perl   the same of Perl's FAQ, which has twice as many questions
     man    a manual page's description (NAME) → the page, that section removed
     pg     a PostgreSQL reference page's purpose → the page, that line removed
+    ids    a part number or error code, alone or in a question → the one line among 1,000 that has it (made here)
+    zh ja ko ru de    a heading of Debian's FAQ in that language → its section, the heading removed
 
 Packages are downloaded with `apt-get download` into a cache and unpacked there; nothing is installed. A question belongs to
 the development or the test half by a hash of its text, so that the halves stay the same whatever else changes.
@@ -15,6 +17,7 @@ import gzip
 import hashlib
 import html
 import os
+import random
 import re
 import subprocess
 from collections import defaultdict
@@ -29,7 +32,16 @@ PACKAGES = {
     "perl": ("perl-doc",),
     "man": ("coreutils", "util-linux", "manpages", "procps", "findutils", "iproute2", "mandoc"),
     "pg": ("postgresql-doc-15",),
+    "ids": (),
+    "zh": ("debian-faq-zh-cn",),
+    "ja": ("debian-faq-ja",),
+    "ko": ("debian-faq-ko",),
+    "ru": ("debian-faq-ru",),
+    "de": ("debian-faq-de",),
 }
+_FAQ_SECTION = re.compile(r'<div class="section"><div class="titlepage">')
+_FAQ_HEADING = re.compile(r'<h[2-5] class="title".*?</h[2-5]>', re.DOTALL)
+_NUMBERED = re.compile(r"^[\d.\s]+")
 _SECTION = re.compile(r"<section id=[^>]*>|</section>")
 _HEADING = re.compile(r"\s*<h([1-6])>(.*?)</h\1>", re.DOTALL)
 _PERMALINK = re.compile(r'<a class="headerlink".*?</a>', re.DOTALL)
@@ -53,12 +65,13 @@ class RetrievalSet:
 def build(cache: Path, name: str) -> RetrievalSet:
     """The set of that name."""
     roots = {package: _unpacked(cache, package) for package in PACKAGES[name]}
-    pages = {"faq": _faq, "perl": _perl, "man": _man, "pg": _pg}[name](roots)
+    pages = {"faq": _faq, "perl": _perl, "man": _man, "pg": _pg, "ids": _ids}.get(name, _translated)(roots)
     built = RetrievalSet()
     answers: dict[str, list[str]] = defaultdict(list)
     for document, query, page in pages:
         built.documents[document] = page.encode()
-        answers[query].append(document)
+        if query:
+            answers[query].append(document)
     for query, documents in answers.items():
         half = hashlib.sha256(f"{name}\0{query}".encode()).digest()[0] & 1
         (built.test if half else built.dev).append(Question(query, tuple(documents)))
@@ -168,6 +181,33 @@ def _pg(roots: dict[str, Path]) -> Iterator[Page]:
         body = text[text.index('class="refentry"') : text.index('class="navfooter"')]
         page = f"<title>{html.escape(title)}</title><div {body.replace(line[0], '', 1)}>"
         yield file.name, query, page
+
+
+def _ids(_roots: dict[str, Path]) -> Iterator[Page]:
+    """One-line documents that differ in little but their number; half of the questions are the number alone."""
+    chance = random.Random(7)
+    things = "valve pump bearing filter gasket sensor relay switch cable hinge".split()
+    forms = ("{}", "Where is {}?", "What is {}", "price of {}")
+    for number in range(1_000):
+        letters = "".join(chance.choices("ABCDEFGHKLMNPRSTVWXZ", k=2))
+        part = f"{letters}-{chance.randrange(10_000, 99_999)}-{chance.choice('ABCDE')}"
+        thing, size = chance.choice(things), chance.randrange(1, 40)
+        page = f"<title>{thing}</title><p>Part {part}, a {thing} of size {size}, in stock at shelf {chance.randrange(1, 200)}.</p>"
+        yield f"{number}.html", forms[number % 4].format(part) if number % 5 == 0 else "", page
+
+
+def _translated(roots: dict[str, Path]) -> Iterator[Page]:
+    (root,) = roots.values()
+    for file in sorted((root / "usr/share/doc/debian/FAQ").glob("*/*.html")):
+        if file.is_symlink():
+            continue
+        text = file.read_text()
+        title = _NUMBERED.sub("", _plain(re.findall(r"<title>(.*?)</title>", text, re.DOTALL)[0]))
+        for number, section in enumerate(_FAQ_SECTION.split(text)[1:]):
+            heading = _FAQ_HEADING.search(section)
+            if heading and (question := _NUMBERED.sub("", _plain(heading[0]))):
+                body = section[heading.end() :]
+                yield f"{file.stem}-{number}.html", question, f"<title>{html.escape(title)}</title>{body}"
 
 
 def _plain(markup: str) -> str:

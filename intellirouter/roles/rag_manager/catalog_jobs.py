@@ -140,8 +140,9 @@ def take_job(
         id_, document, owner, _ = min(found, key=lambda row: float(row[3]))
         db.execute("update jobs set status = 'running', updated = ? where id = ?", (now, id_))
         words = (
-            "select d.name, d.sha256, d.bytes, d.attributes ->> '$.charset' as charset, c.model, c.tenant "
-            "from documents d join collections c on c.id = d.collection where d.id = ?"
+            "select d.name, d.sha256, d.bytes, d.attributes ->> '$.charset' as charset, c.model, c.tenant, "
+            "a.chunk_tokens, a.overlap_tokens from documents d join collections c on c.id = d.collection "
+            "left join attachments a on a.document = d.id where d.id = ?"
         )
         (about,) = catalog.rows(db, words, (document,))
         return {"id": id_, "collection": collection, "document": document, "owner": owner, **about}

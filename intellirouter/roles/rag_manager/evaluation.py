@@ -30,7 +30,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Means over the questions, 0 to 1; how far `ndcg` is from hybrid's is known to about one `error` either way.
+    """Means over the questions, 0 to 1; `first` is the share of those whose first document answers them. How far `ndcg` is from hybrid's is known to about one `error` either way.
 
     That is the standard error of the mean of the differences question by question: of few questions, chance says much.
     """
@@ -38,6 +38,7 @@ class Quality:
     ndcg: float
     recall: float
     error: float = 0.0
+    first: float = 0.0
 
 
 def ndcg(ranked: Sequence[str], relevant: Collection[str], depth: int = DEPTH) -> float:
@@ -92,7 +93,7 @@ async def evaluate(
     if unknown := {name for question in questions for name in question.documents if name not in documents}:
         raise InvalidRequest(f"The collection has no document '{min(unknown)}' ({len(unknown)} are unknown).")
     gains: dict[str, list[float]] = {stage: [] for stage in STAGES}
-    found = dict.fromkeys(STAGES, 0.0)
+    found, first = dict.fromkeys(STAGES, 0.0), dict.fromkeys(STAGES, 0)
     for question in questions:
         relevant = {documents[name] for name in question.documents}
         candidates = (await ask(question.query)).explanation["candidates"]
@@ -100,9 +101,15 @@ async def evaluate(
             ranked = ranking(candidates, stage)
             gains[stage].append(ndcg(ranked, relevant))
             found[stage] += recall(ranked, relevant)
+            first[stage] += ranked[:1] != [] and ranked[0] in relevant
         asked()
     return {
-        stage: Quality(fmean(each), found[stage] / len(questions), _standard_error(each, gains["hybrid"]))
+        stage: Quality(
+            fmean(each),
+            found[stage] / len(questions),
+            _standard_error(each, gains["hybrid"]),
+            first[stage] / len(questions),
+        )
         for stage, each in gains.items()
     }
 

@@ -7,11 +7,13 @@ import hashlib
 import re
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import structlog
 
+from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
 from intellirouter.errors import InvalidRequest
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.roles.rag_manager import catalog, catalog_jobs
@@ -72,6 +74,11 @@ class Ingester:
             self._blobs / job["sha256"], job["name"], job["tenant"], str(job["charset"] or ""), job["bytes"]
         )
         chunker = Chunker(self._size, self._overlap, embedder.max_tokens - HEAD_TOKENS, embedder.count)
+        if tokens := job["chunk_tokens"]:  # whoever attached the file says how it is cut
+            characters, overlap = tokens * CHARACTERS_PER_TOKEN, job["overlap_tokens"] * CHARACTERS_PER_TOKEN
+            chunker = replace(
+                chunker, size=characters, overlap=overlap, max_tokens=min(chunker.max_tokens, tokens)
+            )
         name = title or _UPLOADED.sub("", job["name"])
         rows = await asyncio.to_thread(lambda: _rows(job, name, chunker.cut(blocks)))
         if not rows:

@@ -113,17 +113,26 @@ def search(
 
 def _expression(query: str) -> str:
     """What FTS5 is asked: any of the words that tell something, or all where none does."""
-    words = list(islice(terms.words(_CONTRACTION.sub(" ", query.casefold())), MAX_TERMS))
-    telling = [word for word in words if word not in _COMMON] or words
-    pairs = dict.fromkeys((one, two) for one, two in pairwise(telling) if one != two)
+    words = _words(query)
+    wanted = [word for word in words if word not in _COMMON] or words
+    pairs = dict.fromkeys((one, two) for one, two in pairwise(wanted) if one != two)
     exact = (" ".join(terms.words(found)) for found in _IDENTIFIER.findall(query)[:MAX_TERMS])
     return " OR ".join(
         [
-            *(_term(word) for word in dict.fromkeys(telling)),
+            *(_term(word) for word in dict.fromkeys(wanted)),
             *(f"NEAR({_term(one)} {_term(two)}, {NEAR})" for one, two in pairs),
             *(f'"{phrase}"' for phrase in dict.fromkeys(exact) if " " in phrase or "_" in phrase),
         ]
     )
+
+
+def telling(query: str) -> list[str]:
+    """The words of a query that tell something, each once."""
+    return list(dict.fromkeys(word for word in _words(query) if word not in _COMMON))
+
+
+def _words(query: str) -> list[str]:
+    return list(islice(terms.words(_CONTRACTION.sub(" ", query.casefold())), MAX_TERMS))
 
 
 def _term(word: str) -> str:

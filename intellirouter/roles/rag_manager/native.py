@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
@@ -44,6 +44,8 @@ class RetrieveBody(msgspec.Struct, forbid_unknown_fields=True):
     token_budget: int | None = None
     rerank: str | None = None
     explain: bool = False
+    relevant: bool = False
+    mode: Literal["fused", "dense", "lexical"] = "fused"
 
 
 class EmbedBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -63,6 +63,7 @@ async def open_rag(
         engine = Engine(directory / "catalog.sqlite3", schema, catalog.nothing_to_sweep, reads_apart=True)
         await engine.start()
         await engine.write(catalog_jobs.migrate)
+        await engine.write(openai_catalog.migrate)
         await engine.write(catalog.migrate)
         stack.push_async_callback(engine.stop)
         index = _index(section, directory / "chroma")

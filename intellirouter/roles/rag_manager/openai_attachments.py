@@ -6,14 +6,14 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
 
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import InvalidRequest, NotFound
-from intellirouter.roles.rag_manager import openai_catalog
+from intellirouter.roles.rag_manager import catalog, openai_catalog
 from intellirouter.roles.rag_manager.catalog import Row
 from intellirouter.roles.rag_manager.cluster.forwarding import at_home
 from intellirouter.roles.rag_manager.keys import RAG
@@ -26,6 +26,16 @@ from intellirouter.web.endpoint import CALLER, Handler, endpoint
 MAX_BATCH = 2000
 Attributes = dict[str, str | float | bool]
 _STATUS = {"queued": "in_progress", "ready": "completed", "failed": "failed", "cancelled": "cancelled"}
+
+
+class _Static(msgspec.Struct, forbid_unknown_fields=True):
+    max_chunk_size_tokens: Annotated[int, msgspec.Meta(ge=100, le=4096)]
+    chunk_overlap_tokens: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Strategy(msgspec.Struct, forbid_unknown_fields=True):
+    type: Literal["static"]
+    static: _Static
 
 
 class AttachForm(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,11 +71,7 @@ async def attach(
     """Queue the files, all or none, in one transaction with `before`. Raises `NotFound` for a file that is not the caller's."""
     service, tenant = request.app[RAG], request[CALLER].tenant
     for form in forms:
-        if form.chunking_strategy not in (None, {"type": "auto"}):
-            words = (
-                "The chunking strategy is 'auto': sizes are the node's (rag.chunk_size, rag.chunk_overlap)."
-            )
-            raise InvalidRequest(words, param="chunking_strategy")
+        cut_of(form.chunking_strategy)
         check_pairs(form.attributes or {}, "attributes", (str, float, int, bool))
     wanted = {form.file_id: form for form in forms}
     async with service.blob_lock:
@@ -77,7 +83,13 @@ async def attach(
         await service.shelf.room(tenant, "documents", len(wanted))
         await service.shelf.room(tenant, "rag_bytes", sum(files[id_]["bytes"] for id_ in wanted))
         documents = [
-            (id_, _document(store["collection"], files[id_], form), new_job()) for id_, form in wanted.items()
+            (
+                id_,
+                _document(store["collection"], files[id_], form),
+                new_job(),
+                cut_of(form.chunking_strategy),
+            )
+            for id_, form in wanted.items()
         ]
         write = partial(
             openai_catalog.attach,
@@ -95,6 +107,22 @@ async def attach(
 
         await service.engine.write(together)
     service.queue.wake()
+
+
+def cut_of(strategy: dict[str, Any] | None) -> openai_catalog.Cut:
+    """What a chunking strategy asks for. Raises `InvalidRequest` naming the field."""
+    if strategy is None or strategy == {"type": "auto"}:
+        return None
+    try:
+        wanted = msgspec.convert(strategy, _Strategy).static
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"{error}.", param="chunking_strategy") from error
+    if wanted.chunk_overlap_tokens * 2 > wanted.max_chunk_size_tokens:
+        raise InvalidRequest(
+            "'chunk_overlap_tokens' is at most half of 'max_chunk_size_tokens'.",
+            param="chunking_strategy.static.chunk_overlap_tokens",
+        )
+    return wanted.max_chunk_size_tokens, wanted.chunk_overlap_tokens
 
 
 def _document(collection: str, file: Row, form: AttachForm) -> Row:
@@ -116,8 +144,15 @@ def _attached(row: Row, store: Row) -> Row:
         "status": _STATUS[row["status"]],
         "last_error": error,
         "attributes": row["attributes"],
-        "chunking_strategy": {"type": "other"},
+        "chunking_strategy": _strategy(row),
     }
+
+
+def _strategy(row: Row) -> Row:
+    if row["chunk_tokens"] is None:
+        return {"type": "other"}
+    sizes = {"max_chunk_size_tokens": row["chunk_tokens"], "chunk_overlap_tokens": row["overlap_tokens"]}
+    return {"type": "static", "static": sizes}
 
 
 async def _add(request: web.Request) -> web.StreamResponse:
@@ -156,6 +191,21 @@ async def _get(request: web.Request) -> web.StreamResponse:
     """One file of a vector store."""
     store = await find_store(request)
     return answer(_attached(await _find(request, store, request.match_info["file"]), store))
+
+
+async def _content(request: web.Request) -> web.StreamResponse:
+    """What was read of a file in a vector store, passage by passage."""
+    store = await find_store(request)
+    row = await _find(request, store, request.match_info["file"])
+    texts = await request.app[RAG].engine.read(partial(catalog.texts_of, document=row["document"]))
+    return answer(
+        {
+            "object": "vector_store.file_content.page",
+            "data": [{"type": "text", "text": text} for text in texts],
+            "has_more": False,
+            "next_page": None,
+        }
+    )
 
 
 async def _update(request: web.Request) -> web.StreamResponse:
@@ -253,6 +303,7 @@ def attachment_routes() -> list[web.RouteDef]:
         web.post(files, of("vector_store_files_create", _add)),
         web.get(files, of("vector_store_files_list", _list)),
         web.get(files + "/{file}", of("vector_store_files_get", _get)),
+        web.get(files + "/{file}/content", of("vector_store_files_content", _content)),
         web.post(files + "/{file}", of("vector_store_files_update", _update)),
         web.delete(files + "/{file}", of("vector_store_files_delete", _remove)),
         web.post(batches, of("vector_store_batches_create", _add_batch)),

@@ -20,6 +20,8 @@ from intellirouter.security.caller import Owner
 
 BATCHES_KEPT = 1_000
 """Of one vector store, the newest; their files stay."""
+Cut = tuple[int, int] | None
+"""Tokens of a chunk and of what neighbours share; None: as the node cuts."""
 SCHEMA = """
 create table if not exists files (
     id text primary key, tenant text not null, filename text not null, purpose text not null, bytes integer not null,
@@ -27,10 +29,10 @@ create table if not exists files (
 create index if not exists files_by_tenant on files (tenant, created);
 create table if not exists stores (
     collection text primary key references collections on delete cascade, name text, description text,
-    metadata text not null);
+    metadata text not null, expires_days integer, active real);
 create table if not exists attachments (
     document text primary key references documents on delete cascade, file text not null references files,
-    created real not null);
+    created real not null, chunk_tokens integer, overlap_tokens integer);
 create index if not exists attachments_by_file on attachments (file);
 create table if not exists batches (
     id text primary key, collection text not null references collections on delete cascade, created real not null,
@@ -43,12 +45,13 @@ create table if not exists batch_documents (
 _FILE = "f.id, f.filename, f.purpose, f.bytes, f.sha256, f.created"
 _STORE = (
     "c.id as collection, c.name as collection_name, c.created, s.description, "
-    "case when s.collection is null then c.name else s.name end as name, coalesce(s.metadata, '{}') as metadata"
+    "case when s.collection is null then c.name else s.name end as name, coalesce(s.metadata, '{}') as metadata, "
+    "s.expires_days, s.active as used"
 )
 _STORES = "collections c left join stores s on s.collection = c.id"
 _ATTACHED = (
     "coalesce(a.file, d.id) as id, d.id as document, coalesce(f.filename, d.name) as filename, d.status, d.error, d.bytes, "
-    "d.attributes, coalesce(a.created, d.updated) as created"
+    "d.attributes, coalesce(a.created, d.updated) as created, a.chunk_tokens, a.overlap_tokens"
 )
 _DOCUMENTS = "documents d left join attachments a on a.document = d.id left join files f on f.id = a.file"
 _BY_PUBLIC_ID = (
@@ -60,6 +63,18 @@ _COUNTS = (
     "count(*) filter (where d.status = 'ready') as completed, count(*) filter (where d.status = 'failed') as failed, "
     "count(*) filter (where d.status = 'cancelled') as cancelled"
 )
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Add what the tables of an earlier version lack."""
+    for table, column, kind in (
+        ("stores", "expires_days", "integer"),
+        ("stores", "active", "real"),
+        ("attachments", "chunk_tokens", "integer"),
+        ("attachments", "overlap_tokens", "integer"),
+    ):
+        if column not in {row[1] for row in db.execute(f"pragma table_info({table})")}:
+            db.execute(f"alter table {table} add column {column} {kind}")
 
 
 def holdings(db: sqlite3.Connection) -> tuple[list[tuple[str, str]], list[str]]:
@@ -119,13 +134,19 @@ def add_store(db: sqlite3.Connection, row: CollectionRow, described: Row) -> Non
 
 
 def describe_store(db: sqlite3.Connection, collection: str, described: Row) -> None:
-    """Set name, description and metadata."""
+    """Set name, description, metadata and after how many days without use it expires."""
     words = (
-        "insert into stores values (:collection, :name, :description, :metadata) on conflict (collection) "
-        "do update set name = :name, description = :description, metadata = :metadata"
+        "insert into stores (collection, name, description, metadata, expires_days) "
+        "values (:collection, :name, :description, :metadata, :expires_days) on conflict (collection) do update set "
+        "name = :name, description = :description, metadata = :metadata, expires_days = :expires_days"
     )
     values = {**described, "metadata": json.dumps(described["metadata"]), "collection": collection}
     db.execute(words, values)
+
+
+def note_use(db: sqlite3.Connection, collection: str) -> None:
+    """A store that expires was searched now."""
+    db.execute("update stores set active = ? where collection = ?", (time.time(), collection))
 
 
 def stores(tenant: str) -> Listing:
@@ -160,7 +181,7 @@ def counted(db: sqlite3.Connection, found: Sequence[Row]) -> list[Row]:
     )
     counts = [catalog.rows(db, words, (row["collection"],))[0] for row in found]
     return [
-        row | count | {"active": max(row["created"], count["active"])}
+        row | count | {"active": max(row["created"], count["active"], row["used"] or 0)}
         for row, count in zip(found, counts, strict=True)
     ]
 
@@ -168,21 +189,24 @@ def counted(db: sqlite3.Connection, found: Sequence[Row]) -> list[Row]:
 def attach(
     db: sqlite3.Connection,
     tenant: str,
-    documents: Sequence[tuple[str, Row, str]],
+    documents: Sequence[tuple[str, Row, str, Cut]],
     batch: str | None = None,
     collection: str = "",
     owner: Owner | None = None,
 ) -> None:
-    """Write (file, document, job) of each, as one batch when `batch` is given."""
+    """Write (file, document, job, how it is cut) of each, as one batch when `batch` is given."""
     now = time.time()
     if batch is not None:
         db.execute("insert into batches (id, collection, created) values (?, ?, ?)", (batch, collection, now))
         words = "delete from batches where collection = ? and id not in (select id from batches where collection = ? order by created desc limit ?)"
         db.execute(words, (collection, collection, BATCHES_KEPT))
-    for file, document, job in documents:
+    for file, document, job, cut in documents:
         catalog_jobs.add_job(db, tenant, document, job, owner)
-        words = "insert into attachments values (?, ?, ?) on conflict (document) do nothing"
-        db.execute(words, (document["id"], file, now))
+        words = (
+            "insert into attachments (document, file, created, chunk_tokens, overlap_tokens) values (?, ?, ?, ?, ?) "
+            "on conflict (document) do update set chunk_tokens = excluded.chunk_tokens, overlap_tokens = excluded.overlap_tokens"
+        )
+        db.execute(words, (document["id"], file, now, *(cut or (None, None))))
         if batch is not None:
             db.execute("insert or ignore into batch_documents values (?, ?)", (batch, document["id"]))
 

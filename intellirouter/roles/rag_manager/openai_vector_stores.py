@@ -7,8 +7,9 @@ a file is `in_progress` until its job is over. Source of the shapes: OpenAI's AP
 from __future__ import annotations
 
 import sqlite3
+import time
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from aiohttp import web
@@ -24,13 +25,20 @@ from intellirouter.roles.rag_manager.openai_attachments import AttachForm, attac
 from intellirouter.roles.rag_manager.openai_forms import answer, check_pairs, read_form
 from intellirouter.roles.rag_manager.openai_pages import page_body, page_of, read_page
 from intellirouter.roles.rag_manager.openai_stores import counts, find_store, public_id
+from intellirouter.roles.rag_manager.rewriting import rewritten
 from intellirouter.web.endpoint import CALLER, REQUEST_ID, Handler, endpoint
 
 MAX_NAME = 256
 MAX_RESULTS = 50
 MAX_FILES = 500
 MAX_QUERIES = 10
+DAY = 86_400
 RANKERS = ("auto", "none", "default-2024-11-15")
+
+
+class _Expiry(msgspec.Struct, forbid_unknown_fields=True):
+    anchor: Literal["last_active_at"]
+    days: Annotated[int, msgspec.Meta(ge=1, le=365)]
 
 
 class StoreForm(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,6 +47,7 @@ class StoreForm(msgspec.Struct, forbid_unknown_fields=True):
     name: str | msgspec.UnsetType | None = msgspec.UNSET
     description: str | msgspec.UnsetType | None = msgspec.UNSET
     metadata: dict[str, str] | msgspec.UnsetType | None = msgspec.UNSET
+    expires_after: _Expiry | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class NewStoreForm(StoreForm, forbid_unknown_fields=True):
@@ -74,19 +83,29 @@ def _store(row: Row) -> Row:
         "description": row["description"],
         "usage_bytes": row["usage"],
         "file_counts": counts(row),
-        "status": "in_progress" if row["in_progress"] else "completed",
-        "expires_after": None,
-        "expires_at": None,
+        "status": "expired" if _is_over(row) else "in_progress" if row["in_progress"] else "completed",
+        "expires_after": {"anchor": "last_active_at", "days": days}
+        if (days := row["expires_days"])
+        else None,
+        "expires_at": int(row["active"] + days * DAY) if days else None,
         "last_active_at": int(row["active"]),
         "metadata": row["metadata"],
     }
 
 
+def _is_over(row: Row) -> bool:
+    return bool(row["expires_days"]) and time.time() > row["active"] + row["expires_days"] * DAY
+
+
 def _described(form: StoreForm, before: Row) -> Row:
-    """Name, description and metadata after `form`."""
+    """Name, description, metadata and expiry after `form`."""
     given = {key: getattr(form, key) for key in ("name", "description", "metadata")}
     after = {key: before[key] if value is msgspec.UNSET else value for key, value in given.items()}
     after["metadata"] = after["metadata"] or {}
+    expiry = form.expires_after
+    after["expires_days"] = (
+        before["expires_days"] if expiry is msgspec.UNSET else None if expiry is None else expiry.days
+    )
     check_pairs(after["metadata"], "metadata", (str,))
     for key in ("name", "description"):
         if len(after[key] or "") > MAX_NAME:
@@ -98,7 +117,7 @@ async def _create(request: web.Request) -> web.StreamResponse:
     """Make a vector store."""
     form = await read_form(request, NewStoreForm)
     service, tenant = request.app[RAG], request[CALLER].tenant
-    described = _described(form, {"name": None, "description": None, "metadata": {}})
+    described = _described(form, {"name": None, "description": None, "metadata": {}, "expires_days": None})
     files = [AttachForm(id_, chunking_strategy=form.chunking_strategy) for id_ in form.file_ids]
     if len(files) > MAX_FILES:
         raise InvalidRequest(f"'file_ids' has at most {MAX_FILES} files.", param="file_ids")
@@ -169,7 +188,12 @@ async def _search(request: web.Request) -> web.StreamResponse:
         words = f"'ranker' is one of: {', '.join(RANKERS)}."
         raise InvalidRequest(words, param="ranking_options.ranker")
     if form.rewrite_query:
-        raise InvalidRequest("Queries are not rewritten here; send false.", param="rewrite_query")
+        queries = [rewritten(query) for query in queries]
+    if store["expires_days"]:
+        (counted,) = await request.app[RAG].engine.read(partial(openai_catalog.counted, found=[store]))
+        if _is_over(counted):
+            raise InvalidRequest("This vector store has expired.", param="vector_store_id")
+        await request.app[RAG].engine.write(partial(openai_catalog.note_use, collection=store["collection"]))
     best: dict[str, Passage] = {}
     for query in queries:
         wanted = RetrievalRequest(query, (store["collection_name"],), form.max_num_results, form.filters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import OrderedDict
 from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,9 @@ from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.filters import ALL, Condition, condition_of
 from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
 from intellirouter.roles.rag_manager.lexical import search as search_words
+from intellirouter.roles.rag_manager.relevance import Noise, asks_of_all, is_chatter, shares_words
 from intellirouter.roles.rag_manager.reranking import MOST, Reranker
+from intellirouter.roles.rag_manager.shape import alpha_for
 from intellirouter.security.caller import Reach
 from intellirouter.telemetry.tracing.span import step
 from intellirouter.vectors.index import VectorIndex, Vectors
@@ -53,6 +56,10 @@ class Candidates:
     chunks: dict[str, ChunkRow]
     partial: bool
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    floor: float = 0.0
+    """The cosine below which nearness says nothing."""
+    known: bool = True
+    """Whether the model knows the query's script."""
 
 
 class Searcher:
@@ -67,6 +74,7 @@ class Searcher:
         self._index = index
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
         self._results: OrderedDict[str, Retrieved] = OrderedDict()
+        self._noise = Noise()
 
     async def search(
         self,
@@ -113,17 +121,23 @@ class Searcher:
                     f"'{row.name}' is pinned to {row.model}; this node embeds with {embedder.model}. "
                     f"'intellirouter rag reindex {row.name}' reads it again with this node's model."
                 )
+        if request.relevant and is_chatter(request.query):
+            return []
         try:
             async with asyncio.TaskGroup() as group:
                 vector = group.create_task(self._vector(request.query, embedder, reach))
-                tasks = [group.create_task(self._in_one(request, row, vector)) for row in collections]
+                tasks = [
+                    group.create_task(self._in_one(request, row, vector, embedder)) for row in collections
+                ]
         except ExceptionGroup as several:  # the caller is told of the first, not of a group
             raise several.exceptions[0] from several
         return [task.result() for task in tasks]
 
     async def chosen(self, request: RetrievalRequest, candidates: Sequence[Candidates]) -> Retrieved:
         """The best of all candidates."""
-        found, note = await self._reranked(request, self._fused(candidates))
+        found, note = await self._reranked(request, self._fused(request, candidates))
+        if request.relevant and not asks_of_all(request.query):
+            found = _relevant(request.query, found, candidates)
         passages = choose(request, found, self._section.max_chunks_per_document)
         files = await self.files({passage.document_id for passage in passages})
         for one in candidates:
@@ -136,7 +150,9 @@ class Searcher:
                 for passage in passages
             ),
             any(one.partial for one in candidates),
-            explanation=self._explained(found, note) if request.explain else {},
+            explanation=self._explained(request, found, note, known=all(one.known for one in candidates))
+            if request.explain
+            else {},
         )
 
     async def files(self, documents: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -153,7 +169,11 @@ class Searcher:
         return vector
 
     async def _in_one(
-        self, request: RetrievalRequest, row: CollectionRow, embedding: asyncio.Task[Vectors]
+        self,
+        request: RetrievalRequest,
+        row: CollectionRow,
+        embedding: asyncio.Task[Vectors],
+        embedder: Embedder,
     ) -> Candidates:
         """Once more where a document was replaced meanwhile: what was found of its old version is shown no more."""
         for _ in range(TRIES):
@@ -164,7 +184,16 @@ class Searcher:
             if epoch == row.epoch:
                 break
             row = replace(row, epoch=epoch)
-        return found
+        known = embedder.knows(request.query)
+        floor = await self._floor(row, embedder) if request.relevant and known else 0.0
+        return replace(found, floor=floor, known=known)
+
+    async def _floor(self, row: CollectionRow, embedder: Embedder) -> float:
+        async def nearest(vector: Vectors) -> float | None:
+            hits, _ = await self._tolerated(self._index.query(row.id, vector, 1))
+            return hits[0].score if hits else None
+
+        return await self._noise.floor(row.id, row.epoch, embedder.model, embedder.embed, nearest)
 
     async def _found_in(
         self, request: RetrievalRequest, row: CollectionRow, embedding: asyncio.Task[Vectors]
@@ -186,21 +215,31 @@ class Searcher:
         dense |= {id_: float(other @ vector) for id_, other in stored.items()}
         return Candidates(row, dense, lexical, chunks, partial=not (whole and all_there))
 
-    def _fused(self, several: Sequence[Candidates]) -> list[Found]:
+    def _fused(self, request: RetrievalRequest, several: Sequence[Candidates]) -> list[Found]:
         """One order over all collections, best first: scores are scaled together, so that a collection which has nothing
         near the query does not fill the top."""
         near = {id_: score for one in several for id_, score in one.dense.items() if id_ in one.chunks}
         worded = {id_: score for one in several for id_, score in one.lexical.items() if id_ in one.chunks}
+        if request.mode == "dense":
+            worded = {}
+        elif request.mode == "lexical":
+            near = {}
         if self._section.fusion == "rrf":
             fused = reciprocal_rank(near, worded)
         else:
-            fused = convex(near, worded, self._section.fusion_alpha)
+            fused = convex(near, worded, self._alpha(request, known=all(one.known for one in several)))
         found = [
             Found(one.collection.name, chunk, fused[id_], near.get(id_), worded.get(id_))
             for one in several
             for id_, chunk in one.chunks.items()
+            if id_ in fused
         ]
         return sorted(found, key=lambda item: -item.score)
+
+    def _alpha(self, request: RetrievalRequest, *, known: bool) -> float:
+        if request.mode != "fused":
+            return float(request.mode == "dense")
+        return alpha_for(request.query, self._section.fusion_alpha, known=known)
 
     def _rerank_model(self, request: RetrievalRequest) -> str | None:
         if self._section.rerank_path is not None:  # there is one, whatever it is called
@@ -230,9 +269,13 @@ class Searcher:
             item.rerank = score
         return [*sorted(head, key=lambda item: -(item.rerank or 0.0)), *found[MOST:]], model
 
-    def _explained(self, found: Sequence[Found], rerank: str | None) -> dict[str, Any]:
+    def _explained(
+        self, request: RetrievalRequest, found: Sequence[Found], rerank: str | None, *, known: bool
+    ) -> dict[str, Any]:
         section = self._section
-        fusion = f"convex, alpha {section.fusion_alpha}" if section.fusion == "convex" else "rrf"
+        fusion = (
+            f"convex, alpha {self._alpha(request, known=known):g}" if section.fusion == "convex" else "rrf"
+        )
         rows = [
             {
                 "id": item.chunk.id,
@@ -294,13 +337,27 @@ class Searcher:
             return some.found, False
 
 
+def _relevant(query: str, found: Sequence[Found], candidates: Sequence[Candidates]) -> list[Found]:
+    """Those that are nearer than what is unrelated, or have what the query's words tell."""
+    floors = {one.collection.name: one.floor if one.known else math.inf for one in candidates}
+    return [
+        item
+        for item in found
+        if (item.dense is not None and item.dense > floors[item.collection])
+        or (
+            item.lexical is not None
+            and shares_words(query, f"{item.chunk.title}\n{item.chunk.location}\n{item.chunk.text}")
+        )
+    ]
+
+
 def _key(request: RetrievalRequest, collections: Sequence[CollectionRow], reach: Reach) -> str:
     """The same only for callers who may just as much: what a key may not ask for, another's question does not give it."""
     where = [(row.id, row.epoch) for row in collections]
     how = (
         reach,
         *(request.query, request.top_k, request.filters),
-        *(request.min_score, request.token_budget, request.rerank),
+        *(request.min_score, request.token_budget, request.rerank, request.relevant, request.mode),
     )
     return json.dumps((where, how), sort_keys=True, default=str)
 

@@ -74,6 +74,16 @@ def words(text: str) -> Iterator[str]:
             )
 
 
+def is_run(word: str) -> bool:
+    """The word is of a script without spaces, or of Hangul."""
+    return _RUN.match(word) is not None
+
+
+def is_mark(char: str) -> bool:
+    """It belongs to the letter before it."""
+    return unicodedata.category(char)[0] == "M"
+
+
 def _kind(char: str) -> str:
     if _RUN.match(char):
         return "run"
@@ -90,7 +100,7 @@ def _signs(run: str) -> list[str]:
     """Letters with their marks."""
     signs: list[str] = []
     for char in run:
-        if signs and unicodedata.category(char)[0] == "M":
+        if signs and is_mark(char):
             signs[-1] += char
         else:
             signs.append(char)

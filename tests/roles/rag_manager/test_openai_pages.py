@@ -27,7 +27,9 @@ def filled(count: int, moments: Sequence[int] = (0,)) -> sqlite3.Connection:
             db.execute("insert into files values (?, ?, ?, 'user_data', 1, '', ?)", (id_, tenant, id_, made))
             words = "insert into documents values (?, ?, ?, '', 10, ?, null, '{}', 0)"
             db.execute(words, (f"d{id_}", f"ir-0{tenant}", id_, STATES[number % 3]))
-            db.execute("insert into attachments values (?, ?, ?)", (f"d{id_}", id_, made))
+            db.execute(
+                "insert into attachments (document, file, created) values (?, ?, ?)", (f"d{id_}", id_, made)
+            )
     return db
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import openai
@@ -21,6 +22,37 @@ async def start(start_node: StartNode, more: str = "") -> tuple[str, openai.Asyn
     toml = f'[rag]\nembedding_model_path = "{minilm()}"\nembedding_threads = 1\n{more}'
     url = (await start_node(toml, role="RagManager")).listening[0].url
     return url, openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0, timeout=60)
+
+
+async def test_how_a_file_is_cut_when_a_store_expires_and_what_was_read(start_node: StartNode) -> None:
+    _, client = await start(start_node)
+    text = " ".join(f"Sentence number {number} tells of cats." for number in range(200))
+    file = await client.files.create(file=("cats.txt", text.encode()), purpose="assistants")
+    expires: Any = {"anchor": "last_active_at", "days": 3}
+    store = await client.vector_stores.create(name="Animals", expires_after=expires)
+    assert store.expires_after is not None
+    assert (store.expires_after.days, store.status) == (3, "completed")
+    assert store.expires_at == store.last_active_at + 3 * 86_400
+    files = client.vector_stores.files
+    cut: Any = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
+    read = await files.create_and_poll(
+        file.id, vector_store_id=store.id, chunking_strategy=cut, poll_interval_ms=50
+    )
+    assert (read.status, read.chunking_strategy.model_dump() if read.chunking_strategy else None) == (
+        "completed",
+        cut,
+    )
+    content = await files.content(file.id, vector_store_id=store.id)
+    parts = [part.text or "" for part in content.data]
+    assert len(parts) > 15
+    assert max(map(len, parts)) <= 400
+    assert " ".join(parts) == text
+    async with aiohttp.ClientSession() as http:
+        body = {"query": "Can you please tell me about sentence number 7?", "rewrite_query": True}
+        async with http.post(f"{client.base_url}vector_stores/{store.id}/search", json=body) as reply:
+            assert (await reply.json())["search_query"] == ["sentence number 7"]
+    never = await client.vector_stores.update(store.id, expires_after=None)
+    assert (never.expires_after, never.expires_at) == (None, None)
 
 
 async def test_files_and_vector_stores(start_node: StartNode, tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ class Embedder(Protocol):
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, without those the model adds."""
 
+    def knows(self, text: str) -> bool:
+        """Whether the model was made for the script that most of the text is in."""
+
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """One unit vector a text, in their order."""
 

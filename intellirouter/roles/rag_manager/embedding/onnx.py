@@ -16,6 +16,7 @@ import structlog
 
 from intellirouter.roles.rag_manager.embedding.embedder import Behalf
 from intellirouter.roles.rag_manager.embedding.session import OnnxSession, Row, batches
+from intellirouter.roles.rag_manager.embedding.vocabulary import script_of, scripts_of
 from intellirouter.vectors.index import Vectors
 
 MAX_TOKENS = 256
@@ -44,6 +45,7 @@ class OnnxEmbedder:
         self._counter.no_truncation()
         self._counter.no_padding()
         self._model = model
+        self._scripts = scripts_of(self._counter.get_vocab())
 
     @property
     def model(self) -> str:
@@ -58,6 +60,10 @@ class OnnxEmbedder:
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text."""
         return [len(item) for item in self._counter.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def knows(self, text: str) -> bool:
+        """By the model's vocabulary."""
+        return script_of(text) in self._scripts
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors; the work is done outside the event loop's thread and without its lock.

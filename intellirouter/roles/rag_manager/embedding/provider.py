@@ -76,6 +76,10 @@ class ProviderEmbedder:
         """About how many tokens each has, rather too many than too few."""
         return [_tokens(text) for text in texts]
 
+    def knows(self, text: str) -> bool:  # noqa: ARG002  nobody tells
+        """Taken for granted."""
+        return True
+
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors. Raises `StateUnavailable` for what may pass, so that a job waits, and the Router's error else.
 

@@ -86,6 +86,10 @@ class SharedEmbedder:
         """As this node counts."""
         return self._own.count(texts)
 
+    def knows(self, text: str) -> bool:
+        """As this node's model does."""
+        return self._own.knows(text)
+
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """See `Embedder.embed`. Fails only as this node fails."""
         now = time.monotonic()

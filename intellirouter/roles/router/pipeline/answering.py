@@ -17,6 +17,7 @@ from intellirouter.chat.delta import (
     Start,
     StreamEvent,
     TextDelta,
+    UsageDelta,
 )
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import Message
@@ -271,6 +272,8 @@ class Piped:
                         notes = citations(self._course.passages)
                         out.extend(StreamEvent((AnnotationDelta(note, None, block),)) for note in notes)
                 begun = next((i for i, delta in enumerate(deltas) if isinstance(delta, Start)), None)
+                if begun is None and any(not isinstance(delta, UsageDelta) for delta in deltas):
+                    begun = -1  # a provider that begins with its words
                 if searched is not None and begun is not None:  # it came before any word
                     found = OpaqueDelta(RESPONSES, searched)
                     deltas = (*deltas[: begun + 1], found, *deltas[begun + 1 :])

@@ -49,6 +49,7 @@ from intellirouter.roles.router.pipeline.file_search import call_item, file_sear
 from intellirouter.roles.router.pipeline.guarded_passages import believed
 from intellirouter.roles.router.pipeline.guardrails import Breach, Rules, rules_of
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
+from intellirouter.roles.router.pipeline.question import question
 from intellirouter.roles.router.pipeline.summaries import Summarizer, uncovered
 from intellirouter.security.keeping import Keeping
 from intellirouter.telemetry.logs import exception_facts
@@ -72,6 +73,7 @@ class Course:
     said: tuple[Message, ...]
     call: Call
     conversation: str | None = None
+    lead: int = 0  # messages that a persona put in front
     known: int = 0  # how many of the messages said are kept already
     passages: tuple[Passage, ...] = ()
     refusal: str | None = None
@@ -174,6 +176,7 @@ class Steps:
         if resolved.tools:
             absent["tools"] = (*request.tools, *_tools(resolved))
         course.request = request.changed(messages=(*resolved.messages, *request.messages), **absent)
+        course.lead = len(resolved.messages)
         if resolved.shared and course.job.request.model.startswith(PERSONA_MODEL):
             course.granted = (course.request.model,)  # whoever may use `persona/x` may use what is behind it
         course.headers[PERSONA_HEADER] = f"{resolved.name}; version={resolved.version}"
@@ -218,7 +221,7 @@ class Steps:
         return [Message("system", (block,)), *window(uncovered(turns, summary), self.conversation_tokens)]
 
     async def _retrieval(self, course: Course, rag: Mapping[str, Any]) -> None:
-        wanted = retrieval_request(dict(rag), _question(course.said))
+        wanted = retrieval_request(dict(rag), question(course.request.messages[course.lead :]))
         try:
             with course.timed("retrieval"):
                 found = await self._look_up(wanted, course.call)
@@ -252,7 +255,8 @@ class Steps:
             return
         course.request = without(course.request, tool)
         if course.job.relay == RESPONSES:
-            course.searched = call_item(course.job.request.source, _question(course.said), course.passages)
+            asked = question(course.job.request.messages)
+            course.searched = call_item(course.job.request.source, asked, course.passages)
 
     async def _look_up(self, wanted: RetrievalRequest, call: Call) -> Retrieved:
         if self.retriever is None:
@@ -342,11 +346,6 @@ _AT_ONCE = 50_000
 """Characters that are looked through on the event loop."""
 
 
-def _question(said: tuple[Message, ...]) -> str:
-    """The latest words of the user."""
-    return next((message.text for message in reversed(said) if message.role == "user"), "")
-
-
 async def _refused(rules: Rules, said: tuple[Message, ...], tenant: str) -> str | None:
     """The persona's refusal where what the client sent names a forbidden topic: its own words to the model and every turn of its user."""
     if not rules.topics:
@@ -364,12 +363,14 @@ def retrieval_request(rag: Json, query: str) -> RetrievalRequest:
     collections = fields.strings(rag, "collections", "rag") or fields.strings(rag, "collection", "rag")
     if not collections:
         fields.missing("rag.collections")
+    score = fields.number(rag, "min_score", "rag")
     return RetrievalRequest(
         query=fields.text(rag, "query", "rag") or query,
         collections=collections,
         top_k=fields.integer(rag, "top_k", "rag", least=1, most=100) or 5,
         filters=fields.mapping(rag, "filters", "rag"),
-        min_score=fields.number(rag, "min_score", "rag") or 0.0,
+        min_score=score or 0.0,
+        relevant=score is None,
         token_budget=fields.integer(rag, "token_budget", "rag", least=1),
         rerank=fields.text(rag, "rerank", "rag"),
     )

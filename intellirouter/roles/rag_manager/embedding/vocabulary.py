@@ -1,0 +1,38 @@
+"""Which scripts a model was made for, by its vocabulary. Pure functions."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+
+LEAST = 1_000
+"""Pieces of a script that a vocabulary has when its model was trained on that script; one that has met it in passing has a few
+hundred single letters."""
+_TOGETHER = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "BOPOMOFO": "CJK", "IDEOGRAPHIC": "CJK"}
+_LOOKED_AT = 500
+
+
+def scripts_of(vocabulary: Iterable[str]) -> frozenset[str]:
+    """Scripts by the first word of their letters' names (`LATIN`, `CJK`, `HANGUL`)."""
+    counted: Counter[str] = Counter()
+    for piece in vocabulary:
+        char = next((char for char in reversed(piece) if char.isalpha()), "")
+        if char:
+            counted["LATIN" if char.isascii() else _name(char)] += 1
+    return frozenset(name for name, count in counted.items() if count >= LEAST) or frozenset(counted)
+
+
+def script_of(text: str) -> str:
+    """That of most letters; `LATIN` where there are none."""
+    if text.isascii():
+        return "LATIN"
+    counted = Counter(
+        "LATIN" if char.isascii() else _name(char) for char in text[:_LOOKED_AT] if char.isalpha()
+    )
+    return counted.most_common(1)[0][0] if counted else "LATIN"
+
+
+def _name(char: str) -> str:
+    name = unicodedata.name(char, "").split(" ", 1)[0]
+    return _TOGETHER.get(name, name)

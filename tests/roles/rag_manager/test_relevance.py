@@ -1,0 +1,100 @@
+"""Nothing is found for a greeting or an unrelated question, in any script; what is asked for is, by meaning or by words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from intellirouter.config.schema.rag import RagSection
+from intellirouter.peers.contract import Call, RetrievalRequest
+from intellirouter.roles.rag_manager.open import open_rag
+from intellirouter.roles.rag_manager.relevance import is_chatter
+from intellirouter.roles.rag_manager.shape import EXACT, alpha_for
+from intellirouter.security.caller import Caller
+from tests.servers.minilm import minilm
+
+DOCUMENTS = {
+    "warranty": "The warranty of the kettle is three years from the date of purchase.",
+    "returns": "Returns are accepted within 30 days with the receipt.",
+    "shipping": "Shipping within Germany takes two days and costs 4.90 euros.",
+    "power": "The kettle needs 2200 watts at 230 volts.",
+    "chinese": "水壶的保修期为三年，从购买之日起计算。",
+    "chinese returns": "凭收据可在三十天内退货。",
+    "japanese": "ケトルの保証期間は購入日から三年間です。",
+    "thai": "การรับประกันกาต้มน้ำคือสามปี",
+    "arabic": "الضمان على الغلاية ثلاث سنوات.",
+    **{f"part {n}": f"Part KX-{n * 7919 % 9000 + 1000}-B, a valve of size {n % 9}." for n in range(60)},
+}
+NOTHING = (
+    "hi", "Hello there!", "thanks a lot", "你好", "Danke schön!", "What is the capital of France?", "Who wrote Hamlet?",
+    "write a python function to sort a list", "今天天气怎么样？",
+)  # fmt: skip
+SOMETHING = {
+    "How long is the warranty?": "warranty",
+    "Do you ship to Germany?": "shipping",
+    "How much electricity does it use?": "power",
+    "Tell me about the warranty.\nAnd how long is it?": "warranty",
+    "水壶的保修期多长？": "chinese",
+    "可以退货吗？": "chinese returns",
+    "ケトルの保証期間": "japanese",
+    "การรับประกัน": "thai",
+    "ضمان": "arabic",
+    "Where is KX-5651-B?": "part 29",
+}
+OF_ALL = ("Summarize the document", "What is there?", "Fasse das Dokument zusammen", "总结一下这个文件")
+
+
+async def test_what_is_unrelated_brings_nothing(tmp_path: Path) -> None:
+    names = {}
+    async with open_rag(RagSection(embedding_model_path=minilm(), embedding_threads=1), tmp_path) as service:
+        await service.create("a", "docs")
+        jobs = [await service.submit("a", "docs", name, text.encode()) for name, text in DOCUMENTS.items()]
+        for job in jobs:
+            await service.ended("a", job)
+        names = {row["id"]: row["name"] for row in await service.documents("a", "docs")}
+
+        async def first(query: str, mode: str = "fused") -> str | None:
+            request = RetrievalRequest(query, ("docs",), 3, relevant=mode == "fused", mode=mode)
+            found = await service.retrieve(request, Call(Caller(tenant="a"), "r"))
+            return names[found.passages[0].document_id] if found.passages else None
+
+        assert {query: await first(query) for query in NOTHING} == dict.fromkeys(NOTHING)
+        assert {query: await first(query) for query in SOMETHING} == SOMETHING
+        assert all([await first(query) for query in OF_ALL])
+        assert await first("KX-5651-B", "lexical") == "part 29"
+        assert await first("How long does the guarantee last?", "dense") == "warranty"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Hi!", "good morning", "Wie geht's?", "こんにちは", "Merci beaucoup", "привет", "👍", "ok thanks, bye"],
+)
+def test_chatter(text: str) -> None:
+    assert is_chatter(text)
+
+
+@pytest.mark.parametrize("text", ["high", "thank-you page settings", "hello world program", "保修"])
+def test_no_chatter(text: str) -> None:
+    assert not is_chatter(text)
+
+
+@pytest.mark.parametrize(
+    ("query", "exact"),
+    [
+        ("AB-12345", True),
+        ("What does error 0x80070005 mean?", True),
+        ("ORA-00942", True),
+        ("max_body_bytes", True),
+        ('the phrase "as is"', True),
+        ("getElementById", True),
+        ("--no-cache", True),
+        ("10.0.3.17", True),
+        ("libssl.so.3", True),
+        ("How long is the warranty?", False),
+        ("a read-only file and/or directory", False),
+        ("Who are the authors?", False),
+    ],
+)
+def test_what_names_something_exactly_leans_to_words(query: str, exact: bool) -> None:
+    assert (alpha_for(query, 0.7) == EXACT) is exact

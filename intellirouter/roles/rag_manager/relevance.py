@@ -56,8 +56,9 @@ _ALL = frozenset(
     map(
         terms.folded,
         "summarize summarise summary overview outline document documents file files text content contents page pages there here about "
-        "give me tell show everything all main points key contain contains say says know collection read have got some any "
+        "please give me tell show everything all main points key contain contains say says know collection read have got some any "
         "zusammenfassung zusammenfassen fasse zusammen dokument dokumente datei inhalt überblick darin steht resume résume résumé "
+        "das dem den der die ein eine mir bitte alle alles was steht le la les un une du des moi el los las por favor me il vous plaît "
         "resumen resumir documento fichier archivo riassunto riassumi".split(),
     )
 )

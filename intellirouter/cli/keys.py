@@ -19,6 +19,7 @@ from intellirouter.cli.audited import audited
 from intellirouter.cli.keys_master import rotate_master
 from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.cli.node_unit import UnitOption
+from intellirouter.cli.people import check_roles, with_people
 from intellirouter.cli.plain import cells, counted, dollars, warn
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.auth import SCOPES, unknown_scopes
@@ -91,6 +92,10 @@ def create(
         typer.Option(help=f"{', '.join(SCOPES)}; may be repeated; inference by default."),
     ] = None,
     model: Annotated[list[str] | None, typer.Option(help="A model it may use; all by default.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="In place of scopes; may be repeated.")] = None,
+    owner: Annotated[
+        str | None, typer.Option(help="User or service account it belongs to; it may no more than that.")
+    ] = None,
     team: Annotated[str | None, typer.Option(help="Shares limits and budgets.")] = None,
     tenant: Annotated[str, typer.Option(help="Separates data.")] = "default",
     rpm: Annotated[int | None, typer.Option(min=1, help="Requests per minute.")] = None,
@@ -104,12 +109,18 @@ def create(
 ) -> None:
     """Make a key and print its secret, once."""
     loaded = _read(config, unit)
+    if role and scope:
+        raise typer.BadParameter("a key has scopes or roles, not both", param_hint="--role")
+    check_roles(loaded, role)
+    account = None if owner is None else with_people(loaded, lambda people: people.find(owner))
     key, secret = make_key(
         name,
         scopes=tuple(scope or ("inference",)),
+        roles=tuple(role or ()),
+        owner="" if account is None else account.id,
         models=tuple(model or ()),
         team=team,
-        tenant=tenant,
+        tenant=tenant if account is None else account.tenant,
         requests_per_minute=rpm,
         tokens_per_minute=tpm,
         budgets=_budgets(budget or []),
@@ -162,7 +173,7 @@ def list_(
 
 def _may(key: VirtualKey) -> str:
     """Scopes, and whose: `inference, team research`."""
-    words = [*key.scopes]
+    words = [*(key.roles or key.scopes)]
     if key.team:
         words.append(f"team {key.team}")
     if key.tenant != "default":

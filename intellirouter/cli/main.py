@@ -54,6 +54,12 @@ COMMANDS: dict[str, Entry] = {
     "audit": Entry(
         "intellirouter.cli.audit", "Who did what: verify, search and export the records.", group=True
     ),
+    "users": Entry(
+        "intellirouter.cli.users", "Make, list, change and block users and service accounts.", group=True
+    ),
+    "teams": Entry("intellirouter.cli.teams", "Make, list, change and delete teams.", group=True),
+    "roles": Entry("intellirouter.cli.roles", "Which roles there are, and what they let."),
+    "whoami": Entry("intellirouter.cli.whoami", "Who a Router takes you for, and what you may."),
     "requests": Entry("intellirouter.cli.requests", "Look at the requests a Router answered; --follow them."),
     "usage": Entry("intellirouter.cli.usage", "Requests, tokens and cost by model, key, team, user or day."),
     "report": Entry("intellirouter.cli.report", "How a Router did: success, times, models, cost, cache."),

@@ -43,7 +43,8 @@ log = structlog.get_logger(__name__)
 class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One key. Times in Unix seconds; `hint` is the end of the secret, for people to tell keys apart.
 
-    `previous` is the hash of the secret before a rotation, good until `previous_until`.
+    `roles` stand in place of scopes; `owner` is the id of the user or service account it belongs to, and it may no more than
+    that may. `previous` is the hash of the secret before a rotation, good until `previous_until`.
     """
 
     id: str
@@ -52,6 +53,8 @@ class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hint: str
     created: float
     scopes: tuple[str, ...] = ("inference",)
+    roles: tuple[str, ...] = ()
+    owner: str = ""
     models: tuple[str, ...] = ()
     tenant: str = "default"
     team: str | None = None
@@ -104,7 +107,7 @@ class VirtualKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         ended = (
             "was revoked" if self.revoked is not None else "is blocked" if self.blocked is not None else ""
         )
-        return Standing(self.caller(), until, ended, self.not_before or 0.0)
+        return Standing(self.caller(), until, ended, self.not_before or 0.0, self.owner, self.roles)
 
     def status(self, now: float) -> str:
         """`live`, `waiting` for its time, `blocked`, `revoked` or `expired`."""
@@ -142,6 +145,8 @@ class KeyStore:
 
     async def create(self, key: VirtualKey) -> None:
         """Keep a new key. Raises `Conflict` when the name is taken."""
+        if key.name.startswith(("user:", "service:")):  # limits, budgets and spending go by the name
+            raise Conflict("Names that begin with 'user:' or 'service:' are those of accounts.", param="name")
         if any(other.name == key.name and other.revoked is None for other in await self.all()):
             raise Conflict(f"There is a key named '{key.name}' already.", param="name")
         await self._write(key)

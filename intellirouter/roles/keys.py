@@ -8,6 +8,7 @@ from aiohttp import web
 
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
+from intellirouter.identity.store import PeopleStore
 from intellirouter.inference.limits.doors import Doors
 from intellirouter.inference.runtime_settings import RuntimeSettings
 from intellirouter.inference.virtual_keys import KeyStore
@@ -32,6 +33,8 @@ TRACERS: web.AppKey[Callable[[str], Tracer | None]] = web.AppKey("tracers")
 """The tracer of a role, by its name; None where this node traces nothing."""
 KEYS: web.AppKey[KeyStore] = web.AppKey("keys", KeyStore)
 """The keys made at run time, to change them."""
+PEOPLE: web.AppKey[PeopleStore] = web.AppKey("people", PeopleStore)
+"""Users, service accounts and teams, to change them."""
 KEY_RING: web.AppKey[KeyRing] = web.AppKey("key_ring", KeyRing)
 SEEN: web.AppKey[Seen] = web.AppKey("seen", Seen)
 """The calls of other roles that were taken, so that none is taken twice, over HTTP or gRPC."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
 
 from intellirouter.config.schema.auth import AuthKey, AuthSection
-from intellirouter.errors import AuthenticationFailed
+from intellirouter.errors import AuthenticationFailed, KeyEnded
 from intellirouter.security.authority import Standing, ended, unknown
 from intellirouter.security.caller import ANONYMOUS, NOBODY, OPERATOR, Caller, Owner
 from intellirouter.security.fence import NO_FENCE, Fence
+from intellirouter.security.people import REF_PREFIXES, Directory, held_by
 from intellirouter.security.policy import BUILT_IN, Policy
 
 CONFIGURED = "config:"
@@ -30,11 +33,30 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
     return headers.get("x-api-key") or headers.get("x-goog-api-key")
 
 
+class TokenTaker(Protocol):
+    """Knows people by the tokens they bring."""
+
+    def caller(self, token: str) -> Caller:
+        """Raises `AuthenticationFailed`, or `KeysAwaited` where the issuer is to be asked first."""
+
+
+def looks_like_token(key: str) -> bool:
+    """Whether it is written as a JSON Web Token: no key of ours has two dots and begins so."""
+    return key.startswith("eyJ") and key.count(".") == 2
+
+
 class KeyRing:
     """The keys of the configuration file, and the virtual ones made at run time: by hash, and by the ref of their record."""
 
-    def __init__(self, section: AuthSection, policy: Policy = BUILT_IN) -> None:
+    def __init__(
+        self, section: AuthSection, policy: Policy = BUILT_IN, people: Directory | None = None
+    ) -> None:
         self._virtual: Mapping[str, Standing] = {}
+        self._composed: dict[str, Caller] = {}
+        self._composed_at = -1
+        self.people = people or Directory(policy)
+        self.tokens: TokenTaker | None = None
+        """Who takes tokens of people; None where nobody does."""
         self._records: Mapping[str, Standing] = {}
         self.configure(section, policy)
 
@@ -42,6 +64,7 @@ class KeyRing:
         """Take these keys and these roles in place of the last ones."""
         self.enabled = section.enabled
         self.policy = policy
+        self.people.configure(policy)
         self._callers = {key.sha256: _caller(key, policy) for key in section.keys}
         self._configured = {caller.ref: caller for caller in self._callers.values()}
 
@@ -51,7 +74,7 @@ class KeyRing:
 
     def take(self, by_hash: Mapping[str, Standing], by_ref: Mapping[str, Standing]) -> None:
         """Take these virtual keys in place of the last ones: every secret and every record, ended ones too."""
-        self._virtual, self._records = by_hash, by_ref
+        self._virtual, self._records, self._composed_at = by_hash, by_ref, -1
 
     def authenticate(self, headers: Mapping[str, str]) -> Caller:
         """Who sent these headers. Raises `AuthenticationFailed`."""
@@ -62,6 +85,8 @@ class KeyRing:
             raise AuthenticationFailed(
                 "No API key: send it as 'Authorization: Bearer …', 'x-api-key' or 'x-goog-api-key'."
             )
+        if self.tokens is not None and looks_like_token(key):
+            return self.tokens.caller(key)
         digest = hash_key(key)
         caller = self._callers.get(digest)
         if caller is not None:
@@ -71,7 +96,35 @@ class KeyRing:
             raise AuthenticationFailed("The API key is not known here.")
         if refused := made.refused(time.time()):
             raise AuthenticationFailed(f"The API key {refused}.")
-        return made.caller
+        if not (made.owner or made.roles):
+            return made.caller
+        try:
+            return self._with_people(made)
+        except KeyEnded as error:
+            raise AuthenticationFailed("The API key belongs to nobody who may use it.") from error
+
+    def _with_people(self, made: Standing) -> Caller:
+        """The caller of a key that has roles, or belongs to somebody. Raises `KeyEnded`."""
+        if self._composed_at != self.people.changes:
+            self._composed, self._composed_at = {}, self.people.changes
+        found = self._composed.get(made.caller.ref)
+        if found is None:
+            found = made.caller
+            if made.roles:
+                permissions, grants = self.policy.granted(made.roles, found.tenant)
+                found = replace(found, scopes=frozenset(), permissions=permissions, grants=grants)
+            if made.owner:
+                found = held_by(found, self._person(Owner(found.tenant, found.key_id, made.owner)))
+            self._composed[made.caller.ref] = found  # as many as there are keys
+        return found
+
+    def _person(self, owner: Owner) -> Caller:
+        standing = self.people.standing(owner.ref)
+        if standing is None:
+            raise unknown(owner)
+        if standing.ended:
+            raise ended(owner, standing.ended)
+        return standing.caller
 
     def caller_of(self, owner: Owner) -> Caller:
         """The owner as it may act now. Raises `KeyEnded`, `UnknownKey` where this ring has no record of it."""
@@ -82,6 +135,8 @@ class KeyRing:
                 return ANONYMOUS
             raise unknown(owner)
         ref = owner.ref or f"{CONFIGURED}{owner.key_id}"
+        if ref.startswith(REF_PREFIXES):
+            return self._person(owner)
         caller = self._configured.get(ref)
         if caller is None:
             caller = self._made(owner)
@@ -98,7 +153,7 @@ class KeyRing:
             raise unknown(owner)
         if refused := record.refused(time.time()):
             raise ended(owner, refused)
-        return record.caller
+        return self._with_people(record) if record.owner or record.roles else record.caller
 
 
 def _caller(key: AuthKey, policy: Policy) -> Caller:

@@ -21,6 +21,10 @@ class Standing:
     until: float = float("inf")
     ended: str = ""
     since: float = 0.0
+    owner: str = ""
+    """The account in whose hands a key is: it may what both may."""
+    roles: tuple[str, ...] = ()
+    """Of a key that has roles in place of scopes."""
 
     def refused(self, now: float) -> str:
         """Why nothing is done in its name at this time; empty where it is good."""

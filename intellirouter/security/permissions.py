@@ -199,6 +199,19 @@ PERMISSIONS: tuple[Permission, ...] = (
         "make, change, block and revoke keys",
         "admin_create_key admin_rotate_key admin_revoke_key admin_update_key admin_block_key admin_unblock_key",
     ),
+    Permission(
+        "admin:users:read",
+        "see users, service accounts, teams and roles",
+        "admin_list_users admin_get_user admin_list_teams admin_list_roles",
+        "",
+        "operator auditor",
+    ),
+    Permission(
+        "admin:users:write",
+        "make, change, block and delete users, service accounts and teams",
+        "admin_create_user admin_update_user admin_delete_user admin_block_user admin_unblock_user admin_create_team "
+        "admin_update_team admin_delete_team",
+    ),
     Permission("admin:spend:read", "see what was spent", "admin_spend", "", "operator auditor"),
     Permission("admin:targets:read", "see how targets do", "admin_targets", "", "operator auditor"),
     Permission(
@@ -260,7 +273,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         "",
         "operator",
     ),
-    Permission(SIGNED_IN, "see who one is", "", _EVERY_SCOPE, "viewer developer operator auditor"),
+    Permission(SIGNED_IN, "see who one is", "whoami", _EVERY_SCOPE, "viewer developer operator auditor"),
     Permission(PEERS, "ask in another role's name (other roles only)", "caller grpc_caller"),
 )
 
@@ -340,6 +353,10 @@ def markdown() -> str:
     """`config/PERMISSIONS.md`: who may do what, and which endpoints ask for it."""
     lines = [
         "# Permissions",
+        "",
+        "- [Built-in roles](#built-in-roles)",
+        "- [Who holds what](#who-holds-what)",
+        "- [Endpoints that ask nobody](#endpoints-that-ask-nobody)",
         "",
         "Generated from the table that the check itself reads (`python -m scripts.reference`). How roles are given to people:",
         "[IDENTITY.md](IDENTITY.md).",

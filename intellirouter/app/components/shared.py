@@ -14,6 +14,8 @@ from intellirouter import __version__
 from intellirouter.app.component import Commit, Component, Opened
 from intellirouter.app.components import sealing
 from intellirouter.config.schema.settings import Settings
+from intellirouter.identity.follower import PeopleFollower
+from intellirouter.identity.store import PeopleStore
 from intellirouter.inference.limits.doors import Doors
 from intellirouter.inference.virtual_keys import Follower, KeyStore
 from intellirouter.memory.open import open_state
@@ -26,6 +28,7 @@ from intellirouter.roles.keys import (
     KEYS,
     METRICS,
     OUTGOING,
+    PEOPLE,
     SEEN,
     SETTINGS,
     STATE,
@@ -90,12 +93,14 @@ async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
     )
     copy, seconds = opened.settings.paths.data_dir / "keys.json", opened.settings.auth.keys_copy_seconds
     follower = Follower(ring, opened[KEYS], copy, seconds)
+    people = PeopleFollower(ring.people, opened[PEOPLE])
     async with contextlib.AsyncExitStack() as stack:
         follows = False
 
         async def follow() -> None:
             nonlocal follows
             if not follows:
+                await stack.enter_async_context(people.running(opened[STATE]))
                 await stack.enter_async_context(follower.running(opened[STATE]))
                 follows = True
 
@@ -119,6 +124,11 @@ async def _seen(_opened: Opened) -> AsyncIterator[Seen]:
 @contextlib.asynccontextmanager
 async def _keys(opened: Opened) -> AsyncIterator[KeyStore]:
     yield KeyStore(opened[STATE])
+
+
+@contextlib.asynccontextmanager
+async def _people(opened: Opened) -> AsyncIterator[PeopleStore]:
+    yield PeopleStore(opened[STATE])
 
 
 @contextlib.asynccontextmanager
@@ -153,7 +163,8 @@ COMPONENTS = (
     Component(TRACERS, _tracers),
     Component(KEYS, _keys, (STATE,)),
     Component(SEEN, _seen),
-    Component(KEY_RING, _key_ring, (KEYS, STATE)),
+    Component(PEOPLE, _people, (STATE,)),
+    Component(KEY_RING, _key_ring, (KEYS, PEOPLE, STATE)),
     Component(STATE, _state),
     Component(OUTGOING, _outgoing),
     Component(KEEPING, _keeping),

@@ -16,16 +16,19 @@ from aiohttp import web
 from intellirouter.chat import fields
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.config.shown import flatten
-from intellirouter.errors import Conflict, InvalidRequest
+from intellirouter.errors import Conflict, InvalidRequest, PermissionDenied
 from intellirouter.inference.limits.ledger import KINDS, day_name
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, VirtualKey, make_key
-from intellirouter.roles.keys import AUDITOR, KEY_RING, KEYS, LOADED
+from intellirouter.roles.keys import AUDITOR, KEY_RING, KEYS, LOADED, PEOPLE
+from intellirouter.roles.router.admin_people import check_given, check_owner
 from intellirouter.roles.router.keys import BOARD, CACHE, LEDGER, OUTCOMES
 from intellirouter.security.fence import problem_of
+from intellirouter.security.permissions import of_scopes
+from intellirouter.security.policy import no_role
 from intellirouter.web.auditing import noted
 from intellirouter.web.body import read_json
-from intellirouter.web.endpoint import endpoint
+from intellirouter.web.endpoint import CALLER, endpoint
 
 MOST_A_MINUTE = 10**12
 UNCHANGEABLE = frozenset({"name", "tenant"})
@@ -45,6 +48,7 @@ async def list_keys(request: web.Request) -> web.StreamResponse:
 async def create_key(request: web.Request) -> web.StreamResponse:
     """A new key. The answer is the only place its secret is ever shown."""
     key, secret = make_key(**key_fields(await read_json(request)))
+    await _check_key(request, key)
     if request.app[KEY_RING].has_configured(key.name):  # limits, budgets and spending go by the name
         raise Conflict(f"The configuration has a key named '{key.name}'.", param="name")
     await request.app[KEYS].create(key)
@@ -52,10 +56,25 @@ async def create_key(request: web.Request) -> web.StreamResponse:
     return _json({**key.shown(), "secret": secret}, 201)
 
 
+async def _check_key(request: web.Request, key: VirtualKey) -> None:
+    """Raises `PermissionDenied` for a key that may more than who makes it, `InvalidRequest` for an owner that is not there."""
+    ring, caller = request.app[KEY_RING], request[CALLER]
+    for role in key.roles:
+        if role not in ring.policy.roles:
+            raise InvalidRequest(f"'roles': {no_role(role, ring.policy)}", param="roles")
+    check_given(caller, ring.policy, key.roles)
+    beyond = of_scopes(frozenset(key.scopes)) - caller.held
+    if beyond and not key.roles:
+        raise PermissionDenied(f"You cannot give a key more than you hold yourself ({min(beyond)}).")
+    if key.owner:
+        check_owner(await request.app[PEOPLE].account(key.owner), key.tenant)
+
+
 async def rotate_key(request: web.Request) -> web.StreamResponse:
     """A new secret for a key; the old one stays good for `grace_seconds`."""
     body = await read_json(request) if request.can_read_body else {}
     grace = fields.number(body, "grace_seconds")
+    await _check_key(request, await request.app[KEYS].find(request.match_info["key"]))  # its secret is told
     before = await _before(request)
     key, secret = await request.app[KEYS].rotate(
         request.match_info["key"], GRACE_SECONDS if grace is None else max(0.0, grace)
@@ -78,6 +97,8 @@ async def update_key(request: web.Request) -> web.StreamResponse:
     given = {name: defaults.get(name) if value is None else value for name, value in body.items()}
     checked = key_fields({**given, "name": "x"})
     del checked["name"]
+    there = await request.app[KEYS].find(request.match_info["key"])
+    await _check_key(request, msgspec.structs.replace(there, **checked))
     return await _changed(request, partial(request.app[KEYS].update, **checked))
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.standing import Board
-from intellirouter.roles.keys import KEY_RING, KEYS, RECORDS, RUNTIME, STATE
+from intellirouter.roles.keys import KEY_RING, KEYS, PEOPLE, RECORDS, RUNTIME, STATE
 from intellirouter.roles.role import Role
 from intellirouter.roles.router import (
     admin,
@@ -18,6 +18,7 @@ from intellirouter.roles.router import (
     admin_features,
     admin_guards,
     admin_models,
+    admin_people,
     admin_records,
     admin_routing,
     admin_settings,
@@ -68,6 +69,7 @@ FRONTS = (
     ollama,
     models,
     admin,
+    admin_people,
     admin_audit,
     admin_models,
     authority,
@@ -146,6 +148,7 @@ ROLE = Role(
         STATE,
         handed_on.HANDED_ON,
         KEYS,
+        PEOPLE,
         CATALOG,
         DISCOVERY,
         BOARD,

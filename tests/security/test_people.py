@@ -1,0 +1,143 @@
+"""Users, service accounts and teams: what they may, on every node at once, and nobody gives what they do not hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intellirouter.security.people import Directory, Team, new_account
+from tests.servers.installation import ADMIN, Installation, configured_key, installed
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Installation]:
+    policy = tmp_path / "rbac.yaml"
+    policy.write_text(
+        "roles:\n  steward: {permissions: ['admin:users:*', 'admin:keys:*', 'models:read', 'records:read']}\n"
+        "bindings:\n  - {role: viewer, teams: [readers]}\n"
+    )
+    toml = f'[auth]\nenabled = true\npolicy_file = "{policy}"\n'
+    toml += configured_key("steward").replace('scopes = ["inference"]', 'roles = ["steward"]')
+    async with installed("one", tmp_path, toml) as made:
+        yield made
+
+
+async def made(place: Installation, name: str, key: str = ADMIN, **fields: Any) -> tuple[int, Any]:
+    return await place.ask("Router", key, "POST", "/admin/users", {"name": name, **fields})
+
+
+async def test_a_key_may_what_both_may_and_ends_with_who_owns_it(place: Installation) -> None:
+    _, ann = await made(place, "ann", roles=["viewer"])
+    secret = await place.make_key("anns", scopes=["admin"], owner=ann["id"])
+    assert (await place.ask("Router", secret, "GET", "/v1/models"))[0] == 200
+    assert (await place.ask("Router", secret, "GET", "/admin/keys"))[0] == 403, "ann is a viewer"
+    _, changed = await place.ask("Router", ADMIN, "PATCH", "/admin/users/ann", {"roles": ["auditor"]})
+    assert changed["roles"] == ["auditor"]
+    assert (await place.ask("Router", secret, "GET", "/admin/keys"))[0] == 200
+    assert (await place.ask("Router", secret, "GET", "/v1/models"))[0] == 403
+    _, me = await place.ask("Router", secret, "GET", "/auth/whoami")
+    assert me["tenant"] == "default" and "admin:keys:read" in me["permissions"]
+    await place.ask("Router", ADMIN, "POST", "/admin/users/ann/block")
+    assert (await place.ask("Router", secret, "GET", "/auth/whoami"))[0] == 401
+    await place.ask("Router", ADMIN, "POST", "/admin/users/ann/unblock")
+    assert (await place.ask("Router", secret, "GET", "/auth/whoami"))[0] == 200
+    assert (await place.ask("Router", ADMIN, "DELETE", "/admin/users/ann"))[0] == 200
+    assert (await place.ask("Router", secret, "GET", "/auth/whoami"))[0] == 401
+
+
+async def test_roles_come_from_teams_and_from_the_policy(place: Installation) -> None:
+    assert (await place.ask("Router", ADMIN, "POST", "/admin/teams", {"name": "ops", "roles": ["operator"]}))[
+        0
+    ] == 201
+    _, bob = await made(place, "bob", kind="service", teams=["ops", "readers"])
+    _, told = await place.ask("Router", ADMIN, "GET", "/admin/users/bob")
+    assert told["effective_roles"] == ["operator", "viewer"]
+    secret = await place.make_key("bobs", scopes=["admin"], owner=bob["id"])
+    assert (await place.ask("Router", secret, "GET", "/admin/cache"))[0] == 200
+    assert (await place.ask("Router", ADMIN, "DELETE", "/admin/teams/ops"))[0] == 200
+    assert (await place.ask("Router", secret, "GET", "/admin/cache"))[0] == 403
+    assert (await place.ask("Router", secret, "GET", "/v1/models"))[0] == 200
+
+
+async def test_nobody_gives_what_they_do_not_hold(place: Installation) -> None:
+    assert (await made(place, "root"))[0] == 201
+    for body in ({"roles": ["admin"]}, {"roles": ["developer"]}):
+        status, said = await made(place, "mallory", "steward", **body)
+        assert status == 403 and "more than you hold" in said["error"]["message"]
+    for scopes in (["admin"], ["inference"]):
+        status, said = await place.ask(
+            "Router", "steward", "POST", "/admin/keys", {"name": "m", "scopes": scopes}
+        )
+        assert status == 403, said
+    status, said = await place.ask(
+        "Router", "steward", "POST", "/admin/keys", {"name": "m", "roles": ["admin"]}
+    )
+    assert status == 403, said
+    await place.make_key("boss", scopes=["admin"])
+    assert (await place.ask("Router", "steward", "POST", "/admin/keys/boss/rotate"))[0] == 403, "its secret"
+    await place.ask("Router", ADMIN, "PATCH", "/admin/users/root", {"roles": ["admin"]})
+    for method, path in (("POST", "/block"), ("DELETE", ""), ("PATCH", "")):
+        body = {"roles": []} if method == "PATCH" else None
+        assert (await place.ask("Router", "steward", method, f"/admin/users/root{path}", body))[0] == 403
+    status, said = await place.ask(
+        "Router", "steward", "POST", "/admin/keys", {"name": "ok", "roles": ["steward"]}
+    )
+    assert status == 201, said
+    status, said = await place.ask("Router", "steward", "PATCH", "/admin/keys/ok", {"roles": ["admin"]})
+    assert status == 403, said
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"name": "a b"}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": 5}, "name"),
+        ({"name": "x" * 129}, "name"),
+        ({"name": "a", "roles": ["boss"]}, "roles"),
+        ({"name": "a", "roles": "admin"}, "roles"),
+        ({"name": "a", "kind": "robot"}, "kind"),
+        ({"name": "a", "password": "x"}, "password"),
+        ({"name": "a", "id": "user_1"}, "id"),
+        ({"name": "a", "issuer": "https://x"}, "issuer"),
+        ({"name": "a", "tenant": ""}, "tenant"),
+        ({"name": "a", "budgets": {"day": -1}}, "budgets"),
+        ({"name": "a", "requests_per_minute": True}, "requests_per_minute"),
+    ],
+    ids=str,
+)
+async def test_what_does_not_hold_is_named(place: Installation, body: dict[str, Any], param: str) -> None:
+    status, said = await place.ask("Router", ADMIN, "POST", "/admin/users", body)
+    assert (status, said["error"]["param"]) == (400, param)
+
+
+async def test_names_are_taken_once(place: Installation) -> None:
+    assert (await made(place, "ann"))[0] == 201
+    assert (await made(place, "ann"))[0] == 409
+    assert (await made(place, "ann", kind="service"))[0] == 201
+    status, _ = await place.ask("Router", ADMIN, "POST", "/admin/keys", {"name": "user:ann"})
+    assert status == 409, "limits and budgets go by the name"
+
+
+def test_ten_thousand_people_are_as_quick_as_ten() -> None:
+    def seconds(count: int) -> float:
+        people = Directory()
+        accounts = [new_account(f"u{n}", roles=("developer",), teams=("t",)) for n in range(count)]
+        people.take(accounts, [Team(name="t", created=0.0)], {})
+        chosen = accounts[:: max(1, count // 10)]
+        for account in chosen:
+            people.standing(account.id)
+        best = 1e9
+        for _ in range(20):
+            began = time.perf_counter()
+            for _ in range(100):
+                for account in chosen:
+                    people.standing(account.id)
+            best = min(best, time.perf_counter() - began)
+        return best / len(chosen)
+
+    assert seconds(10_000) < 20 * seconds(10)

@@ -22,4 +22,11 @@ def gatekeeper_of(settings: Settings, opened: Opened, role: Role) -> Gatekeeper:
     if section.enabled:  # a node whose roles do not trust one another by token must not pay for jwt
         module = importlib.import_module("intellirouter.security.peer_tokens")
         verifier = cast("PeerVerifier", module.PeerVerifier(section, role.name, opened[SEEN]))
-    return Gatekeeper(opened[KEY_RING], verifier, role.name, front=role.name == "Router")
+    tls = settings.server.tls
+    return Gatekeeper(
+        opened[KEY_RING],
+        verifier,
+        role.name,
+        front=role.name == "Router",
+        client_keys=tls.client_keys if tls is not None else {},
+    )

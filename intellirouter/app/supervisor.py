@@ -24,6 +24,7 @@ from aiohttp import web
 
 from intellirouter.app import grpc_peers, node_files, own_files
 from intellirouter.app.api import api_document
+from intellirouter.app.certificates import CertificateCollector, Certificates
 from intellirouter.app.component import Commit, Opened, open_components
 from intellirouter.app.components import sealing
 from intellirouter.app.components.audit import audit_health
@@ -110,6 +111,7 @@ class Node:
     opened: Opened
     listening: list[Listening] = field(default_factory=list)
     health: list[Health] = field(default_factory=list)
+    certificates: Certificates | None = None
 
     def drain(self, drained: bool) -> None:
         """Make every role not ready, or ready again. It serves all the same."""
@@ -191,6 +193,10 @@ async def running(
         tls = server_context(settings.server.tls, settings.ipc.security)
         if tls is not None:
             opened.on_reload.append(partial(_new_certificate, tls))
+            node.certificates = Certificates(settings, partial(_take_certificate, tls))
+            opened.on_reload.append(node.certificates.prepare)
+            opened[METRICS].registry.register(CertificateCollector(node.certificates))
+            await stack.enter_async_context(background(certificates=node.certificates.watch()))
         stack.enter_context(Watchdog(opened[METRICS].registry).watching())
         places = client_places()
         for role in roles:
@@ -225,6 +231,11 @@ def _with_runtime(read: Reload, node: Node) -> Reload:
         return loaded.again(overlay) if overlay and loaded.again is not None else loaded
 
     return reload
+
+
+def _take_certificate(tls: ssl.SSLContext, settings: Settings) -> None:
+    """The files as they are now. Raises `ConfigError` where they do not fit one another, and changes nothing."""
+    _new_certificate(tls, settings)()
 
 
 def _new_certificate(tls: ssl.SSLContext, new: Settings) -> Commit:
@@ -267,6 +278,8 @@ async def _serving(
         checks["records"] = records_health
     if node.loaded.keeper.names_any:
         checks["secrets"] = partial(secrets_health, node.loaded.keeper)
+    if node.certificates is not None:
+        checks["certificates"] = node.certificates.health
     if opened[AUDITOR] is not None:
         checks["audit"] = audit_health
     health = Health(role.name, checks, role.ready, warnings)

@@ -26,6 +26,7 @@ def errors(settings: Settings) -> Iterator[Finding]:
     yield from rag_errors(settings.rag)
     yield from _rag_nodes(settings)
     yield from _memory(settings)
+    yield from _tls(settings)
     if settings.server.workers > 1 and settings.server.port == 0:
         yield ("server", "workers"), "above 1 needs a fixed server.port."
     security = settings.ipc.security
@@ -49,6 +50,22 @@ def errors(settings: Settings) -> Iterator[Finding]:
         for name, url in settings.rag.nodes.items():
             if not url.startswith("https://"):
                 yield ("rag", "nodes", name), _HTTPS
+
+
+def _tls(settings: Settings) -> Iterator[Finding]:
+    """What of `[server.tls]` has no effect, or cannot."""
+    tls = settings.server.tls
+    if tls is None:
+        return
+    if tls.client_ca is None and tls.client_keys:
+        yield (
+            ("server", "tls", "client_keys"),
+            "need server.tls.client_ca: without it no client shows a certificate.",
+        )
+    if tls.client_keys and not settings.auth.enabled:
+        yield ("server", "tls", "client_keys"), "mean nothing while auth.enabled is false."
+    if tls.minimum == "1.3" and tls.ciphers is not None:
+        yield ("server", "tls", "ciphers"), "are those of TLS 1.2, and server.tls.minimum is 1.3."
 
 
 def _memory(settings: Settings) -> Iterator[Finding]:

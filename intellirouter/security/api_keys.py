@@ -144,6 +144,17 @@ class KeyRing:
             raise unknown(owner)
         return caller
 
+    def named(self, name: str) -> Caller:
+        """The caller of the key of this name. Raises `AuthenticationFailed` where there is none that is good now."""
+        caller = self._configured.get(f"{CONFIGURED}{name}")
+        if caller is not None:
+            return caller
+        now = time.time()
+        for record in self._records.values():
+            if record.caller.key_id == name and not record.refused(now):
+                return record.caller
+        raise AuthenticationFailed("The certificate stands for a key that is not good here any more.")
+
     def _made(self, owner: Owner) -> Caller:
         record = self._records.get(owner.ref)
         if record is None and not owner.ref:  # stored before there were refs: its name has to do

@@ -11,7 +11,7 @@ from intellirouter.security.peer_certificates import present, trust
 
 
 def server_context(section: ServerTls | None, security: IpcSecurity) -> ssl.SSLContext | None:
-    """A context that presents the node's certificate, and demands one of its clients where `client_ca` is set.
+    """A context that presents the node's certificate, and asks one of its clients where `client_ca` is set.
 
     Where roles trust one another by certificate, one of `[ipc.security] ca` is asked for too, and who has none is served all the
     same: the gatekeeper decides what for. None where the node serves plain HTTP. Raises `ConfigError` that names the
@@ -23,6 +23,11 @@ def server_context(section: ServerTls | None, security: IpcSecurity) -> ssl.SSLC
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     minimum = section.minimum if section is not None else "1.3"
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if minimum == "1.3" else ssl.TLSVersion.TLSv1_2
+    if section is not None and section.ciphers is not None:
+        try:
+            context.set_ciphers(section.ciphers)
+        except ssl.SSLError as cause:
+            raise ConfigError("server.tls.ciphers: names no cipher that this OpenSSL has.") from cause
     context.set_alpn_protocols(["http/1.1"])
     load_certificate(context, section, security)
     if by_certificate and security.ca is not None:
@@ -35,7 +40,8 @@ def server_context(section: ServerTls | None, security: IpcSecurity) -> ssl.SSLC
             raise ConfigError(
                 f"server.tls.client_ca: {section.client_ca} cannot be used ({cause})."
             ) from cause
-        context.verify_mode = ssl.CERT_REQUIRED
+        required = section.client_certificates == "required"
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     return context
 
 

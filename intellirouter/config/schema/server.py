@@ -18,9 +18,19 @@ class ServerTls(Section):
     )
     key: Path = Field(description="PEM file with its private key")
     client_ca: Path | None = Field(
-        default=None, description="PEM file of the authority whose certificates clients must present"
+        default=None, description="PEM file of the authority whose certificates clients present"
     )
-    minimum: Literal["1.2", "1.3"] = Field(default="1.3", description="oldest version of TLS that is spoken")
+    client_certificates: Literal["required", "optional"] = Field(
+        default="required", description="whether a client without a certificate of client_ca is served"
+    )
+    client_keys: dict[str, str] = Field(
+        default_factory=dict,
+        description="whose key a client has that sends none, by a name in its certificate (CN, DNS, mail, URI)",
+    )
+    minimum: Literal["1.2", "1.3"] = Field(default="1.2", description="oldest version of TLS that is spoken")
+    ciphers: str | None = Field(
+        default=None, description="OpenSSL's list of ciphers of TLS 1.2; those of TLS 1.3 are fixed"
+    )
 
 
 class ServerSection(Section):

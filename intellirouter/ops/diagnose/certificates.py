@@ -9,7 +9,7 @@ from pathlib import Path
 
 from intellirouter.config.schema.settings import Settings
 from intellirouter.ops.diagnose.finding import Finding, Level
-from intellirouter.ops.diagnose.network import EXPIRY_WARNING
+from intellirouter.security.certificate_end import DAY, LAST_DAYS, SOON_DAYS
 
 _EXPIRED, _NOT_YET = 10, 9
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_CERT_NOT_YET_VALID."""
@@ -73,8 +73,12 @@ def _examined(name: str, certificate: Path, key: Path) -> Finding:
         )
     left = end - time.time()
     told = f"{certificate} is valid for {left / 86_400:.0f} days"
-    if left < EXPIRY_WARNING:
-        return Finding("install", name, Level.WARNING, told, "Renew it, then reload.")
+    if left < LAST_DAYS * DAY:
+        return Finding(
+            "install", name, Level.PROBLEM, told, "Renew it now; a running node takes it by itself."
+        )
+    if left < SOON_DAYS * DAY:
+        return Finding("install", name, Level.WARNING, told, "Renew it; a running node takes it by itself.")
     return Finding("install", name, Level.OK, told)
 
 

@@ -39,7 +39,21 @@ InputOption = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Put the commands beside those that need no server."""
-    for command in (put, start, ls, status, logs, signal, cancel, resume, fork, nodes, schedule, schedules):
+    for command in (
+        put,
+        start,
+        ls,
+        status,
+        logs,
+        signal,
+        cancel,
+        resume,
+        fork,
+        nodes,
+        queue,
+        schedule,
+        schedules,
+    ):
         app.command()(command)
 
 
@@ -75,6 +89,10 @@ def start(
     name: NameArgument,
     given: InputOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until it has ended.")] = False,
+    priority: Annotated[
+        int | None, typer.Option(help="Before what has less, where runs wait in line.")
+    ] = None,
+    queue: Annotated[str | None, typer.Option(help="One of [chain_engine.queues].")] = None,
     url: UrlOption = None,
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
@@ -82,7 +100,8 @@ def start(
 ) -> None:
     """Start a run and print its id. With --wait exit code 1 when it failed."""
     inputs = dict(named(text) for text in given or [])
-    body = {"input": inputs, "mode": "wait" if wait else "background"}
+    body: dict[str, Any] = {"input": inputs, "mode": "wait" if wait else "background"}
+    body |= {name: given for name, given in (("priority", priority), ("queue", queue)) if given is not None}
     run, _ = _ask(config, url, api_key, "POST", f"/v1/chains/{quote(name, safe='')}/runs", body)
     _show(run, as_json=as_json)
     if wait and run["status"] not in (*GOING, "succeeded"):
@@ -202,6 +221,27 @@ def nodes(
     for node in found["data"]:
         table.add_row(
             *cells(node["node"], f"{node['age_seconds']:.1f} s ago"), "yes" if node["alive"] else "[red]no[/]"
+        )
+    Console().print(table)
+
+
+def queue(
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how many runs wait in line, and for how long."""
+    found, _ = _ask(config, url, api_key, "GET", "/v1/queue")
+    if as_json:
+        typer.echo(msgspec.json.encode(found["data"]))
+        return
+    table = Table("queue", "waiting", "longest wait", "running here", "at once", "a minute")
+    for each in found["data"]:
+        limits = (str(each[name] or "-") for name in ("concurrency", "starts_per_minute"))
+        longest = f"{each['longest_wait_seconds']:.1f} s" if each["waiting"] else "-"
+        table.add_row(
+            *cells(each["queue"], str(each["waiting"]), longest, str(each["running_here"]), *limits)
         )
     Console().print(table)
 

@@ -93,7 +93,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         "chains:read",
         "see and check chains",
-        "chains_list chains_validate chains_get chains_nodes",
+        "chains_list chains_validate chains_get chains_nodes chains_queue",
         "inference",
         _READERS,
     ),

@@ -60,6 +60,13 @@ class ChainTool(Section):
         return _GAP.findall(self.url)
 
 
+class ChainQueue(Section):
+    """`[chain_engine.queues.NAME]`: runs that name it share these limits, on each node."""
+
+    concurrency: int | None = Field(default=None, ge=1, description="of its runs at once; absent: any number")
+    starts_per_minute: int | None = Field(default=None, ge=1, description="absent: any number")
+
+
 class ChainHook(Section):
     """`[chain_engine.hooks.NAME]`: a service that is told of ended runs (`evaluate` one by one, `optimise` in batches), or asked before steps.
 
@@ -137,4 +144,17 @@ class ChainEngineSection(Section):
     )
     hooks: dict[Label, ChainHook] = Field(
         default_factory=dict, description="services that are told of runs or asked before steps"
+    )
+    max_running: int | None = Field(
+        default=None,
+        ge=1,
+        description="runs of a node that do something at once; more wait in line; absent: all are started at once",
+    )
+    max_line: int = Field(
+        default=10_000,
+        ge=1,
+        description="runs that wait in line, four fifths of them of one tenant; then 429",
+    )
+    queues: dict[Label, ChainQueue] = Field(
+        default_factory=dict, description="lines of their own, which starts and chains name"
     )

@@ -3,6 +3,7 @@
 keys       what the role's handlers need
 store      chains and the owners of runs, in the database of the runs
 service    stores chains, starts runs
+line       the waiting line: who is started next, where not all are started at once
 watching   watches runs to their end, and counts the places they take
 shown      a run as clients see it
 hooks/     services that are told of runs, or asked before steps

@@ -138,6 +138,13 @@ async def nodes(request: web.Request) -> web.StreamResponse:
     return answer({"object": "list", "data": found, "under_way_here": service.under_way})
 
 
+async def queue(request: web.Request) -> web.StreamResponse:
+    """The caller's runs that wait in line, by queue, and how many of them do something on this node."""
+    service = request.app[ENGINE]
+    found = await asyncio.to_thread(service.line.waiting, request[CALLER].tenant)
+    return answer({"object": "list", "data": found, "max_running": service.section.max_running})
+
+
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
     one = "/v1/chains/{name}"
@@ -148,4 +155,5 @@ def routes() -> list[web.RouteDef]:
         web.put(one, framed("put", put_chain)),
         web.delete(one, framed("delete", delete_chain)),
         web.get("/v1/nodes", framed("nodes", nodes)),
+        web.get("/v1/queue", framed("queue", queue)),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -22,6 +22,8 @@ from intellirouter.web.noting import RunPart
 from intellirouter.web.sse import StreamWriter
 
 MAX_KEY = 200
+MAX_PRIORITY = 100
+LOOK_SECONDS = 2.0
 KEEP_ALIVE = 15.0  # seconds of silence before a comment
 _GOING = ("running", "waiting", "queued")
 STATUSES = frozenset({*_GOING, "succeeded", "failed", "cancelled"})
@@ -33,10 +35,11 @@ MAX_LOOKED = 2_000
 async def start(request: web.Request) -> web.StreamResponse:
     """Start a run with `input`. `mode` "wait" answers at its end, "background" at once (202), "stream" (or `stream`) as it goes.
 
+    Where runs wait in line, `queue` names one that is configured, and `priority` (-100 to 100, 0) goes before what has less.
     An `Idempotency-Key` names the run for good: the same key finds the run it started.
     """
     service, caller = request.app[ENGINE], request[CALLER]
-    body = only(await read_json(request), "input", "mode", "stream")
+    body = only(await read_json(request), "input", "mode", "stream", "queue", "priority")
     inputs = fields.mapping(body, "input") or {}
     mode = fields.one_of(body, "mode", {"wait", "background", "stream"}) or "wait"
     key = request.headers.get("idempotency-key")
@@ -44,9 +47,10 @@ async def start(request: web.Request) -> web.StreamResponse:
         raise InvalidRequest(f"An Idempotency-Key has 1 to {MAX_KEY} characters.", param="Idempotency-Key")
     run_id, name = service.run_id(caller, key), request.match_info["name"]
     request[PART] = RunPart(run_id)
+    place: dict[str, Any] = {"queue": fields.text(body, "queue"), "priority": _priority(body)}
     if fields.boolean(body, "stream") or mode == "stream":
-        return await _streamed(request, name, inputs, run_id)
-    row, new = await service.start(caller, name, inputs, run_id)
+        return await _streamed(request, name, inputs, run_id, place)
+    row, new = await service.start(caller, name, inputs, run_id, **place)
     if mode == "wait":
         await service.wait(run_id, service.section.wait_timeout_seconds)
     (run,) = await service.shown(row)
@@ -56,20 +60,35 @@ async def start(request: web.Request) -> web.StreamResponse:
     return answer(run, status, None if new else {"idempotent-replayed": "true"})
 
 
+def _priority(body: Mapping[str, Any]) -> int | None:
+    given = fields.integer(body, "priority")
+    if given is not None and not -MAX_PRIORITY <= given <= MAX_PRIORITY:
+        raise InvalidRequest(f"'priority' is between -{MAX_PRIORITY} and {MAX_PRIORITY}.", param="priority")
+    return given
+
+
 async def _streamed(
-    request: web.Request, name: str, inputs: dict[str, Any], run_id: str
+    request: web.Request, name: str, inputs: dict[str, Any], run_id: str, place: dict[str, Any]
 ) -> web.StreamResponse:
     """Server-sent events, one a step's event; the last is `run_ended`."""
     service = request.app[ENGINE]
     async with contextlib.AsyncExitStack() as stack:
         queue = stack.enter_context(service.hearing.following(run_id))
         await stack.enter_async_context(service.live.following(run_id))
-        row, _ = await service.start(request[CALLER], name, inputs, run_id)
+        row, _ = await service.start(request[CALLER], name, inputs, run_id, **place)
 
         async def events() -> AsyncIterator[bytes]:
             (run,) = await service.shown(row)
             yield _event("run_started", {"id": run_id, "chain": name, "status": run["status"]})
-            while run["status"] in _GOING and (heard := await queue.get()) is not None:
+            while run["status"] in _GOING:
+                try:
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        heard = await queue.get()
+                except TimeoutError:  # another node may have it, of which nothing is heard here
+                    (run,) = await service.shown(row)
+                    continue
+                if heard is None:
+                    break
                 yield _event(*heard)
             (run,) = await service.shown(row)
             yield _event("run_ended", run)

@@ -91,11 +91,15 @@ async def open_engine(
         service.keeping = keeping or Keeping()
         keeper = asyncio.create_task(Keeper(service, service.schedules).run(), name="chain keeper")
         keeper.add_done_callback(_report)
+        owned = [keeper, telling]
         try:
-            await service.take_up()
+            await service.take_up()  # what goes on takes its places before any new run does
+            starting = asyncio.create_task(service.line.run(), name="chain line")
+            starting.add_done_callback(_report)
+            owned.append(starting)
             yield service
         finally:
-            await tasks.end(keeper, telling)
+            await tasks.end(*owned)
             await live.stop()
             await service.stop()
 

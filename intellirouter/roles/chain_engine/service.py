@@ -25,16 +25,19 @@ from intellirouter.chains.source import Document
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.errors import (
     Conflict,
+    IntelliRouterError,
     InvalidRequest,
     KeyEnded,
     NotFound,
     PeerUnavailable,
     PermissionDenied,
+    RateLimited,
 )
 from intellirouter.peers.chain_output import used
 from intellirouter.roles.chain_engine.definitions import described, signals
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.hooks.delivery import Hooks
+from intellirouter.roles.chain_engine.line import Line, Waiting
 from intellirouter.roles.chain_engine.live import Live
 from intellirouter.roles.chain_engine.meters import ChainMeters
 from intellirouter.roles.chain_engine.outside import Outside
@@ -69,10 +72,19 @@ class ChainService:
     trouble: str = ""
     """Why the database of runs does not answer, as the keeper found it last; empty when it does."""
     watch: Watch = field(init=False)
+    line: Line = field(init=False)
 
     def __post_init__(self) -> None:
+        self.line = Line(self.section, self.runtime.engine, lambda: self.busy, self._started)
         self.watch = Watch(
-            self.section, self.runtime, self.store, self.meters, self.hearing, self.hooks.ended, self.tracer
+            self.section,
+            self.runtime,
+            self.store,
+            self.meters,
+            self.hearing,
+            self.hooks.ended,
+            self.line.ended,
+            self.tracer,
         )
 
     @property
@@ -183,18 +195,27 @@ class ChainService:
         return f"run_{hashlib.sha256(f'{plain(caller.tenant)}/{plain(key)}'.encode()).hexdigest()[:24]}"
 
     async def start(
-        self, caller: Caller, name: str, inputs: Mapping[str, Any], run_id: str
+        self,
+        caller: Caller,
+        name: str,
+        inputs: Mapping[str, Any],
+        run_id: str,
+        *,
+        queue: str | None = None,
+        priority: int | None = None,
     ) -> tuple[RunRow, bool]:
-        """Start a run, or find the one of that id; true when it was started now.
+        """Start a run, or put it in line, or find the one of that id; true when it is new.
 
         Raises `NotFound`, `InvalidRequest` for inputs that do not fit, `Conflict` when the id stands for another
-        run, and `RateLimited` beyond `max_queued`.
+        run, and `RateLimited` beyond `max_queued`, or `max_line` where runs wait in line.
         """
+        queue = self.line.checked(queue)
         chain, library = await self.startable(caller, name, inputs)
         if (span := current()) is not None:  # the run is a trace of its own: it may outlive this request
             span.note({"intellirouter.run": run_id})
         row = self._row(caller, chain, inputs, run_id)
-        if await asyncio.to_thread(self.store.run, run_id) is None:
+        new = await asyncio.to_thread(self.store.run, run_id) is None
+        if new and not self.line.used:
             self.watch.admit(caller)
             await self.room(caller.tenant, "runs")
         found = await asyncio.to_thread(self.store.add_run, row)
@@ -202,9 +223,48 @@ class ChainService:
             raise Conflict("This Idempotency-Key belongs to a run of another chain or with other inputs.")
         if run_id in self.watch.watched or run_id in await self.runtime.look([run_id]):
             return found, False
+        if self.line.used:
+            return found, await self._in_line(
+                found, chain, library, inputs, queue, caller.priority if priority is None else priority
+            )
         await self.runtime.start(chain, inputs, library, run_id=run_id)
         self.watch.begin(run_id, caller.tenant)
         return found, True
+
+    async def _in_line(
+        self,
+        row: RunRow,
+        chain: Chain,
+        library: Mapping[str, Chain],
+        inputs: Mapping[str, Any],
+        queue: str,
+        priority: int,
+    ) -> bool:
+        """Put a run in line; false when it is there already, or was cancelled there."""
+        if row.cancelled is not None or await self.line.holds(row.run_id):
+            return False
+        others = {name: each.document for name, each in bundle(chain, library).items()}
+        body = {"chain": chain.document, "others": others, "inputs": inputs}
+        try:
+            await self.line.add(row.run_id, row.tenant, queue, priority, body)
+        except RateLimited:
+            await asyncio.to_thread(self.store.delete_runs, [row.run_id])
+            raise
+        return True
+
+    async def _started(self, waiting: Waiting) -> None:
+        """Start what has come to the head of the line."""
+        body, timeout = msgspec.json.decode(waiting.body), self.section.default_timeout_seconds
+        chain = await made(waiting.tenant, "stored", body["chain"], timeout)
+        library = {
+            name: await made(waiting.tenant, name, each, timeout) for name, each in body["others"].items()
+        }
+        try:
+            await self.runtime.start(chain, body["inputs"], library, run_id=waiting.run_id)
+        except IntelliRouterError:  # it can never be: nobody is to wait for it
+            await asyncio.to_thread(self.store.cancel_run, waiting.run_id)
+            raise
+        self.watch.begin(waiting.run_id, waiting.tenant)
 
     async def startable(
         self, caller: Caller, name: str, inputs: Mapping[str, Any]
@@ -236,6 +296,7 @@ class ChainService:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
+                await self.line.passed(run_id)
                 await self.runtime.result(run_id, POLL)
 
     async def row(self, caller: Caller, run_id: str) -> RunRow:
@@ -282,6 +343,9 @@ class ChainService:
     async def cancel(self, caller: Caller, run_id: str) -> None:
         """Cancel a run. Raises `NotFound`, or `Conflict` when it has ended."""
         await self._in_state(caller, run_id, "running", "queued", "waiting")
+        if self.line.used and await self.line.leave(run_id) and not await self.runtime.look([run_id]):
+            await asyncio.to_thread(self.store.cancel_run, run_id)
+            return
         watched = run_id in self.watch.watched
         await self.runtime.cancel(run_id)
         if watched:  # what another node walks, that node counts

@@ -17,6 +17,8 @@ def shown(row: RunRow, look: Mapping[str, Any] | None, wait: Waiting | None) -> 
     """`look` is what the engine says; None: it never heard of the run."""
     outcome = (look or {}).get("outcome") or {}
     status = _status(look, outcome)
+    if look is None and row.cancelled is not None:
+        status = "cancelled"
     if status != "running":
         wait = None
     error = outcome.get("error")
@@ -55,7 +57,9 @@ def over(look: Mapping[str, Any] | None) -> bool:
 
 
 def _ended_at(row: RunRow, look: Mapping[str, Any] | None) -> float | None:
-    return None if look is None else max(look["updated"], row.created)  # SQLite's clock has whole seconds
+    if look is None:
+        return row.cancelled
+    return max(float(look["updated"]), row.created)  # SQLite's clock has whole seconds
 
 
 def word(outcome: Mapping[str, Any]) -> str:

@@ -32,6 +32,7 @@ _RUNS = sa.Table(
     sa.Column("fingerprint", sa.String(64), nullable=False),
     sa.Column("caller", sa.LargeBinary, nullable=False),
     sa.Column("created", sa.Float, nullable=False),
+    sa.Column("cancelled", sa.Float),  # while it waited in line
     sa.Index("intellirouter_chain_runs_by_tenant", "tenant", "created"),
 )
 
@@ -57,6 +58,8 @@ class RunRow:
     fingerprint: str
     caller: bytes
     created: float
+    cancelled: float | None = None
+    """When it was cancelled before it had begun."""
 
     def owner(self) -> Owner:
         """Who started it."""
@@ -185,6 +188,11 @@ class Store:
         wanted = wanted.order_by(_RUNS.c.created, _RUNS.c.run_id).limit(limit)
         with self.engine.connect() as connection:
             return [RunRow(*row) for row in connection.execute(wanted)]
+
+    def cancel_run(self, run_id: str) -> None:
+        """Note that a run was cancelled before it had begun."""
+        with self.engine.begin() as connection:
+            connection.execute(_RUNS.update().where(_RUNS.c.run_id == run_id).values(cancelled=time.time()))
 
     def delete_runs(self, run_ids: Sequence[str]) -> None:
         """Forget whose runs they were."""

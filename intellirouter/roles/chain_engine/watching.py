@@ -40,6 +40,8 @@ class Watch:
     hearing: Hearing
     ended: Callable[[str, str, str], Awaitable[None]]
     """Hears of a run, its chain and its tenant when it has ended in whatever way."""
+    freed: Callable[[str], None]
+    """Hears that a run, which is named, gave its place back."""
     tracer: Tracer | None = None
     watched: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _busy: Shares = field(init=False)
@@ -88,6 +90,8 @@ class Watch:
         (self._idle.add if idle else self._idle.discard)(run_id)
         if (tenant := self._tenants.get(run_id)) is not None:
             (self._busy.give if idle else self._busy.force)(tenant)
+            if idle:
+                self.freed(run_id)
 
     async def end(self, run_id: str) -> None:
         """Watch it no more."""
@@ -131,5 +135,6 @@ class Watch:
             self._tenants.pop(run_id, None)
             self._idle.discard(run_id)
             self.hearing.ended(run_id)
+            self.freed(run_id)
         if not done.cancelled() and (error := done.exception()) is not None:
             log.error("chain.watch_ended", run_id=run_id, exc_info=error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from intellirouter.chains.ports import Ports, Ticket
 from intellirouter.chat.folding import Folded
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
+from intellirouter.errors import StreamInterrupted, UpstreamProtocolError
 from intellirouter.peers.contract import (
     Call,
     ChatCompleter,
@@ -51,16 +52,30 @@ class RouterModels:
 
     async def complete(self, request: ChatRequest, ticket: Ticket) -> tuple[ChatResponse, float | None]:
         """The answer, and what the Router says it cost. Where somebody follows the run, its text is told as it comes."""
-        if ticket.tell is None or request.output is not None or request.tools:
-            response = await self.chat.complete(request, call_of(ticket))
-            return response, response.cost_usd
+        if ticket.tell is not None and request.output is None and not request.tools:
+            response = await self._told(request, ticket, ticket.tell)
+            if response is not None:
+                return response, response.cost_usd
+        response = await self.chat.complete(request, call_of(ticket))
+        return response, response.cost_usd
+
+    async def _told(
+        self, request: ChatRequest, ticket: Ticket, tell: Callable[[str], None]
+    ) -> ChatResponse | None:
+        """The answer, its text told as it comes; None where the provider streams nothing that can be read."""
         costs: list[float] = []
         folded, call = Folded(request.model), replace(call_of(ticket), told_cost=costs.append)
-        async for event in self.chat.stream(request.routed(stream=True), call):
-            if text := folded.take(event.deltas):
-                ticket.tell(text)
-        response = folded.response(costs[0] if costs else None)
-        return response, response.cost_usd
+        begun = False
+        try:
+            async for event in self.chat.stream(request.routed(stream=True), call):
+                if text := folded.take(event.deltas):
+                    begun = True
+                    tell(text)
+        except (UpstreamProtocolError, StreamInterrupted):
+            if begun:
+                raise
+            return None
+        return folded.response(costs[0] if costs else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ async def test_a_run_says_what_it_cost(
 @pytest.mark.parametrize(
     ("method", "path", "body", "names"),
     [
-        ("POST", "/v1/chains/w/runs", {"priority": 3}, "priority"),
+        ("POST", "/v1/chains/w/runs", {"urgency": 3}, "urgency"),
         ("POST", "/v1/chains/w/runs", {"callback_url": "http://x"}, "callback_url"),
         ("POST", "/v1/chains/w/runs", {"mode": "later"}, "mode"),
         ("GET", "/v1/runs?status=lost", None, "status"),

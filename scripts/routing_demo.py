@@ -156,12 +156,15 @@ async def lesson(session: aiohttp.ClientSession, url: str, chance: random.Random
         bar = "█" * round(30 * right / EACH)
         print(f"{(number + 1) * EACH:>9}   {bar:<30} {right / EACH:>4.0%}   {cost / dear:>5.0%}", flush=True)
         await asyncio.sleep(0.8)  # a round of learning
-    hard = {"model": "smart", "messages": [{"role": "user", "content": question(random.Random(3))[0]}]}
-    async with session.post(
-        f"{url}/v1/chat/completions", json=hard, headers={"x-intellirouter-explain": "1"}
-    ) as reply:
-        chosen = json.loads(reply.headers["x-intellirouter-decision"])["selection"]
-    print(f"\nwhy the last one went to {chosen['targets'][0]['target']} ({chosen['reason']}):")
+    for _ in range(20):
+        text, _hard = question(chance)
+        body = {"model": "smart", "messages": [{"role": "user", "content": text}]}
+        headers = {"x-intellirouter-explain": "1"}
+        async with session.post(f"{url}/v1/chat/completions", json=body, headers=headers) as reply:
+            chosen = json.loads(reply.headers["x-intellirouter-decision"])["selection"]
+        if chosen["reason"] == "learned" and "Prove" in text:
+            break
+    print(f"\n“{text[:60]}…” went to {chosen['targets'][0]['target']} ({chosen['reason']}):")
     for row in chosen["targets"]:
         print(f"  {row['target']:<10} expected success {row['success']:.2f}")
 

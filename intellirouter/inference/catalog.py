@@ -236,7 +236,9 @@ class Catalog:
 def _group(model: ModelSection) -> Group | None:
     if model.ensemble is None and model.cascade is None and model.validation is None:
         return None
-    return Group(model.ensemble, model.cascade.steps if model.cascade else (), model.validation)
+    if model.cascade is None:
+        return Group(model.ensemble, validation=model.validation)
+    return Group(None, model.cascade.steps, model.validation, model.cascade.confidence)
 
 
 def _least(limits: Iterable[int | None]) -> int | None:

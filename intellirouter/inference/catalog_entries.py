@@ -32,11 +32,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What makes a model several. `steps` are those of a cascade; `validation` alone holds for a plain model."""
+    """What makes a model several. `steps` and `confidence` are those of a cascade; `validation` alone holds for a plain model."""
 
     ensemble: EnsembleSection | None = None
     steps: tuple[str, ...] = ()
     validation: ValidationSection | None = None
+    confidence: float = 0.5
 
     @property
     def members(self) -> tuple[str, ...]:

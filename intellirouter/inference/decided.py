@@ -73,6 +73,11 @@ class Decided:
         return self._decision.order
 
     @property
+    def choices(self) -> Sequence[Choice]:
+        """What was expected of each candidate."""
+        return self._choices
+
+    @property
     def reason(self) -> str:
         """Why the first is the first."""
         return self._decision.reason
@@ -104,6 +109,13 @@ class Decided:
         if kept is not None:
             name = f"{kept.request_id}:{outcomes.ERROR}:{target}"
             self._hearer.listener(News(evidence=evidence(kept, outcomes.ERROR, 0.0, name)))
+
+    def judged(self, target: str, kind: str, score: float) -> None:
+        """A validator or a judge says how good the target's answer is."""
+        kept = self.kept(target, "")
+        if kept is not None:
+            name = f"{kept.request_id}:{kind}:{target}"
+            self._hearer.listener(News(evidence=evidence(kept, kind, score, name)))
 
     def kept(self, target: str, response_id: str) -> Kept | None:
         """What is kept of the decision; None where nothing is learnt from it."""

@@ -99,6 +99,9 @@ class Chosen(Protocol):
     def failed(self, target: str) -> None:
         """A target gave no answer."""
 
+    def judged(self, target: str, kind: str, score: float) -> None:
+        """A validator or a judge (a kind of outcome) says how good the target's answer is, 0 to 1."""
+
 
 class Trace(msgspec.Struct):
     """What happened to a job: every attempt, who answered, what it used and cost."""

@@ -27,7 +27,7 @@ from intellirouter.inference.learning.features import Features, features_of
 from intellirouter.inference.learning.prior import Prior, between, shipped
 from intellirouter.inference.learning.question import Question, needs_of, question_of
 from intellirouter.inference.learning.tiers import Route, taken, tier_of
-from intellirouter.inference.learning.weights import NOTHING, Weights, estimated
+from intellirouter.inference.learning.weights import NOTHING, Weights, estimate, estimated
 from intellirouter.inference.selection.option import Facts, Option
 from intellirouter.inference.staying import conversation_of, fresh_share, opening_of
 
@@ -155,6 +155,20 @@ class Learned:
         decided = Decided(self, job, group, decision, choices, weighed, sticks)
         self._again(job, question.text, group, decided)
         return decided
+
+    def climb(self, job: Job, group: str, steps: Sequence[str]) -> Decided:
+        """What is expected of each step of a cascade; the order stays theirs."""
+        question = question_of(job.request)
+        features, prior = features_of(question), self._prior()
+        pair = prior.of(features, prior.basis.of(features))
+        ratings = {name: place / max(1, len(steps) - 1) for place, name in enumerate(steps)}
+        found = estimate(self.weights.get(group, NOTHING), prior, features, ratings)
+        choices = [
+            Choice(name, found[name].success, found[name].error, found[name].outcomes) for name in steps
+        ]
+        priors = tuple([between(pair, ratings[name]) for name in steps])
+        decision = Decision(tuple(range(len(steps))), "cascade")
+        return Decided(self, job, group, decision, choices, Weighed(question, features, pair[0], priors))
 
     def _wishes(
         self, job: Job, group: str, entry: ModelEntry, section: LearningSection, names: Sequence[str]

@@ -97,15 +97,12 @@ class School:
         Raises `StateUnavailable`, and then it may be given again.
         """
         key = f"learning:given:{tenant}:{name}"
-        if not await self._store.set(key, b"1", ttl=KEPT_SECONDS, only_if_absent=True):
+        if await self._store.get(key) is not None:
             return False
-        try:
-            await self.take([one])
-        except StateError:
-            with contextlib.suppress(StateError):
-                await self._store.delete(key)
-            raise
-        return True
+        await self.take(
+            [one]
+        )  # first: given again after an outage it has the same name, and is learnt from once
+        return await self._store.set(key, b"1", ttl=KEPT_SECONDS, only_if_absent=True)
 
     async def take(self, found: list[Evidence]) -> None:
         """Write outcomes into the logs of their groups. Raises `StateUnavailable`."""
@@ -326,7 +323,7 @@ class School:
 
 def bare(response_id: str) -> str:
     """A response's id without what dialects put before it: `chatcmpl-`, `msg_`, `resp_`."""
-    for mark in ("chatcmpl-", "msg_", "resp_", "cmpl-"):
+    for mark in ("resp_", "msg_", "chatcmpl-", "cmpl-"):  # ours stand before a provider's
         response_id = response_id.removeprefix(mark)
     return response_id[:128]
 

@@ -27,11 +27,15 @@ Json = dict[str, Any]
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """One response: the items it was asked, the response object, and the ids of those before it, oldest first."""
+    """One response: the items it was asked, the response object, and the ids of those before it, oldest first.
+
+    `answered_as` is the id that the provider gave it.
+    """
 
     asked: list[Json]
     response: Json
     before: tuple[str, ...] = ()
+    answered_as: str = ""
 
 
 _decode = msgspec.json.Decoder(Kept).decode

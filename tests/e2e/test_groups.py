@@ -270,3 +270,106 @@ async def test_whoever_may_use_the_group_may_use_its_members_through_it(
         body = {"model": model, "messages": [{"role": "user", "content": "Hi"}]}
         async with http.post(f"{url}/v1/chat/completions", json=body, headers=headers) as reply:
             assert reply.status == status
+
+
+@pytest.mark.parametrize(
+    ("off", "asked"),
+    [("parallel_execution", [1, 1, 0]), ("result_merging", [1, 0, 0]), ("all", [1, 0, 0])],
+)
+async def test_switched_off_members_are_asked_in_turn_or_the_first_alone(
+    off: str,
+    asked: list[int],
+    start_node: StartNode,
+    start_vendor: StartVendor,
+    http: aiohttp.ClientSession,
+) -> None:
+    names = ("parallel_execution", "result_merging", "validation", "model_selection")
+    switches = "".join(f"{name} = false\n" for name in (names if off == "all" else (off,)))
+    url, vendors = await node_of(
+        start_node,
+        start_vendor,
+        ensemble("vote"),
+        *map(says, ("42", "42", "41")),
+        more=f"[features]\n{switches}",
+    )
+    assert (await ask(http, url))[:2] == (200, "42")
+    assert [len(vendor.received) for vendor in vendors] == asked
+
+
+async def test_rules_that_are_switched_off_hold_nothing_back(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    rules = 'targets = ["p1/x"]\n[model_registry.models.validation]\nmin_characters = 1000\n'
+    off = "[features]\nvalidation = false\n"
+    url, vendors = await node_of(start_node, start_vendor, rules, says("short"), more=off)
+    assert (await ask(http, url))[:2] == (200, "short")
+    assert len(vendors[0].received) == 1
+
+
+async def test_a_cascade_passes_over_a_step_that_feedback_says_fails(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    group = CASCADE + "confidence = 0.6\n"
+    more = "[router]\nlearning_interval = 0.2\n"
+    url, vendors = await node_of(
+        start_node, start_vendor, group, says("surely 41"), says("surely 42"), more=more
+    )
+    deadline, asked = time.monotonic() + 60, 0
+    while len(vendors[1].received) == 0:
+        assert time.monotonic() < deadline, "the cheap step is asked on and on"
+        asked += 1
+        body = {"model": "group", "messages": [{"role": "user", "content": f"What is 6 times {asked}?"}]}
+        async with http.post(f"{url}/v1/chat/completions", json=body) as reply:
+            assert reply.status == 200
+            request_id = reply.headers["x-request-id"]
+        async with http.post(f"{url}/v1/feedback", json={"request_id": request_id, "score": 0}) as reply:
+            told = await reply.json()
+            assert (reply.status, told.get("learnt")) == (200, True), told
+    assert asked >= 20  # a step is given its chance
+
+
+async def test_a_synthesis_begins_once_the_needed_members_and_the_grace_are_there(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    """The silent member is not waited for beyond the grace, and the first words come long before the last."""
+    slowly = Play.sse(
+        faults.events(["first "])[0], faults.events(["first "])[1], 3.0, *faults.events(["last"])[1:]
+    )
+    group = ensemble("synthesis", 3, 'judge = "p4/x"\nquorum = 2\ngrace_seconds = 0.2')
+    url, vendors = await node_of(
+        start_node, start_vendor, group, says("one"), says("two"), Play(before="hang"), slowly
+    )
+    body = {"model": "group", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+    first = last = 0.0
+    async with http.post(f"{url}/v1/chat/completions", json=body) as reply:
+        assert reply.status == 200
+        async for line in reply.content:
+            first = first or (time.monotonic() if b"first" in line else 0.0)
+            last = time.monotonic() if b"last" in line else last
+    assert first and last - first > 1.5
+    asked = vendors[3].received[0].json["messages"][-1]["content"]
+    assert "one" in asked and "two" in asked
+    await asyncio.wait_for(vendors[2].cut.wait(), 60)
+
+
+async def test_three_members_of_seventy_percent_are_right_as_often_as_a_majority_is(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    """.7³ + 3 · .7² · .3 = .784 of 150 questions, within three standard errors; each alone is right seven times in ten."""
+
+    def member(seed: int) -> Callable[[Received], Play]:
+        def answer(request: Received) -> Play:
+            number = request.json["messages"][-1]["content"]
+            drawn = hashlib.blake2b(f"{seed} {number}".encode(), digest_size=4).digest()
+            right = int.from_bytes(drawn, "big") / 2**32 < 0.7
+            return says("42" if right else f"{seed}")(request)
+
+        return answer
+
+    url, _ = await node_of(start_node, start_vendor, ensemble("vote"), *map(member, (1, 2, 3)))
+    right = 0
+    for number in range(150):
+        status, text, _, _ = await ask(http, url, messages=[{"role": "user", "content": str(number)}])
+        assert status == 200
+        right += text == "42"
+    assert right / 150 >= 0.784 - 3 * (0.784 * 0.216 / 150) ** 0.5

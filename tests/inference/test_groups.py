@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import tomllib
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from intellirouter.app.rules import group_errors
+from intellirouter.chat.model import OutputFormat
 from intellirouter.chat.parts import Text, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice
 from intellirouter.config.schema.groups import EnsembleSection, ValidationSection
@@ -17,6 +19,7 @@ from intellirouter.config.schema.model_registry import ModelSection
 from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.groups import judging
 from intellirouter.inference.groups.answers import ballot, deltas_of, most_alike, most_votes, winner
+from intellirouter.inference.groups.forms import unfenced, within_fence
 from intellirouter.inference.groups.validation import Rules, language_of, unsure
 
 
@@ -63,6 +66,42 @@ def test_an_answer_is_held_to_its_rules(rules: dict[str, Any], good: str, bad: s
     judged = Rules(ValidationSection.model_validate(rules))
     assert judged.complaint(good) is None
     assert judged.complaint(bad)
+
+
+@pytest.mark.parametrize(
+    ("head", "middle", "tail"),
+    [
+        ("```", "\n", ""),
+        ("```json\n", "``` ", "x"),
+        ("answer", " *", ""),
+        ("", "answer is * ", ""),
+        ("", "a b ", ""),
+        ("```\n", "\n ", "{"),
+    ],
+)
+def test_reading_an_answer_takes_time_in_proportion_to_its_length(head: str, middle: str, tail: str) -> None:
+    """Sixteen times the length takes far less than the 256 times that pairs would."""
+
+    def seconds(count: int) -> float:
+        text = f"{head}{middle * count}{tail}"
+        took = []
+        for _ in range(3):
+            began = time.process_time()
+            ballot(text)
+            most_alike([text, f"{text} and", f"or {text}"])
+            Rules(ValidationSection(json_schema={"type": "object"})).complaint(text)
+            unfenced(text, OutputFormat("json"))
+            took.append(time.process_time() - began)
+        return min(took)
+
+    assert seconds(16_000) < 100 * max(seconds(1_000), 1e-3)
+
+
+def test_what_stands_in_a_fence() -> None:
+    assert within_fence('```json\n{"n": 1}\n```') == '{"n": 1}'
+    assert within_fence(' ```\n{"n": 1}``` ') == '{"n": 1}'
+    assert within_fence('{"n": 1}') is None
+    assert within_fence("``````") is None
 
 
 def test_too_little_tells_no_language() -> None:

@@ -26,6 +26,7 @@ from intellirouter.inference.circuit_events import sharing_circuits
 from intellirouter.inference.discovery import Discovery
 from intellirouter.inference.dispatch import Dispatch, Policy
 from intellirouter.inference.groups.dispatcher import GroupedDispatch
+from intellirouter.inference.groups.grading import Grader
 from intellirouter.inference.guarding.guarded import Guarded
 from intellirouter.inference.guarding.remote import Remote
 from intellirouter.inference.guarding.rules import Guards
@@ -221,11 +222,13 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
         return commit
 
     opened.on_reload.append(prepare)
-    grouped = GroupedDispatch(dispatch, opened[CATALOG])
+    grader = Grader(opened[STATE])
+    grouped = GroupedDispatch(dispatch, opened[CATALOG], opened[LEARNED], grader, opened[SWITCHES].on)
     inner: Answering = grouped
     if cache.section.enabled or cache.section.canned_answer is not None:
         inner = CachedDispatch(grouped, opened[CATALOG], cache)
-    yield Guarded(inner, opened[GUARDS], Remote(opened[OUTGOING], inner), opened[METRICS].guards)
+    async with grader.running():
+        yield Guarded(inner, opened[GUARDS], Remote(opened[OUTGOING], inner), opened[METRICS].guards)
 
 
 @contextlib.asynccontextmanager
@@ -367,7 +370,21 @@ COMPONENTS = (
     Component(
         DISPATCH,
         _dispatch,
-        (CATALOG, TRANSPORT, METRICS, DISCOVERY, BOARD, GOVERNOR, CACHE, PLANNER, LEARNED, GUARDS, OUTGOING),
+        (
+            STATE,
+            CATALOG,
+            TRANSPORT,
+            METRICS,
+            DISCOVERY,
+            BOARD,
+            GOVERNOR,
+            CACHE,
+            PLANNER,
+            LEARNED,
+            SWITCHES,
+            GUARDS,
+            OUTGOING,
+        ),
     ),
     Component(GUARDS, _guards),
     Component(LEARNED, _learned),

@@ -41,6 +41,12 @@ class CascadeSection(Section):
     """`[model_registry.models.cascade]`: models one after the other, the cheap first, until an answer is good enough."""
 
     steps: tuple[str, ...] = Field(min_length=2, max_length=10, description="models, the cheapest first")
+    confidence: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="expected success, as feedback taught it, below which a step is passed over; 0: each is asked",
+    )
 
 
 class ValidationSection(Section):

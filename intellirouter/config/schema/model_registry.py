@@ -116,6 +116,21 @@ class TiersSection(Section):
         return next((found for name in below if (found := getattr(self, name)) is not None), None)
 
 
+class JudgeSection(Section):
+    """`[model_registry.models.learning.judge]`: a model that grades a share of the answers, beside the path of requests."""
+
+    model: str = Field(
+        description="the model that grades; asked as the caller whose answer it is, who pays for it"
+    )
+    share: float = Field(default=0.02, ge=0, le=1, description="of answers that are graded")
+    daily_usd: float = Field(
+        default=1.0, ge=0, description="what grades of this group may cost on all nodes within a day"
+    )
+    criterion: str = Field(
+        default="It is correct, complete, and as it was asked for.", description="what the judge goes by"
+    )
+
+
 class LearningSection(Section):
     """`[model_registry.models.learning]`: how a group with `strategy = "learned"` decides."""
 
@@ -137,6 +152,7 @@ class LearningSection(Section):
         default=None, description="fixed targets by how complex a question is, in place of what was learnt"
     )
     sticky: bool = Field(default=True, description="a conversation or an agent's run stays with its target")
+    judge: JudgeSection | None = Field(default=None, description="grades some answers; none: nobody does")
 
 
 class ModelSection(Section):

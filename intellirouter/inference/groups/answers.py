@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from difflib import SequenceMatcher
+from itertools import pairwise
 
 import msgspec
 
@@ -29,6 +29,8 @@ _FINAL = re.compile(r"answer[ \t]*(?:is|:)", re.IGNORECASE)
 _MARKS = re.compile(r"[\s\W_]+")
 COMPARED = 400
 """Words of an answer that likeness is judged by."""
+_READ = 16 * COMPARED
+"""Characters that hold them."""
 
 
 def text_of(response: ChatResponse) -> str:
@@ -88,11 +90,18 @@ def most_alike(texts: Sequence[str]) -> int:
 
 
 def _likeness(texts: Sequence[str]) -> list[float]:
-    words = [text.casefold().split()[:COMPARED] for text in texts]
-    return [
-        sum(SequenceMatcher(None, one, other, autojunk=False).ratio() for other in words if other is not one)
-        for one in words
-    ]
+    """For each, the sum over the others of Dice's coefficient of their words and pairs of words: linear in their length."""
+    bags = [_bag(text) for text in texts]
+    return [sum(_dice(one, other) for other in bags if other is not one) for one in bags]
+
+
+def _bag(text: str) -> Counter[str | tuple[str, str]]:
+    words = text[:_READ].casefold().split()[:COMPARED]
+    return Counter[str | tuple[str, str]]([*words, *pairwise(words)])
+
+
+def _dice(one: Counter[str | tuple[str, str]], other: Counter[str | tuple[str, str]]) -> float:
+    return 2 * (one & other).total() / max(1, one.total() + other.total())
 
 
 def deltas_of(response: ChatResponse) -> tuple[Delta, ...]:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from intellirouter.chat.model import ChatRequest, Message
-from intellirouter.chat.parts import Text
+from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
 from intellirouter.config.schema.groups import ValidationSection
 from intellirouter.errors import IntelliRouterError, UpstreamProtocolError
+from intellirouter.inference.decided import Decided
 from intellirouter.inference.groups import judging
 from intellirouter.inference.groups.answers import calls_tools, text_of
-from intellirouter.inference.groups.asking import Asking
+from intellirouter.inference.groups.asking import Asking, repaired
 from intellirouter.inference.groups.validation import Rules, unsure
+from intellirouter.inference.learning.decision import ENOUGH
+
+
+def above(decided: Decided, steps: tuple[str, ...], confidence: float) -> tuple[str, ...]:
+    """The steps from the first on that is known to be good enough at such a question, or not known yet; the last stays.
+
+    To pass over a cheap step that has mostly failed at such questions saves its cost and its time.
+    """
+    for place, choice in enumerate(decided.choices[:-1]):
+        if choice.outcomes < ENOUGH or choice.success + choice.error >= confidence:
+            return steps[place:]
+    return steps[-1:]
 
 
 async def climbed(
@@ -34,7 +46,7 @@ async def climbed(
             found = await _complaint(asking, section, request, response)
             if found is not None and section is not None and section.repair:
                 place = len(asking.told)
-                response = await asking.ask(_repaired(request, name, text_of(response), found), "repair")
+                response = await asking.ask(repaired(request, name, text_of(response), found), "repair")
                 found = await _complaint(asking, section, request, response)
         except IntelliRouterError as error:
             if last:
@@ -61,9 +73,3 @@ async def _complaint(
         return found
     said = await asking.ask(judging.to_check(request, text, section.judge, section.criterion), "judge")
     return judging.verdict(text_of(said))
-
-
-def _repaired(request: ChatRequest, name: str, text: str, complaint: str) -> ChatRequest:
-    asked = f"This answer does not hold: {complaint}. Answer again, with the answer alone."
-    more = (Message("assistant", (Text(text),)), Message("user", (Text(asked),)))
-    return request.changed(model=name, messages=(*request.messages, *more))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-from intellirouter.chat.delta import Delta, StreamEvent, UsageDelta
+from intellirouter.chat.delta import Delta, Start, StreamEvent, UsageDelta
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.parts import ToolCall, ToolResult
 from intellirouter.chat.response import ChatResponse
+from intellirouter.config.schema.model_registry import JudgeSection
 from intellirouter.errors import InvalidRequest
 from intellirouter.inference.answering import Answering, Streamed
 from intellirouter.inference.catalog import Catalog
@@ -17,9 +18,13 @@ from intellirouter.inference.catalog_entries import Group, ModelEntry
 from intellirouter.inference.groups import judging
 from intellirouter.inference.groups.answers import deltas_of, text_of
 from intellirouter.inference.groups.asking import Asking
-from intellirouter.inference.groups.cascade import climbed
-from intellirouter.inference.groups.ensemble import answers, pick
+from intellirouter.inference.groups.cascade import above, climbed
+from intellirouter.inference.groups.ensemble import answers, first_of, pick
+from intellirouter.inference.groups.formed import formed
+from intellirouter.inference.groups.forms import asks_for_json
+from intellirouter.inference.groups.grading import Grader, Overheard
 from intellirouter.inference.job import Job, Trace
+from intellirouter.inference.learned import Learned
 from intellirouter.inference.permission import permitted
 from intellirouter.inference.usage import combined
 
@@ -27,14 +32,43 @@ from intellirouter.inference.usage import combined
 class GroupedDispatch:
     """See `Answering`."""
 
-    def __init__(self, inner: Answering, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        inner: Answering,
+        catalog: Catalog,
+        learned: Learned,
+        grader: Grader,
+        on: Callable[[str, Job], bool] = lambda _feature, _job: True,
+    ) -> None:
+        """`on`: whether a feature of `[features]` is on for a job."""
         self._inner = inner
         self._catalog = catalog
+        self._learned = learned
+        self._grader = grader
+        self._on = on
 
     def complete(self, job: Job) -> Coroutine[Any, Any, tuple[ChatResponse, Trace]]:
         """See `Answering.complete`."""
         found = self._group(job)
-        return self._inner.complete(job) if found is None else self._whole(job, *found)
+        if found is not None:
+            return self._whole(job, *found)
+        request = job.request
+        if request.output is not None and asks_for_json(request) and self._on("validation", job):
+            return formed(self._inner, job)
+        judge = self._judge(job)
+        return self._inner.complete(job) if judge is None else self._graded(job, judge)
+
+    async def _graded(self, job: Job, judge: JudgeSection) -> tuple[ChatResponse, Trace]:
+        response, trace = await self._inner.complete(job)
+        self._grader.whole(judge, self._inner, job, response, trace)
+        return response, trace
+
+    def _judge(self, job: Job) -> JudgeSection | None:
+        """Who grades the answer to this job, where it is drawn."""
+        entry = self._catalog.named(job.request.model)
+        if entry is None or entry.learning is None or (judge := entry.learning.judge) is None:
+            return None
+        return judge if self._on("performance_tracking", job) and self._grader.drawn(judge) else None
 
     async def _whole(self, job: Job, entry: ModelEntry, group: Group) -> tuple[ChatResponse, Trace]:
         asking, onward = await self._asked(job, entry, group)
@@ -46,13 +80,15 @@ class GroupedDispatch:
         """See `Answering.stream`. What is chosen among whole answers is told at once; what is written last is streamed."""
         found = self._group(job)
         if found is None:
-            return await self._inner.stream(job)
+            judge = self._judge(job)
+            live = await self._inner.stream(job)
+            return live if judge is None else Overheard(live, self._grader, judge, self._inner, job)
         asking, onward = await self._asked(job, *found)
         if not isinstance(onward, ChatRequest):
             return Whole(*onward)
         asking.told.append({"role": "answer", "model": onward.model, "chosen": True})
-        live = await self._inner.stream(asking.member_job(onward.routed(stream=True)))
-        return Last(live, asking)
+        last = await self._inner.stream(asking.member_job(onward.routed(stream=True)))
+        return Last(last, asking, onward.model)
 
     async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
         """See `Answering.embed`."""
@@ -79,30 +115,44 @@ class GroupedDispatch:
         if entry is None or entry.group is None:
             return None
         permitted(self._catalog, job.caller, job.request.model, granted=job.granted)
+        if entry.candidates and not self._on("validation", job):
+            return None  # a plain model with rules, which are off
         return entry, entry.group
 
     async def _asked(
         self, job: Job, entry: ModelEntry, group: Group
     ) -> tuple[Asking, ChatRequest | tuple[ChatResponse, Trace]]:
         """The answer, or the request whose answer will be it."""
-        request = job.request
-        ensemble, rules = group.ensemble, group.validation
-        if ensemble is None:
-            asking = Asking(self._inner, job, entry.name, group.kind)
-            steps = group.steps or (entry.name, *entry.fallbacks)
-            reached = await climbed(asking, steps, rules, request)
-            if reached is None:
-                return asking, request.routed(model=steps[-1])
-            return asking, asking.finished(*reached)
-        asking = Asking(self._inner, job, entry.name, group.kind)
+        request, asking = job.request, Asking(self._inner, job, entry.name, group.kind)
+        if group.ensemble is None:
+            return asking, await self._climbed(asking, entry, group)
+        ensemble = group.ensemble
+        merging = self._on("result_merging", job)
         alone = ensemble.judge if ensemble.merge == "synthesis" else ensemble.members[0]
         if alone is not None and (_amid_tools(request) or (request.tools and ensemble.merge != "synthesis")):
             return asking, request.routed(model=alone)  # one alone may call tools, and is told what they said
-        got = await answers(asking, ensemble, request)
+        at_once = self._on("parallel_execution", job)
+        if not merging:
+            return asking, asking.finished(*await first_of(asking, ensemble.members, request))
+        got = await answers(asking, ensemble, request, at_once=at_once)
         if ensemble.merge == "synthesis" and ensemble.judge is not None:
             texts = [text_of(response) for response, _ in got]
             return asking, judging.to_write(request, texts, ensemble.judge)
         return asking, asking.finished(*await pick(asking, ensemble, request, got))
+
+    async def _climbed(
+        self, asking: Asking, entry: ModelEntry, group: Group
+    ) -> ChatRequest | tuple[ChatResponse, Trace]:
+        job = asking.job
+        rules = group.validation if self._on("validation", job) else None
+        steps = group.steps or (entry.name, *entry.fallbacks)
+        if group.steps and self._on("model_selection", job):
+            asking.decided = self._learned.climb(job, entry.name, steps)
+            steps = above(asking.decided, steps, group.confidence)
+        reached = await climbed(asking, steps, rules, job.request)
+        if reached is None:
+            return job.request.routed(model=steps[-1])
+        return asking.finished(*reached)
 
 
 def _amid_tools(request: ChatRequest) -> bool:
@@ -136,9 +186,11 @@ class Last:
     dialect: str | None = None
     said: tuple[Delta, ...] = ()
 
-    def __init__(self, live: Streamed, asking: Asking) -> None:
+    def __init__(self, live: Streamed, asking: Asking, model: str) -> None:
         self._live = live
         self._asking = asking
+        self._model = model
+        self._id = ""
         self.trace = self._traced()
 
     def _traced(self) -> Trace:
@@ -148,8 +200,15 @@ class Last:
     async def batches(self) -> AsyncIterator[list[StreamEvent]]:
         """See `Streamed.batches`."""
         async for events in self._live.batches():
+            self._find_id(events)
             yield [StreamEvent(tuple(self._summed(delta) for delta in event.deltas)) for event in events]
         self._update()
+        self._asking.answered(self._model, self._id)
+
+    def _find_id(self, events: list[StreamEvent]) -> None:
+        if not self._id:
+            starts = (delta for event in events for delta in event.deltas if isinstance(delta, Start))
+            self._id = next((start.id for start in starts), "")
 
     def _summed(self, delta: Delta) -> Delta:
         if not isinstance(delta, UsageDelta):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from intellirouter.chat.model import ChatRequest
@@ -19,19 +20,23 @@ Answer = tuple[ChatResponse, dict[str, Any]]
 """An answer, and the note of who gave it."""
 
 
-async def answers(asking: Asking, section: EnsembleSection, request: ChatRequest) -> list[Answer]:
+async def answers(
+    asking: Asking, section: EnsembleSection, request: ChatRequest, *, at_once: bool = True
+) -> list[Answer]:
     """What the members answered: all of them, or as many as suffice. Members get no tools.
 
-    Raises `UpstreamUnavailable` when fewer than the quorum answered.
+    Where they are not asked `at_once`, one is asked after the other until the quorum is there. Raises `UpstreamUnavailable` when fewer than the quorum answered.
     """
     quorum = section.quorum or (1 if section.merge == "first" else len(section.members) // 2 + 1)
     plain = request.changed(tools=(), tool_choice=None, n=None, stream=False)
+    got: dict[int, Answer] = {}
+    failures: list[str] = []
+    if not at_once:
+        return await _in_turn(asking, section, plain, quorum)
     running = {
         asyncio.create_task(_member(asking, plain.routed(model=name))): place
         for place, name in enumerate(section.members)
     }
-    got: dict[int, Answer] = {}
-    failures: list[str] = []
     loop = asyncio.get_running_loop()
     until: float | None = None
     try:
@@ -57,11 +62,47 @@ async def answers(asking: Asking, section: EnsembleSection, request: ChatRequest
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*running, return_exceptions=True)
     if len(got) < quorum:
-        raise UpstreamUnavailable(
-            f"{len(got)} of {len(section.members)} members of '{asking.group}' answered, and {quorum} are needed: "
-            + "; ".join(failures)[:600]
-        )
+        raise _too_few(asking, section, len(got), quorum, failures)
     return [got[place] for place in sorted(got)]
+
+
+async def _in_turn(
+    asking: Asking, section: EnsembleSection, request: ChatRequest, quorum: int
+) -> list[Answer]:
+    got: list[Answer] = []
+    failures: list[str] = []
+    for name in section.members:
+        try:
+            got.append(await _member(asking, request.routed(model=name)))
+        except IntelliRouterError as error:
+            failures.append(f"{name}: {error.message}")
+        if len(got) >= quorum and (section.merge != "vote" or _decided(section, got)):
+            break
+    if len(got) < quorum:
+        raise _too_few(asking, section, len(got), quorum, failures)
+    return got
+
+
+async def first_of(asking: Asking, members: Sequence[str], request: ChatRequest) -> Answer:
+    """The answer of the first member that gives one, with everything the request asks for. Raises the last one's error."""
+    for place, name in enumerate(members):
+        try:
+            response = await asking.ask(request.routed(model=name), "answer")
+        except IntelliRouterError:
+            if place == len(members) - 1:
+                raise
+        else:
+            return response, asking.told[-1]
+    raise AssertionError("an ensemble has members")
+
+
+def _too_few(
+    asking: Asking, section: EnsembleSection, got: int, quorum: int, failures: Sequence[str]
+) -> UpstreamUnavailable:
+    return UpstreamUnavailable(
+        f"{got} of {len(section.members)} members of '{asking.group}' answered, and {quorum} are needed: "
+        + "; ".join(failures)[:600]
+    )
 
 
 async def _member(asking: Asking, request: ChatRequest) -> Answer:

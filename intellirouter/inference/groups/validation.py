@@ -11,8 +11,8 @@ import msgspec
 from intellirouter.bounds import patterns, schemas
 from intellirouter.config.schema.groups import ValidationSection
 from intellirouter.errors import IntelliRouterError
+from intellirouter.inference.groups.forms import within_fence
 
-_FENCED = re.compile(r"^\s*```\w*\s*\n(.*?)\n?```\s*$", re.DOTALL)
 _SCRIPTS = {
     "ja": re.compile("[\u3040-\u30ff]"),
     "ko": re.compile("[\uac00-\ud7af]"),
@@ -65,9 +65,9 @@ class Rules:
     def _schema(self, text: str) -> str | None:
         if self.section.json_schema is None:
             return None
-        fenced = _FENCED.match(text)
+        inside = within_fence(text)
         try:
-            value = msgspec.json.decode(fenced[1] if fenced else text)
+            value = msgspec.json.decode(text if inside is None else inside)
         except (msgspec.DecodeError, RecursionError):
             return "it is not JSON"
         try:

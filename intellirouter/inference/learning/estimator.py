@@ -29,13 +29,15 @@ PENALTIES = np.concatenate(([4.0, 12.0], np.full(WIDTH, 60.0)))
 SLOT_PENALTY = 20.0
 _WORTH_PENALTY = 0.5
 """Pseudo-evidence that a part is worth nothing."""
-_SHIFT, _ALARM = 0.15, 20.0
-"""Cumulative sums (Page, 1954) of surprises in standard deviations: half the shift to be found, and the sum that is one.
+_SHIFT, _ALARM = 0.2, 21.0
+"""Cumulative sums (Page, 1954) of surprises in standard deviations: what of each is tolerated, and the sum that is an alarm.
 
-A target whose success moves by a third of a deviation is found after some 130 outcomes; one that stays the same raises an
-alarm once in some 12,000."""
-_SETTLED = 150.0
-"""Weight of outcomes before a target is watched, and of old ones that is kept when it has changed."""
+A target whose success moves by two fifths of a deviation is found after some 105 outcomes. What is tolerated is more than
+surprises are off on the whole: of the target that is asked a little too much is expected, for that is why it is asked."""
+_WATCHED_FROM = 300.0
+"""Weight of outcomes before a target is watched."""
+_SETTLED = 300.0
+"""Weight of old outcomes that is kept when a target has changed."""
 
 
 @dataclass
@@ -127,7 +129,7 @@ class Estimator:
 
     def _watch(self, surprise: float, weight: float) -> None:
         """Where outcomes have not been what was expected for a while: what is old is moved to where the new ones are, and fades."""
-        if self.weight < _SETTLED:
+        if self.weight < _WATCHED_FROM:
             return
         step, count = surprise / ((self.error / self.weight) ** 0.5 + 0.02), min(1.0, weight)
         self.above.take(step - _SHIFT, surprise, count)

@@ -12,7 +12,7 @@ from intellirouter.inference.learning.progress import Progress
 EXPLORING_AFTER_CHANGE = 150
 """Outcomes for which more requests explore, once a target has changed."""
 EXPLORED_AFTER_CHANGE = 0.4
-_DOUBTED = 60.0
+_DOUBTED = 100.0
 """Weight that outcomes of the other targets keep when one has changed: what changed one may have changed all."""
 MAX_IMPORTANCE = 5.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from intellirouter.inference.evidence import evidence
 from intellirouter.inference.learning.outcome import FEEDBACK, score_of
 from intellirouter.roles.keys import RECORDS
 from intellirouter.roles.router.admin_records import keep_feedback
-from intellirouter.roles.router.keys import SCHOOL
+from intellirouter.roles.router.keys import RESPONSES, SCHOOL
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import CALLER, endpoint
 
@@ -37,7 +38,11 @@ async def give_feedback(request: web.Request) -> web.StreamResponse:
     """Say how good an answer was: `score` true, false or 0 to 1, a `comment`, a `demonstration` of a better answer."""
     given = checked(await read_json(request))
     caller, school = request[CALLER], request.app[SCHOOL]
-    kept = await school.find(caller.tenant, given.request_id, given.response_id)
+    response_id = given.response_id
+    if response_id.startswith("resp_"):
+        with contextlib.suppress(NotFound):  # it may be the provider's own
+            response_id = (await request.app[RESPONSES].get(caller.tenant, response_id)).answered_as
+    kept = await school.find(caller.tenant, given.request_id, response_id)
     name = kept.request_id if kept is not None else given.request_id
     recorded = bool(name) and await keep_feedback(request.app[RECORDS], name, caller.tenant, _noted(given))
     if kept is None and not recorded:

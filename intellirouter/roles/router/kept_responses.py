@@ -158,19 +158,20 @@ class Conversation:
         response = {**response, "previous_response_id": self._previous}
         if not self._keeps:
             return response
+        answered_as = str(response.get("id") or "")
         response |= {"id": self._id, "store": True}
-        if last and not await self._keep(response):
+        if last and not await self._keep(response, answered_as):
             response["store"] = False
         return response
 
-    async def _keep(self, response: Json) -> bool:
+    async def _keep(self, response: Json, answered_as: str) -> bool:
         """An answer that cannot be kept is still an answer: it says itself that it was not."""
         if self.full:
             log.warning("response.not_kept", id=self._id, reason="the tenant keeps as much as it may")
             return False
         try:
             kept = await self._responses.keep(
-                self._tenant, self._id, Kept(self._asked, response, self._before)
+                self._tenant, self._id, Kept(self._asked, response, self._before, answered_as)
             )
         except StateUnavailable as error:
             log.warning("response.not_kept", id=self._id, reason=error.message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from hashlib import sha256
 from typing import Any
@@ -53,13 +54,47 @@ async def by(http: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> str
 async def test_off_is_the_routing_of_before_request_by_request(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:
+    """A node that learnt, all switched off by one call, decides as one whose groups were never told to learn: each request."""
     small, large = await start_vendor(said("s")), await start_vendor(said("l"))
-    both = provider(small, name="small") + provider(large, name="large")
-    off = await start_node(both + MODELS + "[features]\nmodel_selection = false\n")
-    url = off.listening[0].url
+    both = provider(small, name="small") + provider(large, name="large") + KEYS
+    learning = (await start_node(both + MODELS + "[router]\nlearning_interval = 0.2\n")).listening[0].url
+    plain = (
+        (await start_node(both + MODELS.partition("[model_registry.models.learning]")[0])).listening[0].url
+    )
+    lines = "\n".join(
+        json.dumps({"prompt": text, "target": f"{target}/m", "score": int(target == "small"), "group": group})
+        for text, _ in questions(40, seed=9)
+        for target in ("small", "large")
+        for group in ("smart", "auto")
+    )
+    async with http.post(f"{learning}/admin/routing/import", data=lines, headers=ADMIN) as reply:
+        assert reply.status == 200, await reply.text()
+
+    async def order(url: str, text: str, model: str) -> tuple[str, list[str]]:
+        headers = {**ADMIN, "x-intellirouter-explain": "1"}
+        async with http.post(f"{url}/v1/chat/completions", json=asked(text, model), headers=headers) as reply:
+            assert reply.status == 200, await reply.text()
+            told = json.loads(reply.headers["x-intellirouter-decision"])
+            return reply.headers["x-intellirouter-provider"], told["order"]
+
+    async def learnt() -> bool:
+        return (await order(learning, "What is the capital of Peru?", "smart"))[1][0] == "small/m"
+
+    deadline = time.monotonic() + 60
+    while not await learnt():
+        assert time.monotonic() < deadline
+    async with http.put(f"{learning}/admin/features/all", json={"on": False}, headers=ADMIN) as reply:
+        assert reply.status == 200
     for number, (text, _) in enumerate(questions(25, seed=3)):
-        assert await by(http, url, asked(f"{number} {text}", "auto")) == "small"  # the first model
-        assert await by(http, url, asked(f"{number} {text}", "smart")) == "large"  # the operator's order
+        assert await order(learning, f"{number} {text}", "auto") == ("small", ["small/m"])  # the first model
+        assert await order(learning, f"{number} {text}", "smart") == await order(
+            plain, f"{number} {text}", "smart"
+        )
+    async with http.delete(f"{learning}/admin/features/all", headers=ADMIN) as reply:
+        assert reply.status == 200
+    deadline = time.monotonic() + 60
+    while not await learnt():  # and back
+        assert time.monotonic() < deadline
 
 
 async def test_every_node_follows_and_the_file_holds_again_after_a_reset(

@@ -14,8 +14,10 @@ import anthropic
 import openai
 import pytest
 
+from intellirouter.roles.router.keys import LEARNED
 from tests.conftest import StartNode, StartVendor, provider
 from tests.inference.learning.made import EASY, HARD
+from tests.servers import fault_vendor as faults
 from tests.servers.vendor import Play, Received
 
 SMART = """
@@ -215,3 +217,76 @@ async def test_another_tenants_request_is_unknown(
         f"{url}/v1/feedback", json={"request_id": request_id, "score": 0}, headers=by("ours")
     ) as reply:
         assert reply.status == 200
+
+
+JUDGED = """
+[router]
+learning_interval = 0.2
+[[model_registry.models]]
+name = "grader"
+targets = ["judge/m"]
+price = { input = 1000, output = 1000 }
+[[model_registry.models]]
+name = "smart"
+targets = ["small/m", "large/m"]
+[model_registry.models.learning]
+sticky = false
+explore = 0.5
+judge = { model = "grader", share = 1, daily_usd = 1 }
+"""
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_a_judge_grades_a_sample_beside_the_path_and_within_its_budget(
+    stream: bool, start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    """Each grade costs 0.015 dollars: after 67 of them the day's dollar is spent."""
+
+    def graded(request: Received) -> Play:
+        told = str(request.json["messages"][-1]["content"])
+        return said("9" if "well" in told.partition("<answer A>")[2] else "2/10")
+
+    def answers(text: str) -> Callable[[Received], Play]:
+        def answer(request: Received) -> Play:
+            return Play.sse(*faults.events([text])) if request.json.get("stream") else said(text)
+
+        return answer
+
+    judge, small, large = (
+        await start_vendor(graded),
+        await start_vendor(answers("badly")),
+        await start_vendor(answers("well")),
+    )
+    names = {"judge": judge, "small": small, "large": large}
+    providers = "".join(provider(vendor, name=name) for name, vendor in names.items())
+    node = await start_node(providers + JUDGED)
+    url = node.listening[0].url
+    learned = node.opened[LEARNED]
+    number = 0
+
+    async def ask() -> None:
+        nonlocal number
+        number += 1
+        async with http.post(
+            f"{url}/v1/chat/completions", json=asked(f"Say {number}", stream=stream)
+        ) as reply:
+            assert reply.status == 200
+            await reply.read()
+
+    async def learnt() -> bool:
+        await ask()
+        found = learned.weights.get("smart")
+        known = dict(zip(found.targets, found.facts, strict=True)) if found is not None else {}
+        return len(known) == 2 and known["large/m"].good > 0.85 and known["small/m"].good < 0.25
+
+    await until(learnt, "nothing was learnt of grades")
+
+    async def spent() -> bool:
+        before = len(judge.received)
+        for _ in range(8):
+            await ask()
+        await asyncio.sleep(0.1)
+        return len(judge.received) == before >= 60
+
+    await until(spent, "the budget of the judge never ends")
+    assert len(judge.received) <= 67 + 8  # as many as were under way

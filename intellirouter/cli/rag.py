@@ -22,6 +22,8 @@ from intellirouter.errors import InvalidRequest
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.security.caller import Caller
 
+MOST_MISSES = 10
+"""Questions without an answer among the first ten that are shown one by one."""
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 TenantOption = Annotated[str, typer.Option(help="Whose collections.")]
@@ -155,7 +157,17 @@ def evaluate(
 
     async def work(service: Any) -> Any:
         await service.prepare()
-        documents = {row["name"]: row["id"] for row in await service.documents(tenant, collection)}
+        rows = await service.documents(tenant, collection)
+        documents = {row["name"]: row["id"] for row in rows}
+        unread = {
+            row["name"]: f"{row['status']} {row['error'] or ''}".strip()
+            for row in rows
+            if row["status"] != "ready"
+        }
+
+        def look(question: Any, candidates: Any) -> None:
+            if (miss := evaluation.miss_of(question, candidates, documents, unread)) is not None:
+                misses.append(miss)
 
         def ask(query: str) -> Awaitable[Any]:
             wanted = RetrievalRequest(query, (collection,), 10, explain=True)
@@ -164,19 +176,27 @@ def evaluate(
 
         with bar_of(transient=True) as progress:
             bar = progress.add_task("asking", total=len(asked))
-            return await evaluation.evaluate(ask, asked, documents, lambda: progress.advance(bar))
+            return await evaluation.evaluate(ask, asked, documents, lambda: progress.advance(bar), look)
 
+    misses: list[Any] = []
     found = on_service(Where(config, tenant, url, api_key), work)
     if as_json:
-        typer.echo(msgspec.json.encode(found).decode())
+        typer.echo(msgspec.json.encode({**found, "misses": misses}).decode())
         return
-    table = Table("stage", "nDCG@10", "recall@10", "hybrid ahead by", title=f"{len(asked)} questions")
+    table = Table(
+        *("stage", "nDCG@10", "recall@10", "first", "hybrid ahead by"), title=f"{len(asked)} questions"
+    )
     for stage, quality in found.items():
         ahead = f"{found['hybrid'].ndcg - quality.ndcg:+.3f} ± {quality.error:.3f}"
         table.add_row(
-            stage, f"{quality.ndcg:.3f}", f"{quality.recall:.3f}", ahead if stage != "hybrid" else ""
+            *(stage, f"{quality.ndcg:.3f}", f"{quality.recall:.3f}", f"{quality.first:.3f}"),
+            ahead if stage != "hybrid" else "",
         )
     Console().print(table)
+    for miss in misses[:MOST_MISSES]:
+        typer.echo(f"{miss.query}\n  {miss.document}: {miss.reason}")
+    if len(misses) > MOST_MISSES:
+        typer.echo(f"… and {len(misses) - MOST_MISSES} more (--json has them all)")
 
 
 def _ended(outcomes: Counter[str]) -> None:

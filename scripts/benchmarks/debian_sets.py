@@ -207,7 +207,8 @@ def _translated(roots: dict[str, Path]) -> Iterator[Page]:
             heading = _FAQ_HEADING.search(section)
             if heading and (question := _NUMBERED.sub("", _plain(heading[0]))):
                 body = section[heading.end() :]
-                yield f"{file.stem}-{number}.html", question, f"<title>{html.escape(title)}</title>{body}"
+                if _plain(body):
+                    yield f"{file.stem}-{number}.html", question, f"<title>{html.escape(title)}</title>{body}"
 
 
 def _plain(markup: str) -> str:

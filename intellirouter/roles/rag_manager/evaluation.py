@@ -17,6 +17,7 @@ from intellirouter.errors import InvalidRequest
 from intellirouter.peers.contract import Retrieved
 
 DEPTH = 10
+_BY = {"dense": "by meaning", "lexical": "by words"}
 STAGES = {"dense": "dense_score", "lexical": "lexical_score", "hybrid": "score"}
 
 
@@ -39,6 +40,43 @@ class Quality:
     recall: float
     error: float = 0.0
     first: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A question none of whose documents is among the first ten, and what kept the best of them away."""
+
+    query: str
+    document: str
+    reason: str
+
+
+def miss_of(
+    question: Question,
+    candidates: Sequence[Mapping[str, Any]],
+    documents: Mapping[str, str],
+    unread: Mapping[str, str],
+) -> Miss | None:
+    """None where a document that answers is among the first. `unread` says of documents that are not ready how they stand."""
+    ranks = {stage: ranking(candidates, stage) for stage in STAGES}
+    places = {
+        name: {
+            stage: rank.index(documents[name]) + 1 for stage, rank in ranks.items() if documents[name] in rank
+        }
+        for name in question.documents
+    }
+    best = min(places, key=lambda name: places[name].get("hybrid", math.inf))
+    place = places[best]
+    if place.get("hybrid", math.inf) <= DEPTH:
+        return None
+    if best in unread:
+        reason = f"not read: {unread[best]}"
+    elif not place:
+        reason = "not found: none of its passages is among the first by meaning or by words"
+    else:
+        told = [f"{words} {place[stage]}" for stage, words in _BY.items() if stage in place]
+        reason = f"ranked low: {place.get('hybrid', '—')} ({', '.join(told)})"
+    return Miss(question.query, best, reason)
 
 
 def ndcg(ranked: Sequence[str], relevant: Collection[str], depth: int = DEPTH) -> float:
@@ -85,8 +123,11 @@ async def evaluate(
     questions: Sequence[Question],
     documents: Mapping[str, str],
     asked: Callable[[], None] = lambda: None,
+    missed: Callable[[Question, Sequence[Mapping[str, Any]]], None] = lambda _question, _found: None,
 ) -> dict[str, Quality]:
     """By stage. `ask` retrieves with `explain`; `documents` gives ids by name; `asked` is called after each question.
+
+    `missed` is given every question with its candidates, to look for what went wrong.
 
     Raises `InvalidRequest` for a document that is not in the collection.
     """
@@ -102,6 +143,7 @@ async def evaluate(
             gains[stage].append(ndcg(ranked, relevant))
             found[stage] += recall(ranked, relevant)
             first[stage] += ranked[:1] != [] and ranked[0] in relevant
+        missed(question, candidates)
         asked()
     return {
         stage: Quality(

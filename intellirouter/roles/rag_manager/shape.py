@@ -9,7 +9,7 @@ _MIXED = re.compile(r"\b(?=\w*\d)(?=\w*[^\W\d])\w{3,}\b|\b\d{4,}\b|\b0x[0-9a-fA-
 """Letters with digits, a long number: a part, a version, an error."""
 _JOINED = re.compile(r"[^\W_]+(?:[_/.:@#-][_/.:@#-]?[^\W_]+)+|--?\w[\w-]+|[a-z]+[A-Z]\w+|\$\w+")
 _SHOUTED = re.compile(r"\b[A-Z][A-Z0-9]{2,}\b")
-EXACT, NAMED = 0.3, 0.55
+EXACT, NAMED = 0.15, 0.55
 """Weights of meaning for a query that names something exactly, and for one of a name or two."""
 UNKNOWN = 0.05
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from intellirouter.peers.contract import Retrieved
-from intellirouter.roles.rag_manager.evaluation import Quality, Question, evaluate, ndcg, recall
+from intellirouter.roles.rag_manager.evaluation import Quality, Question, evaluate, miss_of, ndcg, recall
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ async def test_each_stage_is_ranked_by_its_own_score() -> None:
 
     second = 1 / math.log2(3)
     assert await evaluate(ask, [Question("q", ("b",))], {"a": "1", "b": "2"}) == {
-        "dense": Quality(1.0, 1.0),
+        "dense": Quality(1.0, 1.0, first=1.0),
         "lexical": Quality(0.0, 0.0),
         "hybrid": Quality(second, 1.0),
     }
@@ -55,5 +55,26 @@ async def test_how_far_chance_reaches_is_told() -> None:
         )
 
     found = await evaluate(ask, [Question("near", ("a",)), Question("far", ("a",))], {"a": "1"})
-    assert found["dense"] == Quality(0.5, 0.5, error=0.5)
-    assert found["hybrid"] == Quality(1.0, 1.0)
+    assert found["dense"] == Quality(0.5, 0.5, error=0.5, first=0.5)
+    assert found["hybrid"] == Quality(1.0, 1.0, first=1.0)
+
+
+@pytest.mark.parametrize(
+    ("documents", "reason"),
+    [
+        (("first",), None),
+        (("last", "first"), None),
+        (("last",), "ranked low: 12 (by meaning 12, by words 1)"),
+        (("away",), "not found: none of its passages is among the first by meaning or by words"),
+        (("broken",), "not read: failed no text"),
+    ],
+)
+def test_what_kept_an_answer_away_is_told(documents: tuple[str, ...], reason: str | None) -> None:
+    rows = [
+        {"document_id": str(n), "score": 1 - n / 20, "dense_score": 1 - n / 20, "lexical_score": None}
+        for n in range(12)
+    ]
+    rows[11]["lexical_score"] = 5.0
+    names = {"first": "0", "last": "11", "away": "x", "broken": "y"}
+    miss = miss_of(Question("q", documents), rows, names, {"broken": "failed no text"})
+    assert (miss.reason if miss else None) == reason

@@ -11,7 +11,7 @@ _JOINED = re.compile(r"[^\W_]+(?:[_/.:@#-][_/.:@#-]?[^\W_]+)+|--?\w[\w-]+|[a-z]+
 _SHOUTED = re.compile(r"\b[A-Z][A-Z0-9]{2,}\b")
 EXACT, NAMED = 0.15, 0.55
 """Weights of meaning for a query that names something exactly, and for one of a name or two."""
-UNKNOWN = 0.05
+UNKNOWN = 0.005
 
 
 def alpha_for(query: str, alpha: float, *, known: bool = True) -> float:

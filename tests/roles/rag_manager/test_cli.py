@@ -65,9 +65,10 @@ def test_sync_reindex_and_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str
         '{"query": "pets", "documents": ["cats.md"]}\n{"query": "engine", "documents": ["cars.md"]}\n'
     )
     stages = json.loads(rag("eval", "docs", str(questions), "--json"))
-    assert stages["dense"] == {"ndcg": 1.0, "recall": 1.0, "error": 0.0}
-    assert stages["lexical"] == {"ndcg": 0.5, "recall": 0.5, "error": 0.5}
-    assert stages["hybrid"] == {"ndcg": 1.0, "recall": 1.0, "error": 0.0}
+    assert stages["dense"] == {"ndcg": 1.0, "recall": 1.0, "error": 0.0, "first": 1.0}
+    assert stages["lexical"] == {"ndcg": 0.5, "recall": 0.5, "error": 0.5, "first": 0.5}
+    assert [miss["query"] for miss in stages["misses"]] == []
+    assert stages["hybrid"] == {"ndcg": 1.0, "recall": 1.0, "error": 0.0, "first": 1.0}
 
 
 KEY = "ann's key"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import click
 from rich.console import Console
 
 from intellirouter.cli.plain import warn
@@ -19,6 +20,11 @@ from intellirouter.errors import IntelliRouterError
 from intellirouter.security.audit.entry import Entry, difference, now, text
 from intellirouter.security.audit.journal import AuditUnavailable
 from intellirouter.security.audit.opening import journal_of
+
+_READS = frozenset(
+    {"list", "ls", "show", "get", "who", "members", "permissions", "test", "facts", "outcomes"}
+)
+"""Commands that only look."""
 
 
 @dataclass(slots=True)
@@ -67,6 +73,25 @@ def audited(settings: Settings, action: str, on: str) -> Iterator[Told]:
         write("refused" if error.status < 500 else "failed", {})
         raise
     write("ok", difference(told.before, told.after, Redactor(secrets(settings))))
+
+
+@contextlib.contextmanager
+def audited_command(settings: Settings) -> Iterator[None]:
+    """The command that runs, by its own words, where it is one that changes something: `users create`, on its arguments."""
+    context = click.get_current_context(silent=True)
+    words = context.command_path.split()[1:] if context is not None else []
+    if (
+        context is None or not words or words[-1] in _READS or words[0] == "keys"
+    ):  # those tell more themselves
+        yield
+        return
+    given = [
+        context.params.get(one.name or "")
+        for one in context.command.params
+        if isinstance(one, click.Argument)
+    ]
+    with audited(settings, " ".join(words), " ".join(str(value) for value in given if value)):
+        yield
 
 
 def _user() -> str:

@@ -6,6 +6,7 @@ import asyncio
 
 import typer
 
+from intellirouter.cli.audited import audited
 from intellirouter.cli.node_address import address_of
 from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.config.load import Loaded
@@ -20,7 +21,9 @@ def command(config: ConfigOption = None) -> None:
     if not loaded.settings.console.enabled:
         raise ConfigError("The console is switched off on this node ([console] enabled).")
     where = address_of("Router", None, config).url
-    typer.echo(f"{where}/console#setup={asyncio.run(_link(loaded))}")
+    with audited(loaded.settings, "console", "setup link"):
+        link = asyncio.run(_link(loaded))
+    typer.echo(f"{where}/console#setup={link}")
 
 
 async def _link(loaded: Loaded) -> str:

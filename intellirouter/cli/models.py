@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from intellirouter.cli.audited import audited_command
 from intellirouter.cli.models_facts import facts
 from intellirouter.cli.models_pull import pull
 from intellirouter.cli.node_options import ConfigOption, configured
@@ -38,7 +39,8 @@ def _with_registry(config: ConfigOption, act: Callable[[Registry], Awaitable[T]]
         async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
             return await act(Registry(store))
 
-    return asyncio.run(run())
+    with audited_command(settings):
+        return asyncio.run(run())
 
 
 @app.command("list")

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import typer
 
+from intellirouter.cli.audited import audited_command
 from intellirouter.config.load import Loaded
 from intellirouter.identity.store import PeopleStore
 from intellirouter.memory.open import open_state
@@ -25,7 +26,8 @@ def with_people(loaded: Loaded, act: Callable[[PeopleStore], Awaitable[T]]) -> T
         async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
             return await act(PeopleStore(store))
 
-    return asyncio.run(run())
+    with audited_command(loaded.settings):
+        return asyncio.run(run())
 
 
 def policy_of(loaded: Loaded) -> Policy:

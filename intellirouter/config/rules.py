@@ -27,6 +27,7 @@ def errors(settings: Settings) -> Iterator[Finding]:
     yield from _rag_nodes(settings)
     yield from _memory(settings)
     yield from _tls(settings)
+    yield from _at_rest(settings)
     if settings.server.workers > 1 and settings.server.port == 0:
         yield ("server", "workers"), "above 1 needs a fixed server.port."
     security = settings.ipc.security
@@ -50,6 +51,25 @@ def errors(settings: Settings) -> Iterator[Finding]:
         for name, url in settings.rag.nodes.items():
             if not url.startswith("https://"):
                 yield ("rag", "nodes", name), _HTTPS
+
+
+def _at_rest(settings: Settings) -> Iterator[Finding]:
+    """What of `[security]` and `[auth.audit]` has no effect, or cannot."""
+    section = settings.security
+    if section.previous_keys and section.key is None:
+        yield (
+            ("security", "previous_keys"),
+            "need [security] key: it is what everything is encrypted with from now on.",
+        )
+    for index, old in enumerate(section.previous_keys):
+        if section.key is not None and old == section.key:
+            yield ("security", "previous_keys", index), "is the same as security.key."
+    audit = settings.auth.audit
+    if audit.level == "off" and (audit.key is not None or audit.directory is not None):
+        yield (
+            ("auth", "audit", "level"),
+            "is off, and what else [auth.audit] says has no effect: set a level.",
+        )
 
 
 def _tls(settings: Settings) -> Iterator[Finding]:

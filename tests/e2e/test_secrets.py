@@ -25,6 +25,11 @@ PLANTED = {
     "client": "planted-client-key-718293a4",
     "admin": "planted-admin-key-8293a4b5",
     "unknown": "planted-unknown-key-93a4b5c6",
+    "audit": "planted-audit-key-a4b5c6d7",
+    "master": "a1b2c3d4e5f60718" * 4,
+    "file": "planted-file-secret-b5c6d7e8",
+    "runtime": "planted-runtime-key-c6d7e8f9",
+    "vault": "planted-vault-token-d7e8f90a",
 }
 
 
@@ -63,6 +68,8 @@ def config(tmp_path: Path, urls: dict[str, str]) -> Path:
     file.write_text(
         f'[paths]\ndata_dir = "{tmp_path / "data"}"\n[server]\nport = 0\n[telemetry]\nlog_level = "debug"\n'
         f'[memory]\nbackend_type = "redis"\nredis_url = "redis://me:{PLANTED["redis"]}@127.0.0.1:1"\n'
+        f'[auth.audit]\nlevel = "full"\nkey = "{PLANTED["audit"]}"\n[security]\nkey = "{PLANTED["master"]}"\n'
+        f'[secrets.vault]\naddress = "http://127.0.0.1:1"\ntoken = "{PLANTED["vault"]}"\n'
         f'[ipc.security]\nenabled = true\ntoken = "{PLANTED["ipc"]}"\n[auth]\nenabled = true\n'
         + key("client", "inference")
         + key("admin", "admin")
@@ -83,6 +90,7 @@ async def test_what_a_node_says_holds_no_secret(
         "nonsense": f"{(await start_vendor(Play([b'<html>no JSON</html>']))).url}/v1",
     }
     said: list[str] = []
+    (tmp_path / "secret").write_text(PLANTED["file"])
     environment = {"OPENAI_API_KEY": PLANTED["environment"], "MISTRAL_API_KEY": PLANTED["environment"]}
     file = config(tmp_path, urls)
     async with node_process("--role", "Router", "--config", str(file), environment=environment) as node:
@@ -121,8 +129,27 @@ async def test_what_a_node_says_holds_no_secret(
         made = json.loads(await ask("POST", "/admin/keys", "admin", json={"name": "new"}))
         shown_once, said[-1] = made.get("key", "absent"), ""
         await ask("GET", "/admin/keys", "admin")
+        added = {"name": "added", "kind": "openai_compatible", "endpoint": urls["leaky"], "models": ["m"]}
+        for key in (
+            PLANTED["runtime"],
+            {"file": str(tmp_path / "secret")},
+            {"exec": ["false", PLANTED["runtime"]]},
+        ):
+            body = {"settings": {"model_registry": {"providers": [{**added, "api_key": key}]}}}
+            await ask("PUT", "/admin/settings", "admin", json=body)
+            await ask("POST", "/v1/chat/completions", "client", json={"model": "added/m", "messages": []})
+        for path in (
+            "/admin/settings",
+            "/admin/settings/history",
+            "/admin/audit?limit=1000",
+            "/admin/config",
+            "/health",
+        ):
+            await ask("GET", path, "admin")
         node.signal(signal.SIGTERM)  # the access log is written to its end
         assert await node.wait() == 0
+    for journal in (tmp_path / "data" / "audit").glob("*.jsonl"):
+        said.append(journal.read_text())
     said += [json.dumps(line) for line in node.lines]
     assert sum(line.get("event") == "request" for line in node.lines) > 20  # there was something to look at
     everything = "\n".join(said)

@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from intellirouter.config.schema.security import SecuritySection
-from intellirouter.errors import ConfigError
+from intellirouter.errors import ConfigError, StateError
 from intellirouter.memory.sealed import SealedStore
 from intellirouter.memory.store import StateStore
 from intellirouter.security.sealing import Sealer, sealer_of
+
+log = structlog.get_logger(__name__)
 
 FILE = "security.json"
 KEY = "security:keys"
@@ -40,16 +43,17 @@ def write_file(data_dir: Path, names: Iterable[str]) -> None:
 
 
 async def sealed(store: StateStore, section: SecuritySection) -> StateStore:
-    """The store as the configuration wants it kept. Raises `ConfigError`, `StateUnavailable`."""
+    """The store as the configuration wants it kept. Raises `ConfigError`."""
     sealer = sealer_of(section)
-    value = await store.get(KEY)
-    names = _names(value) if value is not None else []
-    check(names, sealer, "the shared store")
-    if sealer is None:
-        return store
-    if sealer.current_name not in names:
-        await mark(store, [*names, sealer.current_name])
-    return SealedStore(store, sealer)
+    try:
+        value = await store.get(KEY)
+        names = _names(value) if value is not None else []
+        check(names, sealer, "the shared store")
+        if sealer is not None and sealer.current_name not in names:
+            await mark(store, [*names, sealer.current_name])
+    except StateError as error:  # no reason not to start: what has another key is refused when it is read
+        log.warning("sealing.not_checked", reason=error.message)
+    return store if sealer is None else SealedStore(store, sealer)
 
 
 async def mark(store: StateStore, names: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from intellirouter.config.schema.section import Section
 
@@ -21,6 +21,14 @@ class AuditSection(Section):
         default=None,
         description="what records are signed with, at least 16 characters, the same on every node; without it a file of the data directory",
     )
+
+    @field_validator("key")
+    @classmethod
+    def _long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 16:
+            raise ValueError("has fewer than 16 characters (openssl rand -hex 32 makes one)")
+        return value
+
     directory: Path | None = Field(
         default=None, description="where the records are; without it `audit` in the data directory"
     )

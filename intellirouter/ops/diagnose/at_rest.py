@@ -1,4 +1,4 @@
-"""Whether what the node keeps is encrypted."""
+"""Whether what the node keeps is encrypted, and who did what is written down."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from intellirouter.config.schema.settings import Settings
 from intellirouter.ops.diagnose.finding import Finding, Level
+from intellirouter.security.audit.journal import FOLDER
 from intellirouter.security.sealing import sealer_of
 
 _PLAIN = "texts of documents and payloads of chains are not"
@@ -13,6 +14,7 @@ _PLAIN = "texts of documents and payloads of chains are not"
 
 def at_rest(settings: Settings) -> Iterator[Finding]:
     """What is encrypted on the disk, and with which key."""
+    yield _audit(settings)
     sealer = sealer_of(settings.security)
     if sealer is None:
         yield Finding(
@@ -23,3 +25,22 @@ def at_rest(settings: Settings) -> Iterator[Finding]:
     advice = "intellirouter keys rotate-master, then take previous_keys out." if more else ""
     told = f"conversations, answers and content are encrypted with key {sealer.current_name}{more}; {_PLAIN}"
     yield Finding("install", "encryption", Level.OK, told, advice)
+
+
+def _audit(settings: Settings) -> Finding:
+    section = settings.auth.audit
+    if section.level == "off":
+        return Finding("install", "audit", Level.OK, "off: nothing says who did what")
+    directory = section.directory or settings.paths.data_dir / FOLDER
+    if section.key is None:
+        told = f"level {section.level} in {directory}, signed with a key that lies beside the records"
+        return Finding(
+            "install",
+            "audit",
+            Level.OK,
+            told,
+            "[auth.audit] key, kept elsewhere, keeps them from being forged.",
+        )
+    return Finding(
+        "install", "audit", Level.OK, f"level {section.level} in {directory}", "intellirouter audit verify"
+    )

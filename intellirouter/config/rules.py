@@ -54,7 +54,7 @@ def errors(settings: Settings) -> Iterator[Finding]:
 
 
 def _at_rest(settings: Settings) -> Iterator[Finding]:
-    """What of `[security]` and `[auth.audit]` has no effect, or cannot."""
+    """What of `[security]` cannot be."""
     section = settings.security
     if section.previous_keys and section.key is None:
         yield (
@@ -64,12 +64,6 @@ def _at_rest(settings: Settings) -> Iterator[Finding]:
     for index, old in enumerate(section.previous_keys):
         if section.key is not None and old == section.key:
             yield ("security", "previous_keys", index), "is the same as security.key."
-    audit = settings.auth.audit
-    if audit.level == "off" and (audit.key is not None or audit.directory is not None):
-        yield (
-            ("auth", "audit", "level"),
-            "is off, and what else [auth.audit] says has no effect: set a level.",
-        )
 
 
 def _tls(settings: Settings) -> Iterator[Finding]:
@@ -145,6 +139,9 @@ def warnings(settings: Settings) -> Iterator[Finding]:
         )
     if settings.environment != "production":
         yield from known_secrets(settings)
+    audit = settings.auth.audit
+    if audit.level == "off" and (audit.key is not None or audit.directory is not None):
+        yield ("auth", "audit", "level"), "is off, so that what else [auth.audit] says has no effect."
     if settings.telemetry.tracing_enabled and not settings.telemetry.otlp_endpoint:
         yield (
             ("telemetry", "tracing_enabled"),

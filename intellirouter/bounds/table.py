@@ -40,6 +40,7 @@ _PATTERNS: Mapping[str, str] = {
     "inference/offline.py",
     "one schema of at most 256,000 characters": "bounds/schemas.py",
     "one template of at most 1,000,000 characters, in one direction": "chains/places.py",
+    "the path of one step": "chains/trial.py",
     "one scalar of a definition of at most 1,000,000 characters, in one direction": "chains/source.py",
     "100,000 characters of a text at a time, every repeat with an end or in one direction; a long text in a thread": "guards/detectors/address.py "
     "guards/detectors/email.py guards/detectors/injection.py guards/detectors/national.py guards/detectors/numbers.py guards/detectors/phone.py "

@@ -9,5 +9,6 @@ interpreter  walks a `Chain`; does no I/O: effects, concurrency and waiting are 
 agent      the loop of a model and its tools
 steps/     what each kind of step with an effect does
 runtime/   the hosts: in this process, or durable on DBOS
+trial      cases that test a chain, with stubs for whatever it asks
 ports      what steps need from the outside
 """

@@ -25,6 +25,7 @@ from intellirouter.chains.runtime.in_process import InProcessRuntime, silent
 from intellirouter.chains.schema import SCHEMA
 from intellirouter.chains.source import InvalidChain, read
 from intellirouter.chains.steps.attempts import Cache, Worker
+from intellirouter.chains.trial import Verdict, cases_of, tried
 from intellirouter.cli import chain_hooks, chain_server
 from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.config.schema.settings import Settings
@@ -119,6 +120,36 @@ def run(
     typer.echo(output if isinstance(output, str) else msgspec.json.format(msgspec.json.encode(output)))
 
 
+@app.command("test")
+def test_cases(
+    file: FileArgument,
+    cases: Annotated[Path, typer.Argument(help="The cases: .yaml, .toml or .json.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Run a chain's cases with stubs in place of models and services. Exit code 1 when one does not hold."""
+    chain = _load(file)
+    library = _siblings(file, chain)
+    logs.configure(level="error", levels={}, json=False, file=None, role="")
+    listed = cases_of(read(_text(cases), str(cases)).data)
+
+    async def every() -> list[Verdict]:
+        return [await tried(chain, library, case, number) for number, case in enumerate(listed, 1)]
+
+    verdicts = asyncio.run(every())
+    failed = sum(bool(verdict.problem) for verdict in verdicts)
+    if as_json:
+        told = [{"name": each.name, "holds": not each.problem, "problem": each.problem} for each in verdicts]
+        typer.echo(msgspec.json.encode({"cases": told, "failed": failed}))
+    else:
+        for verdict in verdicts:
+            typer.echo(
+                f"{'no' if verdict.problem else 'ok'}  {verdict.name}{f': {verdict.problem}' if verdict.problem else ''}"
+            )
+        typer.echo(f"{len(verdicts) - failed} of {len(verdicts)} hold.")
+    if failed:
+        raise typer.Exit(1)
+
+
 async def _run(
     settings: Settings,
     chain: Chain,
@@ -181,8 +212,12 @@ def _grow(tree: Tree, steps: tuple[Any, ...]) -> None:
 
 
 def _load(file: Path) -> Chain:
+    return check(read(_text(file), str(file)))
+
+
+def _text(file: Path) -> str:
     try:
-        return check(read(file.read_text("utf-8"), str(file)))
+        return file.read_text("utf-8")
     except OSError as cause:
         raise NotFound(f"{file} cannot be read ({cause.strerror}).") from cause
     except UnicodeDecodeError as cause:

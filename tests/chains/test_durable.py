@@ -126,7 +126,7 @@ def test_a_later_release_finishes_what_an_earlier_one_started(tmp_path: Path) ->
     assert found.output["ok"]["z"] == "end"
 
 
-@pytest.mark.parametrize("name", ["design", "plan-research-write"])
+@pytest.mark.parametrize("name", ["design", "outside", "plan-research-write"])
 def test_shipped_chains_survive_a_kill(tmp_path: Path, name: str) -> None:
     found = crash(f"sqlite:///{tmp_path}/runs.db", tmp_path, name, kill_at=3)
     assert found.killed

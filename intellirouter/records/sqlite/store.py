@@ -28,8 +28,10 @@ FILE = "requests.db"
 BUSY_SECONDS = 5.0
 TOGETHER = 100
 """Rows of one statement: SQLite runs it without the interpreter's lock, so that the loop goes on meanwhile."""
-PRUNED_AT_ONCE = 2000
-PAGES_GIVEN_BACK = 2000
+PRUNED_AT_ONCE = 1000
+PAGES_GIVEN_BACK = 1000
+GIVING_SECONDS = 0.3
+"""Of one look at the house; what is free until the next is used again, or given back then."""
 STEPS = 100_000
 """Of SQLite's machine between two looks at the clock: about a millisecond."""
 _LINE = f"({', '.join('?' * len(COLUMNS))})"
@@ -236,12 +238,13 @@ class SqliteStore:
 
     @staticmethod
     def _give_back(connection: sqlite3.Connection) -> None:
-        """Shorten the file by what is free beyond what the next rows will need."""
+        """Shorten the file by what is free beyond what the next rows will need, for a moment: rows wait to be written."""
+        until = time.monotonic() + GIVING_SECONDS
         free = int(connection.execute("pragma freelist_count").fetchone()[0])
         while free > 2 * PAGES_GIVEN_BACK:
             connection.execute(f"pragma incremental_vacuum({PAGES_GIVEN_BACK})").fetchall()
             left = int(connection.execute("pragma freelist_count").fetchone()[0])
-            if left >= free:
+            if left >= free or time.monotonic() > until:
                 return
             free = left
         connection.execute("pragma wal_checkpoint(truncate)").fetchall()

@@ -121,6 +121,22 @@ def policy_errors(settings: Settings) -> Iterator[Finding]:
         for name in key.roles:
             if name not in policy.roles:
                 yield ("auth", "keys", index, "roles"), no_role(name, policy)
+    seen: set[str] = set()
+    for index, issuer in enumerate(section.jwt):
+        if issuer.issuer in seen or issuer.issuer == "intellirouter":
+            yield (
+                ("auth", "jwt", index, "issuer"),
+                "is taken: each issuer stands once, and intellirouter is ours.",
+            )
+        seen.add(issuer.issuer)
+        if issuer.jwks_url is None and not issuer.issuer.startswith(("https://", "http://")):
+            yield (
+                ("auth", "jwt", index, "jwks_url"),
+                "is needed: the issuer is no address that could be asked.",
+            )
+        for name in (*issuer.roles, *issuer.role_map.values()):
+            if name not in policy.roles:
+                yield ("auth", "jwt", index, "roles"), no_role(name, policy)
 
 
 RULES = (provider_errors, strategy_errors, group_errors, guard_errors, policy_errors)

@@ -24,7 +24,7 @@ _PATTERNS: Mapping[str, str] = {
     "ops/backup/s3.py ops/units.py web/openapi.py memory/bus.py inference/published.py providers/address.py",
     _NAME: "chat/anthropic_messages/models.py chat/gemini/thinking.py chat/openai_chat/models.py chat/fit/takes.py chat/fit/settings.py inference/learning/tiers.py chat/fit/output.py "
     "providers/openai.py providers/takes.py memory/conversations.py memory/responses.py roles/rag_manager/catalog.py "
-    "roles/rag_manager/ingest.py chat/anthropic_messages/blocks.py chat/gemini/parts.py security/people.py",
+    "roles/rag_manager/ingest.py chat/anthropic_messages/blocks.py chat/gemini/parts.py security/people.py identity/tokens.py",
     _ANSWER: "roles/rag_manager/embedding/provider.py chat/gemini/errors.py chat/sse.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
     "inference/rescue/opening.py inference/concealing.py inference/groups/answers.py inference/groups/judging.py inference/groups/validation.py inference/rescue/scripts.py",
     "10,000 characters of a vendor's message": "chat/failure.py",
@@ -48,7 +48,7 @@ _PATTERNS: Mapping[str, str] = {
     "50,000 characters at a time, in one direction": "roles/router/pipeline/topics.py",
 }
 _CACHES: Mapping[str, str] = {
-    "one value a process or a role": "guards/detectors/injection.py guards/keeping.py app/api.py app/grpc_peers.py commit.py config/schema/section.py config/weak_secrets.py "
+    "one value a process or a role": "identity/passwords.py guards/detectors/injection.py guards/keeping.py app/api.py app/grpc_peers.py commit.py config/schema/section.py config/weak_secrets.py "
     "inference/learning/prior.py roles/rag_manager/parsing/ocr.py",
     "as many as there are entries in the configuration or the catalogue": "inference/standing.py inference/limits/gate.py "
     "roles/rag_manager/cluster/placement.py providers/takes.py chat/anthropic_messages/models.py chat/gemini/thinking.py "

@@ -15,7 +15,7 @@ from intellirouter.config.schema.settings import Settings
 
 APPLIES_NOW = frozenset(
     """
-    auth.enabled auth.keys auth.policy_file
+    auth.enabled auth.keys auth.policy_file auth.jwt
     budgets.keys budgets.teams budgets.tags budgets.users budgets.unknown_price
     guards
     features.model_selection.share features.model_selection.keys features.model_selection.teams
@@ -40,7 +40,7 @@ APPLIES_NOW = frozenset(
 WAITS = frozenset(
     """
     environment memory ipc roles cache chain_engine rag persona_layer paths console outgoing keeping
-    auth.keys_copy_seconds auth.audit
+    auth.keys_copy_seconds auth.login auth.audit
     secrets security
     server.host server.port server.grpc_port server.workers server.max_body_bytes server.body_timeout
     server.keep_alive_timeout server.backlog server.drain_timeout server.drain_delay server.cors_origins server.allowed_hosts

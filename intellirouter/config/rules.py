@@ -142,6 +142,8 @@ def warnings(settings: Settings) -> Iterator[Finding]:
     audit = settings.auth.audit
     if audit.level == "off" and (audit.key is not None or audit.directory is not None):
         yield ("auth", "audit", "level"), "is off, so that what else [auth.audit] says has no effect."
+    if settings.auth.jwt and not settings.auth.enabled:
+        yield ("auth", "jwt"), "has no effect while auth.enabled is false: nobody is asked for a token."
     if settings.telemetry.tracing_enabled and not settings.telemetry.otlp_endpoint:
         yield (
             ("telemetry", "tracing_enabled"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 from argon2 import PasswordHasher
@@ -16,7 +18,12 @@ AT_ONCE = 2
 MAX_WAITING = 50
 
 _hasher = PasswordHasher()  # RFC 9106's second recommendation: 64 MiB, three passes, four lanes
-_DECOY = _hasher.hash("a password that nobody has, so that who is not there takes as long as who is")
+
+
+@functools.cache
+def _decoy() -> str:
+    """The hash of a password that nobody has: who is not there takes as long as who is."""
+    return _hasher.hash(secrets.token_hex(16))
 
 
 def hashed(password: str) -> str:
@@ -38,7 +45,7 @@ def weakness(password: str, name: str) -> str:
 def holds(kept: str | None, password: str) -> bool:
     """Whether it is the password of that hash. Of nobody's it is not, after as long a look."""
     try:
-        _hasher.verify(kept or _DECOY, password)
+        _hasher.verify(kept or _decoy(), password)
     except (VerificationError, InvalidHashError):
         return False
     return kept is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -31,6 +31,14 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
     if bearer[:7].lower() == "bearer ":
         return bearer[7:].strip()
     return headers.get("x-api-key") or headers.get("x-goog-api-key")
+
+
+class KeysAwaited(AuthenticationFailed):
+    """The issuer of a token is being asked for its keys: who can, waits for `settled` and asks again."""
+
+    def __init__(self, settled: Callable[[], Awaitable[None]]) -> None:
+        super().__init__("The keys of the token's issuer are not here yet: try again.")
+        self.settled = settled
 
 
 class TokenTaker(Protocol):

@@ -273,11 +273,19 @@ PERMISSIONS: tuple[Permission, ...] = (
         "",
         "operator",
     ),
-    Permission(SIGNED_IN, "see who one is", "whoami", _EVERY_SCOPE, "viewer developer operator auditor"),
+    Permission(
+        SIGNED_IN,
+        "see who one is, and sign out",
+        "whoami auth_logout",
+        _EVERY_SCOPE,
+        "viewer developer operator auditor",
+    ),
     Permission(PEERS, "ask in another role's name (other roles only)", "caller grpc_caller"),
 )
 
 PUBLIC: Mapping[str, str] = {
+    "auth_login": "takes the name and password that is asked for elsewhere",
+    "auth_refresh": "takes the refresh token",
     "openapi": "the description of the API holds nothing of the installation",
     "unknown": "what is not there",
     "root": "clients look whether somebody answers",

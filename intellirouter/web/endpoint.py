@@ -24,6 +24,7 @@ from multidict import CIMultiDictProxy
 from intellirouter.errors import IntelliRouterError, InvalidRequest
 from intellirouter.records.recorder import Recorder
 from intellirouter.security.admission import admitted
+from intellirouter.security.api_keys import KeysAwaited
 from intellirouter.security.audit.auditor import Auditor
 from intellirouter.security.caller import ANONYMOUS, Caller
 from intellirouter.security.fence import NO_FENCE, Parallel
@@ -156,7 +157,12 @@ def endpoint(
         refusal: Failure | None = None
         settle = False
         try:
-            request[CALLER] = caller = _admit(frame, request, asked, name)
+            try:
+                caller = _admit(frame, request, asked, name)
+            except KeysAwaited as awaited:  # once: what is not known then is refused
+                await awaited.settled()
+                caller = _admit(frame, request, asked, name)
+            request[CALLER] = caller
             doors = frame.doors
             if doors is not None and asked is not None and not caller.via and doors.limit(caller):
                 await doors.enter(frame.role, caller)
@@ -193,8 +199,7 @@ def endpoint(
                 settle = _audited(frame.auditor, request, caller, (frame.role, name), status, refusal)
         if settle and frame.auditor is not None:
             await frame.auditor.settled()
-        if not response.prepared:
-            _told_id(frame, response, request_id, request_id_header)
+        _told_id(frame, response, request_id, request_id_header)
         return response
 
     DESCRIBED[handle] = Described(name, asked, inspect.getdoc(handler) or "", query, answer)
@@ -202,6 +207,8 @@ def endpoint(
 
 
 def _told_id(frame: Frame, response: web.StreamResponse, request_id: str, header: str) -> None:
+    if response.prepared:
+        return
     tell: Callable[[str, str], None]
     if type(response) is WholeResponse:
         response.outbox, tell = frame.outbox, response.tell

@@ -9,10 +9,12 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from typing import Any
 
 from intellirouter import __version__
 from intellirouter.app.component import Commit, Component, Opened
 from intellirouter.app.components import sealing
+from intellirouter.config.schema.auth import AuthSection
 from intellirouter.config.schema.settings import Settings
 from intellirouter.identity.follower import PeopleFollower
 from intellirouter.identity.store import PeopleStore
@@ -97,22 +99,38 @@ async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
     async with contextlib.AsyncExitStack() as stack:
         follows = False
 
-        async def follow() -> None:
+        taking: Any = None
+
+        async def take_tokens(section: AuthSection) -> None:
+            """Who asks nobody who they are does not pay for the libraries."""
+            nonlocal taking
+            module = importlib.import_module("intellirouter.app.components.tokens")
+            taking = await stack.enter_async_context(module.people_tokens(opened, ring, section))
+
+        async def follow(section: AuthSection) -> None:
             nonlocal follows
             if not follows:
                 await stack.enter_async_context(people.running(opened[STATE]))
+                await take_tokens(section)
                 await stack.enter_async_context(follower.running(opened[STATE]))
                 follows = True
 
         async def prepare(new: Settings) -> Commit:
             if new.auth.enabled:  # the keys are known before anybody is asked for one
-                await follow()
+                await follow(new.auth)
             policy = await asyncio.to_thread(read_policy, new.auth.policy_file)
-            return lambda: ring.configure(new.auth, policy)
+            issuers = new.auth.jwt
+
+            def commit() -> None:
+                ring.configure(new.auth, policy)
+                if taking is not None:
+                    taking.take(issuers)
+
+            return commit
 
         opened.on_reload.append(prepare)
         if ring.enabled:
-            await follow()
+            await follow(opened.settings.auth)
         yield ring
 
 
@@ -164,7 +182,7 @@ COMPONENTS = (
     Component(KEYS, _keys, (STATE,)),
     Component(SEEN, _seen),
     Component(PEOPLE, _people, (STATE,)),
-    Component(KEY_RING, _key_ring, (KEYS, PEOPLE, STATE)),
+    Component(KEY_RING, _key_ring, (KEYS, PEOPLE, OUTGOING, STATE)),
     Component(STATE, _state),
     Component(OUTGOING, _outgoing),
     Component(KEEPING, _keeping),

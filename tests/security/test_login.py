@@ -1,0 +1,119 @@
+"""Signing in with a name and a password: off until somebody has one, the same answer however it fails, ended everywhere at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intellirouter.identity import sessions
+from intellirouter.identity.passwords import hashed, weakness
+from intellirouter.identity.store import PeopleStore
+from intellirouter.roles.keys import PEOPLE
+from intellirouter.security.people import new_account
+from tests.servers.installation import Installation, installed
+
+PASSWORD = "a horse, a battery and a staple"
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Installation]:
+    async with installed("one", tmp_path, "[auth]\nenabled = true\n") as made:
+        yield made
+
+
+def people_of(place: Installation) -> PeopleStore:
+    return place.nodes["Router"].opened[PEOPLE]
+
+
+async def post(place: Installation, path: str, **body: Any) -> tuple[int, Any]:
+    async with place.http.post(place.urls["Router"] + path, json=body) as reply:
+        return reply.status, await reply.json()
+
+
+async def test_the_walk_of_a_sign_in(place: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await post(place, "/auth/login", username="ann", password=PASSWORD))[0] == 404, (
+        "nobody has a password"
+    )
+    people = people_of(place)
+    ann = await people.create(
+        new_account("ann", roles=("developer",), password=await asyncio.to_thread(hashed, PASSWORD))
+    )
+    status, told = await post(place, "/auth/login", username="ann", password=PASSWORD)
+    assert status == 200 and told["token_type"] == "Bearer" and told["expires_in"] == 3600
+    for role, path in (
+        ("Router", "/v1/models"),
+        ("ChainEngine", "/v1/chains"),
+        ("RagManager", "/rag/v1/collections"),
+    ):
+        assert (await place.ask(role, told["access_token"], "GET", path))[0] == 200, role
+    assert (await place.ask("Router", told["access_token"], "GET", "/admin/keys"))[0] == 403
+    status, fresh = await post(place, "/auth/refresh", refresh_token=told["refresh_token"])
+    assert status == 200 and fresh["refresh_token"] != told["refresh_token"]
+    assert (await post(place, "/auth/refresh", refresh_token=told["refresh_token"]))[0] == 401
+    status, fresh = await post(place, "/auth/refresh", refresh_token=fresh["refresh_token"])
+    assert status == 200, "one that comes twice at once is no theft"
+    assert (await place.ask("Router", fresh["access_token"], "POST", "/auth/logout"))[0] == 200
+    for token in (told["access_token"], fresh["access_token"]):
+        for role, path in (("Router", "/v1/models"), ("ChainEngine", "/v1/chains")):
+            assert (await place.ask(role, token, "GET", path))[0] == 401
+    assert (await post(place, "/auth/refresh", refresh_token=fresh["refresh_token"]))[0] == 401
+    # one that was stolen ends the sign-in of both
+    monkeypatch.setattr(sessions, "GRACE_SECONDS", -1.0)
+    _, told = await post(place, "/auth/login", username="ann", password=PASSWORD)
+    _, fresh = await post(place, "/auth/refresh", refresh_token=told["refresh_token"])
+    assert (await post(place, "/auth/refresh", refresh_token=told["refresh_token"]))[0] == 401
+    assert (await post(place, "/auth/refresh", refresh_token=fresh["refresh_token"]))[0] == 401
+    assert (await place.ask("Router", fresh["access_token"], "GET", "/v1/models"))[0] == 401
+    # a new password, a block
+    _, told = await post(place, "/auth/login", username="ann", password=PASSWORD)
+    await people.update(ann.id, signed_out=time.time() + 1)
+    assert (await place.ask("Router", told["access_token"], "GET", "/v1/models"))[0] == 401
+    await people.update(ann.id, signed_out=0.0)
+    await people.block("ann")
+    assert (await place.ask("Router", told["access_token"], "GET", "/v1/models"))[0] == 401
+    assert (await post(place, "/auth/login", username="ann", password=PASSWORD))[0] == 401
+
+
+async def test_failures_sound_alike_and_are_counted(place: Installation) -> None:
+    people = people_of(place)
+    await people.create(new_account("ann", password=await asyncio.to_thread(hashed, PASSWORD)))
+    said = set()
+    for name in ("ann", "nobody"):
+        answers = await asyncio.gather(
+            *(post(place, "/auth/login", username=name, password=f"wrong {n}") for n in range(8))
+        )
+        assert sorted(status for status, _ in answers) == [401] * 5 + [429] * 3, "at once, too"
+        said |= {body["error"]["message"] for status, body in answers if status == 401}
+    assert len(said) == 1
+    assert (await post(place, "/auth/login", username="ann", password=PASSWORD))[0] == 429, (
+        "locked for a while"
+    )
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"username": "ann"}, {"username": 1, "password": "x"}, {"username": "ann", "password": ["x"]}, {"username": "a" * 10_000, "password": "b" * 5_000}],
+    ids=lambda body: str(body)[:40],
+)  # fmt: skip
+async def test_what_is_no_sign_in_is_refused(place: Installation, body: dict[str, Any]) -> None:
+    await people_of(place).create(new_account("ann", password=await asyncio.to_thread(hashed, PASSWORD)))
+    status, said = await post(place, "/auth/login", **body)
+    assert status in (400, 401) and "error" in said
+
+
+async def test_a_key_is_not_signed_out(place: Installation) -> None:
+    await people_of(place).create(new_account("ann", password=await asyncio.to_thread(hashed, PASSWORD)))
+    secret = await place.make_key("k")
+    assert (await place.ask("Router", secret, "POST", "/auth/logout"))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("password", "weak"),
+    [("short", True), ("aaaaaaaaaaaaaa", True), ("annannannann", True), ("x" * 600, True), (PASSWORD, False)],
+)
+def test_weak_passwords(password: str, weak: bool) -> None:
+    assert bool(weakness(password, "ann")) is weak

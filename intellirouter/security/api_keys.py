@@ -144,7 +144,10 @@ class KeyRing:
             raise unknown(owner)
         ref = owner.ref or f"{CONFIGURED}{owner.key_id}"
         if ref.startswith(REF_PREFIXES):
-            return self._person(owner)
+            person = self._person(owner)
+            if person.tenant != owner.tenant:  # what was left in another tenant stays there
+                raise unknown(owner)
+            return person
         caller = self._configured.get(ref)
         if caller is None:
             caller = self._made(owner)

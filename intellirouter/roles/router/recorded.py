@@ -84,7 +84,7 @@ class Kept(msgspec.Struct):
         response = self.response
         if response is None:
             return _said(self.deltas) if self.deltas else None
-        if response.raw is not None and self.wire is not None:
+        if response.raw is not None and self.wire is not None and response.dialect == self.wire.name:
             response = self.wire.decode_response(response.raw)
         return {"choices": [_choice(choice) for choice in response.choices]}
 

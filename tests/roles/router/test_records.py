@@ -240,6 +240,21 @@ async def test_a_streamed_answer_is_kept_as_it_was_said(
     assert json.loads(row["answered"])["choices"][0]["content"] == "Hello there."
 
 
+async def test_an_answer_is_kept_also_where_it_was_asked_for_in_another_dialect(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(Play.json(ANSWER))
+    node = await start_node(provider(vendor) + '[records]\ncontent = "all"\n')
+    body = {"model": "primary/m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+    async with http.post(f"{node.listening[0].url}/v1/messages", json=body) as reply:
+        assert reply.status == 200, await reply.text()
+    row = (await recorded(http, node))[0]
+    async with http.get(f"{node.listening[0].url}/admin/requests/{row['id']}") as reply:
+        told = await reply.json()
+    said = ANSWER["choices"][0]["message"]["content"]
+    assert json.loads(told["answered"])["choices"][0]["content"] == said
+
+
 async def test_usage_is_told_by_every_name_and_adds_up(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:

@@ -10,7 +10,12 @@ function load() {
       script.src = "/console/lib/purify.js"; script.onload = () => done(window.DOMPurify); script.onerror = failed;
       document.head.append(script);
     }),
-  ]).then(([{ marked }, purify]) => { tools = { marked, purify }; });
+  ]).then(([{ marked }, purify]) => {
+    // markup within an answer is shown as it was written, and a picture by its words: nothing is fetched for a model
+    const escaped = (text) => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
+    marked.use({ renderer: { html: (token) => escaped(typeof token === "string" ? token : token.text), image: (token, _, alt) => escaped(typeof token === "string" ? alt : token.text) } });
+    tools = { marked, purify };
+  });
   return loading;
 }
 const SAFE = { USE_PROFILES: { html: true }, FORBID_TAGS: ["style", "form", "input", "button", "iframe", "img", "video", "audio", "svg", "math"], FORBID_ATTR: ["style", "class", "id"] };

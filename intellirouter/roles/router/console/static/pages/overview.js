@@ -31,9 +31,19 @@ function weekOf(rows) {
   return { x: days.map((one) => one.getTime() / 1000), series: [{ name: T.usage.requests, values: of("requests") }, { name: T.usage.errors, values: of("errors"), hue: "--bad" }] };
 }
 
-const unwell = (health) => Object.entries(health).flatMap(([role, told]) => told.missing
-  ? [html`<${Notice} key=${role} tone="bad"><b>${role}</b> ${W.silent}<//>`]
-  : Object.entries(told.parts).filter(([, part]) => part.status !== "healthy" && !part.reason?.includes("offline")).map(([name, part]) => html`<${Notice} key=${role + name} tone=${status(part.status)}><b>${told.role ?? role} · ${name}</b> ${part.reason}<//>`));
+/** What is not well, each reason once with the roles that tell it. */
+function unwell(health) {
+  const found = new Map();
+  for (const [role, told] of Object.entries(health)) {
+    const parts = told.missing ? [["", { status: "unhealthy", reason: W.silent }]] : Object.entries(told.parts).filter(([, part]) => part.status !== "healthy" && !part.reason?.includes("offline"));
+    for (const [name, part] of parts) {
+      const key = `${name} ${part.status} ${part.reason}`;
+      if (!found.has(key)) found.set(key, { name, part, roles: [] });
+      found.get(key).roles.push(told.role ?? role);
+    }
+  }
+  return [...found].map(([key, { name, part, roles }]) => html`<${Notice} key=${key} tone=${status(part.status)}><b>${roles.join(", ")}${name && ` · ${name}`}</b> ${part.reason}<//>`);
+}
 
 const Roles = ({ health, who }) => html`<${Card} title=${W.roles} flush><${Asked} of=${health} lines=${3}>${(data) => html`<${Table} label=${W.roles} rows=${Object.entries(data)} keyed=${([role]) => role} columns=${[
   { name: W.role, of: ([role, told]) => html`<b>${told.role ?? role}</b>${who.roles[role] === "remote" && html` <span class="faint small">${W.another}</span>`}` },

@@ -1,14 +1,20 @@
 // The frame: sign-in, navigation, and one page at a time, each fetched when it is first opened.
 import { render, html, Component } from "./lib/preact.js";
-import { Badge, Button, Failed, Field, Link, Notice, Page, Text, Toasts, Waiting, go, toast, useAct, useEffect, usePlace, useRef, useState } from "./ui.js";
+import { Badge, Button, Failed, Field, Link, NotPermitted, Notice, Page, Text, Toasts, Waiting, go, toast, useAct, useEffect, usePlace, useRef, useState } from "./ui.js";
 import { session, setToken } from "./api.js";
 import { T } from "./strings.js";
+
+/** What a page asks for: whoever may not is told so, and is not led there. */
+const NEEDS = { requests: "records:read", usage: "records:read", routing: "admin:routing:read", playground: "inference:chat", personas: "personas:read", documents: "collections:read", chains: "chains:read", models: "models:read", keys: "admin:keys:read", audit: "admin:audit:read" };
+/** Pages that are there only where the node has what they show. */
+const OFFERED = { tools: ["/admin/guards", "/admin/mcp"], audit: ["/admin/audit"] };
+const offered = (who, key) => !OFFERED[key] || OFFERED[key].some((path) => who.offers.includes(path));
 
 const icon = (d) => html`<svg viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d=${d} /></svg>`;
 const PAGES = [
   ["look", [["", "M2 8l6-5 6 5v5.5H2z"], ["requests", "M2 4h12M2 8h12M2 12h8"], ["usage", "M2 14h12M4 12V8M8 12V3M12 12V6"], ["routing", "M2 8h4c3 0 3-4 8-4M6 8c3 0 3 4 8 4"]]],
   ["ask", [["playground", "M3 3h10v7H8l-3 3v-3H3z"], ["personas", "M8 8a2.5 2.5 0 100-5 2.5 2.5 0 000 5zM3 14c0-5 10-5 10 0"], ["documents", "M4 2h5l3 3v9H4zM9 2v3h3"], ["chains", "M4 4h3v3H4zM9 9h3v3H9zM7 5.5h3.5V9"]]],
-  ["run", [["models", "M8 2l5 3v6l-5 3-5-3V5zM8 8v6M8 8l5-3M8 8L3 5"], ["keys", "M6 10a3 3 0 110-4l7 0v2h-1.500v2h-2v-2H8"], ["tools", "M8 2l5 2v4c0 3-2 5-5 6-3-1-5-3-5-6V4z"], ["system", "M3 3h10v4H3zM3 9h10v4H3zM5 5h.01M5 11h.01"], ["api", "M5 4L2 8l3 4M11 4l3 4-3 4"]]],
+  ["run", [["models", "M8 2l5 3v6l-5 3-5-3V5zM8 8v6M8 8l5-3M8 8L3 5"], ["keys", "M6 10a3 3 0 110-4l7 0v2h-1.500v2h-2v-2H8"], ["tools", "M8 2l5 2v4c0 3-2 5-5 6-3-1-5-3-5-6V4z"], ["system", "M3 3h10v4H3zM3 9h10v4H3zM5 5h.01M5 11h.01"], ["audit", "M4 2h8v12H4zM6 5h4M6 8h4M6 11h2"], ["api", "M5 4L2 8l3 4M11 4l3 4-3 4"]]],
 ];
 
 function theme() {
@@ -49,13 +55,15 @@ function Body({ at, who, place }) {
   const [, bump] = useState(0);
   const [failed, fail] = useState(null);
   const name = at.split("/")[0];
-  const known = PAGES.some(([, pages]) => pages.some(([key]) => key === name));
+  const known = offered(who, name) && PAGES.some(([, pages]) => pages.some(([key]) => key === name));
+  const kept = known && NEEDS[name] && !who.may(NEEDS[name]);
   const load = () => {
     fail(null);
-    if (known && !loaded.has(name)) fetchPage(name).then(() => bump((n) => n + 1), (error) => fail({ name, error }));
+    if (known && !kept && !loaded.has(name)) fetchPage(name).then(() => bump((n) => n + 1), (error) => fail({ name, error }));
   };
-  useEffect(load, [name]);
+  useEffect(load, [name, kept]);
   if (!known) return html`<${Page} title=${T.lost}><${Link} class="button main" to="">${T.toOverview}<//><//>`;
+  if (kept) return html`<${Page} title=${T.pages[name]} about=${T[name || "overview"].about}><${NotPermitted} who=${who} needs=${NEEDS[name]} /><//>`;
   if (failed?.name === name) return html`<${Broken} error=${failed.error} again=${load} />`;
   const Shown = loaded.get(name);
   const parts = at.split("/").slice(1).map((part) => { try { return decodeURIComponent(part); } catch { return part; } });
@@ -93,7 +101,7 @@ function Frame({ who, out }) {
     first.current = false;
     scrollTo(0, 0);
   }, [place.at]);
-  const offered = (key) => key !== "tools" || ["/admin/guards", "/admin/mcp"].some((path) => who.offers.includes(path));
+  const led = (key) => offered(who, key) && (!who.signed_in || !NEEDS[key] || who.may(NEEDS[key]));
   const flip = () => { localStorage.setItem("theme", dark ? "light" : "dark"); turn(theme()); };
   const now = place.at.split("/")[0];
   const brand = html`<${Link} to="" class="brand"><img src="/console/icon.svg" alt="" />IntelliRouter<//>`;
@@ -102,7 +110,7 @@ function Frame({ who, out }) {
     <aside id="side" class=${"side" + (open ? " open" : "")}>
       ${brand}
       <nav class="nav" aria-label=${T.menu}>${PAGES.map(([group, pages]) => html`<div key=${group}><h3>${T.groups[group]}</h3><ul>
-        ${pages.filter(([key]) => offered(key)).map(([key, d]) => html`<li key=${key}><${Link} to=${key} aria-current=${key === now ? "page" : undefined}>${icon(d)}${T.pages[key]}<//></li>`)}</ul></div>`)}</nav>
+        ${pages.filter(([key]) => led(key)).map(([key, d]) => html`<li key=${key}><${Link} to=${key} aria-current=${key === now ? "page" : undefined}>${icon(d)}${T.pages[key]}<//></li>`)}</ul></div>`)}</nav>
       <div class="who">
         <div><b>${who.key}</b>${who.admin && html` <${Badge} tone="info">admin<//>`}<br />${who.tenant} · ${who.version}</div>
         <div class="row"><${Button} kind="small" onClick=${flip}>${dark ? T.light : T.dark}<//>
@@ -122,7 +130,12 @@ function App() {
   const [problem, tell] = useState(null);
   const [round, again] = useState(0);
   const now = useRef(null);
-  const enter = (told) => { setToken(told.token ?? "visitor"); now.current = told; tell(null); set(told); };
+  const enter = (told) => {
+    setToken(told.token ?? "visitor");
+    const held = new Set(told.permissions);
+    now.current = { ...told, may: (permission) => held.has(permission) };
+    tell(null); set(now.current);
+  };
   useEffect(() => {
     let gone = false;
     const start = async () => {

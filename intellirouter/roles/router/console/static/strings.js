@@ -3,12 +3,12 @@ export const T = {
   loading: "Loading", nothing: "Nothing here yet", again: "Try again", close: "Close", cancel: "Cancel", save: "Save", actions: "Actions",
   copy: "Copy", copied: "Copied.", notCopied: "The browser does not let the page copy: select the text.", remove: "Delete", edit: "Edit", create: "Create", more: "Load more",
   search: "Search", all: "All", none: "none", theme: "Theme", dark: "Dark", light: "Light", menu: "Menu", signOut: "Sign out", signIn: "Sign in", export: "Export",
-  notAdmin: "Only a key with the scope “admin” sees this page.",
+  notPermitted: "This is shown to whoever has the permission", command: "Command",
   setupHint: "This node runs without keys. To administer it here, open the setup link it printed at its start, or run:",
   groups: { look: "Look", ask: "Ask", run: "Run", know: "Know" },
   pages: {
     "": "Overview", requests: "Requests", usage: "Usage", playground: "Playground", models: "Models", routing: "Routing", keys: "Keys and people",
-    personas: "Personas", documents: "Documents", chains: "Chains", tools: "Tools and guards", system: "System", api: "API",
+    personas: "Personas", documents: "Documents", chains: "Chains", tools: "Tools and guards", system: "System", audit: "Audit", api: "API",
   },
   signin: {
     title: "Sign in to IntelliRouter", key: "API key", keyNote: "A key made with `intellirouter keys create NAME --scope admin` sees everything; any other key sees its own tenant.",
@@ -51,8 +51,9 @@ export const T = {
     reasons: { learned: "learnt", prior: "from the shipped prior", cold: "nothing known yet", default: "by its default", explored: "tried to learn", sticky: "the conversation's model" },
   },
   keys: {
-    about: "API keys with their limits and budgets.", name: "Name", create: "Make a key", secret: "The secret is shown only now.", scopes: "Scopes", tenant: "Tenant", team: "Team", models: "Models", limits: "Limits", budgets: "Budgets (USD)", spent: "Spent today", status: "Status", rotate: "Rotate", revoke: "Revoke", revokeSure: "Whoever uses this key is refused at once.", rotateSure: "A new secret is made; the old one stays good for a day.", created: "The key is made.", revoked: "The key is revoked.", rpm: "Requests a minute", tpm: "Tokens a minute", days: "Ends after days", none: "No key yet", first: "Make the first one", noneAbout: "Keys that stand in the configuration file are not listed here.", off: "Keys are off on this node ([auth] enabled = false): everybody is let in.", hint: "Ends with", expires: "Expires", lastUsed: "Made",
-    people: "People", block: "Block", unblock: "Unblock",
+    about: "API keys with their limits and budgets.", name: "Name", create: "Make a key", secret: "The secret is shown only now.", scopes: "Scopes", everything: "admin (everything)", tenant: "Tenant", team: "Team", models: "Models", everyModel: "empty: every model", limits: "Limits", budgets: "Budgets", spent: "Spent today", usedOf: "of", status: "Status", rotate: "Rotate", revoke: "Revoke", block: "Block", unblock: "Unblock",
+    revokeSure: "Whoever uses this key is refused at once, and it cannot be brought back.", rotateSure: "A new secret is made; the old one stays good for a day.", created: "The key is made.", changed: "The key is changed.", revoked: "The key is revoked.", rpm: "Requests a minute", tpm: "Tokens a minute", rpmShort: "requests / min", tpmShort: "tokens / min", perDay: "USD a day", perMonth: "USD a month", days: "Ends after days", now: "now:", expires: "Expires", never: "never",
+    none: "No key yet", first: "Make the first one", noneFits: "No key fits", noneAbout: "Keys that stand in the configuration file are not listed here.", off: "Keys are off on this node ([auth] enabled = false): everybody is let in.",
   },
   personas: { about: "System prompts as versioned files.", title: "Title", version: "Version", tags: "Tags", variables: "Variables", source: "Source", history: "History", preview: "Preview", render: "Render", rollback: "Bring back", rolled: "The version is back.", saved: "Saved.", new: "New persona", builtin: "ships with the node", outcomes: "Trials and outcomes", diff: "Changes against the version before", by: "by", sure: "It can be brought back from its history.", gone: "The persona is gone.", problems: "Files that do not hold" },
   documents: { about: "Collections of documents and what is found in them.", collection: "Collection", documents: "Documents", chunks: "Chunks", new: "New collection", drop: "Drop files here or choose them", search: "Search", query: "Question", jobs: "Jobs", reindex: "Reindex", verify: "Verify", sure: "Everything in it goes.", dropSure: "Its chunks go too.", scores: "Scores", size: "Size", status: "Status", uploaded: "Taken: it is being read.", model: "Embedding model", passages: "Passages", agrees: "Catalogue and vectors agree.", none: "No collection yet", noneAbout: "Make one and drop files into it: text, Markdown, HTML, JSON, CSV, PDF.", first: "Make the first one", noDocuments: "No document yet", noDocumentsAbout: "Drop files above. Each is read, cut into chunks and found by what it says.", nothingFound: "Nothing was found for this question.", meaning: "meaning", words: "words" },
@@ -62,6 +63,9 @@ export const T = {
     about: "Nodes, health, and the configuration with where each value comes from.", health: "Health", part: "Part", role: "role", silent: "does not answer", since: "Since", reason: "Reason", record: "Record of requests", written: "Written by this process", waiting: "Waiting to be written", dropped: "Dropped", kept: { rows: "Rows kept", bytes: "Disk", oldest: "Oldest" },
     config: "Configuration", key: "Key", value: "Value", source: "Source", find: "Find a key or value", defaults: "Defaults too", noKey: "No key fits", allDefault: "Everything stands at its default", file: "File:", cache: "Response cache", clear: "Clear", clearSure: "Every kept answer goes: what was answered from it is asked anew.", cleared: "The cache is empty.", nodes: "Chain nodes", yes: "yes", no: "no",
     drain: "Drain this node", undrain: "Take it back", drainSure: "Load balancers send it no more; what comes is still served.",
+  },
+  audit: {
+    about: "Who did what, in records that are bound to one another.", at: "Time", who: "Who", action: "Action", kind: "Kind", on: "On", outcome: "Outcome", node: "Node", changes: "What changed", before: "before", after: "after", address: "Address", request: "Request", text: "Search", verify: "Verify the chain", holds: "Every record is where and as it was written.", broken: "The chain does not hold.", records: "records", none: "No record fits", noneAbout: "Administration, sign-ins and refusals are written here.", details: "Details",
   },
   api: { about: "Every endpoint of this installation, from its own description.", none: "The node gives no description (/openapi.json).", other: "Other", hint: "chat, /admin, budget …", endpoints: "endpoints", noneFits: "No endpoint fits" },
   away: "The node does not answer", awayAbout: "The console asks again by itself. If this stays, look whether the node runs: `intellirouter diagnose`.", slow: "Still waiting for the node …",

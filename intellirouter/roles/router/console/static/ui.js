@@ -131,6 +131,9 @@ export function Waiting({ lines = 4 }) {
   return html`<div class="stack tight" role="status" aria-label=${T.loading}>${Array.from({ length: lines }, (_, n) => html`<div key=${n} class="skeleton" style=${{ width: `${92 - n * 13}%` }}></div>`)}${slow && html`<p class="faint small">${T.slow}</p>`}</div>`;
 }
 
+/** Why a page is not shown, and what would show it. */
+export const NotPermitted = ({ who, needs }) => html`<${Notice} tone="info"><div class="stack tight"><span>${T.notPermitted} <code>${needs}</code>.</span>${!who.keys && html`<span>${T.setupHint}</span><${Snippet} text="intellirouter console" label=${T.command} />`}</div><//>`;
+
 /** What was asked: waiting, failed, or `children(data)`. Old data stays while a new answer fails. */
 export function Asked({ of, children, lines }) {
   if (of.data == null && of.error) return html`<${Failed} error=${of.error} again=${of.again} />`;

@@ -120,7 +120,7 @@ function List({ may }) {
 
 export default function Chains({ who, at }) {
   if (!who.roles.chains) return html`<${Page} title=${T.pages.chains} about=${W.about}><${Empty} title="The ChainEngine is not part of this installation"><p>Run it on this node (--role All) or name it in [ipc] chain_engine_endpoint.</p><//><//>`;
-  const may = who.admin || who.scopes.includes("chains");
+  const may = who.may("chains:write");
   if (at[0] === "run" && at[1]) return html`<${Run} key=${at[1]} id=${at[1]} />`;
   return at[0] ? html`<${One} key=${at[0]} name=${at[0]} may=${may} />` : html`<${List} may=${may} />`;
 }

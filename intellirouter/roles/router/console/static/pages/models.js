@@ -7,11 +7,11 @@ const W = T.models;
 const STRATEGIES = ["", "fallback", "learned", "cost-optimized", "lowest-latency", "least-busy", "round-robin", "weighted", "usage", "consistent-hash", "rules", "split"];
 const STEP = 100, FEW = 4; // rows at once; targets of one row before the rest is asked for
 
-async function everything(admin, signal) {
+async function everything(who, signal) {
   const [models, standing, changes] = await Promise.all([
     get("router", "/v1/models", signal),
-    admin ? get("router", "/admin/targets", signal) : { data: [] },
-    admin ? get("router", "/admin/models", signal) : { models: [], drained: [] },
+    who.may("admin:targets:read") ? get("router", "/admin/targets", signal) : { data: [] },
+    who.may("admin:models:read") ? get("router", "/admin/models", signal) : { models: [], drained: [] },
   ]);
   return { models: models.data, standing: new Map(standing.data.map((row) => [row.id, row])), added: new Set(changes.models.map((model) => model.name)), drained: new Set(changes.drained) };
 }
@@ -57,12 +57,12 @@ function Targets({ ids, data, who, drain }) {
       ${drained ? html`<${Badge} tone="warn">${W.drained}<//>` : standing && html`<${Badge} tone=${status(standing.circuit)} title=${standing.probe_in_seconds ? `${W.probe} ${standing.probe_in_seconds} s` : W.circuit}>${standing.circuit}<//>`}
       ${standing?.latency_ms != null && html`<span class="faint small" title=${W.latency}>${ms(standing.latency_ms)}</span>`}
       ${standing?.calls > 0 && html`<span class="faint small">${count(standing.calls)} ${W.calls.toLowerCase()}</span>`}
-      ${who.admin && html`<${Button} kind="quiet small" aria-label=${`${drained ? W.undrain : W.drain}: ${id}`} onClick=${() => drain(id, !drained)}>${drained ? W.undrain : W.drain}<//>`}</div>`; })}
+      ${who.may("admin:node:write") && html`<${Button} kind="quiet small" aria-label=${`${drained ? W.undrain : W.drain}: ${id}`} onClick=${() => drain(id, !drained)}>${drained ? W.undrain : W.drain}<//>`}</div>`; })}
     ${ids.length > FEW && html`<button type="button" class="link small" aria-expanded=${String(all)} onClick=${() => open(!all)}>${all ? W.fewer : `+ ${count(ids.length - FEW)} ${W.moreTargets}`}</button>`}</div>`;
 }
 
 export default function Models({ who, with: given }) {
-  const asked = useAsk((signal) => everything(who.admin, signal), [], 5000);
+  const asked = useAsk((signal) => everything(who, signal), [], 5000);
   const [find, search] = useState(given.find ?? "");
   const [only, narrow] = useState(false);
   const [shown, show] = useState(STEP);
@@ -77,8 +77,8 @@ export default function Models({ who, with: given }) {
   }, [asked.data, find, only]);
   const seek = (value) => { search(value); show(STEP); go("models" + query({ find: value }), { replace: true }); };
   const none = find || only ? html`<${Empty} title=${W.noneFits} action=${html`<${Button} onClick=${() => { seek(""); narrow(false); }}>${W.showAll}<//>`} />` : html`<${Empty} title=${W.none}><p>${W.noneAbout}</p><//>`;
-  return html`<${Page} title=${T.pages.models} about=${W.about} actions=${who.admin && html`<${Button} kind="main" onClick=${() => add(true)}>${W.add}<//>`}>
-    <div class="filters" role="search"><${Field} label=${T.search} wide><${Text} value=${find} set=${seek} type="search" placeholder="gpt, ollama, vision …" /><//>${who.admin && html`<${Check} label=${W.onlyAsked} value=${only} set=${narrow} />`}</div>
+  return html`<${Page} title=${T.pages.models} about=${W.about} actions=${who.may("admin:models:write") && html`<${Button} kind="main" onClick=${() => add(true)}>${W.add}<//>`}>
+    <div class="filters" role="search"><${Field} label=${T.search} wide><${Text} value=${find} set=${seek} type="search" placeholder="gpt, ollama, vision …" /><//>${who.may("admin:targets:read") && html`<${Check} label=${W.onlyAsked} value=${only} set=${narrow} />`}</div>
     <${Card} flush label=${T.pages.models}><${Asked} of=${asked} lines=${8}>${(data) => html`
       <${Table} label=${T.pages.models} keyed=${(model) => model.id} rows=${rows.slice(0, shown)} empty=${none} columns=${[
         { name: W.name, of: (m) => html`<div class="stack tight"><b class="wrap">${m.id}</b>${m.aliases && html`<span class="faint small wrap">${m.aliases.join(", ")}</span>`}${data.added.has(m.id) && html`<div><${Badge} tone="info">${W.runtime}<//></div>`}</div>` },
@@ -86,7 +86,7 @@ export default function Models({ who, with: given }) {
         ...(rows.some((m) => m.capabilities?.length) ? [{ name: W.can, of: (m) => html`<div class="chips">${(m.capabilities ?? []).map((can) => html`<${Badge} key=${can}>${can}<//>`)}</div>` }] : []),
         ...(rows.some((m) => m.context_window) ? [{ name: W.window, num: true, of: (m) => count(m.context_window) }] : []),
         { name: W.price, num: true, of: (m) => m.pricing ? `${usd(m.pricing.input)} / ${usd(m.pricing.output)}` : "–" },
-        { of: (m) => html`<div class="row end"><${Button} kind="small" aria-label=${`${W.test} ${m.id}`} onClick=${() => test(m.id)}>${W.test}<//><${Link} class="button small" to=${"playground" + query({ model: m.id })} aria-label=${`${W.ask} ${m.id}`}>${W.ask}<//>${who.admin && data.added.has(m.id) && html`<${Button} kind="small danger" aria-label=${`${T.remove} ${m.id}`} onClick=${() => drop(m.id)}>${T.remove}<//>`}</div>` },
+        { of: (m) => html`<div class="row end">${who.may("inference:chat") && html`<${Button} kind="small" aria-label=${`${W.test} ${m.id}`} onClick=${() => test(m.id)}>${W.test}<//><${Link} class="button small" to=${"playground" + query({ model: m.id })} aria-label=${`${W.ask} ${m.id}`}>${W.ask}<//>`}${who.may("admin:models:write") && data.added.has(m.id) && html`<${Button} kind="small danger" aria-label=${`${T.remove} ${m.id}`} onClick=${() => drop(m.id)}>${T.remove}<//>`}</div>` },
       ]} />${rows.length > 0 && html`<div class="row spread" style=${{ padding: "10px 16px", borderTop: "1px solid var(--line)" }}><span class="faint small" role="status">${count(Math.min(shown, rows.length))} ${W.of} ${count(rows.length)} ${W.models}</span>${rows.length > shown && html`<${Button} kind="small" onClick=${() => show(shown + STEP)}>${T.more}<//>`}</div>`}`}<//><//>
     ${adding && html`<${Add} close=${() => add(false)} again=${asked.again} />`}
     ${testing && html`<${Testing} model=${testing} close=${() => test(null)} />`}

@@ -16,7 +16,7 @@ function FirstRun({ who, counted, arrived, offline }) {
     ${offline && html`<${Notice} tone="warn">${W.offline}<//>`}
     <p class="soft">${counted ? W.startAbout : W.startPlain}</p>
     <div class="grid"><${Snippet} text=${curl} label="curl" /><${Snippet} text=${python} label="Python" /></div>
-    <div class="row">${who.admin && html`<${Link} class="button" to="keys">${W.makeKey}<//>`}<${Link} class="button" to="playground">${T.pages.playground}<//></div>
+    <div class="row">${who.may("admin:keys:write") && html`<${Link} class="button" to="keys">${W.makeKey}<//>`}<${Link} class="button" to="playground">${T.pages.playground}<//></div>
   </div><//>`;
 }
 
@@ -64,14 +64,14 @@ const Latest = ({ rows }) => html`<${Card} title=${W.latest} flush actions=${htm
 
 export default function Overview({ who }) {
   const health = useAsk(async (signal) => Object.fromEntries(await Promise.all(Object.keys(who.roles).map(async (role) => [role, await quiet(get(role, "/health", signal), { status: "unhealthy", parts: {}, missing: true })]))), [], 5000);
-  const counted = who.offers.includes("/admin/usage") && (who.admin || who.signed_in);
+  const counted = who.offers.includes("/admin/usage") && who.may("records:read");
   const use = useAsk(async (signal) => {
     if (!counted) return { total: null, week: null, latest: [] };
     const usage = (by, days) => get("router", "/admin/usage" + query({ by, days, zone: minutesEast() }), signal);
     const [today, week, latest] = await Promise.all([usage("provider", 1), usage("day", 7), get("router", "/admin/requests?limit=6&models_only=1", signal)]);
     return { total: today.total, week, latest: latest.data };
   }, [counted], 5000);
-  const targets = useAsk((signal) => who.admin ? get("router", "/admin/targets", signal) : { data: [] }, [who.admin], 5000);
+  const targets = useAsk((signal) => who.may("admin:targets:read") ? get("router", "/admin/targets", signal) : { data: [] }, [], 5000);
   const { total, week, latest = [] } = use.data ?? {};
   const weekly = useMemo(() => weekOf(week?.data ?? []), [JSON.stringify(week?.data)]);
   const parts = Object.entries(health.data?.router?.parts ?? {});
@@ -96,7 +96,7 @@ export default function Overview({ who }) {
     <div class="grid" style=${{ "--least": "420px" }}>
       ${weekly.x.length > 0 && html`<${Card} title=${W.week}><${Chart} x=${weekly.x} series=${weekly.series} format=${count} kind="bars" label=${W.week} /><//>`}
       <${Roles} health=${health} who=${who} />
-      ${who.admin && html`<${Providers} targets=${targets} />`}
+      ${who.may("admin:targets:read") && html`<${Providers} targets=${targets} />`}
       ${latest.length > 0 && html`<${Latest} rows=${latest} />`}
     </div>
   <//>`;

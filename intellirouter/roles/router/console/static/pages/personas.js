@@ -47,8 +47,8 @@ function Preview({ persona }) {
 
 function One({ name, who }) {
   const asked = useAsk(async (signal) => {
-    const [persona, versions] = await Promise.all([get("personas", path("v1", "personas", name), signal), get("personas", path("v1", "personas", name, "versions"), signal)]);
-    const outcomes = who.admin ? await get("router", path("admin", "personas", name, "outcomes"), signal).catch(() => null) : null;
+    const [persona, versions] = await Promise.all([get("personas", path("v1", "personas", name), signal), who.may("personas:write") ? get("personas", path("v1", "personas", name, "versions"), signal) : { data: [] }]);
+    const outcomes = who.may("admin:personas:read") ? await get("router", path("admin", "personas", name, "outcomes"), signal).catch(() => null) : null;
     return { persona, versions: versions.data, outcomes: outcomes?.data ?? [] };
   }, [name]);
   const [editing, edit] = useState(false);
@@ -56,18 +56,18 @@ function One({ name, who }) {
   const [sure, question] = useConfirm();
   const [back] = useAct(async (version) => { await post("personas", path("v1", "personas", name, "rollback"), { version }); toast(W.rolled); asked.again(); });
   const [drop] = useAct(async () => { if (await sure(`${T.remove} ${name}?`, W.sure, T.remove)) { await remove("personas", path("v1", "personas", name)); toast(W.gone); go("personas"); } });
-  const may = who.admin || who.scopes.includes("personas");
+  const may = who.may("personas:write");
   return html`<${Page} title=${name} about=${asked.data?.persona.description} actions=${html`<${Link} class="button" to="personas">${T.pages.personas}<//>${may && asked.data && html`<${Button} onClick=${() => edit(true)}>${T.edit}<//>${!asked.data.persona.builtin && html`<${Button} kind="danger" onClick=${drop}>${T.remove}<//>`}`}`}>
     <${Asked} of=${asked}>${({ persona, versions, outcomes }) => html`<div class="split">
       <div class="stack">
         <${Card} title=${`${W.source} · ${W.version} ${persona.version}`} actions=${persona.builtin && html`<${Badge}>${W.builtin}<//>`}><pre tabindex="0">${persona.source}</pre><//>
         ${compared && html`<${Card} title=${`${W.diff}: ${compared.version}`}><${Diff} before=${compared.before} after=${compared.after} /><//>`}
-        <${Card} title=${W.history} flush><${Table} label=${W.history} rows=${[...versions].reverse()} keyed=${(v) => v.version} columns=${[
+        ${versions.length > 0 && html`<${Card} title=${W.history} flush><${Table} label=${W.history} rows=${[...versions].reverse()} keyed=${(v) => v.version} columns=${[
           { name: W.version, num: true, of: (v) => v.version }, { name: "When", of: (v) => date(v.created ?? v.time ?? v.at) }, { name: W.by, of: (v) => html`<span class="wrap">${v.author ?? ""}</span>` },
           { of: (v) => { const at = versions.findIndex((one) => one.version === v.version); return html`<div class="row end">${v.source != null && html`<${Button} kind="small" onClick=${() => compare({ version: v.version, before: versions[at - 1]?.source ?? "", after: v.source })}>Diff<//>`}${may && v.version !== persona.version && html`<${Button} kind="small" onClick=${() => back(v.version)}>${W.rollback}<//>`}</div>`; } },
-        ]} /><//>
+        ]} /><//>`}
       </div>
-      <div class="stack"><${Preview} persona=${persona} />
+      <div class="stack">${who.may("personas:use") && html`<${Preview} persona=${persona} />`}
         <${Card} title=${W.outcomes} flush=${outcomes.length > 0}>${outcomes.length ? html`<${Table} label=${W.outcomes} rows=${outcomes} keyed=${(row) => row.version} columns=${Object.keys(outcomes[0]).map((key) => ({ name: key, num: key !== "version", of: (row) => typeof row[key] === "number" ? (key.includes("share") ? percent(row[key]) : count(row[key])) : String(row[key] ?? "–") }))} />` : html`<p class="faint">${T.nothing}</p>`}<//>
       </div></div>
       ${editing && html`<${Edit} name=${name} source=${persona.source} format=${persona.format} version=${persona.version} close=${() => edit(false)} again=${asked.again} />`}`}<//>
@@ -77,7 +77,7 @@ function One({ name, who }) {
 function List({ who }) {
   const asked = useAsk((signal) => get("personas", "/v1/personas", signal));
   const [making, make] = useState(false);
-  const may = who.admin || who.scopes.includes("personas");
+  const may = who.may("personas:write");
   return html`<${Page} title=${T.pages.personas} about=${W.about} actions=${may && html`<${Button} kind="main" onClick=${() => make(true)}>${W.new}<//>`}>
     <${Asked} of=${asked}>${(data) => html`
       ${Object.keys(data.problems ?? {}).length > 0 && html`<${Notice} tone="warn"><b>${W.problems}</b><${Facts} of=${Object.entries(data.problems).map(([file, why]) => [file, String(why)])} /><//>`}

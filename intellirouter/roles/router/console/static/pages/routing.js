@@ -2,7 +2,6 @@
 import { html, Asked, Badge, Button, Card, Data, Empty, Field, Link, Page, Stats, Table, Text, ago, count, moment, percent, toast, useAct, useAsk, useConfirm, useState, usd } from "../ui.js";
 import { get, path, post, put, remove } from "../api.js";
 import { Decision, Meter } from "../decision.js";
-import { NotAdmin } from "./keys.js";
 import { T } from "../strings.js";
 
 const W = T.routing;
@@ -30,16 +29,17 @@ function Switch({ row, turn }) {
   return html`<div class="stack tight" style=${{ padding: "12px 0", borderTop: "1px solid var(--line)" }}>
     <div class="row spread"><b>${W.features[row.feature] ?? row.feature.replaceAll("_", " ")}</b><${Badge} tone=${off ? "warn" : share < 1 ? "info" : "good"}>${off ? W.off : share < 1 ? percent(share, 0) : W.on}<//></div>
     ${whom.length > 0 && html`<span class="faint small wrap">${W.onlyFor} ${whom.join(", ")}</span>`}
-    <div class="row">
+    ${turn && html`<div class="row">
       ${off || share < 1 ? html`<${Button} kind="small" aria-label=${`${W.turnOn} ${row.feature}`} onClick=${() => turn(row.feature, { on: true })}>${W.turnOn}<//>` : null}
       ${!off && html`<${Button} kind="small" aria-label=${`${W.turnOff} ${row.feature}`} onClick=${() => turn(row.feature, { on: false })}>${W.turnOff}<//>`}
       ${share !== 0.1 && html`<${Button} kind="small" aria-label=${`${W.tenth} ${row.feature}`} onClick=${() => turn(row.feature, { share: 0.1 })}>${W.tenth}<//>`}
       ${row.from === "command" && html`<${Button} kind="small quiet" aria-label=${`${W.asFile} ${row.feature}`} onClick=${() => turn(row.feature, null)}>${W.asFile}<//>`}
-    </div></div>`;
+    </div>`}</div>`;
 }
 
-function Switches() {
+function Switches({ who }) {
   const asked = useAsk((signal) => get("router", "/admin/features", signal), [], 5000);
+  const may = who.may("admin:features:write");
   const [sure, question] = useConfirm();
   const [turn] = useAct(async (feature, value) => {
     if (feature === "all" && !(await sure(W.allOff, W.allOffSure, W.allOff))) return;
@@ -47,8 +47,8 @@ function Switches() {
     toast(W.switched); asked.again();
   });
   return html`<${Card} title=${W.switches}><p class="faint small" style=${{ paddingBottom: "12px" }}>${W.switchesAbout}</p>
-    <${Asked} of=${asked} lines=${3}>${(data) => html`${data.data.map((row) => html`<${Switch} key=${row.feature} row=${row} turn=${turn} />`)}
-      <div style=${{ borderTop: "1px solid var(--line)", paddingTop: "12px" }}><${Button} kind="danger" onClick=${() => turn("all", { on: false })}>${W.allOff}<//></div>`}<//>${question}<//>`;
+    <${Asked} of=${asked} lines=${3}>${(data) => html`${data.data.map((row) => html`<${Switch} key=${row.feature} row=${row} turn=${may && turn} />`)}
+      ${may && html`<div style=${{ borderTop: "1px solid var(--line)", paddingTop: "12px" }}><${Button} kind="danger" onClick=${() => turn("all", { on: false })}>${W.allOff}<//></div>`}`}<//>${question}<//>`;
 }
 
 /** How a target has done lately: a small line over time, oldest first. */
@@ -92,6 +92,5 @@ function Learnt() {
 
 export default function Routing({ who, with: given }) {
   const page = (children) => html`<${Page} title=${T.pages.routing} about=${W.about}>${children}<//>`;
-  if (!who.admin) return page(html`<${NotAdmin} who=${who} />`);
-  return page(html`<div class="split"><div class="stack"><${WhatIf} given=${given} /><${Learnt} /></div><${Switches} /></div>`);
+  return page(html`<div class="split"><div class="stack"><${WhatIf} given=${given} /><${Learnt} /></div>${who.may("admin:features:read") && html`<${Switches} who=${who} />`}</div>`);
 }

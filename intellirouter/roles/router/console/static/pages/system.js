@@ -1,7 +1,6 @@
 // Nodes and their health, the record, the response cache, and the configuration with where each value comes from.
-import { html, Asked, Badge, Button, Card, Check, Empty, Facts, Page, Table, Text, ago, bytes, count, date, moment, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
+import { html, Asked, Badge, Button, Card, Check, Empty, Facts, NotPermitted, Page, Table, Text, ago, bytes, count, date, moment, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
 import { get, post, remove } from "../api.js";
-import { NotAdmin } from "./keys.js";
 import { T } from "../strings.js";
 
 const W = T.system;
@@ -11,8 +10,8 @@ const STEP = 200;
 async function everything(who, signal) {
   const roles = await Promise.all(Object.keys(who.roles).map(async (role) => [role, await quiet(get(role, "/health", signal))]));
   if (roles.every(([, told]) => told === null)) await get("router", "/health", signal); // nobody answers: say why
-  const read = (path, role = "router") => who.admin && (role !== "router" || who.offers.includes(path)) ? quiet(get(role, path, signal)) : null;
-  const [cache, record, config, nodes] = await Promise.all([read("/admin/cache"), read("/admin/records"), read("/admin/config"), who.roles.chains ? quiet(get("chains", "/v1/nodes", signal)) : null]);
+  const read = (path, permission) => who.may(permission) && who.offers.includes(path) ? quiet(get("router", path, signal)) : null;
+  const [cache, record, config, nodes] = await Promise.all([read("/admin/cache", "admin:cache:read"), read("/admin/records", "admin:records:read"), read("/admin/config", "admin:config:read"), who.roles.chains && who.may("chains:read") ? quiet(get("chains", "/v1/nodes", signal)) : null]);
   return { roles, cache, record, config, nodes: nodes?.data ?? [] };
 }
 
@@ -53,18 +52,18 @@ const cell = (name, value) => typeof value === "number" && value > 1e9 ? html`<s
 const Nodes = ({ nodes }) => html`<${Card} title=${W.nodes} flush><${Table} label=${W.nodes} rows=${nodes} keyed=${(node, n) => node.id ?? n} columns=${Object.keys(nodes[0]).map((name) => ({ name: name.replaceAll("_", " "), of: (node) => html`<span class="wrap">${cell(name, node[name])}</span>` }))} /><//>`;
 
 export default function System({ who }) {
-  const asked = useAsk((signal) => everything(who, signal), [who.admin], 6000);
+  const asked = useAsk((signal) => everything(who, signal), [who.token], 6000);
   const [sure, question] = useConfirm();
   const [clear] = useAct(async () => { if (await sure(W.clear, W.clearSure, W.clear)) { await remove("router", "/admin/cache"); toast(W.cleared); asked.again(); } });
   const [drain] = useAct(async (drained) => { if (!drained || await sure(W.drain, W.drainSure, W.drain)) { await post("router", "/admin/drain", { node: true, drained }); asked.again(); } });
   const draining = asked.data?.roles.find(([role]) => role === "router")?.[1]?.draining;
-  return html`<${Page} title=${T.pages.system} about=${W.about} actions=${who.admin && asked.data && (draining ? html`<${Button} kind="main" onClick=${() => drain(false)}>${W.undrain}<//>` : html`<${Button} onClick=${() => drain(true)}>${W.drain}<//>`)}>
-    ${!who.admin && html`<${NotAdmin} who=${who} />`}
+  return html`<${Page} title=${T.pages.system} about=${W.about} actions=${who.may("admin:node:write") && asked.data && (draining ? html`<${Button} kind="main" onClick=${() => drain(false)}>${W.undrain}<//>` : html`<${Button} onClick=${() => drain(true)}>${W.drain}<//>`)}>
+    ${!who.may("admin:config:read") && html`<${NotPermitted} who=${who} needs="admin:config:read" />`}
     <${Asked} of=${asked}>${(data) => html`
       <${Health} roles=${data.roles} who=${who} />
       <div class="grid">
         ${data.record && html`<${Record} told=${data.record} />`}
-        ${data.cache && html`<${Card} title=${W.cache} actions=${html`<${Button} kind="small" onClick=${clear}>${W.clear}<//>`}><${Facts} of=${Object.entries(data.cache).map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? (name.includes("bytes") ? bytes(value) : count(value)) : cell(name, value)])} /><//>`}
+        ${data.cache && html`<${Card} title=${W.cache} actions=${who.may("admin:cache:write") && html`<${Button} kind="small" onClick=${clear}>${W.clear}<//>`}><${Facts} of=${Object.entries(data.cache).map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? (name.includes("bytes") ? bytes(value) : count(value)) : cell(name, value)])} /><//>`}
       </div>
       ${data.nodes.length > 0 && html`<${Nodes} nodes=${data.nodes} />`}
       ${data.config && html`<${Configuration} config=${data.config} />`}`}<//>${question}<//>`;

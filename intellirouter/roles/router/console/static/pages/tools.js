@@ -1,17 +1,15 @@
 // Guards and tool servers, where the node has them.
 import { html, Asked, Badge, Card, Data, Empty, Field, Notice, Page, Table, count, useAct, useAsk, useState } from "../ui.js";
 import { get, post } from "../api.js";
-import { NotAdmin } from "./keys.js";
 import { T } from "../strings.js";
 
 const W = T.tools;
 export default function Tools({ who }) {
-  const offers = (path) => who.admin && who.offers.includes(path);
+  const offers = (path) => who.offers.includes(path);
   const asked = useAsk(async (signal) => ({ guards: offers("/admin/guards") ? await get("router", "/admin/guards", signal) : null, servers: offers("/admin/mcp") ? await get("router", "/admin/mcp", signal) : null }), [who.admin]);
   const [text, set] = useState("");
   const [found, tell] = useState(null);
   const [test, busy] = useAct(async (event) => { event.preventDefault(); tell(await post("router", "/admin/guards/test", { text })); });
-  if (!who.admin) return html`<${Page} title=${T.pages.tools} about=${W.about}><${NotAdmin} who=${who} /><//>`;
   return html`<${Page} title=${T.pages.tools} about=${W.about}><${Asked} of=${asked}>${({ guards, servers }) => html`
     ${!guards && !servers && html`<${Empty} title=${W.none}><p>${W.noneAbout}</p><//>`}
     ${guards && html`<${Card} title=${W.guards} flush><${Table} label=${W.guards} rows=${guards.data} keyed=${(guard) => guard.name} columns=${[{ name: "Name", of: (g) => html`<b>${g.name}</b>` }, { name: "Kind", of: (g) => g.kind }, { name: "On", of: (g) => (g.on ?? []).join(", ") }, { name: "Action", of: (g) => html`<${Badge} tone=${g.action === "block" ? "bad" : "info"}>${g.action}<//>` }, { name: "Mode", of: (g) => g.mode }, { name: W.found, num: true, of: (g) => count(g.found) }]} /><//>

@@ -2,7 +2,6 @@
 import { html, Asked, Button, Card, Choice, Empty, Field, Link, Page, Stats, Table, count, go, minutesEast, ms, percent, useAsk, useMemo, usd, zone } from "../ui.js";
 import { get, query } from "../api.js";
 import { Chart } from "../chart.js";
-import { NotAdmin } from "./keys.js";
 import { T } from "../strings.js";
 
 const W = T.usage;
@@ -32,18 +31,16 @@ function overTime(rows, hourly, days, shown) {
   return { x, series: CHARTS[shown].map(([key, label, hue]) => ({ name: label, hue, values: x.map((when) => known.get(when)?.[key] ?? 0) })) };
 }
 
-export default function Usage({ who, with: given }) {
+export default function Usage({ with: given }) {
   const by = BY.includes(given.by) ? given.by : "model", days = ["1", "7", "30", "90"].includes(given.days) ? given.days : "7", shown = CHARTS[given.chart] ? given.chart : "cost_usd";
   const choose = (key) => (value) => go("usage" + query({ by, days, chart: shown, [key]: value }), { replace: true });
-  const hourly = Number(days) <= 2, may = who.admin || who.signed_in;
+  const hourly = Number(days) <= 2;
   const asked = useAsk(async (signal) => {
-    if (!may) return null;
     const usage = (what) => get("router", "/admin/usage" + query({ by: what, days, zone: minutesEast() }), signal);
     const [rows, over] = await Promise.all([usage(by), usage(hourly ? "hour" : "day")]);
     return { by, rows: rows.data, total: rows.total, over: over.data, hourly, days: Number(days) };
   }, [by, days]);
   const chart = useMemo(() => asked.data && overTime(asked.data.over, asked.data.hourly, asked.data.days, shown), [asked.data, shown]);
-  if (!may) return html`<${Page} title=${T.pages.usage} about=${W.about}><${NotAdmin} who=${who} /><//>`;
   return html`<${Page} title=${T.pages.usage} about=${W.about} actions=${html`<${Button} disabled=${!asked.data?.rows.length} onClick=${() => csv(asked.data.rows, asked.data.by)}>${T.export} CSV<//>`}>
     <div class="filters"><${Field} label=${W.by}><${Choice} value=${by} set=${choose("by")} options=${BY.map((key) => [key, W.names[key]])} /><//><${Field} label=${W.days}><${Choice} value=${days} set=${choose("days")} options=${[["1", W.day], ["7", `7 ${W.daysWord}`], ["30", `30 ${W.daysWord}`], ["90", `90 ${W.daysWord}`]]} /><//><${Field} label=${W.chart}><${Choice} value=${shown} set=${choose("chart")} options=${[["cost_usd", W.cost], ["requests", W.requests], ["tokens", W.tokens]]} /><//></div>
     <${Asked} of=${asked}>${(data) => { const { total } = data; return total.requests ? html`

@@ -97,8 +97,16 @@ name = "boss"
 sha256 = "{BOSS_SHA256}"
 scopes = ["admin"]
 
+[auth.audit]
+level = "standard"
+
 [records]
 content = "all"
+
+[[guards]]
+name = "secrets"
+kind = "secret"
+action = "flag"
 
 [[model_registry.providers]]
 name = "lab"
@@ -177,8 +185,8 @@ async def traffic(url: str, count: int, headers: dict[str, str] | None = None) -
                 await response.read()
 
 
-async def lessons(url: str, headers: dict[str, str] | None = None) -> None:
-    """Outcomes of a team's own evaluation: the cheap model does well on what is easy, the dear one on what is hard."""
+def lessons() -> str:
+    """JSON Lines: outcomes of a team's own evaluation: the cheap model does well on what is easy, the dear one on what is hard."""
     chance = random.Random(11)
     good = {"easy": (0.93, 0.95, 0.96), "hard": (0.25, 0.6, 0.92)}
     lines = []
@@ -188,9 +196,14 @@ async def lessons(url: str, headers: dict[str, str] | None = None) -> None:
         at = number % len(MODELS)
         score = float(chance.random() < good[kind][at])
         lines.append(json.dumps({"prompt": prompt, "target": f"lab/{list(MODELS)[at]}", "score": score}))
+    return "\n".join(lines)
+
+
+async def teach(url: str, headers: dict[str, str]) -> None:
+    """Give the node those outcomes to learn from."""
     async with (
         aiohttp.ClientSession(headers=headers) as session,
-        session.post(f"{url}/admin/routing/import", data="\n".join(lines)) as response,
+        session.post(f"{url}/admin/routing/import", data=lessons()) as response,
     ):
         response.raise_for_status()
 
@@ -200,7 +213,7 @@ async def _serve(port: int, requests: int, keys: bool) -> None:
         async with console_node(Path(folder), port, keys=keys) as (node, _):
             url = _url(node)
             print(f"{url}/console#setup={await setup_link(node.opened[STATE])}", flush=True)
-            await lessons(url, {"authorization": f"Bearer {BOSS}"})
+            await teach(url, {"authorization": f"Bearer {BOSS}"})
             await traffic(url, requests, {"authorization": f"Bearer {BOSS}"})
             await asyncio.Event().wait()
 

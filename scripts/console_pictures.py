@@ -11,10 +11,16 @@ from rich.progress import track
 
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.router.console.sessions import setup_link
-from scripts.console_node import console_node, traffic
+from scripts.console_node import console_node, lessons, traffic
 from tests.console.conftest import browser, seat
 
-PICTURES = {"overview": "", "requests": "requests", "playground": "playground", "chains": "chains/triage"}
+PICTURES = {
+    "overview": "",
+    "requests": "requests",
+    "routing": "routing?prompt=Prove+that+the+square+root+of+2+is+irrational.",
+    "playground": "playground",
+    "chains": "chains/triage",
+}
 MAX_BYTES = 200_000
 TRIAGE = {
     "chain": {
@@ -44,7 +50,6 @@ async def take(folder: Path) -> None:
     with TemporaryDirectory() as data:
         async with console_node(Path(data)) as (node, _), browser() as started:
             url = next(listening.url for listening in node.listening if listening.role == "Router")
-            await traffic(url, 120)
             async with seat(started, url, setup=await setup_link(node.opened[STATE])) as looked:
                 token = await looked.page.evaluate(
                     "fetch('/console/api/session').then((told) => told.json()).then((told) => told.token)"
@@ -54,6 +59,12 @@ async def take(folder: Path) -> None:
                     "headers: {'content-type': 'application/json', 'x-console-token': token}})",
                     [token, {"definition": TRIAGE}],
                 )
+                await looked.page.evaluate(
+                    "([token, lines]) => fetch('/console/api/router/admin/routing/import', {method: 'POST', body: lines, "
+                    "headers: {'x-console-token': token}})",
+                    [token, lessons()],
+                )
+                await traffic(url, 120)
                 for name, page in track(PICTURES.items(), "Taking pictures"):
                     await looked.open(page)
                     if name == "playground":
@@ -63,6 +74,10 @@ async def take(folder: Path) -> None:
                         await looked.page.get_by_label("Message").fill("What is a router?")
                         await looked.page.get_by_role("button", name="Send").click()
                         await looked.page.wait_for_selector(".prose strong")
+                    if name == "routing":
+                        await looked.page.get_by_text("outcomes · trained").wait_for()
+                        await looked.page.get_by_role("button", name="Who would answer?").click()
+                        await looked.page.get_by_role("region", name="The decision").wait_for()
                     await looked.page.wait_for_timeout(1500)  # charts draw themselves, rows arrive
                     file = folder / f"{name}.png"
                     await looked.page.screenshot(path=file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +18,7 @@ from intellirouter.app.supervisor import Node
 from intellirouter.memory.store import StateStore
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.router.console.sessions import setup_link
-from scripts.console_node import console_node, traffic
+from scripts.console_node import console_node, lessons, traffic
 from tests.console.conftest import Seat, browser, seat
 from tests.servers.minilm import minilm
 from tests.servers.vendor import Vendor
@@ -26,7 +26,7 @@ from tests.servers.vendor import Vendor
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAGES = (
     "", "requests", "usage", "routing", "playground", "personas", "documents", "chains", "models", "keys", "tools",
-    "system", "api",
+    "system", "audit", "api",
 )  # fmt: skip
 LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = (
     (1280, "light"), (390, "dark"), (375, "light"), (3840, "dark"),
@@ -175,6 +175,10 @@ async def test_a_model_is_tried_added_drained_and_removed(operator: Seat) -> Non
 
 
 async def test_a_persona_is_written_shown_changed_and_brought_back(operator: Seat) -> None:
+    await _write_a_persona(operator)
+
+
+async def _write_a_persona(operator: Seat) -> None:
     await operator.open("personas")
     await operator.page.get_by_role("button", name="New persona").click()
     dialog = operator.page.get_by_role("dialog")
@@ -195,6 +199,10 @@ async def test_a_persona_is_written_shown_changed_and_brought_back(operator: Sea
 
 
 async def test_a_chain_is_written_drawn_started_and_answered(operator: Seat) -> None:
+    await _write_a_chain(operator)
+
+
+async def _write_a_chain(operator: Seat) -> None:
     await operator.open("chains")
     await operator.page.get_by_role("button", name="Create").click()
     dialog = operator.page.get_by_role("dialog")
@@ -216,6 +224,10 @@ async def test_a_chain_is_written_drawn_started_and_answered(operator: Seat) -> 
 
 
 async def test_a_collection_is_made_and_dropped(operator: Seat) -> None:
+    await _make_a_collection(operator)
+
+
+async def _make_a_collection(operator: Seat) -> None:
     await operator.open("documents")
     await operator.page.get_by_role("button", name="New collection").click()
     await operator.page.get_by_role("dialog").get_by_label("Collection").fill("handbook")
@@ -250,3 +262,79 @@ async def test_the_keyboard_alone_reaches_a_page(operator: Seat) -> None:
             break
     await operator.page.keyboard.press("Enter")
     await expect(operator.page.get_by_role("heading", name="Models")).to_be_visible()
+
+
+async def test_roles_on_other_nodes_do_what_their_pages_say(
+    stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    async with console_node(tmp_path_factory.mktemp("apart"), model=minilm(), apart=True) as (node, _):
+        url = node.listening[0].url
+        async with seat(stage.started, url, setup=await setup_link(node.opened[STATE])) as found:
+            await expect(found.page.get_by_text("on another node")).to_have_count(3)
+            await _write_a_persona(found)
+            await _write_a_chain(found)
+            await _make_a_collection(found)
+            await found.open("system")
+            for role in ("Router", "ChainEngine", "RagManager", "PersonaLayer"):
+                await expect(found.page.get_by_role("main").get_by_text(role, exact=True)).to_be_visible()
+
+
+async def test_the_first_paint_is_told_and_little_is_sent(
+    stage: Stage, record_property: Callable[[str, object], None]
+) -> None:
+    """Bytes as they are sent; the time goes into the report only, for a busy machine's says nothing."""
+    async with seat(stage.started, stage.url, setup=await setup_link(stage.store)) as found:
+        await found.page.reload()
+        await found.settled()
+        sent = await found.page.evaluate(
+            "performance.getEntriesByType('resource').filter((one) => !one.name.includes('/api/')).reduce((sum, one) => sum + one.encodedBodySize, 0)"
+        )
+        paint = await found.page.evaluate(
+            "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+        )
+        record_property("first paint, ms", paint)
+        assert paint is not None
+        assert 0 < sent < 120_000
+
+
+async def test_a_request_is_explained_before_it_is_sent_and_a_switch_is_turned(operator: Seat) -> None:
+    await operator.page.evaluate(
+        "(lines) => fetch('/console/api/session').then((told) => told.json()).then(({token}) => fetch("
+        "'/console/api/router/admin/routing/import', {method: 'POST', body: lines, headers: {'x-console-token': token}}))",
+        lessons(),
+    )
+    await operator.open("routing")
+    await expect(operator.page.get_by_text("outcomes · trained")).to_be_visible()
+    await operator.page.get_by_role("button", name="Prove that the square root").click()
+    await operator.page.get_by_role("button", name="Who would answer?").click()
+    told = operator.page.get_by_role("region", name="The decision")
+    await expect(told.get_by_text("learned", exact=True)).to_be_visible()
+    await expect(told.get_by_role("row")).to_have_count(4)
+    switch = operator.page.get_by_role("button", name="Turn off validation")
+    await switch.click()
+    await operator.page.get_by_role("button", name="As in the file validation").click()
+    await expect(switch).to_be_visible()
+
+
+async def test_a_session_is_shown_with_its_parts_and_usage_leads_to_its_requests(operator: Seat) -> None:
+    await operator.open("requests")
+    await operator.page.get_by_role("main").get_by_role("row").nth(1).get_by_role("link").first.click()
+    await operator.page.get_by_role("region", name="Who and what").get_by_role("link").first.click()
+    await expect(operator.page.get_by_role("heading", level=1, name="Session")).to_be_visible()
+    await expect(operator.page.get_by_role("region", name="Its parts").first).to_be_visible()
+    await operator.open("usage?by=tag")
+    await operator.page.get_by_role("link", name="research").click()
+    await expect(operator.page.get_by_role("heading", level=1, name="Requests")).to_be_visible()
+    assert "tag=research" in operator.page.url
+
+
+async def test_a_guard_is_tried_and_the_audit_tells_who_did_what(operator: Seat) -> None:
+    await operator.open("tools")
+    await operator.page.get_by_label("Text").fill("My key is sk-proj-" + "Ab3dEf6h" * 6)
+    await operator.page.get_by_role("button", name="Try", exact=True).click()
+    await expect(operator.page.locator("mark").first).to_be_visible()
+    await operator.turn_to("Audit")
+    await operator.page.get_by_role("button", name="Verify the chain").click()
+    await expect(operator.page.get_by_text("Every record is where")).to_be_visible()
+    await operator.page.get_by_role("main").get_by_role("row").nth(1).get_by_role("button").click()
+    await expect(operator.page.get_by_role("dialog")).to_be_visible()

@@ -24,7 +24,8 @@ ROWS, MODELS, RUNS = 100_000, 1_000, 500
 HEADERS = {"authorization": f"Bearer {BOSS}"}
 PAGES = {
     "": "Overview", "requests": "Requests", "usage": "Usage", "routing": "Routing", "playground": "Playground", "personas": "Personas",
-    "documents": "Documents", "chains": "Chains", "models": "Models", "keys": "Keys and people", "system": "System", "api": "API",
+    "documents": "Documents", "chains": "Chains", "models": "Models", "keys": "Keys and people", "tools": "Tools and guards", "system": "System",
+    "audit": "Audit", "api": "API",
 }  # fmt: skip
 EMPTY = {
     "": "Send the first request", "requests": "No request yet", "usage": "Nothing was used in this time", "routing": "Nothing was learnt yet",

@@ -5,9 +5,9 @@ import { session, setToken } from "./api.js";
 import { T } from "./strings.js";
 
 /** What a page asks for: whoever may not is told so, and is not led there. */
-const NEEDS = { requests: "records:read", usage: "records:read", routing: "admin:routing:read", playground: "inference:chat", personas: "personas:read", documents: "collections:read", chains: "chains:read", models: "models:read", keys: "admin:keys:read", audit: "admin:audit:read" };
+const NEEDS = { requests: "records:read", usage: "records:read", routing: "admin:routing:read", playground: "inference:chat", personas: "personas:read", documents: "collections:read", chains: "chains:read", models: "models:read", keys: "admin:keys:read", tools: "admin:guards:read", audit: "admin:audit:read" };
 /** Pages that are there only where the node has what they show. */
-const OFFERED = { tools: ["/admin/guards", "/admin/mcp"], audit: ["/admin/audit"] };
+const OFFERED = { tools: ["/admin/guards"], audit: ["/admin/audit"] };
 const offered = (who, key) => !OFFERED[key] || OFFERED[key].some((path) => who.offers.includes(path));
 
 const icon = (d) => html`<svg viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d=${d} /></svg>`;

@@ -47,13 +47,13 @@ export default function Audit({ with: given }) {
       <${Field} label=${W.outcome}><${Choice} value=${form.outcome ?? ""} set=${choose("outcome")} options=${[["", T.all], ...OUTCOMES]} /><//>
       <button class="button">${T.search}</button>
     </form>
-    <${Verdict} />
-    <${Asked} of=${asked}>${(data) => html`<${Card} flush label=${T.pages.audit}><${Table} label=${T.pages.audit} rows=${[...data.data, ...older.rows]} keyed=${(row) => row.node + row.n} empty=${html`<${Empty} title=${W.none}><p>${W.noneAbout}</p><//>`} columns=${[
+    ${asked.data && html`<${Verdict} />`}
+    ${asked.error?.status === 404 ? html`<${Card}><${Empty} title=${W.off}><p>${W.offAbout}</p><//><//>` : html`<${Asked} of=${asked}>${(data) => html`<${Card} flush label=${T.pages.audit}><${Table} label=${T.pages.audit} rows=${[...data.data, ...older.rows]} keyed=${(row) => row.node + row.n} empty=${html`<${Empty} title=${W.none}><p>${W.noneAbout}</p><//>`} columns=${[
       { name: W.at, of: (row) => html`<button type="button" class="link mono nowrap" onClick=${() => open(row)}>${moment(seconds(row))}</button>` },
       { name: W.who, of: (row) => html`<b class="wrap">${row.who ?? "–"}</b>${row.address && html`<div class="faint small">${row.address}</div>`}` },
       { name: W.action, of: (row) => html`<span class="wrap">${row.action}</span><div class="faint small">${row.kind}</div>` }, { name: W.on, of: (row) => html`<span class="wrap">${row.on ?? row.path ?? ""}</span>` },
       { name: W.outcome, of: (row) => html`<${Badge} tone=${TONES[row.outcome] ?? ""}>${row.outcome}<//>${row.status ? html` <span class="faint small">${row.status}</span>` : ""}` },
     ]} /><//>
-    <div class="row spread"><span class="faint small">${T.requests.zone} ${zone}</span>${next && html`<${Button} busy=${busy} onClick=${more}>${T.more}<//>`}</div>`}<//>
+    <div class="row spread"><span class="faint small">${T.requests.zone} ${zone}</span>${next && html`<${Button} busy=${busy} onClick=${more}>${T.more}<//>`}</div>`}<//>`}
     ${opened && html`<${Details} row=${opened} close=${() => open(null)} />`}<//>`;
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,6 +19,7 @@ from intellirouter.roles.keys import STATE
 from intellirouter.roles.router.console.sessions import setup_link
 from scripts.console_node import console_node, lessons, traffic
 from tests.console.conftest import Seat, browser, seat
+from tests.console.flows import EVIL, make_a_collection, write_a_chain, write_a_persona
 from tests.servers.minilm import minilm
 from tests.servers.vendor import Vendor
 
@@ -31,7 +31,6 @@ PAGES = (
 LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = (
     (1280, "light"), (390, "dark"), (375, "light"), (3840, "dark"),
 )  # fmt: skip
-EVIL = '<img src=x onerror="window.evil=1"><script>window.evil=1</script>'
 
 
 @dataclass(frozen=True)
@@ -175,81 +174,15 @@ async def test_a_model_is_tried_added_drained_and_removed(operator: Seat) -> Non
 
 
 async def test_a_persona_is_written_shown_changed_and_brought_back(operator: Seat) -> None:
-    await _write_a_persona(operator)
-
-
-async def _write_a_persona(operator: Seat) -> None:
-    await operator.open("personas")
-    await operator.page.get_by_role("button", name="New persona").click()
-    dialog = operator.page.get_by_role("dialog")
-    await dialog.get_by_label("Personas").fill("tester")
-    await dialog.get_by_role("textbox", name="Source").fill(
-        f'name = "tester"\nprompt = {json.dumps("Be kind. " + EVIL)}\n'
-    )
-    await dialog.get_by_role("button", name="Save").click()
-    await expect(operator.page.get_by_role("heading", name="tester")).to_be_visible()
-    await operator.page.get_by_role("button", name="Render").click()
-    await expect(operator.page.locator(".said").get_by_text("Be kind.", exact=False)).to_be_visible()
-    await operator.page.get_by_role("button", name="Edit").click()
-    await dialog.get_by_role("textbox", name="Source").fill('name = "tester"\nprompt = "Be brief."\n')
-    await dialog.get_by_role("button", name="Save").click()
-    await expect(operator.page.get_by_role("heading", name="version 2", exact=False)).to_be_visible()
-    await operator.page.get_by_role("button", name="Bring back").click()
-    await expect(operator.page.get_by_role("heading", name="version 3", exact=False)).to_be_visible()
+    await write_a_persona(operator)
 
 
 async def test_a_chain_is_written_drawn_started_and_answered(operator: Seat) -> None:
-    await _write_a_chain(operator)
-
-
-async def _write_a_chain(operator: Seat) -> None:
-    await operator.open("chains")
-    await operator.page.get_by_role("button", name="Create").click()
-    dialog = operator.page.get_by_role("dialog")
-    await dialog.get_by_label("Name").fill("approval")
-    await dialog.get_by_label("Definition").fill(
-        "chain: {name: approval, version: 1}\nsteps:\n  - id: answer\n    llm: {model: swift, prompt: Hello}\n"
-        "  - id: ask\n    wait: {signal: go}\noutput: {text: steps.answer.text}\n"
-    )
-    await dialog.get_by_role("button", name="Check").click()
-    await expect(dialog.get_by_text("It holds.")).to_be_visible()
-    await dialog.get_by_role("button", name="Save").click()
-    await expect(operator.page.locator(".step").filter(has_text="answer")).to_be_visible()
-    await operator.page.get_by_role("button", name="Start").click()
-    await dialog.get_by_role("button", name="Start").click()
-    await expect(operator.page.get_by_role("heading", name="Waiting for you", exact=False)).to_be_visible()
-    await operator.page.get_by_role("button", name="Answer").click()
-    await expect(operator.page.locator(".badge").filter(has_text="succeeded")).to_be_visible()
-    await expect(operator.page.get_by_role("heading", name="Output").first).to_be_visible()
+    await write_a_chain(operator)
 
 
 async def test_a_collection_is_made_and_dropped(operator: Seat) -> None:
-    await _make_a_collection(operator)
-
-
-async def _make_a_collection(operator: Seat) -> None:
-    await operator.open("documents")
-    await operator.page.get_by_role("button", name="New collection").click()
-    await operator.page.get_by_role("dialog").get_by_label("Collection").fill("handbook")
-    await operator.page.get_by_role("dialog").get_by_role("button", name="Create").click()
-    await expect(operator.page.get_by_role("heading", name="handbook")).to_be_visible()
-    await operator.page.locator("input[type=file]").set_input_files(
-        {
-            "name": "<b>evil.md",
-            "mimeType": "text/markdown",
-            "buffer": b"# Warranty\n\nThe warranty is two years.",
-        }
-    )
-    await expect(operator.page.get_by_role("button", name="<b>evil.md")).to_be_visible()
-    await expect(
-        operator.page.get_by_role("row").filter(has_text="evil.md").get_by_text("ready").last
-    ).to_be_visible()
-    await operator.page.get_by_placeholder("Question").fill("How long is the warranty?")
-    await operator.page.get_by_role("button", name="Search").click()
-    await expect(operator.page.get_by_text("two years", exact=False).first).to_be_visible()
-    await operator.page.get_by_role("button", name="Delete").first.click()
-    await operator.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
-    await expect(operator.page.get_by_text("No collection yet")).to_be_visible()
+    await make_a_collection(operator)
 
 
 async def test_the_keyboard_alone_reaches_a_page(operator: Seat) -> None:
@@ -262,21 +195,6 @@ async def test_the_keyboard_alone_reaches_a_page(operator: Seat) -> None:
             break
     await operator.page.keyboard.press("Enter")
     await expect(operator.page.get_by_role("heading", name="Models")).to_be_visible()
-
-
-async def test_roles_on_other_nodes_do_what_their_pages_say(
-    stage: Stage, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    async with console_node(tmp_path_factory.mktemp("apart"), model=minilm(), apart=True) as (node, _):
-        url = node.listening[0].url
-        async with seat(stage.started, url, setup=await setup_link(node.opened[STATE])) as found:
-            await expect(found.page.get_by_text("on another node")).to_have_count(3)
-            await _write_a_persona(found)
-            await _write_a_chain(found)
-            await _make_a_collection(found)
-            await found.open("system")
-            for role in ("Router", "ChainEngine", "RagManager", "PersonaLayer"):
-                await expect(found.page.get_by_role("main").get_by_text(role, exact=True)).to_be_visible()
 
 
 async def test_the_first_paint_is_told_and_little_is_sent(
@@ -317,7 +235,7 @@ async def test_a_request_is_explained_before_it_is_sent_and_a_switch_is_turned(o
 
 
 async def test_a_session_is_shown_with_its_parts_and_usage_leads_to_its_requests(operator: Seat) -> None:
-    await operator.open("requests")
+    await operator.open("requests?user=ada")
     await operator.page.get_by_role("main").get_by_role("row").nth(1).get_by_role("link").first.click()
     await operator.page.get_by_role("region", name="Who and what").get_by_role("link").first.click()
     await expect(operator.page.get_by_role("heading", level=1, name="Session")).to_be_visible()
@@ -330,7 +248,7 @@ async def test_a_session_is_shown_with_its_parts_and_usage_leads_to_its_requests
 
 async def test_a_guard_is_tried_and_the_audit_tells_who_did_what(operator: Seat) -> None:
     await operator.open("tools")
-    await operator.page.get_by_label("Text").fill("My key is sk-proj-" + "Ab3dEf6h" * 6)
+    await operator.page.get_by_role("textbox", name="Text").fill("My key is sk-proj-" + "Ab3dEf6h" * 6)
     await operator.page.get_by_role("button", name="Try", exact=True).click()
     await expect(operator.page.locator("mark").first).to_be_visible()
     await operator.turn_to("Audit")

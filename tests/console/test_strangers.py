@@ -12,7 +12,8 @@ from playwright.async_api import Browser, Route, expect
 
 from intellirouter.app.supervisor import Node
 from scripts.console_node import BOSS, console_node
-from tests.console.conftest import Seat, browser, seat
+from tests.console.conftest import browser, seat
+from tests.console.flows import sign_in
 from tests.servers.minilm import minilm
 from tests.servers.vendor import Play, Received, Vendor
 
@@ -52,13 +53,6 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[
 async def started() -> AsyncIterator[Browser]:
     async with browser() as found:
         yield found
-
-
-async def sign_in(found: Seat) -> None:
-    await found.page.goto(f"{found.url}/console")
-    await found.page.get_by_label("API key").fill(BOSS)
-    await found.page.get_by_role("button", name="Sign in").click()
-    await found.settled()
 
 
 async def test_what_a_stranger_writes_stays_text_on_every_page(

@@ -1,6 +1,7 @@
 // Nodes and their health, the record, the response cache, and the configuration with where each value comes from.
 import { html, Asked, Badge, Button, Card, Check, Empty, Facts, NotPermitted, Page, Table, Text, ago, bytes, count, date, moment, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
 import { get, post, remove } from "../api.js";
+import { Settings } from "./settings.js";
 import { T } from "../strings.js";
 
 const W = T.system;
@@ -66,5 +67,6 @@ export default function System({ who }) {
         ${data.cache && html`<${Card} title=${W.cache} actions=${who.may("admin:cache:write") && html`<${Button} kind="small" onClick=${clear}>${W.clear}<//>`}><${Facts} of=${Object.entries(data.cache).map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? (name.includes("bytes") ? bytes(value) : count(value)) : cell(name, value)])} /><//>`}
       </div>
       ${data.nodes.length > 0 && html`<${Nodes} nodes=${data.nodes} />`}
+      ${who.offers.includes("/admin/settings") && who.may("admin:settings:read") && html`<${Settings} who=${who} />`}
       ${data.config && html`<${Configuration} config=${data.config} />`}`}<//>${question}<//>`;
 }

@@ -45,7 +45,7 @@ function Configuration({ config }) {
   return html`<${Card} title=${W.config} flush actions=${html`<${Check} label=${`${W.defaults} (${count(config.data.length)})`} value=${all} set=${widen} /><${Text} value=${find} set=${search} type="search" aria-label=${W.find} placeholder=${W.find} />`}>
     ${config.file && html`<p class="faint small wrap" style=${{ padding: "10px 16px 0" }}>${W.file} <code>${config.file}</code></p>`}
     <${Table} label=${W.config} rows=${rows.slice(0, shown)} keyed=${(row) => row.key} empty=${html`<${Empty} title=${find ? W.noKey : W.allDefault} />`} columns=${[
-      { name: W.key, of: (row) => html`<code class="wrap">${row.key}</code>` }, { name: W.value, of: (row) => html`<code class="wrap">${text(row.value)}</code>` }, { name: W.source, of: (row) => html`<span class="faint wrap">${row.source}</span>` },
+      { name: W.key, of: (row) => html`<code class="wrap">${row.key}</code>` }, { name: W.value, of: (row) => html`<code class="wrap">${text(row.value)}</code>` }, { name: W.source, of: (row) => html`<span class="faint wrap">${config.file ? row.source.replace(config.file, config.file.split("/").at(-1)) : row.source}</span>` },
     ]} />${rows.length > shown && html`<div class="empty"><${Button} onClick=${() => show(shown + STEP)}>${T.more} (${count(rows.length - shown)})<//></div>`}<//>`;
 }
 

@@ -22,6 +22,7 @@ from intellirouter.app.supervisor import Node, running
 from intellirouter.config.load import Loaded, load
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.router.console.sessions import setup_link
+from tests.servers.ports import free_port
 from tests.servers.vendor import Play, Received, Vendor
 
 MODELS = {"swift-mini": (0.15, 0.6), "swift": (2.5, 10.0), "deep": (10.0, 40.0)}
@@ -139,10 +140,12 @@ async def console_node(
         toml = configuration(vendor, model, keys=keys, more=more)
         trust = '[ipc.security]\nenabled = true\ntoken = "a-token-of-these-nodes-only"\n'
         endpoints = ""
-        for role, place in PLACES.items() if apart else ():
-            node = await stack.enter_async_context(_started(folder / role, f"{toml}\n{trust}", role, 0))
-            endpoints += f'{place} = "{_url(node, role)}"\n'
         if apart:
+            port = port or free_port()
+            asks = f'[ipc]\nrouter_endpoint = "http://127.0.0.1:{port}"\n{trust}'
+            for role, place in PLACES.items():
+                node = await stack.enter_async_context(_started(folder / role, f"{toml}\n{asks}", role, 0))
+                endpoints += f'{place} = "{_url(node, role)}"\n'
             toml += f"\n[ipc]\n{endpoints}{trust}"
         yield (
             await stack.enter_async_context(_started(folder, toml, "Router" if apart else "All", port)),

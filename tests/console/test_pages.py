@@ -256,3 +256,33 @@ async def test_a_guard_is_tried_and_the_audit_tells_who_did_what(operator: Seat)
     await expect(operator.page.get_by_text("Every record is where")).to_be_visible()
     await operator.page.get_by_role("main").get_by_role("row").nth(1).get_by_role("button").click()
     await expect(operator.page.get_by_role("dialog")).to_be_visible()
+
+
+async def test_a_person_is_added_blocked_and_let_in_again(operator: Seat) -> None:
+    await operator.open("keys")
+    await operator.page.get_by_role("button", name="Add a person").click()
+    dialog = operator.page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("ada")
+    await dialog.get_by_label("Mail").fill("ada@example.org")
+    await dialog.get_by_role("button", name="Create").click()
+    row = operator.page.get_by_role("row").filter(has_text="ada@example.org")
+    await expect(row.get_by_text("live")).to_be_visible()
+    await row.get_by_role("button", name="Block ada", exact=True).click()
+    await expect(row.get_by_text("blocked")).to_be_visible()
+    await row.get_by_role("button", name="Unblock ada").click()
+    await expect(row.get_by_text("live")).to_be_visible()
+
+
+async def test_settings_are_checked_changed_and_brought_back(operator: Seat) -> None:
+    await operator.open("system")
+    operator.refusals = True
+    await operator.page.get_by_role("button", name="Change settings").click()
+    dialog = operator.page.get_by_role("dialog")
+    await dialog.get_by_label("Settings (JSON)").fill('{"limits": {"no_such": 1}}')
+    await dialog.get_by_role("button", name="Check").click()
+    await expect(dialog.get_by_role("alert")).to_be_visible()
+    await dialog.get_by_label("Settings (JSON)").fill('{"features": {"validation": false}}')
+    await dialog.get_by_role("button", name="Check").click()
+    await expect(dialog.get_by_text("What would change")).to_be_visible()
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(operator.page.get_by_role("region", name="History of settings")).to_be_visible()

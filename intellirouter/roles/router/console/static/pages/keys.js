@@ -1,6 +1,7 @@
 // API keys: make, change, rotate, block, revoke, with their limits, budgets and what was spent.
 import { html, Asked, Badge, Bar, Button, Card, Choice, Dialog, Empty, Field, Notice, Page, Snippet, Table, Text, count, date, moment, status, toast, useAct, useAsk, useConfirm, useState, usd } from "../ui.js";
 import { get, patch, path, post, remove } from "../api.js";
+import { People } from "./people.js";
 import { T } from "../strings.js";
 
 const W = T.keys;
@@ -84,6 +85,7 @@ export default function Keys({ who }) {
       { name: W.expires, of: (k) => k.expires ? html`<span class="nowrap" title=${moment(k.expires)}>${date(k.expires)}</span>` : html`<span class="faint">${W.never}</span>` },
       { of: actions },
     ]} />`}<//><//>
+    ${who.offers.includes("/admin/users") && who.may("admin:users:read") && html`<${People} may=${who.may("admin:users:write")} />`}
     ${form && html`<${KeyForm} key_=${form === "new" ? null : form} close=${() => open(null)} again=${asked.again} />`}
     ${secret && html`<${Secret} ...${secret} close=${() => tell(null)} />`}
     ${question}

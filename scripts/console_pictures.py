@@ -17,7 +17,6 @@ from tests.console.conftest import browser, seat
 PICTURES = {
     "overview": "",
     "requests": "requests",
-    "routing": "routing?prompt=Prove+that+the+square+root+of+2+is+irrational.",
     "playground": "playground",
     "chains": "chains/triage",
 }
@@ -74,10 +73,6 @@ async def take(folder: Path) -> None:
                         await looked.page.get_by_label("Message").fill("What is a router?")
                         await looked.page.get_by_role("button", name="Send").click()
                         await looked.page.wait_for_selector(".prose strong")
-                    if name == "routing":
-                        await looked.page.get_by_text("outcomes · trained").wait_for()
-                        await looked.page.get_by_role("button", name="Who would answer?").click()
-                        await looked.page.get_by_role("region", name="The decision").wait_for()
                     await looked.page.wait_for_timeout(1500)  # charts draw themselves, rows arrive
                     file = folder / f"{name}.png"
                     await looked.page.screenshot(path=file)

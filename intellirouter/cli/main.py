@@ -59,6 +59,8 @@ COMMANDS: dict[str, Entry] = {
     ),
     "teams": Entry("intellirouter.cli.teams", "Make, list, change and delete teams.", group=True),
     "roles": Entry("intellirouter.cli.roles", "Which roles there are, and what they let."),
+    "login": Entry("intellirouter.cli.login", "Sign in to a Router; other commands use it then."),
+    "logout": Entry("intellirouter.cli.logout", "Sign out of a Router."),
     "whoami": Entry("intellirouter.cli.whoami", "Who a Router takes you for, and what you may."),
     "requests": Entry("intellirouter.cli.requests", "Look at the requests a Router answered; --follow them."),
     "usage": Entry("intellirouter.cli.usage", "Requests, tokens and cost by model, key, team, user or day."),

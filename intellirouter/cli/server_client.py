@@ -15,6 +15,7 @@ import msgspec
 import typer
 
 from intellirouter.cli.node_address import address_of
+from intellirouter.cli.signed_in import kept
 from intellirouter.errors import IntelliRouterError, InvalidRequest, PeerUnavailable
 
 UrlOption = Annotated[
@@ -58,7 +59,7 @@ def _refusal(status: int, answer: object) -> ServerRefused:
     )
     advice = ""
     if status == 401:
-        advice = " Give a key with --api-key, or in INTELLIROUTER_API_KEY."
+        advice = " Give a key with --api-key, or in INTELLIROUTER_API_KEY, or sign in: intellirouter login."
     elif status == 403 and "which keys with the scope" in message:
         scope = message.rpartition("with the scope '")[2].partition("'")[0]
         advice = f" `intellirouter keys create NAME --scope {scope}` makes one; give it with --api-key."
@@ -95,8 +96,9 @@ def session_of(
     """A session for the node that is named, or the one that is found (`node_address.py`)."""
     found = address_of(role, url, config)
     headers = {"content-type": "application/json"}
-    if api_key:
-        headers["authorization"] = f"Bearer {api_key}"
+    token = api_key or ((found_here := kept(found.url)) and found_here.access_token)
+    if token:
+        headers["authorization"] = f"Bearer {token}"
     timeout = aiohttp.ClientTimeout(total=DEADLINE_SECONDS)
     try:
         session = aiohttp.ClientSession(

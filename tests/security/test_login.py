@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -117,3 +119,31 @@ async def test_a_key_is_not_signed_out(place: Installation) -> None:
 )
 def test_weak_passwords(password: str, weak: bool) -> None:
     assert bool(weakness(password, "ann")) is weak
+
+
+async def test_the_commands_sign_in_and_out(place: Installation, tmp_path: Path) -> None:
+    await people_of(place).create(
+        new_account("ann", roles=("auditor",), password=await asyncio.to_thread(hashed, PASSWORD))
+    )
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path), "INTELLIROUTER_URL": place.urls["Router"]}
+
+    async def run(*words: str, typed: str = "") -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "intellirouter", *words, env=environment, stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await asyncio.wait_for(process.communicate(typed.encode()), 120)
+        assert process.returncode is not None
+        return process.returncode, said.decode()
+
+    assert (await run("whoami"))[0] != 0
+    code, said = await run("login", "--user", "ann", typed="wrong password\n")
+    assert code != 0 and "wrong" in said and "Traceback" not in said
+    code, said = await run("login", "--user", "ann", typed=PASSWORD + "\n")
+    assert code == 0 and PASSWORD not in said, said
+    file = tmp_path / "intellirouter" / "tokens.json"
+    assert file.stat().st_mode & 0o777 == 0o600 and PASSWORD not in file.read_text()
+    code, said = await run("whoami")
+    assert code == 0 and "user ann" in said and all(len(line) <= 80 for line in said.splitlines()), said
+    assert (await run("logout"))[0] == 0
+    assert (await run("whoami"))[0] != 0

@@ -7,8 +7,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from intellirouter.config.schema.auth import AuthSection
+from intellirouter.errors import KeyEnded
+from intellirouter.security.api_keys import KeyRing
+from intellirouter.security.caller import Owner
 from intellirouter.security.people import Directory, Team, new_account
 from tests.servers.installation import ADMIN, Installation, configured_key, installed
 
@@ -121,6 +126,16 @@ async def test_names_are_taken_once(place: Installation) -> None:
     assert (await made(place, "ann", kind="service"))[0] == 201
     status, _ = await place.ask("Router", ADMIN, "POST", "/admin/keys", {"name": "user:ann"})
     assert status == 409, "limits and budgets go by the name"
+
+
+def test_what_was_left_in_a_tenant_is_not_taken_to_another() -> None:
+    ring = KeyRing(AuthSection(enabled=True))
+    ann = new_account("ann", roles=("developer",), tenant="acme")
+    ring.people.put(ann)
+    owner = ring.caller_of(Owner("acme", ann.label, ann.id)).owner()
+    ring.people.put(msgspec.structs.replace(ann, tenant="globex"))
+    with pytest.raises(KeyEnded):
+        ring.caller_of(owner)
 
 
 def test_ten_thousand_people_are_as_quick_as_ten() -> None:

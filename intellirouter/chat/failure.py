@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from intellirouter.config.redact import without_keys
 from intellirouter.errors import (
     ContentFiltered,
     ContextLengthExceeded,
@@ -100,31 +101,41 @@ _CAPACITY_CODES = frozenset(
 _READ = 10_000
 """Characters of a vendor's message that are looked through."""
 _TOLD = 1_000
-_INSIDE = re.compile(
-    r"traceback|stack trace|exception|[\r\n<]|[\w.-]+/[\w.-]+/[\w.-]+|\b\d{1,3}(?:\.\d{1,3}){3}\b|\.(?:internal|local|cluster)\b|://"
-    r"|\bat 0x|\.(?:py|go|java|js|ts|rs|cc):?\d*\b",
-    re.IGNORECASE,
-)
-"""Signs of a server's inside: traces, pages of a proxy, paths, addresses, hosts, source files."""
+_LOGGED = 500
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+"""What a reader of a message does not see: control characters, and those that turn or hide letters."""
+_PAGE = re.compile(r"<(?:!doctype|html|head|body|script)\b|traceback \(most recent call", re.IGNORECASE)
 _TOO_EARLY = (408, 409, 425, 498, 499)
 
 
+def _told(status: int, message: str) -> str:
+    """A vendor's words about a request, as they may go to who made it: one line, bounded, without keys or passwords in it.
+
+    What comes with a fault of its own server is not about the request, and may hold anything.
+    """
+    if status >= 500 or _PAGE.search(message[:_READ]):
+        return f"the provider answered {status}"
+    words = without_keys(_UNSEEN.sub(" ", message[:_READ])).strip()
+    return words if len(words) <= _TOLD else f"{words[:_TOLD]}…"
+
+
 def _broken(status: int, message: str, facts: dict[str, Any]) -> UpstreamError:
-    """A fault of the vendor's own. Its words go on, unless they show the inside of its server: that is for the operator's log."""
-    if len(message) <= _TOLD and _INSIDE.search(message) is None:
-        return UpstreamUnavailable(message, **facts)
+    """A fault of the vendor's own. It says nothing of the caller's request, so its words are for the operator's log alone."""
     error = UpstreamUnavailable(f"the provider answered {status}", **facts)
-    error.__cause__ = RuntimeError(message[:500])
+    if message != error.message:
+        error.__cause__ = OperatorsConcern(message[:_LOGGED])
     return error
 
 
 def classify(status: int, message: str, *, provider: str, kind: str = "", code: str = "") -> UpstreamError:
     """The error for a vendor's status and words; `kind` and `code` are its own machine words, empty where it has none.
 
-    The vendor's message is passed on, but for what concerns the operator and not the caller: it is the error's cause then.
+    The vendor's words about the request are passed on, made fit to be shown. What concerns the operator and not the caller (its
+    key, its account, the inside of the vendor's server) is the error's cause and no more.
     """
     facts: dict[str, Any] = {"provider": provider, "upstream_status": status}
     words, codes = message[:_READ].lower(), {code.lower(), kind.lower()}
+    said, message = message, _told(status, message)
     client = 400 <= status < 500
     if codes & _CONTEXT_CODES:
         return ContextLengthExceeded(message, **facts)
@@ -135,13 +146,13 @@ def classify(status: int, message: str, *, provider: str, kind: str = "", code: 
         or codes & _ACCOUNT_CODES
         or (client and (status != 429 or "RESOURCE_EXHAUSTED" not in kind) and _ACCOUNT_WORDS.search(words))
     ):
-        return hidden(ACCOUNT, message, **facts)
+        return hidden(ACCOUNT, said, **facts)
     if (
         status in (401, 403)
         or codes & _KEY_CODES
         or ((client or status >= 500) and _KEY_WORDS.search(words) is not None)
     ):
-        return hidden(CREDENTIALS, message, **facts)
+        return hidden(CREDENTIALS, said, **facts)
     if (
         status == 413 and codes & _RATE_CODES
     ):  # more at once than the account may send in a minute: no rest helps
@@ -151,7 +162,7 @@ def classify(status: int, message: str, *, provider: str, kind: str = "", code: 
     if client and _too_long(words):
         return ContextLengthExceeded(message, **facts)
     if status in _TOO_EARLY or status >= 500 or codes & _CAPACITY_CODES:
-        return _broken(status, message, facts) if status >= 500 else UpstreamUnavailable(message, **facts)
+        return _broken(status, said, facts) if status >= 500 else UpstreamUnavailable(message, **facts)
     if client:
         unfit = (
             status in (404, 405, 410, 413, 424, 451)
@@ -174,5 +185,5 @@ class OperatorsConcern(Exception):
 def hidden(told: str, message: str, **facts: Any) -> UpstreamAuthFailed:
     """The error that says `told`, with the vendor's message as its cause."""
     error = UpstreamAuthFailed(told, **facts)
-    error.__cause__ = OperatorsConcern(message)
+    error.__cause__ = OperatorsConcern(message[:_LOGGED])
     return error

@@ -19,7 +19,10 @@ _SHORTEST = 4
 _PATTERNS = (
     re.compile(r"(?i)(?<=bearer )\s*[^\s\"',}]+"),
     re.compile(r"(?<=://)[^\s/@\"']*:[^\s/@\"']*(?=@)"),
-    re.compile(r"\b(?:sk|pk|ir|hf|gsk|xai)[-_][A-Za-z0-9_\-]{8,}"),
+    re.compile(
+        r"\b(?:sk|pk|ir|hf|gsk|xai|pplx|nvapi|org|proj|gh[opsu]|github_pat|glpat|xox[abp])[-_][A-Za-z0-9_\-]{8,}"
+    ),
+    re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*"),
     re.compile(r"\bAIza[A-Za-z0-9_\-]{20,}"),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
 )
@@ -56,9 +59,14 @@ class Redactor:
         """`text` with every secret masked."""
         for pattern in self._known:
             text = pattern.sub(MASK, text)
-        for pattern in _PATTERNS:
-            text = pattern.sub(MASK, text)
-        return _NAMED.sub(_named, text)
+        return _NAMED.sub(_named, without_keys(text))
+
+
+def without_keys(text: str) -> str:
+    """`text` without what looks like a key or a password, whatever its name; words about a "token" stay as they are."""
+    for pattern in _PATTERNS:
+        text = pattern.sub(MASK, text)
+    return text
 
 
 def _named(match: re.Match[str]) -> str:

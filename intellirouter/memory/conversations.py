@@ -29,11 +29,12 @@ _ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """One exchange. `at` is in Unix seconds; `model` is who answered."""
+    """One exchange. `at` is in Unix seconds; `model` is who answered; `incomplete` where the answer did not come to its end."""
 
     messages: tuple[Message, ...]
     at: float = 0.0
     model: str = ""
+    incomplete: bool = False
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -74,9 +75,11 @@ class Conversations:
                 page = min(4 * page, 128)
         return [_decode(item) for item in reversed(kept[:MAX_TURNS_READ])]
 
-    async def add(self, tenant: str, name: str, messages: Sequence[Message], model: str) -> int:
+    async def add(
+        self, tenant: str, name: str, messages: Sequence[Message], model: str, *, incomplete: bool = False
+    ) -> int:
         """Append one turn; how many there are now. Raises `PayloadTooLarge` for one that is too large to be kept."""
-        item = _encode(Turn(tuple(messages), time.time(), model))
+        item = _encode(Turn(tuple(messages), time.time(), model, incomplete))
         if len(item) > MAX_TURN_BYTES:
             raise PayloadTooLarge(
                 f"A turn of a conversation holds at most {MAX_TURN_BYTES} bytes.", param="conversation"

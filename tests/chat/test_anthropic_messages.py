@@ -586,9 +586,10 @@ def test_a_cut_stream_never_looks_complete() -> None:
 
 def test_an_error_event_is_raised_with_its_reason() -> None:
     data = sse({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
-    with pytest.raises(UpstreamError, match="Overloaded") as raised:
+    with pytest.raises(UpstreamError, match="the provider answered 529") as raised:
         stream([data])
     assert raised.value.upstream_status == 529
+    assert str(raised.value.__cause__) == "Overloaded"  # a fault of its own: for the log alone
 
 
 def test_a_whole_answer_is_written_back_the_same() -> None:

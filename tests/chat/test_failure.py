@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -139,8 +140,53 @@ def test_a_refusal_is_told_by_whose_fault_it_is(
     if isinstance(error, UpstreamAuthFailed):
         assert error.message.startswith("the provider refused the ")
         assert str(error.__cause__), "the operator's log has the vendor's words"
+    elif status >= 500:  # it says nothing of the request, and may hold anything
+        assert error.message == f"the provider answered {status}"
+        assert str(error.__cause__), "the operator's log has the vendor's words"
     else:
         assert error.message not in ("", f"the provider answered {status}")
+
+
+PLANTED = [
+    "postgres://admin:hunter2pass@db.internal/x",
+    "Authorization: Bearer abcdef0123456789abcdef",
+    "key sk-proj-abcdefghij0123456789 of org-abcdefghij",
+    "AKIAABCDEFGHIJKLMNOP",
+    "ghp_abcdefghijklmnopqrstuvwx",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl",
+    "\x1b[31mred\x00\u202eright to left",
+    "<html><body>nginx 10.1.2.3</body></html>",
+    "Traceback (most recent call last):\n  File /srv/app.py",
+    "x" * 50_000,
+]
+HIDDEN = "hunter2pass abcdef0123456789abcdef abcdefghij AKIAABCD ghp_abcd eyJhbGci \x1b \x00 \u202e 10.1.2.3 app.py".split(
+    " "
+)
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_what_a_vendor_plants_in_its_words_reaches_no_caller(planted: str) -> None:
+    """In each vendor's own form, and with codes that would let its words through."""
+    bodies: list[Any] = [
+        {"error": {"message": f"No: {planted}", "type": "context_length_exceeded", "code": "content_filter"}},
+        {"error": {"message": f"No: {planted}", "status": "INTERNAL", "type": "invalid_request_error"}},
+        {"error": f"No: {planted}"},
+        {"message": f"No: {planted}", "object": "error"},
+        {"detail": [{"msg": f"No: {planted}"}]},
+    ]
+    statuses = (400, 404, 408, 409, 413, 422, 429, 498, 500, 502, 503, 529)
+    for kind, status, body in itertools.product(sorted(ADAPTERS), statuses, bodies):
+        error = ADAPTERS[kind].parse_error(HttpResponse(status, {}, json.dumps(body).encode()), "p")
+        shown = f"{error.message} {error.details}"
+        assert [secret for secret in HIDDEN if secret in shown] == [], (kind, status, body)
+        assert len(error.message) <= 1_001
+        assert status < 500 or "No:" not in shown, (kind, status, body)
+
+
+def test_a_callers_own_words_come_back_whole() -> None:
+    words = "max_tokens: 100000 > 64000, which is the maximum allowed number of output tokens for claude"
+    body = json.dumps({"error": {"type": "invalid_request_error", "message": words}}).encode()
+    assert ADAPTERS["anthropic"].parse_error(HttpResponse(400, {}, body), "p").message == words
 
 
 def test_the_same_is_told_of_an_error_inside_a_stream() -> None:

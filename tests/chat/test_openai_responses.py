@@ -533,8 +533,9 @@ def test_an_error_inside_a_stream_is_raised_with_its_reason(
     event: dict[str, Any], kind: type[UpstreamError]
 ) -> None:
     begun = encoded([START, TextDelta("a"), Finish("stop")]).partition(b"event: response.output_text.done")[0]
-    with pytest.raises(kind, match="overloaded today"):
+    with pytest.raises(kind) as caught:
         stream([begun + b"data: " + json.dumps(event).encode() + b"\n\n"])
+    assert "overloaded today" in f"{caught.value} {caught.value.__cause__}"
 
 
 def test_a_stream_that_breaks_ends_with_the_error_and_a_failed_response() -> None:

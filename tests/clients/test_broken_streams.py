@@ -68,6 +68,9 @@ async def test_a_client_is_told_of_a_stream_that_broke(
     with pytest.raises(error) as raised:
         await begin(sdk, "primary/m").ask("Tell me more.", stream=True)
     if how == "error":
-        assert "Overloaded for now" in str(raised.value)
+        assert "the provider primary answered 5" in str(raised.value)
+        assert "Overloaded" not in str(
+            raised.value
+        )  # what a failing server says may be anything: it is for the log
     assert len(vendor.received) == 1
     await module.disconnect(sdk)

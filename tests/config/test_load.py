@@ -213,3 +213,17 @@ def test_what_is_shown_of_an_address_is_not_who_asks_it(tmp_path: Path) -> None:
     assert shown["ipc.router_endpoint"] == "https://********@router:1/x"
     assert shown["rag.vector_db_url"] == "http://********@h"
     assert shown["rag.vector_db_shards"] == ["http://********@b", "http://plain"]
+
+
+def test_every_setting_that_the_routers_file_offers_holds(tmp_path: Path) -> None:
+    lines = (CONFIG / "router.toml").read_text(encoding="utf-8").splitlines()
+    offered = [line[1:] if re.match(r"#[\[a-z]", line) else line for line in lines]
+    kept = [line for line in offered if line != 'token = "your_secure_token_here"']
+    file = tmp_path / "router.toml"
+    file.write_text("\n".join(kept))
+    names = ("IPC_TOKEN", "REDIS_PASSWORD", "OPENAI_API_KEY")
+    settings = load(file, dict.fromkeys(names, "a-secret-of-this-test-and-no-other-1")).settings
+    assert [provider.name for provider in settings.model_registry.providers] == ["openai", "local"]
+    assert settings.ipc.rag_manager_endpoint
+    assert settings.auth.enabled
+    assert len(offered) - len(kept) == 1

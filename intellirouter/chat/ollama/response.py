@@ -20,7 +20,6 @@ from intellirouter.errors import (
     IntelliRouterError,
     UpstreamError,
     UpstreamProtocolError,
-    UpstreamUnavailable,
 )
 
 _COUNTERS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
@@ -91,7 +90,7 @@ def read_object(line: bytes) -> Json:
     if not isinstance(data, dict):
         raise UpstreamProtocolError("the provider's answer is not a JSON object")
     if isinstance(data.get("error"), str):
-        raise UpstreamUnavailable(data["error"])
+        raise classify(500, data["error"], provider="")
     return data
 
 

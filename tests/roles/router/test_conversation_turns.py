@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,64 @@ async def test_a_personas_model_answers_where_the_model_is_left_open(
             ("assistant", "Pong."),
             ("user", "Hi"),
         ]
+
+
+async def _turns(http: aiohttp.ClientSession, url: str, name: str) -> list[Any]:
+    """The kept turns, once there are any: what a client left is written down a moment later."""
+    async with asyncio.timeout(60):
+        while True:
+            async with http.get(f"{url}/v1/conversations/{name}") as reply:
+                if reply.status == 200:
+                    return list((await reply.json())["turns"])
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("end", ["hang", "reset"])
+async def test_what_a_cut_stream_said_stays_in_its_conversation_and_says_that_it_was_cut(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession, end: Any
+) -> None:
+    cut = Play.sse(faults.chunk({"content": "Half of "}), faults.chunk({"content": "it"}), end=end)
+    vendor = await start_vendor(cut, Play.json(faults.whole("Done.")))
+    toml = provider(vendor, kind="openai") + '[router]\nmid_stream = "error"\nmax_attempts = 1\n'
+    url = (await start_node(toml)).listening[0].url
+    body = {"model": "primary/m", "messages": [{"role": "user", "content": "Tell."}], "conversation": "cut"}
+    async with http.post(f"{url}/v1/chat/completions", json={**body, "stream": True}) as reply:
+        told = b""
+        async for piece in reply.content.iter_any():
+            told += piece
+            if b'"it"' in told and end == "hang":
+                break  # the client goes away
+    (turn,) = await _turns(http, url, "cut")
+    assert turn["incomplete"] is True
+    assert turn["messages"][-1]["content"][0]["text"] == "Half of it"
+    async with http.post(f"{url}/v1/chat/completions", json=body) as reply:
+        assert reply.status == 200
+    said = [message["content"] for message in vendor.received[-1].json["messages"]]
+    assert said == ["Tell.", "Half of it", "Tell."]
+    assert [turn["incomplete"] for turn in await _turns(http, url, "cut")] == [True, False]
+
+
+async def test_a_call_that_was_streamed_is_part_of_its_conversation(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a":'}}
+    calling = Play.sse(
+        faults.chunk({"role": "assistant", "tool_calls": [call]}),
+        faults.chunk({"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]}),
+        faults.chunk({}, finish="tool_calls"),
+        b"[DONE]",
+    )
+    done = Play.sse(faults.chunk({"content": "42"}), faults.chunk({}, finish="stop"), b"[DONE]")
+    vendor = await start_vendor(calling, done)
+    url = (await start_node(provider(vendor, kind="openai"))).listening[0].url
+    for message in (
+        {"role": "user", "content": "Call it."},
+        {"role": "tool", "tool_call_id": "c1", "content": "42"},
+    ):
+        body = {"model": "primary/m", "messages": [message], "conversation": "called", "stream": True}
+        async with http.post(f"{url}/v1/chat/completions", json=body) as reply:
+            assert reply.status == 200
+            await reply.read()
+    asked = vendor.received[-1].json["messages"]
+    assert [turn["role"] for turn in asked] == ["user", "assistant", "tool"]
+    assert asked[1]["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"a":1}'}

@@ -37,6 +37,7 @@ from intellirouter.peers.contract import ChainRunner
 from intellirouter.roles.router.pipeline.course import PERSONA_MODEL, Course, Steps, citations
 from intellirouter.roles.router.pipeline.file_search import file_search
 from intellirouter.roles.router.pipeline.guardrails import GuardedStream, Rules, complaint, kept_to
+from intellirouter.roles.router.pipeline.heard import Heard
 
 CHAIN_MODEL = "chain/"
 
@@ -228,7 +229,7 @@ class Told:
 
 
 class Piped:
-    """See `Streamed`. Adds the sources before the answer finishes, and keeps the turn once it has."""
+    """See `Streamed`. Adds the sources before the answer finishes, and keeps the turn, whole or as far as it came."""
 
     dialect: str | None = None
     said: tuple[Delta, ...] = ()
@@ -257,31 +258,35 @@ class Piped:
         self._steps.answered(course, self.trace)
 
     async def _batches(self, guard: GuardedStream | None) -> AsyncIterator[list[StreamEvent]]:
-        text: list[str] = []
+        heard, ended = Heard(), False
         block = 0
         searched = self._course.searched
-        async for events in self._live.batches():
-            out: list[StreamEvent] = []
-            for event in events:
-                deltas = event.deltas if guard is None else guard.feed(event.deltas)
-                for delta in deltas:
-                    if isinstance(delta, TextDelta) and delta.choice == 0:
-                        text.append(delta.text)
-                        block = delta.block
-                    elif isinstance(delta, Finish) and delta.choice == 0:
-                        notes = citations(self._course.passages)
-                        out.extend(StreamEvent((AnnotationDelta(note, None, block),)) for note in notes)
-                begun = next((i for i, delta in enumerate(deltas) if isinstance(delta, Start)), None)
-                if begun is None and any(not isinstance(delta, UsageDelta) for delta in deltas):
-                    begun = -1  # a provider that begins with its words
-                if searched is not None and begun is not None:  # it came before any word
-                    found = OpaqueDelta(RESPONSES, searched)
-                    deltas = (*deltas[: begun + 1], found, *deltas[begun + 1 :])
-                    searched = None
-                out.append(StreamEvent(deltas))
-            yield out
-        message = Message("assistant", (Text("".join(text)),))
-        await self._steps.store(self._course, message, self.trace.model)
+        try:
+            async for events in self._live.batches():
+                out: list[StreamEvent] = []
+                for event in events:
+                    deltas = event.deltas if guard is None else guard.feed(event.deltas)
+                    heard.take(deltas)
+                    for delta in deltas:
+                        if isinstance(delta, TextDelta) and delta.choice == 0:
+                            block = delta.block
+                        elif isinstance(delta, Finish) and delta.choice == 0:
+                            notes = citations(self._course.passages)
+                            out.extend(StreamEvent((AnnotationDelta(note, None, block),)) for note in notes)
+                    begun = next((i for i, delta in enumerate(deltas) if isinstance(delta, Start)), None)
+                    if begun is None and any(not isinstance(delta, UsageDelta) for delta in deltas):
+                        begun = -1  # a provider that begins with its words
+                    if searched is not None and begun is not None:  # it came before any word
+                        found = OpaqueDelta(RESPONSES, searched)
+                        deltas = (*deltas[: begun + 1], found, *deltas[begun + 1 :])
+                        searched = None
+                    out.append(StreamEvent(deltas))
+                yield out
+            ended = True
+        finally:  # also where the client went away, or the answer broke: what it has read is part of the conversation
+            message = heard.whole() if ended else heard.cut()
+            if message is not None:
+                await self._steps.store(self._course, message, self.trace.model, incomplete=not ended)
 
     def close(self) -> None:
         """See `Streamed.close`."""

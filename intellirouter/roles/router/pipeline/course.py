@@ -291,7 +291,7 @@ class Steps:
         if course.persona is not None:
             self.outcomes.count(course.persona, errors=1.0)
 
-    async def store(self, course: Course, answered: Message, model: str) -> None:
+    async def store(self, course: Course, answered: Message, model: str, *, incomplete: bool = False) -> None:
         """Keep the turn, where a conversation was named. What the persona and retrieval added is not part of it."""
         if course.conversation is not None:
             said = [m for m in course.said if m.role not in ("system", "developer")]
@@ -299,7 +299,9 @@ class Steps:
             caller = course.call.caller
             with course.timed("store"):
                 try:
-                    await self.conversations.add(caller.tenant, course.conversation, turn, model)
+                    await self.conversations.add(
+                        caller.tenant, course.conversation, turn, model, incomplete=incomplete
+                    )
                 except (
                     PayloadTooLarge
                 ):  # the answer was given: what is too long to be kept is all that is lost

@@ -70,7 +70,7 @@ _READERS: Mapping[str, str] = {
     "6,000 tokens, 2,000 nodes, counted work": "chains/expr.py chains/places.py chains/sandbox.py",
     "a text of at most 1,000,000 characters, in a thread": "chains/source.py",
     "a text of at most 256 KiB": "roles/persona_layer/source.py",
-    _CONFIGURATION: "config/env.py config/toml_text.py",
+    _CONFIGURATION: "cli/config_settings.py config/env.py config/toml_text.py",
     "our own files": "inference/learning/keeping.py inference/learning/weights.py roles/rag_manager/embedding/convert.py",
     _DOCUMENT: "roles/rag_manager/parsing/books.py roles/rag_manager/parsing/html.py "
     "roles/rag_manager/parsing/tables.py",

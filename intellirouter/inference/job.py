@@ -36,6 +36,7 @@ class Job(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = {}
     granted: tuple[str, ...] = ()
     found: Report | None = None  # by guards, in what was retrieved for it
+    formed: bool = False  # whoever asks holds the answer to its form by itself
     persona: str = ""  # that it is asked as, without its version
 
 

@@ -56,24 +56,22 @@ def test_a_stream_holds_back_no_more_than_a_topic_is_long() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    "message",
     [
-        ("Overloaded", True),
-        ("The engine is at capacity for gpt-x, try again.", True),
-        ("Traceback (most recent call last): boom", False),
-        ("open /srv/models/secret.bin: no such file", False),
-        ("dial tcp 10.0.3.7: connection refused", False),
-        ("no route to db-1.prod.internal", False),
-        ("<html><h1>502</h1></html>", False),
-        ("x" * 2_000, False),
+        "Overloaded",
+        "The engine is at capacity for gpt-x, try again.",
+        "Traceback (most recent call last): boom",
+        "open /srv/models/secret.bin: no such file",
+        "dial tcp 10.0.3.7: connection refused",
+        "no route to db-1.prod.internal",
+        "<html><h1>502</h1></html>",
+        "x" * 2_000,
     ],
 )
-def test_the_inside_of_a_providers_server_is_not_told(message: str, told: bool) -> None:
+def test_the_inside_of_a_providers_server_is_not_told(message: str) -> None:
     error = classify(500, message, provider="p")
-    assert (error.message == message) is told
-    if not told:
-        assert error.message == "the provider answered 500"
-        assert message[:20] in str(error.__cause__)
+    assert error.message == "the provider answered 500"
+    assert message[:20] in str(error.__cause__)
 
 
 @pytest.mark.parametrize(

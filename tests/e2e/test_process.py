@@ -167,7 +167,8 @@ async def test_a_shipped_file_does_not_start_with_the_token_it_was_shipped_with(
     for words in (["run", "--config", file], ["validate-config", "--config", file]):
         code, out, errors = await command(*words, environment=environment)
         assert code == 78, out + errors
-        assert f"{file}:23: ipc.security.token: is a placeholder" in errors
+        line = Path(file).read_text().splitlines().index('token = "your_secure_token_here"') + 1  # noqa: ASYNC240
+        assert f"{file}:{line}: ipc.security.token: is a placeholder" in errors
         assert "your_secure_token_here" not in out + errors
         assert not [*tmp_path.iterdir()]  # noqa: ASYNC240  one look
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from intellirouter.ops.diagnose import machine
-from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager import catalog, catalog_jobs
 from tests.ops.test_diagnose import serving
 from tests.servers.certificates import Authority
 from tests.servers.ports import free_port
@@ -311,7 +311,7 @@ def unit_failed(node: Node) -> str:
 def failed_documents(node: Node) -> str:
     (node.data / "rag").mkdir()
     with contextlib.closing(sqlite3.connect(node.data / "rag/catalog.sqlite3")) as db:
-        db.executescript(catalog.SCHEMA)
+        db.executescript(catalog.SCHEMA + catalog_jobs.SCHEMA)
         db.execute(
             "insert into collections (id, tenant, name, model, created) values ('c', 't', 'n', 'm', 0)"
         )

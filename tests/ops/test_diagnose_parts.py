@@ -27,7 +27,7 @@ from intellirouter.ops.diagnose.providers import examine_provider
 from intellirouter.ops.diagnose.runs import runs
 from intellirouter.ops.diagnose.services import services
 from intellirouter.providers.table import ADAPTERS
-from intellirouter.roles.rag_manager import catalog
+from intellirouter.roles.rag_manager import catalog, catalog_jobs
 from intellirouter.transport.choose import make_transport
 from tests.chains.offline import SUPPORT, Model, chain, ports, support
 from tests.servers.postgres import postgres
@@ -192,7 +192,7 @@ def test_documents_that_failed_are_told(tmp_path: Path) -> None:
     assert documents(tmp_path) == []
     (tmp_path / "rag").mkdir()
     with contextlib.closing(sqlite3.connect(tmp_path / "rag/catalog.sqlite3")) as db:
-        db.executescript(catalog.SCHEMA)
+        db.executescript(catalog.SCHEMA + catalog_jobs.SCHEMA)
         db.execute(
             "insert into collections (id, tenant, name, model, created) values ('c', 't', 'n', 'm', 0)"
         )

@@ -53,7 +53,12 @@ class GroupedDispatch:
         if found is not None:
             return self._whole(job, *found)
         request = job.request
-        if request.output is not None and asks_for_json(request) and self._on("validation", job):
+        if (
+            request.output is not None
+            and not job.formed
+            and asks_for_json(request)
+            and self._on("validation", job)
+        ):
             return formed(self._inner, job)
         judge = self._judge(job)
         return self._inner.complete(job) if judge is None else self._graded(job, judge)

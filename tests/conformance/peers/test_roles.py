@@ -121,7 +121,7 @@ async def test_passages(peers: Peers) -> None:
 
 async def test_personas(peers: Peers) -> None:
     resolved = await peers.personas.resolve("support", {"company": "Acme"}, CALL)
-    assert (resolved.name, resolved.version) == ("support", 1)
+    assert (resolved.name, resolved.version) == ("support", 0)
     assert "Acme" in resolved.messages[0].text
     with pytest.raises(NotFound, match="no persona 'nobody'"):
         await peers.personas.resolve("nobody", {}, CALL)

@@ -176,6 +176,7 @@ def _prepared(course: Course) -> Job:
         request=request,
         relay=None,
         granted=course.granted,
+        formed=course.rules is not None and course.rules.schema is not None,
         persona=course.named,
         found=course.found,
     )

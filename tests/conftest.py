@@ -18,8 +18,29 @@ from tests.servers.vendor import Answer, Vendor
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")  # no property depends on how fast the machine is
 
+LONG = (
+    "docs/test_guides.py",
+    "console/test_pages.py",
+    "console/test_states.py",
+    "cli/test_mistakes.py",
+    "ops/test_breakages.py",
+    "ops/test_disaster.py",
+    "rag_manager/test_cli.py",
+    "e2e/test_nodes.py",
+    "e2e/test_learning_nodes.py",
+    "chains/test_giving_up.py",
+    "providers/test_recordings.py",
+)
+"""Files that take a minute and more begin first, so that none is left for the end, when the other processes have nothing to do."""
+
 StartVendor = Callable[..., Awaitable[Vendor]]
 StartNode = Callable[..., Awaitable[Node]]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first; the order is one of chance otherwise."""
+    items.sort(key=lambda item: not any(file in item.nodeid for file in LONG))
 
 
 @pytest.fixture

@@ -68,7 +68,9 @@ def test_a_frozen_node_that_comes_back_changes_nothing(database: str, tmp_path: 
 
 
 def _said(output: str) -> object:
-    return ast.literal_eval(output.splitlines()[-1])  # the log stands before it
+    """What the program printed: its log stands before that, and behind it where the node goes on for a moment."""
+    printed = [line for line in output.splitlines() if line.startswith(("{", "[", "("))]
+    return ast.literal_eval(printed[-1])
 
 
 def test_three_nodes_one_killed_one_frozen_lose_and_repeat_nothing(database: str, tmp_path: Path) -> None:

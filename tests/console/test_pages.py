@@ -281,7 +281,7 @@ async def test_settings_are_checked_changed_and_brought_back(operator: Seat) -> 
     await dialog.get_by_label("Settings (JSON)").fill('{"limits": {"no_such": 1}}')
     await dialog.get_by_role("button", name="Check").click()
     await expect(dialog.get_by_role("alert")).to_be_visible()
-    await dialog.get_by_label("Settings (JSON)").fill('{"features": {"validation": false}}')
+    await dialog.get_by_label("Settings (JSON)").fill('{"features": {"result_merging": false}}')
     await dialog.get_by_role("button", name="Check").click()
     await expect(dialog.get_by_text("What would change")).to_be_visible()
     await dialog.get_by_role("button", name="Save").click()

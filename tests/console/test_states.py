@@ -36,8 +36,10 @@ async def bare(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
 
 
 async def again(found: Seat) -> None:
-    """Press "Try again", unless the page did by itself already, and see that nothing is refused any more."""
-    await found.page.evaluate("document.querySelector('main [role=alert] button')?.click()")
+    """Press every "Try again", unless the page did by itself already, and see that nothing is refused any more."""
+    await found.page.evaluate(
+        "document.querySelectorAll('main [role=alert] button').forEach((one) => one.click())"
+    )
     await expect(found.page.get_by_role("alert")).to_have_count(0)
 
 

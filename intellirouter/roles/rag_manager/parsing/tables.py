@@ -27,7 +27,9 @@ MOST_ROWS = 2_000_000
 
 def delimited(data: bytes, charset: str = "", delimiter: str = "") -> list[Block]:
     """The rows of comma-separated values, whatever separates them."""
-    csv.field_size_limit(len(data) + 1)  # no field is longer, and the default refuses one of 128 kB
+    csv.field_size_limit(
+        max(csv.field_size_limit(), len(data) + 1)
+    )  # it is the process's: raised, never lowered
     text = decode(data, charset)
     first, _, rest = text.partition("\n")
     if first.lower().startswith("sep=") and len(first.strip()) == 5:  # what a spreadsheet writes before them

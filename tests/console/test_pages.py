@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from intellirouter.app.supervisor import Node
 from intellirouter.memory.store import StateStore
@@ -65,6 +66,18 @@ async def operator(stage: Stage) -> AsyncIterator[Seat]:
 
 
 @pytest.mark.timeout(600)
+async def wider(found: Seat) -> list[str]:
+    """What is to be said of a page that is wider than its window once it was drawn for that width."""
+    try:
+        await found.page.wait_for_function(
+            "document.documentElement.scrollWidth <= innerWidth", timeout=10_000
+        )
+    except PlaywrightTimeout:
+        over = await found.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        return [f"{over} px wider than the window"]
+    return []
+
+
 async def test_every_page_shows_itself_without_an_error_and_can_be_read_by_everybody(stage: Stage) -> None:
     axe = (files("axe_playwright_python") / "axe.min.js").read_text()
     problems: dict[str, list[str]] = {}
@@ -75,8 +88,7 @@ async def test_every_page_shows_itself_without_an_error_and_can_be_read_by_every
             for width, scheme in LOOKS:
                 await found.page.set_viewport_size({"width": width, "height": 860})
                 await found.page.emulate_media(color_scheme=scheme)
-                over = await found.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                said = [f"{over} px wider than the window"] if over > 0 else []
+                said = await wider(found)
                 if width in (1280, 390):  # what it finds at the others is the same
                     result = await found.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
                     serious = [

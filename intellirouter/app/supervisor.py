@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -25,6 +24,7 @@ from aiohttp import web
 from intellirouter.app import grpc_peers, node_files, own_files
 from intellirouter.app.api import api_document
 from intellirouter.app.certificates import CertificateCollector, Certificates
+from intellirouter.app.collecting import seldom_collected
 from intellirouter.app.component import Commit, Opened, open_components
 from intellirouter.app.components import sealing
 from intellirouter.app.components.audit import audit_health
@@ -78,8 +78,6 @@ log = structlog.get_logger(__name__)
 LINGER_SECONDS = 2.0
 """How long to read on from a client whose request was refused before its end, so that it sees the answer."""
 
-GC_THRESHOLD = 10_000
-"""New objects between two collections of the youngest: a request makes some hundred, nearly all of which die at once."""
 
 PARENT_SECONDS = 0.5
 """Between two looks of a worker at whether its parent lives."""
@@ -203,10 +201,8 @@ async def running(
             await stack.enter_async_context(_serving(node, role, ports[role.name], tls, places))
         if settings.server.grpc_port is not None:
             await stack.enter_async_context(grpc_peers.serving(node.loaded.settings, opened, roles))
-        gc.collect()
-        gc.freeze()  # what start-up built lives for ever: later collections need not walk it
-        gc.set_threshold(GC_THRESHOLD, 20, 20)
-        yield node
+        with seldom_collected():
+            yield node
 
 
 def _reader(node: Node) -> Callable[[Overlay], Loaded]:

@@ -27,7 +27,7 @@ from intellirouter.guards.incoming import Incoming, looked_at
 from intellirouter.guards.outgoing import Outgoing
 from intellirouter.guards.report import Report
 from intellirouter.inference.answering import Answering, Streamed
-from intellirouter.inference.groups.answers import deltas_of
+from intellirouter.inference.groups.dispatcher import Whole
 from intellirouter.inference.guarding.remote import Remote
 from intellirouter.inference.guarding.rules import Guards
 from intellirouter.inference.job import Job, Trace
@@ -98,7 +98,7 @@ class Guarded:
                 response = await course.back(response)
             finally:
                 course.ended(trace)
-            return _Whole(response, trace)
+            return Whole(response, trace)
         live = await self._inner.stream(onward)
         if course.outgoing.idle:
             course.ended(live.trace)
@@ -282,24 +282,6 @@ class _Course:
 
 def _same(new: str, old: str) -> str:
     return old if new == old else new
-
-
-class _Whole:
-    """A whole answer, told as a stream once it was looked at. See `Streamed`."""
-
-    dialect: str | None = None
-    said: tuple[Delta, ...] = ()
-
-    def __init__(self, response: ChatResponse, trace: Trace) -> None:
-        self.trace = trace
-        self._response = response
-
-    async def batches(self) -> AsyncIterator[list[StreamEvent]]:
-        """See `Streamed.batches`."""
-        yield [StreamEvent((delta,)) for delta in deltas_of(self._response)]
-
-    def close(self) -> None:
-        """Nothing to let go."""
 
 
 class _Guarded:

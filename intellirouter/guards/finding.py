@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from intellirouter.guards.scan import Scan
 
 LONGEST = 512
-"""Characters that a stream is held back by at most: nothing that is looked for is longer."""
+"""Characters that a stream is held back by at most, where a detector does not look for longer things."""
 
 
 class Finding(NamedTuple):
@@ -22,6 +22,8 @@ class Detector(Protocol):
     """Finds one kind of thing, or several, in a text."""
 
     kinds: tuple[str, ...]
+    longest: int
+    """Characters of the longest thing that it finds."""
 
     def find(self, scan: Scan) -> list[Finding]:
         """Where they are, in no particular order; they may overlap."""

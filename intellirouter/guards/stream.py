@@ -1,13 +1,13 @@
 """A text that comes in pieces: looked at as it grows, given on as soon as it is certain.
 
-Held back is only what could still become something that is looked for, or a placeholder, and never more than `LONGEST` characters.
+Held back is only what could still become something that is looked for, or a placeholder, and never more than the longest thing a detector finds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from intellirouter.guards.finding import LONGEST, Detector, Finding
+from intellirouter.guards.finding import Detector, Finding
 from intellirouter.guards.placeholders import Restoring
 
 _CONTEXT = 64
@@ -24,6 +24,7 @@ class Watched:
         self, detectors: Sequence[Detector], find: Callable[[str], list[Finding]], hear: Hear
     ) -> None:
         self._detectors = detectors
+        self._longest = max((one.longest for one in detectors), default=0)
         self._find = find
         self._hear = hear
         self._context = ""
@@ -37,7 +38,7 @@ class Watched:
         self._held += text
         whole = self._context + self._held
         ready = min((one.open_at(whole) for one in self._detectors), default=len(whole))
-        ready = max(ready, len(whole) - LONGEST, len(self._context))
+        ready = max(ready, len(whole) - self._longest, len(self._context))
         return self._upto(whole, ready, last=False) if ready > len(self._context) else ""
 
     def rest(self) -> str:
@@ -49,7 +50,7 @@ class Watched:
         known = len(self._context)
         findings = [one for one in self._find(whole) if one.end > known]
         for one in findings:
-            if one.start < ready < one.end and not last and len(whole) - one.start < LONGEST:
+            if one.start < ready < one.end and not last and len(whole) - one.start < self._longest:
                 ready = max(known, one.start)  # it may be longer still
         mine = [
             Finding(max(one.start, known) - known, one.end - known, one.kind)

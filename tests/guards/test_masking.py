@@ -192,6 +192,18 @@ def test_what_a_stream_leaks_is_masked_as_in_a_whole_answer(text: str, cuts: lis
     assert streamed(out, text, cuts)[0] == whole.choices[0].text
 
 
+def test_a_long_secret_is_held_until_it_ends() -> None:
+    key = (
+        "-----BEGIN PRIVATE KEY-----\n"
+        + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n" * 50
+        + "-----END PRIVATE KEY-----"
+    )
+    text = f"Here: {key} and that was it."
+    guards = [guard("secret", on=["output"], action="mask")]
+    out = Outgoing(guards, Incoming(asked("x")).placeholders, asked("x"), Report())
+    assert streamed(out, text, range(0, len(text), 7))[0] == "Here: <SECRET> and that was it."
+
+
 def test_a_stream_is_not_held_back_where_nothing_can_come() -> None:
     out = Outgoing(
         [guard("email", on=["output"], action="mask")],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from intellirouter.guards.finding import Finding
+from intellirouter.guards.finding import LONGEST, Finding
 from intellirouter.guards.scan import Cluster, Scan
 
 ADDRESS = "address"
@@ -62,6 +62,7 @@ _LEADING = (
 class Addresses:
     """See `Detector`."""
 
+    longest = LONGEST
     kinds: tuple[str, ...] = (ADDRESS,)
 
     def find(self, scan: Scan) -> list[Finding]:

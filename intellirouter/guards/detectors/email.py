@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from intellirouter.guards.finding import Finding
+from intellirouter.guards.finding import LONGEST, Finding
 from intellirouter.guards.scan import Scan
 
 EMAIL = "email"
@@ -18,6 +18,7 @@ _EDGE = "./'`*{|}=&?$!#^~%-"
 class Emails:
     """See `Detector`."""
 
+    longest = LONGEST
     kinds: tuple[str, ...] = (EMAIL,)
 
     def find(self, scan: Scan) -> list[Finding]:

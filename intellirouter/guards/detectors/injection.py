@@ -17,7 +17,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from intellirouter.guards.detectors.phrases import MARKS, PHRASES, UNFOLDED
-from intellirouter.guards.finding import Finding
+from intellirouter.guards.finding import LONGEST, Finding
 from intellirouter.guards.folding import Folded, spaced
 from intellirouter.guards.scan import Scan, Signs, windows
 
@@ -71,6 +71,7 @@ _MOST_DECODED = 64
 class Injections:
     """See `Detector`."""
 
+    longest = LONGEST
     kinds: tuple[str, ...] = (INJECTION,)
 
     def find(self, scan: Scan) -> list[Finding]:

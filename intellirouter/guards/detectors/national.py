@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from intellirouter.guards.detectors.numbers import run_at
-from intellirouter.guards.finding import Finding
+from intellirouter.guards.finding import LONGEST, Finding
 from intellirouter.guards.scan import Scan
 
 NATIONAL_ID = "national_id"
@@ -78,6 +78,7 @@ _FEWEST = 6
 class NationalIds:
     """See `Detector`. `countries`: whose numbers are looked for, as ISO 3166 has them; empty: all that are known."""
 
+    longest = LONGEST
     kinds: tuple[str, ...] = (NATIONAL_ID,)
 
     def __init__(self, countries: tuple[str, ...] = ()) -> None:

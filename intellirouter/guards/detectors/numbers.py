@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from intellirouter.guards.finding import Finding
+from intellirouter.guards.finding import LONGEST, Finding
 from intellirouter.guards.scan import Scan
 
 CARD, IBAN, IP = "card", "iban", "ip"
@@ -46,6 +46,8 @@ _MOST_RUN = 84
 
 class Numbers:
     """See `Detector`."""
+
+    longest = LONGEST
 
     def __init__(self, kinds: tuple[str, ...] = (CARD, IBAN, IP)) -> None:
         self.kinds = kinds

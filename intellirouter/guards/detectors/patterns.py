@@ -14,6 +14,8 @@ PATTERN = "pattern"
 class Patterns:
     """See `Detector`. `longest`: characters that a match in a stream may span."""
 
+    longest = LONGEST
+
     def __init__(self, patterns: Sequence[Any], kind: str = PATTERN, longest: int = 128) -> None:
         self.kinds: tuple[str, ...] = (kind,)
         self._patterns = tuple(patterns)

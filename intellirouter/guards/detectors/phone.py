@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from intellirouter.guards.detectors.numbers import run_at
-from intellirouter.guards.finding import Finding
+from intellirouter.guards.finding import LONGEST, Finding
 from intellirouter.guards.scan import Scan
 
 PHONE = "phone"
@@ -36,6 +36,7 @@ _MOST_JUDGED = 5_000
 class Phones:
     """See `Detector`. `countries`: whose national forms are known, as ISO 3166 has them."""
 
+    longest = LONGEST
     kinds: tuple[str, ...] = (PHONE,)
 
     def __init__(self, countries: tuple[str, ...] = COUNTRIES) -> None:

@@ -70,6 +70,7 @@ _TAIL = re.compile(r"[^\s]{0,512}\Z")
 class Secrets:
     """See `Detector`."""
 
+    longest = _LONGEST_KEY
     kinds: tuple[str, ...] = (SECRET,)
 
     def find(self, scan: Scan) -> list[Finding]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from intellirouter.guards.finding import Finding
+from intellirouter.guards.finding import LONGEST, Finding
 from intellirouter.guards.scan import Scan
 
 INVISIBLE, BIDI, CONTROL = "invisible", "bidi", "control"
@@ -29,6 +29,7 @@ _MARKS = "\u200e\u200f\u061c"
 class Unseen:
     """See `Detector`."""
 
+    longest = LONGEST
     kinds: tuple[str, ...] = (INVISIBLE, BIDI, CONTROL)
 
     def __init__(self, kinds: tuple[str, ...] = (INVISIBLE, BIDI, CONTROL)) -> None:

@@ -6,7 +6,7 @@ import importlib
 import re
 from typing import Any
 
-from intellirouter.guards.finding import Finding
+from intellirouter.guards.finding import LONGEST, Finding
 from intellirouter.guards.folding import Folded, folded, spaced
 from intellirouter.guards.scan import Scan
 
@@ -18,6 +18,7 @@ _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 class Keywords:
     """See `Detector`. Words are compared folded; one of a script that writes without spaces is looked for inside words too."""
 
+    longest = LONGEST
     kinds: tuple[str, ...] = (KEYWORD,)
 
     def __init__(self, words: tuple[str, ...], kind: str = KEYWORD) -> None:

@@ -54,21 +54,25 @@ class Guarded:
 
     def complete(self, job: Job) -> Coroutine[Any, Any, tuple[ChatResponse, Trace]]:
         """See `Answering.complete`."""
-        return self._complete(job) if self._guards.all else self._inner.complete(job)
+        return self._complete(job) if self._guards.all or _names_some(job) else self._inner.complete(job)
 
     def stream(self, job: Job) -> Coroutine[Any, Any, Streamed]:
         """See `Answering.stream`."""
-        return self._stream(job) if self._guards.all else self._inner.stream(job)
+        return self._stream(job) if self._guards.all or _names_some(job) else self._inner.stream(job)
 
     def embed(
         self, job: Job, wanted: EmbeddingRequest
     ) -> Coroutine[Any, Any, tuple[EmbeddingResponse, Trace]]:
         """See `Answering.embed`: what is found in its texts is masked for good, or blocks them."""
-        return self._embed(job, wanted) if self._guards.all else self._inner.embed(job, wanted)
+        return (
+            self._embed(job, wanted)
+            if self._guards.all or _names_some(job)
+            else self._inner.embed(job, wanted)
+        )
 
     def count(self, job: Job) -> Coroutine[Any, Any, tuple[int, bool]]:
         """See `Answering.count`: what is counted is what would be sent."""
-        return self._count(job) if self._guards.all else self._inner.count(job)
+        return self._count(job) if self._guards.all or _names_some(job) else self._inner.count(job)
 
     async def _complete(self, job: Job) -> tuple[ChatResponse, Trace]:
         guards = self._guards.of(job)
@@ -143,6 +147,12 @@ class Guarded:
         for (guard, action, _), kinds in report.found.items():
             for kind, number in kinds.items():
                 self._found.labels(guard, kind, action).inc(number)
+
+
+def _names_some(job: Job) -> bool:
+    """Whether the request names guards: one that is not there is refused, also where there is none at all."""
+    options = job.request.options
+    return options is not None and bool(options.guardrails)
 
 
 class _Course:

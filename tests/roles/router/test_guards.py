@@ -119,6 +119,15 @@ async def test_guards_hold_for_whom_they_are_for(start: Any, http: aiohttp.Clien
     assert len(vendor.received) == 1
 
 
+async def test_a_guard_that_is_named_and_not_there_is_refused_where_there_is_none(
+    start: Any, http: aiohttp.ClientSession
+) -> None:
+    url, (vendor,) = await start("")
+    assert (await ask(http, url, "Hi", guardrails=["pii"]))[0] == 400
+    assert (await ask(http, url, "Hi", guardrails=[]))[0] == 200
+    assert len(vendor.received) == 1
+
+
 async def test_what_holds_personal_data_goes_to_the_local_model(
     start: Any, http: aiohttp.ClientSession
 ) -> None:

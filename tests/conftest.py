@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -41,6 +42,15 @@ StartNode = Callable[..., Awaitable[Node]]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long files first; the order is one of chance otherwise."""
     items.sort(key=lambda item: not any(file in item.nodeid for file in LONG))
+
+
+@pytest.fixture(autouse=True)
+def same_umask() -> Iterator[None]:
+    """A command that a test calls in this process takes the umask of one; the tests behind it see the one before."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture

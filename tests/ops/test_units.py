@@ -119,6 +119,8 @@ def test_root_sees_what_the_node_sees_and_goes_on_as_its_user(
     for place in (tmp_path, *tmp_path.parents):
         if place != Path("/") and not place.stat().st_mode & 0o001:
             place.chmod(place.stat().st_mode | 0o055)  # as it is below /opt
+    for place in (tmp_path / "opt", *(tmp_path / "opt").rglob("*")):
+        place.chmod(0o755 if place.is_dir() else 0o644)
     (tmp_path / "opt/env").chmod(0o700)
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(installed), str(tmp_path / config) if config else "", unit],

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from intellirouter.roles.chain_engine.hooks.signing import holds, signed
+from intellirouter.security.webhook_signing import holds, signed
 from tests.conftest import StartNode
 from tests.roles.chain_engine.test_api import Client
 

@@ -16,7 +16,7 @@ import structlog
 from intellirouter.config.schema.chain_engine import ChainHook
 from intellirouter.errors import IntelliRouterError
 from intellirouter.roles.chain_engine.hooks.outbox import MAX_KEPT, Delivery, Outbox
-from intellirouter.roles.chain_engine.hooks.signing import signed
+from intellirouter.security.webhook_signing import signed
 from intellirouter.transport.outgoing.door import Ask, OutgoingDoor
 
 LOOK_SECONDS = 1.0

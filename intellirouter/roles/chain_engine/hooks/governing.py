@@ -14,7 +14,7 @@ from intellirouter.chains.model import Step
 from intellirouter.config.schema.chain_engine import ChainHook
 from intellirouter.errors import IntelliRouterError
 from intellirouter.roles.chain_engine.hooks.outbox import delivery_id
-from intellirouter.roles.chain_engine.hooks.signing import signed
+from intellirouter.security.webhook_signing import signed
 from intellirouter.transport.outgoing.door import Ask, OutgoingDoor
 
 MAX_ANSWER = 100_000

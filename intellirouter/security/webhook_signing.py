@@ -1,4 +1,4 @@
-"""How what a hook is sent is signed, so that its receiver can tell it from anybody else's.
+"""How what a hook or an alert sends is signed, so that its receiver can tell it from anybody else's.
 
 Source: the Standard Webhooks specification 1.0: `webhook-id`, `webhook-timestamp`, and in `webhook-signature` `v1,` with the base64 of
 HMAC-SHA256 over `id.timestamp.body`.

@@ -26,7 +26,7 @@ from intellirouter.chains.schema import SCHEMA
 from intellirouter.chains.source import InvalidChain, read
 from intellirouter.chains.steps.attempts import Cache, Worker
 from intellirouter.chains.trial import Verdict, cases_of, tried
-from intellirouter.cli import chain_hooks, chain_server
+from intellirouter.cli import chain_hooks, chain_server, chain_versions
 from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import IntelliRouterError, InvalidRequest, NotFound
@@ -34,6 +34,7 @@ from intellirouter.telemetry import logs
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 chain_server.add_to(app)
+chain_versions.add_to(app)
 app.add_typer(chain_hooks.app, name="hooks")
 
 FileArgument = Annotated[Path, typer.Argument(help="A definition: .yaml, .toml or .json.")]

@@ -70,6 +70,9 @@ def named(text: str) -> tuple[str, Any]:
 
 def put(
     file: Annotated[Path, typer.Argument(help="A definition: .yaml, .toml or .json.")],
+    share: Annotated[
+        float | None, typer.Option(help="Percent of the runs that try it; the others go on as before.")
+    ] = None,
     url: UrlOption = None,
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
@@ -80,9 +83,12 @@ def put(
     except (OSError, UnicodeDecodeError) as cause:
         raise NotFound(f"{file} cannot be read as UTF-8 text.") from cause
     form = {".toml": "toml", ".json": "json"}.get(file.suffix, "yaml")
-    body = {"source": source, "format": form}
+    body: dict[str, Any] = {"source": source, "format": form}
+    if share is not None:
+        body["share"] = share
     answer, _ = _ask(config, url, api_key, "PUT", f"/v1/chains/{quote(file.stem, safe='')}", body)
-    typer.echo(f"The chain '{answer['id']}' is there, version {answer['version']}.")
+    tried = f" {answer['share']:g} % of its runs try revision {answer['trial']}." if answer["trial"] else ""
+    typer.echo(f"The chain '{answer['id']}' is there, version {answer['version']}.{tried}")
 
 
 def start(

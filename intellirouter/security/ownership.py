@@ -33,6 +33,7 @@ KINDS = (
     Kind("cached step", "reach", ("tenant", "models", "scopes", "step"), "memory"),
     Kind("retrieval", "reach", ("tenant", "models", "scopes", "question", "collection"), "memory"),
     Kind("chain", "tenant", ("tenant", "name"), "keeping.chains"),
+    Kind("version of a chain", "tenant", ("tenant", "name"), "keeping.chains"),
     Kind("run", "tenant", ("id",), "keeping.runs", "key"),
     Kind("hook delivery", "tenant", ("tenant", "id"), "keeping.runs"),
     Kind("schedule", "tenant", ("tenant", "name"), "keeping.schedules", "key"),

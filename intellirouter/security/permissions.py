@@ -93,11 +93,17 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         "chains:read",
         "see and check chains",
-        "chains_list chains_validate chains_get chains_nodes chains_queue",
+        "chains_list chains_validate chains_get chains_nodes chains_queue chains_versions chains_version chains_diff",
         "inference",
         _READERS,
     ),
-    Permission("chains:write", "store and delete chains", "chains_put chains_delete", "chains", "developer"),
+    Permission(
+        "chains:write",
+        "store, roll back and delete chains",
+        "chains_put chains_delete chains_rollback chains_rollout chains_rollout_end",
+        "chains",
+        "developer",
+    ),
     Permission("chains:start", "start chains", "chains_start grpc_run", "inference", "developer"),
     Permission(
         "runs:read",

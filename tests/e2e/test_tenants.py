@@ -194,6 +194,19 @@ async def chain(place: Installation) -> None:
     )
 
 
+async def version_of_a_chain(place: Installation) -> None:
+    for text in (SECRET, "hi"):
+        await place.put_chain("ours", "secret-was", saying("cheap", "secret-was").replace("hi", text))
+    other, one = Other(place, "secret-was"), "/v1/chains/secret-was"
+    await other.finds_nothing(
+        "ChainEngine",
+        *(("GET", f"{one}/{what}") for what in ("versions", "versions/1", "diff")),
+        ("POST", f"{one}/rollback", {"revision": 1}),
+        ("PUT", f"{one}/rollout", {"revision": 1, "share": 50}),
+        ("DELETE", f"{one}/rollout"),
+    )
+
+
 async def _a_run(place: Installation, **headers: str) -> Any:
     await place.put_chain("ours", "tell", saying("cheap", "tell"))
     body = {"input": {"question": SECRET}, "mode": "wait"}
@@ -374,6 +387,7 @@ ATTACKS: dict[str, Callable[[Installation], Awaitable[None]]] = {
     "cached step": cached_step,
     "retrieval": retrieval,
     "chain": chain,
+    "version of a chain": version_of_a_chain,
     "run": run,
     "hook delivery": hook_delivery,
     "schedule": schedule,

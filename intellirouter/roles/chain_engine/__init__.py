@@ -2,7 +2,9 @@
 
 keys       what the role's handlers need
 store      chains and the owners of runs, in the database of the runs
-service    stores chains, starts runs
+versions   what stored chains said before, and which share of runs tries another version
+library    the stored chains: checked, read, chosen for runs
+service    starts runs
 line       the waiting line: who is started next, where not all are started at once
 watching   watches runs to their end, and counts the places they take
 shown      a run as clients see it

@@ -63,8 +63,13 @@ def only(body: Json, *known: str) -> Json:
     return body
 
 
-async def _document(request: web.Request, name: str) -> Document:
-    body = only(await read_json(request, MAX_BODY), "definition", "source", "format")
+async def _document(request: web.Request, name: str, *more: str) -> tuple[Document, Json]:
+    """The definition of a request, and its body, which may have `more` fields."""
+    body = only(await read_json(request, MAX_BODY), "definition", "source", "format", *more)
+    return await _written(request, body, name), body
+
+
+async def _written(request: web.Request, body: Json, name: str) -> Document:
     definition = fields.mapping(body, "definition")
     if definition is not None:
         return Document(name, definition)
@@ -75,12 +80,16 @@ async def _document(request: web.Request, name: str) -> Document:
     return await ASIDE.run(request[CALLER].tenant, lambda: read(source, f"{name}.{form}"))
 
 
-def _summary(chain: StoredChain) -> Json:
+def summary(chain: StoredChain) -> Json:
+    """A stored chain in a list."""
     head: dict[str, Any] = chain.document["chain"]
     return {
         "id": chain.name,
         "object": "chain",
         "version": head.get("version", 1),
+        "revision": chain.revision,
+        "trial": chain.trial,
+        "share": chain.share,
         "description": head.get("description", ""),
         "input": chain.document.get("input", {}),
         "created_at": round(chain.created, 3),
@@ -88,40 +97,54 @@ def _summary(chain: StoredChain) -> Json:
     }
 
 
+def share_of(body: Json) -> float | None:
+    """`share`, percent of runs. Raises `InvalidRequest`."""
+    share = fields.number(body, "share")
+    if share is not None and not 0 < share <= 100:
+        raise InvalidRequest("'share' is a percentage above 0 and up to 100.", param="share")
+    return share
+
+
 async def list_chains(request: web.Request) -> web.StreamResponse:
     """Every chain of the tenant."""
     service, caller = request.app[ENGINE], request[CALLER]
     found = await asyncio.to_thread(service.store.chains, caller.tenant)
     return answer(
-        {"object": "list", "data": [_summary(chain) for chain in found if caller.may_use_chain(chain.name)]}
+        {"object": "list", "data": [summary(chain) for chain in found if caller.may_use_chain(chain.name)]}
     )
 
 
 async def get_chain(request: web.Request) -> web.StreamResponse:
     """One chain, with its definition."""
-    chain = await request.app[ENGINE].get(request[CALLER], request.match_info["name"])
-    return answer({**_summary(chain), "definition": chain.document})
+    chain = await request.app[ENGINE].library.get(request[CALLER], request.match_info["name"])
+    return answer({**summary(chain), "definition": chain.document})
 
 
 async def put_chain(request: web.Request) -> web.StreamResponse:
-    """Make or replace one: `source` with its `format` (yaml, toml or json), or `definition` as an object."""
+    """Make or replace one: `source` with its `format` (yaml, toml or json), or `definition` as an object.
+
+    With a `share` only that percentage of the runs of a chain that is there tries it.
+    """
     name = request.match_info["name"]
-    document = await _document(request, name)
-    chain, new = await request.app[ENGINE].put(request[CALLER], name, document)
-    return answer(_summary(chain), 201 if new else 200)
+    document, body = await _document(request, name, "share")
+    share = share_of(body)
+    library = request.app[ENGINE].library
+    chain, new = await library.put(request[CALLER], name, document, None if share == 100 else share)
+    return answer(summary(chain), 201 if new else 200)
 
 
 async def delete_chain(request: web.Request) -> web.StreamResponse:
     """Remove one; its runs go on."""
     name = request.match_info["name"]
-    await request.app[ENGINE].delete(request[CALLER], name)
+    await request.app[ENGINE].library.delete(request[CALLER], name)
     return answer({"id": name, "object": "chain", "deleted": True})
 
 
 async def validate(request: web.Request) -> web.StreamResponse:
     """Whether a definition holds, and if not, everything that is wrong with it, with lines and paths."""
     try:
-        chain = await request.app[ENGINE].checked(request[CALLER], await _document(request, "chain"))
+        document, _ = await _document(request, "chain")
+        chain = await request.app[ENGINE].library.checked(request[CALLER], document)
     except InvalidChain as error:
         return answer({"valid": False, "problems": [str(problem) for problem in error.problems]})
     except InvalidRequest as error:

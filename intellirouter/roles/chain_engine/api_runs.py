@@ -27,7 +27,7 @@ LOOK_SECONDS = 2.0
 KEEP_ALIVE = 15.0  # seconds of silence before a comment
 _GOING = ("running", "waiting", "queued")
 STATUSES = frozenset({*_GOING, "succeeded", "failed", "cancelled"})
-RUN_FILTERS = ("chain", "status", "limit", "after")
+RUN_FILTERS = ("chain", "status", "revision", "limit", "after")
 MAX_LOOKED = 2_000
 """Runs that one page is looked for in; `after` then says where to look on."""
 
@@ -103,9 +103,12 @@ def _event(name: str, data: object) -> bytes:
 
 
 async def list_runs(request: web.Request) -> web.StreamResponse:
-    """The newest first; `chain` and `status` filter, `limit` (1 to 100) and `after` (a run's id) page."""
+    """The newest first; `chain`, `status` and `revision` filter, `limit` (1 to 100) and `after` (a run's id) page."""
     query, service = request.query, request.app[ENGINE]
     status, limit = fields.one_of(query, "status", STATUSES), limit_of(query.get("limit", "20"))
+    revision = query.get("revision")
+    if revision is not None and not (revision.isdecimal() and len(revision) < 10):
+        raise InvalidRequest("'revision' is the number of a version.", param="revision")
     for name in query:
         if name not in RUN_FILTERS:
             raise InvalidRequest(
@@ -114,7 +117,9 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
     found: list[dict[str, Any]] = []
     after, more, looked = query.get("after"), True, 0
     while more and len(found) < limit and looked < MAX_LOOKED:
-        rows = await service.rows(request[CALLER], query.get("chain"), after, limit)
+        rows = await service.rows(
+            request[CALLER], query.get("chain"), after, limit, int(revision) if revision else None
+        )
         for run in await service.shown(*rows):
             if len(found) == limit:  # the next page begins behind the last one that is shown
                 break

@@ -19,6 +19,7 @@ from intellirouter.roles.chain_engine.hooks.delivery import Hooks
 from intellirouter.roles.chain_engine.hooks.governing import Governing
 from intellirouter.roles.chain_engine.hooks.outbox import Outbox
 from intellirouter.roles.chain_engine.keeper import Keeper
+from intellirouter.roles.chain_engine.library import Library
 from intellirouter.roles.chain_engine.live import Live
 from intellirouter.roles.chain_engine.meters import ChainMeters
 from intellirouter.roles.chain_engine.outside import Outside
@@ -27,6 +28,7 @@ from intellirouter.roles.chain_engine.reach import Peers, ports
 from intellirouter.roles.chain_engine.schedules import ScheduleStore
 from intellirouter.roles.chain_engine.service import ChainService
 from intellirouter.roles.chain_engine.store import Store
+from intellirouter.roles.chain_engine.versions import Versions
 from intellirouter.security.authority import Authority
 from intellirouter.security.keeping import Keeping
 from intellirouter.telemetry.tracing.span import Tracer
@@ -80,15 +82,28 @@ async def open_engine(
         owners.store = store
         schedules = ScheduleStore(runtime.engine)
         hooks = Hooks(section.hooks, Outbox(runtime.engine), door)
+        keeping = keeping or Keeping()
+        library = Library(store, Versions(runtime.engine), outside, keeping, section.default_timeout_seconds)
         service = ChainService(
-            section, runtime, store, meters, hearing, schedules, authority, outside, hooks, live, tracer
+            section,
+            runtime,
+            store,
+            library,
+            meters,
+            hearing,
+            schedules,
+            authority,
+            outside,
+            hooks,
+            live,
+            tracer,
+            keeping,
         )
         hooks.told = service.told
         if any(hook.kind != "govern" for hook in section.hooks.values()):
             runtime.ending = service.ending
         telling = asyncio.create_task(hooks.run(), name="chain hooks")
         telling.add_done_callback(_report)
-        service.keeping = keeping or Keeping()
         keeper = asyncio.create_task(Keeper(service, service.schedules).run(), name="chain keeper")
         keeper.add_done_callback(_report)
         owned = [keeper, telling]

@@ -1,4 +1,4 @@
-"""Stores chains, starts runs, and watches them to their end."""
+"""Starts runs, and watches them to their end."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ import msgspec
 import structlog
 
 from intellirouter.bounds.aside import ASIDE
-from intellirouter.chains.check import Known, check
 from intellirouter.chains.interpreter import checked_inputs
 from intellirouter.chains.made import made
 from intellirouter.chains.model import Chain
-from intellirouter.chains.plan import bundle, calls
+from intellirouter.chains.plan import bundle
 from intellirouter.chains.runtime.durable.runtime import DurableRuntime
-from intellirouter.chains.source import Document
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.errors import (
     Conflict,
@@ -30,20 +28,20 @@ from intellirouter.errors import (
     KeyEnded,
     NotFound,
     PeerUnavailable,
-    PermissionDenied,
     RateLimited,
 )
 from intellirouter.peers.chain_output import used
 from intellirouter.roles.chain_engine.definitions import described, signals
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.hooks.delivery import Hooks
+from intellirouter.roles.chain_engine.library import Chosen, Library
 from intellirouter.roles.chain_engine.line import Line, Waiting
 from intellirouter.roles.chain_engine.live import Live
 from intellirouter.roles.chain_engine.meters import ChainMeters
 from intellirouter.roles.chain_engine.outside import Outside
 from intellirouter.roles.chain_engine.schedules import Schedule, ScheduleStore
 from intellirouter.roles.chain_engine.shown import over, shown
-from intellirouter.roles.chain_engine.store import RunRow, Store, StoredChain, plain
+from intellirouter.roles.chain_engine.store import RunRow, Store, plain
 from intellirouter.roles.chain_engine.watching import POLL, Watch
 from intellirouter.security.authority import Authority
 from intellirouter.security.caller import Caller
@@ -60,6 +58,7 @@ class ChainService:
     section: ChainEngineSection
     runtime: DurableRuntime
     store: Store
+    library: Library
     meters: ChainMeters
     hearing: Hearing
     schedules: ScheduleStore
@@ -119,72 +118,15 @@ class ChainService:
         """Stop watching; the runs stay as they are, to be taken up again."""
         await self.watch.stop()
 
-    # chains
-
-    async def checked(self, caller: Caller, document: Document) -> Chain:
-        """The chain of a document, with the tenant's chains known. Raises `InvalidChain` with every problem."""
-        names = await asyncio.to_thread(self.store.names, caller.tenant)
-        own = _name_of(document.data)
-        known = Known(
-            chains={*names, own},
-            tools=self.outside.tools(caller.tenant),
-            secrets=self.outside.secrets(caller.tenant),
-            address=self.outside.address,
-        )
-        timeout = self.section.default_timeout_seconds
-        chain = await ASIDE.run(caller.tenant, lambda: check(document, known, timeout))
-        bundle(chain, await self._called(caller, chain))
-        return chain
-
-    async def put(self, caller: Caller, name: str, document: Document) -> tuple[StoredChain, bool]:
-        """Store a chain under its name; true when it is new."""
-        chain = await self.checked(caller, document)
-        if chain.name != name:
-            raise InvalidRequest(f"The definition is of '{chain.name}', not '{name[:100]}'.", param="name")
-        if not caller.may_use_chain(name):
-            raise PermissionDenied(f"You may not write the chain '{name[:100]}'.")
-        if await asyncio.to_thread(self.store.get, caller.tenant, name) is None:
-            await self.room(caller.tenant, "chains")
-        return await asyncio.to_thread(self.store.put, caller.tenant, name, chain.document)
-
-    async def room(self, tenant: str, what: Literal["chains", "runs", "schedules"]) -> None:
+    async def room(self, tenant: str, what: Literal["runs", "schedules"]) -> None:
         """Raises `KeepsTooMuch` where the tenant may keep no more of it."""
 
         async def count() -> int:
             if what == "schedules":
                 return await asyncio.to_thread(self.schedules.kept, tenant)
-            chains, runs = await asyncio.to_thread(self.store.kept, tenant)
-            return chains if what == "chains" else runs
+            return (await asyncio.to_thread(self.store.kept, tenant))[1]
 
         await self.keeping.room(tenant, what, count)
-
-    async def get(self, caller: Caller, name: str) -> StoredChain:
-        """A stored chain. Raises `NotFound`."""
-        found = await asyncio.to_thread(self.store.get, caller.tenant, name)
-        if found is None or not caller.may_use_chain(name):
-            raise NotFound(f"There is no chain '{name[:100]}'.")
-        return found
-
-    async def _called(self, caller: Caller, chain: Chain) -> dict[str, Chain]:
-        """The chain, and those that it calls and that these call, as far as they are there."""
-        found, wanted = {chain.name: chain}, calls(chain) - {chain.name}
-        while wanted:
-            stored = await asyncio.to_thread(self.store.named, caller.tenant, wanted)
-            more = {each.name: await self._made(caller, each) for each in stored}
-            found |= more
-            wanted = {name for each in more.values() for name in calls(each)} - found.keys()
-        return found
-
-    async def delete(self, caller: Caller, name: str) -> None:
-        """Forget a chain. Raises `NotFound`."""
-        if not caller.may_use_chain(name) or not await asyncio.to_thread(
-            self.store.delete, caller.tenant, name
-        ):
-            raise NotFound(f"There is no chain '{name[:100]}'.")
-
-    async def _made(self, caller: Caller, stored: StoredChain) -> Chain:
-        timeout = self.section.default_timeout_seconds
-        return await made(caller.tenant, stored.name, stored.document, timeout)
 
     # runs
 
@@ -210,10 +152,12 @@ class ChainService:
         run, and `RateLimited` beyond `max_queued`, or `max_line` where runs wait in line.
         """
         queue = self.line.checked(queue)
-        chain, library = await self.startable(caller, name, inputs)
+        chosen = await self.library.chosen(caller, name, run_id)
+        await ASIDE.soon(caller.tenant, lambda: checked_inputs(chosen.chain, inputs))
+        chain, library = chosen.chain, chosen.others
         if (span := current()) is not None:  # the run is a trace of its own: it may outlive this request
             span.note({"intellirouter.run": run_id})
-        row = self._row(caller, chain, inputs, run_id)
+        row = self._row(caller, chosen, inputs, run_id)
         new = await asyncio.to_thread(self.store.run, run_id) is None
         if new and not self.line.used:
             self.watch.admit(caller)
@@ -266,17 +210,13 @@ class ChainService:
             raise
         self.watch.begin(waiting.run_id, waiting.tenant)
 
-    async def startable(
-        self, caller: Caller, name: str, inputs: Mapping[str, Any]
-    ) -> tuple[Chain, dict[str, Chain]]:
-        """The chain and the library it runs with. Raises `NotFound`, or `InvalidRequest` for inputs that do not fit."""
-        chain = await self._made(caller, await self.get(caller, name))
-        library = await self._called(caller, chain)
-        await ASIDE.soon(caller.tenant, lambda: checked_inputs(chain, inputs))
-        bundle(chain, library)
-        return chain, library
+    async def startable(self, caller: Caller, name: str, inputs: Mapping[str, Any]) -> None:
+        """Raises `NotFound`, or `InvalidRequest` for inputs that do not fit what now runs."""
+        chosen = await self.library.chosen(caller, name)
+        await ASIDE.soon(caller.tenant, lambda: checked_inputs(chosen.chain, inputs))
 
-    def _row(self, caller: Caller, chain: Chain, inputs: Mapping[str, Any], run_id: str) -> RunRow:
+    def _row(self, caller: Caller, chosen: Chosen, inputs: Mapping[str, Any], run_id: str) -> RunRow:
+        chain = chosen.chain
         fingerprint = hashlib.sha256(msgspec.json.encode([chain.name, inputs], order="deterministic"))
         return RunRow(
             run_id,
@@ -286,6 +226,7 @@ class ChainService:
             fingerprint.hexdigest(),
             msgspec.json.encode(caller.owner()),
             time.time(),
+            revision=chosen.revision,
         )
 
     async def wait(self, run_id: str, seconds: float) -> None:
@@ -306,11 +247,13 @@ class ChainService:
             raise NotFound(f"There is no run '{run_id[:100]}'.")
         return found
 
-    async def rows(self, caller: Caller, chain: str | None, after: str | None, limit: int) -> list[RunRow]:
+    async def rows(
+        self, caller: Caller, chain: str | None, after: str | None, limit: int, revision: int | None = None
+    ) -> list[RunRow]:
         """The newest runs first, those older than the run `after`."""
         last = await self.row(caller, after) if after else None
         place = (last.created, last.run_id) if last else None
-        return await asyncio.to_thread(self.store.runs, caller.tenant, chain, place, limit)
+        return await asyncio.to_thread(self.store.runs, caller.tenant, chain, place, limit, revision)
 
     async def shown(self, *rows: RunRow) -> list[dict[str, Any]]:
         """Runs as clients see them."""
@@ -380,6 +323,7 @@ class ChainService:
             old.fingerprint,
             msgspec.json.encode(caller.owner()),
             time.time(),
+            revision=old.revision,
         )
         await asyncio.to_thread(self.store.add_run, new)
         await self.runtime.fork(run_id, step, new.run_id)
@@ -442,8 +386,3 @@ class ChainService:
         except PeerUnavailable:  # nobody can say so now
             return ""
         return ""
-
-
-def _name_of(data: Any) -> str:
-    head = data.get("chain") if isinstance(data, dict) else None
-    return str(head.get("name", "")) if isinstance(head, dict) else ""

@@ -31,6 +31,7 @@ def shown(row: RunRow, look: Mapping[str, Any] | None, wait: Waiting | None) -> 
         "object": "chain.run",
         "chain": row.chain,
         "version": row.version,
+        "revision": row.revision,
         "status": "waiting" if wait else status,
         "waiting_for": (wait.signal or None) if wait else None,
         "waiting_until": wait.until if wait else None,

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from intellirouter.security.caller import Owner
 
 METADATA = sa.MetaData()
-_CHAINS = sa.Table(
+CHAINS = sa.Table(
     "intellirouter_chains",
     METADATA,
     sa.Column("tenant", sa.String(200), primary_key=True),
@@ -21,8 +21,13 @@ _CHAINS = sa.Table(
     sa.Column("document", sa.LargeBinary, nullable=False),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("updated", sa.Float, nullable=False),
+    sa.Column(
+        "revision", sa.Integer
+    ),  # of what was stored before there were versions: none, which is the first
+    sa.Column("trial", sa.Integer),
+    sa.Column("share", sa.Float),
 )
-_RUNS = sa.Table(
+RUNS = sa.Table(
     "intellirouter_chain_runs",
     METADATA,
     sa.Column("run_id", sa.String(100), primary_key=True),
@@ -33,18 +38,22 @@ _RUNS = sa.Table(
     sa.Column("caller", sa.LargeBinary, nullable=False),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("cancelled", sa.Float),  # while it waited in line
+    sa.Column("revision", sa.Integer),
     sa.Index("intellirouter_chain_runs_by_tenant", "tenant", "created"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class StoredChain:
-    """A definition as plain data; times are Unix seconds."""
+    """A definition as plain data; times are Unix seconds. `revision` is the number of what runs, `trial` of what a `share` (percent) tries."""
 
     name: str
     document: dict[str, Any]
     created: float
     updated: float
+    revision: int = 1
+    trial: int | None = None
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,8 @@ class RunRow:
     created: float
     cancelled: float | None = None
     """When it was cancelled before it had begun."""
+    revision: int | None = None
+    """Of its chain; None where the run was started before there were versions."""
 
     def owner(self) -> Owner:
         """Who started it."""
@@ -86,20 +97,6 @@ class Store:
                             sa.text(f"alter table {table.name} add column {column.name} {kind}")
                         )
 
-    def put(self, tenant: str, name: str, document: dict[str, Any]) -> tuple[StoredChain, bool]:
-        """Make or replace a chain; true when it is new."""
-        now, data = time.time(), msgspec.json.encode(document)
-        mine = sa.and_(_CHAINS.c.tenant == tenant, _CHAINS.c.name == name)
-        with self.engine.begin() as connection:
-            created = connection.execute(sa.select(_CHAINS.c.created).where(mine)).scalar()
-            if created is None:
-                connection.execute(
-                    _CHAINS.insert().values(tenant=tenant, name=name, document=data, created=now, updated=now)
-                )
-            else:
-                connection.execute(_CHAINS.update().where(mine).values(document=data, updated=now))
-        return StoredChain(name, document, now if created is None else created, now), created is None
-
     def kept(self, tenant: str) -> tuple[int, int]:
         """How many chains and runs the tenant has."""
         with self.engine.connect() as connection:
@@ -107,97 +104,104 @@ class Store:
                 connection.execute(
                     sa.select(sa.func.count()).select_from(table).where(table.c.tenant == tenant)
                 ).scalar_one()
-                for table in (_CHAINS, _RUNS)
+                for table in (CHAINS, RUNS)
             )
         return chains, runs
 
     def get(self, tenant: str, name: str) -> StoredChain | None:
         """One chain."""
-        mine = sa.and_(_CHAINS.c.tenant == tenant, _CHAINS.c.name == name)
+        mine = sa.and_(CHAINS.c.tenant == tenant, CHAINS.c.name == name)
         with self.engine.connect() as connection:
-            row = connection.execute(sa.select(_CHAINS).where(mine)).one_or_none()
-        return None if row is None else _stored(row)
+            row = connection.execute(sa.select(CHAINS).where(mine)).one_or_none()
+        return None if row is None else stored(row)
 
     def names(self, tenant: str) -> set[str]:
         """What the tenant's chains are called."""
         with self.engine.connect() as connection:
-            wanted = sa.select(_CHAINS.c.name).where(_CHAINS.c.tenant == tenant)
+            wanted = sa.select(CHAINS.c.name).where(CHAINS.c.tenant == tenant)
             return set(connection.execute(wanted).scalars())
 
     def named(self, tenant: str, names: Collection[str]) -> list[StoredChain]:
         """Those of the chains that are there."""
-        mine = sa.and_(_CHAINS.c.tenant == tenant, _CHAINS.c.name.in_(names))
+        mine = sa.and_(CHAINS.c.tenant == tenant, CHAINS.c.name.in_(names))
         with self.engine.connect() as connection:
-            return [_stored(row) for row in connection.execute(sa.select(_CHAINS).where(mine))]
+            return [stored(row) for row in connection.execute(sa.select(CHAINS).where(mine))]
 
     def chains(self, tenant: str) -> list[StoredChain]:
         """Every chain, by name."""
-        wanted = sa.select(_CHAINS).where(_CHAINS.c.tenant == tenant).order_by(_CHAINS.c.name)
+        wanted = sa.select(CHAINS).where(CHAINS.c.tenant == tenant).order_by(CHAINS.c.name)
         with self.engine.connect() as connection:
-            return [_stored(row) for row in connection.execute(wanted)]
+            return [stored(row) for row in connection.execute(wanted)]
 
     def delete(self, tenant: str, name: str) -> bool:
         """Forget a chain; runs under way carry their definition and go on. False when there was none."""
-        mine = sa.and_(_CHAINS.c.tenant == tenant, _CHAINS.c.name == name)
+        mine = sa.and_(CHAINS.c.tenant == tenant, CHAINS.c.name == name)
         with self.engine.begin() as connection:
-            return bool(connection.execute(_CHAINS.delete().where(mine)).rowcount)
+            return bool(connection.execute(CHAINS.delete().where(mine)).rowcount)
 
     def add_run(self, row: RunRow) -> RunRow:
         """Note a run; the row that stands, when there is one of that id already."""
         try:
             with self.engine.begin() as connection:
                 connection.execute(
-                    _RUNS.insert().values({name: getattr(row, name) for name in _RUNS.c.keys()})  # noqa: SIM118  columns, not a dict
+                    RUNS.insert().values({name: getattr(row, name) for name in RUNS.c.keys()})  # noqa: SIM118  columns, not a dict
                 )
         except sa.exc.IntegrityError:
             with self.engine.connect() as connection:
-                found = connection.execute(sa.select(_RUNS).where(_RUNS.c.run_id == row.run_id)).one()
+                found = connection.execute(sa.select(RUNS).where(RUNS.c.run_id == row.run_id)).one()
             return RunRow(*found)
         return row
 
     def run(self, run_id: str, tenant: str | None = None) -> RunRow | None:
         """One run; of that tenant, when it is given."""
-        wanted = sa.select(_RUNS).where(_RUNS.c.run_id == run_id)
+        wanted = sa.select(RUNS).where(RUNS.c.run_id == run_id)
         if tenant is not None:
-            wanted = wanted.where(_RUNS.c.tenant == tenant)
+            wanted = wanted.where(RUNS.c.tenant == tenant)
         with self.engine.connect() as connection:
             row = connection.execute(wanted).one_or_none()
         return None if row is None else RunRow(*row)
 
     def runs(
-        self, tenant: str, chain: str | None, after: tuple[float, str] | None, limit: int
+        self,
+        tenant: str,
+        chain: str | None,
+        after: tuple[float, str] | None,
+        limit: int,
+        revision: int | None = None,
     ) -> list[RunRow]:
         """The newest first; `after` is the last one's time and id."""
-        wanted = sa.select(_RUNS).where(_RUNS.c.tenant == tenant)
+        wanted = sa.select(RUNS).where(RUNS.c.tenant == tenant)
         if chain is not None:
-            wanted = wanted.where(_RUNS.c.chain == chain)
+            wanted = wanted.where(RUNS.c.chain == chain)
+        if revision is not None:
+            wanted = wanted.where(RUNS.c.revision == revision)
         if after is not None:  # several may have started at once
             created, run_id = after
-            at_once = sa.and_(_RUNS.c.created == created, _RUNS.c.run_id > run_id)
-            wanted = wanted.where(sa.or_(_RUNS.c.created < created, at_once))
-        wanted = wanted.order_by(_RUNS.c.created.desc(), _RUNS.c.run_id).limit(limit)
+            at_once = sa.and_(RUNS.c.created == created, RUNS.c.run_id > run_id)
+            wanted = wanted.where(sa.or_(RUNS.c.created < created, at_once))
+        wanted = wanted.order_by(RUNS.c.created.desc(), RUNS.c.run_id).limit(limit)
         with self.engine.connect() as connection:
             return [RunRow(*row) for row in connection.execute(wanted)]
 
     def older(self, than: float, after: tuple[float, str], limit: int) -> list[RunRow]:
         """Runs of every tenant that started before a time, from the oldest on; `after` is the last one's time and id."""
-        wanted = sa.select(_RUNS).where(
-            _RUNS.c.created < than,
-            sa.tuple_(_RUNS.c.created, _RUNS.c.run_id) > sa.tuple_(*map(sa.literal, after)),
+        wanted = sa.select(RUNS).where(
+            RUNS.c.created < than,
+            sa.tuple_(RUNS.c.created, RUNS.c.run_id) > sa.tuple_(*map(sa.literal, after)),
         )
-        wanted = wanted.order_by(_RUNS.c.created, _RUNS.c.run_id).limit(limit)
+        wanted = wanted.order_by(RUNS.c.created, RUNS.c.run_id).limit(limit)
         with self.engine.connect() as connection:
             return [RunRow(*row) for row in connection.execute(wanted)]
 
     def cancel_run(self, run_id: str) -> None:
         """Note that a run was cancelled before it had begun."""
         with self.engine.begin() as connection:
-            connection.execute(_RUNS.update().where(_RUNS.c.run_id == run_id).values(cancelled=time.time()))
+            connection.execute(RUNS.update().where(RUNS.c.run_id == run_id).values(cancelled=time.time()))
 
     def delete_runs(self, run_ids: Sequence[str]) -> None:
         """Forget whose runs they were."""
         with self.engine.begin() as connection:
-            connection.execute(_RUNS.delete().where(_RUNS.c.run_id.in_(run_ids)))
+            connection.execute(RUNS.delete().where(RUNS.c.run_id.in_(run_ids)))
 
 
 def plain(name: str) -> str:
@@ -205,5 +209,7 @@ def plain(name: str) -> str:
     return name.replace("%", "%25").replace("/", "%2F")
 
 
-def _stored(row: Any) -> StoredChain:
-    return StoredChain(row.name, msgspec.json.decode(row.document), row.created, row.updated)
+def stored(row: Any) -> StoredChain:
+    """The chain of a row."""
+    document = msgspec.json.decode(row.document)
+    return StoredChain(row.name, document, row.created, row.updated, row.revision or 1, row.trial, row.share)

@@ -108,7 +108,7 @@ async def test_a_chain_that_cannot_be_read_harms_only_those_that_call_it(
     inner = "chain: {name: inner}\nsteps: [{id: a, set: {x: 1 + 1}}]\noutput: steps.a.x"
     for name, source in (("inner", inner), ("outer", outer)):
         assert (await ask("PUT", f"/v1/chains/{name}", {"source": source}))[0] == 201
-    node.opened[ENGINE].store.put(
+    node.opened[ENGINE].library.history.put(
         "a", "older", {"chain": {"name": "older"}, "steps": [{"id": "a", "gone": {}}]}
     )
     _, run = await ask("POST", "/v1/chains/outer/runs", {"input": {}})

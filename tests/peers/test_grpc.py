@@ -121,6 +121,29 @@ async def test_a_call_for_another_role_is_refused(start_node: StartNode) -> None
             assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_bytes_that_are_no_message_are_refused_as_a_mistake_of_the_caller(
+    start_node: StartNode,
+) -> None:
+    port = free_port()
+    await start_node(f"{TRUST}[server]\ngrpc_port = {port}\n", role="PersonaLayer")
+    odd = (
+        b"\x12\x01x",
+        b"\x0a\xff\xff",
+        wire.encode(b'{"persona": []}'),
+        wire.encode(b'{"persona": "analyst", "variables": []}'),
+    )
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as there:
+        rpc = there.unary_unary(wire.method("PersonaLayer", "Resolve"))
+        for message in odd:
+            with pytest.raises(grpc.aio.AioRpcError) as failed:
+                await rpc(message, timeout=20)
+            assert failed.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            metadata = tuple(PeerSigner(TOKEN).headers("PersonaLayer", ANONYMOUS).items())
+            with pytest.raises(grpc.aio.AioRpcError) as failed:
+                await rpc(message, metadata=metadata, timeout=20)
+            assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 async def test_certificates_are_asked_for(start_node: StartNode, tmp_path: Path) -> None:
     ours, others = Authority(tmp_path / "ours"), Authority(tmp_path / "others")
     port = free_port()

@@ -6,12 +6,16 @@ import asyncio
 import json
 import sys
 
+import pytest
+
 from tests.servers.process import ROOT
 
 
-async def test_a_node_holds_against_odd_values_on_every_route() -> None:
+@pytest.mark.parametrize(("form", "requests"), [("one", 450), ("grpc", 250)])
+async def test_an_installation_holds_against_odd_values_on_every_route(form: str, requests: int) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "scripts.attack", "--requests", "450", "--seed", "3", "--json"),
+        *(sys.executable, "-m", "scripts.attacks", "--form", form),
+        *("--requests", str(requests), "--seed", "3", "--json"),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )

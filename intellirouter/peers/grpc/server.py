@@ -22,7 +22,13 @@ from intellirouter.chat import openai_embeddings
 from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.chat.openai_chat.format import FORMAT
-from intellirouter.errors import ConfigError, IntelliRouterError, InvalidRequest, PermissionDenied
+from intellirouter.errors import (
+    ConfigError,
+    IntelliRouterError,
+    InvalidRequest,
+    PermissionDenied,
+    UpstreamProtocolError,
+)
 from intellirouter.peers.contract import (
     Call,
     ChainRunner,
@@ -169,14 +175,14 @@ def _unary(offered: Offered, name: str, act: Callable[[Any, Json, Call], Awaitab
         async with _call(offered, name, context) as call:
             return await act(offered.peer, _document(body), call)
 
-    return grpc.unary_unary_rpc_method_handler(handle, wire.decode, wire.encode)
+    return grpc.unary_unary_rpc_method_handler(handle, None, wire.encode)
 
 
 def _streamed(offered: Offered) -> Any:
     async def handle(body: bytes, context: Context) -> AsyncIterator[bytes]:
         async with _call(offered, "Stream", context) as call:
             peer: Any = offered.peer
-            chat = FORMAT.decode_request(_document(body), {})
+            chat = FORMAT.decode_request({**_document(body), "stream": True}, {})
             encoder = FORMAT.new_encoder(chat)
             costs: list[float] = []
             async for event in peer.stream(chat, dataclasses.replace(call, told_cost=costs.append)):
@@ -184,7 +190,7 @@ def _streamed(offered: Offered) -> Any:
                     yield data
             yield comment(costs[0] if costs else None) + encoder.finish()
 
-    return grpc.unary_stream_rpc_method_handler(handle, wire.decode, wire.encode)
+    return grpc.unary_stream_rpc_method_handler(handle, None, wire.encode)
 
 
 @contextlib.asynccontextmanager
@@ -260,9 +266,12 @@ async def _abort(context: Context, error: IntelliRouterError) -> None:
     await context.abort(code, error.message[:500].encode("ascii", "replace").decode(), trailing)
 
 
-def _document(body: bytes) -> Json:
+def _document(message: bytes) -> Json:
+    """Read here rather than by gRPC, which lets strangers' bytes be read, and answers `UNKNOWN` to those it cannot read."""
     try:
-        data = msgspec.json.decode(body)
+        data = msgspec.json.decode(wire.decode(message))
+    except UpstreamProtocolError as cause:
+        raise InvalidRequest(f"{cause}.") from cause
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
         raise InvalidRequest(f"The document is not valid JSON: {cause}.") from cause
     if not isinstance(data, dict):
@@ -270,8 +279,21 @@ def _document(body: bytes) -> Json:
     return data
 
 
+def _text(body: Json, name: str) -> str:
+    if not isinstance(value := body.get(name), str):
+        raise InvalidRequest(f"{name} must be a string.", param=name)
+    return value
+
+
+def _object(body: Json, name: str) -> Json:
+    value = body.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise InvalidRequest(f"{name} must be a JSON object.", param=name)
+    return value or {}
+
+
 async def _complete(peer: ChatCompleter, body: Json, call: Call) -> bytes:
-    response = await peer.complete(FORMAT.decode_request(body, {}), call)
+    response = await peer.complete(FORMAT.decode_request({**body, "stream": False}, {}), call)
     cost = b'{"intellirouter":%b,' % msgspec.json.encode({"cost_usd": response.cost_usd})
     return cost + FORMAT.encode_response(response)[1:]
 
@@ -296,12 +318,12 @@ async def _retrieve(peer: Retriever, body: Json, call: Call) -> bytes:
 async def _resolve(peer: PersonaResolver, body: Json, call: Call) -> bytes:
     if not (call.caller.via or call.caller.may("personas:write")):
         raise PermissionDenied("What a persona says is told to who has the permission 'personas:write'.")
-    resolved = await peer.resolve(str(body.get("persona")), body.get("variables") or {}, call)
+    resolved = await peer.resolve(_text(body, "persona"), _object(body, "variables"), call)
     return msgspec.json.encode(persona_document(resolved))
 
 
 async def _run(peer: ChainRunner, body: Json, call: Call) -> bytes:
-    return msgspec.json.encode(await peer.run(str(body.get("chain")), body.get("input") or {}, call))
+    return msgspec.json.encode(await peer.run(_text(body, "chain"), _object(body, "input"), call))
 
 
 _UNARY: dict[str, dict[str, Callable[[Any, Json, Call], Awaitable[bytes]]]] = {

@@ -32,7 +32,9 @@ ERRANDS: Mapping[tuple[str, str], Errand] = {
     # (who asks, who is asked)
     # the front: it has looked at the caller's key itself, and its console passes on what people do there
     ("Router", "ChainEngine"): Errand(("chains_*", "grpc_run"), _INFERENCE | {"chains"}),
-    ("Router", "RagManager"): Errand(("rag_*", "files_*", "vector_store*", "grpc_retrieve")),
+    ("Router", "RagManager"): Errand(
+        ("rag_*", "files_*", "vector_store*", "uploads_*", "rerank", "grpc_retrieve")
+    ),
     ("Router", "PersonaLayer"): Errand(("personas_*", "grpc_resolve"), _INFERENCE | {"personas"}),
     ("ChainEngine", "Router"): Errand(
         ("chat_completions", "grpc_complete", "grpc_stream", "caller", "grpc_caller"),
@@ -48,7 +50,7 @@ ERRANDS: Mapping[tuple[str, str], Errand] = {
         ("embeddings", "grpc_embed", "caller", "grpc_caller"), lends=frozenset({"inference:embed", PEERS})
     ),
     # the nodes of a cluster pass on what their clients ask
-    ("RagManager", "RagManager"): Errand(("rag_*", "files_*", "vector_store*")),
+    ("RagManager", "RagManager"): Errand(("rag_*", "files_*", "vector_store*", "uploads_*")),
 }
 
 

@@ -53,8 +53,8 @@ PERMISSIONS: tuple[Permission, ...] = (
     ),
     Permission(
         "inference:embed",
-        "ask models for embeddings",
-        "embeddings ollama_embed ollama_embeddings rag_embed grpc_embed",
+        "ask models for embeddings, and to rank texts",
+        "embeddings rerank ollama_embed ollama_embeddings rag_embed grpc_embed",
         "inference",
         "developer",
     ),

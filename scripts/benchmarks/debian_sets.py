@@ -4,8 +4,11 @@
     perl   the same of Perl's FAQ, which has twice as many questions
     man    a manual page's description (NAME) → the page, that section removed
     pg     a PostgreSQL reference page's purpose → the page, that line removed
+    topic  an entry of PostgreSQL's index → the sections that it names, two to ten
     ids    a part number or error code, alone or in a question → the one line among 1,000 that has it (made here)
     zh ja ko ru de    a heading of Debian's FAQ in that language → its section, the heading removed
+    ar     the same of the Administrator's Handbook, of the sections that are translated
+    one-…  one fact a document in that language (`script_sets.py`)
 
 Packages are downloaded with `apt-get download` into a cache and unpacked there; nothing is installed. A question belongs to
 the development or the test half by a hash of its text, so that the halves stay the same whatever else changes.
@@ -26,20 +29,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from intellirouter.roles.rag_manager.evaluation import Question
+from scripts.benchmarks.script_sets import SENTENCES, facts
 
 PACKAGES = {
     "faq": ("python3.11-doc",),
     "perl": ("perl-doc",),
     "man": ("coreutils", "util-linux", "manpages", "procps", "findutils", "iproute2", "mandoc"),
     "pg": ("postgresql-doc-15",),
+    "topic": ("postgresql-doc-15",),
     "ids": (),
     "zh": ("debian-faq-zh-cn",),
     "ja": ("debian-faq-ja",),
     "ko": ("debian-faq-ko",),
     "ru": ("debian-faq-ru",),
     "de": ("debian-faq-de",),
+    "ar": ("debian-handbook",),
+    **{f"one-{language}": ("iso-codes",) for language in SENTENCES},
 }
+_ENTRY = re.compile(
+    r'<dt id="ientry-[^"]*">([^<]*?),? <a (.*?)(?=<dt id="ientry-|<div class="indexdiv">)', re.DOTALL
+)
+_NAMED = re.compile(r'href="([^"#]+)')
 _FAQ_SECTION = re.compile(r'<div class="section"><div class="titlepage">')
+_HANDBOOK_SECTION = re.compile(r'<div class="section">')
+_ARABIC, _LETTER = re.compile(r"[\u0620-\u064a]"), re.compile(r"[^\W\d_]")
 _FAQ_HEADING = re.compile(r'<h[2-5] class="title".*?</h[2-5]>', re.DOTALL)
 _NUMBERED = re.compile(r"^[\d.\s]+")
 _SECTION = re.compile(r"<section id=[^>]*>|</section>")
@@ -65,7 +78,18 @@ class RetrievalSet:
 def build(cache: Path, name: str) -> RetrievalSet:
     """The set of that name."""
     roots = {package: _unpacked(cache, package) for package in PACKAGES[name]}
-    pages = {"faq": _faq, "perl": _perl, "man": _man, "pg": _pg, "ids": _ids}.get(name, _translated)(roots)
+    if language := name.partition("one-")[2]:
+        pages = facts(roots["iso-codes"], language)
+    else:
+        pages = {
+            "faq": _faq,
+            "perl": _perl,
+            "man": _man,
+            "pg": _pg,
+            "topic": _topics,
+            "ids": _ids,
+            "ar": _handbook,
+        }.get(name, _translated)(roots)
     built = RetrievalSet()
     answers: dict[str, list[str]] = defaultdict(list)
     for document, query, page in pages:
@@ -183,6 +207,26 @@ def _pg(roots: dict[str, Path]) -> Iterator[Page]:
         yield file.name, query, page
 
 
+def _topics(roots: dict[str, Path]) -> Iterator[Page]:
+    """A section answers several entries, so it comes once for each; what none names comes once."""
+    folder = roots["postgresql-doc-15"] / "usr/share/doc/postgresql-doc-15/html"
+    entries: dict[str, set[str]] = {}
+    for term, links in _ENTRY.findall((folder / "bookindex.html").read_text()):
+        entries.setdefault(_plain(term), set()).update(_NAMED.findall(links))
+    pages = {}
+    for file in sorted(folder.glob("*.html")):
+        text = file.read_text()
+        if 'class="sect1"' in text:
+            title = _NUMBERED.sub("", _plain(re.findall(r"<title>(.*?)</title>", text, re.DOTALL)[0]))
+            body = text[text.index('class="sect1"') : text.index('class="navfooter"')]
+            pages[file.name] = f"<title>{html.escape(title)}</title><div {body}>"
+    answers = {term: names & pages.keys() for term, names in entries.items()}
+    asked = {term: names for term, names in answers.items() if 2 <= len(names) <= 10}
+    for name, page in pages.items():
+        yield name, "", page
+        yield from ((name, term, page) for term, names in asked.items() if name in names)
+
+
 def _ids(_roots: dict[str, Path]) -> Iterator[Page]:
     """One-line documents that differ in little but their number; half of the questions are the number alone."""
     chance = random.Random(7)
@@ -209,6 +253,21 @@ def _translated(roots: dict[str, Path]) -> Iterator[Page]:
                 body = section[heading.end() :]
                 if _plain(body):
                     yield f"{file.stem}-{number}.html", question, f"<title>{html.escape(title)}</title>{body}"
+
+
+def _handbook(roots: dict[str, Path]) -> Iterator[Page]:
+    """Sections of which more is Arabic than not; a heading that several have asks for nothing."""
+    folder = roots["debian-handbook"] / "usr/share/doc/debian-handbook/html/ar-MA"
+    for file in sorted(folder.glob("*.html")):
+        text = file.read_text()
+        for number, section in enumerate(_HANDBOOK_SECTION.split(text)[1:]):
+            heading = _FAQ_HEADING.search(section)
+            if heading is None:
+                continue
+            body, question = section[heading.end() :], _NUMBERED.sub("", _plain(heading[0]))
+            if 2 * len(_ARABIC.findall(words := _plain(body))) > len(_LETTER.findall(words)) > 40:
+                asked = question if _ARABIC.search(question) else ""
+                yield f"{file.stem}-{number}.html", asked, body
 
 
 def _plain(markup: str) -> str:

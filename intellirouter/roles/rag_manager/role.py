@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from intellirouter.roles.rag_manager import native, openai_files, openai_vector_stores
+from intellirouter.roles.rag_manager import native, openai_files, openai_vector_stores, rerank
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.role import Role
 from intellirouter.web.probes import PartHealth
@@ -20,6 +20,11 @@ ROLE = Role(
     title="Documents in, cited context out",
     default_port=8082,
     components=(RAG,),
-    routes=lambda: [*native.routes(), *openai_files.routes(), *openai_vector_stores.routes()],
+    routes=lambda: [
+        *native.routes(),
+        *openai_files.routes(),
+        *openai_vector_stores.routes(),
+        *rerank.routes(),
+    ],
     health={"vectors": _vectors},
 )

@@ -33,6 +33,7 @@ from intellirouter.roles.rag_manager.cluster.cluster import Cluster
 from intellirouter.roles.rag_manager.embedding.embedder import NODE, Embedder, asked_by
 from intellirouter.roles.rag_manager.ingest import Ingester
 from intellirouter.roles.rag_manager.job_queue import JobQueue
+from intellirouter.roles.rag_manager.judging import Judge
 from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.roles.rag_manager.parsing.charset import codec_of
 from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parsers
@@ -93,6 +94,7 @@ class RagService:
         )
         self.queue = JobQueue(engine, self._ingester, self._model, metrics, authority, tracer)
         self._searcher = Searcher(section, engine, index, reranker)
+        self.judge = Judge(section, reranker, self._model_for)
         self.shelf = Shelf(engine, Keeping())
         self.cluster: Cluster | None = None
         """The other RagManagers, where there are any."""

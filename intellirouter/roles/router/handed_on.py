@@ -1,4 +1,4 @@
-"""What clients look for at one address and another role keeps: files and vector stores, handed to the RagManager.
+"""What clients look for at one address and another role keeps: files, vector stores and reranking, handed to the RagManager.
 
 The RagManager's own endpoints answer, in the name of the caller whose key the Router looked at, and are counted and recorded
 there. Their description is the RagManager's too.
@@ -16,7 +16,7 @@ from intellirouter.web.endpoint import FRAME
 from intellirouter.web.errors import error_response
 
 HANDED_ON: web.AppKey[Gateway] = web.AppKey("handed_on", Gateway)
-PATHS = ("/v1/files", "/v1/vector_stores")
+PATHS = ("/v1/files", "/v1/vector_stores", "/v1/rerank", "/v2/rerank")
 ROLE = "RagManager"
 
 

@@ -53,6 +53,11 @@ async def test_the_router_serves_files_and_vector_stores(kind: Form, tmp_path: P
             "ann", "POST", f"/v1/vector_stores/{store['id']}/files", {"file_id": file["id"]}
         )
         assert status == 200
+        ranked = {"query": "What burns?", "documents": ["A dog barks.", "Coal burns well."]}
+        status, told = await ask("ann", "POST", "/v1/rerank", ranked)
+        assert status == 200, told
+        assert told["results"][0]["index"] == 1
+        assert (await ask("nobody", "POST", "/v1/rerank", ranked))[0] == 403
         # another tenant, no key, a key that may not, another method, another path
         assert (await ask("bob", "GET", f"/v1/files/{file['id']}"))[0] == 404
         assert (await ask("bob", "GET", "/v1/files"))[1]["data"] == []

@@ -1,0 +1,60 @@
+"""`/v1/rerank` over HTTP: the node's cross-encoder, or its embedding model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.conftest import StartNode
+from tests.servers.cross_encoder import cross_encoder
+from tests.servers.minilm import minilm
+
+TEXTS = ["Brakes slow a vehicle.", "An engine burns petrol all day.", "Cats sleep all day."]
+ASKED: dict[str, Any] = {"query": "why cats sleep", "documents": TEXTS}
+
+
+async def test_documents_come_back_in_the_order_of_how_well_they_fit(
+    start_node: StartNode, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    model = cross_encoder(tmp_path / "shared-words")
+    node = await start_node(
+        f'[rag]\nembedding_model_path = "{minilm()}"\nembedding_threads = 1\nrerank_path = "{model}"\n',
+        role="RagManager",
+    )
+
+    async def ask(body: dict[str, Any], version: str = "v1") -> tuple[int, Any]:
+        async with http.post(f"{node.listening[0].url}/{version}/rerank", json=body) as reply:
+            return reply.status, await reply.json()
+
+    status, told = await ask(ASKED)
+    assert (status, told["model"], told["object"]) == (200, "shared-words", "list")
+    assert next(row["index"] for row in told["results"]) == 2
+    assert [row["relevance_score"] for row in told["results"]] == sorted(
+        (row["relevance_score"] for row in told["results"]), reverse=True
+    )
+    documents: list[Any] = [TEXTS[0], {"text": TEXTS[2]}, TEXTS[1]]
+    body = {"query": "why cats sleep", "documents": documents, "top_n": 1, "return_documents": True}
+    status, told = await ask(body | {"model": "shared-words"}, "v2")
+    assert [(row["index"], row["document"]) for row in told["results"]] == [(1, {"text": TEXTS[2]})]
+    # by the embedding model, which is asked by its name
+    nap = ASKED | {"query": "a nap of a kitten", "model": "all-MiniLM-L6-v2"}
+    status, told = await ask(nap)
+    assert (told["model"], told["results"][0]["index"]) == ("all-MiniLM-L6-v2", 2)
+    assert 1 > told["results"][0]["relevance_score"] > 2 * told["results"][1]["relevance_score"]
+    # of each document only so much is judged
+    late = {"query": "petrol", "documents": ["x " * 50 + "petrol", "day"], "max_tokens_per_doc": 5}
+    status, told = await ask(late)
+    assert told["results"][0]["relevance_score"] == told["results"][1]["relevance_score"]
+    for wrong, status, words in (
+        ({"query": " "}, 400, "query is empty"),
+        ({"documents": []}, 400, "1 to 1,000"),
+        ({"documents": ["x"] * 1_001}, 400, "1 to 1,000"),
+        ({"top_n": 0}, 400, "top_n"),
+        ({"documents": [1]}, 400, "documents"),
+        ({"overfetch": 3}, 400, "overfetch"),
+        ({"model": "rerank-9"}, 404, "'shared-words' and 'all-MiniLM-L6-v2'"),
+    ):
+        got, told = await ask(ASKED | wrong)
+        assert (got, words in told["error"]["message"]) == (status, True), told

@@ -10,7 +10,7 @@ UMASK = 0o077
 """For a process of ours: what it makes from here on is its user's alone."""
 
 _NAMES = frozenset(
-    "keys.json security.json backup.key audit rag personas documents models chains records nodes .backup.lock".split()
+    "keys.json security.json backup.key audit rag personas documents models chains records nodes peer-calls .backup.lock".split()
 )
 _BEGINNINGS = (
     *("state.db", "chains.db", "outage.db", "requests.db"),  # and their logs and locks

@@ -20,7 +20,7 @@ from intellirouter.security.api_keys import KeyRing
 from intellirouter.security.audit.auditor import Auditor
 from intellirouter.security.authority import Authority
 from intellirouter.security.keeping import Keeping
-from intellirouter.security.replay import Seen
+from intellirouter.security.replay import Memory
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
 from intellirouter.telemetry.tracing.span import Tracer
@@ -36,7 +36,7 @@ KEYS: web.AppKey[KeyStore] = web.AppKey("keys", KeyStore)
 PEOPLE: web.AppKey[PeopleStore] = web.AppKey("people", PeopleStore)
 """Users, service accounts and teams, to change them."""
 KEY_RING: web.AppKey[KeyRing] = web.AppKey("key_ring", KeyRing)
-SEEN: web.AppKey[Seen] = web.AppKey("seen", Seen)
+SEEN: web.AppKey[Memory] = web.AppKey("seen", Memory)
 """The calls of other roles that were taken, so that none is taken twice, over HTTP or gRPC."""
 AUTHORITY: web.AppKey[Authority] = web.AppKey("authority")
 """Who the owner of stored work is now."""

@@ -29,7 +29,7 @@ from intellirouter.security.fence import Fence
 from intellirouter.security.grants import Grants
 from intellirouter.security.peer_certificates import check_caller, peer_tls
 from intellirouter.security.permissions import of_scopes
-from intellirouter.security.replay import LIFETIME_SECONDS, REMEMBERED_SECONDS, SKEW_SECONDS, Seen
+from intellirouter.security.replay import LIFETIME_SECONDS, REMEMBERED_SECONDS, SKEW_SECONDS, Memory, Seen
 
 MAX_TOKEN_ID = 64
 _ISSUER = "intellirouter"
@@ -142,7 +142,7 @@ class PeerSigner:
 class PeerVerifier:
     """Checks other roles' calls to `role`. `seen` is what all ways into a process remember together."""
 
-    def __init__(self, section: IpcSecurity, role: str, seen: Seen | None = None) -> None:
+    def __init__(self, section: IpcSecurity, role: str, seen: Memory | None = None) -> None:
         self._role = role
         tokens = (section.token, section.previous_token) if section.enabled else ()
         self._keys: list[bytes | None] = [_key(token) for token in tokens if token is not None]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import fields, replace
+from pathlib import Path
 
 import aiohttp
 import grpc.aio
 import jwt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from intellirouter.config.schema.ipc import IpcSecurity
@@ -19,7 +23,7 @@ from intellirouter.security.caller import PEER_HEADER, Caller, Quota
 from intellirouter.security.fence import Fence
 from intellirouter.security.grants import Grants, Rule
 from intellirouter.security.peer_tokens import PeerSigner, PeerVerifier
-from intellirouter.security.replay import Seen
+from intellirouter.security.replay import Seen, SeenFile
 from tests.conftest import StartNode
 from tests.servers.ports import free_port
 
@@ -210,6 +214,50 @@ def test_a_token_is_good_once_and_what_was_forgotten_does_not_come_back() -> Non
         assert not seen.first_use(f"t{number}", now + number, now + 11)
     assert seen.first_use("late", now + 300, now + 300)
     assert len(seen._young) + len(seen._old) <= 6
+
+
+def test_what_was_used_is_known_to_every_process_of_a_node_and_after_a_restart(tmp_path: Path) -> None:
+    file, now = tmp_path / "seen", 1_000_000.0
+    one, other = SeenFile(file, 100), SeenFile(file, 100)
+    ids = [f"t{number}" for number in range(2_000)]
+    assert all((one, other)[number % 2].first_use(name, now, now) for number, name in enumerate(ids))
+    assert not any((other, one)[number % 2].first_use(name, now, now + 50) for number, name in enumerate(ids))
+    one.close()
+    other.close()
+    again = SeenFile(file, 100)
+    assert not any(again.first_use(name, now, now + 99) for name in ids)
+    assert all(again.first_use(name, now + 101, now + 101) for name in ids)
+    assert file.stat().st_mode & 0o777 == 0o600
+    again.close()
+    file.write_bytes(b"of another form")
+    assert SeenFile(file, 100).first_use("t", now, now)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, 60), max_size=120), st.integers(1, 40))
+def test_a_full_file_forgets_nothing_that_could_come_back(uses: list[int], slots: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        seen = SeenFile(Path(folder) / "seen", 100, slots)
+        taken = set()
+        for at, number in enumerate(uses):
+            issued = 1_000_000 + 3 * number
+            if seen.first_use(f"t{number}", issued, 1_000_090 + 3 * at / 100):
+                assert number not in taken
+                taken.add(number)
+        seen.close()
+
+
+async def test_a_call_is_good_once_for_a_node_that_was_started_again(
+    start_node: StartNode, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    headers = PeerSigner(section("new"), {"ChainEngine"}).headers("Router", Caller())
+    toml = '[ipc.security]\nenabled = true\ntoken = "new"\n[auth]\nenabled = true\n'
+    heard = []
+    for _ in range(2):
+        node = await start_node(toml, data_dir=tmp_path / "kept")
+        async with http.post(f"{node.listening[0].url}/v1/embeddings", json={}, headers=headers) as reply:
+            heard.append(reply.status)
+    assert heard == [403, 401]  # nobody may not embed, but came in
 
 
 async def test_no_role_carries_admin_to_the_router_and_a_wrong_token_is_no_failure_of_ours(

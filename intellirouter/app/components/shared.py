@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
+import structlog
+
 from intellirouter import __version__
 from intellirouter.app.component import Commit, Component, Opened
 from intellirouter.app.components import sealing
@@ -39,11 +41,13 @@ from intellirouter.roles.keys import (
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.security.keeping import Keeping
 from intellirouter.security.policy import read_policy
-from intellirouter.security.replay import REMEMBERED_SECONDS, Seen
+from intellirouter.security.replay import REMEMBERED_SECONDS, SEEN_FILE, Memory, Seen, SeenFile
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
 from intellirouter.telemetry.tracing.span import Tracer
 from intellirouter.transport.outgoing.door import OutgoingDoor
+
+log = structlog.get_logger(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -135,8 +139,20 @@ async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
 
 
 @contextlib.asynccontextmanager
-async def _seen(_opened: Opened) -> AsyncIterator[Seen]:
-    yield Seen(REMEMBERED_SECONDS)
+async def _seen(opened: Opened) -> AsyncIterator[Memory]:
+    """What this node remembers of calls between roles: in a file, for all its workers and over a restart, where any can come."""
+    directory = opened.settings.paths.data_dir
+    if not opened.settings.ipc.security.enabled:
+        yield Seen(REMEMBERED_SECONDS)
+        return
+    try:
+        file = await asyncio.to_thread(SeenFile, directory / SEEN_FILE, REMEMBERED_SECONDS)
+    except OSError as cause:
+        log.warning("peers.calls_remembered_here_only", file=str(directory / SEEN_FILE), error=str(cause))
+        yield Seen(REMEMBERED_SECONDS)
+        return
+    with contextlib.closing(file):
+        yield file
 
 
 @contextlib.asynccontextmanager

@@ -24,6 +24,8 @@ class Detector(Protocol):
     kinds: tuple[str, ...]
     longest: int
     """Characters of the longest thing that it finds."""
+    as_written: bool
+    """Whether it looks at what is not seen too, or sees through it by itself."""
 
     def find(self, scan: Scan) -> list[Finding]:
         """Where they are, in no particular order; they may overlap."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 ALIKE = (
     ("аеорсухіјѕԁһкмтвнгԛԝ", "aeopcyxijsdhkmtbhrqw"),  # Cyrillic
@@ -29,71 +29,109 @@ INVISIBLE = "".join(
     or 0x0300 <= code <= 0x036F
     or code in (0x115F, 0x1160, 0x17B4, 0x17B5)
 )
+_ASCII = bytes(range(128))
+_GAP = re.compile(r"[\s_]{2,}|[^\S ]|_")
+"""Space that is not one space."""
+_JOINT = re.compile(r"(?<=[^\W_])[^\w\s]{1,8}(?=[^\W_])|[\s*_~`\"'“”‘’«»()\[\]]{2,}|[*_~`\"'“”‘’«»()\[\]]")
+_FEW = 16
+"""Letters that are replaced one after another."""
 _UNSEEN = frozenset(INVISIBLE)
 _LATIN = {letter: latin for letters, latins in ALIKE for letter, latin in zip(letters, latins, strict=True)}
 
 
-class Folded(NamedTuple):
-    """`places[i]` is where character `i` of `text` stands in what was written; None where it is the same place."""
+class Folded:
+    """A text, and where each of its characters stands in what was written; worked out only when somebody asks."""
 
-    text: str
-    places: list[int] | None = None
+    __slots__ = ("_places", "text")
+
+    def __init__(self, text: str, places: Callable[[], list[int] | None] | None = None) -> None:
+        self.text = text
+        self._places: Callable[[], list[int] | None] | list[int] | None = places
+
+    @property
+    def places(self) -> list[int] | None:
+        """`places[i]` is where character `i` stands; None where it is the same place for all."""
+        if callable(self._places):
+            self._places = self._places()
+        return self._places
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The stretch as it was written."""
-        if self.places is None or end <= start:
+        if end <= start or (places := self.places) is None:
             return start, end
-        return self.places[start], self.places[end - 1] + 1
+        return places[start], places[end - 1] + 1
+
+    def becomes(self, text: str) -> Folded:
+        """With another text of the same length."""
+        return Folded(text, lambda: self.places)
 
 
 def folded(text: str) -> Folded:
     """The text in lower case and plain letters."""
     if text.isascii():
         return Folded(text.lower())
-    out: list[str] = []
-    places: list[int] = []
-    for place, letter in enumerate(text):
-        plain = letter.lower() if letter.isascii() else _plain(letter)
-        out.append(plain)
-        places.extend([place] * len(plain))
-    return Folded("".join(out), places)
-
-
-_UNEVEN = ("_", "  ", "\n", "\t", "\r", "\x0b", "\x0c")
-_GAP = re.compile(r"[\s_]+")
-
-
-def spaced(plain: Folded) -> Folded:
-    """With one space wherever there is any, or an underscore, so that phrases can be looked for as they are written."""
-    text = plain.text
-    if not any(gap in text for gap in _UNEVEN) and (plain.places is None or _GAP.sub(" ", text) == text):
-        return plain
-    out: list[str] = []
-    places: list[int] = []
-    last = 0
-    for gap in _GAP.finditer(text):
-        out += (text[last : gap.start()], " ")
-        places.extend(range(last, gap.start() + 1))
-        last = gap.end()
-    out.append(text[last:])
-    places.extend(range(last, len(text)))
-    if plain.places is not None:
-        places = [plain.places[place] for place in places]
-    return Folded("".join(out), places)
+    made, moved = _changed(text, _plain)
+    return Folded(made.lower(), (lambda: _moved(text, _plain)) if moved else None)
 
 
 def visible(text: str) -> Folded:
     """The text without what shows nothing, in ASCII's digits and signs; letters and case stay."""
     if text.isascii():
         return Folded(text)
-    out: list[str] = []
+    made, moved = _changed(text, _shown)
+    return Folded(made, (lambda: _moved(text, _shown)) if moved else None)
+
+
+def _changed(text: str, change: Callable[[str], str]) -> tuple[str, bool]:
+    """The text with each of its letters beyond ASCII changed, and whether one is not one letter any more."""
+    beyond = text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
+    changes = {letter: made for letter in set(beyond) if (made := change(letter)) != letter}
+    if not changes:
+        return text, False
+    moved = any(len(made) != 1 for made in changes.values())
+    if len(changes) > _FEW or any(letter in changes for made in changes.values() for letter in made):
+        return text.translate({ord(letter): made for letter, made in changes.items()}), moved
+    for letter, made in changes.items():  # ten times as fast
+        text = text.replace(letter, made)
+    return text, moved
+
+
+def _moved(text: str, change: Callable[[str], str]) -> list[int]:
     places: list[int] = []
     for place, letter in enumerate(text):
-        shown = letter if letter.isascii() else _shown(letter)
-        if shown:
-            out.append(shown)
+        if letter.isascii():
             places.append(place)
-    return Folded("".join(out), places if len(places) < len(text) else None)
+        else:
+            places.extend([place] * len(change(letter)))
+    return places
+
+
+def spaced(plain: Folded) -> Folded:
+    """With one space wherever there is any, or an underscore, so that phrases can be looked for as they are written."""
+    text = plain.text
+    made = _GAP.sub(" ", text)
+    if made == text:
+        return plain
+    if len(made) == len(text):
+        return plain.becomes(made)
+    return Folded(made, lambda: _closed(plain, _GAP))
+
+
+def worded(plain: Folded) -> Folded:
+    """With one space for signs that stand between two words or adorn them, such as `project-x` and `*project* x`."""
+    made = _JOINT.sub(" ", plain.text)
+    return plain if made == plain.text else Folded(made, lambda: _closed(plain, _JOINT))
+
+
+def _closed(plain: Folded, gaps: re.Pattern[str]) -> list[int]:
+    text, before = plain.text, plain.places
+    places: list[int] = []
+    last = 0
+    for gap in gaps.finditer(text):
+        places.extend(range(last, gap.start() + 1))
+        last = gap.end()
+    places.extend(range(last, len(text)))
+    return places if before is None else [before[place] for place in places]
 
 
 @lru_cache(maxsize=8192)

@@ -11,16 +11,11 @@ from intellirouter.config.schema.guards import GuardSection
 from intellirouter.guards.detectors.patterns import Patterns
 from intellirouter.guards.detectors.words import Keywords
 from intellirouter.guards.finding import Detector, Finding
-from intellirouter.guards.folding import visible
 from intellirouter.guards.placeholders import mask_of
 from intellirouter.guards.places import TOOL_CALL, TOOL_RESULT
-from intellirouter.guards.scan import Scan
-from intellirouter.guards.table import PERSONAL, detectors, settled
+from intellirouter.guards.reading import Reading
+from intellirouter.guards.table import PERSONAL, detectors
 
-PIECE = 100_000
-"""Characters that are looked at in one go: some milliseconds."""
-OVERLAP = 4_096
-"""Characters that two pieces share, so that nothing is cut in half."""
 REMOTE = frozenset({"webhook", "judge"})
 """Kinds that ask somebody."""
 _MOST_WORDS = 100_000
@@ -67,29 +62,9 @@ class Guard:
             or (where == TOOL_CALL and "tool_call" in on)
         )
 
-    def find(self, text: str) -> list[Finding]:
+    def find(self, text: str | Reading) -> list[Finding]:
         """Everything it looks for in a text, in order and without overlap."""
-        if len(text) <= PIECE:
-            return settled(self._find(text))
-        found: dict[Finding, None] = {}
-        for start in range(0, len(text), PIECE - OVERLAP):
-            for one in self._find(text[start : start + PIECE]):
-                found[Finding(one.start + start, one.end + start, one.kind)] = None
-        return settled(list(found))
-
-    def _find(self, text: str) -> list[Finding]:
-        seen = visible(text)
-        plain = Scan(text)
-        found: list[Finding] = []
-        scan = plain if seen.places is None and seen.text == text else Scan(seen.text)
-        for one in self.detectors:
-            if one.kinds[0] in _AS_WRITTEN:
-                found += one.find(plain)
-            elif scan is plain:
-                found += one.find(scan)
-            else:
-                found += [Finding(*seen.span(hit.start, hit.end), hit.kind) for hit in one.find(scan)]
-        return found
+        return (Reading(text) if isinstance(text, str) else text).find(self.detectors)
 
     def scoped(self, *, model: str, key: str, team: str | None, persona: str, named: Sequence[str]) -> bool:
         """Whether it is for such a request."""
@@ -103,10 +78,6 @@ class Guard:
             and (not section.teams or team in section.teams)
             and (not section.personas or persona in section.personas)
         )
-
-
-_AS_WRITTEN = frozenset({"invisible", "bidi", "control", "injection"})
-"""Kinds that are about characters which are not seen, or see through them by themselves."""
 
 
 def made(section: GuardSection, compiled: Callable[[str], Any]) -> Guard:

@@ -11,6 +11,7 @@ from intellirouter.guards.finding import Finding
 from intellirouter.guards.guard import Guard, masked, replaced
 from intellirouter.guards.placeholders import Placeholders
 from intellirouter.guards.places import SIGNED, TOOL_RESULT, USER
+from intellirouter.guards.reading import Reading
 from intellirouter.guards.report import Report
 
 _JOINED = "\n"
@@ -33,7 +34,7 @@ class Incoming:
 def looked_at(request: ChatRequest, guards: Sequence[Guard], report: Report) -> Incoming:
     """The request through guards that need nobody's help."""
     done = Incoming(request, report)
-    texts = places.texts(request)
+    texts = [(Reading(text), where) for text, where in places.texts(request)]
     acting = [guard for guard in guards if not guard.remote]
     hidden: list[Guard] = []
     for guard in acting:
@@ -54,17 +55,17 @@ def looked_at(request: ChatRequest, guards: Sequence[Guard], report: Report) -> 
                 hidden.append(guard)
     if hidden:
         for text, _ in texts:
-            done.placeholders.leave(text)
+            done.placeholders.leave(text.text)
         done.request = _hidden(request, hidden, done.placeholders)
     return done
 
 
-def _kinds(guard: Guard, texts: list[tuple[str, str]]) -> dict[str, list[str]]:
+def _kinds(guard: Guard, texts: list[tuple[Reading, str]]) -> dict[str, list[str]]:
     """The kinds found, by place."""
     found: dict[str, list[str]] = {}
     limit = guard.section.max_characters
     if guard.section.kind == "length" and limit is not None:
-        total = sum(len(text) for text, where in texts if guard.reads(where))
+        total = sum(len(text.text) for text, where in texts if guard.reads(where))
         return {"request": ["length"]} if total > limit else {}
     for text, where in texts:
         if guard.reads(where):
@@ -73,7 +74,7 @@ def _kinds(guard: Guard, texts: list[tuple[str, str]]) -> dict[str, list[str]]:
     if not found and guard.section.kind in (_SAID_TO_MODELS, "keywords"):
         for joiner in (_JOINED, " ", ""):
             for where in (USER, TOOL_RESULT):
-                said = [text for text, place in texts if place == where and guard.reads(place)]
+                said = [text.text for text, place in texts if place == where and guard.reads(place)]
                 joined = joiner.join(said)[-_MOST_JOINED:]
                 if len(said) > 1 and (hits := guard.find(joined)):
                     found[where] = [one.kind for one in hits]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from intellirouter.guards.folding import Folded, folded
+from intellirouter.guards.gates import FOLDED, Gates
 
 _DIGITS = re.compile(r"[0-9]+")
 _SPELLED = 11
@@ -25,15 +26,34 @@ class Cluster(NamedTuple):
 
 
 class Scan:
-    """A text, and what is known of it."""
+    """A text, and what is known of it. `gates` say what may be in it; without them anything may."""
 
-    __slots__ = ("_clusters", "_folded", "_lengths", "text")
+    __slots__ = ("_clusters", "_folded", "_lengths", "_open", "gates", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, gates: Gates | None = None) -> None:
         self.text = text
+        self.gates = gates
+        self._open: dict[str, frozenset[str]] = {}
         self._clusters: list[Cluster] | None = None
         self._folded: Folded | None = None
         self._lengths: list[int] | None = None
+
+    def may(self, gate: str) -> bool:
+        """Whether something in the text goes through this gate."""
+        if self.gates is None:
+            return True
+        group = self.gates.group_of[gate]
+        found = self._open.get(group)
+        if found is None:
+            text = self.folded.text if group == FOLDED else self.text
+            found = self._open[group] = self.gates.open(group, text)
+        return gate in found
+
+    def read_as(self, folded: Folded) -> Scan:
+        """The same text, read in another way."""
+        other = Scan(self.text, self.gates)
+        other._folded = folded
+        return other
 
     @property
     def folded(self) -> Folded:

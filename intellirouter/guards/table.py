@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from intellirouter.guards.detectors import address, injection, national, numbers, phone, secrets, unseen
 from intellirouter.guards.detectors.address import ADDRESS, Addresses
 from intellirouter.guards.detectors.email import EMAIL, Emails
 from intellirouter.guards.detectors.injection import INJECTION, Injections
@@ -13,6 +14,7 @@ from intellirouter.guards.detectors.phone import PHONE, Phones
 from intellirouter.guards.detectors.secrets import SECRET, Secrets
 from intellirouter.guards.detectors.unseen import BIDI, CONTROL, INVISIBLE, Unseen
 from intellirouter.guards.finding import Detector, Finding
+from intellirouter.guards.gates import FOLDED, Gates
 
 PERSONAL = (EMAIL, PHONE, CARD, IBAN, NATIONAL_ID, IP, ADDRESS)
 """What `pii` stands for."""
@@ -30,6 +32,15 @@ BUILTIN: dict[str, str] = {
     BIDI: "signs that turn the direction of text around",
     CONTROL: "NUL and other control characters",
 }
+GATES = Gates(
+    {
+        "numbers": {**numbers.GATES, **phone.GATES, **national.NUMBER_GATES, **address.GATES},
+        "words": {**secrets.GATES, **national.NAME_GATES},
+        "hidden": {**unseen.GATES, **injection.HIDDEN_GATES},
+        FOLDED: injection.FOLDED_GATES,
+    }
+)
+"""What has to be in a text for the detectors to find something."""
 _FIRST = (SECRET, CARD, IBAN, NATIONAL_ID, EMAIL, IP, PHONE, ADDRESS, INJECTION, BIDI, CONTROL, INVISIBLE)
 """Where two kinds find the same stretch, the one that is surer of it."""
 _ORDER = {kind: place for place, kind in enumerate(_FIRST)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from intellirouter.guards.finding import LONGEST, Finding
+from intellirouter.guards.gates import loosened
 from intellirouter.guards.scan import Cluster, Scan
 
 ADDRESS = "address"
@@ -19,6 +20,7 @@ _FORMS = (
     r"[A-Z][a-z]{2,30}(?:straat|laan|weg|plein|gracht|kade|dijk) \d{1,4} ?[a-zA-Z]?\b(?:,? \d{4} ?[A-Z]{2}(?: [A-Z][\w-]{2,30})?)?",
 )
 _ADDRESS = re.compile(rf"(?<!\w)(?:{'|'.join(_FORMS)})")
+GATES = {ADDRESS: loosened(_ADDRESS.pattern)}
 _TAIL = re.compile(r"(?:\S{1,31} ?){0,8}\Z")
 
 
@@ -63,10 +65,13 @@ class Addresses:
     """See `Detector`."""
 
     longest = LONGEST
+    as_written = False
     kinds: tuple[str, ...] = (ADDRESS,)
 
     def find(self, scan: Scan) -> list[Finding]:
         """See `Detector.find`."""
+        if not scan.may(ADDRESS):
+            return []
         text = scan.text
         led = any(word in text for word in _LEADING)
         return [

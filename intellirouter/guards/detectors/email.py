@@ -19,6 +19,7 @@ class Emails:
     """See `Detector`."""
 
     longest = LONGEST
+    as_written = False
     kinds: tuple[str, ...] = (EMAIL,)
 
     def find(self, scan: Scan) -> list[Finding]:

@@ -18,13 +18,11 @@ from urllib.parse import unquote
 
 from intellirouter.guards.detectors.phrases import MARKS, PHRASES, UNFOLDED
 from intellirouter.guards.finding import LONGEST, Finding
-from intellirouter.guards.folding import Folded, spaced
+from intellirouter.guards.folding import Folded, spaced, worded
+from intellirouter.guards.gates import loosened
 from intellirouter.guards.scan import Scan, Signs, windows
 
 INJECTION = "injection"
-_MARKED = (
-    "<|", "inst]", "<<sys", "</sys", "system", "assistant:", "assistant]", "assistant*", "developer", "admin>", "instruction",
-)  # fmt: skip
 
 
 class _Known(NamedTuple):
@@ -33,7 +31,6 @@ class _Known(NamedTuple):
     phrases: dict[str, re.Pattern[str]]
     signs: Signs
     mark: re.Pattern[str]
-    mark_signs: Signs
     other: re.Pattern[str]
 
 
@@ -43,11 +40,20 @@ def _known() -> _Known:
         {f"{place}": re.compile(rf"(?<!\w)(?:{phrase})") for place, (_, phrase) in enumerate(PHRASES)},
         Signs({f"{place}": literals for place, (literals, _) in enumerate(PHRASES)}),
         re.compile("|".join(f"(?:{one})" for one in MARKS), re.IGNORECASE),
-        Signs({"mark": _MARKED}),
         re.compile("|".join(f"(?:{one})" for one in UNFOLDED), re.IGNORECASE),
     )
 
 
+_MARK_GATE, _OTHER_GATE = "mark", "other script"
+_PHRASE_GATE, _LEET_GATE, _SPELLED_GATE = "phrase", "digits for letters", "spelled"
+_ROT13_GATE, _BACKWARDS_GATE = "rot13", "backwards"
+_BASE64_GATE, _BASE32_GATE, _HEX_GATE, _BINARY_GATE, _ESCAPED_GATE = (
+    "base64",
+    "base32",
+    "hex",
+    "binary",
+    "escaped",
+)
 _BEFORE, _AFTER = 120, 240
 """Characters around a literal in which its phrase stands."""
 _SPELLED = re.compile(r"(?<!\w)(?:\w[\W_]{1,2}){5,200}\w(?!\w)")
@@ -56,22 +62,44 @@ _PHRASE_JOINED = re.compile(
     r"|doanythingnow|systemprompt|jailbreak|developermode"
 )
 _LEET = str.maketrans("013457@$!|", "oieastasii")
-_DISGUISED = re.compile(r"[013457@$!|](?:(?<=[a-z].)|(?=[a-z]))")
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{24,65536}={0,2}")
-_HEX = re.compile(r"(?<![A-Za-z0-9])(?:[0-9a-fA-F]{2}[ :]?){16,8192}(?![A-Za-z0-9])")
+_ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
+_BASE64 = re.compile(
+    r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{20,65536}(?:\r?\n[ \t]{0,8}[A-Za-z0-9+/_-]{2,128}){0,1024}={0,2}"
+)
+_BASE32 = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z2-7]{24,65536}|[a-z2-7]{24,65536})={0,6}(?![A-Za-z0-9])")
+_HEX = re.compile(r"(?<![A-Za-z0-9])(?:(?:0x|\\x)?[0-9a-fA-F]{2}[ :,-]{0,2}){12,8192}(?![A-Za-z0-9])")
+_BINARY = re.compile(r"(?<![A-Za-z0-9])(?:[01]{8}[ ,]{0,2}){12,8192}(?![A-Za-z0-9])")
 _ESCAPED = re.compile(
     r"%[0-9A-Fa-f]{2}|&(?:#\d{1,7}|#x[0-9A-Fa-f]{1,6}|[a-z]{2,8});|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}"
 )
-_SHORTEST_CODE = 24
 _DEEPEST = 2
 _MOST_DECODED = 64
 """Pieces of one text that are decoded."""
+
+
+HIDDEN_GATES = {
+    _MARK_GATE: "(?i)" + "|".join(f"(?:{loosened(one)})" for one in MARKS),
+    _OTHER_GATE: "(?i)" + "|".join(f"(?:{loosened(one)})" for one in UNFOLDED),
+    _BASE64_GATE: r"[A-Za-z0-9+/_-]{20}",
+    _BASE32_GATE: r"[A-Z2-7]{24}|[a-z2-7]{24}",
+    _HEX_GATE: loosened(_HEX.pattern),
+    _BINARY_GATE: r"(?:[01]{8}[ ,]*){12}",
+    _ESCAPED_GATE: loosened(_ESCAPED.pattern),
+}
+FOLDED_GATES = {
+    _PHRASE_GATE: "|".join(f"(?:{loosened(phrase, gaps=True)})" for _, phrase in PHRASES),
+    _ROT13_GATE: "vtaber|qvfertneq|sbetrg|olcnff|bireevqr|vafgehpgvba|cebzcg",
+    _BACKWARDS_GATE: "erongi|dragersid|tegrof|ssapyb|edirrevo|noitcurtsni|tpmorp",
+    _LEET_GATE: r"[013457@$!|][a-z]|[a-z][013457@$!|]",
+    _SPELLED_GATE: loosened(_SPELLED.pattern),
+}
 
 
 class Injections:
     """See `Detector`."""
 
     longest = LONGEST
+    as_written = True
     kinds: tuple[str, ...] = (INJECTION,)
 
     def find(self, scan: Scan) -> list[Finding]:
@@ -87,27 +115,40 @@ class Injections:
 
 def _found(scan: Scan, depth: int) -> Iterator[Finding]:
     text, known = scan.text, _known()
-    for start, end in windows(
-        known.mark_signs.places(scan.folded.text).get("mark", ()), 32, 48, len(text) + 48
-    ):
-        for mark in known.mark.finditer(text, start, end):
+    if scan.may(_MARK_GATE):
+        for mark in known.mark.finditer(text):
             yield Finding(mark.start(), mark.end(), INJECTION)
-    if not text.isascii():
+    if not text.isascii() and scan.may(_OTHER_GATE):
         for other in known.other.finditer(text):
             yield Finding(other.start(), other.end(), INJECTION)
+    yield from _phrases(scan)
     plain = scan.folded
-    yield from _phrases(spaced(plain))
-    if _DISGUISED.search(plain.text) is not None:
-        yield from _phrases(spaced(Folded(plain.text.translate(_LEET), plain.places)))
-    for spelled in _SPELLED.finditer(plain.text) if scan.spelled else ():
-        if _PHRASE_JOINED.search(re.sub(r"[\W_]", "", spelled[0])):
-            yield Finding(*plain.span(*spelled.span()), INJECTION)
+    if scan.may(_LEET_GATE):
+        yield from _phrases(scan.read_as(plain.becomes(plain.text.translate(_LEET))))
+    if scan.may(_ROT13_GATE):
+        yield from _phrases(scan.read_as(plain.becomes(plain.text.translate(_ROT13))))
+    if scan.may(_BACKWARDS_GATE) and any(True for _ in _phrases(Scan(text[::-1]))):
+        yield Finding(0, len(text), INJECTION)
+    if scan.may(_SPELLED_GATE):
+        for spelled in _SPELLED.finditer(plain.text):
+            if _PHRASE_JOINED.search(re.sub(r"[\W_]", "", spelled[0])):
+                yield Finding(*plain.span(*spelled.span()), INJECTION)
     if depth < _DEEPEST:
         yield from _hidden(scan, depth)
 
 
-def _phrases(plain: Folded) -> Iterator[Finding]:
-    """Phrases in a folded text with single spaces."""
+def _phrases(scan: Scan) -> Iterator[Finding]:
+    """Phrases in the folded text, with single spaces and with none but letters between its words."""
+    if not scan.may(_PHRASE_GATE):
+        return
+    plain = spaced(scan.folded)
+    yield from _phrases_in(plain)
+    words = worded(plain)
+    if words is not plain:
+        yield from _phrases_in(words)
+
+
+def _phrases_in(plain: Folded) -> Iterator[Finding]:
     text, known = plain.text, _known()
     for name, places in known.signs.places(text).items():
         for start, end in windows(places, _BEFORE, _AFTER, len(text)):
@@ -118,30 +159,41 @@ def _phrases(plain: Folded) -> Iterator[Finding]:
 def _hidden(scan: Scan, depth: int) -> Iterator[Finding]:
     """What is written in another code says it all the same."""
     text, tries = scan.text, 0
-    codes: list[tuple[re.Pattern[str], Callable[[str], str]]] = []
-    if scan.longest_word >= _SHORTEST_CODE:
-        codes.append((_BASE64, _from_base64))
-    if scan.longest_word >= _SHORTEST_CODE or any(cluster.digits >= 16 for cluster in scan.clusters):
-        codes.append((_HEX, _from_hex))
-    for pattern, read in codes:
+    for gate, pattern, read in _CODES:
+        if not scan.may(gate):
+            continue
         for piece in pattern.finditer(text):
             tries += 1
             if tries > _MOST_DECODED:
                 return
-            told = read(piece[0])
-            if told and any(True for _ in _found(Scan(told), depth + 1)):
+            if any(_says(told, scan, depth) for told in read(piece[0])):
                 yield Finding(piece.start(), piece.end(), INJECTION)
-    if ("%" in text or "&" in text or "\\" in text) and _ESCAPED.search(text) is not None:
+    if scan.may(_ESCAPED_GATE) and _ESCAPED.search(text) is not None:
         told = html.unescape(unquote(re.sub(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))", _escape, text)))
-        if told != text and any(True for _ in _found(Scan(told), _DEEPEST)):
+        if told != text and any(True for _ in _found(Scan(told, scan.gates), _DEEPEST)):
             yield Finding(0, len(text), INJECTION)
+
+
+def _says(told: str, scan: Scan, depth: int) -> bool:
+    return bool(told) and any(True for _ in _found(Scan(told, scan.gates), depth + 1))
 
 
 def _escape(found: re.Match[str]) -> str:
     return chr(int(found[1] or found[2], 16))
 
 
-def _from_base64(written: str) -> str:
+def _from_base64(written: str) -> Iterator[str]:
+    """Its lines together, and each by itself where that says nothing."""
+    lines = written.split()
+    together = _base64("".join(lines))
+    if together or len(lines) == 1:
+        yield together
+        return
+    yield _base64("".join(lines[:-1]))  # a word may follow in the next line
+    yield from map(_base64, lines[:_MOST_DECODED])
+
+
+def _base64(written: str) -> str:
     plain = written.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return _readable(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True))
@@ -149,9 +201,22 @@ def _from_base64(written: str) -> str:
         return ""
 
 
-def _from_hex(written: str) -> str:
-    digits = re.sub(r"[ :]", "", written)
-    return _readable(bytes.fromhex(digits)) if len(digits) % 2 == 0 else ""
+def _from_base32(written: str) -> Iterator[str]:
+    plain = written.rstrip("=").upper()
+    try:
+        yield _readable(base64.b32decode(plain + "=" * (-len(plain) % 8)))
+    except (binascii.Error, ValueError):
+        return
+
+
+def _from_hex(written: str) -> Iterator[str]:
+    digits = re.sub(r"0x|[^0-9a-fA-F]", "", written)
+    if len(digits) % 2 == 0:
+        yield _readable(bytes.fromhex(digits))
+
+
+def _from_binary(written: str) -> Iterator[str]:
+    yield _readable(bytes(int(byte, 2) for byte in re.findall(r"[01]{8}", written)))
 
 
 def _readable(data: bytes) -> str:
@@ -162,3 +227,11 @@ def _readable(data: bytes) -> str:
         return ""
     shown = sum(letter.isprintable() or letter.isspace() for letter in text)
     return text if text and shown >= 0.95 * len(text) else ""
+
+
+_CODES: tuple[tuple[str, re.Pattern[str], Callable[[str], Iterator[str]]], ...] = (
+    (_BASE64_GATE, _BASE64, _from_base64),
+    (_BASE32_GATE, _BASE32, _from_base32),
+    (_HEX_GATE, _HEX, _from_hex),
+    (_BINARY_GATE, _BINARY, _from_binary),
+)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from intellirouter.guards.detectors.numbers import run_at
 from intellirouter.guards.finding import LONGEST, Finding
+from intellirouter.guards.gates import loosened
 from intellirouter.guards.scan import Scan
 
 NATIONAL_ID = "national_id"
@@ -71,6 +72,11 @@ FORMS = (
 COUNTRIES = tuple(dict.fromkeys(form.country for form in FORMS))
 
 
+_OWN_GATE, _NAMED_GATE = "national form", "national name"
+NUMBER_GATES = {
+    _OWN_GATE: "|".join(rf"(?:^|[^\w.-])(?:{loosened(form.form)})(?:$|\W)" for form in FORMS if form.form)
+}
+NAME_GATES = {_NAMED_GATE: "(?i)" + "|".join(f"(?:{loosened(form.named)})" for form in FORMS if form.named)}
 _FEWEST = 6
 """Digits of the shortest number, but for one that stands right behind letters."""
 
@@ -79,6 +85,7 @@ class NationalIds:
     """See `Detector`. `countries`: whose numbers are looked for, as ISO 3166 has them; empty: all that are known."""
 
     longest = LONGEST
+    as_written = False
     kinds: tuple[str, ...] = (NATIONAL_ID,)
 
     def __init__(self, countries: tuple[str, ...] = ()) -> None:
@@ -90,6 +97,9 @@ class NationalIds:
 
     def find(self, scan: Scan) -> list[Finding]:
         """See `Detector.find`."""
+        own, called = scan.may(_OWN_GATE), scan.may(_NAMED_GATE)
+        if not own and not called:
+            return []
         text = scan.text
         found: list[Finding] = []
         clusters = [
@@ -100,10 +110,10 @@ class NationalIds:
         ]
         if not clusters:
             return []
-        near = [(named, pattern, form) for named, pattern, form in self._bare if named.search(text)]
+        near = [one for one in self._bare if one[0].search(text)] if called else []
         for cluster in clusters:
             start, end = max(0, cluster.start - 8), cluster.end + 8
-            found += _own(text, start, end, self._own)
+            found += _own(text, start, end, self._own if own else ())
             for named, pattern, form in near:
                 for one in pattern.finditer(text, start, end):
                     if named.search(text, max(0, one.start() - _NEAR), one.start()) and _holds(
@@ -117,7 +127,7 @@ class NationalIds:
         return run_at(text)
 
 
-def _own(text: str, start: int, end: int, forms: list[tuple[re.Pattern[str], Form]]) -> Iterator[Finding]:
+def _own(text: str, start: int, end: int, forms: Sequence[tuple[re.Pattern[str], Form]]) -> Iterator[Finding]:
     for pattern, form in forms:
         for one in pattern.finditer(text, start, end):
             if _holds(form.check, one[0]):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from intellirouter.guards.finding import LONGEST, Finding
+from intellirouter.guards.gates import loosened
 from intellirouter.guards.scan import Scan
 
 CARD, IBAN, IP = "card", "iban", "ip"
@@ -39,6 +40,13 @@ _IBAN_LENGTHS = {
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\.?\w)")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:(?:\.\d{1,3}){3})?(?![\w:])")
 _VERSION = re.compile(r"(?:\bv|\bver\.?|version|release|revision|>=|<=|==|~)\s*\Z", re.IGNORECASE)
+_CARD_GATE, _IBAN_GATE, _IPV4_GATE, _IPV6_GATE = "card", "iban", "ipv4", "ipv6"
+GATES = {
+    _CARD_GATE: r"\d(?:[ -]?\d){12}",
+    _IBAN_GATE: loosened(_IBAN.pattern),
+    _IPV4_GATE: r"(?:\d{1,3}\.){3}\d",
+    _IPV6_GATE: r"(?:^|[^\w:.])(?:(?:[0-9A-Fa-f]{1,4}:){1,7}:|::[0-9A-Fa-f]|(?:[0-9A-Fa-f]{1,4}:){6,7}[0-9A-Fa-f])",
+}
 _PLAIN = str.maketrans("", "", " -")
 _RUN = re.compile(r"(?<!\w)[(+]?[A-Za-z0-9][A-Za-z0-9 ()./:+-]{0,80}\Z")
 _MOST_RUN = 84
@@ -48,6 +56,7 @@ class Numbers:
     """See `Detector`."""
 
     longest = LONGEST
+    as_written = False
 
     def __init__(self, kinds: tuple[str, ...] = (CARD, IBAN, IP)) -> None:
         self.kinds = kinds
@@ -55,9 +64,9 @@ class Numbers:
     def find(self, scan: Scan) -> list[Finding]:
         """See `Detector.find`."""
         found: list[Finding] = []
-        if CARD in self.kinds:
+        if CARD in self.kinds and scan.may(_CARD_GATE):
             found += _cards(scan)
-        if IBAN in self.kinds:
+        if IBAN in self.kinds and scan.may(_IBAN_GATE):
             found += _accounts(scan)
         if IP in self.kinds:
             found += _machines(scan)
@@ -162,7 +171,7 @@ def mod97(account: str) -> bool:
 
 def _machines(scan: Scan) -> Iterator[Finding]:
     text = scan.text
-    for cluster in scan.clusters:
+    for cluster in scan.clusters if scan.may(_IPV4_GATE) else ():
         if cluster.digits < 4:
             continue
         for found in _IPV4.finditer(text, cluster.start, cluster.end + 2):
@@ -170,7 +179,7 @@ def _machines(scan: Scan) -> Iterator[Finding]:
                 text[max(0, found.start() - 12) : found.start()]
             ):
                 yield Finding(found.start(), found.end(), IP)
-    if "::" in text or text.count(":") >= 7:
+    if scan.may(_IPV6_GATE) and ("::" in text or text.count(":") >= 7):
         for found in _IPV6.finditer(text):
             if re.search(r"\d", found[0]) and len(found[0]) > 4 and _is_machine(found[0]):
                 yield Finding(found.start(), found.end(), IP)

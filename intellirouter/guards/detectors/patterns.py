@@ -15,6 +15,7 @@ class Patterns:
     """See `Detector`. `longest`: characters that a match in a stream may span."""
 
     longest = LONGEST
+    as_written = False
 
     def __init__(self, patterns: Sequence[Any], kind: str = PATTERN, longest: int = 128) -> None:
         self.kinds: tuple[str, ...] = (kind,)

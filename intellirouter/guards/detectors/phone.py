@@ -13,6 +13,7 @@ from typing import Any
 
 from intellirouter.guards.detectors.numbers import run_at
 from intellirouter.guards.finding import LONGEST, Finding
+from intellirouter.guards.gates import loosened
 from intellirouter.guards.scan import Scan
 
 PHONE = "phone"
@@ -28,6 +29,11 @@ _CALLED = re.compile(
     r"móvil|celular|handy|mobil|numéro|number is|ring|电话|電話|手机|携帯|फोन)\W{0,12}(?:\w{1,6}\W{1,3}){0,2}\Z",
     re.IGNORECASE,
 )
+_DIGITS = r"(?:[ ().\-/]{0,3}\d){5}"
+GATES = {
+    PHONE: rf"(?:^|[^\w.,/=#$%:-])(?:\+ ?\d[ ().\-/]*\d{_DIGITS}|00{_DIGITS}|{loosened(_AMERICAN.pattern)}|{loosened(_GROUPED.pattern)})"
+    rf"|(?i:{loosened(_CALLED.pattern.removesuffix(chr(92) + 'Z'))})[+( ]*\d[ ().\-/]*\d{_DIGITS}"
+}
 _SIGNS = re.compile(r"[ ().\-/]")
 _MOST_JUDGED = 5_000
 """Questions to the library for one text: in a longer list of numbers, what is written like one is one."""
@@ -37,6 +43,7 @@ class Phones:
     """See `Detector`. `countries`: whose national forms are known, as ISO 3166 has them."""
 
     longest = LONGEST
+    as_written = False
     kinds: tuple[str, ...] = (PHONE,)
 
     def __init__(self, countries: tuple[str, ...] = COUNTRIES) -> None:
@@ -44,6 +51,8 @@ class Phones:
 
     def find(self, scan: Scan) -> list[Finding]:
         """See `Detector.find`."""
+        if not scan.may(PHONE):
+            return []
         text, judged = scan.text, 0
         found: list[Finding] = []
         for cluster in scan.clusters:

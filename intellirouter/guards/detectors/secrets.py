@@ -11,6 +11,7 @@ import re
 from collections import Counter
 
 from intellirouter.guards.finding import LONGEST, Finding
+from intellirouter.guards.gates import loosened
 from intellirouter.guards.scan import Scan, Signs, windows
 
 SECRET = "secret"  # noqa: S105 — the name of a kind
@@ -44,6 +45,14 @@ _BEARER = re.compile(
     r"(?i:authorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?:bearer|basic|token)\s{1,4})([A-Za-z0-9._~+/=-]{12,1024})"
 )
 _ISSUED_AT, _NAMED_AT = "issued", "named"
+_KEY_GATE, _URL_GATE, _BEARER_GATE = "private key", "in a url", "bearer"
+GATES = {
+    _ISSUED_AT: loosened(_ISSUED.pattern),
+    _NAMED_AT: loosened(_NAMED.pattern),
+    _KEY_GATE: "-----BEGIN",
+    _URL_GATE: r"://[^\s:/@<>\"']*:[^\s/@<>\"']{3,}@|https://hooks\.slack\.com/",
+    _BEARER_GATE: "uthoriz",
+}
 _SIGNS = Signs(
     {
         _ISSUED_AT: (
@@ -71,15 +80,18 @@ class Secrets:
     """See `Detector`."""
 
     longest = _LONGEST_KEY
+    as_written = False
     kinds: tuple[str, ...] = (SECRET,)
 
     def find(self, scan: Scan) -> list[Finding]:
         """See `Detector.find`."""
         text = scan.text
         found: list[Finding] = []
-        signs = _SIGNS.places(
-            text.lower()
-        )  # its length may differ from the text's, by far less than the windows are wide
+        signs: dict[str, list[int]] = {}
+        if scan.may(_ISSUED_AT) or scan.may(
+            _NAMED_AT
+        ):  # its length may differ, by far less than the windows are wide
+            signs = _SIGNS.places(text.lower())
         for start, end in windows(signs.get(_ISSUED_AT, ()), 16, 3_300, len(text)):
             found += [Finding(one.start(), one.end(), SECRET) for one in _ISSUED.finditer(text, start, end)]
         for start, end in windows(signs.get(_NAMED_AT, ()), _BEFORE, _AFTER, len(text)):
@@ -88,16 +100,16 @@ class Secrets:
                 for one in _NAMED.finditer(text, start, end)
                 if _drawn(one[2], quoted=bool(one[1]))
             ]
-        if "-----BEGIN" in text:
+        if scan.may(_KEY_GATE) and "-----BEGIN" in text:
             found += _private_keys(text)
-        if "://" in text:
+        if scan.may(_URL_GATE) and "://" in text:
             found += [
                 Finding(*one.span(1), SECRET)
                 for one in _IN_URL.finditer(text)
                 if not _STAND_IN.fullmatch(one[1])
             ]
             found += [Finding(one.start(), one.end(), SECRET) for one in _HOOK.finditer(text)]
-        if "uthoriz" in text:
+        if scan.may(_BEARER_GATE) and "uthoriz" in text:
             found += [
                 Finding(*one.span(1), SECRET)
                 for one in _BEARER.finditer(text)

@@ -19,6 +19,8 @@ _UNSEEN = re.compile(
     rf"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028\u2029{_BIDI}\u2060-\u2065\u206a-\u206f\u3164"
     r"\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]+"
 )
+_GATE = "unseen"
+GATES = {_GATE: re.sub(r"\\[uU]([0-9a-f]{4,8})", r"\\x{\1}", _UNSEEN.pattern)}
 _JOINERS = "\u200c\u200d"
 _JOINED = ("ARABIC", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL", "TELUGU", "KANNADA", "MALAYALAM",
            "SINHALA", "KHMER", "MYANMAR", "TIBETAN", "MONGOLIAN", "SYRIAC", "N'KO")  # fmt: skip
@@ -30,6 +32,7 @@ class Unseen:
     """See `Detector`."""
 
     longest = LONGEST
+    as_written = True
     kinds: tuple[str, ...] = (INVISIBLE, BIDI, CONTROL)
 
     def __init__(self, kinds: tuple[str, ...] = (INVISIBLE, BIDI, CONTROL)) -> None:
@@ -37,6 +40,8 @@ class Unseen:
 
     def find(self, scan: Scan) -> list[Finding]:
         """See `Detector.find`."""
+        if not scan.may(_GATE):
+            return []
         text = scan.text
         found = []
         for one in _UNSEEN.finditer(text):

@@ -19,6 +19,7 @@ class Keywords:
     """See `Detector`. Words are compared folded; one of a script that writes without spaces is looked for inside words too."""
 
     longest = LONGEST
+    as_written = False
     kinds: tuple[str, ...] = (KEYWORD,)
 
     def __init__(self, words: tuple[str, ...], kind: str = KEYWORD) -> None:

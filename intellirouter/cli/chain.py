@@ -17,7 +17,7 @@ from rich.tree import Tree
 
 from intellirouter.app.components.chain_engine import local_ports
 from intellirouter.chains.check import check
-from intellirouter.chains.draw import mermaid
+from intellirouter.chains.drawing.mermaid import mermaid
 from intellirouter.chains.model import Chain, Input
 from intellirouter.chains.plan import bundle, calls
 from intellirouter.chains.ports import Listener
@@ -26,7 +26,7 @@ from intellirouter.chains.schema import SCHEMA
 from intellirouter.chains.source import InvalidChain, read
 from intellirouter.chains.steps.attempts import Cache, Worker
 from intellirouter.chains.trial import Verdict, cases_of, tried
-from intellirouter.cli import chain_hooks, chain_server, chain_versions
+from intellirouter.cli import chain_drawing, chain_hooks, chain_server, chain_versions
 from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import IntelliRouterError, InvalidRequest, NotFound
@@ -35,6 +35,7 @@ from intellirouter.telemetry import logs
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 chain_server.add_to(app)
 chain_versions.add_to(app)
+app.command()(chain_drawing.draw)
 app.add_typer(chain_hooks.app, name="hooks")
 
 FileArgument = Annotated[Path, typer.Argument(help="A definition: .yaml, .toml or .json.")]

@@ -51,6 +51,25 @@ async def ask(
         raise PeerUnavailable(_no_answer(session, method, path, error)) from error
 
 
+def text_of(
+    url: str | None, api_key: str | None, path: str, *, role: str = "Router", config: Path | None = None
+) -> str:
+    """What is answered as text, such as a picture. Raises like `ask`."""
+
+    async def run() -> str:
+        async with session_of(url, api_key, role, config) as session:
+            try:
+                async with session.get(path) as reply:
+                    data = await reply.read()
+                    if reply.status >= 400:
+                        raise _refusal(reply.status, msgspec.json.decode(data))
+                    return data.decode()
+            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError) as error:
+                raise PeerUnavailable(_no_answer(session, "GET", path, error)) from error
+
+    return asyncio.run(run())
+
+
 def _refusal(status: int, answer: object) -> ServerRefused:
     """The server's reason, and what to do about the usual one."""
     error = answer.get("error") if isinstance(answer, dict) else None

@@ -93,7 +93,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         "chains:read",
         "see and check chains",
-        "chains_list chains_validate chains_get chains_nodes chains_queue chains_versions chains_version chains_diff",
+        "chains_list chains_validate chains_get chains_nodes chains_queue chains_versions chains_version chains_diff chains_drawing",
         "inference",
         _READERS,
     ),
@@ -108,7 +108,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         "runs:read",
         "see runs",
-        "chains_runs chains_run chains_steps chains_run_events",
+        "chains_runs chains_run chains_steps chains_run_events chains_run_drawing chains_timeline",
         "inference",
         _READERS,
     ),

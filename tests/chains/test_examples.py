@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from intellirouter.chains.check import check
-from intellirouter.chains.draw import mermaid
+from intellirouter.chains.drawing.mermaid import mermaid
 from intellirouter.chains.source import read
 
 ROOT = Path(__file__).parents[2]

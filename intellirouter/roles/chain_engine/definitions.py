@@ -28,7 +28,7 @@ def described(steps: Sequence[Mapping[str, Any]], document: Mapping[str, Any] | 
     """Recorded steps with their `kind`. A wait, which is recorded without a path, gets that of the definition's next wait."""
     kinds: dict[str, str] = {}
     waits: list[str] = []
-    for path, step in _paths((document or {}).get("steps", ()), ""):
+    for path, step in paths((document or {}).get("steps", ()), ""):
         kind = next((kind for kind in KINDS if kind in step), "")
         kinds[path] = kind
         if kind == "wait":
@@ -52,15 +52,15 @@ def described(steps: Sequence[Mapping[str, Any]], document: Mapping[str, Any] | 
 
 
 def _steps(steps: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    return (step for _, step in _paths(steps, ""))
+    return (step for _, step in paths(steps, ""))
 
 
-def _paths(steps: Iterable[Mapping[str, Any]], prefix: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
+def paths(steps: Iterable[Mapping[str, Any]], prefix: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
     """Every step of a definition with its path, less the numbers of rounds and items."""
     for step in steps:
         path = f"{prefix}.{step['id']}" if prefix else str(step["id"])
         yield path, step
-        yield from _paths(step.get("do", ()), path)
+        yield from paths(step.get("do", ()), path)
         for name in ("switch", "parallel"):
             for branch in step.get(name, ()) if isinstance(step.get(name), list) else ():
-                yield from _paths(branch.get("do", ()), path)
+                yield from paths(branch.get("do", ()), path)

@@ -23,10 +23,11 @@ def _nobody(_run_id: str, _idle: bool) -> None:
 
 @dataclass(slots=True)
 class Hearing:
-    """`waiting` names what runs of this node wait for: a signal, or nothing where they sleep."""
+    """`waiting` names what runs of this node wait for: a signal, or nothing where they sleep; `under_way` the steps that go on here."""
 
     meters: ChainMeters
     waiting: dict[str, str] = field(default_factory=dict)
+    under_way: dict[str, set[str]] = field(default_factory=dict)
     idles: Callable[[str, bool], None] = _nobody
     live: Live | None = None
     _followers: dict[str, set[asyncio.Queue[Heard | None]]] = field(default_factory=dict)
@@ -38,6 +39,10 @@ class Hearing:
         self.meters.step(event, told)
         if self.live is not None:
             self.live.hear(event, run_id, path, told)
+        if event == "step_started":
+            self.under_way.setdefault(run_id, set()).add(path)
+        elif event in ("step_finished", "step_failed"):
+            self.under_way.get(run_id, set()).discard(path)
         if event == "step_waiting":
             self.waiting[run_id] = told["signal"]
             self.idles(run_id, True)
@@ -51,6 +56,7 @@ class Hearing:
     def ended(self, run_id: str) -> None:
         """The run has come to its end: its followers stop."""
         self.waiting.pop(run_id, None)
+        self.under_way.pop(run_id, None)
         for queue in self._followers.get(run_id, ()):
             queue.put_nowait(None)
 

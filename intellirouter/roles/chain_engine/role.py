@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from intellirouter.roles.chain_engine import api, api_events, api_hooks, api_runs, api_schedules, api_versions
+from intellirouter.roles.chain_engine import (
+    api,
+    api_drawing,
+    api_events,
+    api_hooks,
+    api_runs,
+    api_schedules,
+    api_versions,
+)
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.role import Role
 from intellirouter.web.probes import PartHealth
 
 
 def _routes() -> list[web.RouteDef]:
-    modules = (api, api_versions, api_runs, api_events, api_schedules, api_hooks)
+    modules = (api, api_versions, api_drawing, api_runs, api_events, api_schedules, api_hooks)
     return [route for module in modules for route in module.routes()]
 
 

@@ -75,6 +75,22 @@ async def test_versions_are_kept_compared_run_again_and_tried(
     assert {(await run())["output"] for _ in range(10)} == {"one"}
     await ask("PUT", "/v1/chains/say/rollout", {"revision": 3, "share": 100})
     assert (await run())["output"] == "three"
+    node_url, headers = node.listening[0].url, {"authorization": "Bearer ann"}
+    last = (await run())["id"]
+    for path, kind, holds in (
+        ("chains/say/drawing", "image/svg+xml", "<title>say, version 1</title>"),
+        ("chains/say/drawing?format=mermaid&revision=1", "text/plain", "flowchart TD"),
+        (f"runs/{last}/drawing", "image/svg+xml", "succeeded"),
+        (f"runs/{last}/drawing?format=mermaid", "text/plain", "flowchart TD"),
+        (f"runs/{last}/drawing?format=timeline", "image/svg+xml", last),
+    ):
+        async with http.get(f"{node_url}/v1/{path}", headers=headers) as reply:
+            assert (reply.status, reply.content_type) == (200, kind), path
+            assert holds in await reply.text()
+    assert (await ask("GET", f"/v1/runs/{last}/timeline"))[1]["run"]["status"] == "succeeded"
+    assert (await ask("GET", "/v1/chains/say/drawing?format=timeline"))[0] == 400
+    for path in ("chains/say/drawing", f"runs/{last}/drawing", f"runs/{last}/timeline"):
+        assert (await other("GET", f"/v1/{path}"))[0] == 404
     await ask("DELETE", "/v1/chains/say")
     await ask("PUT", "/v1/chains/say", says("new"))
     assert len((await ask("GET", "/v1/chains/say/versions"))[1]["data"]) == 1

@@ -88,7 +88,7 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
     (r"/v1/schedules/\{name\}$", {"chain": "x", "cron": "0 3 * * *", "input": {}}),
     (r"/rag/v1/collections$", {"name": "x", "chunk_tokens": 200}),
     (r"/rag/v1/embed$", {"texts": ["a", "b"]}),
-    (r"/rag/v1/(retrieve|candidates)$", {"query": "coal", "collections": ["x"], "top_k": 3, "filters": {"a": "b"}}),
+    (r"/rag/v1/(retrieve|candidates)$", {"query": "coal", "collections": ["x"], "top_k": 3, "filters": {"type": "eq", "key": "a", "value": "b"}}),
     (r"/v1/vector_stores/\{store\}/search$", {"query": "coal", "max_num_results": 3}),
     (r"/v1/vector_stores", {"name": "s", "file_ids": ["file-x"], "file_id": "file-x", "attributes": {"a": 1}}),
     (r"^ChainEngine/Run$", {"chain": "x", "input": {}}),

@@ -1,0 +1,33 @@
+"""What a server refuses is told with the way out."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from intellirouter.cli.server_client import ServerRefused, ask
+from tests.conftest import StartVendor
+from tests.servers.vendor import Play
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (401, {"error": {"message": "No."}}, "answered 401: No. Give a key with --api-key"),
+        (
+            403,
+            {"error": {"message": "This key lacks 'x', which keys with the scope 'chains' have."}},
+            "keys create NAME --scope chains",
+        ),
+        (403, {"error": {"message": "Not yours."}}, "answered 403: Not yours.$"),
+        (404, {"error": "gone"}, "answered 404: gone$"),
+        (500, ["odd"], "answered 500: no reason$"),
+    ],
+)
+async def test_a_refusal_says_why_and_what_to_do(
+    start_vendor: StartVendor, status: int, body: object, said: str
+) -> None:
+    server = await start_vendor(Play.json(body, status))
+    async with aiohttp.ClientSession(server.url) as session:
+        with pytest.raises(ServerRefused, match=said):
+            await ask(session, "GET", "/admin/keys")

@@ -91,6 +91,22 @@ class Attempt(msgspec.Struct):
         return facts
 
 
+def recalled(facts: Any) -> list[Attempt]:
+    """The attempts that an error's details list, as a trace has them."""
+    return [
+        Attempt(
+            one["target"],
+            0.0,
+            outcome=one["outcome"],
+            seconds=one["ms"] / 1e3,
+            upstream_status=one.get("upstream_status"),
+            message=one.get("message", ""),
+            sent=one.get("sent", 1),
+        )
+        for one in facts or ()
+    ]
+
+
 class Chosen(Protocol):
     """A decision that learns from how it went."""
 

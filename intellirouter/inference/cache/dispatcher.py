@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 
 import msgspec
+import structlog
 
 from intellirouter.chat.delta import Delta, Finish, Start, StreamEvent, TextDelta, UsageDelta
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
@@ -29,12 +30,15 @@ from intellirouter.inference.cache.entry import Entry, joined
 from intellirouter.inference.cache.key import Wishes, cache_key, wishes_of
 from intellirouter.inference.cache.store import ResponseCache
 from intellirouter.inference.catalog import Catalog
-from intellirouter.inference.job import Job, Trace
+from intellirouter.inference.job import Job, Trace, recalled
 from intellirouter.inference.offline_transport import OFFLINE
 from intellirouter.inference.permission import permitted
 
 HEADER = "x-intellirouter-cache"
+CANNED = "canned"
 CANNED_HEADER = "x-intellirouter-canned"
+
+log = structlog.get_logger(__name__)
 
 
 class CachedDispatch:
@@ -89,7 +93,7 @@ class CachedDispatch:
                 raise
             if kept is not None and kept.deltas:
                 self.cache.stats.stale += 1
-                return Replay(kept.events(), _trace_of(kept, "stale"))
+                return Replay(kept.events(), _instead(_trace_of(kept, "stale"), error))
             return self._canned_stream(error)
         live.trace.headers = {**live.trace.headers, HEADER: "miss"}
         return Kept(live, self.cache, key) if key and wishes.write else live
@@ -143,7 +147,7 @@ class CachedDispatch:
     def _last_resort(self, kept: Entry | None, error: IntelliRouterError) -> tuple[ChatResponse, Trace]:
         if kept is not None and kept.response is not None:
             self.cache.stats.stale += 1
-            return kept.response, _trace_of(kept, "stale")
+            return kept.response, _instead(_trace_of(kept, "stale"), error)
         text = self.cache.section.canned_answer
         if text is None:
             raise error
@@ -152,7 +156,7 @@ class CachedDispatch:
         response = ChatResponse(
             id="canned", model="canned", choices=(choice,), usage=Usage(), created=int(time.time())
         )
-        return response, _canned_trace()
+        return response, _instead(_canned_trace(), error)
 
     def _canned_stream(self, error: IntelliRouterError) -> Replay:
         text = self.cache.section.canned_answer
@@ -161,7 +165,7 @@ class CachedDispatch:
         self.cache.stats.canned += 1
         start = Start(id="canned", model="canned", created=int(time.time()))
         deltas: tuple[Delta, ...] = (start, TextDelta(text), Finish("stop"), UsageDelta(Usage()))
-        return Replay([StreamEvent((delta,)) for delta in deltas], _canned_trace())
+        return Replay([StreamEvent((delta,)) for delta in deltas], _instead(_canned_trace(), error))
 
 
 class Replay:
@@ -233,5 +237,19 @@ def _trace_of(kept: Entry, how: str) -> Trace:
     return Trace(provider=kept.provider, model=kept.model, headers={HEADER: how, "age": str(age)})
 
 
+def _instead(trace: Trace, error: IntelliRouterError) -> Trace:
+    """The answer hides a failure from the caller's program; neither from the operator nor from who looks."""
+    trace.attempts = recalled(error.details.get("attempts"))
+    trace.cost_usd = error.details.get("cost_usd")
+    log.info(
+        "cache.answered_instead",
+        answer="canned" if trace.provider == CANNED else "stale",
+        error=error.code,
+        message=error.message[:200],
+        attempts=[attempt.shown() for attempt in trace.attempts],
+    )
+    return trace
+
+
 def _canned_trace() -> Trace:
-    return Trace(provider="canned", model="canned", headers={CANNED_HEADER: "true"})
+    return Trace(provider=CANNED, model=CANNED, headers={CANNED_HEADER: "true"})

@@ -123,9 +123,10 @@ async def test_when_everything_is_down_an_old_answer_or_the_canned_one_is_given_
     how, text = await client.ask(stream=stream)
     assert how == "stale"
     assert "word59" in text
-    body = {**BODY, "stream": stream, "seed": 1}
+    body, before = {**BODY, "stream": stream, "seed": 1}, len(vendor.received)
     async with http.post(f"{client.url}/v1/chat/completions", json=body) as reply:
         assert reply.headers["x-intellirouter-canned"] == "true"
+        assert int(reply.headers["x-intellirouter-attempts"]) == len(vendor.received) - before > 0
         assert "Please try again later." in await reply.text()
 
 

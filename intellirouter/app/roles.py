@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import InvalidRequest, RoleUnavailable
-from intellirouter.roles.role import Role
+
+if TYPE_CHECKING:  # the web server behind it is for who runs a role
+    from intellirouter.roles.role import Role
 
 ALL = "All"
 

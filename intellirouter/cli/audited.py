@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import click
 from rich.console import Console
+from typer.main import get_current_context  # type: ignore[attr-defined]  # of the click within typer, shown nowhere else
 
 from intellirouter.cli.plain import warn
 from intellirouter.config.redact import Redactor
@@ -78,7 +78,7 @@ def audited(settings: Settings, action: str, on: str) -> Iterator[Told]:
 @contextlib.contextmanager
 def audited_command(settings: Settings) -> Iterator[None]:
     """The command that runs, by its own words, where it is one that changes something: `users create`, on its arguments."""
-    context = click.get_current_context(silent=True)
+    context = get_current_context(silent=True)
     words = context.command_path.split()[1:] if context is not None else []
     if (
         context is None or not words or words[-1] in _READS or words[0] == "keys"
@@ -88,7 +88,7 @@ def audited_command(settings: Settings) -> Iterator[None]:
     given = [
         context.params.get(one.name or "")
         for one in context.command.params
-        if isinstance(one, click.Argument)
+        if one.param_type_name == "argument"
     ]
     with audited(settings, " ".join(words), " ".join(str(value) for value in given if value)):
         yield

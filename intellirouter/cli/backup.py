@@ -15,7 +15,8 @@ from rich.text import Text
 
 from intellirouter.app.roles import ROLES
 from intellirouter.cli.backup_keys import public_keys, secret_keys
-from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption, configured
+from intellirouter.cli.node_configuration import configured
+from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.cli.plain import age, amount, wrapped
 from intellirouter.errors import IntelliRouterError, NotFound

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import Counter
+import importlib
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.server_client import (
     ApiKeyOption,
-    ServerRefused,
     UrlOption,
-    ask,
     ask_once,
-    session_of,
 )
 from intellirouter.errors import InvalidRequest
 
@@ -56,7 +50,8 @@ def warm(
     bodies = [
         _body(line, model, number) for number, line in enumerate(file.read_text().splitlines(), 1) if line
     ]
-    outcomes = asyncio.run(_ask_all(bodies, parallel, url, api_key, config))
+    warming = importlib.import_module("intellirouter.cli.cache_warm")  # the client that streams takes a while
+    outcomes = asyncio.run(warming.ask_all(bodies, parallel, url, api_key, config))
     typer.echo(
         ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "nothing to ask"
     )
@@ -72,32 +67,3 @@ def _body(line: str, model: str, number: int) -> dict[str, Any]:
     except msgspec.MsgspecError as error:
         raise InvalidRequest(f"line {number} is no JSON object: {error}") from error
     return {"model": model, **body}
-
-
-async def _ask_all(
-    bodies: list[dict[str, Any]], parallel: int, url: str | None, api_key: str | None, config: Path | None
-) -> Counter[str]:
-    outcomes: Counter[str] = Counter()
-    places = asyncio.Semaphore(parallel)
-    progress = Progress(console=Console(stderr=True))
-    async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(progress)
-        bar = progress.add_task("warming", total=len(bodies))
-        session = await stack.enter_async_context(session_of(url, api_key, "Router", config))
-
-        async def one(body: dict[str, Any]) -> None:
-            async with places:
-                try:
-                    _, headers = await ask(session, "POST", "/v1/chat/completions", body)
-                except ServerRefused as error:
-                    outcomes["failed"] += 1
-                    progress.console.print(error.message, highlight=False, markup=False)
-                else:
-                    known = {"hit": "known already", "miss": "asked", "stale": "failed"}
-                    outcomes[known.get(headers.get("x-intellirouter-cache", ""), "not kept")] += 1
-                progress.advance(bar)
-
-        async with asyncio.TaskGroup() as group:
-            for body in bodies:
-                group.create_task(one(body))
-    return outcomes

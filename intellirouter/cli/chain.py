@@ -2,259 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any
-
-import msgspec
 import typer
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-from rich.tree import Tree
 
-from intellirouter.app.components.chain_engine import local_ports
-from intellirouter.chains.check import check
-from intellirouter.chains.drawing.mermaid import mermaid
-from intellirouter.chains.model import Chain, Input
-from intellirouter.chains.plan import bundle, calls
-from intellirouter.chains.ports import Listener
-from intellirouter.chains.runtime.in_process import InProcessRuntime, silent
-from intellirouter.chains.schema import SCHEMA
-from intellirouter.chains.source import InvalidChain, read
-from intellirouter.chains.steps.attempts import Cache, Worker
-from intellirouter.chains.trial import Verdict, cases_of, tried
-from intellirouter.cli import chain_drawing, chain_hooks, chain_server, chain_versions
-from intellirouter.cli.node_options import ConfigOption, configured
-from intellirouter.config.schema.settings import Settings
-from intellirouter.errors import IntelliRouterError, InvalidRequest, NotFound
-from intellirouter.telemetry import logs
+from intellirouter.cli.parts import parts
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-chain_server.add_to(app)
-chain_versions.add_to(app)
-app.command()(chain_drawing.draw)
-app.add_typer(chain_hooks.app, name="hooks")
-
-FileArgument = Annotated[Path, typer.Argument(help="A definition: .yaml, .toml or .json.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
-_MARKS = {
-    "step_started": "[cyan]…[/]",
-    "step_finished": "[green]✓[/]",
-    "step_failed": "[red]✗[/]",
-    "step_retry": "[yellow]↻[/]",
-    "step_fallback": "[yellow]⇢[/]",
-    "step_waiting": "[blue]⏸[/]",
-}
-
-
-@app.command()
-def validate(
-    files: Annotated[list[Path], typer.Argument(help="Definitions: .yaml, .toml or .json.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Say everything that is wrong with definitions, with line and path. Exit code 2 when something is."""
-    problems: list[str] = []
-    for file in files:
-        try:
-            chain = _load(file)
-            bundle(chain, _siblings(file, chain))
-        except InvalidChain as error:
-            problems += map(str, error.problems)
-        except IntelliRouterError as error:
-            problems.append(f"{file}: {error.message}")
-    if as_json:
-        typer.echo(msgspec.json.encode({"valid": not problems, "problems": problems}))
-    else:
-        typer.echo("\n".join(problems) or f"{len(files)} valid")
-    if problems:
-        raise typer.Exit(InvalidChain.exit_code)
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of a definition, for editors."""
-    typer.echo(msgspec.json.format(msgspec.json.encode(SCHEMA)))
-
-
-@app.command()
-def show(
-    file: FileArgument,
-    as_mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid flowchart.")] = False,
-) -> None:
-    """Draw a definition."""
-    chain = _load(file)
-    if as_mermaid:
-        typer.echo(mermaid(chain), nl=False)
-        return
-    tree = Tree(Text(f"{chain.name} v{chain.version}"))
-    _grow(tree, chain.steps)
-    Console().print(tree)
-
-
-@app.command()
-def run(
-    file: FileArgument,
-    given: Annotated[
-        list[str] | None, typer.Option("--input", "-i", help="NAME=VALUE; JSON is read as such.")
-    ] = None,
-    signal: Annotated[list[str] | None, typer.Option(help="NAME=JSON, handed to a waiting step.")] = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Run one chain in this process. Exit code 0 when it succeeded, 1 when a step failed, 2 for bad input."""
-    chain = _load(file)
-    library = _siblings(file, chain)
-    inputs = dict(_input(text, chain.inputs) for text in given or [])
-    signals = dict(_signal(text) for text in signal or [])
-    settings = configured(config, "orchestrator.toml").settings
-    logs.configure(level="error", levels={}, json=False, file=None, role="")
-    if as_json:
-        result = asyncio.run(_run(settings, chain, inputs, library, signals, silent))
-        typer.echo(msgspec.json.encode(result))
-        return
-    tree = Tree(f"[bold]{chain.name}[/] v{chain.version}")
-    with Live(tree, console=Console(stderr=True), refresh_per_second=8):
-        result = asyncio.run(_run(settings, chain, inputs, library, signals, _painter(tree)))
-    output = result["output"]
-    typer.echo(output if isinstance(output, str) else msgspec.json.format(msgspec.json.encode(output)))
-
-
-@app.command("test")
-def test_cases(
-    file: FileArgument,
-    cases: Annotated[Path, typer.Argument(help="The cases: .yaml, .toml or .json.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Run a chain's cases with stubs in place of models and services. Exit code 1 when one does not hold."""
-    chain = _load(file)
-    library = _siblings(file, chain)
-    logs.configure(level="error", levels={}, json=False, file=None, role="")
-    listed = cases_of(read(_text(cases), str(cases)).data)
-
-    async def every() -> list[Verdict]:
-        return [await tried(chain, library, case, number) for number, case in enumerate(listed, 1)]
-
-    verdicts = asyncio.run(every())
-    failed = sum(bool(verdict.problem) for verdict in verdicts)
-    if as_json:
-        told = [{"name": each.name, "holds": not each.problem, "problem": each.problem} for each in verdicts]
-        typer.echo(msgspec.json.encode({"cases": told, "failed": failed}))
-    else:
-        for verdict in verdicts:
-            typer.echo(
-                f"{'no' if verdict.problem else 'ok'}  {verdict.name}{f': {verdict.problem}' if verdict.problem else ''}"
-            )
-        typer.echo(f"{len(verdicts) - failed} of {len(verdicts)} hold.")
-    if failed:
-        raise typer.Exit(1)
-
-
-async def _run(
-    settings: Settings,
-    chain: Chain,
-    inputs: dict[str, Any],
-    library: Mapping[str, Chain],
-    signals: dict[str, Any],
-    hear: Listener,
-) -> dict[str, Any]:
-    section, began, run_id = settings.chain_engine, time.perf_counter(), "run_local"
-    spent = {"cost_usd": 0.0, "input_tokens": 0, "output_tokens": 0}
-
-    def listen(event: str, path: str, facts: Mapping[str, Any]) -> None:
-        if event == "step_finished" and facts["kind"] == "llm":
-            _add(spent, facts["ok"])
-        if event == "step_waiting":
-            if facts["signal"] not in signals:
-                raise InvalidRequest(
-                    f"Step '{path}' waits for '{facts['signal']}': give --signal {facts['signal']}=JSON."
-                )
-            runtime.signal(run_id, facts["signal"], signals[facts["signal"]])
-        hear(event, path, facts)
-
-    async with local_ports(settings) as ports:
-        runtime = InProcessRuntime(Worker(ports, Cache(section.enable_caching)), section.max_parallel_steps)
-        output = await runtime.run(chain, inputs, library, run_id=run_id, hear=listen)
-    return {"output": output, "seconds": round(time.perf_counter() - began, 3), **spent}
-
-
-def _add(spent: dict[str, Any], result: Mapping[str, Any]) -> None:
-    spent["cost_usd"] += result.get("cost_usd") or 0.0
-    for name, count in (result.get("usage") or {}).items():
-        spent[name] += count
-
-
-def _painter(tree: Tree) -> Listener:
-    """Draws steps as they go, one line each."""
-    lines: dict[str, Tree] = {}
-
-    def paint(event: str, path: str, facts: Mapping[str, Any]) -> None:
-        line = lines.get(path) or lines.setdefault(path, tree.add(path))
-        took = (
-            f" [dim]{facts['seconds'] * 1e3:.0f} ms{' cached' if facts['cached'] else ''}[/]"
-            if "seconds" in facts
-            else ""
-        )
-        line.label = (
-            f"{_MARKS[event]} {path.replace('[', chr(92) + '[')} [dim]{facts.get('kind', '')}[/]{took}"
-        )
-
-    return paint
-
-
-def _grow(tree: Tree, steps: tuple[Any, ...]) -> None:
-    for step in steps:
-        what = f" {step.kind}{f' when {step.when}' if step.when else ''}"
-        branch = tree.add(Text.assemble(step.id, (what, "dim")))
-        _grow(branch, step.do)
-        for inner in step.branches:
-            _grow(branch.add(Text(inner.when or inner.name, "dim")), inner.do)
-
-
-def _load(file: Path) -> Chain:
-    return check(read(_text(file), str(file)))
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("utf-8")
-    except OSError as cause:
-        raise NotFound(f"{file} cannot be read ({cause.strerror}).") from cause
-    except UnicodeDecodeError as cause:
-        raise InvalidRequest(f"{file} is not UTF-8 text.") from cause
-
-
-def _siblings(file: Path, chain: Chain) -> dict[str, Chain]:
-    """The chains a chain may call: those that lie beside its file under their own name."""
-    names, found = sorted(calls(chain)), {chain.name: chain}
-    while names:
-        name = names.pop()
-        beside = next(
-            (
-                file.with_name(name + end)
-                for end in (".yaml", ".toml", ".json")
-                if file.with_name(name + end).is_file()
+app = typer.Typer(
+    cls=parts(
+        {
+            "intellirouter.cli.chain_definition": ("validate", "schema", "show"),
+            "intellirouter.cli.chain_run": ("run", "test"),
+            "intellirouter.cli.chain_server": (
+                "put",
+                "start",
+                "ls",
+                "status",
+                "logs",
+                "signal",
+                "cancel",
+                "resume",
+                "fork",
+                "nodes",
+                "queue",
+                "schedule",
+                "schedules",
             ),
-            None,
-        )
-        if name not in found and beside is not None:
-            found[name] = _load(beside)
-            names += sorted(calls(found[name]))
-    return found
+            "intellirouter.cli.chain_versions": ("versions", "diff", "rollback", "rollout"),
+            "intellirouter.cli.chain_drawing": ("draw",),
+            "intellirouter.cli.chain_hooks": ("hooks",),
+        }
+    ),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
-def _input(text: str, declared: Mapping[str, Input]) -> tuple[str, Any]:
-    name, value = chain_server.named(text)
-    if name in declared and declared[name].type == "string":
-        return name, text.partition("=")[2]
-    return name, value
-
-
-def _signal(text: str) -> tuple[str, Any]:
-    name, _, value = text.partition("=")
-    try:
-        return name, msgspec.json.decode(value or "{}")
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"--signal {name} is not JSON.", param="signal") from error
+@app.callback()
+def group() -> None:
+    """Check, draw and run chains on this machine, and speak with a ChainEngine."""

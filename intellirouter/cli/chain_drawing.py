@@ -18,6 +18,8 @@ from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.server_client import ApiKeyOption, text_of
 from intellirouter.errors import InvalidRequest, NotFound
 
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
 _ENDINGS = frozenset({".yaml", ".yml", ".toml", ".json"})
 
 
@@ -29,6 +31,7 @@ class Form(StrEnum):
     TIMELINE = "timeline"
 
 
+@app.command()
 def draw(
     what: Annotated[str, typer.Argument(help="A file, the name of a stored chain, or the id of a run.")],
     form: Annotated[

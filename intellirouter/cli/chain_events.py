@@ -12,7 +12,8 @@ import aiohttp
 import msgspec
 import typer
 
-from intellirouter.cli.server_client import ServerRefused, session_of
+from intellirouter.cli.server_client import ServerRefused
+from intellirouter.cli.server_session import session_of
 from intellirouter.errors import PeerUnavailable
 
 SILENCE_SECONDS = 60.0

@@ -16,12 +16,14 @@ from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
 from intellirouter.errors import InvalidRequest
 
-app = typer.Typer(
+hooks = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="What hooks were told, and what was given up."
 )
+app = typer.Typer(rich_markup_mode=None)
+app.add_typer(hooks, name="hooks")
 
 
-@app.command()
+@hooks.command()
 def ls(
     status: Annotated[str | None, typer.Option(help="pending, delivered or dead.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
@@ -47,7 +49,7 @@ def ls(
     Console().print(table)
 
 
-@app.command()
+@hooks.command()
 def retry(
     delivery: Annotated[str | None, typer.Argument(help="The id of a delivery that was given up.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every one that was given up.")] = False,

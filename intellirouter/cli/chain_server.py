@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,11 +14,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.chain_events import followed
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
 from intellirouter.errors import InvalidRequest, NotFound
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 GOING = ("running", "waiting", "queued")
 
@@ -37,26 +39,6 @@ InputOption = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Put the commands beside those that need no server."""
-    for command in (
-        put,
-        start,
-        ls,
-        status,
-        logs,
-        signal,
-        cancel,
-        resume,
-        fork,
-        nodes,
-        queue,
-        schedule,
-        schedules,
-    ):
-        app.command()(command)
-
-
 def named(text: str) -> tuple[str, Any]:
     """NAME=VALUE; a value that is JSON is read as such. Raises `InvalidRequest`."""
     name, equals, value = text.partition("=")
@@ -68,6 +50,7 @@ def named(text: str) -> tuple[str, Any]:
         return name, value
 
 
+@app.command()
 def put(
     file: Annotated[Path, typer.Argument(help="A definition: .yaml, .toml or .json.")],
     share: Annotated[
@@ -91,6 +74,7 @@ def put(
     typer.echo(f"The chain '{answer['id']}' is there, version {answer['version']}.{tried}")
 
 
+@app.command()
 def start(
     name: NameArgument,
     given: InputOption = None,
@@ -114,6 +98,7 @@ def start(
         raise typer.Exit(1)
 
 
+@app.command()
 def ls(
     chain: Annotated[str | None, typer.Option(help="Only runs of this chain.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
@@ -138,6 +123,7 @@ def ls(
     Console().print(table)
 
 
+@app.command()
 def status(
     run_id: RunArgument,
     url: UrlOption = None,
@@ -152,6 +138,7 @@ def status(
         raise typer.Exit(1)
 
 
+@app.command()
 def logs(
     run_id: RunArgument,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until it has ended.")] = False,
@@ -162,6 +149,8 @@ def logs(
 ) -> None:
     """Print what a run has recorded, step by step; with -f also the words of models as they come."""
     if follow:
+        # the client that streams is for who follows
+        followed = importlib.import_module("intellirouter.cli.chain_events").followed
         asyncio.run(followed(url, api_key, config, run_id, as_json=as_json))
         return
     steps, _ = _ask(config, url, api_key, "GET", f"{_path(run_id)}/steps")
@@ -170,6 +159,7 @@ def logs(
         typer.echo(line if as_json else f"{step['number']:4} {step['path']}  {line}")
 
 
+@app.command()
 def signal(
     run_id: RunArgument,
     name: Annotated[str, typer.Argument(help="The signal a step waits for.")],
@@ -187,6 +177,7 @@ def signal(
     typer.echo(f"'{name}' was handed over.")
 
 
+@app.command()
 def cancel(
     run_id: RunArgument, url: UrlOption = None, api_key: ApiKeyOption = None, config: ConfigOption = None
 ) -> None:
@@ -194,6 +185,7 @@ def cancel(
     _act(run_id, "cancel", {}, url, api_key, config)
 
 
+@app.command()
 def resume(
     run_id: RunArgument, url: UrlOption = None, api_key: ApiKeyOption = None, config: ConfigOption = None
 ) -> None:
@@ -201,6 +193,7 @@ def resume(
     _act(run_id, "resume", {}, url, api_key, config)
 
 
+@app.command()
 def fork(
     run_id: RunArgument,
     step: Annotated[int, typer.Option(min=1, help="The number of the step, from `logs`.")],
@@ -212,6 +205,7 @@ def fork(
     _act(run_id, "fork", {"step": step}, url, api_key, config)
 
 
+@app.command()
 def nodes(
     url: UrlOption = None,
     api_key: ApiKeyOption = None,
@@ -231,6 +225,7 @@ def nodes(
     Console().print(table)
 
 
+@app.command()
 def queue(
     url: UrlOption = None,
     api_key: ApiKeyOption = None,
@@ -252,6 +247,7 @@ def queue(
     Console().print(table)
 
 
+@app.command()
 def schedule(
     name: Annotated[str, typer.Argument(help="The name of the schedule.")],
     chain: Annotated[str | None, typer.Option(help="The chain to run.")] = None,
@@ -282,6 +278,7 @@ def schedule(
     typer.echo(f"The schedule '{name}' starts '{chain}' next at {made['next_at']}.")
 
 
+@app.command()
 def schedules(
     url: UrlOption = None,
     api_key: ApiKeyOption = None,

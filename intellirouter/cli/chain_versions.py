@@ -17,13 +17,10 @@ from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
 from intellirouter.errors import InvalidRequest
 
-
-def add_to(app: typer.Typer) -> None:
-    """Put the commands beside the others."""
-    for command in (versions, diff, rollback, rollout):
-        app.command()(command)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
+@app.command()
 def versions(
     name: NameArgument,
     url: UrlOption = None,
@@ -45,6 +42,7 @@ def versions(
     Console().print(table)
 
 
+@app.command()
 def diff(
     name: NameArgument,
     old: Annotated[int | None, typer.Argument(help="A revision; absent: the one before.")] = None,
@@ -63,6 +61,7 @@ def diff(
     typer.echo(found["text"] or f"Revisions {found['from']} and {found['to']} say the same.")
 
 
+@app.command()
 def rollback(
     name: NameArgument,
     revision: Annotated[int, typer.Argument(help="The version that is to run again, from `versions`.")],
@@ -75,6 +74,7 @@ def rollback(
     typer.echo(f"Revision {revision} of '{name}' runs.")
 
 
+@app.command()
 def rollout(
     name: NameArgument,
     revision: Annotated[int | None, typer.Argument(help="The version to try, from `versions`.")] = None,

@@ -8,7 +8,8 @@ import typer
 
 from intellirouter.cli.audited import audited
 from intellirouter.cli.node_address import address_of
-from intellirouter.cli.node_options import ConfigOption, configured
+from intellirouter.cli.node_configuration import configured
+from intellirouter.cli.node_options import ConfigOption
 from intellirouter.config.load import Loaded
 from intellirouter.errors import ConfigError
 from intellirouter.memory.open import open_state

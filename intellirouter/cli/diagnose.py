@@ -16,7 +16,8 @@ from intellirouter import __version__
 from intellirouter.app.diagnosis import role_of, roles
 from intellirouter.app.roles import ROLES, RoleEntry, select
 from intellirouter.app.rules import RULES
-from intellirouter.cli.node_options import ConfigOption, RoleOption, node_file
+from intellirouter.cli.node_configuration import node_file
+from intellirouter.cli.node_options import ConfigOption, RoleOption
 from intellirouter.cli.node_unit import UnitOption, advice, entered
 from intellirouter.cli.plain import counted, wrapped
 from intellirouter.config import env

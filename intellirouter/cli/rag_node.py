@@ -12,8 +12,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from intellirouter.cli.node_address import address_of
-from intellirouter.cli.node_options import configured
-from intellirouter.cli.server_client import session_of
+from intellirouter.cli.node_configuration import configured
+from intellirouter.cli.server_session import session_of
 from intellirouter.errors import InvalidRequest
 from intellirouter.telemetry import logs
 

@@ -14,7 +14,8 @@ import typer
 from intellirouter.app import node_files
 from intellirouter.app.node_files import NodeFile, Verdict
 from intellirouter.app.roles import select
-from intellirouter.cli.node_options import ConfigOption, RoleOption, configured
+from intellirouter.cli.node_configuration import configured
+from intellirouter.cli.node_options import ConfigOption, RoleOption
 from intellirouter.errors import ConfigError, IntelliRouterError, PeerUnavailable
 
 LOOK_SECONDS = 0.05

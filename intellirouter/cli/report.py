@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import html
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +19,7 @@ from intellirouter.cli.server_client import (
     ApiKeyOption,
     ServerRefused,
     UrlOption,
-    ask,
-    session_of,
+    ask_once,
 )
 
 MAX_GROUPS = 15
@@ -40,7 +38,7 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Success, times, models, confidence, cost and cache of the last days. Exit code 1 when something is at an alarming level."""
-    report = asyncio.run(_gathered(days, url, api_key, config))
+    report = _gathered(days, url, api_key, config)
     if as_json:
         typer.echo(msgspec.json.encode(report))
     else:
@@ -53,12 +51,11 @@ def command(
         raise typer.Exit(1)
 
 
-async def _gathered(days: float, url: str | None, api_key: str | None, config: Path | None) -> Json:
-    async with session_of(url, api_key, config=config) as session:
-        groups: dict[str, Json] = {}
-        for by in ("model", "provider", "day"):
-            groups[by], _ = await ask(session, "GET", query("/admin/usage", by=by, days=days))
-        cache = await _maybe(session, "/admin/cache")
+def _gathered(days: float, url: str | None, api_key: str | None, config: Path | None) -> Json:
+    groups: dict[str, Json] = {}
+    for by in ("model", "provider", "day"):
+        groups[by], _ = ask_once(url, api_key, "GET", query("/admin/usage", by=by, days=days), config=config)
+    cache = _maybe(url, api_key, "/admin/cache", config)
     total = groups["model"]["total"]
     report: Json = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -87,10 +84,10 @@ async def _gathered(days: float, url: str | None, api_key: str | None, config: P
     return report
 
 
-async def _maybe(session: Any, path: str) -> Json | None:
+def _maybe(url: str | None, api_key: str | None, path: str, config: Path | None) -> Json | None:
     """What only some keys may see, or only some nodes have."""
     try:
-        answer, _ = await ask(session, "GET", path)
+        answer, _ = ask_once(url, api_key, "GET", path, config=config)
     except ServerRefused:
         return None
     return answer if isinstance(answer, dict) else None

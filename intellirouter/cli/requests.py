@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import importlib
 from typing import Annotated, Any
 
-import aiohttp
 import msgspec
 import typer
 from rich.console import Console
@@ -30,12 +29,9 @@ from intellirouter.cli.record_options import (
 )
 from intellirouter.cli.server_client import (
     ApiKeyOption,
-    ServerRefused,
     UrlOption,
     ask_once,
-    session_of,
 )
-from intellirouter.errors import PeerUnavailable
 
 COLUMNS = ("time", "status", "model", "key", "took", "tokens", "$", "id")
 
@@ -88,7 +84,10 @@ def command(
         Console().print(_table(rows))
     if follow:
         last = rows[-1]["id"] if rows else None
-        asyncio.run(_follow(url, api_key, config, query("/admin/requests/stream", **filters), last, as_json))
+        # the client that streams is for who follows
+        follower = importlib.import_module("intellirouter.cli.requests_follow").follow
+        path = query("/admin/requests/stream", **filters)
+        asyncio.run(follower(url, api_key, config, path, last, lambda row: _print(row, as_json)))
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
@@ -114,24 +113,6 @@ def _cells(row: dict[str, Any]) -> list[str]:
         dollars(row["cost_usd"]),
         row["id"],
     ]
-
-
-async def _follow(
-    url: str | None, api_key: str | None, config: Path | None, path: str, last: str | None, as_json: bool
-) -> None:
-    """Print rows as the server tells of them, until it ends or the user does."""
-    async with session_of(url, api_key, config=config) as session:
-        headers = {"last-event-id": last} if last else {}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
-        try:
-            async with session.get(path, headers=headers, timeout=timeout) as reply:
-                if reply.status >= 400:
-                    raise ServerRefused(f"the server answered {reply.status}: {(await reply.text())[:300]}")
-                async for line in reply.content:
-                    if line.startswith(b"data: "):
-                        _print(msgspec.json.decode(line[6:]), as_json)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise PeerUnavailable(f"the server went away: {str(error) or type(error).__name__}") from error
 
 
 def _print(row: dict[str, Any], as_json: bool) -> None:

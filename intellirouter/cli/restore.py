@@ -10,7 +10,8 @@ import typer
 
 from intellirouter.app.roles import ROLES
 from intellirouter.cli.backup_keys import secret_keys
-from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption, configured
+from intellirouter.cli.node_configuration import configured
+from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import IntelliRouterError

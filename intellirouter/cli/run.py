@@ -13,7 +13,8 @@ from rich.table import Table
 from intellirouter.app import workers
 from intellirouter.app.roles import select
 from intellirouter.app.supervisor import Node
-from intellirouter.cli.node_options import ConfigOption, RoleOption, loader
+from intellirouter.cli.node_configuration import loader
+from intellirouter.cli.node_options import ConfigOption, RoleOption
 from intellirouter.cli.plain import cells, warn
 from intellirouter.config.checking import KeyPath
 from intellirouter.inference.catalog import Catalog

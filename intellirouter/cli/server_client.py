@@ -1,20 +1,24 @@
-"""Asking a running node, for the commands that do."""
+"""Asking a running node, for the commands that do: one question, one answer.
+
+By the standard library, which is imported ten times as fast as the client that streams (`server_session.py`): most commands
+ask once and end.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import http.client
 import os
 import socket
 import ssl
-import weakref
+import time
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
 
-import aiohttp
 import msgspec
 import typer
 
-from intellirouter.cli.node_address import address_of
+from intellirouter.cli.node_address import Address, address_of
 from intellirouter.cli.signed_in import kept
 from intellirouter.errors import IntelliRouterError, InvalidRequest, PeerUnavailable
 
@@ -28,110 +32,15 @@ ApiKeyOption = Annotated[
     str | None, typer.Option("--api-key", envvar="INTELLIROUTER_API_KEY", help="Where it asks for one.")
 ]
 DEADLINE_SECONDS = 120.0
+"""For a whole answer, and for each silence within it."""
+MAX_ANSWER_BYTES = 1 << 30
+_BLOCK = 1 << 20
 
 
 class ServerRefused(IntelliRouterError):
     """The server answered with an error."""
 
     code = "server_refused"
-
-
-async def ask(
-    session: aiohttp.ClientSession, method: str, path: str, body: object | None = None
-) -> tuple[Any, dict[str, str]]:
-    """The JSON answer and the headers, names lower case. Raises `PeerUnavailable`, `ServerRefused`."""
-    data = None if body is None else msgspec.json.encode(body)
-    try:
-        async with session.request(method, path, data=data) as reply:
-            answer = msgspec.json.decode(await reply.read())
-            if reply.status >= 400:
-                raise _refusal(reply.status, answer)
-            return answer, {name.lower(): value for name, value in reply.headers.items()}
-    except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError) as error:
-        raise PeerUnavailable(_no_answer(session, method, path, error)) from error
-
-
-def text_of(
-    url: str | None, api_key: str | None, path: str, *, role: str = "Router", config: Path | None = None
-) -> str:
-    """What is answered as text, such as a picture. Raises like `ask`."""
-
-    async def run() -> str:
-        async with session_of(url, api_key, role, config) as session:
-            try:
-                async with session.get(path) as reply:
-                    data = await reply.read()
-                    if reply.status >= 400:
-                        raise _refusal(reply.status, msgspec.json.decode(data))
-                    return data.decode()
-            except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError, ValueError) as error:
-                raise PeerUnavailable(_no_answer(session, "GET", path, error)) from error
-
-    return asyncio.run(run())
-
-
-def _refusal(status: int, answer: object) -> ServerRefused:
-    """The server's reason, and what to do about the usual one."""
-    error = answer.get("error") if isinstance(answer, dict) else None
-    message = (
-        str(error.get("message") or "no reason") if isinstance(error, dict) else str(error or "no reason")
-    )
-    advice = ""
-    if status == 401:
-        advice = " Give a key with --api-key, or in INTELLIROUTER_API_KEY, or sign in: intellirouter login."
-    elif status == 403 and "which keys with the scope" in message:
-        scope = message.rpartition("with the scope '")[2].partition("'")[0]
-        advice = f" `intellirouter keys create NAME --scope {scope}` makes one; give it with --api-key."
-    return ServerRefused(f"the server answered {status}: {message}{advice}")
-
-
-def _no_answer(session: aiohttp.ClientSession, method: str, path: str, error: Exception) -> str:
-    """Who does not answer, why, and how to name another."""
-    where = str(session._base_url or "").rstrip("/")  # noqa: SLF001  aiohttp shows it nowhere else
-    known = _known.get(session, "")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"no server answers at {where} ({known}): {_plain(error.os_error)}. Is it running? --url names another."
-    if isinstance(error, TimeoutError):
-        return f"{where} does not answer within {DEADLINE_SECONDS:g} s: {method} {path}"
-    if isinstance(error, msgspec.MsgspecError):
-        return f"{where} answers {method} {path} with something else than JSON: is it IntelliRouter? --url names another."
-    return f"{where} does not answer {method} {path}: {str(error) or type(error).__name__}"
-
-
-def _plain(error: OSError) -> str:
-    """The system's words, without the numbers that asyncio puts around them."""
-    if error.errno and not isinstance(error, (socket.gaierror, ssl.SSLError)):
-        return os.strerror(error.errno)
-    return error.strerror or str(error)
-
-
-_known: weakref.WeakKeyDictionary[aiohttp.ClientSession, str] = weakref.WeakKeyDictionary()
-"""How a session's address is known."""
-
-
-def session_of(
-    url: str | None, api_key: str | None, role: str = "Router", config: Path | None = None
-) -> aiohttp.ClientSession:
-    """A session for the node that is named, or the one that is found (`node_address.py`)."""
-    found = address_of(role, url, config)
-    headers = {"content-type": "application/json"}
-    token = api_key or ((found_here := kept(found.url)) and found_here.access_token)
-    if token:
-        headers["authorization"] = f"Bearer {token}"
-    timeout = aiohttp.ClientTimeout(total=DEADLINE_SECONDS)
-    try:
-        session = aiohttp.ClientSession(
-            found.url,
-            headers=headers,
-            timeout=timeout,
-            connector=aiohttp.TCPConnector(ssl=found.trust) if found.trust is not None else None,
-        )
-    except ValueError as error:
-        raise InvalidRequest(
-            f"'{found.url}' is no address: http://host:port or https://host:port.", param="--url"
-        ) from error
-    _known[session] = found.known
-    return session
 
 
 def ask_once(
@@ -143,11 +52,135 @@ def ask_once(
     *,
     role: str = "Router",
     config: Path | None = None,
+    seconds: float = DEADLINE_SECONDS,
 ) -> tuple[Any, dict[str, str]]:
-    """One question. Raises like `ask`."""
+    """The JSON answer and the headers, names lower case, of the node that is named or found (`node_address.py`).
 
-    async def run() -> tuple[Any, dict[str, str]]:
-        async with session_of(url, api_key, role, config) as session:
-            return await ask(session, method, path, body)
+    Raises `PeerUnavailable`, `ServerRefused`, and `InvalidRequest` for what is no address.
+    """
+    found = address_of(role, url, config)
+    data = None if body is None else msgspec.json.encode(body)
+    answer, headers = ask_bytes(found, api_key, method, path, data, seconds)
+    try:
+        return msgspec.json.decode(answer), headers
+    except msgspec.MsgspecError as error:
+        raise PeerUnavailable(no_answer(found, method, path, error, seconds)) from error
 
-    return asyncio.run(run())
+
+def ask_bytes(
+    found: Address,
+    api_key: str | None,
+    method: str,
+    path: str,
+    data: bytes | None = None,
+    seconds: float = DEADLINE_SECONDS,
+) -> tuple[bytes, dict[str, str]]:
+    """The same, of an answer that need not be JSON."""
+    parts = parts_of(found.url)
+    connection = _connection(parts, found.trust, seconds)
+    until = time.monotonic() + seconds
+    try:
+        connection.request(method, parts.path.rstrip("/") + path, data, headers_of(found.url, api_key))
+        reply = connection.getresponse()
+        answer = _whole(reply, until)
+        if reply.status >= 300:
+            raise refusal(reply.status, msgspec.json.decode(answer), reply.headers.get("location"))
+    except (OSError, http.client.HTTPException, msgspec.MsgspecError, ValueError) as error:
+        raise PeerUnavailable(no_answer(found, method, path, error, seconds)) from error
+    finally:
+        connection.close()
+    return answer, {name.lower(): value for name, value in reply.headers.items()}
+
+
+def text_of(
+    url: str | None, api_key: str | None, path: str, *, role: str = "Router", config: Path | None = None
+) -> str:
+    """What is answered as text, such as a picture. Raises like `ask_once`."""
+    return ask_bytes(address_of(role, url, config), api_key, "GET", path)[0].decode(errors="replace")
+
+
+def parts_of(url: str) -> SplitResult:
+    """The parts of an address. Raises `InvalidRequest`."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port)
+    except ValueError:
+        usable = None
+    if not usable:
+        raise InvalidRequest(f"'{url}' is no address: http://host:port or https://host:port.", param="--url")
+    return parts
+
+
+def headers_of(url: str, api_key: str | None) -> dict[str, str]:
+    """With the key that was given, or the token of whoever signed in there."""
+    headers = {"content-type": "application/json"}
+    token = api_key or ((signed := kept(url)) and signed.access_token)
+    if token:
+        if not token.isascii() or not token.isprintable():
+            raise InvalidRequest(
+                "the API key is none: it holds a character that no key has.", param="--api-key"
+            )
+        headers["authorization"] = f"Bearer {token}"
+    return headers
+
+
+def _connection(
+    parts: SplitResult, trust: ssl.SSLContext | None, seconds: float
+) -> http.client.HTTPConnection:
+    host = parts.hostname or ""
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(host, parts.port, timeout=seconds)
+    return http.client.HTTPSConnection(host, parts.port, timeout=seconds, context=trust)
+
+
+def _whole(reply: http.client.HTTPResponse, until: float) -> bytes:
+    """All that came before the deadline. Raises `TimeoutError`, and `ValueError` for more than a command takes."""
+    blocks, size = [], 0
+    while block := reply.read1(_BLOCK):
+        blocks.append(block)
+        size += len(block)
+        if time.monotonic() > until:
+            raise TimeoutError
+        if size > MAX_ANSWER_BYTES:
+            raise ValueError(f"its answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+    if reply.length:
+        raise http.client.IncompleteRead(b"", reply.length)
+    return b"".join(blocks)
+
+
+def refusal(status: int, answer: object, location: str | None = None) -> ServerRefused:
+    """The server's reason, and what to do about the usual one."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    message = (
+        str(error.get("message") or "no reason") if isinstance(error, dict) else str(error or "no reason")
+    )
+    advice = ""
+    if status == 401:
+        advice = " Give a key with --api-key, or in INTELLIROUTER_API_KEY, or sign in: intellirouter login."
+    elif status == 403 and "which keys with the scope" in message:
+        scope = message.rpartition("with the scope '")[2].partition("'")[0]
+        advice = f" `intellirouter keys create NAME --scope {scope}` makes one; give it with --api-key."
+    elif location:
+        advice = f" It says to ask {location}: name that with --url."
+    return ServerRefused(f"the server answered {status}: {message}{advice}")
+
+
+def no_answer(found: Address, method: str, path: str, error: Exception, seconds: float) -> str:
+    """Who does not answer, why, and how to name another."""
+    where = found.url
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return f"{where} does not answer within {seconds:g} s: {method} {path}"
+    if isinstance(error, OSError) and not isinstance(error, http.client.RemoteDisconnected):
+        return f"no server answers at {where} ({found.known}): {_plain(error)}. Is it running? --url names another."
+    if isinstance(error, (msgspec.MsgspecError, http.client.BadStatusLine)) and not isinstance(
+        error, OSError
+    ):
+        return f"{where} answers {method} {path} with something else than JSON: is it IntelliRouter? --url names another."
+    return f"{where} does not answer {method} {path}: {str(error) or type(error).__name__}"
+
+
+def _plain(error: OSError) -> str:
+    """The system's words, without numbers."""
+    if error.errno and not isinstance(error, (socket.gaierror, ssl.SSLError)):
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

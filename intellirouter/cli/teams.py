@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from intellirouter.cli.node_options import ConfigOption, configured
+from intellirouter.cli.node_configuration import configured
+from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.people import check_name, check_roles, with_people
 from intellirouter.cli.plain import cells
 from intellirouter.identity.store import PeopleStore

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from intellirouter.app.roles import ROLES, select
-from intellirouter.cli.node_options import ConfigOption, RoleOption, configured
+from intellirouter.cli.node_configuration import configured
+from intellirouter.cli.node_options import ConfigOption, RoleOption
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.cli.plain import warn
 from intellirouter.config.load import Loaded

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tomlkit
-from tomlkit.exceptions import ParseError
+import tomli
 
 Environment = Mapping[str, str]
 
@@ -111,8 +110,8 @@ def _read(value: str) -> Any:
     if not value.startswith(("[", "{")):
         return value
     try:
-        return tomlkit.parse(f"value = {value}").unwrap()["value"]
-    except ParseError:
+        return tomli.loads(f"value = {value}")["value"]
+    except tomli.TOMLDecodeError:
         return value
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -21,6 +22,12 @@ ROOT = Path(__file__).parents[2]
 WELL = {"run"}  # starts a node
 
 
+def inner_of(group: Any) -> dict[str, Any]:
+    """The commands of a group, by name."""
+    context = typer.Context(group)
+    return {name: group.get_command(context, name) for name in group.list_commands(context)}
+
+
 def commands() -> Iterator[tuple[tuple[str, ...], list[str]]]:
     """Each command's words, and the names of the arguments it cannot do without."""
     for name, entry in COMMANDS.items():
@@ -28,8 +35,7 @@ def commands() -> Iterator[tuple[tuple[str, ...], list[str]]]:
             continue
         root = get_command(build(name))
         command = root.commands[name]  # type: ignore[attr-defined]
-        inner = getattr(command, "commands", None) if entry.group else None
-        for word, one in (inner or {"": command}).items():
+        for word, one in (inner_of(command) if entry.group else {"": command}).items():
             words = (name, word) if word else (name,)
             yield (
                 words,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from intellirouter.app.rules import group_errors
+from intellirouter.app.model_rules import group_errors
 from intellirouter.chat.model import OutputFormat
 from intellirouter.chat.parts import Text, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice

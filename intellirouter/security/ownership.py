@@ -42,6 +42,7 @@ KINDS = (
     Kind("document", "tenant", ("collection", "name"), "keeping.documents"),
     Kind("ingestion job", "tenant", ("id",), "keeping.documents", "key"),
     Kind("file", "tenant", ("id",), "keeping.files"),
+    Kind("part of a file", "tenant", ("upload",), "keeping.rag_bytes"),
     Kind("vector store", "tenant", ("id",), "keeping.collections"),
     Kind("file batch", "tenant", ("id",), "keeping.documents", "key"),
     Kind("persona", "tenant or shared", ("tenant", "name"), "keeping.personas"),

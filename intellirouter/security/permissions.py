@@ -154,7 +154,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         "documents:write",
         "bring in and delete documents",
-        "rag_submit rag_drop_document rag_cancel files_create files_delete vector_store_files_create "
+        "rag_submit rag_drop_document rag_cancel files_create files_delete uploads_create uploads_part uploads_complete uploads_cancel vector_store_files_create "
         "vector_store_files_update vector_store_files_delete vector_store_batches_create vector_store_batches_cancel",
         "inference",
         "developer",

@@ -49,6 +49,7 @@ PACKAGES = {
 _ENTRY = re.compile(
     r'<dt id="ientry-[^"]*">([^<]*?),? <a (.*?)(?=<dt id="ientry-|<div class="indexdiv">)', re.DOTALL
 )
+_LONGEST_SECTION = 20_000
 _NAMED = re.compile(r'href="([^"#]+)')
 _FAQ_SECTION = re.compile(r'<div class="section"><div class="titlepage">')
 _HANDBOOK_SECTION = re.compile(r'<div class="section">')
@@ -219,7 +220,8 @@ def _topics(roots: dict[str, Path]) -> Iterator[Page]:
         if 'class="sect1"' in text:
             title = _NUMBERED.sub("", _plain(re.findall(r"<title>(.*?)</title>", text, re.DOTALL)[0]))
             body = text[text.index('class="sect1"') : text.index('class="navfooter"')]
-            pages[file.name] = f"<title>{html.escape(title)}</title><div {body}>"
+            if len(body) <= _LONGEST_SECTION:
+                pages[file.name] = f"<title>{html.escape(title)}</title><div {body}>"
     answers = {term: names & pages.keys() for term, names in entries.items()}
     asked = {term: names for term, names in answers.items() if 2 <= len(names) <= 10}
     for name, page in pages.items():

@@ -15,7 +15,7 @@ from intellirouter.errors import ConfigError, StateUnavailable
 from intellirouter.inference.background import background
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.peers.contract import ChatCompleter
-from intellirouter.roles.rag_manager import catalog, catalog_jobs, openai_catalog
+from intellirouter.roles.rag_manager import catalog, catalog_jobs, openai_catalog, uploads_catalog
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.embedding.files import FILES, complete, find_model
 from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
@@ -59,7 +59,7 @@ async def open_rag(
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_locked(directory))
-        schema = catalog.SCHEMA + catalog_jobs.SCHEMA + openai_catalog.SCHEMA
+        schema = catalog.SCHEMA + catalog_jobs.SCHEMA + openai_catalog.SCHEMA + uploads_catalog.SCHEMA
         engine = Engine(directory / "catalog.sqlite3", schema, catalog.nothing_to_sweep, reads_apart=True)
         await engine.start()
         await engine.write(catalog_jobs.migrate)

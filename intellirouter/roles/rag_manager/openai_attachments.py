@@ -24,7 +24,7 @@ from intellirouter.roles.rag_manager.service import document_row, new_job
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
 MAX_BATCH = 2000
-Attributes = dict[str, str | float | bool]
+Attributes = dict[str, str | int | float | bool]
 _STATUS = {"queued": "in_progress", "ready": "completed", "failed": "failed", "cancelled": "cancelled"}
 
 

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
+import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from intellirouter.roles.rag_manager.cluster.forwarding import at_home
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.rag_manager.openai_forms import answer
 from intellirouter.roles.rag_manager.openai_pages import page_body, page_of, read_page
+from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.web.body import BODY_TIMEOUT
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 from intellirouter.web.inflating import coded
@@ -34,11 +36,12 @@ MAX_LISTED = 10_000
 _CHUNK = 256 << 10
 
 
-class _Upload:
-    """The fields of one multipart body as they come in."""
+class Upload:
+    """The fields of one multipart body as they come in; what `field` has goes to `path`."""
 
-    def __init__(self, path: Path, limit: int, patience: float) -> None:
+    def __init__(self, path: Path, limit: int, patience: float, field: str = "file") -> None:
         self.path = path
+        self._field = field
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
         self.bytes = 0
@@ -48,6 +51,7 @@ class _Upload:
 
     @property
     def sha256(self) -> str:
+        """Of what came."""
         return self._sha.hexdigest()
 
     async def read(self, request: web.Request) -> None:
@@ -69,12 +73,12 @@ class _Upload:
         raise InvalidRequest(f"The form has more than {MAX_PARTS} parts.")
 
     async def _take(self, part: BodyPartReader) -> None:
-        if part.name != "file":
+        if part.name != self._field:
             value = b"".join([chunk async for chunk in self._chunks(part, MAX_FIELD)])
             self.fields[part.name or ""] = value.decode()
             return
         if self.filename is not None:
-            raise InvalidRequest("The form has more than one 'file'.", param="file")
+            raise InvalidRequest(f"The form has more than one '{self._field}'.", param=self._field)
         self.filename = part.filename or "file"
         with self.path.open("wb") as handle:
             async for chunk in self._chunks(part, self._limit):
@@ -103,34 +107,59 @@ async def _upload(request: web.Request) -> web.StreamResponse:
     service.blobs.mkdir(parents=True, exist_ok=True, mode=0o750)
     path = service.blobs / f"upload.{secrets.token_hex(12)}.partial"
     try:
-        upload = _Upload(path, service.max_document_bytes, request.app[BODY_TIMEOUT])
+        upload = Upload(path, service.max_document_bytes, request.app[BODY_TIMEOUT])
         await upload.read(request)
         row = _described(upload, request[CALLER].tenant)
-        await service.shelf.room(row["tenant"], "files")
-        await service.shelf.room(row["tenant"], "rag_bytes", row["bytes"])
-        async with service.blob_lock:
-            await asyncio.to_thread(path.replace, service.blobs / upload.sha256)
-            await service.engine.write(partial(openai_catalog.add_file, row=row))
+        await keep_file(service, path, row)
     finally:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-    return answer(_file(row))
+    return answer(file_body(row))
 
 
-def _described(upload: _Upload, tenant: str) -> Row:
+async def keep_file(
+    service: RagService,
+    path: Path,
+    row: Row,
+    before: Callable[[sqlite3.Connection], None] = lambda _db: None,
+) -> None:
+    """The bytes at `path` are a file from now on, if the tenant has room for it; noted in one transaction with `before`."""
+    await service.shelf.room(row["tenant"], "files")
+    await service.shelf.room(row["tenant"], "rag_bytes", row["bytes"])
+
+    def note(db: sqlite3.Connection) -> None:
+        before(db)
+        openai_catalog.add_file(db, row)
+
+    async with service.blob_lock:
+        await asyncio.to_thread(path.replace, service.blobs / row["sha256"])
+        await service.engine.write(note)
+
+
+def check_purpose(purpose: str | None) -> None:
+    """Raises `InvalidRequest` for one that OpenAI has not."""
+    if purpose not in PURPOSES:
+        raise InvalidRequest(f"'purpose' is one of: {', '.join(sorted(PURPOSES))}.", param="purpose")
+
+
+def check_filename(name: str, param: str = "file") -> None:
+    """Raises `InvalidRequest` for one that is too long or cannot be shown."""
+    if not 1 <= len(name) <= MAX_FILENAME or not name.isprintable():
+        words = f"A file's name has 1 to {MAX_FILENAME} printable characters."
+        raise InvalidRequest(words, param=param)
+
+
+def _described(upload: Upload, tenant: str) -> Row:
     purpose = upload.fields.pop("purpose", None)
     if upload.filename is None:
         raise InvalidRequest("The form has no 'file'.", param="file")
-    if purpose not in PURPOSES:
-        raise InvalidRequest(f"'purpose' is one of: {', '.join(sorted(PURPOSES))}.", param="purpose")
+    check_purpose(purpose)
     if upload.fields:
         name = min(upload.fields)[:100]
         raise InvalidRequest(
             f"The field '{name}' is not supported; files are kept until deleted.", param=name
         )
-    if len(upload.filename) > MAX_FILENAME or not upload.filename.isprintable():
-        words = f"A file's name has at most {MAX_FILENAME} printable characters."
-        raise InvalidRequest(words, param="file")
+    check_filename(upload.filename)
     return {
         "id": f"file-{secrets.token_hex(12)}",
         "tenant": tenant,
@@ -142,7 +171,8 @@ def _described(upload: _Upload, tenant: str) -> Row:
     }
 
 
-def _file(row: Row) -> Row:
+def file_body(row: Row) -> Row:
+    """The file in OpenAI's form."""
     return {
         "id": row["id"],
         "object": "file",
@@ -161,7 +191,7 @@ async def _list(request: web.Request) -> web.StreamResponse:
     listing = openai_catalog.files(request[CALLER].tenant, request.query.get("purpose"))
     wanted = page_of(request, MAX_LISTED, MAX_LISTED)
     rows, more = await request.app[RAG].engine.read(partial(read_page, listing=listing, page=wanted))
-    return answer(page_body([_file(row) for row in rows], more))
+    return answer(page_body([file_body(row) for row in rows], more))
 
 
 async def _found(request: web.Request) -> Row:
@@ -175,7 +205,7 @@ async def _found(request: web.Request) -> Row:
 
 async def _get(request: web.Request) -> web.StreamResponse:
     """What is known of a file."""
-    return answer(_file(await _found(request)))
+    return answer(file_body(await _found(request)))
 
 
 async def _content(request: web.Request) -> web.StreamResponse:

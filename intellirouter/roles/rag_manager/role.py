@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from intellirouter.roles.rag_manager import native, openai_files, openai_vector_stores, rerank
+from intellirouter.roles.rag_manager import native, openai_files, openai_uploads, openai_vector_stores, rerank
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.role import Role
 from intellirouter.web.probes import PartHealth
@@ -23,6 +23,7 @@ ROLE = Role(
     routes=lambda: [
         *native.routes(),
         *openai_files.routes(),
+        *openai_uploads.routes(),
         *openai_vector_stores.routes(),
         *rerank.routes(),
     ],

@@ -16,7 +16,6 @@ import structlog
 
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import (
-    ConfigError,
     Conflict,
     IntelliRouterError,
     InvalidRequest,
@@ -30,7 +29,8 @@ from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
 from intellirouter.roles.rag_manager import catalog, catalog_jobs, openai_catalog
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.cluster.cluster import Cluster
-from intellirouter.roles.rag_manager.embedding.embedder import NODE, Embedder, asked_by
+from intellirouter.roles.rag_manager.embedding.embedder import NODE, Embedder
+from intellirouter.roles.rag_manager.embedding.opening import NodeModel
 from intellirouter.roles.rag_manager.ingest import Ingester
 from intellirouter.roles.rag_manager.job_queue import JobQueue
 from intellirouter.roles.rag_manager.judging import Judge
@@ -74,8 +74,7 @@ class RagService:
         self._metrics = metrics
         self._section = section
         self._index = index
-        self._open_embedder = open_embedder
-        self._opening: asyncio.Task[Embedder] | None = None
+        self._model = NodeModel(open_embedder)
         self.engine = engine
         self.blobs = blobs
         self.blob_lock = asyncio.Lock()
@@ -92,9 +91,9 @@ class RagService:
             size=section.chunk_size,
             overlap=section.chunk_overlap,
         )
-        self.queue = JobQueue(engine, self._ingester, self._model, metrics, authority, tracer)
+        self.queue = JobQueue(engine, self._ingester, self._model.opened, metrics, authority, tracer)
         self._searcher = Searcher(section, engine, index, reranker)
-        self.judge = Judge(section, reranker, self._model_for)
+        self.judge = Judge(section, reranker, self._model.for_caller)
         self.shelf = Shelf(engine, Keeping())
         self.cluster: Cluster | None = None
         """The other RagManagers, where there are any."""
@@ -266,7 +265,7 @@ class RagService:
         """Write the vectors that the catalogue lists and the index lacks, or holds too seldom; how many."""
         row = await self._collection(tenant, name)
         missing, stray = await self.verify(tenant, name)
-        embedder = await self._model_for(caller)
+        embedder = await self._model.for_caller(caller)
         for start in range(0, len(missing), 100):
             part = missing[start : start + 100]
             found = await self.engine.read(partial(catalog.read_chunks, ids=part, most=catalog.STAGED))
@@ -304,9 +303,6 @@ class RagService:
             outcome = "partial" if found.partial else "found" if found.passages else "empty"
         except TimeoutError as cause:
             raise StateUnavailable("The retrieval did not finish in time.") from cause
-        except ConfigError as cause:
-            # no model: whoever asks can do nothing about it, and another node may have one
-            raise StateUnavailable(cause.message) from cause
         except RequestError:
             outcome = "refused"
             raise
@@ -317,13 +313,13 @@ class RagService:
 
     async def searched(self, request: RetrievalRequest, call: Call) -> Retrieved:
         """What this node's collections have."""
-        embedder, reach = await self._model_for(call.caller), call.caller.reach()
+        embedder, reach = await self._model.for_caller(call.caller), call.caller.reach()
         return await self._searcher.search(request, await self._rows(request, call), embedder, reach)
 
     async def candidates(self, request: RetrievalRequest, call: Call) -> list[Candidates]:
         """What of this node's collections comes into question, for a node that chooses among several nodes' candidates."""
         rows = await self._rows(request, call)
-        embedder, reach = await self._model_for(call.caller), call.caller.reach()
+        embedder, reach = await self._model.for_caller(call.caller), call.caller.reach()
         found = await self._searcher.candidates(request, rows, embedder, reach)
         documents = {chunk.document for one in found for chunk in one.chunks.values()}
         files = await self._searcher.files(documents)
@@ -339,21 +335,21 @@ class RagService:
 
     async def embed(self, model: str, texts: Sequence[str], caller: Caller = NODE) -> Vectors:
         """Unit vectors for another node. Raises `InvalidRequest` when this one has another model."""
-        embedder = await self._model_for(caller)
+        embedder = await self._model.for_caller(caller)
         if embedder.model != model:
             raise InvalidRequest(f"This node embeds with {embedder.model}, not with {model}.", param="model")
         return await embedder.embed(texts)
 
     async def prepare(self) -> None:
         """Open the embedder now. Raises `ConfigError` that says what to run when there is none."""
-        await self._model()
+        await self._model.opened()
 
     async def warm(self) -> None:
         """Open the embedder and the index side by side if there is anything to find, so that the first question need not wait
         for them. What cannot be opened is said in the log, and again to whoever asks."""
         if not any(await self.holdings()):
             return
-        opened = await asyncio.gather(self._model(), self._index.ping(), return_exceptions=True)
+        opened = await asyncio.gather(self._model.opened(), self._index.ping(), return_exceptions=True)
         for failure in opened:
             if isinstance(failure, IntelliRouterError):
                 log.warning("rag.not_ready", reason=failure.message)
@@ -386,16 +382,6 @@ class RagService:
         if not await self.engine.read(partial(catalog.has_document, document=id_)):
             raise NotFound(f"There is no document '{document[:200]}' in '{row.name}'.")
         return id_
-
-    async def _model_for(self, caller: Caller) -> Embedder:
-        return (await self._model()).on_behalf_of(asked_by(caller))
-
-    async def _model(self) -> Embedder:
-        """It is opened once, and goes on opening when whoever asked first cannot wait. One that failed is tried again."""
-        opening = self._opening
-        if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
-            opening = self._opening = asyncio.create_task(asyncio.to_thread(self._open_embedder))
-        return await asyncio.shield(opening)
 
 
 def check_collection(caller: Caller, name: str) -> None:

@@ -16,7 +16,7 @@ from intellirouter.web.endpoint import FRAME
 from intellirouter.web.errors import error_response
 
 HANDED_ON: web.AppKey[Gateway] = web.AppKey("handed_on", Gateway)
-PATHS = ("/v1/files", "/v1/vector_stores", "/v1/rerank", "/v2/rerank")
+PATHS = ("/v1/files", "/v1/uploads", "/v1/vector_stores", "/v1/rerank", "/v2/rerank")
 ROLE = "RagManager"
 
 

@@ -58,3 +58,29 @@ async def test_documents_come_back_in_the_order_of_how_well_they_fit(
     ):
         got, told = await ask(ASKED | wrong)
         assert (got, words in told["error"]["message"]) == (status, True), told
+
+
+async def test_a_node_without_its_model_says_so_wherever_it_is_asked(
+    start_node: StartNode, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    node = await start_node(f'[rag]\nembedding_model_path = "{tmp_path / "none"}"\n', role="RagManager")
+    url = f"{node.listening[0].url}"
+
+    async def ask(path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        async with http.post(f"{url}{path}", json=body) as reply:
+            return reply.status, await reply.json()
+
+    assert (await ask("/rag/v1/collections", {"name": "docs"}))[0] == 201
+    async with http.get(f"{url}/v1/vector_stores") as reply:
+        store = (await reply.json())["data"][0]["id"]
+    wanted = {"query": "cats", "collections": ["docs"]}
+    for path, body in (
+        ("/rag/v1/retrieve", wanted),
+        ("/rag/v1/candidates", wanted),
+        ("/rag/v1/embed", {"model": "all-MiniLM-L6-v2", "texts": ["cats"]}),
+        ("/rag/v1/collections/docs/rebuild", {}),
+        (f"/v1/vector_stores/{store}/search", {"query": "cats"}),
+        ("/v1/rerank", ASKED),
+    ):
+        status, told = await ask(path, body)
+        assert (status, "embedding_model_path" in told["error"]["message"]) == (503, True), (path, told)

@@ -79,7 +79,7 @@ async def test_the_commands_do_the_same_on_a_running_node(tmp_path: Path, start_
     vendor = await start_vendor(Play.json(whole("ready")))
     file = tmp_path / "node.toml"
     file.write_text(
-        f'[paths]\ndata_dir = "{tmp_path / "data"}"\n[server]\nport = 0\n[cache]\nenabled = true\n'
+        f'[paths]\ndata_dir = "{tmp_path / "data"}"\n[server]\nport = 0\n[cache]\nenabled = true\ncanned_answer = "Later."\n'
         + provider(vendor)
     )
     config = ("--config", str(file))
@@ -105,6 +105,10 @@ async def test_the_commands_do_the_same_on_a_running_node(tmp_path: Path, start_
         code, _, errors = await command("models", "drain", "primry", *config)
         assert (code, "There is no provider 'primry'" in errors) == (2, True)
         assert (await command("models", "drain", "primary", *config))[1] == "drained: primary\n"
+        deadline, code = time.monotonic() + 60, 0
+        while not code and time.monotonic() < deadline:  # the node hears of it
+            code, _, errors = await command("models", "test", "f", *url)
+        assert (code, "canned answer" in errors) == (69, True)
         assert (await command("models", "remove", "fresh", *config))[0] == 0
     code, _, errors = await command("models", "list", "--url", "http://127.0.0.1:1")
     assert code != 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -9,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.node_options import ConfigOption
+from intellirouter.cli.node_options import ConfigOption, configured
 from intellirouter.cli.plain import cells
 from intellirouter.cli.record_options import (
     DaysOption,
@@ -25,7 +27,12 @@ from intellirouter.cli.record_options import (
     query,
 )
 from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
+from intellirouter.errors import NotFound
+from intellirouter.records.open import opener
+from intellirouter.records.sqlite.store import FILE
 
+CHECKED = 1000
+"""Places at which sums are compared with the rows before a recount."""
 GROUPS = "model, provider, key, team, user, tag, session, tenant, role, endpoint, day, hour"
 
 
@@ -44,9 +51,18 @@ def command(
     url: UrlOption = None,
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
+    recount: Annotated[
+        bool,
+        typer.Option(
+            "--recount", help="Make the sums of this machine's record anew from its rows. The node may run."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Requests, errors, tokens, cost and times of the last days, by group."""
+    if recount:
+        _recounted(config, as_json=as_json)
+        return
     path = query(
         "/admin/usage",
         by=by,
@@ -88,3 +104,20 @@ def command(
         console.print("A request with several tags counts under each of them.", style="dim")
     if len(answer["data"]) > limit:
         console.print(f"{len(answer['data']) - limit} more: --limit or --json.", style="dim")
+
+
+def _recounted(config: Path | None, *, as_json: bool) -> None:
+    settings = configured(config, "router.toml").settings
+    if settings.records.database_url is None and not (settings.paths.data_dir / FILE).exists():
+        raise NotFound(f"There is no record in {settings.paths.data_dir}: the node has not run.")
+    with contextlib.closing(opener(settings.records, settings.paths.data_dir)()) as store:
+        wrong = store.check(CHECKED)
+        store.recount()
+        rows = 0
+        while packed := store.pack():
+            rows += packed
+    if as_json:
+        typer.echo(msgspec.json.encode({"wrong": wrong, "rows": rows}))
+        return
+    found = "All sums that were looked at agreed with their rows" if not wrong else f"{wrong} sums were wrong"
+    typer.echo(f"{found}; those of {rows:,} rows are made anew.")

@@ -11,10 +11,11 @@ from intellirouter.records.query import EQUAL, Query
 from intellirouter.records.row import DEAR_BUCKET, SLOW_BUCKET, id_at, seconds_bucket, usd_bucket
 
 MAX_WORDS = 16
+MAX_STATUS = 1 << 16
 USUAL = {"endpoint": "chat_completions", "role": "Router"}
 """What most rows have there, and no index need hold."""
 _CLASS = re.compile(r"[1-5]xx")
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(slots=True)
@@ -83,23 +84,32 @@ def _least(found: Conditions, bucket: str, column: str, least: int, indexed: int
 
 
 def _status(found: Conditions, status: str) -> None:
-    if status.isdigit() and 100 <= int(status) <= 599:
-        found.add(
-            'requests."status" = ?' + (' and requests."status" >= 400' if int(status) >= 400 else ""),
-            int(status),
-        )
-    elif _CLASS.fullmatch(status):
-        least = int(status[0]) * 100
-        guard = ' and requests."status" >= 400' if least >= 400 else ""
-        found.add(f'requests."status" >= ? and requests."status" < ?{guard}', least, least + 100)
-    elif status == "failed":
+    least, most = statuses(status)
+    if least == 0:
+        found.add('requests."status" < ?', most)
+        return
+    guard = ' and requests."status" >= 400' if least >= 400 else ""
+    if most - least == 1:
+        found.add(f'requests."status" = ?{guard}', least)
+    elif most == MAX_STATUS:
         found.add('requests."status" >= 400')
-    elif status == "ok":
-        found.add('requests."status" < 400')
     else:
-        raise InvalidRequest(
-            "'status' is a number such as 404, a class such as 5xx, ok or failed.", param="status"
-        )
+        found.add(f'requests."status" >= ? and requests."status" < ?{guard}', least, most)
+
+
+def statuses(status: str) -> tuple[int, int]:
+    """The statuses that are asked for, the last excluded. Raises `InvalidRequest`."""
+    if status.isascii() and status.isdigit() and 100 <= int(status) <= 599:
+        return int(status), int(status) + 1
+    if _CLASS.fullmatch(status):
+        return int(status[0]) * 100, int(status[0]) * 100 + 100
+    if status == "failed":
+        return 400, MAX_STATUS
+    if status == "ok":
+        return 0, 400
+    raise InvalidRequest(
+        "'status' is a number such as 404, a class such as 5xx, ok or failed.", param="status"
+    )
 
 
 def words_of(text: str) -> list[str]:

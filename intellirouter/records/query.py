@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from intellirouter.records.row import Row, bucket_seconds
+from intellirouter.records.row import Row
 
 MAX_PAGE = 1000
 By = Literal[
@@ -102,20 +102,6 @@ class Size(msgspec.Struct):
     rows: int
     bytes: int
     oldest: float | None = None
-
-
-def percentile(histogram: dict[int, int], share: float) -> float | None:
-    """The duration that `share` of the measured ones do not exceed, from their buckets."""
-    total = sum(histogram.values())
-    if not total:
-        return None
-    wanted = share * total
-    seen = 0
-    for bucket in sorted(histogram):
-        seen += histogram[bucket]
-        if seen >= wanted:
-            return bucket_seconds(bucket)
-    return None
 
 
 def score_of(feedback: Mapping[str, Any]) -> float | None:

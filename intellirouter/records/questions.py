@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from intellirouter.records.columns import READ, quoted, row_of
 from intellirouter.records.conditions import Conditions, conditions, words_of
-from intellirouter.records.query import EQUAL, MAX_GROUPS, By, Page, Query, Usage, group_name, percentile
+from intellirouter.records.query import EQUAL, By, Page, Query, Usage
 from intellirouter.records.row import SHIFT, Row
-from intellirouter.records.store import TooSlow
+from intellirouter.records.tally import Tally
 
 Ask = Callable[[str, Sequence[Any]], Iterable[Sequence[Any]]]
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 MAX_PARTS = 100
-MOST_GROUPS = 20 * MAX_GROUPS
-"""Groups of a usage report that are counted at all."""
 PAGE = 500
 """Rows of one page of an export."""
 ROW = quoted(READ, "requests.")
@@ -29,7 +26,7 @@ class Dialect:
     """Where the stores differ. `tagged` and `said` are conditions, `words` makes the parameter of `said`.
 
     `content` is what to add to a row's columns, and to its table, for what was asked and answered; `by_tag` is the table of rows by tag,
-    and the name of the tag in it; `by_time` the table, to be read in the order of time.
+    and the name of the tag in it; `by_time` the table, to be read in the order of time, `scored` to be read by the index of what has a score.
     """
 
     tagged: str
@@ -38,6 +35,7 @@ class Dialect:
     content: tuple[str, str]
     by_tag: tuple[str, str]
     by_time: str = "requests"
+    scored: str = "requests"
 
 
 def all_of(query: Query, dialect: Dialect) -> Conditions:
@@ -95,24 +93,52 @@ def session(ask: Ask, name: str, tenant: str | None, limit: int) -> list[Row]:
     return sorted(rows, key=lambda row: row.started)
 
 
-_SUMS = """count(*), sum(case when status >= 400 or error <> '' then 1 else 0 end), sum(input_tokens), sum(output_tokens),
+SUMS = """count(*), sum(case when status >= 400 or error <> '' then 1 else 0 end), sum(input_tokens), sum(output_tokens),
 sum(cached_tokens), sum(reasoning_tokens), sum(cost_usd), sum(dearest_usd),
-sum(case when dearest_usd > cost_usd then dearest_usd - cost_usd end), sum(case when cache = 'hit' then 1 else 0 end),
-count(score), sum(score)"""
+sum(case when dearest_usd > cost_usd then dearest_usd - cost_usd end), sum(case when cache = 'hit' then 1 else 0 end)"""
+"""The columns of a tally's `TAKEN`, in order."""
 
 
 def usage(ask: Ask, dialect: Dialect, by: By, query: Query, zone: int) -> list[Usage]:
     """See `Store.usage`."""
+    tally = Tally()
+    source, name, found = grouping(dialect, by, query, zone)
+    add(ask, tally, source, name, found)
+    add_scores(ask, dialect, tally, by, name, found)
+    return tally.usage(by)
+
+
+def total(ask: Ask, dialect: Dialect, query: Query) -> Usage:
+    """See `Store.total`."""
+    tally, found = Tally(), all_of(query, dialect)
+    source = _source(query, dialect)
+    add(ask, tally, source, "''", found)
+    add_scores(ask, dialect, tally, None, "''", found)
+    return in_all(tally)
+
+
+def in_all(tally: Tally) -> Usage:
+    """The one group of a tally, of nothing where it is empty."""
+    groups = tally.usage("model")
+    return groups[0] if groups else Usage(name="")
+
+
+def grouping(dialect: Dialect, by: By, query: Query, zone: int) -> tuple[str, str, Conditions]:
+    """The table to read, the words that name a row's group, and what must hold."""
     found = all_of(query, dialect)
     source, name = _source(query, dialect), f'requests."{by}"'
     if by == "tag":
         source, name = dialect.by_tag
     elif by in ("day", "hour"):
-        width = DAY_MS if by == "day" else HOUR_MS
-        name = f"(((requests.id >> {SHIFT}) + {zone * 60_000}) / {width})"
+        name = f"(((requests.id >> {SHIFT}) + {zone * 60_000}) / {width_of(by)})"
     else:
         found.add(f"{name} <> ''")
-    return _grouped(ask, by, source, name, found)
+    return source, name, found
+
+
+def width_of(by: By) -> int:
+    """Milliseconds of a day, or an hour."""
+    return DAY_MS if by == "day" else HOUR_MS
 
 
 def _source(query: Query, dialect: Dialect) -> str:
@@ -121,59 +147,20 @@ def _source(query: Query, dialect: Dialect) -> str:
     return "requests" if narrow else dialect.by_time
 
 
-def total(ask: Ask, dialect: Dialect, query: Query) -> Usage:
-    """See `Store.total`."""
-    groups = _grouped(ask, "model", _source(query, dialect), "''", all_of(query, dialect))
-    return groups[0] if groups else Usage(name="")
-
-
-def _grouped(ask: Ask, by: By, source: str, name: str, found: Conditions) -> list[Usage]:
-    groups: dict[Any, Usage] = {}
-    slow: dict[Any, dict[int, int]] = defaultdict(dict)
-    first: dict[Any, dict[int, int]] = defaultdict(dict)
+def add(ask: Ask, tally: Tally, source: str, name: str, found: Conditions) -> None:
+    """Add the rows of a question to a tally: all but what feedback said of them."""
     # grouped by duration as well: each further question would read and sort all the rows again
-    words = f"select {name} as name, latency_bucket, {_SUMS} from {source} where {found.sql} group by 1, 2"  # noqa: S608
-    for group, bucket, *sums in ask(words, found.values):
-        usage = groups.get(group)
-        if usage is None:
-            if len(groups) >= MOST_GROUPS:
-                raise TooSlow(
-                    f"There are more than {MOST_GROUPS:,} groups: ask for less time, or with a filter."
-                )
-            usage = groups[group] = Usage(name=group_name(by, group))
-        _add(usage, sums)
-        if bucket is not None:
-            slow[group][bucket] = sums[0]
+    words = f"select {name} as name, latency_bucket, {SUMS} from {source} where {found.sql} group by 1, 2"  # noqa: S608
+    tally.add_told(ask(words, found.values))
     words = f"select {name}, first_bucket, count(*) from {source} where {found.sql} and first_bucket is not null group by 1, 2"  # noqa: S608
-    for group, bucket, count in ask(words, found.values):
-        first[group][bucket] = count
-    if by in ("day", "hour"):
-        shown = sorted(groups.items(), key=lambda item: item[0])
-    else:
-        shown = sorted(groups.items(), key=lambda item: (-item[1].cost_usd, -item[1].requests, str(item[0])))
-    for group, usage in shown[:MAX_GROUPS]:
-        usage.p50, usage.p95, usage.p99 = (percentile(slow[group], share) for share in (0.5, 0.95, 0.99))
-        usage.first_token_p50, usage.first_token_p95 = (
-            percentile(first[group], share) for share in (0.5, 0.95)
-        )
-        usage.score = usage.score / usage.rated if usage.rated and usage.score is not None else None
-    return [usage for _, usage in shown[:MAX_GROUPS]]
+    tally.add_first(ask(words, found.values))
 
 
-def _add(usage: Usage, sums: Sequence[Any]) -> None:
-    """More rows of a group: `_SUMS`, in order. Of scores the sum, until all are there."""
-    usage.requests += sums[0]
-    usage.errors += int(sums[1] or 0)
-    usage.input_tokens += int(sums[2] or 0)
-    usage.output_tokens += int(sums[3] or 0)
-    usage.cached_tokens += int(sums[4] or 0)
-    usage.reasoning_tokens += int(sums[5] or 0)
-    usage.cost_usd += sums[6] or 0.0
-    usage.dearest_usd += sums[7] or 0.0
-    usage.saved_usd += sums[8] or 0.0
-    usage.cache_hits += int(sums[9] or 0)
-    usage.rated += sums[10]
-    usage.score = (usage.score or 0.0) + (sums[11] or 0.0)
+def add_scores(ask: Ask, dialect: Dialect, tally: Tally, by: By | None, name: str, found: Conditions) -> None:
+    """Add what feedback said of the rows of a question."""
+    source = dialect.scored if by != "tag" else dialect.by_tag[0].replace("requests", dialect.scored, 1)
+    words = f"select {name}, count(score), sum(score) from {source} where {found.sql} and score is not null group by 1"  # noqa: S608
+    tally.add_scores(ask(words, found.values))
 
 
 def pages(page: Callable[[Query, int, int | None], Page], query: Query, limit: int) -> Iterator[list[Row]]:

@@ -1,8 +1,9 @@
 """The recorder: what a request leaves behind, taken on its path in a microsecond and written from a thread.
 
 `note` takes a function and what it needs; the thread makes the row, so that the path pays for no row. The thread gathers for
-`GATHER_SECONDS` (what a killed process loses), writes what came together, and keeps house: retention, room given back. A store that
-fails is tried again with the same rows; what comes meanwhile waits within the bounds, and beyond them it is dropped and counted.
+`GATHER_SECONDS` (what a killed process loses), writes what came together, packs what has settled so that sums need not read it again,
+and keeps house: retention, room given back. A store that fails is tried again with the same rows; what comes meanwhile waits within
+the bounds, and beyond them it is dropped and counted.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ BATCH = 500
 BUILD_AT_ONCE = 25
 """Rows made before the thread offers the interpreter to the requests."""
 HOUSE_SECONDS = 60.0
+PACK_SECONDS, PACK_EACH_SECONDS = 0.1, 2.0
+"""Between two pieces of packing where more wait, and until it is looked for again where none did."""
 RETRY_SECONDS = 1.0
 CLOSE_SECONDS = 10.0
 """How long the end of the process waits for what is still to be written."""
@@ -87,7 +90,8 @@ class Recorder:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._store: Store | None = None
-        self._kept_house = time.monotonic()
+        self._kept_house = self._pack_at = time.monotonic()
+        self._behind = True  # there may be more to pack
         self._thread: threading.Thread | None = None
 
     def configure(self, bounds: Bounds) -> None:
@@ -161,6 +165,7 @@ class Recorder:
                 self._write(self._made())
             if until is not None and time.monotonic() >= until:
                 break
+            self._pack()
             self._keep_house()
         if self._store is not None:
             self._store.close()
@@ -170,7 +175,7 @@ class Recorder:
         self._wake.clear()
         self._idle = True
         if not self._queue and not self._stopping.is_set():
-            self._wake.wait(HOUSE_SECONDS)
+            self._wake.wait(PACK_SECONDS if self._behind else HOUSE_SECONDS)
         self._idle = False
 
     def _made(self) -> list[Row]:
@@ -226,6 +231,24 @@ class Recorder:
                 self._drop_reason, self._failure = self._failure, ""
             self._written += len(rows)
             return
+
+    def _pack(self) -> None:
+        """One piece at most: rows that wait go first."""
+        now = time.monotonic()
+        if self._stopping.is_set() or now < self._pack_at:
+            return
+        try:
+            if self._store is None:
+                self._store = self._open_store()
+            self._behind = self._store.pack() > 0
+        except StateError as error:
+            self._behind = False
+            log.warning("records.not_packed", reason=error.message)
+        except Exception:  # sums are right without, and slower
+            self._behind = False
+            log.exception("records.pack_crashed")
+        if not self._behind:
+            self._pack_at = now + PACK_EACH_SECONDS
 
     def _keep_house(self) -> None:
         now = time.monotonic()

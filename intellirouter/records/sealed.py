@@ -83,6 +83,18 @@ class SealedRecords:
         """See `Store.prune`."""
         return self._store.prune(before, max_bytes)
 
+    def pack(self) -> int:
+        """See `Store.pack`."""
+        return self._store.pack()
+
+    def recount(self) -> None:
+        """See `Store.recount`."""
+        self._store.recount()
+
+    def check(self, places: int, /) -> int:
+        """See `Store.check`."""
+        return self._store.check(places)
+
     def size(self) -> Size:
         """See `Store.size`."""
         return self._store.size()

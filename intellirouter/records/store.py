@@ -58,6 +58,18 @@ class Store(Protocol):
         Does one bounded piece of the work and returns how many rows it removed; 0 when nothing is left to do.
         """
 
+    def pack(self) -> int:
+        """Make the next piece of what sums are read from ready; the rows it covers, 0 while there is nothing to do.
+
+        Sums are right without it, and slower.
+        """
+
+    def recount(self) -> None:
+        """Let go of everything that `pack` made: sums are read from the rows, and packed anew."""
+
+    def check(self, places: int, /) -> int:
+        """How many of so many pieces that `pack` made, from the oldest to the newest, tell other sums than their rows."""
+
     def size(self) -> Size:
         """How much is kept."""
 

@@ -19,6 +19,8 @@ import psycopg
 import pytest
 
 from intellirouter.app.supervisor import Node
+from intellirouter.records.query import Query
+from intellirouter.records.sqlite.store import SqliteStore
 from tests.conftest import StartNode, StartVendor, provider
 from tests.roles.router.test_chat import ANSWER, BODY
 from tests.roles.router.test_records import recorded
@@ -224,4 +226,7 @@ async def test_a_node_that_is_killed_under_load_loses_at_most_its_last_second(
         there = written(tmp_path / "data" / "requests.db")
         lost = [(name, killed - when) for name, when in before if name not in there]
         assert not lost, f"{len(lost)} of {len(before)}: {lost[:5]}"
+        with contextlib.closing(SqliteStore(tmp_path / "data" / "requests.db")) as store:
+            assert store.total(Query()).requests == store.size().rows >= len(there)
+            assert store.check(100) == 0
         assert not load.failed

@@ -16,6 +16,10 @@ from intellirouter.ops.diagnose.database import read_only
 from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.records.row import time_of
 from intellirouter.records.sqlite.store import FILE
+from intellirouter.records.sqlite.summing import disagreements
+
+SUMS = 8
+"""Places at which the record's sums are compared with its rows."""
 
 
 async def request_record(section: RecordsSection, data_dir: Path, deadline: float) -> list[Finding]:
@@ -47,11 +51,15 @@ def _file(file: Path, section: RecordsSection) -> list[Finding]:
     try:
         with read_only(file) as connection:
             newest = connection.execute("select max(id) from requests").fetchone()[0]
+            wrong = _wrong(connection)
     except (sqlite3.Error, OSError) as error:
         advice = (
             "The node moves a damaged file aside at its next start; the last backup may hold an older one."
         )
         return [_found(Level.PROBLEM, f"{file}: {error}", advice)]
+    if wrong:
+        message = f"{file}: {wrong} of {SUMS} sums that were looked at are not those of their rows"
+        return [_found(Level.PROBLEM, message, "intellirouter usage --recount makes them anew.")]
     size = file.stat().st_size
     told = f"{size / 2**20:.1f} MiB in {file}, {_ago(None if newest is None else time_of(newest))}"
     found = [_found(Level.OK, told)]
@@ -64,6 +72,12 @@ def _file(file: Path, section: RecordsSection) -> list[Finding]:
         message = f"{file} may be read by others ({stat.S_IMODE(file.stat().st_mode):04o})"
         found.append(_found(Level.WARNING, message, f"chmod 600 {file}"))
     return found
+
+
+def _wrong(connection: sqlite3.Connection) -> int:
+    """Sums that are not those of their rows; none where the file is of a version that kept none."""
+    there = connection.execute("select 1 from sqlite_master where name = 'packs'").fetchone()
+    return disagreements(connection, SUMS) if there else 0
 
 
 def _ago(newest: float | None) -> str:

@@ -47,6 +47,7 @@ create index if not exists by_request_id on requests ("request_id");
 create index if not exists by_failed on requests ("status", id) where "status" >= 400;
 create index if not exists by_latency on requests ("latency_bucket", id) where "latency_bucket" >= {SLOW_BUCKET};
 create index if not exists by_cost on requests ("cost_bucket", id) where "cost_bucket" >= {DEAR_BUCKET};
+create index if not exists by_score on requests ("id") where "score" is not null;
 create index if not exists by_label on requests using gin ("labels") where "labels" is not null;
 create index if not exists by_word on requests using gin ("words") where "words" is not null;
 """

@@ -30,6 +30,7 @@ FIRST_PIECE, PIECE = 200, 10_000
 they take less than `QUICK` seconds."""
 QUICK = 0.01
 TOP = 1 << 62
+MOST_SPELLED = 32
 _INDEXED = {
     "model": "by_model", "provider": "by_provider", "key": "by_key", "team": "by_team", "user": "by_user",
     "session": "by_session", "request_id": "by_request_id", "trace_id": "by_trace_id", "chain_run": "by_chain_run",
@@ -52,6 +53,7 @@ DIALECT = Dialect(
     content=("content.asked, content.answered", "left join content on content.id = requests.id"),
     by_tag=("requests cross join tags on tags.id = requests.id", "tags.tag"),
     by_time="requests not indexed",
+    scored="requests indexed by by_score",
 )
 
 
@@ -69,6 +71,8 @@ def page(
     high = min(before or TOP, id_at(query.until) if query.until is not None else TOP)
     bounds = ("requests.id >= ? and requests.id < ?", low, high)
     if query.text is not None:
+        told = _spelled(connection, words_of(query.text))
+        found.parts = [(words, (told,) if words == DIALECT.said else values) for words, values in found.parts]
         # cross: the words are read first, whatever the planner thinks of them
         found.swap(DIALECT.said, "words match ?")
         if len(found.parts) == 1:  # each question of these words gathers all that they match: one must do
@@ -84,7 +88,7 @@ def page(
             "words cross join requests on requests.id = words.rowid",
             "words.rowid",
             "words where words match ?",
-            (DIALECT.words(words_of(query.text)),),
+            (told,),
         )
         return _in_order(connection, found, path, limit, low, high)
     if query.tag is not None:
@@ -93,7 +97,7 @@ def page(
             "tags cross join requests on requests.id = tags.id", "tags.id", "tags where tag = ?", (query.tag,)
         )
         return _in_order(connection, found, path, limit, low, high)
-    index, rare = _rarest(connection, found, low, high)
+    index, rare = _rarest(connection, found, low, high, RARE if len(found.parts) < 2 else RARE_AMONG)
     if rare:
         found.add(*bounds)
         return _whole(connection, f"requests indexed by {index}", "requests.id", found, limit)
@@ -106,6 +110,32 @@ def page(
             f"requests indexed by {index}", "requests.id", f"requests indexed by {index} where {words}", given
         )
     return _in_order(connection, found, path, limit, low, high)
+
+
+def _spelled(connection: sqlite3.Connection, words: list[str]) -> str:
+    """What to match. The last word may be a beginning: FTS5 gathers all rows of one before it gives the first of them, and of whole words
+    it gives row after row, so the words that begin so are looked up, where they are not too many."""
+    *first, last = words
+    if not last.isascii():  # FTS5 takes the accents off
+        return _words(words)
+    known: list[str] = []
+    above = last
+    while len(known) < MOST_SPELLED:
+        line = connection.execute("select term from terms where term >= ? limit 1", (above,)).fetchone()
+        if line is None or not line[0].startswith(last):
+            whole = " OR ".join(f'"{term}"' for term in known or [last])
+            return " AND ".join([*(f'"{word}"' for word in first), f"({whole})"])
+        known.append(line[0])
+        above = f"{line[0]}\x01"  # below whatever goes on, for no word holds it
+    return _words(words)
+
+
+def is_rare(connection: sqlite3.Connection, query: Query, few: int) -> bool:
+    """Whether an index leads to all rows of a query, and they are fewer than `few`."""
+    found = all_of(msgspec.structs.replace(query, since=None, until=None), DIALECT)
+    low = id_at(query.since) if query.since is not None else 0
+    high = id_at(query.until) if query.until is not None else TOP
+    return _rarest(connection, found, low, high, few)[1]
 
 
 def _whole(connection: sqlite3.Connection, source: str, by: str, found: Conditions, limit: int) -> Page:
@@ -157,11 +187,10 @@ def _in_order(
 
 
 def _rarest(
-    connection: sqlite3.Connection, found: Conditions, low: int, high: int
+    connection: sqlite3.Connection, found: Conditions, low: int, high: int, few: int
 ) -> tuple[str | None, bool]:
     """The index with the fewest rows of the query, and whether they are few. None: there is no index for it."""
     best: tuple[int, str] | None = None
-    few = RARE if len(found.parts) < 2 else RARE_AMONG
     for words, values in found.parts:
         index = _index_of(words)
         if index is None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from intellirouter.records.columns import COLUMNS, quoted
 from intellirouter.records.conditions import USUAL
 from intellirouter.records.row import DEAR_BUCKET, SLOW_BUCKET
+from intellirouter.records.sqlite import packs
 
-VERSION = 2
+VERSION = 3
 
 _TYPES = dict.fromkeys(COLUMNS, "text") | {
     "id": "integer primary key",
@@ -61,6 +62,7 @@ create table if not exists content (id integer primary key, asked text, answered
 create virtual table if not exists words using fts5 (
   asked, answered, message, content = 'content', content_rowid = 'id', detail = 'none', tokenize = 'unicode61'
 );
+create virtual table if not exists terms using fts5vocab ('words', 'instance');
 create trigger if not exists content_in after insert on content begin
   insert into words (rowid, asked, answered, message) values (new.id, new.asked, new.answered, new.message);
 end;
@@ -68,6 +70,7 @@ create trigger if not exists content_out after delete on content begin
   insert into words (words, rowid, asked, answered, message)
   values ('delete', old.id, old.asked, old.answered, old.message);
 end;
+{packs.SCHEMA}
 pragma user_version = {VERSION};
 """  # noqa: S608  names of ours
 

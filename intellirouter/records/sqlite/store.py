@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 import structlog
 
-from intellirouter.errors import StateUnavailable
+from intellirouter.errors import InvalidRequest, StateUnavailable
 from intellirouter.records import questions
 from intellirouter.records.columns import COLUMNS, values
 from intellirouter.records.query import By, Page, Query, Size, Usage, score_of
-from intellirouter.records.row import Row, id_at, time_of
-from intellirouter.records.sqlite import asking
+from intellirouter.records.row import SHIFT, Row, id_at, time_of
+from intellirouter.records.sqlite import asking, packs, summing
 from intellirouter.records.sqlite.asking import DIALECT
 from intellirouter.records.sqlite.schema import INSERT, SCHEMA, VERSION
 from intellirouter.records.store import READ_SECONDS, TooSlow
@@ -30,6 +30,8 @@ TOGETHER = 100
 """Rows of one statement: SQLite runs it without the interpreter's lock, so that the loop goes on meanwhile."""
 PRUNED_AT_ONCE = 1000
 PAGES_GIVEN_BACK = 1000
+SETTLED_SECONDS = 10.0
+"""After so long the other processes have written theirs too, mostly."""
 GIVING_SECONDS = 0.3
 """Of one look at the house; what is free until the next is used again, or given back then."""
 STEPS = 100_000
@@ -118,6 +120,7 @@ class SqliteStore:
                 ]
                 if said:
                     connection.executemany("insert into content values (?, ?, ?, ?)", said)
+                packs.pack_late(connection, [row.id for row in rows])
                 connection.execute("update kept set rows = rows + ?", (len(rows),))
                 connection.execute("commit")
             except BaseException:
@@ -145,12 +148,12 @@ class SqliteStore:
     def usage(self, by: By, query: Query, zone: int = 0) -> list[Usage]:
         """See `Store.usage`."""
         with self._asking() as connection:
-            return questions.usage(connection.execute, DIALECT, by, query, zone)
+            return summing.usage(connection, by, query, zone)
 
     def total(self, query: Query) -> Usage:
         """See `Store.total`."""
         with self._asking() as connection:
-            return questions.total(connection.execute, DIALECT, query)
+            return summing.total(connection, query)
 
     def rows(self, query: Query, limit: int) -> Iterator[list[Row]]:
         """See `Store.rows`."""
@@ -216,8 +219,11 @@ class SqliteStore:
         last, count = connection.execute(words, values).fetchone()
         if not count:
             return 0
+        last |= (1 << SHIFT) - 1  # whole milliseconds: packs are cut no finer
         connection.execute("begin immediate")
         try:
+            count = connection.execute("select count(*) from requests where id <= ?", (last,)).fetchone()[0]
+            packs.forget(connection, last)
             for table in ("tags", "content", "requests"):
                 connection.execute(f"delete from {table} where id <= ?", (last,))  # noqa: S608  names of ours
             connection.execute("update kept set rows = rows - ?", (count,))
@@ -227,6 +233,34 @@ class SqliteStore:
                 connection.execute("rollback")
             raise
         return int(count)
+
+    def pack(self) -> int:
+        """See `Store.pack`."""
+        connection, before = self._writer, id_at(time.time() - SETTLED_SECONDS)
+        try:
+            if not packs.waiting(connection, before):
+                return 0
+            connection.execute("begin immediate")
+            try:
+                packed = packs.pack_next(connection, before)
+                connection.execute("commit")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("rollback")
+                raise
+        except sqlite3.OperationalError as error:
+            raise StateUnavailable(f"the record {self.path} cannot be packed: {error}") from error
+        return packed
+
+    def recount(self) -> None:
+        """See `Store.recount`."""
+        with self._asking(writes=True) as connection:
+            connection.execute("delete from packs")
+
+    def check(self, places: int, /) -> int:
+        """See `Store.check`."""
+        with self._asking() as connection:
+            return summing.disagreements(connection, places)
 
     @staticmethod
     def _used(connection: sqlite3.Connection) -> int:
@@ -291,6 +325,10 @@ class SqliteStore:
             connection.set_progress_handler(None, 0)
             good = True
         except sqlite3.OperationalError as error:
+            if "phrase" in str(error):  # letters that are part of a word for us and none for SQLite
+                raise InvalidRequest(
+                    "'text' holds a word that cannot be looked for.", param="text"
+                ) from error
             if "interrupted" in str(error):
                 raise TooSlow(
                     f"The record could not answer within {self._read_seconds:g} seconds: ask for less time, or with a filter."

@@ -95,6 +95,11 @@ FILTERED: list[tuple[dict[str, Any], list[str]]] = [
     ({"text": "weather london"}, []),
     ({"text": "sunny"}, ["r0"]),
     ({"text": "slow"}, ["r3"]),
+    ({"text": "SLOW_to"}, ["r3"]),
+    ({"text": "slow ans"}, ["r3"]),
+    ({"text": "zo"}, ["r4"]),
+    ({"text": "zoë"}, ["r4"]),
+    ({"text": "none_of_these"}, []),
     ({"text": "' OR \" * : & | ! ( weather"}, []),
     ({"asked_a_model": True}, ["r4", "r0"]),
     ({"since": NOW - 3.5, "until": NOW - 1.5}, ["r4", "r3"]),
@@ -121,7 +126,7 @@ def filterable(store: Store) -> list[Row]:
             "error": "upstream_timeout",
             "message": "too slow to answer",
         },
-        {"model": "big", "user": "ann", "tags": ("blue",), "cost_usd": 0.5},
+        {"model": "big", "user": "ann", "tags": ("blue",), "cost_usd": 0.5, "asked": "Is Zoë, zoo"},
         {"seconds": 60.0, "cost_usd": 0.001},
     )
 

@@ -1,0 +1,220 @@
+"""Usage in SQLite: of the packs, and of the rows that are in none yet."""
+
+from __future__ import annotations
+
+import sqlite3
+from math import isclose
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from intellirouter.records import questions
+from intellirouter.records.conditions import Conditions, statuses
+from intellirouter.records.query import EQUAL, By, Query, Usage
+from intellirouter.records.row import SHIFT, id_at, time_of
+from intellirouter.records.sqlite import packs
+from intellirouter.records.sqlite.asking import DIALECT, TOP, is_rare
+from intellirouter.records.sqlite.packs import NAMED, Column, Pack
+from intellirouter.records.tally import TAKEN, Tally
+
+_BOUNDS = "requests.id >= ? and requests.id < ?"
+AS_QUICK = 8
+"""Rows that are read by an index as quickly as a pack."""
+FEW, SPAN = 128, 512
+"""Groups of a pack whose durations are counted in it, and more than there are buckets."""
+_OTHERS = tuple(name for name in EQUAL if name not in NAMED)
+
+
+def usage(connection: sqlite3.Connection, by: By, query: Query, zone: int) -> list[Usage]:
+    """See `Store.usage`."""
+    return _tallied(connection, by, query, zone).usage(by)
+
+
+def total(connection: sqlite3.Connection, query: Query) -> Usage:
+    """See `Store.total`."""
+    return questions.in_all(_tallied(connection, None, query, 0))
+
+
+def disagreements(connection: sqlite3.Connection, places: int) -> int:
+    """Of so many packs, from the first to the last, how many tell another total than the rows of their time."""
+    spans = connection.execute("select low, high from packs order by low").fetchall()
+    step = max(1, len(spans) // places)
+    return sum(
+        not _agrees(connection, low >> SHIFT << SHIFT, ((high >> SHIFT) + 1) << SHIFT)
+        for low, high in (spans[::step] + spans[-1:])[: places + 1]
+    )
+
+
+def _agrees(connection: sqlite3.Connection, low: int, high: int) -> bool:
+    packed, read = Tally(), Tally()
+    query = Query(since=time_of(low), until=time_of(high))
+    found = Conditions([(_BOUNDS, (low, min(high, packs.packed_to(connection) + 1)))])
+    questions.add(connection.execute, read, DIALECT.by_time, "''", found)
+    _add_packs(connection, packed, None, query, 0)
+    one, other = questions.in_all(packed), questions.in_all(read)
+    return all(
+        isclose(getattr(one, name), getattr(other, name), rel_tol=1e-9, abs_tol=1e-12) for name in TAKEN
+    )
+
+
+def _tallied(connection: sqlite3.Connection, by: By | None, query: Query, zone: int) -> Tally:
+    tally = Tally()
+    # the time as one pair of bounds: of two SQLite would start with the one that is further back
+    timeless = msgspec.structs.replace(query, since=None, until=None)
+    if by is None:
+        source, name, found = "requests", "''", questions.all_of(timeless, DIALECT)
+    else:
+        source, name, found = questions.grouping(DIALECT, by, timeless, zone)
+    low = id_at(query.since) if query.since is not None else 0
+    high = id_at(query.until) if query.until is not None else TOP
+    connection.execute("begin")  # packs and rows as of one moment
+    try:
+        rows_from = low
+        if _packed(query) and not is_rare(connection, query, AS_QUICK * packs.count(connection, low, high)):
+            _add_packs(connection, tally, by, query, zone)
+            rows_from = max(low, packs.packed_to(connection) + 1)
+            # the newest rows: in order, whatever index there is
+            source = source if by == "tag" else DIALECT.by_time
+        within = Conditions([*found.parts, (_BOUNDS, (rows_from, high))])
+        questions.add(connection.execute, tally, source, name, within)
+        within.parts[-1] = (_BOUNDS, (low, high))
+        questions.add_scores(connection.execute, DIALECT, tally, by, name, within)
+    finally:
+        connection.execute("rollback")
+    return tally
+
+
+def _packed(query: Query) -> bool:
+    """Whether packs know all that is asked."""
+    unknown = (*_OTHERS, "min_cost", "min_latency", "text")
+    return all(getattr(query, name) is None for name in unknown)
+
+
+def _add_packs(connection: sqlite3.Connection, tally: Tally, by: By | None, query: Query, zone: int) -> None:
+    oldest = connection.execute("select min(id) from requests").fetchone()[0]
+    if oldest is None:
+        return
+    # whole milliseconds, as rows are forgotten
+    low = max(oldest >> SHIFT << SHIFT, id_at(query.since) if query.since is not None else 0)
+    high = id_at(query.until) if query.until is not None else TOP
+    whole = _by_time(by, query, zone)
+    for pack in packs.of(connection, low, high):
+        if whole and pack.summary is not None and pack.low >= low and pack.high < high:
+            _add_summary(pack.summary, tally, by, zone)
+            continue
+        chosen = _chosen(pack, query, low, high)
+        if chosen is not None and not chosen.any():
+            continue
+        names, places, rows = _lines(pack, by, zone)
+        if chosen is not None:
+            kept = chosen if rows is None else chosen[rows]
+            places = places[kept]
+            rows = np.flatnonzero(chosen) if rows is None else rows[kept]
+        _add(pack, tally, by, names, places, rows)
+
+
+def _by_time(by: By | None, query: Query, zone: int) -> bool:
+    """Whether all that asked a model are asked for, and at most in spans of quarters of an hour: what summaries tell."""
+    others = msgspec.structs.replace(query, since=None, until=None)
+    return by in (None, "day", "hour") and zone % 15 == 0 and others == Query(asked_a_model=True)
+
+
+def _add_summary(summary: packs.Summary, tally: Tally, by: By | None, zone: int) -> None:
+    if not summary.quarters:
+        return
+    if by is None:
+        names: list[Any] = [""] * len(summary.quarters)
+    else:
+        width = questions.width_of(by)
+        names = [(quarter * packs.QUARTER_MS + zone * 60_000) // width for quarter in summary.quarters]
+    groups = tally.groups(names)
+    tally.add(groups, {name: np.array(summary.taken[name]) for name in TAKEN})
+    for kind, (lines, buckets, counts) in summary.spans.items():
+        tally.add_span(
+            kind,
+            groups[np.frombuffer(lines, dtype=np.uint8)],
+            np.frombuffer(buckets, dtype=np.uint16),
+            np.frombuffer(counts, dtype=np.uint32),
+        )
+
+
+def _chosen(pack: Pack, query: Query, low: int, high: int) -> Column | None:
+    """Which rows of a pack are asked for; None: all."""
+    masks: list[Column] = []
+    if pack.low < low or pack.high >= high:
+        ms = pack.number("ms")
+        masks.append((ms >= low >> SHIFT) & (ms < (high >> SHIFT)))
+    for name in NAMED:
+        if (wanted := getattr(query, name)) is not None:
+            names, places = pack.names(name)
+            masks.append(places == names.index(wanted) if wanted in names else _none(pack))
+    if query.asked_a_model:
+        names, places = pack.names("model")
+        if "" in names:
+            masks.append(places != names.index(""))
+    if query.tag is not None:
+        names, rows, places = pack.tags()
+        tagged = _none(pack)
+        if query.tag in names:
+            tagged[rows[places == names.index(query.tag)]] = True
+        masks.append(tagged)
+    if query.status is not None:
+        least, most = statuses(query.status)
+        status = pack.number("status")
+        masks.append((status >= least) & (status < most))
+    if not masks:
+        return None
+    found: Column = np.logical_and.reduce(masks)
+    return found
+
+
+def _none(pack: Pack) -> Column:
+    return np.zeros(pack.rows, dtype=bool)
+
+
+def _lines(pack: Pack, by: By | None, zone: int) -> tuple[list[Any], Column, Column | None]:
+    """The names of groups; the place of each line's among them; and its row, None where each row is a line."""
+    if by is None:
+        return [""], np.zeros(pack.rows, dtype=np.int64), None
+    if by in ("day", "hour"):
+        width = questions.width_of(by)
+        spans, places = np.unique((pack.number("ms") + zone * 60_000) // width, return_inverse=True)
+        return spans.tolist(), places, None
+    if by == "tag":
+        tags, rows, places = pack.tags()
+        return list(tags), places, rows
+    names, places = pack.names(by)
+    return list(names), places, None
+
+
+def _add(
+    pack: Pack, tally: Tally, by: By | None, names: list[Any], places: Column, rows: Column | None
+) -> None:
+    """Add the lines of a pack, summed by their names: those that have one, and are there, alone become groups."""
+    many = len(names)
+    counts = np.bincount(places, minlength=many)
+    nameless = names.index("") if by in NAMED and "" in names else -1
+    here = np.flatnonzero(counts)
+    here = here[here != nameless]
+    if not len(here):
+        return
+    groups = tally.groups(names if len(here) == many else [names[place] for place in here.tolist()])
+    taken = {"requests": counts[here]}
+    for name in TAKEN:
+        if name != "requests":
+            taken[name] = pack.sums(name, places, rows, counts)[here]
+    tally.add(groups, taken)
+    numbers = np.full(many, -1, dtype=np.int64)
+    numbers[here] = groups
+    for kind in ("latency", "first"):
+        buckets = pack.number(kind) if rows is None else pack.number(kind)[rows]
+        if many <= FEW:
+            held = np.bincount(places.astype(np.int64) * SPAN + np.minimum(buckets, SPAN - 1))
+            there = np.flatnonzero(held)
+            lines, buckets, held = numbers[there // SPAN], there % SPAN, held[there]
+            measured = (buckets < SPAN - 1) & (lines >= 0)
+            tally.add_span(kind, lines[measured], buckets[measured], held[measured])
+        else:
+            lines = numbers[places]
+            tally.add_span(kind, lines[lines >= 0], buckets[lines >= 0])

@@ -1,0 +1,207 @@
+"""Sums of packs are those of the rows, whatever came, went or was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from intellirouter.cli.main import build
+from intellirouter.config.schema.records import RecordsSection
+from intellirouter.ops.diagnose.finding import Level
+from intellirouter.ops.diagnose.request_record import request_record
+from intellirouter.records.query import By, Query, Usage
+from intellirouter.records.row import Ids, Row
+from intellirouter.records.sqlite import packs, summing
+from intellirouter.records.sqlite.store import SqliteStore
+
+HOUR = 3600.0
+BEGAN = time.time() - 40 * HOUR
+MANY = 600
+SMALL = 64
+"""Rows of a pack in these tests."""
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "ROWS", SMALL)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    with contextlib.closing(SqliteStore(tmp_path / "requests.db")) as opened:
+        yield opened
+
+
+def some_row(ids: Ids, chance: random.Random, ended: float) -> Row:
+    """One of many kinds: nameless, failed, free, cached, tagged, rated."""
+    tenant = f"t{chance.randrange(3)}"
+    row = Row(
+        ended=ended,
+        seconds=chance.lognormvariate(0, 1),
+        first_token=chance.choice((None, chance.random())),
+        status=chance.choice((200, 200, 200, 404, 500)),
+        error=chance.choice(("", "", "", "cut")),
+        tenant=tenant,
+        key=f"{tenant}-k{chance.randrange(40)}",
+        team=chance.choice(("", "red", "blue")),
+        user=chance.choice(("", "zoë", "'; drop table packs; --", "ann")),
+        model=chance.choice(("", "a", "b", "c")),
+        provider=chance.choice(("", "p", "q")),
+        session=chance.choice(("", "s1", "s2")),
+        role=chance.choice(("Router", "ChainEngine")),
+        endpoint="chat_completions",
+        cache=chance.choice(("", "hit", "miss")),
+        tags=tuple(chance.sample(("x", "y", "z,ü"), chance.randrange(3))),
+        input_tokens=chance.choice((None, 0, 7, 1 << 40)),
+        output_tokens=chance.choice((None, 300)),
+        cost_usd=chance.choice((None, 0.0, chance.lognormvariate(-7, 2))),
+        dearest_usd=chance.choice((None, chance.lognormvariate(-6, 2))),
+    )
+    row.id = ids.next(ended)
+    return row
+
+
+def filled(store: SqliteStore, seed: int = 1) -> list[Row]:
+    """Rows of forty hours, packed as far as they go, some of them written late."""
+    chance, ids = random.Random(seed), Ids()
+    rows = [some_row(ids, chance, BEGAN + index * 39 * HOUR / MANY) for index in range(MANY)]
+    late = set(chance.sample(range(MANY), 30))
+    store.write([row for index, row in enumerate(rows) if index not in late])
+    assert packed(store) >= 400
+    store.write([row for index, row in enumerate(rows) if index in late])
+    for row in chance.sample(rows, 20):
+        assert store.give_feedback(row.id, {"score": chance.random()})
+    return rows
+
+
+def packed(store: SqliteStore) -> int:
+    total = 0
+    while rows := store.pack():
+        total += rows
+    return total
+
+
+def unpacked(store: SqliteStore) -> None:
+    with contextlib.closing(sqlite3.connect(store.path)) as other, other:
+        other.execute("delete from packs")
+
+
+QUERIES = [
+    Query(),
+    Query(asked_a_model=True),
+    Query(since=BEGAN + 7.3 * HOUR, until=BEGAN + 20.9 * HOUR),
+    Query(since=BEGAN + 30 * HOUR, asked_a_model=True, tenant="t1"),
+    Query(until=BEGAN),
+    Query(tenant="t0", status="5xx"),
+    Query(status="ok", model="a"),
+    Query(status="404"),
+    Query(status="failed", user="zoë"),
+    Query(tag="z,ü", since=BEGAN + 5 * HOUR),
+    Query(tag="none"),
+    Query(key="t2-k3"),
+    Query(team="red", provider="p", session="s1", role="Router"),
+    Query(cache="hit"),
+    Query(min_latency=1.0),
+]
+
+
+def told(store: SqliteStore) -> list[Any]:
+    """Everything that is asked of usage."""
+    found: list[Any] = []
+    for query in QUERIES:
+        found.append(rounded([store.total(query)]))
+        found += [rounded(store.usage(by, query, 330)) for by in get_args(By)]
+    return found
+
+
+def rounded(groups: list[Usage]) -> list[Any]:
+    def short(value: Any) -> Any:
+        return float(f"{value:.9g}") if isinstance(value, float) else value
+
+    return [{name: short(value) for name, value in msgspec.structs.asdict(group).items()} for group in groups]
+
+
+def test_sums_of_packs_are_those_of_the_rows_for_every_group_and_filter(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(store)
+    # however few rows there are of a kind: here all are to be read from packs
+    monkeypatch.setattr(summing, "is_rare", lambda *_: False)
+    of_packs = told(store)
+    unpacked(store)
+    for one, other in zip(of_packs, told(store), strict=True):
+        assert one == other
+
+
+def test_what_is_forgotten_is_in_no_sum_any_more(store: SqliteStore) -> None:
+    rows = filled(store, 2)
+    before = BEGAN + 11.1 * HOUR
+    while store.prune(before, 1 << 40):
+        pass
+    left = [row for row in rows if row.id >> 21 >= int(before * 1e3)]
+    total = store.total(Query())
+    assert total.requests == len(left) == store.size().rows
+    assert total.input_tokens == sum(row.input_tokens or 0 for row in left)
+    of_packs = told(store)
+    unpacked(store)
+    assert of_packs == told(store)
+
+
+def test_rows_are_packed_once_they_settled_and_never_twice(store: SqliteStore) -> None:
+    ids, chance = Ids(), random.Random(3)
+    store.write([some_row(ids, chance, time.time()) for _ in range(2 * SMALL)])
+    assert store.pack() == 0, "another process may still write older ones"
+    ids = Ids()
+    store.write([some_row(ids, chance, BEGAN + index) for index in range(SMALL - 1)])
+    assert store.pack() == 0, "too few for a pack"
+    other = SqliteStore(store.path)
+    store.write([some_row(ids, chance, BEGAN + SMALL)])
+    assert [other.pack(), store.pack(), other.pack()] == [SMALL, 0, 0]
+    other.close()
+    assert store.total(Query()).requests == 3 * SMALL
+
+
+def test_a_wrong_pack_is_noticed_and_a_recount_mends_it(store: SqliteStore) -> None:
+    filled(store, 4)
+    before = rounded([store.total(Query())])
+    assert store.check(8) == 0
+    with contextlib.closing(sqlite3.connect(store.path)) as other, other:
+        other.execute("delete from packs where number = (select min(number) from packs)")
+    assert rounded([store.total(Query())]) != before
+    assert store.check(1000) > 0
+    store.recount()
+    assert rounded([store.total(Query())]) == before, "read from the rows"
+    assert packed(store) >= 400
+    assert rounded([store.total(Query())]) == before
+    assert store.check(1000) == 0
+
+
+async def test_diagnose_tells_of_wrong_sums_and_the_command_makes_them_anew(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    filled(store, 5)
+    (found,) = await request_record(RecordsSection(), tmp_path, 5)
+    assert found.level is Level.OK
+    right = rounded([store.total(Query())])
+    with contextlib.closing(sqlite3.connect(store.path)) as other, other:
+        other.execute("delete from packs where number = (select min(number) from packs)")
+    (found,) = await request_record(RecordsSection(), tmp_path, 5)
+    assert found.level is Level.PROBLEM and "usage --recount" in found.advice
+    file = tmp_path / "node.toml"
+    file.write_text(f'[paths]\ndata_dir = "{tmp_path}"\n')
+    done = CliRunner().invoke(build("usage"), ["usage", "--recount", "--config", str(file)])
+    assert done.exit_code == 0 and "sums were wrong" in done.stdout, done.output
+    assert rounded([store.total(Query())]) == right
+    (found,) = await request_record(RecordsSection(), tmp_path, 5)
+    assert found.level is Level.OK
+    file.write_text(f'[paths]\ndata_dir = "{tmp_path / "none"}"\n')
+    done = CliRunner().invoke(build("usage"), ["usage", "--recount", "--config", str(file)])
+    assert done.exit_code != 0 and "has not run" in str(done.exception)

@@ -6,7 +6,6 @@ stays the ground; a model added here takes precedence over one of the same name 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
@@ -16,16 +15,15 @@ import structlog
 from pydantic import ValidationError
 
 from intellirouter.config.schema.model_registry import ModelRegistrySection, ModelSection
-from intellirouter.errors import InvalidRequest, NotFound, StateError
-from intellirouter.inference.background import background
+from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.following import following
 from intellirouter.inference.provider import Provider
 from intellirouter.inference.standing import Board
 from intellirouter.memory.store import StateStore
 
 KEY = "registry:changes"
 CHANNEL = "admin:all:registry"
-REREAD_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -148,27 +146,5 @@ class Follower:
     @contextlib.asynccontextmanager
     async def following(self, store: StateStore) -> AsyncIterator[None]:
         """Stay up to date while the context is open."""
-        changed = asyncio.Event()
-
-        async def listen() -> None:
-            async with store.subscribe(CHANNEL) as events:
-                async for _ in events:
-                    changed.set()
-
-        async def follow() -> None:
-            while True:
-                pause = REREAD_SECONDS
-                changed.clear()
-                try:
-                    await self.refresh()
-                except StateError as error:
-                    log.debug("registry.not_read", reason=error.message)
-                    pause = 1.0
-                except Exception:  # one unreadable change must not end all later ones
-                    log.exception("registry.crashed")
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await changed.wait()
-
-        async with background(registry_events=listen(), registry=follow()):
+        async with following(store, CHANNEL, self.refresh, name="registry"):
             yield

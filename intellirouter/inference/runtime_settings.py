@@ -28,13 +28,12 @@ from intellirouter.errors import (
     NotFound,
     StateError,
 )
-from intellirouter.inference.background import background
+from intellirouter.inference.following import following
 from intellirouter.memory.store import StateStore
 
 KEY = "settings:current"
 VERSION = "settings:version:"
 CHANNEL = "admin:all:settings"
-REREAD_SECONDS = 60.0
 KEPT_VERSIONS = 200
 MAX_BYTES = 1024 * 1024
 
@@ -182,27 +181,8 @@ class RuntimeSettings:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow the other nodes while the context is open."""
-        heard = asyncio.Event()
-        async with background(settings_events=self._listen(heard), settings=self._follow(heard)):
+        async with following(self._store, CHANNEL, self.refresh, name="settings"):
             yield
-
-    async def _listen(self, heard: asyncio.Event) -> None:
-        async with self._store.subscribe(CHANNEL) as events:
-            async for _ in events:
-                heard.set()
-
-    async def _follow(self, heard: asyncio.Event) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REREAD_SECONDS):
-                    await heard.wait()
-            heard.clear()
-            try:
-                await self.refresh()
-            except StateError as error:
-                log.warning("settings.not_read", reason=error.message)
-            except Exception:  # one unreadable version must not end all later reading
-                log.exception("settings.crashed")
 
     async def _kept(self) -> tuple[Version, int]:
         found = await self._store.get_versioned(KEY)

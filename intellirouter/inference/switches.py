@@ -6,7 +6,6 @@ before it, until it is switched back to the file's. Reading is in memory: a swit
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Callable
@@ -16,14 +15,13 @@ import msgspec
 import structlog
 
 from intellirouter.config.schema.features import FEATURES, FeaturesSection, SwitchSection
-from intellirouter.errors import InvalidRequest, StateError
-from intellirouter.inference.background import background
+from intellirouter.errors import InvalidRequest
+from intellirouter.inference.following import following
 from intellirouter.inference.job import Job
 from intellirouter.memory.store import StateStore
 
 KEY = "features:switches"
 CHANNEL = "admin:all:features"
-REREAD_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -123,27 +121,7 @@ class Switches:
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Stay up to date while the context is open."""
-        changed = asyncio.Event()
-
-        async def listen() -> None:
-            async with self._store.subscribe(CHANNEL) as events:
-                async for _ in events:
-                    changed.set()
-
-        async def follow() -> None:
-            while True:
-                pause = REREAD_SECONDS
-                changed.clear()
-                try:
-                    await self.refresh()
-                except StateError as error:
-                    log.debug("features.not_read", reason=error.message)
-                    pause = 1.0
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await changed.wait()
-
-        async with background(features_events=listen(), features=follow()):
+        async with following(self._store, CHANNEL, self.refresh, name="features"):
             yield
 
 

@@ -20,8 +20,8 @@ import msgspec
 import structlog
 
 from intellirouter.config.schema.auth import unknown_scopes
-from intellirouter.errors import Conflict, InvalidRequest, NotFound, StateError
-from intellirouter.inference.background import background
+from intellirouter.errors import Conflict, InvalidRequest, NotFound
+from intellirouter.inference.following import following
 from intellirouter.memory.store import StateStore
 from intellirouter.security.api_keys import KeyRing, hash_key
 from intellirouter.security.authority import Standing
@@ -30,11 +30,8 @@ from intellirouter.security.fence import NO_FENCE, Fence
 
 PREFIX = "virtual-key:"
 CHANNEL = "admin:all:keys"
-REREAD_SECONDS = 60.0
 GRACE_SECONDS = 86_400.0
 MAX_TRIES = 10
-LISTEN_SECONDS = 5.0
-"""How long a start waits until it hears changes; the keys are read after that all the same, and again each minute."""
 SECRET_PREFIX = "sk-ir-"  # noqa: S105  what secrets start with, so that scanners find a leaked one
 
 log = structlog.get_logger(__name__)
@@ -263,8 +260,6 @@ class Follower:
         self._copy = copy
         self._copy_seconds = copy_seconds
         self._known: dict[str, VirtualKey] = {}
-        self._changed = asyncio.Event()
-        self._listening = asyncio.Event()
         self._one = asyncio.Lock()
         """Held while the store is read, so that an older reading never comes after a newer change."""
 
@@ -284,39 +279,14 @@ class Follower:
     async def running(self, store: StateStore) -> AsyncIterator[None]:
         """Follow the store while the context is open. It listens before it reads: what changes in between is heard."""
         self._keys.heard = self.apply
-        async with background(key_events=self._listen(store)):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LISTEN_SECONDS):
-                    await self._listening.wait()
-            try:
-                await self.read()
-            except StateError:  # `_follow` tries again, and says so
-                self._take(await asyncio.to_thread(_load, self._copy, self._copy_seconds))
-            async with background(keys=self._follow()):
+        try:
+            async with following(store, CHANNEL, self.read, name="keys", away=self._take_copy):
                 yield
-        self._keys.heard = None
+        finally:
+            self._keys.heard = None
 
-    async def _listen(self, store: StateStore) -> None:
-        async with store.subscribe(CHANNEL) as events:
-            self._listening.set()
-            async for _ in events:
-                self._changed.set()
-
-    async def _follow(self) -> None:
-        pause = REREAD_SECONDS
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._changed.wait()
-            self._changed.clear()
-            try:
-                await self.read()
-                pause = REREAD_SECONDS
-            except StateError as error:
-                log.warning("keys.not_read", reason=error.message)
-                pause = 1.0
-            except Exception:  # one unreadable record must not end all later reading
-                log.exception("keys.crashed")
+    async def _take_copy(self) -> None:
+        self._take(await asyncio.to_thread(_load, self._copy, self._copy_seconds))
 
     def _take(self, keys: dict[str, VirtualKey]) -> None:
         self._known = keys

@@ -6,7 +6,8 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-from intellirouter.config.rules import Finding
+from intellirouter.config.rules import Finding, is_public
+from intellirouter.config.schema.identity import ClaimsSection
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError, InvalidRequest
 from intellirouter.inference.selection.table import strategy_name
@@ -53,9 +54,30 @@ def policy_errors(settings: Settings) -> Iterator[Finding]:
                 ("auth", "jwt", index, "jwks_url"),
                 "is needed: the issuer is no address that could be asked.",
             )
-        for name in (*issuer.roles, *issuer.role_map.values()):
-            if name not in policy.roles:
-                yield ("auth", "jwt", index, "roles"), no_role(name, policy)
+    yield from _oidc(settings)
+    issuers: tuple[tuple[str, tuple[ClaimsSection, ...]], ...] = (
+        ("jwt", section.jwt),
+        ("oidc", section.oidc),
+    )
+    for table, listed in issuers:
+        for index, one in enumerate(listed):
+            for name in (*one.roles, *one.role_map.values()):
+                if name not in policy.roles:
+                    yield ("auth", table, index, "roles"), no_role(name, policy)
+
+
+def _oidc(settings: Settings) -> Iterator[Finding]:
+    """Providers of identities that are named twice, or that nobody's browser finds back from."""
+    named: set[str] = set()
+    for index, provider in enumerate(settings.auth.oidc):
+        if provider.name in named:
+            yield ("auth", "oidc", index, "name"), f"there are two providers '{provider.name}'."
+        named.add(provider.name)
+    if settings.auth.oidc and settings.server.public_url is None and is_public(settings.server.host):
+        yield (
+            ("server", "public_url"),
+            "is needed with [[auth.oidc]]: it is where people's browsers are sent back to, as in https://ai.example.com.",
+        )
 
 
 def part_errors(settings: Settings) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import typer
 
 from intellirouter.cli.node_address import address_of
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.server_client import UrlOption, ask_once
+from intellirouter.cli.server_client import ServerRefused, UrlOption, ask_once
 from intellirouter.cli.signed_in import forget, kept
 
 
@@ -18,7 +18,10 @@ def command(url: UrlOption = None, config: ConfigOption = None) -> None:
         typer.echo(f"Nobody is signed in to {where} here.")
         return
     try:
-        ask_once(url, found.access_token, "POST", "/auth/logout", config=config)
+        ask_once(url, None, "POST", "/auth/logout", config=config)
+    except ServerRefused as refused:
+        if refused.details.get("refused") != "invalid_api_key":  # it has ended already
+            raise
     finally:
         forget(where)
     typer.echo(f"Signed out of {where}.")

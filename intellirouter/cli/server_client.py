@@ -18,8 +18,8 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 import typer
 
+from intellirouter.cli.fresh_token import fresh
 from intellirouter.cli.node_address import Address, address_of
-from intellirouter.cli.signed_in import kept
 from intellirouter.errors import IntelliRouterError, InvalidRequest, PeerUnavailable
 
 UrlOption = Annotated[
@@ -80,7 +80,7 @@ def ask_bytes(
     connection = _connection(parts, found.trust, seconds)
     until = time.monotonic() + seconds
     try:
-        connection.request(method, parts.path.rstrip("/") + path, data, headers_of(found.url, api_key))
+        connection.request(method, parts.path.rstrip("/") + path, data, headers_of(found, api_key))
         reply = connection.getresponse()
         answer = _whole(reply, until)
         if reply.status >= 300:
@@ -111,10 +111,10 @@ def parts_of(url: str) -> SplitResult:
     return parts
 
 
-def headers_of(url: str, api_key: str | None) -> dict[str, str]:
+def headers_of(found: Address, api_key: str | None) -> dict[str, str]:
     """With the key that was given, or the token of whoever signed in there."""
     headers = {"content-type": "application/json"}
-    token = api_key or ((signed := kept(url)) and signed.access_token)
+    token = api_key or ((signed := fresh(found.url, found.trust)) and signed.access_token)
     if token:
         if not token.isascii() or not token.isprintable():
             raise InvalidRequest(
@@ -162,7 +162,8 @@ def refusal(status: int, answer: object, location: str | None = None) -> ServerR
         advice = f" `intellirouter keys create NAME --scope {scope}` makes one; give it with --api-key."
     elif location:
         advice = f" It says to ask {location}: name that with --url."
-    return ServerRefused(f"the server answered {status}: {message}{advice}")
+    kind = error.get("code") if isinstance(error, dict) else None
+    return ServerRefused(f"the server answered {status}: {message}{advice}", refused=kind)
 
 
 def no_answer(found: Address, method: str, path: str, error: Exception, seconds: float) -> str:

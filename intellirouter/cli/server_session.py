@@ -25,7 +25,7 @@ def session_of(
     parts_of(found.url)
     session = aiohttp.ClientSession(
         found.url,
-        headers=headers_of(found.url, api_key),
+        headers=headers_of(found, api_key),
         timeout=aiohttp.ClientTimeout(total=DEADLINE_SECONDS),
         connector=aiohttp.TCPConnector(ssl=found.trust) if found.trust is not None else None,
     )

@@ -13,11 +13,12 @@ from intellirouter.errors import ConfigError
 
 
 class SignedIn(msgspec.Struct, frozen=True):
-    """One sign-in."""
+    """One sign-in. `until` is when its access token ends (Unix seconds); 0: kept before that was noted."""
 
     name: str
     access_token: str
     refresh_token: str
+    until: float = 0.0
 
 
 def _file() -> Path:
@@ -48,6 +49,13 @@ def _write(all_: dict[str, SignedIn]) -> Path:
     with os.fdopen(descriptor, "wb") as opened:
         opened.write(msgspec.json.encode(all_))
     part.replace(file)
+    return file
+
+
+def lock_file() -> Path:
+    """What whoever renews a sign-in holds meanwhile."""
+    file = _file().with_suffix(".lock")
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return file
 
 

@@ -40,10 +40,11 @@ APPLIES_NOW = frozenset(
 WAITS = frozenset(
     """
     environment memory ipc roles cache chain_engine rag persona_layer paths console outgoing keeping
-    auth.keys_copy_seconds auth.login auth.audit
+    auth.keys_copy_seconds auth.login auth.oidc auth.audit
     secrets security
     server.host server.port server.grpc_port server.workers server.max_body_bytes server.body_timeout
     server.keep_alive_timeout server.backlog server.drain_timeout server.drain_delay server.cors_origins server.allowed_hosts
+    server.public_url server.trusted_proxies
     server.tls.client_ca server.tls.client_certificates server.tls.client_keys server.tls.minimum server.tls.ciphers
     limits.max_concurrent_requests limits.key_share limits.tenant_share limits.queue_length limits.queue_seconds
     model_registry.refresh_interval_seconds

@@ -144,6 +144,17 @@ def warnings(settings: Settings) -> Iterator[Finding]:
         yield ("auth", "audit", "level"), "is off, so that what else [auth.audit] says has no effect."
     if settings.auth.jwt and not settings.auth.enabled:
         yield ("auth", "jwt"), "has no effect while auth.enabled is false: nobody is asked for a token."
+    if settings.auth.oidc and not settings.auth.enabled:
+        yield ("auth", "oidc"), "has no effect while auth.enabled is false: nobody signs in."
+    if settings.environment == "production":
+        issuers = (("jwt", settings.auth.jwt), ("oidc", settings.auth.oidc))
+        for table, listed in issuers:
+            for index, one in enumerate(listed):
+                if (one.jwks_url or one.issuer).startswith("http://"):
+                    yield (
+                        ("auth", table, index, "issuer"),
+                        "is asked without TLS: whoever is on the way says who may come in. Use https://.",
+                    )
     if settings.telemetry.tracing_enabled and not settings.telemetry.otlp_endpoint:
         yield (
             ("telemetry", "tracing_enabled"),

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
 
 import jwt
 import msgspec
 import structlog
 
 from intellirouter import tasks
-from intellirouter.config.schema.identity import JwtSection
+from intellirouter.config.schema.identity import ClaimsSection
 from intellirouter.errors import AuthenticationFailed, IntelliRouterError
 from intellirouter.security.api_keys import KeysAwaited
 from intellirouter.transport.outgoing.door import Ask, OutgoingDoor
@@ -25,15 +26,33 @@ FETCH_SECONDS = 5.0
 MAX_BYTES = 1_000_000
 MAX_KEYS = 200
 
+DISCOVERY_SECONDS = 3600.0
+"""How long a discovery document is taken as it was read."""
+RETRY_SECONDS = 5.0
+"""An issuer that was away is asked again after that."""
+
 log = structlog.get_logger(__name__)
+S = TypeVar("S", bound=ClaimsSection)
 
 
-class Issuer:
-    """One of `[[auth.jwt]]` and its keys."""
+async def fetched(door: OutgoingDoor, ask: Ask) -> tuple[int, dict[str, Any]]:
+    """Status and JSON object that an issuer answers with. Raises `ValueError`, and what the door raises."""
+    reply = await door.send(
+        replace(ask, seconds=FETCH_SECONDS, max_bytes=MAX_BYTES, redirects=0, trusted=True)
+    )
+    try:
+        found = msgspec.json.decode(reply.body)
+    except (msgspec.DecodeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"{reply.url[:200]} does not answer with a JSON object (status {reply.status})")  # noqa: TRY004  told like the others
+    return reply.status, found
 
-    def __init__(
-        self, section: JwtSection, door: OutgoingDoor, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+
+class Issuer(Generic[S]):
+    """One of `[[auth.jwt]]` or `[[auth.oidc]]`, and its keys."""
+
+    def __init__(self, section: S, door: OutgoingDoor, clock: Callable[[], float] = time.monotonic) -> None:
         self.section = section
         self._door = door
         self._clock = clock
@@ -41,6 +60,9 @@ class Issuer:
         self._asked: float | None = None
         self._fetched: float | None = None
         self._task: asyncio.Task[None] | None = None
+        self._document: dict[str, Any] | None = None
+        self._read_at = self._tried_at = -DISCOVERY_SECONDS
+        self._reading = asyncio.Lock()
         self.trouble = ""
         """Why its keys could not be fetched last; empty when they could."""
 
@@ -48,6 +70,11 @@ class Issuer:
     def known(self) -> int:
         """How many keys it has."""
         return len(self._keys)
+
+    @property
+    def known_document(self) -> dict[str, Any] | None:
+        """What it published of itself when it was asked last; None before."""
+        return self._document
 
     def key(self, kid: str | None, algorithm: str) -> jwt.PyJWK:
         """The key that a token names. Raises `AuthenticationFailed`, `KeysAwaited` when the issuer is asked first."""
@@ -103,29 +130,47 @@ class Issuer:
             log.exception("jwks.crashed", issuer=self.section.issuer)
 
     async def _discovered(self) -> str:
-        base = self.section.issuer.rstrip("/")
-        document = await self._get(f"{base}/.well-known/openid-configuration")
-        url = document.get("jwks_uri")
-        if document.get("issuer") != self.section.issuer or not isinstance(url, str):
-            raise ValueError("the discovery document is of another issuer, or names no jwks_uri")
+        url = (await self.discovery()).get("jwks_uri")
+        if not isinstance(url, str):
+            raise ValueError("the discovery document names no jwks_uri")  # noqa: TRY004  told like the others
         return url
 
+    async def discovery(self) -> dict[str, Any]:
+        """What the issuer publishes of itself (OpenID Connect Discovery 1.0); the last known while it is away.
+
+        Raises `ValueError`, and what the door raises.
+        """
+        if self._document is not None and self._clock() - self._read_at < DISCOVERY_SECONDS:
+            return self._document
+        async with self._reading:  # once, whoever waits for it
+            if self._document is not None and self._clock() - self._read_at < DISCOVERY_SECONDS:
+                return self._document
+            if self._clock() - self._tried_at < RETRY_SECONDS:
+                return self._last()
+            self._tried_at = self._clock()
+            base = self.section.issuer.rstrip("/")
+            try:
+                found = await self._get(f"{base}/.well-known/openid-configuration")
+                if found.get("issuer") != self.section.issuer:
+                    raise ValueError("the discovery document is of another issuer")
+            except (IntelliRouterError, ValueError) as error:
+                self.trouble = error.message if isinstance(error, IntelliRouterError) else str(error)
+                if self._document is None:
+                    raise
+                log.warning("discovery.not_read", issuer=self.section.issuer, reason=self.trouble)
+                return self._document
+            self._document, self._read_at, self.trouble = found, self._clock(), ""
+            return found
+
+    def _last(self) -> dict[str, Any]:
+        if self._document is None:
+            raise ValueError(self.trouble or "its discovery document is not here yet")
+        return self._document
+
     async def _get(self, url: str) -> dict[str, Any]:
-        reply = await self._door.send(
-            Ask(
-                url,
-                headers={"accept": "application/json"},
-                seconds=FETCH_SECONDS,
-                max_bytes=MAX_BYTES,
-                redirects=0,
-                trusted=True,
-            )
-        )
-        if reply.status != 200:
-            raise ValueError(f"{url[:200]} answers {reply.status}")
-        found = msgspec.json.decode(reply.body)
-        if not isinstance(found, dict):
-            raise ValueError(f"{url[:200]} does not answer with an object")  # noqa: TRY004  told like the others
+        status, found = await fetched(self._door, Ask(url, headers={"accept": "application/json"}))
+        if status != 200:
+            raise ValueError(f"{url[:200]} answers {status}")
         return found
 
     async def aclose(self) -> None:

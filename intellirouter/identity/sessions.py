@@ -12,6 +12,7 @@ import msgspec
 from intellirouter.errors import AuthenticationFailed
 from intellirouter.identity.store import PeopleStore
 from intellirouter.identity.tokens import Tokens
+from intellirouter.identity.vouching import Vouching
 from intellirouter.memory.store import StateStore
 from intellirouter.security.people import Account
 
@@ -21,13 +22,17 @@ GRACE_SECONDS = 10.0
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """One sign-in. `previous` is the hash of the refresh token before, `turned` when it was replaced."""
+    """One sign-in. `previous` is the hash of the refresh token before, `turned` when it was replaced.
+
+    `grant` is what a provider vouches for it with (`oidc/grants.py`); empty where a password did.
+    """
 
     account: str
     sha256: str
     began: float
     previous: str = ""
     turned: float = 0.0
+    grant: str = ""
 
 
 class Granted(msgspec.Struct, frozen=True):
@@ -43,18 +48,25 @@ class SignIns:
     """Methods raise `StateUnavailable`."""
 
     def __init__(
-        self, store: StateStore, people: PeopleStore, tokens: Tokens, token_seconds: int, refresh_seconds: int
+        self,
+        store: StateStore,
+        people: PeopleStore,
+        tokens: Tokens,
+        token_seconds: int,
+        refresh_seconds: int,
+        vouching: Vouching | None = None,
     ) -> None:
+        self._vouching = vouching
         self._store = store
         self._people = people
         self._tokens = tokens
         self._token_seconds = token_seconds
         self._refresh_seconds = refresh_seconds
 
-    async def begin(self, account: Account) -> Granted:
-        """Sign somebody in."""
+    async def begin(self, account: Account, grant: str = "") -> Granted:
+        """Sign somebody in, by a password or by a provider's grant."""
         session, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(32)
-        kept = Kept(account.id, _digest(secret), time.time())
+        kept = Kept(account.id, _digest(secret), time.time(), grant=grant)
         await self._store.set(_SESSION + session, msgspec.json.encode(kept), ttl=self._refresh_seconds)
         return self._granted(account, session, secret)
 
@@ -80,8 +92,10 @@ class SignIns:
             if stolen and time.time() - kept.turned > GRACE_SECONDS:
                 await self.end(session)
             raise refused
+        if kept.grant:
+            await self._check(session, kept.grant)
         fresh = secrets.token_urlsafe(32)
-        turned = Kept(kept.account, _digest(fresh), kept.began, kept.sha256, time.time())
+        turned = Kept(kept.account, _digest(fresh), kept.began, kept.sha256, time.time(), kept.grant)
         if (
             await self._store.put_if(
                 place, msgspec.json.encode(turned), there.version, ttl=self._refresh_seconds
@@ -93,8 +107,21 @@ class SignIns:
 
     async def end(self, session: str) -> None:
         """Sign out: its tokens are taken no more, on any node."""
+        value = await self._store.get(_SESSION + session)
         await self._store.delete(_SESSION + session)
         await self._people.revoke(session, time.time() + self._token_seconds + 60)
+        kept = None if value is None else msgspec.json.decode(value, type=Kept)
+        if kept is not None and kept.grant and self._vouching is not None:
+            await self._vouching.end(kept.grant)
+
+    async def _check(self, session: str, grant: str) -> None:
+        try:
+            if self._vouching is None:
+                raise AuthenticationFailed("Its provider is not configured here any more: sign in again.")
+            await self._vouching.check(grant)
+        except AuthenticationFailed:
+            await self.end(session)
+            raise
 
     def _granted(self, account: Account, session: str, secret: str) -> Granted:
         token = self._tokens.made(account, session, self._token_seconds)

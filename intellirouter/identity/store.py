@@ -76,6 +76,23 @@ class PeopleStore:
         await self._told(f"account:{account.id}")
         return account
 
+    async def vouched(self, told: Account) -> Account:
+        """Keep somebody as their issuer tells of them; what was given, limited or blocked here stays. Raises `Conflict`."""
+        there = await self.account(told.id)
+        if there is None:
+            try:
+                return await self.create(told)
+            except Conflict:
+                if (
+                    await self.account(told.id) is None
+                ):  # another node was not quicker: the name is somebody else's
+                    raise
+        elif follows(there, told) == there:
+            return there
+        return await self.update(
+            told.id, tenant=told.tenant, teams=told.teams, roles=told.roles, email=told.email
+        )
+
     async def delete(self, name: str) -> Account:
         """Forget an account: its tokens, its keys and what was left in its name do nothing from then on. Raises `NotFound`."""
         account = await self.find(name)
@@ -157,6 +174,13 @@ class PeopleStore:
         if self.heard is not None:
             await self.heard(what)
         await self._store.publish(CHANNEL, what.encode())
+
+
+def follows(there: Account, told: Account) -> Account:
+    """The account as its issuer tells of it now."""
+    return msgspec.structs.replace(
+        there, tenant=told.tenant, teams=told.teams, roles=told.roles, email=told.email
+    )
 
 
 async def _in_parts(store: StateStore, names: list[str]) -> list[bytes | None]:

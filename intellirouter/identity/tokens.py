@@ -20,11 +20,13 @@ from urllib.parse import urlsplit
 import jwt
 import msgspec
 import structlog
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from intellirouter.config.schema.identity import JwtSection
+from intellirouter.config.schema.identity import ClaimsSection, JwtSection
 from intellirouter.errors import AuthenticationFailed, Conflict, NotFound, StateError
 from intellirouter.identity.issuers import Issuer
-from intellirouter.identity.store import PeopleStore
+from intellirouter.identity.store import PeopleStore, follows
 from intellirouter.security.caller import Caller
 from intellirouter.security.people import MAX_NAMES, Account, Directory
 
@@ -55,23 +57,30 @@ class Tokens:
         self._directory = directory
         self._people = people
         self._signing: bytes | None = None
-        self._issuers: dict[str, Issuer] = {}
+        self._issuers: dict[str, Issuer[JwtSection]] = {}
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._new: asyncio.Queue[Account] = asyncio.Queue(MAX_WAITING)
 
-    def configure(self, issuers: Mapping[str, Issuer]) -> None:
+    def configure(self, issuers: Mapping[str, Issuer[JwtSection]]) -> None:
         """Take tokens of these issuers and of no others."""
         self._issuers = dict(issuers)
         self._known.clear()
 
     @property
-    def issuers(self) -> Mapping[str, Issuer]:
+    def issuers(self) -> Mapping[str, Issuer[JwtSection]]:
         """By their `iss`."""
         return self._issuers
 
     def sign_with(self, key: bytes) -> None:
         """Make and take tokens of our own, signed with this key."""
         self._signing = key
+
+    def derived(self, purpose: str) -> bytes:
+        """A key of 32 bytes of the same root, for something else (HKDF-SHA256, RFC 5869)."""
+        if self._signing is None:
+            raise AuthenticationFailed("Nobody signs in here.")
+        info = f"intellirouter {purpose}".encode()
+        return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(self._signing)
 
     def made(self, account: Account, session: str, seconds: float) -> str:
         """A token of our own."""
@@ -134,7 +143,7 @@ class Tokens:
                 raise AuthenticationFailed("The token is of an issuer that is not taken here.")
             return self._foreign(token, header, found)
         except jwt.PyJWTError as cause:
-            raise AuthenticationFailed(f"The token was refused: {_why(cause)}.") from cause
+            raise AuthenticationFailed(f"The token was refused: {why(cause)}.") from cause
         except (ValueError, TypeError, RecursionError) as cause:
             raise AuthenticationFailed("The token was refused: it cannot be read.") from cause
 
@@ -147,7 +156,7 @@ class Tokens:
         )  # fmt: skip
         return _Known(str(claims["sub"]), float(claims["exp"]), float(claims["iat"]), str(claims["sid"]))
 
-    def _foreign(self, token: str, header: Mapping[str, Any], issuer: Issuer) -> _Known:
+    def _foreign(self, token: str, header: Mapping[str, Any], issuer: Issuer[JwtSection]) -> _Known:
         section = issuer.section
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in section.algorithms:
@@ -163,17 +172,14 @@ class Tokens:
         until = float(claims["exp"]) + section.leeway_seconds
         return _Known(account.id, until, float(made) if isinstance(made, (int, float)) else time.time(), "")
 
-    def _person(self, claims: Mapping[str, Any], section: JwtSection) -> Account:
+    def _person(self, claims: Mapping[str, Any], section: ClaimsSection) -> Account:
         """Who it is, as the token says now; known to this node at once, and written down soon."""
         subject = claims["sub"]
         if not isinstance(subject, str) or not 0 < len(subject) <= MAX_CLAIM:
             raise AuthenticationFailed("The token was refused: its 'sub' is no name.")
         told = account_of(claims, section)
         there = self._directory.account(told.id)
-        if there is not None:
-            told = msgspec.structs.replace(
-                there, tenant=told.tenant, teams=told.teams, roles=told.roles, email=told.email
-            )
+        told = told if there is None else follows(there, told)
         if told != there:
             self._directory.put(told)
             try:
@@ -194,15 +200,10 @@ class Tokens:
                 log.exception("people.write_crashed")
 
     async def _written(self, account: Account) -> None:
-        if await self._people.account(account.id) is None:
-            await self._people.create(account)
-            return
-        await self._people.update(
-            account.id, tenant=account.tenant, teams=account.teams, roles=account.roles, email=account.email
-        )
+        await self._people.vouched(account)
 
 
-def account_of(claims: Mapping[str, Any], section: JwtSection) -> Account:
+def account_of(claims: Mapping[str, Any], section: ClaimsSection) -> Account:
     """The account of somebody that an issuer vouches for."""
     subject = str(claims["sub"])
     digest = hashlib.sha256(f"{section.issuer}\0{subject}".encode("utf-8", "surrogatepass")).hexdigest()
@@ -239,7 +240,7 @@ def _words(value: object) -> tuple[str, ...]:
     return tuple(word for word in listed[:MAX_NAMES] if isinstance(word, str) and 0 < len(word) <= 128)
 
 
-def _why(cause: jwt.PyJWTError) -> str:
+def why(cause: jwt.PyJWTError) -> str:
     """A library's reason, which may quote the token, as ours."""
     reasons: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
         (jwt.ExpiredSignatureError, "it has expired"),

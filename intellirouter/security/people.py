@@ -96,6 +96,8 @@ class Directory:
         self._teams: dict[str, Team] = {}
         self._names: dict[tuple[str, str], str] = {}
         self._subjects: dict[tuple[str, str], str] = {}
+        self._passwords: set[str] = set()
+        """Who has one: strangers ask whether anybody does."""
         self._standings: dict[str, Standing] = {}
         self._revoked: dict[str, float] = {}
         self.changes = 0
@@ -112,6 +114,7 @@ class Directory:
         self._teams = {team.name: team for team in teams}
         self._names = {(one.kind, one.name): one.id for one in self._accounts.values()}
         self._subjects = {(one.issuer, one.subject): one.id for one in self._accounts.values() if one.issuer}
+        self._passwords = {one.id for one in self._accounts.values() if one.password is not None}
         self._revoked = dict(revoked)
         self._changed()
 
@@ -124,6 +127,7 @@ class Directory:
         self._names[account.kind, account.name] = account.id
         if account.issuer:
             self._subjects[account.issuer, account.subject] = account.id
+        (self._passwords.add if account.password is not None else self._passwords.discard)(account.id)
         self._changed()
 
     def drop(self, account_id: str) -> None:
@@ -132,6 +136,7 @@ class Directory:
         if account is not None:
             self._names.pop((account.kind, account.name), None)
             self._subjects.pop((account.issuer, account.subject), None)
+        self._passwords.discard(account_id)
         self._changed()
 
     def revoke(self, session: str, until: float) -> None:
@@ -149,11 +154,16 @@ class Directory:
     @property
     def has_users(self) -> bool:
         """Whether somebody could sign in with a password."""
-        return any(account.password is not None for account in self._accounts.values())
+        return bool(self._passwords)
 
     def revoked(self, session: str) -> bool:
         """Whether the sign-in was ended."""
         return session in self._revoked
+
+    def signed_out(self, account_id: str) -> float:
+        """Since when (Unix seconds) sign-ins of an account count."""
+        account = self._accounts.get(account_id)
+        return 0.0 if account is None else account.signed_out
 
     def account(self, account_id: str) -> Account | None:
         """By id."""

@@ -292,6 +292,11 @@ PERMISSIONS: tuple[Permission, ...] = (
 PUBLIC: Mapping[str, str] = {
     "auth_login": "takes the name and password that is asked for elsewhere",
     "auth_refresh": "takes the refresh token",
+    "auth_methods": "says how one signs in",
+    "auth_oidc_start": "leads to the provider of identities",
+    "auth_oidc_callback": "takes what the provider vouches for, in the browser that was sent there",
+    "auth_oidc_device": "gives a code that means nothing until somebody signed in with it",
+    "auth_token": "takes the code of somebody who signed in",
     "openapi": "the description of the API holds nothing of the installation",
     "unknown": "what is not there",
     "root": "clients look whether somebody answers",

@@ -48,6 +48,7 @@ class Noted:
     on: str = ""
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
+    refused: str = ""
 
 
 NOTED: web.RequestKey[Noted] = web.RequestKey("noted", Noted)
@@ -61,12 +62,14 @@ def noted(
     on: str = "",
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
+    refused: str = "",
 ) -> None:
     """Say what this call changes: `on` which thing (`key:key_1`), its fields before and after; secrets are masked by their names.
 
     `action` in place of the endpoint's name, where it is a `sign-in` or `sign-out`; `who` where the call itself says who it is.
+    `refused` is the code of a refusal that a browser is led away with, which its status does not tell.
     """
-    request[NOTED] = Noted(action, who, on, before, after)
+    request[NOTED] = Noted(action, who, on, before, after, refused)
 
 
 def changes(request: web.Request) -> bool:
@@ -101,6 +104,8 @@ def ended(
 ) -> bool:
     """After the handler, however it ended. True where the answer waits until it is written down."""
     outcome = "away" if status == 499 else "failed" if status >= 500 else "refused" if status >= 400 else "ok"
+    if (said := request.get(NOTED)) is not None and said.refused:
+        outcome, error = "refused", said.refused
     entry = _entry(auditor, request, caller, role, name, id_, outcome, status, error)
     if not auditor.wants(entry.kind):
         return False

@@ -13,6 +13,7 @@ from intellirouter.app.component import Component, Opened
 from intellirouter.errors import StateError
 from intellirouter.memory.store import StateStore
 from intellirouter.roles.keys import KEY_RING, ROLE_APPS, STATE
+from intellirouter.roles.router.auth import LOGIN
 from intellirouter.roles.router.console.gateway import Gateway
 from intellirouter.roles.router.console.pages import Pages
 from intellirouter.roles.router.console.routes import CONSOLE, Console
@@ -42,8 +43,14 @@ async def _console(opened: Opened) -> AsyncIterator[Console | None]:
         if named:
             clients = importlib.import_module(REMOTE).role_clients(settings, named)
             remote = await stack.enter_async_context(clients)
+        login = opened[LOGIN]
         sessions = Sessions(
-            opened[STATE], ring.caller_of, settings.console.session_hours * 3600, keys=settings.auth.enabled
+            opened[STATE],
+            ring.caller_of,
+            settings.console.session_hours * 3600,
+            keys=settings.auth.enabled,
+            signed_out=ring.people.signed_out,
+            vouching=login.entrance.grants if login is not None and login.entrance is not None else None,
         )
         setup = None if settings.auth.enabled else await _link(opened[STATE])
         yield Console(Pages(), sessions, Gateway(apps, remote), setup)
@@ -76,7 +83,7 @@ async def _handed_on(opened: Opened) -> AsyncIterator[Gateway]:
 
 
 COMPONENTS = (
-    Component(CONSOLE, _console, (STATE, KEY_RING, ROLE_APPS)),
+    Component(CONSOLE, _console, (STATE, KEY_RING, LOGIN, ROLE_APPS)),
     Component(ROLE_APPS, _role_apps),
     Component(HANDED_ON, _handed_on, (ROLE_APPS,)),
 )

@@ -23,7 +23,7 @@ class PeopleTokens:
 
     opened: Opened
     tokens: Tokens
-    _issuers: dict[str, Issuer] = field(default_factory=dict)
+    _issuers: dict[str, Issuer[JwtSection]] = field(default_factory=dict)
 
     def take(self, sections: Sequence[JwtSection]) -> None:
         """Take tokens of these issuers; one that stays as it is keeps its keys."""
@@ -48,7 +48,7 @@ async def people_tokens(opened: Opened, ring: KeyRing, section: AuthSection) -> 
     taking.take(section.jwt)
     ring.tokens = tokens
     try:
-        if section.login.enabled:
+        if section.login.enabled or section.oidc:
             given = section.login.secret
             tokens.sign_with(
                 given.get_secret_value().encode() if given is not None else await signing_key(opened[STATE])

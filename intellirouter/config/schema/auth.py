@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from intellirouter.config.schema.audit import AuditSection
-from intellirouter.config.schema.identity import JwtSection, LoginSection
+from intellirouter.config.schema.identity import JwtSection, LoginSection, OidcSection
 from intellirouter.config.schema.section import Section
 
 SCOPES = {
@@ -105,6 +105,7 @@ class AuthSection(Section):
     enabled: bool = Field(default=False, description="ask every client for a key")
     keys: tuple[AuthKey, ...] = ()
     jwt: tuple[JwtSection, ...] = ()
+    oidc: tuple[OidcSection, ...] = ()
     login: LoginSection = LoginSection()
     policy_file: Path | None = Field(
         default=None, description="roles and who has them, as YAML or TOML; without it the built-in roles"

@@ -1,10 +1,10 @@
-"""`[[auth.jwt]]` and `[auth.login]`: tokens of people."""
+"""`[[auth.jwt]]`, `[[auth.oidc]]` and `[auth.login]`: tokens of people, and how they sign in."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from intellirouter.config.schema.section import Section
 
@@ -12,13 +12,10 @@ ALGORITHMS = ("ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS
 """Asymmetric ones only: whoever can check a token must not be able to make one."""
 
 
-class JwtSection(Section):
-    """`[[auth.jwt]]`: an issuer of tokens that are taken in place of keys."""
+class ClaimsSection(Section):
+    """An issuer of tokens, and what its claims say here."""
 
     issuer: str = Field(min_length=1, description="what its tokens say in `iss`, letter for letter")
-    audience: tuple[str, ...] = Field(
-        min_length=1, description="one of these must stand in `aud`: tokens for other programs are not taken"
-    )
     jwks_url: str | None = Field(
         default=None, description="where its keys are; without it, where its OpenID discovery document says"
     )
@@ -53,6 +50,72 @@ class JwtSection(Section):
         ):
             raise ValueError("is no address such as https://idp.example.com/keys")
         return value
+
+
+class JwtSection(ClaimsSection):
+    """`[[auth.jwt]]`: an issuer of tokens that are taken in place of keys."""
+
+    audience: tuple[str, ...] = Field(
+        min_length=1, description="one of these must stand in `aud`: tokens for other programs are not taken"
+    )
+
+
+class OidcSection(ClaimsSection):
+    """`[[auth.oidc]]`: a provider of identities where people sign in (OpenID Connect), to the console and `intellirouter login`."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
+        description="part of the address that the provider sends people back to: /auth/oidc/NAME/callback",
+    )
+    title: str = Field(
+        default="", max_length=60, description="what the button says: Sign in with …; the name without it"
+    )
+    client_id: str = Field(min_length=1, description="what the provider calls this installation")
+    client_secret: SecretStr | None = Field(
+        default=None, description="absent: a public client, held to its sign-ins by PKCE alone"
+    )
+    scopes: tuple[str, ...] = Field(
+        default=("openid", "profile", "email", "offline_access"),
+        description="what the provider is asked for; openid is always among it",
+    )
+    userinfo: bool = Field(
+        default=False, description="ask for the claims that are not in the ID token (roles, groups) too"
+    )
+    required_claims: dict[str, str] = Field(
+        default={}, description="claims without which nobody is let in, as in hd = 'example.com'"
+    )
+    recheck_seconds: int = Field(
+        default=3600,
+        ge=60,
+        description="how often the provider is asked whether a sign-in still holds, where it gives a refresh token",
+    )
+    session_hours: float = Field(
+        default=12,
+        gt=0,
+        le=24 * 31,
+        description="how long a sign-in lasts that the provider was not asked about again",
+    )
+    end_session: bool = Field(
+        default=False, description="signing out of the console signs out of the provider too"
+    )
+
+    @property
+    def shown(self) -> str:
+        """Its name for people."""
+        return self.title or self.name
+
+    @field_validator("scopes")
+    @classmethod
+    def _openid(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not scope or scope.split() != [scope] for scope in value):
+            raise ValueError("a scope is one word")
+        return tuple(dict.fromkeys(("openid", *value)))
+
+    @model_validator(mode="after")
+    def _reachable(self) -> OidcSection:
+        if urlsplit(self.issuer).scheme not in ("https", "http") or not urlsplit(self.issuer).hostname:
+            raise ValueError("issuer: is no address such as https://idp.example.com/realms/main")
+        return self
 
 
 class LoginSection(Section):

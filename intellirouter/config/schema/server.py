@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from intellirouter.config.schema.section import Port, Seconds, Section
 
@@ -69,4 +71,33 @@ class ServerSection(Section):
         default=(),
         description="names that a node without keys is called by, besides localhost; others are refused, as a page of a browser could be behind them",
     )
+    public_url: str | None = Field(
+        default=None,
+        description="where browsers reach the Router, as in https://ai.example.com: people who sign in elsewhere are sent back there",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="addresses or networks of proxies before this node, as in 10.0.0.0/8: what they say in X-Forwarded-For of who asks is believed",
+    )
     tls: ServerTls | None = None
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        split = urlsplit(value)
+        plain = not (split.path.rstrip("/") or split.query or split.fragment or split.username)
+        if split.scheme not in ("https", "http") or not split.hostname or not plain:
+            raise ValueError("is scheme, host and perhaps a port, as in https://ai.example.com")
+        return value.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError as cause:
+                raise ValueError(f"'{network}' is no address or network such as 10.0.0.0/8") from cause
+        return value

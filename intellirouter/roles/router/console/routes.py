@@ -13,6 +13,7 @@ from intellirouter.chat import fields
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import IntelliRouterError, NotFound
 from intellirouter.roles.keys import SETTINGS
+from intellirouter.roles.router.auth import checked, login_of, sign_ins_of, ways_in
 from intellirouter.roles.router.console.gateway import Gateway, check_write
 from intellirouter.roles.router.console.pages import SAFE_HEADERS, Pages
 from intellirouter.roles.router.console.sessions import Session, Sessions
@@ -69,13 +70,17 @@ async def session(request: web.Request) -> web.StreamResponse:
     console = console_of(request)
     found = await console.sessions.find(request.cookies.get(COOKIE))
     if found is None and console.sessions.keys:
-        return _json({"signed_in": False, "keys": True, **_about(request, console)})
+        told = {"signed_in": False, "keys": True, "ways": ways_in(request)}
+        return _json({**told, **_about(request, console)})
     kept, caller = found or await console.sessions.visitor(None)
     return _json(_shown(request, console, kept, caller))
 
 
 async def sign_in(request: web.Request) -> web.StreamResponse:
-    """`{"key": …}` for a key, `{"link": …}` for the secret of a setup link. Raises `AuthenticationFailed`."""
+    """`{"key": …}` for a key, `{"username": …, "password": …}`, `{"link": …}` for the secret of a setup link.
+
+    Raises `AuthenticationFailed`.
+    """
     console = console_of(request)
     check_write(request, None)
     noted(request, action="sign-in", on="console")
@@ -83,6 +88,12 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     link, key = fields.text(body, "link"), fields.text(body, "key")
     if link is not None:
         secret, kept = await console.sessions.redeem(link)
+    elif "username" in body:
+        name, password = fields.required_text(body, "username"), fields.required_text(body, "password")
+        noted(request, action="sign-in", who=name[:128], on="console")
+        login = sign_ins_of(request)
+        account = await checked(login, name, password, request.remote or "")
+        secret, kept = await console.sessions.begin(login.people.caller(account).owner())
     else:
         presented = CIMultiDictProxy(CIMultiDict({"authorization": f"Bearer {key or ''}"}))
         caller = request.app[FRAME].authenticator.authenticate(presented, None)
@@ -92,10 +103,17 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
         raise IntelliRouterError("The sign-in was not kept.")
     noted(request, action="sign-in", who=found[1].key_id, on="console")
     response = _json(_shown(request, console, kept, found[1]), 201)
-    response.set_cookie(
-        COOKIE, secret, path="/console", httponly=True, samesite="Strict", secure=request.scheme == "https"
-    )
+    set_session(response, secret, secure=_origin(request).startswith("https"))
     return response
+
+
+def set_session(response: web.StreamResponse, secret: str, *, secure: bool) -> None:
+    """Give the browser its session: no script reads it, and no other site sends it."""
+    response.set_cookie(COOKIE, secret, path="/console", httponly=True, samesite="Strict", secure=secure)
+
+
+def _origin(request: web.Request) -> str:
+    return request.app[SETTINGS].server.public_url or f"{request.scheme}://{request.host}"
 
 
 async def sign_out(request: web.Request) -> web.StreamResponse:
@@ -105,10 +123,21 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
     found = await console.sessions.find(secret)
     check_write(request, found[0] if found else None)
     noted(request, action="sign-out", who=found[1].key_id if found else "", on="console")
+    elsewhere = await _end_elsewhere(request, found[0].provider) if found else None
     await console.sessions.end(secret)
-    response = _json({"signed_in": False})
+    response = _json({"signed_in": False, "elsewhere": elsewhere})
     response.del_cookie(COOKIE, path="/console")
     return response
+
+
+async def _end_elsewhere(request: web.Request, name: str) -> str | None:
+    """Where the browser is sent to sign out at the provider too, where that is asked for."""
+    login = login_of(request)
+    provider = login.entrance.providers.get(name) if name and login is not None and login.entrance else None
+    try:
+        return None if provider is None else await provider.end_address(f"{_origin(request)}/console")
+    except IntelliRouterError:  # it is away: here one signs out all the same
+        return None
 
 
 async def pass_on(request: web.Request) -> web.StreamResponse:

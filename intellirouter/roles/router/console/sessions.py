@@ -2,7 +2,8 @@
 
 A session is a record in the shared store under the hash of a random id; the browser holds the id in a cookie that scripts cannot
 read and other sites cannot send. The record names the key that signed in and not what it may do: that is asked of the key ring
-with each request, so that a revoked key's session ends with the key. A setup link makes a session of the node's operator: whoever
+with each request, so that a revoked key's session ends with the key, and the session of a person who signed out everywhere (a new
+password) with that. Who came by a provider of identities is asked about there now and then (`identity/oidc/grants.py`). A setup link makes a session of the node's operator: whoever
 can read the node's terminal or its store owns it anyway.
 """
 
@@ -16,7 +17,9 @@ from collections.abc import Callable
 import msgspec
 
 from intellirouter.errors import AuthenticationFailed, KeyEnded
+from intellirouter.identity.vouching import Vouching
 from intellirouter.memory.store import StateStore
+from intellirouter.security.authority import UnknownKey
 from intellirouter.security.caller import ANONYMOUS, OPERATOR, Caller, Owner
 
 SETUP_SECONDS = 3600.0
@@ -26,34 +29,51 @@ _SESSION, _SETUP = "console:session:", "console:setup:"
 
 
 class Session(msgspec.Struct, frozen=True):
-    """One sign-in. `key_id` None: the operator, by a setup link. `token` must come with every write. `seen`: Unix seconds of its last use, within a minute."""
+    """One sign-in. `key_id` None: the operator, by a setup link. `token` must come with every write. `seen`: Unix seconds of its last use, within a minute.
+
+    `began` is when it did; `grant` what a `provider` of identities vouches for it with.
+    """
 
     token: str
     key_id: str | None = None
     tenant: str = "default"
     ref: str = ""
     seen: float = 0.0
+    began: float = 0.0
+    grant: str = ""
+    provider: str = ""
 
 
 class Sessions:
     """Begins, finds and ends sessions. Methods raise `StateUnavailable`.
 
     `caller_of` gives the caller that the owner of a session is now, and raises `KeyEnded` when it is gone; `seconds` is how long an unused session lasts.
+    `signed_out` says since when (Unix seconds) sign-ins of an account count; `vouching` asks about grants.
     """
 
     def __init__(
-        self, store: StateStore, caller_of: Callable[[Owner], Caller], seconds: float, *, keys: bool
+        self,
+        store: StateStore,
+        caller_of: Callable[[Owner], Caller],
+        seconds: float,
+        *,
+        keys: bool,
+        signed_out: Callable[[str], float] = lambda _ref: 0.0,
+        vouching: Vouching | None = None,
     ) -> None:
+        self._signed_out = signed_out
+        self._vouching = vouching
         self._store = store
         self._caller_of = caller_of
         self._seconds = seconds
         self.keys = keys
 
-    async def begin(self, owner: Owner | None) -> tuple[str, Session]:
-        """A new session of a key, or of the operator, and the secret that belongs into the cookie."""
-        secret, session = secrets.token_urlsafe(32), Session(secrets.token_urlsafe(24), seen=time.time())
+    async def begin(self, owner: Owner | None, grant: str = "", provider: str = "") -> tuple[str, Session]:
+        """A new session of a key or a person, or of the operator, and the secret that belongs into the cookie."""
+        secret, token, now = secrets.token_urlsafe(32), secrets.token_urlsafe(24), time.time()
+        session = Session(token, seen=now, began=now)
         if owner is not None:
-            session = Session(session.token, owner.key_id, owner.tenant, owner.ref, session.seen)
+            session = Session(token, owner.key_id, owner.tenant, owner.ref, now, now, grant, provider)
         await self._store.set(_SESSION + _digest(secret), msgspec.json.encode(session), ttl=self._seconds)
         return secret, session
 
@@ -66,15 +86,26 @@ class Sessions:
         if kept.value is None:
             return None
         session = msgspec.json.decode(kept.value, type=Session)
+        now = time.time()
+        noted = 0 <= now - session.seen < min(_NOTED_SECONDS, self._seconds / 10)
+        if not noted and session.grant and not await self._holds(session.grant):
+            await self.end(secret)
+            return None
         caller = OPERATOR
         if session.key_id is not None:
             try:
                 caller = self._caller_of(Owner(session.tenant, session.key_id, session.ref))
+            except (
+                UnknownKey
+            ):  # made a moment ago, and not heard of here yet; or gone, and then it ends unused
+                return None
             except KeyEnded:
                 await self._store.delete(name)
                 return None
-        now = time.time()
-        if not 0 <= now - session.seen < min(_NOTED_SECONDS, self._seconds / 10):
+            if session.began < self._signed_out(session.ref):
+                await self.end(secret)
+                return None
+        if not noted:
             # a page asks many times a minute: writing down each use would make every look at the console a write;
             # a session that ended meanwhile stays ended
             used = msgspec.json.encode(msgspec.structs.replace(session, seen=now))
@@ -83,8 +114,22 @@ class Sessions:
 
     async def end(self, secret: str | None) -> None:
         """Forget a session. One that is not known is no error."""
-        if secret:
-            await self._store.delete(_SESSION + _digest(secret))
+        if not secret:
+            return
+        name = _SESSION + _digest(secret)
+        value = await self._store.get(name)
+        await self._store.delete(name)
+        session = None if value is None else msgspec.json.decode(value, type=Session)
+        if session is not None and session.grant and self._vouching is not None:
+            await self._vouching.end(session.grant)
+
+    async def _holds(self, grant: str) -> bool:
+        try:
+            if self._vouching is not None:
+                await self._vouching.check(grant)
+        except AuthenticationFailed:
+            return False
+        return self._vouching is not None
 
     async def visitor(self, secret: str | None) -> tuple[Session | None, Caller]:
         """Who sent this cookie. Raises `AuthenticationFailed` where keys are on and nobody is signed in."""

@@ -70,23 +70,34 @@ function Body({ at, who, place }) {
   return Shown ? html`<${Shown} who=${who} at=${parts} with=${place.with} />` : html`<${Waiting} />`;
 }
 
-function SignIn({ done, problem }) {
-  const [key, set] = useState("");
+/** The ways in that the node has: a provider of identities, a name and a password, a key. */
+function SignIn({ done, problem, ways }) {
+  const [key, setKey] = useState("");
+  const [name, setName] = useState("");
+  const [password, setPassword] = useState("");
   const [wrong, tell] = useState(null);
   const [busy, work] = useState(false);
-  const enter = async (event) => {
+  const enter = (body) => async (event) => {
     event.preventDefault();
     work(true);
-    try { done(await session("POST", { key: key.trim() })); } catch (error) { tell(error.message); } finally { work(false); }
+    try { done(await session("POST", body)); } catch (error) { tell(error.message); } finally { work(false); }
   };
   useEffect(() => { document.title = T.signin.title; }, []);
-  return html`<main class="signin" id="main" tabindex="-1"><section class="card"><div class="body"><form class="stack" onSubmit=${enter}>
+  const to = encodeURIComponent(location.pathname + location.search);
+  const byKey = html`<form class="stack" onSubmit=${enter({ key: key.trim() })}>
+    <${Field} label=${T.signin.key} note=${T.signin.keyNote}><${Text} value=${key} set=${setKey} type="password" autocomplete="off" autofocus=${!ways.password && !ways.providers.length} required maxlength="8000" /><//>
+    <button type="submit" class=${"button" + (ways.password || ways.providers.length ? "" : " main")} disabled=${busy || !key}>${T.signIn}</button>
+    <p class="small faint">${T.signin.link}</p></form>`;
+  return html`<main class="signin" id="main" tabindex="-1"><section class="card"><div class="body stack">
     <div class="row"><img src="/console/icon.svg" width="32" height="32" alt="" /><h1>${T.signin.title}</h1></div>
     ${(wrong || problem) && html`<${Notice} tone=${wrong ? "bad" : "warn"}>${wrong ?? problem}<//>`}
-    <${Field} label=${T.signin.key} note=${T.signin.keyNote}><${Text} value=${key} set=${set} type="password" autocomplete="current-password" autofocus required maxlength="500" /><//>
-    <button type="submit" class="button main" disabled=${busy || !key}>${T.signIn}</button>
-    <p class="small faint">${T.signin.link}</p>
-  </form></div></section></main>`;
+    ${ways.providers.map((one) => html`<a key=${one.name} class="button main" href=${`/auth/oidc/${one.name}/start?to=${to}`}>${T.signin.at} ${one.title}</a>`)}
+    ${ways.password && html`<form class="stack" onSubmit=${enter({ username: name.trim(), password })}>
+      <${Field} label=${T.signin.name}><${Text} value=${name} set=${setName} autocomplete="username" autofocus=${!ways.providers.length} required maxlength="128" /><//>
+      <${Field} label=${T.signin.password}><${Text} value=${password} set=${setPassword} type="password" autocomplete="current-password" required maxlength="512" /><//>
+      <button type="submit" class=${"button" + (ways.providers.length ? "" : " main")} disabled=${busy || !name || !password}>${T.signIn}</button></form>`}
+    ${ways.password || ways.providers.length ? html`<details><summary>${T.signin.withKey}</summary>${byKey}</details>` : byKey}
+  </div></section></main>`;
 }
 
 function Frame({ who, out }) {
@@ -140,7 +151,11 @@ function App() {
     let gone = false;
     const start = async () => {
       let refused = null;
-      const link = new URLSearchParams(location.hash.slice(1)).get("setup");
+      const asked = new URLSearchParams(location.hash.slice(1)), link = asked.get("setup");
+      if (asked.get("refused")) {
+        history.replaceState(null, "", location.pathname + location.search);
+        refused = T.signin.refused[asked.get("refused")] ?? T.signin.refused.denied;
+      }
       if (link) {
         history.replaceState(null, "", location.pathname + location.search);
         try { return enter(await session("POST", { link })); } catch (error) { refused = error.message; }
@@ -171,10 +186,10 @@ function App() {
     window.addEventListener("signed-out", doubted);
     return () => window.removeEventListener("signed-out", doubted);
   }, []);
-  const [out] = useAct(async () => { await session("DELETE"); enter(await session()); go(""); });
+  const [out] = useAct(async () => { const { elsewhere } = await session("DELETE"); if (elsewhere) return location.assign(elsewhere); enter(await session()); return go(""); });
   if (!who) return problem ? html`<${Away} problem=${problem} again=${() => again(round + 1)} />` : html`<p class="starting" role="status">IntelliRouter</p>`;
   const inside = who.signed_in || !who.keys;
-  return html`${inside ? html`<${Frame} key=${who.key + who.token} who=${who} out=${out} />` : html`<${SignIn} done=${enter} problem=${problem} />`}<${Toasts} />`;
+  return html`${inside ? html`<${Frame} key=${who.key + who.token} who=${who} out=${out} />` : html`<${SignIn} done=${enter} problem=${problem} ways=${who.ways} />`}<${Toasts} />`;
 }
 
 sessionStorage.removeItem("console-tries"); // every file came (start.js)

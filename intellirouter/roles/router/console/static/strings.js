@@ -11,8 +11,12 @@ export const T = {
     personas: "Personas", documents: "Documents", chains: "Chains", tools: "Tools and guards", system: "System", audit: "Audit", api: "API",
   },
   signin: {
-    title: "Sign in to IntelliRouter", key: "API key", keyNote: "A key made with `intellirouter keys create NAME --scope admin` sees everything; any other key sees its own tenant.",
+    title: "Sign in to IntelliRouter", at: "Sign in with", name: "Name", password: "Password", withKey: "With an API key", key: "API key", keyNote: "A key made with `intellirouter keys create NAME --scope admin` sees everything; any other key sees its own tenant.",
     link: "No key yet? On the node, `intellirouter console` prints a link that signs you in once.", ended: "Your sign-in has ended. Sign in to go on where you were.", endedVisitor: "Your sign-in has ended: `intellirouter console` prints a new link.",
+    refused: {
+      denied: "You were not let in. The audit and the node's log say why.", expired: "The sign-in took too long, or began in another browser. Begin it again.",
+      role: "You are known there, and have no role here yet. Ask whoever runs this installation for one.", provider: "The provider of identities does not answer as it should. Try again, or sign in in another way.",
+    },
   },
   overview: {
     about: "What this installation is doing now.", requests: "Requests, 24 h", errors: "Errors, 24 h", latency: "Median time, 24 h", ttft: "First token, 24 h", tokens: "Tokens, 24 h", cost: "Cost, 24 h", saved: "Saved by routing, 24 h", inWeek: "in 7 days",

@@ -64,6 +64,7 @@ from intellirouter.roles.role import Role
 from intellirouter.security.tls import load_certificate, server_context
 from intellirouter.telemetry import logs
 from intellirouter.telemetry.watchdog import Watchdog
+from intellirouter.web.addresses import Addresses
 from intellirouter.web.application import make_application
 from intellirouter.web.connections import Connections, client_places
 from intellirouter.web.disk import disk_part
@@ -300,13 +301,20 @@ async def _serving(
     await runner.setup()
     if runner.server is not None:
         Connections.adopt(runner.server, places)
-        runner.server.request_handler = Door(
+        door = Door(
             Draining(KnownPaths(runner.server.request_handler), health),
             keyless=keyless,
             host=server.host,
             allowed_hosts=server.allowed_hosts,
             origins=server.cors_origins,
         )
+        limits = node.loaded.settings.limits
+        if server.trusted_proxies or limits.address_requests_per_minute is not None:
+            runner.server.request_handler = Addresses(
+                door, server.trusted_proxies, limits.address_requests_per_minute, limits.address_exempt
+            )
+        else:
+            runner.server.request_handler = door
     try:
         try:
             for one in sockets:

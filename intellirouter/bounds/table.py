@@ -53,7 +53,7 @@ _CACHES: Mapping[str, str] = {
     "as many as there are entries in the configuration or the catalogue": "inference/standing.py inference/limits/gate.py "
     "roles/rag_manager/cluster/placement.py providers/takes.py chat/anthropic_messages/models.py chat/gemini/thinking.py "
     "chat/openai_chat/models.py",
-    "a number of entries, said where it is made": "identity/tokens.py inference/plan.py providers/openai.py guards/detectors/national.py guards/detectors/phone.py guards/folding.py chat/fit/schemas.py inference/learned.py inference/limits/guess.py "
+    "a number of entries, said where it is made": "web/addresses.py identity/tokens.py inference/plan.py providers/openai.py guards/detectors/national.py guards/detectors/phone.py guards/folding.py chat/fit/schemas.py inference/learned.py inference/limits/guess.py "
     "inference/limits/purses.py peers/authority.py roles/persona_layer/shelves.py roles/chain_engine/outside.py security/fence.py security/permissions.py telemetry/flood.py "
     "roles/rag_manager/retrieval.py bounds/patterns.py security/keeping.py roles/router/pipeline/topics.py",
     "entries and what they weigh (bounds.kept)": "bounds/kept.py bounds/schemas.py chains/expr.py chains/made.py "

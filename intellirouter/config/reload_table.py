@@ -47,6 +47,7 @@ WAITS = frozenset(
     server.public_url server.trusted_proxies
     server.tls.client_ca server.tls.client_certificates server.tls.client_keys server.tls.minimum server.tls.ciphers
     limits.max_concurrent_requests limits.key_share limits.tenant_share limits.queue_length limits.queue_seconds
+    limits.address_requests_per_minute limits.address_exempt
     model_registry.refresh_interval_seconds
     records.enabled records.database_url
     router.circuit router.request_timeout router.transport router.max_upstream_connections

@@ -58,7 +58,8 @@ def _tidied(unknown: Handler) -> Handler:
         tidy = _SLASHES.sub("/", request.path).rstrip("/")
         if not tidy or tidy == request.path or request.match_info.handler is not handle:
             return await unknown(request)
-        other = request.clone(rel_url=request.rel_url.with_path(tidy, keep_query=True))
+        rel_url = request.rel_url.with_path(tidy, keep_query=True)
+        other = request.clone(rel_url=rel_url, remote=request.remote or "")
         match = await request.app.router.resolve(other)
         if match.handler is handle or match.http_exception is not None:
             return await unknown(request)

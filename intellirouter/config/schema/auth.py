@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from intellirouter.config.schema.audit import AuditSection
 from intellirouter.config.schema.identity import JwtSection, LoginSection, OidcSection
-from intellirouter.config.schema.section import Section
+from intellirouter.config.schema.section import Section, networks
 
 SCOPES = {
     "inference": "ask models, and whatever is asked through them",
@@ -77,12 +76,7 @@ class AuthKey(Section):
     @field_validator("addresses")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            try:
-                ipaddress.ip_network(network, strict=False)
-            except ValueError as cause:
-                raise ValueError(f"'{network}' is no address or network such as 10.0.0.0/8") from cause
-        return value
+        return networks(value)
 
     @model_validator(mode="after")
     def _scopes_or_roles(self) -> AuthKey:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from intellirouter.config.schema.model_registry import Price
-from intellirouter.config.schema.section import Section
+from intellirouter.config.schema.section import Section, networks
 
 
 class Rate(Section):
@@ -47,8 +47,22 @@ class LimitsSection(Section):
     tenant_share: float = Field(
         default=0.75, gt=0, le=1, description="the same, of all keys of one tenant together"
     )
+    address_requests_per_minute: int | None = Field(
+        default=None,
+        ge=0,
+        description="of one client address, before anybody looks who it is, in each process; absent: any. Behind proxies set server.trusted_proxies",
+    )
+    address_exempt: tuple[str, ...] = Field(
+        default=(),
+        description="addresses and networks that are not counted so, such as those of the other nodes",
+    )
     queue_length: int = Field(default=100, ge=0, description="requests that may wait for a place")
     queue_seconds: float = Field(default=30, gt=0, description="a request waits so long before it is refused")
+
+    @field_validator("address_exempt")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return networks(value)
 
 
 class BudgetsSection(Section):

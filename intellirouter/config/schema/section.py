@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from functools import cache
 from typing import Annotated, Any, get_args
@@ -38,6 +39,16 @@ def matching(pattern: str, otherwise: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses and networks as they are written. Raises `ValueError`."""
+    for network in value:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as cause:
+            raise ValueError(f"'{network[:60]}' is no address or network such as 10.0.0.0/8") from cause
+    return value
 
 
 class Section(BaseModel):

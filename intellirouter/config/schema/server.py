@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from intellirouter.config.schema.section import Port, Seconds, Section
+from intellirouter.config.schema.section import Port, Seconds, Section, networks
 
 
 class ServerTls(Section):
@@ -95,9 +94,4 @@ class ServerSection(Section):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            try:
-                ipaddress.ip_network(network, strict=False)
-            except ValueError as cause:
-                raise ValueError(f"'{network}' is no address or network such as 10.0.0.0/8") from cause
-        return value
+        return networks(value)

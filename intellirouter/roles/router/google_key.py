@@ -23,7 +23,7 @@ def with_key_of_address(handler: Handler) -> Handler:
         if not any(name in headers for name in _OTHERS):
             headers[HEADER] = request.query[PARAMETER]
         bare = request.rel_url.without_query_params(PARAMETER)
-        return await handler(request.clone(rel_url=bare, headers=headers))
+        return await handler(request.clone(rel_url=bare, headers=headers, remote=request.remote or ""))
 
     if handler in DESCRIBED:
         DESCRIBED[handle] = DESCRIBED[handler]

@@ -85,7 +85,7 @@ async def _here(app: web.Application, request: web.Request, path: URL, caller: C
     headers = CIMultiDict(
         (name, value) for name, value in request.headers.items() if name.lower() not in _KEPT_HERE
     )
-    inner = request.clone(rel_url=path, headers=headers)
+    inner = request.clone(rel_url=path, headers=headers, remote=request.remote or "")
     match = await app.router.resolve(inner)
     match.add_app(app)
     match.freeze()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from intellirouter.config.rules import Finding, is_public
+from intellirouter.config.schema.alerts import AlertsSection
 from intellirouter.config.schema.identity import ClaimsSection
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError, InvalidRequest
@@ -81,7 +82,7 @@ def _oidc(settings: Settings) -> Iterator[Finding]:
 
 
 def part_errors(settings: Settings) -> Iterator[Finding]:
-    """Of providers, groups and guards, where there are any: their parts take as long to import as all the rest."""
+    """Of providers, groups, guards and alerts, where there are any: their parts take as long to import as all the rest."""
     registry = settings.model_registry
     if registry.providers:
         yield from _module("provider_rules").provider_errors(settings)
@@ -89,6 +90,8 @@ def part_errors(settings: Settings) -> Iterator[Finding]:
         yield from _module("model_rules").group_errors(settings)
     if settings.guards:
         yield from _module("model_rules").guard_errors(settings)
+    if settings.alerts != AlertsSection():
+        yield from _module("alert_rules").alert_errors(settings)
 
 
 def _module(name: str) -> Any:

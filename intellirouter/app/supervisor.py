@@ -22,6 +22,7 @@ import structlog
 from aiohttp import web
 
 from intellirouter.app import grpc_peers, node_files, own_files
+from intellirouter.app.alerting import Facts, alerting, node_name
 from intellirouter.app.api import api_document
 from intellirouter.app.certificates import CertificateCollector, Certificates
 from intellirouter.app.collecting import seldom_collected
@@ -46,6 +47,7 @@ from intellirouter.inference.runtime_settings import RuntimeSettings
 from intellirouter.ops.backup import journal
 from intellirouter.roles.keys import (
     ACCESS_LOG,
+    ALERTS,
     AUDITOR,
     DOORS,
     DRAIN_NODE,
@@ -177,6 +179,7 @@ async def running(
             RECORDER,
             AUDITOR,
             DOORS,
+            ALERTS,
         ]
         wanted += [key for role in roles for key in role.components]
         if settings.server.grpc_port is not None:
@@ -202,6 +205,13 @@ async def running(
             await stack.enter_async_context(_serving(node, role, ports[role.name], tls, places))
         if settings.server.grpc_port is not None:
             await stack.enter_async_context(grpc_peers.serving(node.loaded.settings, opened, roles))
+        facts = Facts(
+            node_name(node.listening[0].port),
+            opened,
+            node.certificates,
+            lambda: any(one.draining for one in node.health),
+        )
+        await stack.enter_async_context(alerting(settings, opened, facts))
         with seldom_collected():
             yield node
 

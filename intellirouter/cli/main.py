@@ -50,6 +50,11 @@ COMMANDS: dict[str, Entry] = {
     "guard": Entry("intellirouter.cli.guard", "Look at guards, and at what they make of a text.", group=True),
     "rag": Entry("intellirouter.cli.rag", "Documents: ingest, search, verify, rebuild.", group=True),
     "cache": Entry("intellirouter.cli.cache", "Warm, look at and clear the response cache.", group=True),
+    "alerts": Entry(
+        "intellirouter.cli.alerts",
+        "What is not as it should be; silence it, take it on, try channels.",
+        group=True,
+    ),
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),
     "audit": Entry(
         "intellirouter.cli.audit", "Who did what: verify, search and export the records.", group=True

@@ -15,6 +15,8 @@ from intellirouter.config.schema.settings import Settings
 
 APPLIES_NOW = frozenset(
     """
+    alerts.enabled alerts.interval_seconds alerts.group_seconds alerts.repeat_seconds alerts.rules alerts.channels
+    alerts.steps alerts.quiet_hours
     auth.enabled auth.keys auth.policy_file auth.jwt
     budgets.keys budgets.teams budgets.tags budgets.users budgets.unknown_price
     guards

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from intellirouter.alerts.desk import Desk
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
 from intellirouter.identity.store import PeopleStore
@@ -26,6 +27,8 @@ from intellirouter.telemetry.metrics import Metrics
 from intellirouter.telemetry.tracing.span import Tracer
 from intellirouter.transport.outgoing.door import OutgoingDoor
 
+ALERTS: web.AppKey[Desk] = web.AppKey("alerts", Desk)
+"""What is known of alerts, and what people do about them."""
 SETTINGS: web.AppKey[Settings] = web.AppKey("settings")
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 ACCESS_LOG: web.AppKey[AccessLog] = web.AppKey("access_log", AccessLog)

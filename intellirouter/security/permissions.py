@@ -257,6 +257,20 @@ PERMISSIONS: tuple[Permission, ...] = (
         "",
         "operator auditor",
     ),
+    Permission(
+        "admin:alerts:read",
+        "see alerts and what became of them",
+        "admin_alerts_shown admin_alerts_history",
+        "",
+        "operator auditor",
+    ),
+    Permission(
+        "admin:alerts:write",
+        "acknowledge and silence alerts, and try channels",
+        "admin_alerts_acknowledge admin_alerts_silence admin_alerts_end_silence admin_alerts_test",
+        "",
+        "operator",
+    ),
     Permission("admin:features:read", "see switches", "admin_features_shown", "", "operator auditor"),
     Permission(
         "admin:features:write",

@@ -6,6 +6,7 @@ from typing import Any
 
 from intellirouter.app.component import Component
 from intellirouter.app.components import (
+    alerts,
     audit,
     chain_engine,
     console,
@@ -23,6 +24,7 @@ def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
     """The components of a process that runs the roles `local`."""
     return (
         *shared.COMPONENTS,
+        *alerts.COMPONENTS,
         *audit.COMPONENTS,
         *records.COMPONENTS,
         *router.COMPONENTS,

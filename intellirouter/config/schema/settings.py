@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from intellirouter.config.schema.alerts import AlertsSection
 from intellirouter.config.schema.auth import AuthSection
 from intellirouter.config.schema.cache import CacheSection
 from intellirouter.config.schema.chain_engine import ChainEngineSection
@@ -60,6 +61,7 @@ class Settings(Section):
     rag: RagSection = Field(default_factory=RagSection)
     persona_layer: PersonaLayerSection = Field(default_factory=PersonaLayerSection)
     records: RecordsSection = Field(default_factory=RecordsSection)
+    alerts: AlertsSection = Field(default_factory=AlertsSection)
     outgoing: OutgoingSection = Field(default_factory=OutgoingSection)
     security: SecuritySection = Field(default_factory=SecuritySection)
     secrets: SourcesSection = Field(default_factory=SourcesSection)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from intellirouter.inference.catalog import Catalog
-from intellirouter.inference.standing import Board
-from intellirouter.roles.keys import KEY_RING, KEYS, PEOPLE, RECORDS, RUNTIME, STATE
+from intellirouter.inference.reach import providers_down
+from intellirouter.roles.keys import ALERTS, KEY_RING, KEYS, PEOPLE, RECORDS, RUNTIME, STATE
 from intellirouter.roles.role import Role
 from intellirouter.roles.router import (
     admin,
+    admin_alerts,
     admin_audit,
     admin_features,
     admin_guards,
@@ -72,6 +72,7 @@ FRONTS = (
     models,
     admin,
     admin_people,
+    admin_alerts,
     admin_audit,
     admin_models,
     auth,
@@ -90,7 +91,7 @@ def _providers(app: web.Application) -> PartHealth:
     catalog = app[CATALOG]
     if catalog.offline_only:
         return PartHealth("degraded", "no model provider is configured; the offline provider answers")
-    open_to_all, open_to_some = _down(catalog, app[BOARD], one_caller=not app[KEY_RING].enabled)
+    open_to_all, open_to_some = providers_down(catalog, app[BOARD], one_caller=not app[KEY_RING].enabled)
     real = {name for name, provider in catalog.providers.items() if not provider.optional}
     if real and real <= open_to_all:
         names = ", ".join(sorted(open_to_all))
@@ -105,24 +106,6 @@ def _providers(app: web.Application) -> PartHealth:
     if silent:
         return PartHealth("degraded", f"model discovery fails at: {', '.join(silent)}")
     return PartHealth("healthy")
-
-
-def _down(catalog: Catalog, board: Board, *, one_caller: bool) -> tuple[set[str], set[str]]:
-    """The providers whose every target that was asked is left alone by all, and those that have an open circuit at all.
-
-    A circuit may be open to one witness alone; without keys there is only one.
-    """
-    standing: dict[str, list[bool]] = {}
-    some: set[str] = set()
-    for target, one in board.known().items():
-        name = target.partition("/")[0]
-        if name in catalog.providers:
-            standing.setdefault(name, []).append(
-                not one.circuit.closed and (one_caller or one.circuit.only is None)
-            )
-            if not one.circuit.closed:
-                some.add(name)
-    return {name for name, down in standing.items() if all(down)}, some
 
 
 def _state(app: web.Application) -> PartHealth:
@@ -171,6 +154,7 @@ ROLE = Role(
         CONSOLE,
         CONTENT,
         RECORDS,
+        ALERTS,
     ),
     routes=_routes,
     handed_on=handed_on.routes,

@@ -11,7 +11,7 @@ import msgspec
 from intellirouter.alerts.builtin import BY_NAME
 from intellirouter.alerts.notice import Policy, QuietHours, Step, Taker
 from intellirouter.alerts.rule import Level, Merge, Rule
-from intellirouter.config.schema.alerts import DAYS, AlertsSection, AlertRule
+from intellirouter.config.schema.alerts import DAYS, AlertRule, AlertsSection
 
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 Problem = tuple[tuple[str | int, ...], str]
@@ -158,6 +158,7 @@ def _of_rule(name: str, rule: AlertRule) -> Iterator[Problem]:
             yield path, "needs 'warning' or 'critical'."
     elif rule.metric:
         yield (*path, "metric"), f"'{name}' is a built-in rule; give your own another name."
+        return
     elif given and len({level.severity for level in known.levels}) < len(known.levels):
         yield path, f"the levels of '{name}' are fixed: it can only be switched off."
         return

@@ -17,7 +17,7 @@ from intellirouter.alerts.chosen import rules_of
 from intellirouter.alerts.judge import Alert
 from intellirouter.alerts.message import Message, shown
 from intellirouter.alerts.notice import Ack, Item, Silence, acknowledged
-from intellirouter.config.schema.alerts import AlertsSection, AlertChannel
+from intellirouter.config.schema.alerts import AlertChannel, AlertsSection
 from intellirouter.errors import InvalidRequest, NotFound
 
 MAX_SILENCE_SECONDS = 90 * 86_400.0

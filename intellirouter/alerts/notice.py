@@ -166,18 +166,19 @@ def _tell(
     if fresh:
         alert.steps = 0
     alert.told_level = alert.level
-    tells: Tells = "worse" if fresh and alert.told else "fired"
     acked = acknowledged(alert, acks)
     while alert.steps < len(policy.steps) and (not acked or fresh):
         step = policy.steps[alert.steps]
         if now - alert.changed < step.after_seconds:
             break
+        first: Tells = "escalated" if alert.steps else "fired"
         for channel in policy.of_step(step, alert):
+            tells = "worse" if fresh and channel in alert.told else first
             _add(waiting, channel, Item(tells, msgspec.structs.replace(alert)), now)
             if channel not in alert.told:
                 alert.told = [*alert.told, channel]
         alert.steps, alert.told_at = alert.steps + 1, now
-        tells, fresh = "escalated", False
+        fresh = False
     if not acked and policy.repeat_seconds and alert.told and now - alert.told_at >= policy.repeat_seconds:
         for channel in alert.told:
             _add(waiting, channel, Item("again", msgspec.structs.replace(alert)), now)

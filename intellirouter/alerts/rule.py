@@ -49,4 +49,5 @@ class Rule:
     def holds(self, value: float, level: Level) -> bool:
         """True while the value is not clearly better than the level."""
         margin = abs(level.at) * self.hysteresis
-        return value < level.at + margin if self.below else value > level.at - margin
+        near = value < level.at + margin if self.below else value > level.at - margin
+        return near or self.reaches(value, level)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -65,7 +66,7 @@ class Facts:
     _keys_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self.meters = Meters(self.opened[METRICS].registry)
+        self.meters = Meters(self.opened[METRICS].registry, began=time.time())
 
     async def measure(self, now: float) -> list[Sample]:
         """Everything."""

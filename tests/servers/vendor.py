@@ -52,7 +52,7 @@ Answer = Play | Callable[[Received], Play]
 class Vendor:
     """Plays `answers` in turn, the last one for ever. `by_path` answers first, for what its key ends a path with."""
 
-    def __init__(self, *answers: Answer, by_path: dict[str, Answer] | None = None) -> None:
+    def __init__(self, *answers: Answer, by_path: dict[str, Answer] | None = None, port: int = 0) -> None:
         self.answers = list(answers)
         self.by_path = by_path or {}
         self.received: list[Received] = []
@@ -60,7 +60,7 @@ class Vendor:
         self.cut = asyncio.Event()  # a client left before we had finished
         self._closed = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
-        self.port = 0
+        self.port = port
 
     @property
     def url(self) -> str:
@@ -87,7 +87,7 @@ class Vendor:
                 if not writers:
                     idle.set()
 
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(serve, "127.0.0.1", self.port)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

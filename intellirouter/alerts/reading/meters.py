@@ -37,6 +37,8 @@ class Meters:
 
     registry: CollectorRegistry
     own: Sequence[Own] = ()
+    began: float | None = None
+    """When the process began to count (Unix seconds)."""
     _windows: dict[str, Window] = field(default_factory=dict)
 
     async def read(self, now: float) -> list[Sample]:
@@ -55,7 +57,7 @@ class Meters:
     def _rise(
         self, name: str, seconds: float, levels: Mapping[str, tuple[float, ...]], now: float
     ) -> dict[str, tuple[float, ...]]:
-        window = self._windows.setdefault(name, Window(seconds))
+        window = self._windows.setdefault(name, Window(seconds, self.began))
         return window.rise(levels, now)
 
     def _built_in(self, series: Mapping[str, list[Series]], now: float) -> Iterator[Sample]:

@@ -203,7 +203,7 @@ async def test_runs_that_fail(start_node: StartNode, heard: Heard, http: aiohttp
     chain = {"chain": {"name": "bad"}, "steps": [{"id": "s", "set": {"x": "1 / 0"}}]}
     async with http.put(f"{url}/v1/chains/bad", json={"definition": chain}) as reply:
         assert reply.status in (200, 201), await reply.text()
-    async with http.post(f"{url}/v1/chains/bad/runs", json={"inputs": {}}) as reply:
+    async with http.post(f"{url}/v1/chains/bad/runs", json={}) as reply:
         assert reply.status in (200, 202), await reply.text()
     await heard.until("runs_failed", "warning")
 

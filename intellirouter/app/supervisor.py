@@ -24,6 +24,7 @@ from aiohttp import web
 from intellirouter.app import grpc_peers, node_files, own_files
 from intellirouter.app.alerting import Facts, alerting, node_name
 from intellirouter.app.api import api_document
+from intellirouter.app.backups import clocks
 from intellirouter.app.certificates import CertificateCollector, Certificates
 from intellirouter.app.collecting import seldom_collected
 from intellirouter.app.component import Commit, Opened, open_components
@@ -199,6 +200,8 @@ async def running(
             opened.on_reload.append(node.certificates.prepare)
             opened[METRICS].registry.register(CertificateCollector(node.certificates))
             await stack.enter_async_context(background(certificates=node.certificates.watch()))
+        by_clock = clocks(settings.backup, settings.paths.data_dir, loaded.file)
+        await stack.enter_async_context(background(**by_clock))
         stack.enter_context(Watchdog(opened[METRICS].registry).watching())
         places = client_places()
         for role in roles:

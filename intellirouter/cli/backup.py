@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,21 +15,33 @@ from rich.text import Text
 
 from intellirouter.app.roles import ROLES
 from intellirouter.cli.backup_keys import public_keys, secret_keys
+from intellirouter.cli.backup_letting_go import let_go
 from intellirouter.cli.node_configuration import configured
 from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption
 from intellirouter.cli.node_unit import UnitOption
+from intellirouter.cli.parts import parts
 from intellirouter.cli.plain import age, amount, wrapped
 from intellirouter.errors import IntelliRouterError, NotFound
 from intellirouter.ops.backup import forms, place, retention
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
 from intellirouter.ops.backup.make import make
 from intellirouter.ops.backup.place import File
-from intellirouter.ops.backup.repository import PACKS
-from intellirouter.ops.backup.repository import prune as collect
-from intellirouter.ops.backup.retention import superfluous
+from intellirouter.ops.backup.retention import Keep
+from intellirouter.ops.backup.shelf import PACKS
+from intellirouter.ops.backup.snapshot import SUFFIX as SNAPSHOT
 from intellirouter.telemetry import logs
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    cls=parts(
+        {
+            "intellirouter.cli.backup_looking": ("ls", "cat", "diff", "check"),
+            "intellirouter.cli.backup_now": ("now", "drill"),
+        }
+    ),
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+PlaceArgument = Annotated[str, typer.Argument(help="A directory, s3://…, sftp://… or rclone:….")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -37,7 +49,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable outpu
 def create(
     context: typer.Context,
     to: Annotated[
-        str | None, typer.Option(help="Directory that receives the backup, or s3://BUCKET/PREFIX.")
+        str | None, typer.Option(help="Directory, s3://BUCKET/PREFIX, sftp://HOST/DIR or rclone:REMOTE:PATH.")
     ] = None,
     recipients: Annotated[
         Path | None, typer.Option(help="File of age public keys: the backup is encrypted to them.")
@@ -53,6 +65,10 @@ def create(
         bool,
         typer.Option("--incremental", help="Write only what the directory's earlier backups do not hold."),
     ] = False,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="A word of the backup's name, for prune; may be repeated."),
+    ] = None,
     config: ConfigOption = None,
     unit: UnitOption = None,
     as_json: JsonOption = False,
@@ -81,6 +97,7 @@ def create(
                 keys,
                 incremental=incremental,
                 secrets_=opens,
+                tags=tags or (),
             )
     except OSError as cause:
         raise IntelliRouterError(f"{cause.filename or to}: {cause.strerror or cause}.") from cause
@@ -113,34 +130,43 @@ def verify(
 
 @app.command()
 def prune(
-    directory: str,
-    days: Annotated[int, typer.Option("--keep-days", min=0, help="Younger ones stay.")] = 30,
+    directory: PlaceArgument,
+    days: Annotated[float, typer.Option("--keep-days", min=0, help="Younger ones stay.")] = 30,
+    last: Annotated[int, typer.Option("--keep-last", min=0, help="So many stay.")] = 0,
+    hourly: Annotated[int, typer.Option("--keep-hourly", min=0, help="The last of so many hours.")] = 0,
     daily: Annotated[int, typer.Option("--keep-daily", min=0, help="The last of so many days.")] = 0,
     weekly: Annotated[int, typer.Option("--keep-weekly", min=0, help="The last of so many weeks.")] = 0,
     monthly: Annotated[int, typer.Option("--keep-monthly", min=0, help="The last of so many months.")] = 0,
+    yearly: Annotated[int, typer.Option("--keep-yearly", min=0, help="The last of so many years.")] = 0,
+    within: Annotated[str | None, typer.Option("--keep-within", help="Younger ones: 1y6m, 10d, 36h.")] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--keep-tag", help="Those with the tag; may be repeated.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
 ) -> None:
-    """Delete the backups of a directory that no rule keeps. The newest always stays."""
-    kept = {"days": days, "daily": daily, "weekly": weekly, "monthly": monthly}
-    where = place.directory(directory)
-    for file in superfluous(forms.backups(where), datetime.now(UTC), **kept):
-        if not dry_run:
-            file.unlink()
-        typer.echo(f"{'would delete' if dry_run else 'deleted'} {file}")
-    if isinstance(where, Path) and (where / PACKS).is_dir() and not dry_run:
-        with Console(stderr=True).status("looking for what no backup needs") as status:
-            before, after = collect(where, lambda name: status.update(escape(name)))
-        typer.echo(f"packs: {before / 2**20:.1f} MiB before, {after / 2**20:.1f} MiB after")
+    """Delete the backups of a place that no rule keeps. The newest always stays."""
+    keep = Keep(
+        days,
+        last,
+        hourly,
+        daily,
+        weekly,
+        monthly,
+        yearly,
+        retention.span(within) if within else timedelta(0),
+        frozenset(tags or ()),
+    )
+    let_go(place.directory(directory), keep, typer.echo, dry_run=dry_run)
 
 
 @app.command("list")
 def list_(
-    directory: str,
+    directory: PlaceArgument,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """The backups of a directory, each checked: how old, from where, and what is in it. Exit code 1 when one is damaged.
+    """The backups of a place, each checked: how old, from where, and what is in it. Exit code 1 when one is damaged.
 
-    Of an incremental one the pieces are not read, and of one in a bucket nothing is fetched: `verify` does that.
+    Of an incremental one the pieces are not read, and of an archive elsewhere nothing is fetched: `verify` does that.
     """
     where = place.directory(directory)
     if isinstance(where, Path) and not where.is_dir():
@@ -156,8 +182,8 @@ def list_(
         style = "bold red" if facts["state"] == "damaged" else "dim"
         for line in wrapped(_in_words(facts), console.width - 4 if console.is_terminal else 10_000):
             console.print(Text(f"    {line}", style=style), soft_wrap=True)
-    if isinstance(where, Path) and (where / PACKS).is_dir() and not as_json:
-        shared = sum(file.stat().st_size for file in (where / PACKS).iterdir())
+    if not as_json and (packs := [*place.folder(where, PACKS).glob("*.pack")]):
+        shared = sum(map(place.size, packs))
         typer.echo(f"and {amount(shared)} of pieces that the incremental ones share")
     if any(facts["state"] == "damaged" for facts in listed):
         raise typer.Exit(1)
@@ -171,9 +197,10 @@ def _listed(file: File) -> dict[str, Any]:
         "made": made.isoformat(timespec="seconds") if made else None,
         "age_seconds": round((datetime.now(UTC) - made).total_seconds()) if made else None,
         "bytes": place.size(file),
+        "tags": retention.tags_of(file),
         "state": "not looked into",
     }
-    if not isinstance(file, Path):
+    if not isinstance(file, Path) and file.suffix != SNAPSHOT:
         return facts
     try:
         manifest = forms.glance(file)
@@ -196,6 +223,7 @@ def _in_words(facts: dict[str, Any]) -> str:
     """`2 hours ago, 1.4 MiB, from router-1 (router), version 0.1.0: config, state, personas`."""
     words = [f"{age(facts['age_seconds'])} ago"] if facts["age_seconds"] is not None else []
     words.append(amount(facts["bytes"]))
+    words += [f"tagged {' '.join(facts['tags'])}"] if facts["tags"] else []
     if facts["state"] != "whole":
         return ", ".join((*words, facts["state"]))
     if facts["host"]:

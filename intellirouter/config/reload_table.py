@@ -41,7 +41,7 @@ APPLIES_NOW = frozenset(
 
 WAITS = frozenset(
     """
-    environment memory ipc roles cache chain_engine rag persona_layer paths console outgoing keeping
+    environment backup memory ipc roles cache chain_engine rag persona_layer paths console outgoing keeping
     auth.keys_copy_seconds auth.login auth.oidc auth.audit
     secrets security
     server.host server.port server.grpc_port server.workers server.max_body_bytes server.body_timeout

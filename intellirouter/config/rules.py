@@ -19,6 +19,17 @@ Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
 
 
+def _backup(settings: Settings) -> Iterator[Finding]:
+    section = settings.backup
+    if section.to is None and (section.schedule or section.drill_schedule):
+        yield ("backup", "to"), "is needed: it says where scheduled backups lie."
+    if section.recipients is not None and section.passphrase_file is not None:
+        yield ("backup", "passphrase_file"), "stands beside recipients: one of the two opens a backup."
+    encrypted = section.recipients is not None
+    if section.drill_schedule and encrypted and section.identity is None:
+        yield ("backup", "identity"), "is needed: a drill opens what is encrypted to recipients with it."
+
+
 def errors(settings: Settings) -> Iterator[Finding]:
     """Contradictions that keep a node from starting."""
     yield from _duplicates(settings)
@@ -28,6 +39,7 @@ def errors(settings: Settings) -> Iterator[Finding]:
     yield from _memory(settings)
     yield from _tls(settings)
     yield from _at_rest(settings)
+    yield from _backup(settings)
     if settings.server.workers > 1 and settings.server.port == 0:
         yield ("server", "workers"), "above 1 needs a fixed server.port."
     security = settings.ipc.security

@@ -125,7 +125,6 @@ def test_what_the_service_says_is_said(
     assert "does not exist" in (said := call(capsys, *to, "s3://nobody", code=1))
     assert "planted" not in said
     assert "no s3://BUCKET/PREFIX" in call(capsys, *to, "s3://", code=2)
-    assert "lie in a directory" in call(capsys, *to, PREFIX, "--incremental", code=2)
     assert bucket.names(BUCKET) == []
     with pytest.raises(FileNotFoundError, match="not found"):
         place.file(f"{PREFIX}/nobody.irbackup").open("rb")

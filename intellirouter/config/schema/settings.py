@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from intellirouter.config.schema.alerts import AlertsSection
 from intellirouter.config.schema.auth import AuthSection
+from intellirouter.config.schema.backup import BackupSection
 from intellirouter.config.schema.cache import CacheSection
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.config.schema.console import ConsoleSection
@@ -66,6 +67,7 @@ class Settings(Section):
     security: SecuritySection = Field(default_factory=SecuritySection)
     secrets: SourcesSection = Field(default_factory=SourcesSection)
     keeping: KeepingSection = Field(default_factory=KeepingSection)
+    backup: BackupSection = Field(default_factory=BackupSection)
     paths: PathsSection = Field(default_factory=PathsSection)
 
     @property

@@ -66,7 +66,7 @@ def encrypted_bytes(data: bytes, to: Sequence[Any]) -> bytes:
     return sealed
 
 
-def decrypted_bytes(data: bytes, using: Sequence[Any], file: Path) -> bytes:
+def decrypted_bytes(data: bytes, using: Sequence[Any], file: object) -> bytes:
     """The other way. Raises `InvalidRequest` when none of the keys opens it, or it was changed."""
     pyrage = importlib.import_module("pyrage")
     try:

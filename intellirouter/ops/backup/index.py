@@ -11,6 +11,7 @@ from pathlib import Path
 
 from intellirouter.ops.backup import packs
 from intellirouter.ops.backup.packs import Frame
+from intellirouter.ops.backup.place import Directory
 
 FILE = "index.sqlite3"
 _SCHEMA = """
@@ -52,21 +53,21 @@ class Index:
             )
             self._db.execute("delete from packs where name = ?", (pack,))
 
-    def match(self, folder: Path) -> None:
+    def match(self, folder: Directory) -> None:
         """Bring it to what the folder holds. Raises `BackupDamaged`."""
-        there = {file.stem for file in folder.glob(f"*{packs.SUFFIX}")}
+        there = {file.stem: file for file in folder.glob(f"*{packs.SUFFIX}")}
         known = {name for (name,) in self._db.execute("select name from packs")}
-        if known - there:
+        if known - there.keys():
             with self._db:
                 self._db.execute("delete from pieces")
                 self._db.execute("delete from packs")
             known = set()
-        for name in sorted(there - known):
-            self.add(name, packs.frames(folder / f"{name}{packs.SUFFIX}"))
+        for name in sorted(there.keys() - known):
+            self.add(name, packs.frames(there[name]))
 
 
 @contextlib.contextmanager
-def opened(repository: Path, folder: Path) -> Iterator[Index]:
+def opened(repository: Path, folder: Directory) -> Iterator[Index]:
     """The index of the packs in `folder`; in a file of its own where the repository cannot be written."""
     with tempfile.TemporaryDirectory(prefix="intellirouter-index-") as scratch:
         writable = os.access(repository, os.W_OK)

@@ -20,9 +20,9 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
 from intellirouter.errors import StateError, StateUnavailable
 from intellirouter.memory.open import FILE
-from intellirouter.ops.backup import archive, journal, outside, repository, retention, seal
+from intellirouter.ops.backup import archive, journal, marks, outside, repository, retention, seal
 from intellirouter.ops.backup import snapshot as snapshot_form
-from intellirouter.ops.backup.place import Directory, File, local
+from intellirouter.ops.backup.place import Directory, File
 from intellirouter.records.sqlite.store import FILE as RECORDS_FILE
 from intellirouter.vectors.chroma import snapshot as chroma
 
@@ -68,6 +68,7 @@ def make(
     *,
     incremental: bool = False,
     secrets_: Sequence[Any] = (),
+    tags: Sequence[str] = (),
 ) -> tuple[File, archive.Manifest]:
     """One new backup in `directory`, verified after it was written. Raises `OSError`, `StateError`, `StateUnavailable`.
 
@@ -82,9 +83,10 @@ def make(
         host=socket.gethostname(),
         node=loaded.file.stem if loaded.file else "",
     )
-    if incremental or isinstance(directory, Path):
-        local(directory).mkdir(parents=True, exist_ok=True)
-    target = directory / retention.name_of(now, snapshot_form.SUFFIX if incremental else archive.SUFFIX)
+    if isinstance(directory, Path):
+        directory.mkdir(parents=True, exist_ok=True)
+    suffix = snapshot_form.SUFFIX if incremental else archive.SUFFIX
+    target = directory / retention.name_of(now, suffix, tags)
     settings = loaded.settings
     settings.paths.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (
@@ -113,6 +115,7 @@ def make(
         gather.vectors(catalog)
     if not incremental:  # a snapshot's pieces were summed as they were written, most of them long ago
         archive.verify(target)
+    marks.made(settings.paths.data_dir, str(target))
     return target, manifest
 
 
@@ -125,7 +128,7 @@ def _created(
     incremental: bool,
 ) -> contextlib.AbstractContextManager[Writer]:
     if incremental:
-        return repository.create(local(target), manifest, recipients, sign)
+        return repository.create(target, manifest, recipients, sign)
     return archive.create(target, manifest, recipients, sign)
 
 

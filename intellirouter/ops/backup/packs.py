@@ -19,8 +19,9 @@ from typing import IO, Any
 import msgspec
 import zstandard
 
-from intellirouter.ops.backup import age, bounds
+from intellirouter.ops.backup import age, bounds, place
 from intellirouter.ops.backup.archive import BackupDamaged
+from intellirouter.ops.backup.place import File
 
 SUFFIX = ".pack"
 PACK_BYTES = 32 << 20
@@ -32,6 +33,7 @@ DIRECTORY_BYTES = 64 << 20
 _MARK = b"IRPACK01"
 _TRAILER = 8 + len(_MARK) + 32
 _BLOCK = 1 << 20
+SUM_BYTES = 32
 
 
 class Frame(msgspec.Struct, array_like=True, frozen=True):
@@ -115,36 +117,31 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def frames(pack: Path) -> list[Frame]:
+def frames(pack: File) -> list[Frame]:
     """What a pack says it holds. Raises `BackupDamaged`."""
     try:
-        with pack.open("rb") as file:
-            end = file.seek(0, os.SEEK_END) - _TRAILER
-            file.seek(max(0, end))
-            trailer = file.read(_TRAILER)
-            length = int.from_bytes(trailer[:8])
-            if end < length or length > DIRECTORY_BYTES or trailer[8:-32] != _MARK:
-                raise BackupDamaged(f"{pack}: is no pack, or was cut short.")
-            file.seek(end - length)
-            raw = bounds.unpacked(file.read(length), DIRECTORY_BYTES)
+        end = place.size(pack) - _TRAILER
+        trailer = place.read_at(pack, max(0, end), _TRAILER)
+        length = int.from_bytes(trailer[:8])
+        if end < length or length > DIRECTORY_BYTES or trailer[8:-32] != _MARK:
+            raise BackupDamaged(f"{pack}: is no pack, or was cut short.")
+        raw = bounds.unpacked(place.read_at(pack, end - length, length), DIRECTORY_BYTES)
         return _directory.decode(raw)
     except (OSError, zstandard.ZstdError, msgspec.DecodeError, ValueError) as cause:
         raise BackupDamaged(f"{pack}: cannot be read as a pack ({cause}).") from cause
 
 
-def packed_frame(pack: Path, frame: Frame) -> bytes:
+def packed_frame(pack: File, frame: Frame) -> bytes:
     """A frame as it lies in the pack. Raises `BackupDamaged`."""
     if frame.length > MOST_FRAME_BYTES:
         raise BackupDamaged(f"{pack}: a frame of it is too large.")
     try:
-        with pack.open("rb") as file:
-            file.seek(frame.at)
-            return file.read(frame.length)
+        return place.read_at(pack, frame.at, frame.length)
     except OSError as cause:
         raise BackupDamaged(f"{pack}: cannot be read ({cause}).") from cause
 
 
-def opened_frame(pack: Path, frame: Frame, identities: Sequence[Any] = ()) -> dict[bytes, bytes]:
+def opened_frame(pack: File, frame: Frame, identities: Sequence[Any] = ()) -> dict[bytes, bytes]:
     """The pieces of a frame by their sums, each checked. Raises `BackupDamaged`, `InvalidRequest` without the key."""
     packed = packed_frame(pack, frame)
     if packed.startswith(age.HEADER):
@@ -163,13 +160,12 @@ def opened_frame(pack: Path, frame: Frame, identities: Sequence[Any] = ()) -> di
     return found
 
 
-def check(pack: Path) -> None:
+def check(pack: File) -> None:
     """Every byte is as it was written. Raises `BackupDamaged`."""
     summed = hashlib.sha256()
     try:
         with pack.open("rb") as file:
-            left = file.seek(0, os.SEEK_END) - 32
-            file.seek(0)
+            left = place.size(pack) - 32
             while left > 0 and (block := file.read(min(_BLOCK, left))):
                 summed.update(block)
                 left -= len(block)

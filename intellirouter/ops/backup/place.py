@@ -1,15 +1,27 @@
-"""Where backups lie: a directory, or a prefix of a bucket (`s3.py`), and the files in either."""
+"""Where backups lie, and the files there: a directory of this machine, or any other place behind the same few words.
+
+A bucket (`s3.py`), a server by SFTP (`sftp.py`), or whatever rclone knows (`rclone.py`).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Literal, Protocol
 
 from intellirouter.errors import InvalidRequest
-from intellirouter.ops.backup import s3
+from intellirouter.ops.backup import rclone, s3, sftp
+from intellirouter.ops.backup.remote import RemoteDirectory, RemoteFile
+
+KINDS: dict[str, Callable[[str], Directory]] = {
+    s3.SCHEME: s3.Prefix.at,
+    sftp.SCHEME: sftp.SftpDirectory.at,
+    rclone.SCHEME: rclone.RcloneDirectory.at,
+}
+"""Address → place."""
 
 
 class File(Protocol):
@@ -49,35 +61,48 @@ class Directory(Protocol):
 
 
 def directory(address: str) -> Directory:
-    """A path, or `s3://BUCKET/PREFIX`. Raises `InvalidRequest`."""
-    return s3.Prefix.at(address) if address.startswith(s3.SCHEME) else Path(address)
+    """A path, or an address of one of `KINDS`. Raises `InvalidRequest`."""
+    scheme = next((scheme for scheme in KINDS if address.startswith(scheme)), None)
+    return KINDS[scheme](address) if scheme else Path(address)
 
 
 def file(address: str) -> File:
-    """A path, or `s3://BUCKET/PREFIX/NAME`. Raises `InvalidRequest`."""
-    if not address.startswith(s3.SCHEME):
+    """The same with the name of a file at its end. Raises `InvalidRequest`."""
+    if not address.startswith(tuple(KINDS)):
         return Path(address)
     place, _, name = address.rpartition("/")
-    return s3.Prefix.at(place) / name
+    return directory(place) / name
 
 
 def local(place: File | Directory) -> Path:
-    """What can only be done on this machine's disk. Raises `InvalidRequest` for a bucket."""
+    """What can only be done on this machine's disk. Raises `InvalidRequest` for another place."""
     if not isinstance(place, Path):
-        raise InvalidRequest(
-            f"{place}: incremental backups lie in a directory; without --incremental a bucket will do."
-        )
+        raise InvalidRequest(f"{place}: this is done on a directory of this machine alone.")
     return place
+
+
+def folder(place: Directory, name: str) -> Directory:
+    """A directory in a directory; in this machine's it is made when something is written."""
+    return place.folder(name) if isinstance(place, RemoteDirectory) else local(place) / name
 
 
 def size(place: File) -> int:
     """Bytes. Raises `OSError`, `StateUnavailable`."""
-    return place.size() if isinstance(place, s3.Object) else Path(str(place)).stat().st_size
+    return place.size() if isinstance(place, RemoteFile) else local(place).stat().st_size
+
+
+def read_at(place: File, at: int, length: int) -> bytes:
+    """So many bytes from there, fewer only at the end. Raises `OSError`, `StateUnavailable`."""
+    if isinstance(place, RemoteFile):
+        return place.read_at(at, length)
+    with local(place).open("rb") as stream:
+        stream.seek(at)
+        return stream.read(length)
 
 
 def create(target: File, data: bytes) -> bool:
     """Write a small file that is not there yet; False when it is. Raises `OSError`, `StateUnavailable`."""
-    if isinstance(target, s3.Object):
+    if isinstance(target, RemoteFile):
         return target.create(data)
     path = local(target)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -96,10 +121,16 @@ def create(target: File, data: bytes) -> bool:
 def writing(target: File) -> Iterator[IO[bytes]]:
     """A stream whose bytes appear as `target` when the block ends well, and leave nothing when it does not."""
     work: AbstractContextManager[IO[bytes]] = (
-        target.writing() if isinstance(target, s3.Object) else _on_disk(local(target))
+        target.writing() if isinstance(target, RemoteFile) else _on_disk(local(target))
     )
     with work as stream:
         yield stream
+
+
+def send(source: Path, target: File) -> None:
+    """Bring a file of this machine there, whole. Raises `OSError`, `StateUnavailable`."""
+    with source.open("rb") as stream, writing(target) as out:
+        shutil.copyfileobj(stream, out, 1 << 20)
 
 
 @contextmanager

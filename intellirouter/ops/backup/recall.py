@@ -7,7 +7,6 @@ import hashlib
 import io
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from intellirouter.errors import InvalidRequest
@@ -15,7 +14,9 @@ from intellirouter.ops.backup import packs
 from intellirouter.ops.backup.archive import BackupDamaged, Entry, Manifest, Sink
 from intellirouter.ops.backup.index import Index
 from intellirouter.ops.backup.packs import Frame
-from intellirouter.ops.backup.repository import PACKS, indexed
+from intellirouter.ops.backup.place import Directory, File
+from intellirouter.ops.backup.repository import indexed
+from intellirouter.ops.backup.shelf import Far, Shelf, shelf_of
 from intellirouter.ops.backup.snapshot import Snapshot
 
 _BLOCK = 1 << 20
@@ -23,36 +24,41 @@ _KEPT_FRAMES = 48
 _KEPT_PACKS = 16
 
 
-def verify(snapshot: Path, identities: Sequence[Any] = ()) -> Manifest | None:
+def verify(snapshot: File, identities: Sequence[Any] = ()) -> Manifest | None:
     """Read everything the snapshot needs, and every byte of the packs it lies in; its manifest, None when it is encrypted and
     no key was given. Raises `BackupDamaged`."""
-    parts = Snapshot(snapshot)
+    shelf = shelf_of(snapshot.parent)
+    if isinstance(shelf, Far):
+        shelf.forget(snapshot)
+    parts = Snapshot(shelf.here(snapshot))
     manifest = None
     if not parts.sealed or identities:
-        manifest, used = _read(parts, None, identities)
+        manifest, used = _read(shelf, parts, snapshot, None, identities)
     else:
-        with indexed(snapshot.parent, fcntl.LOCK_SH) as index:
+        with indexed(shelf, fcntl.LOCK_SH) as index:
             used = {_place(index, sum_)[0] for sum_ in parts.sums()}
     for pack in sorted(used):
-        packs.check(snapshot.parent / PACKS / f"{pack}{packs.SUFFIX}")
+        packs.check(shelf.packs / f"{pack}{packs.SUFFIX}")
     return manifest
 
 
-def read(snapshot: Path, sink: Sink | None = None, identities: Sequence[Any] = ()) -> Manifest:
+def read(snapshot: File, sink: Sink | None = None, identities: Sequence[Any] = ()) -> Manifest:
     """Hand each file to `sink`, every piece checked. See `archive.read`."""
-    return _read(Snapshot(snapshot), sink, identities)[0]
+    shelf = shelf_of(snapshot.parent)
+    return _read(shelf, Snapshot(shelf.here(snapshot)), snapshot, sink, identities)[0]
 
 
-def _read(parts: Snapshot, sink: Sink | None, identities: Sequence[Any]) -> tuple[Manifest, set[str]]:
+def _read(
+    shelf: Shelf, parts: Snapshot, file: File, sink: Sink | None, identities: Sequence[Any]
+) -> tuple[Manifest, set[str]]:
     """The manifest, and the packs that were read."""
     if parts.sealed and not identities:
         raise InvalidRequest(
-            f"{parts.file} is encrypted: name the file of its key with --identity, or of its passphrase with --passphrase-file."
+            f"{file} is encrypted: name the file of its key with --identity, or of its passphrase with --passphrase-file."
         )
     head = parts.head(identities)
-    directory = parts.file.parent
-    with indexed(directory, fcntl.LOCK_SH) as index:
-        fetch = _Fetch(directory / PACKS, index, identities)
+    with indexed(shelf, fcntl.LOCK_SH) as index:
+        fetch = _Fetch(shelf.packs, index, identities)
         sums = parts.sums()
         found = {}
         for name, count in head.pieces.items():
@@ -63,7 +69,7 @@ def _read(parts: Snapshot, sink: Sink | None, identities: Sequence[Any]) -> tupl
                 pass
             found[name] = Entry(stream.size, stream.sha256.hexdigest())
     if found != head.manifest.files:
-        raise BackupDamaged(f"{parts.file}: its files are not those of its manifest.")
+        raise BackupDamaged(f"{file}: its files are not those of its manifest.")
     return head.manifest, fetch.used
 
 
@@ -77,7 +83,7 @@ def _place(index: Index, sum_: bytes) -> tuple[str, int]:
 class _Fetch:
     """Pieces by their sums; keeps the frames opened last."""
 
-    def __init__(self, folder: Path, index: Index, identities: Sequence[Any]) -> None:
+    def __init__(self, folder: Directory, index: Index, identities: Sequence[Any]) -> None:
         self._folder, self._index, self._identities = folder, index, identities
         self._frames: OrderedDict[tuple[str, int], dict[bytes, bytes]] = OrderedDict()
         self._packs: OrderedDict[str, list[Frame]] = OrderedDict()

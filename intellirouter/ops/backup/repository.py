@@ -1,4 +1,4 @@
-"""Incremental backups: snapshots in one directory that share their pieces.
+"""Incremental backups: snapshots in one place (`shelf.py`) that share their pieces.
 
     DIRECTORY/
       intellirouter-<time>.irsnapshot    what one backup held, and of which pieces (`snapshot.py`)
@@ -17,7 +17,6 @@ import hashlib
 import os
 import sqlite3
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -25,52 +24,49 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from intellirouter.errors import Conflict, StateError
-from intellirouter.ops.backup import packs
+from intellirouter.errors import StateError
+from intellirouter.ops.backup import packs, place
 from intellirouter.ops.backup.archive import Entry, Manifest
 from intellirouter.ops.backup.index import Index, opened
 from intellirouter.ops.backup.packs import Frame, PackWriter
 from intellirouter.ops.backup.pieces import pieces
+from intellirouter.ops.backup.place import Directory, File
+from intellirouter.ops.backup.shelf import PACKS, Far, Shelf, shelf_of
 from intellirouter.ops.backup.snapshot import SUFFIX, Head, Snapshot, close
 
-PACKS = "packs"
 _UNDER_WAY, _PARTIAL = ".snapshot-", ".partial"
-WAIT_SECONDS = 900.0
-"""For another backup of the same directory."""
 
 
 @contextlib.contextmanager
 def create(
-    target: Path,
+    target: File,
     manifest: Manifest,
     recipients: Sequence[Any] = (),
     seal: Callable[[Manifest], None] = lambda _: None,
 ) -> Iterator[Writer]:
     """A snapshot that appears under its name when the block ends well. `seal` vouches for the manifest when it is whole."""
-    directory = target.parent
-    folder = directory / PACKS
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with indexed(directory, fcntl.LOCK_EX) as index:
-        _clear(directory)
+    shelf = shelf_of(target.parent)
+    (shelf.workshop / PACKS).mkdir(mode=0o700, exist_ok=True)
+    with indexed(shelf, fcntl.LOCK_EX) as index:
+        _clear(shelf.workshop)
         with tempfile.NamedTemporaryFile(
-            dir=directory, prefix=_UNDER_WAY, suffix=_PARTIAL, delete=False
+            dir=shelf.workshop, prefix=_UNDER_WAY, suffix=_PARTIAL, delete=False
         ) as sums:
-            writer = Writer(folder, index, manifest, sums, recipients)
+            writer = Writer(shelf, index, manifest, sums, recipients)
             try:
                 yield writer
                 writer.flush()
                 seal(manifest)
                 close(sums, writer.head, recipients)
-                Path(sums.name).replace(target)
-                packs.sync(directory)
+                shelf.show(Path(sums.name), target)
             finally:
                 writer.discard()
                 Path(sums.name).unlink(missing_ok=True)
 
 
-def _clear(directory: Path) -> None:
+def _clear(workshop: Path) -> None:
     """Remove what a killed process left half written."""
-    for left in (*directory.glob(f"{_UNDER_WAY}*{_PARTIAL}"), *(directory / PACKS).glob(f"*{_PARTIAL}")):
+    for left in (*workshop.glob(f"{_UNDER_WAY}*{_PARTIAL}"), *(workshop / PACKS).glob(f"*{_PARTIAL}")):
         left.unlink()
 
 
@@ -78,11 +74,11 @@ class Writer:
     """Adds files to a snapshot under way; `archive.Writer` to who fills it."""
 
     def __init__(
-        self, folder: Path, index: Index, manifest: Manifest, sums: IO[bytes], recipients: Sequence[Any]
+        self, shelf: Shelf, index: Index, manifest: Manifest, sums: IO[bytes], recipients: Sequence[Any]
     ) -> None:
         self.manifest = manifest
         self.head = Head(manifest)
-        self._folder, self._index, self._recipients = folder, index, recipients
+        self._shelf, self._index, self._recipients = shelf, index, recipients
         self._sums = sums
         self._pack: PackWriter | None = None
         self._fresh: set[bytes] = set()
@@ -107,17 +103,18 @@ class Writer:
 
     def _keep(self, sum_: bytes, piece: bytes) -> None:
         if self._pack is None:
-            self._pack = PackWriter(self._folder, self._recipients)
+            self._pack = PackWriter(self._shelf.workshop / PACKS, self._recipients)
         self._pack.add(sum_, piece)
         self._fresh.add(sum_)
         if self._pack.size >= packs.PACK_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        """Bring what is held to the disk."""
+        """Bring what is held to where it belongs."""
         if self._pack is not None:
             name, frames = self._pack.finish()
             self._pack = None
+            self._shelf.shelve(self._shelf.workshop / PACKS / f"{name}{packs.SUFFIX}")
             self._index.add(name, frames)
             self._fresh.clear()
 
@@ -127,32 +124,38 @@ class Writer:
             self._pack.discard()
 
 
-def prune(directory: Path, progress: Callable[[str], None] = lambda _: None) -> tuple[int, int]:
+def prune(directory: Directory, progress: Callable[[str], None] = lambda _: None) -> tuple[int, int]:
     """Drop the pieces that no snapshot needs; bytes before and after. Needs no key. Raises `BackupDamaged`.
 
     A pack goes when none of its frames is needed, and is written anew without the others when fewer than half of its bytes are.
     """
-    folder = directory / PACKS
-    with indexed(directory, fcntl.LOCK_EX) as index:
+    shelf = shelf_of(directory)
+    with indexed(shelf, fcntl.LOCK_EX) as index:
         # eight bytes of a sum: two that share them keep one piece too many, never one too few
         needed = np.empty(0, np.uint64)
         for snapshot in directory.glob(f"*{SUFFIX}"):
-            needed = np.union1d(needed, Snapshot(snapshot).prefixes())
-        before = _size(folder)
-        _clear(directory)
-        for pack in sorted(folder.glob(f"*{packs.SUFFIX}")):
+            needed = np.union1d(needed, Snapshot(shelf.here(snapshot)).prefixes())
+        _clear(shelf.workshop)
+        before = after = 0
+        for pack in sorted(shelf.packs.glob(f"*{packs.SUFFIX}"), key=lambda file: file.name):
             progress(pack.name)
+            size = place.size(pack)
+            before += size
             frames = packs.frames(pack)
             live = [frame for frame in frames if _is_needed(frame, needed, pack.stem, index)]
             kept = sum(frame.length for frame in live)
             if live and kept * 2 >= sum(frame.length for frame in frames):
+                after += size
                 continue
             if live:
-                _rewrite(folder, pack, live, index)
+                after += _rewrite(shelf, pack, live, index)
             index.remove(pack.stem)
             pack.unlink()
-        packs.sync(folder)
-        return before, _size(folder)
+        if isinstance(shelf, Far):
+            shelf.tidy()
+        else:
+            packs.sync(place.local(shelf.packs))
+        return before, after
 
 
 def _is_needed(frame: Frame, needed: NDArray[np.uint64], pack: str, index: Index) -> bool:
@@ -165,9 +168,10 @@ def _is_needed(frame: Frame, needed: NDArray[np.uint64], pack: str, index: Index
     )
 
 
-def _rewrite(folder: Path, pack: Path, live: Sequence[Frame], index: Index) -> None:
+def _rewrite(shelf: Shelf, pack: File, live: Sequence[Frame], index: Index) -> int:
+    """A new pack of the frames that live; its bytes."""
     packs.check(pack)
-    writer = PackWriter(folder)
+    writer = PackWriter(shelf.workshop / PACKS)
     try:
         for frame in live:
             writer.copy(frame, packs.packed_frame(pack, frame))
@@ -175,39 +179,20 @@ def _rewrite(folder: Path, pack: Path, live: Sequence[Frame], index: Index) -> N
     except BaseException:
         writer.discard()
         raise
+    shelf.shelve(shelf.workshop / PACKS / f"{name}{packs.SUFFIX}")
     index.add(name, frames)
-
-
-def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir())
+    return writer.size + packs.SUM_BYTES
 
 
 @contextlib.contextmanager
-def indexed(directory: Path, lock: int) -> Iterator[Index]:
-    """The index of a directory that is locked (`fcntl.LOCK_…`) meanwhile. Raises `Conflict`, `BackupDamaged`, `StateError`."""
-    with _locked(directory, lock), _sqlite_errors(directory), opened(directory, directory / PACKS) as index:
+def indexed(shelf: Shelf, lock: int) -> Iterator[Index]:
+    """The index of a shelf that is locked (`fcntl.LOCK_…`) meanwhile. Raises `Conflict`, `BackupDamaged`, `StateError`."""
+    with (
+        shelf.locked(lock),
+        _sqlite_errors(shelf.workshop),
+        opened(shelf.workshop, shelf.packs) as index,
+    ):
         yield index
-
-
-@contextlib.contextmanager
-def _locked(directory: Path, kind: int) -> Iterator[None]:
-    """Writers alone, readers together. Raises `Conflict` when the others do not end."""
-    try:
-        handle = (directory / ".repository.lock").open("a")
-    except PermissionError:  # who may only read cannot be in the way
-        yield
-        return
-    with handle:
-        until = time.monotonic() + WAIT_SECONDS
-        while True:
-            try:
-                fcntl.flock(handle, kind | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as cause:
-                if time.monotonic() > until:
-                    raise Conflict(f"Another backup of {directory} is still under way.") from cause
-                time.sleep(0.2)
-        yield
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from typing import IO, Any, Literal, cast
 from intellirouter.config import env
 from intellirouter.errors import InvalidRequest, StateUnavailable
 from intellirouter.ops.backup import pipe
+from intellirouter.ops.backup.remote import RemoteDirectory, RemoteFile
 
 SCHEME = "s3://"
 PART_BYTES = 16 << 20
@@ -31,11 +32,11 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SAID = re.compile(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", re.DOTALL)
 
 
-class Prefix:
+class Prefix(RemoteDirectory):
     """The part of a bucket where backups lie. See `place.Directory`."""
 
-    def __init__(self, address: str, store: Any) -> None:
-        self._address, self._store = address, store
+    def __init__(self, address: str, store: Any, within: str = "") -> None:
+        self._address, self._store, self._within = address, store, within
 
     @classmethod
     def at(cls, address: str) -> Prefix:
@@ -69,63 +70,63 @@ class Prefix:
         return self._address
 
     def __truediv__(self, name: str) -> Object:
-        return Object(self, self._store, name)
+        return Object(self, self._store, name, f"{self._within}{name}")
+
+    def folder(self, name: str) -> Prefix:
+        """See `RemoteDirectory.folder`."""
+        return Prefix(f"{self}/{name}", self._store, f"{self._within}{name}/")
 
     def glob(self, pattern: str) -> Iterator[Object]:
         """The objects right under it whose names fit. Raises `OSError`, `StateUnavailable`."""
         with _errors(str(self)):
-            found = importlib.import_module("obstore").list_with_delimiter(self._store)["objects"]
+            found = importlib.import_module("obstore").list_with_delimiter(self._store, self._within or None)[
+                "objects"
+            ]
         for entry in found:
             if fnmatch.fnmatchcase(name := PurePosixPath(entry["path"]).name, pattern):
-                yield Object(self, self._store, name, entry["size"])
+                yield Object(self, self._store, name, f"{self._within}{name}", entry["size"])
 
 
-class Object:
+class Object(RemoteFile):
     """One object. See `place.File`."""
 
-    def __init__(self, parent: Prefix, store: Any, name: str, size: int | None = None) -> None:
-        self.parent, self.name = parent, name
-        self._store, self._size = store, size
+    def __init__(self, parent: Prefix, store: Any, name: str, key: str, size: int | None = None) -> None:
+        super().__init__(parent, name, size)
+        self._store, self._key = store, key
 
-    def __str__(self) -> str:
-        return f"{self.parent}/{self.name}"
+    def _ask_size(self) -> int:
+        with _errors(str(self)):
+            size: int = importlib.import_module("obstore").head(self._store, self._key)["size"]
+        return size
 
-    @property
-    def stem(self) -> str:
-        """The name without its suffix."""
-        return PurePosixPath(self.name).stem
-
-    @property
-    def suffix(self) -> str:
-        """The end of the name, with its dot."""
-        return PurePosixPath(self.name).suffix
-
-    def size(self) -> int:
-        """Bytes. Raises `OSError`, `StateUnavailable`."""
-        if self._size is None:
-            with _errors(str(self)):
-                self._size = importlib.import_module("obstore").head(self._store, self.name)["size"]
-        return self._size
+    def read_at(self, at: int, length: int) -> bytes:
+        """So many bytes from there, fewer only at the end. Raises `OSError`, `StateUnavailable`."""
+        if length <= 0:
+            return b""
+        with _errors(str(self)):
+            return bytes(
+                importlib.import_module("obstore").get_range(self._store, self._key, start=at, length=length)
+            )
 
     def open(self, mode: Literal["rb"]) -> IO[bytes]:  # noqa: ARG002  as `Path` has it
         """Its bytes, fetched as they are read. Raises `OSError`, `StateUnavailable`."""
         with _errors(str(self)):
             reader = importlib.import_module("obstore").open_reader(
-                self._store, self.name, buffer_size=READ_AHEAD
+                self._store, self._key, buffer_size=READ_AHEAD
             )
         return io.BufferedReader(_Reading(str(self), reader), _BLOCK)
 
     def unlink(self) -> None:
         """Remove it. Raises `StateUnavailable`."""
         with _errors(str(self)):
-            importlib.import_module("obstore").delete(self._store, self.name)
+            importlib.import_module("obstore").delete(self._store, self._key)
 
     def create(self, data: bytes) -> bool:
         """See `place.create`. Raises `OSError`, `StateUnavailable`."""
         obstore = importlib.import_module("obstore")
         try:
             with _errors(str(self)):
-                obstore.put(self._store, self.name, data, mode="create")
+                obstore.put(self._store, self._key, data, mode="create")
         except FileExistsError:
             return False
         return True
@@ -145,7 +146,7 @@ class Object:
             with _errors(str(self)):
                 importlib.import_module("obstore").put(
                     self._store,
-                    self.name,
+                    self._key,
                     parts(source),
                     chunk_size=PART_BYTES,
                     max_concurrency=PARTS_AT_ONCE,

@@ -30,7 +30,7 @@ _PATTERNS: Mapping[str, str] = {
     "10,000 characters of a vendor's message": "chat/failure.py",
     "an address of at most 8,000 characters, or a part of one": "transport/outgoing/places.py",
     _DOCUMENT: "roles/rag_manager/chunking.py roles/rag_manager/lexical.py roles/rag_manager/terms.py "
-    "roles/rag_manager/resemblance.py roles/rag_manager/parsing/charset.py roles/rag_manager/parsing/markdown.py "
+    "roles/rag_manager/resemblance.py roles/rag_manager/feedback.py roles/rag_manager/parsing/charset.py roles/rag_manager/parsing/markdown.py "
     "roles/rag_manager/parsing/html.py roles/rag_manager/parsing/tables.py roles/rag_manager/parsing/mail.py "
     "roles/rag_manager/parsing/books.py",
     _HEADER: "telemetry/tracing/span.py transport/fast/connection.py transport/fast/request.py web/application.py web/door.py web/whole.py",

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.peers.contract import Call, RetrievalRequest
-from intellirouter.roles.rag_manager.evaluation import Quality, Question, evaluate
+from intellirouter.roles.rag_manager.evaluation import STAGES, UNFED, Quality, Question, evaluate
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.security.caller import Caller
@@ -32,6 +32,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "intell
 NDCG = {"faq": 0.82, "man": 0.80}
 RECALL = 0.94
 IDENTIFIERS = 0.99
+ONE_FACT = 58 / 60
+NOISE = 1.5
+"""Standard errors of the difference that chance alone makes often enough."""
 TENANT = "bench"
 
 
@@ -82,7 +85,7 @@ async def _asked(service: RagService, name: str, questions: list[Question]) -> d
     def ask(query: str) -> Any:
         return service.retrieve(RetrievalRequest(query, (name,), 10, explain=True), call)
 
-    return await evaluate(ask, questions, ids)
+    return await evaluate(ask, questions, ids, stages=(*STAGES, *UNFED))
 
 
 def _show(results: dict[str, Any], half: str) -> None:
@@ -105,15 +108,20 @@ def _show(results: dict[str, Any], half: str) -> None:
 
 
 def _missed(results: dict[str, Any]) -> list[str]:
-    problems = []
+    """What falls short. Where a set is small, hybrid counts as less only by more than a standard error and a half."""
+    problems = [
+        f"{name}: {result['stages']['hybrid'].first:.3f} are first, below {ONE_FACT:.3f}"
+        for name, result in results.items()
+        if name.startswith("one-") and result["stages"]["hybrid"].first < ONE_FACT
+    ]
     if "ids" in results and results["ids"]["stages"]["hybrid"].first < IDENTIFIERS:
         problems.append(f"ids: {results['ids']['stages']['hybrid'].first:.3f} are first, below {IDENTIFIERS}")
     for name, result in results.items():
         stages = result["stages"]
-        hybrid, alone = stages["hybrid"], max(stages["dense"].ndcg, stages["lexical"].ndcg)
-        if hybrid.ndcg < alone:
+        hybrid, alone = stages["hybrid"], max((stages["dense"], stages["lexical"]), key=lambda one: one.ndcg)
+        if hybrid.ndcg < alone.ndcg - NOISE * alone.error:
             problems.append(
-                f"{name}: hybrid nDCG@10 {hybrid.ndcg:.3f} is below the better one alone, {alone:.3f}"
+                f"{name}: hybrid nDCG@10 {hybrid.ndcg:.3f} is below the better one alone, {alone.ndcg:.3f}"
             )
         if hybrid.ndcg < NDCG.get(name, 0):
             problems.append(f"{name}: hybrid nDCG@10 {hybrid.ndcg:.3f} is below {NDCG[name]}")

@@ -58,6 +58,10 @@ class RagSection(Section):
         le=1,
         description="weight of the dense score in convex fusion, for a plain question; one that names something exactly leans to words",
     )
+    feedback: bool = Field(
+        default=True,
+        description="a query that describes at length is ranked again by what its best candidates have in common",
+    )
     rerank_url: OptionalUrl = Field(
         default=None, description="a service of the /rerank form (Cohere, Jina, vLLM, …), the whole address"
     )

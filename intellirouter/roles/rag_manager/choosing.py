@@ -29,6 +29,8 @@ class Found:
     score: float
     dense: float | None
     lexical: float | None
+    plain: float = 0.0
+    """The score without feedback."""
     rerank: float | None = None
     outcome: str = "not reached"
 

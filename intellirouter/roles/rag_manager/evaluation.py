@@ -19,6 +19,8 @@ from intellirouter.peers.contract import Retrieved
 DEPTH = 10
 _BY = {"dense": "by meaning", "lexical": "by words"}
 STAGES = {"dense": "dense_score", "lexical": "lexical_score", "hybrid": "score"}
+UNFED = {"unfed": "plain_score"}
+"""The hybrid without feedback, for who measures it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def recall(ranked: Sequence[str], relevant: Collection[str], depth: int = DEPTH)
 
 def ranking(candidates: Sequence[Mapping[str, Any]], stage: str) -> list[str]:
     """Document ids in the order of one stage's scores, from the candidates of an explained retrieval."""
-    field = STAGES[stage]
+    field = (STAGES | UNFED)[stage]
     scored = [row for row in candidates if row[field] is not None]
     scored.sort(key=lambda row: -row[field])
     return list(dict.fromkeys(row["document_id"] for row in scored))
@@ -124,6 +126,7 @@ async def evaluate(
     documents: Mapping[str, str],
     asked: Callable[[], None] = lambda: None,
     missed: Callable[[Question, Sequence[Mapping[str, Any]]], None] = lambda _question, _found: None,
+    stages: Collection[str] = tuple(STAGES),
 ) -> dict[str, Quality]:
     """By stage. `ask` retrieves with `explain`; `documents` gives ids by name; `asked` is called after each question.
 
@@ -133,12 +136,12 @@ async def evaluate(
     """
     if unknown := {name for question in questions for name in question.documents if name not in documents}:
         raise InvalidRequest(f"The collection has no document '{min(unknown)}' ({len(unknown)} are unknown).")
-    gains: dict[str, list[float]] = {stage: [] for stage in STAGES}
-    found, first = dict.fromkeys(STAGES, 0.0), dict.fromkeys(STAGES, 0)
+    gains: dict[str, list[float]] = {stage: [] for stage in stages}
+    found, first = dict.fromkeys(stages, 0.0), dict.fromkeys(stages, 0)
     for question in questions:
         relevant = {documents[name] for name in question.documents}
         candidates = (await ask(question.query)).explanation["candidates"]
-        for stage in STAGES:
+        for stage in stages:
             ranked = ranking(candidates, stage)
             gains[stage].append(ndcg(ranked, relevant))
             found[stage] += recall(ranked, relevant)

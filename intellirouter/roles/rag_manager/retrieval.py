@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections import OrderedDict
-from collections.abc import Collection, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,13 +18,14 @@ from intellirouter.errors import Conflict, InvalidRequest, PeerUnavailable
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.peers.contract import RetrievalRequest, Retrieved
 from intellirouter.roles.rag_manager import catalog, openai_catalog
-from intellirouter.roles.rag_manager.catalog import ChunkRow, CollectionRow
+from intellirouter.roles.rag_manager.catalog import CollectionRow
 from intellirouter.roles.rag_manager.choosing import Found, choose
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
+from intellirouter.roles.rag_manager.feedback import fed_back, helps
 from intellirouter.roles.rag_manager.filters import ALL, Condition, condition_of
-from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
 from intellirouter.roles.rag_manager.lexical import search as search_words
-from intellirouter.roles.rag_manager.relevance import Noise, asks_of_all, is_chatter, shares_words
+from intellirouter.roles.rag_manager.ranking import Candidates, explained, ranked, relevant
+from intellirouter.roles.rag_manager.relevance import Noise, asks_of_all, is_chatter
 from intellirouter.roles.rag_manager.reranking import MOST, Reranker
 from intellirouter.roles.rag_manager.shape import alpha_for
 from intellirouter.security.caller import Reach
@@ -44,22 +44,6 @@ KEPT_QUERIES = 512
 T = TypeVar("T")
 MAX_TOP_K = 100
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Of one collection: raw scores by chunk id, and the chunks. `files` describes documents that lie on another node."""
-
-    collection: CollectionRow
-    dense: dict[str, float]
-    lexical: dict[str, float]
-    chunks: dict[str, ChunkRow]
-    partial: bool
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
-    floor: float = 0.0
-    """The cosine below which nearness says nothing."""
-    known: bool = True
-    """Whether the model knows the query's script."""
 
 
 class Searcher:
@@ -135,9 +119,9 @@ class Searcher:
 
     async def chosen(self, request: RetrievalRequest, candidates: Sequence[Candidates]) -> Retrieved:
         """The best of all candidates."""
-        found, note = await self._reranked(request, self._fused(request, candidates))
+        found, note = await self._reranked(request, ranked(self._section, request, candidates))
         if request.relevant and not asks_of_all(request.query):
-            found = _relevant(request.query, found, candidates)
+            found = relevant(request.query, found, candidates)
         passages = choose(request, found, self._section.max_chunks_per_document)
         files = await self.files({passage.document_id for passage in passages})
         for one in candidates:
@@ -150,9 +134,7 @@ class Searcher:
                 for passage in passages
             ),
             any(one.partial for one in candidates),
-            explanation=self._explained(request, found, note, known=all(one.known for one in candidates))
-            if request.explain
-            else {},
+            explanation=explained(self._section, request, found, note, candidates) if request.explain else {},
         )
 
     async def files(self, documents: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -176,15 +158,15 @@ class Searcher:
         embedder: Embedder,
     ) -> Candidates:
         """Once more where a document was replaced meanwhile: what was found of its old version is shown no more."""
+        known = embedder.knows(request.query)
         for _ in range(TRIES):
-            found = await self._found_in(request, row, embedding)
+            found = await self._found_in(request, row, embedding, known=known)
             if len(found.chunks) == len(found.dense.keys() | found.lexical.keys()):
                 break
             epoch = await self._engine.read(partial(catalog.epoch_of, collection=row.id))
             if epoch == row.epoch:
                 break
             row = replace(row, epoch=epoch)
-        known = embedder.knows(request.query)
         floor = await self._floor(row, embedder) if request.relevant and known else 0.0
         return replace(found, floor=floor, known=known)
 
@@ -196,7 +178,7 @@ class Searcher:
         return await self._noise.floor(row.id, row.epoch, embedder.model, embedder.embed, nearest)
 
     async def _found_in(
-        self, request: RetrievalRequest, row: CollectionRow, embedding: asyncio.Task[Vectors]
+        self, request: RetrievalRequest, row: CollectionRow, embedding: asyncio.Task[Vectors], *, known: bool
     ) -> Candidates:
         """The words are looked up while the query is embedded."""
         condition = condition_of(request.filters)
@@ -213,33 +195,31 @@ class Searcher:
         )
         vector = await embedding
         dense |= {id_: float(other @ vector) for id_, other in stored.items()}
-        return Candidates(row, dense, lexical, chunks, partial=not (whole and all_there))
+        found = Candidates(row, dense, lexical, chunks, partial=not (whole and all_there))
+        if not self._section.feedback or request.mode != "fused" or not helps(request.query, lexical):
+            return found
+        return await self._fed_back(request.query, found, vector, stored, known=known)
 
-    def _fused(self, request: RetrievalRequest, several: Sequence[Candidates]) -> list[Found]:
-        """One order over all collections, best first: scores are scaled together, so that a collection which has nothing
-        near the query does not fill the top."""
-        near = {id_: score for one in several for id_, score in one.dense.items() if id_ in one.chunks}
-        worded = {id_: score for one in several for id_, score in one.lexical.items() if id_ in one.chunks}
-        if request.mode == "dense":
-            worded = {}
-        elif request.mode == "lexical":
-            near = {}
-        if self._section.fusion == "rrf":
-            fused = reciprocal_rank(near, worded)
-        else:
-            fused = convex(near, worded, self._alpha(request, known=all(one.known for one in several)))
-        found = [
-            Found(one.collection.name, chunk, fused[id_], near.get(id_), worded.get(id_))
-            for one in several
-            for id_, chunk in one.chunks.items()
-            if id_ in fused
-        ]
-        return sorted(found, key=lambda item: -item.score)
-
-    def _alpha(self, request: RetrievalRequest, *, known: bool) -> float:
-        if request.mode != "fused":
-            return float(request.mode == "dense")
-        return alpha_for(request.query, self._section.fusion_alpha, known=known)
+    async def _fed_back(
+        self, query: str, found: Candidates, vector: Vectors, vectors: Mapping[str, Vectors], *, known: bool
+    ) -> Candidates:
+        """The candidates with their scores after feedback; by words alone in a script that the model does not know."""
+        if known:
+            others = [id_ for id_ in found.dense if id_ not in vectors]
+            more, _ = await self._tolerated(self._index.fetch(found.collection.id, others))
+            vectors = {**vectors, **more}
+        alpha = alpha_for(query, self._section.fusion_alpha, found.lexical, known=known)
+        fed = await asyncio.to_thread(
+            fed_back,
+            query,
+            vector,
+            found.dense,
+            found.lexical,
+            found.chunks,
+            vectors if known else {},
+            alpha,
+        )
+        return replace(found, fed=fed)
 
     def _rerank_model(self, request: RetrievalRequest) -> str | None:
         if self._section.rerank_path is not None:  # there is one, whatever it is called
@@ -268,28 +248,6 @@ class Searcher:
         for item, score in zip(head, scores, strict=True):
             item.rerank = score
         return [*sorted(head, key=lambda item: -(item.rerank or 0.0)), *found[MOST:]], model
-
-    def _explained(
-        self, request: RetrievalRequest, found: Sequence[Found], rerank: str | None, *, known: bool
-    ) -> dict[str, Any]:
-        section = self._section
-        fusion = (
-            f"convex, alpha {self._alpha(request, known=known):g}" if section.fusion == "convex" else "rrf"
-        )
-        rows = [
-            {
-                "id": item.chunk.id,
-                "document_id": item.chunk.document,
-                "collection": item.collection,
-                "score": item.score,
-                "dense_score": item.dense,
-                "lexical_score": item.lexical,
-                "rerank_score": item.rerank,
-                "outcome": item.outcome,
-            }
-            for item in found
-        ]
-        return {"fusion": fusion, "rerank": rerank, "candidates": rows}
 
     async def _dense(
         self, name: str, embedding: asyncio.Task[Vectors], condition: Condition
@@ -335,20 +293,6 @@ class Searcher:
             if self._section.on_shard_error == "fail":
                 raise
             return some.found, False
-
-
-def _relevant(query: str, found: Sequence[Found], candidates: Sequence[Candidates]) -> list[Found]:
-    """Those that are nearer than what is unrelated, or have what the query's words tell."""
-    floors = {one.collection.name: one.floor if one.known else math.inf for one in candidates}
-    return [
-        item
-        for item in found
-        if (item.dense is not None and item.dense > floors[item.collection])
-        or (
-            item.lexical is not None
-            and shares_words(query, f"{item.chunk.title}\n{item.chunk.location}\n{item.chunk.text}")
-        )
-    ]
 
 
 def _key(request: RetrievalRequest, collections: Sequence[CollectionRow], reach: Reach) -> str:

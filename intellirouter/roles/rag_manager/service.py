@@ -37,8 +37,9 @@ from intellirouter.roles.rag_manager.judging import Judge
 from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.roles.rag_manager.parsing.charset import codec_of
 from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parsers
+from intellirouter.roles.rag_manager.ranking import Candidates
 from intellirouter.roles.rag_manager.reranking import Reranker
-from intellirouter.roles.rag_manager.retrieval import Candidates, Searcher
+from intellirouter.roles.rag_manager.retrieval import Searcher
 from intellirouter.roles.rag_manager.shelf import Shelf
 from intellirouter.roles.rag_manager.writer import Writer
 from intellirouter.security.authority import Authority

@@ -3,33 +3,82 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from heapq import nlargest
 
-_QUOTED = re.compile(r"[\"“„«][^\"“”„«»]{2,200}[\"”“»]|`[^`]{2,200}`")
+from intellirouter.roles.rag_manager import terms
+from intellirouter.roles.rag_manager.lexical import telling
+
+_QUOTED = re.compile(r"[\"“„«][^\"“”„«»]{2,200}[\"“”»]|`[^`]{2,200}`")
 _MIXED = re.compile(r"\b(?=\w*\d)(?=\w*[^\W\d])\w{3,}\b|\b\d{4,}\b|\b0x[0-9a-fA-F]+\b")
 """Letters with digits, a long number: a part, a version, an error."""
-_JOINED = re.compile(r"[^\W_]+(?:[_/.:@#-][_/.:@#-]?[^\W_]+)+|--?\w[\w-]+|[a-z]+[A-Z]\w+|\$\w+")
+_JOINED = re.compile(
+    r"[^\W_]+(?:[_/.:@#-][_/.:@#-]?[^\W_]+)+|(?<!\w)--?\w[\w-]+|\b(?:[a-z]+|[A-Z][a-z]+[A-Z][a-z]+)[A-Z]\w+|\$\w+"
+)
+_ABBREVIATED = frozenset({"e.g", "i.e", "a.k.a", "i/o", "n/a", "w/o", "p.s"})
 _SHOUTED = re.compile(r"\b[A-Z][A-Z0-9]{2,}\b")
-EXACT, NAMED = 0.15, 0.55
-"""Weights of meaning for a query that names something exactly, and for one of a name or two."""
+EXACT, NAMED, LONG = 0.15, 0.55, 0.6
+"""Weights of meaning for a query that names something exactly, for one of a name or two, and for one that describes at length."""
 UNKNOWN = 0.005
+DESCRIBES = 8
+"""A query of so many telling words describes what it is about, and its words are more to go by."""
+_SHARE = 3
+"""One telling word in so many is an exact name where the query is about that name."""
+_STANDS_OUT = 1.3
+"""How far the best match of words is ahead of the next where an exact name of a longer question is what finds it."""
 
 
-def alpha_for(query: str, alpha: float, *, known: bool = True) -> float:
+def alpha_for(
+    query: str, alpha: float, worded: Mapping[str, float] | None = None, *, known: bool = True
+) -> float:
     """The weight of meaning for this query where `alpha` is that of a plain question.
 
-    `known` says whether the embedding model knows the query's script.
+    `worded` are the scores of what its words found; `known` says whether the embedding model knows the query's script.
     """
     if not known:
         return UNKNOWN
-    if _QUOTED.search(query) or _MIXED.search(query) or any(map(_is_name, _JOINED.findall(query))):
+    if is_exact(query, worded or {}):
         return min(alpha, EXACT)
+    words = telling(query)
+    if len(words) >= DESCRIBES:
+        return min(alpha, LONG)
     if _SHOUTED.search(query) and not query.isupper():
         return min(alpha, NAMED)
     return alpha
 
 
+def is_exact(query: str, worded: Mapping[str, float]) -> bool:
+    """It names something exactly: it is about a phrase in quotes or a name of signs, or such a name is in one passage alone.
+
+    A name or a quotation that a longer question only mentions does not make it one: "Why has Python no “with” statement?".
+    """
+    words = len(telling(query))
+    quoted = [sum(1 for _ in terms.words(found[0])) for found in _QUOTED.finditer(query)]
+    if max(quoted, default=0) > 1 and 2 * sum(quoted) >= words:
+        return True
+    spans = list(_names(query))
+    if not spans:
+        return False
+    rest = query
+    for start, end in reversed(spans):
+        rest = f"{rest[:start]} {rest[end:]}"
+    if _SHARE * len(spans) >= len(telling(rest)) + len(spans):
+        return True
+    first = nlargest(2, worded.values())
+    return len(first) == 1 or (len(first) == 2 and first[0] >= _STANDS_OUT * first[1])
+
+
+def _names(query: str) -> Iterator[tuple[int, int]]:
+    """Where part numbers, error codes, paths, addresses, options and names of code stand, in order."""
+    joined = [found.span() for found in _JOINED.finditer(query) if _is_name(found[0])]
+    mixed = (found.span() for found in _MIXED.finditer(query))
+    yield from sorted([*joined, *(one for one in mixed if not any(a <= one[0] < b for a, b in joined))])
+
+
 def _is_name(word: str) -> bool:
-    """Not two words that a hyphen or a slash joins, as in `read-only` or `and/or`."""
+    """Not two words that a hyphen or a slash joins, as in `read-only` or `and/or`, and no abbreviation."""
+    if word.lower() in _ABBREVIATED:
+        return False
     return not (
         word.replace("-", "").replace("/", "").isalpha() and word.islower() and not word.startswith("-")
     )

@@ -10,7 +10,7 @@ from intellirouter.config.schema.rag import RagSection
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.relevance import is_chatter
-from intellirouter.roles.rag_manager.shape import EXACT, alpha_for
+from intellirouter.roles.rag_manager.shape import EXACT, LONG, alpha_for
 from intellirouter.security.caller import Caller
 from tests.servers.minilm import minilm
 
@@ -94,7 +94,21 @@ def test_no_chatter(text: str) -> None:
         ("How long is the warranty?", False),
         ("a read-only file and/or directory", False),
         ("Who are the authors?", False),
+        ("“the quick brown fox”", True),
+        ("Why has Python no “with” statement for this?", False),
+        ("Why are some functions methods (e.g. of lists) and others not?", False),
+        ("How are events handled while the program waits for I/O?", False),
+        ("How do I reach the serial port RS232 from a script of mine on Windows?", False),
+        ("What are UnicodeDecodeError and UnicodeEncodeError?", True),
     ],
 )
 def test_what_names_something_exactly_leans_to_words(query: str, exact: bool) -> None:
     assert (alpha_for(query, 0.7) == EXACT) is exact
+
+
+def test_a_name_in_a_longer_question_counts_where_its_words_find_one_passage() -> None:
+    query = "In which cupboard of the workshop is the spare part XK-4711-B stored at night?"
+    assert alpha_for(query, 0.7, {"a": 30.0, "b": 9.0}) == EXACT
+    assert alpha_for(query, 0.7, {"a": 30.0}) == EXACT
+    assert alpha_for(query, 0.7, {"a": 10.0, "b": 9.0}) == LONG
+    assert alpha_for(query.replace("XK-4711-B", "ladder"), 0.7, {"a": 30.0}) != EXACT

@@ -15,7 +15,7 @@ from intellirouter.errors import Conflict, IntelliRouterError, NotFound, PeerUna
 from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
 from intellirouter.roles.rag_manager.cluster.neighbour import Neighbour
 from intellirouter.roles.rag_manager.cluster.placement import Placements
-from intellirouter.roles.rag_manager.retrieval import Candidates
+from intellirouter.roles.rag_manager.ranking import Candidates
 from intellirouter.vectors.rendezvous import owners
 
 ADOPT_AGAIN_SECONDS = 5.0

@@ -12,7 +12,7 @@ from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
 from intellirouter.peers.documents import retrieval_document, retrieved_of
 from intellirouter.peers.guard import Guard
 from intellirouter.peers.http_roles import RoleClient
-from intellirouter.roles.rag_manager.retrieval import Candidates
+from intellirouter.roles.rag_manager.ranking import Candidates
 from intellirouter.transport.contract import Deadlines, Reply
 
 PLACED = "x-intellirouter-placed"

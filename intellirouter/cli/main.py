@@ -11,11 +11,13 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import typer
 
 from intellirouter import __version__
+from intellirouter.cli.command_logs import quiet
 from intellirouter.cli.failing import told
 from intellirouter.commit import commit
 
@@ -122,6 +124,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.umask(0o077)  # what a command writes is its user's alone: documents, conversations and keys are in it
     called = next((word for word in arguments if not word.startswith("-")), None)
     try:
-        build(called)(args=arguments, prog_name="intellirouter")
+        with nullcontext() if called == "run" else quiet():  # a node sets up its own log
+            build(called)(args=arguments, prog_name="intellirouter")
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the end of every command
         sys.exit(told(error, called))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
+import importlib
 from typing import Annotated
 
 import msgspec
@@ -11,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.node_configuration import configured
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.record_options import (
@@ -28,12 +26,7 @@ from intellirouter.cli.record_options import (
     query,
 )
 from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
-from intellirouter.errors import NotFound
-from intellirouter.records.open import opener
-from intellirouter.records.sqlite.store import FILE
 
-CHECKED = 1000
-"""Places at which sums are compared with the rows before a recount."""
 GROUPS = "model, provider, key, team, user, tag, session, tenant, role, endpoint, day, hour"
 
 
@@ -62,7 +55,8 @@ def command(
 ) -> None:
     """Requests, errors, tokens, cost and times of the last days, by group."""
     if recount:
-        _recounted(config, as_json=as_json)
+        # the record with its stores is for who reads it here
+        importlib.import_module("intellirouter.cli.usage_recount").recount(config, as_json=as_json)
         return
     path = query(
         "/admin/usage",
@@ -105,20 +99,3 @@ def command(
         console.print("A request with several tags counts under each of them.", style="dim")
     if len(answer["data"]) > limit:
         console.print(f"{len(answer['data']) - limit} more: --limit or --json.", style="dim")
-
-
-def _recounted(config: Path | None, *, as_json: bool) -> None:
-    settings = configured(config, "router.toml").settings
-    if settings.records.database_url is None and not (settings.paths.data_dir / FILE).exists():
-        raise NotFound(f"There is no record in {settings.paths.data_dir}: the node has not run.")
-    with contextlib.closing(opener(settings.records, settings.paths.data_dir)()) as store:
-        wrong = store.check(CHECKED)
-        store.recount()
-        rows = 0
-        while packed := store.pack():
-            rows += packed
-    if as_json:
-        typer.echo(msgspec.json.encode({"wrong": wrong, "rows": rows}))
-        return
-    found = "All sums that were looked at agreed with their rows" if not wrong else f"{wrong} sums were wrong"
-    typer.echo(f"{found}; those of {rows:,} rows are made anew.")

@@ -35,6 +35,22 @@ def configure(
     prepare(level=level, levels=levels, json=json, file=file, role=role, most_alike=most_alike)()
 
 
+def configure_for_command() -> None:
+    """Set up what our own code logs within a command that is no node: warnings and errors, on standard error."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            _hide_secrets,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        # looked up anew for each: a command may be one of several in a process
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
 def prepare(
     *,
     level: str,

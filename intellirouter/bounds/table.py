@@ -34,13 +34,14 @@ _PATTERNS: Mapping[str, str] = {
     "roles/rag_manager/parsing/html.py roles/rag_manager/parsing/tables.py roles/rag_manager/parsing/mail.py "
     "roles/rag_manager/parsing/books.py",
     _HEADER: "telemetry/tracing/span.py transport/fast/connection.py transport/fast/request.py web/application.py web/door.py web/whole.py",
-    _QUERY: "roles/rag_manager/rewriting.py roles/rag_manager/shape.py roles/rag_manager/relevance.py records/conditions.py roles/router/admin.py roles/router/auth_oidc.py roles/router/records_query.py chat/context.py roles/chain_engine/definitions.py roles/chain_engine/api_events.py",
+    _QUERY: "roles/rag_manager/rewriting.py roles/rag_manager/shape.py roles/rag_manager/relevance.py records/conditions.py roles/router/admin.py roles/router/auth_oidc.py roles/router/records_query.py chat/context.py roles/chain_engine/definitions.py roles/chain_engine/api_events.py roles/chain_engine/api_triggers.py",
     "what is written down: records.max_content_bytes, or a line of the log": "records/redaction.py config/redact.py",
     "the request that is learned from, cut by inference/learning/question.py": "inference/learning/features.py inference/learning/question.py "
     "inference/offline.py",
     "one schema of at most 256,000 characters": "bounds/schemas.py",
     "one template of at most 1,000,000 characters, in one direction": "chains/places.py",
-    "the path of one step": "chains/trial.py",
+    "the path of one step": "chains/trial.py chains/drawing/marks.py",
+    "10,000 characters of one template, which do not repeat its braces": "roles/chain_engine/triggers/firing.py",
     "one scalar of a definition of at most 1,000,000 characters, in one direction": "chains/source.py",
     "100,000 characters of a text at a time, every repeat with an end or in one direction; a long text in a thread": "guards/detectors/address.py "
     "guards/detectors/email.py guards/detectors/injection.py guards/detectors/national.py guards/detectors/numbers.py guards/detectors/phone.py "
@@ -54,7 +55,7 @@ _CACHES: Mapping[str, str] = {
     "roles/rag_manager/cluster/placement.py providers/takes.py chat/anthropic_messages/models.py chat/gemini/thinking.py "
     "chat/openai_chat/models.py",
     "a number of entries, said where it is made": "web/addresses.py identity/tokens.py inference/plan.py providers/openai.py guards/detectors/national.py guards/detectors/phone.py guards/folding.py chat/fit/schemas.py inference/learned.py inference/limits/guess.py "
-    "inference/limits/purses.py peers/authority.py roles/persona_layer/shelves.py roles/chain_engine/outside.py security/fence.py security/permissions.py telemetry/flood.py "
+    "inference/limits/purses.py peers/authority.py roles/persona_layer/shelves.py roles/chain_engine/outside.py roles/chain_engine/triggers/firing.py security/fence.py security/permissions.py telemetry/flood.py "
     "roles/rag_manager/retrieval.py bounds/patterns.py security/keeping.py roles/router/pipeline/topics.py",
     "entries and what they weigh (bounds.kept)": "bounds/kept.py bounds/schemas.py chains/expr.py chains/made.py "
     "inference/cache/store.py memory/outage/shadow.py",

@@ -37,6 +37,7 @@ KINDS = (
     Kind("run", "tenant", ("id",), "keeping.runs", "key"),
     Kind("hook delivery", "tenant", ("tenant", "id"), "keeping.runs"),
     Kind("schedule", "tenant", ("tenant", "name"), "keeping.schedules", "key"),
+    Kind("trigger", "tenant", ("tenant", "name"), "keeping.schedules", "key"),
     Kind("idempotency key", "tenant", ("tenant", "key"), "keeping.runs"),
     Kind("collection", "tenant", ("tenant", "name"), "keeping.collections"),
     Kind("document", "tenant", ("collection", "name"), "keeping.documents"),

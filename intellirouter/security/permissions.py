@@ -104,7 +104,9 @@ PERMISSIONS: tuple[Permission, ...] = (
         "chains",
         "developer",
     ),
-    Permission("chains:start", "start chains", "chains_start grpc_run", "inference", "developer"),
+    Permission(
+        "chains:start", "start chains", "chains_start chains_event grpc_run", "inference", "developer"
+    ),
     Permission(
         "runs:read",
         "see runs",
@@ -119,11 +121,18 @@ PERMISSIONS: tuple[Permission, ...] = (
         "inference",
         "developer",
     ),
-    Permission("schedules:read", "see schedules", "chains_schedules chains_schedule", "inference", _READERS),
+    Permission(
+        "schedules:read",
+        "see schedules and triggers",
+        "chains_schedules chains_schedule chains_triggers chains_trigger",
+        "inference",
+        _READERS,
+    ),
     Permission(
         "schedules:write",
-        "make, pause, trigger and delete schedules",
-        "chains_schedule_put chains_schedule_delete chains_schedule_pause chains_schedule_resume chains_schedule_trigger",
+        "make, pause, trigger and delete schedules, and triggers as well",
+        "chains_schedule_put chains_schedule_delete chains_schedule_pause chains_schedule_resume chains_schedule_trigger "
+        "chains_trigger_put chains_trigger_delete chains_trigger_pause chains_trigger_resume",
         "chains",
         "developer",
     ),
@@ -318,6 +327,7 @@ PUBLIC: Mapping[str, str] = {
     "console_page": "the console's files; what they show is asked for by who is signed in",
     "console_session": "says that nobody is signed in",
     "console_sign_in": "takes the key or link that is asked for elsewhere",
+    "chains_webhook": "takes the signature that a trigger's secret makes; its address is not guessed",
     "console_sign_out": "ends the session of its own cookie",
 }
 """Endpoints that ask nobody who they are, and why."""

@@ -240,6 +240,17 @@ async def hook_delivery(place: Installation) -> None:
     await other.finds_nothing("ChainEngine", ("POST", f"/v1/hooks/{one}/retry", {}))
 
 
+async def trigger(place: Installation) -> None:
+    await place.put_chain("ours", "tell", saying("cheap", "tell"))
+    body = {"kind": "event", "type": "secret.*", "chain": "tell", "input": {"question": SECRET}}
+    assert (await place.ask("ChainEngine", "ours", "PUT", "/v1/triggers/on-secret", body))[0] == 201
+    other, one = Other(place, "on-secret"), "/v1/triggers/on-secret"
+    assert await other.gets("ChainEngine", "GET", "/v1/triggers") == 200
+    tries = [("GET", one), ("DELETE", one), *((("POST", f"{one}/{act}")) for act in ("pause", "resume"))]
+    await other.finds_nothing("ChainEngine", *tries)
+    assert await other.gets("ChainEngine", "POST", "/v1/events", {"type": "secret.told", "data": {}}) == 202
+
+
 async def schedule(place: Installation) -> None:
     await place.put_chain("ours", "tell", saying("cheap", "tell"))
     body = {"cron": "0 0 1 1 *", "chain": "tell", "input": {"question": SECRET}}
@@ -391,6 +402,7 @@ ATTACKS: dict[str, Callable[[Installation], Awaitable[None]]] = {
     "run": run,
     "hook delivery": hook_delivery,
     "schedule": schedule,
+    "trigger": trigger,
     "idempotency key": idempotency,
     "collection": collection,
     "document": document,

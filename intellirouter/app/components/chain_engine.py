@@ -19,9 +19,20 @@ from intellirouter.inference.answering import Answering
 from intellirouter.inference.job import Job
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.outside import Outside
-from intellirouter.roles.keys import AUTHORITY, CHAT, KEEPING, METRICS, OUTGOING, PERSONAS, RETRIEVER, TRACERS
+from intellirouter.roles.keys import (
+    AUTHORITY,
+    CHAT,
+    KEEPING,
+    METRICS,
+    OUTGOING,
+    PERSONAS,
+    RETRIEVER,
+    STATE,
+    TRACERS,
+)
 from intellirouter.roles.router.keys import DISPATCH
 from intellirouter.security.caller import ANONYMOUS, Caller
+from intellirouter.security.sealing import sealer_of
 
 if TYPE_CHECKING:
     from intellirouter.roles.chain_engine.service import ChainService
@@ -66,10 +77,14 @@ async def _engine(opened: Opened) -> AsyncIterator[ChainService]:
         opened[TRACERS]("ChainEngine"),
         opened[OUTGOING],
         opened[KEEPING],
+        opened[STATE],
+        sealer_of(settings.security),
     ) as service:
         yield service
 
 
 COMPONENTS = (
-    Component(ENGINE, _engine, (METRICS, AUTHORITY, CHAT, KEEPING, RETRIEVER, PERSONAS, OUTGOING, TRACERS)),
+    Component(
+        ENGINE, _engine, (METRICS, AUTHORITY, CHAT, KEEPING, RETRIEVER, PERSONAS, OUTGOING, STATE, TRACERS)
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
@@ -65,6 +66,13 @@ class ChainQueue(Section):
 
     concurrency: int | None = Field(default=None, ge=1, description="of its runs at once; absent: any number")
     starts_per_minute: int | None = Field(default=None, ge=1, description="absent: any number")
+
+
+class ChainFolder(Section):
+    """`[chain_engine.folders.NAME]`: a folder of the node's machine in which triggers may look for files."""
+
+    path: Path = Field(description="where it lies")
+    tenants: tuple[str, ...] = Field(default=(), description="whose triggers may watch it; absent: all")
 
 
 class ChainHook(Section):
@@ -144,6 +152,9 @@ class ChainEngineSection(Section):
     )
     hooks: dict[Label, ChainHook] = Field(
         default_factory=dict, description="services that are told of runs or asked before steps"
+    )
+    folders: dict[Label, ChainFolder] = Field(
+        default_factory=dict, description="folders that triggers may watch for files"
     )
     max_running: int | None = Field(
         default=None,

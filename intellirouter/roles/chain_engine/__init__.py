@@ -8,6 +8,7 @@ service    starts runs
 line       the waiting line: who is started next, where not all are started at once
 watching   watches runs to their end, and counts the places they take
 shown      a run as clients see it
+triggers/  what starts chains by itself: webhooks, events, files, the ends of runs
 hooks/     services that are told of runs, or asked before steps
 owners     who started which run
 hearing    hears the steps of every run

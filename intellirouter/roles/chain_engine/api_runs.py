@@ -47,7 +47,7 @@ async def start(request: web.Request) -> web.StreamResponse:
         raise InvalidRequest(f"An Idempotency-Key has 1 to {MAX_KEY} characters.", param="Idempotency-Key")
     run_id, name = service.run_id(caller, key), request.match_info["name"]
     request[PART] = RunPart(run_id)
-    place: dict[str, Any] = {"queue": fields.text(body, "queue"), "priority": _priority(body)}
+    place: dict[str, Any] = {"queue": fields.text(body, "queue"), "priority": priority_of(body)}
     if fields.boolean(body, "stream") or mode == "stream":
         return await _streamed(request, name, inputs, run_id, place)
     row, new = await service.start(caller, name, inputs, run_id, **place)
@@ -60,7 +60,8 @@ async def start(request: web.Request) -> web.StreamResponse:
     return answer(run, status, None if new else {"idempotent-replayed": "true"})
 
 
-def _priority(body: Mapping[str, Any]) -> int | None:
+def priority_of(body: Mapping[str, Any]) -> int | None:
+    """`priority` of a start. Raises `InvalidRequest`."""
     given = fields.integer(body, "priority")
     if given is not None and not -MAX_PRIORITY <= given <= MAX_PRIORITY:
         raise InvalidRequest(f"'priority' is between -{MAX_PRIORITY} and {MAX_PRIORITY}.", param="priority")

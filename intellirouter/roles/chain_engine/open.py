@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -14,6 +15,7 @@ from intellirouter import tasks
 from intellirouter.chains.runtime.durable.opening import opened
 from intellirouter.chains.steps.attempts import Cache, Worker
 from intellirouter.config.schema.chain_engine import ChainEngineSection
+from intellirouter.memory.store import StateStore
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.hooks.delivery import Hooks
 from intellirouter.roles.chain_engine.hooks.governing import Governing
@@ -28,9 +30,11 @@ from intellirouter.roles.chain_engine.reach import Peers, ports
 from intellirouter.roles.chain_engine.schedules import ScheduleStore
 from intellirouter.roles.chain_engine.service import ChainService
 from intellirouter.roles.chain_engine.store import Store
+from intellirouter.roles.chain_engine.triggers.folders import Folders
 from intellirouter.roles.chain_engine.versions import Versions
 from intellirouter.security.authority import Authority
 from intellirouter.security.keeping import Keeping
+from intellirouter.security.sealing import Sealer
 from intellirouter.telemetry.tracing.span import Tracer
 from intellirouter.transport.outgoing.door import OutgoingDoor
 
@@ -49,6 +53,8 @@ async def open_engine(
     tracer: Tracer | None = None,
     door: OutgoingDoor | None = None,
     keeping: Keeping | None = None,
+    bus: StateStore | None = None,
+    sealer: Sealer | None = None,
 ) -> AsyncIterator[ChainService]:
     """The service; runs that a former process left unfinished go on at once.
 
@@ -98,25 +104,35 @@ async def open_engine(
             live,
             tracer,
             keeping,
+            sealer=sealer,
         )
+        service.following.bus = bus
         hooks.told = service.told
-        if any(hook.kind != "govern" for hook in section.hooks.values()):
-            runtime.ending = service.ending
-        telling = asyncio.create_task(hooks.run(), name="chain hooks")
-        telling.add_done_callback(_report)
-        keeper = asyncio.create_task(Keeper(service, service.schedules).run(), name="chain keeper")
-        keeper.add_done_callback(_report)
-        owned = [keeper, telling]
+        await service.following.refresh()
+        runtime.ending = service.ending
+        folders = Folders(section.folders, service.following.store, service.following.firing)
+        works = {
+            "chain hooks": hooks.run(),
+            "chain keeper": Keeper(service, service.schedules).run(),
+            "chain followers": service.following.run(),
+            "chain events": service.following.listen(),
+            "chain folders": folders.run(),
+        }
+        owned = [_begun(name, work) for name, work in works.items()]
         try:
             await service.take_up()  # what goes on takes its places before any new run does
-            starting = asyncio.create_task(service.line.run(), name="chain line")
-            starting.add_done_callback(_report)
-            owned.append(starting)
+            owned.append(_begun("chain line", service.line.run()))
             yield service
         finally:
             await tasks.end(*owned)
             await live.stop()
             await service.stop()
+
+
+def _begun(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_report)
+    return task
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -11,6 +11,7 @@ from intellirouter.roles.chain_engine import (
     api_hooks,
     api_runs,
     api_schedules,
+    api_triggers,
     api_versions,
 )
 from intellirouter.roles.chain_engine.keys import ENGINE
@@ -19,7 +20,7 @@ from intellirouter.web.probes import PartHealth
 
 
 def _routes() -> list[web.RouteDef]:
-    modules = (api, api_versions, api_drawing, api_runs, api_events, api_schedules, api_hooks)
+    modules = (api, api_versions, api_drawing, api_runs, api_events, api_schedules, api_triggers, api_hooks)
     return [route for module in modules for route in module.routes()]
 
 

@@ -42,10 +42,14 @@ from intellirouter.roles.chain_engine.outside import Outside
 from intellirouter.roles.chain_engine.schedules import Schedule, ScheduleStore
 from intellirouter.roles.chain_engine.shown import over, shown
 from intellirouter.roles.chain_engine.store import RunRow, Store, plain
+from intellirouter.roles.chain_engine.triggers.firing import Firing
+from intellirouter.roles.chain_engine.triggers.following import Following
+from intellirouter.roles.chain_engine.triggers.store import Trigger, TriggerStore
 from intellirouter.roles.chain_engine.watching import POLL, Watch
 from intellirouter.security.authority import Authority
 from intellirouter.security.caller import Caller
 from intellirouter.security.keeping import Keeping
+from intellirouter.security.sealing import Sealer
 from intellirouter.telemetry.tracing.span import Tracer, current
 
 log = structlog.get_logger(__name__)
@@ -70,10 +74,14 @@ class ChainService:
     keeping: Keeping = field(default_factory=Keeping)
     trouble: str = ""
     """Why the database of runs does not answer, as the keeper found it last; empty when it does."""
+    sealer: Sealer | None = None
+    following: Following = field(init=False)
     watch: Watch = field(init=False)
     line: Line = field(init=False)
 
     def __post_init__(self) -> None:
+        triggers = TriggerStore(self.runtime.engine)
+        self.following = Following(self, triggers, self.hooks.outbox, Firing(self, triggers))
         self.line = Line(self.section, self.runtime.engine, lambda: self.busy, self._started)
         self.watch = Watch(
             self.section,
@@ -81,7 +89,7 @@ class ChainService:
             self.store,
             self.meters,
             self.hearing,
-            self.hooks.ended,
+            self._ended,
             self.line.ended,
             self.tracer,
         )
@@ -123,7 +131,8 @@ class ChainService:
 
         async def count() -> int:
             if what == "schedules":
-                return await asyncio.to_thread(self.schedules.kept, tenant)
+                made = await asyncio.to_thread(self.schedules.kept, tenant)
+                return made + await asyncio.to_thread(self.following.store.kept, tenant)
             return (await asyncio.to_thread(self.store.kept, tenant))[1]
 
         await self.keeping.room(tenant, what, count)
@@ -145,6 +154,7 @@ class ChainService:
         *,
         queue: str | None = None,
         priority: int | None = None,
+        depth: int = 0,
     ) -> tuple[RunRow, bool]:
         """Start a run, or put it in line, or find the one of that id; true when it is new.
 
@@ -157,7 +167,7 @@ class ChainService:
         chain, library = chosen.chain, chosen.others
         if (span := current()) is not None:  # the run is a trace of its own: it may outlive this request
             span.note({"intellirouter.run": run_id})
-        row = self._row(caller, chosen, inputs, run_id)
+        row = self._row(caller, chosen, inputs, run_id, depth)
         new = await asyncio.to_thread(self.store.run, run_id) is None
         if new and not self.line.used:
             self.watch.admit(caller)
@@ -215,7 +225,9 @@ class ChainService:
         chosen = await self.library.chosen(caller, name)
         await ASIDE.soon(caller.tenant, lambda: checked_inputs(chosen.chain, inputs))
 
-    def _row(self, caller: Caller, chosen: Chosen, inputs: Mapping[str, Any], run_id: str) -> RunRow:
+    def _row(
+        self, caller: Caller, chosen: Chosen, inputs: Mapping[str, Any], run_id: str, depth: int
+    ) -> RunRow:
         chain = chosen.chain
         fingerprint = hashlib.sha256(msgspec.json.encode([chain.name, inputs], order="deterministic"))
         return RunRow(
@@ -227,6 +239,7 @@ class ChainService:
             msgspec.json.encode(caller.owner()),
             time.time(),
             revision=chosen.revision,
+            depth=depth or None,
         )
 
     async def wait(self, run_id: str, seconds: float) -> None:
@@ -346,10 +359,25 @@ class ChainService:
         return 0
 
     async def ending(self, run_id: str, _outcome: Mapping[str, Any]) -> None:
-        """A run is about to end: who is to be told of it is written down before its end is."""
+        """A run is about to end: who is to be told of it, and that others may follow it, is written down before its end is."""
+        if not self.hooks.told_of_runs and not self.following.watches:
+            return
         row = await asyncio.to_thread(self.store.run, run_id)
         if row is not None:
-            await self.hooks.ended(run_id, row.chain, row.tenant)
+            await self._ended(run_id, row.chain, row.tenant)
+
+    async def _ended(self, run_id: str, chain: str, tenant: str) -> None:
+        await self.hooks.ended(run_id, chain, tenant)
+        await self.following.ended(run_id, tenant)
+
+    def sealed(self, purpose: str, place: str, text: str) -> bytes:
+        """A secret as it is kept: encrypted, where the node has a key."""
+        data = text.encode()
+        return data if self.sealer is None else self.sealer.seal(purpose, place, data)
+
+    def unsealed(self, purpose: str, place: str, value: bytes) -> str:
+        """See `sealed`."""
+        return (value if self.sealer is None else self.sealer.open(purpose, place, value)).decode()
 
     async def told(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """What hooks are told of those of the runs that have ended: the run, its owner, and its steps."""
@@ -377,10 +405,10 @@ class ChainService:
             return self.runtime.cluster.nodes()
         return [{"node": self.runtime.node, "age_seconds": 0.0, "alive": True}]
 
-    async def stopped(self, schedule: Schedule) -> str:
-        """Why the owner of a schedule may not act any more; empty while it may."""
+    async def stopped(self, left: Schedule | Trigger) -> str:
+        """Why the owner of a schedule or trigger may not act any more; empty while it may."""
         try:
-            await self.authority.caller_of(schedule.owner())
+            await self.authority.caller_of(left.owner())
         except KeyEnded as error:
             return error.message
         except PeerUnavailable:  # nobody can say so now

@@ -39,6 +39,7 @@ RUNS = sa.Table(
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("cancelled", sa.Float),  # while it waited in line
     sa.Column("revision", sa.Integer),
+    sa.Column("depth", sa.Integer),
     sa.Index("intellirouter_chain_runs_by_tenant", "tenant", "created"),
 )
 
@@ -71,6 +72,8 @@ class RunRow:
     """When it was cancelled before it had begun."""
     revision: int | None = None
     """Of its chain; None where the run was started before there were versions."""
+    depth: int | None = None
+    """Runs that started one another down to this one; None: somebody started it."""
 
     def owner(self) -> Owner:
         """Who started it."""

@@ -59,6 +59,9 @@ async def test_a_run_from_its_start_to_its_fork(start_node: StartNode, tmp_path:
     await chain("schedule", "daily", "--pause")
     assert "paused" in await chain("schedules")
     await chain("schedule", "daily", "--delete")
+    assert "secret:  whsec_" in await chain("trigger", "in", "--webhook", "--chain", "approve")
+    assert "/v1/webhooks/" in await chain("triggers")
+    assert "live" in await chain("versions", "approve")
     assert "no chain 'gone'" in await chain("start", "gone", code=1)
     assert "not a cron expression" in await chain(
         "schedule", "x", "--chain", "approve", "--cron", "never", code=1

@@ -47,6 +47,11 @@ class Hooks:
     look: float = LOOK_SECONDS
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def told_of_runs(self) -> bool:
+        """Whether any hook is told of runs."""
+        return any(hook.kind != "govern" for hook in self.hooks.values())
+
     def wanted(self, chain: str, tenant: str) -> list[str]:
         """The hooks that are told of a run."""
         return [
@@ -63,7 +68,7 @@ class Hooks:
 
     async def run(self) -> None:
         """Deliver, until cancelled."""
-        if not any(hook.kind != "govern" for hook in self.hooks.values()):
+        if not self.told_of_runs:
             return
         while True:
             self._news.clear()

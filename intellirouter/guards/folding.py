@@ -30,8 +30,7 @@ INVISIBLE = "".join(
     or code in (0x115F, 0x1160, 0x17B4, 0x17B5)
 )
 _ASCII = bytes(range(128))
-_GAP = re.compile(r"[\s_]{2,}|[^\S ]|_")
-"""Space that is not one space."""
+_GAP = re.compile(r"[\s_]+")
 _JOINT = re.compile(r"(?<=[^\W_])[^\w\s]{1,8}(?=[^\W_])|[\s*_~`\"'“”‘’«»()\[\]]{2,}|[*_~`\"'“”‘’«»()\[\]]")
 _FEW = 16
 """Letters that are replaced one after another."""
@@ -66,26 +65,33 @@ class Folded:
         return Folded(text, lambda: self.places)
 
 
-def folded(text: str) -> Folded:
-    """The text in lower case and plain letters."""
+def letters_beyond(text: str) -> frozenset[str]:
+    """The characters of the text that are not ASCII, each once."""
+    if text.isascii():
+        return frozenset()
+    beyond = text.encode("utf-8", "surrogatepass").translate(None, _ASCII)
+    return frozenset(beyond.decode("utf-8", "surrogatepass"))
+
+
+def folded(text: str, beyond: frozenset[str] | None = None) -> Folded:
+    """The text in lower case and plain letters. `beyond`: its letters beyond ASCII, or more than these, where they are known."""
     if text.isascii():
         return Folded(text.lower())
-    made, moved = _changed(text, _plain)
+    made, moved = _changed(text, letters_beyond(text) if beyond is None else beyond, _plain)
     return Folded(made.lower(), (lambda: _moved(text, _plain)) if moved else None)
 
 
-def visible(text: str) -> Folded:
+def visible(text: str, beyond: frozenset[str] | None = None) -> Folded:
     """The text without what shows nothing, in ASCII's digits and signs; letters and case stay."""
     if text.isascii():
         return Folded(text)
-    made, moved = _changed(text, _shown)
+    made, moved = _changed(text, letters_beyond(text) if beyond is None else beyond, _shown)
     return Folded(made, (lambda: _moved(text, _shown)) if moved else None)
 
 
-def _changed(text: str, change: Callable[[str], str]) -> tuple[str, bool]:
+def _changed(text: str, beyond: frozenset[str], change: Callable[[str], str]) -> tuple[str, bool]:
     """The text with each of its letters beyond ASCII changed, and whether one is not one letter any more."""
-    beyond = text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
-    changes = {letter: made for letter in set(beyond) if (made := change(letter)) != letter}
+    changes = {letter: made for letter in beyond if (made := change(letter)) != letter}
     if not changes:
         return text, False
     moved = any(len(made) != 1 for made in changes.values())
@@ -109,7 +115,12 @@ def _moved(text: str, change: Callable[[str], str]) -> list[int]:
 def spaced(plain: Folded) -> Folded:
     """With one space wherever there is any, or an underscore, so that phrases can be looked for as they are written."""
     text = plain.text
-    made = _GAP.sub(" ", text)
+    words = text.replace("_", " ")
+    made = " ".join(words.split())
+    if words[:1].isspace():
+        made = f" {made}"
+    if words[-1:].isspace() and made != " ":
+        made = f"{made} "
     if made == text:
         return plain
     if len(made) == len(text):

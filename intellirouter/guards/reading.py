@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from intellirouter.guards.finding import Detector, Finding
-from intellirouter.guards.folding import Folded, visible
+from intellirouter.guards.folding import Folded, letters_beyond, visible
 from intellirouter.guards.scan import Scan
 from intellirouter.guards.table import GATES, settled
 
@@ -41,10 +41,11 @@ class _Piece:
 
     def __init__(self, text: str, start: int) -> None:
         self._start = start
-        self._written = self._scan = Scan(text, GATES)
+        beyond = letters_beyond(text)
+        self._written = self._scan = Scan(text, GATES, beyond)
         self._seen: Folded | None = None
-        if not text.isascii() and (seen := visible(text)).text != text:
-            self._seen, self._scan = seen, Scan(seen.text, GATES)
+        if beyond and (seen := visible(text, beyond)).text != text:
+            self._seen, self._scan = seen, Scan(seen.text, GATES, beyond)
 
     def find(self, detector: Detector) -> list[Finding]:
         """What a detector finds in it, by place in the whole text."""

@@ -11,8 +11,6 @@ from intellirouter.guards.folding import Folded, folded
 from intellirouter.guards.gates import FOLDED, Gates
 
 _DIGITS = re.compile(r"[0-9]+")
-_SPELLED = 11
-_SINGLES = bytes([1, 1, 1, 1, 1])
 _GAP = 4
 """Characters between two runs of digits that are still of one number."""
 
@@ -28,15 +26,15 @@ class Cluster(NamedTuple):
 class Scan:
     """A text, and what is known of it. `gates` say what may be in it; without them anything may."""
 
-    __slots__ = ("_clusters", "_folded", "_lengths", "_open", "gates", "text")
+    __slots__ = ("_beyond", "_clusters", "_folded", "_open", "gates", "text")
 
-    def __init__(self, text: str, gates: Gates | None = None) -> None:
+    def __init__(self, text: str, gates: Gates | None = None, beyond: frozenset[str] | None = None) -> None:
         self.text = text
+        self._beyond = beyond
         self.gates = gates
         self._open: dict[str, frozenset[str]] = {}
         self._clusters: list[Cluster] | None = None
         self._folded: Folded | None = None
-        self._lengths: list[int] | None = None
 
     def may(self, gate: str) -> bool:
         """Whether something in the text goes through this gate."""
@@ -59,26 +57,8 @@ class Scan:
     def folded(self) -> Folded:
         """The text in lower case and plain letters."""
         if self._folded is None:
-            self._folded = folded(self.text)
+            self._folded = folded(self.text, self._beyond)
         return self._folded
-
-    @property
-    def _words(self) -> list[int]:
-        if self._lengths is None:
-            self._lengths = list(map(len, self.text.split()))
-        return self._lengths
-
-    @property
-    def longest_word(self) -> int:
-        """Characters of the longest stretch without a space."""
-        return max(self._words, default=0)
-
-    @property
-    def spelled(self) -> bool:
-        """Whether letters may stand apart: five single ones in a row, or a stretch that has room for signs between them."""
-        return self.longest_word >= _SPELLED or _SINGLES in bytes(
-            [1 if length == 1 else 2 for length in self._words]
-        )
 
     @property
     def clusters(self) -> list[Cluster]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from intellirouter.guards.detectors import address, injection, national, numbers, phone, secrets, unseen
+from intellirouter.guards.detectors import (
+    address,
+    injection,
+    national,
+    numbers,
+    phone,
+    secrets,
+    unseen,
+    words,
+)
 from intellirouter.guards.detectors.address import ADDRESS, Addresses
 from intellirouter.guards.detectors.email import EMAIL, Emails
 from intellirouter.guards.detectors.injection import INJECTION, Injections
@@ -37,7 +46,7 @@ GATES = Gates(
         "numbers": {**numbers.GATES, **phone.GATES, **national.NUMBER_GATES, **address.GATES},
         "words": {**secrets.GATES, **national.NAME_GATES},
         "hidden": {**unseen.GATES, **injection.HIDDEN_GATES},
-        FOLDED: injection.FOLDED_GATES,
+        FOLDED: {**injection.FOLDED_GATES, **words.GATES},
     }
 )
 """What has to be in a text for the detectors to find something."""

@@ -10,13 +10,16 @@ from intellirouter.guards.scan import Cluster, Scan
 
 ADDRESS = "address"
 _STREET = r"Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Court|Ct|Boulevard|Blvd|Place|Pl|Square|Sq|Terrace|Way|Highway|Hwy|Parkway|Pkwy|Crescent|Close"
-_NAME = r"[A-ZÀ-Þ][a-zß-ÿ'’-]{1,30}"
+_UPPER, _LOWER = "A-ZÀ-ÖØ-ÞĀ-Ž", "a-zß-öø-ÿĀ-ž"
+_NAME = rf"[{_UPPER}][{_LOWER}'’-]{{1,30}}"
 _PLACE = rf"(?:,? ?(?:Apt|Suite|Ste|Unit|Flat|#)\.? ?\w{{1,6}})?(?:,? {_NAME}(?: {_NAME})?)?(?:,? [A-Z]{{2}}\b)?(?:,? (?:\d{{5}}(?:-\d{{4}})?|[A-Z]{{1,2}}\d[A-Z\d]? ?\d[A-Z]{{2}}))?"
 _FORMS = (
     rf"\d{{1,5}}[A-Za-z]?(?: [NSEW]\.?)? (?:{_NAME} |\d{{1,3}}(?:st|nd|rd|th) ){{1,3}}(?:{_STREET})\b\.?{_PLACE}",  # English
     r"[A-ZÄÖÜ][a-zäöüß-]{2,30}(?:straße|strasse|str\.|weg|gasse|allee|platz|ufer|damm|ring) \d{1,4} ?[a-z]?\b(?:,? \d{4,5} [A-ZÄÖÜ][\w-]{2,30})?",
     rf"\d{{1,4}}(?: bis| ter)?,? (?:rue|avenue|boulevard|place|chemin|impasse|allée|quai) (?:(?:de|du|des|la|le|les|l'|d') ?){{0,3}}{_NAME}(?: {_NAME}){{0,2}}(?:,? \d{{5}} {_NAME})?",
-    rf"(?:Calle|Avenida|Avda\.?|Plaza|Paseo|Rua|Praça|Travessa|Via|Viale|Piazza|Corso) (?:(?:de|del|la|las|los|da|do|dos|della|dei) ){{0,3}}{_NAME}(?: {_NAME}){{0,3}},? ?(?:n\.?º? ?)?\d{{1,5}}\b(?:,? \d{{5}} {_NAME})?",
+    rf"(?:Calle|Avenida|Avda\.?|Plaza|Paseo|Rua|Praça|Travessa|Via|Viale|Piazza|Corso) (?:(?:de|del|la|las|los|da|do|dos|della|dei|das|d.|e|y) ){{0,3}}{_NAME}(?: {_NAME}){{0,3}},? ?(?:n\.?º? ?)?\d{{1,5}}\b(?:,? \d{{5}} {_NAME})?",
+    rf"(?:ul\.|al\.|pl\.|os\.|ulica|aleja|plac) {_NAME}(?: {_NAME}){{0,3}} \d{{1,4}}[A-Za-z]?(?:/\d{{1,4}})?\b(?:,? \d\d-\d{{3}} {_NAME})?",
+    rf"[{_UPPER}][{_LOWER}]{{1,30}}(?:gatan|gata|gate|gaten|gade|vägen|vej|vejen|veien|vei|plads|torget|katu|tie|stræde|allé) \d{{1,4}} ?[A-Za-z]?\b(?:,? \d{{3}} ?\d{{1,2}} {_NAME})?",
     r"[A-Z][a-z]{2,30}(?:straat|laan|weg|plein|gracht|kade|dijk) \d{1,4} ?[a-zA-Z]?\b(?:,? \d{4} ?[A-Z]{2}(?: [A-Z][\w-]{2,30})?)?",
 )
 _ADDRESS = re.compile(rf"(?<!\w)(?:{'|'.join(_FORMS)})")
@@ -44,6 +47,22 @@ _JOINED = (
     "gracht",
     "kade",
     "dijk",
+    "gatan",
+    "gata",
+    "gate",
+    "gaten",
+    "gade",
+    "vägen",
+    "vej",
+    "vejen",
+    "veien",
+    "vei",
+    "plads",
+    "torget",
+    "katu",
+    "tie",
+    "stræde",
+    "allé",
 )
 _LEADING = (
     "Calle ",
@@ -58,6 +77,13 @@ _LEADING = (
     "Viale ",
     "Piazza ",
     "Corso ",
+    "ul. ",
+    "al. ",
+    "pl. ",
+    "os. ",
+    "ulica ",
+    "aleja ",
+    "plac ",
 )
 
 

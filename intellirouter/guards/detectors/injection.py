@@ -61,7 +61,8 @@ _PHRASE_JOINED = re.compile(
     r"(?:ignore|disregard|forget|override|bypass)(?:all|the|any|your|of|my)*(?:previous|prior|above|earlier|system|safety|preceding)*(?:instruction|prompt|rule|guideline|direction|restriction)"
     r"|doanythingnow|systemprompt|jailbreak|developermode"
 )
-_LEET = str.maketrans("013457@$!|", "oieastasii")
+_LEET = str.maketrans("013457@$", "oieastas")
+_BAR = re.compile(r"[!|](?=[a-z])")
 _ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm")
 _BASE64 = re.compile(
     r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{20,65536}(?:\r?\n[ \t]{0,8}[A-Za-z0-9+/_-]{2,128}){0,1024}={0,2}"
@@ -70,7 +71,7 @@ _BASE32 = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z2-7]{24,65536}|[a-z2-7]{24,65536})
 _HEX = re.compile(r"(?<![A-Za-z0-9])(?:(?:0x|\\x)?[0-9a-fA-F]{2}[ :,-]{0,2}){12,8192}(?![A-Za-z0-9])")
 _BINARY = re.compile(r"(?<![A-Za-z0-9])(?:[01]{8}[ ,]{0,2}){12,8192}(?![A-Za-z0-9])")
 _ESCAPED = re.compile(
-    r"%[0-9A-Fa-f]{2}|&(?:#\d{1,7}|#x[0-9A-Fa-f]{1,6}|[a-z]{2,8});|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}"
+    r"(?:%[0-9A-Fa-f]{2}){1,64}|&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[a-zA-Z]{2,8});|\\u[0-9a-fA-F]{4}|\\u\{0{0,4}[0-9a-fA-F]{1,5}\}|\\x[0-9a-fA-F]{2}"
 )
 _DEEPEST = 2
 _MOST_DECODED = 64
@@ -99,7 +100,7 @@ class Injections:
     """See `Detector`."""
 
     longest = LONGEST
-    as_written = True
+    as_written = False
     kinds: tuple[str, ...] = (INJECTION,)
 
     def find(self, scan: Scan) -> list[Finding]:
@@ -124,7 +125,7 @@ def _found(scan: Scan, depth: int) -> Iterator[Finding]:
     yield from _phrases(scan)
     plain = scan.folded
     if scan.may(_LEET_GATE):
-        yield from _phrases(scan.read_as(plain.becomes(plain.text.translate(_LEET))))
+        yield from _phrases(scan.read_as(_without_digits(plain)))
     if scan.may(_ROT13_GATE):
         yield from _phrases(scan.read_as(plain.becomes(plain.text.translate(_ROT13))))
     if scan.may(_BACKWARDS_GATE) and any(True for _ in _phrases(Scan(text[::-1]))):
@@ -135,6 +136,11 @@ def _found(scan: Scan, depth: int) -> Iterator[Finding]:
                 yield Finding(*plain.span(*spelled.span()), INJECTION)
     if depth < _DEEPEST:
         yield from _hidden(scan, depth)
+
+
+def _without_digits(plain: Folded) -> Folded:
+    text = plain.text.translate(_LEET)
+    return plain.becomes(_BAR.sub("i", text) if "!" in text or "|" in text else text)
 
 
 def _phrases(scan: Scan) -> Iterator[Finding]:
@@ -168,18 +174,38 @@ def _hidden(scan: Scan, depth: int) -> Iterator[Finding]:
                 return
             if any(_says(told, scan, depth) for told in read(piece[0])):
                 yield Finding(piece.start(), piece.end(), INJECTION)
-    if scan.may(_ESCAPED_GATE) and _ESCAPED.search(text) is not None:
-        told = html.unescape(unquote(re.sub(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))", _escape, text)))
-        if told != text and any(True for _ in _found(Scan(told, scan.gates), _DEEPEST)):
-            yield Finding(0, len(text), INJECTION)
+    if scan.may(_ESCAPED_GATE):
+        told = _unescaped(text)
+        for one in _found(Scan(told.text, scan.gates), depth + 1) if told.text != text else ():
+            start, end = told.span(one.start, one.end)
+            last = _ESCAPED.match(text, end - 1)
+            yield Finding(start, last.end() if last is not None else end, INJECTION)
 
 
 def _says(told: str, scan: Scan, depth: int) -> bool:
     return bool(told) and any(True for _ in _found(Scan(told, scan.gates), depth + 1))
 
 
-def _escape(found: re.Match[str]) -> str:
-    return chr(int(found[1] or found[2], 16))
+def _unescaped(text: str) -> Folded:
+    """The text with each escape read as what it stands for."""
+    out: list[str] = []
+    places: list[int] = []
+    last = 0
+    for escape in _ESCAPED.finditer(text):
+        read = _read(escape[0])
+        out += (text[last : escape.start()], read)
+        places.extend(range(last, escape.start()))
+        places.extend([escape.start()] * len(read))
+        last = escape.end()
+    out.append(text[last:])
+    places.extend(range(last, len(text)))
+    return Folded("".join(out), lambda: places)
+
+
+def _read(escape: str) -> str:
+    if escape[0] == "%":
+        return unquote(escape)
+    return html.unescape(escape) if escape[0] == "&" else chr(int(escape[2:].strip("{}"), 16))
 
 
 def _from_base64(written: str) -> Iterator[str]:

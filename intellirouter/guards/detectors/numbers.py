@@ -47,6 +47,10 @@ GATES = {
     _IPV4_GATE: r"(?:\d{1,3}\.){3}\d",
     _IPV6_GATE: r"(?:^|[^\w:.])(?:(?:[0-9A-Fa-f]{1,4}:){1,7}:|::[0-9A-Fa-f]|(?:[0-9A-Fa-f]{1,4}:){6,7}[0-9A-Fa-f])",
 }
+_OF_MACHINE = re.compile(
+    r"\bip\b|ipv4|addr|host|server|ping|ssh|from|gateway|dns|client|proxy|router|connect|log(?:ged)? ?in|curl|[@/=:\"'\[,]\s?\Z",
+    re.IGNORECASE,
+)
 _PLAIN = str.maketrans("", "", " -")
 _RUN = re.compile(r"(?<!\w)[(+]?[A-Za-z0-9][A-Za-z0-9 ()./:+-]{0,80}\Z")
 _MOST_RUN = 84
@@ -143,13 +147,12 @@ def luhn(digits: str) -> bool:
 
 def _accounts(scan: Scan) -> Iterator[Finding]:
     text = scan.text
-    for cluster in scan.clusters:
-        place = max(0, cluster.start - 3)
-        while cluster.digits >= 8 and (found := _IBAN.search(text, place, cluster.end + 24)) is not None:
-            end = _account_end(text, found[0], found.start())
-            if end is not None:
-                yield Finding(found.start(), end, IBAN)
-            place = end if end is not None else found.start() + 4
+    place = 0
+    while (found := _IBAN.search(text, place)) is not None:
+        end = _account_end(text, found[0], found.start())
+        if end is not None:
+            yield Finding(found.start(), end, IBAN)
+        place = end if end is not None else found.start() + 4
 
 
 def _account_end(text: str, written: str, start: int) -> int | None:
@@ -175,14 +178,23 @@ def _machines(scan: Scan) -> Iterator[Finding]:
         if cluster.digits < 4:
             continue
         for found in _IPV4.finditer(text, cluster.start, cluster.end + 2):
-            if _is_machine(found[0]) and not _VERSION.search(
-                text[max(0, found.start() - 12) : found.start()]
-            ):
+            before = text[max(0, found.start() - 40) : found.start()]
+            if _is_machine(found[0]) and not _VERSION.search(before) and not _low(found[0], before):
                 yield Finding(found.start(), found.end(), IP)
     if scan.may(_IPV6_GATE) and ("::" in text or text.count(":") >= 7):
         for found in _IPV6.finditer(text):
             if re.search(r"\d", found[0]) and len(found[0]) > 4 and _is_machine(found[0]):
                 yield Finding(found.start(), found.end(), IP)
+
+
+def _low(written: str, before: str) -> bool:
+    """Whether it is more likely the number of a version: four single digits, with no word before them that speaks of a machine."""
+    return (
+        len(written) == 7
+        and len(set(written)) > 2
+        and before.strip() != ""
+        and _OF_MACHINE.search(before) is None
+    )
 
 
 def _is_machine(written: str) -> bool:

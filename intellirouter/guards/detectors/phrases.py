@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 _WHAT = (
-    r"(?:(?:your|the|these|those|any|all|my|of|prior|previous|preceding|above|earlier|existing|original|initial|system|safety|foregoing|given|"
-    r"other|current|every|before|ethical|content) ){0,5}(?:instruction|prompt|rule|guideline|directive|direction|command|context|guardrail|restriction|"
-    r"polic(?:y|ies)|constraint|programming|training|message|order|filter|task|text)s?"
+    r"(?:(?:(?:your|the|these|those|any|all|my|of|prior|previous|preceding|above|earlier|existing|original|initial|system|safety|foregoing|given|"
+    r"other|current|every|before|ethical|content|past|last|former|first) ){1,5}(?:instruction|prompt|rule|guideline|directive|direction|command|context|"
+    r"guardrail|restriction|polic(?:y|ies)|constraint|programming|training|message|order|filter|task|text|setting|limitation|request)s?"
+    r"|(?:instruction|prompt|guideline|guardrail)s?)(?!\w)"
 )
 PHRASES: tuple[tuple[tuple[str, ...], str], ...] = (
     (('ignor', 'disregard', 'forget', 'overrid', 'overrul', 'bypass', 'skip', 'neglect', 'discard', 'circumvent', 'not follow', 'not obey', "n't follow", "n't obey", 't follow', 't obey', 'stop following', 'stop obeying', 'no attention', 'set aside', 'abandon', 'violate'),
@@ -21,7 +22,7 @@ PHRASES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("repeat everything", "repeat all", "repeat the words", "repeat the text"),
      r"repeat (?:everything|all|the (?:words|text)) (?:\w+ ){0,3}above"),
     (("dan", "developer mode", "jailbr", "god mode", "evil ", "stan", "unrestricted", "unfiltered", "debug mode", "admin mode", "sudo mode", "dude", "aim mode"),
-     r"(?:you are|you re|act as|pretend (?:to be|you are)|behave as|become|switch (?:to|into)|enable|enter|activate) (?:\w+ ){0,5}(?:dan|developer mode|jailbr(?:eak|oken)|god mode|evil (?:\w+ )?(?:bot|ai|assistant)|stan|unrestricted (?:\w+ )?(?:ai|mode|assistant|model)|unfiltered|debug mode|admin mode|sudo mode|dude|aim mode)"),
+     r"(?:you are|you re|act as|pretend (?:to be|you are)|behave as|become|switch (?:to|into)|enable|enter|activate) (?:\w+ ){0,5}(?:dan|developer mode|jailbr(?:eak|oken)|god mode|evil (?:\w+ )?(?:bot|ai|assistant)|stan|unrestricted (?:\w+ )?(?:ai|mode|assistant|model)|unfiltered|debug mode|admin mode|sudo mode|dude|aim mode)(?!\w)"),
     (("do anything now",),
      r"do anything now"),
     (('restriction', 'guideline', 'limits', 'limitation', 'constraint', 'filters', 'rules', 'polic'),
@@ -53,7 +54,7 @@ PHRASES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("systemprompt", "system prompt", "systemanweisung", "system nachricht"),
      r"(?:zeig\w*|nenn\w*|verrat\w*|gib\w*|wiederhol\w*) (?:\w+ ){0,4}(?:systemprompt|system prompt|systemanweisung\w*|system nachricht)"),
     (('ignor', 'oubli', 'neglig', 'suis', 'suivez', 'tenez'),
-     r"(?:ignor\w+|oubli\w+|neglig\w+|ne (?:suis|suivez|tenez) pas) (?:\w+ |l'|d'|les |toutes? ){0,5}(?:instruction|consigne|directive|regle|ordre|commande|prompt|ce qui precede)\w*"),
+     r"(?:ignore[rz]?|oublie[rz]?|neglige[rz]?|ne (?:suis|suivez|tenez) pas) (?:(?:toutes?|tous|les?|la|des?|vos|votre|tes|ces|mes|ci|tout|aux?|compte|leurs?) |l'|d'){1,4}(?:\w+ ){0,3}(?:instruction|consigne|directive|regle|ordre|commande|prompt|ce qui precede)\w*"),
     (("ignora", "olvid", "omit", "descart", "no sigas", "caso omiso"),
      r"(?:ignora\w*|olvid\w+|omit\w+|descart\w+|no sigas|haz caso omiso de) (?:\w+ ){0,5}(?:instruccion|regla|directriz|indicacion|orden|directiva|prompt|todo lo anterior)\w*"),
     (("ignora", "dimentic", "scord", "trascur", "non seguire"),

@@ -37,7 +37,7 @@ _LONGEST_KEY = 20_000
 _IN_URL = re.compile(r"(?<=://)[^\s:/@<>\"']{0,128}:([^\s/@<>\"']{3,256})(?=@[\w\[])")
 _HOOK = re.compile(r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]{20,120}")
 _NAMED = re.compile(
-    r"(?i:(?:pass(?:word|wd|phrase)?|pwd|secret(?:[_ -]?(?:access[_ -]?)?key)?|(?:api|access|auth|private|client|master|encryption|signing)[_ -]?(?:key|token|secret)"
+    r"(?i:(?:pass(?:word|wd|phrase)|(?-i:pass)|pwd|secret(?:[_ -]?(?:access[_ -]?)?key)?|(?:api|access|auth|private|client|master|encryption|signing)[_ -]?(?:key|token|secret)"
     r"|[a-z0-9]{1,24}[_-](?:token|secret|password|key)|token|passwort|kennwort|contraseña|mot de passe|senha|密码|パスワード)"
     r"[\"'`]?(?:[ \t]{0,8}(?::=|=>|[:=])|[ ]is)[ \t]{0,8}(?:bearer[ ])?)([\"'`]?)([^\s\"'`,;<>(){}\[\]]{6,256})"
 )
@@ -72,6 +72,8 @@ _STAND_IN = re.compile(
     r"(?i:.*(?:example|placeholder|changeme|change_me|your[_-]|my[_-]|xxx|\*\*\*|\.\.\.|dummy|redacted|insert|todo|none|null|undefined|process\.env|os\.environ)"
     r"|\$.*|%.*%|(.)\1{4,}.*|true|false|string|optional|required)"
 )
+_STOPS = ".!?"
+"""Signs that end a sentence and no password."""
 _LEAST_ENTROPY = 2.7
 _TAIL = re.compile(r"[^\s]{0,512}\Z")
 
@@ -96,7 +98,7 @@ class Secrets:
             found += [Finding(one.start(), one.end(), SECRET) for one in _ISSUED.finditer(text, start, end)]
         for start, end in windows(signs.get(_NAMED_AT, ()), _BEFORE, _AFTER, len(text)):
             found += [
-                Finding(*one.span(2), SECRET)
+                Finding(one.start(2), one.end(2) - (0 if one[1] else _stops(one[2])), SECRET)
                 for one in _NAMED.finditer(text, start, end)
                 if _drawn(one[2], quoted=bool(one[1]))
             ]
@@ -138,7 +140,7 @@ def _private_keys(text: str) -> list[Finding]:
 
 def _drawn(value: str, *, quoted: bool) -> bool:
     """Whether a value beside a telling name is a secret and no word of a sentence."""
-    value = value.rstrip(".!?")
+    value = value.rstrip(_STOPS)
     if len(value) < 6 or _STAND_IN.fullmatch(value):
         return False
     kinds = sum(any(map(test, value)) for test in (str.islower, str.isupper, str.isdigit)) + (
@@ -152,3 +154,8 @@ def _drawn(value: str, *, quoted: bool) -> bool:
 def entropy(value: str) -> float:
     """Bits for each character, by how often each stands in it (Shannon)."""
     return -sum(count / len(value) * math.log2(count / len(value)) for count in Counter(value).values())
+
+
+def _stops(value: str) -> int:
+    """How many of its last signs end the sentence that it stands in."""
+    return len(value) - len(value.rstrip(_STOPS))

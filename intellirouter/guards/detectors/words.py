@@ -12,6 +12,10 @@ from intellirouter.guards.scan import Scan
 
 KEYWORD = "keyword"
 _SPELLED = re.compile(r"(?<!\w)(?:[^\W_][\W_]{1,2}){2,200}[^\W_](?!\w)")
+_APART_GATE = "letters apart"
+GATES = {
+    _APART_GATE: r"(?:[a-z0-9\x{80}-\x{10ffff}][^a-z0-9]{1,2}){2}[a-z0-9\x{80}-\x{10ffff}](?:[^a-z0-9]|$)"
+}
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
@@ -39,7 +43,7 @@ class Keywords:
             return []
         plain = spaced(scan.folded)
         found = self._whole(plain)
-        for spelled in _SPELLED.finditer(plain.text) if scan.spelled else ():
+        for spelled in _SPELLED.finditer(plain.text) if scan.may(_APART_GATE) else ():
             if self._holds(re.sub(r"[\W_]", "", spelled[0])):
                 found.append(Finding(*plain.span(*spelled.span()), self.kinds[0]))
         return found

@@ -17,8 +17,9 @@ from tempfile import TemporaryDirectory
 
 import aiohttp
 
+from intellirouter.app.node import Node
 from intellirouter.app.roles import select
-from intellirouter.app.supervisor import Node, running
+from intellirouter.app.supervisor import running
 from intellirouter.config.load import Loaded, load
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.router.console.sessions import setup_link

@@ -11,8 +11,9 @@ import aiohttp
 import pytest
 from hypothesis import HealthCheck, settings
 
+from intellirouter.app.node import Node
 from intellirouter.app.roles import select
-from intellirouter.app.supervisor import Node, running
+from intellirouter.app.supervisor import running
 from intellirouter.config.load import load
 from tests.servers.vendor import Answer, Vendor
 

@@ -20,9 +20,10 @@ import structlog
 import uvloop
 
 from intellirouter.app import own_files
+from intellirouter.app.node import Node, prepare_logs
 from intellirouter.app.roles import RoleEntry
 from intellirouter.app.service_manager import NO_MANAGER, ServiceManager
-from intellirouter.app.supervisor import Node, Reload, prepare_logs, serve
+from intellirouter.app.supervisor import Reload, serve
 from intellirouter.config import env
 from intellirouter.config.load import Loaded
 from intellirouter.errors import ConfigError, IntelliRouterError

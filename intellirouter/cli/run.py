@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.app import workers
+from intellirouter.app.node import Node
 from intellirouter.app.roles import select
-from intellirouter.app.supervisor import Node
 from intellirouter.cli.node_configuration import loader
 from intellirouter.cli.node_options import ConfigOption, RoleOption
 from intellirouter.cli.plain import cells, warn

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from intellirouter.app import certificates as certificates_module
-from intellirouter.app.supervisor import Node
+from intellirouter.app.node import Node
 from intellirouter.config.load import load
 from intellirouter.errors import ConfigError
 from intellirouter.security.certificate_end import CertificateEnd, end_of

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from intellirouter.app.supervisor import prepare_logs
+from intellirouter.app.node import prepare_logs
 from intellirouter.config.reload_table import APPLIES_NOW, WAITS, keys, waiting
 from intellirouter.config.schema.settings import Settings
 from tests.conftest import StartNode

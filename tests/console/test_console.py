@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from intellirouter.app.supervisor import Node
+from intellirouter.app.node import Node
 from intellirouter.roles.router.console.routes import CONSOLE
 from tests.conftest import StartNode
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
-from intellirouter.app.supervisor import Node
+from intellirouter.app.node import Node
 from intellirouter.memory.store import StateStore
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.router.console.sessions import setup_link

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Route, expect
 
-from intellirouter.app.supervisor import Node
+from intellirouter.app.node import Node
 from scripts.console_node import BOSS, console_node
 from tests.console.conftest import browser, seat
 from tests.console.flows import sign_in

@@ -16,7 +16,7 @@ import aiohttp
 import psycopg
 import pytest
 
-from intellirouter.app.supervisor import Node
+from intellirouter.app.node import Node
 from intellirouter.commit import checked_out, commit
 from intellirouter.roles.keys import STATE
 from tests.conftest import StartNode, StartVendor, provider

@@ -18,7 +18,7 @@ import aiohttp
 import psycopg
 import pytest
 
-from intellirouter.app.supervisor import Node
+from intellirouter.app.node import Node
 from intellirouter.records.query import Query
 from intellirouter.records.sqlite.store import SqliteStore
 from tests.conftest import StartNode, StartVendor, provider

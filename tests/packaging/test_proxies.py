@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 import trustme
 
-from intellirouter.app.supervisor import Node
+from intellirouter.app.node import Node
 from tests.conftest import StartNode, StartVendor, provider
 from tests.roles.router.test_chat import ANSWER, BODY
 from tests.servers.haproxy import haproxy

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import aiohttp
 
+from intellirouter.app.node import Node
 from intellirouter.app.roles import select
-from intellirouter.app.supervisor import Node, running
+from intellirouter.app.supervisor import running
 from intellirouter.config.load import load
 from tests.servers.ports import free_port
 

@@ -17,8 +17,9 @@ import aiohttp
 import openai
 import pytest
 
+from intellirouter.app.node import Node
 from intellirouter.app.roles import select
-from intellirouter.app.supervisor import Node, running
+from intellirouter.app.supervisor import running
 from intellirouter.config.load import load
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateUnavailable

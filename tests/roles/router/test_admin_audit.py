@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from typer.testing import CliRunner
 
-from intellirouter.app.supervisor import Node
+from intellirouter.app.node import Node
 from intellirouter.cli.main import build
 from intellirouter.security.audit.journal import files_of
 from tests.conftest import StartNode, StartVendor, provider

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from typer.testing import CliRunner
 
-from intellirouter.app.supervisor import Node
+from intellirouter.app.node import Node
 from intellirouter.cli.main import build
 from intellirouter.config.overlay import laid_on, masked, unmasked
 from tests.conftest import StartNode, StartVendor, provider

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from intellirouter.app.supervisor import Node
+from intellirouter.app.node import Node
 from tests.conftest import StartNode, StartVendor, provider
 from tests.roles.router.test_chat import ANSWER, BODY, STREAM
 from tests.servers.vendor import Play, Vendor

@@ -1,0 +1,83 @@
+"""A running process: what it serves, and what is made ready before it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import structlog
+
+from intellirouter.app import own_files
+from intellirouter.app.certificates import Certificates
+from intellirouter.app.component import Commit, Opened
+from intellirouter.app.components import sealing
+from intellirouter.config.load import Loaded
+from intellirouter.config.schema.settings import Settings
+from intellirouter.errors import ConfigError
+from intellirouter.ops.backup import journal
+from intellirouter.telemetry import logs
+from intellirouter.web.probes import Health
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """One role that serves."""
+
+    role: str
+    host: str
+    port: int
+    scheme: str = "http"
+
+    @property
+    def url(self) -> str:
+        """The address as a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+@dataclass(slots=True)
+class Node:
+    """A running process."""
+
+    loaded: Loaded
+    opened: Opened
+    listening: list[Listening] = field(default_factory=list)
+    health: list[Health] = field(default_factory=list)
+    certificates: Certificates | None = None
+
+    def drain(self, drained: bool) -> None:
+        """Make every role not ready, or ready again. It serves all the same."""
+        for health in self.health:
+            health.draining = drained
+        log.info("node.drained" if drained else "node.undrained")
+
+
+def prepare_logs(settings: Settings, role: str) -> Commit:
+    """Open the log that `[telemetry]` says, to be taken when all else holds. Raises `ConfigError`."""
+    telemetry = settings.telemetry
+    try:
+        return logs.prepare(
+            level=telemetry.log_level,
+            levels=telemetry.log_levels,
+            json=settings.logs_json,
+            file=telemetry.log_file,
+            role=role,
+            most_alike=telemetry.log_most_alike,
+        )
+    except OSError as cause:
+        raise ConfigError(
+            f"telemetry.log_file: {telemetry.log_file} cannot be opened ({cause.strerror})."
+        ) from cause
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    """Make the data directory, close what is in it to others, undo a restore that was killed. Raises `ConfigError`, `RestoreUnfinished`."""
+    directory = settings.paths.data_dir
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        journal.repair(directory)
+        own_files.close(directory)
+        sealing.check_file(settings.security, directory)
+    except OSError as cause:
+        raise ConfigError(f"paths.data_dir: {directory} cannot be made ({cause.strerror}).") from cause

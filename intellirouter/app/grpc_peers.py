@@ -13,7 +13,7 @@ from aiohttp import web
 from intellirouter.app.component import Opened
 from intellirouter.app.gatekeepers import gatekeeper_of
 from intellirouter.config.schema.settings import Settings
-from intellirouter.roles.keys import CHAINS, CHAT, METRICS, PERSONAS, RETRIEVER, TRACERS
+from intellirouter.roles.keys import CHAINS, CHAT, DOORS, METRICS, PERSONAS, RETRIEVER, TRACERS
 from intellirouter.roles.role import Role
 from intellirouter.telemetry.metrics import RequestMeter
 
@@ -37,6 +37,7 @@ def serving(settings: Settings, opened: Opened, roles: Sequence[Role]) -> Abstra
             gatekeeper_of(settings, opened, role),
             cache(partial(RequestMeter, opened[METRICS], role.name)),
             opened[TRACERS](role.name),
+            None if role.counts_requests else opened[DOORS],
         )
         for role in roles
     ]

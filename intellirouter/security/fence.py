@@ -70,6 +70,17 @@ class Parallel:
             if not self._under_way[key_id]:
                 del self._under_way[key_id]
 
+    @contextlib.contextmanager
+    def passing(self, key_id: str, fence: Fence | None, path: str, address: str | None) -> Iterator[None]:
+        """Let a request through its key's fence, and hold a place for it. Raises `PermissionDenied`, `RateLimited`."""
+        if fence is not None:
+            fence.check_door(path, address)
+        if fence is None or fence.max_parallel is None:
+            yield
+            return
+        with self.one(key_id, fence.max_parallel):
+            yield
+
 
 def problem_of(fence: Fence) -> tuple[str, str] | None:
     """The field that does not hold, and why."""

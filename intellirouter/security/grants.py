@@ -24,7 +24,7 @@ KINDS = ("models", "collections", "chains", "personas", "tools")
 _AREAS = {
     "models": ("inference:",),
     "collections": ("collections:", "documents:"),
-    "chains": ("chains:", "schedules:"),
+    "chains": ("chains:", "schedules:", "runs:", "hooks:"),
     "personas": ("personas:",),
     "tools": ("tools:",),
 }

@@ -27,7 +27,7 @@ from intellirouter.security.admission import admitted
 from intellirouter.security.api_keys import KeysAwaited
 from intellirouter.security.audit.auditor import Auditor
 from intellirouter.security.caller import ANONYMOUS, Caller
-from intellirouter.security.fence import NO_FENCE, Parallel
+from intellirouter.security.fence import Parallel
 from intellirouter.security.permissions import Permission, permission_of
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.logs import exception_facts
@@ -238,13 +238,9 @@ async def _guarded(
 
     Raises `PermissionDenied`, `RateLimited`, `AuditUnavailable`.
     """
-    fence = caller.fence or NO_FENCE
-    fence.check_door(request.path, request.remote)
-    if frame.auditor is not None:
-        await auditing.begun(frame.auditor, request, caller, frame.role, name, request[REQUEST_ID])
-    if fence.max_parallel is None:
-        return await handler(request)
-    with frame.parallel.one(caller.key_id, fence.max_parallel):
+    with frame.parallel.passing(caller.key_id, caller.fence, request.path, request.remote):
+        if frame.auditor is not None:
+            await auditing.begun(frame.auditor, request, caller, frame.role, name, request[REQUEST_ID])
         return await handler(request)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from intellirouter.security.policy import BUILT_IN, Policy, policy_of, read_poli
 from tests.conftest import StartVendor
 from tests.e2e.test_callers import answering, world
 from tests.servers.installation import Installation, configured_key, installed
+from tests.servers.vendor import Play, Received
 
 POLICY = """
 roles:
@@ -163,6 +165,11 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert "roles.a" in caught.value.message and "roles.b" in caught.value.message
 
 
+def told_or_asked(request: Received) -> Play:
+    """A provider, a tool and a hook in one."""
+    return answering(request) if request.path.startswith("/v1/") else Play.json({"score": 1})
+
+
 @pytest.fixture
 async def place(tmp_path: Path, start_vendor: StartVendor) -> AsyncIterator[Installation]:
     file = tmp_path / "rbac.yaml"
@@ -170,13 +177,19 @@ async def place(tmp_path: Path, start_vendor: StartVendor) -> AsyncIterator[Inst
         "roles:\n  small: {permissions: [inference:chat, models:read], models: ['chea*']}\n"
         "  reader:\n    permissions: ['documents:search', 'collections:read', 'personas:*', 'chains:*']\n"
         "    collections: [manuals]\n    personas: [analyst]\n    chains: ['own-*']\n"
+        "  runner:\n    permissions: ['chains:*', 'runs:*', 'schedules:*', 'hooks:*', 'tools:use']\n"
+        "    chains: ['own-*']\n    tools: [weather]\n"
     )
-    toml = world(await start_vendor(answering)).replace(
+    vendor = await start_vendor(told_or_asked)
+    tool = '[chain_engine.tools.{name}]\nurl = "{url}/{name}"\n'
+    told = "".join(tool.format(name=name, url=vendor.url) for name in ("weather", "payroll"))
+    told += f'[chain_engine.hooks.judge]\nkind = "evaluate"\nsecret = "s"\nurl = "{vendor.url}/judge"\n'
+    toml = (told + world(vendor)).replace(
         "[auth]\nenabled = true", f'[auth]\nenabled = true\npolicy_file = "{file}"'
     )
     assert "policy_file" in toml
-    toml += configured_key("librarian")
-    for role in ("small", "reader"):
+    toml += configured_key("librarian", scopes="inference chains")
+    for role in ("small", "reader", "runner"):
         toml += configured_key(role, scopes="inference").replace(
             'scopes = ["inference"]', f'roles = ["{role}"]'
         )
@@ -204,3 +217,56 @@ async def test_a_running_node_holds_to_it(place: Installation) -> None:
         status, said = await place.ask("ChainEngine", "reader", "PUT", f"/v1/chains/{name}", body)
         assert status == expected, said
     assert (await place.ask("ChainEngine", "reader", "POST", "/v1/chains/other/runs", {}))[0] == 404
+
+
+CALLING = "chain: {{name: {name}}}\nsteps:\n  - {{id: a, {step}}}\n"
+
+
+async def test_chains_and_tools_of_a_role_hold_for_all_that_comes_of_them(place: Installation) -> None:
+    async def ask(method: str, path: str, body: object = None, key: str = "runner") -> tuple[int, Any]:
+        return await place.ask("ChainEngine", key, method, path, body)
+
+    for name, step in (
+        ("other", "set: {secret: \"'hidden'\"}"),
+        ("own-weather", "tool: {name: weather, arguments: {}}"),
+        ("own-payroll", "tool: {name: payroll, arguments: {}}"),
+        ("own-call", "chain: {name: other}"),
+    ):
+        await place.put_chain("librarian", name, CALLING.format(name=name, step=step))
+    run = await place.run("librarian", "other")
+    assert run["status"] == "succeeded", run
+    for name in ("other", "own-weather"):
+        body = {"cron": "0 0 1 1 *", "chain": name}
+        assert (await ask("PUT", f"/v1/schedules/of-{name}", body, "librarian"))[0] == 201
+    # the runs of a chain that it may not use, and their deliveries, are not there
+    one = f"/v1/runs/{run['id']}"
+    for method, path, sent in (
+        *(("GET", f"{one}{below}", None) for below in ("", "/steps", "/events", "/timeline")),
+        *(("POST", f"{one}/{act}", None) for act in ("cancel", "resume")),
+        ("POST", f"{one}/fork", {"step": 1}),
+        ("POST", f"{one}/signals/go", {}),
+    ):
+        assert (await ask(method, path, sent))[0] == 404, path
+    for path in ("/v1/runs", "/v1/runs?chain=other", "/v1/hooks", "/v1/schedules"):
+        status, listed = await ask("GET", path)
+        assert status == 200
+        assert run["id"] not in str(listed["data"]) and "of-other" not in str(listed["data"]), path
+        _, theirs = await ask("GET", path, key="librarian")
+        assert run["id"] in str(theirs["data"]) or "of-other" in str(theirs["data"]), path
+    assert "of-own-weather" in str((await ask("GET", "/v1/schedules"))[1])
+    # nor is a schedule of it, whatever is done to it
+    one = "/v1/schedules/of-other"
+    for method, path in (
+        ("GET", one),
+        ("DELETE", one),
+        *(("POST", f"{one}/{act}") for act in ("pause", "trigger")),
+    ):
+        assert (await ask(method, path))[0] == 404, path
+    assert (await ask("PUT", one, {"cron": "* * * * *", "chain": "own-weather"}))[0] == 403
+    # a chain that it may start leads to no other, and to none but its tools
+    assert (await ask("POST", "/v1/chains/own-call/runs", {}))[0] == 403
+    run = await place.run("runner", "own-weather")
+    assert run["status"] == "succeeded", run
+    run = await place.run("runner", "own-payroll")
+    assert (run["status"], run["error"]["cause"]) == ("failed", "not_found"), run
+    assert (await place.run("librarian", "own-payroll"))["status"] == "succeeded"

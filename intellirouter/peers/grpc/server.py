@@ -42,6 +42,7 @@ from intellirouter.peers.documents import caller_document, owner_of, persona_doc
 from intellirouter.peers.grpc import wire
 from intellirouter.security.admission import admitted
 from intellirouter.security.caller import Caller
+from intellirouter.security.fence import Parallel
 from intellirouter.security.permissions import OF_ENDPOINT
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.tracing.span import Span, Tracer, enter
@@ -89,15 +90,27 @@ class Meter(Protocol):
         """It was answered."""
 
 
+class Limiter(Protocol):
+    """See `Doors`."""
+
+    def limit(self, caller: Caller) -> bool:
+        """Whether anything limits the caller."""
+
+    async def enter(self, role: str, caller: Caller) -> None:
+        """A call of the caller came. Raises `RateLimited`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """One role of this process: its peer, who may come in, and what is counted."""
+    """One role of this process: its peer, who may come in, and what is counted. `doors` None: calls are counted further in."""
 
     role: str
     peer: object
     doorkeeper: Doorkeeper
     meter: Callable[[str], Meter]
     tracer: Tracer | None = None
+    doors: Limiter | None = None
+    parallel: Parallel = dataclasses.field(default_factory=Parallel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +214,16 @@ async def _call(offered: Offered, name: str, context: Context) -> AsyncIterator[
     meter.begin()
     span = _traced(offered.tracer, offered.role, name, context) if offered.tracer is not None else None
     try:
-        yield _admitted(offered, name, context)
+        call = _admitted(offered, name, context)
+        caller, doors = call.caller, offered.doors
+        if caller.via:
+            yield call
+        else:  # a client of its own: what holds at the doors of HTTP holds here
+            if doors is not None and doors.limit(caller):
+                await doors.enter(offered.role, caller)
+            place = wire.method(offered.role, name), _address(context.peer())
+            with offered.parallel.passing(caller.key_id, caller.fence, *place):
+                yield call
         status = 200
     except IntelliRouterError as error:
         status = error.status
@@ -236,8 +258,6 @@ def _metadata(context: Context) -> Iterator[tuple[str, str]]:
 def _admitted(offered: Offered, name: str, context: Context) -> Call:
     metadata = dict(_metadata(context))
     caller = offered.doorkeeper.authenticate(metadata, _Connection(context.auth_context()))
-    if not caller.via and caller.fence is not None:
-        caller.fence.check_door(wire.method(offered.role, name), _address(context.peer()))
     endpoint = f"grpc_{name.lower()}"
     caller = admitted(caller, offered.role, endpoint, OF_ENDPOINT[endpoint])
     left = context.time_remaining()

@@ -125,7 +125,8 @@ async def list_runs(request: web.Request) -> web.StreamResponse:
             if len(found) == limit:  # the next page begins behind the last one that is shown
                 break
             after = run["id"]
-            found += [run] if status in (None, run["status"]) else []
+            wanted = status in (None, run["status"]) and request[CALLER].may_use_chain(run["chain"])
+            found += [run] if wanted else []
         looked += len(rows)
         more = len(rows) == limit or (bool(rows) and after != rows[-1].run_id)
     return answer({"object": "list", "data": found, "has_more": more, "after": after})

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from intellirouter.chat import fields
-from intellirouter.errors import NotFound
+from intellirouter.errors import NotFound, PermissionDenied
 from intellirouter.roles.chain_engine.api import answer, framed, only
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.schedules import Schedule, checked_times
@@ -38,15 +38,20 @@ async def put(request: web.Request) -> web.StreamResponse:
         bool(fields.boolean(body, "paused")),
         time.time(),
     )
-    if await asyncio.to_thread(service.schedules.get, caller.tenant, name) is None:
+    before = await asyncio.to_thread(service.schedules.get, caller.tenant, name)
+    if before is None:
         await service.room(caller.tenant, "schedules")
+    elif not caller.may_use_chain(before.chain):
+        raise PermissionDenied(f"The schedule '{name[:100]}' is of a chain that you may not use.")
     new = await asyncio.to_thread(service.schedules.put, schedule)
     return answer(schedule.shown(time.time()), 201 if new else 200)
 
 
 async def list_schedules(request: web.Request) -> web.StreamResponse:
     """Every schedule of the tenant."""
-    found = await asyncio.to_thread(request.app[ENGINE].schedules.all, request[CALLER].tenant)
+    caller = request[CALLER]
+    every = await asyncio.to_thread(request.app[ENGINE].schedules.all, caller.tenant)
+    found = [schedule for schedule in every if caller.may_use_chain(schedule.chain)]
     now = time.time()
     shown = [schedule.shown(now, await request.app[ENGINE].stopped(schedule)) for schedule in found]
     return answer({"object": "list", "data": shown})
@@ -79,7 +84,7 @@ async def trigger(request: web.Request) -> web.StreamResponse:
 
 async def delete(request: web.Request) -> web.StreamResponse:
     """Remove one; its runs go on."""
-    name = request.match_info["name"]
+    name = (await _found(request)).name
     if not await asyncio.to_thread(request.app[ENGINE].schedules.delete, request[CALLER].tenant, name):
         raise _unknown(name)
     return answer({"id": name, "object": "chain.schedule", "deleted": True})
@@ -88,17 +93,14 @@ async def delete(request: web.Request) -> web.StreamResponse:
 async def _found(request: web.Request) -> Schedule:
     name = request.match_info["name"]
     found = await asyncio.to_thread(request.app[ENGINE].schedules.get, request[CALLER].tenant, name)
-    if found is None:
+    if found is None or not request[CALLER].may_use_chain(found.chain):
         raise _unknown(name)
     return found
 
 
 async def _paused(request: web.Request, *, paused: bool) -> web.Response:
-    schedules, tenant, name = (
-        request.app[ENGINE].schedules,
-        request[CALLER].tenant,
-        request.match_info["name"],
-    )
+    schedules, tenant = request.app[ENGINE].schedules, request[CALLER].tenant
+    name = (await _found(request)).name
     if not await asyncio.to_thread(schedules.change, tenant, name, paused=paused, seen=time.time()):
         raise _unknown(name)
     return await _shown(request)

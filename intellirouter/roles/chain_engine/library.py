@@ -127,6 +127,11 @@ class Library:
         chain = await self._made(caller, stored)
         others = await self._called(caller, chain, run_id)
         bundle(chain, others)
+        for called in others:
+            if not caller.may_use_chain(called):  # what is used on the way counts as well
+                raise PermissionDenied(
+                    f"The chain '{name[:100]}' calls '{called[:100]}', which you may not use."
+                )
         return Chosen(chain, stored.revision, others)
 
     async def _called(self, caller: Caller, chain: Chain, run_id: str) -> dict[str, Chain]:

@@ -166,7 +166,7 @@ class Outside:
         return answer
 
     def _tool(self, name: str, ticket: Ticket) -> ChainTool:
-        if name not in self.tools(ticket.caller.tenant):
+        if name not in self.tools(ticket.caller.tenant) or not ticket.caller.may_use_tool(name):
             raise NotFound(f"There is no tool '{name[:100]}'.")
         return self.section.tools[name]
 

@@ -254,17 +254,34 @@ class ChainService:
                 await self.runtime.result(run_id, POLL)
 
     async def row(self, caller: Caller, run_id: str) -> RunRow:
-        """A run's owner and chain. Raises `NotFound`."""
-        found = await asyncio.to_thread(self.store.run, run_id, caller.tenant)
+        """A run's owner and chain. Raises `NotFound`, also for one of a chain that the caller may not use."""
+        found = await self._kept(caller.tenant, run_id)
+        if not caller.may_use_chain(found.chain):
+            raise _no_run(run_id)
+        return found
+
+    async def usable(self, caller: Caller, run_ids: Sequence[str]) -> set[str]:
+        """Those of the runs that are of chains which the caller may use."""
+        if caller.fence is None or not caller.fence.chains:
+            return set(run_ids)
+
+        def look() -> set[str]:
+            rows = [self.store.run(run_id, caller.tenant) for run_id in dict.fromkeys(run_ids)]
+            return {row.run_id for row in rows if row is not None and caller.may_use_chain(row.chain)}
+
+        return await asyncio.to_thread(look)
+
+    async def _kept(self, tenant: str, run_id: str) -> RunRow:
+        found = await asyncio.to_thread(self.store.run, run_id, tenant)
         if found is None:
-            raise NotFound(f"There is no run '{run_id[:100]}'.")
+            raise _no_run(run_id)
         return found
 
     async def rows(
         self, caller: Caller, chain: str | None, after: str | None, limit: int, revision: int | None = None
     ) -> list[RunRow]:
-        """The newest runs first, those older than the run `after`."""
-        last = await self.row(caller, after) if after else None
+        """The newest runs of the tenant first, those older than the run `after`; also of chains that the caller may not use."""
+        last = await self._kept(caller.tenant, after) if after else None
         place = (last.created, last.run_id) if last else None
         return await asyncio.to_thread(self.store.runs, caller.tenant, chain, place, limit, revision)
 
@@ -414,3 +431,7 @@ class ChainService:
         except PeerUnavailable:  # nobody can say so now
             return ""
         return ""
+
+
+def _no_run(run_id: str) -> NotFound:
+    return NotFound(f"There is no run '{run_id[:100]}'.")

@@ -8,9 +8,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.conftest import StartNode
+from tests.conftest import StartNode, StartVendor
+from tests.e2e.test_callers import answering, world
+from tests.minutes import room_in_this_minute
 from tests.servers.installation import Form, configured_key, installed
 from tests.servers.minilm import minilm
+from tests.servers.redis import redis_server
 
 TEXT = b"Coal is black and burns well. It was formed from plants."
 
@@ -74,3 +77,27 @@ async def test_without_a_ragmanager_it_says_so(start_node: StartNode, http: aioh
     async with http.get(f"{node.listening[0].url}/v1/files") as reply:
         assert reply.status == 404
         assert "The RagManager is not part of this installation." in (await reply.json())["error"]["message"]
+
+
+@pytest.mark.parametrize("kind", ["one", "http"])
+async def test_a_keys_own_bounds_hold_for_what_is_handed_on(
+    kind: Form, tmp_path: Path, start_vendor: StartVendor
+) -> None:
+    """Also where the role behind the Router takes its word for who asks."""
+    with redis_server(tmp_path / "redis") as redis:
+        async with installed(kind, tmp_path / "nodes", world(await start_vendor(answering), redis)) as house:
+
+            async def statuses(key: str, times: int = 1) -> list[int]:
+                paths = [path for path in ("/v1/files", "/v1/vector_stores") for _ in range(times)]
+                return [(await house.ask("Router", key, "GET", path))[0] for path in paths]
+
+            assert await statuses(await house.make_key("free")) == [200, 200]
+            assert await statuses(await house.make_key("chat", endpoints=["/v1/chat/*"])) == [403, 403]
+            assert await statuses(await house.make_key("away", addresses=["10.0.0.0/8"])) == [403, 403]
+            assert await statuses(await house.make_key("none", max_parallel=0)) == [429, 429]
+            # which counts the questions whether the key is known, that `make_key` asks
+            few = await house.make_key("few", requests_per_minute=3)
+            await room_in_this_minute(20)
+            found = await statuses(few, 3)
+            assert found.count(200) <= 3 and found[-1] == 429, found
+            assert (await house.ask("RagManager", few, "GET", "/rag/v1/collections"))[0] == 429

@@ -143,11 +143,19 @@ class Outbox:
             rows = connection.execute(wanted.order_by(_HOOKS.c.created.desc(), _HOOKS.c.id).limit(limit))
             return [Delivery(*row) for row in rows]
 
-    def again(self, tenant: str, delivery: str | None) -> int:
-        """Let what was given up be tried again, one or all; how many."""
-        dead = sa.and_(_HOOKS.c.tenant == tenant, _HOOKS.c.state == "dead")
+    def dead(self, tenant: str, delivery: str | None) -> list[tuple[str, str]]:
+        """Those that were given up, or the one of that id: ids of deliveries and of their runs."""
+        wanted = sa.select(_HOOKS.c.id, _HOOKS.c.run_id).where(
+            _HOOKS.c.tenant == tenant, _HOOKS.c.state == "dead"
+        )
         if delivery is not None:
-            dead = sa.and_(dead, _HOOKS.c.id == delivery)
+            wanted = wanted.where(_HOOKS.c.id == delivery)
+        with self.engine.connect() as connection:
+            return [(row.id, row.run_id) for row in connection.execute(wanted)]
+
+    def again(self, tenant: str, deliveries: Sequence[str]) -> int:
+        """Let what was given up be tried again; how many."""
+        dead = sa.and_(_HOOKS.c.tenant == tenant, _HOOKS.c.state == "dead", _HOOKS.c.id.in_(deliveries))
         values = {"state": "pending", "attempts": 0, "next": time.time(), "error": None}
         with self.engine.begin() as connection:
             return int(connection.execute(_HOOKS.update().where(dead).values(values)).rowcount)

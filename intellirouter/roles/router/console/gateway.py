@@ -11,11 +11,13 @@ from yarl import URL
 from intellirouter.errors import NotFound, PermissionDenied
 from intellirouter.peers.contract import Call
 from intellirouter.peers.http_roles import RoleClient
+from intellirouter.roles.keys import DOORS
 from intellirouter.roles.router.console.sessions import Session
 from intellirouter.security.caller import Caller
 from intellirouter.transport.contract import Deadlines
+from intellirouter.web import auditing
 from intellirouter.web.body import read_body
-from intellirouter.web.endpoint import REQUEST_ID, VOUCHED, request_id_of
+from intellirouter.web.endpoint import FRAME, REQUEST_ID, VOUCHED, request_id_of
 
 ROLE_NAMES = {
     "router": "Router",
@@ -64,7 +66,7 @@ class Gateway:
         if (app := self._local.get(role)) is not None:
             return await _here(app, request, path, caller)
         if (client := self._remote.get(role)) is not None:
-            return await _there(client, request, path, caller)
+            return await _through_the_door(role, client, request, path, caller)
         raise NotFound(f"The {role or 'role'} is not part of this installation.")
 
 
@@ -97,10 +99,24 @@ async def _here(app: web.Application, request: web.Request, path: URL, caller: C
         VOUCHED.reset(token)
 
 
+async def _through_the_door(
+    role: str, client: RoleClient, request: web.Request, path: URL, caller: Caller
+) -> web.StreamResponse:
+    """A role elsewhere takes the Router's word for the caller, so here stands what its own door would ask of a client."""
+    frame, doors = request.app[FRAME], request.app[DOORS]
+    request[REQUEST_ID] = id_ = request_id_of(request)
+    if doors.limit(caller):
+        await doors.enter(role, caller)
+    with frame.parallel.passing(caller.key_id, caller.fence, path.path, request.remote):
+        if frame.auditor is not None:
+            await auditing.begun(frame.auditor, request, caller, role, "handed_on", id_)
+        return await _there(client, request, path, caller)
+
+
 async def _there(client: RoleClient, request: web.Request, path: URL, caller: Caller) -> web.StreamResponse:
     body = b"" if request.method in READS else await read_body(request)
     headers = {name: request.headers[name] for name in _SENT_ON if name in request.headers}
-    call = Call(caller, request.get(REQUEST_ID) or request_id_of(request))
+    call = Call(caller, request[REQUEST_ID])
     reply = await client.send(request.method, path.raw_path_qs, headers, body, call, _PATIENCE)
     try:
         told = {name: reply.headers[name] for name in _TOLD if name in reply.headers}

@@ -12,7 +12,7 @@ from intellirouter.bounds.schemas import BadSchema, schema, trusted
 from intellirouter.chains import expr
 from intellirouter.chains.model import Branch, Chain, Input, Retry, Step
 from intellirouter.chains.plan import MAX_WIDTH, width
-from intellirouter.chains.schema import ASKING, INLINE, KINDS, MAX_STEPS, SCHEMA
+from intellirouter.chains.schema import ABOUT, ASKING, INLINE, KINDS, MAX_STEPS, SCHEMA
 from intellirouter.chains.source import MAX_PROBLEMS, Document, InvalidChain, Path, within_bounds
 from intellirouter.chains.steps.turn import SEARCH
 from intellirouter.config.problem import Problem
@@ -242,11 +242,9 @@ class _Check:
         elif kind == "chain":
             self._exists("chain", self.known.chains, spec["name"], (*path, "name"))
             self._expressions(spec.get("input", {}), (*path, "input"), scope)
-        elif kind == "wait" and scope.concurrent:
-            self._add(
-                path, "A 'wait' cannot stand inside a map or parallel body.", "Wait before or after it."
-            )
-        elif isinstance(spec, dict) and kind not in ("wait", "loop"):
+        elif kind == "wait":
+            self._wait(spec, path, scope)
+        elif isinstance(spec, dict) and kind != "loop":
             plain = ("schema", "labels") if kind in ASKING else ()
             self._templates({key: value for key, value in spec.items() if key not in plain}, path, scope)
         if kind in ASKING:
@@ -261,6 +259,15 @@ class _Check:
             persona = persona.get("name")
         if persona:
             self._exists("persona", self.known.personas, persona, path)
+
+    def _wait(self, spec: dict[str, Any], path: Path, scope: _Scope) -> None:
+        if scope.concurrent:
+            self._add(
+                path, "A 'wait' cannot stand inside a map or parallel body.", "Wait before or after it."
+            )
+        self._templates({name: spec[name] for name in ABOUT if name in spec}, path, scope)
+        if "form" in spec:
+            self._schema(spec["form"], (*path, "form"))
 
     def _outside(self, kind: str, spec: Any, path: Path) -> None:
         """What a step reaches outside must be there, as far as it is known before the run."""
@@ -321,8 +328,11 @@ class _Check:
 def _plain_spec(kind: str, spec: Any) -> dict[str, Any]:
     if kind == "sleep":
         return {"seconds": seconds(spec)}
-    if kind == "wait" and "timeout" in spec:
-        return {**spec, "timeout": seconds(spec["timeout"])}
+    if kind == "wait":
+        found = {**spec, **({"timeout": seconds(spec["timeout"])} if "timeout" in spec else {})}
+        if "escalate" in spec:
+            found["escalate"] = {**spec["escalate"], "after": seconds(spec["escalate"]["after"])}
+        return found
     return spec if isinstance(spec, dict) else {}
 
 

@@ -19,7 +19,7 @@ from intellirouter.chains import expr
 from intellirouter.chains.agent import AgentSpent, TurnFailed, converse
 from intellirouter.chains.model import Chain, Step
 from intellirouter.chains.plan import body_width
-from intellirouter.chains.schema import ASKING
+from intellirouter.chains.schema import ABOUT, ASKING
 from intellirouter.errors import IntelliRouterError, InvalidRequest, KeyEnded
 
 T = TypeVar("T")
@@ -46,8 +46,8 @@ class Host(Protocol):
     async def effect(self, step: Step, path: str, prepared: Any) -> Outcome:
         """Run a prepared step once: `{"ok": value}`, or `{"error": {"code", "message"}}`."""
 
-    async def wait(self, path: str, signal: str, within: float | None) -> Any:
-        """The payload of a signal; None when it did not come in time."""
+    async def wait(self, path: str, signal: str, within: float | None, about: Mapping[str, Any]) -> Any:
+        """The payload of a signal; None when it did not come in time. `about` is what whoever is asked is told."""
 
     async def sleep(self, path: str, seconds: float) -> None:
         """Return so many seconds after the walk first came here."""
@@ -151,7 +151,7 @@ class Walk:
                 inputs = await self._evaluated(step.spec.get("input", {}), names)
                 return await self.chain(self.chains[step.spec["name"]], inputs, host, at)
             case "wait":
-                return self._budget.count(await self._wait(step, host, at))
+                return self._budget.count(await self._wait(step, names, host, at))
             case "agent":
                 return await self._agent(step, names, host, at)
             case "sleep":
@@ -254,9 +254,12 @@ class Walk:
                 break
         return result
 
-    async def _wait(self, step: Step, host: Host, at: str) -> Any:
-        timeout = step.spec.get("timeout")
-        payload = await host.wait(at, step.spec["signal"], timeout)
+    async def _wait(self, step: Step, names: Names, host: Host, at: str) -> Any:
+        timeout, told = step.spec.get("timeout"), {key: step.spec[key] for key in ABOUT if key in step.spec}
+        about: dict[str, Any] = await self._work(lambda: expr.render_all(told, names)) if told else {}
+        if "form" in step.spec:
+            about["form"] = step.spec["form"]
+        payload = await host.wait(at, step.spec["signal"], timeout, about)
         if payload is None and step.spec.get("on_timeout", "fail") == "fail":
             raise StepFailed(
                 f"The signal '{step.spec['signal']}' did not come in time.", cause="timeout", path=at

@@ -12,6 +12,8 @@ INLINE = frozenset({"set", "switch", "parallel", "map", "loop", "chain", "agent"
 """What records nothing of its own: its parts do."""
 ASKING = frozenset({"llm", "classify", "extract", "agent"})
 """What asks a model."""
+ABOUT = ("title", "message", "assignee", "escalate")
+"""What a `wait` tells whoever is asked, as templates."""
 MAX_ROUNDS = 50
 MAX_CALLS = 8
 """Tools that an agent may call at once; it is told to ask again for the rest."""
@@ -187,7 +189,29 @@ _STEP = _table(
         },
     ),
     tool=_table(("name",), name={"type": "string"}, arguments={"type": "object"}),
-    wait=_table(("signal",), signal=_NAME, timeout=_DURATION, on_timeout={"enum": ["fail", "continue"]}),
+    wait=_table(
+        ("signal",),
+        signal={**_NAME, "description": "whose payload the step gives"},
+        timeout={**_DURATION, "description": "how long it waits at most; absent: for ever"},
+        on_timeout={"enum": ["fail", "continue"], "description": "continue: the step gives null"},
+        form={
+            "type": "object",
+            "required": ["type", "properties"],
+            "properties": {
+                "type": {"const": "object"},
+                "properties": {"type": "object", "maxProperties": 100},
+            },
+            "description": "JSON Schema of the payload: an answer that does not fit is refused",
+        },
+        title={**_TEXT, "description": "what is asked, in a line"},
+        message={**_TEXT, "description": "what whoever answers must know"},
+        assignee={**_TEXT, "description": "who is asked"},
+        escalate=_table(
+            ("after", "to"),
+            after={**_DURATION, "description": "of waiting"},
+            to={**_TEXT, "description": "who is asked from then on"},
+        ),
+    ),
     sleep=_DURATION,
 )
 

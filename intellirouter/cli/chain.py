@@ -29,6 +29,7 @@ app = typer.Typer(
             "intellirouter.cli.chain_versions": ("versions", "diff", "rollback", "rollout"),
             "intellirouter.cli.chain_drawing": ("draw",),
             "intellirouter.cli.chain_triggers": ("trigger", "triggers"),
+            "intellirouter.cli.chain_approvals": ("approvals", "link"),
             "intellirouter.cli.chain_hooks": ("hooks",),
         }
     ),

@@ -110,14 +110,14 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         "runs:read",
         "see runs",
-        "chains_runs chains_run chains_steps chains_run_events chains_run_drawing chains_timeline",
+        "chains_runs chains_run chains_steps chains_run_events chains_run_drawing chains_timeline chains_approvals",
         "inference",
         _READERS,
     ),
     Permission(
         "runs:write",
         "signal, cancel, resume and fork runs",
-        "chains_signal chains_cancel chains_resume chains_fork",
+        "chains_signal chains_cancel chains_resume chains_fork chains_approval_link",
         "inference",
         "developer",
     ),
@@ -327,6 +327,8 @@ PUBLIC: Mapping[str, str] = {
     "console_page": "the console's files; what they show is asked for by who is signed in",
     "console_session": "says that nobody is signed in",
     "console_sign_in": "takes the key or link that is asked for elsewhere",
+    "chains_approve_page": "takes a signed link, which is good for one question",
+    "chains_approve": "takes a signed link, which is good for one question",
     "chains_webhook": "takes the signature that a trigger's secret makes; its address is not guessed",
     "console_sign_out": "ends the session of its own cookie",
 }

@@ -9,6 +9,7 @@ line       the waiting line: who is started next, where not all are started at o
 watching   watches runs to their end, and counts the places they take
 shown      a run as clients see it
 triggers/  what starts chains by itself: webhooks, events, files, the ends of runs
+approvals/ runs that wait for a person: the inbox, signed links, the form as a page
 hooks/     services that are told of runs, or asked before steps
 owners     who started which run
 hearing    hears the steps of every run

@@ -24,6 +24,13 @@ def signals(document: Mapping[str, Any] | None) -> frozenset[str] | None:
     return frozenset(found)
 
 
+def forms(document: Mapping[str, Any] | None, signal: str) -> list[Mapping[str, Any]]:
+    """The forms of the waits for a signal; empty where one of them has none, as then anything may come."""
+    waits = [step["wait"] for step in _steps((document or {}).get("steps", ())) if "wait" in step]
+    mine = [wait for wait in waits if wait.get("signal") == signal]
+    return [wait["form"] for wait in mine] if all("form" in wait for wait in mine) else []
+
+
 def described(steps: Sequence[Mapping[str, Any]], document: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """Recorded steps with their `kind`. A wait, which is recorded without a path, gets that of the definition's next wait."""
     kinds: dict[str, str] = {}

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from intellirouter.roles.chain_engine import (
     api,
+    api_approvals,
     api_drawing,
     api_events,
     api_hooks,
@@ -20,7 +21,17 @@ from intellirouter.web.probes import PartHealth
 
 
 def _routes() -> list[web.RouteDef]:
-    modules = (api, api_versions, api_drawing, api_runs, api_events, api_schedules, api_triggers, api_hooks)
+    modules = (
+        api,
+        api_versions,
+        api_drawing,
+        api_runs,
+        api_events,
+        api_schedules,
+        api_triggers,
+        api_approvals,
+        api_hooks,
+    )
     return [route for module in modules for route in module.routes()]
 
 

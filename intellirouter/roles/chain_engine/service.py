@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from intellirouter.bounds.aside import ASIDE
+from intellirouter.bounds.schemas import schema
 from intellirouter.chains.interpreter import checked_inputs
 from intellirouter.chains.made import made
 from intellirouter.chains.model import Chain
@@ -31,7 +32,9 @@ from intellirouter.errors import (
     RateLimited,
 )
 from intellirouter.peers.chain_output import used
-from intellirouter.roles.chain_engine.definitions import described, signals
+from intellirouter.roles.chain_engine.approvals.inbox import Inbox
+from intellirouter.roles.chain_engine.approvals.links import Links
+from intellirouter.roles.chain_engine.definitions import described, forms, signals
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.hooks.delivery import Hooks
 from intellirouter.roles.chain_engine.library import Chosen, Library
@@ -76,10 +79,14 @@ class ChainService:
     """Why the database of runs does not answer, as the keeper found it last; empty when it does."""
     sealer: Sealer | None = None
     following: Following = field(init=False)
+    inbox: Inbox = field(init=False)
+    links: Links = field(init=False)
     watch: Watch = field(init=False)
     line: Line = field(init=False)
 
     def __post_init__(self) -> None:
+        self.inbox = Inbox(self.runtime.engine)
+        self.links = Links(self.runtime.engine, self.sealed, self.unsealed)
         triggers = TriggerStore(self.runtime.engine)
         self.following = Following(self, triggers, self.hooks.outbox, Firing(self, triggers))
         self.line = Line(self.section, self.runtime.engine, lambda: self.busy, self._started)
@@ -311,7 +318,23 @@ class ChainService:
         if waited_for is not None and name not in waited_for:
             known = f"It waits for: {', '.join(sorted(waited_for))}." if waited_for else "It waits for none."
             raise NotFound(f"No step of the run waits for a signal '{name[:100]}'. {known}")
+        await self._fits(caller, run_id, name, payload)
         await self.runtime.signal(run_id, name, payload)
+
+    async def _fits(self, caller: Caller, run_id: str, name: str, payload: Any) -> None:
+        """Raises `InvalidRequest` for a payload that does not fit the form of the wait it is for, now or later."""
+        wait = (await asyncio.to_thread(self.runtime.waits.of, [run_id])).get(run_id)
+        if wait is not None and wait.signal == name:
+            form = (wait.about or {}).get("form")
+            found = [] if form is None else [form]
+        else:
+            found = list(forms(await self.runtime.document(run_id), name))
+        given = {} if payload is None else payload
+        wrong = await ASIDE.soon(caller.tenant, lambda: [schema(form).complaint(given) for form in found])
+        if wrong and all(wrong):
+            raise InvalidRequest(
+                f"The payload does not fit the form: {str(wrong[0])[:300]}.", param="payload"
+            )
 
     async def cancel(self, caller: Caller, run_id: str) -> None:
         """Cancel a run. Raises `NotFound`, or `Conflict` when it has ended."""

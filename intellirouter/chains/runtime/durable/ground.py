@@ -51,9 +51,9 @@ class WalkGround:
         """See `Ground`."""
         return await self.runtime.perform(self.course, step, path, prepared)
 
-    async def receive(self, path: str, signal: str, within: float | None) -> Any:
+    async def receive(self, path: str, signal: str, within: float | None, about: Mapping[str, Any]) -> Any:
         """See `Ground`."""
-        async with self._idle(path, signal, within):
+        async with self._idle(path, signal, within, about):
             return await self.course.alone(DBOS.recv_async(signal, FOREVER if within is None else within))
 
     async def rest(self, path: str, until: float) -> None:
@@ -67,10 +67,12 @@ class WalkGround:
             await self.course.alone(asyncio.sleep(min(left, _LONGEST_NAP)))
 
     @contextlib.asynccontextmanager
-    async def _idle(self, path: str, signal: str, within: float | None) -> AsyncIterator[None]:
+    async def _idle(
+        self, path: str, signal: str, within: float | None, about: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[None]:
         """The run does nothing but wait, and says so on every node. One that the node's stop ends waits on."""
         waits, run_id = self.runtime.waits, self.course.run_id
-        await asyncio.to_thread(waits.note, run_id, path, signal, within)
+        await asyncio.to_thread(waits.note, run_id, path, signal, within, about)
         await self.runtime.got_further(run_id)
         self._tell("step_waiting", path, {"signal": signal})
         yield

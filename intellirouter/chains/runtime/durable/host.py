@@ -10,7 +10,7 @@ A sleep is a step that records when it ends, and then the wait until then: a run
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -30,7 +30,7 @@ class Ground(Protocol):
     async def perform(self, step: Step, path: str, prepared: Any) -> Outcome:
         """Run an effect."""
 
-    async def receive(self, path: str, signal: str, within: float | None) -> Any:
+    async def receive(self, path: str, signal: str, within: float | None, about: Mapping[str, Any]) -> Any:
         """The payload of a signal, None when it did not come in time. Draws the numbers that a wait needs."""
 
     async def rest(self, path: str, until: float) -> None:
@@ -54,9 +54,9 @@ class Trunk:
         """See `Host`."""
         return await DBOS.run_step_async({"name": path}, self.ground.perform, step, path, prepared)
 
-    async def wait(self, path: str, signal: str, within: float | None) -> Any:
+    async def wait(self, path: str, signal: str, within: float | None, about: Mapping[str, Any]) -> Any:
         """See `Host`."""
-        return await self.ground.receive(path, signal, within)
+        return await self.ground.receive(path, signal, within, about)
 
     async def sleep(self, path: str, seconds: float) -> None:
         """See `Host`."""
@@ -82,9 +82,9 @@ class Limb:
         """See `Host`."""
         return await self._next(path, self.ground.perform, step, path, prepared)
 
-    async def wait(self, path: str, signal: str, within: float | None) -> Any:
+    async def wait(self, path: str, signal: str, within: float | None, about: Mapping[str, Any]) -> Any:
         """See `Host`."""
-        del within
+        del within, about
         raise StepFailed(f"A 'wait' for '{signal}' cannot stand inside a map or parallel body.", path=path)
 
     async def sleep(self, path: str, seconds: float) -> None:

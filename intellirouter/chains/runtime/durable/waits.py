@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
-_TABLE = sa.Table(
+TABLE = sa.Table(
     "intellirouter_chain_waits",
     sa.MetaData(),
     sa.Column("run_id", sa.String(100), primary_key=True),
@@ -16,17 +18,25 @@ _TABLE = sa.Table(
     sa.Column("signal", sa.String(100), nullable=False),
     sa.Column("since", sa.Float, nullable=False),
     sa.Column("until", sa.Float),
+    sa.Column("about", sa.LargeBinary),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a run waits for. `signal` is empty where it sleeps; `until` is the Unix time it waits to at most."""
+    """What a run waits for. `signal` is empty where it sleeps; `until` is the Unix time it waits to at most; `about` what whoever is asked is told."""
 
     path: str
     signal: str
     since: float
     until: float | None
+    about: dict[str, Any] | None = None
+
+
+def waiting(row: Any) -> Waiting:
+    """The wait of a row."""
+    about = None if row.about is None else msgspec.json.decode(row.about)
+    return Waiting(row.path, row.signal, row.since, row.until, about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +46,42 @@ class Waits:
     engine: sa.Engine
 
     def prepare(self) -> None:
-        """Make the table."""
-        _TABLE.create(self.engine, checkfirst=True)
+        """Make the table, and what one of an earlier version lacks."""
+        TABLE.create(self.engine, checkfirst=True)
+        known = {column["name"] for column in sa.inspect(self.engine).get_columns(TABLE.name)}
+        if "about" not in known:
+            kind = TABLE.c.about.type.compile(self.engine.dialect)
+            with self.engine.begin() as connection:
+                connection.execute(sa.text(f"alter table {TABLE.name} add column about {kind}"))
 
-    def note(self, run_id: str, path: str, signal: str, within: float | None) -> None:
+    def note(
+        self,
+        run_id: str,
+        path: str,
+        signal: str,
+        within: float | None,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
         """The run waits from now on. One that is taken over in its wait has waited since it first did."""
         now = time.time()
         until = None if within is None else now + within
-        row = {"path": path, "signal": signal, "since": now, "until": until}
+        told = msgspec.json.encode(about) if about else None
+        row = {"path": path, "signal": signal, "since": now, "until": until, "about": told}
         with self.engine.begin() as connection:
-            mine = _TABLE.c.run_id == run_id
-            found = connection.execute(sa.select(_TABLE.c.path, _TABLE.c.signal).where(mine)).one_or_none()
+            mine = TABLE.c.run_id == run_id
+            found = connection.execute(sa.select(TABLE.c.path, TABLE.c.signal).where(mine)).one_or_none()
             if found is None:
-                connection.execute(_TABLE.insert().values(run_id=run_id, **row))
+                connection.execute(TABLE.insert().values(run_id=run_id, **row))
             elif tuple(found) != (path, signal):
-                connection.execute(_TABLE.update().where(mine).values(row))
+                connection.execute(TABLE.update().where(mine).values(row))
 
     def clear(self, *run_ids: str) -> None:
         """These runs wait no more."""
         with self.engine.begin() as connection:
-            connection.execute(_TABLE.delete().where(_TABLE.c.run_id.in_(run_ids)))
+            connection.execute(TABLE.delete().where(TABLE.c.run_id.in_(run_ids)))
 
     def of(self, run_ids: Sequence[str]) -> dict[str, Waiting]:
         """What each of these runs waits for, of those that do."""
-        columns = (_TABLE.c.run_id, _TABLE.c.path, _TABLE.c.signal, _TABLE.c.since, _TABLE.c.until)
         with self.engine.connect() as connection:
-            rows = connection.execute(sa.select(*columns).where(_TABLE.c.run_id.in_(run_ids)))
-            return {run_id: Waiting(*facts) for run_id, *facts in rows}
+            rows = connection.execute(sa.select(TABLE).where(TABLE.c.run_id.in_(run_ids)))
+            return {row.run_id: waiting(row) for row in rows}

@@ -20,7 +20,7 @@ _QUERY = "a query or a form's field of a request, within server.max_body_bytes"
 
 _PATTERNS: Mapping[str, str] = {
     _CONFIGURATION: "commit.py config/checking.py config/env.py config/lines.py config/misspelt.py config/reference.py config/rules.py "
-    "config/schema/auth.py config/schema/section.py config/schema/chain_engine.py config/toml_text.py config/weak_secrets.py config/shown.py ops/backup/outside.py "
+    "config/schema/auth.py config/schema/section.py alerts/channels/apprise_child.py cli/alerts.py ops/backup/looking.py ops/backup/retention.py config/schema/chain_engine.py config/toml_text.py config/weak_secrets.py config/shown.py ops/backup/outside.py "
     "ops/backup/s3.py ops/units.py web/openapi.py memory/bus.py inference/published.py providers/address.py",
     _NAME: "chat/anthropic_messages/models.py chat/gemini/thinking.py chat/openai_chat/models.py chat/fit/takes.py chat/fit/settings.py inference/learning/tiers.py chat/fit/output.py "
     "providers/openai.py providers/takes.py memory/conversations.py memory/responses.py roles/rag_manager/catalog.py "
@@ -54,7 +54,7 @@ _CACHES: Mapping[str, str] = {
     "as many as there are entries in the configuration or the catalogue": "inference/standing.py inference/limits/gate.py "
     "roles/rag_manager/cluster/placement.py providers/takes.py chat/anthropic_messages/models.py chat/gemini/thinking.py "
     "chat/openai_chat/models.py",
-    "a number of entries, said where it is made": "web/addresses.py identity/tokens.py inference/plan.py providers/openai.py guards/detectors/national.py guards/detectors/phone.py guards/folding.py chat/fit/schemas.py inference/learned.py inference/limits/guess.py "
+    "a number of entries, said where it is made": "web/addresses.py identity/tokens.py ops/backup/sftp.py inference/plan.py providers/openai.py guards/detectors/national.py guards/detectors/phone.py guards/folding.py chat/fit/schemas.py inference/learned.py inference/limits/guess.py "
     "inference/limits/purses.py peers/authority.py roles/persona_layer/shelves.py roles/chain_engine/outside.py roles/chain_engine/triggers/firing.py security/fence.py security/permissions.py telemetry/flood.py "
     "roles/rag_manager/retrieval.py bounds/patterns.py security/keeping.py roles/router/pipeline/topics.py",
     "entries and what they weigh (bounds.kept)": "bounds/kept.py bounds/schemas.py chains/expr.py chains/made.py "

@@ -74,7 +74,7 @@ _READERS: Mapping[str, str] = {
     _CONFIGURATION: "cli/config_settings.py config/env.py config/toml_text.py",
     "our own files": "inference/learning/keeping.py inference/learning/weights.py roles/rag_manager/embedding/convert.py",
     _DOCUMENT: "roles/rag_manager/parsing/books.py roles/rag_manager/parsing/html.py "
-    "roles/rag_manager/parsing/tables.py",
+    "roles/rag_manager/parsing/office.py roles/rag_manager/parsing/tables.py",
     "written, not read": "roles/router/admin_records.py cli/audit.py",
 }
 

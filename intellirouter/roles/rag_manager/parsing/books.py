@@ -54,12 +54,12 @@ def opendocument(data: bytes) -> Parsed:
         raise UnsupportedMediaType("is encrypted: it opens with a password only")
     blocks: list[Block] = []
     slide, title = 0, ""
-    body = _xml(opened.read("content.xml")).find("{*}body")
+    body = read_xml(opened.read("content.xml")).find("{*}body")
     for page in _pages(body) if body is not None else ():
         text = "".join(_written(page))
         named, parts = sections(text)
         title = title or named
-        if _tag(page) == "page":
+        if tag_of(page) == "page":
             slide += 1
             parts = [part.under(f"slide {slide}") for part in parts]
         blocks += parts
@@ -72,7 +72,7 @@ def _pages(body: ET.Element) -> Iterator[ET.Element]:
 
 
 def _written(node: ET.Element) -> Iterator[str]:
-    tag = _tag(node)
+    tag = tag_of(node)
     if tag in _UNSEEN:
         return
     if tag == "h":
@@ -83,23 +83,23 @@ def _written(node: ET.Element) -> Iterator[str]:
     elif tag == "table":
         yield "\n\n"
         for row in node.iter():
-            if _tag(row) == "table-row":
+            if tag_of(row) == "table-row":
                 cells = [
-                    " ".join("".join(_inline(cell)).split()) for cell in row if _tag(cell) == "table-cell"
+                    " ".join("".join(_inline(cell)).split()) for cell in row if tag_of(cell) == "table-cell"
                 ]
                 if any(cells):
                     yield f"| {' | '.join(cells)} |\n"
         yield "\n\n"
     else:
         for child in node:
-            yield "- " if tag == "list-item" and _tag(child) == "p" else ""
+            yield "- " if tag == "list-item" and tag_of(child) == "p" else ""
             yield from _written(child)
 
 
 def _inline(node: ET.Element) -> Iterator[str]:
     yield node.text or ""
     for child in node:
-        tag = _tag(child)
+        tag = tag_of(child)
         if tag == "s":
             count = next((value for name, value in child.attrib.items() if name.endswith("}c")), "1")
             yield " " * min(int(count) if count.isdigit() else 1, 100)
@@ -120,17 +120,17 @@ def epub(data: bytes) -> Parsed:
     ):
         raise UnsupportedMediaType("is encrypted (DRM)")
     try:
-        container = _xml(opened.read("META-INF/container.xml"))
+        container = read_xml(opened.read("META-INF/container.xml"))
         package = next(value for node in container.iter() if (value := node.get("full-path")))
-        book = _xml(opened.read(package))
+        book = read_xml(opened.read(package))
     except (KeyError, StopIteration) as cause:
         raise UnsupportedMediaType("is no EPUB book, despite its name.") from cause
-    files = {node.get("id"): unquote(node.get("href", "")) for node in book.iter() if _tag(node) == "item"}
-    title = next(("".join(node.itertext()).strip() for node in book.iter() if _tag(node) == "title"), "")
+    files = {node.get("id"): unquote(node.get("href", "")) for node in book.iter() if tag_of(node) == "item"}
+    title = next(("".join(node.itertext()).strip() for node in book.iter() if tag_of(node) == "title"), "")
     blocks: list[Block] = []
     chapter = 0
     for node in book.iter():
-        if _tag(node) != "itemref":
+        if tag_of(node) != "itemref":
             continue
         name = posixpath.normpath(
             posixpath.join(posixpath.dirname(package), files.get(node.get("idref"), ""))
@@ -184,7 +184,8 @@ def rtf(data: bytes) -> Parsed:
     return "", [Block(text)]
 
 
-def _xml(data: bytes) -> ET.Element:
+def read_xml(data: bytes) -> ET.Element:
+    """A part of an archive. Raises `UnsupportedMediaType`."""
     if b"<!ENTITY" in data[: 64 << 10]:
         raise UnsupportedMediaType("defines entities of its own, as no such document does")
     try:
@@ -193,5 +194,6 @@ def _xml(data: bytes) -> ET.Element:
         raise UnsupportedMediaType(f"is broken inside: {cause}") from cause
 
 
-def _tag(node: ET.Element) -> str:
+def tag_of(node: ET.Element) -> str:
+    """The name without its namespace."""
     return _NS.sub("", str(node.tag))

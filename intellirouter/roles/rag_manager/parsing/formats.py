@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,11 +11,12 @@ from unicodedata import normalize
 
 from intellirouter.errors import UnsupportedMediaType
 from intellirouter.roles.rag_manager.chunking import Block
-from intellirouter.roles.rag_manager.parsing import books, html, mail, ocr, pdf, tables
+from intellirouter.roles.rag_manager.parsing import books, html, mail, ocr, office, pdf, tables
 from intellirouter.roles.rag_manager.parsing.charset import declared_in, decode
 from intellirouter.roles.rag_manager.parsing.markdown import sections
 
 Parsed = tuple[str, list[Block]]
+Reader = Callable[[bytes, str], Parsed]
 MOST_DEPTH = 4
 """Of documents within documents."""
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -48,6 +47,24 @@ _KINDS = (
     (b"OggS", "a sound or a film"),
     (b"fLaC", "a sound"),
     (b"SQLite format 3\0", "a database"),
+    (b"\x28\xb5\x2f\xfd", "compressed (zstd): unpack it first"),
+    (b"\0asm", "a program"),
+    (b"\xca\xfe\xba\xbe", "a program"),
+    (b"PAR1", "a table in Parquet: save it as CSV"),
+    (b"8BPS", "a Photoshop picture: save it as PNG"),
+    (b"wOF", "a font"),
+    (b"\0\1\0\0\0", "a font"),
+    (b"OTTO", "a font"),
+)
+_INSIDE = (
+    (4, b"ftyphei", "a picture in HEIC: save it as JPEG"),
+    (4, b"ftypmif", "a picture in HEIC: save it as JPEG"),
+    (4, b"ftypavif", "a picture in AVIF: save it as JPEG"),
+    (4, b"ftyp", "a film"),
+    (8, b"WAVE", "a sound"),
+    (8, b"AVI ", "a film"),
+    (8, b"WEBP", "a picture"),
+    (257, b"ustar", "an archive (tar): unpack it first"),
 )
 
 
@@ -66,7 +83,7 @@ def _read(name: str, data: bytes, charset: str, depth: int) -> Parsed:
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in _MAIL:
         return _MAIL[suffix](data, partial(parse, depth=depth + 1))
-    kind = next((kind for start, kind in _KINDS if data.startswith(start)), "")
+    kind = _kind_of(data)
     if kind == "a PDF" or (suffix == ".pdf" and b"%PDF-" in data[:1024]):
         return pdf.read(data)
     if suffix in _PICTURES or kind == "a picture":
@@ -74,15 +91,60 @@ def _read(name: str, data: bytes, charset: str, depth: int) -> Parsed:
     if kind or suffix == ".pdf":
         raise UnsupportedMediaType(f"is {kind or 'no PDF, despite its name'}")
     if data.startswith(_OLE) and suffix != ".xls":
-        raise UnsupportedMediaType(_old(data, suffix))
+        return _of_ole(data, suffix, partial(parse, depth=depth + 1))
+    if data.startswith(b"PK\x03\x04"):
+        inside = office.kind_of(data)
+        if suffix not in _ARCHIVES and not inside:
+            raise UnsupportedMediaType("is an archive (zip): unpack it first")
+        return _ARCHIVES[suffix if suffix in _ARCHIVES else inside](data)
+    if suffix in _SHEETS and (reader := _exported(data)) is not None:
+        return reader(data, charset)
     if suffix in _ARCHIVES:
         return _ARCHIVES[suffix](data)
-    if data.startswith(b"PK\x03\x04"):
-        raise UnsupportedMediaType("is an archive (zip): unpack it first")
     reader = READERS.get(suffix)
-    if reader is None and data[:512].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+    if data.startswith(b"{\\rtf"):
+        reader = _rtf
+    elif reader in (None, _text) and _is_html(data):
         reader = html.read
     return reader(data, charset) if reader is not None else _text(data, charset)
+
+
+def _kind_of(data: bytes) -> str:
+    """What its first bytes say that it is; empty where they say nothing."""
+    found = next((kind for start, kind in _KINDS if data.startswith(start)), "")
+    return found or next((kind for place, sign, kind in _INSIDE if data.startswith(sign, place)), "")
+
+
+def _is_html(data: bytes) -> bool:
+    start = data[:2048].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return True
+    return start.startswith((b"<!--", b"<?xml")) and b"<html" in start
+
+
+def _exported(data: bytes) -> Reader | None:
+    """How to read what many programs export as `.xls`: a page, a list of another sign, or a spreadsheet in XML."""
+    start = data[:2048].lstrip().lower()
+    if b"urn:schemas-microsoft-com:office:spreadsheet" in start:
+        return _sheet_xml
+    if _is_html(data) or start.startswith((b"<table", b"<meta")):
+        return html.read
+    if not data.startswith((_OLE, b"PK")) and b"\0" not in data[:2048] and (b"\t" in start or b";" in start):
+        return _csv
+    return None
+
+
+def _sheet_xml(data: bytes, _charset: str) -> Parsed:
+    return "", tables.sheet_xml(books.read_xml(data))
+
+
+def _of_ole(data: bytes, suffix: str, read: mail.Read) -> Parsed:
+    """What lies in Microsoft's older container, by the names of its streams."""
+    if "__substg1.0_".encode("utf-16-le") in data:
+        return mail.outlook(data, read)
+    if suffix not in _OLD and "Workbook".encode("utf-16-le") in data:
+        return "", tables.workbook(data, ".xls")
+    raise UnsupportedMediaType(_old(data, suffix))
 
 
 def _old(data: bytes, suffix: str) -> str:
@@ -144,20 +206,7 @@ def _workbook(suffix: str, data: bytes) -> Parsed:
     return "", tables.workbook(data, suffix)
 
 
-def _office(suffix: str, data: bytes) -> Parsed:
-    books.archive(data, f"Office document ({suffix})")
-    try:
-        markitdown = importlib.import_module("markitdown")
-    except ImportError as cause:
-        raise UnsupportedMediaType(
-            f"Reading {suffix} needs the office extra: pip install 'intellirouter[office]'."
-        ) from cause
-    return sections(
-        markitdown.MarkItDown().convert_stream(io.BytesIO(data), file_extension=suffix).text_content
-    )
-
-
-READERS: dict[str, Callable[[bytes, str], Parsed]] = {
+READERS: dict[str, Reader] = {
     **dict.fromkeys((".md", ".markdown"), _markdown),
     **dict.fromkeys((".html", ".htm", ".xhtml"), html.read),
     ".xml": _xml,
@@ -177,7 +226,9 @@ _MAIL: dict[str, Callable[[bytes, mail.Read], Parsed]] = {
 _ARCHIVES: dict[str, Callable[[bytes], Parsed]] = {
     **dict.fromkeys((".odt", ".odp", ".odg", ".ott"), books.opendocument),
     **{suffix: partial(_workbook, suffix) for suffix in (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")},
-    **{suffix: partial(_office, suffix) for suffix in (".docx", ".pptx")},
+    **dict.fromkeys((".docx", ".docm", ".dotx"), office.word),
+    **dict.fromkeys((".pptx", ".pptm", ".ppsx"), office.slides),
     ".epub": books.epub,
 }
+_SHEETS = frozenset((".xls", ".xlsx", ".xlsm", ".xlsb"))
 _PICTURES = frozenset((".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".webp"))

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+from xml.etree import ElementTree as ET  # see books.py
 
 from intellirouter.errors import UnsupportedMediaType
 from intellirouter.roles.rag_manager.chunking import Block
@@ -23,6 +24,7 @@ _KEY = re.compile(
 _KEYS, _KEY_CHARACTERS = 3, 80
 """So many columns that say which row it is go with each part of a long row, each no longer than that."""
 MOST_ROWS = 2_000_000
+MOST_COLUMNS = 16_384
 
 
 def delimited(data: bytes, charset: str = "", delimiter: str = "") -> list[Block]:
@@ -62,6 +64,25 @@ def workbook(data: bytes, suffix: str) -> list[Block]:
             continue
         blocks += _blocks(([_cell(cell) for cell in row] for row in rows), name)
     return blocks
+
+
+def sheet_xml(book: ET.Element) -> list[Block]:
+    """The sheets of a spreadsheet in Microsoft's XML of 2003."""
+    blocks: list[Block] = []
+    for sheet in book.iterfind("{*}Worksheet"):
+        name = next((value for key, value in sheet.attrib.items() if key.endswith("}Name")), "")
+        blocks += _blocks((_xml_cells(row) for row in sheet.iterfind("{*}Table/{*}Row")), name)
+    return blocks
+
+
+def _xml_cells(row: ET.Element) -> list[str]:
+    cells: list[str] = []
+    for cell in row.iterfind("{*}Cell"):
+        place = next((value for key, value in cell.attrib.items() if key.endswith("}Index")), "")
+        if place.isdigit() and len(cells) < int(place) <= MOST_COLUMNS:
+            cells += [""] * (int(place) - 1 - len(cells))
+        cells.append("".join(cell.itertext()).strip())
+    return cells
 
 
 def _cell(value: object) -> str:

@@ -1,0 +1,178 @@
+"""Word and PowerPoint as Office writes them since 2007 (ECMA-376): what a reader of the document sees, in order.
+
+Of tracked changes the text as it would be accepted; notes at the foot, comments and what a speaker wrote come behind. Headers,
+footers and the second form of what is there twice (`mc:Fallback`) are left out.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import zipfile
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET  # see books.py
+
+from intellirouter.errors import UnsupportedMediaType
+from intellirouter.roles.rag_manager.chunking import Block
+from intellirouter.roles.rag_manager.parsing.books import archive, read_xml, tag_of
+from intellirouter.roles.rag_manager.parsing.markdown import sections
+
+Parsed = tuple[str, list[Block]]
+_UNSEEN = frozenset("del moveFrom Fallback instrText delText pPr rPr tblPr sectPr".split())
+_BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "softHyphen": ""}
+_NOTES = ("footnotes", "endnotes", "comments")
+
+
+def word(data: bytes) -> Parsed:
+    """A `.docx`: sections by its headings."""
+    opened = archive(data, "Office document (.docx)")
+    body = _part(opened, "word/document.xml", ".docx").find("{*}body")
+    levels = _levels(opened)
+    title, blocks = sections("".join(_written(body, levels)) if body is not None else "")
+    for kind in _NOTES:
+        if f"word/{kind}.xml" in opened.namelist():
+            notes = ["".join(_inline(note)).strip() for note in read_xml(opened.read(f"word/{kind}.xml"))]
+            blocks += [Block(note, kind) for note in notes if note]
+    return title, blocks
+
+
+def slides(data: bytes) -> Parsed:
+    """A `.pptx`: its slides in their order, each with its notes."""
+    opened = archive(data, "Office document (.pptx)")
+    show = _part(opened, "ppt/presentation.xml", ".pptx")
+    targets = _targets(opened, "ppt/presentation.xml")
+    blocks: list[Block] = []
+    title = ""
+    listed = (node for node in show.iter() if tag_of(node) == "sldId")
+    for number, slide in enumerate(listed, 1):
+        name = targets.get(
+            next((value for key, value in slide.attrib.items() if key.endswith("}id")), ""), ""
+        )
+        if name not in opened.namelist():
+            continue
+        place = f"slide {number}"
+        blocks += [Block(text, place) for text in _shown(read_xml(opened.read(name)))]
+        for other in _targets(opened, name).values():
+            if "notesSlide" in other and other in opened.namelist():
+                blocks += [Block(text, f"{place}, notes") for text in _shown(read_xml(opened.read(other)))]
+    return title, blocks
+
+
+def kind_of(data: bytes) -> str:
+    """The suffix of the Office or OpenDocument or EPUB file that an archive is; empty for another one."""
+    try:
+        with archive(data, "archive") as opened:
+            names = set(opened.namelist())
+            said = opened.read("mimetype")[:100].decode("ascii", "replace") if "mimetype" in names else ""
+    except (UnsupportedMediaType, zipfile.BadZipFile):
+        return ""
+    found = {"word/document.xml": ".docx", "ppt/presentation.xml": ".pptx", "xl/workbook.xml": ".xlsx"}
+    forms = {"opendocument.text": ".odt", "presentation": ".odp", "spreadsheet": ".ods", "epub": ".epub"}
+    return next(
+        (suffix for name, suffix in found.items() if name in names),
+        next((suffix for form, suffix in forms.items() if form in said), ""),
+    )
+
+
+def _part(opened: zipfile.ZipFile, name: str, suffix: str) -> ET.Element:
+    if name not in opened.namelist():
+        raise UnsupportedMediaType(f"is no Office document ({suffix}), despite its name.")
+    return read_xml(opened.read(name))
+
+
+def _targets(opened: zipfile.ZipFile, part: str) -> dict[str, str]:
+    """By relation id, the parts that a part refers to."""
+    folder, name = posixpath.split(part)
+    listed = f"{folder}/_rels/{name}.rels"
+    if listed not in opened.namelist():
+        return {}
+    return {
+        node.get("Id", ""): posixpath.normpath(posixpath.join(folder, node.get("Target", ""))).lstrip("/")
+        for node in read_xml(opened.read(listed))
+        if node.get("TargetMode") != "External"
+    }
+
+
+def _levels(opened: zipfile.ZipFile) -> dict[str, int]:
+    """The heading level of each style that is one, whatever the style is called in the writer's language."""
+    if "word/styles.xml" not in opened.namelist():
+        return {}
+    levels = {}
+    for style in read_xml(opened.read("word/styles.xml")).iterfind("{*}style"):
+        name = _value(style.find("{*}name")).lower()
+        outline = _value(style.find("{*}pPr/{*}outlineLvl"))
+        if name == "title":
+            level = 1
+        elif name.startswith("heading ") and name[8:].isdigit():
+            level = int(name[8:])
+        else:
+            level = int(outline) + 1 if outline.isdigit() else 0
+        if 1 <= level <= 9:
+            levels[next((value for key, value in style.attrib.items() if key.endswith("styleId")), "")] = (
+                level
+            )
+    return levels
+
+
+def _value(node: ET.Element | None) -> str:
+    return (
+        next((value for key, value in node.attrib.items() if key.endswith("}val")), "")
+        if node is not None
+        else ""
+    )
+
+
+def _written(node: ET.Element, levels: dict[str, int]) -> Iterator[str]:
+    """Paragraphs, headings and tables as Markdown."""
+    for child in node:
+        tag = tag_of(child)
+        if tag == "p":
+            text = "".join(_inline(child)).strip()
+            level = levels.get(_value(child.find("{*}pPr/{*}pStyle")), 0)
+            listed = child.find("{*}pPr/{*}numPr") is not None
+            if level and text:
+                yield f"\n\n{'#' * min(6, level)} {' '.join(text.split())}\n\n"
+            elif text:
+                yield f"- {text}\n" if listed else f"\n{text}\n\n"
+        elif tag == "tbl":
+            yield "\n\n"
+            for row in child.iter():
+                if tag_of(row) == "tr":
+                    cells = [
+                        " ".join("".join(_inline(cell)).split()) for cell in row if tag_of(cell) != "trPr"
+                    ]
+                    yield f"| {' | '.join(cells)} |\n" if any(cells) else ""
+            yield "\n\n"
+        elif tag not in _UNSEEN:
+            yield from _written(child, levels)
+
+
+def _inline(node: ET.Element) -> Iterator[str]:
+    for child in node:
+        tag = tag_of(child)
+        if tag == "t":
+            yield child.text or ""
+        elif tag in _BREAKS:
+            yield _BREAKS[tag]
+        elif tag == "txbxContent":
+            yield f"\n{''.join(_inline(child))}\n"
+        elif tag not in _UNSEEN:
+            yield from _inline(child)
+            yield "\n" if tag in ("p", "tr") else " " if tag in ("tc", "fld") else ""
+
+
+def _shown(slide: ET.Element) -> Iterator[str]:
+    """The texts of a slide's shapes, and its tables row by row; not its number, date and footer."""
+    for shape in slide.iter():
+        tag = tag_of(shape)
+        if tag == "sp":
+            holder = next((node.get("type", "") for node in shape.iter() if tag_of(node) == "ph"), "")
+            text = "".join(_inline(shape)).strip()
+            if text and holder not in ("sldNum", "dt", "ftr", "hdr", "sldImg"):
+                yield text
+        elif tag == "tbl":
+            rows = (
+                " | ".join(" ".join("".join(_inline(cell)).split()) for cell in row if tag_of(cell) == "tc")
+                for row in shape
+                if tag_of(row) == "tr"
+            )
+            yield "\n".join(f"| {row} |" for row in rows)

@@ -105,6 +105,16 @@ level = "standard"
 [records]
 content = "all"
 
+[budgets.tags]
+research = {{ day = 0.02 }}
+support = {{ day = 0.2, month = 3.0 }}
+
+[budgets.users.linus]
+month = 0.01
+
+[budgets.teams.platform]
+month = 250.0
+
 [[guards]]
 name = "secrets"
 kind = "secret"

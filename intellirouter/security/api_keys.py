@@ -80,6 +80,10 @@ class KeyRing:
         """Whether the configuration has a key of this name."""
         return f"{CONFIGURED}{name}" in self._configured
 
+    def tenants(self) -> frozenset[str]:
+        """Of the keys of the configuration."""
+        return frozenset(caller.tenant for caller in self._callers.values())
+
     def take(self, by_hash: Mapping[str, Standing], by_ref: Mapping[str, Standing]) -> None:
         """Take these virtual keys in place of the last ones: every secret and every record, ended ones too."""
         self._virtual, self._records, self._composed_at = by_hash, by_ref, -1

@@ -227,7 +227,13 @@ PERMISSIONS: tuple[Permission, ...] = (
         "admin_create_user admin_update_user admin_delete_user admin_block_user admin_unblock_user admin_create_team "
         "admin_update_team admin_delete_team",
     ),
-    Permission("admin:spend:read", "see what was spent", "admin_spend", "", "operator auditor"),
+    Permission(
+        "admin:spend:read",
+        "see what was spent, and what is left of budgets",
+        "admin_spend admin_budgets",
+        "",
+        "operator auditor",
+    ),
     Permission("admin:targets:read", "see how targets do", "admin_targets", "", "operator auditor"),
     Permission(
         "admin:personas:read", "see how personas do", "admin_persona_outcomes", "", "operator auditor"

@@ -14,6 +14,7 @@ from playwright.async_api import (
     ConsoleMessage,
     Page,
     Request,
+    Response,
     async_playwright,
     expect,
 )
@@ -81,6 +82,11 @@ class Seat:
         if urlsplit(request.url).netloc not in (urlsplit(self.url).netloc, ""):
             self.elsewhere.append(request.url)
 
+    def answered(self, response: Response) -> None:
+        """An answer to the page: a page that asks for what it may not have is a wrong one."""
+        if response.status >= 400 and not self.refusals:
+            self.troubles.append(f"{response.status} {response.request.method} {response.url}")
+
     def heard(self, line: ConsoleMessage) -> None:
         """A line of the browser's console."""
         if line.type not in ("error", "warning"):
@@ -115,6 +121,7 @@ async def seat(
     page.on("pageerror", lambda error: found.troubles.append(str(error)))
     page.on("console", found.heard)
     page.on("request", found.asked)
+    page.on("response", found.answered)
     page.on("requestfinished", lambda request: found.pending.pop(id(request), None))
     page.on("requestfailed", lambda request: found.pending.pop(id(request), None))
     if setup:

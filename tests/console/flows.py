@@ -86,9 +86,9 @@ async def make_a_collection(operator: Seat) -> None:
     await expect(operator.page.get_by_text("No collection yet")).to_be_visible()
 
 
-async def sign_in(found: Seat, page: str = "") -> None:
-    """As the administrator, at a page's own address."""
+async def sign_in(found: Seat, page: str = "", key: str = BOSS) -> None:
+    """As the administrator, or with another key, at a page's own address."""
     await found.page.goto(f"{found.url}/console/{page}")
-    await found.page.get_by_label("API key").fill(BOSS)
+    await found.page.get_by_label("API key").fill(key)
     await found.page.get_by_role("button", name="Sign in").click()
     await expect(found.page.get_by_role("navigation")).to_be_visible()

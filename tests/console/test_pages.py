@@ -253,7 +253,9 @@ async def test_a_session_is_shown_with_its_parts_and_usage_leads_to_its_requests
     await expect(operator.page.get_by_role("heading", level=1, name="Session")).to_be_visible()
     await expect(operator.page.get_by_role("region", name="Its parts").first).to_be_visible()
     await operator.open("usage?by=tag")
-    await operator.page.get_by_role("link", name="research").click()
+    budgets = operator.page.get_by_role("region", name="What is left of budgets")
+    await expect(budgets.get_by_role("row").filter(has_text="linus").get_by_role("meter")).to_be_visible()
+    await operator.page.get_by_role("region", name="By tag").get_by_role("link", name="research").click()
     await expect(operator.page.get_by_role("heading", level=1, name="Requests")).to_be_visible()
     assert "tag=research" in operator.page.url
 
@@ -283,6 +285,19 @@ async def test_a_person_is_added_blocked_and_let_in_again(operator: Seat) -> Non
     await expect(row.get_by_text("blocked")).to_be_visible()
     await row.get_by_role("button", name="Unblock ada").click()
     await expect(row.get_by_text("live")).to_be_visible()
+    await row.get_by_role("button", name="Edit ada").click()
+    await dialog.get_by_label("Roles").fill("auditor, developer")
+    await dialog.get_by_label("Title").fill("Countess")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(row.get_by_text("auditor, developer")).to_be_visible()
+    await expect(row.get_by_text("Countess")).to_be_visible()
+    operator.refusals = True
+    await row.get_by_role("button", name="Edit ada").click()
+    await dialog.get_by_label("Roles").fill("emperor")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(operator.page.get_by_text("emperor", exact=False).first).to_be_visible()
+    await dialog.get_by_role("button", name="Cancel").click()
+    await expect(row.get_by_text("auditor, developer")).to_be_visible()
 
 
 async def test_settings_are_checked_changed_and_brought_back(operator: Seat) -> None:

@@ -61,6 +61,38 @@ async def test_a_budget_holds_for_a_user_and_for_a_tag_however_they_are_named(
     assert await ask(http, url, user="bob", metadata={"tags": ["other"]}) == 200
 
 
+async def test_how_budgets_stand_is_told_to_who_may_see_what_was_spent(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(Play.json(ANSWER))
+    node = await start_node(
+        provider(vendor)
+        + PRICE
+        + "[budgets.users.ann]\ntotal = 1.0\n[budgets.tags.blue]\nday = 0.5\nmonth = 2.0\n[budgets.keys.red]\nhour = 3.0\n"
+        + keys(red='tenant = "acme"', boss='scopes = ["admin"]')
+    )
+    url = node.listening[0].url
+    red = {"authorization": "Bearer red-key"}
+    assert await ask(http, url, red, user="ann", metadata={"tags": ["blue"]}) == 200
+    async with http.get(f"{url}/admin/budgets", headers=red) as reply:
+        assert reply.status == 403
+    boss = {"authorization": "Bearer boss-key"}
+    async with http.get(f"{url}/admin/budgets", headers=boss) as reply:
+        told = {
+            (one["kind"], one["name"], one["tenant"], one["period"]): one
+            for one in (await reply.json())["data"]
+        }
+    mine = [
+        ("key", "red", None, "hour"),
+        ("tag", "blue", "acme", "day"),
+        ("tag", "blue", "acme", "month"),
+        ("user", "ann", "acme", "total"),
+    ]
+    assert [round(told[name]["used"], 6) for name in mine] == [0.03] * 4
+    assert told["tag", "blue", "default", "day"]["used"] == 0
+    assert 0 < told["key", "red", None, "hour"]["resets_in"] <= 3600 and told[mine[3]]["resets_in"] is None
+
+
 async def test_each_tenant_has_the_budget_of_its_own_users(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:

@@ -29,13 +29,14 @@ PENALTIES = np.concatenate(([4.0, 12.0], np.full(WIDTH, 60.0)))
 SLOT_PENALTY = 20.0
 _WORTH_PENALTY = 0.5
 """Pseudo-evidence that a part is worth nothing."""
-_SHIFT, _ALARM = 0.2, 21.0
+_SHIFT, _ALARM = 0.15, 14.0
 """Cumulative sums (Page, 1954) of surprises in standard deviations: what of each is tolerated, and the sum that is an alarm.
 
 A target whose success moves by two fifths of a deviation is found after some 105 outcomes. What is tolerated is more than
 surprises are off on the whole: of the target that is asked a little too much is expected, for that is why it is asked."""
 _WATCHED_FROM = 300.0
 """Weight of outcomes before a target is watched."""
+_KEPT = 40.0
 _SETTLED = 300.0
 """Weight of old outcomes that is kept when a target has changed."""
 
@@ -138,12 +139,26 @@ class Estimator:
         if found.sum > _ALARM:
             self.changes += 1
             self._move(found.surprise / found.weight)
+            self.doubt(min(found.weight, _KEPT))
             self.forget(_SETTLED)
 
     def _move(self, shift: float) -> None:
         """As if every outcome so far had been better by `shift`."""
         self.moment += shift * self.gram[:, 0]
         self.good += shift * self.weight
+
+    def doubt(self, kept: float) -> None:
+        """Let no more than `kept` weight of outcomes say how good the target is on the whole; what it is better at than at other things stays.
+
+        The statistics about their mean, with as much of the mean as is kept: what a normal prior of the level with that precision
+        would leave of them.
+        """
+        level, moment = self.gram[0, 0], self.moment[0]
+        if level > kept:
+            gone, column = (1 - kept / level) / level, self.gram[:, 0].copy()
+            self.gram -= gone * np.outer(column, column)
+            self.moment -= gone * moment * column
+            self._stale = self.weight
 
     def forget(self, kept: float) -> None:
         """Let no more than `kept` weight of what was learnt stay."""

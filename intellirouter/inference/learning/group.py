@@ -14,6 +14,7 @@ EXPLORING_AFTER_CHANGE = 150
 EXPLORED_AFTER_CHANGE = 0.4
 _DOUBTED = 100.0
 """Weight that outcomes of the other targets keep when one has changed: what changed one may have changed all."""
+_LEVEL = 12.0
 MAX_IMPORTANCE = 5.0
 
 
@@ -60,6 +61,7 @@ class Group:
             self.exploring = EXPLORING_AFTER_CHANGE
             for name, other in self.estimators.items():
                 if name != target:
+                    other.doubt(_LEVEL)
                     other.forget(_DOUBTED)
 
     def note(self, target: str, kind: str, score: float, at: float) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import islice
 
 import msgspec
 import structlog
@@ -29,6 +30,7 @@ from intellirouter.inference.limits.guess import Guesses
 from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.limits.purse import Purse
 from intellirouter.inference.limits.purses import Purses
+from intellirouter.inference.limits.standing import MOST, Standing, listed
 from intellirouter.inference.limits.terms import (
     MINUTE,
     PERIODS,
@@ -224,6 +226,17 @@ class Governor:
             self._ledger.spent(grant.caller, model, usage, usd or 0.0)
             if not usage.estimated:
                 self.guesses.answered(grant.model, usage)
+
+    async def standings(self, tenants: Iterable[str]) -> list[Standing]:
+        """How the configured budgets stand, those of tags and users for these tenants. Raises `StateUnavailable`."""
+        found = []
+        now = time.time()
+        for counter, standing in islice(listed(self._budgets, tenants), MOST):
+            window = PERIODS[standing.period]
+            standing.used = round(await self._purses.used(counter, window), 10)
+            standing.resets_in = window - now % window if window else None
+            found.append(standing)
+        return found
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -82,6 +82,10 @@ class Purse:
         left = self.limit - self.level + self._held
         return 0.0 if left < 0 else left if left < self.limit else self.limit
 
+    def held(self, now: float) -> float:
+        """What is leased and not used; negative where more was used."""
+        return self._held if self._began <= now < self._ends else 0.0
+
     def resets_in(self, now: float) -> float:
         """Seconds until the window ends; 0 when it never does."""
         return self.window - now % self.window if self.window else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
@@ -38,6 +39,12 @@ class Purses:
                 self._leaving.add(self._purses.popitem(last=False)[1])
                 self._on_forgotten()
         return purse
+
+    async def used(self, key: str, window: float) -> float:
+        """What was taken of a counter in its present window, as the store and this process know. Raises `StateUnavailable`."""
+        level = await self._store.level(key, window=window)
+        purse = self._purses.get(key)
+        return max(0.0, level - (purse.held(time.time()) if purse is not None else 0.0))
 
     def give_back(self, purse: Purse, amount: float, now: float) -> None:
         """See `Purse.give_back`; what is owed then is paid within a second."""

@@ -103,11 +103,11 @@ def _limit(given: int | None) -> int | None:
 def budgets_of(budgets: BudgetsSection, caller: Caller) -> Iterator[tuple[str, str, float]]:
     """Who has a budget, of which period, of how many US dollars."""
     own = budgets.keys.get(caller.key_id)
-    periods = _periods(own) if own is not None else (caller.quota.budgets if caller.quota else ())
+    periods = periods_of(own) if own is not None else (caller.quota.budgets if caller.quota else ())
     for period, limit in periods:
         yield f"key:{caller.key_id}", period, limit
     if caller.team and (team := budgets.teams.get(caller.team)) is not None:
-        for period, limit in _periods(team):
+        for period, limit in periods_of(team):
             yield f"team:{caller.team}", period, limit
 
 
@@ -119,7 +119,7 @@ def named_budgets_of(
     named += [("tag", tag, budgets.tags.get(tag)) for tag in tags]
     for kind, name, budget in named:
         if budget is not None:
-            for period, limit in _periods(budget):
+            for period, limit in periods_of(budget):
                 yield f"{kind}:{name}", period, limit
 
 
@@ -131,5 +131,6 @@ def counter_of(period: str) -> str:
     return f"month:{now.tm_year}-{now.tm_mon:02}"
 
 
-def _periods(budget: Budget) -> tuple[tuple[str, float], ...]:
+def periods_of(budget: Budget) -> tuple[tuple[str, float], ...]:
+    """The periods that are limited, with their limits."""
     return tuple((name, limit) for name in PERIODS if (limit := getattr(budget, name)) is not None)

@@ -68,7 +68,8 @@ _THESE = "id in (select value from json_each(?))"
 
 SCHEMA = """
 create table if not exists packs (
-  number integer primary key, low integer, high integer, rows integer, summary blob, numbers blob, names blob
+  number integer primary key, low integer, high integer, rows integer, summary blob, groups blob, numbers blob,
+  names blob
 );
 create index if not exists packs_by_high on packs (high);
 create index if not exists by_score on requests (id) where score is not null;
@@ -97,23 +98,26 @@ class Names(msgspec.Struct, array_like=True):
 
 
 class Summary(msgspec.Struct, array_like=True):
-    """What those rows of a pack come to that asked a model, by quarters of an hour since 1970.
+    """What those rows of a pack come to that asked a model: by quarters of an hour since 1970, or by the words of a column.
 
-    `taken` are sums, one a quarter; `spans` the quarter's place, the bucket and the count of durations.
+    `taken` are sums, one a group; `spans` the group's place, the bucket and the count of durations.
     """
 
-    quarters: list[int]
+    groups: list[int | str]
     taken: dict[str, list[float]]
     spans: dict[str, tuple[bytes, bytes, bytes]]
 
 
 QUARTER_MS = 900_000
-MOST_QUARTERS = 16
-"""Of a summary: a pack of a quiet day has none."""
+MOST_QUARTERS, MOST_NAMES = 16, 64
+"""Of a summary: a pack of a quiet day, or of many names, would be no longer than one."""
+SUMMED = ("model", "provider", "team", "tenant", "role", "endpoint")
+"""Columns of which there is a summary, since their names are few."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_numbers = msgspec.msgpack.Decoder(Numbers).decode
 _decode_names = msgspec.msgpack.Decoder(Names).decode
+_decode_groups = msgspec.msgpack.Decoder(dict[str, bytes]).decode
 _decode_summary = msgspec.msgpack.Decoder(Summary).decode
 
 
@@ -132,6 +136,11 @@ class Pack:
         self.low, self.high, self.rows = low, high, rows
         self.summary = None if summary is None else _decode_summary(summary)
         self._connection, self._number = connection, number
+
+    def summary_by(self, name: str) -> Summary | None:
+        """The summary by a column's words; None where there is none."""
+        told = _decode_groups(self._read("groups")).get(name)
+        return None if told is None else _decode_summary(told)
 
     @cached_property
     def _numbers(self) -> Numbers:
@@ -239,7 +248,16 @@ def _kept(connection: sqlite3.Connection, line: Sequence[Any]) -> int:
             rows_of += [row] * len(own)
     known, places = _coded(tags)
     asked = np.array([name != "" for name in names["model"]])
-    summary = _summed({**numbers, **money}, asked)
+    whole = {name: column[asked] for name, column in {**numbers, **money}.items()}
+    quarters, at = np.unique(whole["ms"] // QUARTER_MS, return_inverse=True)
+    summary = _summed(whole, quarters.tolist(), at) if len(quarters) <= MOST_QUARTERS else None
+    groups = {}
+    for name in SUMMED:
+        different = list(dict.fromkeys(names[name]))
+        if len(different) <= MOST_NAMES:
+            place = {word: number for number, word in enumerate(different)}
+            at = np.array([place[word] for word in names[name]], dtype=np.int64)[asked]
+            groups[name] = _summed(whole, different, at)
     least = {name: int(column.min()) for name, column in numbers.items()}
     columns = {name: _written(column - least[name]) for name, column in numbers.items()}
     columns |= {name: column.tobytes() if column.any() else b"" for name, column in money.items()}
@@ -248,33 +266,30 @@ def _kept(connection: sqlite3.Connection, line: Sequence[Any]) -> int:
         (known, np.array(rows_of, dtype=np.uint16).tobytes(), places),
     )
     connection.execute(
-        "insert into packs (low, high, rows, summary, numbers, names) values (?, ?, ?, ?, ?, ?)",
-        (low, high, rows, summary, _encode(Numbers(least, columns)), _encode(words)),
+        "insert into packs (low, high, rows, summary, groups, numbers, names) values (?, ?, ?, ?, ?, ?, ?)",
+        (low, high, rows, summary, _encode(groups), _encode(Numbers(least, columns)), _encode(words)),
     )
     return int(rows)
 
 
-def _summed(columns: dict[str, Column], asked: Column) -> bytes | None:
-    """The summary of a pack, None where there is none: of rows that come rarely it would be no shorter than they."""
-    quarters, places = np.unique(columns["ms"][asked] // QUARTER_MS, return_inverse=True)
-    many = len(quarters)
-    if many > MOST_QUARTERS:
-        return None
+def _summed(columns: dict[str, Column], groups: list[int | str], places: Column) -> bytes:
+    """The summary of rows by the places of their groups."""
+    many = len(groups)
     taken = {
-        name: np.bincount(places, weights=columns[name][asked], minlength=many).tolist()
+        name: np.bincount(places, weights=columns[name], minlength=many).tolist()
         for name in TAKEN
         if name != "requests"
     }
     taken["requests"] = np.bincount(places, minlength=many).tolist()
     spans: dict[str, tuple[bytes, bytes, bytes]] = {}
     for kind in ("latency", "first"):
-        buckets = columns[kind][asked]
+        buckets = columns[kind]
         there = buckets != NO_BUCKET
         both, held = np.unique(places[there] << 16 | buckets[there], return_counts=True)
         kinds = ((both >> 16, np.uint8), (both & 0xFFFF, np.uint16), (held, np.uint32))
         lines, at, counts = (column.astype(kind).tobytes() for column, kind in kinds)
         spans[kind] = lines, at, counts
-    return _encode(Summary(quarters.tolist(), taken, spans))
+    return _encode(Summary(groups, taken, spans))
 
 
 def _coded(names: list[str]) -> tuple[list[str], bytes]:

@@ -98,11 +98,13 @@ def _add_packs(connection: sqlite3.Connection, tally: Tally, by: By | None, quer
     # whole milliseconds, as rows are forgotten
     low = max(oldest >> SHIFT << SHIFT, id_at(query.since) if query.since is not None else 0)
     high = id_at(query.until) if query.until is not None else TOP
-    whole = _by_time(by, query, zone)
+    summed = _summed(by, query, zone)
     for pack in packs.of(connection, low, high):
-        if whole and pack.summary is not None and pack.low >= low and pack.high < high:
-            _add_summary(pack.summary, tally, by, zone)
-            continue
+        if summed and pack.low >= low and pack.high < high:
+            summary = pack.summary_by(by) if by in packs.SUMMED else pack.summary
+            if summary is not None:
+                _add_summary(summary, tally, by, zone)
+                continue
         chosen = _chosen(pack, query, low, high)
         if chosen is not None and not chosen.any():
             continue
@@ -114,28 +116,38 @@ def _add_packs(connection: sqlite3.Connection, tally: Tally, by: By | None, quer
         _add(pack, tally, by, names, places, rows)
 
 
-def _by_time(by: By | None, query: Query, zone: int) -> bool:
-    """Whether all that asked a model are asked for, and at most in spans of quarters of an hour: what summaries tell."""
+def _summed(by: By | None, query: Query, zone: int) -> bool:
+    """Whether summaries tell what is asked: everything that asked a model, by what they have, in quarters of an hour."""
     others = msgspec.structs.replace(query, since=None, until=None)
-    return by in (None, "day", "hour") and zone % 15 == 0 and others == Query(asked_a_model=True)
+    known = (None, "day", "hour", *packs.SUMMED)
+    return by in known and zone % 15 == 0 and others == Query(asked_a_model=True)
 
 
 def _add_summary(summary: packs.Summary, tally: Tally, by: By | None, zone: int) -> None:
-    if not summary.quarters:
-        return
+    taken = {name: np.array(summary.taken[name]) for name in TAKEN}
+    names: list[Any] = list(summary.groups)
     if by is None:
-        names: list[Any] = [""] * len(summary.quarters)
-    else:
+        names = [""] * len(names)
+    elif by in ("day", "hour"):
         width = questions.width_of(by)
-        names = [(quarter * packs.QUARTER_MS + zone * 60_000) // width for quarter in summary.quarters]
-    groups = tally.groups(names)
-    tally.add(groups, {name: np.array(summary.taken[name]) for name in TAKEN})
-    for kind, (lines, buckets, counts) in summary.spans.items():
+        names = [(quarter * packs.QUARTER_MS + zone * 60_000) // width for quarter in names]
+    counted = taken["requests"] > 0
+    if by in NAMED and "" in names:
+        counted[names.index("")] = False
+    here = np.flatnonzero(counted)
+    if not len(here):
+        return
+    groups = np.full(len(names), -1, dtype=np.int64)
+    groups[here] = tally.groups([names[place] for place in here.tolist()])
+    tally.add(groups[here], {name: column[here] for name, column in taken.items()})
+    for kind, (places, buckets, counts) in summary.spans.items():
+        lines = groups[np.frombuffer(places, dtype=np.uint8)]
+        told = lines >= 0
         tally.add_span(
             kind,
-            groups[np.frombuffer(lines, dtype=np.uint8)],
-            np.frombuffer(buckets, dtype=np.uint16),
-            np.frombuffer(counts, dtype=np.uint32),
+            lines[told],
+            np.frombuffer(buckets, dtype=np.uint16)[told],
+            np.frombuffer(counts, dtype=np.uint32)[told],
         )
 
 

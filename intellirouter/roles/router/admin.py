@@ -18,11 +18,13 @@ from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.config.shown import flatten
 from intellirouter.errors import Conflict, InvalidRequest, PermissionDenied
 from intellirouter.inference.limits.ledger import KINDS, day_name
+from intellirouter.inference.limits.standing import MOST
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, VirtualKey, make_key
 from intellirouter.roles.keys import AUDITOR, KEY_RING, KEYS, LOADED, PEOPLE
 from intellirouter.roles.router.admin_people import check_given, check_owner
-from intellirouter.roles.router.keys import BOARD, CACHE, LEDGER, OUTCOMES
+from intellirouter.roles.router.keys import BOARD, CACHE, GOVERNOR, LEDGER, OUTCOMES
+from intellirouter.security.caller import ANONYMOUS
 from intellirouter.security.fence import problem_of
 from intellirouter.security.permissions import of_scopes
 from intellirouter.security.policy import no_role
@@ -182,6 +184,19 @@ async def spend(request: web.Request) -> web.StreamResponse:
     return _json({"object": "spend", "by": kind, "total_usd": round(total, 10), "days": rows})
 
 
+async def budgets(request: web.Request) -> web.StreamResponse:
+    """How the budgets of the configuration stand: of keys, teams, tags and end users, with what is used of each in its period.
+
+    Tags and users have one in each tenant: of those of the configuration's keys, or of `?tenant=`.
+    """
+    named = request.query.get("tenant")
+    ring = request.app[KEY_RING]
+    tenants = {named} if named else {ANONYMOUS.tenant, *ring.tenants()}
+    found = await request.app[GOVERNOR].standings(tenants)
+    told = [msgspec.to_builtins(one) for one in found]
+    return _json({"object": "list", "data": told, "truncated": len(found) >= MOST})
+
+
 def _days(request: web.Request) -> list[str]:
     day, count = request.query.get("day"), request.query.get("days", "1")
     if day is not None:
@@ -249,6 +264,7 @@ def routes() -> list[web.RouteDef]:
         ("POST", "/admin/keys/{key}/block", block_key),
         ("POST", "/admin/keys/{key}/unblock", unblock_key),
         ("GET", "/admin/spend", spend),
+        ("GET", "/admin/budgets", budgets),
         ("GET", "/admin/targets", targets),
         ("GET", "/admin/personas/{name}/outcomes", persona_outcomes),
         ("GET", "/admin/config", configuration),

@@ -1,5 +1,5 @@
 // Collections, their documents and jobs, and what a question finds in them.
-import { html, Asked, Badge, Bar, Button, Card, Data, Dialog, Empty, Field, Link, Page, Table, Text, ago, bytes, count, go, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
+import { html, Asked, Badge, Bar, Button, Card, Data, Dialog, Empty, Field, Link, NotPermitted, Page, Table, Text, ago, bytes, count, go, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
 import { ask, get, path, post, query, remove } from "../api.js";
 import { T } from "../strings.js";
 
@@ -41,8 +41,10 @@ function Chunks({ collection, document, close }) {
   return html`<${Dialog} kind="drawer" title=${document} close=${close}><${Asked} of=${asked}>${(data) => html`<div class="stack">${data.chunks.map((chunk, n) => html`<div key=${n} class="said"><b>${chunk.position ?? n} ${chunk.location ?? ""}</b><div class="wrap small" style=${{ whiteSpace: "pre-wrap" }}>${chunk.text}</div></div>`)}</div>`}<//><//>`;
 }
 
-function One({ name }) {
+function One({ name, who }) {
+  const reads = who.may("documents:read"), writes = who.may("documents:write"), keeps = who.may("collections:write");
   const asked = useAsk(async (signal) => {
+    if (!reads) return { documents: [], jobs: [] };
     const [documents, jobs] = await Promise.all([get("rag", of(name, "documents") + "?limit=500", signal), get("rag", "/rag/v1/jobs", signal)]);
     return { ...documents, jobs: jobs.jobs };
   }, [name], 3000);
@@ -58,24 +60,26 @@ function One({ name }) {
   const [reindex] = useAct(async () => { await post("rag", of(name, "reindex")); asked.again(); });
   const [verify] = useAct(async () => { const { missing, stray } = await post("rag", of(name, "verify")); const wrong = (missing.length ?? missing) + (stray.length ?? stray); toast(wrong ? `missing: ${missing.length ?? missing}, stray: ${stray.length ?? stray}` : W.agrees, wrong ? "warn" : "good"); });
   const dropped = (event) => { event.preventDefault(); drag(false); upload([...event.dataTransfer.files]); };
-  return html`<${Page} title=${name} actions=${html`<${Link} class="button" to="documents">${T.pages.documents}<//><${Button} onClick=${reindex}>${W.reindex}<//><${Button} onClick=${verify}>${W.verify}<//><${Button} kind="danger" onClick=${whole}>${T.remove}<//>`}>
-    <label class=${"drop" + (over ? " over" : "")} onDragOver=${(e) => { e.preventDefault(); drag(true); }} onDragLeave=${() => drag(false)} onDrop=${dropped}>${W.drop}<input class="visually-hidden" type="file" multiple onChange=${(e) => upload([...e.target.files])} /></label>
-    <${Search} collection=${name} read=${read} />
-    <${Asked} of=${asked}>${(data) => html`<${Jobs} jobs=${data.jobs} collection=${name} />
+  return html`<${Page} title=${name} actions=${html`<${Link} class="button" to="documents">${T.pages.documents}<//>${keeps && html`<${Button} onClick=${reindex}>${W.reindex}<//><${Button} onClick=${verify}>${W.verify}<//><${Button} kind="danger" onClick=${whole}>${T.remove}<//>`}`}>
+    ${writes && html`<label class=${"drop" + (over ? " over" : "")} onDragOver=${(e) => { e.preventDefault(); drag(true); }} onDragLeave=${() => drag(false)} onDrop=${dropped}>${W.drop}<input class="visually-hidden" type="file" multiple onChange=${(e) => upload([...e.target.files])} /></label>`}
+    ${who.may("documents:search") && html`<${Search} collection=${name} read=${reads ? read : () => {}} />`}
+    ${!reads && html`<${NotPermitted} who=${who} needs="documents:read" />`}
+    ${reads && html`<${Asked} of=${asked}>${(data) => html`<${Jobs} jobs=${data.jobs} collection=${name} />
       <${Card} title=${W.documents} flush><${Table} label=${W.documents} rows=${data.documents} keyed=${(d) => d.name} empty=${html`<${Empty} title=${W.noDocuments}><p>${W.noDocumentsAbout}</p><//>`} columns=${[
         { name: "Name", sort: (d) => d.name, of: (d) => html`<button type="button" class="link" onClick=${() => read(d.name)}>${d.name}</button>` },
         { name: W.status, of: (d) => html`<${Badge} tone=${status(d.status)}>${d.status}<//>${d.error && html`<div class="bad small wrap">${d.error}</div>`}` },
         { name: "Changed", sort: (d) => d.updated, of: (d) => html`<span class="nowrap">${ago(d.updated)}</span>` }, { name: W.size, num: true, sort: (d) => d.bytes ?? 0, of: (d) => bytes(d.bytes) },
-        { of: (d) => html`<div class="row end"><${Button} kind="small danger" onClick=${() => drop(d.name)}>${T.remove}<//></div>` },
-      ]} /><//>`}<//>
+        { of: (d) => writes && html`<div class="row end"><${Button} kind="small danger" onClick=${() => drop(d.name)}>${T.remove}<//></div>` },
+      ]} /><//>`}<//>`}
     ${reading && html`<${Chunks} collection=${name} document=${reading} close=${() => read(null)} />`}${question}<//>`;
 }
 
-function List() {
-  const asked = useAsk(async (signal) => { const [all, jobs] = await Promise.all([get("rag", "/rag/v1/collections", signal), get("rag", "/rag/v1/jobs", signal)]); return { ...all, jobs: jobs.jobs }; }, [], 5000);
+function List({ who }) {
+  const keeps = who.may("collections:write");
+  const asked = useAsk(async (signal) => { const [all, jobs] = await Promise.all([get("rag", "/rag/v1/collections", signal), who.may("documents:read") ? get("rag", "/rag/v1/jobs", signal) : { jobs: [] }]); return { ...all, jobs: jobs.jobs }; }, [], 5000);
   const [making, make] = useState(false);
-  return html`<${Page} title=${T.pages.documents} about=${W.about} actions=${html`<${Button} kind="main" onClick=${() => make(true)}>${W.new}<//>`}>
-    <${Asked} of=${asked}>${(data) => html`<${Card} flush label=${W.collection}><${Table} label=${T.pages.documents} rows=${data.collections} keyed=${(c) => c.name} empty=${html`<${Empty} title=${W.none} action=${html`<${Button} onClick=${() => make(true)}>${W.first}<//>`}><p>${W.noneAbout}</p><//>`} columns=${[
+  return html`<${Page} title=${T.pages.documents} about=${W.about} actions=${keeps && html`<${Button} kind="main" onClick=${() => make(true)}>${W.new}<//>`}>
+    <${Asked} of=${asked}>${(data) => html`<${Card} flush label=${W.collection}><${Table} label=${T.pages.documents} rows=${data.collections} keyed=${(c) => c.name} empty=${html`<${Empty} title=${W.none} action=${keeps && html`<${Button} onClick=${() => make(true)}>${W.first}<//>`}><p>${W.noneAbout}</p><//>`} columns=${[
       { name: W.collection, sort: (c) => c.name, of: (c) => html`<${Link} to=${`documents/${encodeURIComponent(c.name)}`}>${c.name}<//>` },
       { name: W.model, of: (c) => html`<span class="wrap">${c.model}</span>` },
       { name: W.documents, num: true, sort: (c) => c.documents, of: (c) => count(c.documents) }, { name: W.chunks, num: true, sort: (c) => c.chunks, of: (c) => count(c.chunks) },
@@ -85,5 +89,5 @@ function List() {
 
 export default function Documents({ who, at }) {
   if (!who.roles.rag) return html`<${Page} title=${T.pages.documents} about=${W.about}><${Empty} title="The RagManager is not part of this installation"><p>Run it on this node (--role All) or name it in [ipc] rag_manager_endpoint.</p><//><//>`;
-  return at[0] ? html`<${One} key=${at[0]} name=${at[0]} />` : html`<${List} />`;
+  return at[0] ? html`<${One} key=${at[0]} name=${at[0]} who=${who} />` : html`<${List} who=${who} />`;
 }

@@ -6,8 +6,8 @@ import { T } from "../strings.js";
 
 const W = T.routing;
 const EXAMPLES = ["What is the capital of Portugal?", "Prove that the square root of 2 is irrational.", "Refactor this recursive function into a loop and keep its complexity."];
-function WhatIf({ given }) {
-  const models = useAsk((signal) => get("router", "/v1/models", signal));
+function WhatIf({ who, given }) {
+  const models = useAsk((signal) => who.may("models:read") ? get("router", "/v1/models", signal) : { data: [] });
   const [form, set] = useState({ model: given.model || "auto", text: given.prompt || "" });
   const [told, tell] = useState(null);
   const [explain, busy] = useAct(async (event) => { event?.preventDefault(); tell(await post("router", "/admin/routing/explain", { model: form.model, prompt: form.text })); });
@@ -92,5 +92,5 @@ function Learnt() {
 
 export default function Routing({ who, with: given }) {
   const page = (children) => html`<${Page} title=${T.pages.routing} about=${W.about}>${children}<//>`;
-  return page(html`<div class="split"><div class="stack"><${WhatIf} given=${given} /><${Learnt} /></div>${who.may("admin:features:read") && html`<${Switches} who=${who} />`}</div>`);
+  return page(html`<div class="split"><div class="stack"><${WhatIf} who=${who} given=${given} /><${Learnt} /></div>${who.may("admin:features:read") && html`<${Switches} who=${who} />`}</div>`);
 }

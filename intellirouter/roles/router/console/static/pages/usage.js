@@ -31,7 +31,24 @@ function overTime(rows, hourly, days, shown) {
   return { x, series: CHARTS[shown].map(([key, label, hue]) => ({ name: label, hue, values: x.map((when) => known.get(when)?.[key] ?? 0) })) };
 }
 
-export default function Usage({ with: given }) {
+/** What is left of the configured budgets, the fullest first. */
+function Budgets() {
+  const asked = useAsk(async (signal) => {
+    const told = await get("router", "/admin/budgets", signal);
+    const share = (one) => one.limit ? one.used / one.limit : 1;
+    return { ...told, data: told.data.map((one) => ({ ...one, share: share(one) })).sort((one, other) => other.share - one.share) };
+  }, []);
+  if (asked.data && !asked.data.data.length) return null; // nobody has one
+  return html`<${Card} flush title=${W.budgets}><${Asked} of=${asked} lines=${2}>${(data) => html`<${Table} label=${W.budgets} rows=${data.data.slice(0, MOST)} keyed=${(one) => [one.kind, one.name, one.tenant, one.period].join(" ")} columns=${[
+    { name: W.whose, sort: (one) => one.name, of: (one) => html`<${Link} class="wrap" to=${"requests" + query({ [one.kind]: one.name })}>${one.name}<//><div class="faint small wrap">${W.names[one.kind]}${one.tenant && ` · ${T.keys.tenant} ${one.tenant}`}</div>` },
+    { name: W.period, of: (one) => html`${W.periods[one.period]}${one.resets_in != null && html`<div class="faint small">${W.resets} ${until(one.resets_in)}</div>`}` },
+    { name: W.used, sort: (one) => one.share, of: (one) => html`<div class="bar ${one.share >= 1 ? "bad" : one.share >= .8 ? "warn" : ""}" role="meter" aria-label=${`${W.used} ${one.name}`} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.min(100, Math.round(one.share * 100))}><i style=${{ width: `${Math.min(100, one.share * 100)}%` }} /></div><span class="small">${percent(one.share)}</span>` },
+    { name: W.left, num: true, sort: (one) => one.limit - one.used, of: (one) => html`${usd(Math.max(0, one.limit - one.used))}<div class="faint small">${W.ofLimit} ${usd(one.limit)}</div>` },
+  ]} />${(data.truncated || data.data.length > MOST) && html`<p class="faint small" style=${{ padding: "10px 16px" }}>${W.moreBudgets}</p>`}`}<//><//>`;
+}
+const until = (seconds) => seconds >= 5400 ? `${Math.round(seconds / 3600)} h` : `${Math.max(1, Math.round(seconds / 60))} min`;
+
+export default function Usage({ who, with: given }) {
   const by = BY.includes(given.by) ? given.by : "model", days = ["1", "7", "30", "90"].includes(given.days) ? given.days : "7", shown = CHARTS[given.chart] ? given.chart : "cost_usd";
   const choose = (key) => (value) => go("usage" + query({ by, days, chart: shown, [key]: value }), { replace: true });
   const hourly = Number(days) <= 2;
@@ -49,5 +66,5 @@ export default function Usage({ with: given }) {
       <${Card} flush title=${`${W.by} ${W.names[data.by].toLowerCase()}`}><${Table} label=${T.pages.usage} rows=${data.rows.slice(0, MOST)} keyed=${(row) => name(row, data.by)} columns=${[
         { name: W.names[data.by], sort: (row) => name(row, data.by), of: (row) => { const one = name(row, data.by); return one && FILTERS.has(data.by) ? html`<${Link} class="wrap" to=${"requests" + query({ [data.by]: one })}>${one}<//>` : html`<span class="wrap ${one ? "" : "faint"}">${one || W.nobody}</span>`; } },
         ...[["requests", W.requests, count], ["errors", W.errors, count], ["input_tokens", W.input, count], ["output_tokens", W.output, count], ["cost_usd", W.cost, usd], ["saved_usd", W.saved, usd], ["p50", W.p50, sec], ["p95", W.p95, sec], ["p99", W.p99, sec]].map(([key, label, say]) => ({ name: label, num: true, sort: (row) => row[key] ?? 0, of: (row) => say(row[key]) })),
-      ]} />${data.rows.length > MOST && html`<p class="faint small" style=${{ padding: "10px 16px" }}>${count(data.rows.length - MOST)} ${W.moreInFile}</p>`}<//>` : html`<${Card}><${Empty} title=${W.none} action=${html`<${Link} class="button" to="playground">${T.requests.ask}<//>`}><p>${W.noneAbout}</p><//><//>`; }}<//><//>`;
+      ]} />${data.rows.length > MOST && html`<p class="faint small" style=${{ padding: "10px 16px" }}>${count(data.rows.length - MOST)} ${W.moreInFile}</p>`}<//>` : html`<${Card}><${Empty} title=${W.none} action=${html`<${Link} class="button" to="playground">${T.requests.ask}<//>`}><p>${W.noneAbout}</p><//><//>`; }}<//>${who.may("admin:spend:read") && html`<${Budgets} />`}<//>`;
 }

@@ -18,6 +18,7 @@ from intellirouter.inference.learning import prior as priors
 from intellirouter.inference.learning.measure import apgr, savings
 from intellirouter.inference.learning.prior import Prior
 from scripts.benchmarks import routing_online as online
+from scripts.benchmarks import routing_time
 from scripts.difficulty_prior import Outcomes, fit, read, scales
 
 FOLDS = 5
@@ -29,8 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0, 2 where there is no file to read."""
     parser = argparse.ArgumentParser(prog="scripts/bench routing", description=__doc__)
     parser.add_argument("file", type=Path, nargs="?", default=DEFAULT)
+    parser.add_argument("--time", action="store_true", help="only what a decision costs")
     parser.add_argument("--offline", action="store_true", help="only what is learnt from a file")
     given = parser.parse_args(arguments)
+    if given.time:
+        routing_time.report()
+        return 0
     if not given.file.exists():
         print(f"{given.file} is not there; name a file of outcomes", file=sys.stderr)
         return 2
@@ -39,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     offline(outcomes, folds)
     if not given.offline:
         online.report(outcomes, folds)
+        routing_time.report()
     return 0
 
 

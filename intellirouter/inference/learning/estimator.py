@@ -5,7 +5,7 @@ regression over the basis of the structure; the n-grams, one step of a diagonal 
 and third are heeded is their progressive worth: each outcome is predicted before it is learnt from (Dawid, 1984), and the
 share that would have been best so far is used. A part that does not help thus has no say, however the outcomes are.
 
-Old outcomes fade over `HORIZON`; where the recent ones say that the target has changed, they fade at once.
+Old outcomes fade over `HORIZON`; where the recent ones say that the target has changed, what it was worth on the whole is learnt anew.
 """
 
 from __future__ import annotations
@@ -29,16 +29,15 @@ PENALTIES = np.concatenate(([4.0, 12.0], np.full(WIDTH, 60.0)))
 SLOT_PENALTY = 20.0
 _WORTH_PENALTY = 0.5
 """Pseudo-evidence that a part is worth nothing."""
-_SHIFT, _ALARM = 0.15, 14.0
+_SHIFT, _ALARM = 0.15, 18.0
 """Cumulative sums (Page, 1954) of surprises in standard deviations: what of each is tolerated, and the sum that is an alarm.
 
-A target whose success moves by two fifths of a deviation is found after some 105 outcomes. What is tolerated is more than
+A target whose success moves by three tenths of a deviation is found after some 120 outcomes. What is tolerated is more than
 surprises are off on the whole: of the target that is asked a little too much is expected, for that is why it is asked."""
 _WATCHED_FROM = 300.0
 """Weight of outcomes before a target is watched."""
-_KEPT = 40.0
-_SETTLED = 300.0
-"""Weight of old outcomes that is kept when a target has changed."""
+_SETTLED = 40.0
+"""Weight of outcomes that say how good a target is on the whole, once it has changed: those since, about."""
 
 
 @dataclass
@@ -139,8 +138,7 @@ class Estimator:
         if found.sum > _ALARM:
             self.changes += 1
             self._move(found.surprise / found.weight)
-            self.doubt(min(found.weight, _KEPT))
-            self.forget(_SETTLED)
+            self.doubt(min(found.weight, _SETTLED))
 
     def _move(self, shift: float) -> None:
         """As if every outcome so far had been better by `shift`."""
@@ -151,32 +149,15 @@ class Estimator:
         """Let no more than `kept` weight of outcomes say how good the target is on the whole; what it is better at than at other things stays.
 
         The statistics about their mean, with as much of the mean as is kept: what a normal prior of the level with that precision
-        would leave of them.
+        would leave of them. A false alarm then costs the outcomes that tell a level, and not those that tell subjects apart.
         """
         level, moment = self.gram[0, 0], self.moment[0]
         if level > kept:
             gone, column = (1 - kept / level) / level, self.gram[:, 0].copy()
             self.gram -= gone * np.outer(column, column)
             self.moment -= gone * moment * column
-            self._stale = self.weight
-
-    def forget(self, kept: float) -> None:
-        """Let no more than `kept` weight of what was learnt stay."""
-        if self.weight > kept:
-            self.fade(kept / self.weight)
         self.above, self.below = Drift(), Drift()
         self.fit()
-
-    def fade(self, share: float) -> None:
-        """Let what was learnt count for `share` of what it does."""
-        self.gram *= share
-        self.moment *= share
-        self.worth *= share
-        self.weight *= share
-        self.good *= share
-        self.error *= share
-        self.steps *= share
-        self.slots *= share**0.5
 
     def fit(self) -> None:
         """The weights that the statistics stand for."""
@@ -194,14 +175,15 @@ class Estimator:
         return fitted, self.slots * second
 
     def uncertainty(self) -> float:
-        """The standard error of an expected success: noise times the square root of parameters per outcome."""
+        """The standard error of an expected success: noise times the square root of parameters per outcome, of the level per outcome that tells it."""
         noise = (self.error / self.weight) if self.weight >= 1 else 0.2
         first, _ = self.heeded()
         if self.weight < 1:
             return 0.3
         inner = np.linalg.solve(self.gram + np.diag(PENALTIES), self.gram)
         free = 2 + first * (float(np.trace(inner)) - 2)
-        return float(min(0.3, (noise * max(free, 1.0) / (self.weight + 1)) ** 0.5))
+        shape, level = (max(free, 1.0) - 1) / (self.weight + 1), 1 / (float(self.gram[0, 0]) + 1)
+        return float(min(0.3, (noise * (shape + level)) ** 0.5))
 
 
 def start() -> Doubles:

@@ -12,9 +12,8 @@ from intellirouter.inference.learning.progress import Progress
 EXPLORING_AFTER_CHANGE = 150
 """Outcomes for which more requests explore, once a target has changed."""
 EXPLORED_AFTER_CHANGE = 0.4
-_DOUBTED = 100.0
-"""Weight that outcomes of the other targets keep when one has changed: what changed one may have changed all."""
-_LEVEL = 12.0
+_DOUBTED = 12.0
+"""Weight that says how good the other targets are on the whole when one has changed: what changed one may have changed all."""
 MAX_IMPORTANCE = 5.0
 
 
@@ -61,8 +60,7 @@ class Group:
             self.exploring = EXPLORING_AFTER_CHANGE
             for name, other in self.estimators.items():
                 if name != target:
-                    other.doubt(_LEVEL)
-                    other.forget(_DOUBTED)
+                    other.doubt(_DOUBTED)
 
     def note(self, target: str, kind: str, score: float, at: float) -> None:
         """Count an outcome of a kind of question (`prior.KINDS`) for people; `at` as Unix time."""

@@ -30,7 +30,7 @@ export function Chart({ x, series, format = String, kind = "line", height = 200,
       const options = {
         width: at.current.clientWidth || 600, height, cursor: { y: false, points: { size: 7 } }, legend: { show: false }, padding: [10, 8, 0, 0],
         scales: { x: kind === "bars" ? { range: (_, low, high) => [low - half, high + half] } : {}, y: { range: (_, low, high) => [Math.min(0, low), high > 0 ? high * 1.1 : 1] } },
-        axes: [{ ...axis, size: 26, grid: { show: false }, values: (_, ticks) => ticks.map((at) => daily || new Date(at * 1000).getHours() === 0 ? day(at) : clock(at).slice(0, 5)) }, { ...axis, values: (_, ticks) => ticks.map(format) }],
+        axes: [{ ...axis, size: 26, space: 64, ...(daily && { incrs: [1, 2, 7, 14, 28].map((days) => days * 86400) }), grid: { show: false }, values: (_, ticks) => ticks.map((at) => daily || new Date(at * 1000).getHours() === 0 ? day(at) : clock(at).slice(0, 5)) }, { ...axis, values: (_, ticks) => ticks.map(format) }],
         series: [{}, ...series.map((one, n) => ({
           label: one.name, stroke: colour(hueOf(one, n)), width: 2, points: { show: kind !== "bars" && x.length < 3, size: 5 },
           ...(kind === "bars" ? { fill: colour(hueOf(one, n)), paths: uPlot.paths.bars({ size: [0.7, 40], radius: 0.15 }), width: 0 } : n === 0 ? { fill: colour(hueOf(one, n)) + "1f" } : {}),

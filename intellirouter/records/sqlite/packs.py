@@ -253,7 +253,7 @@ def _kept(connection: sqlite3.Connection, line: Sequence[Any]) -> int:
     summary = _summed(whole, quarters.tolist(), at) if len(quarters) <= MOST_QUARTERS else None
     groups = {}
     for name in SUMMED:
-        different = list(dict.fromkeys(names[name]))
+        different: list[int | str] = list(dict.fromkeys(names[name]))
         if len(different) <= MOST_NAMES:
             place = {word: number for number, word in enumerate(different)}
             at = np.array([place[word] for word in names[name]], dtype=np.int64)[asked]

@@ -29,7 +29,7 @@ KINDS = (
     Kind("conversation summary", "tenant", ("tenant", "id"), "keeping.conversations", "key"),
     Kind("kept response", "tenant", ("tenant", "id"), "keeping.responses"),
     Kind("item of a kept response", "tenant", ("tenant", "id"), "keeping.responses"),
-    Kind("cached answer", "tenant", ("tenant", "request"), "cache.max_bytes"),
+    Kind("cached answer", "reach", ("tenant", "models", "request"), "cache.max_bytes"),
     Kind("cached step", "reach", ("tenant", "models", "scopes", "step"), "memory"),
     Kind("retrieval", "reach", ("tenant", "models", "scopes", "question", "collection"), "memory"),
     Kind("chain", "tenant", ("tenant", "name"), "keeping.chains"),

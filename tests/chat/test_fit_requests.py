@@ -16,6 +16,7 @@ from intellirouter.errors import InvalidRequest, UnsupportedByTarget
 from intellirouter.inference.cache.key import cache_key
 from intellirouter.providers.adapter import HttpResponse, Target
 from intellirouter.providers.table import ADAPTERS
+from intellirouter.security.caller import Caller
 from tests.conformance.dialects.test_cells import holds
 from tests.conformance.pairs.asked import (
     ASKED,
@@ -333,7 +334,7 @@ def test_it_is_no_part_of_our_own_caches_key() -> None:
             {"type": "text", "text": f"x-anthropic-billing-header: cch={cch};"},
             {"type": "text", "text": "A"},
         ]
-        return cache_key(MESSAGES.decode_request(claude(system=blocks), {}), "t", "m")
+        return cache_key(MESSAGES.decode_request(claude(system=blocks), {}), Caller(tenant="t"), "m")
 
     assert key("1") == key("2")
 

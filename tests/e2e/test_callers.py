@@ -290,8 +290,20 @@ async def test_the_work_of_a_key_ends_with_it(place: Installation, vendor: Vendo
     _, run = await place.ask("ChainEngine", key, "POST", "/v1/chains/forever/runs", body)
     assert run["status"] in ("running", "queued"), run
     await eventually(lambda: asked(vendor, "cheap") >= 4)
+    await place.put_chain(other, "rest", "chain: {name: rest}\nsteps:\n  - {id: a, sleep: 1h}\n")
+    _, resting = await place.ask("ChainEngine", other, "POST", "/v1/chains/rest/runs", body)
+    followers = [
+        asyncio.create_task(place.ask(role, key, "GET", path))
+        for role, path in (
+            ("Router", "/admin/requests/stream"),
+            ("ChainEngine", f"/v1/runs/{resting['id']}/events"),
+        )
+    ]
     status, _ = await place.ask("Router", ADMIN, "DELETE", "/admin/keys/gone")
     assert status == 200
+    for following in followers:  # who follows is told why it ends
+        status, heard = await following
+        assert (status, "'gone' was revoked" in heard.rpartition("event: error")[2]) == (200, True), heard
     await place.until("ChainEngine", key, known=False)
     async with asyncio.timeout(60):
         while run["status"] in ("running", "waiting", "queued"):

@@ -139,6 +139,16 @@ async def cached_answer(place: Installation) -> None:
         async with place.http.post(url, json=body, headers=headers) as reply:
             heard.append(reply.headers.get("x-intellirouter-cache"))
     assert heard == ["miss", "hit", "miss"]
+    # of a group, a key of the same tenant gets no answer of a model that it may not use
+    for key, model in (("ours", "dear"), ("narrow", "cheap"), ("ours", "dear")):
+        said = await _chat_by(place, key, {"model": "auto", "messages": body["messages"]})
+        assert said["model"] == model, (key, said)
+
+
+async def _chat_by(place: Installation, key: str, body: Any) -> Any:
+    status, told = await place.ask("Router", key, "POST", "/v1/chat/completions", body)
+    assert status == 200, told
+    return told
 
 
 def _with_cache(source: str) -> str:

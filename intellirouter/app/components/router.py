@@ -226,7 +226,7 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
     grouped = GroupedDispatch(dispatch, opened[CATALOG], opened[LEARNED], grader, opened[SWITCHES].on)
     inner: Answering = grouped
     if cache.section.enabled or cache.section.canned_answer is not None:
-        inner = CachedDispatch(grouped, opened[CATALOG], cache)
+        inner = CachedDispatch(grouped, opened[CATALOG], cache, opened[GOVERNOR].count)
     async with grader.running():
         yield Guarded(inner, opened[GUARDS], Remote(opened[OUTGOING], inner), opened[METRICS].guards)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 import structlog
@@ -42,10 +42,17 @@ log = structlog.get_logger(__name__)
 
 
 class CachedDispatch:
-    """See `Answering`."""
+    """See `Answering`. `count` counts a request by the limits of its key, where a kept answer is given and nobody else counts it."""
 
-    def __init__(self, inner: Answering, catalog: Catalog, cache: ResponseCache) -> None:
+    def __init__(
+        self,
+        inner: Answering,
+        catalog: Catalog,
+        cache: ResponseCache,
+        count: Callable[[Job], Awaitable[None]],
+    ) -> None:
         self.cache = cache
+        self._count = count
         self._inner = inner
         self._catalog = catalog
         self._flights: dict[str, asyncio.Future[None]] = {}
@@ -56,6 +63,7 @@ class CachedDispatch:
         while True:
             kept = await self._kept(key, wishes)
             if kept is not None and kept.response is not None and self.cache.fresh(kept, wishes.max_age):
+                await self._count(job)
                 self.cache.stats.hits += 1
                 return kept.response, _trace_of(kept, "hit")
             flight = self._flights.get(key) if key and wishes.read else None
@@ -83,6 +91,7 @@ class CachedDispatch:
         key, wishes = self._key(job)
         kept = await self._kept(key, wishes)
         if kept is not None and kept.deltas and self.cache.fresh(kept, wishes.max_age):
+            await self._count(job)
             self.cache.stats.hits += 1
             return Replay(kept.events(), _trace_of(kept, "hit"))
         self.cache.stats.misses += 1
@@ -116,7 +125,7 @@ class CachedDispatch:
             model = permitted(self._catalog, job.caller, job.request.model, granted=job.granted).name
         except ModelNotFound:  # a provider may still list it: dispatch says what becomes of it
             return "", Wishes(read=False, write=False)
-        return cache_key(job.request, job.caller.tenant, model), wishes
+        return cache_key(job.request, job.caller, model), wishes
 
     async def _kept(self, key: str, wishes: Wishes) -> Entry | None:
         return await self.cache.get(key) if key and wishes.read else None

@@ -1,4 +1,4 @@
-"""When two requests are alike: the canonical request, less what does not change the answer, with the tenant."""
+"""When two requests are alike: the canonical request, less what does not change the answer, with the tenant and what its key may use."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import msgspec
 
 from intellirouter.chat.billing import without_billing
 from intellirouter.chat.model import ChatRequest
+from intellirouter.security.caller import Caller
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-def cache_key(request: ChatRequest, tenant: str, model: str) -> str:
+def cache_key(request: ChatRequest, caller: Caller, model: str) -> str:
     """A SHA-256 in hexadecimal: no prompt can be read from it, and no other tenant's request has it.
 
-    `model` is the resolved name, so that an alias shares its model's answers. A stream and a whole answer are kept apart.
+    `model` is the resolved name, so that an alias shares its model's answers. A stream and a whole answer are kept apart, and so are
+    the answers of keys that may use different models: who answers for a group or falls in for a model depends on it.
     """
     alike = request.changed(
         messages=without_billing(request.messages),
@@ -27,8 +29,8 @@ def cache_key(request: ChatRequest, tenant: str, model: str) -> str:
         include_usage=False,
         cache=None,
     )
-    tag = tenant.encode()
-    return hashlib.sha256(b"%d:%b%b" % (len(tag), tag, _encode(alike))).hexdigest()
+    whose = _encode((caller.tenant, sorted(caller.models)))
+    return hashlib.sha256(b"%d:%b%b" % (len(whose), whose, _encode(alike))).hexdigest()
 
 
 class Wishes(msgspec.Struct, frozen=True):

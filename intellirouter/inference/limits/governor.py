@@ -124,6 +124,25 @@ class Governor:
             raise
         return grant
 
+    async def count(self, job: Job) -> None:
+        """Count a request that is answered without asking anybody: by the rates of requests alone. Raises `RateLimited`."""
+        caller = job.caller
+        if not self._anything and caller.quota is None:
+            return
+        now = time.time()
+        terms = self._terms(caller, job.request.model, now)
+        taken: list[Purse] = []
+        try:
+            for rate in terms.rates:
+                if rate.what == "requests":
+                    if not rate.purse.take_now(1.0, now):
+                        await _take_rate(rate, 1.0, terms)
+                    taken.append(rate.purse)
+        except BaseException:
+            for purse in taken:
+                purse.give_back(1.0, time.time())
+            raise
+
     def _estimate(self, grant: Grant, request: ChatRequest, operation: str) -> None:
         """What the request may use: of the price, that of the dearest target."""
         guesses, counted = self.guesses, bool(grant.terms.budgets)

@@ -23,13 +23,12 @@ from intellirouter.roles.chain_engine.api import framed
 from intellirouter.roles.chain_engine.hearing import Heard
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.live import Words
+from intellirouter.roles.following import followed
 from intellirouter.web.endpoint import CALLER
-from intellirouter.web.sse import StreamWriter
 
 if TYPE_CHECKING:  # every process imports this module, and must not pay for dbos
     from intellirouter.roles.chain_engine.service import ChainService
 
-KEEP_ALIVE = 15.0
 LOOK_SECONDS = 0.5
 """Between two looks at a run that another node walks."""
 RECORD_SECONDS = 0.02
@@ -49,9 +48,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     last = Place.read(request.headers.get("last-event-id", ""))
     run_id = request.match_info["id"]
     await request.app[ENGINE].row(request[CALLER], run_id)  # one that is not there is a 404, not a stream
-    writer = StreamWriter(request, "text/event-stream", dict, keep_alive=KEEP_ALIVE)
-    await writer.relay(_told(request, run_id, last))
-    return await writer.finish()
+    return await followed(request, _told(request, run_id, last), "runs:read")
 
 
 @dataclass(slots=True)

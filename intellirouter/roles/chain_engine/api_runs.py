@@ -16,15 +16,14 @@ from intellirouter.peers.chain_output import used
 from intellirouter.roles.chain_engine.api import answer, framed, only
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.store import RunRow
+from intellirouter.roles.following import followed
 from intellirouter.web.body import parse_object, read_body, read_json
 from intellirouter.web.endpoint import CALLER, PART
 from intellirouter.web.noting import RunPart
-from intellirouter.web.sse import StreamWriter
 
 MAX_KEY = 200
 MAX_PRIORITY = 100
 LOOK_SECONDS = 2.0
-KEEP_ALIVE = 15.0  # seconds of silence before a comment
 _GOING = ("running", "waiting", "queued")
 STATUSES = frozenset({*_GOING, "succeeded", "failed", "cancelled"})
 RUN_FILTERS = ("chain", "status", "revision", "limit", "after")
@@ -94,9 +93,7 @@ async def _streamed(
             (run,) = await service.shown(row)
             yield _event("run_ended", run)
 
-        writer = StreamWriter(request, "text/event-stream", dict, keep_alive=KEEP_ALIVE)
-        await writer.relay(events())
-        return await writer.finish()
+        return await followed(request, events(), "chains:start")
 
 
 def _event(name: str, data: object) -> bytes:

@@ -14,6 +14,7 @@ from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.chat.sse import format_event
 from intellirouter.errors import InvalidRequest, NotFound, PermissionDenied
 from intellirouter.peers.contract import RetrievalRequest
+from intellirouter.roles.following import followed
 from intellirouter.roles.rag_manager.cluster.forwarding import (
     at_collection,
     at_document,
@@ -27,9 +28,7 @@ from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.rag_manager.service import check_collection
 from intellirouter.web.body import read_json, read_up_to
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
-from intellirouter.web.sse import StreamWriter
 
-KEEP_ALIVE = 15.0
 MOST_DOCUMENTS, MOST_CHUNKS, MOST_TEXTS, MOST_JOBS = 1_000, 1_000, 64, 100
 
 
@@ -182,9 +181,7 @@ async def _follow(request: web.Request) -> web.StreamResponse:
             over = state["status"] not in ("queued", "running")
             yield format_event(msgspec.json.encode(state), "job_ended" if over else "job")
 
-    writer = StreamWriter(request, "text/event-stream", dict, keep_alive=KEEP_ALIVE)
-    await writer.relay(events())
-    return await writer.finish()
+    return await followed(request, events(), "documents:read")
 
 
 async def _chunks(request: web.Request) -> web.StreamResponse:

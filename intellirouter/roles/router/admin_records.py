@@ -24,6 +24,7 @@ from intellirouter.records.query import Query, Usage
 from intellirouter.records.records import Records
 from intellirouter.records.row import Row, id_at, moment
 from intellirouter.records.store import Store
+from intellirouter.roles.following import followed
 from intellirouter.roles.keys import RECORDER, RECORDS
 from intellirouter.roles.router.records_query import (
     FILTERS,
@@ -168,15 +169,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
         request, lambda store: store.page(query, 1)
     )  # a wrong question is told as one, before the stream
     with _record(request).following():
-        writer = StreamWriter(request, "text/event-stream", dict, keep_alive=KEEP_ALIVE)
-        try:
-            await writer.write(b": follows\n\n")
-            await writer.relay(_new_rows(request, query, last))
-        except (
-            IntelliRouterError
-        ) as error:  # the status is sent: whoever follows can go on from the last event
-            return await writer.finish(b"event: error\ndata: %b\n\n" % encode_error(error))
-        return await writer.finish()
+        return await followed(request, _new_rows(request, query, last), "records:read", b": follows\n\n")
 
 
 async def _new_rows(request: web.Request, query: Query, last: int | None) -> AsyncIterator[bytes]:

@@ -16,6 +16,7 @@ from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.parts import Text
 from intellirouter.inference.cache.entry import joined
 from intellirouter.inference.cache.key import Wishes, cache_key, wishes_of
+from intellirouter.security.caller import Caller
 from tests.conftest import StartNode, StartVendor, provider
 from tests.servers import fault_vendor as faults
 from tests.servers.redis import redis_server
@@ -23,6 +24,7 @@ from tests.servers.vendor import Play, Vendor
 
 BODY: dict[str, Any] = {"model": "primary/m", "messages": [{"role": "user", "content": "Hi"}]}
 CACHE = "[cache]\nenabled = true\n"
+WHO = Caller(tenant="t")
 
 
 class Client:
@@ -71,10 +73,13 @@ async def test_no_tenant_is_given_anothers_answer(
     keys = "[auth]\nenabled = true\n" + "".join(
         f'[[auth.keys]]\nname = "{name}"\ntenant = "{name[0]}"\nscopes = ["inference", "admin"]\n'
         f'sha256 = "{hashlib.sha256(name.encode()).hexdigest()}"\n'
-        for name in ("a1", "a2", "b1")
+        for name in ("a1", "a2", "b1", "a-none")
     )
+    keys += "[limits.keys.a-none]\nrequests_per_minute = 0\n"
     client = Client(http, (await start_node(provider(vendor) + CACHE + keys)).listening[0].url)
     assert [(await client.ask(secret=name))[0] for name in ("a1", "a2", "b1")] == ["miss", "hit", "miss"]
+    how, refused = await client.ask(secret="a-none")  # a kept answer is an answer: none are allowed
+    assert (how, "none are allowed" in refused) == (None, True)
     headers = {"authorization": "Bearer a1"}
     async with http.get(f"{client.url}/admin/cache", headers=headers) as reply:
         stats = await reply.json()
@@ -145,21 +150,22 @@ def request(text: str = "hi", **more: Any) -> ChatRequest:
 
 
 def test_the_key_tells_apart_what_differs_and_holds_no_prompt() -> None:
-    one = cache_key(request(), "t", "m")
+    one = cache_key(request(), WHO, "m")
     assert len(one) == 64
-    assert one == cache_key(request(user="u", metadata={"a": 1}), "t", "m")
+    assert one == cache_key(request(user="u", metadata={"a": 1}), WHO, "m")
     others = {
-        cache_key(request("ho"), "t", "m"),
-        cache_key(request(), "t2", "m"),
-        cache_key(request(), "t", "m2"),
-        cache_key(request(stream=True), "t", "m"),
-        cache_key(request(seed=1), "t", "m"),
-        cache_key(request(extra={"a": 1}), "t", "m"),
+        cache_key(request("ho"), WHO, "m"),
+        cache_key(request(), Caller(tenant="t2"), "m"),
+        cache_key(request(), Caller(tenant="t", models=("m",)), "m"),
+        cache_key(request(), WHO, "m2"),
+        cache_key(request(stream=True), WHO, "m"),
+        cache_key(request(seed=1), WHO, "m"),
+        cache_key(request(extra={"a": 1}), WHO, "m"),
     }
-    assert len(others) == 6
+    assert len(others) == 7
     assert one not in others
-    assert cache_key(request(extra={"a": 1, "b": 2}), "t", "m") == cache_key(
-        request(extra={"b": 2, "a": 1}), "t", "m"
+    assert cache_key(request(extra={"a": 1, "b": 2}), WHO, "m") == cache_key(
+        request(extra={"b": 2, "a": 1}), WHO, "m"
     )
 
 

@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
         "intellirouter.cli.config", "What a configuration may say, and what is set at run time.", group=True
     ),
     "diagnose": Entry("intellirouter.cli.diagnose", "Look at this node and say what to do."),
+    "db": Entry("intellirouter.cli.db", "Make, migrate and check the database of the runs.", group=True),
     "chain": Entry("intellirouter.cli.chain", "Check, draw and run chains on this machine.", group=True),
     "models": Entry("intellirouter.cli.models", "List, test, add, remove and drain models.", group=True),
     "route": Entry(

@@ -15,7 +15,10 @@ Environment = Mapping[str, str]
 
 PREFIX = "INTELLIROUTER__"
 CONFIG_FILE = "INTELLIROUTER_CONFIG"
-_SHORT: dict[str, tuple[str, ...]] = {"INTELLIROUTER_ENVIRONMENT": ("environment",)}
+_SHORT: dict[str, tuple[str, ...]] = {
+    "INTELLIROUTER_ENVIRONMENT": ("environment",),
+    "ORCHESTRATOR_MODE": ("chain_engine", "mode"),
+}
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 KEY_VARIABLES: tuple[tuple[str, str], ...] = (

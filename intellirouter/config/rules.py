@@ -40,6 +40,12 @@ def errors(settings: Settings) -> Iterator[Finding]:
     yield from _tls(settings)
     yield from _at_rest(settings)
     yield from _backup(settings)
+    engine = settings.chain_engine
+    if engine.mode != "standalone" and engine.database_url is None:
+        yield (
+            ("chain_engine", "mode"),
+            f"'{engine.mode}' needs chain_engine.database_url: a Postgres that both kinds of nodes share.",
+        )
     if settings.server.workers > 1 and settings.server.port == 0:
         yield ("server", "workers"), "above 1 needs a fixed server.port."
     security = settings.ipc.security

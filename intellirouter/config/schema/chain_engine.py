@@ -156,6 +156,13 @@ class ChainEngineSection(Section):
     folders: dict[Label, ChainFolder] = Field(
         default_factory=dict, description="folders that triggers may watch for files"
     )
+    mode: Literal["standalone", "api", "worker"] = Field(
+        default="standalone",
+        description="standalone: takes runs and walks them; api: takes them for workers; worker: walks what others took",
+    )
+    auto_migrate: bool = Field(
+        default=True, description="bring the database to this version at a start; false: `db migrate` does"
+    )
     max_running: int | None = Field(
         default=None,
         ge=1,

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from intellirouter.chat import fields
-from intellirouter.errors import InvalidRequest
+from intellirouter.errors import InvalidRequest, StateUnavailable
 from intellirouter.peers.chain_output import used
 from intellirouter.roles.chain_engine.api import answer, framed, only
 from intellirouter.roles.chain_engine.keys import ENGINE
@@ -38,6 +38,8 @@ async def start(request: web.Request) -> web.StreamResponse:
     An `Idempotency-Key` names the run for good: the same key finds the run it started.
     """
     service, caller = request.app[ENGINE], request[CALLER]
+    if service.section.mode == "worker":
+        raise StateUnavailable("This node is a worker (chain_engine.mode): start runs at one that is 'api'.")
     body = only(await read_json(request), "input", "mode", "stream", "queue", "priority")
     inputs = fields.mapping(body, "input") or {}
     mode = fields.one_of(body, "mode", {"wait", "background", "stream"}) or "wait"

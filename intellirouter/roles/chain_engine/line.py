@@ -85,7 +85,8 @@ class Line:
     @property
     def used(self) -> bool:
         """Whether runs wait in line at all."""
-        return self.section.max_running is not None or bool(self.section.queues)
+        section = self.section
+        return section.mode != "standalone" or section.max_running is not None or bool(section.queues)
 
     def checked(self, queue: str | None) -> str:
         """The queue's name. Raises `InvalidRequest` for one that is not configured."""

@@ -15,7 +15,9 @@ from intellirouter import tasks
 from intellirouter.chains.runtime.durable.opening import opened
 from intellirouter.chains.steps.attempts import Cache, Worker
 from intellirouter.config.schema.chain_engine import ChainEngineSection
+from intellirouter.errors import ConfigError
 from intellirouter.memory.store import StateStore
+from intellirouter.roles.chain_engine.database import lacking, url_of
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.hooks.delivery import Hooks
 from intellirouter.roles.chain_engine.hooks.governing import Governing
@@ -60,11 +62,13 @@ async def open_engine(
 
     Raises `Conflict` when another process holds the SQLite file.
     """
-    url = (
-        section.database_url.get_secret_value()
-        if section.database_url
-        else f"sqlite:///{data_dir / 'chains.db'}"
-    )
+    url = url_of(section, data_dir)
+    if not section.auto_migrate and (problems := await asyncio.to_thread(lacking, url)):
+        more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise ConfigError(
+            f"The database of the chains is not as this version needs it ({problems[0]}{more}), and chain_engine.auto_migrate is "
+            "off: run `intellirouter db migrate`."
+        )
     meters = ChainMeters(registry)
     hearing, owners = Hearing(meters), Owners(authority)
     door = door or OutgoingDoor()
@@ -80,11 +84,14 @@ async def open_engine(
         max_parallel_calls=section.max_parallel_calls,
         hear=hearing.hear,
         default_timeout=section.default_timeout_seconds,
+        walks=section.mode != "api",
+        migrates=section.auto_migrate,
     ) as runtime:
         live = Live(runtime.engine, shared=runtime.cluster is not None)
         hearing.live, worker.followed = live, live.followed
         store = Store(runtime.engine)
-        await asyncio.to_thread(store.prepare)
+        if section.auto_migrate:
+            await asyncio.to_thread(store.prepare)
         owners.store = store
         schedules = ScheduleStore(runtime.engine)
         hooks = Hooks(section.hooks, Outbox(runtime.engine), door)
@@ -121,7 +128,8 @@ async def open_engine(
         owned = [_begun(name, work) for name, work in works.items()]
         try:
             await service.take_up()  # what goes on takes its places before any new run does
-            owned.append(_begun("chain line", service.line.run()))
+            if section.mode != "api":
+                owned.append(_begun("chain line", service.line.run()))
             yield service
         finally:
             await tasks.end(*owned)

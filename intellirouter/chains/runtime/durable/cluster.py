@@ -20,7 +20,7 @@ from intellirouter import tasks
 
 log = structlog.get_logger(__name__)
 
-_TABLE = sa.Table(
+TABLE = sa.Table(
     "intellirouter_chain_nodes",
     sa.MetaData(),
     sa.Column("node", sa.String(100), primary_key=True),
@@ -37,13 +37,15 @@ class Cluster:
     take_over: Callable[[str], None]
     interval: float = 1.0
     ttl: float = 4.0
+    walks: bool = True
+    """Whether this node walks runs: one that only takes them takes none over."""
     _last: float = field(default_factory=time.monotonic)
 
     def nodes(self) -> list[dict[str, Any]]:
         """Every node with the age of its heartbeat."""
         with self.engine.connect() as connection:
             now = self._now()
-            rows = connection.execute(sa.select(_TABLE.c.node, (now - _TABLE.c.beat).label("age")))
+            rows = connection.execute(sa.select(TABLE.c.node, (now - TABLE.c.beat).label("age")))
             return [
                 {"node": row.node, "age_seconds": round(row.age, 3), "alive": row.age <= self.ttl}
                 for row in rows
@@ -53,9 +55,9 @@ class Cluster:
         """Say that this node lives."""
         with self.engine.begin() as connection:
             now = self._now()
-            found = connection.execute(_TABLE.update().where(_TABLE.c.node == self.node).values(beat=now))
+            found = connection.execute(TABLE.update().where(TABLE.c.node == self.node).values(beat=now))
             if found.rowcount == 0:
-                connection.execute(_TABLE.insert().values(node=self.node, beat=now))
+                connection.execute(TABLE.insert().values(node=self.node, beat=now))
         self._last = time.monotonic()
 
     def sweep(self) -> None:
@@ -65,14 +67,14 @@ class Cluster:
                 log.warning("chain.node_lost", node=found["node"], age_seconds=found["age_seconds"])
                 self.take_over(found["node"])
                 with self.engine.begin() as connection:
-                    old = _TABLE.c.beat < self._now() - self.ttl  # unless it came back meanwhile
-                    connection.execute(_TABLE.delete().where(_TABLE.c.node == found["node"], old))
+                    old = TABLE.c.beat < self._now() - self.ttl  # unless it came back meanwhile
+                    connection.execute(TABLE.delete().where(TABLE.c.node == found["node"], old))
 
     def leave(self) -> None:
         """Say goodbye: whoever looks next takes over what this node leaves behind, without waiting for its heartbeat to grow old."""
         try:
             with self.engine.begin() as connection:
-                connection.execute(_TABLE.update().where(_TABLE.c.node == self.node).values(beat=0.0))
+                connection.execute(TABLE.update().where(TABLE.c.node == self.node).values(beat=0.0))
         except sa.exc.SQLAlchemyError as error:  # the others will see it by the heartbeat
             log.warning("chain.no_goodbye", error=type(error).__name__)
 
@@ -84,14 +86,15 @@ class Cluster:
     @contextlib.asynccontextmanager
     async def belonging(self, heed: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         """Beat, sweep and `heed` what others ask for, until left."""
-        await asyncio.to_thread(_TABLE.create, self.engine, checkfirst=True)
+        await asyncio.to_thread(TABLE.create, self.engine, checkfirst=True)
         await asyncio.to_thread(self.beat)
 
         async def beat() -> None:
             await asyncio.to_thread(self.beat)
 
         async def sweep() -> None:
-            await asyncio.to_thread(self.sweep)
+            if self.walks:
+                await asyncio.to_thread(self.sweep)
 
         beating = [asyncio.create_task(self._every(act)) for act in (beat, sweep, heed)]
         try:

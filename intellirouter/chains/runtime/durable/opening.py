@@ -16,6 +16,7 @@ from dbos import (
     DBOSConfig,
     DBOSPortableJSONSerializer,
 )
+from dbos._dbos import _get_dbos_instance
 
 from intellirouter import tasks
 from intellirouter.chains.interpreter import Outcome
@@ -50,8 +51,13 @@ async def opened(
     default_timeout: float = 30.0,
     beat: float = 1.0,
     ttl: float = 4.0,
+    walks: bool = True,
+    migrates: bool = True,
 ) -> AsyncIterator[DurableRuntime]:
-    """The durable runtime of this process. Runs that this node, or a dead one, left unfinished go on at once."""
+    """The durable runtime of this process. Runs that this node, or a dead one, left unfinished go on at once.
+
+    One that does not walk only takes runs, for other nodes; one that does not migrate needs a database that is as this version needs it.
+    """
     engine = open_engine(url)
     alone = engine.dialect.name == "sqlite"
     node = SINGLE if alone else f"node_{secrets.token_hex(8)}"
@@ -66,7 +72,7 @@ async def opened(
         runtime = DurableRuntime(
             worker, engine, node, max_parallel_steps, max_parallel_calls, hear, default_timeout
         )
-        async with _launched(url, runtime):
+        async with _launched(url, runtime, walks=walks, migrates=migrates):
             if alone:
                 heeding = asyncio.create_task(_heed(runtime, beat))
                 try:
@@ -80,13 +86,13 @@ async def opened(
                 told = asyncio.run_coroutine_threadsafe(runtime.taken_over(taken), runtime.home)
                 told.result(_TOLD_SECONDS)
 
-            runtime.cluster = Cluster(engine, node, take_over, beat, ttl)
+            runtime.cluster = Cluster(engine, node, take_over, beat, ttl, walks)
             async with runtime.cluster.belonging(runtime.heed):
                 yield runtime
 
 
 @contextlib.asynccontextmanager
-async def _launched(url: str, runtime: DurableRuntime) -> AsyncIterator[None]:
+async def _launched(url: str, runtime: DurableRuntime, *, walks: bool, migrates: bool) -> AsyncIterator[None]:
     engine = runtime.engine
     config: DBOSConfig = {
         "name": "intellirouter",
@@ -97,9 +103,11 @@ async def _launched(url: str, runtime: DurableRuntime) -> AsyncIterator[None]:
         "serializer": DBOSPortableJSONSerializer(),
         "log_level": "ERROR",
         "notification_listener_polling_interval_sec": _LISTEN,
-        "run_migrations": True,
+        "run_migrations": migrates,
     }
     DBOS(config=config)
+    if not walks:  # what is resumed or forked waits there for a node that walks
+        _get_dbos_instance()._registry.get_internal_queue()._worker_concurrency = 0  # noqa: SLF001  dbos is pinned
 
     @DBOS.workflow(name="chain", max_recovery_attempts=MAX_RECOVERIES)
     async def walk(document: dict[str, Any], others: dict[str, Any], inputs: dict[str, Any]) -> Outcome:

@@ -6,13 +6,15 @@ A command that never logs does not pay for it: structlog is set up when somethin
 from __future__ import annotations
 
 import contextlib
-import importlib
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
+
+from intellirouter.telemetry.hiding import hide_secrets
 
 _NAME = "structlog"
 
@@ -40,7 +42,20 @@ def quiet() -> Iterator[None]:
 
 
 def _set_up() -> None:
-    importlib.import_module("intellirouter.telemetry.logs").configure_for_command()
+    """Of structlog alone, which is whole by now: the module that imports it is not yet, whichever it is."""
+    structlog: Any = sys.modules[_NAME]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            hide_secrets,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        # looked up anew for each: a command may be one of several in a process
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
 
 
 class _Waiting(MetaPathFinder):

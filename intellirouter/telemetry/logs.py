@@ -17,9 +17,8 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from intellirouter.telemetry.flood import Flood
+from intellirouter.telemetry.hiding import hide_secrets
 from intellirouter.telemetry.log_file import LogFile
-
-_HIDDEN = frozenset({"api_key", "authorization", "password", "token", "secret", "x-api-key", "cookie"})
 
 
 def configure(
@@ -33,22 +32,6 @@ def configure(
 ) -> None:
     """Set up logging for this process. See `prepare`."""
     prepare(level=level, levels=levels, json=json, file=file, role=role, most_alike=most_alike)()
-
-
-def configure_for_command() -> None:
-    """Set up what our own code logs within a command that is no node: warnings and errors, on standard error."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            _hide_secrets,
-            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        # looked up anew for each: a command may be one of several in a process
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
 
 
 def prepare(
@@ -69,7 +52,7 @@ def prepare(
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _hide_secrets,
+        hide_secrets,
     ]
     if role:
         shared.append(_with_role(role))
@@ -124,14 +107,6 @@ def _apply(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-
-
-def _hide_secrets(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001
-    """The last guard: a value under a telling key never prints, whoever logs it."""
-    for key in event:
-        if key.lower() in _HIDDEN:
-            event[key] = "***"
-    return event
 
 
 def _with_role(role: str) -> Processor:

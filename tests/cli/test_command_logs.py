@@ -16,6 +16,7 @@ import sys
 {first}
 from intellirouter.cli.command_logs import quiet
 with quiet():
+    {within}
     import structlog
     log = structlog.get_logger("x")
     log.info("info.unseen")
@@ -30,10 +31,14 @@ structlog.get_logger().info("as before")
 """
 
 
-@pytest.mark.parametrize("first", ["", "import structlog"], ids=["imported within", "imported before"])
-def test_standard_output_is_the_commands_own(first: str) -> None:
+@pytest.mark.parametrize(
+    ("first", "within"),
+    [("", ""), ("import structlog", ""), ("", "import intellirouter.telemetry.logs")],
+    ids=["imported within", "imported before", "by the logs of nodes"],
+)
+def test_standard_output_is_the_commands_own(first: str, within: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(first=first)],
+        [sys.executable, "-c", PROGRAM.format(first=first, within=within)],
         capture_output=True,
         text=True,
         timeout=60,

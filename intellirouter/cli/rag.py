@@ -16,7 +16,16 @@ from rich.table import Table
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.rag_feed import bar_of, changed, feed, files_under, ready_collection
-from intellirouter.cli.rag_node import DEFAULT_TENANT, UrlOption, Where, on_service
+from intellirouter.cli.rag_node import (
+    DEFAULT_TENANT,
+    CollectionArgument,
+    JsonOption,
+    TenantOption,
+    UrlOption,
+    Where,
+    on_service,
+)
+from intellirouter.cli.rag_tune import tune
 from intellirouter.cli.server_client import ApiKeyOption
 from intellirouter.errors import InvalidRequest
 from intellirouter.peers.contract import Call, RetrievalRequest
@@ -25,9 +34,7 @@ from intellirouter.security.caller import Caller
 MOST_MISSES = 10
 """Questions without an answer among the first ten that are shown one by one."""
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
-TenantOption = Annotated[str, typer.Option(help="Whose collections.")]
-CollectionArgument = Annotated[str, typer.Argument(help="The collection.")]
+app.command()(tune)
 
 
 @app.command()

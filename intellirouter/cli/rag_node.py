@@ -19,6 +19,9 @@ from intellirouter.telemetry import logs
 
 T = TypeVar("T")
 
+JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
+TenantOption = Annotated[str, typer.Option(help="Whose collections.")]
+CollectionArgument = Annotated[str, typer.Argument(help="The collection.")]
 UrlOption = Annotated[
     str | None,
     typer.Option(

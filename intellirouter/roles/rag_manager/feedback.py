@@ -2,7 +2,8 @@
 
 Words after Lavrenko and Croft 2001, "Relevance-based language models", mixed with the query's own (Abdul-Jaleel et al. 2004, "RM3");
 vectors after Rocchio 1971. Only the candidates are scored again, so that nothing is asked of the store but their vectors. A short
-question has one answer rather than many alike and is left as it is: what its candidates share leads away from it. Pure functions.
+question has one answer rather than many alike and is left as it is: what its candidates share leads away from it. So is one in a
+script that the embedding model was not made for, where nothing but the words says which candidates are good. Pure functions.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from intellirouter.roles.rag_manager import terms
 from intellirouter.roles.rag_manager.catalog import ChunkRow
 from intellirouter.roles.rag_manager.fusion import convex
 from intellirouter.roles.rag_manager.lexical import telling
-from intellirouter.roles.rag_manager.shape import DESCRIBES, is_exact
+from intellirouter.roles.rag_manager.shape import describes, is_exact
 from intellirouter.vectors.index import Vectors
 
 _LIKE_WORDS, _TERMS, _OWN_WORDS = 5, 30, 0.6
@@ -44,7 +45,7 @@ class _Text:
 
 def helps(query: str, lexical: Scores) -> bool:
     """Whether the query is of the kind that feedback is for."""
-    return len(telling(query)) >= DESCRIBES and not is_exact(query, lexical)
+    return describes(query) and not is_exact(query, lexical)
 
 
 def fed_back(

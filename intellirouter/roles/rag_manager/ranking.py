@@ -96,6 +96,8 @@ def explained(
     ]
     return {
         "fusion": f"convex, alpha {alpha:g}" if section.fusion == "convex" else "rrf",
+        "fusion_alpha": section.fusion_alpha,
+        "known": all(one.known for one in candidates),
         "feedback": any(one.fed is not None for one in candidates),
         "rerank": rerank,
         "candidates": rows,

@@ -196,19 +196,19 @@ class Searcher:
         vector = await embedding
         dense |= {id_: float(other @ vector) for id_, other in stored.items()}
         found = Candidates(row, dense, lexical, chunks, partial=not (whole and all_there))
-        if not self._section.feedback or request.mode != "fused" or not helps(request.query, lexical):
+        if not (
+            self._section.feedback and known and request.mode == "fused" and helps(request.query, lexical)
+        ):
             return found
-        return await self._fed_back(request.query, found, vector, stored, known=known)
+        return await self._fed_back(request.query, found, vector, stored)
 
     async def _fed_back(
-        self, query: str, found: Candidates, vector: Vectors, vectors: Mapping[str, Vectors], *, known: bool
+        self, query: str, found: Candidates, vector: Vectors, vectors: Mapping[str, Vectors]
     ) -> Candidates:
-        """The candidates with their scores after feedback; by words alone in a script that the model does not know."""
-        if known:
-            others = [id_ for id_ in found.dense if id_ not in vectors]
-            more, _ = await self._tolerated(self._index.fetch(found.collection.id, others))
-            vectors = {**vectors, **more}
-        alpha = alpha_for(query, self._section.fusion_alpha, found.lexical, known=known)
+        """The candidates with their scores after feedback."""
+        others = [id_ for id_ in found.dense if id_ not in vectors]
+        more, _ = await self._tolerated(self._index.fetch(found.collection.id, others))
+        alpha = alpha_for(query, self._section.fusion_alpha, found.lexical)
         fed = await asyncio.to_thread(
             fed_back,
             query,
@@ -216,7 +216,7 @@ class Searcher:
             found.dense,
             found.lexical,
             found.chunks,
-            vectors if known else {},
+            {**vectors, **more},
             alpha,
         )
         return replace(found, fed=fed)

@@ -22,6 +22,8 @@ EXACT, NAMED, LONG = 0.15, 0.55, 0.6
 UNKNOWN = 0.005
 DESCRIBES = 8
 """A query of so many telling words describes what it is about, and its words are more to go by."""
+_PAIRS_OF_A_WORD = 3
+"""Of signs, in a script without spaces: each of a word of two, and those across its ends."""
 _SHARE = 3
 """One telling word in so many is an exact name where the query is about that name."""
 _STANDS_OUT = 1.3
@@ -39,12 +41,16 @@ def alpha_for(
         return UNKNOWN
     if is_exact(query, worded or {}):
         return min(alpha, EXACT)
-    words = telling(query)
-    if len(words) >= DESCRIBES:
+    if describes(query):
         return min(alpha, LONG)
     if _SHOUTED.search(query) and not query.isupper():
         return min(alpha, NAMED)
     return alpha
+
+
+def describes(query: str) -> bool:
+    """It has as many words as a description has, in whatever script."""
+    return sum(1 / _PAIRS_OF_A_WORD if terms.is_run(word) else 1 for word in telling(query)) >= DESCRIBES
 
 
 def is_exact(query: str, worded: Mapping[str, float]) -> bool:

@@ -69,6 +69,11 @@ def test_sync_reindex_and_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert stages["lexical"] == {"ndcg": 0.5, "recall": 0.5, "error": 0.5, "first": 0.5}
     assert [miss["query"] for miss in stages["misses"]] == []
     assert stages["hybrid"] == {"ndcg": 1.0, "recall": 1.0, "error": 0.0, "first": 1.0}
+    lines = [f'{{"query": "what do pets do {n}", "documents": ["cats.md"]}}' for n in range(24)]
+    questions.write_text("\n".join(lines))
+    assert "leave it at 0.7" in rag("tune", "docs", str(questions))
+    told = json.loads(rag("tune", "docs", str(questions), "--json"))
+    assert (told["now"], sum(told["questions"]), told["proven"]) == (0.7, 24, False)
 
 
 KEY = "ann's key"

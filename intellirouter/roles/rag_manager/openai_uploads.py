@@ -34,13 +34,11 @@ from intellirouter.roles.rag_manager.openai_files import (
     keep_file,
 )
 from intellirouter.roles.rag_manager.openai_forms import answer, read_form
+from intellirouter.roles.rag_manager.uploads_catalog import AGAIN, MAX_PARTS
 from intellirouter.web.body import BODY_TIMEOUT
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
-MAX_PARTS = 10_000
 PART_BYTES = 64 << 20
-AGAIN = 2
-"""Times the size of the file that parts may come to: one that broke off comes again."""
 _CHUNK = 1 << 20
 
 
@@ -127,6 +125,8 @@ async def _part(request: web.Request) -> web.StreamResponse:
         await upload.read(request)
         if upload.filename is None:
             raise InvalidRequest("The form has no 'data'.", param="data")
+        if not upload.bytes:
+            raise InvalidRequest("The part is empty.", param="data")
         add = partial(
             uploads_catalog.add_part,
             upload=row["id"],

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
+from intellirouter.bounds.names import name
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
 from intellirouter.errors import InvalidRequest
@@ -49,7 +50,7 @@ async def _rerank(request: web.Request) -> web.StreamResponse:
     longest = (form.max_tokens_per_doc or 0) * CHARACTERS_PER_TOKEN
     judged = [text[:longest] for text in texts] if longest else texts
     judge, caller = request.app[RAG].judge, request[CALLER]
-    model = judge.model_of(form.model, caller)
+    model = judge.model_of(name(form.model, "model"), caller)
     scores = await judge.scores(model, form.query, judged, caller)
     order = sorted(range(len(texts)), key=lambda index: -scores[index])[: form.top_n]
 

@@ -285,6 +285,7 @@ class RagService:
         if self.cluster is None:
             return await self.retrieve_here(request, call)
         self._searcher.check(request)
+        self.judge.check(request, call.caller)
         return await self._counted(self.cluster.retrieve(request, call, self), call)
 
     async def retrieve_here(self, request: RetrievalRequest, call: Call) -> Retrieved:
@@ -314,6 +315,7 @@ class RagService:
 
     async def searched(self, request: RetrievalRequest, call: Call) -> Retrieved:
         """What this node's collections have."""
+        self.judge.check(request, call.caller)
         embedder, reach = await self._model.for_caller(call.caller), call.caller.reach()
         return await self._searcher.search(request, await self._rows(request, call), embedder, reach)
 

@@ -11,6 +11,12 @@ from intellirouter.roles.rag_manager.catalog import Row
 
 SECONDS = 3600
 """How long an upload waits for its parts."""
+ENDED = 1_000
+"""Of a tenant that are told of after they ended."""
+MAX_PARTS = 10_000
+"""Of one file."""
+AGAIN = 2
+"""Times the size of the file, and the parts of a file, that parts may come to: one that broke off comes again."""
 PENDING = 16
 """Uploads of a tenant that wait at once."""
 SCHEMA = """
@@ -30,6 +36,11 @@ def add_upload(db: sqlite3.Connection, row: Row) -> bool:
     if db.execute(words, (row["tenant"],)).fetchone()[0] >= PENDING:
         return False
     words = (
+        "delete from uploads where tenant = :tenant and status <> 'pending' and id not in (select id from uploads "
+        "where tenant = :tenant and status <> 'pending' order by created desc limit :most)"
+    )
+    db.execute(words, {"tenant": row["tenant"], "most": ENDED})
+    words = (
         "insert into uploads (id, tenant, filename, purpose, bytes, created) "
         "values (:id, :tenant, :filename, :purpose, :bytes, :created)"
     )
@@ -47,9 +58,11 @@ def find_upload(db: sqlite3.Connection, tenant: str, upload: str) -> Row | None:
 
 
 def add_part(db: sqlite3.Connection, upload: str, part: str, size: int, most: int) -> bool:
-    """False when the upload waits no more, or would have come to more than `most` bytes."""
-    words = "select coalesce(sum(bytes), 0) from upload_parts where upload = ?"
-    came = db.execute(words, (upload,)).fetchone()[0]
+    """False when the upload waits no more, or would have come to more than `most` bytes or `AGAIN` times the parts of a file."""
+    words = "select coalesce(sum(bytes), 0), count(*) from upload_parts where upload = ?"
+    came, parts = db.execute(words, (upload,)).fetchone()
+    if parts >= AGAIN * MAX_PARTS:
+        return False
     words = "select 1 from uploads where id = ? and status = 'pending'"
     if came + size > most or db.execute(words, (upload,)).fetchone() is None:
         return False

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from intellirouter.config.schema.rag import RagSection
-from intellirouter.errors import InvalidRequest, PeerUnavailable
+from intellirouter.errors import InvalidRequest, PeerUnavailable, PermissionDenied
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.reranking import RerankService
@@ -76,6 +76,14 @@ async def test_the_reranker_orders_and_is_skipped_when_it_is_away(tmp_path: Path
         ]
         assert judge.asked[0]["model"] == "judge-1"
         assert judge.asked[0]["top_n"] == 2
+        # a key asks for no model that it may not use, whatever it is called
+        narrow = Call(Caller(tenant="a", models=("judge-1",)), "r")
+        assert (await service.retrieve(wanted, narrow)).passages == judged.passages
+        for model, call in (("judge-2", narrow), ("default", Call(Caller(tenant="a", models=("m",)), "r"))):
+            with pytest.raises(PermissionDenied, match="may not use the model 'judge-"):
+                await service.retrieve(RetrievalRequest("sleepy cats", ("docs",), rerank=model), call)
+        with pytest.raises(InvalidRequest, match="at most 256 characters"):
+            await service.retrieve(RetrievalRequest("sleepy cats", ("docs",), rerank="j" * 300), CALL)
         await server.close()
         explained = RetrievalRequest("sleepy cats", ("docs",), rerank="judge-2", explain=True)
         alone = await service.retrieve(explained, CALL)

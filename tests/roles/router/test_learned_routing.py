@@ -17,6 +17,7 @@ import pytest
 from intellirouter.roles.router.keys import LEARNED
 from tests.conftest import StartNode, StartVendor, provider
 from tests.inference.learning.made import EASY, HARD
+from tests.roles.router.test_records import keys
 from tests.servers import fault_vendor as faults
 from tests.servers.vendor import Play, Received
 
@@ -105,6 +106,56 @@ async def test_feedback_teaches_a_group_whom_to_ask(
     scores = {row["target"]: row["success"] for row in decision["selection"]["targets"]}
     assert scores["large/m"] > scores["small/m"] + 0.2
     assert first in ("small", "large")
+
+
+async def test_what_was_learnt_is_judged_by_questions_whose_outcomes_are_known(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    small, large = await start_vendor(said("s")), await start_vendor(said("l"))
+    node = await start_node(
+        provider(small, name="small")
+        + provider(large, name="large")
+        + SMART
+        + keys(boss='scopes = ["admin"]')
+    )
+    url, boss = node.listening[0].url, {"authorization": "Bearer boss-key"}
+
+    async def send(path: str, rows: list[dict[str, Any]]) -> tuple[int, dict[str, Any]]:
+        data = "\n".join(map(json.dumps, rows))
+        async with http.post(f"{url}/admin/routing/{path}", data=data, headers=boss) as reply:
+            return reply.status, await reply.json()
+
+    # the prior thinks otherwise of these two kinds
+    lessons, questions = [], []
+    for number in range(240):
+        hard = number % 2 == 0
+        text = HARD.format(number, number + 1) if hard else EASY.format(f"place {number}")
+        good = {"small/m": float(not hard), "large/m": float(hard)}
+        if number < 160:
+            lessons += [
+                {"prompt": text, "target": name, "score": score, "group": "smart"}
+                for name, score in good.items()
+            ]
+        else:
+            questions.append({"prompt": text, "weak": good["small/m"], "strong": good["large/m"]})
+    assert (await send("eval?group=smart", questions))[0] == 404, "nothing is learnt yet"
+    assert await send("import", lessons) == (200, {"object": "routing.import", "taken": 320})
+    weights = node.opened[LEARNED].weights
+
+    async def learnt() -> bool:
+        return "smart" in weights and weights["smart"].outcomes >= 200
+
+    await until(learnt, "nothing was learnt")
+    pair = "weak=small/m&strong=large/m"
+    status, told = await send(f"eval?group=smart&{pair}", questions)
+    assert status == 200 and told["by"] == "learnt"
+    status, prior = await send("eval", questions)
+    assert status == 200 and prior["by"] == "prior"
+    best, plain = (max(point["quality"] for point in one["curve"]) for one in (told, prior))
+    assert best > 0.95, "half of the questions at each is nearly always right"
+    assert plain < 0.8
+    status, told = await send("eval?group=smart&weak=small/m&strong=nobody/m", questions)
+    assert status == 400 and "nobody/m" in told["error"]["message"]
 
 
 async def test_a_conversation_stays_with_its_target(

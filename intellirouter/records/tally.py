@@ -139,6 +139,7 @@ def _percentiles(
     spans: list[tuple[Numbers, Numbers, Numbers]], many: int, shares: Sequence[float]
 ) -> list[list[float | None]]:
     """For each share the duration by group that this share of the measured ones do not exceed; None where none was measured."""
+    spans = [span for span in spans if len(span[0])]
     if not spans:
         return [[None] * many for _ in shares]
     lines, buckets, counts = (np.concatenate(columns) for columns in zip(*spans, strict=True))

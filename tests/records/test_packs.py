@@ -141,6 +141,20 @@ def test_sums_of_packs_are_those_of_the_rows_for_every_group_and_filter(
         assert one == other
 
 
+def test_of_what_was_never_measured_nothing_is_told(store: SqliteStore) -> None:
+    ids = Ids()
+    rows = [Row(ended=BEGAN + index, tenant="t", status=200, model="m") for index in range(2 * SMALL)]
+    for row in rows:
+        row.id = ids.next(row.ended)
+    store.write(rows)
+    assert packed(store) == 2 * SMALL
+    for query in (Query(), Query(asked_a_model=True), Query(tenant="t"), Query(tag="none")):
+        asked = [store.total(query), *store.usage("model", query), *store.usage("day", query)]
+        assert {(one.requests, one.first_token_p50) for one in asked} <= {(2 * SMALL, None), (0, None)}
+    unpacked(store)
+    assert store.total(Query()).requests == 2 * SMALL
+
+
 def test_what_is_forgotten_is_in_no_sum_any_more(store: SqliteStore) -> None:
     rows = filled(store, 2)
     before = BEGAN + 11.1 * HOUR

@@ -20,6 +20,7 @@ from intellirouter import __version__
 from intellirouter.cli.command_logs import quiet
 from intellirouter.cli.failing import told
 from intellirouter.commit import commit
+from intellirouter.config import env
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Entry:
 
 COMMANDS: dict[str, Entry] = {
     "run": Entry("intellirouter.cli.run", "Start a role, or all of them, in this process."),
+    "init": Entry("intellirouter.cli.init", "Write a configuration from a few questions."),
+    "status": Entry("intellirouter.cli.status", "What runs here, its health, and the last backup."),
     "validate-config": Entry(
         "intellirouter.cli.validate_config", "Check the configuration without starting."
     ),
@@ -78,6 +81,8 @@ COMMANDS: dict[str, Entry] = {
     "restore": Entry("intellirouter.cli.restore", "Put a backup back into a stopped node."),
     "drain": Entry("intellirouter.cli.drain", "Make a running Router not ready before a planned stop."),
     "reload": Entry("intellirouter.cli.reload", "Have a running node take its configuration anew."),
+    "loadtest": Entry("intellirouter.cli.loadtest", "How many requests a second a node takes."),
+    "completion": Entry("intellirouter.cli.completion", "Print the completion of a shell."),
     "persona": Entry(
         "intellirouter.cli.persona", "List, show, render, import and edit personas.", group=True
     ),
@@ -125,6 +130,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.umask(0o077)  # what a command writes is its user's alone: documents, conversations and keys are in it
     called = next((word for word in arguments if not word.startswith("-")), None)
     try:
+        if argv is None and env.completing():
+            importlib.import_module("intellirouter.cli.completing").answer(build)
+            return
         with nullcontext() if called == "run" else quiet():  # a node sets up its own log
             build(called)(args=arguments, prog_name="intellirouter")
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the end of every command

@@ -6,6 +6,7 @@ roles listen; where none runs, the configured address is tried.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from pathlib import Path
 
@@ -76,3 +77,28 @@ def _trust(loaded: Loaded) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=str(ca))
     except OSError:
         return None
+
+
+def all_found(
+    config: Path | None,
+) -> tuple[list[tuple[int, str, Address]], list[tuple[str, Address]], Path | None]:
+    """What runs on the node's data directory (process, role, address), the roles elsewhere that it is told of, and the directory."""
+    loaded = _configuration(config, ROLES[0].file)
+    if loaded is None:
+        return [], [], None
+    trust, data_dir = _trust(loaded), loaded.settings.paths.data_dir
+    here = []
+    with contextlib.suppress(OSError):  # who may not read it sees none
+        here = [
+            (node.pid, role, Address(_near(url), "a node that runs here", trust))
+            for node in running(data_dir)
+            for role, url in sorted(node.roles.items())
+        ]
+    own = {role for _, role, _ in here}
+    told = ((entry.name, getattr(loaded.settings.ipc, f"{entry.key}_endpoint", None)) for entry in ROLES)
+    elsewhere = [
+        (role, Address(str(url).rstrip("/"), "the configuration", trust))
+        for role, url in told
+        if url and role not in own
+    ]
+    return here, elsewhere, data_dir

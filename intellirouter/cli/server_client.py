@@ -76,20 +76,40 @@ def ask_bytes(
     seconds: float = DEADLINE_SECONDS,
 ) -> tuple[bytes, dict[str, str]]:
     """The same, of an answer that need not be JSON."""
+    status, answer, headers = exchange(found, headers_of(found, api_key), method, path, data, seconds)
+    if status >= 300:
+        try:
+            said = msgspec.json.decode(answer)
+        except msgspec.MsgspecError as error:
+            raise PeerUnavailable(no_answer(found, method, path, error, seconds)) from error
+        raise refusal(status, said, headers.get("location"))
+    return answer, headers
+
+
+def exchange(
+    found: Address,
+    headers: dict[str, str],
+    method: str,
+    path: str,
+    data: bytes | None = None,
+    seconds: float = DEADLINE_SECONDS,
+) -> tuple[int, bytes, dict[str, str]]:
+    """Whatever is answered: status, body, and the headers, names lower case. Raises `PeerUnavailable`, `InvalidRequest`."""
     parts = parts_of(found.url)
     connection = _connection(parts, found.trust, seconds)
     until = time.monotonic() + seconds
     try:
-        connection.request(method, parts.path.rstrip("/") + path, data, headers_of(found, api_key))
+        connection.request(method, parts.path.rstrip("/") + path, data, headers)
         reply = connection.getresponse()
-        answer = _whole(reply, until)
-        if reply.status >= 300:
-            raise refusal(reply.status, msgspec.json.decode(answer), reply.headers.get("location"))
-    except (OSError, http.client.HTTPException, msgspec.MsgspecError, ValueError) as error:
+        return (
+            reply.status,
+            _whole(reply, until),
+            {name.lower(): value for name, value in reply.headers.items()},
+        )
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise PeerUnavailable(no_answer(found, method, path, error, seconds)) from error
     finally:
         connection.close()
-    return answer, {name.lower(): value for name, value in reply.headers.items()}
 
 
 def text_of(

@@ -18,16 +18,19 @@ _addresses: weakref.WeakKeyDictionary[aiohttp.ClientSession, Address] = weakref.
 
 
 def session_of(
-    url: str | None, api_key: str | None, role: str = "Router", config: Path | None = None
+    url: str | None, api_key: str | None, role: str = "Router", config: Path | None = None, *, most: int = 100
 ) -> aiohttp.ClientSession:
-    """A session for the node that is named, or the one that is found (`node_address.py`). Raises `InvalidRequest`."""
+    """A session for the node that is named, or the one that is found (`node_address.py`), of `most` connections (0: any number).
+
+    Raises `InvalidRequest`.
+    """
     found = address_of(role, url, config)
     parts_of(found.url)
     session = aiohttp.ClientSession(
         found.url,
         headers=headers_of(found, api_key),
         timeout=aiohttp.ClientTimeout(total=DEADLINE_SECONDS),
-        connector=aiohttp.TCPConnector(ssl=found.trust) if found.trust is not None else None,
+        connector=aiohttp.TCPConnector(limit=most, ssl=True if found.trust is None else found.trust),
     )
     _addresses[session] = found
     return session

@@ -84,6 +84,11 @@ def wants_traceback() -> bool:
     return bool(os.environ.get("INTELLIROUTER_TRACEBACK"))
 
 
+def completing() -> bool:
+    """Whether a shell asks what fits behind the words that were typed (`cli/completing.py`)."""
+    return "_INTELLIROUTER_COMPLETE" in os.environ
+
+
 def supervised() -> bool:
     """Whether systemd started this process: it has given it the unit's environment."""
     return "INVOCATION_ID" in os.environ and "JOURNAL_STREAM" in os.environ

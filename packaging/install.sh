@@ -41,14 +41,14 @@ running() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
 find_python() {
   local candidate
-  for candidate in ${python:+"$python"} python3.13 python3.12 python3.11 python3; do
+  for candidate in ${python:+"$python"} python3.13 python3.12 python3.11 python3.14 python3; do
     if command -v "$candidate" >/dev/null &&
-      "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
+      "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then
       command -v "$candidate"
       return
     fi
   done
-  fail "needs Python 3.11, 3.12 or 3.13 with venv. Ubuntu, Debian: apt-get install python3-venv (Ubuntu 22.04: python3.11-venv). RHEL: dnf install python3.11"
+  fail "needs Python 3.11 to 3.14 with venv. Ubuntu, Debian: apt-get install python3-venv (Ubuntu 22.04: python3.11-venv). RHEL: dnf install python3.11"
 }
 
 # Put a file in place when it differs, by rename, so that no reader sees half of it.

@@ -58,7 +58,7 @@ COMMANDS: dict[str, Entry] = {
     "cache": Entry("intellirouter.cli.cache", "Warm, look at and clear the response cache.", group=True),
     "alerts": Entry(
         "intellirouter.cli.alerts",
-        "What is not as it should be; silence it, take it on, try channels.",
+        "What is amiss; silence it, take it on, try channels.",
         group=True,
     ),
     "keys": Entry("intellirouter.cli.keys", "Make, list, rotate and revoke API keys.", group=True),

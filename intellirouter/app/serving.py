@@ -15,6 +15,7 @@ from intellirouter.app.api import api_document
 from intellirouter.app.components.audit import audit_health
 from intellirouter.app.components.records import records_health
 from intellirouter.app.gatekeepers import gatekeeper_of
+from intellirouter.app.identity_health import identity_health
 from intellirouter.app.node import Listening, Node
 from intellirouter.app.refreshing import secrets_health
 from intellirouter.bounds.shares import Shares
@@ -118,6 +119,8 @@ def _health(node: Node, role: Role) -> Health:
         **role.health,
         "disk": partial(disk_part, settings.paths.data_dir, needs_disk),
     }
+    if settings.auth.enabled and (settings.auth.jwt or settings.auth.oidc):
+        checks["identity"] = identity_health(opened[KEY_RING])
     if opened[RECORDER] is not None:
         checks["records"] = records_health
     if node.loaded.keeper.names_any:

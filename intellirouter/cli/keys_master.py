@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,10 +26,11 @@ from intellirouter.memory.open import open_state
 from intellirouter.memory.sealed import SEALED, Resealing, SealedStore
 from intellirouter.records.sealed import SealedRecords
 from intellirouter.records.sqlite.store import FILE as RECORDS_FILE
-from intellirouter.security.sealing import sealer_of
+from intellirouter.security.sealing import Sealer, sealer_of
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
+CHAINS_FILE = "chains.db"
 PAGE = 500
 VACUUM_SECONDS = 30
 
@@ -50,16 +53,21 @@ def rotate_master(
     with audited(settings, "keys rotate-master", f"master key {sealer.current_name}") as told:
         kept = asyncio.run(_state(settings))
         rows = _records(settings)
+        rows += _chains(settings, sealer)
         told.after = {"key": sealer.current_name, "values": kept, "rows": rows}
     write_file(settings.paths.data_dir, [sealer.current_name])
     asyncio.run(_marked(settings, sealer.current_name))
-    left = [name for name in (STATE_FILE, RECORDS_FILE) if not _overwritten(settings.paths.data_dir / name)]
+    left = [
+        name
+        for name in (STATE_FILE, RECORDS_FILE, CHAINS_FILE)
+        if not _overwritten(settings.paths.data_dir / name)
+    ]
     if as_json:
         facts = {"key": sealer.current_name, "values": kept, "rows": rows, "not_compacted": left}
         typer.echo(msgspec.json.encode(facts))
         return
     typer.echo(
-        f"{kept} values and {rows} rows of the record are encrypted anew, with key {sealer.current_name}."
+        f"{kept} values and {rows} rows of the record and of chains are encrypted anew, with key {sealer.current_name}."
     )
     for name in left:
         typer.echo(
@@ -77,14 +85,25 @@ async def _state(settings: Settings) -> int:
         sealer = sealer_of(settings.security)
         if sealer is None or not isinstance(wrapped, SealedStore):
             raise InvalidRequest("There is no [security] key.")
-        router = settings.router
-        ttls = {
-            "conversation": router.conversation_ttl,
-            "conversation-summary": router.conversation_ttl,
-            "response": router.response_ttl,
-            "cache": settings.cache.ttl,
-        }
-        return await Resealing(wrapped, sealer, ttls).all(sorted(SEALED))
+        return await Resealing(wrapped, sealer, partial(_kept_for, settings)).all(sorted(SEALED))
+
+
+def _kept_for(settings: Settings, key: str) -> float | None:
+    """How long the value of a key is kept, in seconds; None: for ever."""
+    router, login = settings.router, settings.auth.login
+    for beginning, seconds in (
+        ("conversation:", router.conversation_ttl),
+        ("conversation-summary:", router.conversation_ttl),
+        ("response:", router.response_ttl),
+        ("cache:", settings.cache.ttl),
+        ("grant:", login.refresh_seconds),
+        ("people:session:", login.refresh_seconds),
+        ("people:revoked:", login.token_seconds + 60),
+        ("people:code:", 60),
+    ):
+        if key.startswith(beginning):
+            return seconds
+    return None
 
 
 async def _marked(settings: Settings, name: str) -> None:
@@ -107,6 +126,24 @@ def _records(settings: Settings) -> int:
         return store.resealed
     finally:
         store.close()
+
+
+def _chains(settings: Settings, sealer: Sealer) -> int:
+    """How many rows of chains are now sealed with the current key."""
+    url, file = settings.chain_engine.database_url, settings.paths.data_dir / CHAINS_FILE
+    if url is None and not file.exists():
+        return 0
+    # a command must not pay for the engine where there are no chains
+    engine = importlib.import_module("intellirouter.chains.runtime.durable.engine").open_engine(
+        url.get_secret_value() if url is not None else f"sqlite:///{file}"
+    )
+    importlib.import_module("intellirouter.roles.chain_engine.open")  # knows every table
+    tables = importlib.import_module("intellirouter.roles.chain_engine.store").METADATA.sorted_tables
+    sealing = importlib.import_module("intellirouter.chains.runtime.durable.sealing")
+    try:
+        return int(sealing.reseal(engine, sealer, tables))
+    finally:
+        engine.dispose()
 
 
 def _overwritten(file: Path) -> bool:

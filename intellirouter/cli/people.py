@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import typer
 
+from intellirouter.app.components.sealing import sealed
 from intellirouter.cli.audited import audited_command
 from intellirouter.config.load import Loaded
 from intellirouter.identity.store import PeopleStore
@@ -24,7 +25,7 @@ def with_people(loaded: Loaded, act: Callable[[PeopleStore], Awaitable[T]]) -> T
     async def run() -> T:
         settings = loaded.settings
         async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
-            return await act(PeopleStore(store))
+            return await act(PeopleStore(await sealed(store, settings.security)))
 
     with audited_command(loaded.settings):
         return asyncio.run(run())

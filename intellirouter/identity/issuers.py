@@ -112,6 +112,11 @@ class Issuer(Generic[S]):
     def _done(self, _task: asyncio.Task[None]) -> None:
         self._task = None
 
+    async def look(self) -> str:
+        """Ask for its keys now. What is wrong, empty where nothing is."""
+        await self._fetch()
+        return self.trouble
+
     async def _fetch(self) -> None:
         try:
             async with asyncio.timeout(2 * FETCH_SECONDS):

@@ -71,6 +71,10 @@ class Tokens:
         """By their `iss`."""
         return self._issuers
 
+    def troubles(self) -> list[str]:
+        """See `TokenTaker.troubles`."""
+        return [f"{name}: {one.trouble}" for name, one in self._issuers.items() if one.trouble]
+
     def sign_with(self, key: bytes) -> None:
         """Make and take tokens of our own, signed with this key."""
         self._signing = key

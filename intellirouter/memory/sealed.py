@@ -6,7 +6,7 @@ the tenant in it. Counters, leases, channels and small facts are not content and
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -21,8 +21,11 @@ from intellirouter.memory.store import (
     family,
 )
 
-SEALED = frozenset({"conversation", "conversation-summary", "response", "cache", "settings"})
-"""Conversations and their summaries, kept responses, cached answers, settings made at run time (providers' keys are among them)."""
+SEALED = frozenset(
+    {"conversation", "conversation-summary", "response", "cache", "settings", "people", "grant"}
+)
+"""Conversations and their summaries, kept responses, cached answers, settings made at run time (providers' keys are among them),
+people with the key that tokens are signed with, and what providers of identities gave for them."""
 
 
 class Sealing(Protocol):
@@ -155,11 +158,12 @@ class Resealing:
 
     JOURNAL = "resealing:"
 
-    def __init__(self, store: SealedStore, sealer: Sealing, ttls: Mapping[str, float | None]) -> None:
+    def __init__(self, store: SealedStore, sealer: Sealing, ttl_of: Callable[[str], float | None]) -> None:
+        """`ttl_of` says how long the value of a key is kept, in seconds; None: for ever."""
         self._store = store
         self._inner = store.inner
         self._sealer = sealer
-        self._ttls = ttls
+        self._ttl_of = ttl_of
 
     async def all(self, families: Iterable[str] = sorted(SEALED)) -> int:
         """Every value and log of these families; how many were sealed anew. Raises `NotOpened`, `StateError`."""
@@ -167,7 +171,7 @@ class Resealing:
         for name in families:
             async for key in self._inner.scan(f"{name}:"):
                 if family(key) == name and not key.startswith(self.JOURNAL):
-                    count += await self._one(key, self._ttls.get(name))
+                    count += await self._one(key, self._ttl_of(key))
         return count
 
     async def _one(self, key: str, ttl: float | None) -> int:
@@ -210,7 +214,7 @@ class Resealing:
             fresh, there = await self._inner.slice(journal), await self._inner.slice(key)
             if len(there) < len(fresh):
                 # gone, or gone and added to: what was added is behind what was
-                await self._write(key, [*fresh, *there], self._ttls.get(family(key)))
+                await self._write(key, [*fresh, *there], self._ttl_of(key))
                 count += 1
             else:
                 await self._inner.delete(journal)

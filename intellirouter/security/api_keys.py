@@ -47,6 +47,9 @@ class TokenTaker(Protocol):
     def caller(self, token: str) -> Caller:
         """Raises `AuthenticationFailed`, or `KeysAwaited` where the issuer is to be asked first."""
 
+    def troubles(self) -> list[str]:
+        """Issuers that could not be asked when they were last, and why."""
+
 
 def looks_like_token(key: str) -> bool:
     """Whether it is written as a JSON Web Token: no key of ours has two dots and begins so."""

@@ -92,6 +92,15 @@ class Sealer:
         """Whether it is sealed, with the key that seals now."""
         return value.startswith(MARK + self.current)
 
+    def is_current_text(self, text: str) -> bool:
+        """The same for a text."""
+        try:
+            return text.startswith(TEXT_MARK) and self.is_current(
+                base64.b64decode(text[len(TEXT_MARK) :], validate=True)
+            )
+        except ValueError:
+            return False
+
     def _cipher(self, id_: bytes, purpose: str) -> AESGCM:
         cipher = self._made.get((id_, purpose))
         if cipher is None:

@@ -193,7 +193,9 @@ def _reseal(path: Path) -> None:
         store = await EmbeddedStore(path).open()
         sealer = Sealer((TWO, ONE))
         while True:
-            await Resealing(SealedStore(store, sealer), sealer, {}).all(["conversation", "response"])
+            await Resealing(SealedStore(store, sealer), sealer, lambda _key: None).all(
+                ["conversation", "response"]
+            )
 
     asyncio.run(run())
 
@@ -223,7 +225,7 @@ async def test_a_resealing_that_is_killed_goes_on_and_loses_nothing(tmp_path: Pa
         worker.join(60)
     sealer = Sealer((TWO, ONE))
     wrapped = SealedStore(await EmbeddedStore(path).open(), sealer)
-    await Resealing(wrapped, sealer, {}).all(["conversation", "response"])
+    await Resealing(wrapped, sealer, lambda _key: None).all(["conversation", "response"])
     await wrapped.aclose()
     only = SealedStore(await EmbeddedStore(path).open(), Sealer((TWO,)))
     for number in range(CONVERSATIONS):
@@ -250,7 +252,7 @@ async def test_the_rest_of_an_interrupted_log_is_put_back(tmp_path: Path) -> Non
         new = SealedStore(inner, sealer)
         if step == 3:  # somebody spoke meanwhile
             await new.append("conversation:t:c", [b"three"])
-        await Resealing(new, sealer, {}).all(["conversation"])
+        await Resealing(new, sealer, lambda _key: None).all(["conversation"])
         expected = [b"one", b"two", b"three"] if step == 3 else [b"one", b"two"]
         only = SealedStore(inner, Sealer((TWO,)))
         assert await only.slice("conversation:t:c") == expected

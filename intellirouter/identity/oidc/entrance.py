@@ -124,6 +124,11 @@ class Entrance:
             raise WayLost("Nobody entered the code in time: run `intellirouter login` again.")
         return await self._entered(provider, await provider.polled(held.code))
 
+    def troubles(self) -> list[str]:
+        """Providers that did not answer as they should when they were asked last, and why."""
+        found = ((name, one.issuer.trouble) for name, one in self.providers.items())
+        return [f"{name}: {trouble}" for name, trouble in found if trouble]
+
     async def aclose(self) -> None:
         """End what is under way."""
         for provider in self.providers.values():

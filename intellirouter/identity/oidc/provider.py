@@ -186,6 +186,7 @@ class Provider:
     async def _tokens(self, asked: Mapping[str, str]) -> dict[str, Any]:
         status, told = await self._posted(_url(await self._known(), "token_endpoint"), asked)
         if status == 200:
+            self.issuer.trouble = ""
             return told
         match _error(told):
             case "authorization_pending":

@@ -17,6 +17,7 @@ from intellirouter.ops.diagnose.certificates import own_certificates
 from intellirouter.ops.diagnose.documents import documents, servers
 from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.ops.diagnose.guard import guarded, guarded_now
+from intellirouter.ops.diagnose.issuers import examine_issuer, issuers_of
 from intellirouter.ops.diagnose.network import Place
 from intellirouter.ops.diagnose.providers import examine_provider
 from intellirouter.ops.diagnose.records import reach_all
@@ -65,6 +66,10 @@ async def examine(
                     *(
                         ("network", place.name, _reached(settings, place, deadline))
                         for place in peers(settings)
+                    ),
+                    *(
+                        ("network", name, examine_issuer(name, section, settings.outgoing))
+                        for name, section in issuers_of(settings)
                     ),
                     *(("services", "roles", check) for check in more),
                 )

@@ -37,7 +37,6 @@ _OWN = {
     "run": ("of", "status"),
 }
 MIN_SECRET, MAX_SECRET = 16, 200
-PURPOSE = "chain-trigger"
 
 
 async def put(request: web.Request) -> web.StreamResponse:
@@ -67,7 +66,6 @@ async def put(request: web.Request) -> web.StreamResponse:
         await service.room(caller.tenant, "schedules")
     kept = old if old is not None and old.kind == kind == "webhook" else None
     secret = _secret(body) if kind == "webhook" and (kept is None or "secret" in body) else None
-    sealed = service.sealed(PURPOSE, f"{caller.tenant}/{name}", secret) if secret else None
     trigger = Trigger(
         caller.tenant,
         name,
@@ -77,7 +75,7 @@ async def put(request: web.Request) -> web.StreamResponse:
         None if inputs is None else msgspec.json.encode(inputs),
         msgspec.json.encode(caller.owner()),
         kept.hook if kept else secrets.token_hex(16),
-        sealed or (kept.secret if kept else None),
+        secret.encode() if secret else (kept.secret if kept else None),
         bool(fields.boolean(body, "paused")),
         old.created if old else time.time(),
     )
@@ -212,7 +210,7 @@ async def arrived(request: web.Request) -> web.StreamResponse:
     body = await read_body(request, arriving.MAX_BODY)
     headers = {name.lower(): value for name, value in request.headers.items()}
     signature = trigger.settings()["signature"]
-    secret = service.unsealed(PURPOSE, f"{trigger.tenant}/{trigger.name}", trigger.secret)
+    secret = trigger.secret.decode()
     arriving.check(signature, secret, headers, body)
     if trigger.paused:
         raise Conflict("This webhook is paused.")

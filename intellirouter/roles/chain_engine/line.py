@@ -19,6 +19,7 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 
+from intellirouter.chains.runtime.durable.sealing import SealedBytes
 from intellirouter.config.schema.chain_engine import ChainEngineSection, ChainQueue
 from intellirouter.errors import IntelliRouterError, InvalidRequest, RateLimited
 from intellirouter.roles.chain_engine.store import METADATA
@@ -45,7 +46,7 @@ _LINE = sa.Table(
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("taken", sa.Float, nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("body", SealedBytes("line.body"), nullable=False),
     sa.Index("intellirouter_chain_line_order", "priority", "created"),
 )
 

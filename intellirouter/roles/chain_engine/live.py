@@ -17,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from intellirouter.chains.runtime.durable.sealing import SealedText
 from intellirouter.roles.chain_engine.store import METADATA
 
 MAX_TEXT = 400_000
@@ -38,7 +39,7 @@ _SAID = sa.Table(
     sa.Column("run_id", sa.String(100), primary_key=True),
     sa.Column("path", sa.String(1000), primary_key=True),
     sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("text", SealedText("live.text"), nullable=False),
 )
 
 Words = tuple[int, str]

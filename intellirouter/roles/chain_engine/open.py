@@ -86,6 +86,7 @@ async def open_engine(
         default_timeout=section.default_timeout_seconds,
         walks=section.mode != "api",
         migrates=section.auto_migrate,
+        sealer=sealer,
     ) as runtime:
         live = Live(runtime.engine, shared=runtime.cluster is not None)
         hearing.live, worker.followed = live, live.followed
@@ -111,7 +112,6 @@ async def open_engine(
             live,
             tracer,
             keeping,
-            sealer=sealer,
         )
         service.following.bus = bus
         hooks.told = service.told

@@ -15,6 +15,7 @@ import msgspec
 import sqlalchemy as sa
 from croniter import CroniterBadCronError, croniter
 
+from intellirouter.chains.runtime.durable.sealing import SealedBytes
 from intellirouter.errors import InvalidRequest
 from intellirouter.roles.chain_engine.store import METADATA, plain
 from intellirouter.security.caller import Owner
@@ -32,7 +33,7 @@ _SCHEDULES = sa.Table(
     sa.Column("chain", sa.String(200), nullable=False),
     sa.Column("cron", sa.String(200), nullable=False),
     sa.Column("timezone", sa.String(100), nullable=False),
-    sa.Column("inputs", sa.LargeBinary, nullable=False),
+    sa.Column("inputs", SealedBytes("schedules.inputs"), nullable=False),
     sa.Column("caller", sa.LargeBinary, nullable=False),
     sa.Column("catch_up", sa.Boolean, nullable=False),
     sa.Column("paused", sa.Boolean, nullable=False),

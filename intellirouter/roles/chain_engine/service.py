@@ -52,7 +52,6 @@ from intellirouter.roles.chain_engine.watching import POLL, Watch
 from intellirouter.security.authority import Authority
 from intellirouter.security.caller import Caller
 from intellirouter.security.keeping import Keeping
-from intellirouter.security.sealing import Sealer
 from intellirouter.telemetry.tracing.span import Tracer, current
 
 log = structlog.get_logger(__name__)
@@ -77,7 +76,6 @@ class ChainService:
     keeping: Keeping = field(default_factory=Keeping)
     trouble: str = ""
     """Why the database of runs does not answer, as the keeper found it last; empty when it does."""
-    sealer: Sealer | None = None
     following: Following = field(init=False)
     inbox: Inbox = field(init=False)
     links: Links = field(init=False)
@@ -409,15 +407,6 @@ class ChainService:
     async def _ended(self, run_id: str, chain: str, tenant: str) -> None:
         await self.hooks.ended(run_id, chain, tenant)
         await self.following.ended(run_id, tenant)
-
-    def sealed(self, purpose: str, place: str, text: str) -> bytes:
-        """A secret as it is kept: encrypted, where the node has a key."""
-        data = text.encode()
-        return data if self.sealer is None else self.sealer.seal(purpose, place, data)
-
-    def unsealed(self, purpose: str, place: str, value: bytes) -> str:
-        """See `sealed`."""
-        return (value if self.sealer is None else self.sealer.open(purpose, place, value)).decode()
 
     async def told(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """What hooks are told of those of the runs that have ended: the run, its owner, and its steps."""

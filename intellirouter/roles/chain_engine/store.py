@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from intellirouter.chains.runtime.durable.sealing import SealedBytes
 from intellirouter.security.caller import Owner
 
 METADATA = sa.MetaData()
@@ -18,7 +19,7 @@ CHAINS = sa.Table(
     METADATA,
     sa.Column("tenant", sa.String(200), primary_key=True),
     sa.Column("name", sa.String(200), primary_key=True),
-    sa.Column("document", sa.LargeBinary, nullable=False),
+    sa.Column("document", SealedBytes("chains.document"), nullable=False),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("updated", sa.Float, nullable=False),
     sa.Column(

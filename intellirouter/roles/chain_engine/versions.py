@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from intellirouter.chains.runtime.durable.sealing import SealedBytes
 from intellirouter.errors import NotFound
 from intellirouter.roles.chain_engine.store import CHAINS, METADATA, RUNS, StoredChain, stored
 
@@ -26,7 +27,7 @@ _VERSIONS = sa.Table(
     sa.Column("tenant", sa.String(200), primary_key=True),
     sa.Column("name", sa.String(200), primary_key=True),
     sa.Column("revision", sa.Integer, primary_key=True),
-    sa.Column("document", sa.LargeBinary, nullable=False),
+    sa.Column("document", SealedBytes("chains.document"), nullable=False),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("author", sa.String(200), nullable=False),
 )

@@ -14,9 +14,9 @@ import structlog
 from dbos import (
     DBOS,
     DBOSConfig,
-    DBOSPortableJSONSerializer,
 )
 from dbos._dbos import _get_dbos_instance
+from dbos._serialization import DBOSPortableJSON
 
 from intellirouter import tasks
 from intellirouter.chains.interpreter import Outcome
@@ -30,8 +30,10 @@ from intellirouter.chains.runtime.durable.recovery import (
 from intellirouter.chains.runtime.durable.rows import check_rows
 from intellirouter.chains.runtime.durable.runtime import LAYOUT, SINGLE, DurableRuntime
 from intellirouter.chains.runtime.durable.said import nothing_more, only_errors
+from intellirouter.chains.runtime.durable.sealing import sealed_values
 from intellirouter.chains.runtime.in_process import silent
 from intellirouter.chains.steps.attempts import Worker
+from intellirouter.security.sealing import Sealer
 
 _LISTEN = 2.0
 """Seconds between looks for signals where the database does not tell of them (SQLite, whose one process wakes its runs itself)."""
@@ -53,17 +55,19 @@ async def opened(
     ttl: float = 4.0,
     walks: bool = True,
     migrates: bool = True,
+    sealer: Sealer | None = None,
 ) -> AsyncIterator[DurableRuntime]:
     """The durable runtime of this process. Runs that this node, or a dead one, left unfinished go on at once.
 
     One that does not walk only takes runs, for other nodes; one that does not migrate needs a database that is as this version needs it.
+    With a `sealer` what they say is encrypted in their database.
     """
     engine = open_engine(url)
     alone = engine.dialect.name == "sqlite"
     node = SINGLE if alone else f"node_{secrets.token_hex(8)}"
     only_reader()
     only_errors()
-    with sole_owner(engine):
+    with sole_owner(engine), sealed_values(engine, sealer):
         try:
             await asyncio.to_thread(check_rows, engine)
         except BaseException:
@@ -100,7 +104,7 @@ async def _launched(url: str, runtime: DurableRuntime, *, walks: bool, migrates:
         "system_database_engine": engine,
         "application_version": LAYOUT,
         "executor_id": runtime.node,
-        "serializer": DBOSPortableJSONSerializer(),
+        "serializer": DBOSPortableJSON,  # the one that `sealed_values` has seal
         "log_level": "ERROR",
         "notification_listener_polling_interval_sec": _LISTEN,
         "run_migrations": migrates,

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 import sqlalchemy as sa
 
+from intellirouter.chains.runtime.durable.sealing import SealedBytes
 from intellirouter.roles.chain_engine.store import METADATA
 
 State = Literal["pending", "delivered", "dead"]
@@ -29,7 +30,7 @@ _HOOKS = sa.Table(
     sa.Column("next", sa.Float, nullable=False),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("error", sa.String(500)),
-    sa.Column("answer", sa.LargeBinary),
+    sa.Column("answer", SealedBytes("hooks.answer")),
     sa.Index("intellirouter_chain_hooks_due", "state", "hook", "next"),
     sa.Index("intellirouter_chain_hooks_by_run", "run_id"),
 )

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from intellirouter.chains.runtime.durable.sealing import SealedBytes
 from intellirouter.roles.chain_engine.store import METADATA
 from intellirouter.security.caller import Owner
 
@@ -22,11 +23,11 @@ _TRIGGERS = sa.Table(
     sa.Column("name", sa.String(200), primary_key=True),
     sa.Column("kind", sa.String(20), nullable=False),
     sa.Column("chain", sa.String(200), nullable=False),
-    sa.Column("spec", sa.LargeBinary, nullable=False),
-    sa.Column("inputs", sa.LargeBinary),
+    sa.Column("spec", SealedBytes("triggers.spec"), nullable=False),
+    sa.Column("inputs", SealedBytes("triggers.inputs")),
     sa.Column("caller", sa.LargeBinary, nullable=False),
     sa.Column("hook", sa.String(64), nullable=False, index=True),
-    sa.Column("secret", sa.LargeBinary),
+    sa.Column("secret", SealedBytes("triggers.secret")),
     sa.Column("paused", sa.Boolean, nullable=False),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("fired", sa.Float),
@@ -44,7 +45,7 @@ _SEEN = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """`spec` and `inputs` are JSON; `hook` is the part of a webhook's address that nobody guesses, `secret` what signs (sealed, where there is a
+    """`spec` and `inputs` are JSON; `hook` is the part of a webhook's address that nobody guesses, `secret` what signs (encrypted in the database, where there is a
     key); `fired` is the Unix time of the last run, and `problem` says why none came of the last occurrence."""
 
     tenant: str

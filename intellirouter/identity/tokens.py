@@ -41,13 +41,18 @@ log = structlog.get_logger(__name__)
 _ODD = re.compile(r"[\s/:?#\x00-\x1f\x7f]+")
 
 
-class _Known(msgspec.Struct, frozen=True):
-    """A token that was checked: whose, until when, made when, and of which sign-in."""
+class _Known(msgspec.Struct):
+    """A token that was checked: whose, until when, made when, and of which sign-in.
+
+    `caller` is who it stood for when the directory had changed `at` times.
+    """
 
     account: str
     until: float
     made: float
     session: str
+    caller: Caller | None = None
+    at: int = -1
 
 
 class Tokens:
@@ -116,7 +121,9 @@ class Tokens:
         if time.time() >= known.until:
             self._known.pop(digest, None)
             raise AuthenticationFailed("The token has expired.")
-        return self._standing(known)
+        if known.caller is None or known.at != self._directory.changes:
+            known.at, known.caller = self._directory.changes, self._standing(known)
+        return known.caller
 
     def _standing(self, known: _Known) -> Caller:
         standing = self._directory.standing(known.account)

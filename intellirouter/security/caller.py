@@ -66,6 +66,8 @@ class Caller:
     record: Literal["off", "errors", "all"] | None = None
     permissions: frozenset[str] | None = None
     grants: Grants | None = None
+    entered: dict[str, Caller] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What `entering` found, by permission: as many as there are. A copy that differs begins with none."""
 
     @property
     def held(self) -> frozenset[str]:
@@ -83,9 +85,12 @@ class Caller:
         """
         if self.grants is None:
             return self
-        limits = self.grants.limits(permission)
-        models = both(self.models, limits.models)
-        return replace(self, models=models, fence=limits.fenced(self.fence), grants=None)
+        found = self.entered.get(permission)
+        if found is None:
+            limits = self.grants.limits(permission)
+            models, fence = both(self.models, limits.models), limits.fenced(self.fence)
+            found = self.entered[permission] = replace(self, models=models, fence=fence, grants=None)
+        return found
 
     def may_use(self, *names: str) -> bool:
         """True when it may use a model that has any of these names."""

@@ -92,8 +92,6 @@ EACH = [
 
 @pytest.mark.parametrize("value", EACH)
 def test_each_source_is_read_and_never_shown(places: Places, value: str) -> None:
-    if "aws" in value:
-        pytest.importorskip("botocore", reason='needs pip install "intellirouter[aws]"')
     named = value.replace("FOLDER", str(places.folder))
     assert places.key(named) == SECRET
     assert SECRET not in repr(list(flatten(places.load(named).settings)))
@@ -120,8 +118,6 @@ def test_each_source_is_read_and_never_shown(places: Places, value: str) -> None
 def test_what_cannot_be_read_is_named_with_its_line_and_no_secret(
     places: Places, value: str, said: str
 ) -> None:
-    if "aws" in value:
-        pytest.importorskip("botocore")
     with pytest.raises(ConfigError) as told:
         places.load(value)
     assert said in told.value.message

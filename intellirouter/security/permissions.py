@@ -224,7 +224,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         "admin:users:write",
         "make, change, block and delete users, service accounts and teams",
-        "admin_create_user admin_update_user admin_delete_user admin_block_user admin_unblock_user admin_create_team "
+        "admin_create_user admin_update_user admin_set_password admin_delete_user admin_block_user admin_unblock_user admin_create_team "
         "admin_update_team admin_delete_team",
     ),
     Permission(

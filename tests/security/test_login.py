@@ -17,7 +17,7 @@ from intellirouter.identity.passwords import hashed, weakness
 from intellirouter.identity.store import PeopleStore
 from intellirouter.roles.keys import PEOPLE
 from intellirouter.security.people import new_account
-from tests.servers.installation import Installation, installed
+from tests.servers.installation import ADMIN, Installation, installed
 
 PASSWORD = "a horse, a battery and a staple"
 
@@ -79,6 +79,19 @@ async def test_the_walk_of_a_sign_in(place: Installation, monkeypatch: pytest.Mo
     await people.block("ann")
     assert (await place.ask("Router", told["access_token"], "GET", "/v1/models"))[0] == 401
     assert (await post(place, "/auth/login", username="ann", password=PASSWORD))[0] == 401
+    # one that an administrator gives
+    await people.unblock("ann")
+    where = "/admin/users/ann/password"
+    for weak in ("short", "ann", 1, "a" * 600):
+        assert (await place.ask("Router", ADMIN, "PUT", where, {"password": weak}))[0] == 400
+    status, shown = await place.ask("Router", ADMIN, "PUT", where, {"password": PASSWORD[::-1]})
+    assert status == 200 and shown["password"] is True and PASSWORD[::-1] not in str(shown)
+    assert (await post(place, "/auth/login", username="ann", password=PASSWORD))[0] == 401
+    assert (await post(place, "/auth/login", username="ann", password=PASSWORD[::-1]))[0] == 200
+    await people.create(new_account("nightly", "service"))
+    assert (await place.ask("Router", ADMIN, "PUT", "/admin/users/nightly/password", {"password": PASSWORD}))[
+        0
+    ] == 400
 
 
 async def test_failures_sound_alike_and_are_counted(place: Installation) -> None:

@@ -5,12 +5,15 @@ Nobody gives what they do not hold: an account, a team or a key with roles beyon
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import time
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from intellirouter.chat.fields import required_text
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import Conflict, InvalidRequest, PermissionDenied
 from intellirouter.inference.limits.terms import PERIODS
@@ -27,6 +30,7 @@ NAMES = ("teams", "roles")
 RATES = ("requests_per_minute", "tokens_per_minute")
 FIELDS = (*TEXTS, *NAMES, *RATES, "budgets")
 MAX_PAGE = 1_000
+MAX_PASSWORD_BODY = 16_384
 
 
 def _json(body: object, status: int = 200) -> web.Response:
@@ -135,6 +139,23 @@ async def update_user(request: web.Request) -> web.StreamResponse:
     before = await _changeable(request)
     account = await people.update(before.id, **fields)
     noted(request, on=account.label, before=before.shown(), after=account.shown())
+    return _json(account.shown())
+
+
+async def set_password(request: web.Request) -> web.StreamResponse:
+    """Give a user a `password`. Whoever is signed in as it is signed out."""
+    password = required_text(await read_json(request, MAX_PASSWORD_BODY), "password")
+    account = await _changeable(request)
+    if account.kind != "user" or account.issuer:
+        raise InvalidRequest(
+            "Only users of this installation have passwords: services have keys, others sign in elsewhere."
+        )
+    passwords = importlib.import_module("intellirouter.identity.passwords")  # argon2, for who has passwords
+    if told := passwords.weakness(password, account.name):
+        raise InvalidRequest(f"'password': {told}.", param="password")
+    kept = await asyncio.to_thread(passwords.hashed, password)
+    account = await request.app[PEOPLE].update(account.id, password=kept, signed_out=time.time())
+    noted(request, on=account.label, after={"signed_out": True})
     return _json(account.shown())
 
 
@@ -267,6 +288,7 @@ def routes() -> list[web.RouteDef]:
         ("GET", "/admin/users/{user}", get_user, ()),
         ("PATCH", "/admin/users/{user}", update_user, ()),
         ("DELETE", "/admin/users/{user}", delete_user, ()),
+        ("PUT", "/admin/users/{user}/password", set_password, ()),
         ("POST", "/admin/users/{user}/block", block_user, ()),
         ("POST", "/admin/users/{user}/unblock", unblock_user, ()),
         ("GET", "/admin/teams", list_teams, ()),

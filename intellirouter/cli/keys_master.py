@@ -139,9 +139,10 @@ def _chains(settings: Settings, sealer: Sealer) -> int:
     )
     importlib.import_module("intellirouter.roles.chain_engine.open")  # knows every table
     tables = importlib.import_module("intellirouter.roles.chain_engine.store").METADATA.sorted_tables
+    waits = importlib.import_module("intellirouter.chains.runtime.durable.waits").TABLE
     sealing = importlib.import_module("intellirouter.chains.runtime.durable.sealing")
     try:
-        return int(sealing.reseal(engine, sealer, tables))
+        return int(sealing.reseal(engine, sealer, [*tables, waits]))
     finally:
         engine.dispose()
 

@@ -84,7 +84,7 @@ class ChainService:
 
     def __post_init__(self) -> None:
         self.inbox = Inbox(self.runtime.engine)
-        self.links = Links(self.runtime.engine, self.sealed, self.unsealed)
+        self.links = Links(self.runtime.engine)
         triggers = TriggerStore(self.runtime.engine)
         self.following = Following(self, triggers, self.hooks.outbox, Firing(self, triggers))
         self.line = Line(self.section, self.runtime.engine, lambda: self.busy, self._started)

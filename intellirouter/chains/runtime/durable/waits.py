@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from intellirouter.chains.runtime.durable.sealing import SealedBytes
+
 TABLE = sa.Table(
     "intellirouter_chain_waits",
     sa.MetaData(),
@@ -18,7 +20,7 @@ TABLE = sa.Table(
     sa.Column("signal", sa.String(100), nullable=False),
     sa.Column("since", sa.Float, nullable=False),
     sa.Column("until", sa.Float),
-    sa.Column("about", sa.LargeBinary),
+    sa.Column("about", SealedBytes("waits.about")),
 )
 
 

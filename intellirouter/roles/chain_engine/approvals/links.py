@@ -11,12 +11,12 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
 import sqlalchemy as sa
 
+from intellirouter.chains.runtime.durable.sealing import SealedBytes
 from intellirouter.errors import AuthenticationFailed
 from intellirouter.roles.chain_engine.store import METADATA
 from intellirouter.security.caller import Owner
@@ -26,7 +26,7 @@ _SECRETS = sa.Table(
     "intellirouter_chain_secrets",
     METADATA,
     sa.Column("name", sa.String(100), primary_key=True),
-    sa.Column("value", sa.LargeBinary, nullable=False),
+    sa.Column("value", SealedBytes("secrets.value"), nullable=False),
 )
 
 
@@ -42,11 +42,9 @@ class Link(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class Links:
-    """One a node. `seal` and `unseal` encrypt the secret where the node has a key. Blocking: call it in a thread."""
+    """One a node. The secret is encrypted in its column where the node has a key. Blocking: call it in a thread."""
 
     engine: sa.Engine
-    seal: Callable[[str, str, str], bytes]
-    unseal: Callable[[str, str, bytes], str]
     _secret: bytes = field(default=b"", repr=False)
 
     def token(self, link: Link) -> str:
@@ -81,13 +79,11 @@ class Links:
         with self.engine.connect() as connection:
             found = connection.execute(wanted).scalar()
         if found is not None:
-            return self.unseal("chain-link", _NAME, found)
+            return str(found.decode())
         made = secrets.token_hex(32)
         try:
             with self.engine.begin() as connection:
-                connection.execute(
-                    _SECRETS.insert().values(name=_NAME, value=self.seal("chain-link", _NAME, made))
-                )
+                connection.execute(_SECRETS.insert().values(name=_NAME, value=made.encode()))
         except sa.exc.IntegrityError:  # another node made it at the same moment
             return self._kept()
         return made

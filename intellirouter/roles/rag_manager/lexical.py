@@ -21,6 +21,10 @@ _COMMON = frozenset(
     "a an and are as at be by can do does for from how i if in is it its my of on or that the this to was what when "
     "where which who why will with you your".split()
 )
+_PARTICLES = frozenset("的了吗嗎呢吧嘛啊")
+_KANA_PARTICLES = frozenset("のはがをにへとでもやか")
+_HIRAGANA = re.compile("[\u3041-\u3096]")
+"""Particles of Chinese, and those of Japanese, which tell nothing beside a sign that is no hiragana: の in 猫の, but not in もの."""
 _ID = re.compile(r"ir-([0-9a-f]+)")
 _PREFIX = "words_"
 """Of the tables' names: another one whenever the same text is indexed in another way."""
@@ -114,7 +118,7 @@ def search(
 def _expression(query: str) -> str:
     """What FTS5 is asked: any of the words that tell something, or all where none does."""
     words = _words(query)
-    wanted = [word for word in words if word not in _COMMON] or words
+    wanted = [word for word in words if not _tells_nothing(word)] or words
     pairs = dict.fromkeys((one, two) for one, two in pairwise(wanted) if one != two)
     exact = (" ".join(terms.words(found)) for found in _IDENTIFIER.findall(query)[:MAX_TERMS])
     return " OR ".join(
@@ -128,7 +132,20 @@ def _expression(query: str) -> str:
 
 def telling(query: str) -> list[str]:
     """The words of a query that tell something, each once."""
-    return list(dict.fromkeys(word for word in _words(query) if word not in _COMMON))
+    return list(dict.fromkeys(word for word in _words(query) if not _tells_nothing(word)))
+
+
+def _tells_nothing(word: str) -> bool:
+    """A word that most texts have, or a pair of signs across a particle: it says what stands before or behind one."""
+    if word in _COMMON:
+        return True
+    if len(word) != 2 or not terms.is_run(word) or word.endswith("*"):
+        return False
+    one, two = word[0], word[1]
+    if one in _PARTICLES or two in _PARTICLES:
+        return True
+    kana = _HIRAGANA.match(one) is not None, _HIRAGANA.match(two) is not None
+    return kana[0] != kana[1] and (one if kana[0] else two) in _KANA_PARTICLES
 
 
 def _words(query: str) -> list[str]:

@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 from intellirouter.roles.rag_manager import catalog, lexical
+from intellirouter.roles.rag_manager.lexical import telling
 
 COLLECTION = "ir-0a"
 TEXTS = {
@@ -116,3 +117,17 @@ def test_an_index_of_an_earlier_version_is_made_anew(index: sqlite3.Connection) 
     catalog.migrate(index)
     assert list(lexical.search(index, COLLECTION, "cat", 10)) == ["cat"]
     assert not index.execute("select 1 from sqlite_master where name = 'terms_0a'").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("阿鲁巴的办事处", ["阿鲁", "鲁巴", "办事", "事处"]),
+        ("駅の鍵はどこ", ["はど", "どこ"]),
+        ("もの", ["もの"]),
+        ("何時から", ["何時", "から"]),
+        ("的", ["的*"]),
+    ],
+)
+def test_a_pair_across_a_particle_tells_nothing(query: str, told: list[str]) -> None:
+    assert telling(query) == told

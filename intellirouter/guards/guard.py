@@ -66,14 +66,18 @@ class Guard:
         """Everything it looks for in a text, in order and without overlap."""
         return (Reading(text) if isinstance(text, str) else text).find(self.detectors)
 
-    def scoped(self, *, model: str, key: str, team: str | None, persona: str, named: Sequence[str]) -> bool:
-        """Whether it is for such a request."""
+    def is_for(self, models: Iterable[str]) -> bool:
+        """Whether it is for a model that has one of these names."""
+        patterns = self.section.models
+        return not patterns or any(fnmatchcase(name, one) for name in models for one in patterns)
+
+    def scoped(self, *, key: str, team: str | None, persona: str, named: Sequence[str]) -> bool:
+        """Whether it is for such a request, if it is for its model."""
         section = self.section
         if self.name in named:
             return True
         return (
             section.default
-            and (not section.models or any(fnmatchcase(model, one) for one in section.models))
             and (not section.keys or key in section.keys)
             and (not section.teams or team in section.teams)
             and (not section.personas or persona in section.personas)

@@ -233,7 +233,7 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
 
 @contextlib.asynccontextmanager
 async def _guards(opened: Opened) -> AsyncIterator[Guards]:
-    guards = Guards(opened.settings.guards)
+    guards = Guards(opened.settings.guards, opened[CATALOG])
     opened.on_reload.append(lambda new: guards.prepare(new.guards))
     yield guards
 
@@ -386,7 +386,7 @@ COMPONENTS = (
             OUTGOING,
         ),
     ),
-    Component(GUARDS, _guards),
+    Component(GUARDS, _guards, (CATALOG,)),
     Component(LEARNED, _learned),
     Component(SCHOOL, _school, (STATE, LEARNED)),
     Component(SWITCHES, _switches, (STATE,)),

@@ -56,7 +56,10 @@ class GuardSection(Section):
         default="enforce", description="monitor: say what it would have done, and do nothing"
     )
     default: bool = Field(default=True, description="false: only for requests that name it in guardrails")
-    models: tuple[str, ...] = Field(default=(), description="models asked for, * for anything; empty: all")
+    models: tuple[str, ...] = Field(
+        default=(),
+        description="models that a request may come to, by any name, alias or target (provider/model), * for anything; empty: all",
+    )
     keys: tuple[str, ...] = Field(default=(), description="ids of the API keys it is for; empty: all")
     teams: tuple[str, ...] = Field(default=(), description="teams it is for; empty: all")
     personas: tuple[str, ...] = Field(default=(), description="personas it is for; empty: with and without")

@@ -10,13 +10,16 @@ from intellirouter.bounds.patterns import compiled
 from intellirouter.config.schema.guards import GuardSection
 from intellirouter.errors import ConfigError, IntelliRouterError, InvalidRequest
 from intellirouter.guards.guard import Guard, made
+from intellirouter.inference.catalog import Catalog
+from intellirouter.inference.guarding.names import names_of, targets_of
 from intellirouter.inference.job import Job
 
 
 class Guards:
     """All of them, in the order of the configuration, which is the order in which they act."""
 
-    def __init__(self, sections: Sequence[GuardSection] = ()) -> None:
+    def __init__(self, sections: Sequence[GuardSection], catalog: Catalog) -> None:
+        self._catalog = catalog
         self.all: tuple[Guard, ...] = ()
         self.prepare(sections)()
 
@@ -36,13 +39,19 @@ class Guards:
             if name not in known:
                 raise InvalidRequest(f"There is no guard '{name}'.", param="guardrails")
         caller = job.caller
-        return tuple(
+        found = tuple(
             guard
             for guard in self.all
-            if guard.scoped(
-                model=job.request.model, key=caller.key_id, team=caller.team, persona=job.persona, named=named
-            )
+            if guard.scoped(key=caller.key_id, team=caller.team, persona=job.persona, named=named)
         )
+        if any(guard.section.models for guard in found):
+            names = names_of(self._catalog, job.request)
+            return tuple(guard for guard in found if guard.name in named or self._is_for(guard, job, names))
+        return found
+
+    def _is_for(self, guard: Guard, job: Job, names: frozenset[str]) -> bool:
+        """Whether a guard is for a model that the request may come to, by whatever name it was asked for."""
+        return guard.is_for(names) or job.request.model in targets_of(self._catalog, guard.section.models)
 
     def shown(self) -> list[dict[str, Any]]:
         """For the administration; secrets are not told."""

@@ -219,10 +219,10 @@ async def test_a_webhook_that_misbehaves_is_open_or_closed_as_told(
     service = await start_vendor(hook(BAD[bad]))
     url, (vendor,) = await start(
         guard("shut", "webhook", url=service.url, timeout=0.5, models=["m"])
-        + guard("lax", "webhook", url=service.url, timeout=0.5, on_error="open", models=["primary/m"])
+        + guard("lax", "webhook", url=service.url, timeout=0.5, on_error="open", models=["primary/n"])
     )
     assert (await ask(http, url, "Hi"))[0] == 400
-    assert (await ask(http, url, "Hi", model="primary/m"))[0] == 200
+    assert (await ask(http, url, "Hi", model="primary/n"))[0] == 200
     assert len(vendor.received) == 1
 
 
@@ -338,3 +338,28 @@ async def test_the_operator_sees_and_tries_them(start: Any, http: aiohttp.Client
     assert tried["sent"] == "Mail <EMAIL_1>" and tried["findings"][0]["kind"] == "email"
     async with http.post(f"{url}/admin/guards/test", json={"text": "x", "guards": ["no"]}) as reply:
         assert reply.status == 400
+
+
+async def test_a_guard_for_a_model_holds_however_it_is_come_to(
+    start: Callable[..., Any], http: aiohttp.ClientSession
+) -> None:
+    models = "".join(
+        f'[[model_registry.models]]\nname = "{name}"\ntargets = ["primary/{target}"]\n{more}'
+        for name, target, more in (
+            ("small", "m", 'aliases = ["little"]\n'),
+            ("away", "x", 'fallbacks = ["small"]\n'),
+            ("other", "x", ""),
+        )
+    )
+    blocked = guard("by-name", "keywords", words=["zanzibar"], models=["small"])
+    blocked += guard("by-target", "keywords", words=["timbuktu"], models=["primary/m*"])
+    url, (vendor,) = await start(models + blocked)
+    for model in ("small", "little", "primary/m", "away", "auto"):
+        for word in ("zanzibar", "timbuktu"):
+            status, told, _ = await ask(http, url, f"tell me of {word}", model=model)
+            assert (status, told["error"]["code"]) == (400, "guard_blocked"), (model, word, told)
+    fallback = {"fallbacks": ["small"]}
+    assert (await ask(http, url, "zanzibar", model="other", intellirouter=fallback))[0] == 400
+    assert vendor.received == []
+    for model in ("other", "primary/x"):
+        assert (await ask(http, url, "tell me of zanzibar", model=model))[0] == 200

@@ -250,8 +250,10 @@ async def test_only_the_models_of_the_key_whatever_the_way(place: Installation, 
 
 
 async def test_a_key_itself_over_grpc(tmp_path: Path, vendor: Vendor) -> None:
-    keys = configured_key("few", more='models = ["cheap"]')
-    async with installed("grpc", tmp_path, world(vendor) + keys) as place:
+    keys = configured_key("few", more='models = ["cheap"]') + configured_key("twice")
+    keys += configured_key("none", more="max_parallel = 0")
+    limits = "[limits.keys.twice]\nrequests_per_minute = 2\n"
+    async with installed("grpc", tmp_path, limits + world(vendor) + keys) as place:
         port = place.nodes["Router"].opened.settings.server.grpc_port
         body = {"model": "dear", "messages": [{"role": "user", "content": "Hi"}]}
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -268,7 +270,21 @@ async def test_a_key_itself_over_grpc(tmp_path: Path, vendor: Vendor) -> None:
                 msgspec.json.encode({**body, "model": "cheap"}), metadata=metadata, timeout=30
             )
             assert b"I am cheap" in answer
-    assert asked(vendor, "dear") == 0
+        assert asked(vendor, "dear") == 0
+        # and what holds at the doors of the other roles holds here
+        port = place.nodes["RagManager"].opened.settings.server.grpc_port
+        await room_in_this_minute(20)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            retrieve: Any = channel.unary_unary(
+                wire.method("RagManager", "Retrieve"), request_serializer=wire.encode
+            )
+            codes = []
+            for key in ("twice", "twice", "twice", "none"):
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    sent = (("authorization", f"Bearer {key}"),)
+                    await retrieve(b'{"query": "x", "collections": ["kb"]}', metadata=sent, timeout=30)
+                codes.append(refused.value.code())
+        assert codes[2:] == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2, codes
 
 
 TICKING = {"cron": "* * * * * *", "chain": "say"}

@@ -20,6 +20,8 @@ from intellirouter.roles.chain_engine.store import CHAINS, METADATA, RUNS, Store
 
 MAX_VERSIONS = 100
 """Of one chain; the oldest that does not run is forgotten."""
+MAX_BYTES = 16_000_000
+"""Of the definitions of one chain together, likewise."""
 
 _VERSIONS = sa.Table(
     "intellirouter_chain_versions",
@@ -111,8 +113,12 @@ class Versions:
 
     def _prune(self, connection: sa.Connection, tenant: str, found: StoredChain) -> None:
         mine = sa.and_(_VERSIONS.c.tenant == tenant, _VERSIONS.c.name == found.name)
-        numbers = list(connection.execute(sa.select(_VERSIONS.c.revision).where(mine)).scalars())
-        old = sorted(set(numbers) - {found.revision, found.trial})[: max(0, len(numbers) - MAX_VERSIONS)]
+        sizes = sa.select(_VERSIONS.c.revision, sa.func.length(_VERSIONS.c.document))
+        old, kept, weight = [], 0, 0
+        for revision, size in connection.execute(sizes.where(mine).order_by(_VERSIONS.c.revision.desc())):
+            kept, weight = kept + 1, weight + size
+            if (kept > MAX_VERSIONS or weight > MAX_BYTES) and revision not in (found.revision, found.trial):
+                old.append(revision)
         if old:
             connection.execute(_VERSIONS.delete().where(mine, _VERSIONS.c.revision.in_(old)))
 

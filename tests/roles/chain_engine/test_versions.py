@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import sqlalchemy as sa
 
 from intellirouter.chains.compare import changes, told
-from intellirouter.roles.chain_engine.versions import tries
+from intellirouter.roles.chain_engine.store import METADATA
+from intellirouter.roles.chain_engine.versions import MAX_BYTES, Versions, tries
 from tests.conftest import StartNode
 from tests.roles.chain_engine.test_api import Client, auth
 
@@ -94,6 +98,20 @@ async def test_versions_are_kept_compared_run_again_and_tried(
     await ask("DELETE", "/v1/chains/say")
     await ask("PUT", "/v1/chains/say", says("new"))
     assert len((await ask("GET", "/v1/chains/say/versions"))[1]["data"]) == 1
+
+
+def test_the_versions_of_a_chain_weigh_no_more_than_so_much(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'chains.db'}")
+    METADATA.create_all(engine)
+    versions = Versions(engine)
+    for number in range(24):
+        document = {"chain": {"name": "big"}, "text": f"{number:03}" * 300_000}
+        stored, _ = versions.put("t", "big", document)
+    found = versions.listed("t", stored)
+    assert sum(len(json.dumps(each.document)) for each in found) <= MAX_BYTES + 1_000_000
+    assert [each.revision for each in found] == list(range(24, 24 - len(found), -1))
+    assert 10 < len(found) < 20
+    engine.dispose()
 
 
 def test_the_share_that_tries_is_about_what_was_asked_for() -> None:

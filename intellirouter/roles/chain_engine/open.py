@@ -27,7 +27,7 @@ from intellirouter.roles.chain_engine.library import Library
 from intellirouter.roles.chain_engine.live import Live
 from intellirouter.roles.chain_engine.meters import ChainMeters
 from intellirouter.roles.chain_engine.outside import Outside
-from intellirouter.roles.chain_engine.owners import Owners
+from intellirouter.roles.chain_engine.owners import Owners, Starters
 from intellirouter.roles.chain_engine.reach import Peers, ports
 from intellirouter.roles.chain_engine.schedules import ScheduleStore
 from intellirouter.roles.chain_engine.service import ChainService
@@ -70,6 +70,7 @@ async def open_engine(
             "off: run `intellirouter db migrate`."
         )
     meters = ChainMeters(registry)
+    authority = Starters(authority)
     hearing, owners = Hearing(meters), Owners(authority)
     door = door or OutgoingDoor()
     outside = Outside(door, section)

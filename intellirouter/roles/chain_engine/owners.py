@@ -8,10 +8,25 @@ from dataclasses import dataclass, field
 
 from intellirouter.errors import NotFound, StateUnavailable
 from intellirouter.roles.chain_engine.store import Store
-from intellirouter.security.authority import Authority
+from intellirouter.security.authority import Authority, ended
 from intellirouter.security.caller import Caller, Owner
 
+STARTS = "chains:start"
 _KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Starters:
+    """An `Authority` of who has chains at work: who may start none any more has nothing done by one."""
+
+    authority: Authority
+
+    async def caller_of(self, owner: Owner) -> Caller:
+        """See `Authority.caller_of`."""
+        caller = await self.authority.caller_of(owner)
+        if not caller.may(STARTS):
+            raise ended(owner, f"lacks the permission '{STARTS}' now")
+        return caller
 
 
 @dataclass(slots=True)

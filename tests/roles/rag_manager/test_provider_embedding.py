@@ -60,6 +60,14 @@ async def test_in_batches_and_of_unit_length() -> None:
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0)
 
 
+class Ragged(Letters):
+    """Each vector is longer than the one before."""
+
+    async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
+        rows = tuple((1.0,) * (number + 1) for number in range(len(request.texts)))
+        return EmbeddingResponse(model=MODEL, vectors=rows)
+
+
 @pytest.mark.parametrize(
     ("raised", "expected"),
     [(PeerUnavailable("away"), StateUnavailable), (InvalidRequest("no such model"), InvalidRequest)],
@@ -69,6 +77,8 @@ async def test_what_may_pass_is_told_from_what_will_not(raised: Exception, expec
         await ProviderEmbedder(Letters(raised), MODEL, 512).embed(["a"])
     with pytest.raises(StateUnavailable, match="something else"):
         await ProviderEmbedder(Letters(), MODEL, 512).embed(["0"])  # no direction
+    with pytest.raises(StateUnavailable, match="something else"):
+        await ProviderEmbedder(Ragged(), MODEL, 512).embed(["a", "b"])
 
 
 async def test_a_collection_of_a_providers_model(tmp_path: Path) -> None:

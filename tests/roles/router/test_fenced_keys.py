@@ -118,6 +118,14 @@ async def test_a_blocked_key_and_its_work_rest(place: Installation, vendor: Vend
     assert (schedule["status"], "blocked" in schedule["message"]) == ("stopped", True)
     assert (await place.ask("Router", ADMIN, "POST", "/admin/keys/app/unblock"))[1]["status"] == "live"
     assert (await place.chat(key, "cheap"))[0] == 200
+    # a key that may start no chains any more has none started in its name
+    for scopes, stands in ((["chains"], "stopped"), (["inference", "chains"], "active")):
+        assert (await changed(place, "app", scopes=scopes))[0] == 200
+        _, schedule = await place.ask("ChainEngine", other, "GET", "/v1/schedules/s")
+        assert (schedule["status"], "chains:start" in str(schedule["message"])) == (
+            stands,
+            stands == "stopped",
+        )
     _, schedule = await place.ask("ChainEngine", other, "GET", "/v1/schedules/s")
     assert schedule["status"] == "active"
     await place.ask("Router", ADMIN, "DELETE", "/admin/keys/app")

@@ -115,7 +115,10 @@ class ProviderEmbedder:
             if error.retryable and not isinstance(error, RateLimited):
                 raise StateUnavailable(f"{self._model} does not embed: {error.message}") from error
             raise
-        vectors = np.asarray(answer.vectors, np.float32)
+        try:
+            vectors = np.asarray(answer.vectors, np.float32)
+        except ValueError:  # of several lengths
+            vectors = np.zeros((0, 0), np.float32)
         lengths = np.linalg.norm(vectors, axis=-1, keepdims=True) if vectors.ndim == 2 else np.zeros(1)
         if len(vectors) != len(texts) or not np.isfinite(lengths).all() or (lengths == 0).any():
             raise StateUnavailable(

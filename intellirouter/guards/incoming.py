@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from intellirouter.chat.model import ChatRequest
 from intellirouter.guards import places
+from intellirouter.guards.escapes import read
 from intellirouter.guards.finding import Finding
 from intellirouter.guards.guard import Guard, masked, replaced
 from intellirouter.guards.placeholders import Placeholders
@@ -86,7 +87,9 @@ def _hidden(request: ChatRequest, guards: Sequence[Guard], placeholders: Placeho
     """The request with what was found replaced: first what is found where it stands, then the same values wherever they stand."""
 
     def put(one: Finding, value: str, guard: Guard) -> str:
-        return masked(one, value) if guard.section.action == "mask" else placeholders.of(one.kind, value)
+        return (
+            masked(one, value) if guard.section.action == "mask" else placeholders.of(one.kind, read(value))
+        )
 
     def hide(text: str, where: str) -> str:
         if where == SIGNED:

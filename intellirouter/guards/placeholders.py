@@ -12,6 +12,8 @@ import json
 import re
 from typing import Any
 
+from intellirouter.guards.escapes import ends_in_escape
+
 LABELS = {
     "email": "EMAIL",
     "phone": "PHONE",
@@ -98,7 +100,9 @@ class Placeholders:
 
 
 def _inside(text: str, before: int, after: int) -> bool:
-    return before >= 0 and after < len(text) and text[before].isalnum() and text[after].isalnum()
+    """Whether two neighbouring characters are of one word; the last one of an escape, as JSON has them, is of none."""
+    whole = before >= 0 and after < len(text) and text[before].isalnum() and text[after].isalnum()
+    return whole and not ends_in_escape(text, after)
 
 
 class Restoring:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from intellirouter.guards.escapes import ESCAPE, Unescaped
 from intellirouter.guards.finding import Detector, Finding
 from intellirouter.guards.folding import Folded, letters_beyond, visible
 from intellirouter.guards.scan import Scan
@@ -37,10 +38,13 @@ class Reading:
 class _Piece:
     """A stretch of the text, which begins at `start`."""
 
-    __slots__ = ("_scan", "_seen", "_start", "_written")
+    __slots__ = ("_escaped", "_read", "_read_scan", "_scan", "_seen", "_start", "_written")
 
     def __init__(self, text: str, start: int) -> None:
         self._start = start
+        self._escaped = Unescaped(text) if "\\" in text and ESCAPE.search(text) else None
+        self._read: Folded | None = None
+        self._read_scan: Scan
         beyond = letters_beyond(text)
         self._written = self._scan = Scan(text, GATES, beyond)
         self._seen: Folded | None = None
@@ -48,13 +52,24 @@ class _Piece:
             self._seen, self._scan = seen, Scan(seen.text, GATES, beyond)
 
     def find(self, detector: Detector) -> list[Finding]:
-        """What a detector finds in it, by place in the whole text."""
+        """What a detector finds in it, by place in the whole text; also behind escapes, as JSON has them."""
         seen, start = self._seen, self._start
         if seen is None or detector.as_written:
             found = detector.find(self._written)
         else:
             found = [Finding(*seen.span(one.start, one.end), one.kind) for one in detector.find(self._scan)]
+        if self._escaped is not None and not detector.as_written:
+            found += self._behind_escapes(self._escaped, detector)
         return [Finding(one.start + start, one.end + start, one.kind) for one in found] if start else found
+
+    def _behind_escapes(self, escaped: Unescaped, detector: Detector) -> list[Finding]:
+        if self._read is None:
+            self._read = visible(escaped.text)
+            self._read_scan = Scan(self._read.text, GATES)
+        return [
+            Finding(*escaped.span(*self._read.span(one.start, one.end)), one.kind)
+            for one in detector.find(self._read_scan)
+        ]
 
 
 def _pieces(text: str) -> Iterable[_Piece]:

@@ -12,6 +12,7 @@ import pytest_asyncio
 from intellirouter.app.roles import select
 from intellirouter.app.supervisor import running
 from intellirouter.config.load import load
+from tests.clients.guarded import campaign, node
 from tests.clients.test_python_clients import CLIENTS
 from tests.conftest import provider
 from tests.servers.dialects.table import STAND_INS
@@ -57,3 +58,9 @@ async def test_a_caller_gets_back_what_no_vendor_sees(
             assert b"EMAIL_1" in bodies and b"CARD_1" in bodies
             assert b"jane.roe" not in bodies and b"1111" not in bodies, (kind, stream)
     await module.disconnect(sdk)
+
+
+async def test_generated_conversations_keep_to_themselves_what_was_planted(tmp_path: Path) -> None:
+    """Of those that `python -m tests.clients.guarded` runs, two of each client with each provider."""
+    async with node(tmp_path) as (url, others):
+        assert await campaign(url, others, range(72)) == 144

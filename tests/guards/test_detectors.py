@@ -184,3 +184,16 @@ def test_work_grows_with_the_text_and_no_faster(text: str) -> None:
     """What is quadratic in such a text takes longer than a test may."""
     for kind in ("pii", "secret", "injection", "invisible"):
         assert all(isinstance(one, Finding) for one in guard(kind).find(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (r'{"note": "card:\n4111 1111 1111 1111\nok"}', ["4111 1111 1111 1111"]),
+        (r'{"ip": "\u00ab203.48.187.150\u00bb"}', ["203.48.187.150"]),
+        (r'"mar\u00eda@example.org\tDE89370400440532013000"', [r"mar\u00eda@example.org", "DE89370400440532013000"]),
+        (r"C:\new\temp holds nothing", []),
+    ],
+)  # fmt: skip
+def test_what_stands_behind_escapes(text: str, wanted: list[str]) -> None:
+    assert [value for _, value in found(text)] == wanted

@@ -37,8 +37,13 @@ def explain(
         typer.echo(msgspec.json.format(msgspec.json.encode(answer)))
         return
     selection = answer.get("selection")
+    if "guards" in answer:
+        typer.echo(f"guards: {answer['guards']}")
     if selection is None:
-        typer.echo(f"{answer['model']}: {answer['strategy']}: {', '.join(answer['order'])}")
+        typer.echo(
+            f"{answer['model']}: {answer['strategy']}"
+            + (f": {', '.join(answer['order'])}" if answer["order"] else "")
+        )
         return
     typer.echo(
         f"{answer['model']} → {answer['order'][0]}  ({_REASONS.get(selection['reason'], selection['reason'])})"

@@ -141,6 +141,7 @@ class Trace(msgspec.Struct):
     caller: Caller | None = None
     answered_by: list[str] = []  # the targets whose words the caller got, in order
     guards: Report | None = None  # what guards found
+    guarded_to: str | None = None  # the model that a guard sent it to
     spans: dict[str, Span] = {}  # of calls that are not yet paid for, by candidate
 
     def start(self, candidate: str) -> Attempt:
@@ -182,6 +183,8 @@ class Trace(msgspec.Struct):
         """The whole decision, for `x-intellirouter-explain`."""
         return {
             **self.plan(),
+            **({"guards": self.guards.shown()} if self.guards else {}),
+            **({"guarded_to": self.guarded_to} if self.guarded_to else {}),
             "attempts": [attempt.shown() for attempt in self.attempts],
             "answered_by": {"provider": self.provider, "model": self.model},
             **({"targets": self.answered_by} if len(self.answered_by) > 1 else {}),

@@ -69,8 +69,9 @@ _SIGNS = Signs(
 )  # fmt: skip
 _BEFORE, _AFTER = 32, 300
 _STAND_IN = re.compile(
-    r"(?i:.*(?:example|placeholder|changeme|change_me|your[_-]|my[_-]|xxx|\*\*\*|\.\.\.|dummy|redacted|insert|todo|none|null|undefined|process\.env|os\.environ)"
-    r"|\$.*|%.*%|(.)\1{4,}.*|true|false|string|optional|required)"
+    r"(?i:.*(?:example|placeholder|changeme|change_me|your[_-]|my[_-]|xxxx|\*\*\*|\.\.\.|dummy|redacted|insert[_-]|process\.env|os\.environ).*"
+    r"|todo|none|null|undefined|x+|true|false|string|optional|required)"
+    r"|\$(?:[{(].*|[A-Za-z_][A-Za-z0-9_]*)|%[A-Za-z_][A-Za-z0-9_]*%|(.)\1{4,}.*"
 )
 _STOPS = ".!?"
 """Signs that end a sentence and no password."""

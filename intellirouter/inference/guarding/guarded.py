@@ -29,7 +29,7 @@ from intellirouter.guards.report import Report
 from intellirouter.inference.answering import Answering, Streamed
 from intellirouter.inference.groups.dispatcher import Whole
 from intellirouter.inference.guarding.remote import Remote
-from intellirouter.inference.guarding.rules import Guards
+from intellirouter.inference.guarding.rules import TO_MODEL, Guards
 from intellirouter.inference.job import Job, Trace
 from intellirouter.telemetry.light import LightCounter
 from intellirouter.telemetry.logs import exception_facts
@@ -37,7 +37,6 @@ from intellirouter.telemetry.logs import exception_facts
 HEADER = "x-intellirouter-guards"
 _AT_ONCE = 20_000
 """Characters that are looked at on the event loop; more go into a thread."""
-_TO_MODEL = ("input", "tool_call", "tool_result")
 _FROM_MODEL = ("output", "tool_call")
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -162,7 +161,8 @@ class _Course:
         self._guarded = guarded
         self._job = job
         self.report = job.found if job.found is not None else Report()
-        self._going = [guard for guard in guards if guard.watches(*_TO_MODEL)]
+        self._routed_to: str | None = None
+        self._going = [guard for guard in guards if guard.watches(*TO_MODEL)]
         self._coming = [guard for guard in guards if guard.watches(*_FROM_MODEL)]
         self._remote_coming = [guard for guard in self._coming if guard.remote]
         self.outgoing = Outgoing(self._coming, Incoming(job.request).placeholders, job.request, self.report)
@@ -191,6 +191,7 @@ class _Course:
                 done.route_to = done.route_to or route
         changed: dict[str, Any] = {"request": request}
         if done.route_to is not None and done.route_to != request.model:
+            self._routed_to = done.route_to
             changed["request"] = request.routed(model=done.route_to)
             changed["granted"] = (*job.granted, done.route_to)  # the operator's guard leads there
         self.outgoing = Outgoing(self._coming, done.placeholders, job.request, self.report)
@@ -281,6 +282,7 @@ class _Course:
         """Say in the trace what was found; of a stream, what was found so far."""
         if self.report:
             trace.guards = self.report
+            trace.guarded_to = self._routed_to
             trace.headers = {**trace.headers, HEADER: self.report.header()}
 
     def ended(self, trace: Trace | None) -> None:

@@ -14,6 +14,9 @@ from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.guarding.names import names_of, targets_of
 from intellirouter.inference.job import Job
 
+TO_MODEL = ("input", "tool_call", "tool_result")
+"""Where a guard watches what goes to a model."""
+
 
 class Guards:
     """All of them, in the order of the configuration, which is the order in which they act."""

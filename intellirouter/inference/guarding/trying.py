@@ -9,9 +9,10 @@ from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.parts import Text
 from intellirouter.config.schema.guards import GuardSection
 from intellirouter.guards.guard import Guard
-from intellirouter.guards.incoming import looked_at
+from intellirouter.guards.incoming import Incoming, looked_at
 from intellirouter.guards.report import Report
-from intellirouter.inference.guarding.rules import built
+from intellirouter.inference.guarding.rules import TO_MODEL, Guards, built
+from intellirouter.inference.job import Job
 
 KINDS = ("secret", "pii", "injection", "invisible", "bidi", "control")
 """What is tried where no guard is configured."""
@@ -34,6 +35,12 @@ def tried(guards: Sequence[Guard], text: str) -> dict[str, Any]:
         "sent": None if done.blocked is not None else done.request.messages[0].text,
         "asked_elsewhere": [guard.name for guard in guards if guard.remote],
     }
+
+
+def led(guards: Guards, job: Job) -> Incoming:
+    """What the guards of a request that ask nobody make of it: blocked, sent elsewhere, or let through."""
+    going = [guard for guard in guards.of(job) if not guard.remote and guard.watches(*TO_MODEL)]
+    return looked_at(job.request, going, Report())
 
 
 def every_kind() -> list[Guard]:

@@ -7,7 +7,9 @@ import time
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
+from intellirouter.bounds.aside import ASIDE
 from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.chat.openai_chat.request import decode_request
@@ -16,6 +18,7 @@ from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.inference.auto import AUTO, LEANINGS
 from intellirouter.inference.contenders import ratings_of
 from intellirouter.inference.evidence import Evidence, Kept, evidence, key_of
+from intellirouter.inference.guarding.trying import led
 from intellirouter.inference.job import Job
 from intellirouter.inference.learned import Measured
 from intellirouter.inference.learning.evaluation import Gain, by_prior, evaluated
@@ -25,7 +28,7 @@ from intellirouter.inference.learning.prior import between, shipped
 from intellirouter.inference.learning.question import Question, cut, human
 from intellirouter.inference.learning.weights import estimate
 from intellirouter.inference.permission import permitted
-from intellirouter.roles.router.keys import CATALOG, LEARNED, PLANNER, SCHOOL
+from intellirouter.roles.router.keys import CATALOG, GUARDS, LEARNED, PLANNER, SCHOOL
 from intellirouter.roles.router.routing_shapes import (
     CurvePoint,
     RoutingDecisions,
@@ -93,11 +96,22 @@ async def explain(request: web.Request) -> web.StreamResponse:
     caller = request[CALLER]
     job = Job(chat, caller, "", time.monotonic() + _EXPLAIN_SECONDS)
     entry = permitted(request.app[CATALOG], caller, model)
+    guards = await ASIDE.soon(caller.tenant, lambda: led(request.app[GUARDS], job))
+    told = guards.report.header() or UNSET
+    if guards.blocked is not None:
+        return _json(
+            RoutingExplained(entry.name, f"blocked by guard {guards.blocked.name}", (), {}, guards=told)
+        )
+    if guards.route_to is not None:
+        entry = request.app[CATALOG].resolve(guards.route_to)
+        job = msgspec.structs.replace(
+            job, request=chat.routed(model=guards.route_to), granted=(guards.route_to,)
+        )
     if entry.group is not None:
         order = entry.group.members or (entry.name, *entry.fallbacks)
-        return _json(RoutingExplained(entry.name, entry.group.kind, tuple(order), {}))
+        return _json(RoutingExplained(entry.name, entry.group.kind, tuple(order), {}, guards=told))
     plan = request.app[PLANNER].plan(job, entry)
-    return _json(explained(entry.name, plan.shown()))
+    return _json(msgspec.structs.replace(explained(entry.name, plan.shown()), guards=told))
 
 
 async def eval_(request: web.Request) -> web.StreamResponse:

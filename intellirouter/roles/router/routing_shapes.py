@@ -96,13 +96,15 @@ class RoutingSelection(msgspec.Struct, frozen=True):
 
 
 class RoutingExplained(msgspec.Struct, frozen=True):
-    """Where a request would go. `passed_over` says why of each target; `selection` is absent where nothing learns."""
+    """Where a request would go. `passed_over` says why of each target; `selection` is absent where nothing learns; `guards` says
+    which found something and what they did, as `x-intellirouter-guards` has it."""
 
     model: str
     strategy: str
     order: tuple[str, ...]
     passed_over: dict[str, str]
     selection: RoutingSelection | UnsetType = UNSET
+    guards: str | UnsetType = UNSET
 
 
 class CurvePoint(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ _QUERY = "a query or a form's field of a request, within server.max_body_bytes"
 _PATTERNS: Mapping[str, str] = {
     _CONFIGURATION: "commit.py config/checking.py config/env.py config/lines.py config/misspelt.py config/reference.py config/rules.py "
     "cli/init_files.py cli/reference.py config/schema/auth.py config/schema/section.py alerts/channels/apprise_child.py cli/alerts.py ops/backup/looking.py ops/backup/retention.py config/schema/chain_engine.py config/toml_text.py config/weak_secrets.py config/shown.py ops/backup/outside.py "
-    "ops/backup/s3.py ops/units.py web/openapi.py memory/bus.py inference/published.py providers/address.py",
+    "ops/backup/s3.py ops/units.py cli/chain_new.py web/openapi.py memory/bus.py inference/published.py providers/address.py",
     _NAME: "chat/anthropic_messages/models.py chat/gemini/thinking.py chat/openai_chat/models.py chat/fit/takes.py chat/fit/settings.py inference/learning/tiers.py chat/fit/output.py "
     "providers/openai.py providers/takes.py memory/conversations.py memory/responses.py roles/rag_manager/catalog.py "
     "roles/rag_manager/ingest.py chat/anthropic_messages/blocks.py chat/gemini/parts.py security/people.py identity/tokens.py",
@@ -40,6 +40,7 @@ _PATTERNS: Mapping[str, str] = {
     "inference/offline.py",
     "one schema of at most 256,000 characters": "bounds/schemas.py",
     "one template of at most 1,000,000 characters, in one direction": "chains/places.py",
+    "a file of the product": "chains/examples.py",
     "the path of one step": "chains/trial.py chains/drawing/marks.py",
     "10,000 characters of one template, which do not repeat its braces": "roles/chain_engine/triggers/firing.py",
     "one scalar of a definition of at most 1,000,000 characters, in one direction": "chains/source.py",

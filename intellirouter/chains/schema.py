@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from intellirouter.chains.described import describe
+
 KINDS = (
     "llm", "classify", "extract", "agent", "rag", "persona", "set", "switch", "parallel", "map", "loop", "chain", "http", "tool", "wait",
     "sleep",
@@ -215,34 +217,36 @@ _STEP = _table(
     sleep=_DURATION,
 )
 
-SCHEMA: dict[str, Any] = {
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "title": "IntelliRouter chain",
-    "$defs": {"step": _STEP},
-    **_table(
-        ("chain", "steps"),
-        chain=_table(
-            ("name",),
-            name={"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]{0,99}$"},
-            version=_COUNT,
-            description={"type": "string"},
-            max_parallel_steps={**_COUNT, "maximum": 1_000},
-            timeout=_DURATION,
-        ),
-        input={
-            "type": "object",
-            "propertyNames": _NAME,
-            "additionalProperties": {
+SCHEMA: dict[str, Any] = describe(
+    {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "IntelliRouter chain",
+        "$defs": {"step": _STEP},
+        **_table(
+            ("chain", "steps"),
+            chain=_table(
+                ("name",),
+                name={"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]{0,99}$"},
+                version=_COUNT,
+                description={"type": "string"},
+                max_parallel_steps={**_COUNT, "maximum": 1_000},
+                timeout=_DURATION,
+            ),
+            input={
                 "type": "object",
-                "required": ["type"],
-                "properties": {
-                    "type": {"enum": ["string", "number", "integer", "boolean", "array", "object"]},
-                    "description": {"type": "string"},
+                "propertyNames": _NAME,
+                "additionalProperties": {
+                    "type": "object",
+                    "required": ["type"],
+                    "properties": {
+                        "type": {"enum": ["string", "number", "integer", "boolean", "array", "object"]},
+                        "description": {"type": "string"},
+                    },
                 },
             },
-        },
-        defaults=_table(timeout=_DURATION, retry=_RETRY),
-        steps=_STEPS,
-        output={"anyOf": [_EXPRESSION, {"type": "object"}]},
-    ),
-}
+            defaults=_table(timeout=_DURATION, retry=_RETRY),
+            steps=_STEPS,
+            output={"anyOf": [_EXPRESSION, {"type": "object"}]},
+        ),
+    }
+)

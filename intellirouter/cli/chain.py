@@ -10,6 +10,7 @@ app = typer.Typer(
     cls=parts(
         {
             "intellirouter.cli.chain_definition": ("validate", "schema", "show"),
+            "intellirouter.cli.chain_new": ("new",),
             "intellirouter.cli.chain_run": ("run", "test"),
             "intellirouter.cli.chain_server": (
                 "put",

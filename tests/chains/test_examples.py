@@ -1,5 +1,6 @@
 """The shipped chains hold and run on the offline provider, through the command line."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -9,12 +10,17 @@ from pathlib import Path
 import pytest
 
 from intellirouter.chains.check import check
+from intellirouter.chains.described import undescribed
 from intellirouter.chains.drawing.mermaid import mermaid
+from intellirouter.chains.schema import SCHEMA
 from intellirouter.chains.source import read
+from intellirouter.chains.trial import cases_of, tried
+from intellirouter.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "config" / "chains").glob("*.yaml"))
 
+CASES = sorted((ROOT / "config" / "chains" / "cases").glob("*.yaml"))
 INPUTS = {
     "rag-answer": ["-i", "question=What is a chain?"],
     "plan-research-write": ["-i", "topic=tea"],
@@ -38,10 +44,45 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_example_has_inputs_here() -> None:
-    assert [example.stem for example in EXAMPLES] == sorted(INPUTS)
+    tested = {file.stem for file in CASES}
+    assert [example.stem for example in EXAMPLES] == sorted({*INPUTS, *tested})
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
+def test_the_cases_of_an_example_hold(cases: Path) -> None:
+    chain = check(read((cases.parents[1] / cases.name).read_text(), cases.name))
+    for number, case in enumerate(cases_of(read(cases.read_text(), cases.name).data), 1):
+        verdict = asyncio.run(tried(chain, {}, case, number))
+        assert verdict.problem == "", verdict.name
+
+
+def test_a_new_chain_is_valid_tested_and_writes_over_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["chain", *arguments])
+        return int(ended.value.code or 0), "".join(capsys.readouterr())
+
+    made = ("new", "mine", "--from", "triage", "--folder", str(tmp_path))
+    assert said(*made)[0] == 0
+    assert said("validate", f"{tmp_path}/mine.yaml") == (0, "1 valid\n")
+    assert "3 of 3 hold" in said("test", f"{tmp_path}/mine.yaml", f"{tmp_path}/mine.cases.yaml")[1]
+    assert json.loads((tmp_path / "chain.schema.json").read_text())["title"]
+    assert "there already" in said(*made)[1]
+    assert "no example" in said("new", "other", "--from", "none", "--folder", str(tmp_path))[1]
+    assert "no name" in said("new", "Not A Name", "--folder", str(tmp_path))[1]
+    code, listed = said("new")
+    assert (code, all(example.stem in listed for example in EXAMPLES)) == (0, True)
+
+
+def test_every_key_of_a_definition_is_described_for_editors() -> None:
+    assert list(undescribed(SCHEMA)) == []
+
+
+@pytest.mark.parametrize(
+    "example", [each for each in EXAMPLES if each.stem in INPUTS], ids=lambda path: path.stem
+)
 def test_an_example_runs(example: Path, tmp_path: Path) -> None:
     done = run(tmp_path, "run", str(example), "--json", *INPUTS[example.stem])
     assert done.returncode == 0, done.stderr

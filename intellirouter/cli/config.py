@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from intellirouter.cli import config_settings
+from intellirouter.cli import config_import, config_settings
 from intellirouter.config.reference import json_schema, markdown
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -18,6 +18,7 @@ for _command in (
     config_settings.rollback,
 ):
     app.command()(_command)
+app.command("import")(config_import.import_file)
 
 
 @app.command()

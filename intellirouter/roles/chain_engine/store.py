@@ -42,6 +42,7 @@ RUNS = sa.Table(
     sa.Column("revision", sa.Integer),
     sa.Column("depth", sa.Integer),
     sa.Index("intellirouter_chain_runs_by_tenant", "tenant", "created"),
+    sa.Index("intellirouter_chain_runs_by_chain", "tenant", "chain", "created"),
 )
 
 
@@ -88,7 +89,7 @@ class Store:
     engine: sa.Engine
 
     def prepare(self) -> None:
-        """Make what is missing of the tables: those of an earlier version lack columns."""
+        """Make what is missing of the tables: those of an earlier version lack columns and indexes."""
         METADATA.create_all(self.engine)
         there = sa.inspect(self.engine)
         with self.engine.begin() as connection:
@@ -100,6 +101,8 @@ class Store:
                         connection.execute(
                             sa.text(f"alter table {table.name} add column {column.name} {kind}")
                         )
+                for index in table.indexes:
+                    index.create(connection, checkfirst=True)
 
     def kept(self, tenant: str) -> tuple[int, int]:
         """How many chains and runs the tenant has."""

@@ -102,6 +102,22 @@ scopes = ["admin"]
 [auth.audit]
 level = "standard"
 
+[alerts]
+interval_seconds = 1
+[alerts.rules.memory]
+warning = 0.001
+critical = 1.0
+for_seconds = 0
+[[alerts.channels]]
+name = "pager"
+kind = "program"
+program = ["/bin/true"]
+[[alerts.channels]]
+name = "night-shift"
+kind = "program"
+program = ["/bin/false"]
+severity = "critical"
+
 [records]
 content = "all"
 

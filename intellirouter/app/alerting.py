@@ -30,12 +30,13 @@ from intellirouter.config.schema.alerts import AlertsSection
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import StateError
 from intellirouter.inference.reach import providers_down
+from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.keys import ALERTS, KEY_RING, KEYS, METRICS, ROLE_APPS, STATE
 from intellirouter.roles.router.keys import BOARD, CATALOG
 from intellirouter.telemetry.light import LightCounter
 from intellirouter.web.probes import HEALTH
 
-DAY = 86_400.0
+HOUR, DAY = 3_600.0, 86_400.0
 KEYS_SECONDS = 300.0
 """Between two looks at when keys end."""
 MOST_KEYS = 200
@@ -75,6 +76,9 @@ class Facts:
         samples += self._parts()
         samples.append(self.errors.sample(now))
         samples.append(Sample("node_drained", float(self.draining()), self.node))
+        if ENGINE in self.opened.values:
+            seconds, run_id = self.opened[ENGINE].hearing.stillest()
+            samples.append(Sample("runs_stuck", seconds / HOUR, self.node, note=run_id))
         if CATALOG in self.opened.values:
             samples += self._providers()
             with contextlib.suppress(StateError):

@@ -11,9 +11,10 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells
+from intellirouter.cli.plain import cells, wrapped
 from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
 from intellirouter.errors import InvalidRequest
 
@@ -59,22 +60,16 @@ def history(
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(answer["data"])))
         return
-    table = _table("time", "what", "of", "severity", "by")
     for row in reversed(answer["data"]):
         of = " ".join(
             part for part in (row.get("rule") or row.get("title", ""), row.get("subject", "")) if part
         )
-        note = row.get("note", "")
-        table.add_row(
-            *cells(
-                _when(row["at"]),
-                row["what"],
-                f"{of}\n{note}" if note else of,
-                row.get("severity", ""),
-                row.get("by", ""),
-            )
+        by = f"by {row['by']}" if row.get("by") else ""
+        _told(
+            f"{_when(row['at'])}  {row['what']:<13}",
+            " ".join(part for part in (row.get("severity", ""), of, by) if part),
+            row.get("note", ""),
         )
-    _print(table)
 
 
 @app.command()
@@ -146,14 +141,14 @@ def _show(answer: dict[str, Any]) -> None:
     elif not answer["data"]:
         typer.echo(f"No alert: {len(answer['rules'])} rules are judged.")
     if answer["data"]:
-        table = _table("id", "severity", "what", "value", "since", "")
         for row in answer["data"]:
-            what = _of(row) + (f"\n{row['note']}" if row["note"] else "")
-            since = _when(row["fired"] or row["since"])
-            table.add_row(
-                *cells(row["id"] or "–", row["severity"], what, row["figure"], since, _standing(row))
+            _told(
+                f"{row['severity']:<9}",
+                f"{_of(row)}: {row['figure']}, {_standing(row)}",
+                row["note"],
+                f"since {_when(row['fired'] or row['since'])}" + (f", id {row['id']}" if row["id"] else ""),
+                f"→ {row['advice']}",
             )
-        _print(table)
     for row in answer["silences"]:
         whose = f" by {row['by']}" if row.get("by") else ""
         typer.echo(
@@ -162,6 +157,16 @@ def _show(answer: dict[str, Any]) -> None:
     for row in answer["channels"]:
         if row["error"]:
             typer.echo(f"channel {row['name']}: {row['waiting']} messages wait: {row['error']}")
+
+
+def _told(head: str, *lines: str) -> None:
+    """A line, and below it what belongs to it, broken between words."""
+    console = Console(highlight=False, markup=False)
+    indent, first = len(head) + 1, True
+    for line in lines:
+        for piece in wrapped(line, max(20, console.width - indent)) if line else ():
+            console.print(Text(f"{head if first else '':<{indent}}{piece}"), soft_wrap=True)
+            first = False
 
 
 def _rules(rows: list[dict[str, Any]]) -> Table:

@@ -197,15 +197,30 @@ async def test_requests_that_wait_and_a_cache_that_answers_little(
     await heard.last_is("cache_hits", "recovered")
 
 
-async def test_runs_that_fail(start_node: StartNode, heard: Heard, http: aiohttp.ClientSession) -> None:
-    node = await start_node(QUICK + rule("runs_failed") + heard.channel(), role="All")
+async def test_runs_that_fail_and_one_that_stands_still(
+    start_node: StartNode, start_vendor: StartVendor, heard: Heard, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(Play(before="hang"))
+    node = await start_node(
+        QUICK + rule("runs_failed") + rule("runs_stuck", "warning = 0.00005") + heard.channel() + provider(vendor) + model(),
+        role="All",
+    )  # fmt: skip
     url = next(one.url for one in node.listening if one.role == "ChainEngine")
-    chain = {"chain": {"name": "bad"}, "steps": [{"id": "s", "set": {"x": "1 / 0"}}]}
-    async with http.put(f"{url}/v1/chains/bad", json={"definition": chain}) as reply:
-        assert reply.status in (200, 201), await reply.text()
-    async with http.post(f"{url}/v1/chains/bad/runs", json={}) as reply:
-        assert reply.status in (200, 202), await reply.text()
+    ids = {}
+    steps = {"bad": {"set": {"x": "1 / 0"}}, "slow": {"llm": {"model": "chat", "prompt": "Hi"}}}
+    for name, step in steps.items():
+        chain = {"chain": {"name": name}, "steps": [{"id": "s", **step}]}
+        async with http.put(f"{url}/v1/chains/{name}", json={"definition": chain}) as reply:
+            assert reply.status in (200, 201), await reply.text()
+        async with http.post(f"{url}/v1/chains/{name}/runs", json={"mode": "async"}) as reply:
+            assert reply.status in (200, 202), await reply.text()
+            ids[name] = (await reply.json())["id"]
     await heard.until("runs_failed", "warning")
+    assert (await heard.until("runs_stuck", "warning"))["note"] == ids["slow"]
+    async with http.post(f"{url}/v1/runs/{ids['slow']}/cancel") as reply:
+        assert reply.status in (200, 202), await reply.text()
+    vendor.hang_up()
+    await heard.until("runs_stuck", "warning", "recovered")
 
 
 @pytest.fixture

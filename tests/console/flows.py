@@ -13,7 +13,7 @@ EVIL = '<img src=x onerror="window.evil=1"><script>window.evil=1</script>'
 PAGES = {
     "": "Overview", "requests": "Requests", "usage": "Usage", "routing": "Routing", "playground": "Playground", "personas": "Personas",
     "documents": "Documents", "chains": "Chains", "models": "Models", "keys": "Keys and people", "tools": "Tools and guards", "system": "System",
-    "audit": "Audit", "api": "API",
+    "alerts": "Alerts", "audit": "Audit", "api": "API",
 }  # fmt: skip
 
 

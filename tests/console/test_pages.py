@@ -27,7 +27,7 @@ from tests.servers.vendor import Vendor
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAGES = (
     "", "requests", "usage", "routing", "playground", "personas", "documents", "chains", "models", "keys", "tools",
-    "system", "audit", "api",
+    "system", "alerts", "audit", "api",
 )  # fmt: skip
 LOOKS: tuple[tuple[int, Literal["light", "dark"]], ...] = (
     (1280, "light"), (390, "dark"), (375, "light"), (3840, "dark"),
@@ -258,6 +258,28 @@ async def test_a_session_is_shown_with_its_parts_and_usage_leads_to_its_requests
     await operator.page.get_by_role("region", name="By tag").get_by_role("link", name="research").click()
     await expect(operator.page.get_by_role("heading", level=1, name="Requests")).to_be_visible()
     assert "tag=research" in operator.page.url
+
+
+async def test_an_alert_is_taken_on_and_kept_silent_and_a_channel_tried(operator: Seat) -> None:
+    await operator.open("alerts")
+    page, dialog = operator.page, operator.page.get_by_role("dialog")
+    region = page.get_by_role("region", name="Now", exact=True)
+    now = region.get_by_role("row").filter(has_text="the memory is used up")
+    await expect(now).to_be_visible()
+    await now.get_by_role("button", name="Take on").click()
+    await dialog.get_by_label("Why, for the others").fill(EVIL)
+    await dialog.get_by_role("button", name="Take on").click()
+    await expect(now.get_by_text("taken on by")).to_be_visible()
+    await expect(now.get_by_text(EVIL)).to_be_visible()
+    await now.get_by_role("button", name="Silence").click()
+    await dialog.get_by_role("button", name="Silence").click()
+    await page.get_by_role("region", name="Silences").get_by_role("button", name="End").click()
+    await expect(page.get_by_role("region", name="Silences")).to_have_count(0)
+    await page.get_by_role("button", name="Send a test").click()
+    await expect(page.get_by_text("took it.")).to_be_visible()
+    await expect(page.get_by_text("The program ended with exit code 1.")).to_be_visible()
+    await expect(page.get_by_text("silence ended")).to_be_visible()
+    operator.sound()
 
 
 async def test_a_guard_is_tried_and_the_audit_tells_who_did_what(operator: Seat) -> None:

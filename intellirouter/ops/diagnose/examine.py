@@ -12,6 +12,7 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
 from intellirouter.inference.provider import Provider
 from intellirouter.ops.diagnose import logs, machine
+from intellirouter.ops.diagnose.alerts import alerts
 from intellirouter.ops.diagnose.at_rest import at_rest
 from intellirouter.ops.diagnose.certificates import own_certificates
 from intellirouter.ops.diagnose.documents import documents, servers
@@ -54,6 +55,7 @@ async def examine(
                     ("services", "units", services(deadline)),
                     ("state", settings.memory.backend_type, state(settings.memory, data_dir, deadline)),
                     ("state", "runs", runs(settings.chain_engine, data_dir, deadline)),
+                    ("services", "alerts", alerts(settings.alerts, deadline)),
                     ("state", "record", request_record(settings.records, data_dir, deadline)),
                     *(
                         (

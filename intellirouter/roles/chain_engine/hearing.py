@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,8 @@ class Hearing:
     under_way: dict[str, set[str]] = field(default_factory=dict)
     idles: Callable[[str, bool], None] = _nobody
     live: Live | None = None
+    moved: dict[str, float] = field(default_factory=dict)
+    """When something happened last to the runs of this node, by the monotonic clock."""
     _followers: dict[str, set[asyncio.Queue[Heard | None]]] = field(default_factory=dict)
 
     def hear(self, event: str, path: str, facts: Mapping[str, Any]) -> None:
@@ -37,6 +40,7 @@ class Hearing:
         told = dict(facts)
         run_id = told.pop("run_id")
         self.meters.step(event, told)
+        self.moved[run_id] = time.monotonic()
         if self.live is not None:
             self.live.hear(event, run_id, path, told)
         if event == "step_started":
@@ -53,10 +57,17 @@ class Hearing:
             if queue.qsize() < MAX_BEHIND:
                 queue.put_nowait((event, {"run_id": run_id, "step": path, **told}))
 
+    def stillest(self) -> tuple[float, str]:
+        """For how many seconds nothing happened to the run that stands still the longest, and which that is; waiting is no standstill."""
+        still = ((at, run_id) for run_id, at in self.moved.items() if run_id not in self.waiting)
+        at, run_id = min(still, default=(time.monotonic(), ""))
+        return time.monotonic() - at, run_id
+
     def ended(self, run_id: str) -> None:
         """The run has come to its end: its followers stop."""
         self.waiting.pop(run_id, None)
         self.under_way.pop(run_id, None)
+        self.moved.pop(run_id, None)
         for queue in self._followers.get(run_id, ()):
             queue.put_nowait(None)
 

@@ -5,16 +5,16 @@ import { session, setToken } from "./api.js";
 import { T } from "./strings.js";
 
 /** What a page asks for: whoever may not is told so, and is not led there. */
-const NEEDS = { requests: "records:read", usage: "records:read", routing: "admin:routing:read", playground: "inference:chat", personas: "personas:read", documents: "collections:read", chains: "chains:read", models: "models:read", keys: "admin:keys:read", tools: "admin:guards:read", audit: "admin:audit:read" };
+const NEEDS = { requests: "records:read", usage: "records:read", routing: "admin:routing:read", playground: "inference:chat", personas: "personas:read", documents: "collections:read", chains: "chains:read", models: "models:read", keys: "admin:keys:read", tools: "admin:guards:read", alerts: "admin:alerts:read", audit: "admin:audit:read" };
 /** Pages that are there only where the node has what they show. */
-const OFFERED = { tools: ["/admin/guards"], audit: ["/admin/audit"] };
+const OFFERED = { tools: ["/admin/guards"], alerts: ["/admin/alerts"], audit: ["/admin/audit"] };
 const offered = (who, key) => !OFFERED[key] || OFFERED[key].some((path) => who.offers.includes(path));
 
 const icon = (d) => html`<svg viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d=${d} /></svg>`;
 const PAGES = [
   ["look", [["", "M2 8l6-5 6 5v5.5H2z"], ["requests", "M2 4h12M2 8h12M2 12h8"], ["usage", "M2 14h12M4 12V8M8 12V3M12 12V6"], ["routing", "M2 8h4c3 0 3-4 8-4M6 8c3 0 3 4 8 4"]]],
   ["ask", [["playground", "M3 3h10v7H8l-3 3v-3H3z"], ["personas", "M8 8a2.5 2.5 0 100-5 2.5 2.5 0 000 5zM3 14c0-5 10-5 10 0"], ["documents", "M4 2h5l3 3v9H4zM9 2v3h3"], ["chains", "M4 4h3v3H4zM9 9h3v3H9zM7 5.5h3.5V9"]]],
-  ["run", [["models", "M8 2l5 3v6l-5 3-5-3V5zM8 8v6M8 8l5-3M8 8L3 5"], ["keys", "M6 10a3 3 0 110-4l7 0v2h-1.500v2h-2v-2H8"], ["tools", "M8 2l5 2v4c0 3-2 5-5 6-3-1-5-3-5-6V4z"], ["system", "M3 3h10v4H3zM3 9h10v4H3zM5 5h.01M5 11h.01"], ["audit", "M4 2h8v12H4zM6 5h4M6 8h4M6 11h2"], ["api", "M5 4L2 8l3 4M11 4l3 4-3 4"]]],
+  ["run", [["models", "M8 2l5 3v6l-5 3-5-3V5zM8 8v6M8 8l5-3M8 8L3 5"], ["keys", "M6 10a3 3 0 110-4l7 0v2h-1.500v2h-2v-2H8"], ["tools", "M8 2l5 2v4c0 3-2 5-5 6-3-1-5-3-5-6V4z"], ["system", "M3 3h10v4H3zM3 9h10v4H3zM5 5h.01M5 11h.01"], ["alerts", "M8 2a4 4 0 014 4v3l1.500 2.500h-11L4 9V6a4 4 0 014-4zM7 14h2"], ["audit", "M4 2h8v12H4zM6 5h4M6 8h4M6 11h2"], ["api", "M5 4L2 8l3 4M11 4l3 4-3 4"]]],
 ];
 
 function theme() {

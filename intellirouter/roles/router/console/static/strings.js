@@ -8,7 +8,7 @@ export const T = {
   groups: { look: "Look", ask: "Ask", run: "Run", know: "Know" },
   pages: {
     "": "Overview", requests: "Requests", usage: "Usage", playground: "Playground", models: "Models", routing: "Routing", keys: "Keys and people",
-    personas: "Personas", documents: "Documents", chains: "Chains", tools: "Tools and guards", system: "System", audit: "Audit", api: "API",
+    personas: "Personas", documents: "Documents", chains: "Chains", tools: "Tools and guards", system: "System", alerts: "Alerts", audit: "Audit", api: "API",
   },
   signin: {
     title: "Sign in to IntelliRouter", at: "Sign in with", name: "Name", password: "Password", withKey: "With an API key", key: "API key", keyNote: "A key made with `intellirouter keys create NAME --scope admin` sees everything; any other key sees its own tenant.",
@@ -76,6 +76,12 @@ export const T = {
   settings: {
     title: "Settings at run time", inForce: "Settings that differ from the file", key: "Key", file: "In the file", now: "Now", none: "Everything is as in the file", noneAbout: "Models, limits, budgets and switches can be changed while the nodes run: every node follows.", history: "History of settings", version: "Version", when: "When", who: "Who", note: "Note", changed: "Changed", changes: "What changed", noChange: "Nothing changes.", before: "before", after: "after",
     change: "Change settings", merged: "Settings (JSON)", mergedNote: "What is named here is merged into what is in force.", check: "Check", would: "What would change", saved: "The settings are in force.", back: "Bring back", backSure: "Its settings become a new version, and every node follows.",
+  },
+  alerts: {
+    about: "What is not as it should be, who has taken it on, and who is told.", now: "Now", none: "All is well", noneAbout: "No rule finds anything wrong.", off: "Alerts are off.", offAbout: "Name a channel in [[alerts.channels]] of the configuration, or set [alerts] enabled = true.",
+    severity: "Severity", what: "What", value: "Value", since: "Since", standing: "Standing", advice: "What to do", pending: "pending", firing: "firing", takenOn: "taken on by", silentUntil: "silent until", ack: "Take on", ackAbout: "Nobody else is told of it, until it gets worse or fires again.", acked: "It is yours.", silence: "Silence", silenceAbout: "Nobody is told of this rule and subject for a while.", silenced: "It is kept silent.", lasting: "For", note: "Why, for the others",
+    silences: "Silences", rule: "Rule", subject: "Subject", until: "Until", by: "By", end: "End", ended: "It is told again.", channels: "Channels", channel: "Channel", hears: "Hears of", everything: "warnings and critical", onlyCritical: "critical alone", waits: "Waiting", trouble: "Trouble", noChannel: "No channel", noChannelAbout: "Alerts are shown here and told nobody.", test: "Send a test", sent: "took it.",
+    history: "History", when: "When", happened: "Happened", nothingYet: "Nothing happened yet", rules: "Rules", judged: "rules are judged", warning: "Warning", critical: "Critical", unit: "Unit", lasts: "Lasting", atOnce: "at once",
   },
   audit: {
     about: "Who did what, in records that are bound to one another.", at: "Time", who: "Who", action: "Action", kind: "Kind", on: "On", outcome: "Outcome", node: "Node", changes: "What changed", before: "before", after: "after", address: "Address", request: "Request", text: "Search", verify: "Verify the chain", holds: "Every record is where and as it was written.", broken: "The chain does not hold.", records: "records", none: "No record fits", noneAbout: "Administration, sign-ins and refusals are written here.", details: "Details", off: "The audit is off on this node", offAbout: "Set [auth.audit] level in the configuration to write down who did what.",

@@ -156,15 +156,28 @@ class Watch:
 
     async def _alone(self, own: Reading, now: float) -> None:
         """Without the store the least of the processes that were heard of last judges, by what it sees itself."""
-        live = self._state.live if self._state is not None else []
-        if not live or min(live) == self.process:
+        if self._is_first():
             await self._judge([own], now, None)
+
+    def _is_first(self) -> bool:
+        """Whether this process is the one, as all of them see it: who came a moment ago need not know yet that it is heard of."""
+        state = self._state
+        if state is None or not state.live:
+            return True
+        heard = {process: state.at - since for process, since in state.live.items()}
+        settled = {process for process, seconds in heard.items() if seconds >= self.patience}
+        if not settled:
+            return min(heard) == self.process
+        if heard.get(self.process, 0.0) >= self.patience / 2:
+            settled.add(self.process)
+        return min(settled) == self.process
 
     async def _judge(self, readings: list[Reading], now: float, expected: Expected | None) -> None:
         state, version = await self._known()
         figures = merged(self.rules, readings)
         if expected is not None:
-            state.live = sorted(reading.process for reading in readings)
+            state.at = now
+            state.live = {reading.process: state.live.get(reading.process, now) for reading in readings}
             habit.spend_habit(state, figures, now)
             habit.lost_nodes(expected, readings, figures, now)
         habit.new_errors(state, figures, now)

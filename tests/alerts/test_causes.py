@@ -212,7 +212,7 @@ async def test_runs_that_fail_and_one_that_stands_still(
         chain = {"chain": {"name": name}, "steps": [{"id": "s", **step}]}
         async with http.put(f"{url}/v1/chains/{name}", json={"definition": chain}) as reply:
             assert reply.status in (200, 201), await reply.text()
-        async with http.post(f"{url}/v1/chains/{name}/runs", json={"mode": "async"}) as reply:
+        async with http.post(f"{url}/v1/chains/{name}/runs", json={"mode": "background"}) as reply:
             assert reply.status in (200, 202), await reply.text()
             ids[name] = (await reply.json())["id"]
     await heard.until("runs_failed", "warning")

@@ -17,7 +17,11 @@ from tests.conftest import StartNode
 from tests.servers.process import NodeProcess
 from tests.servers.redis import redis_server
 
-RULES = rule("redis_lost") + rule("node_lost") + rule("memory", "warning = 0.0001\ncritical = 1.0")
+RULES = (
+    "[alerts.rules.redis_lost]\nfor_seconds = 0\nclear_seconds = 3\n"
+    + rule("node_lost")
+    + rule("memory", "warning = 0.0001\ncritical = 1.0")
+)
 
 
 async def test_three_nodes_tell_once(

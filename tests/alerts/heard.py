@@ -19,7 +19,7 @@ SECRET = "whsec_b25seSBmb3IgdGVzdHM="
 
 
 class Heard:
-    """`said` are the lines of all messages, in order; `status` is what is answered; while `hang` is set nothing is."""
+    """`said` are the lines of all messages, in order, of one that came twice once; `status` is what is answered; while `hang` is set nothing is."""
 
     def __init__(self) -> None:
         self.said: list[dict[str, Any]] = []
@@ -45,8 +45,9 @@ class Heard:
         told = json.loads(body)
         async with self._news:
             self.bodies.append(told)
-            if self.status == 200:
-                self.ids.append(headers.get("webhook-id", ""))
+            number = headers.get("webhook-id", "")
+            if self.status == 200 and (not number or number not in self.ids):  # as receivers are told to
+                self.ids.append(number)
                 self.said += told.get("alerts", [])
             self._news.notify_all()
         return web.Response(status=self.status)

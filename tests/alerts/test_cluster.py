@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
 from pathlib import Path
@@ -46,6 +45,7 @@ async def test_three_nodes_tell_once(
             lost = f"{host}:{url.rpartition(':')[2]}"
             for name in (*names, lost):  # a figure of each node, told once by whoever judges
                 await heard.until("memory", "warning", subject=name)
+            assert len(heard.of("memory")) == len(names) + 1, heard.said
             redis.kill()
             await heard.until("redis_lost", "critical")
             redis.start()
@@ -68,8 +68,5 @@ async def test_three_nodes_tell_once(
         async with http.get(f"{one}/admin/alerts", headers=ADMIN) as reply:
             rows = (await reply.json())["data"]
         assert next(row for row in rows if row["id"] == gone["id"])["acknowledged"]["note"] == "new disk"
-        for name in (*names, lost):
-            assert heard.of("memory", name)[:1] == ["warning"], json.dumps(heard.said)
-            assert heard.of("memory", name).count("warning") == 1
         assert heard.of("redis_lost") == ["critical", "recovered"]
         assert heard.of("node_lost") == ["critical"]

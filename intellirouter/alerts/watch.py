@@ -186,7 +186,7 @@ class Watch:
         gather(self.policy, state.alerts, changes, self._silences, self._acks, state.waiting, now)
         lines = [line(change.what, change.alert, now) for change in changes]
         lines += self._posted(state, now)
-        if not await self._kept(state, version):
+        if not await self._kept(state, version, alone=expected is None):
             return  # another process judges now
         self._say(changes, state)
         self.delivery.start(state.outbox, now)
@@ -203,14 +203,15 @@ class Watch:
             return self._state or State(), 0
         return (self._state, version) if self._adrift and self._state is not None else (state, version)
 
-    async def _kept(self, state: State, version: int) -> bool:
+    async def _kept(self, state: State, version: int, *, alone: bool) -> bool:
         """Write it down; where nothing can be written it is told all the same, and written later."""
         try:
             written = await self.board.save(state, version)
         except StateUnavailable:
             written, self._adrift = True, True
         else:
-            self._adrift = False
+            self._adrift = alone and not written  # what is remembered here of the store may be older
+            written = written or alone
         if written:
             self._state = state
             self.delivery.settled()

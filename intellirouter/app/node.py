@@ -64,6 +64,7 @@ def prepare_logs(settings: Settings, role: str) -> Commit:
             file=telemetry.log_file,
             role=role,
             most_alike=telemetry.log_most_alike,
+            ecs_form=telemetry.log_format == "ecs",
         )
     except OSError as cause:
         raise ConfigError(

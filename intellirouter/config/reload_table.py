@@ -56,7 +56,8 @@ WAITS = frozenset(
     router.conversation_tokens router.conversation_summary router.conversation_ttl router.response_ttl
     router.keep_alive_seconds router.learning_interval
     telemetry.access_log telemetry.access_log_most telemetry.metrics_enabled telemetry.tracing_enabled
-    telemetry.trace_sample_rate telemetry.otlp_endpoint
+    telemetry.trace_sample_rate telemetry.otlp_endpoint telemetry.otlp_protocol telemetry.otlp_headers
+    telemetry.otlp_metrics telemetry.otlp_metrics_seconds
     """.split()
 )
 """A table stands for every key in it."""

@@ -173,12 +173,24 @@ def warnings(settings: Settings) -> Iterator[Finding]:
                         ("auth", table, index, "issuer"),
                         "is asked without TLS: whoever is on the way says who may come in. Use https://.",
                     )
+    yield from _collector(settings)
+
+
+def _collector(settings: Settings) -> Iterator[Finding]:
+    """What of `[telemetry]` sends nothing to a collector."""
     if settings.telemetry.tracing_enabled and not settings.telemetry.otlp_endpoint:
         yield (
             ("telemetry", "tracing_enabled"),
             "has no effect without telemetry.otlp_endpoint: nobody is sent the traces.",
         )
-    if settings.telemetry.otlp_endpoint and not settings.telemetry.tracing_enabled:
+    if settings.telemetry.otlp_metrics and not settings.telemetry.otlp_endpoint:
+        yield (
+            ("telemetry", "otlp_metrics"),
+            "has no effect without telemetry.otlp_endpoint: nobody is sent the metrics.",
+        )
+    if settings.telemetry.otlp_endpoint and not (
+        settings.telemetry.tracing_enabled or settings.telemetry.otlp_metrics
+    ):
         yield (
             ("telemetry", "otlp_endpoint"),
             "has no effect while telemetry.tracing_enabled is false.",

@@ -90,6 +90,7 @@ class LiveAnswer:
         self._stream.may_stall(self._patience)
         self._load = self._books.board.of(self._candidate)
         self._load.load += 1
+        self._first, self._began = opened.record.seconds, time.monotonic()
         self._paid = False
         self.trace.answered_by.append(self._candidate.id)
 
@@ -187,6 +188,8 @@ class LiveAnswer:
         usage, _ = credible(tally.used(self._read), self._candidate, self._read, lambda: tally.tokens)
         if tally.usage is not None:
             self._told(self._candidate, usage)
+        rest = time.monotonic() - self._began
+        self._books.recorder.streamed(self._candidate, self._first, rest, usage.output_tokens)
         self._books.pay(self._candidate, self.trace, self._record, usage)
 
     def _read(self) -> int:

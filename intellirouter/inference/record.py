@@ -16,7 +16,7 @@ OTHER = "other"
 class _Meter:
     """The prepared counters of one model of one provider: a lookup by labels costs more than all the rest."""
 
-    __slots__ = ("cached", "cost", "error", "input", "labels", "ok", "output", "seconds")
+    __slots__ = ("between", "cached", "cost", "error", "first", "input", "labels", "ok", "output", "seconds")
 
     def __init__(self, metrics: Metrics, provider: str, model: str) -> None:
         self.ok = metrics.llm_calls.labels(provider, model, "ok")
@@ -25,6 +25,8 @@ class _Meter:
         self.input = metrics.llm_tokens.labels(provider, model, "input")
         self.output = metrics.llm_tokens.labels(provider, model, "output")
         self.cached = metrics.llm_tokens.labels(provider, model, "cached")
+        self.first = metrics.first_token.labels(provider, model)
+        self.between = metrics.between_tokens.labels(provider, model)
         self.cost: Cell | None = None
         self.labels = (provider, model)
 
@@ -49,6 +51,13 @@ class Recorder:
         self._metrics.failures.labels(candidate.provider.name, error.code).inc()
         if seconds:
             meter.seconds.observe(seconds)
+
+    def streamed(self, candidate: Candidate, first: float, rest: float, tokens: int) -> None:
+        """A stream is over: its first token came after `first` seconds, the others of its `tokens` in `rest`."""
+        meter = self._meter(candidate)
+        meter.first.observe(first)
+        if tokens > 1:
+            meter.between.observe(rest / (tokens - 1))
 
     def used(self, candidate: Candidate, usage: Usage, cost: float | None) -> None:
         """Tokens were used, for so many US dollars where a price is known."""

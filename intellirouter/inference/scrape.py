@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -10,10 +11,47 @@ from prometheus_client.registry import Collector
 from intellirouter.inference.cache.store import ResponseCache
 from intellirouter.inference.learned import Learned
 from intellirouter.inference.limits.gate import Gate
+from intellirouter.inference.limits.terms import BudgetTerm
 from intellirouter.inference.standing import Board
 from intellirouter.memory.store import StateStore
+from intellirouter.telemetry.metrics import Metrics
 
 CIRCUIT = {"closed": 0, "half-open": 1, "open": 2}
+
+
+class BudgetCollector(Collector):
+    """What is left of the budgets that are spent from."""
+
+    def __init__(self, budgets: Callable[[], Sequence[BudgetTerm]]) -> None:
+        self._budgets = budgets
+
+    def collect(self) -> Iterator[Metric]:
+        """The families as they stand."""
+        labels, now = ["who", "period"], time.time()
+        left = GaugeMetricFamily(
+            "intellirouter_budget_left_usd", "US dollars left of a budget", labels=labels
+        )
+        limit = GaugeMetricFamily("intellirouter_budget_limit_usd", "US dollars of a budget", labels=labels)
+        for budget in self._budgets():
+            left.add_metric([budget.who, budget.period], max(0.0, budget.purse.remaining(now)))
+            limit.add_metric([budget.who, budget.period], budget.purse.limit)
+        yield from (left, limit)
+
+
+class SpendMeters:
+    """Counts what keys and teams use, as the ledger gathers it: once a second, and nothing on the path of a request."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def __call__(self, key: str, team: str | None, model: str, sums: Sequence[float]) -> None:
+        """See `ledger.Heard`."""
+        labels = (key, team or "", model)
+        usd, requests, read, written = sums
+        self._metrics.spent_usd.labels(*labels).inc(usd)
+        self._metrics.spent_requests.labels(*labels).inc(requests)
+        self._metrics.spent_tokens.labels(*labels, "input").inc(read)
+        self._metrics.spent_tokens.labels(*labels, "output").inc(written)
 
 
 class RouterCollector(Collector):

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from intellirouter.telemetry.ecs import ecs
 from intellirouter.telemetry.flood import ACCESS
 
 FLUSH_SECONDS = 0.2
@@ -29,10 +30,11 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 class AccessLog:
     """Notes requests; writes them in batches. One per process."""
 
-    def __init__(self, *, enabled: bool, json: bool, most: int = 0) -> None:
+    def __init__(self, *, enabled: bool, json: bool, most: int = 0, ecs_form: bool = False) -> None:
         self.enabled = enabled
         self._most = most
         self._json = json
+        self._ecs = ecs_form
         self._held: list[tuple[float, dict[str, Any]]] = []
         self._timer: asyncio.TimerHandle | None = None
 
@@ -55,7 +57,7 @@ class AccessLog:
         if self._most:
             held = sampled(held, max(1, round(self._most * FLUSH_SECONDS)))
         if self._json:
-            _write("".join([_line(when, fields) for when, fields in held]))
+            _write("".join([_line(when, fields, ecs_form=self._ecs) for when, fields in held]))
             return
         log = structlog.get_logger(_NAME)
         for _, fields in held:
@@ -80,10 +82,11 @@ def sampled(held: Held, most: int) -> Held:
     ]
 
 
-def _line(when: float, fields: dict[str, Any]) -> str:
+def _line(when: float, fields: dict[str, Any], *, ecs_form: bool) -> str:
     stamp = datetime.fromtimestamp(when, UTC)  # written as RFC 3339
     head = {"event": "request", "level": "info", "logger": _NAME, "timestamp": stamp}
-    return _encode({**fields, **head}).decode() + "\n"
+    line = {**fields, **head}
+    return _encode(ecs(line) if ecs_form else line).decode() + "\n"
 
 
 def _write(text: str) -> None:

@@ -6,12 +6,19 @@ alone, so an attribute is enough; the library still writes the exposition.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    Exemplar,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from intellirouter.telemetry.exposition import LINES
@@ -56,12 +63,20 @@ class Cell:
 class Spread:
     """One labelled distribution. `counts` has one more entry than `bounds`: what is above them all."""
 
-    __slots__ = ("_bounds", "counts", "total")
+    __slots__ = ("_bounds", "counts", "marks", "total")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
+        self.marks: dict[int, tuple[str, float, float]] | None = None
+        """By bucket the trace that was seen in it last, its value, and when (Unix seconds): the exemplars."""
+
+    def mark(self, value: float, trace_id: str) -> None:
+        """An example of its bucket."""
+        if self.marks is None:
+            self.marks = {}
+        self.marks[bisect_left(self._bounds, value)] = (trace_id, value, time.time())
 
     def observe(self, value: float) -> None:
         """Count one value."""
@@ -148,8 +163,10 @@ class LightHistogram(_Table):
         for part in _parts(self._cells, LINES // len(names)):
             family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
             for key, spread in part:
-                cumulative = accumulate(spread.counts)
-                family.add_metric(key, list(zip(names, cumulative, strict=True)), spread.total)
+                buckets: list[Any] = list(zip(names, accumulate(spread.counts), strict=True))
+                for at, (trace_id, value, seen) in (spread.marks or {}).items():
+                    buckets[at] = (*buckets[at], Exemplar({"trace_id": trace_id}, value, seen))
+                family.add_metric(key, buckets, spread.total)
             yield family
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from intellirouter.telemetry.ecs import ecs
 from intellirouter.telemetry.flood import Flood
 from intellirouter.telemetry.hiding import hide_secrets
 from intellirouter.telemetry.log_file import LogFile
@@ -42,10 +43,11 @@ def prepare(
     file: Path | None = None,
     role: str = "",
     most_alike: int = 0,
+    ecs_form: bool = False,
 ) -> Callable[[], None]:
     """Open the log and change nothing yet: what is returned sets it up, in place of the last one. Raises `OSError`.
 
-    `most_alike` bounds the lines a second of one event (`flood.py`); 0 does not.
+    `most_alike` bounds the lines a second of one event (`flood.py`); 0 does not. `ecs_form`: JSON of the Elastic Common Schema.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -58,7 +60,9 @@ def prepare(
         shared.append(_with_role(role))
     renderer: list[Processor]
     if json:
-        renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        renderer = [structlog.processors.format_exc_info]
+        renderer += [_as_ecs] if ecs_form else []
+        renderer.append(structlog.processors.JSONRenderer())
     else:
         # the library's own way with exceptions prints local variables: keys and prompts among them
         renderer = [
@@ -107,6 +111,11 @@ def _apply(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _as_ecs(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001
+    """In the Elastic Common Schema."""
+    return ecs(event)
 
 
 def _with_role(role: str) -> Processor:

@@ -18,6 +18,7 @@ from intellirouter.telemetry.exposition import exposition
 from intellirouter.telemetry.light import Cell, LightCounter, LightHistogram
 
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_BETWEEN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
 class RequestMeter:
@@ -34,10 +35,12 @@ class RequestMeter:
         """A request arrived."""
         self._in_flight.value += 1.0
 
-    def end(self, status: int, seconds: float) -> None:
-        """It was answered."""
+    def end(self, status: int, seconds: float, trace_id: str = "") -> None:
+        """It was answered; `trace_id` where it is traced."""
         self._in_flight.value -= 1.0
         self._seconds.observe(seconds)
+        if trace_id:
+            self._seconds.mark(seconds, trace_id)
         counter = self._by_status.get(status)
         if counter is None:
             counter = self._by_status[status] = self._requests.labels(*self._labels, status)
@@ -71,6 +74,30 @@ class Metrics:
         self.llm_seconds = LightHistogram(
             "llm_api_latency_seconds", "Time of a call to a provider", target, registry, buckets=_LATENCY
         )
+        self.first_token = LightHistogram(
+            "llm_time_to_first_token_seconds",
+            "Time to the first token of a stream",
+            target,
+            registry,
+            buckets=_LATENCY,
+        )
+        self.between_tokens = LightHistogram(
+            "llm_time_between_tokens_seconds",
+            "Mean time between two tokens of a stream, after the first",
+            target,
+            registry,
+            buckets=_BETWEEN,
+        )
+        spender = ("key", "team", "model")
+        self.spent_usd = LightCounter(
+            "intellirouter_spend_usd", "Spend in US dollars by who asked", spender, registry
+        )
+        self.spent_requests = LightCounter(
+            "intellirouter_spend_requests", "Answered requests by who asked", spender, registry
+        )
+        self.spent_tokens = LightCounter(
+            "intellirouter_spend_tokens", "Tokens by who asked", (*spender, "kind"), registry
+        )
         self.llm_tokens = LightCounter("llm_token_usage", "Tokens", (*target, "kind"), registry)
         self.llm_cost = LightCounter("llm_cost_usd", "Spend in US dollars", target, registry)
         self.failures = LightCounter(
@@ -93,11 +120,11 @@ class Metrics:
         self._process = psutil.Process()
         self._started.set(time.time())
 
-    async def render(self) -> bytes:
-        """The exposition text, with the process' own figures taken now."""
+    async def render(self, *, openmetrics: bool = False) -> bytes:
+        """The exposition text, with the process' own figures taken now; as OpenMetrics it has exemplars."""
         with self._process.oneshot():
             self._memory.set(self._process.memory_info().rss)
             self._threads.set(self._process.num_threads())
             self._files.set(self._process.num_fds())
         self._cpu.set(psutil.cpu_percent(interval=None))
-        return await exposition(self.registry)
+        return await exposition(self.registry, openmetrics=openmetrics)

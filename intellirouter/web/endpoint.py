@@ -183,7 +183,7 @@ def endpoint(
             response = error_response(_hidden(error, request_id), envelope)
         finally:
             seconds = time.perf_counter() - began
-            meter.end(status, seconds)
+            meter.end(status, seconds, traced[0].trace_id if traced is not None else "")
             if frame.access.enabled:
                 facts = _facts(request, caller, request_id, name, status, seconds)
                 frame.access.note({"role": frame.role, **facts})

@@ -20,6 +20,7 @@ from intellirouter.web.endpoint import FRAME
 
 Status = Literal["healthy", "degraded", "unhealthy"]
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _RANK: dict[Status, int] = {"healthy": 0, "degraded": 1, "unhealthy": 2}
 
 
@@ -113,6 +114,7 @@ async def _ready(request: web.Request) -> web.Response:
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    """Metrics, as Prometheus reads them."""
-    text = await request.app[FRAME].metrics.render()
-    return web.Response(body=text, headers={"content-type": PROMETHEUS})
+    """Metrics, as Prometheus reads them; as OpenMetrics, with the traces that are examples, where it asks for that."""
+    openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
+    text = await request.app[FRAME].metrics.render(openmetrics=openmetrics)
+    return web.Response(body=text, headers={"content-type": OPENMETRICS if openmetrics else PROMETHEUS})

@@ -41,7 +41,7 @@ from intellirouter.inference.provider import Provider, provider_of
 from intellirouter.inference.record import Recorder
 from intellirouter.inference.registry import Follower, Registry
 from intellirouter.inference.school import School
-from intellirouter.inference.scrape import RouterCollector
+from intellirouter.inference.scrape import BudgetCollector, RouterCollector, SpendMeters
 from intellirouter.inference.selection.option import Rule
 from intellirouter.inference.standing import Board
 from intellirouter.inference.switches import Switches
@@ -240,7 +240,7 @@ async def _guards(opened: Opened) -> AsyncIterator[Guards]:
 
 @contextlib.asynccontextmanager
 async def _ledger(opened: Opened) -> AsyncIterator[Ledger]:
-    ledger = Ledger(opened[STATE])
+    ledger = Ledger(opened[STATE], SpendMeters(opened[METRICS]))
     async with ledger.running():
         yield ledger
 
@@ -250,6 +250,7 @@ async def _governor(opened: Opened) -> AsyncIterator[Governor]:
     settings = opened.settings
     governor = Governor(opened[STATE], opened[LEDGER], settings.limits, settings.budgets)
     opened.on_reload.append(lambda new: partial(governor.configure, new.limits, new.budgets))
+    opened[METRICS].registry.register(BudgetCollector(governor.budgets))
     async with governor.running():
         yield governor
 
@@ -363,10 +364,10 @@ COMPONENTS = (
     Component(CATALOG, _catalog),
     Component(DISCOVERY, _discovery, (CATALOG, TRANSPORT)),
     Component(BOARD, _board, (STATE,)),
-    Component(LEDGER, _ledger, (STATE,)),
+    Component(LEDGER, _ledger, (STATE, METRICS)),
     Component(CACHE, _cache, (STATE,)),
     Component(REGISTRY, _registry, (STATE, CATALOG, BOARD)),
-    Component(GOVERNOR, _governor, (STATE, LEDGER)),
+    Component(GOVERNOR, _governor, (STATE, LEDGER, METRICS)),
     Component(
         DISPATCH,
         _dispatch,

@@ -18,8 +18,10 @@ from intellirouter.app.component import Commit, Component, Opened
 from intellirouter.app.components import sealing
 from intellirouter.config.schema.auth import AuthSection
 from intellirouter.config.schema.settings import Settings
+from intellirouter.config.schema.telemetry import TelemetrySection
 from intellirouter.identity.follower import PeopleFollower
 from intellirouter.identity.store import PeopleStore
+from intellirouter.inference.background import background
 from intellirouter.inference.limits.doors import Doors
 from intellirouter.inference.virtual_keys import Follower, KeyStore
 from intellirouter.memory.open import open_state
@@ -56,8 +58,23 @@ async def _settings(opened: Opened) -> AsyncIterator[Settings]:
 
 
 @contextlib.asynccontextmanager
-async def _metrics(_opened: Opened) -> AsyncIterator[Metrics]:
-    yield Metrics()
+async def _metrics(opened: Opened) -> AsyncIterator[Metrics]:
+    """OpenTelemetry is imported only where metrics are sent to a collector."""
+    metrics, telemetry = Metrics(), opened.settings.telemetry
+    if not telemetry.exports_metrics:
+        yield metrics
+        return
+    otlp = importlib.import_module("intellirouter.telemetry.tracing.otlp")
+    pushing = importlib.import_module("intellirouter.telemetry.tracing.otlp_metrics")
+    exporter = otlp.metric_exporter(telemetry.otlp_endpoint, telemetry.otlp_protocol, _headers(telemetry))
+    node = f"{socket.gethostname()}:{os.getpid()}"
+    pusher = pushing.MetricsPusher(metrics.registry, exporter, node, __version__)
+    async with contextlib.aclosing(pusher), background(metrics=pusher.run(telemetry.otlp_metrics_seconds)):
+        yield metrics
+
+
+def _headers(telemetry: TelemetrySection) -> dict[str, str]:
+    return {name: value.get_secret_value() for name, value in telemetry.otlp_headers.items()}
 
 
 @contextlib.asynccontextmanager
@@ -67,6 +84,7 @@ async def _access_log(opened: Opened) -> AsyncIterator[AccessLog]:
         enabled=settings.telemetry.access_log,
         json=settings.logs_json,
         most=settings.telemetry.access_log_most,
+        ecs_form=settings.telemetry.log_format == "ecs",
     )
     yield access
     access.flush()
@@ -85,6 +103,8 @@ async def _tracers(opened: Opened) -> AsyncIterator[Callable[[str], Tracer | Non
         f"{socket.gethostname()}:{os.getpid()}",
         __version__,
         telemetry.trace_sample_rate,
+        protocol=telemetry.otlp_protocol,
+        headers=_headers(telemetry),
     )
     try:
         yield exporter.of

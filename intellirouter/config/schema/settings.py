@@ -74,7 +74,7 @@ class Settings(Section):
     def logs_json(self) -> bool:
         """Whether logs are JSON: as told, or in production."""
         wanted = self.telemetry.log_format
-        return wanted == "json" or (wanted == "auto" and self.environment == "production")
+        return wanted in ("json", "ecs") or (wanted == "auto" and self.environment == "production")
 
     @field_validator("environment", mode="before")
     @classmethod

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
-from intellirouter.config.schema.section import OptionalUrl, Section
+from intellirouter.config.schema.section import OptionalUrl, Seconds, Section
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -17,8 +17,9 @@ class TelemetrySection(Section):
 
     log_level: LogLevel = Field(default="info", description="debug, info, warning or error")
     log_levels: dict[str, LogLevel] = Field(default_factory=dict, description="per logger name")
-    log_format: Literal["auto", "json", "console"] = Field(
-        default="auto", description="json, console, or auto: JSON in production"
+    log_format: Literal["auto", "json", "ecs", "console"] = Field(
+        default="auto",
+        description="json, ecs (JSON of the Elastic Common Schema), console, or auto: JSON in production",
     )
     log_file: Path | None = Field(default=None, description="reopened on SIGHUP; standard error when absent")
     log_most_alike: int = Field(
@@ -36,8 +37,21 @@ class TelemetrySection(Section):
         default=0.1, ge=0, le=1, description="of the traces that begin here; those of clients are as they say"
     )
     otlp_endpoint: OptionalUrl = Field(
-        default=None, description="an OpenTelemetry collector (OTLP over gRPC), as in http://collector:4317"
+        default=None, description="an OpenTelemetry collector, as in http://collector:4317"
     )
+    otlp_protocol: Literal["grpc", "http"] = Field(
+        default="grpc", description="how it is asked: gRPC, or HTTP with protobuf (/v1/traces, /v1/metrics)"
+    )
+    otlp_headers: dict[str, SecretStr] = Field(
+        default_factory=dict, description='sent along, as in { authorization = "Bearer ${OTLP_TOKEN}" }'
+    )
+    otlp_metrics: bool = Field(default=False, description="send the metrics there too")
+    otlp_metrics_seconds: Seconds = Field(default=30, description="between two sendings of the metrics")
+
+    @property
+    def exports_metrics(self) -> bool:
+        """Whether metrics are sent anywhere."""
+        return self.otlp_metrics and bool(self.otlp_endpoint)
 
     @property
     def exports_spans(self) -> bool:

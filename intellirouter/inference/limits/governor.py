@@ -257,6 +257,10 @@ class Governor:
             found.append(standing)
         return found
 
+    def budgets(self) -> Sequence[BudgetTerm]:
+        """Those that were spent from lately, as this process sees them."""
+        return list(self._thresholds.known.values())
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Pay debts every second; give unused leases back at the end."""

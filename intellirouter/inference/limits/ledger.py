@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -29,14 +29,18 @@ AT_ONCE = 128
 DAY = 86_400
 KEPT_SECONDS = 400 * 86_400.0
 
+Heard = Callable[[str, str | None, str, Sequence[float]], None]
+"""Hears of what a key of a team used of a model: the sums of `MEASURES`, each once."""
+
 log = structlog.get_logger(__name__)
 
 
 class Ledger:
     """Counts in memory and flushes every second, and at the end."""
 
-    def __init__(self, store: StateStore) -> None:
+    def __init__(self, store: StateStore, heard: Heard | None = None) -> None:
         self._store = store
+        self._heard = heard
         self._gathered: dict[tuple[int, str, str | None, str], list[float]] = {}
         self._pending: defaultdict[str, float] = defaultdict(float)
         self._indexed: set[str] = set()
@@ -55,7 +59,10 @@ class Ledger:
     async def flush(self) -> None:
         """Write what has gathered. What cannot be written now stays for the next time."""
         gathered, self._gathered = self._gathered, {}
-        for (day, *names), sums in gathered.items():
+        for (day, key, team, model), sums in gathered.items():
+            names = (key, team, model)
+            if self._heard is not None:
+                self._heard(key, team, model, sums)
             for kind, name in zip(KINDS, names, strict=True):
                 if name:
                     for measure, amount in zip(MEASURES, sums, strict=True):

@@ -24,6 +24,8 @@ CHANNEL = "limits:all:budget"
 LASTING_SECONDS = 40 * 86_400.0
 """How long it is remembered what was told of a budget without an end, or of a month."""
 MAX_WATCHED = 50_000
+MAX_TOLD = 1_000
+"""Budgets that are told of in the metrics."""
 REACHED = "budgets-reached"
 MAX_REACHED = 1_000
 """Budgets that are remembered to have reached a threshold: those that did last."""
@@ -70,6 +72,8 @@ class Thresholds:
         self._store = store
         self._spent: dict[str, BudgetTerm] = {}
         self._refused: set[str] = set()
+        self.known: dict[str, BudgetTerm] = {}
+        """Budgets that were spent from, the last of them, for whoever tells what is left."""
         self._told: dict[str, tuple[float, int]] = {}  # the start of the period, and the highest percent
 
     def spent(self, budget: BudgetTerm) -> None:
@@ -86,6 +90,9 @@ class Thresholds:
         spent, self._spent = self._spent, {}
         refused, self._refused = self._refused, set()
         now = time.time()
+        self.known |= spent
+        for key in list(self.known)[: max(0, len(self.known) - MAX_TOLD)]:
+            del self.known[key]
         for key, budget in spent.items():
             purse = budget.purse
             used = purse.limit - purse.remaining(now)

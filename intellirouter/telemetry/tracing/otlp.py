@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from random import random
+from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import structlog
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -46,14 +47,26 @@ _KINDS: Mapping[Kind, SpanKind] = {
     "internal": SpanKind.INTERNAL,
 }
 _NOT_SAMPLED = PassedAlong()
+Protocol = Literal["grpc", "http"]
+NO_HEADERS: Mapping[str, str] = {}
 log = structlog.get_logger(__name__)
 
 
 class Exporter:
     """One queue and one connection for all roles of a process. Opening does not wait for the collector."""
 
-    def __init__(self, endpoint: str, node: str, version: str, rate: float) -> None:
-        self._exporter = _Telling(OTLPSpanExporter(endpoint, timeout=EXPORT_SECONDS), urlsplit(endpoint))
+    def __init__(
+        self,
+        endpoint: str,
+        node: str,
+        version: str,
+        rate: float,
+        *,
+        protocol: Protocol = "grpc",
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> None:
+        exporter = _exporter("trace", "OTLPSpanExporter", endpoint, protocol, headers)
+        self._exporter = _Telling(exporter, urlsplit(endpoint))
         self._processor = BatchSpanProcessor(self._exporter, schedule_delay_millis=BATCH_SECONDS * 1e3)
         self._node, self._version, self._rate = node, version, rate
 
@@ -68,6 +81,21 @@ class Exporter:
         if not done:
             self._exporter.shutdown()
         await sending
+
+
+def metric_exporter(endpoint: str, protocol: Protocol, headers: Mapping[str, str]) -> Any:
+    """What sends metrics there."""
+    return _exporter("metric", "OTLPMetricExporter", endpoint, protocol, headers)
+
+
+def _exporter(kind: str, name: str, endpoint: str, protocol: Protocol, headers: Mapping[str, str]) -> Any:
+    """The library's exporter of a kind of signals; only the one that is asked for is imported."""
+    module = importlib.import_module(f"opentelemetry.exporter.otlp.proto.{protocol}.{kind}_exporter")
+    given = {name.lower(): value for name, value in headers.items()}
+    if protocol == "http":
+        endpoint = f"{endpoint.rstrip('/')}/v1/{kind}s"
+        return getattr(module, name)(endpoint, headers=given, timeout=EXPORT_SECONDS)
+    return getattr(module, name)(endpoint, headers=tuple(given.items()), timeout=EXPORT_SECONDS)
 
 
 class _Telling(SpanExporter):

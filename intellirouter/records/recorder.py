@@ -23,7 +23,7 @@ from intellirouter.errors import StateError
 from intellirouter.records.row import Ids, Row
 from intellirouter.records.store import Store
 
-GATHER_SECONDS = 0.5
+GATHER_SECONDS = 0.25
 BATCH = 500
 BUILD_AT_ONCE = 25
 """Rows made before the thread offers the interpreter to the requests."""

@@ -56,10 +56,11 @@ async def test_a_connection_is_used_again(transport: Transport, serve: Serve) ->
 
 
 async def test_many_at_once(transport: Transport, serve: Serve) -> None:
-    server = await serve(repeat(HELLO))
-    assert await asyncio.gather(*[fetch(transport, server.url) for _ in range(200)]) == [b"hello"] * 200
+    server, patient = await serve(repeat(HELLO)), Deadlines()
+    answers = await asyncio.gather(*[fetch(transport, server.url, patient) for _ in range(200)])
+    assert answers == [b"hello"] * 200
     before = server.connections
-    await asyncio.gather(*[fetch(transport, server.url) for _ in range(50)])
+    await asyncio.gather(*[fetch(transport, server.url, patient) for _ in range(50)])
     assert server.connections == before
 
 

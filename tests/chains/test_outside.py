@@ -269,7 +269,16 @@ SAMPLES: dict[str, Any] = {
     "chain": {"name": "other", "input": {}},
     "http": {"url": "URL", "method": "GET", "headers": {"a": "b"}, "query": {"a": "b"}, "body": {"x": 1}, "secret": "crm", "accept_status": [404]},
     "tool": {"name": "weather", "arguments": {"city": "Wien"}},
-    "wait": {"signal": "go", "timeout": "1s", "on_timeout": "continue"},
+    "wait": {
+        "signal": "go",
+        "timeout": "1s",
+        "on_timeout": "continue",
+        "title": "Go?",
+        "message": "It waits.",
+        "assignee": "ann",
+        "escalate": {"after": "500ms", "to": "bob"},
+        "form": {"type": "object", "properties": {"ok": {"type": "boolean"}}},
+    },
     "sleep": "1ms",
 }  # fmt: skip
 ONE_OF = {"llm": {"messages": [{"role": "user", "content": "x"}], "schema": {"type": "object"}}}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from intellirouter.cli import node_options, node_unit
+from intellirouter.cli import node_configuration, node_unit
 from intellirouter.errors import ConfigError, NotFound
 from intellirouter.ops.units import parse_environment, unit_named, unit_of
 
@@ -101,9 +101,9 @@ def test_an_environment_file_is_read_as_systemd_reads_it() -> None:
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
-from intellirouter.cli import node_options, node_unit
+from intellirouter.cli import node_configuration, node_unit
 node_unit.UNIT_DIRS = (Path(sys.argv[1]),)
-loaded = node_options.configured(Path(sys.argv[2]) if sys.argv[2] else None, "router.toml", sys.argv[3] or None)
+loaded = node_configuration.configured(Path(sys.argv[2]) if sys.argv[2] else None, "router.toml", sys.argv[3] or None)
 print(json.dumps({
     "uid": os.geteuid(), "home": os.environ["HOME"], "stray": os.environ.get("OPENAI_API_KEY"),
     "token": loaded.settings.ipc.security.token.get_secret_value(), "file": str(loaded.file),
@@ -149,7 +149,7 @@ def test_who_may_not_read_the_environment_is_told_what_to_do(
     monkeypatch.setattr(node_unit.os, "access", lambda *_: False)
     monkeypatch.delenv("IPC_TOKEN", raising=False)
     with pytest.raises(ConfigError) as refused:
-        node_options.configured(tmp_path / "opt/config/router.toml", "router.toml")
+        node_configuration.configured(tmp_path / "opt/config/router.toml", "router.toml")
     assert "the environment has no IPC_TOKEN" in refused.value.message
     assert (
         f"{tmp_path}/opt/env/router.env, which only root may read: run this command as root"

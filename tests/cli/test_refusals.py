@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import aiohttp
+import asyncio
+
 import pytest
 
-from intellirouter.cli.server_client import ServerRefused, ask
+from intellirouter.cli.server_client import ServerRefused, ask_once
 from tests.conftest import StartVendor
 from tests.servers.vendor import Play
 
@@ -28,6 +29,5 @@ async def test_a_refusal_says_why_and_what_to_do(
     start_vendor: StartVendor, status: int, body: object, said: str
 ) -> None:
     server = await start_vendor(Play.json(body, status))
-    async with aiohttp.ClientSession(server.url) as session:
-        with pytest.raises(ServerRefused, match=said):
-            await ask(session, "GET", "/admin/keys")
+    with pytest.raises(ServerRefused, match=said):
+        await asyncio.to_thread(ask_once, server.url, "sk-x", "GET", "/admin/keys")

@@ -6,9 +6,12 @@ import asyncio
 import json
 import os
 import pty
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from tests.servers.vendor import Play, Vendor
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 DEADLINE = 60.0
+HIDDEN = ("Key of compatible",)
 
 
 def at_terminal(
@@ -41,22 +45,34 @@ def at_terminal(
     try:
         for question, answer in answers:
             while question not in shown[at:]:
-                assert time.monotonic() < until, shown
-                shown += os.read(terminal, 4096).decode()
+                part = _heard(terminal, until)
+                assert part, f"it ended before it asked '{question}': {shown}"
+                shown += part
             at = shown.index(question, at) + len(question)
+            while question in HIDDEN and termios.tcgetattr(terminal)[3] & termios.ECHO:
+                assert time.monotonic() < until, shown
+                time.sleep(0.01)  # what is typed before the echo is off is thrown away with it
             os.write(terminal, f"{answer}\n".encode())
-        while True:
-            try:
-                part = os.read(terminal, 4096)
-            except OSError:  # the terminal is gone with the process
-                break
-            if not part:
-                break
-            shown += part.decode()
+        while part := _heard(terminal, until):
+            shown += part
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
     finally:
         _, status = os.waitpid(child, 0)
+        os.close(terminal)
     assert os.waitstatus_to_exitcode(status) == 0, shown
     return shown
+
+
+def _heard(terminal: int, until: float) -> str:
+    """What the program says next; nothing when it ended. Raises `TimeoutError`."""
+    if not select.select([terminal], [], [], max(0.0, until - time.monotonic()))[0]:
+        raise TimeoutError("the program asks nothing")
+    try:
+        return os.read(terminal, 4096).decode()
+    except OSError:  # the terminal is gone with the process
+        return ""
 
 
 async def test_ten_answers_make_a_configuration_that_starts(tmp_path: Path) -> None:

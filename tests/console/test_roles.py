@@ -23,7 +23,7 @@ WRITES = {
 """Buttons that change something."""
 ROLES: dict[str, tuple[set[str], set[str]]] = {
     # what is kept from it, and which buttons that change something it has
-    "viewer": ({"keys", "tools", "routing", "audit", "playground", "system"}, set()),
+    "viewer": ({"alerts", "keys", "tools", "routing", "audit", "playground", "system"}, set()),
     "operator": (
         {"audit", "playground"},
         {"Add a model", "Drain this node", "Turn off", "Turn everything off", "Clear"},

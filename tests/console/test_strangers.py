@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -78,9 +79,13 @@ async def test_what_a_stranger_writes_stays_text_on_every_page(
         told = await send("POST", f"{router}/v1/chat/completions", json=said, headers=named)
         assert told["status"] == 200
         await send("POST", f"{router}/v1/chat/completions", json={**spoken, "model": evil("asked model")})
-        listed = await send("GET", f"{router}/admin/requests?limit=5")
-        rows = listed["data"]
-        assert isinstance(rows, list)
+        async with asyncio.timeout(60):  # they are written a moment later
+            while True:
+                rows = (await send("GET", f"{router}/admin/requests?limit=5"))["data"]
+                assert isinstance(rows, list)
+                if len(rows) == 2:
+                    break
+                await asyncio.sleep(0.05)
         await send(
             "POST",
             f"{router}/v1/feedback",

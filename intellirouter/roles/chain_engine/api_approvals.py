@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from intellirouter.chains.check import seconds as seconds_of
-from intellirouter.errors import Conflict, IntelliRouterError, InvalidRequest, NotFound
+from intellirouter.errors import AuthenticationFailed, Conflict, IntelliRouterError, InvalidRequest, NotFound
 from intellirouter.roles.chain_engine.api import answer, framed, only
 from intellirouter.roles.chain_engine.approvals.inbox import Asked
 from intellirouter.roles.chain_engine.approvals.links import Link
@@ -105,8 +105,11 @@ async def answered(request: web.Request) -> web.StreamResponse:
 
 
 async def _linked(service: ChainService, token: str) -> tuple[Link, Asked]:
-    """The link, and the wait that it answers. Raises `AuthenticationFailed`, `NotFound`, `Conflict`, `KeyEnded`."""
-    made = await asyncio.to_thread(service.links.read, token, time.time())
+    """The link, and the wait that it answers. Raises `NotFound`, `Conflict`, `KeyEnded`."""
+    try:
+        made = await asyncio.to_thread(service.links.read, token, time.time())
+    except AuthenticationFailed as cause:  # no key would help: there is no such page
+        raise NotFound(cause.message) from cause
     caller = await service.authority.caller_of(made.owner)
     row = await service.row(caller, made.run_id)
     asked = await _asked(service, row.run_id, row.chain, made.signal)

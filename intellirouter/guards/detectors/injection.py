@@ -2,7 +2,7 @@
 
 Looked at is what the text says plainly, and what it says when it is folded (look-alike letters, invisible characters, spaced
 letters, digits for letters) or decoded (base64, hexadecimal, percent and HTML escapes). The phrases are those of published
-attacks; a model that was trained for it finds more (see the `classifier` and `webhook` guards).
+attacks; a model that was trained for it finds more (see the `webhook` guard).
 """
 
 from __future__ import annotations

@@ -6,12 +6,14 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.trees import tree_of
+
 PACKAGE = Path(__file__).parents[1] / "intellirouter"
 
 
 def modules() -> Iterator[tuple[Path, ast.Module]]:
     for file in sorted(PACKAGE.rglob("*.py")):
-        yield file.relative_to(PACKAGE), ast.parse(file.read_text(encoding="utf-8"))
+        yield file.relative_to(PACKAGE), tree_of(file)
 
 
 def test_only_one_module_reads_the_environment() -> None:

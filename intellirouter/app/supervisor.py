@@ -192,6 +192,9 @@ async def serve(
         at_once.set()
         stop.set()
 
+    loop.add_signal_handler(
+        signal.SIGTERM, stop.set
+    )  # while it starts, too: what was begun is ended in order
     for problem in loaded.warnings:
         log.warning("config.warning", where=problem.where, problem=f"{problem.path} {problem.message}")
     async with (
@@ -219,7 +222,6 @@ async def serve(
             manager.reloading()
             reloader.ask()
 
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
         loop.add_signal_handler(signal.SIGINT, interrupted)
         loop.add_signal_handler(signal.SIGHUP, reload_soon)
         loop.add_signal_handler(signal.SIGUSR1, node.drain, True)

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.trees import tree_of
+
 PACKAGE = Path(__file__).parents[2] / "intellirouter"
 _READERS = {
     "yaml",
@@ -28,7 +30,7 @@ def found() -> set[str]:
     return {
         thing
         for file in sorted(PACKAGE.rglob("*.py"))
-        for thing in _things(str(file.relative_to(PACKAGE)), ast.parse(file.read_text(encoding="utf-8")))
+        for thing in _things(str(file.relative_to(PACKAGE)), tree_of(file))
     }
 
 
@@ -37,7 +39,7 @@ def patterns() -> dict[str, str]:
     return {
         f"{file.relative_to(PACKAGE)}:{node.lineno}": node.args[0].value
         for file in sorted(PACKAGE.rglob("*.py"))
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(file))
         if _is_pattern(node) and isinstance(node, ast.Call)
         if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
     }

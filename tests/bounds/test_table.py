@@ -11,6 +11,7 @@ import pytest
 
 from intellirouter.bounds.table import BOUNDS, SEPARATED
 from tests.bounds.sweep import PACKAGE, found, patterns
+from tests.trees import tree_of
 
 
 def test_every_cache_reader_and_pattern_has_a_bound() -> None:
@@ -89,7 +90,7 @@ def test_the_look_at_patterns_sees_what_it_is_for() -> None:
 def test_no_stranger_writes_a_pattern_for_re() -> None:
     """A pattern that is made at run time is made of our own words, or of escaped ones."""
     for file in sorted((PACKAGE / "roles").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(file)):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile":
                 words = ast.unparse(node.args[0])
                 assert isinstance(node.args[0], ast.Constant) or "escape" in words, f"{file}: {words}"

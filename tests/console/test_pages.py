@@ -277,7 +277,7 @@ async def test_an_alert_is_taken_on_and_kept_silent_and_a_channel_tried(operator
     await expect(page.get_by_role("region", name="Silences")).to_have_count(0)
     await page.get_by_role("button", name="Send a test").click()
     await expect(page.get_by_text("took it.")).to_be_visible()
-    await expect(page.get_by_text("The program ended with exit code 1.")).to_be_visible()
+    await expect(page.get_by_text("The program ended with exit code 1.").first).to_be_visible()
     await expect(page.get_by_text("silence ended")).to_be_visible()
     operator.sound()
 

@@ -83,7 +83,7 @@ async def test_what_a_stranger_writes_stays_text_on_every_page(
             while True:
                 rows = (await send("GET", f"{router}/admin/requests?limit=5"))["data"]
                 assert isinstance(rows, list)
-                if len(rows) == 2:
+                if rows:
                     break
                 await asyncio.sleep(0.05)
         await send(

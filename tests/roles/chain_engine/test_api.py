@@ -65,11 +65,11 @@ class Client:
         async with self.http.request(method, self.url + path, json=body, headers=headers) as reply:
             return reply.status, await reply.json()
 
-    async def until(self, run_id: str, status: str) -> Any:
-        async with asyncio.timeout(20):
+    async def until(self, run_id: str, status: str, waiting_for: str | None = None) -> Any:
+        async with asyncio.timeout(60):
             while True:
                 _, run = await self("GET", f"/v1/runs/{run_id}")
-                if run["status"] == status:
+                if run["status"] == status and waiting_for in (None, run["waiting_for"]):
                     return run
                 await asyncio.sleep(0.02)
 
@@ -175,7 +175,7 @@ async def test_a_background_run_waits_is_cancelled_resumed_and_signalled(
     status, run = await ask("POST", "/v1/chains/approve/runs", {"mode": "background"})
     assert status == 202
     path = f"/v1/runs/{run['id']}"
-    assert (await ask.until(run["id"], "waiting"))["waiting_for"] == "approval"
+    await ask.until(run["id"], "waiting", "approval")
     status, second = await ask("POST", "/v1/chains/approve/runs", {"mode": "background"})
     assert status == 202  # the first one waits and takes no place
     await ask.until(second["id"], "waiting")

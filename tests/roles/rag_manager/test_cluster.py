@@ -359,9 +359,12 @@ async def test_a_node_away_is_told_or_left_out(nodes: Nodes, http: aiohttp.Clien
     nodes.more = 'on_shard_error = "partial"'
     async with nodes.running("a", "b"):
         client = Client(http, [nodes.url(name) for name in "ab"])
-        status, found = await client.ask("POST", "/retrieve", json=asked)
-        assert (status, found["partial"]) == (200, True)
-        assert found["passages"]
+
+        async def in_part() -> bool:
+            status, found = await client.ask("POST", "/retrieve", json=asked)
+            return status == 200 and found["partial"] is True and bool(found["passages"])
+
+        await until(in_part)  # a busy machine takes Redis for away for a moment
         assert (await client.get("/collections"))["partial"] is True
         async with nodes.running("c"):  # back
             await until(client.finds(asked))

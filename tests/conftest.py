@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from intellirouter.app.node import Node
@@ -73,6 +76,42 @@ def same_umask() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+def _own_handlers() -> list[logging.Handler]:
+    """Those of the root logger that are not pytest's: it changes its own from phase to phase."""
+    return [one for one in logging.getLogger().handlers if type(one).__module__ != "_pytest.logging"]
+
+
+@pytest.fixture(autouse=True)
+def same_logging() -> Iterator[None]:
+    """A node or command that a test calls in this process sets up logs, to a stream that is closed by the next test."""
+    root, before, level, configured = (
+        logging.getLogger(),
+        _own_handlers(),
+        logging.getLogger().level,
+        structlog.get_config(),
+    )
+    yield
+    for handler in _own_handlers():
+        if handler not in before:
+            root.removeHandler(handler)
+            handler.close()
+    for handler in before:
+        root.addHandler(handler)
+    root.setLevel(level)
+    _configure(**configured)
+
+
+_configure = structlog.configure
+
+
+def _configure_for_a_while(**wanted: Any) -> None:
+    """The loggers of modules outlive a test, so that none may keep what one test set up."""
+    _configure(**{**wanted, "cache_logger_on_first_use": False})
+
+
+structlog.configure = _configure_for_a_while
 
 
 @pytest.fixture

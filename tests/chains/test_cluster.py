@@ -9,11 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from intellirouter.chains.runtime.durable import cluster
+from intellirouter.chains.runtime.durable.waits import Waits
+from intellirouter.roles.chain_engine.store import METADATA, Store
 from tests.chains.cluster_campaign import campaign
 from tests.chains.cluster_child import STEPS
 from tests.chains.crash import CHILD, ROOT, crash
@@ -24,6 +29,17 @@ from tests.servers.postgres import postgres
 def database() -> Iterator[str]:
     with postgres() as url:
         yield url
+
+
+def test_nodes_that_start_at_once_on_an_empty_database_make_its_tables_once(database: str) -> None:
+    engine = sa.create_engine(database.replace("postgresql:", "postgresql+psycopg:"), pool_size=30)
+    steps = [Waits(engine).prepare, partial(cluster.prepare, engine), Store(engine).prepare]
+    with ThreadPoolExecutor(30) as pool:
+        for done in [pool.submit(step) for step in steps for _ in range(10)]:
+            done.result(60)
+    names = set(sa.inspect(engine).get_table_names())
+    assert {cluster.TABLE.name, *METADATA.tables} < names
+    engine.dispose()
 
 
 @pytest.mark.parametrize("kill_at", [6])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import pwd
 import shutil
@@ -12,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,18 +38,11 @@ def require_postgres() -> Path:
 def postgres() -> Iterator[str]:
     """The URL of a running server's empty database; stopped and deleted on leaving."""
     programs = require_postgres()
-    # Postgres refuses to run as root; its package made a user for it
-    user = pwd.getpwnam("postgres") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+    user = _user()
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         os.chown(folder, user.pw_uid, user.pw_gid)
-        who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
-        subprocess.run(
-            [programs / "initdb", "-D", f"{folder}/data", "-U", "tester", "-A", "trust", "-N"],
-            check=True,
-            capture_output=True,
-            cwd=folder,
-            **who,
-        )
+        who = _identity(user)
+        subprocess.run(["cp", "-a", _empty(programs), f"{folder}/data"], check=True)
         port = free_port()
         options = ["-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
         with Path(folder, "log").open("wb") as log:
@@ -63,6 +59,27 @@ def postgres() -> Iterator[str]:
         finally:
             server.send_signal(signal.SIGINT)  # "fast": cut the sessions, stop in good order
             server.wait(20)
+
+
+def _user() -> pwd.struct_passwd:
+    """Postgres refuses to run as root; its package made a user for it."""
+    return pwd.getpwnam("postgres") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+
+
+def _identity(user: pwd.struct_passwd) -> dict[str, Any]:
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
+
+
+@functools.cache
+def _empty(programs: Path) -> Path:
+    """The folder of an empty cluster, made once in this process: making one takes as long as a whole test."""
+    user = _user()
+    folder = Path(tempfile.mkdtemp(prefix="pg-empty-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    command = [programs / "initdb", "-D", folder / "data", "-U", "tester", "-A", "trust", "-N"]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder, **_identity(user))
+    return folder / "data"
 
 
 def _until_ready(programs: Path, port: int, server: subprocess.Popen[bytes]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from intellirouter.chains.runtime.durable.engine import making_tables
 from intellirouter.chains.runtime.durable.sealing import SealedBytes
 from intellirouter.security.caller import Owner
 
@@ -90,9 +91,9 @@ class Store:
 
     def prepare(self) -> None:
         """Make what is missing of the tables: those of an earlier version lack columns and indexes."""
-        METADATA.create_all(self.engine)
-        there = sa.inspect(self.engine)
-        with self.engine.begin() as connection:
+        with making_tables(self.engine) as connection:
+            METADATA.create_all(connection)
+            there = sa.inspect(connection)
             for table in METADATA.sorted_tables:
                 known = {column["name"] for column in there.get_columns(table.name)}
                 for column in table.columns:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 import structlog
 
 from intellirouter import tasks
+from intellirouter.chains.runtime.durable.engine import making_tables
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +27,12 @@ TABLE = sa.Table(
     sa.Column("node", sa.String(100), primary_key=True),
     sa.Column("beat", sa.Float, nullable=False),
 )
+
+
+def prepare(engine: sa.Engine) -> None:
+    """Make the table of nodes where it is missing. Blocking."""
+    with making_tables(engine) as connection:
+        TABLE.create(connection, checkfirst=True)
 
 
 @dataclass(slots=True)
@@ -86,7 +93,7 @@ class Cluster:
     @contextlib.asynccontextmanager
     async def belonging(self, heed: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         """Beat, sweep and `heed` what others ask for, until left."""
-        await asyncio.to_thread(TABLE.create, self.engine, checkfirst=True)
+        await asyncio.to_thread(prepare, self.engine)
         await asyncio.to_thread(self.beat)
 
         async def beat() -> None:

@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from intellirouter.errors import Conflict
 
 INCREMENTAL = 2
+_MAKING = 0x494E54454C4C49
+"""The advisory lock of Postgres under which tables are made."""
 PORTION = 500
 """Pages, of 4 kB, that are given back in one transaction."""
 SUBSECONDS = (3, 42)
@@ -57,6 +59,18 @@ def open_engine(url: str) -> sa.Engine:
             connection.create_function("unixepoch", 1, _unixepoch)
 
     return engine
+
+
+@contextlib.contextmanager
+def making_tables(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction to make what is missing in: nodes that start at once on one Postgres do so one after another.
+
+    `create table if not exists` alone does not end that race, in Postgres either. A SQLite file has a `sole_owner`.
+    """
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
+        yield connection
 
 
 def give_back(engine: sa.Engine) -> None:

@@ -11,11 +11,11 @@ from dbos import DBOSPortableJSONSerializer
 from dbos import error as dbos_error
 from dbos._sys_db import SystemDatabase
 
-from intellirouter.chains.runtime.durable.cluster import TABLE as NODES
+from intellirouter.chains.runtime.durable import cluster
 from intellirouter.chains.runtime.durable.waits import TABLE as WAITS
 from intellirouter.chains.runtime.durable.waits import Waits
 
-OWN = (WAITS, NODES)
+OWN = (WAITS, cluster.TABLE)
 """Tables of the runtime beside those of dbos."""
 
 
@@ -24,7 +24,7 @@ def migrate(engine: sa.Engine, url: str) -> None:
     with _system(engine, url) as system:
         system.run_migrations()
     Waits(engine).prepare()
-    NODES.create(engine, checkfirst=True)
+    cluster.prepare(engine)
 
 
 def lacking(engine: sa.Engine, url: str) -> str:

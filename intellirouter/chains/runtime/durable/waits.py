@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from intellirouter.chains.runtime.durable.engine import making_tables
 from intellirouter.chains.runtime.durable.sealing import SealedBytes
 
 TABLE = sa.Table(
@@ -49,11 +50,11 @@ class Waits:
 
     def prepare(self) -> None:
         """Make the table, and what one of an earlier version lacks."""
-        TABLE.create(self.engine, checkfirst=True)
-        known = {column["name"] for column in sa.inspect(self.engine).get_columns(TABLE.name)}
-        if "about" not in known:
-            kind = TABLE.c.about.type.compile(self.engine.dialect)
-            with self.engine.begin() as connection:
+        with making_tables(self.engine) as connection:
+            TABLE.create(connection, checkfirst=True)
+            known = {column["name"] for column in sa.inspect(connection).get_columns(TABLE.name)}
+            if "about" not in known:
+                kind = TABLE.c.about.type.compile(self.engine.dialect)
                 connection.execute(sa.text(f"alter table {TABLE.name} add column about {kind}"))
 
     def note(

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from intellirouter.chains.schema import SCHEMA
 from intellirouter.chains.source import read
 from intellirouter.chains.trial import cases_of, tried
 from intellirouter.cli.main import main
+from tests.servers.warm.process import warm_command
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "config" / "chains").glob("*.yaml"))
@@ -34,7 +34,7 @@ INPUTS = {
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     kept = {key: value for key, value in os.environ.items() if not key.endswith(("_API_KEY", "_TOKEN"))}
     return subprocess.run(
-        [sys.executable, "-m", "intellirouter", "chain", *arguments],
+        [*warm_command(), "chain", *arguments],
         capture_output=True,
         text=True,
         timeout=60,

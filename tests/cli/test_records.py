@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 
 import aiohttp
@@ -14,11 +13,12 @@ from tests.conftest import StartNode, StartVendor
 from tests.roles.router.test_chat import ANSWER, BODY
 from tests.roles.router.test_records import priced, recorded
 from tests.servers.vendor import Play
+from tests.servers.warm.process import warm_command
 
 
 async def run(*arguments: str, seconds: float = 120) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "intellirouter", *arguments,
+        *warm_command(), *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={"COLUMNS": "80", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
     )  # fmt: skip
     out, err = await asyncio.wait_for(process.communicate(), seconds)
@@ -80,7 +80,7 @@ async def test_new_requests_are_followed(
     node = await start_node(priced(vendor))
     url = node.listening[0].url
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "intellirouter", "requests", "--follow", "--json", "--url", url,
+        *warm_command(), "requests", "--follow", "--json", "--url", url,
         stdout=asyncio.subprocess.PIPE, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
     )  # fmt: skip
     assert process.stdout is not None

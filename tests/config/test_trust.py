@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from intellirouter.config.load import find_file
 from intellirouter.errors import ConfigError
+from tests.servers.warm.process import warm_command
 
 ELSE = 12_345
 
@@ -69,7 +69,8 @@ async def test_every_command_says_which_it_found(here: Path) -> None:
     environment["INTELLIROUTER__PATHS__DATA_DIR"] = str(here / "data")
     for words in (["validate-config", "--json"], ["keys", "list", "--json"]):
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "intellirouter", *words),
+            *warm_command(),
+            *words,
             env=environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

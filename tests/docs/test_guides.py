@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.docs.blocks import GUIDES, ROOT, Block, blocks
 from tests.docs.vendor import application
 from tests.servers.minilm import minilm
 from tests.servers.process import node_process
+from tests.servers.warm.process import warm_command
 
 PORTS = {"Router": 8080, "ChainEngine": 8081, "RagManager": 8082, "PersonaLayer": 8083}
 PARTS = [pytest.param(guide, id=str(guide.relative_to(ROOT))) for guide in GUIDES]
@@ -113,8 +115,12 @@ def prepared(directory: Path, vendor: int) -> dict[str, str]:
         f'endpoint = "http://127.0.0.1:{vendor}/v1"\napi_key_env = "OPENAI_API_KEY"\n'
         f'[rag]\nembedding_model_path = "{minilm()}"\n'
     )
+    programs = directory / "bin"
+    programs.mkdir()
+    (programs / "intellirouter").write_text(f'#!/bin/sh\nexec {shlex.join(warm_command())} "$@"\n')
+    (programs / "intellirouter").chmod(0o755)
     return {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(directory / "home"),
         "LANG": "C.UTF-8",
         "COLUMNS": "80",

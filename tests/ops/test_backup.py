@@ -25,6 +25,7 @@ from intellirouter.ops.backup import age, archive
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
 from intellirouter.ops.backup.make import STATE, counts, make
 from intellirouter.ops.backup.restore import restore
+from tests.servers.warm.process import warm_command
 
 
 def node(directory: Path, more: str = "") -> Loaded:
@@ -164,7 +165,7 @@ def test_the_command_makes_lists_and_verifies(tmp_path: Path) -> None:
 
     def call(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "intellirouter", "backup", *words],
+            [*warm_command(), "backup", *words],
             capture_output=True,
             text=True,
             timeout=60,

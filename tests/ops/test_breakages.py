@@ -26,6 +26,7 @@ from tests.servers.certificates import Authority
 from tests.servers.ports import free_port
 from tests.servers.process import node_process
 from tests.servers.redis import RedisServer
+from tests.servers.warm.process import warm_command
 
 NOBODY = 65534
 
@@ -58,17 +59,8 @@ def diagnose(node: Node, config: str) -> tuple[int, dict[str, dict[str, str]], s
         file.write_text(f"{config}\n{'' if '[roles' in config else ports}")
         file.chmod(0o640)
     words = list(node.prefix)
-    words += [
-        sys.executable,
-        "-m",
-        "intellirouter",
-        "diagnose",
-        "--config",
-        str(file),
-        "--json",
-        "--timeout",
-        "3",
-    ]
+    words += [sys.executable, "-m", "intellirouter"] if words else warm_command()
+    words += ["diagnose", "--config", str(file), "--json", "--timeout", "3"]
     done = subprocess.run(
         [*words, *node.options],
         capture_output=True,

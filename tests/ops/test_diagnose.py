@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import pytest
 
 from tests.servers.dnsmasq import dnsmasq
 from tests.servers.redis import RedisServer
+from tests.servers.warm.process import warm_command
 
 PLANTED = {
     "file": "planted-file-secret-1",
@@ -37,7 +37,7 @@ def diagnose(
     file.write_text(f"{config}\n[paths]\ndata_dir = '{directory / 'data'}'\n")
     file.chmod(0o600)
     return subprocess.run(
-        [sys.executable, "-m", "intellirouter", "diagnose", "--config", str(file), *options],
+        [*warm_command(), "diagnose", "--config", str(file), *options],
         capture_output=True,
         text=True,
         timeout=60,

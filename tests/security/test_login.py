@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from intellirouter.identity.store import PeopleStore
 from intellirouter.roles.keys import PEOPLE
 from intellirouter.security.people import new_account
 from tests.servers.installation import ADMIN, Installation, installed
+from tests.servers.warm.process import warm_command
 
 PASSWORD = "a horse, a battery and a staple"
 
@@ -142,7 +142,7 @@ async def test_the_commands_sign_in_and_out(place: Installation, tmp_path: Path)
 
     async def run(*words: str, typed: str = "") -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "intellirouter", *words, env=environment, stdin=asyncio.subprocess.PIPE,
+            *warm_command(), *words, env=environment, stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         said, _ = await asyncio.wait_for(process.communicate(typed.encode()), 120)

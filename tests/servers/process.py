@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+
+from tests.servers.warm.process import WarmProcess, started
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,14 +18,13 @@ ROOT = Path(__file__).parents[2]
 class NodeProcess:
     """`intellirouter run` in a process of its own. Its log lines are read as they come."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: WarmProcess) -> None:
         self.process = process
         self.lines: list[dict[str, Any]] = []
         self._changed = asyncio.Condition()
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        assert self.process.stderr is not None
         async for line in self.process.stderr:
             try:
                 record = json.loads(line)
@@ -60,7 +60,6 @@ class NodeProcess:
         async with asyncio.timeout(seconds):
             code = await self.process.wait()
             await self._reader
-            assert self.process.stdout is not None
             # workers may hold the pipe a moment longer: a transport that outlives its loop complains in another test
             await self.process.stdout.read()
             await asyncio.sleep(0)
@@ -76,17 +75,11 @@ async def node_process(
 ) -> AsyncIterator[NodeProcess]:
     """Start a node with JSON logs; killed at the end if it still runs. In a process group of its own, as a terminal has it, on request."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "intellirouter",
-        "run",
-        *arguments,
-        cwd=folder,
-        env={**inherited, "INTELLIROUTER__TELEMETRY__LOG_FORMAT": "json", **(environment or {})},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=own_group,
+    process = await started(
+        ("run", *arguments),
+        folder=folder,
+        environment={**inherited, "INTELLIROUTER__TELEMETRY__LOG_FORMAT": "json", **(environment or {})},
+        session=own_group,
     )
     node = NodeProcess(process)
     try:
@@ -100,16 +93,9 @@ async def node_process(
 async def command(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
     """Run one command of the CLI to its end: exit code, output, errors."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "intellirouter",
-        *arguments,
-        cwd=ROOT,
-        env={**inherited, "COLUMNS": "200", **(environment or {})},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+    process = await started(
+        arguments, folder=ROOT, environment={**inherited, "COLUMNS": "200", **(environment or {})}
     )
     async with asyncio.timeout(60):
         out, errors = await process.communicate()
-    return process.returncode or 0, out.decode(), errors.decode()
+    return await process.wait(), out.decode(), errors.decode()

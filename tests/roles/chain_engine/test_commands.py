@@ -6,11 +6,11 @@ import asyncio
 import json
 import os
 import re
-import sys
 from pathlib import Path
 
 from tests.conftest import StartNode
 from tests.roles.chain_engine.test_api import WAIT, auth
+from tests.servers.warm.process import warm_command
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,8 +28,9 @@ async def test_a_run_from_its_start_to_its_fork(start_node: StartNode, tmp_path:
 
     async def chain(*arguments: str, code: int = 0) -> str:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "intellirouter", "chain", *arguments),
+            *warm_command(),
+            "chain",
+            *arguments,
             env=environment,
             cwd=tmp_path,
             stdout=asyncio.subprocess.PIPE,

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from intellirouter.cli.main import main
 from tests.chains.crash import ROOT
 from tests.conftest import StartNode
 from tests.servers.minilm import minilm
+from tests.servers.warm.process import warm_command
 
 
 def test_sync_reindex_and_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +100,9 @@ async def test_the_commands_ask_a_node_that_has_the_files_open(start_node: Start
 
     async def rag(*words: str, code: int | None = 0, **more: str) -> str:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "intellirouter", "rag", *words),
+            *warm_command(),
+            "rag",
+            *words,
             env={name: value for name, value in {**environment, **more}.items() if value},
             cwd=tmp_path,
             stdout=asyncio.subprocess.PIPE,

@@ -1,17 +1,24 @@
-"""What a stranger meets first: paths, headers, encodings, names, and on a node without keys the pages of a browser."""
+"""What a stranger meets first: connections, paths, headers, encodings, names, and on a node without keys the pages of a browser."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
 import json
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
+from intellirouter.app import supervisor
+from intellirouter.app.node import prepare_logs
+from intellirouter.bounds.shares import Shares
+from intellirouter.inference.dispatch import Dispatch
+from intellirouter.peers.grpc import server as grpc_server
 from intellirouter.security.api_keys import hash_key
 from tests.conftest import StartNode, StartVendor, provider
+from tests.servers.ports import free_port
 from tests.servers.vendor import Play
 
 ANSWER = {
@@ -133,6 +140,76 @@ async def test_a_key_that_is_no_text_is_a_wrong_key(name: str, start_node: Start
     node = await start_node(KEYS)
     value = "Bearer \xff\xfe" if name == "authorization" else "\xff\xfe"
     assert status(await raw(node.listening[0].url, post(**{name: value}))) == 401
+
+
+async def test_a_failure_that_nobody_foresaw_is_logged_without_a_value(
+    start_node: StartNode, start_vendor: StartVendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log of a default node, where a traceback is for a person to read: its frames hold keys and prompts."""
+
+    async def fails(_self: Dispatch, job: object) -> None:
+        raise RuntimeError(f"at {type(job).__name__}")
+
+    file = tmp_path / "log"
+    file.touch()
+    node = await start_node(
+        f'[telemetry]\nlog_level = "debug"\nlog_file = "{file}"\n'
+        + KEYS
+        + provider(await start_vendor(Play.json(ANSWER)))
+    )
+    prepare_logs(node.loaded.settings, "")()
+    monkeypatch.setattr(Dispatch, "complete", fails)
+    monkeypatch.setattr(Dispatch, "stream", fails)
+    planted = "planted-prompt-of-somebody"
+    for path in ("/v1/chat/completions", "/v1/messages", "/v1/responses", "/api/chat"):
+        for stream in (False, True):
+            said = {"messages": [{"role": "user", "content": planted}], "input": planted, "max_tokens": 5}
+            body = json.dumps({"model": "m", "stream": stream, **said}).encode()
+            answer = await raw(node.listening[0].url, post(path, body, authorization=f"Bearer {KEY}"))
+            assert status(answer) == 500, answer
+            assert b"RuntimeError" not in answer
+    logged = file.read_text()
+    assert "RuntimeError: at Job" in logged
+    assert ", in fails" in logged  # the places are told, and no value of their frames
+    for secret in (KEY, planted, "sk-secret-of-primary"):
+        assert secret not in logged
+
+
+async def test_who_opens_every_connection_shuts_out_only_its_own_address(
+    start_node: StartNode, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = Shares(64)
+    monkeypatch.setattr(supervisor, "client_places", lambda: places)
+    node = await start_node(role="All")
+    urls = {one.role: one.url for one in node.listening}
+    held = []
+    for number in range(2 * places.places):
+        port = node.listening[number % len(urls)].port
+        held.append(await asyncio.open_connection("127.0.0.1", port))
+    try:
+        connector = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+        async with aiohttp.ClientSession(connector=connector) as other:
+            for role, url in urls.items():
+                async with asyncio.timeout(60), other.get(f"{url}/health") as reply:
+                    assert reply.status == 200, role
+        assert places.held("127.0.0.1") < places.places
+    finally:
+        for _, writer in held:
+            writer.close()
+
+
+async def test_a_grpc_connection_that_says_nothing_is_ended(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grpc_server, "IDLE_MS", 300)
+    port = free_port()
+    await start_node(f"[server]\ngrpc_port = {port}\n")
+    for sent in (b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        async with asyncio.timeout(60):
+            await reader.read()
+        writer.close()
 
 
 async def test_a_body_is_inflated_for_who_may_send_one(

@@ -88,9 +88,11 @@ def _results_first(turns: list[Message]) -> list[Message]:
             if rest is not None:
                 held.append(rest)
             if not waiting:
-                ordered, held = [*ordered, *held], []
+                ordered += held
+                held.clear()
             continue
-        ordered, held = [*ordered, *held], []
+        ordered += held
+        held.clear()
         ordered.append(turn)
         waiting = {part.id for part in turn.content if isinstance(part, ToolCall)}
     return [*ordered, *held]
@@ -109,10 +111,10 @@ def _answered(turns: list[Message], notes: list[str]) -> list[Message]:
         if not calls or place + 1 == len(turns):
             continue
         given: set[str] = set()
-        for later in turns[place + 1 :]:
-            if not (results := _results(later)):
-                break
+        after = place + 1
+        while after < len(turns) and (results := _results(turns[after])):
             given.update(results)
+            after += 1
         if missing := [call_id for call_id in calls if call_id not in given]:
             notes.append("A tool call without a result was sent with one that says so.")
             whole.append(
@@ -233,7 +235,11 @@ def _joined(parts: Sequence[Part]) -> tuple[Part, ...]:
 
 def _in_succession(turns: list[Message], takes: Takes, notes: list[str]) -> list[Message]:
     ordered: list[Message] = []
-    for turn in _split(turns) if takes.alternates or not takes.results_then_user else turns:
+    if takes.alternates or not takes.results_then_user:
+        turns = _split(turns)
+    if takes.alternates:
+        turns = _one_a_side(turns, notes)
+    for turn in turns:
         before = ordered[-1] if ordered else None
         first = before is None or before.role in _SYSTEM
         if first and turn.role == "assistant" and takes.user_first:
@@ -246,10 +252,6 @@ def _in_succession(turns: list[Message], takes: Takes, notes: list[str]) -> list
                 f"A turn of the assistant's was put after a tool's result: {takes.who} wants one there."
             )
             ordered.append(Message("assistant", (Text(ANSWERED),)))
-        elif before is not None and takes.alternates and _same_side(before, turn):
-            notes.append("Turns of one side in a row were sent as one.")
-            ordered[-1] = _together(before, turn)
-            continue
         ordered.append(turn)
     last = ordered[-1] if ordered else None
     if (
@@ -283,6 +285,20 @@ def _split(turns: list[Message]) -> list[Message]:
     return apart
 
 
+def _one_a_side(turns: list[Message], notes: list[str]) -> list[Message]:
+    """Turns of one side in a row as one."""
+    rows: list[list[Message]] = []
+    for turn in turns:
+        if rows and _same_side(rows[-1][-1], turn):
+            rows[-1].append(turn)
+        else:
+            rows.append([turn])
+    if len(rows) == len(turns):
+        return turns
+    notes.append("Turns of one side in a row were sent as one.")
+    return [_together(row) if len(row) > 1 else row[0] for row in rows]
+
+
 def _same_side(one: Message, two: Message) -> bool:
     return (
         one.role == two.role
@@ -294,11 +310,15 @@ def _same_side(one: Message, two: Message) -> bool:
     )
 
 
-def _together(one: Message, two: Message) -> Message:
-    """Two turns of one side as one; of two people each with its name before the words."""
-    if one.name == two.name:
-        return msgspec.structs.replace(one, content=_joined((*one.content, *two.content)))
-    return msgspec.structs.replace(one, name=None, content=_joined((*_spoken(one), *_spoken(two))))
+def _together(row: Sequence[Message]) -> Message:
+    """Turns of one side as one; of several people each with its name before the words."""
+    first = row[0]
+    if all(turn.name == first.name for turn in row):
+        return msgspec.structs.replace(
+            first, content=_joined([part for turn in row for part in turn.content])
+        )
+    spoken = [part for turn in row for part in _spoken(turn)]
+    return msgspec.structs.replace(first, name=None, content=_joined(spoken))
 
 
 def _spoken(turn: Message) -> tuple[Part, ...]:

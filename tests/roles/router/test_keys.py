@@ -13,6 +13,8 @@ import aiohttp
 import pytest
 
 from intellirouter.cli.main import main
+from intellirouter.inference.following import REREAD_SECONDS
+from intellirouter.inference.virtual_keys import KeyStore
 from tests.conftest import StartNode, StartVendor, provider
 from tests.minutes import room_in_this_minute
 from tests.servers.fault_vendor import broken_after, healthy, whole
@@ -135,6 +137,40 @@ async def test_a_key_is_good_or_gone_when_the_admin_call_has_answered(
         assert len([made for made in at_once if "secret" in made]) <= 1
         found = await asyncio.gather(*(one(number) for number in range(20)))
         assert found == [[200, 200, 401, 401]] * 20
+
+
+async def test_a_key_that_is_revoked_while_another_node_starts_is_good_nowhere(
+    start_node: StartNode,
+    http: aiohttp.ClientSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the worst moment: when the other node has read the keys and has done nothing with them yet."""
+    with redis_server(tmp_path / "redis") as redis:
+        toml = f'[memory]\nbackend_type = "redis"\nredis_url = "{redis.url}"\n' + AUTH
+        first = (await start_node(toml)).listening[0].url
+
+        async def asked(method: str, path: str, key: str, base: str = first, body: Any = None) -> Any:
+            async with http.request(method, base + path, json=body, headers=bearer(key)) as reply:
+                return reply.status, await reply.json()
+
+        _, made = await asked("POST", "/admin/keys", ADMIN, body={"name": "app"})
+        reading, meant = KeyStore.all, [made["id"]]
+
+        async def interrupted(keys: KeyStore) -> Any:
+            found = await reading(keys)
+            if meant:
+                assert (await asked("DELETE", f"/admin/keys/{meant.pop()}", ADMIN))[0] == 200
+            return found
+
+        monkeypatch.setattr(KeyStore, "all", interrupted)
+        second = (await start_node(toml)).listening[0].url
+        assert not meant
+        async with asyncio.timeout(REREAD_SECONDS / 2):  # it heard of it, and does not wait to read again
+            while True:
+                if (await asked("GET", "/v1/models", made["secret"], second))[0] == 401:
+                    break
+                await asyncio.sleep(0.02)
 
 
 async def test_limits_answer_with_the_customary_headers(

@@ -51,7 +51,7 @@ _PATTERNS: Mapping[str, str] = {
 }
 _CACHES: Mapping[str, str] = {
     "one value a process or a role": "identity/passwords.py guards/detectors/injection.py guards/keeping.py app/api.py app/grpc_peers.py commit.py config/schema/section.py config/weak_secrets.py "
-    "inference/learning/prior.py roles/rag_manager/parsing/ocr.py",
+    "inference/learning/prior.py roles/rag_manager/parsing/ocr.py roles/router/console/pages.py",
     "as many as there are entries in the configuration or the catalogue": "inference/standing.py inference/limits/gate.py "
     "roles/rag_manager/cluster/placement.py providers/takes.py chat/anthropic_messages/models.py chat/gemini/thinking.py "
     "chat/openai_chat/models.py",

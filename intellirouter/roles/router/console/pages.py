@@ -1,10 +1,10 @@
-"""The console's files: read once, sent compressed, under a policy that lets nothing from elsewhere run."""
+"""The console's files: read once for a process, sent compressed, under a policy that lets nothing from elsewhere run."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -40,19 +40,23 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class _File:
-    plain: bytes
-    packed: bytes
-    kind: str
-    tag: str
+    """One file as it was when this process first opened a console; compressed when a browser first asks."""
+
+    def __init__(self, plain: bytes, kind: str) -> None:
+        self.plain, self.kind = plain, kind
+        self.tag = f'"{hashlib.sha256(plain).hexdigest()[:20]}"'
+
+    @cached_property
+    def packed(self) -> bytes:
+        return gzip.compress(self.plain, mtime=0)
 
 
 class Pages:
     """Every file of the console by its path below `/console/`."""
 
     def __init__(self) -> None:
-        self._files = dict(_read(files(__package__) / "static", ""))
+        self._files = _all()
 
     def answer(self, request: web.Request, path: str) -> web.Response:
         """The file, or nothing where the browser has it. Raises `NotFound`."""
@@ -69,13 +73,16 @@ class Pages:
         return web.Response(body=found.plain, headers=headers)
 
 
+@cache
+def _all() -> dict[str, _File]:
+    return dict(_read(files(__package__) / "static", ""))
+
+
 def _read(folder: Traversable, prefix: str) -> list[tuple[str, _File]]:
     found = []
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.is_dir():
             found += _read(entry, f"{prefix}{entry.name}/")
         elif kind := _TYPES.get(entry.name[entry.name.rfind(".") :]):
-            data = entry.read_bytes()
-            tag = f'"{hashlib.sha256(data).hexdigest()[:20]}"'
-            found.append((prefix + entry.name, _File(data, gzip.compress(data, mtime=0), kind, tag)))
+            found.append((prefix + entry.name, _File(entry.read_bytes(), kind)))
     return found

@@ -19,6 +19,8 @@ from intellirouter.app.roles import select
 from intellirouter.app.supervisor import running
 from intellirouter.config.load import load
 from tests.servers.vendor import Answer, Vendor
+from tests.servers.warm.children import fork_from
+from tests.servers.warm.process import warm_socket
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")  # no property depends on how fast the machine is
@@ -112,6 +114,8 @@ def _configure_for_a_while(**wanted: Any) -> None:
 
 
 structlog.configure = _configure_for_a_while
+
+fork_from(warm_socket)
 
 
 @pytest.fixture

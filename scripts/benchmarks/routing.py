@@ -32,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path, nargs="?", default=DEFAULT)
     parser.add_argument("--time", action="store_true", help="only what a decision costs")
     parser.add_argument("--offline", action="store_true", help="only what is learnt from a file")
+    parser.add_argument(
+        "--online", nargs="+", choices=online.PARTS, help="only these parts of learning while routing"
+    )
     given = parser.parse_args(arguments)
     if given.time:
         routing_time.report()
@@ -41,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     outcomes = read(given.file)
     folds = np.random.default_rng(0).integers(0, FOLDS, len(outcomes.features))
+    if given.online:
+        online.report(outcomes, folds, given.online)
+        return 0
     offline(outcomes, folds)
     if not given.offline:
         online.report(outcomes, folds)

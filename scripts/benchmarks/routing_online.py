@@ -126,11 +126,28 @@ def by_expectation(stream: Stream, prices: Sequence[float], explore: float, seed
     return choose
 
 
-def report(outcomes: Outcomes, folds: NDArray[np.int64]) -> None:
+PARTS = ("taught", "regret", "three", "drift", "poisoned")
+
+
+def report(outcomes: Outcomes, folds: NDArray[np.int64], parts: Sequence[str] = PARTS) -> None:
     """Print what one pass over a stream teaches, held against questions that were not in it."""
-    held = folds == 0
-    known = priors.knowing_nothing(*scales(outcomes.part(~held)))
-    test, train = ready(outcomes.part(held), known, ALIKE), ready(outcomes.part(~held), known, ALIKE)
+    known = priors.knowing_nothing(*scales(outcomes.part(folds != 0)))
+    everything = ready(outcomes, known, ALIKE)
+    if "taught" in parts:
+        _taught(outcomes, folds)
+    if "regret" in parts:
+        _regret(everything, informed(outcomes, folds))
+    if "three" in parts:
+        _three(outcomes, known)
+    if "drift" in parts:
+        _drift(everything)
+    if "poisoned" in parts:
+        held = np.flatnonzero(folds == 0)
+        rest = np.flatnonzero(folds != 0)
+        _poisoned(part_of(everything, rest), part_of(everything, held))
+
+
+def _taught(outcomes: Outcomes, folds: NDArray[np.int64]) -> None:
     sets = sorted(set(outcomes.sets.tolist()))
     print(f"\n{'online, one pass, no prior':<44}" + "".join(f"{one + ' APGR':>14}" for one in sets))
     for name, feedback, flipped in (
@@ -140,11 +157,6 @@ def report(outcomes: Outcomes, folds: NDArray[np.int64]) -> None:
     ):
         cells = _after(outcomes, folds, feedback, flipped)
         print(f"{name:<44}" + "".join(f"{cells[one]:>14.3f}" for one in sets))
-    everything = ready(outcomes, known, ALIKE)
-    _regret(everything, informed(outcomes, folds))
-    _three(outcomes, known)
-    _drift(everything)
-    _poisoned(train, test, sets)
 
 
 def _after(outcomes: Outcomes, folds: NDArray[np.int64], feedback: float, flipped: float) -> dict[str, float]:
@@ -268,7 +280,7 @@ def _drift(whole: Stream) -> None:
     print("           " + "".join(f"{share:>8.2f}" for share in windows))
 
 
-def _poisoned(train: Stream, test: Stream, sets: list[str]) -> None:
+def _poisoned(train: Stream, test: Stream) -> None:
     """Twenty keys give honest feedback; then one sends ten thousand that are all wrong."""
     order = np.random.default_rng(11).permutation(len(train))
     stream = part_of(train, order)
@@ -276,7 +288,7 @@ def _poisoned(train: Stream, test: Stream, sets: list[str]) -> None:
     poisoned = poison(stream, 10_000)
     print("\none key of 21 sends 10,000 wrong feedbacks: APGR before → after")
     before, after = by_set(test, honest), by_set(test, poisoned)
-    print("  " + "   ".join(f"{one} {before[one]:.3f} → {after[one]:.3f}" for one in sets))
+    print("  " + "   ".join(f"{one} {before[one]:.3f} → {after[one]:.3f}" for one in before))
 
 
 def poison(stream: Stream, wrong: int, keys: int = 20) -> list[Estimator]:

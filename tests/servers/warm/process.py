@@ -59,6 +59,7 @@ class WarmProcess:
 
     def __init__(self, pid: int, waiting: asyncio.Task[int]) -> None:
         self.pid = pid
+        self.stdin: asyncio.StreamWriter | None = None
         self.stdout: asyncio.StreamReader
         self.stderr: asyncio.StreamReader
         self._waiting = waiting
@@ -89,11 +90,17 @@ class WarmProcess:
 
 
 async def started(
-    arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], session: bool = False
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    session: bool = False,
+    fed: bool = False,
+    path: str | None = None,
 ) -> WarmProcess:
-    """`intellirouter ARGUMENTS…` with pipes for what it prints."""
+    """`intellirouter ARGUMENTS…` with pipes for what it prints, and one to what it reads where it is `fed`."""
     loop = asyncio.get_running_loop()
-    path = await asyncio.to_thread(warm_socket)
+    path = path or await asyncio.to_thread(warm_socket)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.setblocking(False)
     await loop.sock_connect(connection, path)
@@ -106,7 +113,8 @@ async def started(
         }
     ).encode()
     (out, out_end), (errors, errors_end) = os.pipe(), os.pipe()
-    ends = [os.open(os.devnull, os.O_RDONLY), out_end, errors_end]
+    source, feed = os.pipe() if fed else (os.open(os.devnull, os.O_RDONLY), None)
+    ends = [source, out_end, errors_end]
     socket.send_fds(connection, [len(message).to_bytes(4)], ends)
     for end in ends:
         os.close(end)
@@ -122,6 +130,8 @@ async def started(
 
     process = WarmProcess(pid, asyncio.create_task(ended()))
     process.stdout, process.stderr = await _read(out), await _read(errors)
+    if feed is not None:
+        process.stdin = await _write(feed)
     return process
 
 
@@ -131,3 +141,11 @@ async def _read(descriptor: int) -> asyncio.StreamReader:
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
     )
     return reader
+
+
+async def _write(descriptor: int) -> asyncio.StreamWriter:
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.connect_write_pipe(
+        asyncio.streams.FlowControlMixin, os.fdopen(descriptor, "wb", 0)
+    )
+    return asyncio.StreamWriter(transport, protocol, None, loop)

@@ -18,11 +18,15 @@ import selectors
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 import intellirouter
+from tests.servers.warm import children
 
 _NOT_HERE = ("intellirouter.__main__",)
+_HEAVY = ("chromadb", "chromadb.api.rust")
+"""What IntelliRouter imports where it is used."""
 
 
 def serve(path: str) -> dict[str, Any] | None:
@@ -115,6 +119,8 @@ def import_all() -> None:
         if found.name not in _NOT_HERE:
             with contextlib.suppress(ImportError):
                 importlib.import_module(found.name)
+    for name in _HEAVY:
+        importlib.import_module(name)
 
 
 def become(wanted: dict[str, Any]) -> None:
@@ -139,4 +145,7 @@ if __name__ == "__main__":
     task = serve(sys.argv[1])
     if task is not None:
         become(task)
+        if task["arguments"][:2] == ["-m", children.CHROMA]:
+            sys.exit(importlib.import_module(children.CHROMA).main(Path(task["arguments"][2])))
+        children.fork_from(lambda: sys.orig_argv[-1])
         importlib.import_module("intellirouter.cli.main").main()

@@ -2,7 +2,8 @@
 
 A class states four things about its kind: `code` (a stable machine word), `status` (HTTP), `exit_code`
 (of the command line) and `retryable` (whether the same call may succeed later). The message is safe to
-show to a caller: it never holds a secret or a stranger's text. The cause (`raise … from cause`) is only logged.
+show to a caller: it never holds a secret or a stranger's text, and however much of a request it repeats, it stays short. The
+cause (`raise … from cause`) is only logged.
 
     IntelliRouterError
     ├── ConfigError                 the configuration does not hold (exit 78)
@@ -48,25 +49,74 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+LONGEST = 4_000
+"""Characters of a message: what it repeats of a request may be a value of megabytes."""
+LONGEST_PARAM = 256
+LONGEST_DETAILS = 16_000
+"""Characters of the details together."""
+
 
 class IntelliRouterError(Exception):
-    """The root. `details` are machine-readable facts that are safe to show."""
+    """The root. `details` are machine-readable facts that are safe to show. What is too long of either is left out."""
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
+    longest: ClassVar[int] = LONGEST
 
     def __init__(self, message: str, /, **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = shortened(message, self.longest)
+        super().__init__(self.message)
         self.details = details
+        if details and _weight(details) > LONGEST_DETAILS:
+            self.details = _cut(details, [LONGEST_DETAILS])
+
+
+def shortened(text: str, most: int = LONGEST) -> str:
+    """Its beginning and its end, with how much lies between them: the reason often stands first and the remedy last."""
+    if len(text) <= most:
+        return text
+    first, last = most * 2 // 3, most // 5
+    return f"{text[:first]} … [{len(text) - first - last:,} characters left out] … {text[-last:]}"
+
+
+def _weight(value: Any) -> int:
+    """Characters of a detail, about."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(_weight(key) + _weight(one) for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return sum(map(_weight, value))
+    return 8
+
+
+def _cut(value: Any, room: list[int]) -> Any:
+    """As much of a detail as there is room for: strings are shortened, lists and objects end early."""
+    if isinstance(value, str):
+        short = shortened(value, max(100, room[0] // 4))
+        room[0] -= len(short)
+        return short
+    if isinstance(value, dict):
+        kept = {}
+        for key, one in value.items():
+            room[0] -= _weight(key)
+            if room[0] < 0:
+                break
+            kept[key] = _cut(one, room)
+        return kept
+    if isinstance(value, list | tuple):
+        return type(value)(_cut(one, room) for one in value if room[0] > 0)
+    room[0] -= 8
+    return value
 
 
 class ConfigError(IntelliRouterError):
     """The configuration cannot be used; the message lists every problem, one a line."""
 
     code = "invalid_config"
+    longest = 100_000
     exit_code = 78  # EX_CONFIG of sysexits.h
 
 
@@ -86,7 +136,7 @@ class RequestError(IntelliRouterError):
 
     def __init__(self, message: str, /, *, param: str | None = None, **details: Any) -> None:
         super().__init__(message, **details)
-        self.param = param
+        self.param = param if param is None else param[:LONGEST_PARAM]
 
 
 class InvalidRequest(RequestError):

@@ -42,7 +42,12 @@ def serving(settings: Settings, opened: Opened, roles: Sequence[Role]) -> Abstra
         for role in roles
     ]
     context = module.serving(
-        offered, server.host, server.grpc_port, _tls(settings, module), server.max_body_bytes
+        offered,
+        server.host,
+        server.grpc_port,
+        _tls(settings, module),
+        server.max_body_bytes,
+        server.max_body_values,
     )
     return cast("AbstractAsyncContextManager[int]", context)
 

@@ -34,6 +34,7 @@ _PATTERNS: Mapping[str, str] = {
     "roles/rag_manager/parsing/html.py roles/rag_manager/parsing/tables.py roles/rag_manager/parsing/mail.py "
     "roles/rag_manager/parsing/books.py",
     _HEADER: "telemetry/tracing/span.py transport/fast/connection.py transport/fast/request.py web/application.py web/door.py web/whole.py",
+    "one JSON body of a request, in one direction, a megabyte at a time": "bounds/json_values.py",
     _QUERY: "roles/rag_manager/rewriting.py roles/rag_manager/shape.py roles/rag_manager/relevance.py records/conditions.py roles/router/admin.py roles/router/auth_oidc.py roles/router/records_query.py chat/context.py roles/chain_engine/definitions.py roles/chain_engine/api_events.py roles/chain_engine/api_triggers.py",
     "what is written down: records.max_content_bytes, or a line of the log": "records/redaction.py config/redact.py",
     "the request that is learned from, cut by inference/learning/question.py": "inference/learning/features.py inference/learning/question.py "
@@ -50,6 +51,7 @@ _PATTERNS: Mapping[str, str] = {
     "50,000 characters at a time, in one direction": "roles/router/pipeline/topics.py",
 }
 _CACHES: Mapping[str, str] = {
+    "the names of fields that the source writes": "chat/gemini/parts.py",
     "one value a process or a role": "identity/passwords.py guards/detectors/injection.py guards/keeping.py app/api.py app/grpc_peers.py commit.py config/schema/section.py config/weak_secrets.py "
     "inference/learning/prior.py roles/rag_manager/parsing/ocr.py roles/router/console/pages.py",
     "as many as there are entries in the configuration or the catalogue": "inference/standing.py inference/limits/gate.py "

@@ -44,7 +44,8 @@ WAITS = frozenset(
     environment backup memory ipc roles cache chain_engine rag persona_layer paths console outgoing keeping
     auth.keys_copy_seconds auth.login auth.oidc auth.audit
     secrets security
-    server.host server.port server.grpc_port server.workers server.max_body_bytes server.body_timeout
+    server.host server.port server.grpc_port server.workers server.max_body_bytes server.max_body_values
+    server.body_timeout
     server.keep_alive_timeout server.backlog server.drain_timeout server.drain_delay server.cors_origins server.allowed_hosts
     server.public_url server.trusted_proxies
     server.tls.client_ca server.tls.client_certificates server.tls.client_keys server.tls.minimum server.tls.ciphers

@@ -11,7 +11,7 @@ from aiohttp import web
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.config.schema.server import ServerSection
 from intellirouter.errors import NotFound, RequestError
-from intellirouter.web.body import BODY_TIMEOUT, KEYLESS
+from intellirouter.web.body import BODY_TIMEOUT, BODY_VALUES, KEYLESS
 from intellirouter.web.endpoint import FRAME, Frame, Handler, endpoint
 from intellirouter.web.openapi import API, described
 from intellirouter.web.probes import HEALTH, Health, probe_routes
@@ -40,6 +40,7 @@ def make_application(
     app[FRAME] = frame
     app[HEALTH] = health
     app[BODY_TIMEOUT] = server.body_timeout
+    app[BODY_VALUES] = server.max_body_values
     app[KEYLESS] = keyless
     for key, value in components.items():
         app[key] = value

@@ -1,4 +1,4 @@
-"""Reading a request's body: bounded in size and time, JSON, and an object."""
+"""Reading a request's body: bounded in size, in time and in what it holds, JSON, and an object."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from intellirouter.bounds.json_values import holds_more_than
 from intellirouter.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 from intellirouter.web.inflating import coded, inflated
 
 BODY_TIMEOUT: web.AppKey[float] = web.AppKey("body_timeout", float)
 
+BODY_VALUES: web.AppKey[int] = web.AppKey("body_values", int)
+"""How many values the JSON of one request may hold."""
+
 KEYLESS: web.AppKey[Callable[[], bool]] = web.AppKey("keyless")
 """Whether the node asks nobody for a key; then a page could send JSON without saying so (`door.py`)."""
 
 _decode = msgspec.json.Decoder().decode
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 async def read_body(request: web.Request, most: int | None = None) -> bytes:
@@ -99,7 +104,7 @@ def _too_large(limit: int, setting: str = "server.max_body_bytes") -> PayloadToo
 async def read_json(request: web.Request, most: int | None = None) -> dict[str, Any]:
     """The body as a JSON object, of `most` bytes. Raises `UnsupportedMediaType` or `InvalidRequest` that says where it breaks."""
     if request.headers.get("content-type") == "application/json":  # the common case, unparsed
-        return parse_object(await read_body(request, most))
+        return await parse_object(await read_body(request, most), request.app[BODY_VALUES])
     kind = request.content_type
     named = "content-type" in request.headers or not request.app[KEYLESS]()
     if not named or not (kind in ("application/json", "application/octet-stream") or kind.endswith("+json")):
@@ -107,13 +112,15 @@ async def read_json(request: web.Request, most: int | None = None) -> dict[str, 
         raise UnsupportedMediaType(
             f"The content type is {told}; send the header 'content-type: application/json' (curl: -H, or --json for -d)."
         )
-    return parse_object(await read_body(request, most))
+    return await parse_object(await read_body(request, most), request.app[BODY_VALUES])
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """Bytes to a JSON object."""
+async def parse_object(body: bytes, most_values: int) -> dict[str, Any]:
+    """Bytes to a JSON object of so many values at most."""
     if not body:
         raise InvalidRequest("The request body is empty; a JSON object is expected.")
+    if len(body) > 2 * most_values and await holds_more_than(most_values, body):
+        raise _too_many(body, most_values)
     try:
         data = _decode(body)
     except msgspec.DecodeError as cause:
@@ -125,3 +132,17 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if type(data) is not dict:
         raise InvalidRequest("The request body must be a JSON object.")
     return data
+
+
+def _too_many(body: bytes, most: int) -> InvalidRequest:
+    """Names the field that holds most of it, where the body can be read so far."""
+    words = f"The request body holds more than {most:,} values (server.max_body_values)"
+    try:
+        sizes = {name: len(bytes(raw)) for name, raw in _fields(body).items()}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return InvalidRequest(f"{words}.")
+    largest = max(sizes, key=sizes.__getitem__)
+    return InvalidRequest(
+        f"{words}; '{largest[:100]}' is {sizes[largest]:,} of its {len(body):,} bytes. Send less of it at a time.",
+        param=largest[:100],
+    )

@@ -6,13 +6,17 @@ import asyncio
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from intellirouter.app import supervisor
 from intellirouter.app.node import prepare_logs
+from intellirouter.bounds.json_values import holds_more_than
 from intellirouter.bounds.shares import Shares
 from intellirouter.inference.dispatch import Dispatch
 from intellirouter.peers.grpc import server as grpc_server
@@ -265,3 +269,83 @@ async def test_names_have_a_length_everywhere(
     async with http.get(f"{url}/metrics") as reply:
         assert LONG not in await reply.text()
     assert not vendor.received
+
+
+WORD = "y" * 300_000
+REPEATED = [
+    ("/v1/chat/completions", {**BODY, "response_format": {"type": WORD}}),
+    ("/v1/chat/completions", {**BODY, "tools": [{"type": "function", "function": {"name": WORD}}]}),
+    ("/v1/messages", {**BODY, "max_tokens": 5, "system": [{"type": WORD}]}),
+    ("/v1/chat/completions", {**BODY, "intellirouter": {WORD: 1}}),
+    ("/v1/feedback", {WORD: 1}),
+    ("/v1/chains/validate", {WORD: 1}),
+    (
+        "/v1/chains/validate",
+        {"definition": {"chain": {"name": WORD}, "steps": [{"id": WORD, "set": {"x": "{{ " + WORD}}]}},
+    ),
+    ("/rag/v1/retrieve", {"query": "a", "collections": ["kb"], WORD: 1}),
+    ("/v1/personas/validate", {"source": f'prompt = "x"\n{WORD} = 1\n'}),
+]
+
+
+async def test_however_much_is_sent_an_error_repeats_little_of_it(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    node = await start_node(provider(await start_vendor(Play.json(ANSWER))), role="All")
+    urls = {one.role: one.url for one in node.listening}
+    roles = {"/v1/chains": "ChainEngine", "/rag": "RagManager", "/v1/personas": "PersonaLayer"}
+    for path, body in REPEATED:
+        role = next((name for start, name in roles.items() if path.startswith(start)), "Router")
+        async with http.post(urls[role] + path, json=body) as reply:
+            text = await reply.text()
+            assert reply.status in (200, 400, 404), (path, text[:300])
+            assert len(text) < 25_000, (path, text[:300])
+
+
+MANY: list[tuple[str, Any]] = [
+    ("/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "a"}] * 40_000}),
+    ("/v1/messages", {**BODY, "tools": [{"name": "f", "input_schema": {}}] * 40_000}),
+    ("/api/chat", {"model": "m", "messages": [{}] * 120_000}),
+    ("/v1/feedback", {"request_id": "x", "comment": [[]] * 120_000}),
+]
+
+
+async def test_a_body_holds_so_many_values(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(Play.json(ANSWER))
+    url = (await start_node(provider(vendor))).listening[0].url
+    for path, body in MANY:
+        async with http.post(url + path, json=body) as reply:
+            text = await reply.text()
+            assert reply.status == 400, path
+            assert "more than 100,000 values (server.max_body_values)" in text
+            assert f"'{max(body, key=lambda name: len(str(body[name])))}' is " in text
+    assert not vendor.received
+    # a long text is one value, whatever stands in it, and whoever needs more values says so
+    text = 'x,[{"\\' * 60_000
+    for more, said in (("", {"content": text}), ("[server]\nmax_body_values = 200_000\n", {"content": "a"})):
+        url = (await start_node(more + provider(vendor))).listening[0].url
+        times = 40_000 if more else 1
+        body = {"model": "m", "messages": [{"role": "user", **said}] * times}
+        async with http.post(f"{url}/v1/chat/completions", json=body) as reply:
+            assert reply.status == 200, await reply.text()
+
+
+@settings(max_examples=40)
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text('",[{\\x\n'),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text('",[{\\'), inner),
+    )
+)
+async def test_values_are_counted_as_they_are_read(value: Any) -> None:
+    def values(one: Any) -> int:
+        inside = one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+        return sum(1 + values(each) for each in inside) + (not inside and isinstance(one, dict | list))
+
+    text = json.dumps(value).encode()
+    number = values(value)
+    if number:
+        assert await holds_more_than(number - 1, text + b" " * 2 * number)
+    assert not await holds_more_than(number, text + b" " * 2 * number)

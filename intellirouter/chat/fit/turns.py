@@ -41,9 +41,10 @@ def fit_turns(messages: tuple[Message, ...], takes: Takes, notes: list[str]) -> 
     if nothing_to_do(messages, takes):
         return messages
     turns = [fit_parts(message, takes, notes) for message in messages]
-    turns = _answered(_results_first(turns), notes)
-    if not takes.result_media:
-        turns = _media_after_results(turns, notes)
+    if any(isinstance(part, ToolCall | ToolResult) for turn in turns for part in turn.content):
+        turns = _answered(_results_first(turns), notes)
+        if not takes.result_media:
+            turns = _media_after_results(turns, notes)
     turns = _without_empty(turns, takes, notes, was=messages)
     if takes.systems in ("leading", "first"):
         turns = _one_system(turns, takes, notes)

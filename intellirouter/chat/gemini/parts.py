@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -41,7 +42,12 @@ def pick(data: Json, name: str) -> Any:
     """The value of a camelCase name, also under its snake_case name."""
     if name in data:
         return data[name]
-    return data.get("".join(f"_{c.lower()}" if c.isupper() else c for c in name))
+    return data.get(_snake(name))
+
+
+@functools.cache
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
 
 
 def make_call_id(response_id: str, index: int) -> str:

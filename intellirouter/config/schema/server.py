@@ -50,6 +50,11 @@ class ServerSection(Section):
     max_body_bytes: int = Field(
         default=16 * 1024 * 1024, ge=1024, description="of one request; more is refused with 413"
     )
+    max_body_values: int = Field(
+        default=100_000,
+        ge=1_000,
+        description="values in the JSON of one request: its objects, its lists and what they hold; more is refused with 400",
+    )
     body_timeout: Seconds = Field(default=60, description="for a request's body to arrive")
     keep_alive_timeout: Seconds = Field(
         default=75, description="of an idle connection, and for headers to arrive"

@@ -18,6 +18,7 @@ import grpc.aio
 import msgspec
 import structlog
 
+from intellirouter.bounds.json_values import holds_more_than
 from intellirouter.chat import openai_embeddings
 from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat.errors import encode_error
@@ -138,7 +139,7 @@ class _Connection:
 
 @contextlib.asynccontextmanager
 async def serving(
-    offered: list[Offered], host: str, port: int, tls: ServerTls | None, max_bytes: int
+    offered: list[Offered], host: str, port: int, tls: ServerTls | None, max_bytes: int, max_values: int
 ) -> AsyncIterator[int]:
     """Serve the roles while the context is open; the port. Raises `ConfigError` when it cannot listen."""
     server = grpc.aio.server(
@@ -151,7 +152,7 @@ async def serving(
             ("grpc.max_send_message_length", wire.MAX_BYTES),
         ],
     )
-    server.add_generic_rpc_handlers(tuple(_service(one) for one in offered))
+    server.add_generic_rpc_handlers(tuple(_service(one, max_values) for one in offered))
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         bound = (
@@ -176,26 +177,29 @@ def _credentials(tls: ServerTls) -> Any:
     return grpc.ssl_server_credentials([pair], root_certificates=ca, require_client_auth=ca is not None)
 
 
-def _service(offered: Offered) -> Any:
-    handlers = {name: _unary(offered, name, act) for name, act in _UNARY.get(offered.role, {}).items()}
+def _service(offered: Offered, most_values: int) -> Any:
+    acts = _UNARY.get(offered.role, {})
+    handlers = {name: _unary(offered, name, act, most_values) for name, act in acts.items()}
     if offered.role == "Router":
-        handlers["Stream"] = _streamed(offered)
+        handlers["Stream"] = _streamed(offered, most_values)
     return grpc.method_handlers_generic_handler(f"{wire.PACKAGE}.{offered.role}", handlers)
 
 
-def _unary(offered: Offered, name: str, act: Callable[[Any, Json, Call], Awaitable[bytes]]) -> Any:
+def _unary(
+    offered: Offered, name: str, act: Callable[[Any, Json, Call], Awaitable[bytes]], most_values: int
+) -> Any:
     async def handle(body: bytes, context: Context) -> bytes:
         async with _call(offered, name, context) as call:
-            return await act(offered.peer, _document(body), call)
+            return await act(offered.peer, await _document(body, most_values), call)
 
     return grpc.unary_unary_rpc_method_handler(handle, None, wire.encode)
 
 
-def _streamed(offered: Offered) -> Any:
+def _streamed(offered: Offered, most_values: int) -> Any:
     async def handle(body: bytes, context: Context) -> AsyncIterator[bytes]:
         async with _call(offered, "Stream", context) as call:
             peer: Any = offered.peer
-            chat = FORMAT.decode_request({**_document(body), "stream": True}, {})
+            chat = FORMAT.decode_request({**await _document(body, most_values), "stream": True}, {})
             encoder = FORMAT.new_encoder(chat)
             costs: list[float] = []
             async for event in peer.stream(chat, dataclasses.replace(call, told_cost=costs.append)):
@@ -286,10 +290,15 @@ async def _abort(context: Context, error: IntelliRouterError) -> None:
     await context.abort(code, error.message[:500].encode("ascii", "replace").decode(), trailing)
 
 
-def _document(message: bytes) -> Json:
+async def _document(message: bytes, most_values: int) -> Json:
     """Read here rather than by gRPC, which lets strangers' bytes be read, and answers `UNKNOWN` to those it cannot read."""
     try:
-        data = msgspec.json.decode(wire.decode(message))
+        body = wire.decode(message)
+        if len(body) > 2 * most_values and await holds_more_than(most_values, body):
+            raise InvalidRequest(
+                f"The document holds more than {most_values:,} values (server.max_body_values)."
+            )
+        data = msgspec.json.decode(body)
     except UpstreamProtocolError as cause:
         raise InvalidRequest(f"{cause}.") from cause
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:

@@ -17,7 +17,7 @@ from intellirouter.roles.chain_engine.api import answer, framed, only
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.store import RunRow
 from intellirouter.roles.following import followed
-from intellirouter.web.body import parse_object, read_body, read_json
+from intellirouter.web.body import BODY_VALUES, parse_object, read_body, read_json
 from intellirouter.web.endpoint import CALLER, PART
 from intellirouter.web.noting import RunPart
 
@@ -160,7 +160,7 @@ async def steps(request: web.Request) -> web.StreamResponse:
 async def signal(request: web.Request) -> web.StreamResponse:
     """Hand the body, a JSON object or nothing, to the step that waits for this signal, now or later."""
     data = await read_body(request)
-    payload = parse_object(data) if data else None
+    payload = await parse_object(data, request.app[BODY_VALUES]) if data else None
     found = request.match_info
     await request.app[ENGINE].signal(request[CALLER], found["id"], found["name"], payload)
     return answer({"id": found["id"], "signal": found["name"], "accepted": True}, 202)

@@ -17,7 +17,7 @@ from intellirouter.roles.router.answer import answer, answer_headers
 from intellirouter.roles.router.embeddings import embed
 from intellirouter.roles.router.keys import CATALOG
 from intellirouter.roles.router.models import looked_up, seen
-from intellirouter.web.body import parse_object, read_body
+from intellirouter.web.body import BODY_VALUES, parse_object, read_body
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
 LATEST = ":latest"
@@ -27,7 +27,7 @@ LONG_AGO = "1970-01-01T00:00:00Z"
 
 async def _body(request: web.Request) -> Json:
     """Ollama's own server does not look at the content type, and its clients do not all send one."""
-    return parse_object(await read_body(request))
+    return await parse_object(await read_body(request), request.app[BODY_VALUES])
 
 
 def _known_as(catalog: Catalog, name: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from intellirouter.config.schema.audit import AuditSection
 from intellirouter.config.schema.identity import JwtSection, LoginSection, OidcSection
-from intellirouter.config.schema.section import Section, networks
+from intellirouter.config.schema.section import Section, empty, networks
 
 SCOPES = {
     "inference": "ask models, and whatever is asked through them",
@@ -100,7 +100,7 @@ class AuthSection(Section):
     keys: tuple[AuthKey, ...] = ()
     jwt: tuple[JwtSection, ...] = ()
     oidc: tuple[OidcSection, ...] = ()
-    login: LoginSection = LoginSection()
+    login: LoginSection = Field(default_factory=empty(LoginSection))
     policy_file: Path | None = Field(
         default=None, description="roles and who has them, as YAML or TOML; without it the built-in roles"
     )
@@ -109,4 +109,4 @@ class AuthSection(Section):
         ge=0,
         description="how old this node's copy of the keys made at run time may be where it starts without its store; 0: never taken",
     )
-    audit: AuditSection = Field(default_factory=AuditSection)
+    audit: AuditSection = Field(default_factory=empty(AuditSection))

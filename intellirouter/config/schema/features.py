@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from intellirouter.config.schema.section import Section
+from intellirouter.config.schema.section import Section, empty
 
 FEATURES = (
     "model_selection",
@@ -29,18 +29,20 @@ class FeaturesSection(Section):
     """`[features]`. `intellirouter features` changes them on all nodes while they run."""
 
     model_selection: SwitchSection = Field(
-        default_factory=SwitchSection,
+        default_factory=empty(SwitchSection),
         description="`auto` and groups that learn decide by the request; off: the first model, the operator's order",
     )
     parallel_execution: SwitchSection = Field(
-        default_factory=SwitchSection, description="ensembles ask their members at the same time"
+        default_factory=empty(SwitchSection), description="ensembles ask their members at the same time"
     )
     result_merging: SwitchSection = Field(
-        default_factory=SwitchSection, description="ensembles merge what their members answered"
+        default_factory=empty(SwitchSection), description="ensembles merge what their members answered"
     )
-    validation: SwitchSection = Field(default_factory=SwitchSection, description="answers are validated")
+    validation: SwitchSection = Field(
+        default_factory=empty(SwitchSection), description="answers are validated"
+    )
     performance_tracking: SwitchSection = Field(
-        default_factory=SwitchSection, description="outcomes of decisions are kept and learnt from"
+        default_factory=empty(SwitchSection), description="outcomes of decisions are kept and learnt from"
     )
 
     @field_validator(*FEATURES, mode="before")

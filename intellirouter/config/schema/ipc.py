@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from intellirouter.config.schema.section import OptionalUrl, Seconds, Section
+from intellirouter.config.schema.section import OptionalUrl, Seconds, Section, empty
 
 
 class IpcSecurity(Section):
@@ -54,4 +54,4 @@ class IpcSection(Section):
         default="http", description="how roles speak with one another; clients always speak HTTP"
     )
     timeout: Seconds = Field(default=30, description="for one call of another role")
-    security: IpcSecurity = Field(default_factory=IpcSecurity)
+    security: IpcSecurity = Field(default_factory=empty(IpcSecurity))

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from intellirouter.config.schema.model_registry import Price
-from intellirouter.config.schema.section import Section, networks
+from intellirouter.config.schema.section import Section, empty, networks
 
 
 class Rate(Section):
@@ -31,7 +31,7 @@ class Budget(Section):
 class LimitsSection(Section):
     """`[limits]`. `each_key` holds for every key that has no limits of its own; the tables name keys, teams, models."""
 
-    each_key: Rate = Field(default_factory=Rate)
+    each_key: Rate = Field(default_factory=empty(Rate))
     keys: dict[str, Rate] = Field(default_factory=dict, description="by name of key")
     teams: dict[str, Rate] = Field(default_factory=dict, description="by name of team")
     models: dict[str, Rate] = Field(default_factory=dict, description="by name of model")

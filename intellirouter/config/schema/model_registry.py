@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from intellirouter.config.schema.groups import CascadeSection, EnsembleSection, ValidationSection
-from intellirouter.config.schema.section import HttpUrl, Seconds, Section, matching
+from intellirouter.config.schema.section import HttpUrl, Seconds, Section, empty, matching
 
 Name = Annotated[
     str, Field(min_length=1, max_length=256), matching(r"\S*", "must be one word, without spaces")
@@ -44,7 +44,7 @@ class ProviderSection(Section):
     api_keys: tuple[SecretStr, ...] = Field(default=(), description="further keys, used in turn")
     api_key_env: str | None = Field(default=None, description="the variable that holds the key")
     headers: dict[str, SecretStr] = Field(default_factory=dict, description="sent with every request")
-    timeouts: Timeouts = Field(default_factory=Timeouts)
+    timeouts: Timeouts = Field(default_factory=empty(Timeouts))
     models: tuple[str, ...] = Field(default=(), description="the vendor's names; empty: ask the provider")
     discover: bool = Field(default=True, description="ask the provider for its models when none are listed")
     enabled: bool = Field(default=True, description="false leaves it out")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from intellirouter.config.schema.section import Port, Section
+from intellirouter.config.schema.section import Port, Section, empty
 
 
 class RoleSection(Section):
@@ -18,7 +18,7 @@ class RoleSection(Section):
 class RolesSection(Section):
     """`[roles]`. Two nodes on one machine need other ports for every role, and a data directory each."""
 
-    router: RoleSection = Field(default_factory=RoleSection)
-    chain_engine: RoleSection = Field(default_factory=RoleSection)
-    rag_manager: RoleSection = Field(default_factory=RoleSection)
-    persona_layer: RoleSection = Field(default_factory=RoleSection)
+    router: RoleSection = Field(default_factory=empty(RoleSection))
+    chain_engine: RoleSection = Field(default_factory=empty(RoleSection))
+    rag_manager: RoleSection = Field(default_factory=empty(RoleSection))
+    persona_layer: RoleSection = Field(default_factory=empty(RoleSection))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from intellirouter.bounds.patterns import BadPattern, compiled
-from intellirouter.config.schema.section import Seconds, Section
+from intellirouter.config.schema.section import Seconds, Section, empty
 
 
 class CircuitSection(Section):
@@ -110,7 +110,7 @@ class RouterSection(Section):
     rules: tuple[RuleSection, ...] = ()
     persona_rules: tuple[PersonaRuleSection, ...] = ()
     persona_trials: tuple[PersonaTrialSection, ...] = ()
-    circuit: CircuitSection = Field(default_factory=CircuitSection)
+    circuit: CircuitSection = Field(default_factory=empty(CircuitSection))
     learning_interval: Seconds = Field(
         default=60, description="between rounds of learning from outcomes; on one node of all at a time"
     )

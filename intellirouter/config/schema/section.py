@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, TypeVar, cast, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -51,6 +52,18 @@ def networks(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+_T = TypeVar("_T")
+
+
+def empty(kind: type[_T]) -> Callable[[], _T]:
+    """For `default_factory`: a table that is not there is read as an empty one, by what reads the table around it.
+
+    `default_factory=kind` would have pydantic build a reader for each of them, which is most of what reading a configuration takes.
+    """
+    del kind
+    return cast("Callable[[], _T]", dict)
+
+
 class Section(BaseModel):
     """A frozen table that knows its keys."""
 
@@ -59,6 +72,7 @@ class Section(BaseModel):
         frozen=True,
         validate_default=True,
         str_strip_whitespace=True,
+        defer_build=True,
         allow_inf_nan=False,  # TOML can write them, and no limit, price or time is either
     )
 

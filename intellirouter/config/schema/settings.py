@@ -26,7 +26,7 @@ from intellirouter.config.schema.rag import RagSection
 from intellirouter.config.schema.records import RecordsSection
 from intellirouter.config.schema.roles import RolesSection
 from intellirouter.config.schema.router import RouterSection
-from intellirouter.config.schema.section import Section
+from intellirouter.config.schema.section import Section, empty
 from intellirouter.config.schema.security import SecuritySection
 from intellirouter.config.schema.server import ServerSection
 from intellirouter.config.schema.sources import SourcesSection
@@ -40,35 +40,35 @@ class Settings(Section):
         default="development",
         description="production: JSON logs, warnings of what is unsafe in public, and no secret that everybody knows",
     )
-    server: ServerSection = Field(default_factory=ServerSection)
-    roles: RolesSection = Field(default_factory=RolesSection)
-    telemetry: TelemetrySection = Field(default_factory=TelemetrySection)
-    memory: MemorySection = Field(default_factory=MemorySection)
-    ipc: IpcSection = Field(default_factory=IpcSection)
-    auth: AuthSection = Field(default_factory=AuthSection)
-    model_registry: ModelRegistrySection = Field(default_factory=ModelRegistrySection)
+    server: ServerSection = Field(default_factory=empty(ServerSection))
+    roles: RolesSection = Field(default_factory=empty(RolesSection))
+    telemetry: TelemetrySection = Field(default_factory=empty(TelemetrySection))
+    memory: MemorySection = Field(default_factory=empty(MemorySection))
+    ipc: IpcSection = Field(default_factory=empty(IpcSection))
+    auth: AuthSection = Field(default_factory=empty(AuthSection))
+    model_registry: ModelRegistrySection = Field(default_factory=empty(ModelRegistrySection))
     features: FeaturesSection = Field(
-        default_factory=FeaturesSection, description="switches: on, off, or a share"
+        default_factory=empty(FeaturesSection), description="switches: on, off, or a share"
     )
-    router: RouterSection = Field(default_factory=RouterSection)
-    limits: LimitsSection = Field(default_factory=LimitsSection)
-    budgets: BudgetsSection = Field(default_factory=BudgetsSection)
+    router: RouterSection = Field(default_factory=empty(RouterSection))
+    limits: LimitsSection = Field(default_factory=empty(LimitsSection))
+    budgets: BudgetsSection = Field(default_factory=empty(BudgetsSection))
     guards: tuple[GuardSection, ...] = Field(
         default=(), description="what must not go to a model, come from it, or be believed"
     )
-    cache: CacheSection = Field(default_factory=CacheSection)
-    console: ConsoleSection = Field(default_factory=ConsoleSection)
-    chain_engine: ChainEngineSection = Field(default_factory=ChainEngineSection)
-    rag: RagSection = Field(default_factory=RagSection)
-    persona_layer: PersonaLayerSection = Field(default_factory=PersonaLayerSection)
-    records: RecordsSection = Field(default_factory=RecordsSection)
-    alerts: AlertsSection = Field(default_factory=AlertsSection)
-    outgoing: OutgoingSection = Field(default_factory=OutgoingSection)
-    security: SecuritySection = Field(default_factory=SecuritySection)
-    secrets: SourcesSection = Field(default_factory=SourcesSection)
-    keeping: KeepingSection = Field(default_factory=KeepingSection)
-    backup: BackupSection = Field(default_factory=BackupSection)
-    paths: PathsSection = Field(default_factory=PathsSection)
+    cache: CacheSection = Field(default_factory=empty(CacheSection))
+    console: ConsoleSection = Field(default_factory=empty(ConsoleSection))
+    chain_engine: ChainEngineSection = Field(default_factory=empty(ChainEngineSection))
+    rag: RagSection = Field(default_factory=empty(RagSection))
+    persona_layer: PersonaLayerSection = Field(default_factory=empty(PersonaLayerSection))
+    records: RecordsSection = Field(default_factory=empty(RecordsSection))
+    alerts: AlertsSection = Field(default_factory=empty(AlertsSection))
+    outgoing: OutgoingSection = Field(default_factory=empty(OutgoingSection))
+    security: SecuritySection = Field(default_factory=empty(SecuritySection))
+    secrets: SourcesSection = Field(default_factory=empty(SourcesSection))
+    keeping: KeepingSection = Field(default_factory=empty(KeepingSection))
+    backup: BackupSection = Field(default_factory=empty(BackupSection))
+    paths: PathsSection = Field(default_factory=empty(PathsSection))
 
     @property
     def logs_json(self) -> bool:

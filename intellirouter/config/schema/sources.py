@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from intellirouter.config.schema.section import OptionalUrl, Seconds, Section
+from intellirouter.config.schema.section import OptionalUrl, Seconds, Section, empty
 
 
 class VaultSection(Section):
@@ -60,5 +60,5 @@ class SourcesSection(Section):
         default=300, description="after which a source is looked at again at the latest"
     )
     timeout: Seconds = Field(default=10, description="for a source to answer, or a program to end")
-    vault: VaultSection = Field(default_factory=VaultSection)
-    aws: AwsSection = Field(default_factory=AwsSection)
+    vault: VaultSection = Field(default_factory=empty(VaultSection))
+    aws: AwsSection = Field(default_factory=empty(AwsSection))

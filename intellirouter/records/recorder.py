@@ -2,14 +2,13 @@
 
 `note` takes a function and what it needs; the thread makes the row, so that the path pays for no row. The thread gathers for
 `GATHER_SECONDS` (what a killed process loses), writes what came together, packs what has settled so that sums need not read it again,
-and keeps house: retention, room given back. A store that fails is tried again with the same rows; what comes meanwhile waits within
+and keeps house: retention, room given back. Its priority is that of the others: beside busy neighbours a thread of a low one would lose
+rows of seconds with a kill, and would hold the interpreter while it waits for the processor. A store that fails is tried again with the same rows; what comes meanwhile waits within
 the bounds, and beyond them it is dropped and counted.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
 import time
 from collections import deque
@@ -35,7 +34,6 @@ CLOSE_SECONDS = 10.0
 """How long the end of the process waits for what is still to be written."""
 REMEMBER_SECONDS = 600.0
 """How long a drop is told in /health."""
-NICENESS = 10
 STRANGERS_A_SECOND, STRANGERS_AT_ONCE = 10.0, 200.0
 """Rows of requests that nobody had to have a key for, or that were refused for want of one: a stranger who floods a node must not push
 everybody else's rows out of the record."""
@@ -148,8 +146,6 @@ class Recorder:
                 log.warning("records.not_all_written", waiting=len(self._queue))
 
     def _work(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # only Linux gives a thread a niceness of its own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         until = None
         while True:
             stopping = self._stopping.is_set()

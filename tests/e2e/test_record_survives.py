@@ -113,12 +113,13 @@ def written(file: Path) -> set[str]:
         return {line[0] for line in connection.execute("select request_id from requests")}
 
 
-async def until_written(file: Path) -> None:
-    """Return when the record holds a row."""
+async def until_written(file: Path, name: str = "") -> set[str]:
+    """What the record holds once it holds a row, or that of the request `name`."""
     for _ in range(600):
         with contextlib.suppress(sqlite3.OperationalError):  # its table is not made yet
-            if await asyncio.to_thread(written, file):
-                return
+            there = await asyncio.to_thread(written, file)
+            if name in there or (there and not name):
+                return there
         await asyncio.sleep(0.1)
     raise AssertionError("nothing was recorded")
 
@@ -221,8 +222,7 @@ async def test_a_node_that_is_killed_under_load_loses_only_its_last_rows(
                 async with load.running():
                     await load.until(300)
                     first = load.answered[0][0]
-                    while first not in (seen := await asyncio.to_thread(written, data)):
-                        await asyncio.sleep(0.05)
+                    seen = await until_written(data, first)
                     await asyncio.sleep(
                         1.0 if KILLS else 0.0
                     )  # so that there is something older than a second

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import itertools
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -61,6 +63,9 @@ LONG = (
 )
 """Files that take a minute and more begin first, so that none is left for the end, when the other processes have nothing to do."""
 
+COLLECT_EVERY = 40
+"""Tests: collecting after each would be half of what they cost."""
+
 StartVendor = Callable[..., Awaitable[Vendor]]
 StartNode = Callable[..., Awaitable[Node]]
 
@@ -69,6 +74,17 @@ StartNode = Callable[..., Awaitable[Node]]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long files first; the order is one of chance otherwise."""
     items.sort(key=lambda item: not any(file in item.nodeid for file in LONG))
+
+
+_ended = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Nodes have little collected, and hundreds of them in one process leave gigabytes."""
+    yield
+    if next(_ended) % COLLECT_EVERY == 0:
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)

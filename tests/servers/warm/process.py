@@ -80,6 +80,10 @@ class WarmProcess:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
     async def wait(self) -> int:
         return await asyncio.shield(self._waiting)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import importlib
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -16,7 +17,6 @@ from datetime import datetime
 from pathlib import Path
 
 import structlog
-from croniter import croniter
 
 from intellirouter.config import env
 from intellirouter.config.schema.backup import BackupSection
@@ -67,6 +67,7 @@ async def _clock(schedule: str, words: tuple[str, ...], data_dir: Path, file: Pa
 def next_time(schedule: str, after: float) -> float:
     """The first time of a cron expression after a Unix time, in the machine's time zone."""
     start = datetime.fromtimestamp(after).astimezone()
+    croniter = importlib.import_module("croniter").croniter
     return float(croniter(schedule, start).get_next(datetime).timestamp())
 
 

@@ -34,6 +34,7 @@ from intellirouter.app.reloading import Reloader, prepared
 from intellirouter.app.roles import RoleEntry, enabled, load_role
 from intellirouter.app.service_manager import NO_MANAGER, ServiceManager
 from intellirouter.app.serving import serving
+from intellirouter.app.warming import warm
 from intellirouter.config.load import Loaded
 from intellirouter.config.overlay import Overlay
 from intellirouter.config.schema.settings import Settings
@@ -213,7 +214,7 @@ async def serve(
 
         parts = [*node.opened.on_reload, lambda new: prepare_logs(new, log_role)]
         reloader = Reloader(_with_runtime(reload, node), loaded.settings, parts, told)
-        work = {"reloads": reloader.run()}
+        work = {"reloads": reloader.run(), "warming": warm()}
         if loaded.keeper.names_any:
             work["secrets"] = refreshing(loaded.keeper, reloader.ask)
         await stack.enter_async_context(background(**work))

@@ -7,8 +7,9 @@ node for the first text that it does not fit.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import re2  # type: ignore[import-untyped]  # it brings no types
 
@@ -20,6 +21,7 @@ MAX_LENGTH = 1_000
 _MEMORY = 1 << 20  # bytes one pattern may take while it searches
 _KEPT = 512
 _PER_UNIT = 16
+_ESCAPED = re.compile(r"\\(u[0-9A-Fa-f]{4}|[\s\S])")
 
 
 class BadPattern(InvalidRequest):
@@ -40,6 +42,17 @@ def compiled(pattern: str, *, any_case: bool = False) -> Pattern:
     if len(pattern) > MAX_LENGTH:
         raise BadPattern(f"A pattern holds at most {MAX_LENGTH:,} characters.")
     return _compiled(pattern, any_case)
+
+
+def ecma(text: Any) -> Pattern:
+    """An ECMA pattern of a JSON Schema, in RE2's spelling. Raises `BadPattern`."""
+    spelled = _ESCAPED.sub(
+        lambda found: (
+            f"\\x{{{found[1][1:]}}}" if len(found[1]) == 5 else "/" if found[1] == "/" else found[0]
+        ),
+        str(text),
+    )
+    return compiled(spelled)
 
 
 @lru_cache(maxsize=_KEPT)

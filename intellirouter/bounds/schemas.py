@@ -1,45 +1,32 @@
 """JSON Schema (draft 2020-12) of strangers: nothing is fetched, patterns run in linear time, and the work is counted.
 
 The library's defaults follow a `$ref` over the network, search patterns with Python's `re`, compare every item with every
-other for `uniqueItems`, and know no end to schemas that name one another. Each keyword burns fuel here before it is applied
-(`fuel.py`), and what only the network could answer is refused when the schema is given.
+other for `uniqueItems`, and know no end to schemas that name one another. Each keyword burns fuel before it is applied
+(`keywords.py`), and what only the network could answer is refused when the schema is given.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+import importlib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag, urljoin
 
 import msgspec
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
-from jsonschema.validators import extend
-from referencing import Registry
-from referencing.exceptions import Unresolvable
 
-from intellirouter.bounds.fuel import FULL, OutOfFuel, at_most, burn
+from intellirouter.bounds.fuel import FULL, OutOfFuel, at_most
 from intellirouter.bounds.kept import BoundedMap
-from intellirouter.bounds.patterns import BadPattern, compiled, found_in
-from intellirouter.bounds.values import TooLarge, reading, weight
+from intellirouter.bounds.patterns import BadPattern, ecma
+from intellirouter.bounds.values import TooLarge, weight
 from intellirouter.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from intellirouter.bounds.keywords import Error
 
 MAX_WEIGHT = 256_000
 """Of one schema."""
 MAX_DEPTH = 64
-_KEYWORD = 60  # units that the library takes to apply one keyword
-_EACH = 8  # and for one member of an object or array, on top of what its own keywords take
-_QUOTED = 6  # times the price of reading a value is what quoting it in an error costs
-_MEMBERS = frozenset(
-    "additionalProperties contains dependentSchemas items patternProperties prefixItems properties propertyNames "
-    "unevaluatedItems unevaluatedProperties required dependentRequired".split()
-)
-_WHOLE = frozenset({"const", "enum", "uniqueItems"})
-_ESCAPED = re.compile(r"\\(u[0-9A-Fa-f]{4}|[\s\S])")
-
-Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
 
 class BadSchema(InvalidRequest):
@@ -48,118 +35,18 @@ class BadSchema(InvalidRequest):
     code = "bad_schema"
 
 
-def _pattern(text: Any) -> Any:
-    """An ECMA pattern in RE2's spelling."""
-    spelled = _ESCAPED.sub(
-        lambda found: (
-            f"\\x{{{found[1][1:]}}}" if len(found[1]) == 5 else "/" if found[1] == "/" else found[0]
-        ),
-        str(text),
-    )
-    return compiled(spelled)
+@cache
+def _keywords() -> Any:
+    return importlib.import_module("intellirouter.bounds.keywords")
 
 
-def _on_pattern(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    del schema
-    if validator.is_type(instance, "string") and not found_in(_pattern(value), instance):
-        yield ValidationError(f"{instance[:100]!r} does not match {value!r}")
-
-
-def _on_pattern_properties(
-    validator: Any, value: Any, instance: Any, schema: Any
-) -> Iterator[ValidationError]:
-    del schema
-    if not validator.is_type(instance, "object"):
-        return
-    for text, below in value.items():
-        pattern = _pattern(text)
-        for name, inner in instance.items():
-            if found_in(pattern, name):
-                yield from validator.descend(inner, below, path=name, schema_path=text)
-
-
-def _on_additional_properties(
-    validator: Any, value: Any, instance: Any, schema: Any
-) -> Iterator[ValidationError]:
-    if not validator.is_type(instance, "object"):
-        return
-    known = schema.get("properties", {})
-    patterns = [_pattern(text) for text in schema.get("patternProperties", {})]
-    more = [
-        name
-        for name in instance
-        if name not in known and not any(found_in(pattern, name) for pattern in patterns)
-    ]
-    if validator.is_type(value, "object"):
-        for name in more:
-            yield from validator.descend(instance[name], value, path=name)
-    elif not value and more:
-        told = ", ".join(repr(name[:100]) for name in more[:10])
-        yield ValidationError(f"Additional properties are not allowed ({told})")
-
-
-def _on_unique_items(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    del schema
-    if not value or not validator.is_type(instance, "array"):
-        return
-    seen: set[bytes] = set()
-    for item in instance:
-        key = msgspec.json.encode(_one_number(item), order="deterministic")
-        if key in seen:
-            yield ValidationError("the array has items that are equal")
-            return
-        seen.add(key)
-
-
-def _one_number(value: Any) -> Any:
-    """JSON knows one kind of number: 1.0 is 1."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, list):
-        return [_one_number(item) for item in value]
-    return {name: _one_number(item) for name, item in value.items()} if isinstance(value, dict) else value
-
-
-def _counted(name: str, keyword: Keyword) -> Keyword:
-    def apply(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        burn(_KEYWORD)
-        if name in _MEMBERS and isinstance(instance, dict | list):
-            burn(_EACH * len(instance))
-        if name in _WHOLE:
-            for _ in range(
-                len(value) if isinstance(value, list) and isinstance(instance, dict | list) else 1
-            ):
-                reading(instance)
-            burn(len(value) if isinstance(value, list) else 1)
-        for error in keyword(validator, value, instance, schema) or ():
-            reading(instance, _QUOTED)
-            burn(_KEYWORD)
-            yield error
-
-    return apply
-
-
-_OWN: dict[str, Keyword] = {
-    "pattern": _on_pattern,
-    "patternProperties": _on_pattern_properties,
-    "additionalProperties": _on_additional_properties,
-    "uniqueItems": _on_unique_items,
-}
-_extend: Any = extend
-_Validator: Any = _extend(
-    Draft202012Validator,
-    {
-        name: _counted(name, _OWN[name] if name in _OWN else cast("Keyword", keyword))
-        for name, keyword in Draft202012Validator.VALIDATORS.items()
-    },
-)
-
-
-@dataclass(frozen=True, slots=True)
 class Schema:
     """A schema that holds, ready to judge values."""
 
-    _validator: Any
+    __slots__ = ("_judge", "_plain")
+
+    def __init__(self, plain: Mapping[str, Any] | bool, judge: Any = None) -> None:
+        self._plain, self._judge = plain, judge
 
     def complaint(self, value: Any) -> str | None:
         """What in the value does not hold, in one line; None when all does.
@@ -168,21 +55,26 @@ class Schema:
         """
         with _readable(), at_most(FULL):
             weight(value)
-            error = best_match(self._validator.iter_errors(value))
+            error = _keywords().worst(self._validator(), value)
         if error is None:
             return None
         where = "/".join(str(step) for step in error.absolute_path)
         return f"{where or 'the whole'}: {error.message[:300]}"
 
-    def errors(self, value: Any, most: int) -> list[ValidationError]:
+    def errors(self, value: Any, most: int) -> list[Error]:
         """The first `most` of everything that is wrong. Raises as `complaint`."""
         found = []
         with _readable(), at_most(FULL):
-            for error in self._validator.iter_errors(value):
+            for error in self._validator().iter_errors(value):
                 found.append(error)
                 if len(found) == most:
                     break
         return found
+
+    def _validator(self) -> Any:
+        if self._judge is None:
+            self._judge = _keywords().validator(self._plain)
+        return self._judge
 
 
 class _readable:  # noqa: N801  a context, used as a verb
@@ -192,7 +84,7 @@ class _readable:  # noqa: N801  a context, used as a verb
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Unresolvable) or type(error).__name__ == "_WrappedReferencingError":
+        if error is not None and _keywords().leads_nowhere(error):
             raise BadSchema(
                 f"The schema has a '$ref' that leads nowhere in it: {str(error)[:200]}."
             ) from error
@@ -223,7 +115,7 @@ def schema(document: Any) -> Schema:
 
 def trusted(document: Mapping[str, Any]) -> Schema:
     """A schema of our own, whose work is counted like any."""
-    return Schema(_Validator(_without_dialect(document), registry=Registry()))
+    return Schema(_without_dialect(document))
 
 
 def _build(document: Any) -> Schema:
@@ -231,23 +123,25 @@ def _build(document: Any) -> Schema:
     plain = _without_dialect(document)
     with _readable(), at_most(FULL):
         try:
-            wrong = best_match(_META.iter_errors(plain))
+            wrong = _keywords().worst(_keywords().META, plain)
         except OutOfFuel as cause:
             raise BadSchema("The JSON Schema is too large to be checked.") from cause
     if wrong is not None:
         raise BadSchema(f"This is no JSON Schema: {_place(wrong.absolute_path)}: {str(wrong.message)[:200]}.")
-    validator = _Validator(plain, registry=Registry())
+    validator = _keywords().validator(plain)
     if isinstance(plain, dict) and len(ids := list(_all(plain, "$id"))) <= ("$id" in plain):
         del ids
         for path, reference in _all(plain, "$ref"):
             _leads_somewhere(validator, path, reference)
-    return Schema(validator)
+    return Schema(plain, validator)
 
 
 def _leads_somewhere(validator: Any, path: tuple[Any, ...], reference: str) -> None:
     try:
         validator._resolver.lookup(reference)  # noqa: SLF001  the library keeps it private and has no other way to ask
-    except Unresolvable as cause:
+    except Exception as cause:
+        if not _keywords().leads_nowhere(cause):
+            raise
         raise BadSchema(f"{_place(path)}: '{reference[:100]}' leads nowhere in this schema.") from cause
 
 
@@ -287,7 +181,7 @@ def _look_through(document: Any) -> None:
 
 def _compiles(path: tuple[Any, ...], text: str) -> None:
     try:
-        _pattern(text)
+        ecma(text)
     except BadPattern as cause:
         raise BadSchema(f"{_place(path)}: {cause.message}") from cause
 
@@ -312,6 +206,3 @@ def _named(document: Any, word: str) -> Iterator[tuple[tuple[Any, ...], Any]]:
 
 def _place(path: Any) -> str:
     return "/".join(str(step)[:64] for step in path) or "the schema"
-
-
-_META: Any = _Validator(_without_dialect(Draft202012Validator.META_SCHEMA))

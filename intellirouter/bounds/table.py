@@ -39,7 +39,7 @@ _PATTERNS: Mapping[str, str] = {
     "what is written down: records.max_content_bytes, or a line of the log": "records/redaction.py config/redact.py",
     "the request that is learned from, cut by inference/learning/question.py": "inference/learning/features.py inference/learning/question.py "
     "inference/offline.py",
-    "one schema of at most 256,000 characters": "bounds/schemas.py",
+    "one schema of at most 256,000 characters": "bounds/patterns.py",
     "one template of at most 1,000,000 characters, in one direction": "chains/places.py",
     "a file of the product": "chains/examples.py",
     "the path of one step": "chains/trial.py chains/drawing/marks.py",
@@ -52,7 +52,7 @@ _PATTERNS: Mapping[str, str] = {
 }
 _CACHES: Mapping[str, str] = {
     "the names of fields that the source writes": "chat/gemini/parts.py",
-    "one value a process or a role": "identity/passwords.py guards/detectors/injection.py guards/keeping.py app/api.py app/grpc_peers.py commit.py config/schema/section.py config/weak_secrets.py "
+    "one value a process or a role": "identity/passwords.py guards/detectors/injection.py guards/keeping.py app/api.py app/grpc_peers.py bounds/schemas.py commit.py config/schema/section.py config/weak_secrets.py "
     "inference/learning/prior.py roles/rag_manager/parsing/ocr.py roles/router/console/pages.py",
     "as many as there are entries in the configuration or the catalogue": "inference/standing.py inference/limits/gate.py "
     "roles/rag_manager/cluster/placement.py providers/takes.py chat/anthropic_messages/models.py chat/gemini/thinking.py "
@@ -69,7 +69,7 @@ _CACHES: Mapping[str, str] = {
 }
 _READERS: Mapping[str, str] = {
     "RE2: 1,000 characters, one megabyte while it searches": "bounds/patterns.py",
-    "size, depth and counted work; nothing is fetched": "bounds/schemas.py",
+    "size, depth and counted work; nothing is fetched": "bounds/keywords.py",
     "200,000 events, 60 deep, no aliases": "bounds/yamls.py",
     "6,000 tokens, 2,000 nodes, counted work": "chains/expr.py chains/places.py chains/sandbox.py",
     "a text of at most 1,000,000 characters, in a thread": "chains/source.py",

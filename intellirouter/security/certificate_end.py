@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-from cryptography import x509
 
 DAY = 86_400.0
 SOON_DAYS, NEAR_DAYS, LAST_DAYS = 30.0, 7.0, 1.0
@@ -49,5 +48,6 @@ class CertificateEnd:
 
 def end_of(file: Path) -> CertificateEnd:
     """The end of the certificate a PEM file begins with. Raises `OSError`, `ValueError` for what is none."""
+    x509 = importlib.import_module("cryptography.x509")  # takes long, and a node may have none
     certificate = x509.load_pem_x509_certificates(file.read_bytes())[0]
     return CertificateEnd(file, certificate.not_valid_after_utc.timestamp())

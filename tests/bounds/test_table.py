@@ -24,7 +24,7 @@ def test_every_cache_reader_and_pattern_has_a_bound() -> None:
 
 def test_a_json_schema_is_applied_in_one_place_only() -> None:
     users = {thing for thing in found() if thing.endswith(":jsonschema")}
-    assert users == {"reader bounds/schemas.py:jsonschema"}
+    assert users == {"reader bounds/keywords.py:jsonschema"}
 
 
 def test_yaml_is_read_in_one_place_only() -> None:

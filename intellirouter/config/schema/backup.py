@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Annotated
 
-from croniter import CroniterBadCronError, croniter
 from pydantic import AfterValidator, Field
 
 from intellirouter.config.schema.section import Section
 
 
 def _cron(value: str) -> str:
+    croniter = importlib.import_module("croniter")  # takes long, and a node may have no schedule
     try:
-        croniter(value)
-    except (CroniterBadCronError, ValueError, TypeError):
+        croniter.croniter(value)
+    except (croniter.CroniterBadCronError, ValueError, TypeError):
         raise ValueError("must be a cron expression of five fields, such as 30 3 * * *") from None
     if len(value.split()) != 5:
         raise ValueError("must be a cron expression of five fields, such as 30 3 * * *")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
-import dns.asyncresolver
-import dns.exception
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from intellirouter.transport.outgoing.places import AddressRefused, Allowed, judge
+
+if TYPE_CHECKING:  # its library takes long, and is for nodes that name their servers
+    from intellirouter.transport.outgoing.name_servers import NameServers
 
 LOOKUP_SECONDS = 5.0
 MAX_ADDRESSES = 32
@@ -30,22 +33,18 @@ class CheckedResolver(AbstractResolver):
 
     def __init__(self, allowed: Allowed, name_servers: Sequence[str] = ()) -> None:
         self._allowed = allowed
-        self._resolver: dns.asyncresolver.Resolver | None = None
+        self._asked: NameServers | None = None
         if name_servers:
-            self._resolver = dns.asyncresolver.Resolver(configure=False)
-            places = [server.rpartition(":") for server in name_servers]
-            hosts = [host.strip("[]") for host, _, _ in places]
-            self._resolver.nameservers = list(hosts)
-            self._resolver.nameserver_ports = {
-                host: int(port) for host, (_, _, port) in zip(hosts, places, strict=True)
-            }
-            self._resolver.lifetime = LOOKUP_SECONDS
+            module = importlib.import_module("intellirouter.transport.outgoing.name_servers")
+            self._asked = module.NameServers(name_servers, LOOKUP_SECONDS)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """See `AbstractResolver`. Raises `OSError`."""
-        found = await (self._system(host, port) if self._resolver is None else _asked(self._resolver, host))
+        found = await (
+            self._system(host, port) if self._asked is None else self._asked.addresses(host, MAX_ADDRESSES)
+        )
         if not found:
             raise OSError(f"no address of {host} was found")
         if not self._allowed.name(host.rstrip(".").lower(), port):
@@ -74,14 +73,3 @@ class CheckedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """See `AbstractResolver`."""
-
-
-async def _asked(resolver: dns.asyncresolver.Resolver, host: str) -> list[str]:
-    found: list[str] = []
-    for kind in ("A", "AAAA"):
-        try:
-            answer = await resolver.resolve(host, kind, raise_on_no_answer=False)
-        except dns.exception.DNSException:  # the other kind may be there; none at all is said by the caller
-            continue
-        found += [str(line) for line in answer.rrset or ()]
-    return found[:MAX_ADDRESSES]

@@ -31,7 +31,7 @@ def bring(
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Learn from lines of {"prompt", "target", "score"}; a file of `export` takes the place of what was learnt."""
+    """Learn from lines of {"prompt", "target", "score"}, and "cost" in US dollars where it is known; a file of `export` takes the place of what was learnt."""
     data = file.read_bytes()
     if data.startswith(_STATE_MARK):
         _raw("PUT", f"/admin/routing/learnt/{quote(group)}", data, url, api_key, config)

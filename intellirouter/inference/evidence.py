@@ -9,7 +9,10 @@ import msgspec
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """One outcome on its way to whoever learns. `structure` and `slots` are the features as bytes; `key` is a hash."""
+    """One outcome on its way to whoever learns. `structure` and `slots` are the features as bytes; `key` is a hash.
+
+    `cost` in US dollars is what the answer cost, where whoever tells of it knows.
+    """
 
     id: str
     group: str
@@ -22,6 +25,7 @@ class Evidence(msgspec.Struct, frozen=True):
     structure: bytes
     slots: bytes
     at: float
+    cost: float | None = None
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -52,7 +56,7 @@ def key_of(tenant: str, key_id: str) -> str:
     return hashlib.blake2b(f"{tenant}\0{key_id}".encode(), digest_size=8).hexdigest()
 
 
-def evidence(kept: Kept, kind: str, score: float, name: str) -> Evidence:
+def evidence(kept: Kept, kind: str, score: float, name: str, cost: float | None = None) -> Evidence:
     """The outcome of a kept decision. `name` makes it one: the same name is learnt from once."""
     return Evidence(
         id=hashlib.blake2b(f"{kept.tenant}\0{name}".encode(), digest_size=8).hexdigest(),
@@ -66,4 +70,5 @@ def evidence(kept: Kept, kind: str, score: float, name: str) -> Evidence:
         structure=kept.structure,
         slots=kept.slots,
         at=time.time(),
+        cost=cost,
     )

@@ -22,7 +22,7 @@ from intellirouter.inference.decided import Decided, Weighed
 from intellirouter.inference.evidence import Kept, News, evidence
 from intellirouter.inference.job import Job
 from intellirouter.inference.learning import outcome as outcomes
-from intellirouter.inference.learning.decision import Choice, Decision, Wishes, decide
+from intellirouter.inference.learning.decision import WATCHED, Choice, Decision, Wishes, decide
 from intellirouter.inference.learning.features import Features, features_of
 from intellirouter.inference.learning.prior import Prior, between, shipped
 from intellirouter.inference.learning.question import Question, needs_of, question_of
@@ -132,7 +132,9 @@ class Learned:
                 success=found[one.id].success,
                 error=found[one.id].error,
                 outcomes=found[one.id].outcomes,
-                cost=cost(option, facts, one.price, fresh if place == warm else 1.0),
+                cost=found[one.id].cost
+                if (priced := cost(option, facts, one.price, fresh if place == warm else 1.0)) is None
+                else priced,
                 seconds=option.latency,
             )
             for place, (one, option) in enumerate(zip(candidates, options, strict=True))
@@ -174,12 +176,14 @@ class Learned:
         self, job: Job, group: str, entry: ModelEntry, section: LearningSection, names: Sequence[str]
     ) -> Wishes:
         """How this group decides. Who only asks to explain explores nothing."""
-        explore = max(section.explore, self.exploring.get(group, 0.0)) if section.explore else 0.0
+        changed = self.exploring.get(group, 0.0)
+        explore = max(section.explore, changed) if section.explore else 0.0
         return Wishes(
             cost_weight=section.cost_weight,
             latency_weight=section.latency_weight,
             floor=section.quality_floor,
             explore=explore if job.request_id else 0.0,
+            least=1.0 if changed else WATCHED,
             default=names.index(section.default) if section.default in names else 0,
             by_price=entry.plain is not None,
         )

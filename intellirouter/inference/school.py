@@ -351,7 +351,7 @@ def learn(learning: Learning, found: list[Evidence], now: float) -> Weights:
             key=one.key,
             propensity=one.propensity,
         )
-        group.note(one.target, kind_of(prior.of(features, basis)[0]), score, one.at)
+        group.note(one.target, kind_of(prior.of(features, basis)[0]), score, one.at, one.cost)
         learning.outcomes += 1
     learning.trained = now
     return fitted(group, learning.outcomes, now)

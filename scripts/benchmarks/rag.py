@@ -55,6 +55,8 @@ async def measure(cache: Path, half: str, names: list[str], overrides: dict[str,
                 "ingest_s": round(seconds, 1),
                 "stages": quality,
             }
+            first = ", ".join(f"{stage} {one.ndcg:.3f}" for stage, one in quality.items())
+            print(f"{name}: {first}; {quality['hybrid'].first:.3f} first", file=sys.stderr, flush=True)
     return results
 
 

@@ -119,7 +119,7 @@ def by_expectation(stream: Stream, prices: Sequence[float], explore: float, seed
             one.expected(*row(stream, place, target)) - prices[target] for target, one in enumerate(known)
         ]
         best = 0 if min(one.weight for one in known) < ENOUGH else int(np.argmax(worth))
-        chances = exploring(errors, worth, best, learnt.explored(explore))
+        chances = exploring(errors, worth, best, learnt.explored(explore), learnt.least())
         target = int(chance.choice(len(known), p=chances))
         return target, chances[target]
 

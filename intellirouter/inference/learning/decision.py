@@ -6,7 +6,8 @@ against what is not known, the default of the group leads.
 
 A share of requests explores. Another target is tried as often as it may be the better one after all (probability matching,
 Thompson, 1933), at most an even part of the share: the more is known, the fewer tries, and those where they cost least. A
-tenth of the share goes on for ever, so that a change is noticed.
+tenth of the share goes on for ever, so that a change is noticed. Once one is, all are tried evenly for a while: that another
+was surely worse is what was known before.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ SURE = 0.55
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """How a group is to decide. `cost_weight` and `latency_weight` 0 to 1, `floor` a probability, `explore` a share.
+    """How a group is to decide. `cost_weight` and `latency_weight` 0 to 1, `floor` a probability, `explore` a share,
+    `least` what of it a target gets that is surely not the best.
 
     `default` is the index of the target that answers while unsure. `by_price`: before anything was learnt, prices say who is
     good at hard questions; otherwise the operator's order holds until outcomes are known.
@@ -40,6 +42,7 @@ class Wishes(msgspec.Struct, frozen=True):
     latency_weight: float = 0.0
     floor: float = 0.0
     explore: float = 0.0
+    least: float = WATCHED
     default: int = 0
     by_price: bool = False
 
@@ -103,7 +106,7 @@ def decide(choices: Sequence[Choice], wishes: Wishes, chance: random.Random) -> 
         best, reason = (default, "default") if unsure and best != default else (best, "learned")
     first, propensity = best, 1.0
     if wishes.explore and count > 1:
-        chances = exploring([c.error for c in choices], worth, best, wishes.explore)
+        chances = exploring([c.error for c in choices], worth, best, wishes.explore, wishes.least)
         drawn, propensity = chance.random(), chances[best]
         for place in range(count):
             drawn -= chances[place] if place != best else 0.0
@@ -115,15 +118,20 @@ def decide(choices: Sequence[Choice], wishes: Wishes, chance: random.Random) -> 
     return Decision(order, reason, confidence, propensity, tuple(worth))
 
 
-def exploring(errors: Sequence[float], worth: Sequence[float], best: int, share: float) -> list[float]:
-    """How likely each target is asked where `best` leads and `share` of requests may explore; the sum is 1."""
+def exploring(
+    errors: Sequence[float], worth: Sequence[float], best: int, share: float, least: float = WATCHED
+) -> list[float]:
+    """How likely each target is asked where `best` leads and `share` of requests may explore; the sum is 1.
+
+    Each of the others gets at least the part `least` of its even share, 0 to 1, however surely it is not the best.
+    """
     count = len(worth)
     chances = [0.0] * count
     for place in range(count):
         if place != best:
             spread = math.hypot(errors[place], errors[best]) or 1e-9
             behind = max(0.0, worth[best] - worth[place]) / spread
-            chances[place] = share / count * max(WATCHED, math.erfc(behind / math.sqrt(2)))
+            chances[place] = share / count * max(least, math.erfc(behind / math.sqrt(2)))
     chances[best] = 1.0 - sum(chances)
     return chances
 

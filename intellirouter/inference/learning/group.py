@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from intellirouter.inference.learning.decision import WATCHED
 from intellirouter.inference.learning.estimator import Estimator
 from intellirouter.inference.learning.features import Floats, Slots
 from intellirouter.inference.learning.influence import Influence
@@ -62,13 +63,20 @@ class Group:
                 if name != target:
                     other.doubt(_DOUBTED)
 
-    def note(self, target: str, kind: str, score: float, at: float) -> None:
-        """Count an outcome of a kind of question (`prior.KINDS`) for people; `at` as Unix time."""
-        self.progress.setdefault(target, Progress()).take(kind, score, at)
+    def note(self, target: str, kind: str, score: float, at: float, cost: float | None = None) -> None:
+        """Count an outcome of a kind of question (`prior.KINDS`) for people; `at` as Unix time, `cost` in US dollars."""
+        progress = self.progress.setdefault(target, Progress())
+        progress.take(kind, score, at)
+        if cost is not None:
+            progress.paid(cost)
 
     def explored(self, share: float) -> float:
         """The share of requests that explore now, of what the operator allows: none where that is nothing."""
         return max(share, EXPLORED_AFTER_CHANGE) if share and self.exploring else share
+
+    def least(self) -> float:
+        """The part of its even share that every target gets: all of it once a target has changed, for what was known of them was known before."""
+        return 1.0 if self.exploring else WATCHED
 
     def fit(self) -> None:
         """Bring the weights up to date."""

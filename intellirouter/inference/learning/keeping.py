@@ -55,6 +55,7 @@ class _Target(msgspec.Struct):
     kinds: dict[str, tuple[float, float]] = {}
     points: list[Point] = []
     run: tuple[float, int, float] = (0.0, 0, 0.0)
+    spent: tuple[float, float] = (0.0, 0.0)
 
 
 class _Head(msgspec.Struct):
@@ -73,7 +74,7 @@ def _target(name: str, e: Estimator, progress: Progress) -> _Target:
     above, below = e.above, e.below
     drifts = (above.weight, above.surprise, below.weight, below.surprise)
     numbers = (e.weight, e.seen, e.good, e.error, above.sum, below.sum, e.changes)
-    return _Target(name, *numbers, drifts, progress.kinds, progress.points, progress.run)
+    return _Target(name, *numbers, drifts, progress.kinds, progress.points, progress.run, progress.spent)
 
 
 def encode(learning: Learning) -> bytes:
@@ -139,7 +140,7 @@ def decode(data: bytes) -> Learning:
         )
         estimator.fit()
         group.estimators[target.name] = estimator
-        group.progress[target.name] = Progress(target.kinds, target.points, target.run)
+        group.progress[target.name] = Progress(target.kinds, target.points, target.run, target.spent)
     for name, account in head.accounts.items():
         group.influence.accounts[name] = Account(*account)
     return Learning(group, head.cursors, dict.fromkeys(head.recent), head.outcomes, head.trained)

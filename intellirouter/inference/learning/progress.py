@@ -1,4 +1,7 @@
-"""How a target has done so far, for people: by kind of question, and as time went on. Nothing is decided by it."""
+"""How a target has done so far, for people: by kind of question, and as time went on; and what its answers were told to cost.
+
+The cost decides where no price of the target is known; by the rest nothing is decided.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,15 @@ class Point(msgspec.Struct, frozen=True):
 
 @dataclass
 class Progress:
-    """`kinds`: faded weight and faded sum of scores of each; `points`: the trend, oldest first; `run`: of the open stretch."""
+    """`kinds`: faded weight and faded sum of scores of each; `points`: the trend, oldest first; `run`: of the open stretch.
+
+    `spent`: faded count of answers whose cost was told, and faded sum of these costs in US dollars.
+    """
 
     kinds: dict[str, tuple[float, float]] = field(default_factory=dict)
     points: list[Point] = field(default_factory=list)
     run: tuple[float, int, float] = (0.0, 0, 0.0)
+    spent: tuple[float, float] = (0.0, 0.0)
 
     def take(self, kind: str, score: float, at: float) -> None:
         """Add one outcome."""
@@ -47,6 +54,16 @@ class Progress:
             self.points.append(_point(self.run))
             del self.points[:-MAX_POINTS]
             self.run = 0.0, 0, 0.0
+
+    def paid(self, cost: float) -> None:
+        """Add what one answer cost."""
+        count, total = self.spent
+        self.spent = count * _FADE + 1, total * _FADE + cost
+
+    def cost(self) -> float | None:
+        """The mean cost of an answer, None where none was told."""
+        count, total = self.spent
+        return total / count if count else None
 
     def by_kind(self, order: tuple[str, ...]) -> tuple[Kind, ...]:
         """The kinds that were seen, in this order."""

@@ -24,7 +24,7 @@ UNKNOWN = 0.3
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What is said of a target's learning. `weight` of its outcomes, faded; `seen` all ever; `error` squared, per outcome."""
+    """What is said of a target's learning. `weight` of its outcomes, faded; `seen` all ever; `error` squared, per outcome; `cost` of an answer in US dollars, where it was told."""
 
     weight: float = 0.0
     seen: int = 0
@@ -36,6 +36,7 @@ class Facts(msgspec.Struct, frozen=True):
     changes: int = 0
     kinds: tuple[Kind, ...] = ()
     trend: tuple[Point, ...] = ()
+    cost: float | None = None
 
     @property
     def confidence(self) -> float:
@@ -67,11 +68,12 @@ NOTHING = Weights()
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`success` expected, 0 to 1; `error` its standard error; `outcomes` the weight of what it rests on."""
+    """`success` expected, 0 to 1; `error` its standard error; `outcomes` the weight of what it rests on; `cost` as told."""
 
     success: float
     error: float
     outcomes: float
+    cost: float | None = None
 
 
 def estimate(
@@ -99,7 +101,7 @@ def estimated(
             continue
         row, fact = weights.rows[place], weights.facts[place]
         value = float(row[0]) + float(row[1]) * expected + known[place] + grams[place]
-        found[name] = Estimate(min(0.99, max(0.01, value)), fact.uncertainty, fact.weight)
+        found[name] = Estimate(min(0.99, max(0.01, value)), fact.uncertainty, fact.weight, fact.cost)
     return found
 
 
@@ -130,6 +132,7 @@ def _facts(estimator: Estimator, progress: Progress) -> Facts:
         changes=estimator.changes,
         kinds=progress.by_kind(KINDS),
         trend=progress.trend(),
+        cost=progress.cost(),
     )
 
 

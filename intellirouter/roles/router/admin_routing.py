@@ -45,6 +45,7 @@ MAX_LINES = 20_000
 _MAX_PROMPT = 100_000
 _MAX_IMPORT = 64 * 1024 * 1024
 _EXPLAIN_SECONDS = 30.0
+_MAX_COST = 10_000
 
 
 def _json(body: object, status: int = 200) -> web.Response:
@@ -162,7 +163,10 @@ def _lines(data: bytes) -> list[bytes]:
 
 
 async def take(request: web.Request) -> web.StreamResponse:
-    """Learn from a team's own evaluations: JSON Lines of `prompt`, `target`, `score` (0 to 1), and `group` (default: auto)."""
+    """Learn from a team's own evaluations: JSON Lines of `prompt`, `target`, `score` (0 to 1), and `group` (default: auto).
+
+    `cost` in US dollars, where it is given, is what an answer of this target costs: it decides where the node knows no price of it.
+    """
     lines = _lines(await read_body(request, _MAX_IMPORT))
 
     def read() -> list[Evidence]:
@@ -181,8 +185,11 @@ def _line(request: web.Request, number: int, line: bytes) -> Evidence:
         row = msgspec.json.decode(line)
         prompt, target, group = row["prompt"], row["target"], row.get("group", AUTO)
         score = score_of(row["score"])
+        cost = row.get("cost")
         if not all(isinstance(text, str) and text for text in (prompt, target, group)):
             raise ValueError("prompt, target and group are texts")
+        if cost is not None and (type(cost) not in (int, float) or not 0 <= cost <= _MAX_COST):
+            raise ValueError(f"cost is US dollars of one answer, 0 to {_MAX_COST:,}")
     except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidRequest(
             f'Line {number}: {{"prompt": text, "target": "provider/model", "score": 0 to 1}} is expected ({error}).'
@@ -210,7 +217,7 @@ def _line(request: web.Request, number: int, line: bytes) -> Evidence:
         structure=features.structure.astype("<f2").tobytes(),
         slots=features.slots.astype("<u2").tobytes(),
     )
-    return evidence(kept, FEEDBACK, score, f"import:{group}:{target}:{score}:{prompt}")
+    return evidence(kept, FEEDBACK, score, f"import:{group}:{target}:{score}:{prompt}", cost)
 
 
 async def export(request: web.Request) -> web.StreamResponse:

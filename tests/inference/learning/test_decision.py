@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intellirouter.inference.learning.decision import Choice, Wishes, decide, exploring
+from intellirouter.inference.learning.decision import WATCHED, Choice, Wishes, decide, exploring
 from intellirouter.inference.learning.outcome import score_of
 
 CHANCE = random.Random(1)
@@ -82,10 +82,11 @@ def test_a_share_explores_and_says_how_likely_that_was() -> None:
         choice("b", 0.7, None, error=0.3),
         choice("c", 0.7, None, error=0.3),
     ]
-    for choices, each in ((unknown, 0.1), ([choice("a", 0.97, None, error=0.001), CHEAP, MIDDLE], 0.01)):
+    sure = [choice("a", 0.97, None, error=0.001), CHEAP, MIDDLE]
+    for choices, least, each in ((unknown, WATCHED, 0.1), (sure, WATCHED, 0.01), (sure, 1.0, 0.1)):
         found, chance = Counter[int](), random.Random(4)
         for _ in range(6_000):
-            decision = decide(choices, Wishes(cost_weight=0.0, explore=0.3), chance)
+            decision = decide(choices, Wishes(cost_weight=0.0, explore=0.3, least=least), chance)
             found[decision.order[0]] += 1
             assert decision.propensity == pytest.approx(1 - 2 * each if decision.order[0] == 0 else each)
         for place in (1, 2):
@@ -95,14 +96,18 @@ def test_a_share_explores_and_says_how_likely_that_was() -> None:
 @given(
     known=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.5)), min_size=2, max_size=10),
     share=st.floats(0, 0.5),
+    least=st.sampled_from((WATCHED, 1.0)),
 )
-def test_exploration_never_takes_more_than_its_share(known: list[tuple[float, float]], share: float) -> None:
+def test_exploration_never_takes_more_than_its_share(
+    known: list[tuple[float, float]], share: float, least: float
+) -> None:
     worth, errors = [one for one, _ in known], [error for _, error in known]
     best = max(range(len(worth)), key=worth.__getitem__)
-    chances = exploring(errors, worth, best, share)
+    chances = exploring(errors, worth, best, share, least)
     assert sum(chances) == pytest.approx(1)
     assert 1 - chances[best] <= share + 1e-9
-    assert all(one >= 0 for one in chances)
+    others = [one for place, one in enumerate(chances) if place != best]
+    assert all(least * share / len(worth) <= one + 1e-9 for one in others), "each of the others has its part"
 
 
 choices_ = st.lists(

@@ -33,6 +33,10 @@ sticky = false
 """
 
 
+COSTS = {"small/m": 0.001, "large/m": 0.02}
+"""What an answer of each is told to cost, in US dollars."""
+
+
 def said(text: str, **more: Any) -> Play:
     message = {"role": "assistant", "content": text}
     count = iter(range(10**9))
@@ -133,7 +137,7 @@ async def test_what_was_learnt_is_judged_by_questions_whose_outcomes_are_known(
         good = {"small/m": float(not hard), "large/m": float(hard)}
         if number < 160:
             lessons += [
-                {"prompt": text, "target": name, "score": score, "group": "smart"}
+                {"prompt": text, "target": name, "score": score, "group": "smart", "cost": COSTS[name]}
                 for name, score in good.items()
             ]
         else:
@@ -146,6 +150,19 @@ async def test_what_was_learnt_is_judged_by_questions_whose_outcomes_are_known(
         return "smart" in weights and weights["smart"].outcomes >= 200
 
     await until(learnt, "nothing was learnt")
+    assert {
+        name: weights["smart"].facts[weights["smart"].places[name]].cost for name in COSTS
+    } == pytest.approx(COSTS)
+    body = {"model": "smart", "prompt": HARD.format(1, 2)}
+    async with http.post(f"{url}/admin/routing/explain", json=body, headers=boss) as reply:
+        targets = (await reply.json())["selection"]["targets"]
+    shown = {row["target"]: row["cost_usd"] for row in targets}
+    assert shown == pytest.approx(COSTS), (
+        "no price of theirs is known, so what an answer was told to cost counts"
+    )
+    for wrong in (-1, "much", 1e308, True):
+        status, told = await send("import", [{**lessons[0], "cost": wrong}])
+        assert status == 400 and "Line 1" in told["error"]["message"]
     pair = "weak=small/m&strong=large/m"
     status, told = await send(f"eval?group=smart&{pair}", questions)
     assert status == 200 and told["by"] == "learnt"

@@ -73,6 +73,10 @@ class Attempt(msgspec.Struct):
         """The request goes to the provider, on one connection or, where that turns out to be dead, on another."""
         self.sent += 1
 
+    def kept(self) -> Attempt | dict[str, Any]:
+        """The attempt for who looks at it later: itself where it holds nothing of the request any more, which costs nothing now."""
+        return self if self.bill is _nothing else self.shown()
+
     def shown(self) -> dict[str, Any]:
         """The attempt for error details and explanations."""
         facts: dict[str, Any] = {

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean, stdev
+from typing import NamedTuple
 
 from scripts.benchmarks import servers
 from scripts.benchmarks.cases import CHAT, Bench, Result, prompt, side_by_side
@@ -72,16 +75,54 @@ def many_models(bench: Bench) -> Result:
 
 
 def record(bench: Bench) -> Result:
-    """The record of requests on beside off: what it costs the thread that answers, and all threads, which here share a core."""
+    """The record of requests on beside off: what it costs the thread that answers, and all threads, which here share a core.
+
+    The two take turns in pieces so short that what else the machine does meets both, each beginning as often as the other. A ratio is the
+    mean of those of the pairs, with its standard error.
+    """
+    result = Result()
+    pairs: dict[str, list[float]] = {"loop_off_to_on": [], "cpu_off_to_on": [], "rate_on_to_off": []}
     with servers.router(bench.directory, bench.upstream, extra="[records]\nenabled = false\n") as silent:
-        result = _beside(bench, {"off": silent, "on": bench.router}, "cpu_off_to_on")
-    off, on = result.figures["off_loop_us"], result.figures["on_loop_us"]
-    result.ratios["loop_off_to_on"] = off / on
-    result.ratios["rate_on_to_off"] = result.figures["on_rps"] / result.figures["off_rps"]
+        subjects = {"off": silent, "on": bench.router}
+        for server in subjects.values():
+            closed_loop(server, CHAT, prompt("chat"), bench.directory, seconds=1)  # warm
+        for turn in range(max(2, 2 * bench.rounds)):
+            taken = {
+                name: _piece(bench, subjects[name]) for name in (("off", "on") if turn % 2 else ("on", "off"))
+            }
+            off, on = taken["off"], taken["on"]
+            pairs["loop_off_to_on"].append(off.loop_us / on.loop_us)
+            pairs["cpu_off_to_on"].append(off.cpu_us / on.cpu_us)
+            pairs["rate_on_to_off"].append(on.rate / off.rate)
+            for name, piece in taken.items():
+                figures = result.figures
+                figures[f"{name}_failed"] = figures.get(f"{name}_failed", 0) + piece.failed
+                figures[f"{name}_rps"] = max(piece.rate, figures.get(f"{name}_rps", 0))
+                for figure, value in (("loop_us", piece.loop_us), ("cpu_us", piece.cpu_us)):
+                    figures[f"{name}_{figure}"] = min(value, figures.get(f"{name}_{figure}", math.inf))
+    for ratio, told in pairs.items():
+        result.ratios[ratio] = fmean(told)
+        result.figures[f"{ratio}_error"] = stdev(told) / math.sqrt(len(told))
     file = bench.directory / "data" / "requests.db"
     with contextlib.closing(sqlite3.connect(file)) as connection:
         result.figures["rows_written"] = connection.execute("select rows from kept").fetchone()[0]
     return result
+
+
+class Piece(NamedTuple):
+    """A short run: requests a second and failed ones; microseconds a request of the thread that answers, and of all threads."""
+
+    rate: float
+    failed: int
+    loop_us: float
+    cpu_us: float
+
+
+def _piece(bench: Bench, server: Running) -> Piece:
+    before = server.loop_seconds()
+    run = closed_loop(server, CHAT, prompt("chat"), bench.directory, seconds=bench.seconds / 2)
+    count = max(1.0, run.rate * bench.seconds / 2)
+    return Piece(run.rate, run.failed, (server.loop_seconds() - before) / count * 1e6, run.cpu_us)
 
 
 def chains(_bench: Bench) -> Result:

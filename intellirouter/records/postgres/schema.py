@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from intellirouter.records.columns import COLUMNS
+from intellirouter.records.conditions import USUAL
 from intellirouter.records.row import DEAR_BUCKET, SLOW_BUCKET, id_at
 
 SCHEMA_NAME = "intellirouter_records"
@@ -23,6 +24,8 @@ _TYPES = dict.fromkeys(COLUMNS, "text") | {
 }
 _columns = ",\n  ".join(f'"{name}" {kind}' for name, kind in _TYPES.items())
 WHERE_SAID = ("model", "provider", "team", "user", "session", "chain_run", "trace_id")
+OF_A_DAY = dict.fromkeys(("served_model", "tenant", "persona", "cache", "error"), "") | USUAL
+"""Columns with an index in each day's table, and what rows it leaves out: a day that is there already is not held up for one."""
 _said = "\n".join(
     f"""create index if not exists by_{name} on requests ("{name}", id) where "{name}" <> '';"""
     for name in WHERE_SAID
@@ -71,8 +74,11 @@ def partition(day: int) -> str:
 
 
 def create_partition(day: int) -> str:
-    """The statement that makes it."""
-    return (
-        f"create table if not exists {partition(day)} partition of requests "
-        f"for values from ({id_at(day * DAY)}) to ({id_at((day + 1) * DAY)})"
+    """The statements that make it."""
+    table = partition(day)
+    span = f"from ({id_at(day * DAY)}) to ({id_at((day + 1) * DAY)})"
+    indexes = (
+        f"""create index {table}_{name} on {table} ("{name}", id) where "{name}" <> '{usual}'"""
+        for name, usual in OF_A_DAY.items()
     )
+    return "; ".join((f"create table {table} partition of requests for values {span}", *indexes))

@@ -89,7 +89,9 @@ class PostgresStore:
     def _make(self, connection: psycopg.Connection[Any], day: int) -> None:
         with connection.transaction():
             connection.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
-            connection.execute(create_partition(day))
+            there = connection.execute("select to_regclass(%s)", (partition(day),)).fetchone()
+            if there is None or there[0] is None:
+                connection.execute(create_partition(day))
         self._days.add(day)
 
     def page(self, query: Query, limit: int, before: int | None = None, after: int | None = None) -> Page:

@@ -26,9 +26,9 @@ soon then, more where another filter must hold as well."""
 PAGE_SECONDS = 0.04
 """After so long a page is answered with what was found, and where to look on: nobody waits for one that looks through millions of rows."""
 FIRST_PIECE, PIECE = 200, 10_000
-"""Rows that are looked at before the clock is: few at first, since a page is mostly found at once, then four times as many while
-they take less than `QUICK` seconds."""
-QUICK = 0.01
+"""Rows that are looked at before the clock is: few at first, since a page is mostly found at once, then up to four times as many, as
+long as they are likely to take less than `QUICK` seconds."""
+QUICK = 0.02
 TOP = 1 << 62
 MOST_SPELLED = 32
 _INDEXED = {
@@ -182,8 +182,10 @@ def _in_order(
         began, now = now, time.monotonic()
         if now > until:
             return Page(rows, bottom)
-        if now - began < QUICK:
-            piece = min(PIECE, 4 * piece)
+        likely = int(
+            piece * QUICK / max(now - began, 1e-6)
+        )  # rows that would take so long, on this machine now
+        piece = max(FIRST_PIECE, min(PIECE, 4 * piece, likely))
 
 
 def _rarest(

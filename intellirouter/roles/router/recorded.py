@@ -23,7 +23,7 @@ from intellirouter.inference.cache.dispatcher import CANNED_HEADER
 from intellirouter.inference.cache.dispatcher import HEADER as CACHE_HEADER
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.cost import cost_usd
-from intellirouter.inference.job import Trace
+from intellirouter.inference.job import Attempt, Trace
 from intellirouter.inference.offline_transport import OFFLINE
 from intellirouter.records.named import MAX_TAGS, bounded, first, tags_of, user_of
 from intellirouter.records.redaction import Redaction
@@ -128,7 +128,7 @@ class Told(msgspec.Struct, gc=False):
     model: str
     provider: str
     decision: dict[str, Any]
-    attempts: list[dict[str, Any]]
+    attempts: list[Attempt | dict[str, Any]]
     steps: dict[str, float]
     upstream_seconds: float
     notes: tuple[str, ...]
@@ -148,7 +148,7 @@ def told_by(trace: Trace) -> Told:
         trace.model,
         trace.provider,
         trace.plan(),
-        [attempt.shown() for attempt in trace.attempts],
+        [attempt.kept() for attempt in trace.attempts],
         trace.steps,
         trace.upstream_seconds,
         trace.notes,
@@ -215,7 +215,8 @@ class Asked(msgspec.Struct, gc=False):
         row.served_model, row.provider = bounded(told.model), told.provider
         row.cache, row.chain_run = told.cache, told.chain_run
         row.persona = told.persona.replace("; version=", "@")
-        detail.decision, detail.attempts = told.decision, told.attempts
+        detail.decision = told.decision
+        detail.attempts = [one if isinstance(one, dict) else one.shown() for one in told.attempts]
         row.strategy = str(told.decision.get("strategy", ""))
         detail.steps = {name: round(seconds * 1e3, 2) for name, seconds in told.steps.items()}
         detail.steps["ours"] = round(max(0.0, row.seconds - told.upstream_seconds) * 1e3, 2)

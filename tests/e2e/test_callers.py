@@ -29,6 +29,11 @@ def answering(request: Received) -> Play:
     """Vectors, or a few words from the model that was asked."""
     if request.path.endswith("/embeddings"):
         return letters(request)
+    if request.path.endswith("/rerank"):
+        texts = request.json["documents"]
+        return Play.json(
+            {"results": [{"index": n, "relevance_score": 1 / (n + 1)} for n in range(len(texts))]}
+        )
     model = request.json["model"]
     answer = faults.whole(f"I am {model}.", model)
     if "ruinous" in str(request.json["messages"]):
@@ -44,7 +49,11 @@ def world(vendor: Vendor, redis: RedisServer | None = None) -> str:
         for name, price in (("cheap", CHEAP), ("dear", DEAR))
     )
     memory = f'[memory]\nbackend_type = "redis"\nredis_url = "{redis.url}"\n' if redis else ""
-    rag = '[rag]\nembedding_model = "primary/letters"\n[budgets]\nunknown_price = { input = 1, output = 1 }\n'
+    rag = (
+        f'[rag]\nembedding_model = "primary/letters"\nrerank_url = "{vendor.url}/v2/rerank"\nrerank_model = "judge"\n'
+        "rerank_price = { input = 1, request = 0.0005 }\n"
+        "[budgets]\nunknown_price = { input = 1, output = 1 }\n"
+    )
     return f"{provider(vendor)}{models}{memory}{rag}[auth]\nenabled = true\n"
 
 
@@ -101,9 +110,16 @@ def word(run: Any) -> str:
     return str(run.get("status") or error["code"])
 
 
+RANKED = {"query": "coal", "documents": ["Coal is black.", "Snow is white."]}
+
+
 async def errands(place: Installation) -> list[Any]:
     """The same work of one key, and what was answered. Its budget runs out on the way."""
-    admin = {"models": ["cheap", "primary/letters"], "scopes": ["inference", "chains"], "tenant": "acme"}
+    admin = {
+        "models": ["cheap", "primary/letters", "judge"],
+        "scopes": ["inference", "chains"],
+        "tenant": "acme",
+    }
     key = await place.make_key("app", budgets={"total": 0.01}, **admin)
     heard: list[Any] = []
     heard += [(await place.chat(key, "cheap"))[0], (await place.chat(key, "dear"))[0]]
@@ -117,10 +133,17 @@ async def errands(place: Installation) -> list[Any]:
     job = await place.ingest(key, "kb", "coal.txt", "Coal is black.")
     heard += [job["status"], (await place.retrieve(key, "kb", "coal"))[0]]
     heard.append(word(await place.run(key, "find", question="black")))
+    for role, model in (("RagManager", "judge"), ("RagManager", "judge"), ("RagManager", "other")):
+        body = {"model": model, **RANKED}
+        heard.append((await place.ask(role, key, "POST", "/v1/rerank", body))[0])
+    wanted = {"query": "coal", "collections": ["kb"], "rerank": "default"}
+    heard.append((await place.ask("RagManager", key, "POST", "/rag/v1/retrieve", wanted))[0])
     for question in ("small", "ruinous", "small", "small"):
         heard.append(word(await place.run(key, "say-cheap", question=question)))
     status, said = await place.chat(key, "cheap")
     heard += [status, said["error"]["code"]]
+    poor = await place.make_key("poor", budgets={"total": 0.0001}, **admin)  # less than one request costs
+    heard.append((await place.ask("RagManager", poor, "POST", "/v1/rerank", RANKED))[0])
     return heard
 
 
@@ -156,7 +179,11 @@ async def test_the_same_refusals_and_the_same_ledger(tmp_path: Path, start_vendo
             async with installed(form, tmp_path / form, world(vendor, redis)) as place:
                 heard = await errands(place)
                 calls = len(
-                    [one for one in vendor.received if one.path.endswith(("completions", "embeddings"))]
+                    [
+                        one
+                        for one in vendor.received
+                        if one.path.endswith(("completions", "embeddings", "rerank"))
+                    ]
                 )
                 rows = await ledger(place, calls)
         found[form] = (heard, rows, calls, asked(vendor, "dear"))
@@ -171,14 +198,19 @@ async def test_the_same_refusals_and_the_same_ledger(tmp_path: Path, start_vendo
         200,
         "succeeded",
     ]
-    assert heard[8:] == [
+    assert heard[8:12] == [200, 200, 404, 200]
+    assert heard[12:] == [
         "succeeded",
         "succeeded",
         "budget_exceeded",
         "budget_exceeded",
         402,
         "budget_exceeded",
+        402,
     ]
+    judged = [row for row in rows if row[:2] == ("model", "judge")]
+    assert [row[2] for row in judged] == [3]
+    assert judged[0][5] > 3 * 0.0005
     assert dear == 0
     assert {row[1] for row in rows if row[0] == "key"} == {"app"}  # nothing in a role's own name
     assert found["http"] == found["one"]

@@ -5,10 +5,15 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from intellirouter.app.component import Component, Opened
 from intellirouter.inference.background import background
+from intellirouter.inference.limits.governor import Governor
+from intellirouter.inference.limits.ledger import Ledger
+from intellirouter.inference.limits.services import Metered
+from intellirouter.inference.scrape import SpendMeters
 from intellirouter.roles.keys import AUTHORITY, CHAT, KEEPING, METRICS, OUTGOING, STATE, TRACERS
 from intellirouter.roles.rag_manager.keys import RAG
 
@@ -43,12 +48,24 @@ async def _rag(opened: Opened) -> AsyncIterator[RagService]:
                 opened[AUTHORITY],
                 opened[OUTGOING],
                 opened[KEEPING],
+                await stack.enter_async_context(_metered(opened)) if settings.rag.rerank_url else None,
             )
         )
         if settings.rag.nodes:
             await stack.enter_async_context(_cluster(opened, service))
         await stack.enter_async_context(background(rag_warming=service.warm()))
         yield service
+
+
+@contextlib.asynccontextmanager
+async def _metered(opened: Opened) -> AsyncIterator[Metered]:
+    """What a reranking service is asked, counted beside what models are: in the shared store, with purses of its own."""
+    settings = opened.settings
+    ledger = Ledger(opened[STATE], SpendMeters(opened[METRICS]))
+    governor = Governor(opened[STATE], ledger, settings.limits, settings.budgets)
+    opened.on_reload.append(lambda new: partial(governor.configure, new.limits, new.budgets))
+    async with ledger.running(), governor.running():
+        yield Metered(governor, settings.rag.rerank_price)
 
 
 @contextlib.asynccontextmanager

@@ -12,6 +12,15 @@ from intellirouter.config.schema.section import HttpUrl, OptionalUrl, Section
 NodeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
+class RerankPrice(Section):
+    """`[rag.rerank_price]`: what a reranking service takes, in US dollars. Some count requests, others tokens."""
+
+    input: float = Field(
+        default=0, ge=0, description="of a million tokens; the query counts with each text it is put to"
+    )
+    request: float = Field(default=0, ge=0, description="of each request")
+
+
 class RagSection(Section):
     """`[rag]`. Without `vector_db_url` an embedded Chroma lives in the data directory."""
 
@@ -71,6 +80,9 @@ class RagSection(Section):
     )
     rerank_model: str | None = Field(
         default=None, description="the service's model for requests that say rerank = default"
+    )
+    rerank_price: RerankPrice | None = Field(
+        default=None, description="of rerank_url; absent: as budgets.unknown_price says"
     )
     rerank_api_key: SecretStr | None = Field(default=None, description="for rerank_url")
     rerank_timeout_seconds: float = Field(default=5.0, gt=0, description="seconds to judge 50 candidates")

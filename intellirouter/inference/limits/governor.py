@@ -90,7 +90,7 @@ class Governor:
         """Take these limits in place of the last ones."""
         self._limits = limits
         self._budgets = budgets
-        self._unknown_price = None if budgets.unknown_price == "refuse" else budgets.unknown_price
+        self.unknown_price = None if budgets.unknown_price == "refuse" else budgets.unknown_price
         self._known.clear()
         rates = (limits.each_key, *limits.keys.values(), *limits.teams.values(), *limits.models.values())
         self._by_name = bool(budgets.tags or budgets.users)
@@ -115,13 +115,22 @@ class Governor:
             grant.terms = self._with_named(grant.terms, job)
         if operation != COUNT:
             self._estimate(grant, job.request, operation)
-        taken: list[tuple[Purse, float]] = []
-        try:
-            await self._take_all(grant, taken, now)
-        except BaseException:
-            for purse, amount in taken:
-                purse.give_back(amount, time.time())
-            raise
+        await self._take_all(grant, now)
+        return grant
+
+    async def charge(self, caller: Caller, model: str, tokens: int, usd: float | None) -> Grant:
+        """Take what a request to a service may use that is no provider's; `usd` is None where its price is not known.
+
+        Raises as `admit`.
+        """
+        grant = Grant(caller, model, read=tokens, tokens=tokens, usd=usd or 0.0)
+        if not self._anything and caller.quota is None:
+            return grant
+        now = time.time()
+        grant.terms = self._terms(caller, model, now)
+        if usd is None and grant.terms.budgets:
+            raise _unpriced(model)
+        await self._take_all(grant, now)
         return grant
 
     async def count(self, job: Job) -> None:
@@ -176,11 +185,7 @@ class Governor:
         """Targets without a price, where a budget must count what they cost."""
         grant.candidates = [one for one in grant.candidates if one not in unknown]
         if not grant.candidates:
-            raise BudgetExceeded(
-                f"The price of the model '{grant.model}' is not known, and a budget must count it. Its operator can "
-                "set 'price' of the model, or [budgets] unknown_price.",
-                model=grant.model,
-            )
+            raise _unpriced(grant.model)
 
     def price_of(self, candidate: Candidate) -> Price | None:
         """What its tokens cost: the price that is known, or the one configured for those that are not."""
@@ -188,7 +193,7 @@ class Governor:
             return candidate.price
         if candidate.provider is OFFLINE:
             return FREE
-        return self._unknown_price
+        return self.unknown_price
 
     async def outbound(self, provider: Provider) -> float | None:
         """Count a request to a provider; the seconds to wait when its configured limits are used up."""
@@ -209,7 +214,17 @@ class Governor:
             purse = self._purses.of(name, provider.tokens_per_minute, MINUTE, whole=True)
             self._purses.give_back(purse, 1.0 - usage.total_tokens, time.time())
 
-    async def _take_all(self, grant: Grant, taken: list[tuple[Purse, float]], now: float) -> None:
+    async def _take_all(self, grant: Grant, now: float) -> None:
+        """All of it, or nothing."""
+        taken: list[tuple[Purse, float]] = []
+        try:
+            await self._take_each(grant, taken, now)
+        except BaseException:
+            for purse, amount in taken:
+                purse.give_back(amount, time.time())
+            raise
+
+    async def _take_each(self, grant: Grant, taken: list[tuple[Purse, float]], now: float) -> None:
         terms = grant.terms
         for rate in terms.rates:
             amount = 1.0 if rate.what == "requests" else grant.tokens
@@ -320,6 +335,14 @@ class Governor:
         )
         told = {term.what: Told(term.purse, term.what) for term in reversed(rates)}
         return Terms(tuple(rates), budgets, tuple(told.values()))
+
+
+def _unpriced(model: str) -> BudgetExceeded:
+    return BudgetExceeded(
+        f"The price of the model '{model}' is not known, and a budget must count it. Its operator can "
+        "set 'price' of the model, or [budgets] unknown_price.",
+        model=model,
+    )
 
 
 async def _take_rate(rate: RateTerm, amount: float, terms: Terms) -> None:

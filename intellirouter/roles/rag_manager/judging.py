@@ -58,7 +58,7 @@ class Judge:
     async def scores(self, model: str, query: str, texts: Sequence[str], caller: Caller) -> list[float]:
         """One score a text, higher is better: the reranker's, or cosines. Raises `PeerUnavailable` for a reranker that is away."""
         if self._reranker is not None and model != self._section.embedding_model:
-            return await self._reranker.scores(model, query, texts)
+            return await self._reranker.scores(model, query, texts, caller)
         vectors = await (await self._embedder(caller)).embed([query, *texts])
         cosines: list[float] = (vectors[1:] @ vectors[0]).tolist()
         return cosines

@@ -22,7 +22,7 @@ from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
 from intellirouter.roles.rag_manager.embedding.provider import ProviderEmbedder
 from intellirouter.roles.rag_manager.embedding.shared import Helper, SharedEmbedder
 from intellirouter.roles.rag_manager.metrics import RagMetrics
-from intellirouter.roles.rag_manager.reranking import Reranker, RerankService
+from intellirouter.roles.rag_manager.reranking import Meter, Reranker, RerankService
 from intellirouter.roles.rag_manager.reranking_onnx import OnnxReranker
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.roles.rag_manager.shelf import Shelf
@@ -51,6 +51,7 @@ async def open_rag(
     authority: Authority | None = None,
     door: OutgoingDoor | None = None,
     keeping: Keeping | None = None,
+    meter: Meter | None = None,
 ) -> AsyncIterator[RagService]:
     """The service, its worker running. Raises `StateUnavailable` when another process holds the directory."""
     if problems := [f"{'.'.join(map(str, path))}: {problem}" for path, problem in rag_errors(section)]:
@@ -84,7 +85,7 @@ async def open_rag(
 
         if door is None:
             door = await stack.enter_async_context(contextlib.aclosing(OutgoingDoor()))
-        reranker = _reranker(section, door)
+        reranker = _reranker(section, door, meter)
         if reranker is not None:
             stack.push_async_callback(reranker.close)
         metrics = RagMetrics(registry or CollectorRegistry())
@@ -95,7 +96,7 @@ async def open_rag(
         yield service
 
 
-def _reranker(section: RagSection, door: OutgoingDoor) -> Reranker | None:
+def _reranker(section: RagSection, door: OutgoingDoor, meter: Meter | None) -> Reranker | None:
     seconds = section.rerank_timeout_seconds
     if section.rerank_path is not None:
         if not complete(section.rerank_path):
@@ -104,7 +105,7 @@ def _reranker(section: RagSection, door: OutgoingDoor) -> Reranker | None:
     if section.rerank_url is None:
         return None
     key = section.rerank_api_key.get_secret_value() if section.rerank_api_key else None
-    return RerankService(section.rerank_url, key, seconds, door)
+    return RerankService(section.rerank_url, key, seconds, door, meter)
 
 
 def _index(section: RagSection, directory: Path) -> VectorIndex:

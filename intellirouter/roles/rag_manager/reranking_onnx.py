@@ -17,6 +17,7 @@ import numpy as np
 
 from intellirouter.errors import PeerUnavailable
 from intellirouter.roles.rag_manager.embedding.session import OnnxSession, Row, batches
+from intellirouter.security.caller import Caller
 
 MAX_TOKENS = 512
 """What these models were trained on; the longer of query and text is cut, which is nearly always the text."""
@@ -30,7 +31,13 @@ class OnnxReranker:
         self._loaded: tuple[OnnxSession, Any] | None = None
         self._turn = asyncio.Lock()
 
-    async def scores(self, model: str, query: str, texts: Sequence[str]) -> list[float]:  # noqa: ARG002  it is one
+    async def scores(
+        self,
+        model: str,  # noqa: ARG002  it is one
+        query: str,
+        texts: Sequence[str],
+        caller: Caller,  # noqa: ARG002  it costs nothing
+    ) -> list[float]:
         """See `Reranker.scores`. Each is between 0 and 1."""
         until = time.monotonic() + self._seconds
         try:

@@ -28,7 +28,7 @@ from intellirouter.roles.rag_manager.ranking import Candidates, explained, ranke
 from intellirouter.roles.rag_manager.relevance import Noise, asks_of_all, is_chatter
 from intellirouter.roles.rag_manager.reranking import MOST, Reranker
 from intellirouter.roles.rag_manager.shape import alpha_for
-from intellirouter.security.caller import Reach
+from intellirouter.security.caller import Caller, Reach
 from intellirouter.telemetry.tracing.span import step
 from intellirouter.vectors.index import VectorIndex, Vectors
 from intellirouter.vectors.sharded import ShardsAway
@@ -65,15 +65,18 @@ class Searcher:
         request: RetrievalRequest,
         collections: Sequence[CollectionRow],
         embedder: Embedder,
-        reach: Reach,
+        caller: Caller,
     ) -> Retrieved:
         """The passages, best first."""
         self.check(request)
+        reach = caller.reach()
         key = _key(request, collections, reach)
         if not request.explain and (kept := self._results.get(key)) is not None:
             self._results.move_to_end(key)
             return kept
-        found = await self.chosen(request, await self.candidates(request, collections, embedder, reach))
+        found = await self.chosen(
+            request, await self.candidates(request, collections, embedder, caller.reach()), caller
+        )
         if not found.partial and not request.explain:
             _put(self._results, key, found)
         return found
@@ -117,9 +120,11 @@ class Searcher:
             raise several.exceptions[0] from several
         return [task.result() for task in tasks]
 
-    async def chosen(self, request: RetrievalRequest, candidates: Sequence[Candidates]) -> Retrieved:
-        """The best of all candidates."""
-        found, note = await self._reranked(request, ranked(self._section, request, candidates))
+    async def chosen(
+        self, request: RetrievalRequest, candidates: Sequence[Candidates], caller: Caller
+    ) -> Retrieved:
+        """The best of all candidates. A reranker that costs is asked in the caller's name."""
+        found, note = await self._reranked(request, ranked(self._section, request, candidates), caller)
         if request.relevant and not asks_of_all(request.query):
             found = relevant(request.query, found, candidates)
         passages = choose(request, found, self._section.max_chunks_per_document)
@@ -227,7 +232,7 @@ class Searcher:
         return self._section.rerank_model if request.rerank == "default" else request.rerank
 
     async def _reranked(
-        self, request: RetrievalRequest, found: list[Found]
+        self, request: RetrievalRequest, found: list[Found], caller: Caller
     ) -> tuple[list[Found], str | None]:
         """The best candidates in the reranker's order, and what an explanation says of it."""
         model = self._rerank_model(request)
@@ -239,6 +244,7 @@ class Searcher:
                 model,
                 request.query,
                 [f"{one.chunk.title}\n{one.chunk.location}\n{one.chunk.text}" for one in head],
+                caller,
             )
         except PeerUnavailable as away:
             if self._section.rerank_on_error == "fail":

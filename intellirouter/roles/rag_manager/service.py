@@ -316,8 +316,8 @@ class RagService:
     async def searched(self, request: RetrievalRequest, call: Call) -> Retrieved:
         """What this node's collections have."""
         self.judge.check(request, call.caller)
-        embedder, reach = await self._model.for_caller(call.caller), call.caller.reach()
-        return await self._searcher.search(request, await self._rows(request, call), embedder, reach)
+        embedder = await self._model.for_caller(call.caller)
+        return await self._searcher.search(request, await self._rows(request, call), embedder, call.caller)
 
     async def candidates(self, request: RetrievalRequest, call: Call) -> list[Candidates]:
         """What of this node's collections comes into question, for a node that chooses among several nodes' candidates."""
@@ -328,9 +328,11 @@ class RagService:
         files = await self._searcher.files(documents)
         return [replace(one, files=files) for one in found]
 
-    async def chosen(self, request: RetrievalRequest, candidates: Sequence[Candidates]) -> Retrieved:
+    async def chosen(
+        self, request: RetrievalRequest, candidates: Sequence[Candidates], call: Call
+    ) -> Retrieved:
         """The best of several nodes' candidates."""
-        return await self._searcher.chosen(request, candidates)
+        return await self._searcher.chosen(request, candidates, call.caller)
 
     async def holdings(self) -> tuple[list[tuple[str, str]], list[str]]:
         """Tenant and name of every collection that is no vector store, and tenants with files or vector stores."""

@@ -112,7 +112,7 @@ async def test_an_answer_that_is_none(answer: dict[str, Any], says: str) -> None
     reranker = RerankService(str(server.make_url("/v2/rerank")), "key", 5, OutgoingDoor())
     try:
         with pytest.raises(PeerUnavailable, match=says):
-            await reranker.scores("m", "q", ["one", "two"])
+            await reranker.scores("m", "q", ["one", "two"], CALL.caller)
     finally:
         await reranker.close()
         await server.close()

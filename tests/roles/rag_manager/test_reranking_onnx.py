@@ -13,7 +13,7 @@ from intellirouter.errors import ConfigError, PeerUnavailable
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.reranking_onnx import OnnxReranker
-from intellirouter.security.caller import Caller
+from intellirouter.security.caller import ANONYMOUS, Caller
 from tests.servers.cross_encoder import cross_encoder
 from tests.servers.minilm import minilm
 
@@ -34,22 +34,22 @@ async def test_query_and_text_are_judged_together(logits: int, tmp_path: Path) -
         *(f"day {'x ' * n}cats" for n in range(40)),
         "sleep " * 3000,  # cut, and still judged
     ]
-    scores = await reranker.scores("", "why cats sleep", texts)
+    scores = await reranker.scores("", "why cats sleep", texts, ANONYMOUS)
     expected = [fit(2), fit(0), fit(0), *[fit(1)] * 40]
     assert scores[:-1] == pytest.approx(expected, abs=1e-6)
     assert scores[-1] == pytest.approx(1)
-    both = await asyncio.gather(*(reranker.scores("", "petrol", texts[:2]) for _ in range(4)))
+    both = await asyncio.gather(*(reranker.scores("", "petrol", texts[:2], ANONYMOUS) for _ in range(4)))
     assert all(one == pytest.approx([fit(0), fit(1)]) for one in both)
     long_query = "petrol " * 5000
-    assert (await reranker.scores("", long_query, texts[:2]))[1] > 0.9
+    assert (await reranker.scores("", long_query, texts[:2], ANONYMOUS))[1] > 0.9
 
 
 async def test_what_takes_too_long_is_given_up(tmp_path: Path) -> None:
     reranker = OnnxReranker(cross_encoder(tmp_path), 1, 1e-9)
     with pytest.raises(PeerUnavailable, match="took longer"):
-        await reranker.scores("", "cats", ["cats"] * 20)
+        await reranker.scores("", "cats", ["cats"] * 20, ANONYMOUS)
     with pytest.raises(PeerUnavailable, match="took longer"):
-        await reranker.scores("", "cats", ["cats"] * 20)
+        await reranker.scores("", "cats", ["cats"] * 20, ANONYMOUS)
 
 
 async def test_a_request_is_judged_by_the_local_model(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ class Own(Protocol):
     async def candidates(self, request: RetrievalRequest, call: Call) -> list[Candidates]:
         """What it would choose from."""
 
-    async def chosen(self, request: RetrievalRequest, candidates: Sequence[Candidates]) -> Retrieved:
+    async def chosen(
+        self, request: RetrievalRequest, candidates: Sequence[Candidates], call: Call
+    ) -> Retrieved:
         """The best of all of them."""
 
     async def searched(self, request: RetrievalRequest, call: Call) -> Retrieved:
@@ -141,7 +143,7 @@ class Cluster:
         candidates = [one for part in found.values() for one in part]
         if len(models := {one.collection.model for one in candidates}) > 1:
             raise Conflict(f"Vectors of several models cannot be compared: {', '.join(sorted(models))}.")
-        chosen = await own.chosen(request, candidates)
+        chosen = await own.chosen(request, candidates, call)
         return replace(chosen, partial=True) if away else chosen
 
     def _candidates(

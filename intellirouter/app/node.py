@@ -9,11 +9,11 @@ import structlog
 from intellirouter.app import own_files
 from intellirouter.app.certificates import Certificates
 from intellirouter.app.component import Commit, Opened
-from intellirouter.app.components import sealing
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError
 from intellirouter.ops.backup import journal
+from intellirouter.security.key_names import check_file
 from intellirouter.telemetry import logs
 from intellirouter.web.probes import Health
 
@@ -79,6 +79,6 @@ def prepare_data_dir(settings: Settings) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         journal.repair(directory)
         own_files.close(directory)
-        sealing.check_file(settings.security, directory)
+        check_file(settings.security, directory)
     except OSError as cause:
         raise ConfigError(f"paths.data_dir: {directory} cannot be made ({cause.strerror}).") from cause

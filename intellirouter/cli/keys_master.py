@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from intellirouter.app.components.records import sealed_opener
-from intellirouter.app.components.sealing import KEY, check_file, mark, sealed, write_file
+from intellirouter.app.components.sealing import KEY, mark, sealed
 from intellirouter.cli.audited import audited
 from intellirouter.cli.node_configuration import configured
 from intellirouter.cli.node_options import ConfigOption
@@ -26,6 +26,9 @@ from intellirouter.memory.open import open_state
 from intellirouter.memory.sealed import SEALED, Resealing, SealedStore
 from intellirouter.records.sealed import SealedRecords
 from intellirouter.records.sqlite.store import FILE as RECORDS_FILE
+from intellirouter.roles.rag_manager.blobs import BLOBS, CATALOG_FILE, RAG, Blobs
+from intellirouter.roles.rag_manager.resealing import reseal
+from intellirouter.security.key_names import check_file, write_file
 from intellirouter.security.sealing import Sealer, sealer_of
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -54,20 +57,28 @@ def rotate_master(
         kept = asyncio.run(_state(settings))
         rows = _records(settings)
         rows += _chains(settings, sealer)
-        told.after = {"key": sealer.current_name, "values": kept, "rows": rows}
+        texts, files = _documents(settings, sealer)
+        rows += texts
+        told.after = {"key": sealer.current_name, "values": kept, "rows": rows, "files": files}
     write_file(settings.paths.data_dir, [sealer.current_name])
     asyncio.run(_marked(settings, sealer.current_name))
     left = [
         name
-        for name in (STATE_FILE, RECORDS_FILE, CHAINS_FILE)
+        for name in (STATE_FILE, RECORDS_FILE, CHAINS_FILE, f"{RAG}/{CATALOG_FILE}")
         if not _overwritten(settings.paths.data_dir / name)
     ]
     if as_json:
-        facts = {"key": sealer.current_name, "values": kept, "rows": rows, "not_compacted": left}
+        facts = {
+            "key": sealer.current_name,
+            "values": kept,
+            "rows": rows,
+            "files": files,
+            "not_compacted": left,
+        }
         typer.echo(msgspec.json.encode(facts))
         return
     typer.echo(
-        f"{kept} values and {rows} rows of the record and of chains are encrypted anew, with key {sealer.current_name}."
+        f"{kept} values, {rows} rows and {files} files are encrypted anew, with key {sealer.current_name}."
     )
     for name in left:
         typer.echo(
@@ -145,6 +156,12 @@ def _chains(settings: Settings, sealer: Sealer) -> int:
         return int(sealing.reseal(engine, sealer, [*tables, waits]))
     finally:
         engine.dispose()
+
+
+def _documents(settings: Settings, sealer: Sealer) -> tuple[int, int]:
+    """How many rows and files of documents are now sealed with the current key."""
+    directory = settings.paths.data_dir / RAG
+    return reseal(directory / CATALOG_FILE, Blobs(directory / BLOBS, sealer), sealer)
 
 
 def _overwritten(file: Path) -> bool:

@@ -15,6 +15,8 @@ from intellirouter.cli.node_address import address_of
 from intellirouter.cli.node_configuration import configured
 from intellirouter.cli.server_session import session_of
 from intellirouter.errors import InvalidRequest
+from intellirouter.security.key_names import check_file
+from intellirouter.security.sealing import sealer_of
 from intellirouter.telemetry import logs
 
 T = TypeVar("T")
@@ -51,8 +53,11 @@ def on_service(where: Where, work: Callable[[Any], Awaitable[T]]) -> T:
     settings = configured(where.config, "rag-manager.toml").settings
     opening = importlib.import_module("intellirouter.roles.rag_manager.open")
 
+    check_file(settings.security, settings.paths.data_dir)
+    sealer = sealer_of(settings.security)
+
     async def run() -> T:
-        async with opening.open_rag(settings.rag, settings.paths.data_dir) as service:
+        async with opening.open_rag(settings.rag, settings.paths.data_dir, sealer=sealer) as service:
             return await work(service)
 
     task: Coroutine[Any, Any, T] = run()

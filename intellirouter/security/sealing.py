@@ -88,6 +88,10 @@ class Sealer:
             return text  # a text that only begins like one
         return self.open(purpose, place, sealed).decode("utf-8", "surrogatepass")
 
+    def is_sealed(self, value: bytes) -> bool:
+        """Whether it is sealed, with whichever key."""
+        return value.startswith(MARK)
+
     def is_current(self, value: bytes) -> bool:
         """Whether it is sealed, with the key that seals now."""
         return value.startswith(MARK + self.current)
@@ -101,13 +105,19 @@ class Sealer:
         except ValueError:
             return False
 
+    def key_for(self, purpose: str) -> bytes:
+        """A key of 32 bytes for something else than sealing, of the key that seals now."""
+        return self._derived(self.current, f"keyed {purpose}")
+
     def _cipher(self, id_: bytes, purpose: str) -> AESGCM:
         cipher = self._made.get((id_, purpose))
         if cipher is None:
-            info = f"intellirouter at rest {purpose}".encode()
-            key = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(self._keys[id_])
-            cipher = self._made[id_, purpose] = AESGCM(key)
+            cipher = self._made[id_, purpose] = AESGCM(self._derived(id_, purpose))
         return cipher
+
+    def _derived(self, id_: bytes, purpose: str) -> bytes:
+        info = f"intellirouter at rest {purpose}".encode()
+        return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(self._keys[id_])
 
 
 def sealer_of(section: SecuritySection) -> Sealer | None:

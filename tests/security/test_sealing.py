@@ -15,13 +15,12 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from intellirouter.cli.main import build
 from intellirouter.config.schema.security import SecuritySection
 from intellirouter.errors import ConfigError
 from intellirouter.memory.embedded.store import EmbeddedStore
 from intellirouter.memory.sealed import Resealing, SealedStore
+from intellirouter.security.sealed_files import FRAME, is_current, reading, reseal, writing
 from intellirouter.security.sealing import MARK, NotOpened, Sealer, sealer_of
 from tests.conftest import StartNode, StartVendor, provider
 from tests.roles.router.test_chat import ANSWER
@@ -51,6 +50,41 @@ def test_what_is_sealed_opens_in_its_place_only(value: bytes, place: str, other:
 @given(st.binary().filter(lambda value: not value.startswith(MARK)))
 def test_what_was_kept_before_there_was_a_key_is_taken_as_it_is(value: bytes) -> None:
     assert Sealer((ONE,)).open("kind", "place", value) == value
+
+
+def test_a_file_is_sealed_in_frames_and_what_was_done_to_it_is_found(tmp_path: Path) -> None:
+    sealer, path = Sealer((ONE,)), tmp_path / "file"
+    for size in (0, 1, FRAME - 1, FRAME, FRAME + 1, 2 * FRAME, 2 * FRAME + 5):
+        data = os.urandom(size)
+        with writing(path, sealer) as sink:
+            for start in range(0, size, 700_001):
+                sink.write(data[start : start + 700_001])
+        assert b"".join(reading(path, sealer)) == data
+        assert size < 40 or data[:40] not in path.read_bytes()
+    kept = path.read_bytes()
+    length = 4 + int.from_bytes(kept[21:25])
+    first, second = kept[21 : 21 + length], kept[21 + length : 21 + 2 * length]
+    for broken in (
+        kept[:-1],
+        kept[: 21 + 2 * length],  # the last frame is missing
+        kept[:21],
+        kept[:21] + second + first + kept[21 + 2 * length :],
+        kept[:30] + bytes([kept[30] ^ 1]) + kept[31:],
+        kept[:5] + bytes(16) + kept[21:],  # frames of another file
+        kept + b"\xff\xff\xff\xff",
+    ):
+        path.write_bytes(broken)
+        with pytest.raises(NotOpened):
+            list(reading(path, sealer))
+    path.write_bytes(kept)
+    both = Sealer((TWO, ONE))
+    assert not is_current(path, both)
+    assert reseal(path, both)
+    assert not reseal(path, both)
+    assert b"".join(reading(path, Sealer((TWO,)))) == data
+    path.write_bytes(b"plain")
+    assert reseal(path, both) and b"".join(reading(path, both)) == b"plain"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("key", ["short", "zz" * 32, "00" * 31, "AAAA", " "])
@@ -157,32 +191,6 @@ async def test_a_copy_of_the_data_without_the_key_says_nothing(
     url = again.listening[0].url
     async with http.get(f"{url}/v1/conversations/c1") as reply:
         assert SAID in await reply.text()
-
-
-def rotate(file: Path) -> tuple[int, str]:
-    result = CliRunner().invoke(build("keys"), ["keys", "rotate-master", "--config", str(file)])
-    return result.exit_code, result.output
-
-
-async def test_the_command_seals_anew_what_was_plain_or_had_another_key(
-    start_vendor: StartVendor, start_node: StartNode, http: aiohttp.ClientSession, tmp_path: Path
-) -> None:
-    data, file = tmp_path / "data", tmp_path / "rotate.toml"
-    await talk(start_node, start_vendor, http, data, "")
-    copy = tmp_path / "copy"
-    shutil.copytree(data, copy)
-    for keys in (toml("11" * 32), toml("22" * 32, "11" * 32)):
-        file.write_text(f'[paths]\ndata_dir = "{copy}"\n{keys}')
-        code, said = await asyncio.to_thread(rotate, file)
-        assert code == 0, said
-        assert planted(copy) == []
-    with pytest.raises(ConfigError):
-        await start_node(toml("11" * 32), data_dir=copy)
-    node = await start_node(toml("22" * 32), data_dir=copy)  # the key before is not needed any more
-    async with http.get(f"{node.listening[0].url}/v1/conversations/c1") as reply:
-        assert SAID in await reply.text()
-    async with http.get(f"{node.listening[0].url}/v1/conversations/c1") as reply:
-        assert ANSWERED in await reply.text()
 
 
 CONVERSATIONS = 60

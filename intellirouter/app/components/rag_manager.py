@@ -16,6 +16,7 @@ from intellirouter.inference.limits.services import Metered
 from intellirouter.inference.scrape import SpendMeters
 from intellirouter.roles.keys import AUTHORITY, CHAT, KEEPING, METRICS, OUTGOING, STATE, TRACERS
 from intellirouter.roles.rag_manager.keys import RAG
+from intellirouter.security.sealing import sealer_of
 
 if TYPE_CHECKING:
     from intellirouter.roles.rag_manager.service import RagService
@@ -49,6 +50,7 @@ async def _rag(opened: Opened) -> AsyncIterator[RagService]:
                 opened[OUTGOING],
                 opened[KEEPING],
                 await stack.enter_async_context(_metered(opened)) if settings.rag.rerank_url else None,
+                sealer_of(settings.security),
             )
         )
         if settings.rag.nodes:

@@ -65,8 +65,11 @@ class Engine:
         sweep: Callable[[sqlite3.Connection], bool] = sweep,
         *,
         reads_apart: bool = False,
+        factory: type[sqlite3.Connection] = sqlite3.Connection,
     ) -> None:
+        """`factory` makes the connections. One that has an attribute `failed` says there why a function of its own did."""
         self.path = path
+        self._factory = factory
         self._schema = schema
         self._sweep = sweep
         self._reads_apart = reads_apart and path is not None
@@ -125,6 +128,7 @@ class Engine:
                 isolation_level=None,
                 check_same_thread=False,
                 cached_statements=256,
+                factory=self._factory,
             )
             prepare(connection)
         except (OSError, sqlite3.Error) as error:
@@ -245,7 +249,12 @@ class _Lane:
         try:
             job.result = job.operation(connection)
         except sqlite3.OperationalError:
-            raise  # the file or the disk: nothing of this batch can be trusted
+            reason: Exception | None = getattr(connection, "failed", None)
+            if reason is None:
+                raise  # the file or the disk: nothing of this batch can be trusted
+            connection.failed = None  # type: ignore[attr-defined]  # it has one
+            connection.execute("rollback to job")
+            job.error = reason
         except Exception as error:  # noqa: BLE001  handed to the caller, whose mistake it is
             connection.execute("rollback to job")
             job.error = error

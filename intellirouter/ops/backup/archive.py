@@ -62,6 +62,8 @@ class Manifest(msgspec.Struct):
     seals: dict[str, str] = msgspec.field(default_factory=dict)
     host: str = ""
     node: str = ""
+    keys: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Ids of the `[security]` keys that what it holds is encrypted with; absent where there are none."""
 
 
 class _Summing(io.RawIOBase):

@@ -24,6 +24,7 @@ from intellirouter.ops.backup import archive, journal, marks, outside, repositor
 from intellirouter.ops.backup import snapshot as snapshot_form
 from intellirouter.ops.backup.place import Directory, File
 from intellirouter.records.sqlite.store import FILE as RECORDS_FILE
+from intellirouter.security.key_names import names_in
 from intellirouter.vectors.chroma import snapshot as chroma
 
 STATE = f"state/{FILE}"
@@ -98,6 +99,8 @@ def make(
         ) as writer,
     ):
         _config(loaded, writer, sealed=bool(recipients))
+        if names := names_in(settings.paths.data_dir):
+            writer.manifest.keys = names
         gather = _Gather(settings, writer, Path(scratch), progress)
         # the catalogue first: a blob that comes later is harmless, one that is missing is not
         catalog = gather.sqlite(CATALOG, settings.paths.data_dir / "rag/catalog.sqlite3")

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
 import sqlalchemy as sa
 
 from intellirouter.chains.runtime.durable.rows import check_rows
@@ -41,11 +42,16 @@ from intellirouter.ops.backup.make import (
 )
 from intellirouter.ops.backup.place import File
 from intellirouter.records.sqlite.store import FILE as RECORDS_FILE
+from intellirouter.security.key_names import check, names_in, write_file
+from intellirouter.security.sealing import sealer_of
 
 STORES = ("state", "personas", "documents", "rag", "blobs", "chains", "vectors", "redis", "records", "config")
 """What can be restored. The configuration only when it is named, since the node that restores has one."""
 SHARED = frozenset({"redis", "chains", "vectors", "records"})
 """Of the stores that are servers for a node, those that others may use too. They are left alone unless they are named."""
+
+ENCRYPTED = frozenset({"state", "rag", "blobs", "chains", "redis", "records"})
+"""Those that a `[security] key` encrypts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ def plan(
 ) -> Plan:
     """Of a verified archive. `only` names all that is restored, `also` what is restored beside the rest.
 
-    Raises `BackupDamaged`, and `InvalidRequest` for what the archive does not hold or this node has another kind of.
+    Raises `BackupDamaged`, `InvalidRequest` for what the archive does not hold or this node has another kind of, and `ConfigError` where
+    this node lacks a key that the archive's content is encrypted with.
     """
     if unknown := (set(only) | set(also)) - set(STORES):
         raise InvalidRequest(
@@ -116,6 +123,7 @@ def plan(
     wanted = [store for store in held if store in named or (not only and store not in alone)]
     left = [] if only else [store for store in held if store in shared(settings) and store not in wanted]
     _check_kinds(file, manifest, wanted, settings)
+    check(_keys(manifest, wanted), sealer_of(settings.security), str(file))
     foreign = not seal.genuine(manifest, [*seal.keys(settings, identities)])
     return Plan(manifest, wanted, left, foreign)
 
@@ -191,6 +199,10 @@ def restore(
             aside.mkdir(mode=0o700)
             noted = [(str(old), str(new)) for old, new in moves]
             journal.write(staged, journal.Journal(noted, away))
+            if keys := _keys(
+                manifest, wanted
+            ):  # which are configured: said before, it is right whatever comes
+                write_file(data_dir, {*names_in(data_dir), *keys})
             _load(settings, staged, away, manifest)
             _swap(moves)
             journal.finish(staged)
@@ -211,6 +223,13 @@ def _check_kinds(file: File, manifest: Manifest, wanted: Collection[str], settin
                 "change [memory], [chain_engine] or [records] database_url, or name the stores to restore with --only.",
                 param="only",
             )
+
+
+def _keys(manifest: Manifest, wanted: Collection[str]) -> list[str]:
+    """The ids of the keys that these stores of it are encrypted with."""
+    if isinstance(manifest.keys, msgspec.UnsetType) or ENCRYPTED.isdisjoint(wanted):
+        return []
+    return manifest.keys
 
 
 def _build_index(staged: Path, manifest: Manifest) -> None:

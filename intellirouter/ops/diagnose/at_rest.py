@@ -9,7 +9,7 @@ from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.security.audit.journal import FOLDER
 from intellirouter.security.sealing import sealer_of
 
-_PLAIN = "texts of documents are not"
+_PLAIN = "names of collections and chains, personas and the audit are not"
 
 
 def at_rest(settings: Settings) -> Iterator[Finding]:
@@ -23,7 +23,7 @@ def at_rest(settings: Settings) -> Iterator[Finding]:
         return
     more = f"; {len(sealer.names) - 1} keys from before" if len(sealer.names) > 1 else ""
     advice = "intellirouter keys rotate-master, then take previous_keys out." if more else ""
-    told = f"conversations, answers, people, chains and content are encrypted with key {sealer.current_name}{more}; {_PLAIN}"
+    told = f"conversations, answers, documents, people, chains and content are encrypted with key {sealer.current_name}{more}; {_PLAIN}"
     yield Finding("install", "encryption", Level.OK, told, advice)
 
 

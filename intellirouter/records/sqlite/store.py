@@ -197,6 +197,8 @@ class SqliteStore:
                 connection.execute(
                     "insert into content values (?, ?, ?, ?)", (id_, row.asked, row.answered, message)
                 )
+            if not found:  # FTS5 keeps what was taken out until it merges what it has
+                connection.execute("insert into words (words) values ('optimize')")
             connection.execute("commit")
         return found[-1][0] if found else None
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from intellirouter.roles.rag_manager import lexical
 from intellirouter.roles.rag_manager.filters import Condition
+from intellirouter.roles.rag_manager.sealed_catalog import sealed
 
 SCHEMA = """
 pragma foreign_keys = on;
@@ -111,9 +112,9 @@ def list_collections(db: sqlite3.Connection, tenant: str) -> list[Row]:
 def drop_collection(db: sqlite3.Connection, collection: str) -> None:
     """Everything of it, its jobs too."""
     lexical.drop(db, collection)
-    db.execute("delete from chunks where collection = ?", (collection,))
-    db.execute("delete from jobs where collection = ?", (collection,))
-    db.execute("delete from documents where collection = ?", (collection,))
+    db.execute("delete from main.chunks where collection = ?", (collection,))
+    db.execute("delete from main.jobs where collection = ?", (collection,))
+    db.execute("delete from main.documents where collection = ?", (collection,))
     db.execute("delete from collections where id = ?", (collection,))
 
 
@@ -149,8 +150,8 @@ def drop_document(db: sqlite3.Connection, collection: str, document: str) -> Non
     """The document, its chunks and its jobs."""
     lexical.remove(db, collection, list(chunk_states(db, document)))
     for table in ("chunks", "jobs"):
-        db.execute(f"delete from {table} where document = ?", (document,))  # noqa: S608 - names of ours
-    db.execute("delete from documents where id = ?", (document,))
+        db.execute(f"delete from main.{table} where document = ?", (document,))  # noqa: S608 - names of ours
+    db.execute("delete from main.documents where id = ?", (document,))
     db.execute("update collections set epoch = epoch + 1 where id = ?", (collection,))
 
 
@@ -193,16 +194,22 @@ def add_chunks(db: sqlite3.Connection, collection: str, chunks: Sequence[ChunkRo
         )
     }
     db.executemany(
-        "insert into chunks (id, collection, document, position, title, location, text) select ?, ?, ?, ?, ?, ?, ? "
+        "insert into main.chunks (id, collection, document, position, title, location, text) select ?, ?, ?, ?, ?, ?, ? "
         "where exists (select 1 from documents where id = ?) on conflict (id) do update set position = excluded.position",
-        [(c.id, collection, c.document, c.position, c.title, c.location, c.text, c.document) for c in chunks],
+        [(c.id, collection, c.document, c.position, *_texts(db, c), c.document) for c in chunks],
     )
     lexical.add(db, collection, [id_ for id_ in ids if id_ not in known])
 
 
+def _texts(db: sqlite3.Connection, chunk: ChunkRow) -> list[str | bytes | None]:
+    """What a chunk says, as it is written."""
+    parts = (("title", chunk.title), ("location", chunk.location), ("text", chunk.text))
+    return [sealed(db, f"chunks.{name}", chunk.id, text) for name, text in parts]
+
+
 def mark_ready(db: sqlite3.Connection, ids: Sequence[str], state: int = SHOWN) -> set[str]:
     """Their vectors are kept; those that are still listed."""
-    words = "update chunks set ready = ? where id in (select value from json_each(?)) returning id"
+    words = "update main.chunks set ready = ? where id in (select value from json_each(?)) returning id"
     return {id_ for (id_,) in db.execute(words, (state, json.dumps(list(ids))))}
 
 
@@ -219,7 +226,7 @@ def publish(
         if id_ in places and ready in (SHOWN, STAGED) and (place, ready) != (places[id_], SHOWN)
     ]
     gone = [(place, RETIRED, id_) for id_, place, ready in known if id_ not in places and ready != RETIRED]
-    db.executemany("update chunks set position = ?, ready = ? where id = ?", [*moved, *gone])
+    db.executemany("update main.chunks set position = ?, ready = ? where id = ?", [*moved, *gone])
     if moved or gone:
         touch(db, collection)
     return True
@@ -228,7 +235,7 @@ def publish(
 def drop_chunks(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:
     """Forget them; their vectors are gone already."""
     lexical.remove(db, collection, ids)
-    db.executemany("delete from chunks where id = ?", [(id_,) for id_ in ids])
+    db.executemany("delete from main.chunks where id = ?", [(id_,) for id_ in ids])
 
 
 def read_chunks(db: sqlite3.Connection, ids: Collection[str], most: int = SHOWN) -> dict[str, ChunkRow]:
@@ -253,10 +260,10 @@ def epoch_of(db: sqlite3.Connection, collection: str) -> int:
 
 
 def list_chunks(db: sqlite3.Connection, collection: str, document: str, after: int, limit: int) -> list[Row]:
-    """The chunks of a document behind the position `after`, in order."""
+    """The chunks of the document of that id behind the position `after`, in order."""
     words = (
         "select c.id, c.position, c.title, c.location, c.text, c.ready from chunks c join documents d on d.id = c.document "
-        "where c.collection = ? and d.name = ? and c.position > ? order by c.position limit ?"
+        "where c.collection = ? and d.id = ? and c.position > ? order by c.position limit ?"
     )
     found = rows(db, words, (collection, document, after, limit))
     return [row | {"ready": row["ready"] == SHOWN} for row in found]

@@ -12,6 +12,7 @@ import msgspec
 
 from intellirouter.roles.rag_manager import catalog
 from intellirouter.roles.rag_manager.catalog import Row
+from intellirouter.roles.rag_manager.sealed_catalog import sealed
 from intellirouter.security.caller import Owner
 
 SCHEMA = """
@@ -31,7 +32,7 @@ GRACE = 60.0
 JOBS_KEPT = 10
 """Ended jobs of one document that can still be asked for."""
 _FORGET_JOBS = (
-    "delete from jobs where document = ? and status not in ('queued', 'running') and id not in "
+    "delete from main.jobs where document = ? and status not in ('queued', 'running') and id not in "
     "(select id from jobs where document = ? order by created desc limit ?)"
 )
 
@@ -57,15 +58,22 @@ def add_job(db: sqlite3.Connection, tenant: str, document: Row, job: str, owner:
     """
     now = time.time()
     db.execute(
-        "insert into documents (id, collection, name, sha256, bytes, status, attributes, updated) "
+        "insert into main.documents (id, collection, name, sha256, bytes, status, attributes, updated) "
         "values (:id, :collection, :name, :sha256, :bytes, 'queued', :attributes, :now) on conflict (id) do update set "
         "sha256 = :sha256, bytes = :bytes, status = 'queued', error = null, attributes = :attributes, updated = :now",
-        {**document, "attributes": json.dumps(document["attributes"]), "now": now},
+        {
+            **document,
+            "name": sealed(db, "documents.name", document["id"], document["name"]),
+            "attributes": sealed(
+                db, "documents.attributes", document["id"], json.dumps(document["attributes"])
+            ),
+            "now": now,
+        },
     )
-    over = "update jobs set status = 'cancelled', updated = ? where document = ? and status in ('queued', 'running')"
+    over = "update main.jobs set status = 'cancelled', updated = ? where document = ? and status in ('queued', 'running')"
     db.execute(over, (now, document["id"]))
     db.execute(_FORGET_JOBS, (document["id"], document["id"], JOBS_KEPT))
-    words = "insert into jobs (id, tenant, collection, document, status, created, updated, owner, large) values (?, ?, ?, ?, 'queued', ?, ?, ?, ?)"
+    words = "insert into main.jobs (id, tenant, collection, document, status, created, updated, owner, large) values (?, ?, ?, ?, 'queued', ?, ?, ?, ?)"
     whose = None if owner is None else msgspec.json.encode(owner).decode()
     db.execute(
         words,
@@ -102,9 +110,7 @@ def read_again(
 
 def requeue(db: sqlite3.Connection, job: str | None = None, not_before: float = 0.0) -> int:
     """What a process left running waits again, or that one job until a Unix time at least; how many."""
-    words = (
-        "update jobs set status = 'queued', not_before = ? where status = 'running' and (? is null or id = ?)"
-    )
+    words = "update main.jobs set status = 'queued', not_before = ? where status = 'running' and (? is null or id = ?)"
     return db.execute(words, (not_before, job, job)).rowcount
 
 
@@ -138,7 +144,7 @@ def take_job(
         if not found:
             continue
         id_, document, owner, _ = min(found, key=lambda row: float(row[3]))
-        db.execute("update jobs set status = 'running', updated = ? where id = ?", (now, id_))
+        db.execute("update main.jobs set status = 'running', updated = ? where id = ?", (now, id_))
         words = (
             "select d.name, d.sha256, d.bytes, d.attributes ->> '$.charset' as charset, c.model, c.tenant, "
             "a.chunk_tokens, a.overlap_tokens from documents d join collections c on c.id = d.collection "
@@ -163,17 +169,19 @@ def _groups(db: sqlite3.Connection) -> Iterator[tuple[str, str, float]]:
 
 def advance(db: sqlite3.Connection, job: str, done: int, total: int) -> bool:
     """Note progress. False when the job was cancelled meanwhile."""
-    words = "update jobs set done = ?, total = ?, updated = ? where id = ? and status = 'running'"
+    words = "update main.jobs set done = ?, total = ?, updated = ? where id = ? and status = 'running'"
     return db.execute(words, (done, total, time.time(), job)).rowcount == 1
 
 
 def finish(db: sqlite3.Connection, job: Row, error: str | None) -> None:
     """The job is over. When it was cancelled or superseded meanwhile, that stands."""
-    status = "failed" if error else "ready"
-    words = "update jobs set status = ?, error = ?, updated = ? where id = ? and status = 'running'"
-    if db.execute(words, (status, error, time.time(), job["id"])).rowcount:
-        document = "update documents set status = ?, error = ?, updated = ? where id = ?"
-        db.execute(document, (status, error, time.time(), job["document"]))
+    status, now = "failed" if error else "ready", time.time()
+    words = "update main.jobs set status = ?, error = ?, updated = ? where id = ? and status = 'running'"
+    told = sealed(db, "jobs.error", job["id"], error)
+    if db.execute(words, (status, told, now, job["id"])).rowcount:
+        words = "update main.documents set status = ?, error = ?, updated = ? where id = ?"
+        told = sealed(db, "documents.error", job["document"], error)
+        db.execute(words, (status, told, now, job["document"]))
     db.execute("update collections set epoch = epoch + 1 where id = ?", (job["collection"],))
 
 
@@ -181,19 +189,21 @@ def cancel(db: sqlite3.Connection, tenant: str, job: str) -> bool:
     """True when it was still to be done. What is ready of its document stays."""
     now = time.time()
     words = (
-        "update jobs set status = 'cancelled', updated = ? "
+        "update main.jobs set status = 'cancelled', updated = ? "
         "where tenant = ? and id = ? and status in ('queued', 'running') returning document"
     )
     cancelled = db.execute(words, (now, tenant, job)).fetchall()
     for (document,) in cancelled:
-        db.execute("update documents set status = 'cancelled', updated = ? where id = ?", (now, document))
+        db.execute(
+            "update main.documents set status = 'cancelled', updated = ? where id = ?", (now, document)
+        )
     return bool(cancelled)
 
 
 def stop_jobs(db: sqlite3.Connection, collection: str, document: str | None = None) -> None:
     """End the jobs of a document, or of all in the collection, that is about to be removed."""
     words = (
-        "update jobs set status = 'cancelled', updated = ? where collection = ? and (? is null or document = ?) "
+        "update main.jobs set status = 'cancelled', updated = ? where collection = ? and (? is null or document = ?) "
         "and status in ('queued', 'running')"
     )
     db.execute(words, (time.time(), collection, document, document))

@@ -9,7 +9,6 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -17,6 +16,7 @@ from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
 from intellirouter.errors import InvalidRequest
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.roles.rag_manager import catalog, catalog_jobs
+from intellirouter.roles.rag_manager.blobs import Blobs
 from intellirouter.roles.rag_manager.catalog import SHOWN, STAGED, ChunkRow, Row
 from intellirouter.roles.rag_manager.chunking import VERSION, Chunk, Chunker
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
@@ -46,7 +46,7 @@ class Ingester:
         index: VectorIndex,
         writer: Writer,
         parsers: Parsers,
-        blobs: Path,
+        blobs: Blobs,
         *,
         size: int,
         overlap: int,
@@ -70,9 +70,13 @@ class Ingester:
             raise InvalidRequest(
                 f"The collection is pinned to {job['model']}; this node embeds with {embedder.model}."
             )
+        digest, charset = job["sha256"], str(job["charset"] or "")
+        data = await asyncio.to_thread(self._blobs.opened, digest)
+        place = self._blobs.place(digest)
         title, blocks = await self._parsers.parse(
-            self._blobs / job["sha256"], job["name"], job["tenant"], str(job["charset"] or ""), job["bytes"]
+            place, job["name"], job["tenant"], charset, job["bytes"], data
         )
+        del data  # what follows may take minutes
         chunker = Chunker(self._size, self._overlap, embedder.max_tokens - HEAD_TOKENS, embedder.count)
         if tokens := job["chunk_tokens"]:  # whoever attached the file says how it is cut
             characters, overlap = tokens * CHARACTERS_PER_TOKEN, job["overlap_tokens"] * CHARACTERS_PER_TOKEN

@@ -1,7 +1,7 @@
 """The words of a collection: one FTS5 index each, so that BM25 knows the collection's own word frequencies and no other's.
 
 The text itself lies in `chunks` only. Rows come and go with those of `chunks`, in the same transaction. What a word is in
-scripts other than Latin, `terms.py` says.
+scripts other than Latin, `terms.py` says. Where the node has a key the index holds hashes of words (`hashed_words.py`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
+from typing import Any
 
 from intellirouter.roles.rag_manager import terms
 from intellirouter.roles.rag_manager.filters import ALL, Condition
+from intellirouter.roles.rag_manager.hashed_words import TOKENIZER, HashedWords
 
 _CONTRACTION = re.compile(r"(?:\b\w+n['’]t|['’](?:d|ll|m|re|s|ve))\b")
 """Whole ("don't" tells nothing), or what hangs on a word ("object's"): pieces of them would match pieces of others."""
@@ -38,56 +40,73 @@ Metzler and Croft 2005, "A Markov random field model for term dependencies", uno
 
 def create(db: sqlite3.Connection, collection: str) -> None:
     """Make the index of a new collection."""
+    table = _table(db, collection)
+    if _hashed(db) is not None:
+        db.execute(
+            f"create virtual table if not exists {table} using fts5 (title, location, text, signs, content = '')"
+        )
+        return
     db.execute(
-        f"create virtual table if not exists {_table(collection)} using fts5 (title, location, text, "
-        "content = 'chunks', content_rowid = 'row', tokenize = \"porter unicode61 categories 'L* N* Co Mn Mc'\")"
+        f"create virtual table if not exists {table} using fts5 (title, location, text, "
+        f"content = 'chunks', content_rowid = 'row', tokenize = \"{TOKENIZER}\")"
     )
 
 
 def drop(db: sqlite3.Connection, collection: str) -> None:
     """Remove the index."""
-    db.execute(f"drop table if exists {_table(collection)}")
+    db.execute(f"drop table if exists {_table(db, collection)}")
 
 
 def migrate(db: sqlite3.Connection) -> None:
-    """Index anew the collections that an earlier version indexed in its own way."""
-    known = {name for (name,) in db.execute("select name from sqlite_master where type = 'table'")}
+    """Index anew the collections that an earlier version, or a node with another key or none, indexed in its own way."""
+    known = {name for (name,) in db.execute("select name from main.sqlite_master where type = 'table'")}
     for (collection,) in db.execute("select id from collections").fetchall():
-        table = _table(collection)
-        if table in known:
-            continue
-        create(db, collection)
-        _insert(db, table, "collection = ?", collection)
-        db.execute(f"drop table if exists {table.replace(_PREFIX, 'terms_')}")
+        table = _table(db, collection)
+        if table not in known:
+            create(db, collection)
+            _insert(db, collection, "collection = ?", collection)
+        for other in known - {table}:
+            if other.endswith(f"_{_digits(collection)}"):
+                db.execute(f"drop table if exists {other}")
 
 
 def add(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:
     """Take in chunks just written."""
-    _insert(db, _table(collection), "id in (select value from json_each(?))", json.dumps(ids))
+    _insert(db, collection, "id in (select value from json_each(?))", json.dumps(ids))
 
 
 def remove(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:
     """Forget chunks that are about to be deleted."""
-    table = _table(collection)
+    table = _table(db, collection)
+    columns, marks = _columns(db)
     db.executemany(
-        f"insert into {table} ({table}, rowid, title, location, text) values ('delete', ?, ?, ?, ?)",  # noqa: S608
-        _as_indexed(db, "id in (select value from json_each(?))", json.dumps(ids)),
+        f"insert into {table} ({table}, rowid, {columns}) values ('delete', ?, {marks})",  # noqa: S608
+        _as_indexed(db, collection, "id in (select value from json_each(?))", json.dumps(ids)),
     )
 
 
-def _insert(db: sqlite3.Connection, table: str, condition: str, value: str) -> None:
+def _insert(db: sqlite3.Connection, collection: str, condition: str, value: str) -> None:
+    columns, marks = _columns(db)
     db.executemany(
-        f"insert into {table} (rowid, title, location, text) values (?, ?, ?, ?)",  # noqa: S608
-        _as_indexed(db, condition, value),
+        f"insert into {_table(db, collection)} (rowid, {columns}) values (?, {marks})",  # noqa: S608
+        _as_indexed(db, collection, condition, value),
     )
 
 
-def _as_indexed(db: sqlite3.Connection, condition: str, value: str) -> Iterator[tuple[int, str, str, str]]:
+def _columns(db: sqlite3.Connection) -> tuple[str, str]:
+    """Of the index, and a mark for the value of each."""
+    if _hashed(db) is None:
+        return "title, location, text", "?, ?, ?"
+    return "title, location, text, signs", "?, ?, ?, ?"
+
+
+def _as_indexed(db: sqlite3.Connection, collection: str, condition: str, value: str) -> Iterator[list[Any]]:
     """The same for a chunk whenever it is asked: FTS5 forgets by being told again what it was given."""
     found = db.execute(f"select row, title, location, text from chunks where {condition}", (value,))  # noqa: S608
-    for row, *columns in found.fetchall():
-        title, location, text = (terms.indexed(column) for column in columns)
-        yield row, title, location, text
+    hashed = _hashed(db)
+    for row, *texts in found.fetchall():
+        columns = hashed.columns(collection, texts) if hashed is not None else map(terms.indexed, texts)
+        yield [row, *columns]
 
 
 def search(
@@ -97,10 +116,10 @@ def search(
 
     Titles and headings count double.
     """
-    wanted = _expression(query)
+    wanted = _expression(query, collection, _hashed(db))
     if not wanted:
         return {}
-    table = _table(collection)
+    table = _table(db, collection)
     if condition is not ALL:
         filtered = (
             f"select c.id, -bm25({table}, 2.0, 2.0, 1.0) as score from {table} t join chunks c on c.row = t.rowid "  # noqa: S608
@@ -115,17 +134,24 @@ def search(
     return dict(db.execute(words, (wanted, 2 * limit, limit)).fetchall())  # staged chunks are among them
 
 
-def _expression(query: str) -> str:
+def _expression(query: str, collection: str, hashed: HashedWords | None) -> str:
     """What FTS5 is asked: any of the words that tell something, or all where none does."""
     words = _words(query)
     wanted = [word for word in words if not _tells_nothing(word)] or words
     pairs = dict.fromkeys((one, two) for one, two in pairwise(wanted) if one != two)
     exact = (" ".join(terms.words(found)) for found in _IDENTIFIER.findall(query)[:MAX_TERMS])
+    phrases = [phrase for phrase in dict.fromkeys(exact) if " " in phrase or "_" in phrase]
+    term = dict(zip(wanted, map(_term, wanted), strict=True))
+    exactly = [f'"{phrase}"' for phrase in phrases]
+    if hashed is not None:
+        asked = hashed.phrases(collection, [*wanted, *phrases])
+        term, exactly = dict(zip(wanted, asked, strict=False)), asked[len(wanted) :]
+        pairs = {pair: None for pair in pairs if not any(word.endswith("*") for word in pair)}
     return " OR ".join(
         [
-            *(_term(word) for word in dict.fromkeys(wanted)),
-            *(f"NEAR({_term(one)} {_term(two)}, {NEAR})" for one, two in pairs),
-            *(f'"{phrase}"' for phrase in dict.fromkeys(exact) if " " in phrase or "_" in phrase),
+            *term.values(),
+            *(f"NEAR({term[one]} {term[two]}, {NEAR})" for one, two in pairs),
+            *exactly,
         ]
     )
 
@@ -156,9 +182,20 @@ def _term(word: str) -> str:
     return f'"{word[:-1]}" *' if word.endswith("*") else f'"{word}"'
 
 
-def _table(collection: str) -> str:
-    """A name made of hexadecimal digits only, safe to write into a statement."""
+def _hashed(db: sqlite3.Connection) -> HashedWords | None:
+    """What hashes words on this connection, where the node has a key."""
+    return getattr(db, "words", None)
+
+
+def _table(db: sqlite3.Connection, collection: str) -> str:
+    """A name made of letters, lines and hexadecimal digits only, safe to write into a statement."""
+    hashed = _hashed(db)
+    prefix = _PREFIX if hashed is None else f"hashed_{hashed.name}_"
+    return f"{prefix}{_digits(collection)}"
+
+
+def _digits(collection: str) -> str:
     found = _ID.fullmatch(collection)
     if found is None:
         raise ValueError(f"no collection id: {collection!r}")
-    return f"{_PREFIX}{found[1]}"
+    return found[1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from intellirouter.inference.background import background
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.peers.contract import ChatCompleter
 from intellirouter.roles.rag_manager import catalog, catalog_jobs, openai_catalog, uploads_catalog
+from intellirouter.roles.rag_manager.blobs import BLOBS, CATALOG_FILE, RAG, Blobs
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.embedding.files import FILES, complete, find_model
 from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
@@ -24,10 +27,12 @@ from intellirouter.roles.rag_manager.embedding.shared import Helper, SharedEmbed
 from intellirouter.roles.rag_manager.metrics import RagMetrics
 from intellirouter.roles.rag_manager.reranking import Meter, Reranker, RerankService
 from intellirouter.roles.rag_manager.reranking_onnx import OnnxReranker
+from intellirouter.roles.rag_manager.sealed_catalog import connections, hide
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.roles.rag_manager.shelf import Shelf
 from intellirouter.security.authority import Authority
 from intellirouter.security.keeping import Keeping
+from intellirouter.security.sealing import Sealer
 from intellirouter.telemetry.tracing.span import Tracer
 from intellirouter.transport.outgoing.door import OutgoingDoor
 from intellirouter.vectors.chroma.embedded import EmbeddedChroma
@@ -52,21 +57,34 @@ async def open_rag(
     door: OutgoingDoor | None = None,
     keeping: Keeping | None = None,
     meter: Meter | None = None,
+    sealer: Sealer | None = None,
 ) -> AsyncIterator[RagService]:
-    """The service, its worker running. Raises `StateUnavailable` when another process holds the directory."""
+    """The service, its worker running. Raises `StateUnavailable` when another process holds the directory.
+
+    With a `sealer` what it keeps of documents is encrypted.
+    """
     if problems := [f"{'.'.join(map(str, path))}: {problem}" for path, problem in rag_errors(section)]:
         raise ConfigError("\n".join(problems))
-    directory = data_dir / "rag"
+    directory = data_dir / RAG
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_locked(directory))
         schema = catalog.SCHEMA + catalog_jobs.SCHEMA + openai_catalog.SCHEMA + uploads_catalog.SCHEMA
-        engine = Engine(directory / "catalog.sqlite3", schema, catalog.nothing_to_sweep, reads_apart=True)
+        engine = Engine(
+            directory / CATALOG_FILE,
+            schema,
+            catalog.nothing_to_sweep,
+            reads_apart=True,
+            factory=sqlite3.Connection if sealer is None else connections(sealer),
+        )
         await engine.start()
+        stack.push_async_callback(engine.stop)
         await engine.write(catalog_jobs.migrate)
         await engine.write(openai_catalog.migrate)
+        if sealer is not None:
+            await engine.write(hide)
+            await engine.read(hide)
         await engine.write(catalog.migrate)
-        stack.push_async_callback(engine.stop)
         index = _index(section, directory / "chroma")
         stack.push_async_callback(index.close)
 
@@ -89,7 +107,8 @@ async def open_rag(
         if reranker is not None:
             stack.push_async_callback(reranker.close)
         metrics = RagMetrics(registry or CollectorRegistry())
-        blobs = directory / "blobs"
+        blobs = Blobs(directory / BLOBS, sealer)
+        await asyncio.to_thread(blobs.sweep, await engine.read(uploads_catalog.all_parts))
         service = RagService(section, engine, index, embedder, blobs, metrics, reranker, tracer, authority)
         service.shelf = Shelf(engine, keeping or Keeping())
         await stack.enter_async_context(background(rag_worker=service.work()))

@@ -10,12 +10,13 @@ import json
 import sqlite3
 import time
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from intellirouter.roles.rag_manager import catalog, catalog_jobs
+from intellirouter.roles.rag_manager.blobs import Blobs
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.openai_pages import Listing
+from intellirouter.roles.rag_manager.sealed_catalog import sealed
 from intellirouter.security.caller import Owner
 
 BATCHES_KEPT = 1_000
@@ -86,8 +87,8 @@ def holdings(db: sqlite3.Connection) -> tuple[list[tuple[str, str]], list[str]]:
 
 def add_file(db: sqlite3.Connection, row: Row) -> None:
     """Note an uploaded file; its blob is in place."""
-    words = "insert into files values (:id, :tenant, :filename, :purpose, :bytes, :sha256, :created)"
-    db.execute(words, row)
+    words = "insert into main.files values (:id, :tenant, :filename, :purpose, :bytes, :sha256, :created)"
+    db.execute(words, row | {"filename": sealed(db, "files.filename", row["id"], row["filename"])})
 
 
 def files(tenant: str, purpose: str | None) -> Listing:
@@ -116,14 +117,14 @@ def holders(db: sqlite3.Connection, file: str) -> list[tuple[str, str]]:
     return db.execute(words, (file,)).fetchall()
 
 
-def drop_file(db: sqlite3.Connection, file: str, blobs: Path) -> bool:
+def drop_file(db: sqlite3.Connection, file: str, blobs: Blobs) -> bool:
     """Forget the file, and its bytes when nothing else has the same. False when it was attached again meanwhile."""
     if holders(db, file):
         return False
-    for (digest,) in db.execute("delete from files where id = ? returning sha256", (file,)).fetchall():
+    for (digest,) in db.execute("delete from main.files where id = ? returning sha256", (file,)).fetchall():
         words = "select exists (select 1 from files where sha256 = ?) or exists (select 1 from documents where sha256 = ?)"
         if not db.execute(words, (digest, digest)).fetchone()[0]:
-            (blobs / digest).unlink(missing_ok=True)
+            blobs.place(digest).unlink(missing_ok=True)
     return True
 
 
@@ -136,17 +137,20 @@ def add_store(db: sqlite3.Connection, row: CollectionRow, described: Row) -> Non
 def describe_store(db: sqlite3.Connection, collection: str, described: Row) -> None:
     """Set name, description, metadata and after how many days without use it expires."""
     words = (
-        "insert into stores (collection, name, description, metadata, expires_days) "
+        "insert into main.stores (collection, name, description, metadata, expires_days) "
         "values (:collection, :name, :description, :metadata, :expires_days) on conflict (collection) do update set "
         "name = :name, description = :description, metadata = :metadata, expires_days = :expires_days"
     )
-    values = {**described, "metadata": json.dumps(described["metadata"]), "collection": collection}
+    told = {**described, "metadata": json.dumps(described["metadata"])}
+    for name in ("name", "description", "metadata"):
+        told[name] = sealed(db, f"stores.{name}", collection, told[name])
+    values = {**told, "collection": collection}
     db.execute(words, values)
 
 
 def note_use(db: sqlite3.Connection, collection: str) -> None:
     """A store that expires was searched now."""
-    db.execute("update stores set active = ? where collection = ?", (time.time(), collection))
+    db.execute("update main.stores set active = ? where collection = ?", (time.time(), collection))
 
 
 def stores(tenant: str) -> Listing:
@@ -258,7 +262,8 @@ def set_attributes(
     db: sqlite3.Connection, collection: str, document: str, attributes: Mapping[str, Any]
 ) -> None:
     """Replace a document's attributes."""
-    db.execute("update documents set attributes = ? where id = ?", (json.dumps(attributes), document))
+    told = sealed(db, "documents.attributes", document, json.dumps(attributes))
+    db.execute("update main.documents set attributes = ? where id = ?", (told, document))
     catalog.touch(db, collection)
 
 

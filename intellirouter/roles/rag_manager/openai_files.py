@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import Conflict, InvalidRequest, NotFound, PayloadTooLarge, UnsupportedMediaType
 from intellirouter.roles.rag_manager import openai_catalog
+from intellirouter.roles.rag_manager.blobs import Blobs
 from intellirouter.roles.rag_manager.catalog import Row
 from intellirouter.roles.rag_manager.cluster.forwarding import at_home
 from intellirouter.roles.rag_manager.keys import RAG
@@ -39,7 +40,8 @@ _CHUNK = 256 << 10
 class Upload:
     """The fields of one multipart body as they come in; what `field` has goes to `path`."""
 
-    def __init__(self, path: Path, limit: int, patience: float, field: str = "file") -> None:
+    def __init__(self, blobs: Blobs, path: Path, limit: int, patience: float, field: str = "file") -> None:
+        self._blobs = blobs
         self.path = path
         self._field = field
         self.fields: dict[str, str] = {}
@@ -80,11 +82,11 @@ class Upload:
         if self.filename is not None:
             raise InvalidRequest(f"The form has more than one '{self._field}'.", param=self._field)
         self.filename = part.filename or "file"
-        with self.path.open("wb") as handle:
+        with self._blobs.writing(self.path) as sink:
             async for chunk in self._chunks(part, self._limit):
                 self._sha.update(chunk)
                 self.bytes += len(chunk)
-                await asyncio.to_thread(handle.write, chunk)
+                await asyncio.to_thread(sink.write, chunk)
 
     async def _chunks(self, part: BodyPartReader, limit: int) -> AsyncIterator[bytes]:
         size = 0
@@ -104,10 +106,9 @@ async def _upload(request: web.Request) -> web.StreamResponse:
     if coded(request) is not None:
         raise UnsupportedMediaType("A form is uploaded without a content encoding.")
     service = request.app[RAG]
-    service.blobs.mkdir(parents=True, exist_ok=True, mode=0o750)
-    path = service.blobs / f"upload.{secrets.token_hex(12)}.partial"
+    path = service.blobs.partial()
     try:
-        upload = Upload(path, service.max_document_bytes, request.app[BODY_TIMEOUT])
+        upload = Upload(service.blobs, path, service.max_document_bytes, request.app[BODY_TIMEOUT])
         await upload.read(request)
         row = _described(upload, request[CALLER].tenant)
         await keep_file(service, path, row)
@@ -132,7 +133,7 @@ async def keep_file(
         openai_catalog.add_file(db, row)
 
     async with service.blob_lock:
-        await asyncio.to_thread(path.replace, service.blobs / row["sha256"])
+        await asyncio.to_thread(path.replace, service.blobs.place(row["sha256"]))
         await service.engine.write(note)
 
 
@@ -212,7 +213,21 @@ async def _content(request: web.Request) -> web.StreamResponse:
     """A file's bytes."""
     row = await _found(request)
     headers = {"content-type": "application/octet-stream", "content-disposition": "attachment"}
-    return web.FileResponse(request.app[RAG].blobs / row["sha256"], headers=headers)
+    blobs = request.app[RAG].blobs
+    if blobs.sealer is None:
+        return web.FileResponse(blobs.place(row["sha256"]), headers=headers)
+    pieces = blobs.reading(blobs.place(row["sha256"]))
+    piece = await asyncio.to_thread(
+        next, pieces, b""
+    )  # a file that cannot be opened is an error, not an answer cut off
+    response = web.StreamResponse(headers=headers)
+    response.content_length = row["bytes"]
+    await response.prepare(request)
+    while piece:
+        await response.write(piece)
+        piece = await asyncio.to_thread(next, pieces, b"")
+    await response.write_eof()
+    return response
 
 
 async def _delete(request: web.Request) -> web.StreamResponse:

@@ -23,6 +23,7 @@ from aiohttp import web
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import Conflict, InvalidRequest, NotFound, PayloadTooLarge
 from intellirouter.roles.rag_manager import uploads_catalog
+from intellirouter.roles.rag_manager.blobs import Blobs
 from intellirouter.roles.rag_manager.catalog import Row
 from intellirouter.roles.rag_manager.cluster.forwarding import at_home
 from intellirouter.roles.rag_manager.keys import RAG
@@ -39,7 +40,6 @@ from intellirouter.web.body import BODY_TIMEOUT
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
 PART_BYTES = 64 << 20
-_CHUNK = 1 << 20
 
 
 class UploadForm(msgspec.Struct, forbid_unknown_fields=True):
@@ -117,11 +117,12 @@ async def _part(request: web.Request) -> web.StreamResponse:
     """Take in a part of a file."""
     row, service = await _waiting(request), request.app[RAG]
     part = f"part_{secrets.token_hex(12)}"
-    path = _place(service.blobs, part)
-    service.blobs.mkdir(parents=True, exist_ok=True, mode=0o750)
+    path = service.blobs.partial(part)
     kept = False
     try:
-        upload = Upload(path, min(PART_BYTES, row["bytes"]), request.app[BODY_TIMEOUT], field="data")
+        upload = Upload(
+            service.blobs, path, min(PART_BYTES, row["bytes"]), request.app[BODY_TIMEOUT], field="data"
+        )
         await upload.read(request)
         if upload.filename is None:
             raise InvalidRequest("The form has no 'data'.", param="data")
@@ -160,10 +161,10 @@ async def _complete(request: web.Request) -> web.StreamResponse:
         raise InvalidRequest(
             f"The parts have {size} bytes together, and the upload says {row['bytes']}.", param="part_ids"
         )
-    path = _place(service.blobs, f"upload.{secrets.token_hex(12)}")
-    paths = [_place(service.blobs, part) for part in form.part_ids]
+    path = service.blobs.partial()
+    paths = [service.blobs.partial(part) for part in form.part_ids]
     try:
-        sha256, md5 = await asyncio.to_thread(_join, paths, path)
+        sha256, md5 = await asyncio.to_thread(_join, service.blobs, paths, path)
         if form.md5 is not None and form.md5.lower() != md5:
             raise InvalidRequest(f"The file's MD5 is {md5}.", param="md5")
         file = {
@@ -196,27 +197,22 @@ async def _cancel(request: web.Request) -> web.StreamResponse:
     return answer(_body(row | {"status": "cancelled"}))
 
 
-def _place(blobs: Path, part: str) -> Path:
-    return blobs / f"{part}.partial"
-
-
-def _join(parts: Sequence[Path], whole: Path) -> tuple[str, str]:
+def _join(blobs: Blobs, parts: Sequence[Path], whole: Path) -> tuple[str, str]:
     """Write the parts into one file; its SHA-256 and its MD5."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    with whole.open("wb") as out:
+    with blobs.writing(whole) as out:
         for part in parts:
-            with part.open("rb") as handle:
-                while chunk := handle.read(_CHUNK):
-                    sha256.update(chunk)
-                    md5.update(chunk)
-                    out.write(chunk)
+            for chunk in blobs.reading(part):
+                sha256.update(chunk)
+                md5.update(chunk)
+                out.write(chunk)
     return sha256.hexdigest(), md5.hexdigest()
 
 
-async def _remove(blobs: Path, parts: Iterable[str]) -> None:
+async def _remove(blobs: Blobs, parts: Iterable[str]) -> None:
     def remove() -> None:
         for part in parts:
-            _place(blobs, part).unlink(missing_ok=True)
+            blobs.partial(part).unlink(missing_ok=True)
 
     if parts:
         await asyncio.to_thread(remove)

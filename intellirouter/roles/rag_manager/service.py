@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -27,6 +26,7 @@ from intellirouter.errors import (
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
 from intellirouter.roles.rag_manager import catalog, catalog_jobs, openai_catalog
+from intellirouter.roles.rag_manager.blobs import Blobs
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.cluster.cluster import Cluster
 from intellirouter.roles.rag_manager.embedding.embedder import NODE, Embedder
@@ -66,7 +66,7 @@ class RagService:
         engine: Engine,
         index: VectorIndex,
         open_embedder: Callable[[], Embedder],
-        blobs: Path,
+        blobs: Blobs,
         metrics: RagMetrics,
         reranker: Reranker | None = None,
         tracer: Tracer | None = None,
@@ -168,7 +168,7 @@ class RagService:
             await self.shelf.room(tenant, "documents")
         await self.shelf.room(tenant, "rag_bytes", max(0, len(data) - (before or 0)))
         async with self.blob_lock:
-            digest = await asyncio.to_thread(_keep, self.blobs, data)
+            digest = await asyncio.to_thread(self.blobs.keep, data)
             entry = document_row(row.id, document, digest, len(data), attributes or {})
             job = new_job()
             await self.engine.write(
@@ -214,9 +214,9 @@ class RagService:
     ) -> list[Row]:
         """The chunks of a document behind the position `after`, in order. Raises `NotFound`."""
         row = await self._collection(tenant, name)
-        await self._known(row, document)
+        id_ = await self._known(row, document)
         return await self.engine.read(
-            partial(catalog.list_chunks, collection=row.id, document=document, after=after, limit=limit)
+            partial(catalog.list_chunks, collection=row.id, document=id_, after=after, limit=limit)
         )
 
     async def cancel(self, tenant: str, job: str) -> bool:
@@ -416,15 +416,3 @@ def document_row(
 
 def _document_id(collection: str, name: str) -> str:
     return hashlib.sha256(f"{collection}\0{name}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _keep(blobs: Path, data: bytes) -> str:
-    """Write the blob under its sha256, whole or not at all."""
-    digest = hashlib.sha256(data).hexdigest()
-    target = blobs / digest
-    if not target.exists():
-        blobs.mkdir(parents=True, exist_ok=True, mode=0o750)
-        partial_file = blobs / f"{digest}.{secrets.token_hex(4)}.partial"
-        partial_file.write_bytes(data)
-        partial_file.replace(target)
-    return digest

@@ -74,6 +74,17 @@ def words(text: str) -> Iterator[str]:
             )
 
 
+def signs(text: str) -> Iterator[str]:
+    """The signs of scripts without spaces, and of Hangul, in a text: each as it is, and once more without its marks if it has any."""
+    if text.isascii():
+        return
+    for run in _RUN.finditer(folded(text)):
+        for sign in _signs(run[0]):
+            yield sign
+            if len(sign) > 1:
+                yield sign[0]
+
+
 def is_run(word: str) -> bool:
     """The word is of a script without spaces, or of Hangul."""
     return _RUN.match(word) is not None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from intellirouter.roles.rag_manager import catalog
 from intellirouter.roles.rag_manager.catalog import Row
+from intellirouter.roles.rag_manager.sealed_catalog import sealed
 
 SECONDS = 3600
 """How long an upload waits for its parts."""
@@ -36,15 +37,15 @@ def add_upload(db: sqlite3.Connection, row: Row) -> bool:
     if db.execute(words, (row["tenant"],)).fetchone()[0] >= PENDING:
         return False
     words = (
-        "delete from uploads where tenant = :tenant and status <> 'pending' and id not in (select id from uploads "
+        "delete from main.uploads where tenant = :tenant and status <> 'pending' and id not in (select id from uploads "
         "where tenant = :tenant and status <> 'pending' order by created desc limit :most)"
     )
     db.execute(words, {"tenant": row["tenant"], "most": ENDED})
     words = (
-        "insert into uploads (id, tenant, filename, purpose, bytes, created) "
+        "insert into main.uploads (id, tenant, filename, purpose, bytes, created) "
         "values (:id, :tenant, :filename, :purpose, :bytes, :created)"
     )
-    db.execute(words, row)
+    db.execute(words, row | {"filename": sealed(db, "uploads.filename", row["id"], row["filename"])})
     return True
 
 
@@ -75,9 +76,14 @@ def parts_of(db: sqlite3.Connection, upload: str) -> dict[str, int]:
     return dict(db.execute("select id, bytes from upload_parts where upload = ?", (upload,)).fetchall())
 
 
+def all_parts(db: sqlite3.Connection) -> set[str]:
+    """The ids of the parts of every upload that waits."""
+    return {part for (part,) in db.execute("select id from upload_parts")}
+
+
 def end(db: sqlite3.Connection, upload: str, status: str, file: str | None = None) -> list[str] | None:
     """It waits no more; the ids of its parts, to be removed. None when it did not wait."""
-    words = "update uploads set status = ?, file = ? where id = ? and status = 'pending'"
+    words = "update main.uploads set status = ?, file = ? where id = ? and status = 'pending'"
     if db.execute(words, (status, file, upload)).rowcount == 0:
         return None
     return _forget_parts(db, [upload])
@@ -86,8 +92,8 @@ def end(db: sqlite3.Connection, upload: str, status: str, file: str | None = Non
 def expire(db: sqlite3.Connection) -> list[str]:
     """End those that waited too long, and forget what ended a day ago; the ids of parts to be removed."""
     now = time.time()
-    db.execute("delete from uploads where status <> 'pending' and created < ?", (now - 24 * SECONDS,))
-    words = "update uploads set status = 'expired' where status = 'pending' and created < ? returning id"
+    db.execute("delete from main.uploads where status <> 'pending' and created < ?", (now - 24 * SECONDS,))
+    words = "update main.uploads set status = 'expired' where status = 'pending' and created < ? returning id"
     return _forget_parts(db, [id_ for (id_,) in db.execute(words, (now - SECONDS,)).fetchall()])
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from intellirouter.roles.rag_manager import catalog, lexical
 from intellirouter.roles.rag_manager.lexical import telling
+from intellirouter.roles.rag_manager.sealed_catalog import connections
+from intellirouter.security.sealing import Sealer
 
 COLLECTION = "ir-0a"
 TEXTS = {
@@ -21,9 +23,10 @@ TEXTS = {
 }
 
 
-@pytest.fixture
-def index() -> sqlite3.Connection:
-    db = sqlite3.connect(":memory:")
+@pytest.fixture(params=[sqlite3.Connection, connections(Sealer((b"1" * 32,)))], ids=["words", "hashes"])
+def index(request: pytest.FixtureRequest) -> sqlite3.Connection:
+    """An index as a node keeps it without a key, and with one: both find the same."""
+    db = sqlite3.connect(":memory:", factory=request.param)
     db.executescript(catalog.SCHEMA)
     catalog.add_collection(db, catalog.CollectionRow(COLLECTION, "a", "docs", "model", 0))
     db.execute("insert into documents values ('d', ?, 'd', '', 0, 'ready', null, '{}', 0)", (COLLECTION,))

@@ -1,6 +1,6 @@
 """The parsing process: `python -m …parsing.child MEMORY SECONDS OUTPUT`. One document after another.
 
-Frames on standard input and output: four bytes of length (big-endian), then msgpack. A request is `[file, name, charset]`. Answers are
+Frames on standard input and output: four bytes of length (big-endian), then msgpack. A request is `[file, name, charset, data]`, `data` nil for a file that is to be read. Answers are
 `["blocks", …]` as often as needed, then `["end", title, last]` or `["error", reason, last]`; after a `last` one the process
 ends, because its memory has grown. It limits itself, so that a bomb or a loop ends this process and nothing else.
 """
@@ -26,6 +26,9 @@ _KEPT_SHARE = 4
 """A process that has used more than one part in so many of its memory ends."""
 
 
+Request = tuple[str, str, str, bytes | None]
+
+
 class Session:
     """Answers over two pipes."""
 
@@ -40,17 +43,20 @@ class Session:
         """Until the input ends, or memory has grown."""
         last = False
         while not last and len(head := self._source.read(4)) == 4:
-            file, name, charset = msgspec.msgpack.decode(self._source.read(int.from_bytes(head)))
+            request = self._source.read(int.from_bytes(head))
+            file, name, charset, data = msgspec.msgpack.decode(request, type=Request)
+            del request
             self._allow_seconds()
-            verdict = self._document(Path(file), name, charset)
+            verdict = self._document(Path(file), name, charset, data)
             last = _peak() > self._memory // _KEPT_SHARE
             self._send((*verdict, last))
 
-    def _document(self, file: Path, name: str, charset: str) -> tuple[str, str]:
+    def _document(self, file: Path, name: str, charset: str, data: bytes | None) -> tuple[str, str]:
         try:
-            if file.stat().st_size > self._memory // 2:  # a reader needs the bytes and the text
+            size = file.stat().st_size if data is None else len(data)
+            if size > self._memory // 2:  # a reader needs the bytes and the text
                 return "error", f"needs more than {self._memory >> 20} MiB"
-            title, blocks = parse(name, file.read_bytes(), charset)
+            title, blocks = parse(name, file.read_bytes() if data is None else data, charset)
             left = self._output
             for frame in _frames(blocks):
                 left -= sum(len(text) for text, *_ in frame)

@@ -40,12 +40,18 @@ class Parsers:
         self._small, self._large = _Places(limits), _Places(limits)
 
     async def parse(
-        self, file: Path, name: str, owner: str, charset: str = "", size: int = SMALL_BYTES + 1
+        self,
+        file: Path,
+        name: str,
+        owner: str,
+        charset: str = "",
+        size: int = SMALL_BYTES + 1,
+        data: bytes | None = None,
     ) -> tuple[str, list[Block]]:
         """As `Parser.parse`, in the owner's turn. `size` is the document's in bytes."""
         places = self._small if size <= SMALL_BYTES else self._large
         async with places.taken_by(owner) as parser:
-            return await parser.parse(file, name, charset)
+            return await parser.parse(file, name, charset, data)
 
     async def aclose(self) -> None:
         """End the processes."""
@@ -85,14 +91,19 @@ class Parser:
         self._child: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
 
-    async def parse(self, file: Path, name: str, charset: str = "") -> tuple[str, list[Block]]:
-        """The document's title and blocks. Raises `InvalidRequest` saying why the document cannot be read."""
+    async def parse(
+        self, file: Path, name: str, charset: str = "", data: bytes | None = None
+    ) -> tuple[str, list[Block]]:
+        """The document's title and blocks. Raises `InvalidRequest` saying why the document cannot be read.
+
+        `data` is what the file holds, where the process cannot read it by itself: a file that is encrypted.
+        """
         limits = self._limits
         async with self._turn:
             kept = False
             try:
                 async with asyncio.timeout(2 * limits.seconds):
-                    blocks, (verdict, text, last) = await self._exchange(file, name, charset)
+                    blocks, (verdict, text, last) = await self._exchange(file, name, charset, data)
                 kept = not last
             except TimeoutError as cause:
                 raise InvalidRequest(f"'{name}' was not read within {2 * limits.seconds} s.") from cause
@@ -116,7 +127,7 @@ class Parser:
             await child.wait()
 
     async def _exchange(
-        self, file: Path, name: str, charset: str
+        self, file: Path, name: str, charset: str, data: bytes | None
     ) -> tuple[list[Block], tuple[str, str, bool]]:
         if self._child is None or self._child.returncode is not None:
             limits = self._limits
@@ -132,7 +143,7 @@ class Parser:
         source, sink = self._child.stdout, self._child.stdin
         if source is None or sink is None:
             raise BrokenPipeError
-        request = msgspec.msgpack.encode((str(file), name, charset))
+        request = msgspec.msgpack.encode((str(file), name, charset, data))
         sink.write(len(request).to_bytes(4) + request)
         await sink.drain()
         blocks: list[Block] = []

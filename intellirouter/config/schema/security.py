@@ -30,7 +30,7 @@ class SecuritySection(Section):
 
     key: SecretStr | None = Field(
         default=None,
-        description="32 bytes in hexadecimal or base64: conversations, kept responses, cached answers, secrets set at run time and the record's content are encrypted with it",
+        description="32 bytes in hexadecimal or base64: conversations, answers, documents, chains, people, secrets set at run time and the record's content are encrypted with it",
     )
     previous_keys: tuple[SecretStr, ...] = Field(
         default=(),

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from intellirouter.config import env
+from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError
 from intellirouter.ops.units import UNIT_DIRS, Unit, take_on, unit_named, unit_of
 
@@ -38,6 +39,7 @@ def enter(file: Path | None, named: str | None) -> Path | None:
         return file
     if os.geteuid() != 0 and named is None and unit.user is not None and not _readable(unit):
         return file  # whoever may not read it is told so when something is missing
+    Settings()  # reading a configuration imports its last part when first asked for; the unit's user need not see all that root does
     try:
         done = take_on(unit)
     except PermissionError as cause:

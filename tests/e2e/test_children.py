@@ -42,7 +42,7 @@ async def test_children_know_no_secret_and_the_node_ends_them_in_its_own_time(
         "INTELLIROUTER__RAG__EMBEDDING_MODEL_PATH": str(minilm()),
         "INTELLIROUTER__MODEL_REGISTRY__DISCOVER_ENVIRONMENT": "false",
     }
-    async with node_process("--role", "All", environment=environment, own_group=True) as node:
+    async with node_process("--role", "All", environment=environment, own_group=True, cold=True) as node:
         started = [await node.event("server.listening", count=number) for number in (1, 2, 3, 4)]
         ports = {line["role"]: line["port"] for line in started}
         await ingest(http, f"http://127.0.0.1:{ports['RagManager']}", {})

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ ROOT = Path(__file__).parents[2]
 class NodeProcess:
     """`intellirouter run` in a process of its own. Its log lines are read as they come."""
 
-    def __init__(self, process: WarmProcess) -> None:
+    def __init__(self, process: WarmProcess | asyncio.subprocess.Process) -> None:
         self.process = process
         self.lines: list[dict[str, Any]] = []
         self._changed = asyncio.Condition()
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
+        assert self.process.stderr is not None
         async for line in self.process.stderr:
             try:
                 record = json.loads(line)
@@ -60,6 +62,7 @@ class NodeProcess:
         async with asyncio.timeout(seconds):
             code = await self.process.wait()
             await self._reader
+            assert self.process.stdout is not None
             # workers may hold the pipe a moment longer: a transport that outlives its loop complains in another test
             await self.process.stdout.read()
             await asyncio.sleep(0)
@@ -72,15 +75,22 @@ async def node_process(
     environment: dict[str, str] | None = None,
     own_group: bool = False,
     folder: Path = ROOT,
+    cold: bool = False,
 ) -> AsyncIterator[NodeProcess]:
-    """Start a node with JSON logs; killed at the end if it still runs. In a process group of its own, as a terminal has it, on request."""
+    """Start a node with JSON logs; killed at the end if it still runs. In a process group of its own, as a terminal has it, on request.
+
+    A `cold` one is started from nothing, and so are its children.
+    """
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    process = await started(
-        ("run", *arguments),
-        folder=folder,
-        environment={**inherited, "INTELLIROUTER__TELEMETRY__LOG_FORMAT": "json", **(environment or {})},
-        session=own_group,
-    )
+    seen = {**inherited, "INTELLIROUTER__TELEMETRY__LOG_FORMAT": "json", **(environment or {})}
+    process: WarmProcess | asyncio.subprocess.Process
+    if cold:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "intellirouter", "run", *arguments, cwd=folder, env=seen,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=own_group,
+        )  # fmt: skip
+    else:
+        process = await started(("run", *arguments), folder=folder, environment=seen, session=own_group)
     node = NodeProcess(process)
     try:
         yield node

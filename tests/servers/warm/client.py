@@ -7,6 +7,13 @@ import socket
 import sys
 
 
+def umask() -> int:
+    """The call that tells it sets it too."""
+    before = os.umask(0o077)
+    os.umask(before)
+    return before
+
+
 def main() -> int:
     """The exit code of what ran; a signal's number is given on, as a shell sees it."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -16,6 +23,7 @@ def main() -> int:
         "folder": os.getcwd(),  # noqa: PTH109  pathlib takes longer to import than all of this
         "environment": dict(os.environ),
         "session": False,
+        "umask": umask(),
     }
     message = json.dumps(wanted).encode()
     socket.send_fds(connection, [len(message).to_bytes(4)], [0, 1, 2])

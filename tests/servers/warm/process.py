@@ -114,6 +114,7 @@ async def started(
             "folder": str(folder),
             "environment": dict(environment),
             "session": session,
+            "umask": _umask(),
         }
     ).encode()
     (out, out_end), (errors, errors_end) = os.pipe(), os.pipe()
@@ -137,6 +138,12 @@ async def started(
     if feed is not None:
         process.stdin = await _write(feed)
     return process
+
+
+def _umask() -> int:
+    """This process'; the call that tells it sets it too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return int(status.partition("Umask:")[2].split()[0], 8)
 
 
 async def _read(descriptor: int) -> asyncio.StreamReader:

@@ -1,6 +1,6 @@
 """Imports IntelliRouter and forks for each connection on the socket named: `python -m tests.servers.warm.server SOCKET`.
 
-A connection sends one message, `{"arguments", "folder", "environment", "session"}` as JSON behind its length in four bytes, with the descriptors of
+A connection sends one message, `{"arguments", "folder", "environment", "session", "umask"}` as JSON behind its length in four bytes, with the descriptors of
 standard input, output and error. It is answered the pid and, at the end, what `waitpid` said, each a line. Who hangs up before has it killed.
 Ends when its own standard input does.
 """
@@ -128,6 +128,7 @@ def become(wanted: dict[str, Any]) -> None:
     if wanted["session"]:
         os.setsid()
     os.chdir(wanted["folder"])
+    os.umask(wanted["umask"])
     os.environ.clear()
     os.environ.update(wanted["environment"])
     sys.argv = ["intellirouter", *wanted["arguments"]]

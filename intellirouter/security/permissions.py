@@ -239,7 +239,13 @@ PERMISSIONS: tuple[Permission, ...] = (
         "admin:personas:read", "see how personas do", "admin_persona_outcomes", "", "operator auditor"
     ),
     Permission("admin:personas:write", "change the personas that all tenants share"),
-    Permission("admin:config:read", "see the configuration", "admin_configuration", "", "operator auditor"),
+    Permission(
+        "admin:config:read",
+        "see the configuration, and how backups stand",
+        "admin_configuration admin_backups",
+        "",
+        "operator auditor",
+    ),
     Permission(
         "admin:settings:read",
         "see what is set at run time, and its versions",

@@ -15,6 +15,7 @@ from playwright.async_api import Browser, expect
 
 from intellirouter.app.node import Node
 from intellirouter.memory.store import StateStore
+from intellirouter.ops.backup.marks import drilled
 from intellirouter.roles.keys import STATE
 from intellirouter.roles.router.console.sessions import setup_link
 from scripts.console_node import console_node, lessons, traffic
@@ -323,8 +324,14 @@ async def test_a_person_is_added_blocked_and_let_in_again(operator: Seat) -> Non
     await expect(row.get_by_text("auditor, developer")).to_be_visible()
 
 
-async def test_settings_are_checked_changed_and_brought_back(operator: Seat) -> None:
+async def test_the_system_tells_of_backups_and_its_settings_are_checked_and_changed(
+    operator: Seat, stage: Stage
+) -> None:
     await operator.open("system")
+    backups = operator.page.get_by_role("region", name="Backups")
+    await expect(backups.get_by_text("never")).to_have_count(2)
+    drilled(stage.node.loaded.settings.paths.data_dir, ok=False, reason="the record is not whole")
+    await expect(backups.get_by_text("the record is not whole")).to_be_visible()
     operator.refusals = True
     await operator.page.get_by_role("button", name="Change settings").click()
     dialog = operator.page.get_by_role("dialog")

@@ -33,20 +33,30 @@ class _Drill(msgspec.Struct):
     reason: str = ""
 
 
-class _Facts(msgspec.Struct):
+class Standing(msgspec.Struct):
+    """The last backup, the last that failed, and the last drill; None for what never was. Times in Unix seconds."""
+
     backup: _Made | None = None
     failed: _Failed | None = None
     drill: _Drill | None = None
 
 
+def standing(data_dir: Path) -> Standing:
+    """How the backups of this node stand. Blocks: it reads a small file. Raises `OSError`, `msgspec.MsgspecError` where it cannot be read."""
+    try:
+        return msgspec.json.decode((data_dir / FILE).read_bytes(), type=Standing)
+    except FileNotFoundError:
+        return Standing()
+
+
 def last_backup(data_dir: Path, node: str, now: float) -> Iterator[Sample]:
     """Nothing where this node was never backed up. Blocks: it reads a small file."""
     try:
-        facts = msgspec.json.decode((data_dir / FILE).read_bytes(), type=_Facts)
-    except FileNotFoundError:
-        return
+        facts = standing(data_dir)
     except (OSError, msgspec.MsgspecError) as error:
         yield Sample("backup_failed", 1.0, node, note=f"{FILE} cannot be read ({type(error).__name__})")
+        return
+    if facts == Standing():
         return
     made = facts.backup
     if made is not None:

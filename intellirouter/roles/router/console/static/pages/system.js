@@ -1,4 +1,4 @@
-// Nodes and their health, the record, the response cache, and the configuration with where each value comes from.
+// Nodes and their health, the record, backups, the response cache, and the configuration with where each value comes from.
 import { html, Asked, Badge, Button, Card, Check, Empty, Facts, NotPermitted, Page, Table, Text, ago, bytes, count, date, moment, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
 import { get, post, remove } from "../api.js";
 import { Settings } from "./settings.js";
@@ -12,8 +12,8 @@ async function everything(who, signal) {
   const roles = await Promise.all(Object.keys(who.roles).map(async (role) => [role, await quiet(get(role, "/health", signal))]));
   if (roles.every(([, told]) => told === null)) await get("router", "/health", signal); // nobody answers: say why
   const read = (path, permission) => who.may(permission) && who.offers.includes(path) ? quiet(get("router", path, signal)) : null;
-  const [cache, record, config, nodes] = await Promise.all([read("/admin/cache", "admin:cache:read"), read("/admin/records", "admin:records:read"), read("/admin/config", "admin:config:read"), who.roles.chains && who.may("chains:read") ? quiet(get("chains", "/v1/nodes", signal)) : null]);
-  return { roles, cache, record, config, nodes: nodes?.data ?? [] };
+  const [cache, record, config, backups, nodes] = await Promise.all([read("/admin/cache", "admin:cache:read"), read("/admin/records", "admin:records:read"), read("/admin/config", "admin:config:read"), read("/admin/backups", "admin:config:read"), who.roles.chains && who.may("chains:read") ? quiet(get("chains", "/v1/nodes", signal)) : null]);
+  return { roles, cache, record, config, backups, nodes: nodes?.data ?? [] };
 }
 
 function partsOf(roles) {
@@ -33,6 +33,17 @@ function Record({ told }) {
   return html`<${Card} title=${W.record}><${Facts} of=${[
     [W.written, count(told.written)], [W.waiting, count(told.waiting)], [W.dropped, html`<span class=${told.dropped ? "bad" : ""}>${count(told.dropped)}${told.reason ? ` (${told.reason})` : ""}</span>`],
     ...Object.entries(kept ?? {}).map(([name, value]) => [W.kept[name] ?? name.replaceAll("_", " "), value == null ? "–" : name.includes("bytes") ? bytes(value) : typeof value === "number" ? count(value) : name === "oldest" ? date(Date.parse(value) / 1000) : String(value)]),
+  ]} /><//>`;
+}
+
+function Backups({ told }) {
+  const { backup, failed, drill } = told;
+  const when = (at) => html`<span title=${moment(at)}>${ago(at)}</span>`;
+  return html`<${Card} title=${W.backups}><${Facts} of=${[
+    [W.backup, backup ? html`${when(backup.at)}${backup.place && html` <code class="wrap">${backup.place}</code>`}` : W.never],
+    ...(failed ? [[W.failed, html`<span class=${!backup || failed.at > backup.at ? "bad" : "faint"}>${when(failed.at)}</span> <span class="wrap">${failed.reason}</span>`]] : []),
+    [W.drill, drill ? html`${when(drill.at)} <${Badge} tone=${drill.ok ? "good" : "bad"}>${drill.ok ? W.passed : W.broken}<//> <span class="wrap">${drill.reason}</span>` : W.never],
+    [W.schedule, told.schedule ? html`<code>${told.schedule}</code>` : W.byHand], ...(told.drill_schedule ? [[W.drillSchedule, html`<code>${told.drill_schedule}</code>`]] : []),
   ]} /><//>`;
 }
 
@@ -64,6 +75,7 @@ export default function System({ who }) {
       <${Health} roles=${data.roles} who=${who} />
       <div class="grid">
         ${data.record && html`<${Record} told=${data.record} />`}
+        ${data.backups && html`<${Backups} told=${data.backups} />`}
         ${data.cache && html`<${Card} title=${W.cache} actions=${who.may("admin:cache:write") && html`<${Button} kind="small" onClick=${clear}>${W.clear}<//>`}><${Facts} of=${Object.entries(data.cache).map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? (name.includes("bytes") ? bytes(value) : count(value)) : cell(name, value)])} /><//>`}
       </div>
       ${data.nodes.length > 0 && html`<${Nodes} nodes=${data.nodes} />`}

@@ -107,7 +107,7 @@ def _cut(value: Any, room: list[int]) -> Any:
             kept[key] = _cut(one, room)
         return kept
     if isinstance(value, list | tuple):
-        return type(value)(_cut(one, room) for one in value if room[0] > 0)
+        return [_cut(one, room) for one in value if room[0] > 0]
     room[0] -= 8
     return value
 

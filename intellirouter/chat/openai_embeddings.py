@@ -22,6 +22,9 @@ from intellirouter.errors import InvalidRequest, UpstreamProtocolError
 DIALECT = "openai_embeddings"
 KNOWN_FIELDS = frozenset({"model", "input", "dimensions", "encoding_format", "user", "input_type"})
 MAX_INPUTS = 8_192
+MAX_VALUES = 310_000
+"""Values in the JSON of a request: each token is one, and OpenAI takes 300,000 of them, which some clients count out and send by default.
+Source: OpenAI API reference, "Create embeddings"."""
 
 
 def decode_request(body: Json) -> EmbeddingRequest:

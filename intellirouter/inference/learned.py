@@ -22,7 +22,7 @@ from intellirouter.inference.decided import Decided, Weighed
 from intellirouter.inference.evidence import Kept, News, evidence
 from intellirouter.inference.job import Job
 from intellirouter.inference.learning import outcome as outcomes
-from intellirouter.inference.learning.decision import WATCHED, Choice, Decision, Wishes, decide
+from intellirouter.inference.learning.decision import Choice, Decision, Wishes, decide, searching
 from intellirouter.inference.learning.features import Features, features_of
 from intellirouter.inference.learning.prior import Prior, between, shipped
 from intellirouter.inference.learning.question import Question, needs_of, question_of
@@ -64,7 +64,6 @@ class Learned:
 
     def __init__(self, prior: Callable[[], Prior] = shipped) -> None:
         self.weights: dict[str, Weights] = {}
-        self.exploring: dict[str, float] = {}
         self.listener: Callable[[News], None] = lambda _news: None
         self.on: Callable[[Job], bool] = lambda _job: True
         """Whether the choice is made at all for a job: a switch of `[features]`."""
@@ -176,14 +175,14 @@ class Learned:
         self, job: Job, group: str, entry: ModelEntry, section: LearningSection, names: Sequence[str]
     ) -> Wishes:
         """How this group decides. Who only asks to explain explores nothing."""
-        changed = self.exploring.get(group, 0.0)
-        explore = max(section.explore, changed) if section.explore else 0.0
+        known = self.weights.get(group)
+        explore, least = searching(section.explore, changed=known is not None and known.exploring)
         return Wishes(
             cost_weight=section.cost_weight,
             latency_weight=section.latency_weight,
             floor=section.quality_floor,
             explore=explore if job.request_id else 0.0,
-            least=1.0 if changed else WATCHED,
+            least=least,
             default=names.index(section.default) if section.default in names else 0,
             by_price=entry.plain is not None,
         )

@@ -26,7 +26,6 @@ from intellirouter.inference.learned import Learned
 from intellirouter.inference.learning import keeping
 from intellirouter.inference.learning import outcome as outcomes
 from intellirouter.inference.learning.features import SLOT_BITS, STRUCTURE, Features
-from intellirouter.inference.learning.group import EXPLORED_AFTER_CHANGE
 from intellirouter.inference.learning.keeping import Learning
 from intellirouter.inference.learning.prior import kind_of, shipped
 from intellirouter.inference.learning.weights import Weights, decode, encode, fitted
@@ -213,7 +212,6 @@ class School:
         known = self._learned.weights.get(group)
         if known is None or known.version != weights.version:
             self._learned.weights[group] = weights
-            self._learned.exploring[group] = EXPLORED_AFTER_CHANGE if weights.exploring else 0.0
 
     async def follow_all(self) -> None:
         """Take over the weights of every group."""

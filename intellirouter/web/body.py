@@ -101,10 +101,14 @@ def _too_large(limit: int, setting: str = "server.max_body_bytes") -> PayloadToo
     return PayloadTooLarge(f"The request body is larger than {limit} bytes ({setting}).")
 
 
-async def read_json(request: web.Request, most: int | None = None) -> dict[str, Any]:
-    """The body as a JSON object, of `most` bytes. Raises `UnsupportedMediaType` or `InvalidRequest` that says where it breaks."""
+async def read_json(request: web.Request, most: int | None = None, values: int = 0) -> dict[str, Any]:
+    """The body as a JSON object, of `most` bytes. Raises `UnsupportedMediaType` or `InvalidRequest` that says where it breaks.
+
+    `values`: so many may be in it where the configuration allows fewer.
+    """
+    most_values = max(values, request.app[BODY_VALUES])
     if request.headers.get("content-type") == "application/json":  # the common case, unparsed
-        return await parse_object(await read_body(request, most), request.app[BODY_VALUES])
+        return await parse_object(await read_body(request, most), most_values)
     kind = request.content_type
     named = "content-type" in request.headers or not request.app[KEYLESS]()
     if not named or not (kind in ("application/json", "application/octet-stream") or kind.endswith("+json")):
@@ -112,7 +116,7 @@ async def read_json(request: web.Request, most: int | None = None) -> dict[str, 
         raise UnsupportedMediaType(
             f"The content type is {told}; send the header 'content-type: application/json' (curl: -H, or --json for -d)."
         )
-    return await parse_object(await read_body(request, most), request.app[BODY_VALUES])
+    return await parse_object(await read_body(request, most), most_values)
 
 
 async def parse_object(body: bytes, most_values: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intellirouter.inference.learning import prior as priors
-from intellirouter.inference.learning.decision import ENOUGH, exploring
+from intellirouter.inference.learning.decision import ENOUGH, exploring, searching
 from intellirouter.inference.learning.estimator import Estimator
 from intellirouter.inference.learning.group import Group
 from intellirouter.inference.learning.measure import apgr
@@ -119,7 +119,7 @@ def by_expectation(stream: Stream, prices: Sequence[float], explore: float, seed
             one.expected(*row(stream, place, target)) - prices[target] for target, one in enumerate(known)
         ]
         best = 0 if min(one.weight for one in known) < ENOUGH else int(np.argmax(worth))
-        chances = exploring(errors, worth, best, learnt.explored(explore), learnt.least())
+        chances = exploring(errors, worth, best, *searching(explore, changed=learnt.exploring > 0))
         target = int(chance.choice(len(known), p=chances))
         return target, chances[target]
 

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from intellirouter.app.component import Component, Opened
 from intellirouter.inference.background import background
@@ -16,6 +16,7 @@ from intellirouter.inference.limits.services import Metered
 from intellirouter.inference.scrape import SpendMeters
 from intellirouter.roles.keys import AUTHORITY, CHAT, KEEPING, METRICS, OUTGOING, STATE, TRACERS
 from intellirouter.roles.rag_manager.keys import RAG
+from intellirouter.roles.router.keys import GOVERNOR
 from intellirouter.security.sealing import sealer_of
 
 if TYPE_CHECKING:
@@ -61,8 +62,11 @@ async def _rag(opened: Opened) -> AsyncIterator[RagService]:
 
 @contextlib.asynccontextmanager
 async def _metered(opened: Opened) -> AsyncIterator[Metered]:
-    """What a reranking service is asked, counted beside what models are: in the shared store, with purses of its own."""
+    """What a reranking service is asked, counted as what models are: by the Router's governor where one is here, else by one on the same store."""
     settings = opened.settings
+    if GOVERNOR in opened.values:
+        yield Metered(opened[GOVERNOR], settings.rag.rerank_price)
+        return
     ledger = Ledger(opened[STATE], SpendMeters(opened[METRICS]))
     governor = Governor(opened[STATE], ledger, settings.limits, settings.budgets)
     opened.on_reload.append(lambda new: partial(governor.configure, new.limits, new.budgets))
@@ -82,4 +86,8 @@ async def _cluster(opened: Opened, service: RagService) -> AsyncIterator[None]:
             yield
 
 
-COMPONENTS = (Component(RAG, _rag, (METRICS, AUTHORITY, CHAT, KEEPING, STATE, OUTGOING, TRACERS)),)
+def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
+    """The components of a process that runs the roles `local`."""
+    needs = (METRICS, AUTHORITY, CHAT, KEEPING, STATE, OUTGOING, TRACERS)
+    beside = (GOVERNOR,) if "Router" in local else ()  # one purse for a process: two would each lease a share
+    return (Component(RAG, _rag, (*needs, *beside)),)

@@ -30,7 +30,7 @@ def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
         *router.COMPONENTS,
         *console.COMPONENTS,
         *login.COMPONENTS,
-        *rag_manager.COMPONENTS,
+        *rag_manager.components(local),
         *persona_layer.COMPONENTS,
         *chain_engine.COMPONENTS,
         *peers.components(local),

@@ -26,6 +26,8 @@ ENOUGH = 20.0
 """Weight of outcomes from which on a target is known."""
 WATCHED = 0.1
 """What is left of exploration where a target is surely not the best."""
+EXPLORED_AFTER_CHANGE = 0.4
+"""The least share of requests that explore once a target has changed."""
 SURE = 0.55
 """Below this confidence that another target is worth more than the default, the default answers."""
 
@@ -116,6 +118,14 @@ def decide(choices: Sequence[Choice], wishes: Wishes, chance: random.Random) -> 
     rest = range(count) if reason == "cold" else ranked
     order = (first, *(place for place in rest if place != first))
     return Decision(order, reason, confidence, propensity, tuple(worth))
+
+
+def searching(share: float, *, changed: bool) -> tuple[float, float]:
+    """Of the share that the operator lets explore: the share that does now, and the part of its even share that every target gets.
+
+    All of it once a target has changed, for what was known of the others was known before. Nothing where nothing may explore.
+    """
+    return (max(share, EXPLORED_AFTER_CHANGE), 1.0) if share and changed else (share, WATCHED)
 
 
 def exploring(

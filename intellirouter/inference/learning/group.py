@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from intellirouter.inference.learning.decision import WATCHED
 from intellirouter.inference.learning.estimator import Estimator
 from intellirouter.inference.learning.features import Floats, Slots
 from intellirouter.inference.learning.influence import Influence
@@ -12,7 +11,6 @@ from intellirouter.inference.learning.progress import Progress
 
 EXPLORING_AFTER_CHANGE = 150
 """Outcomes for which more requests explore, once a target has changed."""
-EXPLORED_AFTER_CHANGE = 0.4
 _DOUBTED = 12.0
 """Weight that says how good the other targets are on the whole when one has changed: what changed one may have changed all."""
 MAX_IMPORTANCE = 5.0
@@ -69,14 +67,6 @@ class Group:
         progress.take(kind, score, at)
         if cost is not None:
             progress.paid(cost)
-
-    def explored(self, share: float) -> float:
-        """The share of requests that explore now, of what the operator allows: none where that is nothing."""
-        return max(share, EXPLORED_AFTER_CHANGE) if share and self.exploring else share
-
-    def least(self) -> float:
-        """The part of its even share that every target gets: all of it once a target has changed, for what was known of them was known before."""
-        return 1.0 if self.exploring else WATCHED
 
     def fit(self) -> None:
         """Bring the weights up to date."""

@@ -188,6 +188,9 @@ def _service(offered: Offered, most_values: int) -> Any:
 def _unary(
     offered: Offered, name: str, act: Callable[[Any, Json, Call], Awaitable[bytes]], most_values: int
 ) -> Any:
+    if name == "Embed":
+        most_values = max(most_values, openai_embeddings.MAX_VALUES)
+
     async def handle(body: bytes, context: Context) -> bytes:
         async with _call(offered, name, context) as call:
             return await act(offered.peer, await _document(body, most_values), call)

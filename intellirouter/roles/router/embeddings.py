@@ -33,7 +33,7 @@ async def embed(
 
 async def embeddings(request: web.Request) -> web.StreamResponse:
     """OpenAI's Embeddings, and Mistral's for its own clients."""
-    body = await read_json(request)
+    body = await read_json(request, values=openai_embeddings.MAX_VALUES)
     if speaks_mistral(request):
         wanted = mistral_embeddings.decode_request(body)
         response, trace = await embed(request, wanted)

@@ -81,6 +81,17 @@ async def test_vectors_arrive_in_the_form_and_order_that_were_asked_for(
     assert 'llm_token_usage_total{kind="input",model="m",provider="primary"} 7.0' in text
 
 
+async def test_as_many_tokens_as_openai_takes_are_sent_on(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(Play.json(FLOATS))
+    node = await start_node(provider(vendor))
+    body = {"model": "primary/m", "input": [[9906] * 150_000, [1917] * 150_000]}  # as LangChain sends texts
+    async with http.post(f"{node.listening[0].url}/v1/embeddings", json=body) as reply:
+        assert reply.status == 200, await reply.text()
+    assert vendor.received[0].json["input"] == body["input"]
+
+
 @pytest.mark.parametrize(("kind", "sent"), [("openai", CODED), ("openai_compatible", FLOATS)])
 async def test_the_openai_client_reads_them(
     start_node: StartNode, start_vendor: StartVendor, kind: str, sent: dict[str, Any]

@@ -272,6 +272,11 @@ async def test_orders_in_any_spelling_are_flagged_wherever_they_stand(spelled: s
     }[where]
     done = looked_at(ChatRequest(model="m", messages=messages), [flag], Report())
     assert done.blocked is flag
+    for action in ("mask", "mask-restore"):
+        mask = made(GuardSection.model_validate({"name": "g", "kind": "injection", "action": action}), str)
+        masked = looked_at(ChatRequest(model="m", messages=messages), [mask], Report())
+        assert "injection" in masked.report.header(), "told"
+        assert looked_at(masked.request, [flag], Report()).blocked is None, masked.request
 
 
 async def events(reply: aiohttp.ClientResponse) -> list[Any]:

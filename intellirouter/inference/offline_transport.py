@@ -15,7 +15,7 @@ from intellirouter.chat.delta import Finish, Start, TextDelta, UsageDelta
 from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.chat.parts import Text
 from intellirouter.chat.response import ChatResponse, Choice
-from intellirouter.errors import UpstreamProtocolError
+from intellirouter.errors import UnsupportedByTarget, UpstreamProtocolError
 from intellirouter.inference import offline
 from intellirouter.inference.provider import Provider
 from intellirouter.providers import openai
@@ -23,6 +23,7 @@ from intellirouter.providers.adapter import HttpRequest
 from intellirouter.transport.contract import Deadlines, Reply, Transport
 
 SCHEME = "offline:"
+_CHATS = "/chat/completions"
 OFFLINE = Provider(
     name="offline",
     adapter=openai.COMPATIBLE_ADAPTER,
@@ -78,6 +79,12 @@ class WithOffline:
 
 
 async def _at_home(request: HttpRequest) -> Reply:
+    if not request.url.endswith(_CHATS):
+        raise UnsupportedByTarget(
+            "The model 'offline' only chats. It stands in where no provider is set: set the key of one that does this, such as "
+            "OPENAI_API_KEY, or list one in [[model_registry.providers]].",
+            param="model",
+        )
     return OfflineReply(_answer(request.body))
 
 

@@ -53,7 +53,7 @@ class ServerSection(Section):
     max_body_values: int = Field(
         default=100_000,
         ge=1_000,
-        description="values in the JSON of one request: its objects, its lists and what they hold; more is refused with 400",
+        description="values in the JSON of one request: its objects, its lists and what they hold; more is refused with 400; embeddings may always have 310,000",
     )
     body_timeout: Seconds = Field(default=60, description="for a request's body to arrive")
     keep_alive_timeout: Seconds = Field(

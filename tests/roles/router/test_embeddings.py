@@ -121,3 +121,15 @@ async def test_an_answer_that_is_not_what_was_asked_for_is_an_upstream_error(
     async with http.post(f"{node.listening[0].url}/v1/embeddings", json=body) as reply:
         assert reply.status == 502
         assert (await reply.json())["error"]["code"] == "upstream_protocol_error"
+
+
+@pytest.mark.parametrize("model", ["offline", "auto", "text-embedding-3-small"])
+async def test_the_model_that_stands_in_says_that_it_only_chats(
+    start_node: StartNode, http: aiohttp.ClientSession, model: str
+) -> None:
+    node = await start_node("[model_registry]\ndiscover_environment = false\n")
+    url = f"{node.listening[0].url}/v1/embeddings"
+    async with http.post(url, json={"model": model, "input": "a"}) as reply:
+        error = (await reply.json())["error"]
+    assert (reply.status, error["param"]) == (400, "model"), error
+    assert "OPENAI_API_KEY" in error["message"]

@@ -59,15 +59,16 @@ def drop(db: sqlite3.Connection, collection: str) -> None:
 
 def migrate(db: sqlite3.Connection) -> None:
     """Index anew the collections that an earlier version, or a node with another key or none, indexed in its own way."""
-    known = {name for (name,) in db.execute("select name from main.sqlite_master where type = 'table'")}
+    known: dict[str, set[str]] = {}
+    for (name,) in db.execute("select name from main.sqlite_master where type = 'table'"):
+        known.setdefault(name.rpartition("_")[2], set()).add(name)
     for (collection,) in db.execute("select id from collections").fetchall():
-        table = _table(db, collection)
-        if table not in known:
+        table, there = _table(db, collection), known.get(_digits(collection), set())
+        if table not in there:
             create(db, collection)
             _insert(db, collection, "collection = ?", collection)
-        for other in known - {table}:
-            if other.endswith(f"_{_digits(collection)}"):
-                db.execute(f"drop table if exists {other}")
+        for other in there - {table}:
+            db.execute(f"drop table if exists {other}")
 
 
 def add(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:

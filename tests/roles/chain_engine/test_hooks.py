@@ -67,11 +67,12 @@ async def receiver() -> AsyncIterator[Receiver]:
         await made.server.close()
 
 
-async def _settled(ask: Client, status: str) -> Any:
+async def _settled(ask: Client, status: str, count: int = 1) -> Any:
+    """The deliveries of `status` once they are `count`: an answer is written down after it was heard."""
     async with asyncio.timeout(60):
         while True:
             _, found = await ask("GET", f"/v1/hooks?status={status}")
-            if found["data"]:
+            if len(found["data"]) == count:
                 return found["data"]
             await asyncio.sleep(0.02)
 
@@ -110,7 +111,7 @@ async def test_what_is_given_up_can_be_tried_again(
         for _ in range(2):
             await ask("POST", "/v1/chains/quick/runs", {"mode": "wait"})
         await there.until(2)
-        dead = await _settled(ask, "dead")
+        dead = await _settled(ask, "dead", 2)
         assert dead[0]["error"] == "It answered 503."
         assert (await ask("POST", "/v1/hooks/none/retry", {}))[0] == 404
         assert (await ask("POST", f"/v1/hooks/{dead[0]['id']}/retry", {}))[1]["retried"] == 1
@@ -134,6 +135,7 @@ async def test_telemetry_goes_in_batches(start_node: StartNode, http: aiohttp.Cl
         told = [item["run"]["id"] for item in batch["items"]]
         assert len(set(told)) == 3
         assert set(told) < set(runs)
+        assert {done["run"] for done in await _settled(ask, "delivered", 3)} == set(told)
         assert len((await ask("GET", "/v1/hooks?status=pending"))[1]["data"]) == 1
 
 

@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class State(msgspec.Struct, omit_defaults=True):
-    """All that judging needs to know of before. `live` says of the processes that were heard of at `at`, since when each is.
+    """All that judging needs to know of before. `judge` is the process that judged last, `heard` are those it heard of.
 
     `kinds` are kinds of errors and when each was seen last, `fresh` when one was new; `hours` is what was spent in each of the last
     hours, with the number of the hour since 1970.
@@ -45,8 +45,8 @@ class State(msgspec.Struct, omit_defaults=True):
     alerts: dict[str, Alert] = {}
     waiting: dict[str, Gathered] = {}
     outbox: list[Message] = []
-    at: float = 0.0
-    live: dict[str, float] = {}
+    judge: str = ""
+    heard: list[str] = []
     kinds: dict[str, float] = {}
     fresh: dict[str, float] = {}
     hours: list[tuple[int, float]] = []

@@ -38,6 +38,8 @@ MISSED = 3
 """Looks that a process may miss before it is taken for gone, and the lease with it."""
 LEAST_SECONDS = 5.0
 REJOIN_SECONDS = 3_600.0
+STAND_IN = 10
+"""How many times its patience a process waits for whoever judged last, before it tells what it sees without the store."""
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +71,9 @@ class Watch:
     _unwritten: list[Happened] = field(default_factory=list)
     _joined: float = 0.0
     _lease: Lease | None = None
+    _reached: float = 0.0  # when the store was asked for the lease last, and answered
+    _away: float = 0.0  # since when it does not
+    _tells: bool = False  # while it does not: whether this process held the lease then
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -125,6 +130,7 @@ class Watch:
             await self._join(now)
             await self.board.publish(own, self.patience)
             self._lease = await self.store.acquire(LEASE, self.process, self.patience)
+            self._reached, self._away = now, 0.0
             await self._remember()
             members = await self.board.members() if self._lease is not None else {}
             others = [process for process in members if process != self.process]
@@ -155,29 +161,29 @@ class Watch:
         self._silences, self._acks = await self.board.silences(), await self.board.acks()
 
     async def _alone(self, own: Reading, now: float) -> None:
-        """Without the store the least of the processes that were heard of last judges, by what it sees itself."""
-        if self._is_first():
+        """Without the store whoever held the lease judges, by what it sees itself, and after a while one that stands in."""
+        if not self._away:
+            self._away = now
+            # a lease that ran out unnoticed, while this process was held up, may be another's by now
+            self._tells = self._lease is not None and now - self._reached <= self.patience
+        if self._tells or self._stands_in(now):
             await self._judge([own], now, None)
 
-    def _is_first(self) -> bool:
-        """Whether this process is the one, as all of them see it: who came a moment ago need not know yet that it is heard of."""
+    def _stands_in(self, now: float) -> bool:
+        """Whether this process speaks for one that may have gone together with the store: none can ask another, so it is the first by name."""
         state = self._state
-        if state is None or not state.live:
-            return True
-        heard = {process: state.at - since for process, since in state.live.items()}
-        settled = {process for process, seconds in heard.items() if seconds >= self.patience}
-        if not settled:
-            return min(heard) == self.process
-        if heard.get(self.process, 0.0) >= self.patience / 2:
-            settled.add(self.process)
-        return min(settled) == self.process
+        if state is None or not state.heard:
+            return True  # it came while the store was away
+        if now - self._away < STAND_IN * self.patience:
+            return False
+        others = [process for process in state.heard if process != state.judge]
+        return not others or min(others) == self.process
 
     async def _judge(self, readings: list[Reading], now: float, expected: Expected | None) -> None:
         state, version = await self._known()
         figures = merged(self.rules, readings)
         if expected is not None:
-            state.at = now
-            state.live = {reading.process: state.live.get(reading.process, now) for reading in readings}
+            state.judge, state.heard = self.process, [reading.process for reading in readings]
             habit.spend_habit(state, figures, now)
             habit.lost_nodes(expected, readings, figures, now)
         habit.new_errors(state, figures, now)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import aiohttp
@@ -316,29 +317,108 @@ def hook(verdict: Callable[[Any], Any]) -> Callable[[Received], Play]:
     return answer
 
 
+PIECE = b"x" * (1 << 20)
+
+
+class Endless:
+    """A gigabyte, and how much of it went out."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(1 << 10):
+            self.sent += len(PIECE)
+            yield PIECE
+
+
+def verdict_of(body: bytes, **headers: str) -> Callable[[Any], Any]:
+    return lambda _asked: Play([body], headers=headers)
+
+
 BAD: dict[str, Callable[[Any], Any]] = {
     "hangs": lambda _asked: Play(before="hang"),
+    "never ends its answer": lambda _asked: Play([b'{"action": "NONE"'], end="hang"),
     "breaks": lambda _asked: Play([b'{"action": '], end="reset"),
     "says nonsense": lambda _asked: {"action": "MAYBE"},
-    "is no JSON": lambda _asked: Play([b"<html>"], headers={"content-type": "text/html"}),
-    "answers 500": lambda _asked: Play.json({}, 500),
-    "answers at great length": lambda _asked: Play([b"x" * (5 << 20)]),
+    "says nothing": verdict_of(b""),
+    "is no JSON": verdict_of(b"<html>", **{"content-type": "text/html"}),
+    "is no text": verdict_of(b'{"action": "NON\xff"}'),
+    "is nested without end": verdict_of(b'{"action": "NONE", "x": ' + b"[" * 100_000),
+    "is of a million values": verdict_of(b'{"action": "NONE", "x": [' + b"0," * 1_000_000 + b"0]}"),
+    "has another shape": lambda _asked: ["NONE"],
+    "has a number for its action": lambda _asked: {"action": 0},
+    "has one text for a list": lambda _asked: {"action": "GUARDRAIL_INTERVENED", "texts": "Hi"},
+    "has no text among its texts": lambda _asked: {"action": "GUARDRAIL_INTERVENED", "texts": [None]},
+    "changes and sends no texts": lambda _asked: {"action": "GUARDRAIL_INTERVENED"},
     "sends other texts": lambda _asked: {"action": "GUARDRAIL_INTERVENED", "texts": ["a", "b", "c", "d"]},
+    "says two things": verdict_of(b'{"action": "BLOCKED", "action": "NONE"}'),
+    "says none and changes": lambda _asked: {"action": "NONE", "texts": ["another"]},
+    "says none and fails": lambda _asked: Play.json({"action": "NONE"}, 500),
+    "leads elsewhere": lambda _asked: Play.json({"action": "NONE"}, 302, location="http://127.0.0.1:9/"),
+    "has a header without end": verdict_of(b'{"action": "NONE"}', **{"x-long": "y" * 100_000}),
+    "unpacks without end": verdict_of(gzip.compress(bytes(8 << 20), 1), **{"content-encoding": "gzip"}),
 }
 
 
-@pytest.mark.parametrize("bad", BAD)
 async def test_a_webhook_that_misbehaves_is_open_or_closed_as_told(
-    bad: str, start: Any, start_vendor: StartVendor, http: aiohttp.ClientSession
+    start: Any, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:
-    service = await start_vendor(hook(BAD[bad]))
+    def answer(request: Received) -> Play:
+        made = does(request.json)
+        return made if isinstance(made, Play) else Play.json(made)
+
+    service = await start_vendor(answer)
     url, (vendor,) = await start(
         guard("shut", "webhook", url=service.url, timeout=0.5, models=["m"])
         + guard("lax", "webhook", url=service.url, timeout=0.5, on_error="open", models=["primary/n"])
     )
-    assert (await ask(http, url, "Hi"))[0] == 400
-    assert (await ask(http, url, "Hi", model="primary/n"))[0] == 200
+    for number, (name, does) in enumerate(BAD.items(), 1):
+        status, told, _ = await ask(http, url, "Hi")
+        assert (status, told["error"]["code"]) == (400, "guard_blocked"), (name, told)
+        assert "no_answer" in told["error"]["message"], name
+        status, told, headers = await ask(http, url, "Hi", model="primary/n")
+        assert status == 200, (name, told)
+        assert len(vendor.received) == number, name
+
+
+async def test_a_webhook_that_answers_a_gigabyte_is_cut_off(
+    start: Any, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    answers: list[Endless] = []
+
+    def answer(_request: Received) -> Play:
+        answers.append(Endless())
+        return Play(answers[-1])  # type: ignore[arg-type]
+
+    service = await start_vendor(answer)
+    url, (vendor,) = await start(
+        guard("shut", "webhook", url=service.url, timeout=60, models=["m"])
+        + guard("lax", "webhook", url=service.url, timeout=60, on_error="open", models=["primary/n"])
+    )
+    for model, status in (("m", 400), ("primary/n", 200)):
+        service.cut.clear()
+        assert (await ask(http, url, "Hi", model=model))[0] == status
+        await asyncio.wait_for(service.cut.wait(), 60)
+        assert answers[-1].sent <= 64 << 20, "what is on its way, and no more"
     assert len(vendor.received) == 1
+
+
+async def test_a_request_that_has_less_time_than_its_webhook_is_not_kept_longer(
+    start: Any, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    service = await start_vendor(Play(before="hang"))
+    url, (vendor,) = await start(
+        guard("shut", "webhook", url=service.url, timeout=60, models=["m"])
+        + guard("lax", "webhook", url=service.url, timeout=60, on_error="open", models=["primary/n"])
+    )
+    for stream in (False, True):
+        short = {"intellirouter": {"timeout": 0.3}, "stream": stream}
+        status, told, _ = await ask(http, url, "Hi", **short)
+        assert (status, told["error"]["code"]) == (400, "guard_blocked")
+        status, told, _ = await ask(http, url, "Hi", model="primary/n", **short)
+        assert status in (503, 504), told
+    assert not vendor.received, "nobody waits for an answer any more"
 
 
 async def test_a_webhook_sees_texts_and_changes_them(

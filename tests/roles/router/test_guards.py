@@ -364,20 +364,18 @@ BAD: dict[str, Callable[[Any], Any]] = {
 async def test_a_webhook_that_misbehaves_is_open_or_closed_as_told(
     start: Any, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:
-    def answer(request: Received) -> Play:
-        made = does(request.json)
-        return made if isinstance(made, Play) else Play.json(made)
-
-    service = await start_vendor(answer)
+    current = [BAD["hangs"]]
+    service = await start_vendor(hook(lambda asked: current[0](asked)))
     url, (vendor,) = await start(
         guard("shut", "webhook", url=service.url, timeout=0.5, models=["m"])
         + guard("lax", "webhook", url=service.url, timeout=0.5, on_error="open", models=["primary/n"])
     )
     for number, (name, does) in enumerate(BAD.items(), 1):
+        current[0] = does
         status, told, _ = await ask(http, url, "Hi")
         assert (status, told["error"]["code"]) == (400, "guard_blocked"), (name, told)
         assert "no_answer" in told["error"]["message"], name
-        status, told, headers = await ask(http, url, "Hi", model="primary/n")
+        status, told, _ = await ask(http, url, "Hi", model="primary/n")
         assert status == 200, (name, told)
         assert len(vendor.received) == number, name
 

@@ -10,12 +10,13 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from intellirouter.app.component import Opened
 from intellirouter.app.gatekeepers import gatekeeper_of
+from intellirouter.app.node import Node
 from intellirouter.config.schema.settings import Settings
 from intellirouter.roles.keys import CHAINS, CHAT, DOORS, METRICS, PERSONAS, RETRIEVER, TRACERS
 from intellirouter.roles.role import Role
 from intellirouter.telemetry.metrics import RequestMeter
+from intellirouter.web import inside
 
 PEERS: Mapping[str, web.AppKey[Any]] = {
     "Router": CHAT,
@@ -26,8 +27,9 @@ PEERS: Mapping[str, web.AppKey[Any]] = {
 """What each role is to the others."""
 
 
-def serving(settings: Settings, opened: Opened, roles: Sequence[Role]) -> AbstractAsyncContextManager[int]:
-    """Serve `roles` while the context is open."""
+def serving(node: Node, roles: Sequence[Role]) -> AbstractAsyncContextManager[int]:
+    """Serve `roles` of the node while the context is open."""
+    settings, opened = node.loaded.settings, node.opened
     module = importlib.import_module("intellirouter.peers.grpc.server")
     server = settings.server
     offered = [
@@ -38,6 +40,7 @@ def serving(settings: Settings, opened: Opened, roles: Sequence[Role]) -> Abstra
             cache(partial(RequestMeter, opened[METRICS], role.name)),
             opened[TRACERS](role.name),
             None if role.counts_requests else opened[DOORS],
+            partial(inside.asked, node.servers[role.name]),
         )
         for role in roles
     ]

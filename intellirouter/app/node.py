@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import structlog
+from aiohttp import web
 
 from intellirouter.app import own_files
 from intellirouter.app.certificates import Certificates
@@ -45,6 +46,8 @@ class Node:
     listening: list[Listening] = field(default_factory=list)
     health: list[Health] = field(default_factory=list)
     certificates: Certificates | None = None
+    servers: dict[str, web.Server] = field(default_factory=dict)
+    """What answers the HTTP requests of each role."""
 
     def drain(self, drained: bool) -> None:
         """Make every role not ready, or ready again. It serves all the same."""

@@ -94,6 +94,7 @@ async def serving(
     if runner.server is not None:
         Connections.adopt(runner.server, places)
         runner.server.request_handler = _door(node, runner.server.request_handler, health, keyless)
+        node.servers[role.name] = runner.server
     try:
         try:
             for one in sockets:

@@ -125,7 +125,7 @@ async def running(
         for role in roles:
             await stack.enter_async_context(serving(node, role, ports[role.name], tls, places))
         if settings.server.grpc_port is not None:
-            await stack.enter_async_context(grpc_peers.serving(node.loaded.settings, opened, roles))
+            await stack.enter_async_context(grpc_peers.serving(node, roles))
         facts = Facts(
             node_name(node.listening[0].port),
             opened,

@@ -15,6 +15,7 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.response import ChatResponse
 from intellirouter.security.caller import Caller, Owner
+from intellirouter.transport.contract import Deadlines, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,21 @@ class ChatCompleter(Protocol):
 
     async def caller_of(self, owner: Owner, call: Call) -> Caller:
         """The owner of stored work as it may act now: the front knows every key. Raises `KeyEnded`."""
+
+
+class RoleApi(Protocol):
+    """The HTTP API of a role elsewhere, for what clients ask of it at the Router."""
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        call: Call,
+        deadlines: Deadlines,
+    ) -> Reply:
+        """Whatever the role answers; whoever asks closes it. Raises `PeerUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from intellirouter.security.caller import Caller
 from intellirouter.security.permissions import PEERS
 
 _INFERENCE = frozenset({"inference"})
+_HANDS_ON = frozenset({PEERS})
+"""Over gRPC: what is handed on is looked at once more by its own endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,16 @@ class Errand:
 ERRANDS: Mapping[tuple[str, str], Errand] = {
     # (who asks, who is asked)
     # the front: it has looked at the caller's key itself, and its console passes on what people do there
-    ("Router", "ChainEngine"): Errand(("chains_*", "grpc_run"), _INFERENCE | {"chains"}),
-    ("Router", "RagManager"): Errand(
-        ("rag_*", "files_*", "vector_store*", "uploads_*", "rerank", "grpc_retrieve")
+    ("Router", "ChainEngine"): Errand(
+        ("chains_*", "grpc_run", "grpc_handon"), _INFERENCE | {"chains"}, _HANDS_ON
     ),
-    ("Router", "PersonaLayer"): Errand(("personas_*", "grpc_resolve"), _INFERENCE | {"personas"}),
+    ("Router", "RagManager"): Errand(
+        ("rag_*", "files_*", "vector_store*", "uploads_*", "rerank", "grpc_retrieve", "grpc_handon"),
+        lends=_HANDS_ON,
+    ),
+    ("Router", "PersonaLayer"): Errand(
+        ("personas_*", "grpc_resolve", "grpc_handon"), _INFERENCE | {"personas"}, _HANDS_ON
+    ),
     ("ChainEngine", "Router"): Errand(
         ("chat_completions", "grpc_complete", "grpc_stream", "caller", "grpc_caller"),
         lends=frozenset({"inference:chat", PEERS}),

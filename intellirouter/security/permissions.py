@@ -321,7 +321,7 @@ PERMISSIONS: tuple[Permission, ...] = (
         _EVERY_SCOPE,
         "viewer developer operator auditor",
     ),
-    Permission(PEERS, "ask in another role's name (other roles only)", "caller grpc_caller"),
+    Permission(PEERS, "ask in another role's name (other roles only)", "caller grpc_caller grpc_handon"),
 )
 
 PUBLIC: Mapping[str, str] = {

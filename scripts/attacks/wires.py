@@ -12,9 +12,9 @@ from scripts.attacks.requests import body
 
 METHODS = {
     "Router": ("Complete", "Stream", "Embed", "Caller"),
-    "RagManager": ("Retrieve",),
-    "PersonaLayer": ("Resolve",),
-    "ChainEngine": ("Run",),
+    "RagManager": ("Retrieve", wire.HAND_ON),
+    "PersonaLayer": ("Resolve", wire.HAND_ON),
+    "ChainEngine": ("Run", wire.HAND_ON),
 }
 BODIES = {
     "Complete": "/v1/chat/completions",
@@ -39,7 +39,7 @@ async def call(channel: grpc.aio.Channel, role: str, pick: random.Random) -> tup
         sent = pick.randbytes(pick.randint(0, 200))
     target = wire.method(role, name)
     try:
-        if name == "Stream":
+        if name in ("Stream", wire.HAND_ON):
             streamed = channel.unary_stream(target)(sent, timeout=SECONDS, metadata=metadata)
             heard = b"".join([part async for part in streamed])
         else:

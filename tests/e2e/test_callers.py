@@ -133,7 +133,7 @@ async def errands(place: Installation) -> list[Any]:
     job = await place.ingest(key, "kb", "coal.txt", "Coal is black.")
     heard += [job["status"], (await place.retrieve(key, "kb", "coal"))[0]]
     heard.append(word(await place.run(key, "find", question="black")))
-    for role, model in (("RagManager", "judge"), ("RagManager", "judge"), ("RagManager", "other")):
+    for role, model in (("RagManager", "judge"), ("Router", "judge"), ("Router", "other")):
         body = {"model": model, **RANKED}
         heard.append((await place.ask(role, key, "POST", "/v1/rerank", body))[0])
     wanted = {"query": "coal", "collections": ["kb"], "rerank": "default"}
@@ -143,7 +143,7 @@ async def errands(place: Installation) -> list[Any]:
     status, said = await place.chat(key, "cheap")
     heard += [status, said["error"]["code"]]
     poor = await place.make_key("poor", budgets={"total": 0.0001}, **admin)  # less than one request costs
-    heard.append((await place.ask("RagManager", poor, "POST", "/v1/rerank", RANKED))[0])
+    heard.append((await place.ask("Router", poor, "POST", "/v1/rerank", RANKED))[0])
     return heard
 
 
@@ -316,7 +316,14 @@ async def test_a_key_itself_over_grpc(tmp_path: Path, vendor: Vendor) -> None:
                     sent = (("authorization", f"Bearer {key}"),)
                     await retrieve(b'{"query": "x", "collections": ["kb"]}', metadata=sent, timeout=30)
                 codes.append(refused.value.code())
+            with pytest.raises(grpc.aio.AioRpcError) as refused:  # a role's errand, never a key's
+                head = b'{"method": "GET", "path": "/v1/files", "headers": {}}\n'
+                hand_on: Any = channel.unary_stream(
+                    wire.method("RagManager", wire.HAND_ON), request_serializer=wire.encode
+                )
+                await hand_on(head, metadata=(("authorization", "Bearer few"),), timeout=30).read()
         assert codes[2:] == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2, codes
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
 TICKING = {"cron": "* * * * * *", "chain": "say"}

@@ -15,7 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intellirouter.config.schema.ipc import IpcSecurity
-from intellirouter.errors import ConfigError, InvalidRequest, NotFound, PeerUnavailable, UpstreamProtocolError
+from intellirouter.errors import (
+    ConfigError,
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    PeerUnavailable,
+    UpstreamProtocolError,
+)
 from intellirouter.peers.contract import Call
 from intellirouter.peers.grpc import clients, wire
 from intellirouter.peers.grpc.clients import Channel, GrpcChainRunner, GrpcPersonaResolver
@@ -80,6 +87,8 @@ async def test_errors_arrive_as_they_were(start_node: StartNode) -> None:
         with pytest.raises(InvalidRequest, match="mood") as failed:
             await personas.resolve("analyst", {"mood": 1}, CALL)
         assert failed.value.param == "persona_variables.mood"
+        with pytest.raises(PayloadTooLarge, match="PersonaLayer takes"):
+            await personas.resolve("analyst", {"mood": "x" * 17_000_000}, CALL)
         with pytest.raises(PeerUnavailable, match="deadline"):
             await personas.resolve("analyst", {}, Call(ANONYMOUS, "r", deadline=0.0))
     for security, said in (

@@ -10,7 +10,7 @@ from typing import Any
 
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError
-from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
+from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever, RoleApi
 from intellirouter.peers.guard import GuardedChains, GuardedChat, GuardedPersonas, GuardedRetriever
 from intellirouter.peers.http_chains import HttpChainRunner
 from intellirouter.peers.http_chat import HttpChatCompleter
@@ -21,6 +21,8 @@ from intellirouter.transport.choose import make_transport
 from intellirouter.transport.contract import Transport
 
 DEFAULT_ROUTER = "http://127.0.0.1:8080"
+LONGEST_ANSWER = 3600.0
+"""Seconds of an answer that is handed on: events are followed for long."""
 
 
 @contextlib.asynccontextmanager
@@ -143,10 +145,19 @@ async def _transport(settings: Settings, role: str) -> AsyncIterator[Transport]:
 @contextlib.asynccontextmanager
 async def role_clients(
     settings: Settings, endpoints: Mapping[str, str]
-) -> AsyncIterator[dict[str, RoleClient]]:
-    """A client of each of these roles, by its name. Always over HTTP: the console shows what the API answers."""
+) -> AsyncIterator[Mapping[str, RoleApi]]:
+    """The API of each of these roles, by its name."""
+    asking = frozenset({"Router"})
     async with contextlib.AsyncExitStack() as stack:
+        if settings.ipc.protocol == "grpc":
+            found: dict[str, RoleApi] = {}
+            for role, endpoint in endpoints.items():
+                opening = _channel(settings, asking, role, endpoint, LONGEST_ANSWER)
+                grpc, channel = await stack.enter_async_context(opening)
+                found[role] = grpc.GrpcRoleApi(channel)
+            yield found
+            return
         yield {
-            role: await stack.enter_async_context(_client(settings, frozenset({"Router"}), role, endpoint))
+            role: await stack.enter_async_context(_client(settings, asking, role, endpoint))
             for role, endpoint in endpoints.items()
         }

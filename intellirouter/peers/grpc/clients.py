@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NoReturn
@@ -17,7 +18,13 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
-from intellirouter.errors import ConfigError, PeerUnavailable, UpstreamProtocolError
+from intellirouter.errors import (
+    ConfigError,
+    InvalidRequest,
+    PayloadTooLarge,
+    PeerUnavailable,
+    UpstreamProtocolError,
+)
 from intellirouter.peers.contract import Call, ResolvedPersona, RetrievalRequest, Retrieved, RunResult
 from intellirouter.peers.costs import CostComment
 from intellirouter.peers.documents import (
@@ -43,12 +50,13 @@ from intellirouter.security.caller import Caller, Owner
 from intellirouter.security.peer_certificates import PeerTls, role_name
 from intellirouter.security.peer_tokens import PeerSigner
 from intellirouter.telemetry.tracing.span import outgoing, step
+from intellirouter.transport.contract import Deadlines, Reply
 
 LOOK_SECONDS = 1.0
 """How often this node's own certificate is looked at."""
 _OPTIONS = [
     ("grpc.max_receive_message_length", wire.MAX_BYTES),
-    ("grpc.max_send_message_length", wire.MAX_BYTES),
+    ("grpc.max_send_message_length", -1),  # of a size that somebody took; whoever is asked has a bound
     # a role that is back is used again within a second
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1_000),
@@ -57,6 +65,7 @@ _OPTIONS = [
 _MISTRUSTED = "verification check failed"
 _ELSEWHERE = "call host does not match"
 """How gRPC tells of a certificate that has not the names it looked for."""
+_TOO_LARGE = "larger than max"
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 
 
@@ -133,17 +142,27 @@ class Channel:
 
     async def listen(self, name: str, body: bytes, call: Call) -> AsyncIterator[bytes]:
         """The pieces of a stream."""
+        under_way = await self.begin(name, body, call)
+        try:
+            async for data in self.pieces(under_way):
+                yield data
+        finally:
+            under_way.cancel()
+
+    async def begin(self, name: str, body: bytes, call: Call) -> Any:
+        """A stream under way, of which `pieces` are read and which whoever began it cancels."""
         rpc = (await self._present()).unary_stream(
             wire.method(self.role, name), request_serializer=wire.encode, response_deserializer=wire.decode
         )
-        under_way = rpc(body, timeout=self._left(call), metadata=self._metadata(call))
+        return rpc(body, timeout=self._left(call), metadata=self._metadata(call))
+
+    async def pieces(self, under_way: Any) -> AsyncIterator[bytes]:
+        """What comes of it. Raises `PeerUnavailable`, or the error the role answered with."""
         try:
             async for data in under_way:
                 yield data
         except grpc.aio.AioRpcError as error:
             self._failed(error)
-        finally:
-            under_way.cancel()
 
     async def aclose(self) -> None:
         """Cut it."""
@@ -176,6 +195,10 @@ class Channel:
         if _MISTRUSTED in (error.details() or "") or _ELSEWHERE in (error.details() or ""):
             raise PeerUnavailable(
                 f"the {self.role} at {self.endpoint} has no certificate that names this role and this host"
+            ) from error
+        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in (error.details() or ""):
+            raise PayloadTooLarge(
+                f"The {self.role} takes no request of this size (server.max_body_bytes there)."
             ) from error
         if error.code() in _AWAY:
             raise PeerUnavailable(
@@ -298,3 +321,85 @@ def _object(data: bytes, role: str) -> Json:
     if not isinstance(answer, dict):
         raise UpstreamProtocolError(f"the {role} answered with something else than an object")
     return answer
+
+
+class GrpcReply:
+    """See `Reply`."""
+
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        pieces: AsyncIterator[bytes],
+        under_way: Any,
+        idle: float,
+    ) -> None:
+        self.status, self.headers, self.idle = status, headers, idle
+        self._pieces, self._under_way = pieces, under_way
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """See `Reply.chunks`."""
+        while True:
+            try:
+                async with asyncio.timeout(self.idle):
+                    piece = await anext(self._pieces)
+            except StopAsyncIteration:
+                return
+            except TimeoutError as cause:
+                raise PeerUnavailable(f"the answer stood still for {self.idle:g} s") from cause
+            yield piece
+
+    async def read(self, limit: int) -> bytes:
+        """See `Reply.read`."""
+        data = bytearray()
+        async for piece in self.chunks():
+            data += piece
+            if len(data) > limit:
+                raise UpstreamProtocolError(f"the answer is longer than {limit} bytes")
+        return bytes(data)
+
+    def close(self) -> None:
+        """See `Reply.close`."""
+        self._under_way.cancel()
+
+
+class GrpcRoleApi:
+    """See `RoleApi`."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        call: Call,
+        deadlines: Deadlines,
+    ) -> Reply:
+        """See `RoleApi.send`."""
+        told = {**headers, "x-request-id": call.request_id}
+        if call.session:
+            told["x-session-id"] = call.session
+        head = msgspec.json.encode({"method": method, "path": path, "headers": told})
+        if len(head) > wire.MAX_HEAD:
+            raise InvalidRequest("The path and the headers of this request are too long to be handed on.")
+        under_way = await self._channel.begin(wire.HAND_ON, b"\n".join((head, body)), call)
+        pieces = self._channel.pieces(under_way)
+        try:
+            async with asyncio.timeout(deadlines.first_byte):
+                status, answered = _status(await anext(pieces))
+        except BaseException as cause:
+            under_way.cancel()
+            if isinstance(cause, TimeoutError):
+                words = f"did not answer within {deadlines.first_byte:g} s"
+            elif isinstance(cause, StopAsyncIteration):
+                words = "gave no answer"
+            else:
+                raise
+            raise PeerUnavailable(f"the {self._channel.role} {words}") from cause
+        return GrpcReply(status, answered, pieces, under_way, deadlines.idle)
+
+
+_status = msgspec.json.Decoder(tuple[int, dict[str, str]]).decode

@@ -7,10 +7,10 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import unquote
 
 import grpc
@@ -70,6 +70,10 @@ MAX_STREAMS = 1_000
 """Calls at once over one connection."""
 MAX_METADATA = 16 * 1024
 """Bytes of a call's metadata."""
+Api = Callable[
+    [Caller, str, str, Mapping[str, str], bytes], AsyncIterator[tuple[int, dict[str, str]] | bytes]
+]
+"""The role's HTTP API for somebody who was let in: method, path, headers, body; status and headers first, then the body."""
 Context = Any
 """`grpc.aio.ServicerContext`, which has no types of its own."""
 
@@ -103,7 +107,10 @@ class Limiter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """One role of this process: its peer, who may come in, and what is counted. `doors` None: calls are counted further in."""
+    """One role of this process: its peer, who may come in, and what is counted. `doors` None: calls are counted further in.
+
+    `api` answers what a Router hands on.
+    """
 
     role: str
     peer: object
@@ -111,6 +118,7 @@ class Offered:
     meter: Callable[[str], Meter]
     tracer: Tracer | None = None
     doors: Limiter | None = None
+    api: Api | None = None
     parallel: Parallel = dataclasses.field(default_factory=Parallel)
 
 
@@ -145,7 +153,7 @@ async def serving(
     server = grpc.aio.server(
         maximum_concurrent_rpcs=MAX_CALLS,
         options=[
-            ("grpc.max_receive_message_length", max_bytes),
+            ("grpc.max_receive_message_length", max_bytes + wire.MAX_HEAD),
             ("grpc.max_connection_idle_ms", IDLE_MS),
             ("grpc.max_concurrent_streams", MAX_STREAMS),
             ("grpc.max_metadata_size", MAX_METADATA),
@@ -182,6 +190,8 @@ def _service(offered: Offered, most_values: int) -> Any:
     handlers = {name: _unary(offered, name, act, most_values) for name, act in acts.items()}
     if offered.role == "Router":
         handlers["Stream"] = _streamed(offered, most_values)
+    if offered.api is not None and offered.role != "Router":
+        handlers[wire.HAND_ON] = _handed_on(offered, offered.api)
     return grpc.method_handlers_generic_handler(f"{wire.PACKAGE}.{offered.role}", handlers)
 
 
@@ -209,6 +219,32 @@ def _streamed(offered: Offered, most_values: int) -> Any:
                 if data := encoder.encode(event.deltas):
                     yield data
             yield comment(costs[0] if costs else None) + encoder.finish()
+
+    return grpc.unary_stream_rpc_method_handler(handle, None, wire.encode)
+
+
+class _Asked(msgspec.Struct):
+    method: str
+    path: str
+    headers: dict[str, str]
+
+
+_asked = msgspec.json.Decoder(_Asked).decode
+
+
+def _handed_on(offered: Offered, api: Api) -> Any:
+    async def handle(message: bytes, context: Context) -> AsyncIterator[bytes]:
+        async with _call(offered, wire.HAND_ON, context) as call:
+            try:
+                whole = wire.decode(message)
+                end = whole.find(b"\n", 0, wire.MAX_HEAD + 1)
+                asked, body = _asked(whole[: max(end, 0)]), whole[end + 1 :]
+            except (UpstreamProtocolError, msgspec.DecodeError, UnicodeDecodeError) as cause:
+                raise InvalidRequest(f"This is no request to hand on: {cause}.") from cause
+            answer = api(call.caller, asked.method, asked.path, asked.headers, body)
+            async with contextlib.aclosing(cast("AsyncGenerator[Any]", answer)) as pieces:
+                async for piece in pieces:
+                    yield piece if isinstance(piece, bytes) else msgspec.json.encode(piece)
 
     return grpc.unary_stream_rpc_method_handler(handle, None, wire.encode)
 

@@ -13,6 +13,9 @@ ERROR_KEY = "intellirouter-error-bin"
 STATUS_KEY = "intellirouter-status"
 RETRY_AFTER = "retry-after"
 REQUEST_ID, TRACEPARENT, IDEMPOTENCY = "x-request-id", "traceparent", "idempotency-key"
+HAND_ON = "HandOn"
+MAX_HEAD = 64 * 1024
+"""Bytes of method, path and headers of a request that is handed on."""
 MAX_BYTES = 64 * 1024 * 1024
 _FIELD = 0x0A
 

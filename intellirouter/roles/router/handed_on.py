@@ -10,7 +10,7 @@ from aiohttp import web
 from yarl import URL
 
 from intellirouter.chat.openai_chat.errors import encode_error
-from intellirouter.errors import IntelliRouterError, PermissionDenied
+from intellirouter.errors import IntelliRouterError, PayloadTooLarge, PermissionDenied
 from intellirouter.roles.router.console.gateway import Gateway
 from intellirouter.web.endpoint import FRAME
 from intellirouter.web.errors import error_response
@@ -28,6 +28,10 @@ async def hand_on(request: web.Request) -> web.StreamResponse:
             raise PermissionDenied(f"A role asks the {ROLE} itself, not by way of the Router.")
         path = URL(request.rel_url.raw_path, encoded=True).with_query(request.query)
         return await request.app[HANDED_ON].hand_on(ROLE, request, path, caller)
+    except PayloadTooLarge as error:
+        if request.path == "/v1/files":
+            error.message += f" Larger files are sent in parts (/v1/uploads), or to the {ROLE}'s own address."
+        return error_response(error, encode_error)
     except IntelliRouterError as error:
         return error_response(error, encode_error)
 

@@ -14,6 +14,7 @@ from tests.minutes import room_in_this_minute
 from tests.servers.installation import Form, configured_key, installed
 from tests.servers.minilm import minilm
 from tests.servers.redis import redis_server
+from tests.servers.vendor import Play
 
 TEXT = b"Coal is black and burns well. It was formed from plants."
 
@@ -25,7 +26,7 @@ def form(data: bytes, name: str) -> aiohttp.FormData:
     return made
 
 
-@pytest.mark.parametrize("kind", ["one", "http"])
+@pytest.mark.parametrize("kind", ["one", "http", "grpc"])
 async def test_the_router_serves_files_and_vector_stores(kind: Form, tmp_path: Path) -> None:
     keys = (
         configured_key("ann")
@@ -36,14 +37,12 @@ async def test_the_router_serves_files_and_vector_stores(kind: Form, tmp_path: P
     async with installed(kind, tmp_path, f"{more}[auth]\nenabled = true\n{keys}") as house:
 
         async def ask(key: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+            if isinstance(body, aiohttp.FormData):
+                return await house.ask("Router", key, method, path, data=body)
             return await house.ask("Router", key, method, path, body)
 
-        headers = {"authorization": "Bearer ann"}
-        async with house.http.post(
-            f"{house.urls['Router']}/v1/files", data=form(TEXT, "coal.txt"), headers=headers
-        ) as reply:
-            assert reply.status == 200, await reply.text()
-            file = await reply.json()
+        status, file = await ask("ann", "POST", "/v1/files", form(TEXT, "coal.txt"))
+        assert status == 200, file
         assert (await ask("ann", "GET", "/v1/files"))[1]["data"][0]["id"] == file["id"]
         assert (await ask("ann", "GET", "/v1/files?purpose=batch"))[1]["data"] == []
         assert (await ask("ann", "GET", f"/v1/files/{file['id']}"))[1]["filename"] == "coal.txt"
@@ -61,6 +60,11 @@ async def test_the_router_serves_files_and_vector_stores(kind: Form, tmp_path: P
         assert status == 200, told
         assert told["results"][0]["index"] == 1
         assert (await ask("nobody", "POST", "/v1/rerank", ranked))[0] == 403
+        if kind != "one":  # there it is written as it comes, here it is handed on whole
+            large = TEXT * 300_000
+            status, told = await ask("ann", "POST", "/v1/files", form(large, "coal.txt"))
+            assert (status, "server.max_body_bytes" in told["error"]["message"]) == (413, True), told
+            assert "/v1/uploads" in told["error"]["message"]
         # another tenant, no key, a key that may not, another method, another path
         assert (await ask("bob", "GET", f"/v1/files/{file['id']}"))[0] == 404
         assert (await ask("bob", "GET", "/v1/files"))[1]["data"] == []
@@ -79,7 +83,19 @@ async def test_without_a_ragmanager_it_says_so(start_node: StartNode, http: aioh
         assert "The RagManager is not part of this installation." in (await reply.json())["error"]["message"]
 
 
-@pytest.mark.parametrize("kind", ["one", "http"])
+async def test_an_answer_that_breaks_is_no_whole_one(
+    start_node: StartNode, http: aiohttp.ClientSession, start_vendor: StartVendor
+) -> None:
+    """Whatever was written before: nobody takes a piece of a file for the file."""
+    rag = await start_vendor(Play([b"half"], headers={"content-type": "text/plain"}, end="reset"))
+    node = await start_node(f'[ipc]\nrag_manager_endpoint = "{rag.url}"\n')
+    async with http.get(f"{node.listening[0].url}/v1/files/file-1/content") as reply:
+        assert reply.status == 200
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await reply.read()
+
+
+@pytest.mark.parametrize("kind", ["one", "grpc"])  # the door is the same before HTTP
 async def test_a_keys_own_bounds_hold_for_what_is_handed_on(
     kind: Form, tmp_path: Path, start_vendor: StartVendor
 ) -> None:

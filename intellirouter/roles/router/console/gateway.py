@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import structlog
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from intellirouter.errors import NotFound, PermissionDenied
-from intellirouter.peers.contract import Call
-from intellirouter.peers.http_roles import RoleClient
+from intellirouter.errors import IntelliRouterError, NotFound, PermissionDenied
+from intellirouter.peers.contract import Call, RoleApi
 from intellirouter.roles.keys import DOORS
 from intellirouter.roles.router.console.sessions import Session
 from intellirouter.security.caller import Caller
-from intellirouter.transport.contract import Deadlines
+from intellirouter.transport.contract import Deadlines, Reply
 from intellirouter.web import auditing
 from intellirouter.web.body import read_body
 from intellirouter.web.endpoint import FRAME, REQUEST_ID, VOUCHED, request_id_of
@@ -37,13 +37,15 @@ _SENT_ON = (
 )
 _KEPT_HERE = frozenset({"cookie", "authorization", "x-api-key", "x-goog-api-key", TOKEN_HEADER})
 _TOLD = ("content-type", "content-disposition", "cache-control")
+log = structlog.get_logger(__name__)
+
 _PATIENCE = Deadlines(connect=5.0, first_byte=300.0, idle=300.0, total=3600.0)
 
 
 class Gateway:
     """Knows the roles of this process by their applications, and the others by a client each."""
 
-    def __init__(self, local: Mapping[str, web.Application], remote: Mapping[str, RoleClient]) -> None:
+    def __init__(self, local: Mapping[str, web.Application], remote: Mapping[str, RoleApi]) -> None:
         self._local = local
         self._remote = remote
 
@@ -100,7 +102,7 @@ async def _here(app: web.Application, request: web.Request, path: URL, caller: C
 
 
 async def _through_the_door(
-    role: str, client: RoleClient, request: web.Request, path: URL, caller: Caller
+    role: str, client: RoleApi, request: web.Request, path: URL, caller: Caller
 ) -> web.StreamResponse:
     """A role elsewhere takes the Router's word for the caller, so here stands what its own door would ask of a client."""
     frame, doors = request.app[FRAME], request.app[DOORS]
@@ -113,7 +115,7 @@ async def _through_the_door(
         return await _there(client, request, path, caller)
 
 
-async def _there(client: RoleClient, request: web.Request, path: URL, caller: Caller) -> web.StreamResponse:
+async def _there(client: RoleApi, request: web.Request, path: URL, caller: Caller) -> web.StreamResponse:
     body = b"" if request.method in READS else await read_body(request)
     headers = {name: request.headers[name] for name in _SENT_ON if name in request.headers}
     call = Call(caller, request[REQUEST_ID])
@@ -122,9 +124,19 @@ async def _there(client: RoleClient, request: web.Request, path: URL, caller: Ca
         told = {name: reply.headers[name] for name in _TOLD if name in reply.headers}
         response = web.StreamResponse(status=reply.status, headers=told)
         await response.prepare(request)
-        async for data in reply.chunks():
-            await response.write(data)
-        await response.write_eof()
+        await _passed_on(reply, response, request)
     finally:
         reply.close()
     return response
+
+
+async def _passed_on(reply: Reply, response: web.StreamResponse, request: web.Request) -> None:
+    """The bytes as they come. An answer that breaks is cut, so that nobody takes it for whole."""
+    try:
+        async for data in reply.chunks():
+            await response.write(data)
+        await response.write_eof()
+    except IntelliRouterError as broken:
+        log.warning("answer.broke_off", request_id=request[REQUEST_ID], reason=broken.message)
+        if request.transport is not None:
+            request.transport.abort()

@@ -260,6 +260,19 @@ class StateUnavailable(StateError):
     retryable = True
 
 
+class NewerFormat(StateUnavailable):
+    """What is kept there was written by a newer version: this one would read it wrongly, so that it reads nothing."""
+
+    code = "newer_format"
+    retryable = False
+
+    def __init__(self, what: str, found: int, known: int) -> None:
+        super().__init__(
+            f"{what} was written by a newer version of IntelliRouter (format {found}; this one knows {known}): run that version, "
+            "or restore a backup that this one made."
+        )
+
+
 class LeaseLost(StateError):
     """Another holder took the lease; its fencing token is newer."""
 

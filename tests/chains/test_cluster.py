@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from intellirouter.chains.runtime.durable import cluster
+from intellirouter.chains.runtime.durable import cluster, form
 from intellirouter.chains.runtime.durable.waits import Waits
+from intellirouter.errors import NewerFormat
 from intellirouter.roles.chain_engine.store import METADATA, Store
 from tests.chains.cluster_campaign import campaign
 from tests.chains.cluster_child import STEPS
@@ -33,12 +34,22 @@ def database() -> Iterator[str]:
 
 def test_nodes_that_start_at_once_on_an_empty_database_make_its_tables_once(database: str) -> None:
     engine = sa.create_engine(database.replace("postgresql:", "postgresql+psycopg:"), pool_size=30)
-    steps = [Waits(engine).prepare, partial(cluster.prepare, engine), Store(engine).prepare]
+    steps = [
+        Waits(engine).prepare,
+        partial(cluster.prepare, engine),
+        partial(form.note, engine),
+        Store(engine).prepare,
+    ]
     with ThreadPoolExecutor(30) as pool:
         for done in [pool.submit(step) for step in steps for _ in range(10)]:
             done.result(60)
     names = set(sa.inspect(engine).get_table_names())
     assert {cluster.TABLE.name, *METADATA.tables} < names
+    form.check(engine)
+    with engine.begin() as connection:  # a newer version migrates it
+        connection.execute(sa.insert(form.TABLE).values(version=form.VERSION + 1))
+    with pytest.raises(NewerFormat, match="newer version"):
+        form.check(engine)
     engine.dispose()
 
 

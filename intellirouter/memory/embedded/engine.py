@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from intellirouter.errors import StateUnavailable
+from intellirouter.errors import NewerFormat, StateUnavailable
 from intellirouter.memory.embedded.tables import sweep
 
 T = TypeVar("T")
@@ -66,18 +66,22 @@ class Engine:
         *,
         reads_apart: bool = False,
         factory: type[sqlite3.Connection] = sqlite3.Connection,
+        version: int = 1,
     ) -> None:
-        """`factory` makes the connections. One that has an attribute `failed` says there why a function of its own did."""
+        """`version` is the schema's, raised with a change that an older version would read wrongly: the file of a newer one is refused.
+
+        `factory` makes the connections. One that has an attribute `failed` says there why a function of its own did."""
         self.path = path
         self._factory = factory
         self._schema = schema
+        self._version = version
         self._sweep = sweep
         self._reads_apart = reads_apart and path is not None
         self._writer: _Lane | None = None
         self._reader: _Lane | None = None
 
     async def start(self) -> None:
-        """Open the file. Raises `StateUnavailable` naming it when that fails."""
+        """Open the file. Raises `StateUnavailable` naming it when that fails, `NewerFormat` where a newer version wrote it."""
         loop = asyncio.get_running_loop()
         connection = await asyncio.to_thread(self._connect, self._prepare)
         self._writer = self._reader = _Lane(self.path, connection, loop, MAX_BATCH, self._sweep)
@@ -130,15 +134,24 @@ class Engine:
                 cached_statements=256,
                 factory=self._factory,
             )
-            prepare(connection)
+            try:
+                prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
         except (OSError, sqlite3.Error) as error:
             raise StateUnavailable(f"the embedded store {self.path} cannot be opened: {error}") from error
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        found = connection.execute("pragma user_version").fetchone()[0]
+        if found > self._version:
+            raise NewerFormat(f"The file {self.path}", found, self._version)
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = normal")
         connection.executescript(self._schema)
+        if found < self._version:
+            connection.execute(f"pragma user_version = {self._version:d}")
         self._sweep(connection)
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from intellirouter.config.schema.records import RecordsSection
-from intellirouter.errors import StateUnavailable
+from intellirouter.errors import NewerFormat, StateUnavailable
 from intellirouter.ops.diagnose.database import read_only
 from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.records.row import time_of
+from intellirouter.records.sqlite.schema import VERSION
 from intellirouter.records.sqlite.store import FILE
 from intellirouter.records.sqlite.summing import disagreements
 
@@ -50,6 +51,10 @@ def _file(file: Path, section: RecordsSection) -> list[Finding]:
         return [_found(Level.OK, f"{file} is not made yet: the node has not run")]
     try:
         with read_only(file) as connection:
+            found = connection.execute("pragma user_version").fetchone()[0]
+            if found > VERSION:
+                newer = NewerFormat(str(file), found, VERSION)
+                return [_found(Level.PROBLEM, newer.message, "Until then nothing is recorded.")]
             newest = connection.execute("select max(id) from requests").fetchone()[0]
             wrong = _wrong(connection)
     except (sqlite3.Error, OSError) as error:
@@ -62,16 +67,16 @@ def _file(file: Path, section: RecordsSection) -> list[Finding]:
         return [_found(Level.PROBLEM, message, "intellirouter usage --recount makes them anew.")]
     size = file.stat().st_size
     told = f"{size / 2**20:.1f} MiB in {file}, {_ago(None if newest is None else time_of(newest))}"
-    found = [_found(Level.OK, told)]
+    findings = [_found(Level.OK, told)]
     if size > 1.2 * section.max_bytes:
         message = f"{file} is larger than [records] max_bytes ({section.max_bytes / 2**20:.0f} MiB)"
-        found.append(
+        findings.append(
             _found(Level.WARNING, message, "A running node removes the oldest rows; is one running?")
         )
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
         message = f"{file} may be read by others ({stat.S_IMODE(file.stat().st_mode):04o})"
-        found.append(_found(Level.WARNING, message, f"chmod 600 {file}"))
-    return found
+        findings.append(_found(Level.WARNING, message, f"chmod 600 {file}"))
+    return findings
 
 
 def _wrong(connection: sqlite3.Connection) -> int:

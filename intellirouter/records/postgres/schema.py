@@ -31,9 +31,14 @@ _said = "\n".join(
     for name in WHERE_SAID
 )
 
-SCHEMA = f"""
+VERSION = 1
+"""Raised with a change that an older version would read wrongly: not for one more column."""
+FORMAT = f"""
 create schema if not exists {SCHEMA_NAME};
 set search_path to {SCHEMA_NAME};
+create table if not exists format (version integer primary key);
+"""
+SCHEMA = f"""
 create table if not exists requests (
   {_columns},
   "feedback" text,

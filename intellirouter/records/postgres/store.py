@@ -11,17 +11,19 @@ from typing import Any
 import msgspec
 import psycopg
 
-from intellirouter.errors import StateUnavailable
+from intellirouter.errors import NewerFormat, StateUnavailable
 from intellirouter.records import questions
 from intellirouter.records.columns import values
 from intellirouter.records.postgres import asking
 from intellirouter.records.postgres.asking import DIALECT
 from intellirouter.records.postgres.schema import (
     DAY,
+    FORMAT,
     INSERT,
     LOCK,
     SCHEMA,
     SCHEMA_NAME,
+    VERSION,
     create_partition,
     day_of,
     partition,
@@ -49,7 +51,12 @@ class PostgresStore:
         self._writer: psycopg.Connection[Any] | None = None
         with self._writing() as connection, connection.transaction():
             connection.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
+            connection.execute(FORMAT)
+            found = connection.execute("select max(version) from format").fetchone()
+            if found is not None and (found[0] or 0) > VERSION:
+                raise NewerFormat(f"The record in Postgres (schema {SCHEMA_NAME})", found[0], VERSION)
             connection.execute(SCHEMA)
+            connection.execute("insert into format values (%s) on conflict do nothing", (VERSION,))
 
     def _connect(self, seconds: float) -> psycopg.Connection[Any]:
         options = f"-c search_path={SCHEMA_NAME} -c statement_timeout={int(seconds * 1e3)}"

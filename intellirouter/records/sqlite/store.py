@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from intellirouter.errors import InvalidRequest, StateUnavailable
+from intellirouter.errors import InvalidRequest, NewerFormat, StateUnavailable
 from intellirouter.records import questions
 from intellirouter.records.columns import COLUMNS, values
 from intellirouter.records.query import By, Page, Query, Size, Usage, score_of
@@ -80,9 +80,7 @@ class SqliteStore:
         try:
             version = connection.execute("pragma user_version").fetchone()[0]
             if version > VERSION:
-                raise StateUnavailable(
-                    f"the record {self.path} was written by a newer version of IntelliRouter ({version})"
-                )
+                raise NewerFormat(f"The record {self.path}", version, VERSION)
             connection.execute("pragma auto_vacuum = incremental")  # holds for a new file
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = normal")

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 
+from intellirouter.errors import NewerFormat
+from intellirouter.records.postgres.schema import SCHEMA_NAME
+from intellirouter.records.postgres.store import PostgresStore
 from intellirouter.records.query import Page, Query
 from intellirouter.records.row import Detail, Ids, Row
+from intellirouter.records.sqlite.store import SqliteStore
 from intellirouter.records.store import Store
 
 NOW = time.time()
@@ -276,3 +285,20 @@ def test_a_stranger_s_words_are_only_words(store: Store) -> None:
     assert names(store.page(Query(user=nasty.replace("\0", "")), 10)) == ["r"]
     assert names(store.page(Query(tag=nasty.replace("\0", "")), 10)) == ["r"]
     assert names(store.page(Query(text="drop requests"), 10)) == ["r"]
+
+
+def test_a_newer_version_s_record_is_left_alone(store: Store, request: pytest.FixtureRequest) -> None:
+    store.write([row(Ids(), request_id="kept")])
+    again: Callable[[], Store]
+    if isinstance(store, SqliteStore):
+        again = partial(SqliteStore, store.path)
+        with contextlib.closing(sqlite3.connect(store.path)) as connection:
+            connection.execute("pragma user_version = 99")
+    else:
+        url = request.getfixturevalue("server")
+        again = partial(PostgresStore, url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"insert into {SCHEMA_NAME}.format values (99)")
+    with pytest.raises(NewerFormat, match="format 99"):
+        again()
+    assert names(store.page(Query(), 50)) == ["kept"]

@@ -11,20 +11,22 @@ from dbos import DBOSPortableJSONSerializer
 from dbos import error as dbos_error
 from dbos._sys_db import SystemDatabase
 
-from intellirouter.chains.runtime.durable import cluster
+from intellirouter.chains.runtime.durable import cluster, form
 from intellirouter.chains.runtime.durable.waits import TABLE as WAITS
 from intellirouter.chains.runtime.durable.waits import Waits
 
-OWN = (WAITS, cluster.TABLE)
+OWN = (WAITS, cluster.TABLE, form.TABLE)
 """Tables of the runtime beside those of dbos."""
 
 
 def migrate(engine: sa.Engine, url: str) -> None:
-    """Make what is missing; a Postgres database that is not there too. Blocking."""
+    """Make what is missing; a Postgres database that is not there too. Blocking. Raises `NewerFormat`."""
     with _system(engine, url) as system:
+        form.check(engine)
         system.run_migrations()
     Waits(engine).prepare()
     cluster.prepare(engine)
+    form.note(engine)
 
 
 def lacking(engine: sa.Engine, url: str) -> str:

@@ -21,6 +21,7 @@ from dbos._serialization import DBOSPortableJSON
 from intellirouter import tasks
 from intellirouter.chains.interpreter import Outcome
 from intellirouter.chains.ports import Listener
+from intellirouter.chains.runtime.durable import form
 from intellirouter.chains.runtime.durable.cluster import Cluster
 from intellirouter.chains.runtime.durable.engine import open_engine, sole_owner
 from intellirouter.chains.runtime.durable.reader import only_reader
@@ -69,6 +70,7 @@ async def opened(
     only_errors()
     with sole_owner(engine), sealed_values(engine, sealer):
         try:
+            await asyncio.to_thread(form.check, engine)
             await asyncio.to_thread(check_rows, engine)
         except BaseException:
             engine.dispose()
@@ -120,6 +122,8 @@ async def _launched(url: str, runtime: DurableRuntime, *, walks: bool, migrates:
     runtime.workflow = walk
     survive = asyncio.create_task(runtime.recoveries.survive(), name="chain survive")
     try:
+        if migrates:
+            await asyncio.to_thread(form.note, engine)
         await asyncio.to_thread(runtime.waits.prepare)
         await asyncio.to_thread(DBOS.launch)
         yield

@@ -49,6 +49,16 @@ class Guard:
         """Whether somebody is asked."""
         return self.section.kind in REMOTE
 
+    @property
+    def joins(self) -> bool:
+        """Whether it looks for what several texts may hold only together: something that is said."""
+        return self.section.kind in ("injection", "keywords")
+
+    @property
+    def decodes(self) -> bool:
+        """Whether what it looks for may be said in a code."""
+        return self.section.kind == "injection"
+
     def watches(self, *places: str) -> bool:
         """Whether it is for one of these places."""
         return not set(places).isdisjoint(self.section.on)

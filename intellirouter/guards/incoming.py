@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -11,15 +11,13 @@ from intellirouter.guards import places
 from intellirouter.guards.escapes import read
 from intellirouter.guards.finding import Finding
 from intellirouter.guards.guard import Guard, masked, replaced
+from intellirouter.guards.joining import found_together
 from intellirouter.guards.placeholders import Placeholders
-from intellirouter.guards.places import SIGNED, TOOL_RESULT, USER
+from intellirouter.guards.places import SIGNED
 from intellirouter.guards.reading import Reading
 from intellirouter.guards.report import Report
 
-_JOINED = "\n"
-_MOST_JOINED = 50_000
-"""Characters of neighbouring turns that are read as one text."""
-_SAID_TO_MODELS = "injection"
+_MASKING = ("mask", "mask-restore")
 _Apart = dict[int, list[tuple[Finding, Guard]]]
 """By the number of a text, what stands in it of something that only several texts together hold, and who found it."""
 
@@ -80,46 +78,30 @@ def _kinds(
         if guard.reads(where):
             for one in guard.find(text):
                 found.setdefault(where, []).append(one.kind)
-    if not found and guard.section.kind in (_SAID_TO_MODELS, "keywords"):
-        for joiner in (_JOINED, " ", ""):
-            for where in (USER, TOOL_RESULT):
-                said = [
-                    (number, text.text)
-                    for number, (text, place) in enumerate(texts)
-                    if place == where and guard.reads(place)
-                ]
-                joined = joiner.join(text for _, text in said)[-_MOST_JOINED:]
-                if len(said) > 1 and (hits := guard.find(joined)):
-                    found[where] = [one.kind for one in hits]
-                    return found, _pieces(hits, len(joined), said, len(joiner))
-    return found, {}
-
-
-def _pieces(
-    hits: Sequence[Finding], end: int, said: Sequence[tuple[int, str]], between: int
-) -> dict[int, list[Finding]]:
-    """By number of the text what of the hits stands in it; `end` is where the last one ends in what was read as one."""
     pieces: dict[int, list[Finding]] = {}
-    for number, text in reversed(said):
-        start = end - len(text)
-        if end <= 0:
-            break
-        pieces[number] = [
-            Finding(max(one.start, start) - start, min(one.end, end) - start, one.kind)
-            for one in hits
-            if one.start < end and one.end > start
-        ]
-        end = start - between
-    return pieces
+    masks = guard.section.action in _MASKING
+    if guard.joins and (masks or not found):
+        said = [(text.text, where if guard.reads(where) else "") for text, where in texts]
+        for where, (kinds, apart) in found_together(said, guard.find, coded=guard.decodes):
+            if any(part not in pieces.get(number, ()) for number, some in apart.items() for part in some):
+                found.setdefault(where, []).extend(kinds)
+            for number, some in apart.items():
+                pieces.setdefault(number, []).extend(some)
+            if not masks:
+                break
+    return found, pieces
 
 
-def _one_by_one(found: Iterable[tuple[Finding, Guard]]) -> Iterator[tuple[Finding, Guard]]:
-    """In order, without what begins in another."""
-    end = 0
+def _one_by_one(found: Iterable[tuple[Finding, Guard]]) -> list[tuple[Finding, Guard]]:
+    """In order and apart: those that overlap made one."""
+    kept: list[tuple[Finding, Guard]] = []
     for one, guard in sorted(found, key=lambda pair: pair[0]):
-        if one.start >= end:
-            yield one, guard
-            end = one.end
+        if kept and one.start < kept[-1][0].end:
+            last, whose = kept[-1]
+            kept[-1] = Finding(last.start, max(last.end, one.end), last.kind), whose
+        else:
+            kept.append((one, guard))
+    return kept
 
 
 def _hidden(

@@ -161,7 +161,7 @@ def streamed(out: Outgoing, text: str, cuts: Sequence[int]) -> tuple[str, str, s
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(WORDS, max_size=12).map("".join), st.lists(st.integers(0, 200), max_size=30))
 def test_a_stream_gives_back_what_a_whole_answer_does(text: str, cuts: list[int]) -> None:
     done = through(asked(f"{EMAIL} {CARD}"))
@@ -183,7 +183,7 @@ LEAKS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(LEAKS, min_size=1, max_size=6).map(" ".join), st.lists(st.integers(0, 300), max_size=40))
 def test_what_a_stream_leaks_is_masked_as_in_a_whole_answer(text: str, cuts: list[int]) -> None:
     guards = [guard("pii", on=["output"], action="mask"), guard("secret", on=["output"], action="mask")]

@@ -23,11 +23,12 @@ def facts_of(
     turn: int,
     rules: tuple[Rule, ...],
     chance: Random,
+    affine: bool = True,
 ) -> Facts:
-    """The facts of one request."""
+    """The facts of one request. What it belongs to only where that is asked (`affine`): a prompt must be hashed for it."""
     options = request.options
     return Facts(
-        affinity=affinity_of(request, tenant),
+        affinity=affinity_of(request, tenant) if affine else "",
         input_tokens=estimate_tokens(request),
         output_tokens=request.max_tokens or USUAL_ANSWER,
         images=has_images(request),

@@ -6,7 +6,6 @@ through `listener`, which must not block. The pure part is `learning/`.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -39,6 +38,10 @@ AGAIN_SECONDS = 300.0
 WARM_SECONDS = 300.0
 """How long a provider is held to keep the beginning of a conversation in its prompt cache."""
 _DEFAULTS = LearningSection()
+
+
+_Repeated = tuple[str, str, str, int]
+"""Who asked which group what: tenant, key, group and the hash of the question, which another process makes differently."""
 
 
 class Measured(msgspec.Struct):
@@ -74,7 +77,7 @@ class Learned:
         self.measured: dict[tuple[str, str, str], Measured] = {}
         self._prior = prior
         self._stays: BoundedMap[str, tuple[str, float]] = BoundedMap(MAX_CONVERSATIONS)
-        self._asked: BoundedMap[str, _Asked] = BoundedMap(_MAX_ASKED)
+        self._asked: BoundedMap[_Repeated, _Asked] = BoundedMap(_MAX_ASKED)
         self._chance = random.Random()  # noqa: S311  draws who explores, no secret
 
     def decide(
@@ -203,10 +206,7 @@ class Learned:
         """The same question soon after, outside of a conversation: its last answer was not what was wanted."""
         if not job.request_id:  # only asked to explain
             return
-        name = hashlib.blake2b(
-            f"{job.caller.tenant}\0{job.caller.key_id}\0{group}\0{text}".encode("utf-8", "replace"),
-            digest_size=12,
-        ).hexdigest()
+        name = (job.caller.tenant, job.caller.key_id, group, hash(text))
         now = time.monotonic()
         before = self._asked.get(name)
         if before is not None and now - before.at > AGAIN_SECONDS:

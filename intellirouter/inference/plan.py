@@ -19,7 +19,13 @@ from intellirouter.inference.learned import Learned
 from intellirouter.inference.permission import permitted, visible
 from intellirouter.inference.selection.option import Facts, Option, Rule
 from intellirouter.inference.selection.rules import allowed
-from intellirouter.inference.selection.table import LEARNED, READ_THE_REQUEST, STRATEGIES, strategy_name
+from intellirouter.inference.selection.table import (
+    KEEP_TOGETHER,
+    LEARNED,
+    READ_THE_REQUEST,
+    STRATEGIES,
+    strategy_name,
+)
 from intellirouter.inference.standing import Board, witness_of
 
 MAX_FALLBACKS = 16
@@ -190,6 +196,7 @@ class Planner:
             turn=turn,
             rules=self._rules,
             chance=self._chance,
+            affine=strategy in KEEP_TOGETHER,
         )
 
     def _options(self, candidates: Sequence[Candidate]) -> list[Option]:

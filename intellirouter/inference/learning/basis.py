@@ -41,5 +41,10 @@ class Basis:
 
     def of_many(self, structures: Floats) -> NDArray[np.float32]:
         """The numbers of many: (n, `STRUCTURE`) → (n, `WIDTH`)."""
-        scaled = np.clip((structures - self._mean) / self._spread, -_LIMIT, _LIMIT)
-        return np.asarray(np.cos(scaled @ self._matrix + self._phase) * _NORM, np.float32)
+        scaled = (structures - self._mean) / self._spread
+        np.minimum(np.maximum(scaled, -_LIMIT, out=scaled), _LIMIT, out=scaled)
+        turned = np.asarray(scaled @ self._matrix, np.float32)
+        turned += self._phase
+        np.cos(turned, out=turned)
+        turned *= _NORM
+        return turned

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 
 import numpy as np
@@ -36,12 +36,17 @@ class Prior:
     heads: Floats
     slots: Floats
     source: str = ""
+    _plain: Floats = field(init=False, repr=False, compare=False)
+    """`heads` without the constant, row after row."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_plain", np.ascontiguousarray(self.heads[:, :-1]))
 
     def of(self, features: Features, basis: NDArray[np.float32]) -> tuple[float, float]:
         """The expected success of the small and of the large model."""
         if not self.source:
             return NEUTRAL, NEUTRAL
-        value = self.heads[:, :-1] @ basis + self.heads[:, -1]
+        value = self._plain @ basis + self.heads[:, -1]
         if len(features.slots):
             value = value + self.slots.take(features.slots, axis=1).sum(1) / len(features.slots) ** 0.5
         return float(value[0]), float(value[1])

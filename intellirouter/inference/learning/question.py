@@ -22,10 +22,14 @@ _HARNESS = re.compile(
     r"<(system-reminder|system_reminder|environment_details|environment_context|tool_result|function_results|"
     r"file_content|file_contents|file|files|document|documents|local-command-stdout|command-message|context|"
     r"attached_files|user_info|project_layout|open_and_recently_viewed_files|INSTRUCTIONS)\b[^>]{0,300}>"
-    r".*?(?:</\1>|\Z)",
-    re.DOTALL | re.IGNORECASE,
+    r"[^<]*+(?:<(?!/\1>)[^<]*+)*+(?:</\1>|\Z)",
+    re.IGNORECASE,
 )
-_FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)(?:^\1[^\n]*$|\Z)", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(
+    r"([`~])(?<![^\n].)(\1\1++)[^\n]*+\n(?:(?!\1\2)[^\n]*+\n)*+(?:\1\2[^\n]*$|[^\n]*\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+"""Begins with a letter that is searched for, and goes on by whole lines: a pattern that begins with a line is tried everywhere."""
 _DUMP_LINES = 12
 """A fenced block of more lines is a file somebody pasted, and its first lines say what it is."""
 
@@ -75,7 +79,7 @@ def human(text: str) -> str:
         text = text[:_SCANNED] + "\n" + text[-_SCANNED:]
     if "<" in text:
         text = _HARNESS.sub("", text)
-    if "```" in text or "~~~" in text:
+    if ("`" in text and "```" in text) or ("~" in text and "~~~" in text):  # one letter is found far sooner
         text = _FENCE.sub(_shortened, text)
     return text.strip()
 

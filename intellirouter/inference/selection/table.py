@@ -37,6 +37,9 @@ STRATEGIES: dict[str, Strategy] = {
 READ_THE_REQUEST = frozenset({"cost-optimized", "consistent-hash", "rules", "split", LEARNED})
 """Strategies that look at the request; the others know all they need from the targets."""
 
+KEEP_TOGETHER = frozenset({"consistent-hash", "split"})
+"""Those that ask what a request belongs to."""
+
 _OTHER_NAMES = {
     "fallback-order": "fallback",
     "priority": "fallback",

@@ -43,5 +43,6 @@ def take_options(body: dict[str, Any]) -> tuple[dict[str, Any], RouteOptions | N
         timeout=timeout,
         cache_control=fields.text(ours, "cache_control", "intellirouter"),
         guardrails=fields.name_list(body, "guardrails"),
+        guarded_as=fields.name(ours, "guarded_as", "intellirouter"),
         idempotency_key=fields.name(ours, "idempotency_key", "intellirouter"),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -81,7 +81,9 @@ class Guard:
         patterns = self.section.models
         return not patterns or any(fnmatchcase(name, one) for name in models for one in patterns)
 
-    def scoped(self, *, key: str, team: str | None, persona: str, named: Sequence[str]) -> bool:
+    def scoped(
+        self, *, key: str, team: str | None, personas: Set[str], named: Sequence[str]
+    ) -> bool:
         """Whether it is for such a request, if it is for its model."""
         section = self.section
         if self.name in named:
@@ -90,7 +92,7 @@ class Guard:
             section.default
             and (not section.keys or key in section.keys)
             and (not section.teams or team in section.teams)
-            and (not section.personas or persona in section.personas)
+            and (not section.personas or not personas.isdisjoint(section.personas))
         )
 
 

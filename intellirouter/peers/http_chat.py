@@ -24,6 +24,7 @@ from intellirouter.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from intellirouter.peers.carried import carrying
 from intellirouter.peers.contract import Call
 from intellirouter.peers.costs import CostComment
 from intellirouter.peers.documents import caller_of, owner_document
@@ -84,8 +85,7 @@ class HttpChatCompleter:
     async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
         """See `ChatCompleter.complete`."""
         with step("Router", "client"):
-            http = build_chat(FLAVOUR, request.routed(stream=False), self._target(request.model, call))
-            return await self._whole(http, call, _priced)
+            return await self._whole(self._built(request.routed(stream=False), call), call, _priced)
 
     async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
         """See `ChatCompleter.embed`."""
@@ -105,7 +105,7 @@ class HttpChatCompleter:
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""
         wanted = request.routed(stream=True, include_usage=True)
-        reply = await self._send(build_chat(FLAVOUR, wanted, self._target(request.model, call)), call)
+        reply = await self._send(self._built(wanted, call), call)
         try:
             if reply.status >= 300:
                 body = await reply.read(MAX_ERROR_BYTES)
@@ -143,6 +143,10 @@ class HttpChatCompleter:
         except UpstreamError as error:
             error.provider = error.provider or "router"
             raise
+
+    def _built(self, request: ChatRequest, call: Call) -> HttpRequest:
+        http = build_chat(FLAVOUR, request, self._target(request.model, call))
+        return msgspec.structs.replace(http, body=carrying(http.body, request))
 
     def _target(self, model: str, call: Call) -> Target:
         headers = {"x-request-id": call.request_id, **self._signer.headers("Router", call.caller)}

@@ -31,6 +31,7 @@ from intellirouter.roles.keys import (
     TRACERS,
 )
 from intellirouter.roles.router.keys import DISPATCH
+from intellirouter.roles.router.pipeline.guarded_passages import GuardedSearch
 from intellirouter.security.caller import ANONYMOUS, Caller
 from intellirouter.security.sealing import sealer_of
 
@@ -67,7 +68,11 @@ async def _engine(opened: Opened) -> AsyncIterator[ChainService]:
     """The engine on its database. Its modules are imported only here, so that a Router does not pay for them."""
     settings = opened.settings
     opening = importlib.import_module("intellirouter.roles.chain_engine.open")
-    peers = opening.Peers(opened[CHAT], opened[RETRIEVER], opened[PERSONAS])
+    retriever = opened[RETRIEVER]
+    if retriever is not None:
+        retriever = guarded = GuardedSearch(retriever, settings.guards, opened[METRICS].guards)
+        opened.on_reload.append(lambda new: guarded.prepare(new.guards))
+    peers = opening.Peers(opened[CHAT], retriever, opened[PERSONAS])
     async with opening.open_engine(
         settings.chain_engine,
         settings.paths.data_dir,

@@ -190,7 +190,7 @@ async def _planner(opened: Opened) -> AsyncIterator[Planner]:
 
 
 @contextlib.asynccontextmanager
-async def _dispatch(opened: Opened) -> AsyncIterator[Answering]:
+async def _dispatch(opened: Opened) -> AsyncIterator[Guarded]:
     section, cache = opened.settings.router, opened[CACHE]
     planner = opened[PLANNER]
     gate = _gate(opened.settings.limits)
@@ -356,7 +356,7 @@ async def _answering(opened: Opened) -> AsyncIterator[Answering]:
             guards=opened[GUARDS],
             keeping=opened[KEEPING],
         )
-        yield Pipeline(opened[DISPATCH], steps, opened[CHAINS])
+        yield Pipeline(opened[DISPATCH], steps, opened[CHAINS], opened[DISPATCH])
 
 
 COMPONENTS = (

@@ -31,19 +31,20 @@ async def run(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, A
 
 async def asked(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> tuple[dict[str, Any], Any]:
     """What `result` tells, and the value of the model's JSON where some is wanted. Raises `BadModelOutput`."""
-    wants_json = spec.get("json", False) or "schema" in spec
+    wants_json, guarded_as = spec.get("json", False) or "schema" in spec, None
     model, messages = spec["model"], _messages(spec)
     if "persona" in spec:
         persona = await ports.personas.resolve(*_persona(spec["persona"]), ticket)
         messages = [_message(m["role"], m["content"]) for m in persona["messages"]] + messages
         model = persona.get("model") or model if model == "auto" else model
+        guarded_as = persona["name"]
     request = ChatRequest(
         model=model,
         messages=tuple(messages),
         temperature=spec.get("temperature"),
         max_tokens=spec.get("max_tokens"),
         output=_format(spec) if wants_json else None,
-        options=RouteOptions(idempotency_key=ticket.key, timeout=ticket.timeout),
+        options=RouteOptions(idempotency_key=ticket.key, timeout=ticket.timeout, guarded_as=guarded_as),
         **options(spec.get("options", {})),
     )
     response, cost = await ports.models.complete(request, ticket)
@@ -128,5 +129,6 @@ def _repair(request: ChatRequest, response: ChatResponse, problem: str) -> ChatR
         _message("assistant", said),
         _message("user", f"That is not valid: {problem} Answer with the corrected JSON alone."),
     )
-    key = f"{request.options.idempotency_key}/repair" if request.options else None
-    return request.changed(messages=(*request.messages, *turns), options=RouteOptions(idempotency_key=key))
+    before = request.options or RouteOptions()
+    again = RouteOptions(idempotency_key=f"{before.idempotency_key}/repair", guarded_as=before.guarded_as)
+    return request.changed(messages=(*request.messages, *turns), options=again)

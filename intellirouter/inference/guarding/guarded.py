@@ -28,6 +28,7 @@ from intellirouter.guards.outgoing import Outgoing
 from intellirouter.guards.report import Report
 from intellirouter.inference.answering import Answering, Streamed
 from intellirouter.inference.groups.dispatcher import Whole
+from intellirouter.inference.guarding.metered import count
 from intellirouter.inference.guarding.remote import Remote
 from intellirouter.inference.guarding.rules import TO_MODEL, Guards
 from intellirouter.inference.job import Job, Trace
@@ -127,6 +128,29 @@ class Guarded:
         guards = tuple(guard for guard in self._guards.of(job) if not guard.remote)
         return await self._inner.count(await _Course(self, job, guards).onward() if guards else job)
 
+    async def inward(self, job: Job) -> None:
+        """Let a request pass that no model is asked with as it is, such as a chain's question. Raises `GuardBlocked`.
+
+        What would be masked is masked where a model is asked.
+        """
+        blocking = [guard for guard in self._guards_of(job) if guard.section.action == "block"]
+        if blocking:
+            await _Course(self, job, tuple(blocking)).onward()
+
+    async def outward(self, job: Job, response: ChatResponse, trace: Trace) -> ChatResponse:
+        """The answer as its guards let it go, where it is not, or not only, a model's."""
+        guards = self._guards_of(job)
+        if not guards:
+            return response
+        course = _Course(self, job, guards)
+        try:
+            return await course.back(response)
+        finally:
+            course.ended(trace)
+
+    def _guards_of(self, job: Job) -> tuple[Guard, ...]:
+        return self._guards.of(job) if self._guards.all or _names_some(job) else ()
+
     async def asked(
         self, guard: Guard, job: Job, texts: Sequence[str], kind: Literal["request", "response"]
     ) -> tuple[bool, tuple[str, ...] | None, bool]:
@@ -143,9 +167,7 @@ class Guarded:
 
     def count_found(self, report: Report) -> None:
         """Into the metrics."""
-        for (guard, action, _), kinds in report.found.items():
-            for kind, number in kinds.items():
-                self._found.labels(guard, kind, action).inc(number)
+        count(report, self._found)
 
 
 def _names_some(job: Job) -> bool:

@@ -42,10 +42,11 @@ class Guards:
             if name not in known:
                 raise InvalidRequest(f"There is no guard '{name}'.", param="guardrails")
         caller = job.caller
+        personas = {job.persona, (options.guarded_as if options is not None else None) or ""}
         found = tuple(
             guard
             for guard in self.all
-            if guard.scoped(key=caller.key_id, team=caller.team, persona=job.persona, named=named)
+            if guard.scoped(key=caller.key_id, team=caller.team, personas=personas, named=named)
         )
         if any(guard.section.models for guard in found):
             names = names_of(self._catalog, job.request)

@@ -25,6 +25,7 @@ from intellirouter.errors import (
     PeerUnavailable,
     UpstreamProtocolError,
 )
+from intellirouter.peers.carried import carrying
 from intellirouter.peers.contract import Call, ResolvedPersona, RetrievalRequest, Retrieved, RunResult
 from intellirouter.peers.costs import CostComment
 from intellirouter.peers.documents import (
@@ -243,7 +244,8 @@ class GrpcChatCompleter:
 
     async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
         """See `ChatCompleter.complete`."""
-        body = build_chat(FLAVOUR, request.routed(stream=False), _target(request.model)).body
+        asked = request.routed(stream=False)
+        body = carrying(build_chat(FLAVOUR, asked, _target(request.model)).body, asked)
         answer = await self._channel.ask("Complete", body, call)
         told = _told(answer).intellirouter or {}
         return msgspec.structs.replace(
@@ -263,7 +265,7 @@ class GrpcChatCompleter:
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""
         wanted = request.routed(stream=True, include_usage=True)
-        body = build_chat(FLAVOUR, wanted, _target(request.model)).body
+        body = carrying(build_chat(FLAVOUR, wanted, _target(request.model)).body, wanted)
         parser, cost = new_stream(), CostComment()
         async for data in self._channel.listen("Stream", body, call):
             cost.feed(data)

@@ -9,6 +9,7 @@ from intellirouter.inference.answering import Answering
 from intellirouter.inference.cache.store import ResponseCache
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.discovery import Discovery
+from intellirouter.inference.guarding.guarded import Guarded
 from intellirouter.inference.guarding.rules import Guards
 from intellirouter.inference.learned import Learned
 from intellirouter.inference.limits.governor import Governor
@@ -26,7 +27,7 @@ from intellirouter.roles.router.recorded import ContentPolicy
 CATALOG: web.AppKey[Catalog] = web.AppKey("catalog")
 DISCOVERY: web.AppKey[Discovery] = web.AppKey("discovery", Discovery)
 GUARDS: web.AppKey[Guards] = web.AppKey("guards", Guards)
-DISPATCH: web.AppKey[Answering] = web.AppKey("dispatch")
+DISPATCH: web.AppKey[Guarded] = web.AppKey("dispatch")
 BOARD: web.AppKey[Board] = web.AppKey("board", Board)
 LEARNED: web.AppKey[Learned] = web.AppKey("learned", Learned)
 SWITCHES: web.AppKey[Switches] = web.AppKey("switches", Switches)

@@ -23,7 +23,6 @@ from intellirouter.guards.incoming import looked_at
 from intellirouter.guards.report import Report
 from tests.conftest import StartNode, StartVendor, provider
 from tests.servers.dialects.openai_chat import openai, openai_embeddings
-from tests.servers.minilm import minilm
 from tests.servers.vendor import Play, Received, Vendor
 
 EMAIL = "jane.roe@example.org"
@@ -205,56 +204,6 @@ async def test_several_turns_that_are_one_order(start: Any, http: aiohttp.Client
     async with http.post(f"{url}/v1/chat/completions", json={"model": "m", "messages": tool}) as reply:
         assert reply.status == 400
     assert not vendor.received
-
-
-async def test_orders_in_what_was_retrieved_are_left_out_flagged_or_masked(
-    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
-) -> None:
-    vendor = await start_vendor(openai)
-    guards = "".join(
-        guard(action, "injection", action=action, on=["passage"], models=[f"primary/{action}"])
-        for action in ("block", "flag", "mask")
-    )
-    names = json.dumps(["block", "flag", "mask", "plain"])
-    toml = guards + provider(vendor).replace('["m"]', names)
-    node = await start_node(
-        toml + f'[rag]\nembedding_model_path = "{minilm()}"\nembedding_threads = 1\n', role="All"
-    )
-    urls = {each.role: each.url for each in node.listening}
-    rag = f"{urls['RagManager']}/rag/v1/collections"
-    async with http.post(rag, json={"name": "kb"}) as reply:
-        assert reply.status < 300
-    pages = {
-        "good.txt": "Coal is black and is dug in mines.",
-        "bad.txt": f"Coal is blue in mines. {INJECTED}",
-    }
-    for name, page in pages.items():
-        async with http.post(f"{rag}/kb/documents", params={"name": name}, data=page.encode()) as reply:
-            job = (await reply.json())["job"]
-        async with asyncio.timeout(60):
-            while True:
-                async with http.get(f"{urls['RagManager']}/rag/v1/jobs/{job}") as reply:
-                    if (await reply.json())["status"] == "ready":
-                        break
-                await asyncio.sleep(0.05)
-    seen = {}
-    for action in ("plain", "block", "flag", "mask"):
-        _, _, headers = await ask(
-            http,
-            urls["Router"],
-            "What colour is coal of mines?",
-            model=f"primary/{action}",
-            rag={"collections": ["kb"], "top_k": 2, "min_score": 0},
-        )
-        told = json.dumps(vendor.received[-1].json["messages"])
-        kept = ("black" in told, "blue" in told, "gnore all previous" in told)
-        seen[action] = (*kept, headers.get("x-intellirouter-guards"))
-    assert seen == {
-        "plain": (True, True, True, None),
-        "block": (True, False, False, "block=block; injection=2"),
-        "flag": (True, True, True, "flag=flag; injection=2"),
-        "mask": (True, True, False, "mask=mask; injection=2"),
-    }
 
 
 @pytest.mark.parametrize("spelled", SPELLINGS)

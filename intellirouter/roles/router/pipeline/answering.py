@@ -31,6 +31,7 @@ from intellirouter.errors import (
     UpstreamUnavailable,
 )
 from intellirouter.inference.answering import Answering, Streamed
+from intellirouter.inference.guarding.guarded import Guarded
 from intellirouter.inference.job import Job, Trace
 from intellirouter.inference.usage import combined
 from intellirouter.peers.contract import ChainRunner
@@ -45,8 +46,12 @@ CHAIN_MODEL = "chain/"
 class Pipeline:
     """See `Answering`."""
 
-    def __init__(self, inner: Answering, steps: Steps, chains: ChainRunner | None) -> None:
+    def __init__(
+        self, inner: Answering, steps: Steps, chains: ChainRunner | None, guarded: Guarded | None = None
+    ) -> None:
+        """`guarded` lets through what is asked of chains, and what they answer."""
         self._inner = inner
+        self._guarded = guarded
         self._steps = steps
         self._chains = chains
 
@@ -154,6 +159,11 @@ class Pipeline:
         if self._chains is None:
             raise PeerUnavailable("A chain was asked for, and no ChainEngine is part of this installation.")
         name = course.request.model.removeprefix(CHAIN_MODEL)
+        job = msgspec.structs.replace(
+            course.job, request=course.request, persona=course.named, found=course.found
+        )
+        if self._guarded is not None:
+            await self._guarded.inward(job)
         question = next((m.text for m in reversed(course.request.messages) if m.role == "user"), "")
         result = await self._chains.run(name, {"question": question}, course.call)
         if result.error is not None:
@@ -163,7 +173,8 @@ class Pipeline:
         trace = _trace("chain")
         trace.headers = {"x-intellirouter-run": result.run_id}
         usage = Usage(result.usage.get("input_tokens", 0), result.usage.get("output_tokens", 0))
-        return _own(result.text, f"{CHAIN_MODEL}{name}", usage), trace
+        answer = _own(result.text, f"{CHAIN_MODEL}{name}", usage)
+        return answer if self._guarded is None else await self._guarded.outward(job, answer, trace), trace
 
 
 def _prepared(course: Course) -> Job:

@@ -2,16 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import structlog
+
+from intellirouter.bounds.aside import ASIDE
+from intellirouter.config.schema.guards import GuardSection
 from intellirouter.guards.finding import Finding
 from intellirouter.guards.guard import Guard, masked, replaced
 from intellirouter.guards.joining import Apart, among
 from intellirouter.guards.report import Report
-from intellirouter.peers.contract import Passage
+from intellirouter.inference.guarding.metered import count
+from intellirouter.inference.guarding.rules import built
+from intellirouter.peers.contract import Call, Passage, RetrievalRequest, Retrieved, Retriever
+from intellirouter.telemetry.light import LightCounter
 
 PLACE = "passage"
+log = structlog.get_logger(__name__)
+
+
+class GuardedSearch:
+    """See `Retriever`. What is found for a chain, whichever model it is shown to: guards for some models hold as well."""
+
+    def __init__(
+        self, inner: Retriever, sections: Sequence[GuardSection], found: LightCounter
+    ) -> None:
+        self._inner = inner
+        self._found = found
+        self.prepare(sections)()
+
+    def prepare(self, sections: Sequence[GuardSection]) -> Callable[[], None]:
+        """What puts these in place of the last ones. Raises `ConfigError`."""
+        guards = tuple(built(section) for section in sections if PLACE in section.on and section.default)
+
+        def commit() -> None:
+            self._guards = guards
+
+        return commit
+
+    async def retrieve(self, request: RetrievalRequest, call: Call) -> Retrieved:
+        """See `Retriever.retrieve`."""
+        found = await self._inner.retrieve(request, call)
+        caller, report = call.caller, Report()
+        guards = [
+            guard
+            for guard in self._guards
+            if (not guard.section.keys or caller.key_id in guard.section.keys)
+            and (not guard.section.teams or caller.team in guard.section.teams)
+        ]
+        if not guards or not found.passages:
+            return found
+        shown = await ASIDE.soon(caller.tenant, lambda: believed(found.passages, guards, report))
+        if not report:
+            return found
+        count(report, self._found)
+        log.info("guard.found", request_id=call.request_id, guards=report.header())
+        return replace(found, passages=shown)
 
 
 def believed(passages: tuple[Passage, ...], guards: Sequence[Guard], report: Report) -> tuple[Passage, ...]:

@@ -81,9 +81,7 @@ class Guard:
         patterns = self.section.models
         return not patterns or any(fnmatchcase(name, one) for name in models for one in patterns)
 
-    def scoped(
-        self, *, key: str, team: str | None, personas: Set[str], named: Sequence[str]
-    ) -> bool:
+    def scoped(self, *, key: str, team: str | None, personas: Set[str], named: Sequence[str]) -> bool:
         """Whether it is for such a request, if it is for its model."""
         section = self.section
         if self.name in named:

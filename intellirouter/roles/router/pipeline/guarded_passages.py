@@ -25,9 +25,7 @@ log = structlog.get_logger(__name__)
 class GuardedSearch:
     """See `Retriever`. What is found for a chain, whichever model it is shown to: guards for some models hold as well."""
 
-    def __init__(
-        self, inner: Retriever, sections: Sequence[GuardSection], found: LightCounter
-    ) -> None:
+    def __init__(self, inner: Retriever, sections: Sequence[GuardSection], found: LightCounter) -> None:
         self._inner = inner
         self._found = found
         self.prepare(sections)()

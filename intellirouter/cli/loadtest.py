@@ -50,6 +50,8 @@ def command(
         "intellirouter": {"cache_control": "no-store"},
     }
     if not as_json:
+        if model == "offline":
+            typer.echo("The model 'offline' answers at once: this is what the node itself takes.")
         typer.echo(_HEADER)
     found = asyncio.run(_measured(body, rate, seconds, url, api_key, config, quiet=as_json))
     if isinstance(found, Step):
@@ -63,12 +65,13 @@ def command(
             "base_p99_seconds": found.base_p99,
             "holds_per_second": found.holds,
             "bends_per_second": found.bends,
+            "doubles_per_second": found.doubles,
             "steps": [_shown(one) for one in found.steps],
         }
         typer.echo(msgspec.json.encode(report))
-    elif found.bends is not None:
+    elif found.doubles is not None:
         typer.echo(
-            f"p99 doubles at about {(found.holds * found.bends) ** 0.5:.0f} requests/s "
+            f"p99 doubles at about {found.doubles:.0f} requests/s "
             f"(idle {found.base_p99 * 1e3:.1f} ms; {found.holds:.0f}/s holds, {found.bends:.0f}/s does not)"
         )
     else:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from intellirouter.cli.load_steps import find, step
+from intellirouter.cli.load_steps import Bend, Step, find, step
 from intellirouter.cli.main import main
 from intellirouter.ops.backup import marks
 from tests.servers.process import command, node_process
@@ -209,10 +209,27 @@ async def test_the_bend_is_found_where_a_queue_begins() -> None:
             await asyncio.sleep(0.01)
         return True
 
-    found = await find(ask, 1.0, lambda _: None)
+    found = await find(ask, 0.5, lambda _: None)
     assert found.bends is not None
     assert found.holds < 130
     assert found.steps[-1].sent
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ({100: 0.010, 120: 0.012, 150: 0.015, 200: 0.020}, 160),
+        ({100: 0.017, 200: 0.030}, 100),  # never beyond what was seen
+        ({100: 0.004, 200: 0.012}, 200),
+        ({100: 0.010}, 141),  # none but one was answered
+        ({}, 141),
+    ],
+)
+def test_where_it_doubles_is_on_the_line_through_all_steps(at: dict[float, float], expected: float) -> None:
+    between = [Step(rate, [seconds] * 50) for rate, seconds in at.items()]
+    found = Bend(0.008, 100, 200, [], between).doubles
+    assert found is not None
+    assert round(found) == expected
 
 
 async def test_what_is_not_answered_counts_and_does_not_hold_the_clock() -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from intellirouter.errors import UpstreamRejected, UpstreamUnavailable
+from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.circuit import FIRST_REST, Circuit, CircuitPolicy
+from intellirouter.inference.offline_transport import OFFLINE
+from intellirouter.inference.standing import Board
+from intellirouter.transport.contract import Deadlines
 
 POLICY = CircuitPolicy(threshold=5, timeout=60, probe_interval=15)
 
@@ -79,3 +84,19 @@ def test_another_routers_word_is_taken_both_ways() -> None:
     assert not circuit.admit(11)
     circuit.close()
     assert circuit.admit(11)
+
+
+def test_others_hear_of_each_circuit_that_opens_and_closes_once() -> None:
+    candidate = Candidate("p/m", OFFLINE, OFFLINE.target("m"), Deadlines())
+    board, heard = Board(POLICY, lambda: now), []
+    board.on_circuit = lambda target, opened, _only: heard.append((target, opened))
+    now = 0.0
+    for witness in "abcdefghij":
+        board.failed(candidate, 0, UpstreamUnavailable("gone"), witness)
+    assert heard == [("p/m", True)]
+    now = FIRST_REST
+    assert board.of(candidate).circuit.admit(now)
+    board.answered(candidate, 0.1)
+    assert heard == [("p/m", True), ("p/m", False)]
+    board.failed(candidate, 0, UpstreamRejected("the request is wrong"), "a")
+    assert len(heard) == 2

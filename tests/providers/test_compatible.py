@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from intellirouter.chat.mistral.request import call_id
 from intellirouter.chat.model import ChatRequest, Message, ToolChoice
 from intellirouter.chat.openai_chat.format import FORMAT as CHAT
+from intellirouter.chat.openai_embeddings import decode_response as decode_embeddings
 from intellirouter.chat.parts import Text, ToolCall, ToolResult
-from intellirouter.providers.adapter import HttpRequest, Target
+from intellirouter.providers.adapter import HttpRequest, HttpResponse, Target
 from intellirouter.providers.presets import FLAVOURS
 from intellirouter.providers.table import ADAPTERS
 
@@ -127,3 +128,22 @@ def test_a_clients_own_body_is_made_to_fit_only_a_model_it_did_not_name(
     assert all(any(f"'{name}'" in note for note in http.notes) for name in refused)
     expected |= changed
     assert sent == {name: value for name, value in expected.items() if value is not None}
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic", "google", "mistral", "ollama"])
+def test_a_model_list_is_read_past_entries_that_are_none(kind: str) -> None:
+    names = {"google": "models", "ollama": "models"}
+    entries: list[Any] = ["odd", None, {}, {"id": 7, "name": 7}]
+    wanted: list[Any] = [
+        {"id": "m", "name": "models/m", "supportedGenerationMethods": ["generateContent"], "model": "m"}
+    ]
+    body = json.dumps({names.get(kind, "data"): [*entries, *wanted]}).encode()
+    parse = ADAPTERS[kind].parse_models
+    assert parse is not None
+    found = parse(HttpResponse(200, {}, body))
+    assert len(found) == 1
+
+
+def test_embeddings_come_in_the_order_of_what_was_asked() -> None:
+    body = b'{"model":"m","data":[{"index":1,"embedding":[2.0]},{"index":0,"embedding":[1.0]}]}'
+    assert decode_embeddings(body).vectors == ((1.0,), (2.0,))

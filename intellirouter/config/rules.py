@@ -272,9 +272,11 @@ def _targets(settings: Settings) -> Iterator[Finding]:
             if name not in providers:
                 path: Path = ("model_registry", "models", index, "targets", position)
                 yield path, f"there is no provider '{name}'. {_nearest(name, providers)}"
-        for fallback in model.fallbacks:
+        named = [("fallbacks", name) for name in model.fallbacks]
+        named += [("content_policy_fallbacks", name) for name in model.content_policy_fallbacks]
+        for field, fallback in named:
             if fallback not in models and fallback.partition("/")[0] not in providers:
-                path = ("model_registry", "models", index, "fallbacks")
+                path = ("model_registry", "models", index, field)
                 yield (
                     path,
                     f"there is no model or provider for the fallback '{fallback}'. {_nearest(fallback, models)}",

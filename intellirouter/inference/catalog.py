@@ -51,6 +51,10 @@ class Catalog:
             self._names.update(dict.fromkeys((model.name, *model.aliases), entry))
         self.groups = frozenset(name for name, entry in self._names.items() if entry.group is not None)
         """Names of models that are several."""
+        self.policy_fallbacks = tuple(
+            entry for entry in self._configured.values() if entry.content_policy_fallbacks
+        )
+        """Models that say who is asked where a content policy refused."""
         self.bound = frozenset(name for name, entry in self._names.items() if entry.persona or entry.rag)
         kept = {name: models for name, models in self._discovered.items() if name in self.providers}
         self._discovered = kept
@@ -220,6 +224,7 @@ class Catalog:
             strategy=model.strategy or ("learned" if model.learning is not None else None),
             learning=model.learning,
             fallbacks=model.fallbacks,
+            content_policy_fallbacks=model.content_policy_fallbacks,
             aliases=model.aliases,
             price=model.price or (known[0].price if known else None),
             context_window=model.context_window or _least(facts.context_window for facts in known),

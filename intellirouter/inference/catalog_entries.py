@@ -64,6 +64,7 @@ class ModelEntry:
     candidates: tuple[Candidate, ...]
     strategy: str | None = None
     fallbacks: tuple[str, ...] = ()
+    content_policy_fallbacks: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     price: Price | None = None
     context_window: int | None = None

@@ -37,6 +37,7 @@ class Job(msgspec.Struct, frozen=True):
     granted: tuple[str, ...] = ()
     found: Report | None = None  # by guards, in what was retrieved for it
     formed: bool = False  # whoever asks holds the answer to its form by itself
+    alone: bool = False  # no other model may answer in place of the one that is asked for
     persona: str = ""  # that it is asked as, without its version
 
 
@@ -146,6 +147,8 @@ class Trace(msgspec.Struct):
     answered_by: list[str] = []  # the targets whose words the caller got, in order
     guards: Report | None = None  # what guards found
     guarded_to: str | None = None  # the model that a guard sent it to
+    refused_by: str = ""  # the target whose content policy refused it
+    policy_fallback: str | None = None  # the model that was asked instead
     spans: dict[str, Span] = {}  # of calls that are not yet paid for, by candidate
 
     def start(self, candidate: str) -> Attempt:
@@ -189,6 +192,11 @@ class Trace(msgspec.Struct):
             **self.plan(),
             **({"guards": self.guards.shown()} if self.guards else {}),
             **({"guarded_to": self.guarded_to} if self.guarded_to else {}),
+            **(
+                {"content_policy": {"refused_by": self.refused_by, "asked_instead": self.policy_fallback}}
+                if self.policy_fallback
+                else {}
+            ),
             "attempts": [attempt.shown() for attempt in self.attempts],
             "answered_by": {"provider": self.provider, "model": self.model},
             **({"targets": self.answered_by} if len(self.answered_by) > 1 else {}),

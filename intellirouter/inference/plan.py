@@ -96,7 +96,7 @@ class Planner:
         plan = Plan([], strategy)
         self._extend(plan, job, entry, strategy)
         extra = options.fallbacks if options is not None else ()
-        for name in (*extra[:MAX_FALLBACKS], *entry.fallbacks):
+        for name in () if job.alone else (*extra[:MAX_FALLBACKS], *entry.fallbacks):
             given = name in extra
             self._extend(plan, job, self._fallback(job, name, given=given), strategy)
         if not plan.candidates:

@@ -37,6 +37,7 @@ from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.offline_transport import OFFLINE, WithOffline
 from intellirouter.inference.plan import Planner
+from intellirouter.inference.policy_fallbacks import PolicyFallbacks
 from intellirouter.inference.provider import Provider, provider_of
 from intellirouter.inference.record import Recorder
 from intellirouter.inference.registry import Follower, Registry
@@ -224,9 +225,9 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Guarded]:
     opened.on_reload.append(prepare)
     grader = Grader(opened[STATE])
     grouped = GroupedDispatch(dispatch, opened[CATALOG], opened[LEARNED], grader, opened[SWITCHES].on)
-    inner: Answering = grouped
+    inner: Answering = PolicyFallbacks(grouped, opened[CATALOG])
     if cache.section.enabled or cache.section.canned_answer is not None:
-        inner = CachedDispatch(grouped, opened[CATALOG], cache, opened[GOVERNOR].count)
+        inner = CachedDispatch(inner, opened[CATALOG], cache, opened[GOVERNOR].count)
     async with grader.running():
         yield Guarded(inner, opened[GUARDS], Remote(opened[OUTGOING], inner), opened[METRICS].guards)
 

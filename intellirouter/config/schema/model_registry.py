@@ -175,6 +175,9 @@ class ModelSection(Section):
         default=None, description='how `strategy = "learned"` decides; with it no strategy need be named'
     )
     fallbacks: tuple[str, ...] = Field(default=(), description="models to try when every target fails")
+    content_policy_fallbacks: tuple[str, ...] = Field(
+        default=(), max_length=16, description="models to ask when the content policy of a target refuses"
+    )
     price: Price | None = None
     context_window: int | None = Field(default=None, ge=1, description="tokens of input and output together")
     max_output_tokens: int | None = Field(default=None, ge=1, description="the longest answer")

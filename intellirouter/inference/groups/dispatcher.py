@@ -71,7 +71,7 @@ class GroupedDispatch:
     def _judge(self, job: Job) -> JudgeSection | None:
         """Who grades the answer to this job, where it is drawn."""
         entry = self._catalog.named(job.request.model)
-        if entry is None or entry.learning is None or (judge := entry.learning.judge) is None:
+        if job.alone or entry is None or entry.learning is None or (judge := entry.learning.judge) is None:
             return None
         return judge if self._on("performance_tracking", job) and self._grader.drawn(judge) else None
 
@@ -150,7 +150,7 @@ class GroupedDispatch:
     ) -> ChatRequest | tuple[ChatResponse, Trace]:
         job = asking.job
         rules = group.validation if self._on("validation", job) else None
-        steps = group.steps or (entry.name, *entry.fallbacks)
+        steps = group.steps or (entry.name, *(() if job.alone else entry.fallbacks))
         if group.steps and self._on("model_selection", job):
             asking.decided = self._learned.climb(job, entry.name, steps)
             steps = above(asking.decided, steps, group.confidence)

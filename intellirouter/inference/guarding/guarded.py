@@ -212,6 +212,8 @@ class _Course:
                 request, route = await self._asked_before(guard, request)
                 done.route_to = done.route_to or route
         changed: dict[str, Any] = {"request": request}
+        if done.route_to is not None:
+            changed["alone"] = True  # to that model only: no fallback may lead it elsewhere
         if done.route_to is not None and done.route_to != request.model:
             self._routed_to = done.route_to
             changed["request"] = request.routed(model=done.route_to)
@@ -219,7 +221,7 @@ class _Course:
         self.outgoing = Outgoing(self._coming, done.placeholders, job.request, self.report)
         if not self.outgoing.idle or self._remote_coming:
             changed["relay"] = None
-        if changed["request"] is job.request and "relay" not in changed:
+        if len(changed) == 1 and request is job.request:
             return job
         return msgspec.structs.replace(job, **changed)
 

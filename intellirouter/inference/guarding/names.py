@@ -27,7 +27,8 @@ def names_of(catalog: Catalog, request: ChatRequest) -> frozenset[str]:
         for one in (entry, *entry.members):
             found |= {one.name, *one.aliases}
         found |= {candidate.id for candidate in entry.candidates}
-        waiting += entry.fallbacks
+        waiting += (*entry.fallbacks, *entry.content_policy_fallbacks)
+        waiting += (name for member in entry.members for name in member.content_policy_fallbacks)
         if entry.group is not None:
             waiting += entry.group.members
     return frozenset(found)

@@ -106,7 +106,7 @@ async def explain(request: web.Request) -> web.StreamResponse:
     if guards.route_to is not None:
         entry = request.app[CATALOG].resolve(guards.route_to)
         job = msgspec.structs.replace(
-            job, request=chat.routed(model=guards.route_to), granted=(guards.route_to,)
+            job, request=chat.routed(model=guards.route_to), granted=(guards.route_to,), alone=True
         )
     if entry.group is not None:
         order = entry.group.members or (entry.name, *entry.fallbacks)

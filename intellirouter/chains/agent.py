@@ -117,7 +117,7 @@ async def _called(
             results.append((problem, True))
             continue
         kind = "rag" if call["name"] == SEARCH and spec.get("collections") else "tool"
-        one = Step(step.id, kind, timeout=step.timeout, retry=step.retry)
+        one = Step(step.id, kind, timeout=step.timeout, retry=step.retry, limits=step.limits)
         wanted.append((one, f"{at}.{call['name']}[{number}]", table))
         results.append(None)
     outcomes = iter(await beside(wanted) if wanted else ())

@@ -7,12 +7,25 @@ from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from intellirouter.bounds.fuel import OutOfFuel, tank
 from intellirouter.bounds.schemas import BadSchema, schema, trusted
 from intellirouter.chains import expr
-from intellirouter.chains.model import Branch, Chain, Input, Retry, Step
+from intellirouter.chains.model import Branch, Chain, Input, Limits, Retry, Step
 from intellirouter.chains.plan import MAX_WIDTH, width
-from intellirouter.chains.schema import ABOUT, ASKING, INLINE, KINDS, MAX_STEPS, SCHEMA
+from intellirouter.chains.schema import (
+    ABOUT,
+    AROUND,
+    ASKING,
+    BESIDE,
+    EFFECTS,
+    INLINE,
+    KINDS,
+    MAX_RESULT,
+    MAX_STEPS,
+    SCHEMA,
+)
 from intellirouter.chains.source import MAX_PROBLEMS, Document, InvalidChain, Path, within_bounds
 from intellirouter.chains.steps.turn import SEARCH
 from intellirouter.config.problem import Problem
@@ -22,6 +35,7 @@ CHECK_WORK = 40_000_000
 _WHOLE = trusted(SCHEMA)
 _STEP = trusted({**SCHEMA["$defs"]["step"], "$defs": SCHEMA["$defs"]})
 _UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_SIZES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "KiB": 1_024, "MiB": 1_048_576}
 _BODIES = frozenset({"map", "loop"})
 
 
@@ -31,6 +45,14 @@ def seconds(value: float | str) -> float:
         return float(value)
     unit = "ms" if value.endswith("ms") else value[-1]
     return float(value.removesuffix(unit)) * _UNITS[unit]
+
+
+def size(value: int | str) -> int:
+    """`200kB`, `1MiB` or a number, in bytes."""
+    if not isinstance(value, str):
+        return value
+    digits = value.rstrip("BkKMi")
+    return int(digits) * _SIZES[value[len(digits) :]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +132,7 @@ class _Check:
             "",
             timeout=seconds(defaults.get("timeout", self.default_timeout)),
             retry=_retry(defaults.get("retry")),
+            limits=_limits(defaults.get("limits", {})),
         )
         for name, entry in data.get("input", {}).items():
             self._schema({k: v for k, v in entry.items() if k != "default"}, ("input", name))
@@ -182,6 +205,7 @@ class _Check:
         self._spec(kind, spec, (*path, kind), scope)
         if kind in INLINE and "cache" in entry:
             self._add((*path, "cache"), f"'{kind}' has no result of its own to cache.")
+        self._bounded(kind, entry, path)
         do, branches = self._bodies(kind, entry, path, scope, base)
         return Step(
             id=entry.get("id", ""),
@@ -195,6 +219,7 @@ class _Check:
             cache=seconds(entry["cache"]) if "cache" in entry else None,
             fallback=self._fallback(entry, path, scope, base),
             proceed=entry.get("on_error") == "continue",
+            limits=_limits(entry.get("limits", {}), _fitting(kind, base.limits)),
         )
 
     def _bodies(
@@ -221,6 +246,22 @@ class _Check:
             branches.append(Branch(do, branch.get("when"), branch.get("name", str(index))))
         return (), tuple(branches)
 
+    def _bounded(self, kind: str, entry: dict[str, Any], path: Path) -> None:
+        """A limit that would bound nothing is refused."""
+        given, at = entry.get("limits", {}), (*path, "limits")
+        if "cost" in given and kind not in ASKING | AROUND:
+            self._add(
+                (*at, "cost"), f"'{kind}' asks no model: what it costs is not known, so it cannot be bounded."
+            )
+        if "parallelism" in given and kind not in BESIDE:
+            self._add((*at, "parallelism"), f"'{kind}' does one thing at a time.", "Take it away.")
+        if "parallelism" in given and "max_parallel" in (entry[kind] if kind == "map" else {}):
+            self._add((*at, "parallelism"), "'map.max_parallel' says it already.", "Keep one of them.")
+        if "bytes" in given and kind == "sleep":
+            self._add((*at, "bytes"), "'sleep' gives nothing.", "Take it away.")
+        if "bytes" in given and kind in EFFECTS and size(given["bytes"]) > MAX_RESULT:
+            self._add((*at, "bytes"), f"A step gives at most {MAX_RESULT:,} bytes.", "Lower it.")
+
     def _fallback(self, entry: dict[str, Any], path: Path, scope: _Scope, base: Step) -> Step | None:
         if "fallback" not in entry:
             return None
@@ -229,7 +270,10 @@ class _Check:
         for error in _STEP.errors(document, 1):
             self._add((*inner, *error.absolute_path), _words(error))
             return None
-        step = self._step(document, inner, scope, base)
+        for name in sorted({"cost", "parallelism"} & set(document.get("limits", {}))):
+            self._add((*inner, "limits", name), f"'{name}' holds for a step and its fallback together.")
+        limits = _limits(entry.get("limits", {}), base.limits)
+        step = self._step(document, inner, scope, msgspec.structs.replace(base, limits=limits))
         if step and (step.kind in INLINE or step.kind in ("wait", "sleep")):
             self._add(inner, f"'{step.kind}' cannot be a fallback.")
         return step
@@ -344,6 +388,23 @@ def _retry(entry: dict[str, Any] | None, base: Retry | None = None) -> Retry:
         factor=entry.get("factor", base.factor),
         max=seconds(entry.get("max", base.max)),
         errors=tuple(entry.get("errors", base.errors)),
+    )
+
+
+def _limits(given: dict[str, Any], base: Limits | None = None) -> Limits:
+    base = base or Limits()
+    return Limits(
+        bytes=size(given["bytes"]) if "bytes" in given else base.bytes,
+        cost=given.get("cost", base.cost),
+        parallelism=given.get("parallelism"),
+    )
+
+
+def _fitting(kind: str, base: Limits) -> Limits:
+    """What of the limits by default can bound a step of this kind."""
+    return Limits(
+        bytes=base.bytes if kind in EFFECTS else None,
+        cost=base.cost if kind in ASKING else None,
     )
 
 

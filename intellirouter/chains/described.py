@@ -11,6 +11,7 @@ STEP: Mapping[str, str] = {
     "cache": "how long a result of the same inputs is used again",
     "timeout": "for one attempt",
     "retry": "when and how often it is tried again",
+    "limits": "what it may take besides time",
     "fallback": "a step of another kind or model that is done where this one fails",
     "on_error": "continue: the chain goes on, and the step gives {error: {code, message}}",
     "do": "the steps of a map or loop",
@@ -96,7 +97,10 @@ def describe(schema: dict[str, Any]) -> dict[str, Any]:
     step = schema["$defs"]["step"]["properties"]
     _say(schema["properties"], WHOLE)
     _say(schema["properties"]["chain"]["properties"], HEAD)
-    _say(schema["properties"]["defaults"]["properties"], {name: STEP[name] for name in ("timeout", "retry")})
+    _say(
+        schema["properties"]["defaults"]["properties"],
+        {name: STEP[name] for name in ("timeout", "retry", "limits")},
+    )
     for name, words in INNER.items():
         kind, _, key = name.partition(".")
         _say(step[kind]["properties"], {key: words})

@@ -19,7 +19,8 @@ from intellirouter.chains import expr
 from intellirouter.chains.agent import AgentSpent, TurnFailed, converse
 from intellirouter.chains.model import Chain, Step
 from intellirouter.chains.plan import body_width
-from intellirouter.chains.schema import ABOUT, ASKING
+from intellirouter.chains.schema import ABOUT, ASKING, EFFECTS
+from intellirouter.chains.spending import purse, spending
 from intellirouter.errors import IntelliRouterError, InvalidRequest, KeyEnded
 
 T = TypeVar("T")
@@ -136,6 +137,20 @@ class Walk:
         return given
 
     async def _step(self, step: Step, names: Names, host: Host, at: str) -> Any:
+        with spending(at, step.limits.cost):
+            value = await self._taken(step, names, host, at)
+        most = step.limits.bytes
+        if most is not None and step.kind not in EFFECTS:  # of the others the worker looks
+            size = await self._work(lambda: len(msgspec.json.encode(value)))
+            if size > most:
+                raise StepFailed(
+                    f"The step gave {size:,} bytes; at most {most:,} are allowed.",
+                    cause="result_too_large",
+                    path=at,
+                )
+        return value
+
+    async def _taken(self, step: Step, names: Names, host: Host, at: str) -> Any:
         match step.kind:
             case "set":
                 return self._budget.count(await self._evaluated(step.spec, names))
@@ -163,7 +178,7 @@ class Walk:
         spec = await self._work(lambda: prepare(step, names))
 
         async def one(asked: Step, path: str, table: dict[str, Any], on: Host) -> Outcome:
-            outcome = await on.effect(asked, path, {"spec": table, "fallback": None})
+            outcome = await self._paid(asked, path, {"spec": table, "fallback": None}, on)
             if outcome.get("error", {}).get("code") == KeyEnded.code:
                 raise KeyEnded(outcome["error"]["message"])
             if "ok" in outcome:
@@ -177,7 +192,9 @@ class Walk:
             return lambda on: one(*call, on)
 
         async def beside(calls: Sequence[tuple[Step, str, dict[str, Any]]]) -> list[Outcome]:
-            return await host.concurrently([branch(call) for call in calls], [1] * len(calls), None)
+            return await host.concurrently(
+                [branch(call) for call in calls], [1] * len(calls), step.limits.parallelism
+            )
 
         try:
             return await converse(msgspec.structs.replace(step, fallback=None), at, spec["spec"], own, beside)
@@ -192,8 +209,17 @@ class Walk:
                 ) from error
             return outcome["ok"]
 
+    async def _paid(self, step: Step, at: str, prepared: dict[str, Any], host: Host) -> Outcome:
+        """An effect's outcome; what it spent is counted, also where it was recorded by a walk before this one."""
+        held = purse()
+        if held is None:
+            return await host.effect(step, at, prepared)
+        outcome = await host.effect(step, at, {**prepared, "purse": held})
+        held.spent(at, outcome.get("about", {}).get("spent_usd", 0.0))
+        return outcome
+
     async def _effect(self, step: Step, names: Names, host: Host, at: str) -> Any:
-        outcome = await host.effect(step, at, await self._work(lambda: prepare(step, names)))
+        outcome = await self._paid(step, at, await self._work(lambda: prepare(step, names)), host)
         if "ok" in outcome:
             return self._budget.count(outcome["ok"])
         error = outcome["error"]
@@ -219,7 +245,9 @@ class Walk:
             return lambda inner: self._body(branch.do, _inner(names), inner, f"{at}[{branch.name}]")
 
         widths = [body_width(branch.do, self.chains) for branch in chosen]
-        results = await host.concurrently([runner(n) for n in range(len(chosen))], widths, None)
+        results = await host.concurrently(
+            [runner(n) for n in range(len(chosen))], widths, step.limits.parallelism
+        )
         return {key: value for result in results for key, value in result.items()}
 
     async def _map(self, step: Step, names: Names, host: Host, at: str) -> Any:
@@ -239,7 +267,9 @@ class Walk:
 
         widths = [body_width(step.do, self.chains)] * len(items)
         return await host.concurrently(
-            [runner(n) for n in range(len(items))], widths, step.spec.get("max_parallel")
+            [runner(n) for n in range(len(items))],
+            widths,
+            step.spec.get("max_parallel", step.limits.parallelism),
         )
 
     async def _loop(self, step: Step, names: Names, host: Host, at: str) -> Any:

@@ -17,6 +17,14 @@ class Retry(msgspec.Struct, frozen=True):
     errors: tuple[str, ...] = ("timeout", "rate_limit", "5xx")
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """What a step may take: `bytes` of what it gives or fetches, US dollars with all it holds, and calls or bodies at once."""
+
+    bytes: int | None = None
+    cost: float | None = None
+    parallelism: int | None = None
+
+
 class Branch(msgspec.Struct, frozen=True):
     """A body of `switch` or `parallel`. `when` None: always."""
 
@@ -39,6 +47,7 @@ class Step(msgspec.Struct, frozen=True):
     cache: float | None = None
     fallback: Step | None = None
     proceed: bool = False  # on_error: continue
+    limits: Limits = Limits()
 
 
 class Input(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from intellirouter.chains.spending import Account
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import NotFound, PeerUnavailable
@@ -24,6 +25,10 @@ class Ticket:
     caller: Caller = ANONYMOUS
     tell: Callable[[str], None] | None = None
     """Hears a model's text as it comes; None: nobody follows the run."""
+    max_bytes: int | None = None
+    """Of what it fetches; None: as much as any step may."""
+    account: Account = field(default_factory=Account)
+    """Of what it spends: who asks a model checks it before, and pays after."""
 
 
 class Models(Protocol):

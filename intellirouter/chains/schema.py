@@ -14,6 +14,14 @@ INLINE = frozenset({"set", "switch", "parallel", "map", "loop", "chain", "agent"
 """What records nothing of its own: its parts do."""
 ASKING = frozenset({"llm", "classify", "extract", "agent"})
 """What asks a model."""
+EFFECTS = frozenset({"llm", "classify", "extract", "agent", "rag", "persona", "http", "tool"})
+"""What reaches outside."""
+AROUND = frozenset({"switch", "parallel", "map", "loop", "chain"})
+"""What holds other steps."""
+BESIDE = frozenset({"parallel", "map", "agent"})
+"""What does several things at once."""
+MAX_RESULT = 4_000_000
+"""Bytes of JSON that one step with an effect may give."""
 ABOUT = ("title", "message", "assignee", "escalate")
 """What a `wait` tells whoever is asked, as templates."""
 MAX_ROUNDS = 50
@@ -32,6 +40,14 @@ _DURATION = {
     ],
     "description": "Seconds, or a number with ms, s, m, h or d.",
 }
+_SIZE = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1},
+        {"type": "string", "pattern": r"^[1-9]\d{0,11}(B|kB|KB|MB|KiB|MiB)$"},
+    ],
+    "description": "Bytes, or a number with B, kB, MB, KiB or MiB.",
+}
+_USD = {"type": "number", "exclusiveMinimum": 0}
 _NAME = {"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"}
 _STEPS = {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}
 _COUNT = {"type": "integer", "minimum": 1}
@@ -53,6 +69,13 @@ _RETRY = _table(
     max=_DURATION,
     errors={"type": "array", "items": {"type": "string"}},
 )
+_LIMITS: dict[str, Any] = {
+    "bytes": {
+        **_SIZE,
+        "description": f"of its result; of http and tool: of the answer. {_SIZE['description']}",
+    },
+    "cost": {**_USD, "description": "US dollars for every attempt, its fallback and all steps it holds"},
+}
 _MESSAGES = {
     "type": "array",
     "minItems": 1,
@@ -136,7 +159,7 @@ _AGENT = _table(
         "maximum": MAX_ROUNDS,
         "description": "answers of the model at most; in the last it gets no tools",
     },
-    max_cost_usd={"type": "number", "exclusiveMinimum": 0, "description": "beyond it the step fails"},
+    max_cost_usd={**_USD, "description": "beyond it the step fails"},
 )
 _BRANCH = _table(("do",), when=_EXPRESSION, do=_STEPS, name=_NAME)
 _STEP = _table(
@@ -146,6 +169,14 @@ _STEP = _table(
     cache=_DURATION,
     timeout=_DURATION,
     retry=_RETRY,
+    limits=_table(
+        **_LIMITS,
+        parallelism={
+            **_COUNT,
+            "maximum": 1_000,
+            "description": "of map, parallel and an agent's tools: so many at once",
+        },
+    ),
     fallback={"type": "object"},
     on_error={"enum": ["fail", "continue"]},
     do=_STEPS,
@@ -244,7 +275,7 @@ SCHEMA: dict[str, Any] = describe(
                     },
                 },
             },
-            defaults=_table(timeout=_DURATION, retry=_RETRY),
+            defaults=_table(timeout=_DURATION, retry=_RETRY, limits=_table(**_LIMITS)),
             steps=_STEPS,
             output={"anyOf": [_EXPRESSION, {"type": "object"}]},
         ),

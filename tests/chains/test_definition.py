@@ -28,6 +28,14 @@ PROBLEMS = {
     "bad duration": ("steps:\n  - {id: a, sleep: soon}\n", ":3", "Seconds, or a number"),
     "wait beside others": ("steps:\n  - {id: a, parallel: [{do: [{id: w, wait: {signal: s}}]}]}\n", ":3", "cannot stand"),
     "unknown model": ("steps:\n  - {id: a, llm: {model: gtp-4, prompt: x}}\n", ":3", "Did you mean 'gpt-4'"),
+    "a cost of what costs nothing": ("steps:\n  - {id: a, http: {url: 'http://x'}, limits: {cost: 1}}\n", ":3", "asks no model"),
+    "one thing at a time": ("steps:\n  - {id: a, set: {x: '1'}, limits: {parallelism: 2}}\n", ":3", "one thing at a time"),
+    "said twice": ("steps:\n  - {id: a, map: {over: '[1]', as: m, max_items: 1, max_parallel: 2}, limits: {parallelism: 2}, do: [{id: b, sleep: 1}]}\n", ":3", "says it already"),
+    "bytes of nothing": ("steps:\n  - {id: a, sleep: 1, limits: {bytes: 10}}\n", ":3", "gives nothing"),
+    "more bytes than any": ("steps:\n  - {id: a, rag: {collection: c, query: q}, limits: {bytes: 5MB}}\n", ":3", "at most 4,000,000"),
+    "no size": ("steps:\n  - {id: a, sleep: 1, limits: {bytes: big}}\n", ":3", "Bytes, or a number"),
+    "unknown limit": ("steps:\n  - {id: a, sleep: 1, limits: {byte: 1}}\n", ":3", "Did you mean 'bytes'"),
+    "a fallback's own cost": ("steps:\n  - {id: a, llm: {model: gpt-4, prompt: x}, fallback: {llm: {model: gpt-4, prompt: y}, limits: {cost: 1}}}\n", ":3", "together"),
 }  # fmt: skip
 
 

@@ -128,6 +128,18 @@ async def test_steps_reach_outside(kind: str, tmp_path: Path) -> None:
         assert (await one(f"http: {{url: '{url('/no')}', accept_status: [404]}}"))["status"] == 404
         fell = await one(f"http: {{url: '{url('/no')}'}}, fallback: {{http: {{url: '{url('/echo?fell')}'}}}}")
         assert fell["body"]["key"].endswith("/a/fallback")
+        # an answer is read no further than the step takes, and not asked for again
+        there.heard.clear()
+        for step in (
+            f"http: {{url: '{url('/echo?big')}'}}",
+            "tool: {name: weather, arguments: {city: Wien}}",
+        ):
+            much = await one(f"{step}, limits: {{bytes: 20}}, {RETRY[:-1]}, errors: [any]}}")
+            assert (much["cause"], "more than 20 bytes" in much["message"]) == ("result_too_large", True)
+            assert (
+                "status" in (fits := await one(f"{step}, limits: {{bytes: 2kB}}")) or fits["city"] == "Wien"
+            )
+        assert len(there.heard) == 4
         # tools
         assert (await one("tool: {name: weather, arguments: {city: Wien}}"))["city"] == "Wien"
         assert await one("tool: {name: order, arguments: {id: 'a/b', note: x}}") == {"order": "a/b"}
@@ -227,14 +239,8 @@ async def test_texts_are_read_into_labels_and_values(kind: str, tmp_path: Path) 
         "order 7": ['{"order": "seven"}', '{"order": 7, "model": "mine", "cost_usd": 0}'],
         "never": ["no", "no"],
     }
-
-    def reply(said: str) -> str:
-        for name, texts in replies.items():
-            if said.startswith(name) or (said.startswith("That is not valid") and len(texts) == 1):
-                return texts.pop(0) if len(texts) > 1 else texts[0]
-        return "?"
-
-    async with outside() as there, contextlib.aclosing(_door(there)) as door:
+    texts: list[str] = []
+    async with standing(kind, tmp_path, Model(lambda _said: texts.pop(0))) as (_, run):
         for said, step, wanted in (
             ("parcel", "classify: {model: m, text: parcel, labels: [delivery, refund]}", {"label": "delivery", "cost_usd": 0.5}),
             ("both", "classify: {model: m, text: both, many: true, labels: {delivery: late, refund: money}}", {"labels": ["refund", "delivery"]}),
@@ -242,14 +248,10 @@ async def test_texts_are_read_into_labels_and_values(kind: str, tmp_path: Path) 
             ("order 7", "extract: {model: m, text: order 7, schema: {type: object, properties: {order: {type: integer}}}}", {"order": 7, "model": "m", "cost_usd": 1.0}),
             ("never", "extract: {model: m, text: never, schema: {type: object}}", {"cause": "bad_model_output"}),
         ):  # fmt: skip
-            texts = list(replies[said])
-            model = Model(lambda _said, texts=texts: texts.pop(0))  # type: ignore[misc]
-            folder = tmp_path / said.replace(" ", "")
-            folder.mkdir()
-            async with running(kind, folder, parts(there, door, model)) as run:
-                outcome = await run(f"chain: {{name: t}}\nsteps: [{{id: a, {step}}}]\noutput: steps.a")
-                got = outcome.get("ok") or outcome["error"]
-                assert {name: got.get(name) for name in wanted} == wanted
+            texts[:] = replies[said]
+            outcome = await run(f"chain: {{name: t}}\nsteps: [{{id: a, {step}}}]\noutput: steps.a")
+            got = outcome.get("ok") or outcome["error"]
+            assert {name: got.get(name) for name in wanted} == wanted
 
 
 SAMPLES: dict[str, Any] = {

@@ -21,13 +21,17 @@ from tenacity import AsyncRetrying, Future, RetryCallState, retry_if_result, sto
 from intellirouter.chains.interpreter import Outcome
 from intellirouter.chains.model import Retry, Step
 from intellirouter.chains.ports import Listener, Ports, Ticket
+from intellirouter.chains.schema import MAX_RESULT
+from intellirouter.chains.spending import Account, StepCostExceeded
 from intellirouter.chains.steps.table import EFFECTS
-from intellirouter.errors import IntelliRouterError, KeyEnded
+from intellirouter.errors import AnswerTooLong, IntelliRouterError, KeyEnded
 from intellirouter.security.caller import ANONYMOUS, Caller
 from intellirouter.telemetry.tracing.span import Tracer, within
 
-MAX_RESULT = 4_000_000  # bytes of JSON that one step may give
+TOO_LARGE = "result_too_large"
 MAX_CACHED = 1_000
+FETCHING = frozenset({"http", "tool"})
+"""Kinds whose bytes are bounded where they are fetched."""
 MAX_SHOWN = 4_000  # bytes of JSON of a step's input that are kept with its result
 
 log = structlog.get_logger(__name__)
@@ -115,16 +119,20 @@ class Worker:
                 {"kind": step.kind, "seconds": time.perf_counter() - began, "cached": False, **outcome},
             )
             return {**outcome, "about": {"attempts": 0, "cached": False, "input": told}}
+        account = Account(path, prepared.get("purse"))
         key = await self._cache_key(step, prepared, run_id) if step.cache and self.cache.enabled else b""
         if key and (kept := self.cache.get(key)) is not None:
             outcome, cached = {"ok": kept}, True
         else:
-            outcome, cached = await self._fresh(step, path, prepared, run_id, heard), False
+            outcome, cached = await self._fresh(step, path, prepared, run_id, heard, account), False
             if key and "ok" in outcome and step.cache:
                 self.cache.put(key, outcome["ok"], step.cache)
         facts = {"kind": step.kind, "seconds": time.perf_counter() - began, "cached": cached}
         hear("step_failed" if "error" in outcome else "step_finished", path, {**facts, **outcome})
-        return {**outcome, "about": {"attempts": tries, "cached": cached, "input": told}}
+        about = {"attempts": tries, "cached": cached, "input": told}
+        if account.purse is not None:
+            about["spent_usd"] = account.usd
+        return {**outcome, "about": about}
 
     async def _cache_key(self, step: Step, prepared: Mapping[str, Any], run_id: str) -> bytes:
         """The same only for the same step of an owner who may just as much. Empty where that is nobody: the step will say so."""
@@ -132,22 +140,35 @@ class Worker:
             caller = await self.acting(run_id)
         except IntelliRouterError:
             return b""
-        return msgspec.json.encode([caller.reach(), step.kind, prepared])
+        return msgspec.json.encode([caller.reach(), step.kind, prepared["spec"], prepared.get("fallback")])
 
     async def _fresh(
-        self, step: Step, path: str, prepared: Mapping[str, Any], run_id: str, hear: Listener
+        self,
+        step: Step,
+        path: str,
+        prepared: Mapping[str, Any],
+        run_id: str,
+        hear: Listener,
+        account: Account,
     ) -> Outcome:
-        outcome = await self._attempts(step, path, prepared["spec"], run_id, f"{run_id}/{path}", hear)
+        outcome = await self._attempts(step, account, prepared["spec"], run_id, f"{run_id}/{path}", hear)
         if "error" in outcome and step.fallback is not None:
             hear("step_fallback", path, outcome["error"])
             outcome = await self._attempts(
-                step.fallback, path, prepared["fallback"]["spec"], run_id, f"{run_id}/{path}/fallback", hear
+                step.fallback,
+                account,
+                prepared["fallback"]["spec"],
+                run_id,
+                f"{run_id}/{path}/fallback",
+                hear,
             )
         return outcome
 
     async def _attempts(
-        self, step: Step, path: str, spec: dict[str, Any], run_id: str, key: str, hear: Listener
+        self, step: Step, account: Account, spec: dict[str, Any], run_id: str, key: str, hear: Listener
     ) -> Outcome:
+        path = account.path
+
         def again(state: RetryCallState) -> None:
             hear("step_retry", path, {"attempt": state.attempt_number, **_last(state)[0]["error"]})
 
@@ -168,29 +189,39 @@ class Worker:
 
         async def once() -> tuple[Outcome, bool]:
             hear("step_try", path, {})
-            return await self._once(step, spec, run_id, key, tell)
+            return await self._once(step, spec, run_id, key, tell, account)
 
         found: tuple[Outcome, bool] = await attempts(once)
         return found[0]
 
     async def _once(
-        self, step: Step, spec: dict[str, Any], run_id: str, key: str, tell: Callable[[str], None] | None
+        self,
+        step: Step,
+        spec: dict[str, Any],
+        run_id: str,
+        key: str,
+        tell: Callable[[str], None] | None,
+        account: Account,
     ) -> tuple[Outcome, bool]:
         try:
             async with asyncio.timeout(step.timeout):
-                ticket = Ticket(key, step.timeout, await self.acting(run_id), tell)
+                caller = await self.acting(run_id)
+                ticket = Ticket(key, step.timeout, caller, tell, step.limits.bytes, account)
                 value = await EFFECTS[step.kind](spec, self.ports, ticket)
         except TimeoutError:
             return _error("timeout", f"No answer within {step.timeout:g} s."), matches(
                 step.retry, "timeout", 504
             )
-        except KeyEnded as error:  # for good, whatever the step would try again
+        except (KeyEnded, StepCostExceeded) as error:  # for good, whatever the step would try again
             return _error(error.code, error.message), False
+        except AnswerTooLong as error:  # asked again, it would be no shorter
+            return _error(TOO_LARGE if step.limits.bytes else error.code, error.message), False
         except IntelliRouterError as error:
             upstream = getattr(error, "upstream_status", None) or error.status
             return _error(error.code, error.message), matches(step.retry, error.code, upstream)
-        if len(msgspec.json.encode(value)) > MAX_RESULT:
-            return _error("result_too_large", f"The step gave more than {MAX_RESULT:,} bytes."), False
+        bound = MAX_RESULT if step.kind in FETCHING else step.limits.bytes or MAX_RESULT
+        if (size := len(msgspec.json.encode(value))) > bound:
+            return _error(TOO_LARGE, f"The step gave {size:,} bytes; at most {bound:,} are allowed."), False
         return {"ok": value}, False
 
 

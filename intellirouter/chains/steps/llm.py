@@ -47,17 +47,25 @@ async def asked(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> tuple[dic
         options=RouteOptions(idempotency_key=ticket.key, timeout=ticket.timeout, guarded_as=guarded_as),
         **options(spec.get("options", {})),
     )
-    response, cost = await ports.models.complete(request, ticket)
+    response, cost = await ask(request, ports, ticket)
     if not wants_json:
         return result(response, cost), None
     value, problem = await _checked(response, spec, ticket)
     if problem:
-        response, more = await ports.models.complete(_repair(request, response, problem), ticket)
+        response, more = await ask(_repair(request, response, problem), ports, ticket)
         cost = cost + more if cost is not None and more is not None else None
         value, problem = await _checked(response, spec, ticket)
         if problem:
             raise BadModelOutput(f"The model's JSON does not hold after one repair: {problem}")
     return result(response, cost), value
+
+
+async def ask(request: ChatRequest, ports: Ports, ticket: Ticket) -> tuple[ChatResponse, float | None]:
+    """The answer, and its cost where it is known. Raises `StepCostExceeded` before a call where nothing is left, and after one that was too dear."""
+    ticket.account.check()
+    response, cost = await ports.models.complete(request, ticket)
+    ticket.account.pay(cost)
+    return response, cost
 
 
 def _persona(given: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from intellirouter.chains.ports import Ports, Ticket
-from intellirouter.chains.steps.llm import options, result
+from intellirouter.chains.steps.llm import ask, options, result
 from intellirouter.chat.model import ChatRequest, Message, RouteOptions, Tool, ToolChoice
 from intellirouter.chat.parts import Opaque
 from intellirouter.chat.response import ChatResponse
@@ -35,7 +35,7 @@ async def run(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> dict[str, A
         options=RouteOptions(idempotency_key=ticket.key, timeout=ticket.timeout),
         **options(spec.get("options", {})),
     )
-    response, cost = await ports.models.complete(request, ticket)
+    response, cost = await ask(request, ports, ticket)
     calls = [] if spec["last"] else _calls(response)
     return {**result(response, cost), "calls": calls, "message": _message(response)}
 

@@ -104,7 +104,7 @@ class Outside:
         hidden = ""
         if request.secret is not None:
             headers, hidden = self._with_secret(request.secret, url, headers, ticket)
-        ask = Ask(url, request.method, headers, body, seconds=ticket.timeout, max_bytes=MAX_ANSWER)
+        ask = Ask(url, request.method, headers, body, seconds=ticket.timeout, max_bytes=_most(ticket))
         answer = await self._asked(ask, ticket)
         if answer.status >= 400 and answer.status not in request.accept_status:
             raise _refusal(answer, hidden)
@@ -139,7 +139,7 @@ class Outside:
         else:
             headers["content-type"], body = "application/json", msgspec.json.encode(given)
         seconds = min(tool.timeout_seconds or ticket.timeout, ticket.timeout)
-        ask = Ask(url, tool.method, headers, body, seconds=seconds, max_bytes=MAX_ANSWER, trusted=True)
+        ask = Ask(url, tool.method, headers, body, seconds=seconds, max_bytes=_most(ticket), trusted=True)
         answer = await self._asked(ask, ticket)
         if answer.status >= 300:
             raise _refusal(answer, *hidden)
@@ -186,6 +186,11 @@ class Outside:
         value = secret.value.get_secret_value()
         kept = {key: said for key, said in headers.items() if key.lower() != secret.header.lower()}
         return {**kept, secret.header: f"{secret.scheme} {value}".strip()}, value
+
+
+def _most(ticket: Ticket) -> int:
+    """Bytes of the answer."""
+    return min(ticket.max_bytes or MAX_ANSWER, MAX_ANSWER)
 
 
 def _with_query(url: str, query: Mapping[str, Any]) -> str:

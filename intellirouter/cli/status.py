@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from intellirouter.alerts.reading.last_backup import Standing
 from intellirouter.cli.node_address import Address
 from intellirouter.cli.node_found import all_found
 from intellirouter.cli.node_options import ConfigOption
@@ -35,7 +36,7 @@ def command(
     here, elsewhere, data_dir = all_found(config)
     nodes = [_asked(role, address, seconds, pid) for pid, role, address in here]
     nodes += [_asked(role, address, seconds, None) for role, address in elsewhere]
-    last = marks.read(data_dir) if data_dir is not None else marks.Marks()
+    last = marks.read(data_dir) if data_dir is not None else Standing()
     if as_json:
         typer.echo(
             msgspec.json.encode(
@@ -74,7 +75,7 @@ def _asked(role: str, address: Address, seconds: float, pid: int | None) -> dict
         return {**facts, "status": "unreachable", "reasons": {"": f"{address.url} is no IntelliRouter"}}
 
 
-def _print(nodes: list[dict[str, Any]], last: marks.Marks, data_dir: Path | None) -> None:
+def _print(nodes: list[dict[str, Any]], last: Standing, data_dir: Path | None) -> None:
     console = Console(highlight=False)
     if nodes:
         table = Table(box=None, pad_edge=False)
@@ -97,7 +98,7 @@ def _print(nodes: list[dict[str, Any]], last: marks.Marks, data_dir: Path | None
         console.print(Text(line))
 
 
-def _backup_lines(last: marks.Marks) -> list[str]:
+def _backup_lines(last: Standing) -> list[str]:
     now = time.time()
     lines = [
         f"last backup: {age(now - last.backup.at)} ago, {last.backup.place}"

@@ -1,8 +1,4 @@
-"""How old the last backup of this node is: from the file that whoever makes one leaves beside the data.
-
-`last-backup.json` in the data directory: `{"backup": {"at": …, "place": …}, "failed": {"at": …, "reason": …}, "drill": {"at": …, "ok": …}}`,
-times in Unix seconds.
-"""
+"""How the backups of this node stand: from `last-backup.json`, which whoever makes one leaves in the data directory (`ops/backup/marks.py`)."""
 
 from __future__ import annotations
 
@@ -17,28 +13,34 @@ FILE = "last-backup.json"
 HOUR = 3_600.0
 
 
-class _Made(msgspec.Struct):
+class Made(msgspec.Struct, frozen=True):
+    """A backup that succeeded: when (Unix time), and where it lies."""
+
     at: float
     place: str = ""
 
 
-class _Failed(msgspec.Struct):
+class Failed(msgspec.Struct, frozen=True):
+    """One that did not."""
+
     at: float
     reason: str = ""
 
 
-class _Drill(msgspec.Struct):
+class Drilled(msgspec.Struct, frozen=True):
+    """A restore that was tried: when, and whether it came out right."""
+
     at: float
     ok: bool
     reason: str = ""
 
 
-class Standing(msgspec.Struct):
-    """The last backup, the last that failed, and the last drill; None for what never was. Times in Unix seconds."""
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The last backup, the last that failed since, and the last drill; None for what never was."""
 
-    backup: _Made | None = None
-    failed: _Failed | None = None
-    drill: _Drill | None = None
+    backup: Made | None = None
+    failed: Failed | None = None
+    drill: Drilled | None = None
 
 
 def standing(data_dir: Path) -> Standing:

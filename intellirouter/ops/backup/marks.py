@@ -1,4 +1,4 @@
-"""What is known of the last backup and the last drill of a node: `last-backup.json` in its data directory, for alerts and `status`."""
+"""Writes down what came of the last backup and the last drill of a node, for alerts, the console and `status`."""
 
 from __future__ import annotations
 
@@ -8,46 +8,17 @@ from pathlib import Path
 
 import msgspec
 
-FILE = "last-backup.json"
+from intellirouter.alerts.reading.last_backup import FILE, Drilled, Failed, Made, Standing, standing
+
 _REASON = 500
 
 
-class Made(msgspec.Struct, frozen=True):
-    """A backup that succeeded: when (Unix time), and where it lies."""
-
-    at: float
-    place: str
-
-
-class Failed(msgspec.Struct, frozen=True):
-    """One that did not."""
-
-    at: float
-    reason: str
-
-
-class Drilled(msgspec.Struct, frozen=True):
-    """A restore that was tried: when, and whether it came out right."""
-
-    at: float
-    ok: bool
-    reason: str = ""
-
-
-class Marks(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`failed` is absent once a backup has succeeded behind it."""
-
-    backup: Made | None = None
-    failed: Failed | None = None
-    drill: Drilled | None = None
-
-
-def read(data_dir: Path) -> Marks:
-    """What the file says; nothing where there is none that can be read."""
+def read(data_dir: Path) -> Standing:
+    """What was written down last; nothing where it cannot be read: what comes now replaces it."""
     try:
-        return msgspec.json.decode((data_dir / FILE).read_bytes(), type=Marks)
+        return standing(data_dir)
     except (OSError, msgspec.MsgspecError):
-        return Marks()
+        return Standing()
 
 
 def made(data_dir: Path, where: str) -> None:
@@ -67,7 +38,7 @@ def drilled(data_dir: Path, *, ok: bool, reason: str = "") -> None:
     )
 
 
-def _write(data_dir: Path, marks: Marks) -> None:
+def _write(data_dir: Path, marks: Standing) -> None:
     part = data_dir / f".{FILE}.{os.getpid()}.partial"
     part.write_bytes(msgspec.json.encode(marks))
     part.replace(data_dir / FILE)

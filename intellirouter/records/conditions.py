@@ -114,9 +114,14 @@ def statuses(status: str) -> tuple[int, int]:
 
 def words_of(text: str) -> list[str]:
     """The words to look for. Raises `InvalidRequest` when there is none, or too many."""
-    words = _WORD.findall(text.lower())
+    words = words_in(text.lower())
     if not words:
         raise InvalidRequest("'text' must hold a word to look for.", param="text")
     if len(words) > MAX_WORDS:
         raise InvalidRequest(f"'text' may hold {MAX_WORDS} words.", param="text")
     return words
+
+
+def words_in(text: str) -> list[str]:
+    """Every word of a text, as it stands."""
+    return _WORD.findall(text)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from intellirouter.records.columns import READ, quoted, row_of
 from intellirouter.records.conditions import Conditions, conditions, words_of
 from intellirouter.records.query import EQUAL, By, Page, Query, Usage
-from intellirouter.records.row import SHIFT, Row
+from intellirouter.records.row import SHIFT, Detail, Row
 from intellirouter.records.tally import Tally
 
 Ask = Callable[[str, Sequence[Any]], Iterable[Sequence[Any]]]
@@ -63,6 +65,43 @@ def get(ask: Ask, dialect: Dialect, name: str, tenant: str | None) -> list[Row]:
     number = number if which[0] == "r" else 0
     lines = ask(words, (name, *whose, number, name, *whose))
     return [row_of(line[:-2], line[-2], line[-1]) for line in lines]
+
+
+def contents(ask: Ask, dialect: Dialect, rows: Sequence[Row]) -> list[Row]:
+    """See `Store.contents`."""
+    columns, table = dialect.content
+    marks = ", ".join("?" * len(rows)) or "null"
+    words = f"select requests.id, {columns} from requests {table} where requests.id in ({marks})"  # noqa: S608
+    said = {line[0]: line[1:] for line in ask(words, [row.id for row in rows])}
+    for row in rows:
+        row.asked, row.answered = said.get(row.id, (None, None))
+    return list(rows)
+
+
+RESPOKEN = ("id", "tenant", "request_id", "message", "detail", "feedback")
+
+
+def rewritten(
+    lines: Iterable[Sequence[Any]], change: Callable[[Row], Row]
+) -> Iterator[tuple[Row, tuple[str | None, str | None]]]:
+    """The rows that a change makes other ones of, with their detail and feedback as text. A line: `RESPOKEN`, asked, answered."""
+    for id_, tenant, request_id, message, detail, feedback, asked, answered in lines:
+        row = Row(
+            id=id_,
+            ended=0,
+            tenant=tenant or "",
+            request_id=request_id or "",
+            message=message or "",
+            detail=msgspec.json.decode(detail, type=Detail) if detail else Detail(),
+            feedback=msgspec.json.decode(feedback) if feedback else None,
+            asked=asked,
+            answered=answered,
+        )
+        changed = change(row)
+        if changed is not row:
+            told = None if changed.detail == Detail() else msgspec.json.encode(changed.detail).decode()
+            given = None if changed.feedback is None else msgspec.json.encode(changed.feedback).decode()
+            yield changed, (told, given)
 
 
 def session(ask: Ask, name: str, tenant: str | None, limit: int) -> list[Row]:

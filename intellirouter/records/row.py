@@ -29,7 +29,8 @@ class Detail(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is only looked at, one request at a time.
 
     `decision` is the plan with its strategy and order, `attempts` each call to a target with its outcome, `steps` milliseconds of
-    what came before and after the model, `guards` what the guards found, `notes` what was approximated.
+    what came before and after the model, `guards` what the guards found, `notes` what was approximated. `sealed` is all of that,
+    encrypted, as a store of a node with a key keeps it.
     """
 
     decision: dict[str, Any] = {}
@@ -37,6 +38,7 @@ class Detail(msgspec.Struct, kw_only=True, omit_defaults=True):
     steps: dict[str, float] = {}
     guards: list[dict[str, Any]] = []
     notes: list[str] = []
+    sealed: str = ""
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -116,6 +118,7 @@ class Row(msgspec.Struct, kw_only=True):
         facts["saved_usd"] = self.saved_usd
         if whole:
             facts |= msgspec.structs.asdict(self.detail)
+            del facts["sealed"]
             facts["asked"], facts["answered"] = self.asked, self.answered
         return facts
 

@@ -49,8 +49,14 @@ class Store(Protocol):
     def give_feedback(self, row_id: int, feedback: dict[str, Any]) -> bool:
         """Attach feedback to a row; False where there is none."""
 
+    def contents(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows of a page, with what was asked and answered."""
+
     def rewrite(self, after: int, limit: int, change: Callable[[Row], Row]) -> int | None:
-        """Keep the content of the next `limit` rows after the id `after` as `change` makes it; the last id, None at the end."""
+        """Keep what is said in the next `limit` rows after the id `after` as `change` makes it; the last id, None at the end.
+
+        That is `asked`, `answered`, `message`, `detail` and `feedback`; a row that `change` gives back as it is stays so.
+        """
 
     def prune(self, before: float, max_bytes: int) -> int:
         """Forget what ended before `before`, and the oldest while more than `max_bytes` are used; give the room back.

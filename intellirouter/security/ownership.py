@@ -19,7 +19,7 @@ class Kind:
     key: tuple[str, ...]
     bound: str
     """The configuration key that says how much of it a tenant, or a node in all, may keep; `memory`: a cache of the process, whose
-    bound is in `bounds/table.py`."""
+    bound is in `bounds/table.py`; `people`: `MAX_ACCOUNTS`, whose sign-ins end by themselves."""
     acts_as: Literal["", "key"] = ""
     """`key`: it does something later, in the name of the key that left it."""
 
@@ -48,4 +48,7 @@ KINDS = (
     Kind("file batch", "tenant", ("id",), "keeping.documents", "key"),
     Kind("persona", "tenant or shared", ("tenant", "name"), "keeping.personas"),
     Kind("request record", "tenant", ("tenant", "id"), "records.max_bytes"),
+    Kind("account", "tenant", ("id",), "people"),
+    Kind("sign-in", "tenant", ("session",), "people"),
+    Kind("console session", "tenant", ("session",), "people"),
 )

@@ -226,4 +226,9 @@ async def test_reading_again_and_again_leaves_no_endless_list_of_jobs(place: Ins
 
 def test_every_kind_of_thing_has_a_bound() -> None:
     amounts = {f"keeping.{name}" for name in KeepingSection.model_fields}
-    assert {kind.bound for kind in KINDS} <= amounts | {"memory", "cache.max_bytes", "records.max_bytes"}
+    assert {kind.bound for kind in KINDS} <= amounts | {
+        "memory",
+        "people",
+        "cache.max_bytes",
+        "records.max_bytes",
+    }

@@ -15,13 +15,13 @@ from intellirouter.security.ownership import KINDS
 from tests.conftest import StartVendor
 from tests.e2e.test_callers import answering, saying, world
 from tests.servers.fault_vendor import whole
-from tests.servers.installation import Form, Installation, configured_key, installed
+from tests.servers.installation import ADMIN, Form, Installation, configured_key, installed
 from tests.servers.redis import redis_server
 from tests.servers.vendor import Play, Received, Vendor
 
 SECRET = "forty-one-million"
-NAMES = [("acme", "globex"), ("ta", "ta:x"), ("ta:x", "ta"), ("t*", "t1")]
-CACHED = "  cache: 10m\n"
+NAMES = [("ta", "ta:x"), ("ta:x", "ta"), ("t*", "t1")]
+PASSWORD = "a horse, a battery and a staple"
 
 
 def telling(request: Received) -> Play:
@@ -420,6 +420,80 @@ async def record(place: Installation) -> None:
     await other.finds_nothing("Router", ("GET", f"/admin/requests/{mine[0]['id']}"))
 
 
+async def _person(place: Installation, key: str, name: str) -> Any:
+    """Somebody of a key's tenant, who may what a developer may."""
+    _, me = await place.ask("Router", key, "GET", "/auth/whoami")
+    body = {"name": name, "tenant": me["tenant"], "roles": ["developer"], "email": f"{SECRET}@example.com"}
+    status, made = await place.ask("Router", ADMIN, "POST", "/admin/users", body)
+    assert status == 201, made
+    return made
+
+
+async def account(place: Installation) -> None:
+    made = await _person(place, "ours", f"ann-{SECRET}")
+    other, one = Other(place, made["id"]), f"/admin/users/{made['id']}"
+    for method, path, body in (
+        ("GET", "/admin/users", None),
+        ("GET", one, None),
+        ("PATCH", one, {"roles": []}),
+        ("PUT", f"{one}/password", {"password": PASSWORD}),
+        ("POST", f"{one}/block", None),
+        ("DELETE", one, None),
+        ("POST", "/admin/users", {"name": "mine"}),
+        ("POST", "/admin/keys", {"name": "mine", "owner": made["id"]}),
+    ):
+        assert await other.gets("Router", method, path, body) == 403, (method, path)
+    assert await other.gets("Router", "GET", "/auth/whoami") == 200
+    _, theirs = await place.ask("Router", "theirs", "GET", "/auth/whoami")
+    body = {"name": "stolen", "tenant": theirs["tenant"], "owner": made["id"]}
+    assert (await place.ask("Router", ADMIN, "POST", "/admin/keys", body))[0] == 409, "nobody's of elsewhere"
+    _, kept = await place.ask("Router", ADMIN, "GET", one)
+    assert kept["status"] == "live" and kept["roles"] == ["developer"]
+
+
+async def sign_in(place: Installation) -> None:
+    made = await _person(place, "ours", "bob")
+    one, said = f"/admin/users/{made['id']}/password", {"username": "bob", "password": PASSWORD}
+    assert (await place.ask("Router", ADMIN, "PUT", one, {"password": PASSWORD}))[0] == 200
+    _, mine = await place.ask("Router", "", "POST", "/auth/login", said)
+    token = mine["access_token"]
+    status, me = await place.ask("Router", token, "GET", "/auth/whoami")
+    assert status == 200 and me["id"] == made["id"] and me["tenant"] == made["tenant"], me
+    other, session = Other(place, made["id"]), mine["refresh_token"].partition(".")[0]
+    for guess in (session, f"{session}.", f"{session}.{'A' * 43}", token):
+        assert await other.gets("Router", "POST", "/auth/refresh", {"refresh_token": guess}) == 401
+    assert await other.gets("Router", "POST", "/auth/logout") == 400, "a key signs nobody out"
+    assert (await place.ask("Router", token, "GET", "/auth/whoami"))[0] == 200
+    await _chat(place, token, messages=[{"role": "user", "content": SECRET}], conversation="talk-of-bob")
+    await other.finds_nothing("Router", ("GET", "/v1/conversations/talk-of-bob"))
+    _, kept = await place.ask("Router", "ours", "GET", "/v1/conversations/talk-of-bob")
+    assert SECRET in json.dumps(kept), "a person's talks are their tenant's"
+
+
+async def console_session(place: Installation) -> None:
+    await _chat(place, "ours", messages=[{"role": "user", "content": SECRET}], conversation="talk-in-console")
+    router, began, visitor = place.urls["Router"], {}, {"x-console-token": "visitor"}
+    for key in ("ours", "theirs"):
+        opened = place.http.post(f"{router}/console/api/session", json={"key": key}, headers=visitor)
+        async with opened as reply:
+            assert reply.status == 201, await reply.text()
+            began[key] = reply.cookies["intellirouter_console"].value, (await reply.json())["token"]
+    talk = "/console/api/router/v1/conversations/talk-in-console"
+
+    async def through(cookie: str, token: str, method: str) -> tuple[int, str]:
+        headers = {"cookie": f"intellirouter_console={cookie}", "x-console-token": token}
+        async with place.http.request(method, router + talk, headers=headers) as reply:
+            return reply.status, await reply.text()
+
+    (cookie, token), (other, others) = began["ours"], began["theirs"]
+    for method in ("GET", "DELETE"):
+        status, said = await through(other, others, method)
+        assert status == 404 and SECRET not in said, (method, status, said)
+    assert (await through(cookie, others, "DELETE"))[0] == 403, "the token of another session"
+    status, said = await through(cookie, token, "GET")
+    assert status == 200 and SECRET in said
+
+
 ATTACKS: dict[str, Callable[[Installation], Awaitable[None]]] = {
     "conversation": conversation,
     "conversation summary": summary,
@@ -444,6 +518,9 @@ ATTACKS: dict[str, Callable[[Installation], Awaitable[None]]] = {
     "file batch": batch,
     "persona": persona,
     "request record": record,
+    "account": account,
+    "sign-in": sign_in,
+    "console session": console_session,
 }
 
 

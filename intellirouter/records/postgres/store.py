@@ -13,7 +13,7 @@ import psycopg
 
 from intellirouter.errors import NewerFormat, StateUnavailable
 from intellirouter.records import questions
-from intellirouter.records.columns import values
+from intellirouter.records.columns import quoted, values
 from intellirouter.records.postgres import asking
 from intellirouter.records.postgres.asking import DIALECT
 from intellirouter.records.postgres.schema import (
@@ -29,7 +29,7 @@ from intellirouter.records.postgres.schema import (
     partition,
 )
 from intellirouter.records.query import By, Page, Query, Size, Usage, score_of
-from intellirouter.records.questions import Ask
+from intellirouter.records.questions import RESPOKEN, Ask
 from intellirouter.records.row import Row, id_at, time_of
 from intellirouter.records.store import READ_SECONDS, TooSlow
 
@@ -137,28 +137,26 @@ class PostgresStore:
         with self._asking() as ask:
             return bool(list(ask(words, (text, score_of(feedback), row_id))))
 
+    def contents(self, rows: Sequence[Row]) -> list[Row]:
+        """See `Store.contents`."""
+        with self._asking() as ask:
+            return questions.contents(ask, DIALECT, rows)
+
     def rewrite(self, after: int, limit: int, change: Callable[[Row], Row]) -> int | None:
         """See `Store.rewrite`."""
         words = (
-            'select id, tenant, request_id, "asked", "answered" from requests where id > ? '
-            'and ("asked" is not null or "answered" is not null) order by id limit ?'
+            f"select {quoted(RESPOKEN)}, asked, answered from requests where id > ? and (asked is not null or "  # noqa: S608
+            "answered is not null or detail is not null or feedback is not null or message <> '') order by id limit ?"
         )
-        last = None
+        new = (
+            "update requests set message = ?, detail = ?, feedback = ?, asked = ?, answered = ?, "
+            "words = to_tsvector('simple', ?) where id = ? returning id"
+        )
         with self._asking() as ask:
-            for last, tenant, request_id, asked, answered in list(ask(words, (after, limit))):
-                row = change(
-                    Row(
-                        id=last,
-                        ended=0,
-                        tenant=tenant or "",
-                        request_id=request_id,
-                        asked=asked,
-                        answered=answered,
-                    )
-                )
-                new = 'update requests set "asked" = ?, "answered" = ? where id = ? returning id'
-                list(ask(new, (row.asked, row.answered, last)))
-        return last
+            found = list(ask(words, (after, limit)))
+            for row, told in questions.rewritten(found, change):
+                ask(new, (row.message, *told, row.asked, row.answered, _said(row), row.id))
+        return found[-1][0] if found else None
 
     def prune(self, before: float, max_bytes: int) -> int:
         """See `Store.prune`. Whole days are dropped; of the day in which `before` falls its first part is deleted."""
@@ -270,11 +268,15 @@ class PostgresStore:
 
 
 def _line(row: Row) -> tuple[Any, ...]:
-    said = " ".join(text for text in (row.asked, row.answered, row.message) if text)
-    line = (*values(row), list(row.tags) or None, row.asked, row.answered, said[:200_000] or None)
+    line = (*values(row), list(row.tags) or None, row.asked, row.answered, _said(row))
     return tuple(
         value.replace("\0", "") if isinstance(value, str) and "\0" in value else value for value in line
     )
+
+
+def _said(row: Row) -> str | None:
+    """What words are looked for in."""
+    return " ".join(text for text in (row.asked, row.answered, row.message) if text)[:200_000] or None
 
 
 def _span(day: int) -> tuple[int, int]:

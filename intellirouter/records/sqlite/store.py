@@ -16,8 +16,9 @@ import structlog
 
 from intellirouter.errors import InvalidRequest, NewerFormat, StateUnavailable
 from intellirouter.records import questions
-from intellirouter.records.columns import COLUMNS, values
+from intellirouter.records.columns import COLUMNS, quoted, values
 from intellirouter.records.query import By, Page, Query, Size, Usage, score_of
+from intellirouter.records.questions import RESPOKEN
 from intellirouter.records.row import SHIFT, Row, id_at, time_of
 from intellirouter.records.sqlite import asking, packs, summing
 from intellirouter.records.sqlite.asking import DIALECT
@@ -111,11 +112,7 @@ class SqliteStore:
                 tags = [(tag, row.id) for row in rows if row.tags for tag in dict.fromkeys(row.tags)]
                 if tags:
                     connection.executemany("insert into tags values (?, ?)", tags)
-                said = [
-                    (row.id, row.asked, row.answered, row.message or None)
-                    for row in rows
-                    if row.message or row.asked is not None or row.answered is not None
-                ]
+                said = [line for row in rows if (line := _said(row)) is not None]
                 if said:
                     connection.executemany("insert into content values (?, ?, ?, ?)", said)
                 packs.pack_late(connection, [row.id for row in rows])
@@ -169,32 +166,32 @@ class SqliteStore:
                 > 0
             )
 
+    def contents(self, rows: Sequence[Row]) -> list[Row]:
+        """See `Store.contents`."""
+        with self._asking() as connection:
+            return questions.contents(connection.execute, DIALECT, rows)
+
     def rewrite(self, after: int, limit: int, change: Callable[[Row], Row]) -> int | None:
         """See `Store.rewrite`."""
+        # not a row without words: there are far more of those
         words = (
-            "select content.id, tenant, request_id, asked, answered, content.message from content join requests "
-            "on requests.id = content.id where content.id > ? and (asked is not null or answered is not null) "
-            "order by content.id limit ?"
+            f"select {quoted(RESPOKEN, 'requests.')}, asked, answered from requests "  # noqa: S608  names of ours
+            "left join content on content.id = requests.id where requests.id > ? and "
+            "(content.id is not null or detail is not null or feedback is not null or requests.message <> '') "
+            "order by requests.id limit ?"
         )
         with self._asking(writes=True) as connection:
             connection.execute("begin immediate")
             found = connection.execute(words, (after, limit)).fetchall()
-            for id_, tenant, request_id, asked, answered, message in found:
-                row = change(
-                    Row(
-                        id=id_,
-                        ended=0,
-                        tenant=tenant or "",
-                        request_id=request_id,
-                        asked=asked,
-                        answered=answered,
-                    )
+            for row, (detail, feedback) in questions.rewritten(found, change):
+                connection.execute(
+                    "update requests set message = ?, detail = ?, feedback = ? where id = ?",
+                    (row.message, detail, feedback, row.id),
                 )
                 # the index of words follows what is taken out and put in
-                connection.execute("delete from content where id = ?", (id_,))
-                connection.execute(
-                    "insert into content values (?, ?, ?, ?)", (id_, row.asked, row.answered, message)
-                )
+                connection.execute("delete from content where id = ?", (row.id,))
+                if said := _said(row):
+                    connection.execute("insert into content values (?, ?, ?, ?)", said)
             if not found:  # FTS5 keeps what was taken out until it merges what it has
                 connection.execute("insert into words (words) values ('optimize')")
             connection.execute("commit")
@@ -344,3 +341,10 @@ class SqliteStore:
                         self._readers.append(connection)
                 if not keep:
                     connection.close()
+
+
+def _said(row: Row) -> tuple[int, str | None, str | None, str | None] | None:
+    """The line of `content`, whose words are looked for; None where nothing was said."""
+    if not row.message and row.asked is None and row.answered is None:
+        return None
+    return row.id, row.asked, row.answered, row.message or None

@@ -89,6 +89,12 @@ def check_given(caller: Caller, policy: Policy, roles: tuple[str, ...]) -> None:
             )
 
 
+def check_made(request: web.Request, account: Account) -> None:
+    """Raises `PermissionDenied` for an account that had more than the caller holds, by its teams, its name or its tenant too."""
+    people, policy = request.app[KEY_RING].people, request.app[KEY_RING].policy
+    check_given(request[CALLER], policy, people.roles_of(account))
+
+
 def _kind(value: object) -> Kind:
     if value not in ("user", "service"):
         raise InvalidRequest("'kind' is user or service.", param="kind")
@@ -125,8 +131,9 @@ async def create_user(request: web.Request) -> web.StreamResponse:
     name, kind = _name(body.pop("name", None)), _kind(body.pop("kind", "user"))
     policy = request.app[KEY_RING].policy
     fields = checked_fields(body, policy)
-    check_given(request[CALLER], policy, fields.get("roles", ()))
-    account = await request.app[PEOPLE].create(new_account(name, kind, **fields))
+    made = new_account(name, kind, **fields)
+    check_made(request, made)
+    account = await request.app[PEOPLE].create(made)
     noted(request, on=account.label, after=account.shown())
     return _json(account.shown(), 201)
 
@@ -135,8 +142,8 @@ async def update_user(request: web.Request) -> web.StreamResponse:
     """Change what the body names; all else stays."""
     policy, people = request.app[KEY_RING].policy, request.app[PEOPLE]
     fields = checked_fields(await read_json(request), policy)
-    check_given(request[CALLER], policy, fields.get("roles", ()))
     before = await _changeable(request)
+    check_made(request, msgspec.structs.replace(before, **fields))
     account = await people.update(before.id, **fields)
     noted(request, on=account.label, before=before.shown(), after=account.shown())
     return _json(account.shown())

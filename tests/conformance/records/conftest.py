@@ -1,9 +1,10 @@
-"""The stores of the record that the suite runs against: SQLite, and a real Postgres."""
+"""The stores of the record that the suite runs against: SQLite, and a real Postgres; each in plain, and encrypted."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -11,8 +12,10 @@ import pytest
 
 from intellirouter.records.postgres.schema import SCHEMA_NAME
 from intellirouter.records.postgres.store import PostgresStore
+from intellirouter.records.sealed import SealedRecords
 from intellirouter.records.sqlite.store import SqliteStore
 from intellirouter.records.store import Store
+from intellirouter.security.sealing import Sealer
 from tests.servers.postgres import postgres
 
 
@@ -22,14 +25,17 @@ def server() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "sealed sqlite", "sealed postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "sqlite":
+    wrap = (
+        partial(SealedRecords, sealer=Sealer((b"1" * 32,))) if "sealed" in request.param else lambda one: one
+    )
+    if request.param.endswith("sqlite"):
         with contextlib.closing(SqliteStore(tmp_path / "requests.db")) as opened:
-            yield opened
+            yield wrap(opened)
         return
     url = request.getfixturevalue("server")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"drop schema if exists {SCHEMA_NAME} cascade")
     with contextlib.closing(PostgresStore(url)) as opened:
-        yield opened
+        yield wrap(opened)

@@ -48,7 +48,6 @@ _PATTERNS: Mapping[str, str] = {
     "100,000 characters of a text at a time, every repeat with an end or in one direction; a long text in a thread": "guards/detectors/address.py guards/joining.py "
     "guards/detectors/email.py guards/detectors/injection.py guards/detectors/national.py guards/detectors/numbers.py guards/detectors/phone.py "
     "guards/detectors/secrets.py guards/detectors/unseen.py guards/detectors/words.py guards/escapes.py guards/folding.py guards/placeholders.py guards/scan.py",
-    "50,000 characters at a time, in one direction": "roles/router/pipeline/topics.py",
 }
 _CACHES: Mapping[str, str] = {
     "the names of fields that the source writes": "chat/gemini/parts.py",
@@ -59,7 +58,7 @@ _CACHES: Mapping[str, str] = {
     "chat/openai_chat/models.py",
     "a number of entries, said where it is made": "web/addresses.py identity/tokens.py ops/backup/sftp.py inference/plan.py providers/openai.py guards/detectors/national.py guards/detectors/phone.py guards/folding.py chat/fit/schemas.py inference/learned.py inference/limits/guess.py "
     "inference/limits/purses.py peers/authority.py roles/persona_layer/shelves.py roles/chain_engine/outside.py roles/chain_engine/triggers/firing.py security/fence.py security/permissions.py telemetry/flood.py "
-    "roles/rag_manager/retrieval.py bounds/patterns.py security/keeping.py roles/router/pipeline/topics.py",
+    "roles/rag_manager/retrieval.py bounds/patterns.py security/keeping.py roles/router/pipeline/persona_guards.py",
     "entries and what they weigh (bounds.kept)": "bounds/kept.py bounds/schemas.py chains/expr.py chains/made.py "
     "inference/cache/store.py memory/outage/shadow.py",
     "vectors of 12 texts for each of 8 models, and a number for each of 1,000 collections": "roles/rag_manager/relevance.py",

@@ -5,7 +5,7 @@ look at a text at all; `reading.py` is a text that several guards look at, `esca
 is one configured guard; `places.py` knows every text of a request and an answer; `placeholders.py` has what a model is shown in
 place of what was found, and gives it back; `keeping.py` masks for good what is kept; `joining.py` finds what only several texts
 hold together; `incoming.py` and `outgoing.py` mask a
-request and give an answer back what is its own; `stream.py` does both to a text that comes in pieces, holding back no more than
+request and give an answer back what is its own; `ending.py` cuts an answer and says what follows it; `stream.py` does both to a text that comes in pieces, holding back no more than
 could still become something.
 
 A finding is a kind and a place, never the text. All work is linear in the text.

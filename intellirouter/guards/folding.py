@@ -31,6 +31,7 @@ INVISIBLE = "".join(
 )
 _ASCII = bytes(range(128))
 _GAP = re.compile(r"[\s_]+")
+_BETWEEN = re.compile(r"[\W_]+")
 _JOINT = re.compile(r"(?<=[^\W_])[^\w\s]{1,8}(?=[^\W_])|[\s*_~`\"'“”‘’«»()\[\]]{2,}|[*_~`\"'“”‘’«»()\[\]]")
 _FEW = 16
 """Letters that are replaced one after another."""
@@ -132,6 +133,12 @@ def worded(plain: Folded) -> Folded:
     """With one space for signs that stand between two words or adorn them, such as `project-x` and `*project* x`."""
     made = _JOINT.sub(" ", plain.text)
     return plain if made == plain.text else Folded(made, lambda: _closed(plain, _JOINT))
+
+
+def parted(plain: Folded) -> Folded:
+    """Its words, with one space between two, whatever stood there."""
+    made = _BETWEEN.sub(" ", plain.text)
+    return plain if made == plain.text else Folded(made, lambda: _closed(plain, _BETWEEN))
 
 
 def _closed(plain: Folded, gaps: re.Pattern[str]) -> list[int]:

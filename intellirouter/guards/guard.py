@@ -28,6 +28,8 @@ class Guard:
 
     section: GuardSection
     detectors: tuple[Detector, ...]
+    said_only: bool = False
+    """Whether of an answer it looks at its words alone, and not at thoughts and calls."""
 
     @property
     def name(self) -> str:
@@ -103,7 +105,7 @@ def made(section: GuardSection, compiled: Callable[[str], Any]) -> Guard:
             found = [Patterns([compiled(pattern) for pattern in section.patterns], section.name)]
         case "pii":
             found = detectors(section.detect or PERSONAL, section.countries)
-        case "length" | "webhook" | "judge":
+        case "length" | "closing" | "webhook" | "judge":
             found = ()
         case kind:
             found = detectors((kind,), section.countries)

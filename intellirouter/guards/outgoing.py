@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -22,9 +23,10 @@ from intellirouter.chat.delta import (
     UsageDelta,
 )
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.parts import Part, Text, ToolCall
+from intellirouter.chat.parts import Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice
 from intellirouter.guards import places
+from intellirouter.guards.ending import Ending, EndingStream
 from intellirouter.guards.finding import Finding
 from intellirouter.guards.guard import Guard, masked, replaced
 from intellirouter.guards.placeholders import Placeholders
@@ -34,7 +36,7 @@ from intellirouter.guards.stream import Returned, Watched
 
 _Beside = ToolCallStart | AnnotationDelta | ImageDelta | OpaqueDelta | ThinkingDelta | RedactedThinkingDelta
 WITHHELD = "This answer was withheld by a guard."
-_OUT, _CALLS = "output", "tool_call"
+_OUT, _CALLS, _THOUGHT = "output", "tool_call", "thought"
 
 
 class Outgoing:
@@ -47,12 +49,17 @@ class Outgoing:
         self.placeholders = placeholders
         self.report = report
         self.json = request.output is not None and request.output.kind != "text"
-        self._limits = [guard for guard in guards if guard.section.kind == "length" and guard.watches(_OUT)]
+        self._limits = [
+            guard
+            for guard in guards
+            if guard.section.kind == "length" and guard.section.action != "cut" and guard.watches(_OUT)
+        ]
+        self.ending = Ending(guards, report)
 
     @property
     def idle(self) -> bool:
         """Whether the answer may pass as it is."""
-        return not self.guards and not self._limits and not self.placeholders
+        return not (self.guards or self._limits or self.placeholders or self.ending)
 
     def withheld(self, response: ChatResponse, guard: Guard) -> ChatResponse:
         """The answer with nothing of what was said in it."""
@@ -64,8 +71,12 @@ class Outgoing:
         return msgspec.structs.replace(response, choices=choices, raw=None, dialect=None)
 
     def of_place(self, place: str) -> list[Guard]:
-        """The guards that look at texts, or at calls."""
-        return [guard for guard in self.guards if guard.watches(_OUT, place)]
+        """The guards that look at texts, at thoughts, or at calls."""
+        return [
+            guard
+            for guard in self.guards
+            if guard.watches(_OUT, place) and not (guard.said_only and place != _OUT)
+        ]
 
     def whole(self, response: ChatResponse) -> ChatResponse:
         """A whole answer."""
@@ -77,10 +88,10 @@ class Outgoing:
     def _choice(self, choice: Choice) -> Choice:
         blocked: list[Guard] = []
 
-        def look(text: str, where: str) -> str:
+        def look(text: str, where: str, said: str = _OUT) -> str:
             if where == places.SIGNED:
                 return text
-            for guard in self.of_place(_CALLS if where == TOOL_CALL else _OUT):
+            for guard in self.of_place(_CALLS if where == TOOL_CALL else said):
                 if found := guard.find(text):
                     text = self.heard(guard, where, found, text, blocked)
             return text
@@ -89,7 +100,11 @@ class Outgoing:
             if len(choice.text) > (guard.section.max_characters or 0):
                 self.report.note(guard.name, guard.action, _OUT, ["length"])
                 blocked += [guard] if guard.enforced and guard.section.action == "block" else []
-        content = tuple(places.part_of(part, look, _OUT) for part in choice.content)
+        thought = partial(look, said=_THOUGHT)
+        content = tuple(
+            places.part_of(part, thought if isinstance(part, Thinking) else look, _OUT)
+            for part in choice.content
+        )
         if blocked:
             kept: tuple[Part, ...] = (Text(blocked[0].section.message or WITHHELD),)
             return msgspec.structs.replace(
@@ -98,9 +113,9 @@ class Outgoing:
         if self.placeholders:
             content = tuple(places.part_of(part, self._back, _OUT) for part in content)
             content = tuple(map(self._calls_back, content))
-        if all(new is old for new, old in zip(content, choice.content, strict=True)):
-            return choice
-        return msgspec.structs.replace(choice, content=content)
+        if any(new is not old for new, old in zip(content, choice.content, strict=True)):
+            choice = msgspec.structs.replace(choice, content=content)
+        return self.ending.choice(choice) if self.ending else choice
 
     def _back(self, text: str, where: str) -> str:
         if where == TOOL_CALL:
@@ -141,6 +156,9 @@ class OutgoingStream:
         self._lengths: dict[int, int] = {}
         self._ended: dict[int, Guard] = {}
         self._kinds: dict[tuple[int, int], str] = {}
+        self._told: set[int] = set()
+        self._own: list[TextDelta] = []
+        self._ending = EndingStream(outgoing.ending) if outgoing.ending else None
 
     def feed(self, deltas: tuple[Delta, ...]) -> tuple[Delta, ...]:
         """What may go out now."""
@@ -159,7 +177,7 @@ class OutgoingStream:
                     out.append(delta)
                 case _:
                     self._beside(out, delta)
-        return tuple(out)
+        return tuple(out) if self._ending is None else tuple(self._ending.feed(out, self._own))
 
     def _beside(self, out: list[Delta], delta: _Beside) -> None:
         """What is no text: it ends the text before it, unless it only speaks about it."""
@@ -193,6 +211,7 @@ class OutgoingStream:
             return
         ready = under_way.feed(text)
         if ready:
+            self._told.add(choice)
             out.append(_with_text(delta, ready))
         if under_way.blocked:
             self._ended.setdefault(choice, under_way.blocked[0])
@@ -203,7 +222,8 @@ class OutgoingStream:
         in_json = self._outgoing.json and isinstance(delta, TextDelta)
         if isinstance(delta, ToolCallArguments):
             in_json = self._kinds.get((delta.choice, delta.index), "function") == "function"
-        return _Text(self._outgoing, delta, _CALLS if call else _OUT, in_json=in_json)
+        place = _CALLS if call else _THOUGHT if isinstance(delta, ThinkingDelta) else _OUT
+        return _Text(self._outgoing, delta, place, in_json=in_json)
 
     def _too_long(self, choice: int, more: int) -> bool:
         length = self._lengths[choice] = self._lengths.get(choice, 0) + more
@@ -223,14 +243,16 @@ class OutgoingStream:
             (delta.block for delta in out if isinstance(delta, TextDelta) and delta.choice == choice),
             default=0,
         )
-        lead = "\n\n" if self._lengths.get(choice) else ""
-        out.append(TextDelta(f"{lead}{message}", block, choice))
+        lead = "\n\n" if choice in self._told else ""
+        self._own.append(TextDelta(f"{lead}{message}", block, choice))
+        out.append(self._own[-1])
 
     def _flush(self, out: list[Delta], choice: int) -> None:
         """Texts that another block follows are at their end."""
         for key in [key for key in self._texts if key[0] == choice]:
             under_way = self._texts.pop(key)
             if rest := under_way.rest():
+                self._told.add(choice)
                 out.append(_with_text(under_way.like, rest))
             if under_way.blocked and choice not in self._ended:
                 self._ended[choice] = under_way.blocked[0]
@@ -266,9 +288,11 @@ class _Text:
             self._steps.append(Returned(outgoing.placeholders.back, in_json=in_json))
 
     def _watched(self, guard: Guard, place: str) -> Watched:
+        where = _CALLS if place == _CALLS else _OUT
+
         def hear(found: list[Finding], text: str) -> tuple[str, bool]:
             before = len(self.blocked)
-            made = self._outgoing.heard(guard, place, found, text, self.blocked)
+            made = self._outgoing.heard(guard, where, found, text, self.blocked)
             if len(self.blocked) > before:
                 return text[: found[0].start], True
             return made, False

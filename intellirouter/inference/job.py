@@ -11,6 +11,7 @@ import msgspec
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import Usage
 from intellirouter.errors import IntelliRouterError
+from intellirouter.guards.guard import Guard
 from intellirouter.guards.report import Report
 from intellirouter.inference.standing import witness_of
 from intellirouter.security.caller import Caller
@@ -38,6 +39,7 @@ class Job(msgspec.Struct, frozen=True):
     found: Report | None = None  # by guards, in what was retrieved for it
     formed: bool = False  # whoever asks holds the answer to its form by itself
     alone: bool = False  # no other model may answer in place of the one that is asked for
+    guards: tuple[Guard, ...] = ()  # of the persona that it is asked as
     persona: str = ""  # that it is asked as, without its version
 
 

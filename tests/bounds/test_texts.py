@@ -10,12 +10,13 @@ import pytest
 
 from intellirouter.bounds.shares import Shares
 from intellirouter.chat.failure import classify
+from intellirouter.guards.ending import shortened
+from intellirouter.guards.stream import Watched
 from intellirouter.roles.rag_manager.parsing.formats import parse
 from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parsers
-from intellirouter.roles.router.pipeline.guardrails import shortened
-from intellirouter.roles.router.pipeline.topics import Topics, TopicStream
+from intellirouter.roles.router.pipeline.persona_guards import topics_of
 
-TOPICS = Topics(["war", "sex", "poker night", "戦争"])
+TOPICS = topics_of({"forbidden_topics": ["war", "sex", "poker night", "戦争"]})
 NAMED = [
     "war", "WAR!", "w a r", "w.a.r", "W-A-R", "w\u200bar", "wa\u00adr", "ｗａｒ", "wаr", "Ẃar", "𝐰𝐚𝐫", "the_war_room",
     "poker  night", "Poker-Night", "p o k e r n i g h t", "日本の戦争について", "a b c war", "\u202ewar",
@@ -25,34 +26,34 @@ FREE = [
     "How do I install software?",
     "Weather in Essex",
     "wars",
-    "x w a r y",
     "Poker Nights",
     "",
 ]
 
 
+def watched() -> Watched:
+    """A stream that ends where a topic is named."""
+    assert TOPICS is not None
+    return Watched(TOPICS.detectors, TOPICS.find, lambda found, text: (text[: found[0].start], True))
+
+
 @pytest.mark.parametrize(("text", "named"), [(t, True) for t in NAMED] + [(t, False) for t in FREE])
 def test_a_topic_is_a_word_in_any_spelling(text: str, named: bool) -> None:
-    assert TOPICS.named_in(text) is named
-    assert TOPICS.named_in(f"{'Well, so. ' * 9_000}{text} {'And on. ' * 9_000}") is named
-    stream, out, found = TopicStream(TOPICS), "", False
-    for letter in text:
-        ready, hit = stream.feed(letter)
-        out, found = out + ready, found or hit
-        if found:
-            break
-    else:
-        rest, found = stream.rest()
-        out += rest
-    assert found is named
+    assert TOPICS is not None
+    assert bool(TOPICS.find(text)) is named
+    assert bool(TOPICS.find(f"{'Well, so. ' * 9_000}{text} {'And on. ' * 9_000}")) is named
+    stream = watched()
+    out = "".join(map(stream.feed, text)) + stream.rest()
+    assert stream.ended is named
+    assert not TOPICS.find(out)
     assert named or out == text
 
 
 def test_a_stream_holds_back_no_more_than_a_topic_is_long() -> None:
-    stream = TopicStream(TOPICS)
+    stream, said, told = watched(), 0, 0
     for piece in ("word " * 1_000, "letters" * 20_000, "a b c d " * 1_000):
-        stream.feed(piece)
-        assert len(stream.held) < 200
+        said, told = said + len(piece), told + len(stream.feed(piece))
+        assert said - told < 200
 
 
 @pytest.mark.parametrize(

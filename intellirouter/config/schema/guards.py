@@ -11,10 +11,10 @@ from intellirouter.config.schema.section import Section
 
 Kind = Literal[
     "pii", "email", "phone", "card", "iban", "national_id", "ip", "address", "secret", "keywords", "pattern", "injection",
-    "invisible", "bidi", "control", "length", "webhook", "judge",
+    "invisible", "bidi", "control", "length", "closing", "webhook", "judge",
 ]  # fmt: skip
 On = Literal["input", "output", "tool_call", "tool_result", "passage"]
-Action = Literal["block", "mask", "mask-restore", "flag", "route"]
+Action = Literal["block", "mask", "mask-restore", "flag", "route", "cut"]
 PERSONAL = Literal["email", "phone", "card", "iban", "national_id", "ip", "address"]
 MASKABLE = frozenset(
     (
@@ -41,7 +41,7 @@ class GuardSection(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="what answers, records and metrics call it"
     )
     kind: Kind = Field(
-        description="what it looks for: pii (or one of its kinds), secret, keywords, pattern, injection, invisible, bidi, control, length; or who is asked: webhook, judge"
+        description="what it looks for: pii (or one of its kinds), secret, keywords, pattern, injection, invisible, bidi, control, length; closing, to end every answer with message; or who is asked: webhook, judge"
     )
     on: tuple[On, ...] = Field(
         default=("input",),
@@ -50,7 +50,7 @@ class GuardSection(Section):
     )
     action: Action = Field(
         default="block",
-        description="block; mask; mask-restore (the caller gets back what the model did not see); flag; route (to another model)",
+        description="block; mask; mask-restore (the caller gets back what the model did not see); flag; route (to another model); cut (of length: a longer answer, at a word)",
     )
     mode: Literal["enforce", "monitor"] = Field(
         default="enforce", description="monitor: say what it would have done, and do nothing"
@@ -81,7 +81,9 @@ class GuardSection(Section):
         default=None, description="of route: the model that gets the request instead"
     )
     message: str | None = Field(
-        default=None, max_length=500, description="what a caller is told when it is blocked"
+        default=None,
+        max_length=500,
+        description="what a caller is told when it is blocked; of closing: the words",
     )
     url: str | None = Field(default=None, description="of webhook: who is asked, by POST")
     secret: SecretStr | None = Field(default=None, description="of webhook: signs the question, HMAC-SHA256")
@@ -111,17 +113,22 @@ class GuardSection(Section):
             "length": (self.max_characters, "max_characters"),
             "webhook": (self.url, "url"),
             "judge": (self.model and self.policy, "model and policy"),
+            "closing": (self.message, "message"),
         }
         given, names = needs.get(self.kind, (True, ""))
         if not given:
             raise ValueError(f"a guard of kind '{self.kind}' needs {names}")
+        if self.action == "cut" and (self.kind != "length" or self.on != ("output",)):
+            raise ValueError("action 'cut' is for a guard of kind 'length' with on = [\"output\"]")
+        if self.kind == "closing" and self.on != ("output",):
+            raise ValueError("a guard of kind 'closing' follows answers: on = [\"output\"]")
         if self.action == "route" and not self.route_to:
             raise ValueError("action 'route' needs route_to, the model that gets the request instead")
         if self.action == "mask-restore" and self.kind not in MASKABLE:
             raise ValueError(
                 f"what a guard of kind '{self.kind}' finds cannot be given back: use 'mask', 'block' or 'flag'"
             )
-        if self.action in ("mask", "mask-restore") and self.kind in ("length", "judge"):
+        if self.action in ("mask", "mask-restore") and self.kind in ("length", "closing", "judge"):
             raise ValueError(
                 f"a guard of kind '{self.kind}' finds no place that could be masked: use 'block', 'flag' or 'route'"
             )

@@ -7,10 +7,15 @@ import re
 from typing import Any
 
 from intellirouter.guards.finding import LONGEST, Finding
-from intellirouter.guards.folding import Folded, folded, spaced
+from intellirouter.guards.folding import INVISIBLE, Folded, folded, parted, spaced
 from intellirouter.guards.scan import Scan
 
 KEYWORD = "keyword"
+_LEAST_JOINED = 6
+"""Characters of words together that may be written as one."""
+_BETWEEN = re.compile(r"[\W_]+")
+_WORDS = re.compile(r"[^\W_]+(?:(?:[\s_-]|(?<=[^\W_]{2})[^\w\s](?=[^\W_]{2}))+[^\W_]+)*")
+_SEEN = re.compile(f"(?:[^\\W_]|[{re.escape(INVISIBLE)}])+")
 _SPELLED = re.compile(r"(?<!\w)(?:[^\W_][\W_]{1,2}){2,200}[^\W_](?!\w)")
 _APART_GATE = "letters apart"
 GATES = {
@@ -29,7 +34,14 @@ class Keywords:
     def __init__(self, words: tuple[str, ...], kind: str = KEYWORD) -> None:
         self.kinds = (kind,)
         made = {spaced(folded(word)).text.strip() for word in words} - {""}
+        plain = {
+            word for word in made if _WORDS.fullmatch(word)
+        }  # without a sign that is part of it, as in C++
+        apart = {_BETWEEN.sub(" ", word) for word in plain}
+        made |= apart | {word.replace(" ", "") for word in apart if len(word) > _LEAST_JOINED}
         self._longest = max(map(len, made), default=0)
+        self._most_words = max((len(_BETWEEN.split(word)) for word in made), default=1)
+        self._unspaced = max((len(word) for word in made if _UNSPACED.search(word)), default=0)
         self._joined = frozenset(re.sub(r"[\W_]", "", word) for word in made)
         self._automaton: Any = importlib.import_module("ahocorasick").Automaton()
         for word in made:
@@ -43,6 +55,8 @@ class Keywords:
             return []
         plain = spaced(scan.folded)
         found = self._whole(plain)
+        if self._most_words > 1 and (words := parted(plain)) is not plain:
+            found += self._whole(words)
         for spelled in _SPELLED.finditer(plain.text) if scan.may(_APART_GATE) else ():
             if self._holds(re.sub(r"[\W_]", "", spelled[0])):
                 found.append(Finding(*plain.span(*spelled.span()), self.kinds[0]))
@@ -67,7 +81,19 @@ class Keywords:
 
     def open_at(self, text: str) -> int:
         """See `Detector.open_at`."""
-        return max(0, len(text) - 3 * self._longest) if self._longest else len(text)
+        if not self._longest:
+            return len(text)
+        least = max(0, len(text) - 3 * self._longest)
+        seen = list(_SEEN.finditer(text, least))
+        unfinished = bool(seen) and seen[-1].end() == len(text)
+        left = self._most_words if unfinished else self._most_words - 1
+        start = len(text)
+        for word in reversed(seen):
+            letter = word.end() - word.start() == 1  # of a word that is written apart
+            if left <= 0 and not letter:
+                break
+            start, left = word.start(), left - (not letter)
+        return max(least, min(start, len(text) - self._unspaced))
 
 
 def _in_word(text: str, before: int, after: int) -> bool:

@@ -54,25 +54,21 @@ class Guarded:
 
     def complete(self, job: Job) -> Coroutine[Any, Any, tuple[ChatResponse, Trace]]:
         """See `Answering.complete`."""
-        return self._complete(job) if self._guards.all or _names_some(job) else self._inner.complete(job)
+        return self._complete(job) if self._any(job) else self._inner.complete(job)
 
     def stream(self, job: Job) -> Coroutine[Any, Any, Streamed]:
         """See `Answering.stream`."""
-        return self._stream(job) if self._guards.all or _names_some(job) else self._inner.stream(job)
+        return self._stream(job) if self._any(job) else self._inner.stream(job)
 
     def embed(
         self, job: Job, wanted: EmbeddingRequest
     ) -> Coroutine[Any, Any, tuple[EmbeddingResponse, Trace]]:
         """See `Answering.embed`: what is found in its texts is masked for good, or blocks them."""
-        return (
-            self._embed(job, wanted)
-            if self._guards.all or _names_some(job)
-            else self._inner.embed(job, wanted)
-        )
+        return self._embed(job, wanted) if self._any(job) else self._inner.embed(job, wanted)
 
     def count(self, job: Job) -> Coroutine[Any, Any, tuple[int, bool]]:
         """See `Answering.count`: what is counted is what would be sent."""
-        return self._count(job) if self._guards.all or _names_some(job) else self._inner.count(job)
+        return self._count(job) if self._any(job) else self._inner.count(job)
 
     async def _complete(self, job: Job) -> tuple[ChatResponse, Trace]:
         guards = self._guards.of(job)
@@ -149,7 +145,12 @@ class Guarded:
             course.ended(trace)
 
     def _guards_of(self, job: Job) -> tuple[Guard, ...]:
-        return self._guards.of(job) if self._guards.all or _names_some(job) else ()
+        return self._guards.of(job) if self._any(job) else ()
+
+    def _any(self, job: Job) -> bool:
+        """Whether there may be a guard for it. One that is named and not there is refused, also where there is none at all."""
+        options = job.request.options
+        return bool(self._guards.all or job.guards or (options is not None and options.guardrails))
 
     async def asked(
         self, guard: Guard, job: Job, texts: Sequence[str], kind: Literal["request", "response"]
@@ -168,12 +169,6 @@ class Guarded:
     def count_found(self, report: Report) -> None:
         """Into the metrics."""
         count(report, self._found)
-
-
-def _names_some(job: Job) -> bool:
-    """Whether the request names guards: one that is not there is refused, also where there is none at all."""
-    options = job.request.options
-    return options is not None and bool(options.guardrails)
 
 
 class _Course:

@@ -50,8 +50,8 @@ class Guards:
         )
         if any(guard.section.models for guard in found):
             names = names_of(self._catalog, job.request)
-            return tuple(guard for guard in found if guard.name in named or self._is_for(guard, job, names))
-        return found
+            found = tuple(guard for guard in found if guard.name in named or self._is_for(guard, job, names))
+        return (*found, *job.guards)
 
     def _is_for(self, guard: Guard, job: Job, names: frozenset[str]) -> bool:
         """Whether a guard is for a model that the request may come to, by whatever name it was asked for."""

@@ -15,12 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intellirouter.chat.delta import Finish, Start, StreamEvent, TextDelta
+from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.parts import Text
 from intellirouter.chat.response import ChatResponse, Choice
 from intellirouter.errors import ConfigError
+from intellirouter.guards.outgoing import Outgoing
+from intellirouter.guards.placeholders import Placeholders
+from intellirouter.guards.report import Report
 from intellirouter.roles.persona_layer.library import Library
 from intellirouter.roles.router.pipeline.choosing import place
-from intellirouter.roles.router.pipeline.guardrails import GuardedStream, Rules, kept_to
+from intellirouter.roles.router.pipeline.persona_guards import breach_of, guards_of
 from tests.conftest import StartNode, StartVendor, provider
 from tests.servers import fault_vendor as faults
 from tests.servers.process import command
@@ -223,8 +227,10 @@ async def test_an_answer_is_held_to_the_rules_of_its_persona(
 )
 def test_a_stream_never_lets_a_topic_out_however_it_is_cut(words: list[str], size: int) -> None:
     text = "".join(words)
-    rules = Rules(topics=("poker night",), refusal="No.")
-    guard, out = GuardedStream(rules), ""
+    asked = ChatRequest(model="m", messages=())
+    guards, report = guards_of({"forbidden_topics": ["poker night"], "refusal": "No."}, schema=True), Report()
+    outgoing = Outgoing(guards, Placeholders(), asked, report)
+    guard, out = outgoing.stream(), ""
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     deltas = [TextDelta(piece) for piece in pieces]
     for delta in (Start("i", "m"), *deltas, Finish("stop")):
@@ -235,7 +241,9 @@ def test_a_stream_never_lets_a_topic_out_however_it_is_cut(words: list[str], siz
     assert topic.search(out) is None
     assert out.endswith("No.") if named else out == text
     answer = ChatResponse(id="i", model="m", choices=(Choice((Text(text),)),))
-    assert (kept_to(rules, answer)[1] == "topic") is named
+    report.found.clear()
+    outgoing.whole(answer)
+    assert (breach_of(report) == "topic") is named
 
 
 SCHEMA = """

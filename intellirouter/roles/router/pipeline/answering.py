@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from intellirouter.chat.delta import (
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import Message
 from intellirouter.chat.openai_responses.content import DIALECT as RESPONSES
-from intellirouter.chat.parts import Opaque, Text
+from intellirouter.chat.parts import Opaque, Text, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, Usage
 from intellirouter.errors import (
     IntelliRouterError,
@@ -37,8 +37,8 @@ from intellirouter.inference.usage import combined
 from intellirouter.peers.contract import ChainRunner
 from intellirouter.roles.router.pipeline.course import PERSONA_MODEL, Course, Steps, citations
 from intellirouter.roles.router.pipeline.file_search import file_search
-from intellirouter.roles.router.pipeline.guardrails import GuardedStream, Rules, complaint, kept_to
 from intellirouter.roles.router.pipeline.heard import Heard
+from intellirouter.roles.router.pipeline.persona_guards import breach_of, complaint
 
 CHAIN_MODEL = "chain/"
 
@@ -94,22 +94,22 @@ class Pipeline:
             response, trace = await self._chain(course)
         else:
             response, trace = await self._inner.complete(_prepared(course))
-        if course.rules is None:
+        course.breach = breach_of(trace.guards)
+        if course.schema is None or course.breach is not None:
             return response, trace
         with course.timed("guardrails"):
-            rules, tenant = course.rules, course.call.caller.tenant
-            held, breach = await ASIDE.soon(tenant, lambda: kept_to(rules, response))
-        if breach == "schema":
-            held, trace = await self._once_more(course, course.rules, response, trace)
-        course.breach = breach
-        return held, trace
+            found = await _complaint(course, course.schema, response)
+        if found is not None:
+            course.breach = "schema"
+            return await self._once_more(course, course.schema, response, trace, found)
+        return response, trace
 
     async def _once_more(
-        self, course: Course, rules: Rules, response: ChatResponse, trace: Trace
+        self, course: Course, schema: Mapping[str, Any], response: ChatResponse, trace: Trace, found: str
     ) -> tuple[ChatResponse, Trace]:
         """An answer that did not hold to the schema is asked for again, with the reason."""
         text = response.choices[0].text
-        asked = f"This does not hold to the JSON schema ({complaint(rules.schema or {}, text)}). Answer again with the JSON alone."
+        asked = f"This does not hold to the JSON schema ({found}). Answer again with the JSON alone."
         more = (Message("assistant", (Text(text),)), Message("user", (Text(asked),)))
         course.request = course.request.changed(messages=(*course.request.messages, *more))
         again, second = await self._inner.complete(_prepared(course))
@@ -117,14 +117,13 @@ class Pipeline:
         if trace.usage is not None and second.usage is not None:
             second.usage = combined(trace.usage, second.usage)
             again = msgspec.structs.replace(again, usage=second.usage)
-        held, breach = await ASIDE.soon(course.call.caller.tenant, lambda: kept_to(rules, again))
-        if breach == "schema":
-            found = complaint(rules.schema or {}, again.choices[0].text)
+        still = None if breach_of(second.guards) else await _complaint(course, schema, again)
+        if still is not None:
             raise UpstreamProtocolError(
-                f"the answer does not hold to the persona's output_schema, asked twice: {found}",
+                f"the answer does not hold to the persona's output_schema, asked twice: {still}",
                 provider=second.provider,
             )
-        return held, second
+        return again, second
 
     async def stream(self, job: Job) -> Streamed:
         """See `Answering.stream`."""
@@ -160,7 +159,7 @@ class Pipeline:
             raise PeerUnavailable("A chain was asked for, and no ChainEngine is part of this installation.")
         name = course.request.model.removeprefix(CHAIN_MODEL)
         job = msgspec.structs.replace(
-            course.job, request=course.request, persona=course.named, found=course.found
+            course.job, request=course.request, persona=course.named, guards=course.guards, found=course.found
         )
         if self._guarded is not None:
             await self._guarded.inward(job)
@@ -187,10 +186,25 @@ def _prepared(course: Course) -> Job:
         request=request,
         relay=None,
         granted=course.granted,
-        formed=course.rules is not None and course.rules.schema is not None,
+        formed=course.schema is not None,
         persona=course.named,
+        guards=course.guards,
         found=course.found,
     )
+
+
+async def _complaint(course: Course, schema: Mapping[str, Any], response: ChatResponse) -> str | None:
+    """What of an answer that calls nothing does not hold to the schema; None where all does."""
+    texts = [
+        choice.text
+        for choice in response.choices
+        if not any(isinstance(part, ToolCall) for part in choice.content)
+    ]
+
+    def first() -> str | None:
+        return next((found for text in texts if (found := complaint(schema, text)) is not None), None)
+
+    return await ASIDE.soon(course.call.caller.tenant, first)
 
 
 def _own(text: str, model: str, usage: Usage | None = None) -> ChatResponse:
@@ -259,17 +273,16 @@ class Piped:
     async def batches(self) -> AsyncIterator[list[StreamEvent]]:
         """See `Streamed.batches`."""
         course = self._course
-        guard = GuardedStream(course.rules) if course.rules is not None and course.refusal is None else None
         try:
-            async for events in self._batches(guard):
+            async for events in self._batches():
                 yield events
         except IntelliRouterError:
             self._steps.failed(course)
             raise
-        course.breach = guard.breach if guard is not None else None
+        course.breach = breach_of(self.trace.guards)
         self._steps.answered(course, self.trace)
 
-    async def _batches(self, guard: GuardedStream | None) -> AsyncIterator[list[StreamEvent]]:
+    async def _batches(self) -> AsyncIterator[list[StreamEvent]]:
         heard, ended = Heard(), False
         block = 0
         searched = self._course.searched
@@ -277,7 +290,7 @@ class Piped:
             async for events in self._live.batches():
                 out: list[StreamEvent] = []
                 for event in events:
-                    deltas = event.deltas if guard is None else guard.feed(event.deltas)
+                    deltas = event.deltas
                     heard.take(deltas)
                     for delta in deltas:
                         if isinstance(delta, TextDelta) and delta.choice == 0:

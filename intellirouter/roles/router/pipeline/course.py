@@ -21,6 +21,7 @@ from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.chat.openai_responses.content import DIALECT as RESPONSES
 from intellirouter.chat.parts import Text
 from intellirouter.errors import IntelliRouterError, NotFound, PayloadTooLarge, PeerUnavailable
+from intellirouter.guards.guard import Guard
 from intellirouter.guards.report import Report
 from intellirouter.inference.catalog import AUTO, Catalog
 from intellirouter.inference.guarding.rules import Guards
@@ -47,8 +48,8 @@ from intellirouter.records.named import SESSION_HEADERS, first
 from intellirouter.roles.router.pipeline.choosing import PersonaChoice
 from intellirouter.roles.router.pipeline.file_search import call_item, file_search, rag_of, without
 from intellirouter.roles.router.pipeline.guarded_passages import believed
-from intellirouter.roles.router.pipeline.guardrails import Breach, Rules, rules_of
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
+from intellirouter.roles.router.pipeline.persona_guards import Breach, guards_of, refused
 from intellirouter.roles.router.pipeline.question import question
 from intellirouter.roles.router.pipeline.summaries import Summarizer, uncovered
 from intellirouter.security.keeping import Keeping
@@ -79,7 +80,8 @@ class Course:
     refusal: str | None = None
     named: str = ""  # the persona, without its version
     persona: str | None = None  # with its version, `analyst@3`
-    rules: Rules | None = None  # that the answer is held to
+    guards: tuple[Guard, ...] = ()  # the persona's guardrails
+    schema: Mapping[str, Any] | None = None  # the persona's, which the whole answer is held to
     breach: Breach | None = None  # the rule that the answer broke
     granted: tuple[str, ...] = ()  # models that the operator's persona leads to
     found: Report | None = None  # by guards, in what was retrieved
@@ -181,9 +183,9 @@ class Steps:
             course.granted = (course.request.model,)  # whoever may use `persona/x` may use what is behind it
         course.headers[PERSONA_HEADER] = f"{resolved.name}; version={resolved.version}"
         course.persona = outcome_name(resolved, course.call.caller.tenant)
-        rules = rules_of(resolved.guardrails, schema=request.output is None)
-        course.rules = rules if rules.concern_answers else None
-        course.refusal = await _refused(rules, course.said, course.call.caller.tenant)
+        course.guards = guards_of(resolved.guardrails, schema=request.output is None)
+        course.schema = schema if request.output is None else None
+        course.refusal = await refused(resolved.guardrails, course.said, course.call.caller.tenant)
         return resolved
 
     async def _conversation(self, course: Course, name: str) -> None:
@@ -342,22 +344,6 @@ def outcome_name(resolved: ResolvedPersona, tenant: str) -> str:
 def _tools(resolved: ResolvedPersona) -> tuple[Any, ...]:
     body: Json = {"model": "x", "messages": [{"role": "user", "content": ""}], "tools": list(resolved.tools)}
     return FORMAT.decode_request(body, {}).tools
-
-
-_AT_ONCE = 50_000
-"""Characters that are looked through on the event loop."""
-
-
-async def _refused(rules: Rules, said: tuple[Message, ...], tenant: str) -> str | None:
-    """The persona's refusal where what the client sent names a forbidden topic: its own words to the model and every turn of its user."""
-    if not rules.topics:
-        return None
-    texts = [message.text for message in said if message.role in ("user", "system", "developer")]
-    if sum(map(len, texts)) <= _AT_ONCE:
-        named = any(map(rules.names_topic, texts))
-    else:
-        named = await ASIDE.run(tenant, lambda: any(map(rules.names_topic, texts)))
-    return rules.refusal if named else None
 
 
 def retrieval_request(rag: Json, query: str) -> RetrievalRequest:

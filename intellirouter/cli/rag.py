@@ -25,6 +25,7 @@ from intellirouter.cli.rag_node import (
     Where,
     on_service,
 )
+from intellirouter.cli.rag_sources import app as sources
 from intellirouter.cli.rag_tune import tune
 from intellirouter.cli.server_client import ApiKeyOption
 from intellirouter.errors import InvalidRequest
@@ -35,6 +36,7 @@ MOST_MISSES = 10
 """Questions without an answer among the first ten that are shown one by one."""
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command()(tune)
+app.add_typer(sources, name="sources")
 
 
 @app.command()

@@ -21,7 +21,9 @@ from tenacity import (
     wait_exponential,
 )
 
-from intellirouter.errors import Conflict, PayloadTooLarge, PeerUnavailable
+from intellirouter.errors import Conflict, InvalidRequest, PayloadTooLarge, PeerUnavailable
+from intellirouter.roles.rag_manager.sources.folder import walk
+from intellirouter.roles.rag_manager.sources.source import Trouble
 
 AHEAD = 16
 """Files handed in before the first of them is done: one is parsed while others are embedded."""
@@ -37,11 +39,15 @@ def bar_of(**options: Any) -> Progress:
 
 
 def files_under(root: Path) -> dict[str, Path]:
-    """By the name that the document gets; hidden files are left out."""
+    """By the name that the document gets; hidden and unfinished files are left out. Raises `InvalidRequest` where a folder cannot be read."""
     if root.is_file():
         return {root.name: root}
-    found = sorted(file for file in root.rglob("*") if file.is_file() and not file.name.startswith("."))
-    return {str(file.relative_to(root)): file for file in found}
+    found = {}
+    for one in walk(root, outside=True):
+        if isinstance(one, Trouble):
+            raise InvalidRequest(f"{root / one.name} {one.reason}.")
+        found[one.name] = root / one.name
+    return found
 
 
 async def ready_collection(service: Any, tenant: str, collection: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from intellirouter.errors import InvalidRequest
 from intellirouter.security.key_names import check_file
 from intellirouter.security.sealing import sealer_of
 from intellirouter.telemetry import logs
+from intellirouter.transport.outgoing.door import OutgoingDoor
 
 T = TypeVar("T")
 
@@ -57,7 +59,10 @@ def on_service(where: Where, work: Callable[[Any], Awaitable[T]]) -> T:
     sealer = sealer_of(settings.security)
 
     async def run() -> T:
-        async with opening.open_rag(settings.rag, settings.paths.data_dir, sealer=sealer) as service:
+        async with (
+            contextlib.aclosing(OutgoingDoor(settings.outgoing)) as door,
+            opening.open_rag(settings.rag, settings.paths.data_dir, door=door, sealer=sealer) as service,
+        ):
             return await work(service)
 
     task: Coroutine[Any, Any, T] = run()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -24,6 +26,7 @@ from intellirouter.peers.documents import retrieval_document, retrieved_of
 
 SILENCE_SECONDS = 60.0
 """Between two signs of life while a job is followed."""
+POLL_SECONDS = 0.5
 REFUSALS: dict[int, Callable[[str], IntelliRouterError]] = {
     400: InvalidRequest,
     404: NotFound,
@@ -109,6 +112,31 @@ class RemoteRag:
     async def retrieve(self, request: RetrievalRequest, _call: Call) -> Retrieved:
         """See `RagService.retrieve`."""
         return retrieved_of(await self._ask("POST", "/retrieve", retrieval_document(request)))
+
+    async def sources_of(self, _tenant: str) -> list[Row]:
+        """See `RagService.sources_of`."""
+        return await self._rows("/sources", "sources")
+
+    async def source(self, _tenant: str, name: str) -> Row:
+        """See `RagService.source`."""
+        return await self._ask("GET", f"/sources/{quote(name, safe='')}")
+
+    async def sync_source(self, tenant: str, name: str, *, anew: bool = False, remove: bool = False) -> Row:
+        """See `RagService.sync_source`. The server is asked until a look that began after this is over."""
+        before = (await self.source(tenant, name))["last"]
+        began = before["started"] if before else 0.0
+        words = urlencode({"anew": str(anew).lower(), "remove": str(remove).lower()})
+        await self._ask("POST", f"/sources/{quote(name, safe='')}/sync?{words}")
+        asked = time.monotonic()
+        while True:
+            row = await self.source(tenant, name)
+            last = row["last"]
+            begun = last is not None and last["started"] > began
+            if begun and last["outcome"] != "running":
+                return row
+            if not begun and not row["running"] and time.monotonic() - asked > SILENCE_SECONDS:
+                raise PeerUnavailable(f"the RagManager does not begin to look at {name}; its log says why")
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _rows(self, path: str, field: str) -> list[Row]:
         rows: list[Row] = (await self._ask("GET", path))[field]

@@ -252,6 +252,7 @@ def _duplicates(settings: Settings) -> Iterator[Finding]:
         (("model_registry", "providers"), [(provider.name,) for provider in registry.providers]),
         (("model_registry", "models"), [(model.name, *model.aliases) for model in registry.models]),
         (("auth", "keys"), [(key.name,) for key in settings.auth.keys]),
+        (("rag", "sources"), [(source.name,) for source in settings.rag.sources]),
     )
     for path, entries in tables:
         seen: set[str] = set()

@@ -41,6 +41,7 @@ KINDS = (
     Kind("idempotency key", "tenant", ("tenant", "key"), "keeping.runs"),
     Kind("collection", "tenant", ("tenant", "name"), "keeping.collections"),
     Kind("document", "tenant", ("collection", "name"), "keeping.documents"),
+    Kind("source", "tenant", ("tenant", "name"), "keeping.documents"),
     Kind("ingestion job", "tenant", ("id",), "keeping.documents", "key"),
     Kind("file", "tenant", ("id",), "keeping.files"),
     Kind("part of a file", "tenant", ("upload",), "keeping.rag_bytes"),

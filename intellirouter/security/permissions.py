@@ -153,6 +153,20 @@ PERMISSIONS: tuple[Permission, ...] = (
         "developer",
     ),
     Permission(
+        "sources:read",
+        "see which places collections follow, and what of them failed",
+        "rag_sources rag_source",
+        "inference",
+        _READERS,
+    ),
+    Permission(
+        "sources:sync",
+        "have such a place looked at now",
+        "rag_source_sync",
+        "inference",
+        "developer operator",
+    ),
+    Permission(
         "documents:read",
         "read documents, and how their reading goes on",
         "rag_documents rag_chunks rag_jobs rag_job rag_job_events files_list files_get files_content "

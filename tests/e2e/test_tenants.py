@@ -51,6 +51,7 @@ async def place(
     )
     keys += configured_key("narrow", tenant=ours, scopes=scopes, more='models = ["cheap"]')
     more = '[cache]\nenabled = true\n[router.conversation_summary]\nmodel = "cheap"\n'
+    more += f'[[rag.sources]]\nname = "merger-folder"\nkind = "folder"\npath = "/{SECRET}"\ncollection = "deals"\ntenant = "{ours}"\n'
     more += f'[chain_engine.hooks.judge]\nkind = "evaluate"\nsecret = "s"\nurl = "{vendor.url}/judge"\n'
     with redis_server(tmp_path / "redis") as redis:
         toml = more + world(vendor, redis if form == "http" else None) + keys
@@ -306,6 +307,14 @@ async def document(place: Installation) -> None:
     )
 
 
+async def source(place: Installation) -> None:
+    status, mine = await place.ask("RagManager", "ours", "GET", "/rag/v1/sources/merger-folder")
+    assert (status, mine["collection"]) == (200, "deals")
+    other, one = Other(place, "merger-folder"), "/rag/v1/sources/merger-folder"
+    assert await other.gets("RagManager", "GET", "/rag/v1/sources") == 200
+    await other.finds_nothing("RagManager", ("GET", one), ("POST", f"{one}/sync"))
+
+
 async def job(place: Installation) -> None:
     made = await place.ingest("ours", "jobs", "deal.txt", f"The merger price is {SECRET}.")
     other, one = Other(place, made["id"]), f"/rag/v1/jobs/{made['id']}"
@@ -511,6 +520,7 @@ ATTACKS: dict[str, Callable[[Installation], Awaitable[None]]] = {
     "idempotency key": idempotency,
     "collection": collection,
     "document": document,
+    "source": source,
     "ingestion job": job,
     "file": file,
     "part of a file": upload,

@@ -56,7 +56,9 @@ async def _rag(opened: Opened) -> AsyncIterator[RagService]:
         )
         if settings.rag.nodes:
             await stack.enter_async_context(_cluster(opened, service))
-        await stack.enter_async_context(background(rag_warming=service.warm()))
+        await stack.enter_async_context(
+            background(rag_warming=service.warm(), rag_sources=service.sources.run())
+        )
         yield service
 
 

@@ -114,6 +114,7 @@ def drop_collection(db: sqlite3.Connection, collection: str) -> None:
     lexical.drop(db, collection)
     db.execute("delete from main.chunks where collection = ?", (collection,))
     db.execute("delete from main.jobs where collection = ?", (collection,))
+    db.execute("delete from main.source_items where collection = ?", (collection,))
     db.execute("delete from main.documents where collection = ?", (collection,))
     db.execute("delete from collections where id = ?", (collection,))
 

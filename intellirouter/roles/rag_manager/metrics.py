@@ -23,3 +23,6 @@ class RagMetrics:
             "rag_jobs", "Ingestion jobs: ready, failed, cancelled or waiting", ("outcome",), registry
         )
         self.chunks = LightCounter("rag_chunks_stored", "Chunks embedded and stored", (), registry)
+        self.looks = LightCounter(
+            "rag_source_looks", "Looks at sources: ok, partial, failed or interrupted", ("outcome",), registry
+        )

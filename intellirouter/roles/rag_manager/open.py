@@ -30,6 +30,8 @@ from intellirouter.roles.rag_manager.reranking_onnx import OnnxReranker
 from intellirouter.roles.rag_manager.sealed_catalog import connections, hide
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.roles.rag_manager.shelf import Shelf
+from intellirouter.roles.rag_manager.sources import seen
+from intellirouter.roles.rag_manager.sources.timetable import Timetable
 from intellirouter.security.authority import Authority
 from intellirouter.security.keeping import Keeping
 from intellirouter.security.sealing import Sealer
@@ -69,7 +71,13 @@ async def open_rag(
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_locked(directory))
-        schema = catalog.SCHEMA + catalog_jobs.SCHEMA + openai_catalog.SCHEMA + uploads_catalog.SCHEMA
+        schema = (
+            catalog.SCHEMA
+            + catalog_jobs.SCHEMA
+            + openai_catalog.SCHEMA
+            + uploads_catalog.SCHEMA
+            + seen.SCHEMA
+        )
         engine = Engine(
             directory / CATALOG_FILE,
             schema,
@@ -111,6 +119,7 @@ async def open_rag(
         await asyncio.to_thread(blobs.sweep, await engine.read(uploads_catalog.all_parts))
         service = RagService(section, engine, index, embedder, blobs, metrics, reranker, tracer, authority)
         service.shelf = Shelf(engine, keeping or Keeping())
+        service.sources = Timetable(section.sources, service, door)
         await stack.enter_async_context(background(rag_worker=service.work()))
         yield service
 

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from intellirouter.roles.rag_manager import native, openai_files, openai_uploads, openai_vector_stores, rerank
 from intellirouter.roles.rag_manager.keys import RAG
+from intellirouter.roles.rag_manager.sources import api as sources
 from intellirouter.roles.role import Role
 from intellirouter.web.probes import PartHealth
 
@@ -22,6 +23,7 @@ ROLE = Role(
     components=(RAG,),
     routes=lambda: [
         *native.routes(),
+        *sources.routes(),
         *openai_files.routes(),
         *openai_uploads.routes(),
         *openai_vector_stores.routes(),

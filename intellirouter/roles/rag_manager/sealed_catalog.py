@@ -21,6 +21,8 @@ COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "jobs": ("id", ("error",)),
     "files": ("id", ("filename",)),
     "uploads": ("id", ("filename",)),
+    "sources": ("name", ("error", "troubles")),
+    "source_items": ("id", ("name", "note", "error")),
     "stores": ("collection", ("name", "description", "metadata")),
 }
 """By table: the column that its values are bound to, and those that are sealed."""

@@ -41,6 +41,7 @@ from intellirouter.roles.rag_manager.ranking import Candidates
 from intellirouter.roles.rag_manager.reranking import Reranker
 from intellirouter.roles.rag_manager.retrieval import Searcher
 from intellirouter.roles.rag_manager.shelf import Shelf
+from intellirouter.roles.rag_manager.sources.timetable import Timetable, Wish
 from intellirouter.roles.rag_manager.writer import Writer
 from intellirouter.security.authority import Authority
 from intellirouter.security.caller import Caller, Owner
@@ -96,8 +97,18 @@ class RagService:
         self._searcher = Searcher(section, engine, index, reranker)
         self.judge = Judge(section, reranker, self._model.for_caller)
         self.shelf = Shelf(engine, Keeping())
+        self.sources: Timetable
+        """What its collections follow by themselves; set by whoever opens the service."""
         self.cluster: Cluster | None = None
         """The other RagManagers, where there are any."""
+
+    def document_id(self, collection: str, document: str) -> str:
+        """The id that a document of this name has in the collection of that id."""
+        return _document_id(collection, document)
+
+    def count_look(self, outcome: str) -> None:
+        """A source was looked at."""
+        self._metrics.looks.labels(outcome).inc()
 
     async def create(self, tenant: str, name: str, *, split: bool = False) -> None:
         """Make a collection on this node, pinned to its model. Raises `Conflict`; `InvalidRequest` if it is to be split."""
@@ -127,6 +138,18 @@ class RagService:
         return await self.engine.read(
             partial(catalog.list_documents, collection=row.id, after=after, limit=limit)
         )
+
+    async def sources_of(self, tenant: str) -> list[Row]:
+        """See `Timetable.shown`."""
+        return await self.sources.shown(tenant)
+
+    async def source(self, tenant: str, name: str) -> Row:
+        """See `Timetable.one`."""
+        return await self.sources.one(tenant, name)
+
+    async def sync_source(self, tenant: str, name: str, *, anew: bool = False, remove: bool = False) -> Row:
+        """See `Timetable.sync`."""
+        return await self.sources.sync(tenant, name, Wish(anew, remove))
 
     async def drop_document(self, tenant: str, name: str, document: str) -> None:
         """Remove the document of that name."""

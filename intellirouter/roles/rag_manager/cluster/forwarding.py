@@ -119,6 +119,23 @@ def at_collection(handler: Handler, tidy: Tidy = _as_is, *, drops: bool = False)
     return handle
 
 
+def at_source(handler: Handler) -> Handler:
+    """For a source, where its collection is."""
+
+    @functools.wraps(handler)
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if (cluster := cluster_of(request)) is None:
+            return await handler(request)
+        tenant = request[CALLER].tenant
+        section = request.app[RAG].sources.section(tenant, request.match_info["source"])
+        nodes = await cluster.placements.find(tenant, section.collection)
+        return await _at(
+            (nodes or cluster.placements.due(tenant, section.collection))[0], request, handler, cluster
+        )
+
+    return handle
+
+
 def everywhere(handler: Handler, tidy: Tidy) -> Handler:
     """For what is on every node: the answers together, put in order by `tidy`."""
 

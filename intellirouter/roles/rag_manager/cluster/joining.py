@@ -27,6 +27,6 @@ async def joined(
     neighbours = {name: Neighbour(name, client, patience) for name, client in clients.items()}
     partial = section.on_shard_error == "partial"
     cluster = Cluster(section.node or "", Placements(store, section.nodes), neighbours, partial=partial)
-    service.cluster = cluster
+    service.cluster, service.sources.store = cluster, store
     async with background(rag_adoption=cluster.adopt(service)):
         yield

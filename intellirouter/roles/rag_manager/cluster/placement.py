@@ -36,9 +36,13 @@ class Placements:
         """
         return await self._read(_collection(tenant, collection))
 
+    def due(self, tenant: str, collection: str) -> tuple[str, ...]:
+        """Where a collection that was never made, and is not to be split, would be."""
+        return tuple(owners(self._nodes, f"{tenant}\0{collection}"))
+
     async def claim(self, tenant: str, collection: str, *, split: bool) -> tuple[str, ...]:
         """Write down where a new collection will be. Raises `Conflict` when there is one of that name."""
-        nodes = self._nodes if split else tuple(owners(self._nodes, f"{tenant}\0{collection}"))
+        nodes = self._nodes if split else self.due(tenant, collection)
         if not await self._write(_collection(tenant, collection), nodes):
             raise Conflict(f"There is a collection '{collection[:200]}' already.")
         return nodes

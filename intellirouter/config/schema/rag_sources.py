@@ -1,0 +1,75 @@
+"""`[[rag.sources]]`: where documents come from by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from intellirouter.config.schema.backup import Cron
+from intellirouter.config.schema.section import HttpUrl, Seconds, Section
+
+SourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Kind = Literal["folder", "web"]
+
+
+class RagSource(Section):
+    """`[[rag.sources]]`: a place that a collection follows. What is new or changed there is read, what is gone there is removed."""
+
+    name: SourceName = Field(description="what commands call it; its documents are called NAME/…")
+    kind: Kind = Field(description="folder: of this machine; web: pages and sitemaps")
+    collection: str = Field(
+        min_length=1, max_length=512, description="that its documents go into; made where it is missing"
+    )
+    tenant: str = Field(default="default", min_length=1, description="whose collection it is")
+    interval_seconds: Seconds | None = Field(
+        default=None,
+        ge=1,
+        description="between two looks; without this and schedule it is looked at when somebody asks",
+    )
+    schedule: Cron | None = Field(
+        default=None,
+        description="cron expression of when to look, as in 0 3 * * *, in the machine's time zone",
+    )
+    include: tuple[str, ...] = Field(
+        default=("*",),
+        description="patterns of what is read, by path or address; * stands for anything, / too",
+    )
+    exclude: tuple[str, ...] = Field(
+        default=(), description="patterns of what is neither read nor looked into"
+    )
+    max_documents: int = Field(
+        default=10_000, ge=1, le=200_000, description="documents of it at most; the rest is told and left out"
+    )
+    remove: bool = Field(default=True, description="whether documents that are gone there are removed")
+    remove_at_most: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="share of its documents that one look removes, beyond ten; more waits for `rag sources sync NAME --remove`",
+    )
+    path: Path | None = Field(default=None, description="of folder: where it lies")
+    url: HttpUrl | None = Field(default=None, description="of web: the page to begin with")
+    sitemap: HttpUrl | None = Field(
+        default=None, description="of web: a sitemap, or an index of such, beside url or in its place"
+    )
+    depth: int = Field(default=3, ge=0, le=50, description="of web: how many links a page is from url")
+    delay_seconds: float = Field(
+        default=0.2, ge=0, le=60, description="of web: between two requests; robots.txt may ask for more"
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> RagSource:
+        needs: dict[str, tuple[Any, str]] = {
+            "folder": (self.path, "path"),
+            "web": (self.url or self.sitemap, "url or sitemap"),
+        }
+        given, names = needs[self.kind]
+        if not given:
+            raise ValueError(f"a source of kind '{self.kind}' needs {names}")
+        if self.path is not None and not self.path.is_absolute():
+            raise ValueError("path: must begin with /")
+        if self.interval_seconds is not None and self.schedule is not None:
+            raise ValueError("interval_seconds and schedule: set one of the two")
+        return self

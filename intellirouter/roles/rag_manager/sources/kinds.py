@@ -1,0 +1,25 @@
+"""Kind → source. A new kind is a file, a word in `config/schema/rag_sources.py` and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from intellirouter.config.schema.rag_sources import Kind, RagSource
+from intellirouter.roles.rag_manager.sources.folder import Folder
+from intellirouter.roles.rag_manager.sources.source import Source
+from intellirouter.roles.rag_manager.sources.web.site import Site
+from intellirouter.transport.outgoing.door import OutgoingDoor
+
+
+def _folder(section: RagSource, _door: OutgoingDoor) -> Source:
+    if section.path is None:
+        raise ValueError("the schema lets no folder without a path through")
+    return Folder(section, section.path)
+
+
+KINDS: Mapping[Kind, Callable[[RagSource, OutgoingDoor], Source]] = {"folder": _folder, "web": Site}
+
+
+def opened(section: RagSource, door: OutgoingDoor) -> Source:
+    """The source of a section, for one look."""
+    return KINDS[section.kind](section, door)

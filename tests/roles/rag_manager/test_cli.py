@@ -40,25 +40,20 @@ def test_sync_reindex_and_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (folder / "cats.md").write_text("Cats sleep all day. They hunt at night. Milk is not good for them.")
     (folder / "sub" / "bread.md").write_text("Dough rises in a warm place.")
     assert rag("sync", "docs", str(folder)) == "2 ready"
-    assert rag("sync", "docs", str(folder)) == "2 unchanged"
     (folder / "sub" / "bread.md").unlink()
     (folder / "cars.md").write_text("An engine burns petrol.")
     assert rag("sync", "docs", str(folder)) == "1 ready, 1 unchanged, 1 without a file"
-    assert rag("sync", "docs", str(folder), "--delete") == "1 removed, 2 unchanged"
-    assert json.loads(rag("ls", "--json"))[0]["chunks"] == 2
+    (folder / "prompt.md").write_text("The mark [/INST] ends [bold]what[/] is asked.")
+    assert rag("sync", "docs", str(folder), "--delete") == "1 ready, 1 removed, 2 unchanged"
+    assert json.loads(rag("ls", "--json"))[0]["chunks"] == 3
 
     configure(50)
-    assert rag("reindex", "docs") == "2 ready"
-    assert json.loads(rag("ls", "--json"))[0]["chunks"] == 3
+    assert rag("reindex", "docs") == "3 ready"
+    assert json.loads(rag("ls", "--json"))[0]["chunks"] == 4
     assert rag("verify", "docs").startswith("0 chunks without a vector, 0 ")
-
-    (folder / "prompt.md").write_text("The mark [/INST] ends [bold]what[/] is asked.")
-    assert rag("sync", "docs", str(folder)).startswith("1 ready")
     found = rag("search", "docs", "mark")
     assert "[/INST]" in found
     assert "[bold]what[/]" in found
-    (folder / "prompt.md").unlink()
-    rag("sync", "docs", str(folder), "--delete")
 
     questions = tmp_path / "questions.jsonl"
     questions.write_text(
@@ -83,6 +78,7 @@ async def test_the_commands_ask_a_node_that_has_the_files_open(start_node: Start
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     toml = (
         f'[rag]\nembedding_model_path = "{minilm()}"\nembedding_threads = 1\nmax_document_bytes = 100000\n'
+        f'[[rag.sources]]\nname = "followed"\nkind = "folder"\npath = "{tmp_path}/pages/sub"\ncollection = "docs"\n'
         f'[auth]\nenabled = true\n[[auth.keys]]\nname = "ann"\nsha256 = "{digest}"\n'
     )
     node = await start_node(toml, role="RagManager")
@@ -114,7 +110,16 @@ async def test_the_commands_ask_a_node_that_has_the_files_open(start_node: Start
 
     assert "2 ready" in await rag("ingest", "docs", "pages")
     assert "2 unchanged" in await rag("sync", "docs", "pages")
+    (row,) = json.loads(await rag("sources", "ls", "--json"))
+    assert (row["name"], row["documents"], row["last"]) == ("followed", 0, None)
+    assert "ok: 1 ready; 1 documents in docs" in await rag("sources", "sync", "followed")
+    assert "ok: 1 unchanged" in await rag("sources", "sync", "followed")
+    assert "no source 'none'" in await rag("sources", "show", "none", code=2)
     (folder / "sub" / "söme bread?.md").unlink()
+    held = await rag("sources", "sync", "followed", code=1)
+    assert "partial: 1 held" in held
+    assert "--remove" in held
+    assert "ok: 1 removed" in await rag("sources", "sync", "followed", "--remove")
     (folder / "large.txt").write_text("x" * 100_001)
     assert "1 failed, 1 removed, 1 unchanged" in (
         said := await rag("sync", "docs", "pages", "--delete", code=1)

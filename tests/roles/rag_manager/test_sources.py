@@ -16,6 +16,7 @@ from intellirouter.errors import NotFound
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.roles.rag_manager.sources.timetable import Timetable, due
+from tests.inference.learning.test_school import until
 from tests.servers.minilm import minilm
 
 
@@ -66,7 +67,12 @@ async def test_a_folder_is_followed(tmp_path: Path) -> None:
         (folder / "sub/c.md").unlink()
         (folder / "bad.pdf").write_bytes(b"this is no PDF")
         second = await source.look()
-        assert (second["outcome"], second["ready"], second["unchanged"], second["removed"]) == ("partial", 1, 1, 2)
+        assert (second["outcome"], second["ready"], second["unchanged"], second["removed"]) == (
+            "partial",
+            1,
+            1,
+            2,
+        )
         assert [fault["name"] for fault in second["errors"]] == ["pages/bad.pdf"]
         assert "no PDF" in second["errors"][0]["error"]
         again = await source.look()  # what cannot be read is not fetched again until it changes
@@ -123,9 +129,11 @@ async def test_a_folder_is_followed(tmp_path: Path) -> None:
             (RagSource(name="pages", interval_seconds=1, **said),), service, service.sources.door
         )
         clock = asyncio.create_task(service.sources.run())
-        async with asyncio.timeout(60):
-            while "new.md" not in await source.documents():
-                await asyncio.sleep(0.05)
+
+        async def came() -> bool:
+            return "new.md" in await source.documents()
+
+        await until(came)
         clock.cancel()
         await asyncio.gather(clock, return_exceptions=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
 
@@ -14,7 +15,8 @@ MOST_LINK = 2_000
 _ATTRIBUTE = re.compile(
     r"""([a-zA-Z-]{1,40})\s{0,20}=\s{0,20}("[^"]{0,3000}"|'[^']{0,3000}'|[^\s"'>]{1,3000})"""
 )
-_TAGS = ("a", "area", "base", "meta", "script", "style", "template", "noscript")
+_TAG = re.compile(r"<(?:!--|(a|area|base|meta|script|style|template)(?=[\s/>]))", re.IGNORECASE)
+_CLOSING = re.compile(r"</(script|style|template)", re.IGNORECASE)
 _CLOSED = ("script", "style", "template")
 
 
@@ -49,48 +51,28 @@ def read(data: bytes) -> Page:
     return Page(tuple(links), base, index, follow)
 
 
-def _tags(text: str) -> list[tuple[str, dict[str, str]]]:
-    """The tags of `_TAGS` with their attributes; none of those within scripts and comments."""
-    found = []
+def _tags(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """The tags that matter with their attributes; none of those within scripts and comments."""
     at = 0
-    while (at := text.find("<", at)) >= 0:
-        if text.startswith("<!--", at):
-            end = text.find("-->", at + 4)
-            if end < 0:
-                break
-            at = end + 3
-            continue
-        word = _word(text, at + 1)
-        if word not in _TAGS:
-            at += 1
+    while (found := _TAG.search(text, at)) is not None:
+        at = found.end()
+        if found[1] is None:
+            at = text.find("-->", at) + 3
+            if at < 3:
+                return
             continue
         end = text.find(">", at, at + MOST_TAG)
         if end < 0:
-            at += 1 + len(word)
             continue
-        found.append((word, _attributes(text[at + 1 + len(word) : end])))
+        word = found[1].lower()
+        yield word, _attributes(text[at:end])
         at = end + 1
         if word in _CLOSED:
-            closed = _closing(text, word, at)
-            if closed < 0:
-                break
-            at = closed
-    return found
-
-
-def _word(text: str, at: int) -> str:
-    piece = text[at : at + 9].lower()
-    end = next((i for i, char in enumerate(piece) if not char.isascii() or not char.isalpha()), len(piece))
-    return piece[:end]
-
-
-def _closing(text: str, word: str, at: int) -> int:
-    """Where `</word` stands, in whatever case."""
-    while (at := text.find("</", at)) >= 0:
-        if _word(text, at + 2) == word:
-            return at
-        at += 2
-    return -1
+            closings = (closing for closing in _CLOSING.finditer(text, at) if closing[1].lower() == word)
+            closed = next(closings, None)
+            if closed is None:
+                return
+            at = closed.end()
 
 
 def _attributes(text: str) -> dict[str, str]:

@@ -238,6 +238,14 @@ class ResilientStore:
             self._local.seen.appended(key, items, length, asked)
         return length
 
+    async def replace(
+        self, key: str, items: Sequence[bytes], *, expected_length: int, ttl: float | None = None
+    ) -> bool:
+        """See `StateStore.replace`. While the store is away, it raises `StateUnavailable`."""
+        return await self._ask(
+            lambda: self._shared.replace(key, items, expected_length=expected_length, ttl=ttl)
+        )
+
     async def slice(self, key: str, start: int = 0, stop: int | None = None) -> list[bytes]:
         """See `StateStore.slice`."""
         asked = time.time()

@@ -28,6 +28,10 @@ SEALED = frozenset(
 people with the key that tokens are signed with, and what providers of identities gave for them."""
 
 
+TRIES = 20
+"""Of a log that somebody adds to again and again; what is left is taken by the next run."""
+
+
 class Sealing(Protocol):
     """See `security.sealing.Sealer`."""
 
@@ -120,6 +124,13 @@ class SealedStore:
         sealed = [self._seal(key, item) for item in items]
         return await self.inner.append(key, sealed, expected_length=expected_length, ttl=ttl)
 
+    async def replace(
+        self, key: str, items: Sequence[bytes], *, expected_length: int, ttl: float | None = None
+    ) -> bool:
+        """See `StateStore.replace`."""
+        sealed = [self._seal(key, item) for item in items]
+        return await self.inner.replace(key, sealed, expected_length=expected_length, ttl=ttl)
+
     async def slice(self, key: str, start: int = 0, stop: int | None = None) -> list[bytes]:
         """See `StateStore.slice`."""
         return [self._opened(key, item) for item in await self.inner.slice(key, start, stop)]
@@ -156,8 +167,6 @@ class SealedStore:
 class Resealing:
     """Seals anew what is not sealed with the current key. Killed at any moment, it goes on where it was when it is asked again."""
 
-    JOURNAL = "resealing:"
-
     def __init__(self, store: SealedStore, sealer: Sealing, ttl_of: Callable[[str], float | None]) -> None:
         """`ttl_of` says how long the value of a key is kept, in seconds; None: for ever."""
         self._store = store
@@ -167,10 +176,10 @@ class Resealing:
 
     async def all(self, families: Iterable[str] = sorted(SEALED)) -> int:
         """Every value and log of these families; how many were sealed anew. Raises `NotOpened`, `StateError`."""
-        count = await self._finish()
+        count = 0
         for name in families:
             async for key in self._inner.scan(f"{name}:"):
-                if family(key) == name and not key.startswith(self.JOURNAL):
+                if family(key) == name:
                     count += await self._one(key, self._ttl_of(key))
         return count
 
@@ -186,36 +195,13 @@ class Resealing:
         return await self._log(key, ttl)
 
     async def _log(self, key: str, ttl: float | None) -> int:
-        """A log is taken away and written anew; what it was is in a journal meanwhile, for whoever comes after a crash."""
-        items = await self._inner.slice(key)
-        if not items or all(map(self._sealer.is_current, items)):
-            return 0
-        name = family(key)
-        fresh = [self._sealer.seal(name, key, self._sealer.open(name, key, item)) for item in items]
-        journal = self.JOURNAL + key
-        await self._inner.delete(journal)
-        await self._inner.append(journal, fresh)
-        if len(await self._inner.slice(key)) != len(items):  # somebody added to it: the next time
-            await self._inner.delete(journal)
-            return 0
-        await self._write(key, fresh, ttl)
-        return 1
-
-    async def _write(self, key: str, fresh: Sequence[bytes], ttl: float | None) -> None:
-        await self._inner.delete(key)
-        await self._inner.append(key, fresh, ttl=ttl)
-        await self._inner.delete(self.JOURNAL + key)
-
-    async def _finish(self) -> int:
-        """What a run before this one began with and did not end."""
-        count = 0
-        async for journal in self._inner.scan(self.JOURNAL):
-            key = journal.removeprefix(self.JOURNAL)
-            fresh, there = await self._inner.slice(journal), await self._inner.slice(key)
-            if len(there) < len(fresh):
-                # gone, or gone and added to: what was added is behind what was
-                await self._write(key, [*fresh, *there], self._ttl_of(key))
-                count += 1
-            else:
-                await self._inner.delete(journal)
-        return count
+        for _ in range(TRIES):
+            items = await self._inner.slice(key)
+            if not items or all(map(self._sealer.is_current, items)):
+                return 0
+            name = family(key)
+            fresh = [self._sealer.seal(name, key, self._sealer.open(name, key, item)) for item in items]
+            # at once, so that nobody finds it empty; where somebody added to it meanwhile, once more
+            if await self._inner.replace(key, fresh, expected_length=len(items), ttl=ttl):
+                return 1
+        return 0

@@ -150,6 +150,14 @@ class StateStore(Protocol):
         `ttl` counts anew from this append.
         """
 
+    async def replace(
+        self, key: str, items: Sequence[bytes], *, expected_length: int, ttl: float | None = None
+    ) -> bool:
+        """Put `items` in place of a whole log, at once; False, and nothing changed, when it is not `expected_length` long.
+
+        `ttl` counts anew from then; None: for ever.
+        """
+
     async def slice(self, key: str, start: int = 0, stop: int | None = None) -> list[bytes]:
         """Items of a log from `start` to before `stop`; negative positions count from the end."""
 

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
+import contextlib
 import os
 import shutil
-import signal
 import sqlite3
-import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from intellirouter.app.components.sealing import sealed
+from intellirouter.cli.main import build
+from intellirouter.config.load import load
 from intellirouter.config.schema.security import SecuritySection
 from intellirouter.errors import ConfigError
 from intellirouter.memory.embedded.store import EmbeddedStore
+from intellirouter.memory.open import open_state
 from intellirouter.memory.sealed import Resealing, SealedStore
+from intellirouter.memory.store import StateStore
 from intellirouter.security.sealed_files import FRAME, is_current, reading, reseal, writing
 from intellirouter.security.sealing import MARK, NotOpened, Sealer, sealer_of
 from tests.conftest import StartNode, StartVendor, provider
 from tests.roles.router.test_chat import ANSWER
+from tests.servers.redis import RedisServer, redis_server
 from tests.servers.vendor import Play, Received
+from tests.servers.warm.process import started
 
 ONE, TWO = b"1" * 32, b"2" * 32
 
@@ -196,73 +204,85 @@ async def test_a_copy_of_the_data_without_the_key_says_nothing(
 CONVERSATIONS = 60
 
 
-def _reseal(path: Path) -> None:
-    async def run() -> None:
-        store = await EmbeddedStore(path).open()
-        sealer = Sealer((TWO, ONE))
-        while True:
-            await Resealing(SealedStore(store, sealer), sealer, lambda _key: None).all(
-                ["conversation", "response"]
-            )
+def configured(tmp_path: Path, redis: RedisServer | None, *keys: bytes) -> Path:
+    """A configuration of a node with these keys, whose state is in a file, or in Redis."""
+    file = tmp_path / "node.toml"
+    memory = f'[memory]\nbackend_type = "redis"\nredis_url = "{redis.url}"\n' if redis is not None else ""
+    file.write_text(
+        f'[paths]\ndata_dir = "{tmp_path / "data"}"\n{memory}[security]\nkey = "{keys[0].hex()}"\n'
+        f"previous_keys = {[key.hex() for key in keys[1:]]}\n".replace("'", '"')
+    )
+    return file
 
-    asyncio.run(run())
+
+@contextlib.asynccontextmanager
+async def opened(file: Path) -> AsyncIterator[SealedStore]:
+    """Its state, as a node opens it. Raises `ConfigError`."""
+    settings = load(file, {}, {}).settings
+    async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
+        found = await sealed(store, settings.security)
+        assert isinstance(found, SealedStore)
+        yield found
 
 
-async def test_a_resealing_that_is_killed_goes_on_and_loses_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "state.db"
-    store = SealedStore(await EmbeddedStore(path).open(), Sealer((ONE,)))
+async def all_there(store: SealedStore) -> None:
     for number in range(CONVERSATIONS):
-        await store.append(
-            f"conversation:t:{number}", [f"turn {turn} of {number}".encode() for turn in range(5)]
-        )
-        await store.set(f"response:t:{number}", f"response {number}".encode())
-    await store.aclose()
-    for pause in (0.0, 0.02, 0.05, 0.1):
-        worker = multiprocessing.get_context("spawn").Process(target=_reseal, args=(path,))
-        worker.start()
-        raw = await EmbeddedStore(path).open()
-        new = Sealer((TWO,)).current
-        until = time.monotonic() + 60
-        while time.monotonic() < until:  # until it has begun
-            items = await raw.slice(f"conversation:t:{0}")
-            if items and items[0].startswith(MARK + new):
-                break
-        await raw.aclose()
-        await asyncio.sleep(pause)
-        os.kill(worker.pid or 0, signal.SIGKILL)
-        worker.join(60)
-    sealer = Sealer((TWO, ONE))
-    wrapped = SealedStore(await EmbeddedStore(path).open(), sealer)
-    await Resealing(wrapped, sealer, lambda _key: None).all(["conversation", "response"])
-    await wrapped.aclose()
-    only = SealedStore(await EmbeddedStore(path).open(), Sealer((TWO,)))
-    for number in range(CONVERSATIONS):
-        turns = await only.slice(f"conversation:t:{number}")
+        turns = await store.slice(f"conversation:t:{number}")
         assert turns == [f"turn {turn} of {number}".encode() for turn in range(5)]
-        assert await only.get(f"response:t:{number}") == f"response {number}".encode()
-    assert [key async for key in only.scan(Resealing.JOURNAL)] == []
-    await only.aclose()
+        assert await store.get(f"response:t:{number}") == f"response {number}".encode()
 
 
-async def test_the_rest_of_an_interrupted_log_is_put_back(tmp_path: Path) -> None:
-    """A kill in each of its steps, played: after the journal, after the log is gone, after it is written."""
+async def has_begun(store: StateStore, name: str) -> None:
+    """Wait until something is sealed with the key of that name."""
+    new = MARK + bytes.fromhex(name)
+    async with asyncio.timeout(60):
+        while True:
+            for number in range(CONVERSATIONS):
+                if any(item.startswith(new) for item in await store.slice(f"conversation:t:{number}")):
+                    return
+
+
+@pytest.mark.parametrize("backend", ["embedded", "redis"])
+async def test_a_rotation_that_is_killed_goes_on_and_loses_nothing(tmp_path: Path, backend: str) -> None:
+    with contextlib.ExitStack() as stack:
+        redis = stack.enter_context(redis_server(tmp_path / "redis")) if backend == "redis" else None
+        async with opened(configured(tmp_path, redis, ONE)) as store:
+            for number in range(CONVERSATIONS):
+                turns = [f"turn {turn} of {number}".encode() for turn in range(5)]
+                await store.append(f"conversation:t:{number}", turns)
+                await store.set(f"response:t:{number}", f"response {number}".encode())
+        both = configured(tmp_path, redis, TWO, ONE)
+        words = ("keys", "rotate-master", "--config", str(both))
+        name = Sealer((TWO,)).current_name
+        async with opened(both) as store:  # a node that runs meanwhile
+            process = await started(words, folder=tmp_path, environment=os.environ)
+            await has_begun(store.inner, name)
+            process.kill()
+            await process.wait()
+            await all_there(store)
+            result = await asyncio.to_thread(CliRunner().invoke, build("keys"), words)
+            assert result.exit_code == 0, result.output
+            await all_there(store)
+        async with opened(configured(tmp_path, redis, TWO)) as store:
+            await all_there(store)
+        with pytest.raises(ConfigError, match=f"encrypted with key {name}"):
+            async with opened(configured(tmp_path, redis, ONE)):
+                pass
+
+
+async def test_what_is_said_meanwhile_is_behind_what_was(tmp_path: Path) -> None:
+    inner = await EmbeddedStore(tmp_path / "state.db").open()
+    await SealedStore(inner, Sealer((ONE,))).append("conversation:t:c", [b"one", b"two"])
     sealer = Sealer((TWO, ONE))
-    for step in range(4):
-        inner = await EmbeddedStore(tmp_path / f"{step}.db").open()
-        old = SealedStore(inner, Sealer((ONE,)))
-        await old.append("conversation:t:c", [b"one", b"two"])
-        fresh = [sealer.seal("conversation", "conversation:t:c", item) for item in (b"one", b"two")]
-        await inner.append("resealing:conversation:t:c", fresh)
-        if step >= 1:
-            await inner.delete("conversation:t:c")
-        if step == 2:
-            await inner.append("conversation:t:c", fresh)
-        new = SealedStore(inner, sealer)
-        if step == 3:  # somebody spoke meanwhile
-            await new.append("conversation:t:c", [b"three"])
-        await Resealing(new, sealer, lambda _key: None).all(["conversation"])
-        expected = [b"one", b"two", b"three"] if step == 3 else [b"one", b"two"]
-        only = SealedStore(inner, Sealer((TWO,)))
-        assert await only.slice("conversation:t:c") == expected
-        assert await inner.slice("resealing:conversation:t:c") == []
-        await inner.aclose()
+    new, replace = SealedStore(inner, sealer), inner.replace
+
+    async def slow(key: str, *args: Any, **more: Any) -> bool:
+        if len(await inner.slice(key)) < 4:
+            await new.append(key, [b"more"])
+        return await replace(key, *args, **more)
+
+    inner.replace = slow  # type: ignore[method-assign]
+    assert await Resealing(new, sealer, lambda _key: None).all(["conversation"]) == 1
+    only = SealedStore(inner, Sealer((TWO,)))
+    assert await only.slice("conversation:t:c") == [b"one", b"two", b"more", b"more"]
+    await inner.aclose()

@@ -28,6 +28,18 @@ def append(
     return length + len(items)
 
 
+def replace(
+    connection: sqlite3.Connection, key: str, items: Sequence[bytes], expected: int, ttl: float | None
+) -> bool:
+    """Put these in place of all that is there; False when that is not `expected` long."""
+    if append(connection, key, (), expected, None) is None:
+        return False
+    connection.execute("delete from log where key = ?", (key,))
+    connection.execute("delete from log_expiry where key = ?", (key,))
+    append(connection, key, items, None, ttl)
+    return True
+
+
 def read(connection: sqlite3.Connection, key: str, start: int, stop: int | None) -> list[bytes]:
     """Items from `start` to before `stop`, as a Python slice would take them."""
     expiry = connection.execute("select expires from log_expiry where key = ?", (key,)).fetchone()

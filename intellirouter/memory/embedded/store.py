@@ -104,6 +104,12 @@ class EmbeddedStore:
         """See `StateStore.append`."""
         return await self._engine.write(lambda c: logs.append(c, key, items, expected_length, ttl))
 
+    async def replace(
+        self, key: str, items: Sequence[bytes], *, expected_length: int, ttl: float | None = None
+    ) -> bool:
+        """See `StateStore.replace`."""
+        return await self._engine.write(lambda c: logs.replace(c, key, items, expected_length, ttl))
+
     async def slice(self, key: str, start: int = 0, stop: int | None = None) -> list[bytes]:
         """See `StateStore.slice`."""
         return await self._engine.read(lambda c: logs.read(c, key, start, stop))

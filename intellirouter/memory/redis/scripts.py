@@ -161,6 +161,17 @@ return length
 """
 )
 
+REPLACE = Script(
+    """
+-- ARGV: expected length, ttl in ms (0: none), items in place of those that are there. 1 when written.
+if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) then return 0 end
+redis.call('DEL', KEYS[1])
+for i = 3, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
+if tonumber(ARGV[2]) > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 1
+"""
+)
+
 ACQUIRE = Script(
     _NOW
     + """

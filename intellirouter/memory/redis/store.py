@@ -159,6 +159,13 @@ class RedisStore:
         length = await self._eval(scripts.APPEND, (self._keys.log(key),), arguments)
         return None if length is None else int(length)
 
+    async def replace(
+        self, key: str, items: Sequence[bytes], *, expected_length: int, ttl: float | None = None
+    ) -> bool:
+        """See `StateStore.replace`."""
+        arguments = (expected_length, _milliseconds(ttl), *items)
+        return bool(await self._eval(scripts.REPLACE, (self._keys.log(key),), arguments))
+
     async def slice(self, key: str, start: int = 0, stop: int | None = None) -> list[bytes]:
         """See `StateStore.slice`."""
         if stop == 0 or (stop is not None and (start < 0) == (stop < 0) and stop <= start):

@@ -203,6 +203,18 @@ async def test_a_log_is_appended_to_only_at_the_length_expected(store: StateStor
     assert [outcome for outcome in outcomes if outcome is not None] == [4]
 
 
+async def test_a_log_is_replaced_whole_at_the_length_expected(store: StateStore) -> None:
+    assert not await store.replace("log:r", [b"x"], expected_length=1)
+    assert await store.replace("log:r", [b"a", b"b", b"c"], expected_length=0)
+    assert not await store.replace("log:r", [b"x"], expected_length=2)
+    assert await store.slice("log:r") == [b"a", b"b", b"c"]
+    assert await store.replace("log:r", [b"A", b"B"], expected_length=3)
+    assert await store.append("log:r", [b"d"], expected_length=2) == 3
+    assert await store.slice("log:r") == [b"A", b"B", b"d"]
+    assert await store.replace("log:r", [b"new"], expected_length=3, ttl=TTL)
+    await eventually(lambda: _is_empty(store, "log:r"))
+
+
 async def test_a_log_expires_whole(store: StateStore) -> None:
     await store.append("log:t", [b"old"], ttl=TTL)
     await eventually(lambda: _is_empty(store, "log:t"))

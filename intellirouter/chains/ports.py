@@ -51,7 +51,7 @@ class Personas(Protocol):
     """Renders personas."""
 
     async def resolve(self, name: str, variables: Mapping[str, Any], ticket: Ticket) -> dict[str, Any]:
-        """`{"name", "version", "model", "messages": [{"role", "content"}]}`."""
+        """`{"name", "version", "model", "messages": [{"role", "content"}], "guardrails"}`."""
 
 
 @dataclass(frozen=True, slots=True)

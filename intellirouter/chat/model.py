@@ -145,7 +145,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
 class RouteOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """IntelliRouter's own request fields: what to do before and around the model's answer.
 
-    `guardrails` are guards beside those that hold anyway; `guarded_as` a persona whose guards hold, whoever put its words into the request. `rag` is the retrieval request, `tags` steer rules and spend reports, `cache_control` is the request's
+    `guardrails` are guards beside those that hold anyway; `guarded_as` names the `persona`
+    whose guards hold, with its `guardrails`, where somebody else put its words into the request. `rag` is the retrieval request, `tags` steer rules and spend reports, `cache_control` is the request's
     say over the response cache (`no-cache`, `no-store`, `max-age=N`).
     """
 
@@ -160,4 +161,4 @@ class RouteOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     cache_control: str | None = None
     idempotency_key: str | None = None
     guardrails: tuple[str, ...] = ()
-    guarded_as: str | None = None
+    guarded_as: dict[str, Any] | None = None

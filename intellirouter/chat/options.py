@@ -17,6 +17,9 @@ OPTION_FIELDS = frozenset(
     {"persona", "persona_variables", "conversation", "rag", "guardrails", "intellirouter"}
 )
 
+MAX_TOPICS, MAX_TOPIC = 500, 200
+"""Topics of a persona that a request may carry, and characters of each."""
+
 
 def take_options(body: dict[str, Any]) -> tuple[dict[str, Any], RouteOptions | None]:
     """The body without our fields, and what they said; None when there were none."""
@@ -43,6 +46,32 @@ def take_options(body: dict[str, Any]) -> tuple[dict[str, Any], RouteOptions | N
         timeout=timeout,
         cache_control=fields.text(ours, "cache_control", "intellirouter"),
         guardrails=fields.name_list(body, "guardrails"),
-        guarded_as=fields.name(ours, "guarded_as", "intellirouter"),
+        guarded_as=_guarded_as(ours),
         idempotency_key=fields.name(ours, "idempotency_key", "intellirouter"),
     )
+
+
+def _guarded_as(ours: dict[str, Any]) -> dict[str, Any] | None:
+    """The persona that a request is guarded as, and its guardrails: what it may not talk about, how long it may, what it ends with."""
+    path = "intellirouter.guarded_as"
+    given = fields.mapping(ours, "guarded_as", "intellirouter")
+    if given is None:
+        return None
+    rules = fields.mapping(given, "guardrails", path) or {}
+    within = f"{path}.guardrails"
+    topics = fields.strings(rules, "forbidden_topics", within)
+    if len(topics) > MAX_TOPICS or any(len(topic) > MAX_TOPIC for topic in topics):
+        raise InvalidRequest(
+            f"'{within}.forbidden_topics' are at most {MAX_TOPICS} of at most {MAX_TOPIC} characters.",
+            param=within,
+        )
+    kept = {
+        "forbidden_topics": topics,
+        "refusal": fields.text(rules, "refusal", within),
+        "max_length": fields.integer(rules, "max_length", within, least=1),
+        "disclaimer": fields.text(rules, "disclaimer", within),
+    }
+    return {
+        "persona": fields.name(given, "persona", path) or "",
+        "guardrails": {name: value for name, value in kept.items() if value},
+    }

@@ -61,7 +61,7 @@ def test_a_stream_ends_as_a_whole_answer_does(text: str, size: int) -> None:
 def test_what_stands_in_place_of_an_answer_is_neither_cut_nor_followed() -> None:
     guards = guards_of(
         {"forbidden_topics": ["poker"], "refusal": "I may not talk about this here.", "max_length": 9, "disclaimer": "No advice."},
-        schema=False,
+        data=False,
     )  # fmt: skip
     out = Outgoing(guards, Placeholders(), ChatRequest(model="m", messages=()), Report())
     whole = out.whole(ChatResponse(id="1", model="m", choices=(Choice((Text("Poker is fun"),)),))).choices[0]
@@ -74,7 +74,7 @@ def test_what_stands_in_place_of_an_answer_is_neither_cut_nor_followed() -> None
 
 def test_a_persona_is_held_to_what_it_says_and_not_to_what_it_thinks() -> None:
     out = Outgoing(
-        guards_of({"forbidden_topics": ["poker"]}, schema=False),
+        guards_of({"forbidden_topics": ["poker"]}, data=False),
         Placeholders(),
         ChatRequest(model="m", messages=()),
         Report(),

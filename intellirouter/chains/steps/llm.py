@@ -37,7 +37,7 @@ async def asked(spec: dict[str, Any], ports: Ports, ticket: Ticket) -> tuple[dic
         persona = await ports.personas.resolve(*_persona(spec["persona"]), ticket)
         messages = [_message(m["role"], m["content"]) for m in persona["messages"]] + messages
         model = persona.get("model") or model if model == "auto" else model
-        guarded_as = persona["name"]
+        guarded_as = {"persona": persona["name"], "guardrails": persona.get("guardrails", {})}
     request = ChatRequest(
         model=model,
         messages=tuple(messages),

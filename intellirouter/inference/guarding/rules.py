@@ -42,7 +42,8 @@ class Guards:
             if name not in known:
                 raise InvalidRequest(f"There is no guard '{name}'.", param="guardrails")
         caller = job.caller
-        personas = {job.persona, (options.guarded_as if options is not None else None) or ""}
+        guarded_as = options.guarded_as if options is not None else None
+        personas = {job.persona, guarded_as["persona"] if guarded_as else ""}
         found = tuple(
             guard
             for guard in self.all

@@ -103,7 +103,8 @@ class PersonaTexts:
         """The rendered persona as plain data."""
         found = await self.personas.resolve(name, variables, call_of(ticket))
         messages = [{"role": message.role, "content": message.text} for message in found.messages]
-        return {"name": found.name, "version": found.version, "model": found.model, "messages": messages}
+        told = {"name": found.name, "version": found.version, "model": found.model, "messages": messages}
+        return {**told, "guardrails": dict(found.guardrails)}
 
 
 def ports(peers: Peers, outside: Outside) -> Ports:

@@ -28,6 +28,7 @@ from intellirouter.inference.permission import denied, permitted
 from intellirouter.roles.router.keys import ANSWERING, CATALOG, CONTENT, ROUTING
 from intellirouter.roles.router.pipeline.answering import CHAIN_MODEL
 from intellirouter.roles.router.pipeline.course import PERSONA_MODEL
+from intellirouter.roles.router.pipeline.persona_guards import carried_by
 from intellirouter.roles.router.recorded import Asked, Watch, asked_of, cost_comment, cost_of
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.logs import exception_facts
@@ -63,6 +64,7 @@ def job_of(request: web.Request, chat: ChatRequest, relay: str | None) -> Job:
         deadline=time.monotonic() + min(timeout, limit),
         relay=relay,
         headers=request.headers,
+        guards=carried_by(chat) if chat.options is not None else (),
     )
 
 

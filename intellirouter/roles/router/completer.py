@@ -21,6 +21,7 @@ from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.job import Job, Trace
 from intellirouter.peers.contract import Call
 from intellirouter.records.recorder import Recorder
+from intellirouter.roles.router.pipeline.persona_guards import carried_by
 from intellirouter.roles.router.recorded import Asked, ContentPolicy, asked_of
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.security.caller import Caller, Owner
@@ -138,7 +139,13 @@ class LocalChatCompleter:
     def _job(self, request: ChatRequest, call: Call) -> Job:
         now = time.monotonic()
         deadline = now + self._timeout if call.deadline is None else min(call.deadline, now + self._timeout)
-        return Job(request=request, caller=call.caller, request_id=call.request_id, deadline=deadline)
+        return Job(
+            request=request,
+            caller=call.caller,
+            request_id=call.request_id,
+            deadline=deadline,
+            guards=carried_by(request),
+        )
 
 
 def _told(asked: Asked | None, trace: Trace) -> None:

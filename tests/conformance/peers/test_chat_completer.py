@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from intellirouter.chat.delta import Finish, TextDelta, UsageDelta
 from intellirouter.chat.embedding import EmbeddingRequest
-from intellirouter.chat.model import ChatRequest, Message
+from intellirouter.chat.model import ChatRequest, Message, RouteOptions
 from intellirouter.chat.parts import Text
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import IntelliRouterError, PeerUnavailable, StreamInterrupted, UpstreamError
@@ -30,6 +31,11 @@ from tests.servers.ports import free_port
 from tests.servers.vendor import Play, Received, Vendor
 
 REQUEST = ChatRequest(model="primary/m", messages=(Message("user", (Text("How is the weather?"),)),))
+CLERK = {
+    "persona": "clerk",
+    "guardrails": {"forbidden_topics": ["the weather"], "refusal": "Not that.", "disclaimer": "No advice."},
+}
+GUARDED = ChatRequest(model="primary/m", messages=REQUEST.messages, options=RouteOptions(guarded_as=CLERK))
 SIGNER = PeerSigner(IpcSecurity())
 CALL = Call(ANONYMOUS, "req_1")
 
@@ -74,12 +80,18 @@ async def test_a_whole_answer(peer: Peer) -> None:
     assert answer.model == MODEL
     assert answer.usage is not None
     assert (answer.usage.input_tokens, answer.usage.output_tokens) == (INPUT_TOKENS, OUTPUT_TOKENS)
+    guarded = (await peer.chat.complete(GUARDED, CALL)).choices[0]
+    assert (guarded.text, guarded.finish_reason) == ("Not that.", "content_filter")
+    other = msgspec.structs.replace(GUARDED, messages=(Message("user", (Text("Hi"),)),))
+    assert (await peer.chat.complete(other, CALL)).choices[0].text.endswith("\n\nNo advice.")
 
 
 async def test_a_streamed_answer(peer: Peer) -> None:
     deltas = [d async for event in peer.chat.stream(REQUEST.routed(stream=True), CALL) for d in event.deltas]
     assert "".join(d.text for d in deltas if isinstance(d, TextDelta)) == "Grüezi 🌞!  | How is the weather?"
     assert [d.reason for d in deltas if isinstance(d, Finish)] == ["stop"]
+    guarded = [d async for event in peer.chat.stream(GUARDED.routed(stream=True), CALL) for d in event.deltas]
+    assert "".join(d.text for d in guarded if isinstance(d, TextDelta)).endswith("\n\nNot that.")
     assert [d.usage.output_tokens for d in deltas if isinstance(d, UsageDelta)] == [OUTPUT_TOKENS]
 
 

@@ -62,7 +62,9 @@ async def test_guards_hold_in_every_role(
     )
     vendor = await start_vendor(thinks)
     (tmp_path / "personas").mkdir()
-    (tmp_path / "personas" / "clerk.toml").write_text('prompt = "You are a clerk."')
+    (tmp_path / "personas" / "clerk.toml").write_text(
+        'prompt = "You are a clerk."\n[guardrails]\nforbidden_topics = ["poker night"]\nrefusal = "Not that."\ndisclaimer = "No advice."\n'
+    )
     toml = "".join(
         guard(action, "injection", action=action, on=["passage"], models=[f"primary/{action}"])
         for action in ("block", "flag", "mask")
@@ -122,7 +124,8 @@ async def test_guards_hold_in_every_role(
     assert (await run("plain", "a trip to Zanzibar"))[0] == 200
     status, text, asked = await run("clerk", "a trip to Zanzibar")
     assert (status, "clerks" in text, asked) == (503, True, []), text
-    assert (await run("clerk", "a trip to Oslo"))[0] == 200
+    assert (await run("clerk", "a trip to Oslo"))[:2] == (200, "Told: a trip to Oslo\n\nNo advice.")
+    assert (await run("clerk", "Poker-Night in Oslo"))[:2] == (200, "Not that.")
     status, told, _ = await ask(http, url, "a trip to Zanzibar", model="primary/plain", persona="clerk")
     assert (status, told["error"]["code"]) == (400, "guard_blocked")
 

@@ -228,7 +228,7 @@ async def test_an_answer_is_held_to_the_rules_of_its_persona(
 def test_a_stream_never_lets_a_topic_out_however_it_is_cut(words: list[str], size: int) -> None:
     text = "".join(words)
     asked = ChatRequest(model="m", messages=())
-    guards, report = guards_of({"forbidden_topics": ["poker night"], "refusal": "No."}, schema=True), Report()
+    guards, report = guards_of({"forbidden_topics": ["poker night"], "refusal": "No."}, data=False), Report()
     outgoing = Outgoing(guards, Placeholders(), asked, report)
     guard, out = outgoing.stream(), ""
     pieces = [text[at : at + size] for at in range(0, len(text), size)]

@@ -188,7 +188,7 @@ def _prepared(course: Course) -> Job:
         granted=course.granted,
         formed=course.schema is not None,
         persona=course.named,
-        guards=course.guards,
+        guards=(*course.job.guards, *course.guards),
         found=course.found,
     )
 

@@ -49,7 +49,7 @@ from intellirouter.roles.router.pipeline.choosing import PersonaChoice
 from intellirouter.roles.router.pipeline.file_search import call_item, file_search, rag_of, without
 from intellirouter.roles.router.pipeline.guarded_passages import believed
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
-from intellirouter.roles.router.pipeline.persona_guards import Breach, guards_of, refused
+from intellirouter.roles.router.pipeline.persona_guards import Breach, guards_of, is_data, refused
 from intellirouter.roles.router.pipeline.question import question
 from intellirouter.roles.router.pipeline.summaries import Summarizer, uncovered
 from intellirouter.security.keeping import Keeping
@@ -183,7 +183,7 @@ class Steps:
             course.granted = (course.request.model,)  # whoever may use `persona/x` may use what is behind it
         course.headers[PERSONA_HEADER] = f"{resolved.name}; version={resolved.version}"
         course.persona = outcome_name(resolved, course.call.caller.tenant)
-        course.guards = guards_of(resolved.guardrails, schema=request.output is None)
+        course.guards = guards_of(resolved.guardrails, data=is_data(course.request))
         course.schema = schema if request.output is None else None
         course.refusal = await refused(resolved.guardrails, course.said, course.call.caller.tenant)
         return resolved

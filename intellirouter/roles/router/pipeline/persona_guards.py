@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from intellirouter.bounds.aside import ASIDE
-from intellirouter.chat.model import Message
+from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.config.schema.guards import GuardSection
 from intellirouter.guards.detectors.words import Keywords
 from intellirouter.guards.guard import Guard
@@ -27,15 +27,25 @@ _AT_ONCE = 50_000
 """Characters that are looked through on the event loop."""
 
 
-def guards_of(guardrails: Mapping[str, Any], *, schema: bool) -> tuple[Guard, ...]:
-    """Those of a resolved persona's answers. `schema`: its schema holds, so that they are data, which is not cut and ends by itself."""
+def guards_of(guardrails: Mapping[str, Any], *, data: bool) -> tuple[Guard, ...]:
+    """Those of a persona's answers. `data`: they are JSON, which is not cut and which no words follow."""
     found = [topics] if (topics := topics_of(guardrails)) is not None else []
-    held = schema and bool(guardrails.get("output_schema"))
-    if (most := guardrails.get("max_length")) and not held:
+    if (most := guardrails.get("max_length")) and not data:
         found.append(Guard(_section(kind="length", action="cut", max_characters=most), ()))
-    if (closing := guardrails.get("disclaimer")) and not held:
+    if (closing := guardrails.get("disclaimer")) and not data:
         found.append(Guard(_section(kind="closing", action="flag", message=closing), ()))
     return tuple(found)
+
+
+def carried_by(request: ChatRequest) -> tuple[Guard, ...]:
+    """The guards of a persona whose words somebody else put into the request, such as a step of a chain."""
+    given = request.options.guarded_as if request.options is not None else None
+    return guards_of(given["guardrails"], data=is_data(request)) if given else ()
+
+
+def is_data(request: ChatRequest) -> bool:
+    """Whether the answer is to be JSON."""
+    return request.output is not None and request.output.kind != "text"
 
 
 def topics_of(guardrails: Mapping[str, Any]) -> Guard | None:

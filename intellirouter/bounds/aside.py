@@ -134,6 +134,10 @@ ASIDE = Aside()
 """The process has one: threads are the machine's, whatever role asks."""
 
 
+LONG = Aside(waiting=1_000)
+"""For what is read of, and made of, requests and answers of many values (`json_values.LONG`)."""
+
+
 async def soon(owner: str, work: Callable[[], Any], units: int = FULL) -> Any:
     """See `Aside.soon`."""
     return await ASIDE.soon(owner, work, units)

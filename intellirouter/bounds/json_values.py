@@ -1,20 +1,17 @@
-"""How many values a JSON text holds, looked at before anything is made of it.
-
-Each value costs memory and time whatever its length: sixteen megabytes of `{},` are half a gigabyte and a second and a half of
-the event loop. Values are counted by the marks that begin or part them (`{`, `[` and `,`), which in strings are only characters.
-"""
+"""Whether a JSON text holds more values than it may, looked at before anything is made of it (`marks.py`)."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 
-_MARKS = b"{[,"
+from intellirouter.bounds.marks import marks, no_fewer
+
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _PIECE = 1 << 20
 """Bytes of a string that are passed over at once."""
-_LOOKED_INTO = 256
-"""Quotes that are looked at before marks are counted wherever they stand: counting costs twice what reading the JSON does."""
+_AT_ONCE = 4 << 20
+"""Bytes whose marks are counted at once."""
 _STEPS = 4_096
 """Strings that are passed over at once."""
 
@@ -24,7 +21,7 @@ async def holds_more_than(most: int, text: bytes) -> bool:
 
     What is no JSON may be told either way: whoever reads it finds out.
     """
-    if len(text) <= 2 * most or _no_fewer(text) <= most:  # a value and its mark are two bytes
+    if len(text) <= 2 * most or await _surely(most, text):  # a value and its mark are two bytes
         return False
     found = at = steps = 0
     inside = False
@@ -35,7 +32,7 @@ async def holds_more_than(most: int, text: bytes) -> bool:
         if not inside:
             quote = text.find(b'"', at)
             end = quote if quote >= 0 else len(text)
-            found += _marks(text[at:end])
+            found += marks(text[at:end])
             if found > most:
                 return True
             at, inside = end + 1, True
@@ -51,23 +48,12 @@ async def holds_more_than(most: int, text: bytes) -> bool:
     return False
 
 
-def _no_fewer(text: bytes) -> int:
-    """At least as many as it holds. The first strings are passed over, since a prompt of a megabyte is one; behind them each mark counts."""
-    found = at = 0
-    inside = False
-    for _ in range(_LOOKED_INTO):
-        quote = text.find(b'"', at)
-        if quote < 0:
-            break
-        passed = text[at:quote]
-        if not inside:
-            found += _marks(passed)
-            inside = True
-        elif (len(passed) - len(passed.rstrip(b"\\"))) % 2 == 0:  # else it is a quote that the string holds
-            inside = False
-        at = quote + 1
-    return found + _marks(text[at:])
-
-
-def _marks(text: bytes) -> int:
-    return len(text) - len(text.translate(None, _MARKS))
+async def _surely(most: int, text: bytes) -> bool:
+    """Whether it surely holds no more, which is soon found out."""
+    if len(text) <= _AT_ONCE:
+        return no_fewer(text) <= most
+    found = 0
+    for at in range(0, len(text), _AT_ONCE):
+        found += marks(text[at : at + _AT_ONCE])
+        await asyncio.sleep(0)
+    return found <= most

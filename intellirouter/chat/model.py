@@ -132,6 +132,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     extra_dialect: str | None = None
     options: RouteOptions | None = None
     source: Source | None = None
+    long: bool = False  # of so many parts that what is made of it is made off the event loop
 
     def changed(self, **changes: Any) -> ChatRequest:
         """A copy with these fields changed that no longer claims to be what the client sent."""

@@ -12,10 +12,9 @@ from typing import Any
 
 import msgspec
 
-from intellirouter.chat import fields
+from intellirouter.chat import fields, foreign
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
-from intellirouter.chat.openai_chat.response import read_object
 from intellirouter.chat.openai_chat.usage import decode_usage
 from intellirouter.errors import InvalidRequest, UpstreamProtocolError
 
@@ -80,18 +79,32 @@ def encode_request(request: EmbeddingRequest, *, knows_base64: bool = False) -> 
 
 def decode_response(body: bytes) -> EmbeddingResponse:
     """The vendor's bytes to canonical: in input order, and not nested a level too deep, as one vendor sends them."""
-    data = read_object(body, "answer")
-    entries = data.get("data")
-    if not isinstance(entries, list):
-        raise UpstreamProtocolError("the provider's answer has no embeddings")
     try:
-        ordered = sorted(entries, key=lambda entry: entry.get("index") or 0)
-        vectors = tuple(_vector(entry["embedding"]) for entry in ordered)
-    except (KeyError, TypeError, ValueError, AttributeError, struct.error) as cause:
+        told = _told(body)
+    except (msgspec.DecodeError, RecursionError) as cause:
+        raise UpstreamProtocolError("the provider's answer has no embeddings") from cause
+    try:
+        ordered = sorted(told.data, key=lambda entry: entry.index or 0)
+        vectors = tuple(_vector(foreign.vector(entry.embedding)) for entry in ordered)
+    except (msgspec.DecodeError, RecursionError, TypeError, ValueError, struct.error) as cause:
         raise UpstreamProtocolError("the provider's embeddings are not vectors") from cause
     return EmbeddingResponse(
-        model=str(data.get("model") or ""), vectors=vectors, usage=decode_usage(data.get("usage"))
+        model=str(told.model or ""), vectors=vectors, usage=decode_usage(foreign.aside(told.usage))
     )
+
+
+class _AnyEntry(msgspec.Struct):
+    embedding: msgspec.Raw
+    index: float | None = None
+
+
+class _Told(msgspec.Struct):
+    data: list[_AnyEntry]
+    model: str | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_told = msgspec.json.Decoder(_Told).decode
 
 
 class _Entry(msgspec.Struct):
@@ -102,7 +115,7 @@ class _Entry(msgspec.Struct):
 class _Answer(msgspec.Struct):
     data: list[_Entry]
     model: str = ""
-    usage: Json | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _answer = msgspec.json.Decoder(_Answer)
@@ -123,7 +136,9 @@ def peek_response(body: bytes, request: EmbeddingRequest) -> EmbeddingResponse:
     )
     if not tidy:
         return decode_response(body)
-    return EmbeddingResponse(model=answer.model, vectors=(), usage=decode_usage(answer.usage), raw=body)
+    return EmbeddingResponse(
+        model=answer.model, vectors=(), usage=decode_usage(foreign.aside(answer.usage)), raw=body
+    )
 
 
 def _is_as_asked(embedding: msgspec.Raw, request: EmbeddingRequest) -> bool:

@@ -87,6 +87,8 @@ class SseSplitter:
 
 def parse_event(block: bytes, raw: bytes) -> SseEvent | None:
     """One block of lines without its blank line; None when it carries no data: an empty buffer is no event (9.2.6)."""
+    if block.startswith(b":") and b"\n" not in block and b"\r" not in block:
+        return None
     if block.startswith(b"data: ") and b"\n" not in block and b"\r" not in block:
         return SseEvent("", block[6:], raw) if len(block) > 6 else None
     name = ""

@@ -192,6 +192,7 @@ class Dispatch:
                 deadlines,
                 self._policy.max_bytes,
                 record,
+                job.caller.tenant,
                 relay=relay,
             )
 
@@ -334,6 +335,7 @@ class Dispatch:
             model=entry.name,
             guesses=self._governor.guesses,
             target=target,
+            owner=job.caller.tenant,
         )
 
     def _learn(self, grant: Grant, candidate: Candidate, usage: Usage) -> None:

@@ -19,6 +19,7 @@ from intellirouter.errors import (
 )
 from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.job import Attempt
+from intellirouter.inference.reading import MAX_PASSED_VALUES, read_answer
 from intellirouter.inference.refusal import refusal
 from intellirouter.inference.usage import embedded_tokens
 from intellirouter.providers.adapter import HttpResponse, Target
@@ -35,6 +36,7 @@ async def embed(
     deadlines: Deadlines,
     max_bytes: int,
     record: Attempt,
+    owner: str,
     *,
     relay: bool,
 ) -> EmbeddingResponse:
@@ -60,7 +62,8 @@ async def embed(
                     reply.close()
         if response.status >= 300:
             raise refusal(adapter, response, candidate.provider.name)
-        answer = parse(response) if peek is None else peek(response, batch)
+        read = parse if peek is None else lambda told: peek(told, batch)
+        answer = await read_answer(response, read, owner, MAX_PASSED_VALUES)
         meter.answered(batch, answer.usage)
         if answer.raw is None and len(answer.vectors) != len(batch.texts) + len(batch.tokens):
             raise UpstreamProtocolError(

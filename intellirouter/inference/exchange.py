@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import msgspec
 
+from intellirouter.bounds.aside import LONG
+from intellirouter.bounds.marks import MANY
 from intellirouter.chat.delta import (
     Finish,
     RedactedThinkingDelta,
@@ -17,25 +19,36 @@ from intellirouter.chat.delta import (
     UsageDelta,
 )
 from intellirouter.chat.fit.names import events_with_names, with_names
+from intellirouter.chat.foreign import MAX_VALUES
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse, Usage
 from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN, estimate_tokens
-from intellirouter.errors import CallerTimeout, IntelliRouterError, UpstreamError, UpstreamTimeout
+from intellirouter.errors import (
+    CallerTimeout,
+    IntelliRouterError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+)
 from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.emptiness import BadEnd, FirstWords, refuse_nothing
 from intellirouter.inference.job import Attempt
 from intellirouter.inference.limits.guess import Guesses
-from intellirouter.inference.refusal import refusal
+from intellirouter.inference.reading import MAX_PASSED_VALUES, read_answer
+from intellirouter.inference.refusal import MAX_ERROR_BYTES, refusal
 from intellirouter.inference.tally import Tally
 from intellirouter.inference.usage import credible, expected
 from intellirouter.providers.adapter import Adapter, HttpRequest, HttpResponse, StreamParser, Target
 from intellirouter.transport.contract import Deadlines, Reply, Transport
 
-MAX_ERROR_BYTES = 256 * 1024
 LAST_WORDS_SECONDS = 1.0
 """How long a complete answer may still wait for its usage and its end."""
 LONGEST_OPENING = 3
 """Times `first_token`: a provider that only says that it is alive has so long for its first token."""
+MAX_HELD = 20_000
+"""Events before the first token, which are kept until it is there."""
+_FED = 64 * 1024
+"""Bytes of a stream that are read at a stretch."""
 _SLACK = 0.01
 
 
@@ -57,12 +70,18 @@ class Exchange(msgspec.Struct):
     model: str = ""
     guesses: Guesses | None = None
     target: Target | None = None  # the candidate's, with another key
+    owner: str = ""  # the tenant
     _began: float = msgspec.field(default_factory=time.monotonic)
     _welcome: bool = False  # the provider began to answer
     _received: int | None = None  # bytes of a whole answer
     _tally: Tally | None = None  # of a stream
 
-    def _prepared(self) -> tuple[Adapter, HttpRequest]:
+    async def _prepared(self) -> tuple[Adapter, HttpRequest]:
+        if self.request.long or len(self.request.messages) > MANY:
+            return await LONG.run(self.owner, self._built)
+        return self._built()
+
+    def _built(self) -> tuple[Adapter, HttpRequest]:
         """The request as it goes out, and the adapter that reads what comes back.
 
         Clients of one vendor ask for longer answers than another's model can write, and that one refuses them.
@@ -84,7 +103,7 @@ class Exchange(msgspec.Struct):
 
     async def complete(self) -> tuple[ChatResponse, tuple[str, ...]]:
         """The whole answer and the notes of its translation. Raises `UpstreamError`."""
-        adapter, http = self._prepared()
+        adapter, http = await self._prepared()
         try:
             reply = await self._send(http)
             self._welcome = reply.status < 300
@@ -101,7 +120,8 @@ class Exchange(msgspec.Struct):
         names = http.names
         peek = adapter.peek_chat if self.relay and not names else None
         self._received = size = len(response.body)
-        answer = (peek or adapter.parse_chat)(response)
+        most = MAX_VALUES if peek is None else MAX_PASSED_VALUES
+        answer = await read_answer(response, peek or adapter.parse_chat, self.owner, most)
         refuse_nothing(answer, self.request)
         if answer.usage is not None:  # as much as can have been written into it, whatever it says
             written = answer.usage.output_tokens
@@ -110,7 +130,7 @@ class Exchange(msgspec.Struct):
 
     async def open_stream(self) -> UpstreamStream:
         """A stream whose first token has arrived. Raises `UpstreamError`."""
-        adapter, http = self._prepared()
+        adapter, http = await self._prepared()
         self._tally = Tally()
         try:
             deadlines = within(self.candidate.deadlines, self.deadline, self.candidate.provider.name)
@@ -242,6 +262,7 @@ class UpstreamStream:
         self._ended = False
         self._bad_end = BadEnd()
         self._names = names
+        self._unfed = b""
 
     async def start(self, first: FirstWords, alive: Callable[[], None], tally: Tally) -> None:
         """Read up to the first token: what came before it can still be thrown away. Raises where none comes.
@@ -251,6 +272,8 @@ class UpstreamStream:
         while not self._ended:
             events = await self._next()
             self._held.extend(events)
+            if len(self._held) > MAX_HELD:
+                raise UpstreamProtocolError(f"the provider sent {MAX_HELD:,} events without a word")
             tally.take(events)
             if first.came(events):
                 return
@@ -307,12 +330,18 @@ class UpstreamStream:
                 raise
             self._ended = True
             return []
+        if len(data) > _FED:  # much of little events at a stretch would hold everybody up
+            data, self._unfed = data[:_FED], data[_FED:]
         events = self._parser.feed(data)
         self._ended = self._parser.done
         self._bad_end.watch(events)
         return events_with_names(events, self._names) if self._names else events
 
     async def _read(self) -> bytes:
+        if self._unfed:
+            await asyncio.sleep(0)
+            data, self._unfed = self._unfed, b""
+            return data
         if not self._parser.complete:
             return await anext(self._chunks)
         async with asyncio.timeout(LAST_WORDS_SECONDS):

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from intellirouter.errors import UpstreamError, UpstreamRedirected
 from intellirouter.providers.adapter import Adapter, HttpResponse
 
+MAX_ERROR_BYTES = 256 * 1024
+"""What is longer is no vendor's error, and says nothing but its status."""
 SHOWN = 200
 """Characters shown of where a redirect leads."""
 
@@ -23,6 +25,8 @@ def refusal(adapter: Adapter, response: HttpResponse, provider: str) -> Upstream
     if "retry-after" in response.headers and "date" not in response.headers:
         headers = {**response.headers, "date": formatdate(time.time(), usegmt=True)}
         response = HttpResponse(response.status, headers, response.body)
+    if len(response.body) > MAX_ERROR_BYTES:
+        response = HttpResponse(response.status, response.headers, b"")
     return adapter.parse_error(response, provider)
 
 

@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import msgspec
 
+from intellirouter.bounds.aside import LONG
+from intellirouter.bounds.marks import MANY
 from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
@@ -73,6 +75,18 @@ def _priced(http: HttpResponse) -> ChatResponse:
     return msgspec.structs.replace(parse_chat(http), cost_usd=cost)
 
 
+async def built(request: ChatRequest, target: Target, call: Call) -> HttpRequest:
+    """What the Router is asked with; in a thread where it is long."""
+    if request.long or len(request.messages) > MANY:
+        return await LONG.run(call.caller.tenant, lambda: _built(request, target))
+    return _built(request, target)
+
+
+def _built(request: ChatRequest, target: Target) -> HttpRequest:
+    http = build_chat(FLAVOUR, request, target)
+    return msgspec.structs.replace(http, body=carrying(http.body, request))
+
+
 class HttpChatCompleter:
     """See `ChatCompleter`. Calls are signed; `timeout` bounds a call without a deadline."""
 
@@ -85,7 +99,8 @@ class HttpChatCompleter:
     async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
         """See `ChatCompleter.complete`."""
         with step("Router", "client"):
-            return await self._whole(self._built(request.routed(stream=False), call), call, _priced)
+            http = await built(request.routed(stream=False), self._target(request.model, call), call)
+            return await self._whole(http, call, _priced)
 
     async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
         """See `ChatCompleter.embed`."""
@@ -105,7 +120,7 @@ class HttpChatCompleter:
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""
         wanted = request.routed(stream=True, include_usage=True)
-        reply = await self._send(self._built(wanted, call), call)
+        reply = await self._send(await built(wanted, self._target(request.model, call), call), call)
         try:
             if reply.status >= 300:
                 body = await reply.read(MAX_ERROR_BYTES)
@@ -143,10 +158,6 @@ class HttpChatCompleter:
         except UpstreamError as error:
             error.provider = error.provider or "router"
             raise
-
-    def _built(self, request: ChatRequest, call: Call) -> HttpRequest:
-        http = build_chat(FLAVOUR, request, self._target(request.model, call))
-        return msgspec.structs.replace(http, body=carrying(http.body, request))
 
     def _target(self, model: str, call: Call) -> Target:
         headers = {"x-request-id": call.request_id, **self._signer.headers("Router", call.caller)}

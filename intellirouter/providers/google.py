@@ -12,6 +12,7 @@ import msgspec
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
 from intellirouter.chat.fit.fitting import fit
+from intellirouter.chat.foreign import vector
 from intellirouter.chat.gemini.errors import decode_error
 from intellirouter.chat.gemini.format import FORMAT
 from intellirouter.chat.gemini.response import read_object
@@ -145,12 +146,23 @@ def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
     return HttpRequest("POST", url, _headers(target), _encode(body))
 
 
+class _Embedding(msgspec.Struct):
+    values: msgspec.Raw
+
+
+class _Embedded(msgspec.Struct):
+    embeddings: list[_Embedding] = []
+
+
+_embedded = msgspec.json.Decoder(_Embedded).decode
+
+
 def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
     """The vectors, in input order. Google says neither the model nor, as a rule, the tokens."""
-    found = read_object(response.body).get("embeddings")
     try:
-        vectors = tuple(tuple(map(float, entry["values"])) for entry in found or ())
-    except (TypeError, KeyError, ValueError) as cause:
+        found = _embedded(response.body).embeddings
+        vectors = tuple(tuple(map(float, vector(entry.values))) for entry in found)
+    except (msgspec.DecodeError, RecursionError, TypeError, ValueError) as cause:
         raise UpstreamProtocolError("the provider's embeddings are not lists of numbers") from cause
     if not vectors:
         raise UpstreamProtocolError("the provider's answer has no embeddings")

@@ -8,6 +8,7 @@ import msgspec
 
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fit.fitting import fit
+from intellirouter.chat.foreign import vector
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.ollama.format import FORMAT, GENERATE_FORMAT
 from intellirouter.chat.ollama.response import decode_error, read_object
@@ -94,17 +95,26 @@ def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
     return HttpRequest("POST", _url(target, "/api/embed"), bearer(target), _encode(body))
 
 
+class _Embedded(msgspec.Struct):
+    embeddings: list[msgspec.Raw] | None = None
+    embedding: msgspec.Raw = msgspec.Raw(b"null")
+    model: str | None = None
+    prompt_eval_count: int | float | None = None
+
+
+_embedded = msgspec.json.Decoder(_Embedded).decode
+
+
 def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
     """The vectors, in input order; servers before 0.3 answer one text with one vector."""
-    data = read_object(response.body)
-    vectors = data.get("embeddings") or [data.get("embedding")]
     try:
-        read = msgspec.convert(vectors, tuple[tuple[float, ...], ...])
-    except msgspec.ValidationError as cause:
+        told = _embedded(response.body)
+        read = tuple(tuple(map(float, vector(raw))) for raw in told.embeddings or [told.embedding])
+    except (msgspec.DecodeError, RecursionError, TypeError, ValueError) as cause:
         raise UpstreamProtocolError("the provider's answer has no embeddings") from cause
-    used = data.get("prompt_eval_count")
+    used = told.prompt_eval_count
     return EmbeddingResponse(
-        model=str(data.get("model") or ""),
+        model=str(told.model or ""),
         vectors=read,
         usage=Usage(input_tokens=used if isinstance(used, int) else 0),
     )

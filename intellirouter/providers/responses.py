@@ -8,6 +8,7 @@ import msgspec
 
 from intellirouter.chat.fields import Json
 from intellirouter.chat.fit.fitting import fit
+from intellirouter.chat.foreign import MAX_VALUES
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.models import fit as fit_reasoning
 from intellirouter.chat.openai_chat.models import known_effort, traits_of
@@ -84,8 +85,8 @@ def parse_chat(response: HttpResponse) -> ChatResponse:
 
 
 def new_stream() -> StreamParser:
-    """A parser of one stream of events."""
-    return sse_parser(FORMAT.new_decoder())
+    """A parser of one stream of events, of which the last repeats the whole answer."""
+    return sse_parser(FORMAT.new_decoder(), MAX_VALUES)
 
 
 ADAPTER = dataclasses.replace(

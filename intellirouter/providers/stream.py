@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from intellirouter.chat.delta import StreamEvent
+from intellirouter.chat.foreign import MAX_EVENT_VALUES, check_event
 from intellirouter.chat.ndjson import LineSplitter
 from intellirouter.chat.sse import SseEvent, SseSplitter
 from intellirouter.chat.wire import EventDecoder
@@ -26,9 +27,10 @@ class Splitter(Protocol):
 class EventStreamParser:
     """Bytes to events by a wire format's decoder. See `StreamParser`."""
 
-    def __init__(self, splitter: Splitter, decoder: EventDecoder) -> None:
+    def __init__(self, splitter: Splitter, decoder: EventDecoder, most: int = MAX_EVENT_VALUES) -> None:
         self._splitter = splitter
         self._decoder = decoder
+        self._most = most  # values of one event
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """See `StreamParser.feed`."""
@@ -60,15 +62,16 @@ class EventStreamParser:
         for event in events:
             if self._decoder.done:
                 break
+            check_event(event.data, self._most)
             deltas = decode(event.event, event.data)
             if deltas is not None:
                 decoded.append(StreamEvent(deltas, b"" if event.data == END_MARKER else event.raw))
         return decoded
 
 
-def sse_parser(decoder: EventDecoder) -> EventStreamParser:
-    """A parser of server-sent events."""
-    return EventStreamParser(SseSplitter(), decoder)
+def sse_parser(decoder: EventDecoder, most: int = MAX_EVENT_VALUES) -> EventStreamParser:
+    """A parser of server-sent events of so many values."""
+    return EventStreamParser(SseSplitter(), decoder, most)
 
 
 def ndjson_parser(decoder: EventDecoder) -> EventStreamParser:

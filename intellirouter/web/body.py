@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
+from intellirouter.bounds.aside import LONG
 from intellirouter.bounds.json_values import holds_more_than
+from intellirouter.bounds.marks import is_long
 from intellirouter.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from intellirouter.web.endpoint import CALLER
 from intellirouter.web.inflating import coded, inflated
+
+T = TypeVar("T")
 
 BODY_TIMEOUT: web.AppKey[float] = web.AppKey("body_timeout", float)
 
@@ -20,6 +26,9 @@ BODY_VALUES: web.AppKey[int] = web.AppKey("body_values", int)
 
 KEYLESS: web.AppKey[Callable[[], bool]] = web.AppKey("keyless")
 """Whether the node asks nobody for a key; then a page could send JSON without saying so (`door.py`)."""
+
+HOLDS_MUCH: web.RequestKey[bool] = web.RequestKey("holds_much", bool)
+"""The JSON of this request holds so many values that what is made of it is made off the event loop."""
 
 _decode = msgspec.json.Decoder().decode
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -108,7 +117,7 @@ async def read_json(request: web.Request, most: int | None = None, values: int =
     """
     most_values = max(values, request.app[BODY_VALUES])
     if request.headers.get("content-type") == "application/json":  # the common case, unparsed
-        return await parse_object(await read_body(request, most), most_values)
+        return await parse_object(await read_body(request, most), most_values, request)
     kind = request.content_type
     named = "content-type" in request.headers or not request.app[KEYLESS]()
     if not named or not (kind in ("application/json", "application/octet-stream") or kind.endswith("+json")):
@@ -116,15 +125,29 @@ async def read_json(request: web.Request, most: int | None = None, values: int =
         raise UnsupportedMediaType(
             f"The content type is {told}; send the header 'content-type: application/json' (curl: -H, or --json for -d)."
         )
-    return await parse_object(await read_body(request, most), most_values)
+    return await parse_object(await read_body(request, most), most_values, request)
 
 
-async def parse_object(body: bytes, most_values: int) -> dict[str, Any]:
+async def made(request: web.Request, make: Callable[[], T]) -> T:
+    """What `make` makes of the request's JSON: in a thread where that holds much."""
+    if HOLDS_MUCH not in request:
+        return make()
+    caller = request.get(CALLER)
+    return await LONG.run(caller.tenant if caller is not None else "", make)
+
+
+async def parse_object(body: bytes, most_values: int, request: web.Request) -> dict[str, Any]:
     """Bytes to a JSON object of so many values at most."""
     if not body:
         raise InvalidRequest("The request body is empty; a JSON object is expected.")
     if len(body) > 2 * most_values and await holds_more_than(most_values, body):
         raise _too_many(body, most_values)
+    if is_long(body):
+        request[HOLDS_MUCH] = True
+    return await made(request, partial(_parsed, body))
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
     try:
         data = _decode(body)
     except msgspec.DecodeError as cause:

@@ -169,14 +169,14 @@ class MessageEventEncoder:
 
     def _flush_calls(self) -> bytes:
         """Calls that waited, each whole."""
-        out = b""
-        while self._waiting:
-            start = self._waiting.pop(0)
-            out += self._open_call(start)
-            for fragment in self._held.pop(start.index, ()):
-                out += self._delta({"type": "input_json_delta", "partial_json": fragment})
-            out += self._stop()
-        return out
+        out: list[bytes] = []
+        waiting, self._waiting = self._waiting, []
+        for start in waiting:
+            out.append(self._open_call(start))
+            held = self._held.pop(start.index, ())
+            out.extend(self._delta({"type": "input_json_delta", "partial_json": piece}) for piece in held)
+            out.append(self._stop())
+        return b"".join(out)
 
     def _whole(self, block: Json) -> bytes:
         return self._close() + self._open_block(("whole", self._index + 1), block) + self._stop()

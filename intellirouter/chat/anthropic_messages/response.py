@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat import foreign
 from intellirouter.chat.anthropic_messages.blocks import DIALECT, VENDOR, decode_content, encode_parts
 from intellirouter.chat.anthropic_messages.usage import decode_usage, encode_usage
 from intellirouter.chat.fields import Json
@@ -55,10 +56,7 @@ def encode_finish(reason: FinishReason | None, detail: str | None, stop_sequence
 
 def decode_response(body: bytes) -> ChatResponse:
     """The vendor's bytes to canonical. Raises `UpstreamProtocolError`."""
-    try:
-        data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as cause:
-        raise UpstreamProtocolError("the provider's answer is not JSON") from cause
+    data = foreign.read(body, "answer")
     if not isinstance(data, dict) or not isinstance(data.get("content"), list):
         raise UpstreamProtocolError("the provider's answer is not a message")
     try:

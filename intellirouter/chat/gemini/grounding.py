@@ -6,27 +6,34 @@ Source: Gemini API reference, "GroundingMetadata". A segment's places count byte
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from intellirouter.chat.fields import Json
 
 FIELD = "groundingMetadata"
+MAX_NOTES = 1_000
+"""Spans and pages of an answer; each is looked for in all of its text."""
+MAX_TEXT = 1_000_000
+"""Characters of an answer in which they are looked for."""
 
 
 def annotations_of(metadata: Any, text: str) -> tuple[Json, ...]:
     """The pages as `url_citation`s of `text`; a page that supports no span in particular stands for all of it."""
+    if len(text) > MAX_TEXT:
+        return ()
     chunks = metadata.get("groundingChunks") if isinstance(metadata, dict) else None
-    pages = [_page(chunk) for chunk in chunks] if isinstance(chunks, list) else []
+    pages = [_page(chunk) for chunk in chunks[:MAX_NOTES]] if isinstance(chunks, list) else []
     supports = metadata.get("groundingSupports") if isinstance(metadata, dict) else None
     notes: list[Json] = []
     cited: set[int] = set()
     raw = text.encode()
-    for support in supports if isinstance(supports, list) else ():
+    for support in supports[:MAX_NOTES] if isinstance(supports, list) else ():
         if not isinstance(support, dict):
             continue
         start, end = _span(support.get("segment"), raw)
         indices = support.get("groundingChunkIndices")
-        for index in indices if isinstance(indices, list) else ():
+        for index in indices[:MAX_NOTES] if isinstance(indices, list) else ():
             if isinstance(index, int) and 0 <= index < len(pages) and (page := pages[index]):
                 cited.add(index)
                 notes.append(_note(page, start, end))
@@ -64,16 +71,20 @@ def _note(page: Json, start: int, end: int) -> Json:
 
 def metadata_of(annotations: Iterable[Json], text: str) -> Json | None:
     """Citations of `text` as Gemini's pages and spans; None without any."""
+    if len(text) > MAX_TEXT:
+        return None
     pages: dict[str, Json] = {}
+    places: dict[str, int] = {}
     spans: dict[tuple[int, int], list[int]] = {}
-    for note in annotations:
+    for note in islice(annotations, MAX_NOTES):
         cited = note.get("url_citation")
         if not isinstance(cited, dict) or not isinstance(url := cited.get("url"), str):
             continue
+        places.setdefault(url, len(places))
         pages.setdefault(url, {"web": {"uri": url, "title": cited.get("title") or url}})
         start, end = cited.get("start_index"), cited.get("end_index")
         if isinstance(start, int) and isinstance(end, int):
-            spans.setdefault((start, end), []).append(list(pages).index(url))
+            spans.setdefault((start, end), []).append(places[url])
     if not pages:
         return None
     supports = [

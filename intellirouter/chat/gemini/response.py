@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat import foreign
 from intellirouter.chat.citations import annotations_in, shifted
 from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.grounding import FIELD, annotations_of, metadata_of
@@ -44,10 +45,7 @@ _KNOWN_CANDIDATE = frozenset({"content", "finishReason", "index"})
 
 def read_object(body: bytes) -> Json:
     """The JSON object in `body`, or `UpstreamProtocolError`."""
-    try:
-        data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as cause:
-        raise UpstreamProtocolError("the provider's answer is not JSON") from cause
+    data = foreign.read(body, "answer")
     if not isinstance(data, dict):
         raise UpstreamProtocolError("the provider's answer is not a JSON object")
     return data

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat import foreign
 from intellirouter.chat.citations import Offsets, shifted
 from intellirouter.chat.delta import (
     AnnotationDelta,
@@ -23,7 +24,7 @@ from intellirouter.chat.delta import (
 )
 from intellirouter.chat.fields import Json
 from intellirouter.chat.gemini.errors import decode_error, error_envelope
-from intellirouter.chat.gemini.grounding import FIELD, annotations_of, metadata_of
+from intellirouter.chat.gemini.grounding import FIELD, MAX_NOTES, annotations_of, metadata_of
 from intellirouter.chat.gemini.parts import (
     DIALECT,
     VENDOR,
@@ -47,9 +48,11 @@ from intellirouter.chat.parts import Image, Part, Text, Thinking, ToolCall
 from intellirouter.chat.response import Usage
 from intellirouter.chat.sealed_thoughts import signature_for
 from intellirouter.chat.sse import format_event
-from intellirouter.errors import IntelliRouterError
+from intellirouter.errors import IntelliRouterError, UpstreamProtocolError
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
+MAX_LOOKS = 1_000
+"""Times that a stream may tell what its words rest on: each time it is looked for in all that was said."""
 
 
 class ResponseDecoder:
@@ -61,6 +64,7 @@ class ResponseDecoder:
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._calls: dict[int, int] = {}
+        self._looks = 0
         self._texts: dict[tuple[int, int], list[str]] = {}  # by choice and block, for places of citations
         self._cited: list[Json] = []
         self._blocks: dict[int, tuple[int, str]] = {}  # choice to its open block and that block's kind
@@ -100,6 +104,8 @@ class ResponseDecoder:
     def _decode_candidate(self, candidate: Json, deltas: list[Delta]) -> None:
         index = candidate.get("index")
         choice = index if isinstance(index, int) else 0
+        if not 0 <= choice < foreign.MAX_CHOICES:
+            raise UpstreamProtocolError(f"the provider sent an answer of the number {choice}")
         if choice not in self._finished:
             self._open.add(choice)
         for raw in content_parts(candidate):
@@ -118,13 +124,16 @@ class ResponseDecoder:
 
     def _cite(self, choice: int, metadata: Any, deltas: list[Delta]) -> None:
         """What the words rest on. It comes when they are said, and may come again with more."""
+        if metadata is None or self._looks >= MAX_LOOKS:
+            return
+        self._looks += 1
         blocks = [key for key in self._texts if key[0] == choice]
-        if metadata is None or not blocks:
+        if not blocks:
             return
         *before, last = ("".join(self._texts[key]) for key in blocks)
         begin = -sum(map(len, before))
         for note in annotations_of(metadata, "".join(before) + last):
-            if note not in self._cited:
+            if note not in self._cited and len(self._cited) < MAX_NOTES:
                 self._cited.append(note)
                 deltas.append(AnnotationDelta(shifted(note, begin), None, blocks[-1][1], choice))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat import foreign
 from intellirouter.chat.failure import classify
 from intellirouter.chat.fields import Json
 from intellirouter.chat.likelihoods import content_of, from_list
@@ -83,10 +84,7 @@ def read_message(data: Json) -> tuple[str, str, list[Any]]:
 
 def read_object(line: bytes) -> Json:
     """One JSON object. Raises `UpstreamProtocolError`, or the error it carries."""
-    try:
-        data = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError) as cause:
-        raise UpstreamProtocolError("the provider's answer is not JSON") from cause
+    data = foreign.read(line, "answer")
     if not isinstance(data, dict):
         raise UpstreamProtocolError("the provider's answer is not a JSON object")
     if isinstance(data.get("error"), str):

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat import foreign
 from intellirouter.chat.delta import (
     AnnotationDelta,
     Delta,
@@ -88,7 +89,8 @@ class ChunkDecoder:
         self._calls: dict[
             tuple[int, int], int
         ] = {}  # (choice, vendor's index) to our index of the latest there
-        self._ids: dict[tuple[int, int], str] = {}  # (choice, our index) to the vendor's id
+        self._ids: dict[int, dict[int, str]] = {}  # of each choice: our index to the vendor's id
+        self._taken: set[tuple[int, str]] = set()  # the ids of each choice
         self._thought: set[int] = set()  # choices whose thoughts come as `reasoning_content`
         self._details: dict[int, list[dict[str, Any]]] = {}  # OpenRouter's, of each choice, put together
         self._usage_seen = False
@@ -137,6 +139,8 @@ class ChunkDecoder:
 
     def _decode_choice(self, choice: _Choice, deltas: list[Delta]) -> None:
         index, delta = choice.index, choice.delta
+        if not 0 <= index < foreign.MAX_CHOICES:
+            raise UpstreamProtocolError(f"the provider sent an answer of the number {index}")
         if index not in self._finished:
             self._open.add(index)
         if delta is not None:
@@ -157,7 +161,7 @@ class ChunkDecoder:
         self._finished.add(index)
         if details := self._details.pop(index, None):
             deltas.append(ThinkingDelta("", THINKING, index, seal_details(details), signer="openrouter"))
-        reason, detail = decode_finish(word, any(choice == index for choice, _ in self._ids))
+        reason, detail = decode_finish(word, bool(self._ids.get(index)))
         deltas.append(Finish(reason or "stop", index, detail))
 
     def _decode_content(self, delta: _Delta, choice: _Choice, deltas: list[Delta]) -> None:
@@ -202,13 +206,15 @@ class ChunkDecoder:
         known = self._calls.get(key)
         # Parallel calls may share an index, or have none: a call begins with a name and an id of its own. An id alone
         # begins nothing, since some vendors make a new one for every piece.
-        fresh = known is None or bool(given and name and given != self._ids[choice, known])
+        fresh = known is None or bool(given and name and given != self._ids[choice][known])
         if fresh:
-            known = self._calls[key] = sum(1 for owner, _ in self._ids if owner == choice)
+            known = self._calls[key] = len(self._ids.setdefault(choice, {}))
         index = known or 0
         block = FIRST_CALL + index
         if fresh:
-            self._ids[choice, index] = given = given or self._own_id(choice, name or str(index))
+            given = given or self._own_id(choice, name or str(index))
+            self._ids[choice][index] = given
+            self._taken.add((choice, given))
             deltas.append(
                 ToolCallStart(
                     index=index,
@@ -226,8 +232,7 @@ class ChunkDecoder:
     def _own_id(self, choice: int, name: str) -> str:
         """An id for a call that came without one, which no other call of the answer has."""
         wanted = f"call_{name}"
-        taken = {known for (owner, _), known in self._ids.items() if owner == choice}
-        return wanted if wanted not in taken else f"{wanted}_{len(taken)}"
+        return wanted if (choice, wanted) not in self._taken else f"{wanted}_{len(self._ids[choice])}"
 
 
 def gather(whole: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> None:

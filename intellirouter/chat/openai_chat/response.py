@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat import foreign
 from intellirouter.chat.citations import annotations_in
 from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat.content import (
@@ -66,10 +67,7 @@ def encode_finish(reason: FinishReason | None, detail: str | None) -> str | None
 
 def read_object(body: bytes, what: str) -> Json:
     """The JSON object in `body`, or `UpstreamProtocolError`."""
-    try:
-        data = _json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as cause:
-        raise UpstreamProtocolError(f"the provider's {what} is not JSON") from cause
+    data = foreign.read(body, what)
     if type(data) is not dict:
         raise UpstreamProtocolError(f"the provider's {what} is not a JSON object")
     return data

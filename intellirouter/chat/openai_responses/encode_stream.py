@@ -298,7 +298,7 @@ class ResponseEventEncoder:
         return self._event(f"response.{kind}.delta", {**place, "delta": delta.fragment})
 
     def _close_calls(self) -> bytes:
-        closed = b""
+        closed: list[bytes] = []
         for call in self._calls.values():
             item = self._output[call.output] = self._call_item(call, "completed")
             place = {"item_id": item["id"], "output_index": call.output}
@@ -306,13 +306,13 @@ class ResponseEventEncoder:
                 pass
             elif call.start.kind == "custom":
                 said = {"input": item["input"]}
-                closed += self._event("response.custom_tool_call_input.done", {**place, **said})
+                closed.append(self._event("response.custom_tool_call_input.done", {**place, **said}))
             else:
                 said = {"name": item["name"], "arguments": item["arguments"]}
-                closed += self._event("response.function_call_arguments.done", {**place, **said})
-            closed += self._item_done(call.output)
+                closed.append(self._event("response.function_call_arguments.done", {**place, **said}))
+            closed.append(self._item_done(call.output))
         self._calls = {}
-        return closed
+        return b"".join(closed)
 
     def _whole(self, part: Part) -> bytes:
         item = encode_item(part, self._stem, len(self._output)) or {}

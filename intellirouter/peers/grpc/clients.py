@@ -25,7 +25,6 @@ from intellirouter.errors import (
     PeerUnavailable,
     UpstreamProtocolError,
 )
-from intellirouter.peers.carried import carrying
 from intellirouter.peers.contract import Call, ResolvedPersona, RetrievalRequest, Retrieved, RunResult
 from intellirouter.peers.costs import CostComment
 from intellirouter.peers.documents import (
@@ -36,12 +35,11 @@ from intellirouter.peers.documents import (
     retrieved_of,
 )
 from intellirouter.peers.grpc import wire
-from intellirouter.peers.http_chat import router_error
+from intellirouter.peers.http_chat import built, router_error
 from intellirouter.peers.http_roles import said
 from intellirouter.providers.adapter import HttpResponse, Target
 from intellirouter.providers.openai import COMPATIBLE as FLAVOUR
 from intellirouter.providers.openai import (
-    build_chat,
     build_embeddings,
     new_stream,
     parse_chat,
@@ -244,8 +242,7 @@ class GrpcChatCompleter:
 
     async def complete(self, request: ChatRequest, call: Call) -> ChatResponse:
         """See `ChatCompleter.complete`."""
-        asked = request.routed(stream=False)
-        body = carrying(build_chat(FLAVOUR, asked, _target(request.model)).body, asked)
+        body = (await built(request.routed(stream=False), _target(request.model), call)).body
         answer = await self._channel.ask("Complete", body, call)
         told = _told(answer).intellirouter or {}
         return msgspec.structs.replace(
@@ -265,7 +262,7 @@ class GrpcChatCompleter:
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""
         wanted = request.routed(stream=True, include_usage=True)
-        body = carrying(build_chat(FLAVOUR, wanted, _target(request.model)).body, wanted)
+        body = (await built(wanted, _target(request.model), call)).body
         parser, cost = new_stream(), CostComment()
         async for data in self._channel.listen("Stream", body, call):
             cost.feed(data)

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import unquote
 
 import grpc
@@ -18,9 +18,12 @@ import grpc.aio
 import msgspec
 import structlog
 
+from intellirouter.bounds.aside import LONG
 from intellirouter.bounds.json_values import holds_more_than
+from intellirouter.bounds.marks import is_long
 from intellirouter.chat import openai_embeddings
 from intellirouter.chat.fields import Json
+from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.errors import (
@@ -63,6 +66,7 @@ _CODES = {
 }
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 IDLE_MS = 300_000
 """A connection without a call for so long is ended; whoever calls again makes a new one."""
@@ -196,14 +200,14 @@ def _service(offered: Offered, most_values: int) -> Any:
 
 
 def _unary(
-    offered: Offered, name: str, act: Callable[[Any, Json, Call], Awaitable[bytes]], most_values: int
+    offered: Offered, name: str, act: Callable[[Any, _Document, Call], Awaitable[bytes]], most_values: int
 ) -> Any:
     if name == "Embed":
         most_values = max(most_values, openai_embeddings.MAX_VALUES)
 
     async def handle(body: bytes, context: Context) -> bytes:
         async with _call(offered, name, context) as call:
-            return await act(offered.peer, await _document(body, most_values), call)
+            return await act(offered.peer, await _document(body, most_values, call), call)
 
     return grpc.unary_unary_rpc_method_handler(handle, None, wire.encode)
 
@@ -212,7 +216,7 @@ def _streamed(offered: Offered, most_values: int) -> Any:
     async def handle(body: bytes, context: Context) -> AsyncIterator[bytes]:
         async with _call(offered, "Stream", context) as call:
             peer: Any = offered.peer
-            chat = FORMAT.decode_request({**await _document(body, most_values), "stream": True}, {})
+            chat = await _chat(await _document(body, most_values, call), call, stream=True)
             encoder = FORMAT.new_encoder(chat)
             costs: list[float] = []
             async for event in peer.stream(chat, dataclasses.replace(call, told_cost=costs.append)):
@@ -329,7 +333,13 @@ async def _abort(context: Context, error: IntelliRouterError) -> None:
     await context.abort(code, error.message[:500].encode("ascii", "replace").decode(), trailing)
 
 
-async def _document(message: bytes, most_values: int) -> Json:
+class _Document(dict[str, Any]):
+    """A call's document. `long`: of so many values that what is made of it is made off the event loop."""
+
+    long = False
+
+
+async def _document(message: bytes, most_values: int, call: Call) -> _Document:
     """Read here rather than by gRPC, which lets strangers' bytes be read, and answers `UNKNOWN` to those it cannot read."""
     try:
         body = wire.decode(message)
@@ -337,14 +347,27 @@ async def _document(message: bytes, most_values: int) -> Json:
             raise InvalidRequest(
                 f"The document holds more than {most_values:,} values (server.max_body_values)."
             )
-        data = msgspec.json.decode(body)
+        long = is_long(body)
+        data = await _made(long, call, lambda: msgspec.json.decode(body))
     except UpstreamProtocolError as cause:
         raise InvalidRequest(f"{cause}.") from cause
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as cause:
         raise InvalidRequest(f"The document is not valid JSON: {cause}.") from cause
     if not isinstance(data, dict):
         raise InvalidRequest("The document must be a JSON object.")
-    return data
+    document = _Document(data)
+    document.long = long
+    return document
+
+
+async def _made(long: bool, call: Call, make: Callable[[], T]) -> T:
+    return await LONG.run(call.caller.tenant, make) if long else make()
+
+
+async def _chat(body: _Document, call: Call, *, stream: bool) -> ChatRequest:
+    asked = {**body, "stream": stream}
+    chat = await _made(body.long, call, lambda: FORMAT.decode_request(asked, {}))
+    return chat.routed(long=True) if body.long else chat
 
 
 def _text(body: Json, name: str) -> str:
@@ -360,8 +383,8 @@ def _object(body: Json, name: str) -> Json:
     return value or {}
 
 
-async def _complete(peer: ChatCompleter, body: Json, call: Call) -> bytes:
-    response = await peer.complete(FORMAT.decode_request({**body, "stream": False}, {}), call)
+async def _complete(peer: ChatCompleter, body: _Document, call: Call) -> bytes:
+    response = await peer.complete(await _chat(body, call, stream=False), call)
     cost = b'{"intellirouter":%b,' % msgspec.json.encode({"cost_usd": response.cost_usd})
     return cost + FORMAT.encode_response(response)[1:]
 
@@ -394,7 +417,7 @@ async def _run(peer: ChainRunner, body: Json, call: Call) -> bytes:
     return msgspec.json.encode(await peer.run(_text(body, "chain"), _object(body, "input"), call))
 
 
-_UNARY: dict[str, dict[str, Callable[[Any, Json, Call], Awaitable[bytes]]]] = {
+_UNARY: dict[str, dict[str, Callable[[Any, _Document, Call], Awaitable[bytes]]]] = {
     "Router": {"Complete": _complete, "Embed": _embed, "Caller": _caller},
     "RagManager": {"Retrieve": _retrieve},
     "PersonaLayer": {"Resolve": _resolve},

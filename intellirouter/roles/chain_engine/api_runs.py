@@ -160,7 +160,7 @@ async def steps(request: web.Request) -> web.StreamResponse:
 async def signal(request: web.Request) -> web.StreamResponse:
     """Hand the body, a JSON object or nothing, to the step that waits for this signal, now or later."""
     data = await read_body(request)
-    payload = await parse_object(data, request.app[BODY_VALUES]) if data else None
+    payload = await parse_object(data, request.app[BODY_VALUES], request) if data else None
     found = request.match_info
     await request.app[ENGINE].signal(request[CALLER], found["id"], found["name"], payload)
     return answer({"id": found["id"], "signal": found["name"], "accepted": True}, 202)

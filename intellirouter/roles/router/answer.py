@@ -18,6 +18,7 @@ from aiohttp import web
 from intellirouter.chat.citations import BothForms, with_both_forms
 from intellirouter.chat.custom_tools import CustomCalls, custom_names, restored
 from intellirouter.chat.delta import Delta, StreamEvent, UsageDelta
+from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, RouteOptions
 from intellirouter.chat.parts import Image
 from intellirouter.chat.wire import WireFormat
@@ -32,6 +33,7 @@ from intellirouter.roles.router.pipeline.persona_guards import carried_by
 from intellirouter.roles.router.recorded import Asked, Watch, asked_of, cost_comment, cost_of
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.logs import exception_facts
+from intellirouter.web.body import HOLDS_MUCH, made
 from intellirouter.web.endpoint import ACCESS, CALLER, FRAME, PART, REQUEST_ID
 from intellirouter.web.sse import StreamWriter
 from intellirouter.web.whole import WholeResponse
@@ -66,6 +68,14 @@ def job_of(request: web.Request, chat: ChatRequest, relay: str | None) -> Job:
         headers=request.headers,
         guards=carried_by(chat) if chat.options is not None else (),
     )
+
+
+async def read_chat(
+    request: web.Request, wire: WireFormat, body: Json, headers: Mapping[str, str] | None = None
+) -> ChatRequest:
+    """The request that the client's JSON is, with the vendor's own headers."""
+    chat = await made(request, lambda: wire.decode_request(body, headers or {}))
+    return chat.routed(long=True) if HOLDS_MUCH in request else chat
 
 
 class Keeper(Protocol):

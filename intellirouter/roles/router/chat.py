@@ -6,7 +6,7 @@ from aiohttp import web
 
 from intellirouter.chat.mistral.format import FORMAT as MISTRAL
 from intellirouter.chat.openai_chat.format import FORMAT
-from intellirouter.roles.router.answer import answer
+from intellirouter.roles.router.answer import answer, read_chat
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
@@ -14,7 +14,7 @@ from intellirouter.web.endpoint import endpoint
 async def chat_completions(request: web.Request) -> web.StreamResponse:
     """OpenAI's Chat Completions; Mistral's own clients, who use the same address, are answered as Mistral would."""
     wire = MISTRAL if speaks_mistral(request) else FORMAT
-    return await answer(request, wire, wire.decode_request(await read_json(request), {}))
+    return await answer(request, wire, await read_chat(request, wire, await read_json(request)))
 
 
 def speaks_mistral(request: web.Request) -> bool:

@@ -11,7 +11,7 @@ from intellirouter.chat.fields import Json, objects
 from intellirouter.chat.gemini.format import ARRAY_FORMAT, FORMAT
 from intellirouter.chat.gemini.parts import pick
 from intellirouter.errors import InvalidRequest, NotFound
-from intellirouter.roles.router.answer import answer, answer_headers
+from intellirouter.roles.router.answer import answer, answer_headers, read_chat
 from intellirouter.roles.router.counting import counted
 from intellirouter.roles.router.embeddings import embed
 from intellirouter.roles.router.google_key import with_key_of_address
@@ -21,20 +21,20 @@ from intellirouter.web.endpoint import endpoint
 
 async def _generate(request: web.Request, model: str) -> web.StreamResponse:
     body = await read_json(request) | {"model": model, "stream": False}
-    return await answer(request, FORMAT, FORMAT.decode_request(body, {}))
+    return await answer(request, FORMAT, await read_chat(request, FORMAT, body))
 
 
 async def _stream(request: web.Request, model: str) -> web.StreamResponse:
     body = await read_json(request) | {"model": model, "stream": True}
     wire = FORMAT if request.query.get("alt") == "sse" else ARRAY_FORMAT
-    return await answer(request, wire, wire.decode_request(body, {}))
+    return await answer(request, wire, await read_chat(request, wire, body))
 
 
 async def _count(request: web.Request, model: str) -> web.StreamResponse:
     body = await read_json(request)
     inner = pick(body, "generateContentRequest")
     asked = (inner if isinstance(inner, dict) else body) | {"model": model, "stream": False}
-    return await counted(request, FORMAT.decode_request(asked, {}), "totalTokens")
+    return await counted(request, await read_chat(request, FORMAT, asked), "totalTokens")
 
 
 def _text_of(wanted: Json, path: str) -> str:

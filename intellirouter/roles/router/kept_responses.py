@@ -12,6 +12,8 @@ from uuid import uuid4
 import msgspec
 import structlog
 
+from intellirouter.bounds.aside import LONG
+from intellirouter.bounds.marks import MANY
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest, Source
@@ -45,8 +47,10 @@ class Conversation:
         self.full = False
 
     @classmethod
-    async def begin(cls, responses: Responses, keeping: Keeping, tenant: str, body: Json) -> Conversation:
-        """Read the request.
+    async def begin(
+        cls, responses: Responses, keeping: Keeping, tenant: str, body: Json, *, long: bool
+    ) -> Conversation:
+        """Read the request; where it is `long`, or those before it are, in a thread.
 
         Raises `InvalidRequest` for one that cannot be kept, or whose earlier turns are not, and `KeepsTooMuch` where one is to
         be kept by its own word and the tenant has no room. Without that word it is answered and says that it was not kept.
@@ -58,7 +62,7 @@ class Conversation:
             )
         conversation = cls(responses, keeping, tenant, body)
         conversation.full = await conversation._is_full(strict=body.get("store") is True)
-        conversation.chat = await conversation._read(body)
+        conversation.chat = await conversation._read(body, long=long)
         return conversation
 
     @property
@@ -66,7 +70,7 @@ class Conversation:
         """The response that the conversation began with; this one, where nothing went before."""
         return self._before[0] if self._before else self._id
 
-    async def _read(self, body: Json) -> ChatRequest:
+    async def _read(self, body: Json, *, long: bool) -> ChatRequest:
         if any(item.get("type") == _REFERENCE for item in self._asked):
             self._asked = await self._resolved()
             body = {**body, "input": self._asked}
@@ -76,9 +80,13 @@ class Conversation:
             body["input"] = [*earlier, *self._asked]
         if any(is_own_search(item) for item in self._asked):
             body = {**body, "input": [item for item in body["input"] if not is_own_search(item)]}
+        sent = {k: v for k, v in body.items() if k != "store"} if self._keeps else body
+        if long or len(self._asked) > MANY or (self._previous is not None and len(body["input"]) > MANY):
+            chat = await LONG.run(self._tenant, lambda: FORMAT.decode_request(sent, {}).routed(long=True))
+        else:
+            chat = FORMAT.decode_request(sent, {})
         if not self._keeps:
-            return FORMAT.decode_request(body, {})
-        chat = FORMAT.decode_request({k: v for k, v in body.items() if k != "store"}, {})
+            return chat
         source = chat.source.body if chat.source is not None else {}
         sent = {**source, "store": False}
         if source.get("reasoning") and _THOUGHTS not in (include := source.get("include") or []):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from intellirouter.chat.anthropic_messages.format import FORMAT
-from intellirouter.roles.router.answer import answer
+from intellirouter.roles.router.answer import answer, read_chat
 from intellirouter.roles.router.counting import counted
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import Handler, endpoint
@@ -15,7 +15,7 @@ _VENDOR_HEADERS = ("anthropic-version", "anthropic-beta")
 
 async def messages(request: web.Request) -> web.StreamResponse:
     """One message, whole or streamed."""
-    chat = FORMAT.decode_request(await read_json(request), _vendor_headers(request))
+    chat = await read_chat(request, FORMAT, await read_json(request), _vendor_headers(request))
     return await answer(request, FORMAT, chat)
 
 
@@ -25,7 +25,7 @@ def _vendor_headers(request: web.Request) -> dict[str, str]:
 
 async def count_tokens(request: web.Request) -> web.StreamResponse:
     """The input tokens of a message."""
-    chat = FORMAT.decode_request(await read_json(request), _vendor_headers(request))
+    chat = await read_chat(request, FORMAT, await read_json(request), _vendor_headers(request))
     return await counted(request, chat, "input_tokens")
 
 

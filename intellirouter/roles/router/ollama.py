@@ -13,7 +13,7 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.ollama.format import FORMAT, GENERATE_FORMAT
 from intellirouter.inference.catalog import AUTO, Catalog, ModelEntry
 from intellirouter.inference.permission import permitted
-from intellirouter.roles.router.answer import answer, answer_headers
+from intellirouter.roles.router.answer import answer, answer_headers, read_chat
 from intellirouter.roles.router.embeddings import embed
 from intellirouter.roles.router.keys import CATALOG
 from intellirouter.roles.router.models import looked_up, seen
@@ -27,7 +27,7 @@ LONG_AGO = "1970-01-01T00:00:00Z"
 
 async def _body(request: web.Request) -> Json:
     """Ollama's own server does not look at the content type, and its clients do not all send one."""
-    return await parse_object(await read_body(request), request.app[BODY_VALUES])
+    return await parse_object(await read_body(request), request.app[BODY_VALUES], request)
 
 
 def _known_as(catalog: Catalog, name: str) -> str:
@@ -50,7 +50,7 @@ async def chat(request: web.Request) -> web.StreamResponse:
     body = await _asked(request)
     if not body.get("messages"):
         return _loaded(request, body, {"message": {"role": "assistant", "content": ""}})
-    return await answer(request, FORMAT, FORMAT.decode_request(body, {}))
+    return await answer(request, FORMAT, await read_chat(request, FORMAT, body))
 
 
 def _loaded(request: web.Request, body: Json, nothing: Json) -> web.StreamResponse:
@@ -66,7 +66,7 @@ async def generate(request: web.Request) -> web.StreamResponse:
     body = await _asked(request)
     if not body.get("prompt"):
         return _loaded(request, body, {"response": ""})
-    return await answer(request, GENERATE_FORMAT, GENERATE_FORMAT.decode_request(body, {}))
+    return await answer(request, GENERATE_FORMAT, await read_chat(request, GENERATE_FORMAT, body))
 
 
 async def embed_many(request: web.Request) -> web.StreamResponse:

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,7 @@ class Result:
     cut: int = 0
     pauses: list[float] = field(default_factory=list)
     control: list[float] = field(default_factory=list)
+    stretches: list[float] = field(default_factory=list)
     rss: int = 0
     routes: set[str] = field(default_factory=set)
     deadly: str = ""
@@ -51,8 +53,8 @@ class Result:
 
     @property
     def held(self) -> float:
-        """The longest time that the node kept its second connection waiting, beyond the control."""
-        return max(0.0, max(self.pauses, default=0.0) - self.slack)
+        """The longest that the node's loop worked while its second connection waited: what a busy machine adds is none of it."""
+        return max(self.stretches, default=0.0)
 
     def verdicts(self) -> list[tuple[str, str, bool]]:
         """What was looked at, what was found, whether it held."""
@@ -62,9 +64,14 @@ class Result:
             ("5xx that say nothing", "; ".join(self.broken[:3]) or "none", not self.broken),
             ("secrets of another tenant", "; ".join(self.leaks[:3]) or "none", not self.leaks),
             (
-                "longest wait of a second client",
-                f"{self.held * 1e3:.0f} ms beyond {self.slack * 1e3:.0f} ms of an idle loop",
+                "the loop worked at a stretch",
+                f"{self.held * 1e3:.0f} ms at most, of its own processor time",
                 self.held <= HELD_SECONDS,
+            ),
+            (
+                "longest wait of a second client",
+                f"{max(self.pauses, default=0) * 1e3:.0f} ms, and {self.slack * 1e3:.0f} ms of an idle loop",
+                True,
             ),
             ("median wait of a second client", f"{statistics.median(self.pauses or [0]) * 1e3:.1f} ms", True),
             ("memory", f"{self.rss / 1e6:.0f} MB at most", self.rss <= RSS_BYTES),
@@ -201,18 +208,24 @@ class Attack:
                 await asyncio.sleep(0.02)
                 late = time.perf_counter() - began - 0.02
                 self.result.control.append(late)
-                began = time.perf_counter()
+                began, worked = time.perf_counter(), _worked(self.processes[role].pid)
                 writer.write(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
                 await reader.readexactly(length)
                 self.result.pauses.append(time.perf_counter() - began)
+                self.result.stretches.append(_worked(self.processes[role].pid) - worked)
                 with contextlib.suppress(psutil.Error):
                     self.result.rss = max(self.result.rss, self.processes[role].memory_info().rss)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError):
             self.result.deadly = self.result.deadly or f"{role} closed the second connection"
         finally:
             writer.close()
+
+
+def _worked(pid: int) -> float:
+    """Seconds that the first thread of a process, where its loop runs, had a processor. Source: Linux, sched-stats(5)."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def _says_why(text: str) -> bool:

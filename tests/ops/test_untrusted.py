@@ -112,6 +112,18 @@ async def test_a_row_that_names_its_own_reader_starts_no_node_and_is_in_no_resto
     file.write_bytes(clean)
     with pytest.raises(StrangeRows):
         restore(evil, loaded.settings)
+    active = {
+        "py_pickle": ("trigger", "after insert on workflow_status begin delete from workflow_status; end"),
+        "java_jackson": ("view", "as select * from workflow_status"),
+    }
+    if reader in active:  # what acts by itself, in any of the databases
+        kind, words = active[reader]
+        with contextlib.closing(sqlite3.connect(file)) as db:
+            db.execute(f"create {kind} always {words}")
+        evil, _ = make(loaded, tmp_path / "backups", lambda _: None)
+        with pytest.raises(StateError, match=f"has a {kind} 'always'"):
+            restore(evil, loaded.settings)
+        file.write_bytes(clean)
     assert file.read_bytes() == clean
     async with engine(loaded):
         pass

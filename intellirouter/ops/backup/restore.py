@@ -41,6 +41,7 @@ from intellirouter.ops.backup.make import (
     folders,
 )
 from intellirouter.ops.backup.place import File
+from intellirouter.ops.backup.schemas import check_schema
 from intellirouter.records.sqlite.store import FILE as RECORDS_FILE
 from intellirouter.security.key_names import check, names_in, write_file
 from intellirouter.security.sealing import sealer_of
@@ -284,6 +285,7 @@ def _check(staged: Path, manifest: Manifest) -> None:
         try:
             connection = sqlite3.connect(file)
             try:
+                check_schema(connection, store)
                 found = {f"{prefix}{table}": count for table, count in counts(connection, tables).items()}
             finally:
                 connection.close()

@@ -108,11 +108,13 @@ def _check_path(request: web.BaseRequest) -> None:
 
 
 def _name_of(host: str) -> str:
-    """The host of a `Host` header, without its port and brackets, in lower case."""
+    """The host of a `Host` header, without its port and brackets, in lower case; all of it where it is no host."""
     host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if ":" in host else host
+    end = host.find("]") + 1 if host.startswith("[") else 0
+    name, colon, port = host[end:].partition(":")
+    if (end and name) or (colon and not port.isdecimal()):
+        return host
+    return host[1 : end - 1] if end else name
 
 
 def _is_address(name: str) -> bool:

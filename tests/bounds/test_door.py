@@ -68,6 +68,8 @@ PAGES = [
     ({"host": "evil.example"}, 403),
     ({"host": "127.0.0.1.evil.example"}, 403),
     ({"host": "192.168.0.5"}, 403),
+    ({"host": "localhost:80@evil.example"}, 403),
+    ({"host": "[::1]evil.example"}, 403),
     ({"host": "ai.example.com"}, 200),
     ({"origin": "http://evil.example"}, 403),
     ({"origin": "null"}, 403),

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+import msgspec
 
 from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
@@ -32,6 +34,18 @@ class Call:
     """Hears what a streamed answer cost in US dollars, at its end and where that is known."""
 
 
+_RequestId = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+MAX_JUDGED = 200
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """How good the answers to some requests were, by whoever is called `by`: what one says of a request counts once."""
+
+    request_ids: Annotated[tuple[_RequestId, ...], msgspec.Meta(min_length=1, max_length=MAX_JUDGED)]
+    score: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    by: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
 class ChatCompleter(Protocol):
     """The Router, to the others."""
 
@@ -46,6 +60,9 @@ class ChatCompleter(Protocol):
 
     async def caller_of(self, owner: Owner, call: Call) -> Caller:
         """The owner of stored work as it may act now: the front knows every key. Raises `KeyEnded`."""
+
+    async def judge(self, judged: Judgement, call: Call) -> int:
+        """Learn what became of requests of the caller's tenant; of how many, those judged before not counted. Raises `StateUnavailable`."""
 
 
 class RoleApi(Protocol):

@@ -10,7 +10,7 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.model import Message, Role
 from intellirouter.chat.parts import Text
 from intellirouter.errors import InvalidRequest
-from intellirouter.peers.contract import Passage, ResolvedPersona, RetrievalRequest, Retrieved
+from intellirouter.peers.contract import Judgement, Passage, ResolvedPersona, RetrievalRequest, Retrieved
 from intellirouter.security.caller import Caller, Owner
 
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
@@ -45,6 +45,19 @@ def persona_of(body: Json) -> ResolvedPersona:
         guardrails=body["guardrails"],
         shared=body.get("shared", False),
     )
+
+
+def judgement_of(body: Json) -> Judgement:
+    """What became of requests. Raises `InvalidRequest`."""
+    try:
+        return msgspec.convert(body, Judgement)
+    except msgspec.ValidationError as cause:
+        raise InvalidRequest(f"{cause}.") from cause
+
+
+def learnt_of(body: Json) -> int:
+    """Of how many was learnt."""
+    return int(body["learnt"])
 
 
 def owner_document(owner: Owner) -> Json:

@@ -23,6 +23,7 @@ from intellirouter.peers.contract import (
     Call,
     ChainRunner,
     ChatCompleter,
+    Judgement,
     PersonaResolver,
     ResolvedPersona,
     RetrievalRequest,
@@ -201,6 +202,10 @@ class GuardedChat:
     async def caller_of(self, owner: Owner, call: Call) -> Caller:
         """See `ChatCompleter.caller_of`."""
         return await self._guard.call(lambda: self._peer.caller_of(owner, call), call, reads=True)
+
+    async def judge(self, judged: Judgement, call: Call) -> int:
+        """See `ChatCompleter.judge`."""
+        return await self._guard.call(lambda: self._peer.judge(judged, call), call, reads=True)
 
     def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""

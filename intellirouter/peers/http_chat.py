@@ -16,6 +16,7 @@ from intellirouter.bounds.aside import LONG
 from intellirouter.bounds.marks import MANY
 from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
+from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.errors import decode_error
 from intellirouter.chat.response import ChatResponse
@@ -27,9 +28,9 @@ from intellirouter.errors import (
     UpstreamUnavailable,
 )
 from intellirouter.peers.carried import carrying
-from intellirouter.peers.contract import Call
+from intellirouter.peers.contract import Call, Judgement
 from intellirouter.peers.costs import CostComment
-from intellirouter.peers.documents import caller_of, owner_document
+from intellirouter.peers.documents import caller_of, learnt_of, owner_document
 from intellirouter.peers.refusals import refusal
 from intellirouter.providers.adapter import HttpRequest, HttpResponse, Target
 from intellirouter.providers.openai import COMPATIBLE as FLAVOUR
@@ -49,6 +50,7 @@ from intellirouter.transport.contract import Deadlines, Reply, Transport
 T = TypeVar("T")
 
 CALLER_PATH = "/ipc/v1/caller"
+OUTCOMES_PATH = "/ipc/v1/outcomes"
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 256 * 1024
 
@@ -110,12 +112,18 @@ class HttpChatCompleter:
 
     async def caller_of(self, owner: Owner, call: Call) -> Caller:
         """See `ChatCompleter.caller_of`."""
+        return caller_of(await self._told(CALLER_PATH, msgspec.json.encode(owner_document(owner)), call))
+
+    async def judge(self, judged: Judgement, call: Call) -> int:
+        """See `ChatCompleter.judge`."""
+        return learnt_of(await self._told(OUTCOMES_PATH, msgspec.json.encode(judged), call))
+
+    async def _told(self, path: str, body: bytes, call: Call) -> Json:
         with step("Router", "client"):
             target = self._target("", call)
             headers = {**target.headers, "content-type": "application/json"}
-            body = msgspec.json.encode(owner_document(owner))
-            http = HttpRequest("POST", self._endpoint + CALLER_PATH, tuple(headers.items()), body)
-            return await self._whole(http, call, lambda answer: caller_of(msgspec.json.decode(answer.body)))
+            http = HttpRequest("POST", self._endpoint + path, tuple(headers.items()), body)
+            return await self._whole(http, call, lambda answer: msgspec.json.decode(answer.body, type=Json))
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""

@@ -44,7 +44,15 @@ ERRANDS: Mapping[tuple[str, str], Errand] = {
         ("personas_*", "grpc_resolve", "grpc_handon"), _INFERENCE | {"personas"}, _HANDS_ON
     ),
     ("ChainEngine", "Router"): Errand(
-        ("chat_completions", "grpc_complete", "grpc_stream", "caller", "grpc_caller"),
+        (
+            "chat_completions",
+            "grpc_complete",
+            "grpc_stream",
+            "caller",
+            "grpc_caller",
+            "outcomes",
+            "grpc_outcomes",
+        ),
         lends=frozenset({"inference:chat", PEERS}),
     ),
     ("ChainEngine", "RagManager"): Errand(

@@ -335,7 +335,11 @@ PERMISSIONS: tuple[Permission, ...] = (
         _EVERY_SCOPE,
         "viewer developer operator auditor",
     ),
-    Permission(PEERS, "ask in another role's name (other roles only)", "caller grpc_caller grpc_handon"),
+    Permission(
+        PEERS,
+        "ask in another role's name (other roles only)",
+        "caller grpc_caller grpc_handon outcomes grpc_outcomes",
+    ),
 )
 
 PUBLIC: Mapping[str, str] = {

@@ -16,11 +16,12 @@ from intellirouter.peers.authority import NodeAuthority
 from intellirouter.peers.contract import ChainRunner, ChatCompleter, PersonaResolver, Retriever
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.runner import LocalChainRunner
-from intellirouter.roles.keys import AUTHORITY, CHAINS, CHAT, KEY_RING, PERSONAS, RECORDER, RETRIEVER
+from intellirouter.roles.keys import AUTHORITY, CHAINS, CHAT, KEY_RING, PERSONAS, RECORDER, RECORDS, RETRIEVER
 from intellirouter.roles.persona_layer.keys import SHELVES
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.router.completer import LocalChatCompleter, Recording
-from intellirouter.roles.router.keys import CATALOG, CONTENT, DISPATCH, ROUTING
+from intellirouter.roles.router.judging import Judging
+from intellirouter.roles.router.keys import CATALOG, CONTENT, DISPATCH, ROUTING, SCHOOL
 from intellirouter.security.authority import Authority
 
 REMOTE = "intellirouter.app.components.remote_peers"
@@ -29,7 +30,9 @@ REMOTE = "intellirouter.app.components.remote_peers"
 def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
     """The peers of a process that runs the roles `local`."""
     return (
-        Component(CHAT, _local_chat, (DISPATCH, KEY_RING, ROUTING, CATALOG, CONTENT, RECORDER))
+        Component(
+            CHAT, _local_chat, (DISPATCH, KEY_RING, ROUTING, CATALOG, CONTENT, RECORDER, SCHOOL, RECORDS)
+        )
         if "Router" in local
         else Component(CHAT, _remote_chat),
         Component(RETRIEVER, _local_retriever, (RAG,))
@@ -48,7 +51,10 @@ def components(local: frozenset[str]) -> tuple[Component[Any], ...]:
 @contextlib.asynccontextmanager
 async def _local_chat(opened: Opened) -> AsyncIterator[ChatCompleter]:
     recording = Recording(opened[RECORDER], opened[CATALOG], opened[CONTENT])
-    yield LocalChatCompleter(opened[DISPATCH], opened[ROUTING].request_timeout, opened[KEY_RING], recording)
+    judging = Judging(opened[SCHOOL], opened[RECORDS])
+    yield LocalChatCompleter(
+        opened[DISPATCH], opened[ROUTING].request_timeout, opened[KEY_RING], recording, judging
+    )
 
 
 @contextlib.asynccontextmanager

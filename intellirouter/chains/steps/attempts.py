@@ -102,11 +102,12 @@ class Worker:
     ) -> Outcome:
         began = time.perf_counter()
         hear("step_started", path, {"kind": step.kind})
-        tries = 0
+        tries, fell = 0, False
 
         def heard(event: str, path: str, facts: Mapping[str, Any]) -> None:
-            nonlocal tries
+            nonlocal tries, fell
             tries += event == "step_try"
+            fell = fell or event == "step_fallback"
             if event != "step_try":
                 hear(event, path, facts)
 
@@ -130,6 +131,8 @@ class Worker:
         facts = {"kind": step.kind, "seconds": time.perf_counter() - began, "cached": cached}
         hear("step_failed" if "error" in outcome else "step_finished", path, {**facts, **outcome})
         about = {"attempts": tries, "cached": cached, "input": told}
+        if fell:
+            about["fallback"] = True
         if account.purse is not None:
             about["spent_usd"] = account.usd
         return {**outcome, "about": about}

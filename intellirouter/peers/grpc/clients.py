@@ -25,10 +25,18 @@ from intellirouter.errors import (
     PeerUnavailable,
     UpstreamProtocolError,
 )
-from intellirouter.peers.contract import Call, ResolvedPersona, RetrievalRequest, Retrieved, RunResult
+from intellirouter.peers.contract import (
+    Call,
+    Judgement,
+    ResolvedPersona,
+    RetrievalRequest,
+    Retrieved,
+    RunResult,
+)
 from intellirouter.peers.costs import CostComment
 from intellirouter.peers.documents import (
     caller_of,
+    learnt_of,
     owner_document,
     persona_of,
     retrieval_document,
@@ -258,6 +266,11 @@ class GrpcChatCompleter:
         """See `ChatCompleter.caller_of`."""
         body = msgspec.json.encode(owner_document(owner))
         return caller_of(_object(await self._channel.ask("Caller", body, call), "Router"))
+
+    async def judge(self, judged: Judgement, call: Call) -> int:
+        """See `ChatCompleter.judge`."""
+        answer = await self._channel.ask("Outcomes", msgspec.json.encode(judged), call)
+        return learnt_of(_object(answer, "Router"))
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""

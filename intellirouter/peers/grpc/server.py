@@ -42,7 +42,7 @@ from intellirouter.peers.contract import (
     Retriever,
 )
 from intellirouter.peers.costs import comment
-from intellirouter.peers.documents import caller_document, owner_of, persona_document
+from intellirouter.peers.documents import caller_document, judgement_of, owner_of, persona_document
 from intellirouter.peers.grpc import wire
 from intellirouter.security.admission import admitted
 from intellirouter.security.caller import Caller
@@ -398,6 +398,10 @@ async def _caller(peer: ChatCompleter, body: Json, call: Call) -> bytes:
     return msgspec.json.encode(caller_document(await peer.caller_of(owner_of(body), call)))
 
 
+async def _outcomes(peer: ChatCompleter, body: Json, call: Call) -> bytes:
+    return msgspec.json.encode({"learnt": await peer.judge(judgement_of(body), call)})
+
+
 async def _retrieve(peer: Retriever, body: Json, call: Call) -> bytes:
     try:
         wanted = msgspec.convert(body, RetrievalRequest)
@@ -418,7 +422,7 @@ async def _run(peer: ChainRunner, body: Json, call: Call) -> bytes:
 
 
 _UNARY: dict[str, dict[str, Callable[[Any, _Document, Call], Awaitable[bytes]]]] = {
-    "Router": {"Complete": _complete, "Embed": _embed, "Caller": _caller},
+    "Router": {"Complete": _complete, "Embed": _embed, "Caller": _caller, "Outcomes": _outcomes},
     "RagManager": {"Retrieve": _retrieve},
     "PersonaLayer": {"Resolve": _resolve},
     "ChainEngine": {"Run": _run},

@@ -21,6 +21,7 @@ from intellirouter.roles.chain_engine.database import lacking, url_of
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.hooks.delivery import Hooks
 from intellirouter.roles.chain_engine.hooks.governing import Governing
+from intellirouter.roles.chain_engine.hooks.judging import Judging
 from intellirouter.roles.chain_engine.hooks.outbox import Outbox
 from intellirouter.roles.chain_engine.keeper import Keeper
 from intellirouter.roles.chain_engine.library import Library
@@ -96,7 +97,8 @@ async def open_engine(
             await asyncio.to_thread(store.prepare)
         owners.store = store
         schedules = ScheduleStore(runtime.engine)
-        hooks = Hooks(section.hooks, Outbox(runtime.engine), door)
+        judging = Judging(peers.chat, owners.acting)
+        hooks = Hooks(section.hooks, Outbox(runtime.engine), door, judging.tell)
         keeping = keeping or Keeping()
         library = Library(store, Versions(runtime.engine), outside, keeping, section.default_timeout_seconds)
         service = ChainService(

@@ -33,11 +33,16 @@ class Peers:
     personas: PersonaResolver | None = None
 
 
+def request_id(key: str) -> str:
+    """The id of the request that an effect of that key makes."""
+    return f"req_{key}"[:128]
+
+
 def call_of(ticket: Ticket) -> Call:
     """The call that a step makes."""
     return Call(
         caller=ticket.caller,
-        request_id=f"req_{ticket.key}"[:128],
+        request_id=request_id(ticket.key),
         deadline=time.monotonic() + ticket.timeout,
         idempotency_key=ticket.key,
         session=ticket.key.partition("/")[0],

@@ -19,8 +19,9 @@ from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.job import Job, Trace
-from intellirouter.peers.contract import Call
+from intellirouter.peers.contract import Call, Judgement
 from intellirouter.records.recorder import Recorder
+from intellirouter.roles.router.judging import Judging
 from intellirouter.roles.router.pipeline.persona_guards import carried_by
 from intellirouter.roles.router.recorded import Asked, ContentPolicy, asked_of
 from intellirouter.security.api_keys import KeyRing
@@ -78,7 +79,7 @@ class Recording:
 
 
 class LocalChatCompleter:
-    """See `ChatCompleter`. Without a `ring` nobody has a key; without a `recording` nothing is noted."""
+    """See `ChatCompleter`. Without a `ring` nobody has a key; without a `recording` nothing is noted, without `judging` nothing learnt."""
 
     def __init__(
         self,
@@ -86,11 +87,13 @@ class LocalChatCompleter:
         timeout: float,
         ring: KeyRing | None = None,
         recording: Recording | None = None,
+        judging: Judging | None = None,
     ) -> None:
         self._answering = answering
         self._ring = ring or KeyRing(AuthSection())
         self._timeout = timeout
         self._recording = recording
+        self._judging = judging
 
     def _noting(
         self, endpoint: str, chat: ChatRequest, call: Call
@@ -135,6 +138,10 @@ class LocalChatCompleter:
     async def caller_of(self, owner: Owner, call: Call) -> Caller:  # noqa: ARG002  nothing is done for a caller
         """See `ChatCompleter.caller_of`."""
         return self._ring.caller_of(owner).entering()
+
+    async def judge(self, judged: Judgement, call: Call) -> int:
+        """See `ChatCompleter.judge`."""
+        return 0 if self._judging is None else await self._judging.take(call.caller.tenant, judged)
 
     def _job(self, request: ChatRequest, call: Call) -> Job:
         now = time.monotonic()

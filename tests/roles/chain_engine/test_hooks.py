@@ -14,6 +14,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from intellirouter.errors import PeerUnavailable
+from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.security.webhook_signing import holds, signed
 from tests.conftest import StartNode
 from tests.roles.chain_engine.test_api import Client
@@ -84,6 +86,14 @@ async def test_an_evaluation_is_asked_for_again_and_kept_with_its_run(
         there.answers = [(500, {}), (200, {"score": 0.7, "why": "short"})]
         node = await start_node(there.toml("judge", "evaluate", 'chains = ["qu*"]'), role="ChainEngine")
         ask = Client(http, node.listening[0].url)
+        judged: list[tuple[str, bytes]] = []
+
+        async def judge(hook: str, _run: str, answer: bytes, _steps: Any) -> None:
+            judged.append((hook, answer))
+            if len(judged) == 1:  # the score is told again, and the hook not asked again
+                raise PeerUnavailable("The Router is away.")
+
+        node.opened[ENGINE].hooks.judge = judge
         for name in ("quick", "other"):
             await ask("PUT", f"/v1/chains/{name}", {"source": QUICK.replace("name: quick", f"name: {name}")})
         await ask("POST", "/v1/chains/other/runs", {"mode": "wait"})
@@ -95,7 +105,8 @@ async def test_an_evaluation_is_asked_for_again_and_kept_with_its_run(
         assert first["data"]["run"]["output"] == {"x": "y"}
         assert [step["path"] for step in first["data"]["steps"]] == ["nap"]
         (done,) = await _settled(ask, "delivered")
-        assert (done["run"], done["attempts"]) == (run["id"], 2)
+        assert (done["run"], done["attempts"]) == (run["id"], 3)
+        assert (len(there.heard), judged) == (2, [("judge", b'{"score":0.7,"why":"short"}')] * 2)
         _, seen = await ask("GET", f"/v1/runs/{run['id']}")
         assert seen["evaluations"] == [{"hook": "judge", "result": {"score": 0.7, "why": "short"}}]
 

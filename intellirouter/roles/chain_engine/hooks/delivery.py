@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,10 @@ Told = Callable[[Sequence[str]], Awaitable[dict[str, dict[str, Any]]]]
 """What is told of runs, by their id: those alone that have ended."""
 
 
+Judge = Callable[[str, str, bytes, Sequence[Mapping[str, Any]]], Awaitable[None]]
+"""Hears an evaluation: the hook, the run, what was answered, and the run's steps."""
+
+
 async def _nothing(_run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     return {}
 
@@ -43,6 +47,7 @@ class Hooks:
     hooks: dict[str, ChainHook]
     outbox: Outbox
     door: OutgoingDoor
+    judge: Judge
     told: Told = _nothing
     look: float = LOOK_SECONDS
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -113,9 +118,36 @@ class Hooks:
             await asyncio.gather(*(self._sent(name, hook, [delivery], told) for delivery in ended))
         return bool(ended)
 
+    async def _evaluated(self, hook: ChainHook, one: Delivery, answer: bytes, told: dict[str, Any]) -> None:
+        """Pass on what was answered; it is kept, so that the hook is not asked again where only that fails."""
+        attempts = one.attempts + 1
+        try:
+            await self.judge(one.hook, one.run_id, answer, told["steps"])
+        except IntelliRouterError as error:
+            if error.status < 500 and error.status != 429:
+                log.warning(
+                    "chain.evaluation_not_learnt", hook=one.hook, run_id=one.run_id, reason=error.message
+                )
+                await self._delivered([one.id], attempts, answer)
+                return
+            reason = f"The Router could not be told the score: {error.message}"
+            await self._settled([one], hook, attempts, reason, answer=answer)
+            return
+        await self._delivered([one.id], attempts, answer)
+
+    async def _delivered(self, ids: Sequence[str], attempts: int, answer: bytes | None) -> None:
+        await asyncio.to_thread(
+            lambda: self.outbox.settle(
+                ids, "delivered", attempts=attempts, after=0.0, error=None, answer=answer
+            )
+        )
+
     async def _sent(
         self, name: str, hook: ChainHook, taken: list[Delivery], told: dict[str, dict[str, Any]]
     ) -> None:
+        if hook.kind == "evaluate" and (kept := taken[0].answer) is not None:
+            await self._evaluated(hook, taken[0], kept, told[taken[0].run_id])
+            return
         if hook.kind == "optimise":
             items = [{"id": each.id, **told[each.run_id]} for each in taken]
             document: dict[str, Any] = {"type": "telemetry.batch", "hook": name, "items": items}
@@ -141,16 +173,20 @@ class Hooks:
         if answer.status >= 300:
             await self._settled(taken, hook, attempts, f"It answered {answer.status}.")
             return
-        kept = _document(answer.body) if hook.kind == "evaluate" else None
-        ids = [each.id for each in taken]
-        await asyncio.to_thread(
-            lambda: self.outbox.settle(
-                ids, "delivered", attempts=attempts, after=0.0, error=None, answer=kept
-            )
-        )
+        said = _document(answer.body) if hook.kind == "evaluate" else None
+        if said is not None:
+            await self._evaluated(hook, taken[0], said, told[taken[0].run_id])
+        else:
+            await self._delivered([each.id for each in taken], attempts, None)
 
     async def _settled(
-        self, taken: list[Delivery], hook: ChainHook, attempts: int, error: str, wait: float | None = None
+        self,
+        taken: list[Delivery],
+        hook: ChainHook,
+        attempts: int,
+        error: str,
+        wait: float | None = None,
+        answer: bytes | None = None,
     ) -> None:
         over = attempts >= hook.max_attempts or (
             wait is not None and time.time() - taken[0].created > LONGEST_DELAY
@@ -166,7 +202,7 @@ class Hooks:
                 attempts=attempts,
                 after=time.time() + delay,
                 error=error[:500],
-                answer=None,
+                answer=answer,
             )
         )
 

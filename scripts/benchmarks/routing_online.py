@@ -262,7 +262,7 @@ def _three(outcomes: Outcomes, known: Prior) -> None:
 def _drift(whole: Stream) -> None:
     """The targets swap their skills; how many outcomes later are decisions as good as before?"""
     rows = []
-    for seed in range(SEEDS):
+    for seed in range(ORDERS):
         order = np.random.default_rng(100 + seed).permutation(len(whole))
         stream = part_of(whole, order[: min(len(order), 4_000)])
         right = stream.outcomes.right.copy()
@@ -270,14 +270,16 @@ def _drift(whole: Stream) -> None:
         right[half:] = right[half:, ::-1]
         _, chosen = learn(stream, right, by_expectation(stream, (0.0, 0.0), 0.05, seed), seed=seed)
         hit = np.array(chosen) == np.array([1] * half + [0] * (len(right) - half))
-        rows.append([part.mean() for part in (hit[half - 500 : half], *np.array_split(hit[half:][:1500], 6))])
+        rows.append(
+            [part.mean() for part in (hit[half - 500 : half], *np.array_split(hit[half:][:1000], 10))]
+        )
     before, *windows = np.mean(rows, 0)
     print(
-        f"\nafter the targets swap their skill: share of requests at the better one (before: {before:.2f}); {SEEDS} orders"
+        f"\nafter the targets swap their skill: share of requests at the better one (before: {before:.2f}); {ORDERS} orders"
     )
-    size = len(hit[half:][:1500]) // 6
-    print("  outcomes " + "".join(f"{n * size:>8}" for n in range(1, 7)))
-    print("           " + "".join(f"{share:>8.2f}" for share in windows))
+    size = len(hit[half:][:1000]) // 10
+    print("  outcomes " + "".join(f"{n * size:>6}" for n in range(1, 11)))
+    print("           " + "".join(f"{share:>6.2f}" for share in windows))
 
 
 def _poisoned(train: Stream, test: Stream) -> None:

@@ -26,7 +26,7 @@ ENOUGH = 20.0
 """Weight of outcomes from which on a target is known."""
 WATCHED = 0.1
 """What is left of exploration where a target is surely not the best."""
-EXPLORED_AFTER_CHANGE = 0.4
+EXPLORED_AFTER_CHANGE = 0.8
 """The least share of requests that explore once a target has changed."""
 SURE = 0.55
 """Below this confidence that another target is worth more than the default, the default answers."""

@@ -38,6 +38,11 @@ _WATCHED_FROM = 300.0
 """Weight of outcomes before a target is watched."""
 _SETTLED = 40.0
 """Weight of outcomes that say how good a target is on the whole, once it has changed: those since, about."""
+_TOLD_AGAIN = 100.0
+"""Weight of outcomes that must tell how good a target is before it is watched again: of fewer, chance alone looks like a change."""
+_REMEMBERED, _HEEDED_ANEW, _QUICKER = 300.0, 20.0, 0.2
+"""Once a target may have changed: what all older outcomes weigh together; what the evidence weighs that the basis and the
+n-grams help, so that some dozens of outcomes say whether they still do; and what is left of the inertia of the n-grams."""
 
 
 @dataclass
@@ -129,7 +134,7 @@ class Estimator:
 
     def _watch(self, surprise: float, weight: float) -> None:
         """Where outcomes have not been what was expected for a while: what is old is moved to where the new ones are, and fades."""
-        if self.weight < _WATCHED_FROM:
+        if self.weight < _WATCHED_FROM or self.gram[0, 0] < _TOLD_AGAIN:
             return
         step, count = surprise / ((self.error / self.weight) ** 0.5 + 0.02), min(1.0, weight)
         self.above.take(step - _SHIFT, surprise, count)
@@ -146,11 +151,16 @@ class Estimator:
         self.good += shift * self.weight
 
     def doubt(self, kept: float) -> None:
-        """Let no more than `kept` weight of outcomes say how good the target is on the whole; what it is better at than at other things stays.
+        """Let no more than `kept` weight of outcomes say how good the target is on the whole, and older ones weigh little.
 
-        The statistics about their mean, with as much of the mean as is kept: what a normal prior of the level with that precision
-        would leave of them. A false alarm then costs the outcomes that tell a level, and not those that tell subjects apart.
+        What it was better at than at other things stays as it was learnt, but is heeded only as far as new outcomes bear it
+        out, and gives way to them sooner. The statistics are about their mean, with as much of the mean as is kept: what a
+        normal prior of the level with that precision would leave of them. A false alarm then costs the outcomes that tell a
+        level, and not those that tell subjects apart.
         """
+        self.worth *= min(1.0, _HEEDED_ANEW / max(self.weight, 1.0))
+        self.steps *= _QUICKER
+        self._fade(min(1.0, _REMEMBERED / max(self.weight, 1.0)))
         level, moment = self.gram[0, 0], self.moment[0]
         if level > kept:
             gone, column = (1 - kept / level) / level, self.gram[:, 0].copy()
@@ -158,6 +168,14 @@ class Estimator:
             self.moment -= gone * moment * column
         self.above, self.below = Drift(), Drift()
         self.fit()
+
+    def _fade(self, share: float) -> None:
+        """Let all outcomes so far weigh `share` of what they did."""
+        self.gram *= share
+        self.moment *= share
+        self.weight *= share
+        self.good *= share
+        self.error *= share
 
     def fit(self) -> None:
         """The weights that the statistics stand for."""

@@ -9,7 +9,7 @@ from intellirouter.inference.learning.features import Floats, Slots
 from intellirouter.inference.learning.influence import Influence
 from intellirouter.inference.learning.progress import Progress
 
-EXPLORING_AFTER_CHANGE = 150
+EXPLORING_AFTER_CHANGE = 60
 """Outcomes for which more requests explore, once a target has changed."""
 _DOUBTED = 12.0
 """Weight that says how good the other targets are on the whole when one has changed: what changed one may have changed all."""

@@ -30,9 +30,13 @@ INVISIBLE = "".join(
     or code in (0x115F, 0x1160, 0x17B4, 0x17B5)
 )
 _ASCII = bytes(range(128))
+_NO_SIGNS = {code: " " for code in range(128) if not chr(code).isalnum()}
 _GAP = re.compile(r"[\s_]+")
 _BETWEEN = re.compile(r"[\W_]+")
 _JOINT = re.compile(r"(?<=[^\W_])[^\w\s]{1,8}(?=[^\W_])|[\s*_~`\"'“”‘’«»()\[\]]{2,}|[*_~`\"'“”‘’«»()\[\]]")
+_NO_IDEOGRAPH = re.compile(r"[^\u3400-\u9fff]")
+_MANY = 256
+"""Characters beyond ASCII from which it pays to pass over ideographs: making a set of them takes longer than all that follows."""
 _FEW = 16
 """Letters that are replaced one after another."""
 _UNSEEN = frozenset(INVISIBLE)
@@ -67,11 +71,12 @@ class Folded:
 
 
 def letters_beyond(text: str) -> frozenset[str]:
-    """The characters of the text that are not ASCII, each once."""
+    """The characters of the text that are not ASCII, each once; without ideographs, which look like nothing else."""
     if text.isascii():
         return frozenset()
-    beyond = text.encode("utf-8", "surrogatepass").translate(None, _ASCII)
-    return frozenset(beyond.decode("utf-8", "surrogatepass"))
+    data = text.encode("utf-8", "surrogatepass").translate(None, _ASCII)
+    beyond = data.decode("utf-8", "surrogatepass")
+    return frozenset(beyond if len(beyond) < _MANY else _NO_IDEOGRAPH.findall(beyond))
 
 
 def folded(text: str, beyond: frozenset[str] | None = None) -> Folded:
@@ -137,7 +142,15 @@ def worded(plain: Folded) -> Folded:
 
 def parted(plain: Folded) -> Folded:
     """Its words, with one space between two, whatever stood there."""
-    made = _BETWEEN.sub(" ", plain.text)
+    text = plain.text
+    if text.isascii():
+        made = " ".join(text.translate(_NO_SIGNS).split())
+        if text[:1] and not text[0].isalnum():
+            made = f" {made}"
+        if text and not text[-1].isalnum() and made != " ":
+            made = f"{made} "
+    else:
+        made = _BETWEEN.sub(" ", text)
     return plain if made == plain.text else Folded(made, lambda: _closed(plain, _BETWEEN))
 
 

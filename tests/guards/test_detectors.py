@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import pytest
 
 from intellirouter.bounds.patterns import BadPattern, compiled
 from intellirouter.config.schema.guards import GuardSection
 from intellirouter.guards.finding import Finding
+from intellirouter.guards.folding import folded, parted, visible
 from intellirouter.guards.guard import Guard, made
 
 
@@ -197,3 +199,28 @@ def test_work_grows_with_the_text_and_no_faster(text: str) -> None:
 )  # fmt: skip
 def test_what_stands_behind_escapes(text: str, wanted: list[str]) -> None:
     assert [value for _, value in found(text)] == wanted
+
+
+def test_an_ideograph_looks_like_nothing_else() -> None:
+    """So a text of thousands of them is not folded one by one."""
+    ideographs = "".join(map(chr, range(0x3400, 0xA000)))
+    assert (
+        folded(ideographs, frozenset(ideographs)).text
+        == visible(ideographs, frozenset(ideographs)).text
+        == ideographs
+    )
+    text = ideographs[:500] + "Ｉｇｎｏｒｅ аll ４１１１"
+    assert folded(text).text == ideographs[:500] + "ignore all 4111"
+    assert visible(text).text == ideographs[:500] + "Ignore аll 4111"
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "a.", ".a", "a.b", "a, b", " a", "a_b\n", "a - (b)!", "é, ü.", "…"]
+)
+def test_words_apart_have_their_places(text: str) -> None:
+    plain = folded(text)
+    words = parted(plain)
+    assert words.text == re.sub(r"[\W_]+", " ", plain.text)
+    for place, letter in enumerate(words.text):
+        start, end = words.span(place, place + 1)
+        assert letter == " " or folded(text[start:end]).text[:1] == letter

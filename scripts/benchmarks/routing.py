@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from intellirouter.inference.learning import prior as priors
 from intellirouter.inference.learning.measure import apgr, savings
 from intellirouter.inference.learning.prior import Prior
+from scripts.benchmarks import routing_nodes, routing_time
 from scripts.benchmarks import routing_online as online
-from scripts.benchmarks import routing_time
 from scripts.difficulty_prior import Outcomes, fit, read, scales
 
 FOLDS = 5
@@ -31,6 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench routing", description=__doc__)
     parser.add_argument("file", type=Path, nargs="?", default=DEFAULT)
     parser.add_argument("--time", action="store_true", help="only what a decision costs")
+    parser.add_argument(
+        "--nodes",
+        action="store_true",
+        help="only how soon all nodes decide by the same weights (needs Redis)",
+    )
     parser.add_argument("--offline", action="store_true", help="only what is learnt from a file")
     parser.add_argument(
         "--online", nargs="+", choices=online.PARTS, help="only these parts of learning while routing"
@@ -38,6 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.time:
         routing_time.report()
+        return 0
+    if given.nodes:
+        routing_nodes.report()
         return 0
     if not given.file.exists():
         print(f"{given.file} is not there; name a file of outcomes", file=sys.stderr)

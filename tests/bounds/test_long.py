@@ -48,7 +48,8 @@ async def test_what_is_long_is_made_beside_the_event_loop(
 ) -> None:
     """Of all that these requests cost, the loop does little at a stretch, however fast the machine is."""
     vendor = await start_vendor(Play.json(fault_vendor.whole("ok")))
-    url = (await start_node(provider(vendor))).listening[0].url
+    guard = '[[guards]]\nname = "g"\nkind = "keywords"\nwords = ["coal"]\n'
+    url = (await start_node(provider(vendor) + guard)).listening[0].url
     longest = 0.0
 
     async def beat() -> None:

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from intellirouter.bounds.aside import ASIDE
+from intellirouter.bounds.marks import MANY
 from intellirouter.chat.delta import Delta, StreamEvent
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
@@ -269,7 +270,8 @@ class _Course:
         return places.response(response, lambda text, _where: _same(next(rest, text), text))
 
     async def _aside(self, request: ChatRequest, work: Callable[[], T]) -> T:
-        size = sum(len(text) for text, _ in places.texts(request))
+        long = request.long or len(request.messages) > MANY  # of which to look up the texts takes long by itself
+        size = _AT_ONCE + 1 if long else sum(len(text) for text, _ in places.texts(request))
         return await self._somewhere(size, work)
 
     async def _somewhere(self, size: int, work: Callable[[], T]) -> T:

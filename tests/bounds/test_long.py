@@ -15,9 +15,8 @@ from intellirouter.chat import foreign
 from intellirouter.chat.delta import Finish, Start, ToolCallArguments, ToolCallStart
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.ollama.format import FORMAT as OLLAMA
-from intellirouter.chat.wire import WireFormat
 from intellirouter.errors import UpstreamProtocolError
-from intellirouter.providers import google, mistral, ollama, openai, responses
+from intellirouter.providers import anthropic, google, mistral, ollama, openai, responses
 from intellirouter.providers.adapter import HttpResponse
 from tests.chat.round_trips.test_round_trips import FORMATS
 from tests.conftest import StartNode, StartVendor, provider
@@ -70,7 +69,16 @@ async def test_what_is_long_is_made_beside_the_event_loop(
         assert longest < beside / 2, (name, longest, beside)
 
 
-def seconds(wire: WireFormat, calls: int) -> float:
+PARSERS = {
+    "openai_chat": openai.new_stream,
+    "openai_responses": responses.new_stream,
+    "anthropic_messages": anthropic.ADAPTER.new_stream,
+    "gemini": google.ADAPTER.new_stream,
+    "ollama": ollama.ADAPTER.new_stream,
+}
+
+
+def seconds(name: str, calls: int) -> float:
     """What it takes to write so many parallel calls of tools as a stream, and to read a stream of as many."""
     deltas = [Start("x", "m", 1)]
     deltas += [ToolCallStart(n, f"c{n}", f"f{n}", block=n + 9) for n in range(calls)]  # type: ignore[misc]
@@ -78,13 +86,10 @@ def seconds(wire: WireFormat, calls: int) -> float:
     deltas += [Finish("tool_calls")]  # type: ignore[list-item]
     gc.disable()  # of a whole session of tests, which would take longer than all of this
     began = time.thread_time()
-    encoder = wire.new_encoder(ChatRequest(model="m", messages=()))
+    encoder = FORMATS[name].new_encoder(ChatRequest(model="m", messages=()))
     data = encoder.encode(tuple(deltas)) + encoder.finish()
-    parser = openai.new_stream() if wire.name == "openai_chat" else None
-    if wire.name == "openai_responses":
-        parser = responses.new_stream()
-    if parser is not None:
-        parser.feed(data)
+    if name in PARSERS:
+        PARSERS[name]().feed(data)
     took = time.thread_time() - began
     gc.enable()
     return took
@@ -92,7 +97,7 @@ def seconds(wire: WireFormat, calls: int) -> float:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_parallel_calls_of_a_stream_cost_each_the_same(name: str) -> None:
-    few, many = (min(seconds(FORMATS[name], calls) for _ in range(2)) for calls in (300, 4_800))
+    few, many = (min(seconds(name, calls) for _ in range(2)) for calls in (300, 4_800))
     assert many < 60 * few, (few, many)  # 16 times as many; 256 times where each looks at all
 
 

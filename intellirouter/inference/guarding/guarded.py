@@ -270,7 +270,8 @@ class _Course:
         return places.response(response, lambda text, _where: _same(next(rest, text), text))
 
     async def _aside(self, request: ChatRequest, work: Callable[[], T]) -> T:
-        long = request.long or len(request.messages) > MANY  # of which to look up the texts takes long by itself
+        # of what is long, to look up the texts takes long by itself
+        long = request.long or len(request.messages) > MANY
         size = _AT_ONCE + 1 if long else sum(len(text) for text, _ in places.texts(request))
         return await self._somewhere(size, work)
 

@@ -38,7 +38,12 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
-    return _USERINFO.sub(rf"\g<1>{MASK}@", str(value))
+    return without_names(str(value))
+
+
+def without_names(text: str) -> str:
+    """A text, with a mask for the name and password of each address in it."""
+    return _USERINFO.sub(rf"\g<1>{MASK}@", text)
 
 
 def secrets(value: Any) -> Iterator[str]:

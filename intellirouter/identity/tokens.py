@@ -155,7 +155,7 @@ class Tokens:
             return self._foreign(token, header, found)
         except jwt.PyJWTError as cause:
             raise AuthenticationFailed(f"The token was refused: {why(cause)}.") from cause
-        except (ValueError, TypeError, RecursionError) as cause:
+        except (ValueError, TypeError, ArithmeticError, RecursionError) as cause:
             raise AuthenticationFailed("The token was refused: it cannot be read.") from cause
 
     def _own(self, token: str, header: Mapping[str, Any]) -> _Known:
@@ -178,6 +178,8 @@ class Tokens:
             token, issuer.key(kid, algorithm), algorithms=[algorithm], audience=list(section.audience),
             issuer=section.issuer, leeway=section.leeway_seconds, options={"require": ["exp", "iss", "aud", "sub"]},
         )  # fmt: skip
+        if any(type(claims.get(name, 0)) not in (int, float) for name in ("exp", "nbf", "iat")):
+            raise AuthenticationFailed("The token was refused: its times are no numbers.")  # RFC 7519, 2
         account = self._person(claims, section)
         made = claims.get("iat")
         until = float(claims["exp"]) + section.leeway_seconds

@@ -140,7 +140,7 @@ async def test_a_token_is_taken_by_its_issuers_keys(provider: Provider) -> None:
         caller = await taker.caller(provider.token(groups=["red"], email="ann@example.com"))
         assert caller.may("inference:chat") and not caller.may("admin:keys:read")
         assert caller.team == "red" and caller.ref.startswith("user_")
-        again = await taker.caller(provider.token(RSA, "rsa", "RS256"))
+        again = await taker.caller(provider.token(RSA, "rsa", "RS256", aud=["another", AUDIENCE]))
         assert again.ref == caller.ref, "one person, whatever key signed"
         assert provider.asked == 1, "keys are asked for once"
 
@@ -191,6 +191,14 @@ async def test_every_forgery_is_refused(provider: Provider) -> None:
         "expired": provider.token(exp=now - 31),
         "no exp": provider.token(exp=None),
         "exp of a text": provider.token(exp="tomorrow"),
+        "exp of digits in a text": provider.token(exp=str(now + 300)),
+        "exp without end": provider.token(exp=float("inf")),
+        "exp that is none": provider.token(exp=float("nan")),
+        "exp that is true": provider.token(exp=True),
+        "made in a text": provider.token(iat=str(now)),
+        "not before without end": provider.token(nbf=float("inf")),
+        "kid of a list": unsigned(claims, {"alg": "ES256", "kid": ["one"]}, b"x"),
+        "audiences without ours": provider.token(aud=["another", "third"]),
         "not before": provider.token(nbf=now + 60),
         "made tomorrow": provider.token(iat=now + 86_400),
         "another audience": provider.token(aud="another"),

@@ -15,6 +15,7 @@ from typing import IO, Any, Literal
 import msgspec
 
 from intellirouter.config import env
+from intellirouter.config.shown import without_names
 from intellirouter.errors import InvalidRequest, StateUnavailable
 from intellirouter.ops.backup.remote import RemoteDirectory, RemoteFile, by_parts
 
@@ -38,7 +39,7 @@ class RcloneDirectory(RemoteDirectory):
         name, colon, _ = remote.partition(":")
         if not colon or not name or name.startswith("-"):
             raise InvalidRequest(
-                f"{address}: is no rclone:REMOTE:PATH; `rclone listremotes` says which there are."
+                f"{without_names(address)}: is no rclone:REMOTE:PATH; `rclone listremotes` says which there are."
             )
         return cls(remote)
 

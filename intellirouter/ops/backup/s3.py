@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any, Literal, cast
 
 from intellirouter.config import env
+from intellirouter.config.shown import without_names
 from intellirouter.errors import InvalidRequest, StateUnavailable
 from intellirouter.ops.backup import pipe
 from intellirouter.ops.backup.remote import RemoteDirectory, RemoteFile
@@ -43,7 +44,7 @@ class Prefix(RemoteDirectory):
         """Of `s3://BUCKET/PREFIX`. Asks nothing of the service yet. Raises `InvalidRequest`."""
         bucket, _, prefix = address.removeprefix(SCHEME).partition("/")
         if not _BUCKET.fullmatch(bucket) or set(prefix) & set("?#"):
-            raise InvalidRequest(f"{address}: is no s3://BUCKET/PREFIX.")
+            raise InvalidRequest(f"{without_names(address)}: is no s3://BUCKET/PREFIX.")
         try:
             stores = importlib.import_module("obstore.store")
         except ModuleNotFoundError as cause:

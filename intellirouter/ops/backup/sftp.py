@@ -21,6 +21,7 @@ from typing import IO, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from intellirouter.config import env
+from intellirouter.config.shown import without_names
 from intellirouter.errors import InvalidRequest, StateUnavailable
 from intellirouter.ops.backup.remote import RemoteDirectory, RemoteFile, by_parts
 
@@ -44,7 +45,9 @@ class SftpDirectory(RemoteDirectory):
         except ValueError:
             parts, port = urlsplit(""), 0
         if not parts.hostname or parts.password or parts.query or parts.fragment or not parts.path.strip("/"):
-            raise InvalidRequest(f"{address}: is no sftp://USER@HOST/DIRECTORY (keys of ssh open it).")
+            raise InvalidRequest(
+                f"{without_names(address)}: is no sftp://USER@HOST/DIRECTORY (keys of ssh open it)."
+            )
         path = unquote(parts.path).rstrip("/")
         path = path.removeprefix("/~/") if path.startswith("/~/") else path
         user = unquote(parts.username) if parts.username else getpass.getuser()

@@ -46,7 +46,7 @@ _PATTERNS: Mapping[str, str] = {
     "the path of one step": "chains/trial.py chains/drawing/marks.py",
     "10,000 characters of one template, which do not repeat its braces": "roles/chain_engine/triggers/firing.py",
     "one scalar of a definition of at most 1,000,000 characters, in one direction": "chains/source.py",
-    "100,000 characters of a text at a time, every repeat with an end or in one direction; a long text in a thread": "guards/detectors/address.py guards/joining.py "
+    "100,000 characters of a text at a time, every repeat with an end or in one direction; a long text in a thread": "guards/detectors/address.py guards/joining.py guards/places.py "
     "guards/detectors/email.py guards/detectors/injection.py guards/detectors/national.py guards/detectors/numbers.py guards/detectors/phone.py "
     "guards/detectors/secrets.py guards/detectors/unseen.py guards/detectors/words.py guards/escapes.py guards/folding.py guards/placeholders.py guards/scan.py",
 }

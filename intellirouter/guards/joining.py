@@ -41,7 +41,7 @@ _DIGITS = r"\b[0-9a-fA-F]{4,}\b"
 _GATES = Gates(
     {
         "codes": {
-            "base64": rf"{_PIECE}[^A-Za-z0-9][\x00-\x{{10ffff}}]*{_PIECE}",
+            "base64": rf"{_PIECE}{_SIGN}*=*[^A-Za-z0-9+/_=-][\x00-\x{{10ffff}}]*{_PIECE}",
             "hex": rf"{_DIGITS}[\x00-\x{{10ffff}}]+{_DIGITS}",
         }
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -50,6 +51,7 @@ _CODED = 1_024
 _DEEPEST = 64
 _LEAST_NUMBER = 10**6
 """A number as long as one that says who somebody is."""
+_HALF = re.compile("[\ud800-\udfff]")
 _TEXTUAL = (
     "text/",
     "application/json",
@@ -166,7 +168,11 @@ def arguments(written: str, change: Change, kind: str) -> str:
     except (ValueError, RecursionError):
         return change(written, TOOL_CALL)
     made = _tree(value, change, TOOL_CALL, left=frozenset())
-    return written if made is value else json.dumps(made, ensure_ascii=False)
+    if made is value:
+        return written
+    text = json.dumps(made, ensure_ascii=False)
+    # half of a surrogate pair may stand in JSON as an escape, and nowhere else
+    return json.dumps(made) if _HALF.search(text) else text
 
 
 def _file(part: File, change: Change, where: str) -> File:

@@ -70,6 +70,13 @@ def test_it_is_nowhere(name: str) -> None:
     assert done.placeholders and done.report
 
 
+def test_half_of_a_surrogate_pair_stays_an_escape() -> None:
+    done = through(asked(ToolCall("1", "send", '{"to": "\\ud83d jane.roe@example.org"}')))
+    (call,) = done.request.messages[0].content
+    assert isinstance(call, ToolCall)
+    assert call.arguments == '{"to": "\\ud83d <EMAIL_1>"}'
+
+
 def test_what_holds_nothing_is_the_same_object() -> None:
     request = asked("Nothing to see", ToolCall("1", "t", '{"a": 1}'))
     assert through(request).request is request

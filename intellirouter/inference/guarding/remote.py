@@ -124,7 +124,7 @@ def _question(guard: Guard, job: Job, texts: Sequence[str], kind: str) -> tuple[
     shown: dict[str, Any] = FORMAT.encode_request(job.request, [])
     body = msgspec.json.encode(
         {
-            "texts": list(texts),
+            "texts": [text.encode("utf-8", "replace").decode() for text in texts],
             "tools": shown.get("tools", []),
             "structured_messages": shown.get("messages", []),
             "input_type": kind,

@@ -15,6 +15,7 @@ ALIKE = (
     ("аеорсухіјѕԁһкмтвнгԛԝ", "aeopcyxijsdhkmtbhrqw"),  # Cyrillic
     ("αορνυτικεηχγβμρω", "aopvutikenxybupw"),  # Greek
     ("ıɑɡɩʟɴʀßƅ", "iagilnrsb"),
+    ("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋᴍᴏᴘꜱᴛᴜᴠᴡʏᴢ", "abcdefghijkmopstuvwyz"),  # small capitals
 )
 INVISIBLE = "".join(
     chr(code)

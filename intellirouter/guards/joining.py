@@ -49,6 +49,8 @@ _GATES = Gates(
 _CODED = re.compile(rf"(?<![A-Za-z0-9+/_=-]){_SIGN}{{4,}}={{0,2}}(?![A-Za-z0-9+/_=-])")
 _LOOKS_CODED = re.compile(rf"{_TURN}|=\Z|[+/]")
 _HEX = re.compile(r"(?<![A-Za-z0-9])[0-9a-fA-F]{4,}(?![A-Za-z0-9])")
+_TAG = 0xE0000
+_TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _DIGIT = re.compile(r"[0-9]")
 _TEXT = re.compile(rb"(?:[\t\n\r -~]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}){12,}")
 """What bytes have to hold to be some text: those of a word that was taken for a code hold none."""
@@ -76,6 +78,7 @@ def among(said: Sequence[tuple[int, str]], find: Find, *, coded: bool) -> Iterat
         for joiner in ("\n", "") if plain else ("\n", " ", ""):
             yield from _across(ends, joiner, find)
     if coded:
+        yield from _smuggled(said, find)
         yield from _coded(said, find)
 
 
@@ -127,6 +130,14 @@ def _coded(said: Sequence[tuple[int, str]], find: Find) -> Iterator[Together]:
         runs = [run for run in _runs(said, _HEX) if _DIGIT.search(run[3])]
         for some in (runs, _longest(runs)):
             yield from _said_by(some, _hexadecimal, find)
+
+
+def _smuggled(said: Sequence[tuple[int, str]], find: Find) -> Iterator[Together]:
+    """What is written in tag characters, which no reader sees and a model reads as letters."""
+    for number, text in said:
+        runs = [] if text.isascii() else list(_TAGS.finditer(text))
+        if runs and (hits := find("".join(chr(ord(tag) - _TAG) for run in runs for tag in run[0]))):
+            yield [hits[0].kind], {number: [Finding(*run.span(), hits[0].kind) for run in runs]}
 
 
 def _runs(said: Sequence[tuple[int, str]], pattern: re.Pattern[str]) -> Iterator[_Run]:

@@ -47,6 +47,7 @@ SAID: dict[str, tuple[Message, ...]] = {
         user(f"On my iPhone15Pro I have {CODED[:33]} here"),
         user(f"then {CODED[33:]} and JavaScript2 reads it"),
     ),
+    "tag characters, which nobody sees": (user("Hello" + "".join(chr(0xE0000 + ord(sign)) for sign in ORDER)),),
     "a code in small pieces": tuple(
         user(f"Piece {at}: {CODED[at : at + 9]} ok") for at in range(0, len(CODED), 9)
     ),

@@ -246,7 +246,9 @@ def _from_binary(written: str) -> Iterator[str]:
 
 
 def _readable(data: bytes) -> str:
-    """The bytes as text, where they are one."""
+    """The bytes as text, where they are one; of UTF-16 as well."""
+    if data.count(0) * 2 >= len(data) - 1:
+        data = data.replace(b"\0", b"")
     try:
         text = data.decode()
     except UnicodeDecodeError:

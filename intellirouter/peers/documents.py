@@ -9,7 +9,7 @@ import msgspec
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import Message, Role
 from intellirouter.chat.parts import Text
-from intellirouter.errors import InvalidRequest
+from intellirouter.errors import InvalidRequest, UpstreamProtocolError
 from intellirouter.peers.contract import Judgement, Passage, ResolvedPersona, RetrievalRequest, Retrieved
 from intellirouter.security.caller import Caller, Owner
 
@@ -56,8 +56,11 @@ def judgement_of(body: Json) -> Judgement:
 
 
 def learnt_of(body: Json) -> int:
-    """Of how many was learnt."""
-    return int(body["learnt"])
+    """Of how many was learnt. Raises `UpstreamProtocolError`."""
+    learnt = body.get("learnt")
+    if not isinstance(learnt, int):
+        raise UpstreamProtocolError("the Router does not say of how many requests it learnt")
+    return learnt
 
 
 def owner_document(owner: Owner) -> Json:

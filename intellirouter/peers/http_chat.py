@@ -24,6 +24,7 @@ from intellirouter.errors import (
     IntelliRouterError,
     PeerUnavailable,
     UpstreamError,
+    UpstreamProtocolError,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
@@ -89,6 +90,13 @@ def _built(request: ChatRequest, target: Target) -> HttpRequest:
     return msgspec.structs.replace(http, body=carrying(http.body, request))
 
 
+def _object(answer: HttpResponse) -> Json:
+    try:
+        return msgspec.json.decode(answer.body, type=Json)
+    except msgspec.DecodeError as cause:
+        raise UpstreamProtocolError("the Router answered with something else than an object") from cause
+
+
 class HttpChatCompleter:
     """See `ChatCompleter`. Calls are signed; `timeout` bounds a call without a deadline."""
 
@@ -123,7 +131,7 @@ class HttpChatCompleter:
             target = self._target("", call)
             headers = {**target.headers, "content-type": "application/json"}
             http = HttpRequest("POST", self._endpoint + path, tuple(headers.items()), body)
-            return await self._whole(http, call, lambda answer: msgspec.json.decode(answer.body, type=Json))
+            return await self._whole(http, call, _object)
 
     async def stream(self, request: ChatRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """See `ChatCompleter.stream`."""

@@ -94,7 +94,7 @@ async def test_a_cancel_cuts_the_call_and_a_resume_goes_on(tmp_path: Path) -> No
         assert tools.keys == {f"{run_id}/a": 1, f"{run_id}/b": 1}
 
 
-@pytest.mark.parametrize("kill_at", [1, 4, 10])
+@pytest.mark.parametrize("kill_at", [1, 10])
 def test_a_killed_run_is_finished_and_no_recorded_step_repeated(tmp_path: Path, kill_at: int) -> None:
     found = crash(f"sqlite:///{tmp_path}/runs.db", tmp_path, kill_at=kill_at)
     assert found.killed

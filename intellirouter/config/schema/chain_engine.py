@@ -76,13 +76,13 @@ class ChainFolder(Section):
 
 
 class ChainHook(Section):
-    """`[chain_engine.hooks.NAME]`: a service that is told of ended runs (`evaluate` one by one, `optimise` in batches), or asked before steps.
+    """`[chain_engine.hooks.NAME]`: a service that is told of ended runs (`evaluate` one by one, `optimise` in batches) or of runs that wait for somebody (`notify`), or asked before steps.
 
     What it is sent is signed in the Standard Webhooks form. An `evaluate` hook may answer a JSON object, which is kept with the run; a
     `govern` hook answers `{"allow": true}` or `{"allow": false, "reason": "…"}`.
     """
 
-    kind: Literal["evaluate", "optimise", "govern"] = Field(description="what it is for")
+    kind: Literal["evaluate", "optimise", "govern", "notify"] = Field(description="what it is for")
     url: HttpUrl = Field(description="that is sent a POST")
     secret: SecretStr = Field(description="that signs what it is sent")
     chains: tuple[str, ...] = Field(default=("*",), description="names, or patterns such as support-*")
@@ -93,6 +93,10 @@ class ChainHook(Section):
     on_error: Literal["open", "closed"] = Field(
         default="closed", description="govern: whether steps run while it gives no verdict"
     )
+    link_base: HttpUrl | None = Field(
+        default=None,
+        description="notify: where people reach this node, as in https://chains.example.com: links to forms begin with it",
+    )
     timeout_seconds: Seconds = Field(default=10, description="for its answer")
     batch_size: int = Field(default=100, ge=1, le=1_000, description="optimise: runs in one request at most")
     flush_interval: Seconds = Field(
@@ -101,6 +105,20 @@ class ChainHook(Section):
     max_attempts: int = Field(
         default=10, ge=1, le=100, description="then it is given up: `chain hooks retry`"
     )
+
+    @model_validator(mode="after")
+    def _reached(self) -> ChainHook:
+        if (self.kind == "notify") != (self.link_base is not None):
+            wrong = "notify needs it" if self.link_base is None else "only notify has links"
+            raise ValueError(
+                f"link_base: {wrong}: where people reach this node, as in https://chains.example.com"
+            )
+        return self
+
+    @property
+    def hears_ends(self) -> bool:
+        """Whether it is told of ended runs."""
+        return self.kind in ("evaluate", "optimise")
 
     def concerns(self, chain: str, tenant: str) -> bool:
         """Whether it is for runs of this chain of this tenant."""

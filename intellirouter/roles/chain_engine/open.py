@@ -22,6 +22,7 @@ from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.hooks.delivery import Hooks
 from intellirouter.roles.chain_engine.hooks.governing import Governing
 from intellirouter.roles.chain_engine.hooks.judging import Judging
+from intellirouter.roles.chain_engine.hooks.notices import Notices
 from intellirouter.roles.chain_engine.hooks.outbox import Outbox
 from intellirouter.roles.chain_engine.keeper import Keeper
 from intellirouter.roles.chain_engine.library import Library
@@ -118,6 +119,9 @@ async def open_engine(
         )
         service.following.bus = bus
         hooks.told = service.told
+        notify = {name: hook for name, hook in section.hooks.items() if hook.kind == "notify"}
+        if notify:
+            hooks.notices = Notices(notify, hooks.outbox, service.inbox, service.links, owners.of)
         await service.following.refresh()
         runtime.ending = service.ending
         folders = Folders(section.folders, service.following.store, service.following.firing)

@@ -13,8 +13,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from pydantic import ValidationError
 
+from intellirouter.config.schema.chain_engine import ChainHook
 from intellirouter.errors import PeerUnavailable
+from intellirouter.roles.chain_engine.hooks.notices import Notices
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.security.webhook_signing import holds, signed
 from tests.conftest import StartNode
@@ -148,6 +151,72 @@ async def test_telemetry_goes_in_batches(start_node: StartNode, http: aiohttp.Cl
         assert set(told) < set(runs)
         assert {done["run"] for done in await _settled(ask, "delivered", 3)} == set(told)
         assert len((await ask("GET", "/v1/hooks?status=pending"))[1]["data"]) == 1
+
+
+ASKING = """
+chain: {name: asking}
+steps:
+  - {id: ok, wait: {signal: approval, title: Buy tea?, assignee: ann, escalate: {after: 300ms, to: bob}, timeout: 1d}}
+  - {id: sure, wait: {signal: approval}}
+output: {a: steps.ok.ok, b: steps.sure.ok}
+"""
+
+
+async def test_whoever_is_asked_is_told_with_a_link(
+    start_node: StartNode, http: aiohttp.ClientSession
+) -> None:
+    async with receiver() as there:
+        there.answers = [(503, {})]
+        base = 'link_base = "https://chains.example.com/"\nchains = ["ask*"]'
+        other = there.toml("elsewhere", "notify", 'link_base = "https://x.example"\nchains = ["none"]')
+        node = await start_node(there.toml("inbox", "notify", base) + other, role="ChainEngine")
+        ask = Client(http, node.listening[0].url)
+        await ask("PUT", "/v1/chains/asking", {"source": ASKING})
+        _, run = await ask("POST", "/v1/chains/asking/runs", {"mode": "background"})
+
+        def said(kind: str, step: str) -> list[dict[str, Any]]:
+            found = [told for told in there.heard if told["type"] == f"approval.{kind}"]
+            return [told for told in found if told["data"]["step"] == step]
+
+        async def heard(kind: str, step: str) -> dict[str, Any]:
+            async with asyncio.timeout(60):
+                while not (found := said(kind, step)):
+                    there.news.clear()
+                    await there.news.wait()
+            return found[-1]["data"]
+
+        await there.until(3)  # the first was not taken, and came again under its id
+        asked, escalated = await heard("asked", "ok"), await heard("escalated", "ok")
+        assert (asked["run"], asked["title"], asked["assignee"]) == (run["id"], "Buy tea?", "ann")
+        assert (escalated["assignee"], escalated["asked_before"], escalated["tenant"]) == (
+            "bob",
+            "ann",
+            "default",
+        )
+        assert len({told["id"] for told in there.heard}) == 2
+        prefix, path = asked["link"]["url"][:27], asked["link"]["url"][26:]
+        assert (prefix, path[:12]) == ("https://chains.example.com/", "/v1/approve/")
+        assert asked["link"]["expires_at"] == asked["until"]
+        async with http.post(node.listening[0].url + path, data={"ok": "true"}) as reply:
+            assert reply.status == 200, await reply.text()
+        assert (await heard("asked", "sure"))["assignee"] is None
+        delivered = await _settled(ask, "delivered", 3)
+        notices = node.opened[ENGINE].hooks.notices
+        again = Notices(notices.hooks, notices.outbox, notices.inbox, notices.links, notices.owner)
+        await again.note()  # as a node that starts now: it finds the wait, and that it was told of
+        assert len(await _settled(ask, "delivered", 3)) == 3
+        assert (await ask("GET", "/v1/hooks?status=pending"))[1]["data"] == []
+        await ask("POST", f"/v1/runs/{run['id']}/signals/approval", {"ok": False})
+        assert (await ask.until(run["id"], "succeeded"))["output"] == {"a": True, "b": False}
+        outbox = node.opened[ENGINE].hooks.outbox
+        (last,) = [each for each in outbox.listed("default", None, 9) if each.id == delivered[0]["id"]]
+        assert await again.told(last) is None  # answered: nobody is told any more
+
+
+@pytest.mark.parametrize(("kind", "base"), [("notify", None), ("govern", "https://x.example")])
+def test_links_are_for_notices(kind: str, base: str | None) -> None:
+    with pytest.raises(ValidationError, match="link_base"):
+        ChainHook(kind=kind, url="http://x/y", secret="s", link_base=base)  # type: ignore[arg-type]
 
 
 async def test_a_step_is_refused_before_it_runs(start_node: StartNode, http: aiohttp.ClientSession) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from intellirouter.chains.runtime.durable.waits import TABLE, Waiting, waiting
 from intellirouter.roles.chain_engine.store import RUNS
 
 MAX_LISTED = 1_000
+MAX_PLACES = 100_000
+"""Waits of all tenants that are looked through for new ones."""
+_CHUNK = 500
 FORM: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -52,6 +55,16 @@ class Asked:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run waits for a signal."""
+
+    run_id: str
+    path: str
+    chain: str
+    tenant: str
+
+
 def assigned(about: Mapping[str, Any], since: float, now: float) -> tuple[str | None, bool]:
     """Who is asked at a time, and whether that is whom it was escalated to."""
     further = about.get("escalate")
@@ -77,3 +90,29 @@ class Inbox:
         )
         with self.engine.connect() as connection:
             return [Asked(row.run_id, row.chain, waiting(row)) for row in connection.execute(wanted)]
+
+    def places(self) -> list[Place]:
+        """Where runs of every tenant wait for a signal."""
+        wanted = (
+            sa.select(TABLE.c.run_id, TABLE.c.path, RUNS.c.chain, RUNS.c.tenant)
+            .join(RUNS, TABLE.c.run_id == RUNS.c.run_id)
+            .where(TABLE.c.signal != "")
+            .order_by(TABLE.c.since)
+            .limit(MAX_PLACES)
+        )
+        with self.engine.connect() as connection:
+            return [Place(*row) for row in connection.execute(wanted)]
+
+    def of(self, run_ids: Sequence[str]) -> list[Asked]:
+        """What these runs wait for, of those that wait for a signal."""
+        found = []
+        with self.engine.connect() as connection:
+            for at in range(0, len(run_ids), _CHUNK):
+                some = run_ids[at : at + _CHUNK]
+                wanted = (
+                    sa.select(RUNS.c.chain, *TABLE.c)
+                    .join(TABLE, TABLE.c.run_id == RUNS.c.run_id)
+                    .where(TABLE.c.run_id.in_(some), TABLE.c.signal != "")
+                )
+                found += [Asked(row.run_id, row.chain, waiting(row)) for row in connection.execute(wanted)]
+        return found

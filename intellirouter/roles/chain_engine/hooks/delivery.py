@@ -15,9 +15,10 @@ import structlog
 
 from intellirouter.config.schema.chain_engine import ChainHook
 from intellirouter.errors import IntelliRouterError
+from intellirouter.roles.chain_engine.hooks.notices import Notices
 from intellirouter.roles.chain_engine.hooks.outbox import MAX_KEPT, Delivery, Outbox
 from intellirouter.security.webhook_signing import signed
-from intellirouter.transport.outgoing.door import Ask, OutgoingDoor
+from intellirouter.transport.outgoing.door import Answered, Ask, OutgoingDoor
 
 LOOK_SECONDS = 1.0
 AT_ONCE = 20
@@ -49,21 +50,18 @@ class Hooks:
     door: OutgoingDoor
     judge: Judge
     told: Told = _nothing
+    notices: Notices | None = None
     look: float = LOOK_SECONDS
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def told_of_runs(self) -> bool:
         """Whether any hook is told of runs."""
-        return any(hook.kind != "govern" for hook in self.hooks.values())
+        return any(hook.hears_ends for hook in self.hooks.values())
 
     def wanted(self, chain: str, tenant: str) -> list[str]:
         """The hooks that are told of a run."""
-        return [
-            name
-            for name, hook in self.hooks.items()
-            if hook.kind != "govern" and hook.concerns(chain, tenant)
-        ]
+        return [name for name, hook in self.hooks.items() if hook.hears_ends and hook.concerns(chain, tenant)]
 
     async def ended(self, run_id: str, chain: str, tenant: str) -> None:
         """A run comes to its end: write down who is to be told. Said again, it changes nothing."""
@@ -73,14 +71,15 @@ class Hooks:
 
     async def run(self) -> None:
         """Deliver, until cancelled."""
-        if not self.told_of_runs:
+        heard = [name for name, hook in self.hooks.items() if hook.kind != "govern"]
+        if not heard:
             return
         while True:
             self._news.clear()
             try:
-                more = [
-                    await self.deliver(name) for name, hook in self.hooks.items() if hook.kind != "govern"
-                ]
+                if self.notices is not None:
+                    await self.notices.note()
+                more = [await self.deliver(name) for name in heard]
             except sa.exc.SQLAlchemyError as error:  # the database is away: look again
                 log.warning("chain.hooks_wait", error=type(error).__name__)
                 more = []
@@ -105,6 +104,9 @@ class Hooks:
         taken = await asyncio.to_thread(self.outbox.claim, name, now, until, most)
         if not taken:
             return False
+        if hook.kind == "notify":
+            await asyncio.gather(*(self._noticed(name, hook, each) for each in taken))
+            return True
         told = await self.told([delivery.run_id for delivery in taken])
         ended = [delivery for delivery in taken if delivery.run_id in told]
         early = [delivery for delivery in taken if delivery.run_id not in told]
@@ -117,6 +119,16 @@ class Hooks:
         elif ended:
             await asyncio.gather(*(self._sent(name, hook, [delivery], told) for delivery in ended))
         return bool(ended)
+
+    async def _noticed(self, name: str, hook: ChainHook, one: Delivery) -> None:
+        """Tell of a run that waits, where it still does."""
+        document = None if self.notices is None else await self.notices.told(one)
+        if document is None:  # it was answered meanwhile, or its time is over
+            await self._delivered([one.id], one.attempts, None)
+            return
+        answer = await self._posted(name, hook, [one], one.id, document)
+        if answer is not None:
+            await self._delivered([one.id], one.attempts + 1, None)
 
     async def _evaluated(self, hook: ChainHook, one: Delivery, answer: bytes, told: dict[str, Any]) -> None:
         """Pass on what was answered; it is kept, so that the hook is not asked again where only that fails."""
@@ -150,13 +162,27 @@ class Hooks:
             return
         if hook.kind == "optimise":
             items = [{"id": each.id, **told[each.run_id]} for each in taken]
-            document: dict[str, Any] = {"type": "telemetry.batch", "hook": name, "items": items}
+            document: dict[str, Any] = {"type": "telemetry.batch", "items": items}
             digest = hashlib.sha256("/".join(each.id for each in taken).encode()).hexdigest()
             number = f"whb_{digest[:24]}"
         else:
-            document = {"type": "run.ended", "hook": name, "data": told[taken[0].run_id]}
+            document = {"type": "run.ended", "data": told[taken[0].run_id]}
             number = taken[0].id
-        body = msgspec.json.encode({"id": number, **document})
+        answer = await self._posted(name, hook, taken, number, document)
+        if answer is None:
+            return
+        attempts = max(each.attempts for each in taken) + 1
+        said = _document(answer.body) if hook.kind == "evaluate" else None
+        if said is not None:
+            await self._evaluated(hook, taken[0], said, told[taken[0].run_id])
+        else:
+            await self._delivered([each.id for each in taken], attempts, None)
+
+    async def _posted(
+        self, name: str, hook: ChainHook, taken: list[Delivery], number: str, document: dict[str, Any]
+    ) -> Answered | None:
+        """What the hook answered; None where it did not take it, which is written down."""
+        body = msgspec.json.encode({"id": number, "hook": name, **document})
         headers = {
             "content-type": "application/json",
             **signed(hook.secret.get_secret_value(), number, time.time(), body),
@@ -169,15 +195,11 @@ class Hooks:
             answer = await self.door.send(ask)
         except IntelliRouterError as error:
             await self._settled(taken, hook, attempts, error.message)
-            return
+            return None
         if answer.status >= 300:
             await self._settled(taken, hook, attempts, f"It answered {answer.status}.")
-            return
-        said = _document(answer.body) if hook.kind == "evaluate" else None
-        if said is not None:
-            await self._evaluated(hook, taken[0], said, told[taken[0].run_id])
-        else:
-            await self._delivered([each.id for each in taken], attempts, None)
+            return None
+        return answer
 
     async def _settled(
         self,

@@ -77,12 +77,17 @@ class Outbox:
 
     engine: sa.Engine
 
-    def add(self, hooks: Collection[str], run_id: str, tenant: str) -> None:
-        """Write down what is to be delivered; what stands there already stays."""
+    def add(self, hooks: Collection[str], run_id: str, tenant: str, what: str = "") -> None:
+        """Write down what is to be delivered of a run: its end, or `what` else. What stands there already stays."""
         now = time.time()
-        for hook in hooks:
+        ids = {delivery_id(hook, f"{run_id}{what}"): hook for hook in hooks}
+        with self.engine.connect() as connection:
+            known = set(connection.execute(sa.select(_HOOKS.c.id).where(_HOOKS.c.id.in_(ids))).scalars())
+        for number, hook in ids.items():
+            if number in known:
+                continue
             row = {
-                "id": delivery_id(hook, run_id),
+                "id": number,
                 "hook": hook,
                 "run_id": run_id,
                 "tenant": tenant,

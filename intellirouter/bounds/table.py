@@ -21,10 +21,11 @@ _QUERY = "a query or a form's field of a request, within server.max_body_bytes"
 _PATTERNS: Mapping[str, str] = {
     _CONFIGURATION: "commit.py config/checking.py config/env.py config/lines.py config/misspelt.py config/orchestrator_yaml.py config/reference.py config/rules.py "
     "cli/init_files.py cli/reference.py config/schema/auth.py config/schema/section.py alerts/channels/apprise_child.py cli/alerts.py ops/backup/looking.py ops/backup/retention.py config/schema/chain_engine.py config/toml_text.py config/weak_secrets.py config/shown.py ops/backup/outside.py "
-    "ops/backup/s3.py ops/units.py cli/chain_new.py web/openapi.py memory/bus.py inference/published.py providers/address.py",
+    "transport/bucket.py ops/units.py cli/chain_new.py web/openapi.py memory/bus.py inference/published.py providers/address.py",
     _NAME: "chat/anthropic_messages/models.py chat/gemini/thinking.py chat/openai_chat/models.py chat/fit/takes.py chat/fit/settings.py inference/learning/tiers.py chat/fit/output.py "
     "providers/openai.py providers/takes.py memory/conversations.py memory/responses.py roles/rag_manager/catalog.py "
     "roles/rag_manager/ingest.py chat/anthropic_messages/blocks.py chat/gemini/parts.py security/people.py identity/tokens.py",
+    "the last 2,000 characters of what git complains of": "roles/rag_manager/sources/git.py",
     _ANSWER: "roles/rag_manager/embedding/provider.py chat/gemini/errors.py chat/sse.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
     "inference/rescue/opening.py inference/concealing.py inference/groups/answers.py inference/groups/judging.py inference/groups/validation.py inference/rescue/scripts.py",
     "10,000 characters of a vendor's message": "chat/failure.py",
@@ -78,6 +79,7 @@ _READERS: Mapping[str, str] = {
     "our own files": "inference/learning/keeping.py inference/learning/weights.py roles/rag_manager/embedding/convert.py",
     _DOCUMENT: "roles/rag_manager/parsing/books.py roles/rag_manager/parsing/html.py "
     "roles/rag_manager/parsing/office.py roles/rag_manager/parsing/tables.py",
+    "one answer of the operator's server within outgoing.max_bytes, in a thread; none that defines entities": "roles/rag_manager/sources/webdav.py",
     "written, not read": "roles/router/admin_records.py cli/audit.py config/orchestrator_yaml.py",
 }
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from intellirouter.config.schema.backup import Cron
 from intellirouter.config.schema.section import HttpUrl, Seconds, Section
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Kind = Literal["folder", "web"]
+Kind = Literal["folder", "web", "git", "s3", "webdav", "postgres"]
 
 
 class RagSource(Section):
     """`[[rag.sources]]`: a place that a collection follows. What is new or changed there is read, what is gone there is removed."""
 
     name: SourceName = Field(description="what commands call it; its documents are called NAME/…")
-    kind: Kind = Field(description="folder: of this machine; web: pages and sitemaps")
+    kind: Kind = Field(
+        description="folder: of this machine; web: pages and sitemaps; git, s3, webdav (Nextcloud and others), postgres: rows of a query"
+    )
     collection: str = Field(
         min_length=1, max_length=512, description="that its documents go into; made where it is missing"
     )
@@ -49,8 +51,20 @@ class RagSource(Section):
         le=1,
         description="share of its documents that one look removes, beyond ten; more waits for `rag sources sync NAME --remove`",
     )
-    path: Path | None = Field(default=None, description="of folder: where it lies")
-    url: HttpUrl | None = Field(default=None, description="of web: the page to begin with")
+    path: Path | None = Field(
+        default=None, description="of folder: where it lies; of git: a repository on this machine"
+    )
+    url: HttpUrl | None = Field(
+        default=None,
+        description="of web: the page to begin with; of git: where a repository is cloned from; of webdav: the folder, as in https://cloud.example.com/remote.php/dav/files/ann/Handbook",
+    )
+    user: str | None = Field(default=None, description="of git, webdav: who asks")
+    password: SecretStr | None = Field(default=None, description="of git, webdav: or a token, as in ${TOKEN}")
+    branch: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}$",
+        description="of git: a branch or tag; absent: the default one",
+    )
     sitemap: HttpUrl | None = Field(
         default=None, description="of web: a sitemap, or an index of such, beside url or in its place"
     )
@@ -59,11 +73,36 @@ class RagSource(Section):
         default=0.2, ge=0, le=60, description="of web: between two requests; robots.txt may ask for more"
     )
 
+    bucket: str | None = Field(
+        default=None, pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="of s3: its name"
+    )
+    prefix: str = Field(default="", description="of s3: what the keys begin with")
+    endpoint: HttpUrl | None = Field(
+        default=None, description="of s3: the service; absent: AWS_ENDPOINT_URL, or Amazon's"
+    )
+    region: str | None = Field(default=None, description="of s3; absent: AWS_REGION")
+    access_key: SecretStr | None = Field(
+        default=None, description="of s3; absent: what AWS_… says, or the machine's role"
+    )
+    secret_key: SecretStr | None = Field(default=None, description="of s3, with access_key")
+    database_url: SecretStr | None = Field(
+        default=None, description="of postgres: postgresql://…, of a user that may only read"
+    )
+    query: str | None = Field(
+        default=None,
+        max_length=20_000,
+        description="of postgres: a SELECT with the columns id and text, and updated if there is one; further ones go along as attributes",
+    )
+
     @model_validator(mode="after")
     def _whole(self) -> RagSource:
         needs: dict[str, tuple[Any, str]] = {
             "folder": (self.path, "path"),
             "web": (self.url or self.sitemap, "url or sitemap"),
+            "git": ((self.url is None) != (self.path is None), "url or path, and not both"),
+            "s3": (self.bucket, "bucket"),
+            "webdav": (self.url, "url"),
+            "postgres": (self.database_url and self.query, "database_url and query"),
         }
         given, names = needs[self.kind]
         if not given:
@@ -72,4 +111,8 @@ class RagSource(Section):
             raise ValueError("path: must begin with /")
         if self.interval_seconds is not None and self.schedule is not None:
             raise ValueError("interval_seconds and schedule: set one of the two")
+        if self.url is not None and "@" in self.url.partition("://")[2].partition("/")[0]:
+            raise ValueError("url: must hold no user or password; they have keys of their own")
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key: set both or none")
         return self

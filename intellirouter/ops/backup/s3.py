@@ -5,22 +5,20 @@ An archive is sent while it is made, in parts; the service shows it under its na
 
 from __future__ import annotations
 
-import errno
 import fnmatch
 import importlib
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import IO, Any, Literal, cast
 
 from intellirouter.config import env
 from intellirouter.config.shown import without_names
-from intellirouter.errors import InvalidRequest, StateUnavailable
+from intellirouter.errors import InvalidRequest
 from intellirouter.ops.backup import pipe
 from intellirouter.ops.backup.remote import RemoteDirectory, RemoteFile
+from intellirouter.transport.bucket import BUCKET, errors, opened
 
 SCHEME = "s3://"
 PART_BYTES = 16 << 20
@@ -28,9 +26,6 @@ PART_BYTES = 16 << 20
 PARTS_AT_ONCE = 3
 READ_AHEAD = 8 << 20
 _BLOCK = 1 << 20
-_REQUEST_SECONDS, _RETRY_SECONDS, _RETRIES = 300, 600, 8
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_SAID = re.compile(r"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", re.DOTALL)
 
 
 class Prefix(RemoteDirectory):
@@ -43,28 +38,10 @@ class Prefix(RemoteDirectory):
     def at(cls, address: str) -> Prefix:
         """Of `s3://BUCKET/PREFIX`. Asks nothing of the service yet. Raises `InvalidRequest`."""
         bucket, _, prefix = address.removeprefix(SCHEME).partition("/")
-        if not _BUCKET.fullmatch(bucket) or set(prefix) & set("?#"):
+        if not BUCKET.fullmatch(bucket) or set(prefix) & set("?#"):
             raise InvalidRequest(f"{without_names(address)}: is no s3://BUCKET/PREFIX.")
-        try:
-            stores = importlib.import_module("obstore.store")
-        except ModuleNotFoundError as cause:
-            raise InvalidRequest(
-                f"{address}: a bucket needs another package: pip install 'intellirouter[s3]'"
-            ) from cause
         endpoint = env.current().get("AWS_ENDPOINT_URL", "")
-        with _errors(address):
-            store = stores.S3Store(
-                bucket,
-                prefix=prefix.strip("/") or None,
-                client_options={
-                    "allow_http": endpoint.startswith("http://"),
-                    "timeout": f"{_REQUEST_SECONDS}s",
-                },
-                retry_config={
-                    "max_retries": _RETRIES,
-                    "retry_timeout": timedelta(seconds=_RETRY_SECONDS),
-                },
-            )
+        store = opened(address, bucket, prefix, allow_http=endpoint.startswith("http://"))
         return cls(address.rstrip("/"), store)
 
     def __str__(self) -> str:
@@ -79,7 +56,7 @@ class Prefix(RemoteDirectory):
 
     def glob(self, pattern: str) -> Iterator[Object]:
         """The objects right under it whose names fit. Raises `OSError`, `StateUnavailable`."""
-        with _errors(str(self)):
+        with errors(str(self)):
             found = importlib.import_module("obstore").list_with_delimiter(self._store, self._within or None)[
                 "objects"
             ]
@@ -96,7 +73,7 @@ class Object(RemoteFile):
         self._store, self._key = store, key
 
     def _ask_size(self) -> int:
-        with _errors(str(self)):
+        with errors(str(self)):
             size: int = importlib.import_module("obstore").head(self._store, self._key)["size"]
         return size
 
@@ -104,14 +81,14 @@ class Object(RemoteFile):
         """So many bytes from there, fewer only at the end. Raises `OSError`, `StateUnavailable`."""
         if length <= 0:
             return b""
-        with _errors(str(self)):
+        with errors(str(self)):
             return bytes(
                 importlib.import_module("obstore").get_range(self._store, self._key, start=at, length=length)
             )
 
     def open(self, mode: Literal["rb"]) -> IO[bytes]:  # noqa: ARG002  as `Path` has it
         """Its bytes, fetched as they are read. Raises `OSError`, `StateUnavailable`."""
-        with _errors(str(self)):
+        with errors(str(self)):
             reader = importlib.import_module("obstore").open_reader(
                 self._store, self._key, buffer_size=READ_AHEAD
             )
@@ -119,14 +96,14 @@ class Object(RemoteFile):
 
     def unlink(self) -> None:
         """Remove it. Raises `StateUnavailable`."""
-        with _errors(str(self)):
+        with errors(str(self)):
             importlib.import_module("obstore").delete(self._store, self._key)
 
     def create(self, data: bytes) -> bool:
         """See `place.create`. Raises `OSError`, `StateUnavailable`."""
         obstore = importlib.import_module("obstore")
         try:
-            with _errors(str(self)):
+            with errors(str(self)):
                 obstore.put(self._store, self._key, data, mode="create")
         except FileExistsError:
             return False
@@ -144,7 +121,7 @@ class Object(RemoteFile):
                 raise BrokenPipeError
 
         def send(source: IO[bytes]) -> None:
-            with _errors(str(self)):
+            with errors(str(self)):
                 importlib.import_module("obstore").put(
                     self._store,
                     self._key,
@@ -175,26 +152,7 @@ class _Reading(io.RawIOBase):
         return cast("int", self._reader.seek(offset, whence))
 
     def readinto(self, buffer: Any) -> int:
-        with _errors(self._address):
+        with errors(self._address):
             data = memoryview(self._reader.read(len(buffer)))
         buffer[: len(data)] = data
         return len(data)
-
-
-@contextmanager
-def _errors(address: str) -> Iterator[None]:
-    """What the service said, in one line: the library's words go on with its requests."""
-    exceptions = importlib.import_module("obstore.exceptions")
-    try:
-        yield
-    except FileNotFoundError as cause:
-        raise FileNotFoundError(errno.ENOENT, _line(cause), address) from None
-    except exceptions.BaseError as cause:
-        raise StateUnavailable(f"{address}: {_line(cause)}") from None
-
-
-def _line(cause: Exception) -> str:
-    text = str(cause)
-    if said := _SAID.search(text):
-        return f"{said[1]}: {said[2]}"
-    return text.partition("\n")[0][:300]

@@ -23,7 +23,7 @@ def opened(
     prefix: str,
     *,
     allow_http: bool,
-    retries: int = RETRIES,
+    retries: int | None = None,
     retry_seconds: float = RETRY_SECONDS,
     **config: str,
 ) -> Any:
@@ -42,7 +42,10 @@ def opened(
             bucket,
             prefix=prefix.strip("/") or None,
             client_options={"allow_http": allow_http, "timeout": f"{REQUEST_SECONDS}s"},
-            retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=retry_seconds)},
+            retry_config={
+                "max_retries": RETRIES if retries is None else retries,
+                "retry_timeout": timedelta(seconds=retry_seconds),
+            },
             **config,
         )
 

@@ -13,7 +13,6 @@ from intellirouter.cli.main import main
 from intellirouter.errors import InvalidRequest, StateUnavailable
 from intellirouter.ops.backup import archive, place
 from intellirouter.ops.backup.archive import Manifest
-from intellirouter.transport import bucket
 from tests.servers.s3 import S3Server, s3_server
 
 BUCKET = "backups"
@@ -130,7 +129,7 @@ def test_what_the_service_says_is_said(
     with pytest.raises(FileNotFoundError, match="not found"):
         place.file(f"{PREFIX}/nobody.irbackup").open("rb")
 
-    monkeypatch.setattr(bucket, "RETRIES", 1)
+    monkeypatch.setattr("intellirouter.transport.bucket.RETRIES", 1)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StateUnavailable, match=r"127\.0\.0\.1:9"):
         list(place.directory(PREFIX).glob("*"))

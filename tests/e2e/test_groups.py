@@ -119,12 +119,17 @@ async def test_a_judge_sees_answers_without_names_and_takes_one(
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-async def test_a_synthesis_is_written_from_all(
+async def test_a_synthesis_is_written_from_all_and_where_nobody_writes_it_a_member_answers(
     stream: bool, start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:
+    def written(request: Received) -> Play:
+        if b"nobody writes" in request.body:
+            return Play.json({"error": {"message": "down"}}, 500)
+        return says("the whole")(request)
+
     group = ensemble("synthesis", 2, 'judge = "p3/x"')
     url, vendors = await node_of(
-        start_node, start_vendor, group, says("draft one"), says("draft two"), says("the whole")
+        start_node, start_vendor, group, says("draft one"), says("draft two"), written
     )
     status, text, usage, _ = await ask(http, url, stream=stream)
     assert (status, text) == (200, "the whole")
@@ -132,6 +137,13 @@ async def test_a_synthesis_is_written_from_all(
     assert "draft one" in asked and "draft two" in asked
     assert usage["prompt_tokens"] == 3 * faults.USAGE["prompt_tokens"]
     assert usage["completion_tokens"] == 3 * faults.USAGE["completion_tokens"]
+
+    question = [{"role": "user", "content": "nobody writes"}]
+    status, text, usage, decision = await ask(http, url, stream=stream, messages=question)
+    assert status == 200 and text in ("draft one", "draft two")
+    assert usage["completion_tokens"] == 2 * faults.USAGE["completion_tokens"]
+    assert decision["members"][-1]["outcome"] == "upstream_unavailable"
+    assert [member.get("chosen", False) for member in decision["members"]].count(True) == 1
 
 
 async def test_the_first_answer_ends_the_others(

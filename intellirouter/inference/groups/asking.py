@@ -28,6 +28,8 @@ class Asking:
     told: list[dict[str, Any]] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
     decided: Decided | None = None
+    spare: tuple[ChatResponse, dict[str, Any]] | None = None
+    """A member's answer, and what is told of it, for where nobody can write one of all."""
 
     def member_job(self, request: ChatRequest) -> Job:
         """The job of one member: whoever may use the group may use what the operator put behind it."""

@@ -11,12 +11,12 @@ from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.parts import ToolCall, ToolResult
 from intellirouter.chat.response import ChatResponse
 from intellirouter.config.schema.model_registry import JudgeSection
-from intellirouter.errors import InvalidRequest
+from intellirouter.errors import IntelliRouterError, InvalidRequest
 from intellirouter.inference.answering import Answering, Streamed
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.catalog_entries import Group, ModelEntry
 from intellirouter.inference.groups import judging
-from intellirouter.inference.groups.answers import deltas_of, text_of
+from intellirouter.inference.groups.answers import deltas_of, most_alike, text_of
 from intellirouter.inference.groups.asking import Asking
 from intellirouter.inference.groups.cascade import above, climbed
 from intellirouter.inference.groups.ensemble import answers, first_of, pick
@@ -78,7 +78,12 @@ class GroupedDispatch:
     async def _whole(self, job: Job, entry: ModelEntry, group: Group) -> tuple[ChatResponse, Trace]:
         asking, onward = await self._asked(job, entry, group)
         if isinstance(onward, ChatRequest):
-            return asking.finished(await asking.ask(onward, "answer"), asking.told[-1])
+            try:
+                return asking.finished(await asking.ask(onward, "answer"), asking.told[-1])
+            except IntelliRouterError:
+                if asking.spare is None:
+                    raise
+                return asking.finished(*asking.spare)
         return onward
 
     async def stream(self, job: Job) -> Streamed:
@@ -92,7 +97,13 @@ class GroupedDispatch:
         if not isinstance(onward, ChatRequest):
             return Whole(*onward)
         asking.told.append({"role": "answer", "model": onward.model, "chosen": True})
-        last = await self._inner.stream(asking.member_job(onward.routed(stream=True)))
+        try:
+            last = await self._inner.stream(asking.member_job(onward.routed(stream=True)))
+        except IntelliRouterError as error:
+            if asking.spare is None:
+                raise
+            asking.told[-1] = {"role": "answer", "model": onward.model, "outcome": error.code}
+            return Whole(*asking.finished(*asking.spare))
         return Last(last, asking, onward.model)
 
     async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
@@ -142,6 +153,8 @@ class GroupedDispatch:
         got = await answers(asking, ensemble, request, at_once=at_once)
         if ensemble.merge == "synthesis" and ensemble.judge is not None:
             texts = [text_of(response) for response, _ in got]
+            if not request.tools and (request.n or 1) == 1:  # what the members were asked is what was asked
+                asking.spare = got[most_alike(texts)]
             return asking, judging.to_write(request, texts, ensemble.judge)
         return asking, asking.finished(*await pick(asking, ensemble, request, got))
 

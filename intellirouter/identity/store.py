@@ -18,6 +18,7 @@ _NAMES = "people:name:"
 CHANNEL = "admin:all:people"
 MAX_TRIES = 10
 MAX_ACCOUNTS = 200_000
+"""Whom a node knows in memory. One more is neither made nor taken from an issuer."""
 
 T = TypeVar("T")
 Heard = Callable[[str], Awaitable[None]]

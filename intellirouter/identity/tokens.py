@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from intellirouter.config.schema.identity import ClaimsSection, JwtSection
 from intellirouter.errors import AuthenticationFailed, Conflict, NotFound, StateError
+from intellirouter.identity import store
 from intellirouter.identity.issuers import Issuer
 from intellirouter.identity.store import PeopleStore, follows
 from intellirouter.security.caller import Caller
@@ -192,6 +193,8 @@ class Tokens:
             raise AuthenticationFailed("The token was refused: its 'sub' is no name.")
         told = account_of(claims, section)
         there = self._directory.account(told.id)
+        if there is None and self._directory.count >= store.MAX_ACCOUNTS:
+            raise AuthenticationFailed("The token was refused: more people than are kept come here.")
         told = told if there is None else follows(there, told)
         if told != there:
             self._directory.put(told)

@@ -152,6 +152,11 @@ class Directory:
         self._standings.clear()
 
     @property
+    def count(self) -> int:
+        """How many accounts there are."""
+        return len(self._accounts)
+
+    @property
     def has_users(self) -> bool:
         """Whether somebody could sign in with a password."""
         return bool(self._passwords)

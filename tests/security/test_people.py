@@ -129,10 +129,12 @@ async def test_what_does_not_hold_is_named(place: Installation) -> None:
         assert (status, said["error"]["param"]) == (400, param), body
 
 
-async def test_names_are_taken_once(place: Installation) -> None:
+async def test_names_are_taken_once(place: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await made(place, "ann"))[0] == 201
     assert (await made(place, "ann"))[0] == 409
     assert (await made(place, "ann", kind="service"))[0] == 201
+    monkeypatch.setattr("intellirouter.identity.store.MAX_ACCOUNTS", 2)
+    assert (await made(place, "bob"))[0] == 409, "as many as are kept"
     status, _ = await place.ask("Router", ADMIN, "POST", "/admin/keys", {"name": "user:ann"})
     assert status == 409, "limits and budgets go by the name"
 

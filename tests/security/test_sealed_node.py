@@ -39,7 +39,7 @@ output: {{text: steps.said.text, answer: steps.ask}}
 """
 KINDS = (
     "definition input signal email grant turn answer stored setting text name attribute original filename part partname "
-    "store metadata description failing bad"
+    "store metadata description failing bad comment shown fault scheduled triggered"
 ).split()
 """Of what a node keeps; each is planted as a word of its own, which no index of words may hold either."""
 
@@ -62,6 +62,10 @@ def answering(received: Received) -> Play:
     if received.path.endswith("/embeddings"):
         return letters(received)
     era = "new" if "new" in str(received.json) else "old"
+    if word("fault", era) in str(received.json):  # some repeat what they were asked
+        return Play.json(
+            {"error": {"message": f"Not {word('fault', era)}.", "type": "invalid_request_error"}}, 400
+        )
     return Play.json(faults.whole(word("answer", era), "m"))
 
 
@@ -94,6 +98,10 @@ async def filled(place: Installation, era: str) -> dict[str, str]:
     said = {"model": "m", "conversation": f"c-{era}", "temperature": 0}
     turn = [{"role": "user", "content": word("turn", era)}]
     await ask("Router", "POST", "/v1/chat/completions", {**said, "messages": turn})
+    odd = {"model": "m", "messages": [{"role": "user", "content": word("fault", era)}]}
+    status, _ = await place.ask("Router", ADMIN, "POST", "/v1/chat/completions", odd)
+    assert status == 400
+    await rated(place, era)
     stored = {"model": "m", "input": word("stored", era), "store": True}
     response = await ask("Router", "POST", "/v1/responses", stored)
     added = {"name": "added", "kind": "openai_compatible", "endpoint": "http://127.0.0.1:1", "models": ["x"]}
@@ -131,11 +139,34 @@ async def filled(place: Installation, era: str) -> dict[str, str]:
     }
 
 
+async def rated(place: Installation, era: str) -> None:
+    """Say of the last request that the record knows, and that had an answer, how good that was."""
+    async with asyncio.timeout(60):
+        while True:
+            _, found = await place.ask(
+                "Router", ADMIN, "GET", "/admin/requests?status=ok&endpoint=chat_completions"
+            )
+            if found["data"]:
+                break
+            await asyncio.sleep(0.1)
+    said = {"score": 0.5, "comment": word("comment", era), "demonstration": word("shown", era)}
+    body = {"request_id": found["data"][0]["request_id"], **said}
+    status, told = await place.ask("Router", ADMIN, "POST", "/v1/feedback", body)
+    assert status == 200, told
+
+
 async def begun_run(place: Installation, era: str) -> str:
     """A run that waits for a signal; its id."""
     await place.put_chain(
         ADMIN, f"talk-{era}", CHAIN.format(word("definition", era)).replace("name: talk", f"name: talk-{era}")
     )
+    for kind, name, more in (
+        ("schedules", "scheduled", {"cron": "0 0 1 1 *"}),
+        ("triggers", "triggered", {"kind": "event", "type": "never.*"}),
+    ):
+        body = {"chain": f"talk-{era}", "input": {"text": word(name, era)}, **more}
+        status, told = await place.ask("ChainEngine", ADMIN, "PUT", f"/v1/{kind}/of-{era}", body)
+        assert status == 201, told
     body = {"input": {"text": word("input", era)}, "mode": "background"}
     status, run = await place.ask("ChainEngine", ADMIN, "POST", f"/v1/chains/talk-{era}/runs", body)
     assert status in (200, 202), run

@@ -225,6 +225,16 @@ async def test_every_forgery_is_refused(provider: Provider) -> None:
         assert provider.asked <= 2, "forged names of keys do not have the issuer asked each time"
 
 
+async def test_more_people_than_are_kept_are_not_taken(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("intellirouter.identity.store.MAX_ACCOUNTS", 1)
+    async with taking(provider) as taker:
+        assert await taker.caller(provider.token())
+        assert "more people" in await taker.refused(provider.token(sub="bob"))
+        assert await taker.caller(provider.token(jti="again")), "who is known is"
+
+
 async def test_a_new_key_is_asked_for_once_a_minute_and_old_ones_stay(provider: Provider) -> None:
     async with taking(provider) as taker:
         await taker.caller(provider.token())

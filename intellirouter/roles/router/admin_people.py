@@ -16,6 +16,7 @@ from aiohttp import web
 from intellirouter.chat.fields import required_text
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import Conflict, InvalidRequest, PermissionDenied
+from intellirouter.identity import store
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.roles.keys import KEY_RING, PEOPLE
 from intellirouter.security.caller import Caller
@@ -133,6 +134,8 @@ async def create_user(request: web.Request) -> web.StreamResponse:
     fields = checked_fields(body, policy)
     made = new_account(name, kind, **fields)
     check_made(request, made)
+    if request.app[KEY_RING].people.count >= store.MAX_ACCOUNTS:
+        raise Conflict(f"There are {store.MAX_ACCOUNTS:,} accounts already: delete some.")
     account = await request.app[PEOPLE].create(made)
     noted(request, on=account.label, after=account.shown())
     return _json(account.shown(), 201)

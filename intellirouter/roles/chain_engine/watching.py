@@ -102,6 +102,8 @@ class Watch:
         self.meters.active.inc()
         try:
             status = word(await self._outcome(run_id))
+            if status == "failed" and run_id in self.hearing.waiting:  # it came to its deadline in a wait
+                await asyncio.to_thread(self.runtime.waits.clear, run_id)
             row = await asyncio.to_thread(self.store.run, run_id)
             self.meters.ended(status, time.time() - row.created if row is not None else 0.0)
             log.info("chain.run_ended", run_id=run_id, status=status)

@@ -40,12 +40,12 @@ output: {said: steps.ok, then: steps.again}
 """
 
 
-async def asks(ask: Client, step: str) -> None:
-    """Return when a run waits at this step."""
+async def asks(ask: Client, *steps: str) -> None:
+    """Return when runs wait at these steps."""
     async with asyncio.timeout(60):
         while True:
             _, found = await ask("GET", "/v1/approvals")
-            if [each["step"] for each in found["data"]] == [step]:
+            if [each["step"] for each in found["data"]] == list(steps):
                 return
             await asyncio.sleep(0.02)
 
@@ -119,6 +119,12 @@ async def test_a_form_is_asked_answered_through_its_link_and_held(
     ended = await ask.until(run, "succeeded")
     assert ended["output"] == {"said": said, "then": {"anything": 1}}
     assert await asyncio.to_thread(node.opened[ENGINE].inbox.asked, "a") == []
+    # nobody is asked any more for a run that came to its own deadline
+    late = "chain: {name: late, timeout: 300ms}\nsteps: [{id: a, wait: {signal: go}}]"
+    await ask("PUT", "/v1/chains/late", {"source": late})
+    run = (await ask("POST", "/v1/chains/late/runs", {"mode": "background"}))[1]["id"]
+    assert (await ask.until(run, "failed"))["error"]["code"] == "timeout"
+    await asks(ask)
 
 
 def test_what_is_not_answered_goes_to_somebody_else() -> None:

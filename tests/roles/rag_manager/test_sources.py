@@ -16,6 +16,7 @@ from intellirouter.errors import NotFound
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.roles.rag_manager.sources.timetable import Timetable, due
+from intellirouter.security.sealing import Sealer
 from tests.inference.learning.test_school import until
 from tests.servers.minilm import minilm
 
@@ -40,8 +41,9 @@ class Watched:
 
 @asynccontextmanager
 async def opened(directory: Path) -> AsyncIterator[RagService]:
+    """One that seals what it keeps; the commands' tests have one that does not."""
     section = RagSection(embedding_model_path=minilm(), embedding_threads=1)
-    async with open_rag(section, directory) as service:
+    async with open_rag(section, directory, sealer=Sealer((b"k" * 32,))) as service:
         yield service
 
 
@@ -136,6 +138,8 @@ async def test_a_folder_is_followed(tmp_path: Path) -> None:
         await until(came)
         clock.cancel()
         await asyncio.gather(clock, return_exceptions=True)
+    for file in (tmp_path / "data").rglob("*"):  # names and reasons are sealed as documents are
+        assert not file.is_file() or b"bad.pdf" not in file.read_bytes()
 
 
 def test_when_a_source_is_due() -> None:

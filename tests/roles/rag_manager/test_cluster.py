@@ -427,3 +427,39 @@ async def test_placements_outlive_an_outage_of_the_store(tmp_path: Path) -> None
             ):
                 with pytest.raises(StateUnavailable):
                     await unknown
+
+
+async def test_one_node_looks_at_a_source_whichever_is_asked(
+    nodes: Nodes, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages/one.md").write_text("One.")
+    nodes.more = (
+        f'[[rag.sources]]\nname = "pages"\nkind = "folder"\npath = "{tmp_path}/pages"\ncollection = "kb"\n'
+        'tenant = "anns"\ninterval_seconds = 1\n'
+    )
+    async with nodes.running("a", "b", known="ab"):
+        client = Client(http, [nodes.url(name) for name in "ab"])
+
+        async def looked() -> bool:
+            last = (await client.get("/sources/pages"))["last"]
+            return last is not None and last["outcome"] == "ok"
+
+        await until(looked)  # each node is asked in turn, and answers what the one says that looks
+        await until(looked)
+        for _ in "ab":
+            (row,) = (await client.get("/sources"))["sources"]
+            assert (row["name"], row["documents"], row["last"] is not None) == ("pages", 1, True)
+            (collection,) = (await client.get("/collections"))["collections"]
+            assert (collection["name"], collection["documents"]) == ("kb", 1)
+        (tmp_path / "pages/two.md").write_text("Two.")
+        assert (await client.ask("POST", "/sources/pages/sync"))[0] == 202
+
+        async def came() -> bool:
+            rows = (await client.get("/collections/kb/documents"))["documents"]
+            return [row["status"] for row in rows] == ["ready", "ready"]
+
+        await until(came)
+        bob = Client(http, [nodes.url("a")], BOB)
+        assert (await bob.get("/sources"))["sources"] == []
+        assert (await bob.ask("POST", "/sources/pages/sync"))[0] == 404

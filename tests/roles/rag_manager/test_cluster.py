@@ -98,7 +98,7 @@ def nodes(tmp_path: Path, redis: RedisServer) -> Nodes:
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Return once it does; that takes a moment, and never longer than the deadline."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not await holds():
         assert time.monotonic() < end, "it did not come true"
         await asyncio.sleep(0.05)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 AT_ONCE = 2
 LOOK_SECONDS = 30.0
 """A clock that was set is seen so soon."""
+AGAIN_SECONDS = 5.0
+"""Until it is tried again, where nobody could say which node is to look."""
 LEASE_SECONDS = 60.0
 MOST_FAULTS = 1_000
 Row = dict[str, Any]
@@ -179,9 +181,10 @@ class Timetable:
             self._wake.set()
 
     async def _look(self, section: RagSource, wish: Wish) -> None:
-        self._rests[section.name] = time.time() + LOOK_SECONDS
+        self._rests[section.name] = time.time() + AGAIN_SECONDS
         async with self._alone(section) as mine:
             if not mine:
+                self._rests[section.name] = time.time() + LOOK_SECONDS
                 return
             del self._rests[section.name]
             await self.service.engine.write(partial(seen.begin, source=section.name))

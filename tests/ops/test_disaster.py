@@ -83,7 +83,8 @@ def assert_record(file: Path) -> None:
     """Every row, found by its tag and by its words."""
     with contextlib.closing(SqliteStore(file)) as store:
         for query in (Query(), Query(tag="t"), Query(text="kept")):
-            assert len(store.page(query, 1_001).rows) == 1_000
+            # a page on a busy machine ends short, and says where to look on
+            assert sum(map(len, store.rows(query, 1_001))) == 1_000
 
 
 def rows(file: Path) -> list[Any]:

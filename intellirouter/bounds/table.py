@@ -29,6 +29,7 @@ _PATTERNS: Mapping[str, str] = {
     _ANSWER: "roles/rag_manager/embedding/provider.py chat/gemini/errors.py chat/sse.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
     "inference/rescue/opening.py inference/concealing.py inference/groups/answers.py inference/groups/judging.py inference/groups/validation.py inference/rescue/scripts.py",
     "10,000 characters of a vendor's message": "chat/failure.py",
+    "one name of at most 64 characters in the answer of a service that guards": "inference/guarding/verdict.py",
     "an address of at most 8,000 characters, or a part of one": "transport/outgoing/places.py",
     _DOCUMENT: "roles/rag_manager/chunking.py roles/rag_manager/lexical.py roles/rag_manager/terms.py "
     "roles/rag_manager/resemblance.py roles/rag_manager/feedback.py roles/rag_manager/parsing/charset.py roles/rag_manager/parsing/markdown.py "

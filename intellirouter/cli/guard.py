@@ -31,7 +31,7 @@ def listed(as_json: Json = False, config: ConfigOption = None) -> None:
     """Every guard, in the order in which they act."""
     sections = configured(config, "router.toml").settings.guards
     if as_json:
-        rows = [section.model_dump(mode="json", exclude={"secret"}) for section in sections]
+        rows = [section.model_dump(mode="json", exclude={"secret", "api_key"}) for section in sections]
         typer.echo(msgspec.json.format(msgspec.json.encode(rows)))
         return
     if not sections:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from intellirouter.config.schema.guards import GuardSection
+from intellirouter.config.schema.guards import ASKED, GuardSection
 from intellirouter.guards.detectors.patterns import Patterns
 from intellirouter.guards.detectors.words import Keywords
 from intellirouter.guards.finding import Detector, Finding
@@ -16,8 +16,6 @@ from intellirouter.guards.places import TOOL_CALL, TOOL_RESULT
 from intellirouter.guards.reading import Reading
 from intellirouter.guards.table import PERSONAL, detectors
 
-REMOTE = frozenset({"webhook", "judge"})
-"""Kinds that ask somebody."""
 _MOST_WORDS = 100_000
 _LONGEST_WORD = 200
 
@@ -49,7 +47,7 @@ class Guard:
     @property
     def remote(self) -> bool:
         """Whether somebody is asked."""
-        return self.section.kind in REMOTE
+        return self.section.kind in ASKED
 
     @property
     def joins(self) -> bool:
@@ -105,7 +103,7 @@ def made(section: GuardSection, compiled: Callable[[str], Any]) -> Guard:
             found = [Patterns([compiled(pattern) for pattern in section.patterns], section.name)]
         case "pii":
             found = detectors(section.detect or PERSONAL, section.countries)
-        case "length" | "closing" | "webhook" | "judge":
+        case "length" | "closing" | "webhook" | "judge" | "moderation":
             found = ()
         case kind:
             found = detectors((kind,), section.countries)

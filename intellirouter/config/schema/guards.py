@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -11,11 +11,13 @@ from intellirouter.config.schema.section import Section
 
 Kind = Literal[
     "pii", "email", "phone", "card", "iban", "national_id", "ip", "address", "secret", "keywords", "pattern", "injection",
-    "invisible", "bidi", "control", "length", "closing", "webhook", "judge",
+    "invisible", "bidi", "control", "length", "closing", "webhook", "judge", "moderation",
 ]  # fmt: skip
 On = Literal["input", "output", "tool_call", "tool_result", "passage"]
 Action = Literal["block", "mask", "mask-restore", "flag", "route", "cut"]
 PERSONAL = Literal["email", "phone", "card", "iban", "national_id", "ip", "address"]
+ASKED = frozenset({"webhook", "judge", "moderation"})
+"""Kinds that ask somebody."""
 MASKABLE = frozenset(
     (
         "pii",
@@ -41,7 +43,7 @@ class GuardSection(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="what answers, records and metrics call it"
     )
     kind: Kind = Field(
-        description="what it looks for: pii (or one of its kinds), secret, keywords, pattern, injection, invisible, bidi, control, length; closing, to end every answer with message; or who is asked: webhook, judge"
+        description="what it looks for: pii (or one of its kinds), secret, keywords, pattern, injection, invisible, bidi, control, length; closing, to end every answer with message; or who is asked: webhook, judge, moderation"
     )
     on: tuple[On, ...] = Field(
         default=("input",),
@@ -85,16 +87,41 @@ class GuardSection(Section):
         max_length=500,
         description="what a caller is told when it is blocked; of closing: the words",
     )
-    url: str | None = Field(default=None, description="of webhook: who is asked, by POST")
+    url: str | None = Field(
+        default=None,
+        description="of webhook: who is asked, by POST; of moderation: where {url}/moderations is, as in https://api.openai.com/v1",
+    )
     secret: SecretStr | None = Field(default=None, description="of webhook: signs the question, HMAC-SHA256")
-    model: str | None = Field(default=None, description="of judge: the model that is asked")
+    api_key: SecretStr | None = Field(
+        default=None, description='of moderation: the key of the service, as "${VARIABLE}"'
+    )
+    model: str | None = Field(
+        default=None,
+        description="of judge: the model that is asked; of moderation: the one that the service takes",
+    )
+    categories: tuple[str, ...] = Field(
+        default=(),
+        max_length=200,
+        description="of moderation: only these, as the service names them; empty: all",
+    )
+    threshold: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="of moderation: a score from which a text is found, beside the service's own flags",
+    )
+    thresholds: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
+        default={},
+        max_length=200,
+        description="of moderation: the same for single categories, as in { violence = 0.4 }",
+    )
     policy: str | None = Field(
         default=None, max_length=10_000, description="of judge: what is not allowed, in words"
     )
-    timeout: float = Field(default=2.0, gt=0, le=60, description="seconds that a webhook or judge has")
+    timeout: float = Field(default=2.0, gt=0, le=60, description="seconds that who is asked has")
     on_error: Literal["open", "closed"] = Field(
         default="closed",
-        description="when a webhook or judge does not answer: closed blocks, open lets through",
+        description="when who is asked does not answer: closed blocks, open lets through",
     )
 
     @field_validator("countries")
@@ -112,6 +139,7 @@ class GuardSection(Section):
             "pattern": (self.patterns, "patterns"),
             "length": (self.max_characters, "max_characters"),
             "webhook": (self.url, "url"),
+            "moderation": (self.url, "url"),
             "judge": (self.model and self.policy, "model and policy"),
             "closing": (self.message, "message"),
         }
@@ -120,6 +148,12 @@ class GuardSection(Section):
             raise ValueError(f"a guard of kind '{self.kind}' needs {names}")
         if self.action == "cut" and (self.kind != "length" or self.on != ("output",)):
             raise ValueError("action 'cut' is for a guard of kind 'length' with on = [\"output\"]")
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"url '{self.url[:60]}' is no address such as https://guard.example.org")
+        if self.kind in ASKED and "passage" in self.on:
+            raise ValueError(
+                f"a guard of kind '{self.kind}' is not asked about passages: they go in with the input it sees"
+            )
         if self.kind == "closing" and self.on != ("output",):
             raise ValueError("a guard of kind 'closing' follows answers: on = [\"output\"]")
         if self.action == "route" and not self.route_to:
@@ -128,7 +162,12 @@ class GuardSection(Section):
             raise ValueError(
                 f"what a guard of kind '{self.kind}' finds cannot be given back: use 'mask', 'block' or 'flag'"
             )
-        if self.action in ("mask", "mask-restore") and self.kind in ("length", "closing", "judge"):
+        if self.action in ("mask", "mask-restore") and self.kind in (
+            "length",
+            "closing",
+            "judge",
+            "moderation",
+        ):
             raise ValueError(
                 f"a guard of kind '{self.kind}' finds no place that could be masked: use 'block', 'flag' or 'route'"
             )

@@ -32,6 +32,7 @@ from intellirouter.inference.groups.dispatcher import Whole
 from intellirouter.inference.guarding.metered import count
 from intellirouter.inference.guarding.remote import Remote
 from intellirouter.inference.guarding.rules import TO_MODEL, Guards
+from intellirouter.inference.guarding.verdict import Verdict
 from intellirouter.inference.job import Job, Trace
 from intellirouter.telemetry.light import LightCounter
 from intellirouter.telemetry.logs import exception_facts
@@ -155,17 +156,16 @@ class Guarded:
 
     async def asked(
         self, guard: Guard, job: Job, texts: Sequence[str], kind: Literal["request", "response"]
-    ) -> tuple[bool, tuple[str, ...] | None, bool]:
-        """Whether a remote guard blocks, the texts it makes of these, and whether it could be asked at all."""
+    ) -> Verdict:
+        """What a remote guard says of these, or what `on_error` says where it does not."""
         try:
             async with asyncio.timeout(guard.section.timeout):
-                verdict = await self._remote.ask(guard, job, texts, kind)
+                return await self._remote.ask(guard, job, texts, kind)
         except (IntelliRouterError, TimeoutError) as error:
             log.warning(
                 "guard.not_answered", guard=guard.name, request_id=job.request_id, **exception_facts(error)
             )
-            return guard.section.on_error == "closed", None, False
-        return verdict.blocked, verdict.texts, True
+            return Verdict(blocked=guard.section.on_error == "closed", answered=False)
 
     def count_found(self, report: Report) -> None:
         """Into the metrics."""
@@ -224,14 +224,13 @@ class _Course:
     async def _asked_before(self, guard: Guard, request: ChatRequest) -> tuple[ChatRequest, str | None]:
         texts = [text for text, where in places.texts(request) if guard.reads(where)]
         job = msgspec.structs.replace(self._job, request=request)
-        blocked, new, answered = await self._guarded.asked(guard, job, texts, "request")
-        if blocked or new is not None:
-            self.report.note(
-                guard.name, guard.action, "request", [guard.section.kind if answered else "no_answer"]
-            )
+        verdict = await self._guarded.asked(guard, job, texts, "request")
+        blocked, new = verdict.blocked, verdict.texts
+        if verdict.found:
+            self.report.note(guard.name, guard.action, "request", verdict.told(guard))
         if not guard.enforced:
             return request, None
-        if blocked and guard.section.action == "route" and answered:
+        if blocked and guard.section.action == "route" and verdict.answered:
             return request, guard.section.route_to
         if blocked and guard.section.action != "flag":
             raise self._refused(guard)
@@ -255,11 +254,10 @@ class _Course:
         texts = [text for text, _ in places.answer_texts(response)]
         if not texts:
             return response
-        blocked, new, answered = await self._guarded.asked(guard, self._job, texts, "response")
-        if blocked or new is not None:
-            self.report.note(
-                guard.name, guard.action, "output", [guard.section.kind if answered else "no_answer"]
-            )
+        verdict = await self._guarded.asked(guard, self._job, texts, "response")
+        blocked, new = verdict.blocked, verdict.texts
+        if verdict.found:
+            self.report.note(guard.name, guard.action, "output", verdict.told(guard))
         if not guard.enforced or guard.section.action == "flag":
             return response
         if blocked:

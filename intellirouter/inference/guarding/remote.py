@@ -1,4 +1,4 @@
-"""Guards that ask somebody: a webhook in the generic form that gateways share, and a model as judge.
+"""Guards that ask somebody: a webhook in the generic form that gateways share, a model as judge, a moderation endpoint.
 
 The webhook gets `{"texts", "tools", "tool_calls", "structured_messages", "input_type": "request" | "response", "litellm_call_id", …}` and
 answers `{"action": "NONE" | "BLOCKED" | "GUARDRAIL_INTERVENED", "blocked_reason", "texts"}` (docs.litellm.ai, generic guardrail API);
@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -25,14 +23,12 @@ from intellirouter.chat.parts import Text
 from intellirouter.errors import UpstreamProtocolError
 from intellirouter.guards.guard import Guard
 from intellirouter.inference.answering import Answering
+from intellirouter.inference.guarding import moderation
+from intellirouter.inference.guarding.verdict import MAX_ANSWER, MAX_TEXTS, MAX_VALUES, Verdict
+from intellirouter.inference.guarding.verdict import told as read
 from intellirouter.inference.job import Job
 from intellirouter.transport.outgoing.door import Ask, OutgoingDoor
 
-MAX_ANSWER = 4 << 20
-MAX_TEXTS = 2_000
-"""A longer request or answer is not shown in part: it counts as one that could not be looked at."""
-MAX_VALUES = 20_000
-"""JSON values that a webhook's answer may hold."""
 _AT_ONCE = 20_000
 """Characters of texts that are written down on the event loop; more go into a thread."""
 _JUDGE_TOKENS = 60
@@ -42,14 +38,7 @@ _ASKED = (
 )
 _MOST_JUDGED = 200_000
 SIGNATURE = "x-intellirouter-signature"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was answered. `texts` are new ones in the order of those that were shown; None: as they were."""
-
-    blocked: bool = False
-    texts: tuple[str, ...] | None = None
+T = TypeVar("T")
 
 
 class _Told(msgspec.Struct):
@@ -69,28 +58,50 @@ class Remote:
     ) -> Verdict:
         """The verdict of a guard. Raises an `IntelliRouterError` where there is none in time."""
         seconds = min(guard.section.timeout, max(0.001, job.deadline - time.monotonic()))
-        if guard.section.kind == "webhook":
-            return await self._webhook(guard, job, texts, kind, seconds)
-        return await self._judge(guard, job, texts, seconds)
+        match guard.section.kind:
+            case "webhook":
+                return await self._webhook(guard, job, texts, kind, seconds)
+            case "moderation":
+                return await self._moderation(guard, job, texts, seconds)
+            case _:
+                return await self._judge(guard, job, texts, seconds)
 
     async def _webhook(
         self, guard: Guard, job: Job, texts: Sequence[str], kind: str, seconds: float
     ) -> Verdict:
-        section = guard.section
-        if len(texts) > MAX_TEXTS:
-            raise UpstreamProtocolError(f"there are more than {MAX_TEXTS:,} texts to look at")
-        if sum(map(len, texts)) <= _AT_ONCE:
-            body, headers = _question(guard, job, texts, kind)
-        else:
-            body, headers = await ASIDE.run(job.caller.tenant, lambda: _question(guard, job, texts, kind))
-        answer = await self._door.send(
-            Ask(section.url or "", "POST", headers, body, seconds=seconds, max_bytes=MAX_ANSWER, trusted=True)
+        body, headers = await _written(job, texts, lambda: _question(guard, job, texts, kind))
+        ask = Ask(
+            guard.section.url or "",
+            "POST",
+            headers,
+            body,
+            seconds=seconds,
+            max_bytes=MAX_ANSWER,
+            trusted=True,
         )
+        return _verdict(await self._said("webhook", ask, MAX_VALUES), texts)
+
+    async def _moderation(self, guard: Guard, job: Job, texts: Sequence[str], seconds: float) -> Verdict:
+        section = guard.section
+        shown = moderation.shown(texts)
+        if not shown:
+            return Verdict()
+        body = await _written(job, shown, lambda: moderation.question(section, shown))
+        answer = await self._said(
+            "moderation endpoint",
+            _service(guard, "/moderations", body, seconds),
+            MAX_VALUES + moderation.VALUES * len(shown),
+        )
+        return moderation.verdict(section, answer, len(shown))
+
+    async def _said(self, who: str, ask: Ask, most: int) -> bytes:
+        """What somebody answers, of no more than so many values. Raises `UpstreamProtocolError`, and what the door raises."""
+        answer = await self._door.send(ask)
         if answer.status != 200:
-            raise UpstreamProtocolError(f"the webhook answered {answer.status}")
-        if await holds_more_than(MAX_VALUES, answer.body):
-            raise UpstreamProtocolError(f"the webhook's answer holds more than {MAX_VALUES:,} values")
-        return _verdict(answer.body, texts)
+            raise UpstreamProtocolError(f"the {who} answered {answer.status}")
+        if await holds_more_than(most, answer.body):
+            raise UpstreamProtocolError(f"the {who}'s answer holds more than {most:,} values")
+        return answer.body
 
     async def _judge(self, guard: Guard, job: Job, texts: Sequence[str], seconds: float) -> Verdict:
         section = guard.section
@@ -119,6 +130,25 @@ class Remote:
         raise UpstreamProtocolError("the judge said neither yes nor no")
 
 
+async def _written(job: Job, texts: Sequence[str], write: Callable[[], T]) -> T:
+    """A question about texts, written down beside the event loop where they are long."""
+    if len(texts) > MAX_TEXTS:
+        raise UpstreamProtocolError(f"there are more than {MAX_TEXTS:,} texts to look at")
+    if sum(map(len, texts)) <= _AT_ONCE:
+        return write()
+    return await ASIDE.run(job.caller.tenant, write)
+
+
+def _service(guard: Guard, path: str, body: bytes, seconds: float) -> Ask:
+    """A question to a service that the operator named."""
+    section = guard.section
+    headers = {"content-type": "application/json"}
+    if section.api_key is not None:
+        headers["authorization"] = f"Bearer {section.api_key.get_secret_value()}"
+    url = f"{(section.url or '').rstrip('/')}{path}"
+    return Ask(url, "POST", headers, body, seconds=seconds, max_bytes=MAX_ANSWER, trusted=True)
+
+
 def _question(guard: Guard, job: Job, texts: Sequence[str], kind: str) -> tuple[bytes, dict[str, str]]:
     """What a webhook is sent, and the headers."""
     shown: dict[str, Any] = FORMAT.encode_request(job.request, [])
@@ -145,12 +175,7 @@ def _question(guard: Guard, job: Job, texts: Sequence[str], kind: str) -> tuple[
 
 def _verdict(body: bytes, texts: Sequence[str]) -> Verdict:
     """What a webhook's answer says of these texts. Raises `UpstreamProtocolError` where it says nothing, or two things at once."""
-    try:
-        told = msgspec.json.decode(body, type=_Told)
-        if body.count(b'"action"') > 1 or body.count(b'"texts"') > 1:
-            json.loads(body, object_pairs_hook=_each_once)
-    except (msgspec.DecodeError, ValueError, RecursionError) as cause:
-        raise UpstreamProtocolError("the webhook sent no verdict") from cause
+    told = read(body, _Told, (b"action", b"texts"), "the webhook sent no verdict")
     new = None if told.texts is None else tuple(told.texts)
     match told.action.upper():
         case "NONE":
@@ -167,9 +192,3 @@ def _verdict(body: bytes, texts: Sequence[str]) -> Verdict:
             return Verdict(texts=new)
         case _:
             raise UpstreamProtocolError("the webhook sent an action that is none")
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> None:
-    """Raises `ValueError` for an object that says a thing twice."""
-    if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("a name stands twice in one object")

@@ -61,7 +61,9 @@ class Guards:
     def shown(self) -> list[dict[str, Any]]:
         """For the administration; secrets are not told."""
         return [
-            guard.section.model_dump(mode="json", exclude={"secret", "words"}, exclude_defaults=True)
+            guard.section.model_dump(
+                mode="json", exclude={"secret", "api_key", "words"}, exclude_defaults=True
+            )
             for guard in self.all
         ]
 

@@ -312,16 +312,37 @@ BAD: dict[str, Callable[[Any], Any]] = {
 }
 
 
-async def test_a_webhook_that_misbehaves_is_open_or_closed_as_told(
-    start: Any, start_vendor: StartVendor, http: aiohttp.ClientSession
+def results(*each: dict[str, Any]) -> dict[str, Any]:
+    return {"id": "modr-1", "model": "omni-moderation-latest", "results": list(each)}
+
+
+CALM = {"flagged": False, "categories": {"hate": False}, "category_scores": {"hate": 0.01, "violence": 0.3}}
+BAD_MODERATION: dict[str, Callable[[Any], Any]] = {
+    "hangs": BAD["hangs"],
+    "is no text": BAD["is no text"],
+    "is of a million values": BAD["is of a million values"],
+    "has another shape": lambda _asked: [CALM],
+    "has no results": lambda _asked: results(),
+    "has results of another text": lambda _asked: results(CALM, CALM),
+    "says nothing of it": lambda _asked: results({}),
+    "has a word for a score": lambda _asked: results({**CALM, "category_scores": {"hate": "low"}}),
+    "has a number for a flag": lambda _asked: results({**CALM, "categories": {"hate": 0}}),
+    "says two things": verdict_of(b'{"results": [{"flagged": true}], "results": [{"flagged": false}]}'),
+    "fails": lambda _asked: Play.json(results(CALM), 500),
+}
+
+
+async def misbehaves(
+    bad: dict[str, Callable[[Any], Any]], kind: str, start: Any, start_vendor: StartVendor, http: Any
 ) -> None:
+    """A service that does this counts as not asked: closed blocks, open lets through."""
     current = [BAD["hangs"]]
     service = await start_vendor(hook(lambda asked: current[0](asked)))
     url, (vendor,) = await start(
-        guard("shut", "webhook", url=service.url, timeout=0.5, models=["m"])
-        + guard("lax", "webhook", url=service.url, timeout=0.5, on_error="open", models=["primary/n"])
+        guard("shut", kind, url=service.url, timeout=0.5, models=["m"])
+        + guard("lax", kind, url=service.url, timeout=0.5, on_error="open", models=["primary/n"])
     )
-    for number, (name, does) in enumerate(BAD.items(), 1):
+    for number, (name, does) in enumerate(bad.items(), 1):
         current[0] = does
         status, told, _ = await ask(http, url, "Hi")
         assert (status, told["error"]["code"]) == (400, "guard_blocked"), (name, told)
@@ -329,6 +350,44 @@ async def test_a_webhook_that_misbehaves_is_open_or_closed_as_told(
         status, told, _ = await ask(http, url, "Hi", model="primary/n")
         assert status == 200, (name, told)
         assert len(vendor.received) == number, name
+
+
+@pytest.mark.parametrize(("kind", "bad"), [("webhook", BAD), ("moderation", BAD_MODERATION)])
+async def test_who_is_asked_and_misbehaves_is_open_or_closed_as_told(
+    kind: str, bad: Any, start: Any, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    await misbehaves(bad, kind, start, start_vendor, http)
+
+
+async def test_a_moderation_endpoint_names_categories_and_nobody_tells_the_text(
+    start: Any, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    def said_of(text: str) -> dict[str, Any]:
+        flags = {"violence": "bomb" in text, "self-harm/intent": False, "odd, name;": "odd" in text}
+        scores = {"violence": 0.3, "self-harm/intent": 0.5 if "sad" in text else 0.1, "hate": 0.7}
+        return {"flagged": any(flags.values()), "categories": flags, "category_scores": scores}
+
+    service = await start_vendor(hook(lambda asked: results(*map(said_of, asked["input"]))))
+    common = {"url": f"{service.url}/v1/", "model": "omni", "api_key": "mod-key"}
+    url, (vendor,) = await start(
+        guard(
+            "strict", "moderation", on=["input", "output"], thresholds={"self-harm/intent": 0.4}, **common
+        ).replace('": ', '" = ')
+        + guard("all", "moderation", action="flag", threshold=0.6, default=False, **common)
+        + guard("some", "moderation", categories=["hate"], default=False, **common)
+    )
+    for text, kinds in (("a bomb", "violence"), ("so sad", "self-harm/intent"), ("an odd one", "odd_name_")):
+        status, told, _ = await ask(http, url, text)
+        assert (status, told["error"]["code"]) == (400, "guard_blocked"), told
+        assert kinds in told["error"]["message"] and text not in json.dumps(told)
+    assert not vendor.received
+    status, answer, headers = await ask(http, url, "a flower", guardrails=["all", "some"])
+    assert (status, headers["x-intellirouter-guards"]) == (200, "all=flag; hate=1")
+    first = service.received[0]
+    assert (first.json, first.path) == ({"model": "omni", "input": ["a bomb"]}, "/v1/moderations")
+    assert first.headers["authorization"] == "Bearer mod-key"
+    answers = [one.json["input"] for one in service.received]
+    assert [said(answer)] in answers, "what the model says is looked at too"
 
 
 async def test_a_webhook_that_answers_a_gigabyte_is_cut_off(

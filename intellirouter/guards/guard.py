@@ -103,7 +103,7 @@ def made(section: GuardSection, compiled: Callable[[str], Any]) -> Guard:
             found = [Patterns([compiled(pattern) for pattern in section.patterns], section.name)]
         case "pii":
             found = detectors(section.detect or PERSONAL, section.countries)
-        case "length" | "closing" | "webhook" | "judge" | "moderation":
+        case "length" | "closing" | "webhook" | "judge" | "moderation" | "presidio":
             found = ()
         case kind:
             found = detectors((kind,), section.countries)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -63,6 +63,16 @@ def looked_at(request: ChatRequest, guards: Sequence[Guard], report: Report) -> 
             done.placeholders.leave(text.text)
         done.request = _hidden(request, hidden, apart, done.placeholders)
     return done
+
+
+def hidden_at(
+    request: ChatRequest, guard: Guard, found: Mapping[int, Sequence[Finding]], placeholders: Placeholders
+) -> ChatRequest:
+    """The request with what a guard was told of replaced; by the number of a text, as `places.texts` has them."""
+    for text, _ in places.texts(request):
+        placeholders.leave(text)
+    apart = {number: [(one, guard) for one in some] for number, some in found.items()}
+    return _hidden(request, (), apart, placeholders)
 
 
 def _kinds(

@@ -10,9 +10,11 @@ from __future__ import annotations
 import importlib
 import json
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from intellirouter.guards.escapes import ends_in_escape
+from intellirouter.guards.finding import Finding
 
 LABELS = {
     "email": "EMAIL",
@@ -80,16 +82,31 @@ class Placeholders:
             self._known = importlib.import_module("ahocorasick").Automaton()
             for value, made in self._of.items():
                 self._known.add_word(value, (len(value), made))
+                self._known.add_word(made, (len(made), made))  # what stands for something holds no value
             self._known.make_automaton()
         out: list[str] = []
         last = 0
         for end, (length, made) in self._known.iter_long(text):
             start = end - length + 1
+            if length == len(made) and text.startswith(made, start):
+                continue
             if start < last or _inside(text, start - 1, start) or _inside(text, end, end + 1):
                 continue
             out += (text[last:start], made)
             last = end + 1
         return "".join((*out, text[last:])) if out else text
+
+    def beside(self, text: str, found: Sequence[Finding]) -> list[Finding]:
+        """Of findings the stretches that are no placeholder of ours: what one stands for must come back whole."""
+        taken = self.back.spans(text) if self._of else []
+        if not taken:
+            return list(found)
+        return [
+            Finding(start, end, one.kind)
+            for one in found
+            for start, end in _between(one, taken)
+            if any(map(str.isalnum, text[start:end]))
+        ]
 
     @property
     def back(self) -> Restoring:
@@ -97,6 +114,18 @@ class Placeholders:
         if self._back is None:
             self._back = Restoring(self._values)
         return self._back
+
+
+def _between(one: Finding, taken: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """What a finding holds before, between and behind these stretches."""
+    start = one.start
+    for first, last in taken:
+        if start < last and first < one.end:
+            if start < first:
+                yield start, first
+            start = last
+    if start < one.end:
+        yield start, one.end
 
 
 def _inside(text: str, before: int, after: int) -> bool:
@@ -133,6 +162,12 @@ class Restoring:
     def _value(self, written: str, *, in_json: bool) -> str:
         value = self._values[written.lower()]
         return json.dumps(value, ensure_ascii=False)[1:-1] if in_json else value
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where placeholders stand."""
+        if self._pattern is None or "_" not in text:
+            return []
+        return [found.span() for found in self._pattern.finditer(text)]
 
     def open_at(self, text: str) -> int:
         """From where the end of the text could be the beginning of a placeholder."""

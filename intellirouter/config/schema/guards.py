@@ -11,12 +11,12 @@ from intellirouter.config.schema.section import Section
 
 Kind = Literal[
     "pii", "email", "phone", "card", "iban", "national_id", "ip", "address", "secret", "keywords", "pattern", "injection",
-    "invisible", "bidi", "control", "length", "closing", "webhook", "judge", "moderation",
+    "invisible", "bidi", "control", "length", "closing", "webhook", "judge", "moderation", "presidio",
 ]  # fmt: skip
 On = Literal["input", "output", "tool_call", "tool_result", "passage"]
 Action = Literal["block", "mask", "mask-restore", "flag", "route", "cut"]
 PERSONAL = Literal["email", "phone", "card", "iban", "national_id", "ip", "address"]
-ASKED = frozenset({"webhook", "judge", "moderation"})
+ASKED = frozenset({"webhook", "judge", "moderation", "presidio"})
 """Kinds that ask somebody."""
 MASKABLE = frozenset(
     (
@@ -32,6 +32,7 @@ MASKABLE = frozenset(
         "keywords",
         "pattern",
         "injection",
+        "presidio",
     )
 )
 
@@ -43,7 +44,7 @@ class GuardSection(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="what answers, records and metrics call it"
     )
     kind: Kind = Field(
-        description="what it looks for: pii (or one of its kinds), secret, keywords, pattern, injection, invisible, bidi, control, length; closing, to end every answer with message; or who is asked: webhook, judge, moderation"
+        description="what it looks for: pii (or one of its kinds), secret, keywords, pattern, injection, invisible, bidi, control, length; closing, to end every answer with message; or who is asked: webhook, judge, moderation, presidio"
     )
     on: tuple[On, ...] = Field(
         default=("input",),
@@ -89,11 +90,11 @@ class GuardSection(Section):
     )
     url: str | None = Field(
         default=None,
-        description="of webhook: who is asked, by POST; of moderation: where {url}/moderations is, as in https://api.openai.com/v1",
+        description="of webhook: who is asked, by POST; of moderation: where {url}/moderations is, as in https://api.openai.com/v1; of presidio: where {url}/analyze is",
     )
     secret: SecretStr | None = Field(default=None, description="of webhook: signs the question, HMAC-SHA256")
     api_key: SecretStr | None = Field(
-        default=None, description='of moderation: the key of the service, as "${VARIABLE}"'
+        default=None, description='of moderation and presidio: the key of the service, as "${VARIABLE}"'
     )
     model: str | None = Field(
         default=None,
@@ -108,7 +109,7 @@ class GuardSection(Section):
         default=None,
         gt=0,
         le=1,
-        description="of moderation: a score from which a text is found, beside the service's own flags",
+        description="of moderation: a score from which a text is found, beside the service's own flags; of presidio: the least score",
     )
     thresholds: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
         default={},
@@ -117,6 +118,16 @@ class GuardSection(Section):
     )
     policy: str | None = Field(
         default=None, max_length=10_000, description="of judge: what is not allowed, in words"
+    )
+    language: str = Field(
+        default="en",
+        pattern=r"^[a-z]{2,3}$",
+        description="of presidio: the language of the texts, as it is configured there",
+    )
+    entities: tuple[str, ...] = Field(
+        default=(),
+        max_length=200,
+        description="of presidio: only these, as in PERSON, LOCATION; empty: all it knows",
     )
     timeout: float = Field(default=2.0, gt=0, le=60, description="seconds that who is asked has")
     on_error: Literal["open", "closed"] = Field(
@@ -140,6 +151,7 @@ class GuardSection(Section):
             "length": (self.max_characters, "max_characters"),
             "webhook": (self.url, "url"),
             "moderation": (self.url, "url"),
+            "presidio": (self.url, "url"),
             "judge": (self.model and self.policy, "model and policy"),
             "closing": (self.message, "message"),
         }

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from itertools import count as count_up
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -23,9 +24,11 @@ from intellirouter.chat.parts import Text
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import GuardBlocked, IntelliRouterError, Overloaded
 from intellirouter.guards import places
-from intellirouter.guards.guard import Guard
-from intellirouter.guards.incoming import Incoming, looked_at
+from intellirouter.guards.finding import Finding
+from intellirouter.guards.guard import Guard, masked, replaced
+from intellirouter.guards.incoming import Incoming, hidden_at, looked_at
 from intellirouter.guards.outgoing import Outgoing
+from intellirouter.guards.placeholders import Placeholders
 from intellirouter.guards.report import Report
 from intellirouter.inference.answering import Answering, Streamed
 from intellirouter.inference.groups.dispatcher import Whole
@@ -42,6 +45,8 @@ _AT_ONCE = 20_000
 """Characters that are looked at on the event loop; more go into a thread."""
 _FROM_MODEL = ("output", "tool_call")
 T = TypeVar("T")
+Placed = Mapping[int, Sequence[Finding]]
+"""By the number of a text, what stands where in it."""
 log = structlog.get_logger(__name__)
 
 
@@ -205,7 +210,7 @@ class _Course:
         request = done.request
         for guard in self._going:
             if guard.remote:
-                request, route = await self._asked_before(guard, request)
+                request, route = await self._asked_before(guard, request, done.placeholders)
                 done.route_to = done.route_to or route
         changed: dict[str, Any] = {"request": request}
         if done.route_to is not None:
@@ -221,25 +226,45 @@ class _Course:
             return job
         return msgspec.structs.replace(job, **changed)
 
-    async def _asked_before(self, guard: Guard, request: ChatRequest) -> tuple[ChatRequest, str | None]:
-        texts = [text for text, where in places.texts(request) if guard.reads(where)]
+    async def _asked_before(
+        self, guard: Guard, request: ChatRequest, placeholders: Placeholders
+    ) -> tuple[ChatRequest, str | None]:
+        told = places.texts(request)
+        numbers = [number for number, (_, where) in enumerate(told) if guard.reads(where)]
         job = msgspec.structs.replace(self._job, request=request)
-        verdict = await self._guarded.asked(guard, job, texts, "request")
-        blocked, new = verdict.blocked, verdict.texts
-        if verdict.found:
-            self.report.note(guard.name, guard.action, "request", verdict.told(guard))
-        if not guard.enforced:
+        verdict = await self._guarded.asked(guard, job, [told[number][0] for number in numbers], "request")
+        found = _placed(verdict, numbers, told, placeholders)
+        action = guard.section.action
+        if not self._noted(guard, verdict, found, told, "request") or not guard.enforced:
             return request, None
-        if blocked and guard.section.action == "route" and verdict.answered:
+        if found is not None and action in ("mask", "mask-restore"):
+            hidden = found
+            return await self._aside(request, lambda: hidden_at(request, guard, hidden, placeholders)), None
+        if verdict.blocked and action == "route" and verdict.answered:
             return request, guard.section.route_to
-        if blocked and guard.section.action != "flag":
+        if verdict.blocked and action != "flag":
             raise self._refused(guard)
-        if new is None or guard.section.action not in ("mask", "block"):
+        if verdict.texts is None or action not in ("mask", "block"):
             return request, None
-        rest = iter(new)
-        return places.request(
-            request, lambda text, where: _same(next(rest, text), text) if guard.reads(where) else text
-        ), None
+        return places.request(request, _with_new(numbers, verdict.texts)), None
+
+    def _noted(
+        self,
+        guard: Guard,
+        verdict: Verdict,
+        found: Placed | None,
+        told: Sequence[tuple[str, str]],
+        place: str,
+    ) -> bool:
+        """Whether there is anything to be told, and told."""
+        if found is not None:
+            for number, some in found.items():
+                where = told[number][1] if place == "request" else place
+                self.report.note(guard.name, guard.action, where, [one.kind for one in some])
+            return bool(found)
+        if verdict.found:
+            self.report.note(guard.name, guard.action, place, verdict.told(guard))
+        return verdict.found
 
     async def back(self, response: ChatResponse) -> ChatResponse:
         """The answer as its guards let it go."""
@@ -251,21 +276,24 @@ class _Course:
         return await self._somewhere(size, lambda: self.outgoing.whole(response))
 
     async def _asked_after(self, guard: Guard, response: ChatResponse) -> ChatResponse:
-        texts = [text for text, _ in places.answer_texts(response)]
-        if not texts:
+        told = places.answer_texts(response)
+        if not told:
             return response
-        verdict = await self._guarded.asked(guard, self._job, texts, "response")
-        blocked, new = verdict.blocked, verdict.texts
-        if verdict.found:
-            self.report.note(guard.name, guard.action, "output", verdict.told(guard))
-        if not guard.enforced or guard.section.action == "flag":
+        numbers = range(len(told))
+        verdict = await self._guarded.asked(guard, self._job, [text for text, _ in told], "response")
+        found = _placed(verdict, numbers, told, self.outgoing.placeholders)
+        action = guard.section.action
+        if not self._noted(guard, verdict, found, told, "output"):
             return response
-        if blocked:
+        if not guard.enforced or action == "flag":
+            return response
+        if found is not None and action in ("mask", "mask-restore"):
+            return places.response(response, _with_masks(found))
+        if verdict.blocked:
             return self.outgoing.withheld(response, guard)
-        if new is None:
+        if verdict.texts is None:
             return response
-        rest = iter(new)
-        return places.response(response, lambda text, _where: _same(next(rest, text), text))
+        return places.response(response, _with_new(numbers, verdict.texts))
 
     async def _aside(self, request: ChatRequest, work: Callable[[], T]) -> T:
         # of what is long, to look up the texts takes long by itself
@@ -312,8 +340,40 @@ class _Course:
         self._guarded.count_found(self.report)
 
 
-def _same(new: str, old: str) -> str:
-    return old if new == old else new
+def _placed(
+    verdict: Verdict, numbers: Sequence[int], told: Sequence[tuple[str, str]], placeholders: Placeholders
+) -> Placed | None:
+    """What was found where, by the number of a text among all; without what is only a placeholder of ours."""
+    if verdict.places is None:
+        return None
+    found = {
+        numbers[shown]: placeholders.beside(told[numbers[shown]][0], some)
+        for shown, some in verdict.places.items()
+    }
+    return {number: some for number, some in found.items() if some}
+
+
+def _with_new(numbers: Sequence[int], texts: Sequence[str]) -> places.Change:
+    """Puts new texts in place of those with these numbers."""
+    fresh = dict(zip(numbers, texts, strict=True))
+    number = count_up()
+
+    def change(text: str, _where: str) -> str:
+        new = fresh.get(next(number), text)
+        return text if new == text else new
+
+    return change
+
+
+def _with_masks(found: Placed) -> places.Change:
+    """Masks for good what was found."""
+    number = count_up()
+
+    def change(text: str, where: str) -> str:
+        here = found.get(next(number))
+        return text if here is None or where == places.SIGNED else replaced(text, here, masked)
+
+    return change
 
 
 class _Guarded:

@@ -1,4 +1,4 @@
-"""Guards that ask somebody: a webhook in the generic form that gateways share, a model as judge, a moderation endpoint.
+"""Guards that ask somebody: a webhook in the generic form that gateways share, a model as judge, a moderation endpoint, an analyzer.
 
 The webhook gets `{"texts", "tools", "tool_calls", "structured_messages", "input_type": "request" | "response", "litellm_call_id", …}` and
 answers `{"action": "NONE" | "BLOCKED" | "GUARDRAIL_INTERVENED", "blocked_reason", "texts"}` (docs.litellm.ai, generic guardrail API);
@@ -23,7 +23,7 @@ from intellirouter.chat.parts import Text
 from intellirouter.errors import UpstreamProtocolError
 from intellirouter.guards.guard import Guard
 from intellirouter.inference.answering import Answering
-from intellirouter.inference.guarding import moderation
+from intellirouter.inference.guarding import moderation, presidio
 from intellirouter.inference.guarding.verdict import MAX_ANSWER, MAX_TEXTS, MAX_VALUES, Verdict
 from intellirouter.inference.guarding.verdict import told as read
 from intellirouter.inference.job import Job
@@ -63,6 +63,8 @@ class Remote:
                 return await self._webhook(guard, job, texts, kind, seconds)
             case "moderation":
                 return await self._moderation(guard, job, texts, seconds)
+            case "presidio":
+                return await self._presidio(guard, job, texts, seconds)
             case _:
                 return await self._judge(guard, job, texts, seconds)
 
@@ -93,6 +95,17 @@ class Remote:
             MAX_VALUES + moderation.VALUES * len(shown),
         )
         return moderation.verdict(section, answer, len(shown))
+
+    async def _presidio(self, guard: Guard, job: Job, texts: Sequence[str], seconds: float) -> Verdict:
+        if not any(map(str.strip, texts)):
+            return Verdict()
+        if sum(map(len, texts)) > presidio.MAX_CHARACTERS:
+            raise UpstreamProtocolError(
+                f"there are more than {presidio.MAX_CHARACTERS:,} characters to analyze"
+            )
+        body = await _written(job, texts, lambda: presidio.question(guard.section, texts))
+        answer = await self._said("analyzer", _service(guard, "/analyze", body, seconds), MAX_VALUES)
+        return presidio.verdict(guard.section, answer, texts)
 
     async def _said(self, who: str, ask: Ask, most: int) -> bytes:
         """What somebody answers, of no more than so many values. Raises `UpstreamProtocolError`, and what the door raises."""

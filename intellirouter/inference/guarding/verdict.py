@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 
 from intellirouter.errors import UpstreamProtocolError
+from intellirouter.guards.finding import Finding
 from intellirouter.guards.guard import Guard
 
 MAX_ANSWER = 4 << 20
@@ -31,6 +33,8 @@ class Verdict:
     texts: tuple[str, ...] | None = None
     kinds: tuple[str, ...] = ()
     """What for, where that was said."""
+    places: Mapping[int, Sequence[Finding]] | None = None
+    """By the number of a text that was shown, what stands where in it; None: not said."""
     answered: bool = True
     """Whether there was an answer at all; without one `blocked` is what `on_error` makes of that."""
 

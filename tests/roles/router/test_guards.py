@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -332,6 +333,30 @@ BAD_MODERATION: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def entity(start: Any = 0, end: Any = 2, kind: Any = "PERSON", score: Any = 0.85) -> dict[str, Any]:
+    return {"entity_type": kind, "start": start, "end": end, "score": score, "analysis_explanation": None}
+
+
+BAD_PRESIDIO: dict[str, Callable[[Any], Any]] = {
+    "is no text": BAD["is no text"],
+    "is of a million values": BAD["is of a million values"],
+    "has another shape": lambda _asked: {"found": [entity()]},
+    "is outside": lambda _asked: [entity(), entity(0, 3)],
+    "is before": lambda _asked: [entity(-1, 1)],
+    "is nowhere": lambda _asked: [entity(1, 1)],
+    "is no number": lambda _asked: [entity("0")],
+    "is half a place": lambda _asked: [entity(0.5)],
+    "is beyond numbers": lambda _asked: [entity(0, 10**30)],
+    "has no score": lambda _asked: [entity(score=None)],
+    "has another score": lambda _asked: [entity(score=7)],
+    "has no name": lambda _asked: [entity(kind="")],
+    "has a name with a line": lambda _asked: [entity(kind="A\r\nx: y")],
+    "finds thousands": lambda _asked: [{**entity(), "analysis_explanation": 0}] * 2_001,
+    "finds a hundred kinds": lambda _asked: [entity(kind=f"K{number}") for number in range(100)],
+    "fails": lambda _asked: Play.json([], 500),
+}
+
+
 async def misbehaves(
     bad: dict[str, Callable[[Any], Any]], kind: str, start: Any, start_vendor: StartVendor, http: Any
 ) -> None:
@@ -352,7 +377,9 @@ async def misbehaves(
         assert len(vendor.received) == number, name
 
 
-@pytest.mark.parametrize(("kind", "bad"), [("webhook", BAD), ("moderation", BAD_MODERATION)])
+@pytest.mark.parametrize(
+    ("kind", "bad"), [("webhook", BAD), ("moderation", BAD_MODERATION), ("presidio", BAD_PRESIDIO)]
+)
 async def test_who_is_asked_and_misbehaves_is_open_or_closed_as_told(
     kind: str, bad: Any, start: Any, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:
@@ -388,6 +415,69 @@ async def test_a_moderation_endpoint_names_categories_and_nobody_tells_the_text(
     assert first.headers["authorization"] == "Bearer mod-key"
     answers = [one.json["input"] for one in service.received]
     assert [said(answer)] in answers, "what the model says is looked at too"
+
+
+PERSONAL = (
+    ("PERSON", r"Jane Roe|Zoë 🦊 Fuchs", 0.85),
+    ("EMAIL_ADDRESS", r"\w+@example\.net", 1.0),
+    ("URL", r"example\.net", 0.5),
+    ("ID", r"[A-Z]+_[0-9]+|Maybe", 0.2),
+)
+
+
+def analyzed(asked: Any) -> Any:
+    return [
+        entity(*found.span(), kind, score)
+        for kind, pattern, score in PERSONAL
+        if kind in asked.get("entities", [kind])
+        for found in re.finditer(pattern, asked["text"])
+    ]
+
+
+async def test_what_an_analyzer_finds_is_masked_given_back_blocked_or_sent_elsewhere(
+    start: Any, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    service = await start_vendor(hook(analyzed))
+    of = {"url": service.url, "on": ["input"]}
+    url, (vendor, local) = await start(
+        guard("mail", "pattern", patterns=["jane@example[.]org"], action="mask-restore", models=["primary/m"])
+        + guard("names", "presidio", action="mask-restore", models=["primary/m"], **of)
+        + guard("shut", "presidio", models=["primary/b"], threshold=0.5, language="de", **of)
+        + guard("away", "presidio", action="route", route_to="local/m", models=["primary/r"], entities=["PERSON"], **of)
+        + guard("told", "presidio", action="flag", models=["primary/f"], **of)
+        + guard("out", "presidio", action="mask", models=["primary/o"], url=service.url, on=["output"]),
+        second=True,
+    )  # fmt: skip
+    text = '🦊 Zoë 🦊 Fuchs jane@example.org me@example.net "Jane Roe" <ID_1>'
+    turns = [{"role": "system", "content": "Jane Roe asks."}, {"role": "user", "content": text}]
+    for stream in (False, True):
+        body = {"model": "primary/m", "messages": turns, "stream": stream}
+        async with http.post(f"{url}/v1/chat/completions", json=body) as reply:
+            if stream:
+                got = await events(reply)
+                back = "".join(
+                    one["choices"][0]["delta"].get("content") or "" for one in got if one["choices"]
+                )
+            else:
+                back = said(await reply.json())
+        assert text in back, "the caller gets back what was hidden"
+        sent = [message["content"] for message in vendor.received[-1].json["messages"]]
+        assert sent == [
+            "<PERSON_1> asks.",
+            '🦊 <PERSON_2> <MAIL_1> <EMAIL_ADDRESS_1> "<PERSON_1>" <<ID_2>>',
+        ]
+    assert service.received[0].json["language"] == "en" and service.received[0].path == "/analyze"
+    status, told, _ = await ask(http, url, "Jane Roe", model="primary/b")
+    assert (status, "person" in told["error"]["message"]) == (400, True)
+    assert "Jane" not in told["error"]["message"]
+    assert service.received[-1].json == {"text": "Jane Roe", "language": "de", "score_threshold": 0.5}
+    assert (await ask(http, url, "Maybe", model="primary/b"))[0] == 200, "not sure enough"
+    await ask(http, url, "Jane Roe", model="primary/r")
+    assert (len(local.received), service.received[-1].json["entities"]) == (1, ["PERSON"])
+    _, answer, headers = await ask(http, url, "Jane Roe", model="primary/f")
+    assert "Jane Roe" in said(answer) and headers["x-intellirouter-guards"] == "told=flag; person=1"
+    _, answer, headers = await ask(http, url, "Jane Roe", model="primary/o")
+    assert "<PERSON>" in said(answer) and "Jane" not in said(answer)
 
 
 async def test_a_webhook_that_answers_a_gigabyte_is_cut_off(

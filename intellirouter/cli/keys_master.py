@@ -21,6 +21,7 @@ from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import InvalidRequest
+from intellirouter.identity.store import GONE, GONE_SECONDS
 from intellirouter.memory.open import FILE as STATE_FILE
 from intellirouter.memory.open import open_state
 from intellirouter.memory.sealed import SEALED, Resealing, SealedStore
@@ -111,6 +112,7 @@ def _kept_for(settings: Settings, key: str) -> float | None:
         ("people:session:", login.refresh_seconds),
         ("people:revoked:", login.token_seconds + 60),
         ("people:code:", 60),
+        (GONE, GONE_SECONDS),
     ):
         if key.startswith(beginning):
             return seconds

@@ -13,7 +13,7 @@ from intellirouter.cli.audited import audited_command
 from intellirouter.config.load import Loaded
 from intellirouter.identity.store import PeopleStore
 from intellirouter.memory.open import open_state
-from intellirouter.security.people import NAME
+from intellirouter.security.people import is_name
 from intellirouter.security.policy import Policy, no_role, read_policy
 
 T = TypeVar("T")
@@ -46,5 +46,7 @@ def check_roles(loaded: Loaded, roles: Sequence[str] | None) -> None:
 
 def check_name(name: str) -> None:
     """Raises `typer.BadParameter` for one that cannot be."""
-    if not NAME.fullmatch(name):
-        raise typer.BadParameter("a name has at most 128 characters, without blanks, '/', ':', '?' and '#'")
+    if not is_name(name):
+        raise typer.BadParameter(
+            "a name has at most 128 characters, without blanks, '/', ':', '?', '#' and characters that nobody sees"
+        )

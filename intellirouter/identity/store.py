@@ -14,7 +14,11 @@ from intellirouter.memory.store import StateStore
 from intellirouter.security.people import Account, Kind, Team
 
 ACCOUNTS, TEAMS, REVOKED = "people:account:", "people:team:", "people:revoked:"
-_NAMES = "people:name:"
+_FAMILY, _NAMES = "people:", "people:name:"
+GONE = "people:gone:"
+"""What was deleted, by its key without the family: a backup that has it yet must not bring it back."""
+GONE_SECONDS = 2 * 365 * 86_400.0
+"""How old a backup may be that is restored, for that to hold."""
 CHANNEL = "admin:all:people"
 MAX_TRIES = 10
 MAX_ACCOUNTS = 200_000
@@ -97,7 +101,7 @@ class PeopleStore:
     async def delete(self, name: str) -> Account:
         """Forget an account: its tokens, its keys and what was left in its name do nothing from then on. Raises `NotFound`."""
         account = await self.find(name)
-        await self._store.delete(ACCOUNTS + account.id, _name_key(account.kind, account.name))
+        await self._delete(ACCOUNTS + account.id, _name_key(account.kind, account.name))
         await self._told(f"account:{account.id}")
         return account
 
@@ -132,7 +136,7 @@ class PeopleStore:
 
     async def delete_team(self, name: str) -> None:
         """Forget a team; its members stay, without what they had of it. Raises `NotFound`."""
-        if not await self._store.delete(TEAMS + name):
+        if not await self._delete(TEAMS + name):
             raise NotFound(f"There is no team '{name[:100]}'.")
         await self._told(f"team:{name}")
 
@@ -154,6 +158,11 @@ class PeopleStore:
             for name, value in zip(names, kept, strict=True)
             if value is not None
         }
+
+    async def _delete(self, *places: str) -> int:
+        for place in places if await self._store.get(places[0]) is not None else ():
+            await self._store.set(GONE + place.removeprefix(_FAMILY), b"1", ttl=GONE_SECONDS)
+        return await self._store.delete(*places)
 
     async def _all(self, prefix: str, kind: type[T]) -> Any:
         names = [name async for name in self._store.scan(prefix)]

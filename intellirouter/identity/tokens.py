@@ -96,14 +96,14 @@ class Tokens:
         """A token of our own."""
         if self._signing is None:
             raise AuthenticationFailed("Nobody signs in here.")
-        now = int(time.time())
+        now = time.time()
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": account.id,
             "sid": session,
-            "iat": now,
-            "exp": now + int(seconds),
+            "iat": now,  # to the moment: a sign-out of the same second counts
+            "exp": int(now + seconds),
             "name": account.name,
         }
         return jwt.encode(claims, self._signing, ALGORITHM)
@@ -133,7 +133,7 @@ class Tokens:
             raise AuthenticationFailed("The token's user is not known here any more.")
         if standing.ended:
             raise AuthenticationFailed("The token's user is blocked.")
-        if known.made < int(account.signed_out) or (known.session and self._directory.revoked(known.session)):
+        if known.made < account.signed_out or (known.session and self._directory.revoked(known.session)):
             raise AuthenticationFailed("Who brings this token has signed out.")
         return (
             replace(standing.caller, metadata={"session": known.session})
@@ -182,9 +182,9 @@ class Tokens:
         if any(type(claims.get(name, 0)) not in (int, float) for name in ("exp", "nbf", "iat")):
             raise AuthenticationFailed("The token was refused: its times are no numbers.")  # RFC 7519, 2
         account = self._person(claims, section)
-        made = claims.get("iat")
         until = float(claims["exp"]) + section.leeway_seconds
-        return _Known(account.id, until, float(made) if isinstance(made, (int, float)) else time.time(), "")
+        # who does not say when it was made cannot say that it was after a sign-out
+        return _Known(account.id, until, float(claims.get("iat", 0)), "")
 
     def _person(self, claims: Mapping[str, Any], section: ClaimsSection) -> Account:
         """Who it is, as the token says now; known to this node at once, and written down soon."""
@@ -222,26 +222,31 @@ class Tokens:
 def account_of(claims: Mapping[str, Any], section: ClaimsSection) -> Account:
     """The account of somebody that an issuer vouches for."""
     subject = str(claims["sub"])
-    digest = hashlib.sha256(f"{section.issuer}\0{subject}".encode("utf-8", "surrogatepass")).hexdigest()
+    if not _kept(subject):
+        raise AuthenticationFailed("The token was refused: its 'sub' is no name.")
+    digest = hashlib.sha256(f"{section.issuer}\0{subject}".encode()).hexdigest()
     named = claims.get(section.user_claim)
     host = urlsplit(section.issuer).hostname or section.issuer
     name = _ODD.sub("-", named if isinstance(named, str) and named else subject)[:64]
+    name = "".join(one if one.isprintable() else "-" for one in name)  # what nobody sees would tell two apart
     teams = _words(claims.get(section.teams_claim))
     said = _words(claims.get(section.roles_claim))
     if section.role_map:
         said = tuple(section.role_map[word] for word in (*said, *teams) if word in section.role_map)
     tenant = claims.get(section.tenant_claim) if section.tenant_claim else None
-    if section.tenant_claim and not (isinstance(tenant, str) and 0 < len(tenant) <= MAX_CLAIM):
+    if section.tenant_claim and not (
+        isinstance(tenant, str) and 0 < len(tenant) <= MAX_CLAIM and _kept(tenant)
+    ):
         raise AuthenticationFailed(
             f"The token was refused: its claim '{section.tenant_claim}' names no tenant."
         )
-    email = claims.get("email")
+    email, title = claims.get("email"), str(claims.get("name") or "")
     return Account(
         id=f"user_{digest[:16]}",
         name=f"{name}@{_ODD.sub('-', host)[:50]}-{digest[:6]}",
         created=time.time(),
-        title=str(claims.get("name") or "")[:MAX_CLAIM],
-        email=email[:MAX_CLAIM] if isinstance(email, str) else "",
+        title=title[:MAX_CLAIM] if _kept(title) else "",
+        email=email[:MAX_CLAIM] if isinstance(email, str) and _kept(email) else "",
         tenant=tenant if isinstance(tenant, str) else section.tenant,
         teams=teams,
         roles=tuple(dict.fromkeys((*section.roles, *said))),
@@ -253,7 +258,14 @@ def account_of(claims: Mapping[str, Any], section: ClaimsSection) -> Account:
 def _words(value: object) -> tuple[str, ...]:
     """Names of a claim: a list, or a text with blanks between them."""
     listed = value.split() if isinstance(value, str) else value if isinstance(value, list) else []
-    return tuple(word for word in listed[:MAX_NAMES] if isinstance(word, str) and 0 < len(word) <= 128)
+    return tuple(
+        word for word in listed[:MAX_NAMES] if isinstance(word, str) and 0 < len(word) <= 128 and _kept(word)
+    )
+
+
+def _kept(text: str) -> bool:
+    """Whether a text can be written down: JSON can say halves of characters (`\\ud800`), UTF-8 cannot."""
+    return not any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def why(cause: jwt.PyJWTError) -> str:

@@ -260,6 +260,8 @@ class Follower:
         self._copy = copy
         self._copy_seconds = copy_seconds
         self._known: dict[str, VirtualKey] = {}
+        self._ended: dict[str, float] | None = None
+        """Since when keys are revoked, as this node ever read it; None before the first reading."""
         self._one = asyncio.Lock()
         """Held while the store is read, so that an older reading never comes after a newer change."""
 
@@ -271,9 +273,18 @@ class Follower:
 
     async def read(self) -> None:
         """Take what the store has. Raises `StateError`."""
+        if self._ended is None:
+            self._ended = await asyncio.to_thread(ended_in, self._copy)
         async with self._one:
-            self._take({key.id: key for key in await self._keys.all()})
+            found = {key.id: key for key in await self._keys.all()}
+            back = [one for one in self._ended if one in found and found[one].revoked is None]
+            for one in back:
+                found[one] = msgspec.structs.replace(found[one], revoked=self._ended[one], previous=None)
+            self._take(found)
             await self._save()
+        for one in back:  # the store is an older one than this node knew: what was revoked stays so
+            log.warning("keys.revoked_again", key=found[one].name, id=one)
+            await self._keys.revoke(one)
 
     @contextlib.asynccontextmanager
     async def running(self, store: StateStore) -> AsyncIterator[None]:
@@ -290,6 +301,8 @@ class Follower:
 
     def _take(self, keys: dict[str, VirtualKey]) -> None:
         self._known = keys
+        if self._ended is not None:
+            self._ended |= {key.id: key.revoked for key in keys.values() if key.revoked is not None}
         self._ring.take(*standings_of(keys.values()))
 
     async def _save(self) -> None:
@@ -324,6 +337,15 @@ def _save(file: Path, copy: Copy) -> None:
         part.replace(file)
     except OSError as error:
         log.warning("keys.copy_not_written", file=str(file), reason=str(error))
+
+
+def ended_in(file: Path) -> dict[str, float]:
+    """By its id: the keys that a node's copy says are revoked, and since when, however old the copy is; none where there is none."""
+    try:
+        kept = msgspec.json.decode(file.read_bytes(), type=Copy).keys
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    return {key.id: key.revoked for key in kept if key.revoked is not None}
 
 
 def _load(file: Path, seconds: float) -> dict[str, VirtualKey]:

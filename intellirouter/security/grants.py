@@ -124,6 +124,11 @@ def grants_of(rules: Iterable[Rule]) -> tuple[frozenset[str], Grants | None]:
     return permissions, Grants(listed)
 
 
+def concerns(permission: str, kind: str) -> bool:
+    """Whether what a rule says of this kind of resource bounds what the permission lets."""
+    return permission.startswith(_AREAS[kind]) or permission in _USED_BY[kind]
+
+
 def any_matches(name: str, patterns: Patterns) -> bool:
     """Whether a name matches one of the patterns."""
     return any(name == pattern or fnmatchcase(name, literal(pattern)) for pattern in patterns)

@@ -20,8 +20,14 @@ Kind = Literal["user", "service"]
 REF_PREFIXES = ("user_", "service_")
 """What the refs of people and service accounts begin with: those of keys begin otherwise."""
 NAME = re.compile(r"[^\s/:?#\x00-\x1f\x7f]{1,128}")
+
 MAX_NAMES = 100
 """Teams of a person, and roles of a person or a team."""
+
+
+def is_name(text: str) -> bool:
+    """Whether an account or a team may be called that: nothing in it that nobody sees, so that no two look the same by it."""
+    return NAME.fullmatch(text) is not None and text.isprintable()
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

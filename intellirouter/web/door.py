@@ -24,6 +24,8 @@ Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _GUARDED = ("/admin", "/metrics", "/health", "/ready", "/console")
 """What proxies are told to keep back, by its plain spelling: so it has no other."""
+_BEYOND_ASCII = re.compile(r"%[89A-Fa-f][0-9A-Fa-f]")
+"""What is written so has no other spelling: `/admin/users/jos%C3%A9`."""
 _SLASHES = re.compile(r"/{2,}")
 _BROWSER_HEADERS = ("origin", "sec-fetch-site", "sec-fetch-mode", "accept-language")
 _LOCAL_ENDINGS = (".localhost", ".local", ".internal")
@@ -103,8 +105,11 @@ def _check_path(request: web.BaseRequest) -> None:
     if "\0" in path:
         raise InvalidRequest("The path holds a NUL character.")
     raw = request.raw_path.partition("?")[0]
-    if ("%" in raw or "//" in raw) and _SLASHES.sub("/", path).startswith(_GUARDED):
-        raise NotFound("This path is to be written plainly, without percent signs and doubled slashes.")
+    odd = "//" in raw or ("%" in raw and "%" in _BEYOND_ASCII.sub("", raw))
+    if odd and _SLASHES.sub("/", path).startswith(_GUARDED):
+        raise NotFound(
+            "This path is to be written plainly, without doubled slashes and without percent signs for what ASCII has."
+        )
 
 
 def _name_of(host: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.memory.redis.connect import connect
 from intellirouter.memory.redis.dump import PAGE, Record, dump, replace
+from intellirouter.ops.backup.revocations import SINCE
 from tests.servers.redis import redis_cluster, redis_sentinel, redis_server
 
 COUNT = 3 * PAGE + 7
@@ -54,7 +55,7 @@ async def test_every_key_goes_and_comes_back_and_strays_go(kind: str, tmp_path: 
             await client.set(f"intellirouter:k:{number}", "newer")
         await client.delete("intellirouter:h")
         await client.set("intellirouter:stray", "goes")
-        assert await replace(section, taken, "of-this-machine:") == COUNT + 2
+        assert await replace(section, taken, SINCE) == COUNT + 2
         again = await all_of(section)
         assert [(name, value) for name, _, value in again] == [(name, value) for name, _, value in taken]
         assert await client.get(f"intellirouter:k:{COUNT - 1}") == f"value {COUNT - 1}".encode()

@@ -30,13 +30,18 @@ from intellirouter.app.roles import select
 from intellirouter.app.supervisor import running
 from intellirouter.chains.runtime.durable.rows import StrangeRows
 from intellirouter.config.load import Loaded, load
-from intellirouter.errors import StateError
-from intellirouter.inference.virtual_keys import KeyStore, make_key
+from intellirouter.config.schema.auth import AuthSection
+from intellirouter.errors import KeyEnded, StateError
+from intellirouter.identity.store import PeopleStore
+from intellirouter.inference.virtual_keys import Follower, KeyStore, make_key
 from intellirouter.memory.open import open_state
 from intellirouter.ops.backup import archive, forms
 from intellirouter.ops.backup.archive import MANIFEST, BackupDamaged
 from intellirouter.ops.backup.make import make
 from intellirouter.ops.backup.restore import plan, restore
+from intellirouter.security.api_keys import KeyRing
+from intellirouter.security.caller import Owner
+from intellirouter.security.people import Team, new_account
 from tests.servers.postgres import postgres
 from tests.servers.process import command
 from tests.servers.redis import redis_server
@@ -335,15 +340,44 @@ def test_a_link_a_device_and_a_hole_are_no_files(tmp_path: Path) -> None:
 
 # ---- what it must not undo
 
+SIGN_IN = "people:session:of-the-backup"
+
 
 async def revoked_since(loaded: Loaded) -> None:
-    """Between the backup and its restore: one key revoked, one rotated, one made."""
+    """Between the backup and its restore: one key revoked, one rotated, one made; people blocked, narrowed, deleted and made."""
     settings = loaded.settings
     async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
         keys = KeyStore(store)
         await keys.revoke("ended")
         await keys.rotate("turned", grace=0)
         await keys.create(make_key("late")[0])
+        people = PeopleStore(store)
+        await people.block("blocked")
+        await people.update("narrowed", roles=("viewer",))
+        await people.update("elsewhere", signed_out=time.time())
+        await people.delete("deleted")
+        await people.delete_team("deleted")
+        await people.create(new_account("new"))
+        await people.revoke("session", time.time() + 3600)
+        await store.delete(SIGN_IN)
+        await store.set(SIGN_IN + "-later", b"{}")
+
+
+async def check_people(loaded: Loaded) -> None:
+    """Nobody has more than before the restore, and nothing is missing but sign-ins."""
+    settings = loaded.settings
+    async with open_state(settings.memory.unhurried(), settings.paths.data_dir) as store:
+        people = PeopleStore(store)
+        found = {account.name: account for account in await people.accounts()}
+        assert found.keys() == {"blocked", "narrowed", "elsewhere", "new"}
+        assert found["blocked"].blocked and found["elsewhere"].signed_out
+        assert found["narrowed"].roles == ("viewer",)
+        assert await people.teams() == []
+        assert "session" in await people.revoked()
+        assert await store.get(SIGN_IN) is None, "its refresh token would be good again"
+        assert await store.get(SIGN_IN + "-later") == b"{}"
+        assert await store.get("drill") == b"old"
+        await people.create(new_account("deleted"))  # the name is free
 
 
 async def kept(loaded: Loaded) -> dict[str, Any]:
@@ -365,6 +399,10 @@ async def test_a_restore_revives_no_key(tmp_path: Path, backend: str) -> None:
             for name in ("ended", "turned", "stays"):
                 await KeyStore(store).create(make_key(name)[0])
             await store.set("drill", b"old")
+            for name in ("blocked", "narrowed", "elsewhere", "deleted"):
+                await PeopleStore(store).create(new_account(name, roles=("admin",)))
+            await PeopleStore(store).create_team(Team(name="deleted", created=1.0, roles=("admin",)))
+            await store.set(SIGN_IN, b"{}")
         target, _ = await asyncio.to_thread(make, loaded, tmp_path / "b", lambda _: None)
         old = await kept(loaded)
         await revoked_since(loaded)
@@ -376,19 +414,40 @@ async def test_a_restore_revives_no_key(tmp_path: Path, backend: str) -> None:
         assert now["turned"].sha256 == new["turned"].sha256 != old["turned"].sha256
         assert now["stays"] == old["stays"]
         assert now["late"] == new["late"]
+        await check_people(loaded)
 
 
-async def test_the_nodes_copy_of_the_keys_ends_what_the_lost_store_knew(tmp_path: Path) -> None:
+async def test_the_nodes_copy_of_the_keys_ends_what_the_store_does_not_know(tmp_path: Path) -> None:
     loaded = node(tmp_path / "node")
-    data = loaded.settings.paths.data_dir
-    async with open_state(loaded.settings.memory, data) as store:
+    data, memory = loaded.settings.paths.data_dir, loaded.settings.memory
+    async with open_state(memory, data) as store:
         await KeyStore(store).create(make_key("ended")[0])
+    older = (data / "state.db").read_bytes()
     target, _ = make(loaded, tmp_path / "b", lambda _: None)
-    ended = msgspec.structs.replace((await kept(loaded))["ended"], revoked=time.time())
-    (data / "keys.json").write_bytes(msgspec.json.encode([ended]))
-    (data / "state.db").write_bytes(b"not a database any more" * 100)
-    restore(target, loaded.settings)
-    assert (await kept(loaded))["ended"].revoked == ended.revoked
+
+    async def followed() -> None:
+        ring = KeyRing(AuthSection(enabled=True))
+        async with open_state(memory, data) as store:
+            await Follower(ring, KeyStore(store), data / "keys.json", 0.0).read()
+        with pytest.raises(KeyEnded):
+            ring.caller_of(Owner("default", "ended"))
+
+    async with open_state(memory, data) as store:
+        await KeyStore(store).revoke("ended")
+    revoked = (await kept(loaded))["ended"].revoked
+    await followed()
+    copy = (data / "keys.json").read_bytes()
+    for state in (b"not a database any more" * 100, older, None):  # lost, rolled back, gone
+        (data / "state.db").unlink()
+        if state is not None:
+            (data / "state.db").write_bytes(state)
+        (data / "keys.json").write_bytes(copy)
+        restore(target, loaded.settings)
+        assert (await kept(loaded))["ended"].revoked == revoked
+    # and where nobody restored: the file of the store was put back by hand
+    (data / "state.db").write_bytes(older)
+    await followed()
+    assert (await kept(loaded))["ended"].revoked
 
 
 # ---- the configuration

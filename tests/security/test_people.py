@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -23,10 +24,14 @@ async def place(tmp_path: Path) -> AsyncIterator[Installation]:
     policy = tmp_path / "rbac.yaml"
     policy.write_text(
         "roles:\n  steward: {permissions: ['admin:users:*', 'admin:keys:*', 'models:read', 'records:read']}\n"
+        "  buyer: {permissions: ['*'], models: ['cheap*'], collections: ['manuals']}\n"
+        "  saver: {permissions: ['inference:*', 'chains:start'], models: ['cheap-a*', cheap], collections: [manuals]}\n"
         "bindings:\n  - {role: viewer, teams: [readers]}\n  - {role: admin, users: [chief], tenants: [headquarters]}\n"
     )
     toml = f'[auth]\nenabled = true\npolicy_file = "{policy}"\n'
     toml += configured_key("steward").replace('scopes = ["inference"]', 'roles = ["steward"]')
+    toml += configured_key("buyer").replace('scopes = ["inference"]', 'roles = ["buyer"]')
+    toml += configured_key("narrow", scopes="admin", more='models = ["cheap*"]\n')
     async with installed("one", tmp_path, toml) as made:
         yield made
 
@@ -104,6 +109,34 @@ async def test_nobody_gives_what_they_do_not_hold(place: Installation) -> None:
     assert status == 201, said
     status, said = await place.ask("Router", "steward", "PATCH", "/admin/keys/ok", {"roles": ["admin"]})
     assert status == 403, said
+    # nor the same on more than they may use themselves
+    await made(place, "wide", roles=["developer"])
+    tried = (
+        ("buyer", {"roles": ["developer"]}, False),
+        ("buyer", {"roles": ["viewer"]}, False),  # who looks at every collection
+        ("buyer", {"roles": ["saver"]}, True),
+        ("buyer", {"roles": ["buyer", "auditor"]}, True),
+        ("buyer", {"scopes": ["inference"]}, False),
+        ("buyer", {"scopes": ["inference"], "models": ["cheap-b"]}, False),  # and every collection
+        ("buyer", {"scopes": ["inference"], "models": ["*"], "collections": ["manuals"]}, False),
+        ("buyer", {"scopes": ["inference"], "models": ["cheap-b"], "collections": ["manuals"]}, True),
+        ("narrow", {"roles": ["developer"]}, False),
+        ("narrow", {"scopes": ["inference"]}, False),
+        ("narrow", {"scopes": ["inference"], "models": ["cheap*", "cheap-x"]}, True),
+        ("narrow", {"scopes": ["audit"]}, True),
+    )
+    for number, (giver, fields, allowed) in enumerate(tried):
+        kind = "keys" if "scopes" in fields else "users"
+        body = {"name": f"given-{number}", **fields}
+        status, said = await place.ask("Router", giver, "POST", f"/admin/{kind}", body)
+        assert status == (201 if allowed else 403), (giver, fields, said)
+        assert allowed or "more than you hold" in said["error"]["message"]
+    for method, path, body in (
+        ("PUT", "/password", {"password": "a horse, a battery and a staple"}),
+        ("PATCH", "", {"title": "mine"}),
+        ("DELETE", "", None),
+    ):
+        assert (await place.ask("Router", "buyer", method, f"/admin/users/wide{path}", body))[0] == 403
 
 
 WRONG = (
@@ -111,6 +144,9 @@ WRONG = (
     ({"name": ""}, "name"),
     ({"name": 5}, "name"),
     ({"name": "x" * 129}, "name"),
+    ({"name": "ann\u200b"}, "name"),
+    ({"name": "\u202enna"}, "name"),
+    ({"name": "ann\ufeff"}, "name"),
     ({"name": "a", "roles": ["boss"]}, "roles"),
     ({"name": "a", "roles": "admin"}, "roles"),
     ({"name": "a", "kind": "robot"}, "kind"),
@@ -133,6 +169,13 @@ async def test_names_are_taken_once(place: Installation, monkeypatch: pytest.Mon
     assert (await made(place, "ann"))[0] == 201
     assert (await made(place, "ann"))[0] == 409
     assert (await made(place, "ann", kind="service"))[0] == 201
+    alike = ("Ann", "ANN", "ａｎｎ", "jos\u00e9", "jose\u0301", "straße", "strasse", "İ", "i\u0307", "ı")
+    answers = [await made(place, name, email=f"{name}@example.com") for name in alike]
+    refs = {said["id"] for status, said in answers if status == 201}
+    assert len(refs) == len(alike), answers  # nobody becomes somebody else by case or by form
+    for name in alike:
+        _, found = await place.ask("Router", ADMIN, "GET", f"/admin/users/{quote(name)}")
+        assert found.get("name") == name, found
     monkeypatch.setattr("intellirouter.identity.store.MAX_ACCOUNTS", 2)
     assert (await made(place, "bob"))[0] == 409, "as many as are kept"
     status, _ = await place.ask("Router", ADMIN, "POST", "/admin/keys", {"name": "user:ann"})

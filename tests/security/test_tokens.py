@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives import serialization
@@ -22,7 +23,7 @@ from intellirouter.config.schema.identity import JwtSection
 from intellirouter.config.schema.outgoing import OutgoingSection
 from intellirouter.errors import AuthenticationFailed
 from intellirouter.identity.issuers import REFETCH_SECONDS, Issuer
-from intellirouter.identity.tokens import Tokens
+from intellirouter.identity.tokens import Tokens, account_of
 from intellirouter.security.people import Directory
 from intellirouter.transport.outgoing.door import OutgoingDoor
 from tests.servers.installation import ADMIN, Installation, installed
@@ -301,6 +302,43 @@ async def test_claims_say_tenant_team_and_roles(provider: Provider) -> None:
         assert not caller.may("admin:keys:write"), "only words of the map count"
         await taker.refused(provider.token(org=None))
         await taker.refused(provider.token(org=7))
+
+
+async def test_whoever_differs_is_somebody_else(provider: Provider) -> None:
+    alike = ("ann@example.com", "Ann@example.com", "ann@EXAMPLE.com", "ａnn@example.com", "jos\u00e9", "jose\u0301", "straße", "strasse")  # fmt: skip
+    async with taking(provider, user_claim="email") as taker:
+        told = [await taker.caller(provider.token(sub=f"s{n}", email=one)) for n, one in enumerate(alike)]
+        told += [await taker.caller(provider.token(sub=one, email="same@example.com")) for one in alike]
+        assert len({one.ref for one in told}) == len({one.key_id for one in told}) == 2 * len(alike)
+        elsewhere = provider.claims(sub=alike[0])
+        assert account_of({**elsewhere, "iss": "x"}, JwtSection(issuer="x", audience=("a",))).id not in {
+            one.ref for one in told
+        }, "another issuer's person of that name"
+        # what JSON can say and nothing else can: kept nowhere, and nobody's name
+        half = "\ud800"
+        await taker.refused(provider.token(sub=half))
+        claims = {"name": half, "email": half, "groups": [half, "red"], "roles": [half, "developer"]}
+        odd = await taker.caller(provider.token(sub="half", **claims))
+        account = taker.people.account(odd.ref)
+        assert account is not None and msgspec.json.encode(account) and odd.key_id.isprintable()
+        assert (account.teams, account.roles) == (("red",), ("developer",))
+    async with taking(provider, tenant_claim="org") as taker:
+        await taker.refused(provider.token(org=half))
+
+
+async def test_a_sign_out_ends_what_was_made_before(provider: Provider) -> None:
+    async with taking(provider) as taker:
+        now = int(time.time())
+        before, after, never = (provider.token(iat=at, jti=str(at)) for at in (now - 20, now - 5, None))
+        known = [await taker.caller(token) for token in (before, after, never)]
+        account = taker.people.account(known[0].ref)
+        assert account is not None
+        taker.people.put(msgspec.structs.replace(account, signed_out=now - 10.0))
+        for _ in range(2):  # known already, and seen for the first time
+            assert await taker.caller(after)
+            for token in (before, never):
+                assert "signed out" in await taker.refused(token)
+            taker.tokens.configure({provider.url: taker.issuer})
 
 
 async def test_a_cached_check_is_a_look_up(provider: Provider) -> None:

@@ -16,6 +16,7 @@ from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateError, StateUnavailable
 from intellirouter.memory.redis.connect import Client, connect
 from intellirouter.memory.redis.keys import Keys, escape
+from intellirouter.memory.since import Since
 
 PAGE = 200
 """Keys in one exchange: what is held in memory at a time."""
@@ -48,25 +49,25 @@ async def dump(section: MemorySection) -> AsyncIterator[Record]:
         await client.aclose()
 
 
-async def replace(section: MemorySection, records: Iterable[Record], spared: str) -> int:
-    """Make the namespace hold these records and no others; how many there were. Raises `StateError`.
+async def replace(section: MemorySection, records: Iterable[Record], since: Since) -> int:
+    """Make the namespace hold these records and no others, but for what happened since; how many there were. Raises `StateError`.
 
-    A record is checked by the server (DUMP carries its sum); one that has expired meanwhile is left out. Values that start with
-    `spared` stay as they are where they are there.
+    A record is checked by the server (DUMP carries its sum); one that has expired meanwhile is left out.
     """
     client = await _opened(section)
-    prefix = f"{Keys(section.namespace).values}{spared}".encode()
+    values = Keys(section.namespace).values
     kept: set[bytes] = set()
     count = 0
     try:
         async for names in _pages(client, section.namespace):
-            kept.update(name for name in names if name.startswith(prefix))
-        there = frozenset(kept)
+            kept.update(name for name in names if (key := _key(name, values)) and since.stays(key))
+        there = frozenset(_key(name, values) for name in kept)
         for page in _paged(records):
             pipeline = client.pipeline(transaction=False)
             for name, expires, value in page:
                 count += 1
-                if name not in there:
+                key = _key(name, values)
+                if key not in there and (not key or since.comes_back(key, there)):
                     pipeline.execute_command("RESTORE", name, expires, value, "REPLACE", "ABSTTL")
                     kept.add(name)
             await pipeline.execute()
@@ -82,6 +83,12 @@ async def replace(section: MemorySection, records: Iterable[Record], spared: str
     finally:
         await client.aclose()
     return count
+
+
+def _key(name: bytes, values: str) -> str:
+    """The key of a value by its name in Redis; empty for what is no value."""
+    text = name.decode("utf-8", "replace")
+    return text.removeprefix(values) if text.startswith(values) else ""
 
 
 async def _opened(section: MemorySection) -> Client:

@@ -26,6 +26,7 @@ from intellirouter.config import env
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.errors import StateError, StateUnavailable
+from intellirouter.memory.since import Since
 from intellirouter.vectors.index import VectorIndex
 from intellirouter.vectors.sharded import ShardedIndex
 
@@ -64,10 +65,10 @@ def redis_to(file: Path, section: MemorySection) -> int:
     return asyncio.run(_write(file, module.dump(section)))
 
 
-def redis_from(file: Path, section: MemorySection, spared: str) -> int:
-    """Replace our keys of Redis, but for values that start with `spared` and are there; how many the file holds."""
+def redis_from(file: Path, section: MemorySection, since: Since) -> int:
+    """Replace our keys of Redis, but for what is younger; how many the file holds."""
     module = importlib.import_module("intellirouter.memory.redis.dump")
-    count: int = asyncio.run(module.replace(section, frames(file), spared))
+    count: int = asyncio.run(module.replace(section, frames(file), since))
     return count
 
 

@@ -242,7 +242,7 @@ def _build_index(staged: Path, manifest: Manifest) -> None:
 
 def _load(settings: Settings, staged: Path, away: Collection[str], manifest: Manifest) -> None:
     if "redis" in away:
-        count = outside.redis_from(staged / REDIS, settings.memory, revocations.PREFIX)
+        count = outside.redis_from(staged / REDIS, settings.memory, revocations.SINCE)
         _counted("redis/keys", count, manifest)
         revocations.keep_ended(settings)
     if "chains" in away and settings.chain_engine.database_url is not None:

@@ -6,6 +6,7 @@ import math
 import re
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -22,15 +23,15 @@ from intellirouter.inference.limits.standing import MOST
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, VirtualKey, make_key
 from intellirouter.roles.keys import AUDITOR, KEY_RING, KEYS, LOADED, PEOPLE
-from intellirouter.roles.router.admin_people import check_given, check_owner
+from intellirouter.roles.router.admin_people import check_owner, giver_of
 from intellirouter.roles.router.keys import BOARD, CACHE, GOVERNOR, LEDGER, OUTCOMES
 from intellirouter.security.caller import ANONYMOUS
 from intellirouter.security.fence import problem_of
-from intellirouter.security.permissions import of_scopes
+from intellirouter.security.giving import exceeding
 from intellirouter.security.policy import no_role
 from intellirouter.web.auditing import noted
 from intellirouter.web.body import read_json
-from intellirouter.web.endpoint import CALLER, endpoint
+from intellirouter.web.endpoint import endpoint
 
 MOST_A_MINUTE = 10**12
 UNCHANGEABLE = frozenset({"name", "tenant"})
@@ -60,14 +61,16 @@ async def create_key(request: web.Request) -> web.StreamResponse:
 
 async def _check_key(request: web.Request, key: VirtualKey) -> None:
     """Raises `PermissionDenied` for a key that may more than who makes it, `InvalidRequest` for an owner that is not there."""
-    ring, caller = request.app[KEY_RING], request[CALLER]
+    ring, giver = request.app[KEY_RING], giver_of(request)
     for role in key.roles:
         if role not in ring.policy.roles:
             raise InvalidRequest(f"'roles': {no_role(role, ring.policy)}", param="roles")
-    check_given(caller, ring.policy, key.roles)
-    beyond = of_scopes(frozenset(key.scopes)) - caller.held
-    if beyond and not key.roles:
-        raise PermissionDenied(f"You cannot give a key more than you hold yourself ({min(beyond)}).")
+    made = key.caller()
+    if key.roles:
+        permissions, grants = ring.policy.granted(key.roles, key.tenant)
+        made = replace(made, permissions=permissions, grants=grants)
+    if beyond := exceeding(made, giver):
+        raise PermissionDenied(f"You cannot give a key more than you hold yourself ({beyond}).")
     if key.owner:
         check_owner(await request.app[PEOPLE].account(key.owner), key.tenant)
 

@@ -20,7 +20,8 @@ from intellirouter.identity import store
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.roles.keys import KEY_RING, PEOPLE
 from intellirouter.security.caller import Caller
-from intellirouter.security.people import MAX_NAMES, NAME, Account, Kind, Team, new_account
+from intellirouter.security.giving import exceeding, of_role
+from intellirouter.security.people import MAX_NAMES, Account, Kind, Team, is_name, new_account
 from intellirouter.security.policy import Policy, no_role
 from intellirouter.web.auditing import noted
 from intellirouter.web.body import read_json
@@ -39,9 +40,10 @@ def _json(body: object, status: int = 200) -> web.Response:
 
 
 def _name(value: object, what: str = "name") -> str:
-    if not isinstance(value, str) or not NAME.fullmatch(value):
+    if not isinstance(value, str) or not is_name(value):
         raise InvalidRequest(
-            f"'{what}' is a text of at most 128 characters without blanks, '/', ':', '?' and '#'.", param=what
+            f"'{what}' is a text of at most 128 characters without blanks, '/', ':', '?', '#' and characters that nobody sees.",
+            param=what,
         )
     return value
 
@@ -80,20 +82,24 @@ def checked_fields(
     return found
 
 
-def check_given(caller: Caller, policy: Policy, roles: tuple[str, ...]) -> None:
-    """Raises `PermissionDenied` for a role with more than the caller holds itself."""
+def giver_of(request: web.Request) -> Caller:
+    """Who asks, with all their roles: behind an endpoint a caller is narrowed to what it entered by."""
+    return request.app[KEY_RING].caller_of(request[CALLER].owner())
+
+
+def check_given(giver: Caller, policy: Policy, roles: tuple[str, ...]) -> None:
+    """Raises `PermissionDenied` for a role with more than the giver holds itself, or the same on more."""
     for name in roles:
-        beyond = policy.roles[name].permissions - caller.held if name in policy.roles else frozenset()
-        if beyond:
+        if beyond := exceeding(of_role(name, policy), giver):
             raise PermissionDenied(
-                f"You cannot give the role '{name}': it has more than you hold yourself ({min(beyond)})."
+                f"You cannot give the role '{name}': it has more than you hold yourself ({beyond})."
             )
 
 
 def check_made(request: web.Request, account: Account) -> None:
     """Raises `PermissionDenied` for an account that had more than the caller holds, by its teams, its name or its tenant too."""
     people, policy = request.app[KEY_RING].people, request.app[KEY_RING].policy
-    check_given(request[CALLER], policy, people.roles_of(account))
+    check_given(giver_of(request), policy, people.roles_of(account))
 
 
 def _kind(value: object) -> Kind:
@@ -173,7 +179,7 @@ async def _changeable(request: web.Request) -> Account:
     """The account of the path. Raises `PermissionDenied` where it may more than the caller: nobody takes over their admin."""
     account = await request.app[PEOPLE].find(request.match_info["user"])
     ring = request.app[KEY_RING]
-    if not ring.people.caller(account).held <= request[CALLER].held:
+    if exceeding(ring.people.caller(account), giver_of(request)):
         raise PermissionDenied(f"You cannot change '{account.name}': it holds more than you do.")
     return account
 
@@ -215,7 +221,7 @@ async def create_team(request: web.Request) -> web.StreamResponse:
     body = await read_json(request)
     name, policy = _name(body.pop("name", None)), request.app[KEY_RING].policy
     fields = checked_fields(body, policy, known=("title", "roles"))
-    check_given(request[CALLER], policy, fields.get("roles", ()))
+    check_given(giver_of(request), policy, fields.get("roles", ()))
     team = await request.app[PEOPLE].create_team(Team(name=name, created=time.time(), **fields))
     noted(request, on=f"team:{name}", after=team.shown())
     return _json(team.shown(), 201)
@@ -225,7 +231,7 @@ async def update_team(request: web.Request) -> web.StreamResponse:
     """Change a team's `title` or `roles`."""
     policy = request.app[KEY_RING].policy
     fields = checked_fields(await read_json(request), policy, known=("title", "roles"))
-    check_given(request[CALLER], policy, fields.get("roles", ()))
+    check_given(giver_of(request), policy, fields.get("roles", ()))
     team = await request.app[PEOPLE].update_team(request.match_info["team"], **fields)
     noted(request, on=f"team:{team.name}", after=team.shown())
     return _json(team.shown())

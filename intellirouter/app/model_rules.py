@@ -15,7 +15,7 @@ from intellirouter.inference.offline_transport import OFFLINE
 
 
 def guard_errors(settings: Settings) -> Iterator[Finding]:
-    """Guards that are named twice, patterns that are none, files of words that cannot be read."""
+    """Guards that are named twice, patterns that are none, files of words that cannot be read, languages that cannot be told."""
     named: set[str] = set()
     for index, section in enumerate(settings.guards):
         path = ("guards", index)
@@ -27,7 +27,7 @@ def guard_errors(settings: Settings) -> Iterator[Finding]:
                 patterns.compiled(pattern)
             except InvalidRequest as error:
                 yield (*path, "patterns", place), error.message
-        if section.words_file is not None:
+        if section.words_file is not None or section.kind == "language":
             try:
                 built(section)
             except ConfigError as error:

@@ -8,11 +8,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from intellirouter.config.schema.guards import ASKED, GuardSection
+from intellirouter.guards.detectors.language import LANGUAGE, Languages
 from intellirouter.guards.detectors.patterns import Patterns
 from intellirouter.guards.detectors.words import Keywords
 from intellirouter.guards.finding import Detector, Finding
 from intellirouter.guards.placeholders import mask_of
-from intellirouter.guards.places import TOOL_CALL, TOOL_RESULT
+from intellirouter.guards.places import TOOL_CALL, TOOL_RESULT, USER
 from intellirouter.guards.reading import Reading
 from intellirouter.guards.table import PERSONAL, detectors
 
@@ -50,6 +51,11 @@ class Guard:
         return self.section.kind in ASKED
 
     @property
+    def needs_whole(self) -> bool:
+        """Whether it cannot say anything of an answer before its end."""
+        return self.remote or self.section.kind == LANGUAGE
+
+    @property
     def joins(self) -> bool:
         """Whether it looks for what several texts may hold only together: something that is said."""
         return self.section.kind in ("injection", "keywords")
@@ -66,6 +72,9 @@ class Guard:
     def reads(self, where: str) -> bool:
         """Whether it looks at a text of a request that stands there."""
         on = self.section.on
+        # an operator's own prompt and tools may be in another language than people are to speak
+        if self.section.kind == LANGUAGE:
+            return (where == USER and "input" in on) or (where == TOOL_RESULT and "tool_result" in on)
         return (
             "input" in on
             or (where == TOOL_RESULT and "tool_result" in on)
@@ -103,6 +112,8 @@ def made(section: GuardSection, compiled: Callable[[str], Any]) -> Guard:
             found = [Patterns([compiled(pattern) for pattern in section.patterns], section.name)]
         case "pii":
             found = detectors(section.detect or PERSONAL, section.countries)
+        case "language":
+            return Guard(section, (Languages(section.allow),), said_only=True)
         case "length" | "closing" | "webhook" | "judge" | "moderation" | "presidio":
             found = ()
         case kind:

@@ -11,7 +11,7 @@ from intellirouter.config.schema.section import Section
 
 Kind = Literal[
     "pii", "email", "phone", "card", "iban", "national_id", "ip", "address", "secret", "keywords", "pattern", "injection",
-    "invisible", "bidi", "control", "length", "closing", "webhook", "judge", "moderation", "presidio",
+    "invisible", "bidi", "control", "length", "language", "closing", "webhook", "judge", "moderation", "presidio",
 ]  # fmt: skip
 On = Literal["input", "output", "tool_call", "tool_result", "passage"]
 Action = Literal["block", "mask", "mask-restore", "flag", "route", "cut"]
@@ -44,7 +44,7 @@ class GuardSection(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="what answers, records and metrics call it"
     )
     kind: Kind = Field(
-        description="what it looks for: pii (or one of its kinds), secret, keywords, pattern, injection, invisible, bidi, control, length; closing, to end every answer with message; or who is asked: webhook, judge, moderation, presidio"
+        description="what it looks for: pii (or one of its kinds), secret, keywords, pattern, injection, invisible, bidi, control, length, language; closing, to end every answer with message; or who is asked: webhook, judge, moderation, presidio"
     )
     on: tuple[On, ...] = Field(
         default=("input",),
@@ -79,6 +79,11 @@ class GuardSection(Section):
     )
     max_characters: int | None = Field(
         default=None, ge=1, description="of length: the most, of all texts together"
+    )
+    allow: tuple[str, ...] = Field(
+        default=(),
+        max_length=200,
+        description="of language: the languages a text may be in, as ISO 639-1 has them (en, de)",
     )
     route_to: str | None = Field(
         default=None, description="of route: the model that gets the request instead"
@@ -143,12 +148,21 @@ class GuardSection(Section):
                 raise ValueError(f"'{country[:20]}' is no country code of two letters, such as DE")
         return tuple(country.upper() for country in value)
 
+    @field_validator("allow")
+    @classmethod
+    def _lower(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for code in value:
+            if len(code) != 2 or not code.isalpha():
+                raise ValueError(f"'{code[:20]}' is no language code of two letters, such as de")
+        return tuple(code.lower() for code in value)
+
     @model_validator(mode="after")
     def _whole(self) -> GuardSection:
         needs: dict[str, tuple[Any, str]] = {
             "keywords": (self.words or self.words_file, "words or words_file"),
             "pattern": (self.patterns, "patterns"),
             "length": (self.max_characters, "max_characters"),
+            "language": (self.allow, 'allow, as in ["en", "de"]'),
             "webhook": (self.url, "url"),
             "moderation": (self.url, "url"),
             "presidio": (self.url, "url"),
@@ -166,6 +180,8 @@ class GuardSection(Section):
             raise ValueError(
                 f"a guard of kind '{self.kind}' is not asked about passages: they go in with the input it sees"
             )
+        if self.kind == "language" and "tool_call" in self.on:
+            raise ValueError("a guard of kind 'language' does not read tool calls: they are in no language")
         if self.kind == "closing" and self.on != ("output",):
             raise ValueError("a guard of kind 'closing' follows answers: on = [\"output\"]")
         if self.action == "route" and not self.route_to:
@@ -176,6 +192,7 @@ class GuardSection(Section):
             )
         if self.action in ("mask", "mask-restore") and self.kind in (
             "length",
+            "language",
             "closing",
             "judge",
             "moderation",

@@ -193,7 +193,7 @@ class _Course:
     @property
     def needs_whole(self) -> bool:
         """Whether somebody has to see the whole answer before the caller sees any of it."""
-        return bool(self._remote_coming)
+        return any(guard.needs_whole for guard in self._coming)
 
     async def onward(self) -> Job:
         """The job as its guards let it go. Raises `GuardBlocked`."""

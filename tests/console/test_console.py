@@ -192,6 +192,16 @@ async def test_a_cookie_or_a_header_of_a_client_is_nobodys_authority_elsewhere(
     headers, _ = await sign_in(http, url, key=ADMIN)
     async with http.get(f"{url}/admin/keys", headers=headers) as response:
         assert response.status == 401
+    planted = {
+        "cookie": "intellirouter_console=planted-by-somebody"
+    }  # fixation: it is nobody's after the sign-in either
+    async with http.post(
+        f"{url}/console/api/session", json={"key": READER}, headers={**OWN, **planted}
+    ) as response:
+        assert response.status == 201
+        assert response.cookies["intellirouter_console"].value != "planted-by-somebody"
+    async with http.get(f"{url}/console/api/router/v1/models", headers=planted) as response:
+        assert response.status == 401
     reader, _ = await sign_in(http, url, key=READER)
     async with http.get(
         f"{url}/console/api/router/admin/keys", headers={**reader, "authorization": f"Bearer {ADMIN}"}

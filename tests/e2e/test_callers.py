@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -347,18 +348,27 @@ async def test_the_work_of_a_key_ends_with_it(place: Installation, vendor: Vendo
     await eventually(lambda: asked(vendor, "cheap") >= 4)
     await place.put_chain(other, "rest", "chain: {name: rest}\nsteps:\n  - {id: a, sleep: 1h}\n")
     _, resting = await place.ask("ChainEngine", other, "POST", "/v1/chains/rest/runs", body)
-    followers = [
-        asyncio.create_task(place.ask(role, key, "GET", path))
+    less = await place.make_key("less", scopes=scopes)
+    async with contextlib.AsyncExitStack() as stack:
+        following = []
         for role, path in (
             ("Router", "/admin/requests/stream"),
             ("ChainEngine", f"/v1/runs/{resting['id']}/events"),
-        )
-    ]
-    status, _ = await place.ask("Router", ADMIN, "DELETE", "/admin/keys/gone")
-    assert status == 200
-    for following in followers:  # who follows is told why it ends
-        status, heard = await following
-        assert (status, "'gone' was revoked" in heard.rpartition("event: error")[2]) == (200, True), heard
+        ):
+            for who, why in ((key, "'gone' was revoked"), (less, "changed since it began")):
+                asked_for = place.http.get(
+                    place.urls[role] + path, headers={"authorization": f"Bearer {who}"}
+                )
+                reply = await stack.enter_async_context(asked_for)  # it has begun
+                assert reply.status == 200
+                following.append((reply, why))
+        status, _ = await place.ask("Router", ADMIN, "PATCH", "/admin/keys/less", {"scopes": ["audit"]})
+        assert status == 200
+        status, _ = await place.ask("Router", ADMIN, "DELETE", "/admin/keys/gone")
+        assert status == 200
+        for reply, why in following:  # who follows is told why it ends
+            heard = await reply.text()
+            assert why in heard.rpartition("event: error")[2], heard
     await place.until("ChainEngine", key, known=False)
     async with asyncio.timeout(60):
         while run["status"] in ("running", "waiting", "queued"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 
 from intellirouter.identity import sessions
 from intellirouter.identity.passwords import hashed, weakness
@@ -94,8 +95,17 @@ async def test_the_walk_of_a_sign_in(place: Installation, monkeypatch: pytest.Mo
     ] == 400
 
 
-async def test_failures_sound_alike_and_are_counted(place: Installation) -> None:
-    people = people_of(place)
+async def test_failures_sound_alike_and_are_counted(
+    place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people, looked = people_of(place), list[list[str]]()
+    verify = PasswordHasher.verify
+
+    def noted(self: PasswordHasher, kept: str, password: str) -> bool:
+        looked.append(kept.split("$")[:4])  # the kind, and what it costs
+        return verify(self, kept, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", noted)
     await people.create(new_account("ann", password=await asyncio.to_thread(hashed, PASSWORD)))
     said = set()
     for name in ("ann", "nobody"):
@@ -105,6 +115,7 @@ async def test_failures_sound_alike_and_are_counted(place: Installation) -> None
         assert sorted(status for status, _ in answers) == [401] * 5 + [429] * 3, "at once, too"
         said |= {body["error"]["message"] for status, body in answers if status == 401}
     assert len(said) == 1
+    assert len(looked) == 10 and all(one == looked[0] for one in looked), "as long a look at nobody's"
     assert (await post(place, "/auth/login", username="ann", password=PASSWORD))[0] == 429, (
         "locked for a while"
     )

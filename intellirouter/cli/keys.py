@@ -262,6 +262,13 @@ def update(
     parallel: Annotated[
         int | None, typer.Option(min=-1, help="Requests at once; -1 for as many as come.")
     ] = None,
+    rpm: Annotated[int | None, typer.Option(min=-1, help="Requests per minute; -1 for no limit.")] = None,
+    tpm: Annotated[int | None, typer.Option(min=-1, help="Tokens per minute; -1 for no limit.")] = None,
+    budget: Annotated[
+        list[str] | None, typer.Option(help="In place of its budgets, as in day=20; '' for none.")
+    ] = None,
+    days: Annotated[float | None, typer.Option(min=0.01, help="From now until it expires.")] = None,
+    priority: Annotated[int | None, typer.Option(help="Higher is served first.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change what a key may. What is not named stays."""
@@ -277,8 +284,14 @@ def update(
     }
     if scope is not None and (told := unknown_scopes(fields["scopes"])):
         raise typer.BadParameter(told, param_hint="--scope")
-    if parallel is not None:
-        fields["max_parallel"] = None if parallel < 0 else parallel
+    numbers = {"max_parallel": parallel, "requests_per_minute": rpm, "tokens_per_minute": tpm}
+    fields |= {name: None if given < 0 else given for name, given in numbers.items() if given is not None}
+    if budget is not None:
+        fields["budgets"] = _budgets([text for text in budget if text])
+    if days is not None:
+        fields["expires"] = time.time() + days * 86_400
+    if priority is not None:
+        fields["priority"] = priority
     if not fields:
         raise typer.BadParameter("name what is to change: --model, --scope, --endpoint …")
     problem = problem_of(Fence(addresses=fields.get("addresses", ())))

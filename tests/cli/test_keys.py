@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ from intellirouter.errors import AuthenticationFailed, InvalidRequest
 from intellirouter.inference.virtual_keys import make_key, standings_of
 from intellirouter.security.api_keys import KeyRing
 from tests.cli.test_mistakes import walk, well_said
+
+NEW = ["--rpm", "-1", "--tpm", "900", "--budget", "month=7", "--days", "2", "--priority", "3"]
 
 
 @pytest.mark.parametrize(
@@ -68,8 +71,9 @@ def test_the_list_fits_a_terminal_and_leaves_out_what_has_ended(tmp_path: Path) 
         ["keys", "revoke", "gone"],
         ["keys", "list"],
         ["keys", "list", "--all"],
+        ["keys", "update", "continuous-integration", *NEW, "--json"],
     ]
-    made, _, refused, _, good, everything = walk(calls, tmp_path)
+    made, _, refused, _, good, everything, changed = walk(calls, tmp_path)
     for outcome in (made, good, everything):
         well_said(outcome)
         assert outcome["code"] == 0
@@ -82,6 +86,10 @@ def test_the_list_fits_a_terminal_and_leaves_out_what_has_ended(tmp_path: Path) 
     assert "--all" in told
     assert re.search(r"revoked\s", str(everything["printed"]))
     assert all(len(line) <= 80 for line in told.splitlines())
+    now = json.loads(str(changed["printed"]))
+    assert (now["budgets"], now["tokens_per_minute"], now["priority"]) == ({"month": 7.0}, 900, 3)
+    assert "requests_per_minute" not in now or now["requests_per_minute"] is None
+    assert 0 < now["expires"] - time.time() <= 2 * 86_400
 
 
 @given(st.floats(min_value=0, max_value=1e9, allow_nan=False))

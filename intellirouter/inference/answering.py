@@ -37,6 +37,32 @@ class Streamed(Protocol):
         """Let go. Idempotent."""
 
 
+class Passing:
+    """A stream around another one: what is not said anew here is the inner one's. See `Streamed`."""
+
+    def __init__(self, live: Streamed) -> None:
+        self._live = live
+
+    @property
+    def trace(self) -> Trace:
+        """See `Streamed.trace`."""
+        return self._live.trace
+
+    @property
+    def dialect(self) -> str | None:
+        """See `Streamed.dialect`."""
+        return self._live.dialect
+
+    @property
+    def said(self) -> tuple[Delta, ...]:
+        """See `Streamed.said`."""
+        return self._live.said
+
+    def close(self) -> None:
+        """See `Streamed.close`."""
+        self._live.close()
+
+
 class Answering(Protocol):
     """Answers jobs."""
 

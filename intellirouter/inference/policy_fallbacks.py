@@ -16,7 +16,7 @@ from intellirouter.chat.delta import Delta, Finish, RefusalDelta, Start, StreamE
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import ContentFiltered, IntelliRouterError, ModelNotFound
-from intellirouter.inference.answering import Answering, Streamed
+from intellirouter.inference.answering import Answering, Passing, Streamed
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.job import Attempt, Job, Trace, recalled
 from intellirouter.inference.usage import combined
@@ -170,28 +170,13 @@ def _is_refusal(response: ChatResponse) -> bool:
     return bool(response.choices) and all(choice.finish_reason in _REFUSED for choice in response.choices)
 
 
-class _Begun:
+class _Begun(Passing):
     """A stream of which the first words were read. See `Streamed`."""
 
     def __init__(self, live: Streamed) -> None:
-        self._live = live
+        super().__init__(live)
         self._head: list[list[StreamEvent]] = []
         self._rest = live.batches()
-
-    @property
-    def trace(self) -> Trace:
-        """See `Streamed.trace`."""
-        return self._live.trace
-
-    @property
-    def dialect(self) -> str | None:
-        """See `Streamed.dialect`."""
-        return self._live.dialect
-
-    @property
-    def said(self) -> tuple[Delta, ...]:
-        """See `Streamed.said`."""
-        return self._live.said
 
     async def is_refusal(self) -> bool:
         """Whether it ends by a filter before it says anything; one that does is read to its end."""
@@ -215,10 +200,6 @@ class _Begun:
                 yield events
         finally:
             await cast("AsyncGenerator[list[StreamEvent], None]", self._rest).aclose()
-
-    def close(self) -> None:
-        """See `Streamed.close`."""
-        self._live.close()
 
 
 def _says(delta: Delta) -> bool:

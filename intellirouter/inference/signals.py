@@ -19,8 +19,7 @@ from intellirouter.chat.delta import (
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import IntelliRouterError
-from intellirouter.inference.answering import Streamed
-from intellirouter.inference.job import Trace
+from intellirouter.inference.answering import Passing, Streamed
 from intellirouter.inference.learning import outcome
 
 _MAX_ARGUMENTS = 64 * 1024
@@ -63,31 +62,16 @@ def fits(request: ChatRequest, name: str, arguments: str) -> bool:
     )
 
 
-class Watched:
+class Watched(Passing):
     """See `Streamed`. Passes a stream on as it is and tells, once it is complete, what speaks against the answer."""
 
     def __init__(self, live: Streamed, request: ChatRequest) -> None:
-        self._live = live
+        super().__init__(live)
         self._request = request
         self._said = self._refused = False
         self._finish = ""
         self._id = ""
         self._calls: dict[int, list[str]] = {}
-
-    @property
-    def trace(self) -> Trace:
-        """See `Streamed.trace`."""
-        return self._live.trace
-
-    @property
-    def dialect(self) -> str | None:
-        """See `Streamed.dialect`."""
-        return self._live.dialect
-
-    @property
-    def said(self) -> tuple[Delta, ...]:
-        """See `Streamed.said`."""
-        return self._live.said
 
     async def batches(self) -> AsyncIterator[list[StreamEvent]]:
         """See `Streamed.batches`."""
@@ -133,7 +117,3 @@ class Watched:
         if self._finish == "length":
             return outcome.CUT
         return None if self._said or self._calls else outcome.EMPTY
-
-    def close(self) -> None:
-        """See `Streamed.close`."""
-        self._live.close()

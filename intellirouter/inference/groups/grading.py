@@ -16,11 +16,11 @@ import msgspec
 import structlog
 
 from intellirouter import tasks
-from intellirouter.chat.delta import Delta, StreamEvent, TextDelta
+from intellirouter.chat.delta import StreamEvent, TextDelta
 from intellirouter.chat.response import ChatResponse
 from intellirouter.config.schema.model_registry import JudgeSection
 from intellirouter.errors import IntelliRouterError
-from intellirouter.inference.answering import Answering, Streamed
+from intellirouter.inference.answering import Answering, Passing, Streamed
 from intellirouter.inference.groups import forms, judging
 from intellirouter.inference.groups.answers import text_of
 from intellirouter.inference.job import Job, Trace
@@ -103,34 +103,19 @@ class Grader:
             await tasks.end(*self._running)
 
 
-class Overheard:
+class Overheard(Passing):
     """See `Streamed`. Passes a stream on as it is, and has what was said graded once it is complete."""
 
     def __init__(
         self, live: Streamed, grader: Grader, section: JudgeSection, answering: Answering, job: Job
     ) -> None:
-        self._live = live
+        super().__init__(live)
         self._grader = grader
         self._section = section
         self._answering = answering
         self._job = job
         self._texts: list[str] = []
         self._length = 0
-
-    @property
-    def trace(self) -> Trace:
-        """See `Streamed.trace`."""
-        return self._live.trace
-
-    @property
-    def dialect(self) -> str | None:
-        """See `Streamed.dialect`."""
-        return self._live.dialect
-
-    @property
-    def said(self) -> tuple[Delta, ...]:
-        """See `Streamed.said`."""
-        return self._live.said
 
     async def batches(self) -> AsyncIterator[list[StreamEvent]]:
         """See `Streamed.batches`."""
@@ -144,7 +129,3 @@ class Overheard:
         text = "".join(self._texts)
         if text.strip():
             self._grader.begin(self._section, self._answering, self._job, text, self.trace)
-
-    def close(self) -> None:
-        """See `Streamed.close`."""
-        self._live.close()

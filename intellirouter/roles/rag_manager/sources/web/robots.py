@@ -18,7 +18,6 @@ class Robots:
 
     rules: tuple[tuple[str, bool], ...] = ()
     delay: float = 0.0
-    sitemaps: tuple[str, ...] = ()
 
     def allows(self, path: str) -> bool:
         """Whether a path with its query may be fetched: the longest rule that fits says so, and of two as long the one that allows."""
@@ -41,7 +40,6 @@ class _Group:
 def read(data: bytes) -> Robots:
     """The rules for us. What is no rule is passed over."""
     groups: list[_Group] = []
-    sitemaps: list[str] = []
     open_for_agents = False
     for line in data[:MOST_BYTES].decode("utf-8-sig", "replace").splitlines():
         key, colon, value = line.partition("#")[0].partition(":")
@@ -54,16 +52,13 @@ def read(data: bytes) -> Robots:
             groups[-1].agents.append(value.lower())
             open_for_agents = True
             continue
-        if key == "sitemap":
-            sitemaps.append(value)
-            continue
         open_for_agents = False if key in ("allow", "disallow", "crawl-delay") else open_for_agents
         if groups:
             _add(groups[-1], key, value)
     mine = [group for group in groups if any(_is_ours(agent) for agent in group.agents)]
     mine = mine or [group for group in groups if "*" in group.agents]
     rules = [rule for group in mine for rule in group.rules][:MOST_RULES]
-    return Robots(tuple(rules), max((group.delay for group in mine), default=0.0), tuple(sitemaps[:100]))
+    return Robots(tuple(rules), max((group.delay for group in mine), default=0.0))
 
 
 def _is_ours(agent: str) -> bool:

@@ -19,7 +19,8 @@ SCHEMA = """
 create table if not exists jobs (
     id text primary key, tenant text not null, collection text not null, document text not null, status text not null,
     done integer not null default 0, total integer not null default 0, error text, created real not null,
-    updated real not null, owner text, not_before real not null default 0, large integer not null default 0);
+    updated real not null, owner text, not_before real not null default 0, large integer not null default 0,
+    passing integer not null default 0);
 create index if not exists jobs_waiting on jobs (status, created);
 create index if not exists jobs_by_tenant on jobs (tenant, created);
 create index if not exists jobs_by_document on jobs (document);
@@ -44,6 +45,7 @@ def migrate(db: sqlite3.Connection) -> None:
         ("owner", "text"),
         ("not_before", "real not null default 0"),
         ("large", "integer not null default 0"),
+        ("passing", "integer not null default 0"),
     )
     for column, kind in added:
         if column not in known:
@@ -173,12 +175,12 @@ def advance(db: sqlite3.Connection, job: str, done: int, total: int) -> bool:
     return db.execute(words, (done, total, time.time(), job)).rowcount == 1
 
 
-def finish(db: sqlite3.Connection, job: Row, error: str | None) -> None:
-    """The job is over. When it was cancelled or superseded meanwhile, that stands."""
+def finish(db: sqlite3.Connection, job: Row, error: str | None, *, passing: bool = False) -> None:
+    """The job is over. When it was cancelled or superseded meanwhile, that stands. `passing`: the error is not the document's own."""
     status, now = "failed" if error else "ready", time.time()
-    words = "update main.jobs set status = ?, error = ?, updated = ? where id = ? and status = 'running'"
+    words = "update main.jobs set status = ?, error = ?, passing = ?, updated = ? where id = ? and status = 'running'"
     told = sealed(db, "jobs.error", job["id"], error)
-    if db.execute(words, (status, told, now, job["id"])).rowcount:
+    if db.execute(words, (status, told, passing, now, job["id"])).rowcount:
         words = "update main.documents set status = ?, error = ?, updated = ? where id = ?"
         told = sealed(db, "documents.error", job["document"], error)
         db.execute(words, (status, told, now, job["document"]))

@@ -131,7 +131,7 @@ class JobQueue:
 
     async def _run(self, job: Row) -> bool:
         """True when the job waits because the vector index is away."""
-        error = None
+        error, passing = None, False
         outcome = "ready"
         began = time.perf_counter()
         try:
@@ -156,10 +156,11 @@ class JobQueue:
             asyncio.get_running_loop().call_later(wait + 0.1, self.wake)
             return False
         except (RequestError, ConfigError) as refused:
-            error = refused.message
+            error, passing = refused.message, isinstance(refused, ConfigError)
         except Exception as bug:  # one document must not end the worker; the job says that it failed
             log.exception("rag.job_failed", job=job["id"])
             error = getattr(bug, "message", "an internal error occurred; the log has the job's id")
+            passing = True
         if error:
             outcome = "failed"
         self._metrics.jobs.labels(outcome).inc()
@@ -167,5 +168,5 @@ class JobQueue:
             facts = {"intellirouter.job": job["id"], "intellirouter.bytes": job["bytes"]}
             failure = "" if outcome == "ready" else outcome
             self._tracer.whole(job["id"], "ingest", time.perf_counter() - began, failure, facts)
-        await self._engine.write(partial(catalog_jobs.finish, job=job, error=error))
+        await self._engine.write(partial(catalog_jobs.finish, job=job, error=error, passing=passing))
         return False

@@ -142,6 +142,24 @@ async def test_a_folder_is_followed(tmp_path: Path) -> None:
         assert not file.is_file() or b"bad.pdf" not in file.read_bytes()
 
 
+async def test_what_the_node_could_not_read_is_read_once_it_can(tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages/a.md").write_text("About a.")
+    model = tmp_path / "model"
+    section = RagSection(embedding_model_path=model, embedding_threads=1)
+    async with open_rag(section, tmp_path / "data") as service:
+        source = Watched(
+            service, RagSource(name="pages", kind="folder", path=tmp_path / "pages", collection="kb")
+        )
+        for _ in range(2):
+            look = await source.look()
+            assert (look["outcome"], look["failed"], look["ready"]) == ("partial", 1, 0)
+            assert len(look["errors"]) == 1
+        model.symlink_to(minilm())
+        look = await source.look()
+        assert (look["outcome"], look["ready"], look["errors"]) == ("ok", 1, [])
+
+
 def test_when_a_source_is_due() -> None:
     def section(**more: Any) -> RagSource:
         return RagSource(name="s", kind="folder", path=Path("/x"), collection="c", **more)

@@ -70,10 +70,11 @@ def states(db: sqlite3.Connection) -> dict[str, Row]:
 
 
 def known(db: sqlite3.Connection, source: str, collection: str) -> dict[str, Seen]:
-    """By the document's id, what was fetched of it and is still there."""
+    """By the document's id, what was fetched of it and is still there; without what only the node was to blame for that it was not read."""
     words = (
         "select i.id, i.mark, i.note from source_items i where i.source = ? and i.collection = ? and i.mark <> '' "
-        "and exists (select 1 from main.documents d where d.id = i.id)"
+        "and exists (select 1 from main.documents d where d.id = i.id) "
+        "and not coalesce((select j.passing from main.jobs j where j.document = i.id order by j.created desc limit 1), 0)"
     )
     return {id_: Seen(mark, note or "") for id_, mark, note in db.execute(words, (source, collection))}
 

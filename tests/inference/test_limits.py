@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +179,29 @@ async def test_the_ledger_tells_spend_by_key_team_model_and_day(stores: list[Emb
     ]
     assert [row["key"] for row in await ledgers[1].read(today, "key")] == ["k0", "k1"]
     assert await ledgers[0].read("2001-01-01", "model") == []
+
+
+async def test_whoever_reads_the_ledger_sees_no_half_of_what_is_being_written(
+    stores: list[EmbeddedStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, add_all = asyncio.Event(), asyncio.Event(), stores[0].add_all
+
+    async def slow(amounts: Mapping[str, float]) -> list[float]:
+        begun.set()
+        await go_on.wait()
+        return await add_all(amounts)
+
+    monkeypatch.setattr(stores[0], "add_all", slow)
+    ledger = Ledger(stores[0])
+    ledger.spent(Caller(key_id="k"), "chat", Usage(input_tokens=10, output_tokens=5), 0.25)
+    writing = asyncio.create_task(ledger.flush())
+    await begun.wait()
+    reading = asyncio.create_task(ledger.read(day_name(time.time()), "key"))
+    done, _ = await asyncio.wait([reading], timeout=0.05)
+    assert not done
+    go_on.set()
+    await writing
+    assert [(row["usd"], row["requests"]) for row in await reading] == [(0.25, 1)]
 
 
 async def test_a_flooding_key_does_not_hold_up_a_quiet_one() -> None:

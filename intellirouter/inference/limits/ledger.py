@@ -44,6 +44,8 @@ class Ledger:
         self._gathered: dict[tuple[int, str, str | None, str], list[float]] = {}
         self._pending: defaultdict[str, float] = defaultdict(float)
         self._indexed: set[str] = set()
+        self._writing = asyncio.Lock()
+        """Held by one flush: whoever reads waits for what another one has under way, and sees no half of it."""
 
     def spent(self, caller: Caller, model: str, usage: Usage, usd: float) -> None:
         """A request was answered."""
@@ -58,6 +60,10 @@ class Ledger:
 
     async def flush(self) -> None:
         """Write what has gathered. What cannot be written now stays for the next time."""
+        async with self._writing:
+            await self._write()
+
+    async def _write(self) -> None:
         gathered, self._gathered = self._gathered, {}
         for (day, key, team, model), sums in gathered.items():
             names = (key, team, model)

@@ -186,7 +186,17 @@ function App() {
     window.addEventListener("signed-out", doubted);
     return () => window.removeEventListener("signed-out", doubted);
   }, []);
-  const [out] = useAct(async () => { const { elsewhere } = await session("DELETE"); if (elsewhere) return location.assign(elsewhere); enter(await session()); return go(""); });
+  const [out] = useAct(async () => {
+    const was = now.current;
+    set(null);
+    await new Promise((next) => setTimeout(next)); // the pages are gone, and with them what they still ask: none of it would be answered
+    try {
+      const { elsewhere } = await session("DELETE");
+      if (elsewhere) return location.assign(elsewhere);
+    } catch (error) { set(was); throw error; }
+    go("");
+    return again((n) => n + 1);
+  });
   if (!who) return problem ? html`<${Away} problem=${problem} again=${() => again(round + 1)} />` : html`<p class="starting" role="status">IntelliRouter</p>`;
   const inside = who.signed_in || !who.keys;
   return html`${inside ? html`<${Frame} key=${who.key + who.token} who=${who} out=${out} />` : html`<${SignIn} done=${enter} problem=${problem} ways=${who.ways} />`}<${Toasts} />`;

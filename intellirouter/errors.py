@@ -28,6 +28,7 @@ cause (`raise … from cause`) is only logged.
     │   ├── StateUnavailable        503, the store does not answer
     │   └── LeaseLost               409, another holder has a newer fencing token
     ├── PeerUnavailable             503, another role does not answer
+    ├── ChainFailed                 422, a chain that was asked as a model ended without an answer
     └── UpstreamError               a provider failed (502)
         ├── UpstreamUnavailable     refused, reset, 5xx, or no route
         │   └── UpstreamUnreachable    no connection could be made: nothing was sent
@@ -286,6 +287,13 @@ class PeerUnavailable(IntelliRouterError):
     code = "peer_unavailable"
     status = 503
     retryable = True
+
+
+class ChainFailed(IntelliRouterError):
+    """A chain that was asked as a model failed by what it is: run again unchanged, it would fail again."""
+
+    code = "chain_failed"
+    status = 422
 
 
 class UpstreamError(IntelliRouterError):

@@ -163,7 +163,10 @@ class PersonaResolver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A finished run: `output` as the definition shapes it; `text` where it reads as one answer."""
+    """A finished run: `output` as the definition shapes it; `text` where it reads as one answer.
+
+    `error` says why there is none, and `cause` by which code: of the step that failed, or of the run itself.
+    """
 
     run_id: str
     status: str
@@ -171,6 +174,14 @@ class RunResult:
     text: str
     usage: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+    cause: str | None = None
+
+    @classmethod
+    def of(cls, run: Mapping[str, Any], text: str, usage: Mapping[str, Any]) -> RunResult:
+        """What a run that ended says, as clients see it."""
+        error = run["error"] or {}
+        cause = error.get("cause") or error.get("code")
+        return cls(run["id"], run["status"], run["output"], text, usage, error.get("message"), cause)
 
 
 class ChainRunner(Protocol):

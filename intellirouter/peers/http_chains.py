@@ -43,9 +43,7 @@ class HttpChainRunner:
             raise PeerUnavailable(
                 f"The run '{run['id']}' was {run['status']} at its deadline; it is cancelled."
             )
-        error = run["error"]["message"] if run["error"] else None
-        text = answer(run["output"])
-        return RunResult(run["id"], run["status"], run["output"], text, run.get("usage") or {}, error)
+        return RunResult.of(run, answer(run["output"]), run.get("usage") or {})
 
     async def _cancel(self, run_id: str, call: Call) -> None:
         late = replace(call, deadline=time.monotonic() + CANCEL_SECONDS)

@@ -16,6 +16,7 @@ _OURS: Mapping[str, type[RequestError]] = {
     for kind in (
         errors.InvalidRequest,
         errors.UnsupportedByTarget,
+        errors.GuardBlocked,
         errors.BudgetExceeded,
         errors.PermissionDenied,
         errors.KeyEnded,
@@ -23,6 +24,7 @@ _OURS: Mapping[str, type[RequestError]] = {
         errors.ModelNotFound,
         errors.Conflict,
         errors.PayloadTooLarge,
+        errors.KeepsTooMuch,
         errors.UnsupportedMediaType,
         errors.RateLimited,
     )

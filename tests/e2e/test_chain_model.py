@@ -19,6 +19,9 @@ steps:
 output: {answer: steps.loud.text}
 """
 STUCK = "chain: {name: stuck}\ninput: {question: {type: string}}\nsteps: [{id: w, wait: {signal: never, timeout: 1h}}]"
+STOPPED = "chain: {name: stopped}\ninput: {question: {type: string}}\nsteps: [{id: s, llm: {model: m, prompt: 'of coal'}}]"
+BROKEN = "chain: {name: broken}\ninput: {question: {type: string}}\nsteps: [{id: s, set: {n: 'input.question[3].x'}}]"
+GUARD = '[[guards]]\nname = "mine"\nkind = "keywords"\nwords = ["coal"]\n'
 SAID = {
     "id": "c",
     "object": "chat.completion",
@@ -39,7 +42,7 @@ TRUST = '[ipc.security]\nenabled = true\ntoken = "shared"\n'
 async def test_a_chain_answers_as_a_model(
     where: str, start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:
-    vendor = provider(await start_vendor(Play.json(SAID)))
+    vendor = provider(await start_vendor(Play.json(SAID))) + GUARD
     if where == "here":
         node = await start_node(AUTH + vendor, role="All")
         urls = {listening.role: listening.url for listening in node.listening}
@@ -52,7 +55,7 @@ async def test_a_chain_answers_as_a_model(
             f'[ipc]\nchain_engine_endpoint = "{engine.listening[0].url}"\n' + TRUST + AUTH + vendor
         )
         urls = {"ChainEngine": engine.listening[0].url, "Router": router.listening[0].url}
-    for name, source in (("shout", CHAIN), ("stuck", STUCK)):
+    for name, source in (("shout", CHAIN), ("stuck", STUCK), ("stopped", STOPPED), ("broken", BROKEN)):
         async with http.put(
             f"{urls['ChainEngine']}/v1/chains/{name}", json={"source": source}, headers=KEY
         ) as reply:
@@ -75,3 +78,9 @@ async def test_a_chain_answers_as_a_model(
     async with http.get(f"{urls['ChainEngine']}/v1/runs?chain=stuck", headers=KEY) as reply:
         (run,) = (await reply.json())["data"]
     assert run["status"] == "cancelled"
+    for chain, status, code in (("stopped", 400, "guard_blocked"), ("broken", 422, "chain_failed")):
+        async with http.post(chat, json=body | {"model": f"chain/{chain}"}, headers=KEY) as reply:
+            told = (await reply.json())["error"]
+            assert (reply.status, told["code"]) == (status, code), (
+                "whose fault it is, as if the model had been asked"
+            )

@@ -33,6 +33,4 @@ class LocalChainRunner:
             raise PeerUnavailable(
                 f"The run '{row.run_id}' was {run['status']} at its deadline; it is cancelled."
             )
-        error = run["error"]["message"] if run["error"] else None
-        usage = used(await service.steps(caller, row.run_id))
-        return RunResult(row.run_id, run["status"], run["output"], answer(run["output"]), usage, error)
+        return RunResult.of(run, answer(run["output"]), used(await service.steps(caller, row.run_id)))

@@ -119,11 +119,11 @@ async def test_guards_hold_in_every_role(
     assert EMAIL not in json.dumps(asked), "neither in the call nor in what the tool answered"
     assert page.received[-1].json == {"to": f"friendly {EMAIL}"}, "the tool has what was meant"
     status, text, asked = await run("agent", "hostile")
-    assert (status, "results" in text, len(asked)) == (503, True, 1), text
+    assert (status, "results" in text, len(asked)) == (400, True, 1), text
 
     assert (await run("plain", "a trip to Zanzibar"))[0] == 200
     status, text, asked = await run("clerk", "a trip to Zanzibar")
-    assert (status, "clerks" in text, asked) == (503, True, []), text
+    assert (status, "clerks" in text, asked) == (400, True, []), text
     assert (await run("clerk", "a trip to Oslo"))[:2] == (200, "Told: a trip to Oslo\n\nNo advice.")
     assert (await run("clerk", "Poker-Night in Oslo"))[:2] == (200, "Not that.")
     status, told, _ = await ask(http, url, "a trip to Zanzibar", model="primary/plain", persona="clerk")

@@ -28,13 +28,13 @@ from intellirouter.errors import (
     IntelliRouterError,
     PeerUnavailable,
     UpstreamProtocolError,
-    UpstreamUnavailable,
 )
 from intellirouter.inference.answering import Answering, Streamed
 from intellirouter.inference.guarding.guarded import Guarded
 from intellirouter.inference.job import Job, Trace
 from intellirouter.inference.usage import combined
 from intellirouter.peers.contract import ChainRunner
+from intellirouter.roles.router.pipeline.chain_failure import chain_failure
 from intellirouter.roles.router.pipeline.course import PERSONA_MODEL, Course, Steps, citations
 from intellirouter.roles.router.pipeline.file_search import file_search
 from intellirouter.roles.router.pipeline.heard import Heard
@@ -166,9 +166,7 @@ class Pipeline:
         question = next((m.text for m in reversed(course.request.messages) if m.role == "user"), "")
         result = await self._chains.run(name, {"question": question}, course.call)
         if result.error is not None:
-            raise UpstreamUnavailable(
-                f"the chain '{name}' failed: {result.error}", provider="chain", run=result.run_id
-            )
+            raise chain_failure(name, result)
         trace = _trace("chain")
         trace.headers = {"x-intellirouter-run": result.run_id}
         usage = Usage(result.usage.get("input_tokens", 0), result.usage.get("output_tokens", 0))

@@ -1,6 +1,7 @@
 """Kill durable chains at every step boundary and at random moments, and count what was repeated.
 
     python -m scripts.crash_chains [RANDOM_KILLS] [postgres] [SCENARIO …]
+    python -m scripts.crash_chains nodes [KILLS] [postgres]
 
 A chain of every kind of step, the chain of the design and every shipped example, on SQLite in a temporary folder unless told,
 or on a Postgres of its own, where another node takes over; 20 random kills of each. Exit code 1 when a recorded step ran
@@ -9,6 +10,7 @@ again or a result differs.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 import sys
@@ -19,11 +21,14 @@ from pathlib import Path
 from rich.progress import track
 
 from tests.chains.crash import Crash, crash
+from tests.chains.killing.campaign import campaign
 from tests.chains.scenarios import SCENARIOS
 from tests.servers.postgres import postgres
 
 EFFECT_SECONDS = 0.008
 """What an effect of the child takes on average."""
+RUNS_A_KILL = 2
+SECONDS_A_KILL = 15.0
 
 
 def main(kills: int, names: list[str], *, shared: bool) -> int:
@@ -48,6 +53,27 @@ def main(kills: int, names: list[str], *, shared: bool) -> int:
     return 1 if bad else 0
 
 
+def nodes(kills: int, *, shared: bool) -> int:
+    """The exit code."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        url = stack.enter_context(postgres()) if shared else ""
+        count = 3 if shared else 1
+        runs = RUNS_A_KILL * kills
+        found = asyncio.run(
+            campaign(
+                Path(folder), url, runs=runs, kills=kills, nodes=count, seconds=SECONDS_A_KILL * (kills + 30)
+            )
+        )
+    print(
+        f"{count} nodes: {found.kills} killed, {found.freezes} frozen; {found.runs} runs ended, {found.deliveries} deliveries "
+        f"to hooks, listeners broke off {found.breaks} times; {found.repeated} effects ran again unrecorded, {found.late} of "
+        f"them after another node had recorded them; {len(found.wrong)} wrong"
+    )
+    for wrong in found.wrong:
+        print(f"  {wrong}")
+    return 1 if found.wrong else 0
+
+
 def _once(name: str, *, shared: bool, kill_at: int = 0, seconds: float = 0.0) -> Crash:
     with _database(shared=shared) as (url, folder):
         return crash(url, folder, name, kill_at=kill_at, seconds=seconds)
@@ -64,6 +90,8 @@ if __name__ == "__main__":
     given = sys.argv[1:]
     numbers = [int(argument) for argument in given if argument.isdecimal()]
     named = [argument for argument in given if argument in SCENARIOS]
+    if "nodes" in given:
+        sys.exit(nodes(numbers[0] if numbers else 30, shared="postgres" in given))
     if wrong := set(given) - set(map(str, numbers)) - set(named) - {"postgres"}:
         sys.exit(f"no such scenario: {', '.join(sorted(wrong))}; there are {', '.join(SCENARIOS)}")
     sys.exit(main(numbers[0] if numbers else 20, named or list(SCENARIOS), shared="postgres" in given))

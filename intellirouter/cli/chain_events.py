@@ -79,7 +79,7 @@ class _Printer:
             typer.echo(msgspec.json.encode({"event": name, **facts}))
             return
         if name == "step_tokens":
-            if self._speaks != facts["step"]:
+            if self._speaks != facts["step"] or not facts["offset"]:  # from the beginning: it is asked again
                 self._line(f"{facts['step']}: ", newline=False)
                 self._speaks = facts["step"]
             typer.echo(facts["text"], nl=False)

@@ -14,6 +14,7 @@ hooks/     services that are told of runs, or asked before steps
 owners     who started which run
 hearing    hears the steps of every run
 live       the words of models as they come, for those who follow a run from any node
+listening  where a listener of a run is, as the ids of events say it
 reach      what steps reach: the other roles, on behalf of the run's owner
 outside    what they reach beyond: HTTP requests and configured tools, through the outgoing door
 meters     the metrics of runs and steps

@@ -68,6 +68,8 @@ class Hearing:
         self.waiting.pop(run_id, None)
         self.under_way.pop(run_id, None)
         self.moved.pop(run_id, None)
+        if self.live is not None:
+            self.live.ended(run_id)
         for queue in self._followers.get(run_id, ()):
             queue.put_nowait(None)
 

@@ -24,6 +24,8 @@ MAX_TEXT = 400_000
 """Characters of one step's words that are kept; what is longer is seen when the step ends."""
 FOLLOWED_SECONDS = 10.0
 WRITE_SECONDS = 0.25
+LINGER_SECONDS = 5.0
+"""What a step said is kept so long behind its end: its last words are told before its record is, on every node."""
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +61,8 @@ class Live:
     _said: dict[str, dict[str, Words]] = field(default_factory=dict)
     _dirty: set[str] = field(default_factory=set)
     _writing: asyncio.Task[None] | None = None
+    _stopped: bool = False
+    linger: float = LINGER_SECONDS
 
     # the node that walks
 
@@ -87,12 +91,32 @@ class Live:
                 steps[path] = (attempt, text + facts["text"])
         elif steps is None or path not in steps:
             return
-        elif event in ("step_retry", "step_fallback"):
+        elif event in ("step_retry", "step_fallback", "step_started"):  # started: a run that was resumed
             steps[path] = (steps[path][0] + 1, "")
         elif event in ("step_finished", "step_failed"):
-            del steps[path]
-            if not steps:
-                del self._said[run_id]
+            self._later(run_id, path, steps[path][0])
+        self._share(run_id)
+
+    def ended(self, run_id: str) -> None:
+        """A run walks here no more: what its steps said, those that were cut too, is soon forgotten."""
+        for path, (attempt, _) in self._said.get(run_id, {}).items():
+            self._later(run_id, path, attempt)
+
+    def _later(self, run_id: str, path: str, attempt: int) -> None:
+        asyncio.get_running_loop().call_later(self.linger, self._over, run_id, path, attempt)
+
+    def _over(self, run_id: str, path: str, attempt: int) -> None:
+        """All who listen have heard what a step said in that attempt."""
+        steps = self._said.get(run_id, {})
+        if self._stopped or steps.get(path, (0, ""))[0] != attempt:
+            return
+        del steps[path]
+        if not steps:
+            del self._said[run_id]
+        self._share(run_id)
+
+    def _share(self, run_id: str) -> None:
+        """Write down for other nodes' followers, where there are any."""
         if run_id in self._elsewhere:
             self._dirty.add(run_id)
             if self._writing is None or self._writing.done():
@@ -132,6 +156,7 @@ class Live:
 
     async def stop(self) -> None:
         """Write nothing more."""
+        self._stopped = True
         if self._writing is not None and not self._writing.done():
             self._writing.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -162,7 +162,7 @@ async def test_nobody_listens_nothing_is_streamed(
 async def test_words_reach_a_follower_on_another_node(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/shared.db")
     METADATA.create_all(engine)
-    walking, listening = Live(engine, shared=True), Live(engine, shared=True)
+    walking, listening = Live(engine, shared=True, linger=1.0), Live(engine, shared=True)
     assert not await walking.followed("r")
     assert await listening.said("r", walks_here=False) == {}  # which says that somebody listens
     assert await walking.followed("r")
@@ -180,7 +180,9 @@ async def test_words_reach_a_follower_on_another_node(tmp_path: Path) -> None:
     walking.hear("step_retry", "r", "say", {})
     walking.hear("step_tokens", "r", "say", {"text": "again"})
     await until({"say": (2, "again")})
+    walking.hear("step_tokens", "r", "say", {"text": " and last"})
     walking.hear("step_finished", "r", "say", {})
+    await until({"say": (2, "again and last")})  # also where the step ends at once
     await until({})
     await walking.stop()
     await listening.stop()

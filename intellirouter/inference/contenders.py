@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
 
 import msgspec
 
@@ -13,14 +15,28 @@ from intellirouter.inference.selection.cost import expected_cost
 from intellirouter.inference.selection.option import Facts, Option
 
 
-def ratings_of(candidates: Sequence[Candidate]) -> dict[str, float]:
+def ratings_of(candidates: Sequence[Candidate]) -> Mapping[str, float]:
     """Where each stands between the cheapest and the dearest, 0 to 1, by rank; the middle where no price is known."""
-    prices = {one.id: one.price.input + one.price.output for one in candidates if one.price is not None}
-    ranked = sorted(set(prices.values()))
+    return _ratings(
+        tuple(
+            [
+                (one.id, None if one.price is None else one.price.input + one.price.output)
+                for one in candidates
+            ]
+        )
+    )
+
+
+@lru_cache(1_024)
+def _ratings(prices: tuple[tuple[str, float | None], ...]) -> Mapping[str, float]:
+    """The same for names and prices; every request of a group asks it anew."""
+    ranked = sorted({price for _, price in prices if price is not None})
     if len(ranked) < 2:
-        return dict.fromkeys((one.id for one in candidates), 0.5)
+        return MappingProxyType(dict.fromkeys((name for name, _ in prices), 0.5))
     step = 1 / (len(ranked) - 1)
-    return {one.id: ranked.index(prices[one.id]) * step if one.id in prices else 0.0 for one in candidates}
+    return MappingProxyType(
+        {name: 0.0 if price is None else ranked.index(price) * step for name, price in prices}
+    )
 
 
 def led(
@@ -41,14 +57,9 @@ def led(
     )
 
 
-def can(candidate: Candidate, needs: object) -> bool:
+def can(candidate: Candidate, needs: frozenset[str]) -> bool:
     """Whether a target is known to lack nothing the request needs."""
-    known = candidate.capabilities
-    return not known or all(
-        name in known
-        for name in ("vision", "tools", "json_schema", "audio", "pdf")
-        if getattr(needs, name, False) and (name != "audio" or "audio" in known)
-    )
+    return not candidate.capabilities or needs <= candidate.capabilities
 
 
 def cost(option: Option, facts: Facts, price: Price | None, fresh: float = 1.0) -> float | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
+
+import msgspec
 
 from intellirouter.inference.evidence import Kept, News, evidence, key_of
 from intellirouter.inference.job import Job
@@ -26,8 +28,7 @@ class Hearer(Protocol):
         """A conversation stays with this target."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weighed:
+class Weighed(msgspec.Struct, frozen=True):
     """What a decision was made of. `weak`: how likely a small model is held to answer `question`; `priors` by target."""
 
     question: Question
@@ -59,8 +60,9 @@ class Decided:
         decision: Decision,
         choices: Sequence[Choice],
         weighed: Weighed | None = None,
-        sticks: str = "",
+        sticks: Callable[[], str] | None = None,
     ) -> None:
+        """`sticks`: the name of the conversation that stays with whoever answers, asked for once there is an answer."""
         self._hearer, self._job, self._group = hearer, job, group
         self._decision, self._choices, self._weighed = decision, choices, weighed
         self._sticks = sticks
@@ -94,8 +96,8 @@ class Decided:
         if self._done:
             return
         self._done = True
-        if self._sticks:
-            self._hearer.stays(self._sticks, answered_by)
+        if self._sticks is not None:
+            self._hearer.stays(self._sticks(), answered_by)
         kept = self.kept(answered_by, response_id)
         if kept is None:
             return
@@ -119,20 +121,48 @@ class Decided:
 
     def kept(self, target: str, response_id: str) -> Kept | None:
         """What is kept of the decision; None where nothing is learnt from it."""
+        keeps = self.keeps(target)
+        return None if keeps is None else keeps(response_id)
+
+    def keeps(self, target: str) -> Callable[[str], Kept] | None:
+        """The same for who may never ask for it: from the id of the response to what is kept. Holds nothing of the request."""
         weighed, job = self._weighed, self._job
         place = next((place for place, choice in enumerate(self._choices) if choice.id == target), None)
         if weighed is None or place is None or not self._hearer.tracked(job):
             return None
-        first = place == self._decision.order[0]
-        return Kept(
-            request_id=job.request_id,
-            tenant=job.caller.tenant,
-            group=self._group,
-            target=target,
-            prior=round(weighed.priors[place], 4),
-            propensity=self._decision.propensity if first else 1.0,
-            key=key_of(job.caller.tenant, job.caller.key_id),
-            structure=weighed.features.structure.astype("<f2").tobytes(),
-            slots=weighed.features.slots.astype("<u2").tobytes(),
-            response_id=response_id[:128],
+        return partial(
+            _kept,
+            job.request_id,
+            job.caller.tenant,
+            job.caller.key_id,
+            self._group,
+            target,
+            weighed.priors[place],
+            self._decision.propensity if place == self._decision.order[0] else 1.0,
+            weighed.features,
         )
+
+
+def _kept(
+    request_id: str,
+    tenant: str,
+    key_id: str,
+    group: str,
+    target: str,
+    prior: float,
+    propensity: float,
+    features: Features,
+    response_id: str,
+) -> Kept:
+    return Kept(
+        request_id=request_id,
+        tenant=tenant,
+        group=group,
+        target=target,
+        prior=round(prior, 4),
+        propensity=propensity,
+        key=key_of(tenant, key_id),
+        structure=features.structure.astype("<f2").tobytes(),
+        slots=features.slots.astype("<u2").tobytes(),
+        response_id=response_id[:128],
+    )

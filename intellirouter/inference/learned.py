@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -57,7 +58,7 @@ class _Asked(msgspec.Struct, frozen=True):
     """A question that was asked: when, what was decided, and how often already."""
 
     at: float
-    kept: Kept | None
+    keeps: Callable[[str], Kept] | None
     request_id: str
     times: int = 1
 
@@ -103,7 +104,7 @@ class Learned:
                 self._count(group, choices, decision)
             return Decided(self, job, group, decision, choices)
         warm = place if time.monotonic() - at < WARM_SECONDS else None
-        sticks = f"{group}:{name or opening_of(job)}"
+        sticks = partial(_staying, group, name, job)
         return self._weighed(job, group, entry, section, candidates, options, facts, alive, sticks, warm)
 
     def _weighed(
@@ -116,31 +117,26 @@ class Learned:
         options: Sequence[Option],
         facts: Facts,
         alive: Sequence[int],
-        sticks: str,
+        sticks: Callable[[], str],
         warm: int | None,
     ) -> Decided:
         """`warm`: the place of the candidate that holds the beginning of the conversation in its prompt cache."""
         question = question_of(job.request)
         features, prior = features_of(question), self._prior()
-        needs = needs_of(job.request, facts.input_tokens)
+        needs = needs_of(job.request)
         ratings = ratings_of(candidates)
         basis = prior.basis.of(features)
         pair = prior.of(features, basis)
         found = estimated(self.weights.get(group, NOTHING), pair, features, basis, ratings)
         fresh = fresh_share(job.request) if warm is not None else 1.0
-        choices = [
-            Choice(
-                id=one.id,
-                success=found[one.id].success,
-                error=found[one.id].error,
-                outcomes=found[one.id].outcomes,
-                cost=found[one.id].cost
-                if (priced := cost(option, facts, one.price, fresh if place == warm else 1.0)) is None
-                else priced,
-                seconds=option.latency,
+        choices = []
+        for place, (one, option) in enumerate(zip(candidates, options, strict=True)):
+            expected = found[one.id]
+            priced = cost(option, facts, one.price, fresh if place == warm else 1.0)
+            dollars = expected.cost if priced is None else priced
+            choices.append(
+                Choice(one.id, expected.success, expected.error, expected.outcomes, dollars, option.latency)
             )
-            for place, (one, option) in enumerate(zip(candidates, options, strict=True))
-        ]
         may = [p for p in alive if can(candidates[p], needs)] or list(alive) or list(range(len(candidates)))
         wishes = self._wishes(job, group, entry, section, [candidates[p].id for p in may])
         decision = decide([choices[p] for p in may], wishes, self._chance)
@@ -150,10 +146,12 @@ class Learned:
         worth = [0.0] * len(choices)
         for place, value in zip(may, decision.worth, strict=True):
             worth[place] = value
-        order = (*(may[p] for p in decision.order), *(p for p in range(len(choices)) if p not in may))
-        decision = msgspec.structs.replace(decision, order=order, worth=tuple(worth))
+        order = [may[p] for p in decision.order] + [p for p in range(len(choices)) if p not in may]
+        decision = Decision(
+            tuple(order), decision.reason, decision.confidence, decision.propensity, tuple(worth)
+        )
         if job.request_id:
-            self._count(group, [choices[p] for p in (order[0], *(q for q in may if q != order[0]))], decision)
+            self._count(group, [choices[p] for p in order[: len(may)]], decision)
         priors = tuple([between(pair, ratings[one.id]) for one in candidates])
         weighed = Weighed(question, features, pair[0], priors)
         decided = Decided(self, job, group, decision, choices, weighed, sticks)
@@ -214,10 +212,10 @@ class Learned:
         if before is not None and before.request_id == job.request_id:
             return
         times = before.times + 1 if before is not None else 1
-        self._asked.put(name, _Asked(now, decided.kept(decided.target, ""), job.request_id, times))
-        if before is not None and before.kept is not None and times == 2:
+        self._asked.put(name, _Asked(now, decided.keeps(decided.target), job.request_id, times))
+        if before is not None and before.keeps is not None and times == 2:
             about = f"{before.request_id}:{outcomes.REPEATED}"
-            self.listener(News(evidence=evidence(before.kept, outcomes.REPEATED, 0.0, about)))
+            self.listener(News(evidence=evidence(before.keeps(""), outcomes.REPEATED, 0.0, about)))
 
     def _count(self, group: str, choices: Sequence[Choice], decision: Decision) -> None:
         """`choices` hold the chosen first, or all in order where nothing was weighed."""
@@ -229,7 +227,7 @@ class Learned:
         sums.count += 1
         sums.confidence += decision.confidence
         if decision.worth:
-            sums.regret += max(0.0, max(choice.success for choice in choices) - chosen.success)
+            sums.regret += max(0.0, max([choice.success for choice in choices]) - chosen.success)
             known = [choice.cost for choice in choices if choice.cost is not None]
             if chosen.cost is not None and known:
                 sums.saved_usd += max(known) - chosen.cost
@@ -244,3 +242,8 @@ class Learned:
     def heard(self, name: str, target: str) -> None:
         """Another process says where a conversation stays."""
         self._stays.put(name, (target, time.monotonic()))
+
+
+def _staying(group: str, name: str, job: Job) -> str:
+    """What the stay of a conversation is kept under: its name, or how it begins."""
+    return f"{group}:{name or opening_of(job)}"

@@ -93,8 +93,8 @@ def decide(choices: Sequence[Choice], wishes: Wishes, chance: random.Random) -> 
     """The order in which to ask. `choices` stand in the operator's order."""
     count = len(choices)
     worth = worths(choices, wishes)
-    known = sum(choice.outcomes >= ENOUGH for choice in choices)
-    priced = wishes.by_price and len({choice.cost for choice in choices}) > 1
+    known = len([True for choice in choices if choice.outcomes >= ENOUGH])
+    priced = known < 2 and wishes.by_price and len({choice.cost for choice in choices}) > 1
     default = wishes.default if wishes.default < count else 0
     ranked = _ranked(choices, worth, wishes)
     best, confidence = ranked[0], 1.0
@@ -116,8 +116,9 @@ def decide(choices: Sequence[Choice], wishes: Wishes, chance: random.Random) -> 
                 first, reason, propensity = place, "explored", chances[place]
                 break
     rest = range(count) if reason == "cold" else ranked
-    order = (first, *(place for place in rest if place != first))
-    return Decision(order, reason, confidence, propensity, tuple(worth))
+    order = [first]
+    order += [place for place in rest if place != first]
+    return Decision(tuple(order), reason, confidence, propensity, tuple(worth))
 
 
 def searching(share: float, *, changed: bool) -> tuple[float, float]:
@@ -148,7 +149,12 @@ def exploring(
 
 def worths(choices: Sequence[Choice], wishes: Wishes) -> list[float]:
     """Success less what cost and time weigh, for each."""
-    costs = _relative([choice.cost for choice in choices])
+    costs = _relative([choice.cost for choice in choices]) if wishes.cost_weight else [0.0] * len(choices)
+    if not wishes.latency_weight:
+        return [
+            choice.success - wishes.cost_weight * COST_POINTS * cost
+            for choice, cost in zip(choices, costs, strict=True)
+        ]
     times = _relative([choice.seconds for choice in choices])
     return [
         choice.success - wishes.cost_weight * COST_POINTS * cost - wishes.latency_weight * TIME_POINTS * time
@@ -158,7 +164,7 @@ def worths(choices: Sequence[Choice], wishes: Wishes) -> list[float]:
 
 def _relative(values: Sequence[float | None]) -> list[float]:
     """Shares of the greatest; what nobody knows counts as the middle of what is known."""
-    known = sorted(value for value in values if value is not None)
+    known = sorted([value for value in values if value is not None])
     if not known or known[-1] <= 0:
         return [0.0] * len(values)
     middle = known[len(known) // 2]
@@ -167,6 +173,8 @@ def _relative(values: Sequence[float | None]) -> list[float]:
 
 def _ranked(choices: Sequence[Choice], worth: Sequence[float], wishes: Wishes) -> list[int]:
     """Those above the floor by worth, then those below by success; what is the same in the operator's order."""
+    if wishes.floor <= 0:
+        return sorted(range(len(choices)), key=worth.__getitem__, reverse=True)  # and that keeps their order
 
     def key(place: int) -> tuple[bool, float, int]:
         below = choices[place].success < wishes.floor

@@ -9,8 +9,7 @@ keeps the 192 of lowest rank under a second hash, the same ones for the same tex
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from operator import itemgetter
+import string
 
 import msgspec
 import numpy as np
@@ -27,6 +26,8 @@ _LOGGED = 19
 """From this one on, the structure holds logarithms of counts."""
 SLOT_BITS = 15
 MAX_SLOTS = 192
+READ_HEAD, READ_TAIL = 512, 512
+"""Characters read of the beginning and of the end of a question. Reading more of long ones told no better who answers them."""
 VERSION = 1
 """Of what the numbers mean: weights learnt from other numbers do not fit."""
 
@@ -35,6 +36,7 @@ _NEGATED = ("not", "except", "least", "incorrect", "false")
 _QUANTITY = ("how many", "how much")
 _LETTERS = frozenset("ABCDEFGHIJ")
 _POINTS = frozenset(".)")
+_NEGATIONS = frozenset(_NEGATED)
 _PERSONS = frozenset("he she his her him i my you your we".split())
 _CONNECTIVES = {word: f" {word} " for word in ("if", "then", "and", "or", "because")}
 
@@ -49,42 +51,60 @@ class Features(msgspec.Struct, frozen=True):
 def features_of(question: Question) -> Features:
     """The numbers of `question`."""
     text = question.text
+    if len(text) > READ_HEAD + READ_TAIL:
+        text = f"{text[:READ_HEAD]}\n{text[-READ_TAIL:]}"
     raw = text.encode("utf-8", "replace")
     return Features(_structure(text, raw, question.length), _slots(raw))
 
 
-def _these(characters: str) -> Callable[[list[int]], Iterable[int]]:
-    """Of the counts of all bytes those of these."""
-    return itemgetter(*map(ord, characters))
-
-
-_OPERATORS, _BRACKETS, _MONEY, _QUOTES = map(_these, ("=+*/^<>", "(){}[]", "$%", "\"'"))
-_DIGIT_THEN_DIGIT, _CAPITAL_THEN_SMALL = 4 * 1 + 1, 4 * 3 + 2
-_KINDS = bytes(1 if 48 <= c < 58 else 2 if 97 <= c < 123 else 3 if 65 <= c < 91 else 0 for c in range(256))
-"""Of each byte: 1 a digit, 2 a small letter, 3 a capital, 0 anything else."""
+_COUNTED = (
+    string.digits,
+    string.ascii_uppercase,
+    string.ascii_lowercase,
+    *" \n?.,",
+    "=+*/^<>",
+    "(){}[]",
+    "$%",
+    "\"'",
+    "".join(map(chr, range(128, 256))),
+)
+_SORTS = np.array([[chr(byte) in sort for sort in _COUNTED] for byte in range(256)], np.float32)
+"""Which of these each byte is: one product counts them all."""
+_CASES = bytes(1 if 97 <= c < 123 else 2 if 65 <= c < 91 else 0 for c in range(256))
+_CAPITAL_THEN_SMALL = b"\2\1"
+_DIGITS = bytes(c if 48 <= c < 58 else 32 for c in range(256))
 
 
 def _structure(text: str, raw: bytes, length: int) -> Floats:
-    counts = np.bincount(np.frombuffer(raw, np.uint8), minlength=256).tolist()
+    """`raw` is the text as bytes, of which only the letters of ASCII are made small: no other is worth its time."""
+    counts = np.bincount(np.frombuffer(raw, np.uint8), minlength=256).astype(np.float32).dot(_SORTS).tolist()
+    (
+        digits,
+        upper,
+        letters,
+        spaces,
+        lines,
+        questions,
+        points,
+        commas,
+        operators,
+        brackets,
+        money,
+        quotes,
+        beyond,
+    ) = counts
     size = max(1, len(raw))
-    low = text.lower()
+    low = raw.lower().decode()
     words = low.split()
     distinct = set(words)
     many = max(1, len(words))
     rows = text.split("\n")
     offered = [at for at, row in enumerate(rows) if row[1:2] in _POINTS and row[0] in _LETTERS]
-    ask = text[: sum(map(len, rows[: offered[0]])) + offered[0]] if offered and offered[0] else text
-    choices = [rows[at][3:] for at in offered]
-    lowest = low[: len(ask)]
-    lengths = [len(choice) for choice in choices] or [0]
-    mean = sum(lengths) / len(lengths)
-    spread = (sum([(n - mean) ** 2 for n in lengths]) / len(lengths)) ** 0.5
-    chosen = " ".join(choices).lower().split()
-    digits, upper = sum(counts[48:58]), sum(counts[65:91])
-    letters, spaces, lines = sum(counts[97:123]), counts[32], counts[10]
-    end = lowest.rstrip()[-1:]
-    kinds = np.frombuffer(raw.translate(_KINDS), np.uint8)
-    pairs = kinds[:-1] * 4 + kinds[1:]
+    asked = sum(map(len, rows[: offered[0]])) + offered[0] if offered and offered[0] else len(text)
+    lowest = low[:asked]
+    negated = asked == len(text) and not distinct.isdisjoint(_NEGATIONS)
+    end = lowest[-1:] if lowest[-1:] > " " else lowest.rstrip()[-1:]
+    choices, with_digit, of_words, mean, spread = _choices(rows, offered) if offered else _NO_CHOICES
 
     numbers = np.array(
         (
@@ -92,44 +112,67 @@ def _structure(text: str, raw: bytes, length: int) -> Floats:
             digits / size,
             upper / size,
             (size - digits - upper - letters - spaces - lines) / size,
-            counts[63],  # ?
+            questions,
             len(distinct) / many,
-            0.0 if text.isascii() else sum(counts[128:]) / size,
-            bool(choices),
-            sum([_DIGIT.search(c) is not None for c in choices]) / len(choices) if choices else 0.0,
-            _has_any(lowest, _NEGATED),
+            beyond / size,
+            choices,
+            with_digit,
+            negated or _has_any(lowest, _NEGATED),
             "statement" in lowest,
             end == "?",
-            end in {".", ":"},
+            end == "." or end == ":",
             "_" in lowest,
             "which of the following" in lowest,
             sum([lowest.count(spaced) for word, spaced in _CONNECTIVES.items() if word in distinct]),
             "how m" in lowest and _has_any(lowest, _QUANTITY),
             "$" in lowest or "\\" in lowest or "^" in lowest or "=" in lowest,
-            len(set(chosen)) / (1 + len(chosen)) if choices else 0.0,
+            of_words,
             # From here on their logarithms.
             length,
             many,
             lines,
-            digits - np.count_nonzero(pairs == _DIGIT_THEN_DIGIT),  # runs of digits
+            digits and len(raw.translate(_DIGITS).split()),  # how often they follow one another
             max(map(len, rows)),
             len(rows[0]),
-            counts[46],  # .
-            sum(_OPERATORS(counts)),
-            sum(_BRACKETS(counts)),
-            counts[44],  # ,
-            sum(_MONEY(counts)),
-            sum(_QUOTES(counts)),
-            len(ask),
+            points,
+            operators,
+            brackets,
+            commas,
+            money,
+            quotes,
+            asked,
             mean,
             spread,
-            sum(map(_PERSONS.__contains__, words)),
-            np.count_nonzero(pairs == _CAPITAL_THEN_SMALL),
+            _said_of_persons(words, distinct),
+            upper and raw.translate(_CASES).count(_CAPITAL_THEN_SMALL),
         ),
         np.float32,
     )
     np.log1p(numbers[_LOGGED:], out=numbers[_LOGGED:])
     return numbers
+
+
+_NO_CHOICES = False, 0.0, 0.0, 0.0, 0.0
+
+
+def _choices(rows: list[str], offered: list[int]) -> tuple[bool, float, float, float, float]:
+    """Of the answers that are offered: that there are any, the share with a digit, the distinct words per word, their mean
+    length and its spread."""
+    choices = [rows[at][3:] for at in offered]
+    lengths = [len(choice) for choice in choices]
+    mean = sum(lengths) / len(lengths)
+    spread = (sum([(n - mean) ** 2 for n in lengths]) / len(lengths)) ** 0.5
+    chosen = " ".join(choices).lower().split()
+    with_digit = sum([_DIGIT.search(choice) is not None for choice in choices]) / len(choices)
+    return True, with_digit, len(set(chosen)) / (1 + len(chosen)), mean, spread
+
+
+def _said_of_persons(words: list[str], distinct: set[str]) -> int:
+    """How many words stand for a person. Most questions have none, or one again and again."""
+    found = distinct & _PERSONS
+    if len(found) < 2:
+        return words.count(found.pop()) if found else 0
+    return sum(map(found.__contains__, words))
 
 
 def _has_any(text: str, words: tuple[str, ...]) -> bool:
@@ -149,11 +192,16 @@ def _joins(letter: str) -> bool:
 
 
 _LOWER = bytes(32 if c in b"\t\n\r" else c + 32 if 65 <= c < 91 else c for c in range(256))
-_WIDTHS = tuple(map(np.uint32, (3, 4, 5)))
-_ONE, _TWO, _THREE, _FOUR = map(np.uint32, (0x01000193, 0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35))
-_HALF, _REST = np.uint32(15), np.uint32(32 - SLOT_BITS)
-_SPARE = 4 * MAX_SLOTS
-"""Of the lowest ranks so many are looked at: some are the same."""
+
+
+def _number(value: int) -> Ranks:
+    """As an array without dimensions: numpy takes longer over its own scalars."""
+    return np.array(value, np.uint32)
+
+
+_WIDTHS = tuple(map(_number, (3, 4, 5)))
+_ONE, _TWO, _THREE, _FOUR = map(_number, (0x01000193, 0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35))
+_HALF, _REST = _number(15), _number(32 - SLOT_BITS)
 
 
 def _slots(raw: bytes) -> Slots:
@@ -164,26 +212,31 @@ def _slots(raw: bytes) -> Slots:
     ranks, at = np.empty(3 * count, np.uint32), 0
     rolled = letters[:-1] * _ONE
     rolled += letters[1:]
-    for width in _WIDTHS[: count - 2]:
+    for number, width in enumerate(_WIDTHS[: count - 2], 2):
         rolled = rolled[:-1] * _ONE
-        rolled += letters[int(width) - 1 :]
-        np.bitwise_xor(rolled, width, out=ranks[at : at + len(rolled)])
-        at += len(rolled)
+        rolled += letters[number:]
+        end = at + len(rolled)
+        np.bitwise_xor(rolled, width, ranks[at:end])
+        at = end
     ranks = ranks[:at]
     ranks *= _TWO
     ranks ^= ranks >> _HALF
     ranks *= _THREE
-    if at > _SPARE:
-        ranks.partition(_SPARE - 1)
-        ranks = ranks[:_SPARE]
-    ranks.sort()
-    lowest = _distinct(ranks[: 2 * MAX_SLOTS])
-    if len(lowest) < MAX_SLOTS < at:
-        lowest = _distinct(ranks)
+    lowest = _lowest(ranks, 2 * MAX_SLOTS)
+    if len(lowest) < MAX_SLOTS < at:  # many of them are the same
+        lowest = _lowest(ranks, 4 * MAX_SLOTS)
     slots = lowest[:MAX_SLOTS] * _FOUR
     slots >>= _REST
     slots.sort()
     return _distinct(slots).astype(np.uint16)
+
+
+def _lowest(ranks: Ranks, count: int) -> Ranks:
+    """The lowest `count` ranks in order, each once."""
+    if len(ranks) > count:
+        ranks.partition(count - 1)
+        ranks = ranks[:count]
+    return _distinct(np.sort(ranks))
 
 
 def _distinct(ranked: Ranks) -> Ranks:
@@ -191,4 +244,4 @@ def _distinct(ranked: Ranks) -> Ranks:
     new = np.empty(len(ranked), np.bool_)
     new[:1] = True
     np.not_equal(ranked[1:], ranked[:-1], out=new[1:])
-    return ranked[new]
+    return ranked.compress(new)

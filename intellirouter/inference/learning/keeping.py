@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from dataclasses import dataclass, field
 
 import msgspec
@@ -13,6 +12,7 @@ from intellirouter.inference.learning.estimator import DIMENSION, Drift, Estimat
 from intellirouter.inference.learning.features import SLOT_BITS, VERSION
 from intellirouter.inference.learning.group import Group
 from intellirouter.inference.learning.influence import Account, Influence
+from intellirouter.inference.learning.packed import fits, unpacked
 from intellirouter.inference.learning.progress import Point, Progress
 
 FORMAT = 1
@@ -20,6 +20,7 @@ MAX_TARGETS = 64
 RECENT = 4_096
 """Names of outcomes that are remembered: one that was written twice is learnt from once."""
 _UPPER = np.triu_indices(DIMENSION)
+_ARRAYS = ("head", "grams", "moments", "worths", "slots", "steps")
 
 
 @dataclass
@@ -97,27 +98,33 @@ def encode(learning: Learning) -> bytes:
     np.savez_compressed(
         out,
         head=np.frombuffer(msgspec.json.encode(head), np.uint8),
-        grams=np.array([e.gram[_UPPER] for e in estimators], np.float32).reshape(count, -1),
-        moments=np.array([e.moment for e in estimators], np.float64).reshape(count, -1),
+        grams=np.array([e.gram[_UPPER] for e in estimators], np.float32).reshape(count, len(_UPPER[0])),
+        moments=np.array([e.moment for e in estimators], np.float64).reshape(count, DIMENSION),
         worths=np.array([e.worth for e in estimators], np.float64).reshape(count, 2, 2),
-        slots=np.array([e.slots for e in estimators], np.float32).reshape(count, -1),
-        steps=np.array([e.steps for e in estimators], np.float32).reshape(count, -1),
+        slots=np.array([e.slots for e in estimators], np.float32).reshape(count, 1 << SLOT_BITS),
+        steps=np.array([e.steps for e in estimators], np.float32).reshape(count, 1 << SLOT_BITS),
     )
     return out.getvalue()
 
 
 def decode(data: bytes) -> Learning:
-    """From bytes. Raises `ValueError` for what is not of this version."""
+    """From bytes. Raises `ValueError` for what is not of this version, or damaged."""
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            head = msgspec.json.decode(file["head"].tobytes(), type=_Head)
-            if (head.format, head.features) != (FORMAT, VERSION) or len(head.targets) > MAX_TARGETS:
-                raise ValueError("what was learnt is of another version")
-            grams, moments, worths = file["grams"], file["moments"], file["worths"]
-            slots, steps = file["slots"], file["steps"]
-    except (msgspec.MsgspecError, zipfile.BadZipFile, KeyError, OSError, EOFError) as error:
+        told, grams, moments, worths, slots, steps = unpacked(data, _ARRAYS)
+        head = msgspec.json.decode(told.tobytes(), type=_Head)
+    except (msgspec.MsgspecError, ValueError) as error:
         raise ValueError(f"this is nothing learnt: {error}") from error
-    if slots.shape != (len(head.targets), 1 << SLOT_BITS) and head.targets:
+    if (head.format, head.features) != (FORMAT, VERSION) or len(head.targets) > MAX_TARGETS:
+        raise ValueError("what was learnt is of another version")
+    count = len(head.targets)
+    whole = (
+        (grams, (count, len(_UPPER[0]))),
+        (moments, (count, DIMENSION)),
+        (worths, (count, 2, 2)),
+        (slots, (count, 1 << SLOT_BITS)),
+        (steps, (count, 1 << SLOT_BITS)),
+    )
+    if not all(fits(array, *shape) for array, shape in whole):
         raise ValueError("what was learnt is damaged")
     group = Group(influence=Influence(), exploring=head.exploring)
     for place, target in enumerate(head.targets):
@@ -138,7 +145,9 @@ def decode(data: bytes) -> Learning:
             below=Drift(target.below, *target.drifts[2:]),
             changes=target.changes,
         )
-        estimator.fit()
+        estimator.fit()  # raises ValueError where nothing can be fitted
+        if not all(np.isfinite(part).all() for part in estimator.weights()):
+            raise ValueError("what was learnt is damaged")
         group.estimators[target.name] = estimator
         group.progress[target.name] = Progress(target.kinds, target.points, target.run, target.spent)
     for name, account in head.accounts.items():

@@ -37,19 +37,24 @@ class Prior:
     slots: Floats
     source: str = ""
     _plain: Floats = field(init=False, repr=False, compare=False)
-    """`heads` without the constant, row after row."""
+    """`heads` without the constants, row after row."""
+    _constants: tuple[float, float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_plain", np.ascontiguousarray(self.heads[:, :-1]))
+        object.__setattr__(self, "_constants", tuple(self.heads[:, -1].tolist()))
 
     def of(self, features: Features, basis: NDArray[np.float32]) -> tuple[float, float]:
         """The expected success of the small and of the large model."""
         if not self.source:
             return NEUTRAL, NEUTRAL
-        value = self._plain @ basis + self.heads[:, -1]
-        if len(features.slots):
-            value = value + self.slots.take(features.slots, axis=1).sum(1) / len(features.slots) ** 0.5
-        return float(value[0]), float(value[1])
+        small, large = self._plain.dot(basis).tolist()
+        of_small, of_large = self._constants
+        count = len(features.slots)
+        if not count:
+            return small + of_small, large + of_large
+        grams, size = self.slots.take(features.slots, axis=1).sum(1).tolist(), count**0.5
+        return small + of_small + grams[0] / size, large + of_large + grams[1] / size
 
 
 def between(pair: tuple[float, float], rating: float) -> float:

@@ -33,6 +33,9 @@ _FENCE = re.compile(
 _DUMP_LINES = 12
 """A fenced block of more lines is a file somebody pasted, and its first lines say what it is."""
 
+_PLAIN: frozenset[type] = frozenset({Text})
+_CAPABILITIES: dict[type, str] = {Image: "vision", Audio: "audio"}
+
 
 class Question(msgspec.Struct, frozen=True):
     """`text` is what is judged; `length` the characters of the whole human turn; `turns` of the conversation so far."""
@@ -40,17 +43,6 @@ class Question(msgspec.Struct, frozen=True):
     text: str
     length: int
     turns: int = 1
-
-
-class Needs(msgspec.Struct, frozen=True):
-    """What a target must be able to do to serve the request at all."""
-
-    vision: bool = False
-    tools: bool = False
-    json_schema: bool = False
-    audio: bool = False
-    pdf: bool = False
-    input_tokens: int = 0
 
 
 def question_of(request: ChatRequest) -> Question:
@@ -95,16 +87,23 @@ def cut(text: str) -> str:
     return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
 
 
-def needs_of(request: ChatRequest, input_tokens: int) -> Needs:
-    """What `request` needs of a model. `input_tokens` as estimated."""
-    vision = audio = pdf = False
-    for message in request.messages:
-        for part in message.content:
-            kind = type(part)
-            if kind is Text:
-                continue
-            vision = vision or kind is Image
-            audio = audio or kind is Audio
-            pdf = pdf or (isinstance(part, File) and part.text is None)
-    schema = request.output is not None and request.output.kind == "json_schema"
-    return Needs(vision, bool(request.tools), schema, audio, pdf, input_tokens)
+_NONE: frozenset[str] = frozenset()
+
+
+def needs_of(request: ChatRequest) -> frozenset[str]:
+    """The capabilities without which a target cannot serve the request at all, as the catalogue names them."""
+    kinds = {type(part) for message in request.messages for part in message.content}
+    if kinds <= _PLAIN and not request.tools and request.output is None:
+        return _NONE
+    found = {name for kind, name in _CAPABILITIES.items() if kind in kinds}
+    if File in kinds and any(
+        isinstance(part, File) and part.text is None
+        for message in request.messages
+        for part in message.content
+    ):
+        found.add("pdf")
+    if request.tools:
+        found.add("tools")
+    if request.output is not None and request.output.kind == "json_schema":
+        found.add("json_schema")
+    return frozenset(found)

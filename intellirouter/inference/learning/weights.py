@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from dataclasses import dataclass, field
 
 import msgspec
@@ -12,6 +11,7 @@ import numpy as np
 from intellirouter.inference.learning.estimator import DIMENSION, Estimator
 from intellirouter.inference.learning.features import SLOT_BITS, VERSION, Features, Floats
 from intellirouter.inference.learning.group import Group
+from intellirouter.inference.learning.packed import fits, unpacked
 from intellirouter.inference.learning.prior import KINDS, Prior, between
 from intellirouter.inference.learning.progress import Kind, Point, Progress
 
@@ -56,6 +56,14 @@ class Weights:
     trained: float = 0.0
     exploring: bool = False
     places: dict[str, int] = field(default_factory=dict)
+    heads: tuple[tuple[float, float], ...] = field(init=False, repr=False, compare=False)
+    """Of each target the constant and the weight of the prior's opinion, as a decision takes them."""
+    bends: Floats = field(init=False, repr=False, compare=False)
+    """Of each target the weights of the basis."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heads", tuple(map(tuple, self.rows[:, :2].tolist())))
+        object.__setattr__(self, "bends", np.ascontiguousarray(self.rows[:, 2:]))
 
     @property
     def outcomes(self) -> float:
@@ -66,8 +74,7 @@ class Weights:
 NOTHING = Weights()
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(msgspec.Struct, frozen=True):
     """`success` expected, 0 to 1; `error` its standard error; `outcomes` the weight of what it rests on; `cost` as told."""
 
     success: float
@@ -89,18 +96,18 @@ def estimated(
 ) -> dict[str, Estimate]:
     """The same, for who has computed the prior's opinion and the basis."""
     found = {}
-    slots, size = features.slots, max(1, len(features.slots)) ** 0.5
+    size = max(1, len(features.slots)) ** 0.5
     many = len(weights.targets) > 0
-    known = (weights.rows[:, 2:] @ basis).tolist() if many else []
-    grams = (weights.slots.take(slots, axis=1).sum(1) / size).tolist() if many else []
+    bent = weights.bends.dot(basis).tolist() if many else []
+    grams = weights.slots.take(features.slots, axis=1).sum(1).tolist() if many else []
     for name, rating in ratings.items():
         expected = between(pair, rating)
         place = weights.places.get(name)
         if place is None:
             found[name] = Estimate(expected, UNKNOWN, 0.0)
             continue
-        row, fact = weights.rows[place], weights.facts[place]
-        value = float(row[0]) + float(row[1]) * expected + known[place] + grams[place]
+        (constant, slope), fact = weights.heads[place], weights.facts[place]
+        value = constant + slope * expected + bent[place] + grams[place] / size
         found[name] = Estimate(min(0.99, max(0.01, value)), fact.uncertainty, fact.weight, fact.cost)
     return found
 
@@ -194,21 +201,13 @@ class _Head(msgspec.Struct):
 def decode(data: bytes) -> Weights:
     """Weights from bytes. Raises `ValueError` for anything else, also of another version of the features."""
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            head = msgspec.json.decode(file["head"].tobytes(), type=_Head)
-            if (head.format, head.features) != (FORMAT, VERSION) or len(head.targets) > MAX_TARGETS:
-                raise ValueError("the weights are of another version")
-            weights = made(
-                head.targets,
-                file["rows"],
-                file["slots"],
-                head.facts,
-                head.version,
-                head.trained,
-                exploring=head.exploring,
-            )
-    except (msgspec.MsgspecError, zipfile.BadZipFile, KeyError, OSError, EOFError) as error:
+        told, rows, slots = unpacked(data, ("head", "rows", "slots"))
+        head = msgspec.json.decode(told.tobytes(), type=_Head)
+    except (msgspec.MsgspecError, ValueError) as error:
         raise ValueError(f"these are no weights: {error}") from error
-    if len(head.facts) != len(head.targets) or not np.isfinite(weights.rows).all():
+    if (head.format, head.features) != (FORMAT, VERSION) or len(head.targets) > MAX_TARGETS:
+        raise ValueError("the weights are of another version")
+    count = len(head.targets)
+    if len(head.facts) != count or not (fits(rows, count, DIMENSION) and fits(slots, count, 1 << SLOT_BITS)):
         raise ValueError("the weights are damaged")
-    return weights
+    return made(head.targets, rows, slots, head.facts, head.version, head.trained, exploring=head.exploring)

@@ -6,9 +6,10 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Option:
+
+class Option(msgspec.Struct, frozen=True):
     """One target as it stands now.
 
     `load`: calls under way. `latency`: moving average in seconds, None before the first answer. `input_price` and
@@ -43,8 +44,7 @@ class Rule:
     only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What routing may know of a request.
 
     `affinity`: what should keep going to the same target (a session, a conversation, the start of the prompt).
@@ -57,10 +57,10 @@ class Facts:
     images: bool = False
     tools: bool = False
     tags: frozenset[str] = frozenset()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     turn: int = 0
     rules: tuple[Rule, ...] = ()
-    chance: random.Random = field(default_factory=random.Random)
+    chance: random.Random = msgspec.field(default_factory=random.Random)
 
 
 Strategy = Callable[[Sequence[Option], Facts], list[int]]

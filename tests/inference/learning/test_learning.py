@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from intellirouter.inference.learning import keeping, packed
 from intellirouter.inference.learning import prior as priors
 from intellirouter.inference.learning.estimator import Estimator
 from intellirouter.inference.learning.features import Features, features_of
 from intellirouter.inference.learning.group import Group
+from intellirouter.inference.learning.keeping import Learning
 from intellirouter.inference.learning.measure import apgr, savings
 from intellirouter.inference.learning.question import Question
 from intellirouter.inference.learning.weights import decode, encode, estimate, fitted
@@ -110,10 +114,59 @@ def test_weights_travel_as_bytes() -> None:
     assert ours["weak"].success == pytest.approx(theirs["weak"].success, abs=1e-3)
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no weights", encode(fitted(Group(), 1, 0.0))[:-30]])
-def test_what_is_no_weights_is_refused(data: bytes) -> None:
-    with pytest.raises(ValueError):
-        decode(data)
+def made_up(**arrays: object) -> bytes:
+    """A file of numpy's with these arrays in it."""
+    out = io.BytesIO()
+    np.savez_compressed(out, **{name: np.asarray(value) for name, value in arrays.items()})  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def broken(data: bytes) -> bytes:
+    """The same file with a packed array that cannot be unpacked."""
+    place = data.index(b"slots.npy") + 60
+    return data[:place] + bytes(20) + data[place + 20 :]
+
+
+def one_array() -> bytes:
+    """An array by itself, not packed with others."""
+    out = io.BytesIO()
+    np.save(out, np.zeros(3))
+    return out.getvalue()
+
+
+TAUGHT = Learning(Group({"t": Estimator()}))
+WHOLE = {"weights": encode(fitted(TAUGHT.group, 1, 0.0)), "state": keeping.encode(TAUGHT)}
+READERS = {"weights": decode, "state": keeping.decode}
+
+
+def opened(data: bytes) -> dict[str, Any]:
+    with np.load(io.BytesIO(data)) as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_what_was_not_learnt_here_is_refused_whatever_it_is(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, read = WHOLE[kind], READERS[kind]
+    arrays = opened(whole)
+    assert read(whole)
+    assert keeping.decode(keeping.encode(Learning())).group.estimators == {}
+    wrong = [b"", b"PK\x03\x04", b"no weights", whole[:-30], broken(whole), one_array(), made_up(a=1)]
+    wrong += [made_up(**{**arrays, "slots": slots}) for slots in (0.0, [["a"]], arrays["slots"][:, :9])]
+    for name, values in arrays.items():
+        if name != "head":
+            wrong.append(made_up(**{**arrays, name: np.full_like(values, np.nan)}))
+            wrong.append(made_up(**{**arrays, name: np.repeat(values, 2, axis=0)}))
+    head = arrays["head"].tobytes()
+    for said in (b"{}", b"\xff", head.replace(b'"format":1', b'"format":9'), head.replace(b'"t"', b"7")):
+        wrong.append(made_up(**{**arrays, "head": np.frombuffer(said, np.uint8)}))
+    for data in wrong:
+        with pytest.raises(ValueError):
+            read(data)
+    monkeypatch.setattr(packed, "MAX_UNPACKED", 10_000)
+    with pytest.raises(ValueError, match=r"may have 10,000"):
+        read(whole)
 
 
 def test_expected_success_stays_a_probability_whatever_is_learnt() -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import zlib
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Tool
 from intellirouter.chat.parts import File, Image, Text, ToolResult
@@ -93,6 +99,58 @@ def test_the_same_text_has_the_same_numbers_and_another_has_others() -> None:
     assert one.slots.tolist() == again.slots.tolist() != other.slots.tolist()
 
 
+PIECES = """he She you. not except, and or if 12 3.4 x=1 (a) $5 "q" 'r How many? É → \n A. B) ab AbC the a_b : \t""".split(
+    " "
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join))
+def test_the_structure_is_what_a_plain_reading_counts(text: str) -> None:
+    """The reading is of the text; the numbers are made of its bytes, all at once."""
+    found = features_of(Question(text, len(text))).structure
+    words = text.lower().split()
+    size = max(1, len(text.encode()))
+    plain = {
+        1: len(re.findall(r"[0-9]", text)) / size,
+        2: len(re.findall(r"[A-Z]", text)) / size,
+        4: text.count("?"),
+        6: sum(len(c.encode()) for c in text if ord(c) > 127) / size,
+        5: len(set(words)) / max(1, len(words)),
+        20: max(1, len(words)),
+        21: text.count("\n"),
+        22: len(re.findall(r"[0-9]+", text)),
+        23: max(map(len, text.split("\n"))),
+        25: text.count("."),
+        26: len(re.findall(r"[=+*/^<>]", text)),
+        27: len(re.findall(r"[(){}\[\]]", text)),
+        28: text.count(","),
+        29: len(re.findall(r"[$%]", text)),
+        30: len(re.findall(r"[\"']", text)),
+        34: sum(word in "he she his her him i my you your we".split() for word in words),
+        35: len(re.findall(r"[A-Z][a-z]", text)),
+    }
+    for place, value in plain.items():
+        number = np.expm1(float(found[place])) if place >= 19 else float(found[place])
+        assert number == pytest.approx(value, abs=1e-3), place
+    if not re.search(r"^[A-J][.)]", text, re.MULTILINE):
+        assert bool(found[9]) == bool(
+            re.search(r"\b(not|except|least|incorrect|false)\b", text, re.IGNORECASE)
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "check"),
+    [
+        ("What is the capital of Peru?", 2548316588),
+        ("Q: If 2 + 2 = 4, then?\nA. 3\nB. 4", 2857518652),
+        ("日本語の質問 — é", 3562632372),
+        ("ab " * 300, 1663548235),
+    ],
+)
+def test_a_text_keeps_its_n_grams_for_what_was_learnt_holds_for_these(text: str, check: int) -> None:
+    assert zlib.crc32(features_of(Question(text, len(text))).slots.astype("<u2").tobytes()) == check
+
+
 @pytest.mark.parametrize(
     ("request_", "needed"),
     [
@@ -106,8 +164,4 @@ def test_the_same_text_has_the_same_numbers_and_another_has_others() -> None:
     ],
 )
 def test_what_a_request_needs(request_: ChatRequest, needed: tuple[str, ...]) -> None:
-    needs = needs_of(request_, 10)
-    assert (
-        tuple(name for name in ("vision", "tools", "json_schema", "audio", "pdf") if getattr(needs, name))
-        == needed
-    )
+    assert needs_of(request_) == set(needed)

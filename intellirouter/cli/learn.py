@@ -11,6 +11,7 @@ import typer
 
 from intellirouter.cli.node_address import address_of
 from intellirouter.cli.node_options import ConfigOption
+from intellirouter.cli.route_eval import unpacked_lines
 from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_bytes, ask_once
 from intellirouter.errors import InvalidRequest
 
@@ -31,28 +32,37 @@ def bring(
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Learn from lines of {"prompt", "target", "score"}, and "cost" in US dollars where it is known; a file of `export` takes the place of what was learnt."""
+    """Learn from lines of {"prompt", "target", "score"}, and "cost" in US dollars where it is known; a file of `export` takes the place of what was learnt.
+
+    Nothing is taken of a file of which a line is wrong.
+    """
     data = file.read_bytes()
     if data.startswith(_STATE_MARK):
         _raw("PUT", f"/admin/routing/learnt/{quote(group)}", data, url, api_key, config)
         typer.echo(f"{group}: what {file} holds is in place.")
         return
-    lines = [line for line in data.splitlines() if line.strip()]
+    lines = [_grouped(line, group, number) for number, line in enumerate(unpacked_lines(file, data), 1)]
+    if not any(lines):
+        raise InvalidRequest(f"{file} holds no lines.")
     taken = 0
-    for start in range(0, len(lines), _CHUNK):
-        chunk = b"\n".join(
-            _grouped(line, group, start + n + 1) for n, line in enumerate(lines[start : start + _CHUNK])
-        )
-        answer = _raw("POST", "/admin/routing/import", chunk, url, api_key, config)
-        taken += msgspec.json.decode(answer)["taken"]
-    typer.echo(f"{taken:,} outcomes taken; `intellirouter route status` shows what they taught.")
+    for check in (1, 0):
+        for start in range(0, len(lines), _CHUNK):
+            path = f"/admin/routing/import?check={check}&first={start + 1}"
+            chunk = b"\n".join(lines[start : start + _CHUNK])
+            taken += msgspec.json.decode(_raw("POST", path, chunk, url, api_key, config))["taken"]
+    typer.echo(
+        f"{taken:,} outcome{'s' * (taken != 1)} taken; `intellirouter route status` shows what they taught."
+    )
 
 
 def _grouped(line: bytes, group: str, number: int) -> bytes:
+    """The line with its group; an empty one stays, so that the next ones keep their numbers."""
+    if not line.strip():
+        return b""
     try:
         row = msgspec.json.decode(line, type=dict[str, Any])
     except msgspec.MsgspecError as error:
-        raise InvalidRequest(f"line {number} is no JSON object: {error}") from error
+        raise InvalidRequest(f"Line {number} is no JSON object: {error}.") from error
     return msgspec.json.encode({"group": group, **row})
 
 

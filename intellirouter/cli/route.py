@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from intellirouter.cli.node_address import address_of
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.route_eval import drawn, lines_of, svg
-from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
+from intellirouter.cli.route_eval import curve_of, curve_told, drawn, lines_of, svg
+from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_bytes, ask_once
+from intellirouter.errors import InvalidRequest
 from intellirouter.inference.learning.evaluation import by_prior, evaluated
 from intellirouter.inference.learning.prior import KINDS, shipped
 
@@ -118,14 +121,38 @@ def evaluate(
         Path, typer.Argument(exists=True, dir_okay=False, help='JSON Lines of {"prompt", "weak", "strong"}.')
     ],
     picture: Annotated[Path | None, typer.Option("--svg", help="Draw the curve into this file too.")] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(help="By what the running node learnt of this group, `auto` or a model that learns."),
+    ] = None,
+    weak: Annotated[str | None, typer.Option(help="With --group: its target of the weak scores.")] = None,
+    strong: Annotated[str | None, typer.Option(help="With --group: its target of the strong scores.")] = None,
     as_json: Json = False,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
 ) -> None:
-    """Quality against the share of requests at the strong model, by how hard each prompt looks. Needs no running node."""
-    found = evaluated(lines_of(file), by_prior(shipped()))
+    """Quality against the share of requests at the strong model, by how hard each prompt looks. Needs no running node.
+
+    With --group it is by what was learnt: of the cheapest and the dearest target, where none is named.
+    """
+    if group is None and (weak or strong):
+        raise InvalidRequest("--weak and --strong are targets of a group: name it with --group.")
+    if group is None:
+        evaluation = evaluated(lines_of(file), by_prior(shipped()))
+        found, figures = curve_of(evaluation), evaluation.figures()
+    else:
+        asked = {"group": group, "weak": weak or "", "strong": strong or ""}
+        path = f"/admin/routing/eval?{urlencode(asked)}"
+        data = b"\n".join(lines_of(file))
+        figures = msgspec.json.decode(
+            ask_bytes(address_of("Router", url, config), api_key, "POST", path, data)[0]
+        )
+        found = curve_told(figures)
     if picture is not None:
         picture.write_text(svg(found), encoding="utf-8")
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(found.figures())))
+        typer.echo(msgspec.json.format(msgspec.json.encode(figures)))
         return
     typer.echo(drawn(found))
 

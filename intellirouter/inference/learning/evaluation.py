@@ -88,6 +88,7 @@ def _row(number: int, line: bytes) -> tuple[str, float, float]:
         row = msgspec.json.decode(line, type=dict[str, Any])
         return msgspec.convert(row["prompt"], str), score_of(row["weak"]), score_of(row["strong"])
     except (msgspec.MsgspecError, KeyError, ValueError) as error:
+        why = f"{error} is missing" if isinstance(error, KeyError) else error
         raise InvalidRequest(
-            f'line {number}: {{"prompt": text, "weak": 0 to 1, "strong": 0 to 1}} is expected ({error})'
+            f'Line {number}: {{"prompt": text, "weak": 0 to 1, "strong": 0 to 1}} is expected ({why}).'
         ) from error

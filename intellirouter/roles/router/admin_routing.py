@@ -14,7 +14,7 @@ from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.chat.openai_chat.request import decode_request
 from intellirouter.chat.parts import Text
-from intellirouter.errors import InvalidRequest, NotFound
+from intellirouter.errors import InvalidRequest, ModelNotFound, NotFound
 from intellirouter.inference.auto import AUTO, LEANINGS
 from intellirouter.inference.contenders import ratings_of
 from intellirouter.inference.evidence import Evidence, Kept, evidence, key_of
@@ -131,7 +131,7 @@ async def eval_(request: web.Request) -> web.StreamResponse:
 
 def _learnt_gain(request: web.Request, group: str) -> Gain:
     """What was learnt of a group, between two of its targets. Raises `InvalidRequest`, `NotFound`."""
-    group = AUTO if group in LEANINGS else group
+    group = _group(group)
     weights = request.app[LEARNED].weights.get(group)
     if weights is None:
         raise NotFound(f"Nothing was learnt of '{group[:100]}' yet.", param="group")
@@ -166,17 +166,24 @@ async def take(request: web.Request) -> web.StreamResponse:
     """Learn from a team's own evaluations: JSON Lines of `prompt`, `target`, `score` (0 to 1), and `group` (default: auto).
 
     `cost` in US dollars, where it is given, is what an answer of this target costs: it decides where the node knows no price of it.
+    With `check=1` the lines are only read. `first` is the number of the first line, where they are a piece of a file.
     """
     lines = _lines(await read_body(request, _MAX_IMPORT))
+    first, check = request.query.get("first", "1"), request.query.get("check", "0")
+    if not (first.isascii() and first.isdigit() and len(first) < 10):
+        raise InvalidRequest("'first' is the number of the first line.", param="first")
+    if check not in ("0", "1"):
+        raise InvalidRequest("'check' is 0 or 1.", param="check")
 
     def read() -> list[Evidence]:
-        return [_line(request, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+        return [_line(request, number, line) for number, line in enumerate(lines, int(first)) if line.strip()]
 
     found = await asyncio.to_thread(read)
-    school = request.app[SCHOOL]
-    await school.take(found)
-    school.train_soon()
-    return _json({"object": "routing.import", "taken": len(found)})
+    if check == "0":
+        school = request.app[SCHOOL]
+        await school.take(found)
+        school.train_soon()
+    return _json({"object": "routing.import", "taken": 0 if check == "1" else len(found)})
 
 
 def _line(request: web.Request, number: int, line: bytes) -> Evidence:
@@ -192,10 +199,14 @@ def _line(request: web.Request, number: int, line: bytes) -> Evidence:
             raise ValueError(f"cost is US dollars of one answer, 0 to {_MAX_COST:,}")
     except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidRequest(
-            f'Line {number}: {{"prompt": text, "target": "provider/model", "score": 0 to 1}} is expected ({error}).'
+            f'Line {number}: {{"prompt": text, "target": "provider/model", "score": 0 to 1}} is expected '
+            f"({f'{error} is missing' if isinstance(error, KeyError) else error})."
         ) from error
-    group = AUTO if group in LEANINGS else group
-    candidates = request.app[CATALOG].resolve(group).candidates
+    group = _group(group)
+    try:
+        candidates = request.app[CATALOG].resolve(group).candidates
+    except ModelNotFound as error:
+        raise InvalidRequest(f"Line {number}: {error.message}", param="group") from error
     if target not in {candidate.id for candidate in candidates}:
         names = ", ".join(candidate.id for candidate in candidates)
         raise InvalidRequest(
@@ -222,7 +233,7 @@ def _line(request: web.Request, number: int, line: bytes) -> Evidence:
 
 async def export(request: web.Request) -> web.StreamResponse:
     """All that was learnt of a group, as bytes that another installation can be given."""
-    group = request.match_info["group"]
+    group = _group(request.match_info["group"])
     data = await request.app[SCHOOL].exported(group)
     if data is None:
         raise NotFound(f"Nothing was learnt of '{group[:100]}' yet.")
@@ -231,18 +242,25 @@ async def export(request: web.Request) -> web.StreamResponse:
 
 async def put(request: web.Request) -> web.StreamResponse:
     """Put what was exported in place of what was learnt of a group."""
+    group = request.app[CATALOG].resolve(_group(request.match_info["group"])).name
     data = await read_body(request, _MAX_IMPORT)
     try:
-        await request.app[SCHOOL].imported(request.match_info["group"], data)
+        await request.app[SCHOOL].imported(group, data)
     except ValueError as error:
         raise InvalidRequest(f"This is not what an export gives: {error}.") from error
-    return _json({"object": "routing.import", "group": request.match_info["group"]})
+    return _json({"object": "routing.import", "group": group})
 
 
 async def forget(request: web.Request) -> web.StreamResponse:
     """Let all that was learnt of a group go."""
-    await request.app[SCHOOL].forget(request.match_info["group"])
-    return _json({"object": "routing.forgotten", "group": request.match_info["group"]})
+    group = _group(request.match_info["group"])
+    await request.app[SCHOOL].forget(group)
+    return _json({"object": "routing.forgotten", "group": group})
+
+
+def _group(name: str) -> str:
+    """Whose outcomes those of a group are: `auto/cheap` and its like learn with `auto`."""
+    return AUTO if name in LEANINGS else name
 
 
 def routes() -> list[web.RouteDef]:
@@ -262,5 +280,5 @@ def routes() -> list[web.RouteDef]:
 
 def _endpoint(handler: Handler, answer: type | None) -> Handler:
     name = f"admin_routing_{handler.__name__.strip('_')}"
-    query = ("group", "weak", "strong") if handler is eval_ else ()
+    query = {eval_: ("group", "weak", "strong"), take: ("check", "first")}.get(handler, ())
     return endpoint(name, handler, encode_error, query=query, answer=answer)

@@ -85,6 +85,8 @@ def checked(body: dict[str, Any]) -> Given:
     demonstration = _text(body, "demonstration", MAX_DEMONSTRATION)
     score = None
     field = "score" if body.get("score") is not None else "rating"
+    if field == "score" and body.get("rating") is not None:
+        raise InvalidRequest("'rating' is another name of 'score': send one of them.", param="rating")
     if body.get(field) is not None:
         try:
             score = score_of(body[field])

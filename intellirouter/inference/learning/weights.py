@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -84,7 +85,7 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 def estimate(
-    weights: Weights, prior: Prior, features: Features, ratings: dict[str, float]
+    weights: Weights, prior: Prior, features: Features, ratings: Mapping[str, float]
 ) -> dict[str, Estimate]:
     """For each target of `ratings` (0 to 1, by name) how likely it is to answer the question well."""
     basis = prior.basis.of(features)
@@ -92,7 +93,11 @@ def estimate(
 
 
 def estimated(
-    weights: Weights, pair: tuple[float, float], features: Features, basis: Floats, ratings: dict[str, float]
+    weights: Weights,
+    pair: tuple[float, float],
+    features: Features,
+    basis: Floats,
+    ratings: Mapping[str, float],
 ) -> dict[str, Estimate]:
     """The same, for who has computed the prior's opinion and the basis."""
     found = {}

@@ -280,5 +280,10 @@ def routes() -> list[web.RouteDef]:
 
 def _endpoint(handler: Handler, answer: type | None) -> Handler:
     name = f"admin_routing_{handler.__name__.strip('_')}"
-    query = {eval_: ("group", "weak", "strong"), take: ("check", "first")}.get(handler, ())
-    return endpoint(name, handler, encode_error, query=query, answer=answer)
+    return endpoint(name, handler, encode_error, query=_QUERY.get(handler, ()), answer=answer)
+
+
+_QUERY: dict[Handler, tuple[str, ...]] = {
+    eval_: ("group", "weak", "strong"),
+    take: ("check", "first"),
+}

@@ -143,6 +143,16 @@ async def test_what_was_learnt_is_judged_by_questions_whose_outcomes_are_known(
         else:
             questions.append({"prompt": text, "weak": good["small/m"], "strong": good["large/m"]})
     assert (await send("eval?group=smart", questions))[0] == 404, "nothing is learnt yet"
+    assert await send("import?check=1", lessons) == (200, {"object": "routing.import", "taken": 0})
+    for wrong, word in (
+        ({"group": "nobody"}, "nobody"),
+        ({"target": "nobody/m"}, "nobody/m"),
+        ({"score": None}, "score"),
+    ):
+        status, told = await send("import?first=5001", [lessons[0], {**lessons[1], **wrong}])
+        assert status == 400 and "Line 5002" in told["error"]["message"] and word in told["error"]["message"]
+    for query in ("first=-1", "first=x", "check=yes"):
+        assert (await send(f"import?{query}", lessons))[0] == 400
     assert await send("import", lessons) == (200, {"object": "routing.import", "taken": 320})
     weights = node.opened[LEARNED].weights
 
@@ -225,39 +235,31 @@ async def test_auto_asks_the_dear_model_for_hard_questions_and_can_lean(
     assert told["learnt"] is True  # type: ignore[index]
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "word"),
-    [
-        ({"request_id": "req_unknown", "score": 1}, 404, "known"),
-        ({"request_id": "req_x", "score": 1e308}, 400, "score"),
-        ({"request_id": "req_x", "score": -0.1}, 400, "score"),
-        ({"request_id": "req_x", "score": "good"}, 400, "score"),
-        ({"request_id": "req_x", "score": 10**400}, 400, "score"),
-        ({"request_id": "req_x", "comment": "x" * 1_000_000}, 400, "comment"),
-        ({"request_id": "x" * 500, "score": 1}, 400, "request_id"),
-        ({"request_id": 7, "score": 1}, 400, "request_id"),
-        ({"request_id": "req_x"}, 400, "score"),
-        ({"score": 1}, 400, "request_id"),
-        ({"request_id": "req_x", "score": 1, "stars": 5}, 400, "stars"),
-    ],
+REFUSED: tuple[tuple[dict[str, Any], int, str], ...] = (
+    ({"request_id": "req_unknown", "score": 1}, 404, "known"),
+    ({"request_id": "req_x", "score": 1e308}, 400, "score"),
+    ({"request_id": "req_x", "score": -0.1}, 400, "score"),
+    ({"request_id": "req_x", "score": "good"}, 400, "score"),
+    ({"request_id": "req_x", "score": 10**400}, 400, "score"),
+    ({"request_id": "req_x", "comment": "x" * 1_000_000}, 400, "comment"),
+    ({"request_id": "x" * 500, "score": 1}, 400, "request_id"),
+    ({"request_id": 7, "score": 1}, 400, "request_id"),
+    ({"request_id": "req_x"}, 400, "score"),
+    ({"score": 1}, 400, "request_id"),
+    ({"request_id": "req_x", "score": 1, "stars": 5}, 400, "stars"),
+    ({"request_id": "req_x", "score": 1, "rating": 0}, 400, "rating"),
 )
-async def test_feedback_that_is_refused(
-    start_node: StartNode, http: aiohttp.ClientSession, body: dict[str, Any], status: int, word: str
-) -> None:
-    node = await start_node("")
-    async with http.post(f"{node.listening[0].url}/v1/feedback", json=body) as reply:
-        told = await reply.text()
-        assert reply.status == status, told
-        assert word in told
 
 
-async def test_feedback_that_is_not_json_is_refused(
-    start_node: StartNode, http: aiohttp.ClientSession
-) -> None:
-    node = await start_node("")
+async def test_feedback_that_is_refused(start_node: StartNode, http: aiohttp.ClientSession) -> None:
+    url = f"{(await start_node('')).listening[0].url}/v1/feedback"
+    for body, status, word in REFUSED:
+        async with http.post(url, json=body) as reply:
+            told = await reply.text()
+            assert reply.status == status, told
+            assert word in told
     for raw in (b'{"request_id": "a", "score": NaN}', b"[]", b"", b"\xff"):
-        headers = {"content-type": "application/json"}
-        async with http.post(f"{node.listening[0].url}/v1/feedback", data=raw, headers=headers) as reply:
+        async with http.post(url, data=raw, headers={"content-type": "application/json"}) as reply:
             assert reply.status == 400
 
 

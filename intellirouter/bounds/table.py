@@ -59,7 +59,7 @@ _CACHES: Mapping[str, str] = {
     "as many as there are entries in the configuration or the catalogue": "inference/standing.py inference/limits/gate.py "
     "roles/rag_manager/cluster/placement.py providers/takes.py chat/anthropic_messages/models.py chat/gemini/thinking.py "
     "chat/openai_chat/models.py",
-    "a number of entries, said where it is made": "web/addresses.py identity/tokens.py ops/backup/sftp.py inference/plan.py providers/openai.py guards/detectors/national.py guards/detectors/phone.py guards/folding.py chat/fit/schemas.py inference/learned.py inference/limits/guess.py "
+    "a number of entries, said where it is made": "web/addresses.py identity/tokens.py ops/backup/sftp.py inference/plan.py providers/openai.py guards/detectors/national.py guards/detectors/phone.py guards/folding.py chat/fit/schemas.py inference/contenders.py inference/learned.py inference/limits/guess.py "
     "inference/limits/purses.py peers/authority.py roles/persona_layer/shelves.py roles/chain_engine/outside.py roles/chain_engine/triggers/firing.py security/fence.py security/permissions.py telemetry/flood.py "
     "roles/rag_manager/retrieval.py bounds/patterns.py security/keeping.py roles/router/pipeline/persona_guards.py",
     "entries and what they weigh (bounds.kept)": "bounds/kept.py bounds/schemas.py chains/expr.py chains/made.py "
@@ -77,7 +77,8 @@ _READERS: Mapping[str, str] = {
     "a text of at most 1,000,000 characters, in a thread": "chains/source.py",
     "a text of at most 256 KiB": "roles/persona_layer/source.py",
     _CONFIGURATION: "cli/config_settings.py config/env.py config/toml_text.py",
-    "our own files": "inference/learning/keeping.py inference/learning/weights.py roles/rag_manager/embedding/convert.py",
+    "128 MiB unpacked, of 64 MiB that an admin sends": "inference/learning/packed.py",
+    "our own files": "roles/rag_manager/embedding/convert.py",
     _DOCUMENT: "roles/rag_manager/parsing/books.py roles/rag_manager/parsing/html.py "
     "roles/rag_manager/parsing/office.py roles/rag_manager/parsing/tables.py",
     "one answer of the operator's server within outgoing.max_bytes, in a thread; none that defines entities": "roles/rag_manager/sources/webdav.py",

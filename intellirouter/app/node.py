@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -10,12 +11,16 @@ from aiohttp import web
 from intellirouter.app import own_files
 from intellirouter.app.certificates import Certificates
 from intellirouter.app.component import Commit, Opened
+from intellirouter.config import env
 from intellirouter.config.load import Loaded
+from intellirouter.config.redact import environment_secrets
 from intellirouter.config.schema.settings import Settings
+from intellirouter.config.weak_secrets import secrets_at
 from intellirouter.errors import ConfigError
 from intellirouter.ops.backup import journal
 from intellirouter.security.key_names import check_file
 from intellirouter.telemetry import logs
+from intellirouter.telemetry.shipping import opening
 from intellirouter.web.probes import Health
 
 log = structlog.get_logger(__name__)
@@ -56,9 +61,20 @@ class Node:
         log.info("node.drained" if drained else "node.undrained")
 
 
-def prepare_logs(settings: Settings, role: str) -> Commit:
-    """Open the log that `[telemetry]` says, to be taken when all else holds. Raises `ConfigError`."""
-    telemetry = settings.telemetry
+def prepare_logs(
+    settings: Settings, role: str, *, ship: bool = True, started: Settings | None = None
+) -> Commit:
+    """Open the log that `[telemetry]` says, to be taken when all else holds. Raises `ConfigError`.
+
+    `ship` is False for a process that forks: it has no threads, and its own few lines go to the log alone. `started` is what a node that
+    runs was started with.
+    """
+    telemetry, collector = settings.telemetry, (started or settings).telemetry
+    ships = None
+    if ship and opening.wanted(telemetry, collector):
+        # the addresses of stores hold passwords, and are no secrets by their type
+        hidden = [secret for _, secret in secrets_at(settings)]
+        ships = partial(opening.opened, telemetry, collector, [*hidden, *environment_secrets(env.current())])
     try:
         return logs.prepare(
             level=telemetry.log_level,
@@ -68,6 +84,8 @@ def prepare_logs(settings: Settings, role: str) -> Commit:
             role=role,
             most_alike=telemetry.log_most_alike,
             ecs_form=telemetry.log_format == "ecs",
+            ships=ships,
+            standard_error=ships is None or not opening.instead_of_stderr(telemetry.journald),
         )
     except OSError as cause:
         raise ConfigError(

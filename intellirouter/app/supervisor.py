@@ -212,7 +212,7 @@ async def serve(
             file.tell(verdict)
             manager.ready(_status(node, verdict))
 
-        parts = [*node.opened.on_reload, lambda new: prepare_logs(new, log_role)]
+        parts = [*node.opened.on_reload, lambda new: prepare_logs(new, log_role, started=loaded.settings)]
         reloader = Reloader(_with_runtime(reload, node), loaded.settings, parts, told)
         work = {"reloads": reloader.run(), "warming": warm()}
         if loaded.keeper.names_any:

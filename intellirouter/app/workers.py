@@ -28,6 +28,8 @@ from intellirouter.config import env
 from intellirouter.config.load import Loaded
 from intellirouter.errors import ConfigError, IntelliRouterError
 from intellirouter.telemetry.logs import exception_facts
+from intellirouter.telemetry.shipping import opening
+from intellirouter.telemetry.shipping.handler import finish
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +44,9 @@ def run(entries: Sequence[RoleEntry], read: Reload, *, announce: Announce) -> No
     """Read the configuration and serve until told to stop. Raises `ConfigError` for one that a node must not start with."""
     loaded = read().startable()
     os.umask(own_files.UMASK)
-    prepare_logs(loaded.settings, _log_role(entries))()
-    if loaded.settings.server.workers == 1:
+    alone = loaded.settings.server.workers == 1
+    prepare_logs(loaded.settings, _log_role(entries), ship=alone)()
+    if alone:
         _serve(loaded, entries, read, announce, manager=ServiceManager.of(env.service_manager()))
         return
     if any(entry.name != "Router" for entry in entries):
@@ -71,20 +74,23 @@ def _serve(
     parent: int | None = None,
     manager: ServiceManager = NO_MANAGER,
 ) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(
-            serve(
-                loaded,
-                entries,
-                reload=read,
-                announce=announce,
-                reuse_port=reuse_port,
-                drain=drain,
-                parent=parent,
-                manager=manager,
-                log_role=_log_role(entries),
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(
+                serve(
+                    loaded,
+                    entries,
+                    reload=read,
+                    announce=announce,
+                    reuse_port=reuse_port,
+                    drain=drain,
+                    parent=parent,
+                    manager=manager,
+                    log_role=_log_role(entries),
+                )
             )
-        )
+    finally:
+        finish()
 
 
 def _drain_all(drained: bool) -> None:
@@ -108,6 +114,9 @@ def _child(
             announce(node)
 
     try:
+        telemetry = loaded.settings.telemetry
+        if opening.wanted(telemetry, telemetry):  # the parent, which forks, has no thread to send from
+            prepare_logs(loaded.settings, _log_role(entries))()
         _serve(loaded, entries, read, announced, reuse_port=True, drain=_drain_all, parent=parent)
     except IntelliRouterError as error:
         log.error("worker.failed", **exception_facts(error))  # noqa: TRY400  the message says it all

@@ -20,7 +20,7 @@ _QUERY = "a query or a form's field of a request, within server.max_body_bytes"
 
 _PATTERNS: Mapping[str, str] = {
     _CONFIGURATION: "commit.py config/checking.py config/env.py config/lines.py config/misspelt.py config/orchestrator_yaml.py config/reference.py config/rules.py "
-    "cli/init_files.py cli/reference.py config/schema/auth.py config/schema/section.py alerts/channels/apprise_child.py cli/alerts.py ops/backup/looking.py ops/backup/retention.py config/schema/chain_engine.py config/toml_text.py config/weak_secrets.py config/shown.py ops/backup/outside.py "
+    "cli/init_files.py cli/reference.py config/schema/auth.py config/schema/log_outlets.py config/schema/section.py alerts/channels/apprise_child.py cli/alerts.py ops/backup/looking.py ops/backup/retention.py config/schema/chain_engine.py config/toml_text.py config/weak_secrets.py config/shown.py ops/backup/outside.py "
     "transport/bucket.py ops/units.py cli/chain_new.py web/openapi.py memory/bus.py inference/published.py providers/address.py",
     _NAME: "chat/anthropic_messages/models.py chat/gemini/thinking.py chat/openai_chat/models.py chat/fit/takes.py chat/fit/settings.py inference/learning/tiers.py chat/fit/output.py "
     "providers/openai.py providers/takes.py memory/conversations.py memory/responses.py roles/rag_manager/catalog.py "
@@ -40,6 +40,7 @@ _PATTERNS: Mapping[str, str] = {
     "one JSON body of a request, in one direction, a megabyte at a time": "bounds/json_values.py",
     _QUERY: "roles/rag_manager/rewriting.py roles/rag_manager/shape.py roles/rag_manager/relevance.py records/conditions.py roles/router/admin.py roles/router/auth_oidc.py roles/router/records_query.py chat/context.py roles/chain_engine/definitions.py roles/chain_engine/listening.py roles/chain_engine/api_triggers.py",
     "what is written down: records.max_content_bytes, or a line of the log": "records/redaction.py config/redact.py",
+    "a line that is shipped, cut to MAX_SIZE (telemetry/shipping/entry.py)": "telemetry/shipping/entry.py telemetry/shipping/journald.py telemetry/shipping/syslog_form.py",
     "the request that is learned from, cut by inference/learning/question.py": "inference/learning/features.py inference/learning/question.py "
     "inference/offline.py",
     "one schema of at most 256,000 characters": "bounds/patterns.py",

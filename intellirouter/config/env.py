@@ -165,3 +165,18 @@ def service_manager() -> Environment:
     """What systemd tells a service it supervises: where to report, and how often. Empty where there is none."""
     names = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
     return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def journal_stream() -> str:
+    """Device and inode of the stream to the journal that systemd gave this service: `8:12345`. Empty where there is none."""
+    return os.environ.get("JOURNAL_STREAM", "")
+
+
+def collector() -> Environment:
+    """What OpenTelemetry's own variables say of the collector that takes logs: `CERTIFICATE`, a file, and `HEADERS`, as `a=b,c=d`."""
+    found: dict[str, str] = {}
+    for what in ("CERTIFICATE", "HEADERS"):
+        for name in (f"OTEL_EXPORTER_OTLP_LOGS_{what}", f"OTEL_EXPORTER_OTLP_{what}"):
+            if os.environ.get(name):
+                found.setdefault(what, os.environ[name])
+    return found

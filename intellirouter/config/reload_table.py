@@ -35,6 +35,11 @@ APPLIES_NOW = frozenset(
     router.max_response_bytes router.stall_seconds router.on_rate_limit
     server.tls.certificate server.tls.key
     telemetry.log_level telemetry.log_levels telemetry.log_format telemetry.log_file telemetry.log_most_alike
+    telemetry.loki.url telemetry.loki.tenant telemetry.loki.username telemetry.loki.password telemetry.loki.headers
+    telemetry.loki.labels telemetry.loki.ca telemetry.loki.level
+    telemetry.journald.mode telemetry.journald.socket telemetry.journald.identifier telemetry.journald.level
+    telemetry.syslog.address telemetry.syslog.facility telemetry.syslog.identifier telemetry.syslog.sd_id
+    telemetry.syslog.max_bytes telemetry.syslog.ca telemetry.syslog.certificate telemetry.syslog.key telemetry.syslog.level
     """.split()
 )
 """Of a list whose items are tables, all that stands in them."""
@@ -58,7 +63,7 @@ WAITS = frozenset(
     router.keep_alive_seconds router.learning_interval
     telemetry.access_log telemetry.access_log_most telemetry.metrics_enabled telemetry.tracing_enabled
     telemetry.trace_sample_rate telemetry.otlp_endpoint telemetry.otlp_protocol telemetry.otlp_headers
-    telemetry.otlp_metrics telemetry.otlp_metrics_seconds
+    telemetry.otlp_metrics telemetry.otlp_metrics_seconds telemetry.otlp_logs telemetry.otlp_logs_level
     """.split()
 )
 """A table stands for every key in it."""

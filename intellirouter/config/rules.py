@@ -188,12 +188,26 @@ def _collector(settings: Settings) -> Iterator[Finding]:
             ("telemetry", "otlp_metrics"),
             "has no effect without telemetry.otlp_endpoint: nobody is sent the metrics.",
         )
+    if settings.telemetry.otlp_logs and not settings.telemetry.otlp_endpoint:
+        yield (
+            ("telemetry", "otlp_logs"),
+            "has no effect without telemetry.otlp_endpoint: nobody is sent the log.",
+        )
     if settings.telemetry.otlp_endpoint and not (
-        settings.telemetry.tracing_enabled or settings.telemetry.otlp_metrics
+        settings.telemetry.tracing_enabled or settings.telemetry.otlp_metrics or settings.telemetry.otlp_logs
     ):
         yield (
             ("telemetry", "otlp_endpoint"),
             "has no effect while telemetry.tracing_enabled is false.",
+        )
+    loki = settings.telemetry.loki
+    if not loki.url and (loki.labels or loki.headers or loki.tenant or loki.username or loki.password):
+        yield ("telemetry", "loki"), "has no effect without telemetry.loki.url: nobody is sent the log."
+    clear = (loki.url or "").startswith("http://") and (loki.password or loki.headers)
+    if clear and settings.environment == "production":
+        yield (
+            ("telemetry", "loki", "url"),
+            "is sent a password without TLS: whoever is on the way can read it. Use https://.",
         )
 
 

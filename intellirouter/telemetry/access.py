@@ -18,6 +18,7 @@ import structlog
 
 from intellirouter.telemetry.ecs import ecs
 from intellirouter.telemetry.flood import ACCESS
+from intellirouter.telemetry.shipping.handler import running
 
 FLUSH_SECONDS = 0.2
 MAX_HELD = 2_000
@@ -57,6 +58,8 @@ class AccessLog:
         if self._most:
             held = sampled(held, max(1, round(self._most * FLUSH_SECONDS)))
         if self._json:
+            if (shipping := running()) is not None:
+                shipping.take(held, {"event": "request", "level": "info", "logger": _NAME})
             _write("".join([_line(when, fields, ecs_form=self._ecs) for when, fields in held]))
             return
         log = structlog.get_logger(_NAME)

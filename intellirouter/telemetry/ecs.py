@@ -15,6 +15,7 @@ SERVICE = "intellirouter"
 _NAMES = {
     "logger": "log.logger",
     "trace_id": "trace.id",
+    "span_id": "span.id",
     "request_id": "http.request.id",
     "method": "http.request.method",
     "status": "http.response.status_code",

@@ -20,6 +20,10 @@ from intellirouter.telemetry.ecs import ecs
 from intellirouter.telemetry.flood import Flood
 from intellirouter.telemetry.hiding import hide_secrets
 from intellirouter.telemetry.log_file import LogFile
+from intellirouter.telemetry.shipping.handler import Shipping, running
+from intellirouter.telemetry.tracing.span import current
+
+Ships = Callable[[Sequence[Processor]], Shipping]
 
 
 def configure(
@@ -44,16 +48,20 @@ def prepare(
     role: str = "",
     most_alike: int = 0,
     ecs_form: bool = False,
+    ships: Ships | None = None,
+    standard_error: bool = True,
 ) -> Callable[[], None]:
     """Open the log and change nothing yet: what is returned sets it up, in place of the last one. Raises `OSError`.
 
     `most_alike` bounds the lines a second of one event (`flood.py`); 0 does not. `ecs_form`: JSON of the Elastic Common Schema.
+    `ships` makes what sends the lines elsewhere too. Without `standard_error` and without a file, only that has them.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _with_trace,
         hide_secrets,
     ]
     if role:
@@ -74,24 +82,39 @@ def prepare(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
     )
-    handler: logging.Handler
-    handler = LogFile(file) if file else logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    return partial(_apply, handler, shared, level, dict(levels or {}), most_alike)
+    handlers: list[logging.Handler] = [LogFile(file)] if file else []
+    if not file and standard_error:
+        handlers = [logging.StreamHandler(sys.stderr)]
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    shipping = ships(shared) if ships else None
+    return partial(_apply, handlers, shipping, shared, level, dict(levels or {}), most_alike)
 
 
 def _apply(
-    handler: logging.Handler,
+    handlers: Sequence[logging.Handler],
+    shipping: Shipping | None,
     shared: Sequence[Processor],
     level: str,
     levels: Mapping[str, str],
     most_alike: int,
 ) -> None:
     root = logging.getLogger()
+    before = running()
     for old in root.handlers[:]:
         root.removeHandler(old)
-        old.close()
-    root.addHandler(handler)
+        if old is not before:
+            old.close()
+    for handler in handlers:
+        root.addHandler(handler)
+    if before is not None and shipping is not None and before.goes_on_as(shipping):
+        root.addHandler(before)
+    else:
+        if shipping is not None:
+            root.addHandler(shipping)
+            shipping.begin()
+        if before is not None:
+            before.retire()
     root.setLevel(level.upper())
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     # aiohttp logs a traceback for every malformed request a stranger sends; our own endpoints log their failures.
@@ -116,6 +139,14 @@ def _apply(
 def _as_ecs(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001
     """In the Elastic Common Schema."""
     return ecs(event)
+
+
+def _with_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:  # noqa: ARG001
+    """The trace and the span in which the line is said, where they are recorded."""
+    span = current()
+    if span is not None and "trace_id" not in event:
+        event["trace_id"], event["span_id"] = span.trace_id, span.traceparent[36:52]
+    return event
 
 
 def _with_role(role: str) -> Processor:

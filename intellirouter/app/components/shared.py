@@ -46,6 +46,7 @@ from intellirouter.security.policy import read_policy
 from intellirouter.security.replay import REMEMBERED_SECONDS, SEEN_FILE, Memory, Seen, SeenFile
 from intellirouter.telemetry.access import AccessLog
 from intellirouter.telemetry.metrics import Metrics
+from intellirouter.telemetry.shipping.counting import ShippingCollector
 from intellirouter.telemetry.tracing.span import Tracer
 from intellirouter.transport.outgoing.door import OutgoingDoor
 
@@ -61,6 +62,7 @@ async def _settings(opened: Opened) -> AsyncIterator[Settings]:
 async def _metrics(opened: Opened) -> AsyncIterator[Metrics]:
     """OpenTelemetry is imported only where metrics are sent to a collector."""
     metrics, telemetry = Metrics(), opened.settings.telemetry
+    metrics.registry.register(ShippingCollector())
     if not telemetry.exports_metrics:
         yield metrics
         return

@@ -7,9 +7,8 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from intellirouter.config.schema.section import OptionalUrl, Seconds, Section
-
-LogLevel = Literal["debug", "info", "warning", "error"]
+from intellirouter.config.schema.log_outlets import JournaldSection, LogLevel, LokiSection, SyslogSection
+from intellirouter.config.schema.section import OptionalUrl, Seconds, Section, empty
 
 
 class TelemetrySection(Section):
@@ -40,13 +39,26 @@ class TelemetrySection(Section):
         default=None, description="an OpenTelemetry collector, as in http://collector:4317"
     )
     otlp_protocol: Literal["grpc", "http"] = Field(
-        default="grpc", description="how it is asked: gRPC, or HTTP with protobuf (/v1/traces, /v1/metrics)"
+        default="grpc",
+        description="how it is asked: gRPC, or HTTP with protobuf (/v1/traces, /v1/metrics, /v1/logs)",
     )
     otlp_headers: dict[str, SecretStr] = Field(
         default_factory=dict, description='sent along, as in { authorization = "Bearer ${OTLP_TOKEN}" }'
     )
     otlp_metrics: bool = Field(default=False, description="send the metrics there too")
     otlp_metrics_seconds: Seconds = Field(default=30, description="between two sendings of the metrics")
+    otlp_logs: bool = Field(default=False, description="send the log there too")
+    otlp_logs_level: LogLevel = Field(
+        default="debug", description="the least that is sent, of what log_level lets through"
+    )
+    loki: LokiSection = Field(default_factory=empty(LokiSection))
+    journald: JournaldSection = Field(default_factory=empty(JournaldSection))
+    syslog: SyslogSection = Field(default_factory=empty(SyslogSection))
+
+    @property
+    def exports_logs(self) -> bool:
+        """Whether log lines go to the collector."""
+        return self.otlp_logs and bool(self.otlp_endpoint)
 
     @property
     def exports_metrics(self) -> bool:

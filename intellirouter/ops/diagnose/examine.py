@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from intellirouter.config.load import Loaded
 from intellirouter.config.redact import Redactor, environment_secrets
+from intellirouter.config.schema.log_outlets import SYSLOG_PORTS
 from intellirouter.config.schema.settings import Settings
+from intellirouter.config.schema.telemetry import TelemetrySection
 from intellirouter.config.shown import secrets
 from intellirouter.inference.provider import Provider
 from intellirouter.ops.diagnose import logs, machine
@@ -86,6 +89,7 @@ async def examine(
         *(finding for task in begun for finding in task.result()),
         *guarded_now("state", "documents", lambda: documents(data_dir)),
         *guarded_now("logs", "log", lambda: [logs.recent_errors(settings.telemetry.log_file)]),
+        *guarded_now("logs", "sockets", lambda: list(logs.sockets(settings.telemetry))),
     ]
     return sorted(found, key=lambda finding: AREAS.index(finding.area))
 
@@ -136,9 +140,24 @@ def peers(settings: Settings) -> list[Place]:
         for name, url in settings.rag.nodes.items()
         if name != settings.rag.node
     ]
-    if settings.telemetry.exports_spans and settings.telemetry.otlp_endpoint:
-        found.append(Place("OpenTelemetry collector", settings.telemetry.otlp_endpoint))
+    found += _collectors(settings.telemetry)
     return [*found, *servers(settings.rag)]
+
+
+def _collectors(telemetry: TelemetrySection) -> Iterator[Place]:
+    """Where traces, metrics and log lines go over the network."""
+    if telemetry.otlp_endpoint and (
+        telemetry.exports_spans or telemetry.exports_metrics or telemetry.exports_logs
+    ):
+        yield Place("OpenTelemetry collector", telemetry.otlp_endpoint)
+    loki = telemetry.loki
+    if loki.url:
+        yield Place("Loki", loki.url, path="/ready", ca=str(loki.ca) if loki.ca else None)
+    address = telemetry.syslog.address
+    if address.startswith(("tcp://", "tls://")):
+        url = urlsplit(address)
+        host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+        yield Place("syslog server", f"{url.scheme}://{host}:{url.port or SYSLOG_PORTS[url.scheme]}")
 
 
 def redactor(settings: Settings | None, environment: Mapping[str, str]) -> Redactor:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
+from intellirouter.config.schema.telemetry import TelemetrySection
 from intellirouter.ops.diagnose.finding import Finding, Level
 
 TAIL = 512 * 1024
@@ -27,9 +31,7 @@ def recent_errors(file: Path | None) -> Finding:
     """How often which error stands at the end of the log."""
     if file is None:
         message = "goes to standard error"
-        return Finding(
-            "logs", "log", Level.OK, message, "Under systemd: journalctl -u 'intellirouter-*' -p warning"
-        )
+        return Finding("logs", "log", Level.OK, message, "Under systemd: journalctl -u 'intellirouter-*'")
     folder = file.parent
     if not folder.is_dir():
         advice = f"Make it, for the user of the node: install -d -o intellirouter {folder}"
@@ -51,6 +53,45 @@ def recent_errors(file: Path | None) -> Finding:
         return Finding("logs", "errors", Level.OK, f"none in the last {len(lines)} lines of {file}")
     told = ", ".join(f"{event} ({count})" for event, count in events.most_common(5))
     return Finding("logs", "errors", Level.WARNING, f"{told} in {file}", f'grep \'"level":"error"\' {file}')
+
+
+def sockets(telemetry: TelemetrySection) -> Iterator[Finding]:
+    """Whether the sockets of this machine that log lines go to take them."""
+    found = []
+    if telemetry.journald.mode == "on":
+        found.append(
+            (
+                "journal",
+                telemetry.journald.socket,
+                "telemetry.journald.socket: systemctl status systemd-journald",
+            )
+        )
+    if telemetry.syslog.address.startswith("unix:"):
+        path = Path(telemetry.syslog.address.removeprefix("unix:"))
+        found.append(("syslog", path, "telemetry.syslog.address: is a syslog daemon running here?"))
+    for name, path, advice in found:
+        reason = _refuses(path)
+        if reason:
+            yield Finding("logs", name, Level.PROBLEM, f"{path} takes no lines ({reason})", advice)
+        else:
+            yield Finding("logs", name, Level.OK, f"{path} takes lines")
+
+
+def _refuses(path: Path) -> str:
+    """Why a local socket cannot be connected to, or nothing."""
+    reason = ""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_UNIX, kind) as one:
+            one.setblocking(False)
+            try:
+                one.connect(str(path))
+            except OSError as error:
+                reason = error.strerror or str(error)
+                if error.errno != errno.EPROTOTYPE:
+                    return reason
+            else:
+                return ""
+    return reason
 
 
 def _error(line: str) -> str:

@@ -54,7 +54,9 @@ async def reach(place: Place, deadline: float) -> Finding:
             address = await _resolve(host, port)
             step = "connect"
             secure = (
-                ssl.create_default_context(cafile=place.ca) if url.scheme in {"https", "rediss"} else None
+                ssl.create_default_context(cafile=place.ca)
+                if url.scheme in {"https", "rediss", "tls"}
+                else None
             )
             reader, writer = await asyncio.open_connection(
                 address, port, ssl=secure, server_hostname=host if secure else None

@@ -136,11 +136,13 @@ def _syslog(section: SyslogSection, host: str) -> Way:
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        data = Path(path).read_bytes()
+        ssl.create_default_context(cadata=data.decode("ascii", "replace"))
     except OSError as cause:
         raise ConfigError(
             f"OTEL_EXPORTER_OTLP_CERTIFICATE: {path} cannot be read ({_reason(cause)})."
         ) from cause
+    return data
 
 
 def _trusting(table: str, ca: Path | None) -> ssl.SSLContext:

@@ -26,7 +26,9 @@ _PATTERNS: Mapping[str, str] = {
     "providers/openai.py providers/takes.py memory/conversations.py memory/responses.py roles/rag_manager/catalog.py "
     "roles/rag_manager/ingest.py chat/anthropic_messages/blocks.py chat/gemini/parts.py security/people.py identity/tokens.py",
     "the last 2,000 characters of what git complains of": "roles/rag_manager/sources/git.py",
-    _ANSWER: "roles/rag_manager/embedding/provider.py chat/gemini/errors.py chat/sse.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
+    "one line of an IMAP server's answer, at most a million characters, in one direction and in a thread": "roles/rag_manager/sources/imap/session.py",
+    "the number of a page, at most 100 characters": "roles/rag_manager/sources/confluence/wiki.py",
+    _ANSWER: "roles/rag_manager/embedding/provider.py roles/rag_manager/assist/expansion.py chat/gemini/errors.py chat/sse.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
     "inference/rescue/opening.py inference/concealing.py inference/groups/answers.py inference/groups/judging.py inference/groups/validation.py inference/rescue/scripts.py",
     "10,000 characters of a vendor's message": "chat/failure.py",
     "one name of at most 64 characters in the answer of a service that guards": "inference/guarding/verdict.py",
@@ -62,7 +64,7 @@ _CACHES: Mapping[str, str] = {
     "chat/openai_chat/models.py",
     "a number of entries, said where it is made": "web/addresses.py identity/tokens.py ops/backup/sftp.py inference/plan.py providers/openai.py guards/detectors/national.py guards/detectors/phone.py guards/folding.py chat/fit/schemas.py inference/contenders.py inference/learned.py inference/limits/guess.py "
     "inference/limits/purses.py peers/authority.py roles/persona_layer/shelves.py roles/chain_engine/outside.py roles/chain_engine/triggers/firing.py security/fence.py security/permissions.py telemetry/flood.py "
-    "roles/rag_manager/retrieval.py bounds/patterns.py security/keeping.py roles/router/pipeline/persona_guards.py",
+    "roles/rag_manager/retrieval.py roles/rag_manager/assist/expansion.py bounds/patterns.py security/keeping.py roles/router/pipeline/persona_guards.py",
     "entries and what they weigh (bounds.kept)": "bounds/kept.py bounds/schemas.py chains/expr.py chains/made.py "
     "inference/cache/store.py memory/outage/shadow.py",
     "vectors of 12 texts for each of 8 models, and a number for each of 1,000 collections": "roles/rag_manager/relevance.py",

@@ -34,14 +34,15 @@ def ls(
     if as_json:
         typer.echo(msgspec.json.encode(rows).decode())
         return
-    table = Table("source", "kind", "collection", "documents", "last look", "outcome")
+    table = Table("source", "kind", "collection", "documents", "errors", "last look", "outcome")
     for row in rows:
         last = row["last"]
         when = (
             datetime.fromtimestamp(last["started"]).astimezone().strftime("%d %b %H:%M") if last else "never"
         )
         outcome = "running" if row["running"] else last["outcome"] if last else ""
-        table.add_row(*cells(row["name"], row["kind"], row["collection"], row["documents"], when, outcome))
+        counts = row["documents"], row.get("faulty", 0)  # an older node does not say
+        table.add_row(*cells(row["name"], row["kind"], row["collection"], *counts, when, outcome))
     Console().print(table)
 
 
@@ -90,8 +91,10 @@ def _told(row: dict[str, Any], *, as_json: bool) -> None:
         return
     counted = ("ready", "unchanged", "removed", "failed", "held")
     counts = ", ".join(f"{last[one]} {one}" for one in counted if last[one])
+    faulty = row.get("faulty", 0)  # an older node does not say
+    unread = f", {faulty} could not be fetched or read" if faulty else ""
     typer.echo(
-        f"{last['outcome']}: {counts or 'nothing to do'}; {row['documents']} documents in {row['collection']}"
+        f"{last['outcome']}: {counts or 'nothing to do'}; {row['documents']} documents in {row['collection']}{unread}"
     )
     if last["error"]:
         typer.echo(last["error"])

@@ -102,7 +102,8 @@ class RetrievalRequest:
     """What to look for. `filters` has OpenAI's filter form; `token_budget` bounds the passages together.
 
     `relevant` leaves out what has nothing to do with the query, and all where it is a greeting. `mode` is `fused`, or `dense`
-    or `lexical` alone.
+    or `lexical` alone. `expand` has a model help (`multi_query`, `hyde`); None: as the collection's configuration says. `variants`
+    are the same question in other words, `passages` texts as might answer it: what they find is fused with what the query finds.
     """
 
     query: str
@@ -115,16 +116,23 @@ class RetrievalRequest:
     explain: bool = False
     relevant: bool = False
     mode: str = "fused"
+    expand: tuple[str, ...] | None = None
+    variants: tuple[str, ...] = ()
+    passages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """Passages, best first. `partial` when a shard did not answer; `skipped` says why nothing was looked up."""
+    """Passages, best first. `partial` when a shard did not answer; `skipped` says why nothing was looked up.
+
+    `notes` say what was done without, as where a model was to help and did not.
+    """
 
     passages: tuple[Passage, ...]
     partial: bool = False
     skipped: str | None = None
     explanation: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Retriever(Protocol):

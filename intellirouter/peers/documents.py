@@ -88,11 +88,18 @@ def caller_of(body: Json) -> Caller:
 
 
 def retrieval_document(request: RetrievalRequest) -> Json:
-    """What is looked for, without what was not said."""
-    return {key: value for key, value in msgspec.to_builtins(request).items() if value is not None}
+    """What is looked for, without what was not said: an older RagManager knows no newer field."""
+    told = {key: value for key, value in msgspec.to_builtins(request).items() if value is not None}
+    return {key: value for key, value in told.items() if value or key not in ("variants", "passages")}
 
 
 def retrieved_of(body: Json) -> Retrieved:
     """What was found."""
     passages = tuple(msgspec.convert(passage, Passage) for passage in body["passages"])
-    return Retrieved(passages, body.get("partial", False), body.get("skipped"), body.get("explanation") or {})
+    return Retrieved(
+        passages,
+        body.get("partial", False),
+        body.get("skipped"),
+        body.get("explanation") or {},
+        tuple(body.get("notes") or ()),
+    )

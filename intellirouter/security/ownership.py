@@ -42,6 +42,8 @@ KINDS = (
     Kind("collection", "tenant", ("tenant", "name"), "keeping.collections"),
     Kind("document", "tenant", ("collection", "name"), "keeping.documents"),
     Kind("source", "tenant", ("tenant", "name"), "keeping.documents"),
+    Kind("what a model wrote about a document", "tenant", ("document",), "keeping.documents", "key"),
+    Kind("wording of a question", "reach", ("tenant", "models", "scopes", "question"), "memory"),
     Kind("ingestion job", "tenant", ("id",), "keeping.documents", "key"),
     Kind("file", "tenant", ("id",), "keeping.files"),
     Kind("part of a file", "tenant", ("upload",), "keeping.rag_bytes"),

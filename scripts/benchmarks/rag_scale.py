@@ -28,8 +28,9 @@ from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.roles.rag_manager import catalog, catalog_jobs
 from intellirouter.roles.rag_manager.catalog import ChunkRow
 from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
+from intellirouter.roles.rag_manager.entries import document_row, new_job
 from intellirouter.roles.rag_manager.open import open_rag
-from intellirouter.roles.rag_manager.service import RagService, document_row, new_job
+from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.roles.rag_manager.writer import BATCH, embedded_text
 from intellirouter.security.caller import Caller
 from intellirouter.vectors.index import Vectors

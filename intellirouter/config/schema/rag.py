@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
+from intellirouter.config.schema.rag_assist import RagAssist
 from intellirouter.config.schema.rag_sources import RagSource
 from intellirouter.config.schema.section import HttpUrl, OptionalUrl, Section
 
@@ -96,6 +97,9 @@ class RagSection(Section):
     max_document_bytes: int = Field(default=64 << 20, ge=1, description="largest document taken")
     sources: tuple[RagSource, ...] = Field(
         default=(), max_length=1_000, description="places whose documents collections follow"
+    )
+    assist: tuple[RagAssist, ...] = Field(
+        default=(), max_length=1_000, description="collections that a chat model helps with"
     )
     parse_timeout_seconds: int = Field(default=60, ge=1, description="CPU seconds to read one document")
     parse_memory_bytes: int = Field(default=1 << 30, ge=256 << 20, description="memory to read one document")

@@ -35,10 +35,16 @@ create index if not exists documents_by_status on documents (collection, status,
 create table if not exists chunks (
     row integer primary key, id text not null unique, collection text not null references collections on delete cascade,
     document text not null references documents on delete cascade, position integer not null, title text not null,
-    location text not null, text text not null, ready integer not null default 0);
+    location text not null, text text not null, ready integer not null default 0, context text not null default '');
 create index if not exists chunks_by_document on chunks (document, position);
 create index if not exists chunks_by_collection on chunks (collection, ready, document, id);
 """
+
+
+def widen(db: sqlite3.Connection) -> None:
+    """Add what the tables of an earlier version lack."""
+    if "context" not in {row[1] for row in db.execute("pragma table_info(chunks)")}:
+        db.execute("alter table chunks add column context text not null default ''")
 
 
 def migrate(db: sqlite3.Connection) -> None:
@@ -59,7 +65,7 @@ class CollectionRow:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRow:
-    """A chunk as it is stored."""
+    """A chunk as it is stored. `context` is what a model wrote of it: it is found by that too, and shown without."""
 
     id: str
     document: str
@@ -67,6 +73,7 @@ class ChunkRow:
     title: str
     location: str
     text: str
+    context: str = ""
 
 
 Row = dict[str, Any]
@@ -195,7 +202,7 @@ def add_chunks(db: sqlite3.Connection, collection: str, chunks: Sequence[ChunkRo
         )
     }
     db.executemany(
-        "insert into main.chunks (id, collection, document, position, title, location, text) select ?, ?, ?, ?, ?, ?, ? "
+        "insert into main.chunks (id, collection, document, position, title, location, text, context) select ?, ?, ?, ?, ?, ?, ?, ? "
         "where exists (select 1 from documents where id = ?) on conflict (id) do update set position = excluded.position",
         [(c.id, collection, c.document, c.position, *_texts(db, c), c.document) for c in chunks],
     )
@@ -204,7 +211,12 @@ def add_chunks(db: sqlite3.Connection, collection: str, chunks: Sequence[ChunkRo
 
 def _texts(db: sqlite3.Connection, chunk: ChunkRow) -> list[str | bytes | None]:
     """What a chunk says, as it is written."""
-    parts = (("title", chunk.title), ("location", chunk.location), ("text", chunk.text))
+    parts = (
+        ("title", chunk.title),
+        ("location", chunk.location),
+        ("text", chunk.text),
+        ("context", chunk.context),
+    )
     return [sealed(db, f"chunks.{name}", chunk.id, text) for name, text in parts]
 
 
@@ -242,7 +254,7 @@ def drop_chunks(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> 
 def read_chunks(db: sqlite3.Connection, ids: Collection[str], most: int = SHOWN) -> dict[str, ChunkRow]:
     """Those among `ids` that are shown; with `most` `STAGED` those that are to be, too."""
     words = (
-        "select id, document, position, title, location, text from chunks "
+        "select id, document, position, title, location, text, context from chunks "
         "where ready between 1 and ? and id in (select value from json_each(?))"
     )
     return {row[0]: ChunkRow(*row) for row in db.execute(words, (most, json.dumps(list(ids))))}
@@ -263,7 +275,7 @@ def epoch_of(db: sqlite3.Connection, collection: str) -> int:
 def list_chunks(db: sqlite3.Connection, collection: str, document: str, after: int, limit: int) -> list[Row]:
     """The chunks of the document of that id behind the position `after`, in order."""
     words = (
-        "select c.id, c.position, c.title, c.location, c.text, c.ready from chunks c join documents d on d.id = c.document "
+        "select c.id, c.position, c.title, c.location, c.text, c.context, c.ready from chunks c join documents d on d.id = c.document "
         "where c.collection = ? and d.id = ? and c.position > ? order by c.position limit ?"
     )
     found = rows(db, words, (collection, document, after, limit))

@@ -20,7 +20,7 @@ create table if not exists jobs (
     id text primary key, tenant text not null, collection text not null, document text not null, status text not null,
     done integer not null default 0, total integer not null default 0, error text, created real not null,
     updated real not null, owner text, not_before real not null default 0, large integer not null default 0,
-    passing integer not null default 0);
+    passing integer not null default 0, note text);
 create index if not exists jobs_waiting on jobs (status, created);
 create index if not exists jobs_by_tenant on jobs (tenant, created);
 create index if not exists jobs_by_document on jobs (document);
@@ -46,6 +46,7 @@ def migrate(db: sqlite3.Connection) -> None:
         ("not_before", "real not null default 0"),
         ("large", "integer not null default 0"),
         ("passing", "integer not null default 0"),
+        ("note", "text"),
     )
     for column, kind in added:
         if column not in known:
@@ -148,7 +149,7 @@ def take_job(
         id_, document, owner, _ = min(found, key=lambda row: float(row[3]))
         db.execute("update main.jobs set status = 'running', updated = ? where id = ?", (now, id_))
         words = (
-            "select d.name, d.sha256, d.bytes, d.attributes ->> '$.charset' as charset, c.model, c.tenant, "
+            "select d.name, d.sha256, d.bytes, d.attributes ->> '$.charset' as charset, c.model, c.tenant, c.name as collection_name, "
             "a.chunk_tokens, a.overlap_tokens from documents d join collections c on c.id = d.collection "
             "left join attachments a on a.document = d.id where d.id = ?"
         )
@@ -175,12 +176,15 @@ def advance(db: sqlite3.Connection, job: str, done: int, total: int) -> bool:
     return db.execute(words, (done, total, time.time(), job)).rowcount == 1
 
 
-def finish(db: sqlite3.Connection, job: Row, error: str | None, *, passing: bool = False) -> None:
-    """The job is over. When it was cancelled or superseded meanwhile, that stands. `passing`: the error is not the document's own."""
+def finish(
+    db: sqlite3.Connection, job: Row, error: str | None, *, passing: bool = False, note: str = ""
+) -> None:
+    """The job is over. When it was cancelled or superseded meanwhile, that stands. `passing`: the error is not the document's own;
+    `note`: what was done without."""
     status, now = "failed" if error else "ready", time.time()
-    words = "update main.jobs set status = ?, error = ?, passing = ?, updated = ? where id = ? and status = 'running'"
-    told = sealed(db, "jobs.error", job["id"], error)
-    if db.execute(words, (status, told, passing, now, job["id"])).rowcount:
+    words = "update main.jobs set status = ?, error = ?, note = ?, passing = ?, updated = ? where id = ? and status = 'running'"
+    told, noted = sealed(db, "jobs.error", job["id"], error), sealed(db, "jobs.note", job["id"], note or None)
+    if db.execute(words, (status, told, noted, passing, now, job["id"])).rowcount:
         words = "update main.documents set status = ?, error = ?, updated = ? where id = ?"
         told = sealed(db, "documents.error", job["document"], error)
         db.execute(words, (status, told, now, job["document"]))
@@ -214,7 +218,7 @@ def stop_jobs(db: sqlite3.Connection, collection: str, document: str | None = No
 def list_jobs(db: sqlite3.Connection, tenant: str, job: str | None = None, limit: int = 100) -> list[Row]:
     """The tenant's jobs, newest first; or the one of that id."""
     words = (
-        "select j.id, j.status, j.done, j.total, j.error, j.created, j.updated, d.name as document, c.name as collection "
+        "select j.id, j.status, j.done, j.total, j.error, j.note, j.created, j.updated, d.name as document, c.name as collection "
         "from jobs j join documents d on d.id = j.document join collections c on c.id = j.collection where j.tenant = ? "
     )
     if job is not None:

@@ -25,6 +25,19 @@ def convex(dense: Scores, lexical: Scores, alpha: float) -> dict[str, float]:
     }
 
 
+def words_first(dense: Scores, lexical: Scores, alpha: float) -> dict[str, float]:
+    """The same where the model does not know the script: words decide, all of them, and what has none of them comes last.
+
+    `alpha` is then small: nearness to other text that the model cannot read either only settles what words leave open.
+    """
+    near, worded = _standard(dense), _standard(lexical)
+    furthest, last = min(near.values(), default=0.0), min(worded.values(), default=0.0) - 1
+    return {
+        id_: _logistic(alpha * near.get(id_, furthest) + (1 - alpha) * worded.get(id_, last))
+        for id_ in {**dense, **lexical}
+    }
+
+
 def reciprocal_rank(dense: Scores, lexical: Scores) -> dict[str, float]:
     """The sum of 1 / (60 + rank)."""
     fused: dict[str, float] = {}

@@ -16,10 +16,11 @@ from intellirouter.chat.tokens import CHARACTERS_PER_TOKEN
 from intellirouter.errors import InvalidRequest
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.roles.rag_manager import catalog, catalog_jobs
+from intellirouter.roles.rag_manager.assist.contexts import CONTEXT_TOKENS, SUMMARY, Contexts, Written
 from intellirouter.roles.rag_manager.blobs import Blobs
 from intellirouter.roles.rag_manager.catalog import SHOWN, STAGED, ChunkRow, Row
-from intellirouter.roles.rag_manager.chunking import VERSION, Chunk, Chunker
-from intellirouter.roles.rag_manager.embedding.embedder import Embedder
+from intellirouter.roles.rag_manager.chunking import VERSION, Block, Chunk, Chunker
+from intellirouter.roles.rag_manager.embedding.embedder import Behalf, Embedder
 from intellirouter.roles.rag_manager.parsing.run import Parsers
 from intellirouter.roles.rag_manager.writer import BATCH, Writer
 from intellirouter.vectors.index import MAX_BATCH, VectorIndex
@@ -47,6 +48,7 @@ class Ingester:
         writer: Writer,
         parsers: Parsers,
         blobs: Blobs,
+        contexts: Contexts,
         *,
         size: int,
         overlap: int,
@@ -56,11 +58,12 @@ class Ingester:
         self._writer = writer
         self._parsers = parsers
         self._blobs = blobs
+        self._contexts = contexts
         self._size = size
         self._overlap = overlap
 
-    async def run(self, job: Row, embedder: Embedder) -> None:
-        """Bring the document's chunks to what its blob says.
+    async def run(self, job: Row, embedder: Embedder, behalf: Behalf) -> str:
+        """Bring the document's chunks to what its blob says; what was done without, or nothing.
 
         A newer version of a document is shown in one step, when all of it is there; a new document as it comes.
         Raises `InvalidRequest` for a document that cannot be read, `StateUnavailable` when the vectors cannot be written,
@@ -83,10 +86,16 @@ class Ingester:
             chunker = replace(
                 chunker, size=characters, overlap=overlap, max_tokens=min(chunker.max_tokens, tokens)
             )
-        name = title or _UPLOADED.sub("", job["name"])
-        rows = await asyncio.to_thread(lambda: _rows(job, name, chunker.cut(blocks)))
-        if not rows:
+        name, written = title or _UPLOADED.sub("", job["name"]), None
+        if (assist := self._contexts.row(job)) is not None and assist.contexts:
+            chunker = replace(chunker, max_tokens=max(1, chunker.max_tokens - CONTEXT_TOKENS))
+        chunks = await asyncio.to_thread(chunker.cut, blocks)
+        if not chunks:
             raise InvalidRequest(f"'{job['name']}' holds no text.")
+        if assist is not None:
+            alive = partial(self._checkpoint, job, 0, len(chunks))
+            written = await self._contexts.written(assist, job, name, chunks, behalf, alive)
+        rows = await asyncio.to_thread(_rows, job, name, chunks, written, chunker)
         known = await self._engine.read(partial(catalog.chunk_states, document=job["document"]))
         places = {row.id: row.position for row in rows}
         replaces = any(state == SHOWN and id_ not in places for id_, state in known.items())
@@ -102,6 +111,9 @@ class Ingester:
         if not await self._engine.write(show):
             raise Cancelled
         await self.remove(job["collection"], [id_ for id_ in known if id_ not in places])
+        if written is not None:
+            await self._contexts.forget(job, written)
+        return written.note if written is not None else ""
 
     async def remove(self, collection: str, ids: Sequence[str]) -> None:
         """Vectors first: what the catalogue still lists can be removed again after a crash."""
@@ -138,11 +150,17 @@ class Ingester:
             raise Cancelled
 
 
-def _rows(job: Row, title: str, chunks: Sequence[Chunk]) -> list[ChunkRow]:
-    """Chunks with their ids; the same text twice in a document is told apart by its occurrence."""
+def _rows(
+    job: Row, title: str, chunks: Sequence[Chunk], written: Written | None, chunker: Chunker
+) -> list[ChunkRow]:
+    """Chunks with their ids; the same text twice in a document is told apart by its occurrence. A summary goes behind them."""
     seen: Counter[tuple[str, str]] = Counter()
     rows = []
-    for position, chunk in enumerate(chunks):
+    contexts = written.contexts if written is not None else [""] * len(chunks)
+    if written is not None and written.summary:
+        summary = chunker.cut([Block(written.summary, SUMMARY)])
+        chunks, contexts = [*chunks, *summary], [*contexts, *[""] * len(summary)]
+    for position, (chunk, context) in enumerate(zip(chunks, contexts, strict=True)):
         occurrence = seen[chunk.location, chunk.text]
         seen[chunk.location, chunk.text] += 1
         parts = (
@@ -154,7 +172,8 @@ def _rows(job: Row, title: str, chunks: Sequence[Chunk]) -> list[ChunkRow]:
             str(occurrence),
             VERSION,
             job["model"],
+            *((context,) if context else ()),
         )
         id_ = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        rows.append(ChunkRow(id_, job["document"], position, title, chunk.location, chunk.text))
+        rows.append(ChunkRow(id_, job["document"], position, title, chunk.location, chunk.text, context))
     return rows

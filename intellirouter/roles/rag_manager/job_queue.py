@@ -131,11 +131,12 @@ class JobQueue:
 
     async def _run(self, job: Row) -> bool:
         """True when the job waits because the vector index is away."""
-        error, passing = None, False
+        error, passing, note = None, False, ""
         outcome = "ready"
         began = time.perf_counter()
         try:
-            await self._ingester.run(job, (await self._model()).on_behalf_of(self._behalf(job)))
+            behalf = self._behalf(job)
+            note = await self._ingester.run(job, (await self._model()).on_behalf_of(behalf), behalf)
             self.trouble = ""
         except Cancelled:
             outcome = "cancelled"
@@ -168,5 +169,7 @@ class JobQueue:
             facts = {"intellirouter.job": job["id"], "intellirouter.bytes": job["bytes"]}
             failure = "" if outcome == "ready" else outcome
             self._tracer.whole(job["id"], "ingest", time.perf_counter() - began, failure, facts)
-        await self._engine.write(partial(catalog_jobs.finish, job=job, error=error, passing=passing))
+        await self._engine.write(
+            partial(catalog_jobs.finish, job=job, error=error, passing=passing, note=note)
+        )
         return False

@@ -103,9 +103,10 @@ def _columns(db: sqlite3.Connection) -> tuple[str, str]:
 
 def _as_indexed(db: sqlite3.Connection, collection: str, condition: str, value: str) -> Iterator[list[Any]]:
     """The same for a chunk whenever it is asked: FTS5 forgets by being told again what it was given."""
-    found = db.execute(f"select row, title, location, text from chunks where {condition}", (value,))  # noqa: S608
+    found = db.execute(f"select row, title, location, context, text from chunks where {condition}", (value,))  # noqa: S608
     hashed = _hashed(db)
-    for row, *texts in found.fetchall():
+    for row, title, location, context, text in found.fetchall():
+        texts = (title, location, f"{context}\n{text}" if context else text)
         columns = hashed.columns(collection, texts) if hashed is not None else map(terms.indexed, texts)
         yield [row, *columns]
 

@@ -45,6 +45,9 @@ class RetrieveBody(msgspec.Struct, forbid_unknown_fields=True):
     explain: bool = False
     relevant: bool = False
     mode: Literal["fused", "dense", "lexical"] = "fused"
+    expand: tuple[str, ...] | None = None
+    variants: tuple[str, ...] = ()
+    passages: tuple[str, ...] = ()
 
 
 class EmbedBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from intellirouter.inference.background import background
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.peers.contract import ChatCompleter
 from intellirouter.roles.rag_manager import catalog, catalog_jobs, openai_catalog, uploads_catalog
+from intellirouter.roles.rag_manager.assist import kept
 from intellirouter.roles.rag_manager.blobs import BLOBS, CATALOG_FILE, RAG, Blobs
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.embedding.files import FILES, complete, find_model
@@ -77,6 +78,7 @@ async def open_rag(
             + openai_catalog.SCHEMA
             + uploads_catalog.SCHEMA
             + seen.SCHEMA
+            + kept.SCHEMA
         )
         engine = Engine(
             directory / CATALOG_FILE,
@@ -89,6 +91,7 @@ async def open_rag(
         stack.push_async_callback(engine.stop)
         await engine.write(catalog_jobs.migrate)
         await engine.write(openai_catalog.migrate)
+        await engine.write(catalog.widen)
         if sealer is not None:
             await engine.write(hide)
             await engine.read(hide)
@@ -117,7 +120,9 @@ async def open_rag(
         metrics = RagMetrics(registry or CollectorRegistry())
         blobs = Blobs(directory / BLOBS, sealer)
         await asyncio.to_thread(blobs.sweep, await engine.read(uploads_catalog.all_parts))
-        service = RagService(section, engine, index, embedder, blobs, metrics, reranker, tracer, authority)
+        service = RagService(
+            section, engine, index, embedder, blobs, metrics, reranker, tracer, authority, chat
+        )
         service.shelf = Shelf(engine, keeping or Keeping())
         service.sources = Timetable(section.sources, service, door)
         await stack.enter_async_context(background(rag_worker=service.work()))

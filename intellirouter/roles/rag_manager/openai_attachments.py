@@ -16,11 +16,11 @@ from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.roles.rag_manager import catalog, openai_catalog
 from intellirouter.roles.rag_manager.catalog import Row
 from intellirouter.roles.rag_manager.cluster.forwarding import at_home
+from intellirouter.roles.rag_manager.entries import document_row, new_job
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.rag_manager.openai_forms import answer, check_pairs, read_form
 from intellirouter.roles.rag_manager.openai_pages import page_body, page_of, read_page
 from intellirouter.roles.rag_manager.openai_stores import counts, find_store, public_id
-from intellirouter.roles.rag_manager.service import document_row, new_job
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
 MAX_BATCH = 2000

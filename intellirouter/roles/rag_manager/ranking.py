@@ -11,7 +11,7 @@ from intellirouter.config.schema.rag import RagSection
 from intellirouter.peers.contract import RetrievalRequest
 from intellirouter.roles.rag_manager.catalog import ChunkRow, CollectionRow
 from intellirouter.roles.rag_manager.choosing import Found
-from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
+from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank, words_first
 from intellirouter.roles.rag_manager.relevance import shares_words
 from intellirouter.roles.rag_manager.shape import alpha_for
 
@@ -43,11 +43,12 @@ def ranked(section: RagSection, request: RetrievalRequest, several: Sequence[Can
         worded = {}
     elif request.mode == "lexical":
         near = {}
-    plain = fused = _joined(section, near, worded, alpha)
+    known = request.mode != "fused" or all(one.known for one in several)
+    plain = fused = _joined(section, near, worded, alpha, known=known)
     if any(one.fed for one in several):
         fed = [(one.fed or (one.dense, one.lexical), one) for one in several]
         near_fed, worded_fed = (_together((scores[place], one) for scores, one in fed) for place in (0, 1))
-        fused = _joined(section, near_fed, worded_fed, alpha)
+        fused = _joined(section, near_fed, worded_fed, alpha, known=known)
     found = [
         Found(one.collection.name, chunk, fused[id_], near.get(id_), worded.get(id_), plain[id_])
         for one in several
@@ -66,7 +67,9 @@ def relevant(query: str, found: Sequence[Found], candidates: Sequence[Candidates
         if (item.dense is not None and item.dense > floors[item.collection])
         or (
             item.lexical is not None
-            and shares_words(query, f"{item.chunk.title}\n{item.chunk.location}\n{item.chunk.text}")
+            and shares_words(
+                query, f"{item.chunk.title}\n{item.chunk.location}\n{item.chunk.context}\n{item.chunk.text}"
+            )
         )
     ]
 
@@ -100,6 +103,8 @@ def explained(
         "known": all(one.known for one in candidates),
         "feedback": any(one.fed is not None for one in candidates),
         "rerank": rerank,
+        "variants": list(request.variants),
+        "passages": list(request.passages),
         "candidates": rows,
     }
 
@@ -117,9 +122,11 @@ def _alpha(
 
 
 def _joined(
-    section: RagSection, near: Mapping[str, float], worded: Mapping[str, float], alpha: float
+    section: RagSection, near: Mapping[str, float], worded: Mapping[str, float], alpha: float, *, known: bool
 ) -> dict[str, float]:
-    return reciprocal_rank(near, worded) if section.fusion == "rrf" else convex(near, worded, alpha)
+    if section.fusion == "rrf":
+        return reciprocal_rank(near, worded)
+    return (convex if known else words_first)(near, worded, alpha)
 
 
 def _together(several: Iterable[tuple[Mapping[str, float], Candidates]]) -> dict[str, float]:

@@ -18,6 +18,7 @@ from intellirouter.errors import Conflict, InvalidRequest, PeerUnavailable
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.peers.contract import RetrievalRequest, Retrieved
 from intellirouter.roles.rag_manager import catalog, openai_catalog
+from intellirouter.roles.rag_manager.assist import expansion, fusing
 from intellirouter.roles.rag_manager.catalog import CollectionRow
 from intellirouter.roles.rag_manager.choosing import Found, choose
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
@@ -88,6 +89,16 @@ class Searcher:
         condition_of(request.filters)
         if not 1 <= request.top_k <= MAX_TOP_K:
             raise InvalidRequest(f"top_k is 1 to {MAX_TOP_K}.", param="top_k")
+        for name, given in (("variants", request.variants), ("passages", request.passages)):
+            if len(given) > expansion.MOST or any(not 0 < len(one) <= expansion.LONGEST for one in given):
+                raise InvalidRequest(
+                    f"'{name}' has at most {expansion.MOST} texts of 1 to {expansion.LONGEST:,} characters.",
+                    param=name,
+                )
+        if wrong := set(request.expand or ()) - set(expansion.KINDS):
+            raise InvalidRequest(
+                f"'expand' has {' and '.join(expansion.KINDS)}, not '{min(wrong)[:50]}'.", param="expand"
+            )
         if request.rerank is not None and (self._reranker is None or not self._rerank_model(request)):
             raise InvalidRequest(
                 "No reranker is set up for this: rag.rerank_path, or rag.rerank_url and rag.rerank_model.",
@@ -113,8 +124,11 @@ class Searcher:
         try:
             async with asyncio.TaskGroup() as group:
                 vector = group.create_task(self._vector(request.query, embedder, reach))
+                texts = (*request.variants, *request.passages)
+                others = group.create_task(self._each_vector(texts, embedder, reach)) if texts else None
                 tasks = [
-                    group.create_task(self._in_one(request, row, vector, embedder)) for row in collections
+                    group.create_task(self._in_one(request, row, vector, others, embedder))
+                    for row in collections
                 ]
         except ExceptionGroup as several:  # the caller is told of the first, not of a group
             raise several.exceptions[0] from several
@@ -155,17 +169,23 @@ class Searcher:
         _put(self._vectors, key, vector)
         return vector
 
+    async def _each_vector(self, texts: Sequence[str], embedder: Embedder, reach: Reach) -> list[Vectors]:
+        return [await self._vector(text, embedder, reach) for text in texts]
+
     async def _in_one(
         self,
         request: RetrievalRequest,
         row: CollectionRow,
         embedding: asyncio.Task[Vectors],
+        others: asyncio.Task[list[Vectors]] | None,
         embedder: Embedder,
     ) -> Candidates:
         """Once more where a document was replaced meanwhile: what was found of its old version is shown no more."""
         known = embedder.knows(request.query)
         for _ in range(TRIES):
             found = await self._found_in(request, row, embedding, known=known)
+            if others is not None:
+                found = await self._widened(request, found, await embedding, await others)
             if len(found.chunks) == len(found.dense.keys() | found.lexical.keys()):
                 break
             epoch = await self._engine.read(partial(catalog.epoch_of, collection=row.id))
@@ -183,7 +203,12 @@ class Searcher:
         return await self._noise.floor(row.id, row.epoch, embedder.model, embedder.embed, nearest)
 
     async def _found_in(
-        self, request: RetrievalRequest, row: CollectionRow, embedding: asyncio.Task[Vectors], *, known: bool
+        self,
+        request: RetrievalRequest,
+        row: CollectionRow,
+        embedding: asyncio.Future[Vectors],
+        *,
+        known: bool,
     ) -> Candidates:
         """The words are looked up while the query is embedded."""
         condition = condition_of(request.filters)
@@ -206,6 +231,30 @@ class Searcher:
         ):
             return found
         return await self._fed_back(request.query, found, vector, stored)
+
+    async def _widened(
+        self, request: RetrievalRequest, found: Candidates, own: Vectors, others: Sequence[Vectors]
+    ) -> Candidates:
+        """With what its other wordings find, and what is near a passage as might answer it."""
+        row = found.collection
+        wordings = (
+            *request.variants,
+            *[""] * len(request.passages),
+        )  # a passage is looked up by what it means alone
+        parts = await asyncio.gather(
+            *(
+                self._found_in(replace(request, query=text), row, _settled(vector), known=False)
+                for text, vector in zip(wordings, others, strict=True)
+            )
+        )
+        ids = list(dict.fromkeys(id_ for one in (found, *parts) for id_ in one.chunks))
+        stored, whole = await self._tolerated(self._index.fetch(row.id, ids))
+        mixed = fusing.mixed(own, others)
+        near = {id_: float(vector @ mixed) for id_, vector in stored.items()}
+        merged = replace(fusing.together(found, parts, near), partial=found.partial or not whole)
+        if found.fed is None:
+            return merged
+        return await self._fed_back(request.query, merged, mixed / (np.linalg.norm(mixed) or 1.0), stored)
 
     async def _fed_back(
         self, query: str, found: Candidates, vector: Vectors, vectors: Mapping[str, Vectors]
@@ -256,7 +305,7 @@ class Searcher:
         return [*sorted(head, key=lambda item: -(item.rerank or 0.0)), *found[MOST:]], model
 
     async def _dense(
-        self, name: str, embedding: asyncio.Task[Vectors], condition: Condition
+        self, name: str, embedding: asyncio.Future[Vectors], condition: Condition
     ) -> tuple[dict[str, float], bool]:
         """Cosines by chunk id, and whether every shard answered."""
         if condition is ALL:
@@ -272,7 +321,7 @@ class Searcher:
         return dict(best[:CANDIDATES]), whole
 
     async def _nearest(
-        self, name: str, embedding: asyncio.Task[Vectors], limit: int
+        self, name: str, embedding: asyncio.Future[Vectors], limit: int
     ) -> tuple[dict[str, float], bool]:
         """By the index, nearest first."""
         vector = await embedding
@@ -281,7 +330,7 @@ class Searcher:
         return {hit.id: hit.score for hit in hits}, whole
 
     async def _each(
-        self, name: str, embedding: asyncio.Task[Vectors], ids: Sequence[str]
+        self, name: str, embedding: asyncio.Future[Vectors], ids: Sequence[str]
     ) -> tuple[dict[str, float], bool]:
         """One by one, nearest first."""
         stored, whole = await self._tolerated(self._index.fetch(name, ids))
@@ -308,8 +357,15 @@ def _key(request: RetrievalRequest, collections: Sequence[CollectionRow], reach:
         reach,
         *(request.query, request.top_k, request.filters),
         *(request.min_score, request.token_budget, request.rerank, request.relevant, request.mode),
+        *(request.variants, request.passages),
     )
     return json.dumps((where, how), sort_keys=True, default=str)
+
+
+def _settled(vector: Vectors) -> asyncio.Future[Vectors]:
+    future: asyncio.Future[Vectors] = asyncio.get_running_loop().create_future()
+    future.set_result(vector)
+    return future
 
 
 def _put(kept: OrderedDict[str, T], key: str, value: T) -> None:

@@ -16,9 +16,10 @@ from intellirouter.security.sealing import NotOpened, Sealer
 
 PURPOSE = "document"
 COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "chunks": ("id", ("title", "location", "text")),
+    "chunks": ("id", ("title", "location", "text", "context")),
+    "assisted": ("id", ("text",)),
     "documents": ("id", ("name", "error", "attributes")),
-    "jobs": ("id", ("error",)),
+    "jobs": ("id", ("error", "note")),
     "files": ("id", ("filename",)),
     "uploads": ("id", ("filename",)),
     "sources": ("name", ("error", "troubles")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -24,13 +23,17 @@ from intellirouter.errors import (
     StateUnavailable,
 )
 from intellirouter.memory.embedded.engine import Engine
-from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
+from intellirouter.peers.contract import Call, ChatCompleter, RetrievalRequest, Retrieved
 from intellirouter.roles.rag_manager import catalog, catalog_jobs, openai_catalog
+from intellirouter.roles.rag_manager.assist.asking import Assistant
+from intellirouter.roles.rag_manager.assist.contexts import Contexts
+from intellirouter.roles.rag_manager.assist.expansion import Expander
 from intellirouter.roles.rag_manager.blobs import Blobs
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.cluster.cluster import Cluster
 from intellirouter.roles.rag_manager.embedding.embedder import NODE, Embedder
 from intellirouter.roles.rag_manager.embedding.opening import NodeModel
+from intellirouter.roles.rag_manager.entries import document_id, document_row, new_job
 from intellirouter.roles.rag_manager.ingest import Ingester
 from intellirouter.roles.rag_manager.job_queue import JobQueue
 from intellirouter.roles.rag_manager.judging import Judge
@@ -72,7 +75,9 @@ class RagService:
         reranker: Reranker | None = None,
         tracer: Tracer | None = None,
         authority: Authority | None = None,
+        chat: ChatCompleter | None = None,
     ) -> None:
+        assistant = Assistant(chat)
         self._metrics = metrics
         self._section = section
         self._index = index
@@ -90,12 +95,14 @@ class RagService:
             self.writer,
             self._parsers,
             blobs,
+            Contexts(section.assist, assistant, engine),
             size=section.chunk_size,
             overlap=section.chunk_overlap,
         )
         self.queue = JobQueue(engine, self._ingester, self._model.opened, metrics, authority, tracer)
         self._searcher = Searcher(section, engine, index, reranker)
         self.judge = Judge(section, reranker, self._model.for_caller)
+        self.expander = Expander(section.assist, assistant)
         self.shelf = Shelf(engine, Keeping())
         self.sources: Timetable
         """What its collections follow by themselves; set by whoever opens the service."""
@@ -104,7 +111,7 @@ class RagService:
 
     def document_id(self, collection: str, document: str) -> str:
         """The id that a document of this name has in the collection of that id."""
-        return _document_id(collection, document)
+        return document_id(collection, document)
 
     def count_look(self, outcome: str) -> None:
         """A source was looked at."""
@@ -185,7 +192,7 @@ class RagService:
         if (charset := (attributes or {}).get("charset")) and codec_of(str(charset)) is None:
             raise InvalidRequest(f"There is no encoding '{str(charset)[:50]}'.", param="charset")
         row = await self._collection(tenant, name)
-        id_ = document_row(row.id, document, "", 0, {})["id"]
+        id_ = document_id(row.id, document)
         before = await self.engine.read(partial(catalog.bytes_of, document=id_))
         if before is None:
             await self.shelf.room(tenant, "documents")
@@ -304,15 +311,21 @@ class RagService:
         return len(missing)
 
     async def retrieve(self, request: RetrievalRequest, call: Call) -> Retrieved:
-        """Look up passages in the caller's own collections, wherever they are. Raises `NotFound`."""
-        if self.cluster is None:
-            return await self.retrieve_here(request, call)
+        """Look up passages in the caller's own collections, wherever they are, with a model's help where that is wished. Raises `NotFound`."""
+        return await self._counted(self._expanded(request, call), call)
+
+    async def _expanded(self, request: RetrievalRequest, call: Call) -> Retrieved:
         self._searcher.check(request)
         self.judge.check(request, call.caller)
-        return await self._counted(self.cluster.retrieve(request, call, self), call)
+        wanted, notes = await self.expander.expanded(request, call)
+        if self.cluster is None:
+            found = await self.searched(wanted, call)
+        else:
+            found = await self.cluster.retrieve(wanted, call, self)
+        return replace(found, notes=notes) if notes else found
 
     async def retrieve_here(self, request: RetrievalRequest, call: Call) -> Retrieved:
-        """Look up passages in this node's collections. Raises `NotFound`."""
+        """Look up passages in this node's collections, for another one. Raises `NotFound`."""
         return await self._counted(self.searched(request, call), call)
 
     async def _counted(self, search: Coroutine[Any, Any, Retrieved], call: Call) -> Retrieved:
@@ -406,7 +419,7 @@ class RagService:
 
     async def _known(self, row: CollectionRow, document: str) -> str:
         """The id of the collection's document of that name. Raises `NotFound`."""
-        id_ = _document_id(row.id, document)
+        id_ = document_id(row.id, document)
         if not await self.engine.read(partial(catalog.has_document, document=id_)):
             raise NotFound(f"There is no document '{document[:200]}' in '{row.name}'.")
         return id_
@@ -416,26 +429,3 @@ def check_collection(caller: Caller, name: str) -> None:
     """Raises `NotFound` for a collection that the caller's key may not use, as for one that is not there."""
     if not caller.may_use_collection(name):
         raise NotFound(f"There is no collection '{name[:200]}'.")
-
-
-def new_job() -> str:
-    """A job's id."""
-    return f"job-{secrets.token_hex(12)}"
-
-
-def document_row(
-    collection: str, name: str, digest: str, size: int, attributes: Mapping[str, Any]
-) -> dict[str, Any]:
-    """A document as `catalog_jobs.add_job` takes it; the same name in the same collection is the same document."""
-    return {
-        "id": _document_id(collection, name),
-        "collection": collection,
-        "name": name,
-        "sha256": digest,
-        "bytes": size,
-        "attributes": dict(attributes),
-    }
-
-
-def _document_id(collection: str, name: str) -> str:
-    return hashlib.sha256(f"{collection}\0{name}".encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -19,7 +19,8 @@ _ABBREVIATED = frozenset({"e.g", "i.e", "a.k.a", "i/o", "n/a", "w/o", "p.s"})
 _SHOUTED = re.compile(r"\b[A-Z][A-Z0-9]{2,}\b")
 EXACT, NAMED, LONG = 0.15, 0.55, 0.6
 """Weights of meaning for a query that names something exactly, for one of a name or two, and for one that describes at length."""
-UNKNOWN = 0.005
+UNKNOWN = 0.05
+"""Where the model does not know the query's script, see `fusion.words_first`."""
 DESCRIBES = 8
 """A query of so many telling words describes what it is about, and its words are more to go by."""
 _PAIRS_OF_A_WORD = 3

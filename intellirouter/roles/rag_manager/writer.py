@@ -130,7 +130,7 @@ class Writer:
 
 def embedded_text(row: ChunkRow) -> str:
     """What the embedder sees of a chunk."""
-    return f"{row.title}\n{row.location}\n{row.text}"
+    return "\n".join((row.title, row.location, *((row.context,) if row.context else ()), row.text))
 
 
 def _fail(pieces: Sequence[_Piece], error: Exception) -> None:

@@ -16,6 +16,7 @@ from intellirouter.errors import ConfigError
 from intellirouter.roles.rag_manager.embedding.files import find_model
 from intellirouter.roles.rag_manager.embedding.onnx import OnnxEmbedder
 from intellirouter.roles.rag_manager.embedding.session import Row
+from intellirouter.roles.rag_manager.embedding.vocabulary import script_of
 from intellirouter.vectors.index import Vectors
 from tests.servers.minilm import minilm
 
@@ -78,3 +79,23 @@ async def test_a_sandbox_that_forbids_it_harms_nothing(monkeypatch: pytest.Monke
     embedder = Watched(minilm(), "all-MiniLM-L6-v2", threads=1)
     assert (await embedder.embed(["A document.", "Another one."])).shape == (2, 384)
     assert embedder.niceness == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("How do I boot?", "LATIN"),
+        ("Software in the Public Interest (SPI)", "LATIN"),
+        ("Debian GNU/Linux ではどのカーネルを実行しますか?", "CJK"),
+        ("「incoming」とは何ですか?", "CJK"),
+        ("apt-get、apt-cdrom", "LATIN"),
+        ("What does 猫 mean?", "LATIN"),
+        ("데비안 GNU/Linux 설치 방법은 무엇입니까", "HANGUL"),
+        ("Что такое Debian GNU?", "CYRILLIC"),
+        ("Was heißt Übersetzung?", "LATIN"),
+        ("कर्नेल क्या है", "DEVANAGARI"),
+        ("…", "LATIN"),
+    ],
+)
+def test_a_question_is_in_the_script_of_most_of_its_words(text: str, script: str) -> None:
+    assert script_of(text) == script

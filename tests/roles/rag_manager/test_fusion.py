@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank
+from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank, words_first
 
 DENSE = {"a": 0.9, "b": 0.5, "c": 0.1}
 LEXICAL = {"b": 12.0, "d": 2.0}
@@ -49,6 +49,21 @@ def test_convex_is_bounded_and_knows_no_unit(
         abs(a - b) > 1e-3 for a, b in combinations(dense.values(), 2)
     ):
         assert other == pytest.approx(fused, abs=1e-6)
+
+
+@given(dense=scores, lexical=scores.filter(bool), alpha=st.floats(0, 0.05))
+def test_words_alone_decide_where_the_script_is_not_known(
+    dense: dict[str, float], lexical: dict[str, float], alpha: float
+) -> None:
+    """What has none of the words comes behind all that has some, and of two far apart the better by words is first."""
+    fused = words_first(dense, lexical, alpha)
+    assert fused.keys() == {**dense, **lexical}.keys()
+    ranked = sorted(fused, key=fused.__getitem__, reverse=True)
+    if alpha == 0:
+        assert [id_ for id_ in ranked if id_ in lexical] == ranked[: len(lexical)]
+        for one, other in combinations(lexical, 2):
+            if lexical[one] > lexical[other] + 1e-6:
+                assert fused[one] >= fused[other]
 
 
 def test_reciprocal_rank_sums_over_the_lists() -> None:

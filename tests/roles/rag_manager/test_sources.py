@@ -78,8 +78,9 @@ async def test_a_folder_is_followed(tmp_path: Path) -> None:
         assert [fault["name"] for fault in second["errors"]] == ["pages/bad.pdf"]
         assert "no PDF" in second["errors"][0]["error"]
         again = await source.look()  # what cannot be read is not fetched again until it changes
-        assert (again["ready"], again["failed"], again["unchanged"]) == (0, 0, 3)
-        assert len(again["errors"]) == 1
+        assert (again["outcome"], again["ready"], again["failed"], again["unchanged"]) == ("ok", 0, 0, 3)
+        assert (len(again["errors"]), again["faulty"]) == (1, 1)  # and is counted until then
+        assert [row["faulty"] for row in await service.sources_of("default")] == [1]
         assert (await source.look(anew=True))["ready"] == 2
 
         # a document that somebody removed comes back
@@ -157,7 +158,7 @@ async def test_what_the_node_could_not_read_is_read_once_it_can(tmp_path: Path) 
             assert len(look["errors"]) == 1
         model.symlink_to(minilm())
         look = await source.look()
-        assert (look["outcome"], look["ready"], look["errors"]) == ("ok", 1, [])
+        assert (look["outcome"], look["ready"], look["errors"], look["faulty"]) == ("ok", 1, [], 0)
 
 
 def test_when_a_source_is_due() -> None:

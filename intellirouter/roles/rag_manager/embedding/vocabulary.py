@@ -6,11 +6,15 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
+from intellirouter.roles.rag_manager.terms import is_mark, is_run
+
 LEAST = 1_000
 """Pieces of a script that a vocabulary has when its model was trained on that script; one that has met it in passing has a few
 hundred single letters."""
 _TOGETHER = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "BOPOMOFO": "CJK", "IDEOGRAPHIC": "CJK"}
 _LOOKED_AT = 500
+SIGNS = 2
+"""Of a script without spaces that count as one word."""
 
 
 def scripts_of(vocabulary: Iterable[str]) -> frozenset[str]:
@@ -24,12 +28,25 @@ def scripts_of(vocabulary: Iterable[str]) -> frozenset[str]:
 
 
 def script_of(text: str) -> str:
-    """That of most letters; `LATIN` where there are none."""
+    """That of most words; `LATIN` where there are none.
+
+    By words and not by letters: a question in Japanese is none in Latin because it names `Debian GNU/Linux`. Where a script writes
+    no spaces, two signs count as a word.
+    """
     if text.isascii():
         return "LATIN"
-    counted = Counter(
-        "LATIN" if char.isascii() else _name(char) for char in text[:_LOOKED_AT] if char.isalpha()
-    )
+    counted: Counter[str] = Counter()
+    before = ""
+    for char in text[:_LOOKED_AT]:
+        if not char.isalpha():
+            before = before if is_mark(char) else ""
+            continue
+        name = "LATIN" if char.isascii() else _name(char)
+        if is_run(char):
+            counted[name] += 1
+        elif name != before:
+            counted[name] += SIGNS
+        before = name
     return counted.most_common(1)[0][0] if counted else "LATIN"
 
 

@@ -2,7 +2,7 @@
 
 source     the interface: what there is, each with a mark of its version, and the bytes of one by name
 kinds      kind → source
-folder, web/, git, bucket, webdav, rows  the kinds
+folder, web/, git, bucket, webdav, rows, imap/, confluence/  the kinds
 seen       in the catalogue: what was seen with which mark, and how the last look went
 syncing    one look: fetch what is new or changed, hand it to ingestion, remove what is gone
 timetable  when each is looked at, one look of a source at a time

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from intellirouter.config.schema.rag_sources import Kind, RagSource
 from intellirouter.roles.rag_manager.sources.bucket import Bucket
+from intellirouter.roles.rag_manager.sources.confluence.wiki import Wiki
 from intellirouter.roles.rag_manager.sources.folder import Folder
 from intellirouter.roles.rag_manager.sources.git import Repository
 from intellirouter.roles.rag_manager.sources.source import Source
@@ -35,6 +36,14 @@ def _postgres(section: RagSource, _door: OutgoingDoor) -> Source:
     return source
 
 
+def _imap(section: RagSource, _door: OutgoingDoor) -> Source:
+    mailbox = importlib.import_module(
+        "intellirouter.roles.rag_manager.sources.imap.mailbox"
+    )  # with the parser of mail
+    source: Source = mailbox.Mailbox(section)
+    return source
+
+
 KINDS: Mapping[Kind, Callable[[RagSource, OutgoingDoor], Source]] = {
     "folder": _folder,
     "web": Site,
@@ -42,6 +51,8 @@ KINDS: Mapping[Kind, Callable[[RagSource, OutgoingDoor], Source]] = {
     "s3": _s3,
     "webdav": Share,
     "postgres": _postgres,
+    "imap": _imap,
+    "confluence": Wiki,
 }
 
 

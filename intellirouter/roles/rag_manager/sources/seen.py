@@ -153,8 +153,18 @@ def faults(db: sqlite3.Connection, source: str, limit: int) -> list[Row]:
     return rows(db, words, (source, limit))
 
 
+def faulty(db: sqlite3.Connection, source: str) -> int:
+    """How many of its documents could not be fetched or read, be that at the last look or at one before."""
+    words = (
+        "select count(*) from main.source_items i left join main.documents d on d.id = i.id "
+        "where i.source = ? and (i.error is not null or d.status = 'failed')"
+    )
+    (number,) = db.execute(words, (source,)).fetchone()
+    return int(number)
+
+
 def size(db: sqlite3.Connection, source: str) -> int:
-    """Documents of it."""
+    """Documents of it that were handed in."""
     (number,) = db.execute(
         "select count(*) from main.source_items where source = ? and mark <> ''", (source,)
     ).fetchone()

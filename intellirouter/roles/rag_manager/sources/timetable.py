@@ -79,10 +79,7 @@ class Timetable:
             return []
         engine = self.service.engine
         states = await engine.read(seen.states)
-        return [
-            self._row(one, states.get(one.name), await engine.read(partial(seen.size, source=one.name)))
-            for one in mine
-        ]
+        return [await self._row(one, states.get(one.name)) for one in mine]
 
     async def one(self, tenant: str, name: str) -> Row:
         """A source with what of it could not be fetched, listed or read. Raises `NotFound`."""
@@ -91,7 +88,7 @@ class Timetable:
         state = (await engine.read(seen.states)).get(name)
         faults = await engine.read(partial(seen.faults, source=name, limit=MOST_FAULTS))
         troubles = msgspec.json.decode(state["troubles"]) if state and state["troubles"] else []
-        row = self._row(section, state, await engine.read(partial(seen.size, source=name)))
+        row = await self._row(section, state)
         return row | {"errors": [*troubles, *faults][:MOST_FAULTS]}
 
     def section(self, tenant: str, name: str) -> RagSource:
@@ -271,8 +268,10 @@ class Timetable:
                 with contextlib.suppress(IntelliRouterError):  # it ends by itself
                     await store.release(lease)
 
-    def _row(self, section: RagSource, state: Mapping[str, Any] | None, size: int) -> Row:
-        at = due(section, state)
+    async def _row(self, section: RagSource, state: Mapping[str, Any] | None) -> Row:
+        at, read = due(section, state), self.service.engine.read
+        size = await read(partial(seen.size, source=section.name))
+        faulty = await read(partial(seen.faulty, source=section.name))
         named = (
             "started",
             "ended",
@@ -291,6 +290,7 @@ class Timetable:
             "kind": section.kind,
             "collection": section.collection,
             "documents": size,
+            "faulty": faulty,
             "running": section.name in self._running,
             "due": at,
             "last": last,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 _BEGIN, _END = "<![CDATA[", "]]>"
 _CODE = "ac:plain-text-body"
-_LEFT_OUT = ("ac:parameter", "ac:task-id", "ac:task-uuid", "ac:placeholder")
+_LEFT_OUT = ("ac:parameter", "ac:task-id", "ac:task-uuid", "ac:task-status", "ac:placeholder")
 _LONGEST_TAG = 4_000
 
 

@@ -240,7 +240,7 @@ class Steps:
                 course.call.caller.tenant, lambda: believed(found.passages, guards, report)
             )
             course.found = report if report else None
-        partial = "; partial" if found.partial else ""
+        partial = ("; partial" if found.partial else "") + ("; not expanded" if found.notes else "")
         course.headers[RAG_HEADER] = (
             f"skipped: {found.skipped}" if found.skipped else f"{len(course.passages)}{partial}"
         )
@@ -361,6 +361,7 @@ def retrieval_request(rag: Json, query: str) -> RetrievalRequest:
         relevant=score is None,
         token_budget=fields.integer(rag, "token_budget", "rag", least=1),
         rerank=fields.text(rag, "rerank", "rag"),
+        expand=fields.strings(rag, "expand", "rag") if "expand" in rag else None,
     )
 
 

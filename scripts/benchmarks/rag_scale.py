@@ -333,6 +333,11 @@ def main() -> int:
     figures |= {"load_before": before, "load_after": os.getloadavg()[0]}
     print(json.dumps({key: round(value, 2) for key, value in figures.items()}, indent=2))
     problems = [f"{key} is above {most}" for key, most in LIMITS.items() if figures[key] >= most]
+    problems += [
+        f"retrieval_{which}_ms while ingesting is above twice of what it is alone"
+        for which in ("p50", "p99")
+        if figures[f"retrieval_while_ingesting_{which}_ms"] >= 2 * figures[f"retrieval_{which}_ms"]
+    ]
     if figures["ingest_to_embedder_cpu"] < 0.9:
         problems.append("ingestion is more than 10 % slower than the embedder alone")
     for problem in problems:

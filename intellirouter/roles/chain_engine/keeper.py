@@ -1,4 +1,4 @@
-"""What a node does by the clock: start what is due, forget what ended long ago."""
+"""What a node does by the clock: start what is due, forget what ended long ago and what never began."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Keeper:
                 if time.monotonic() - self._swept > SWEEP_SECONDS:
                     self._swept = time.monotonic()
                     await self.forget_old(time.time())
+                    await self.service.forget_unstarted(SWEEP_SECONDS)
                 self.service.trouble = ""
             except (sa.exc.SQLAlchemyError, IntelliRouterError) as error:  # the database is away: look again
                 self.service.trouble = _reason(error)

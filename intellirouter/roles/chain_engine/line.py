@@ -22,7 +22,7 @@ import structlog
 from intellirouter.chains.runtime.durable.sealing import SealedBytes
 from intellirouter.config.schema.chain_engine import ChainEngineSection, ChainQueue
 from intellirouter.errors import IntelliRouterError, InvalidRequest, RateLimited
-from intellirouter.roles.chain_engine.store import METADATA
+from intellirouter.roles.chain_engine.store import METADATA, RUNS
 
 LOOK_SECONDS = 1.0
 TAKEN_SECONDS = 30.0
@@ -30,8 +30,10 @@ TAKEN_SECONDS = 30.0
 IN_LINE = 0.25
 """Seconds between looks at a run that another node may have taken."""
 MAX_TENANTS = 10_000
-HEADS = 5
-"""Runs of each tenant and queue that are looked at for the next one."""
+HEADS = 20
+"""Runs of each tenant and queue that are looked at for the next ones."""
+HEADS_SECONDS = 0.2
+"""For how long they are taken from what was seen: to find them, the whole line is read."""
 MINUTE = 60.0
 DEFAULT = "default"
 
@@ -82,6 +84,8 @@ class Line:
     _served: dict[str, float] = field(default_factory=dict)  # when a tenant's run was last started here
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
+    _seen: list[Waiting] = field(default_factory=list)
+    _seen_until: float = 0.0
 
     @property
     def used(self) -> bool:
@@ -106,6 +110,9 @@ class Line:
                 f"{self.section.max_line} runs wait in line (chain_engine.max_line), or {self._most()} of this tenant.",
                 retry_after=5.0,
             )
+        same = [each for each in self._seen if (each.tenant, each.queue) == (tenant, queue)]
+        if len(same) < HEADS or priority > min(each.priority for each in same):
+            self._seen.append(row)
         self._news.set()
 
     async def leave(self, run_id: str) -> bool:
@@ -121,6 +128,20 @@ class Line:
         while self.used and await self.holds(run_id):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._moved.wait(), IN_LINE)
+
+    def unstarted(self, after: float, before: float, limit: int) -> list[str]:
+        """Runs that were written down between two times, and neither began nor wait here: their node died in between, and nobody was
+        told that they were taken. Blocking."""
+        schema = "dbos" if self.engine.dialect.name == "postgresql" else None
+        begun = sa.table("workflow_status", sa.column("workflow_uuid"), schema=schema)
+        wanted = sa.select(RUNS.c.run_id).where(
+            RUNS.c.created.between(after, before),
+            RUNS.c.cancelled.is_(None),
+            ~sa.exists().where(begun.c.workflow_uuid == RUNS.c.run_id),
+            ~sa.exists().where(_LINE.c.run_id == RUNS.c.run_id),
+        )
+        with self.engine.connect() as connection:
+            return list(connection.execute(wanted.limit(limit)).scalars())
 
     def ended(self, run_id: str) -> None:
         """A run of this node ended or waits: its place is free."""
@@ -174,14 +195,22 @@ class Line:
         """Start the next run; false where there is none, or no room."""
         if self.section.max_running is not None and self.busy() >= self.section.max_running:
             return False
-        heads = await asyncio.to_thread(self._heads, time.time())
-        under_way = Counter(self._tenants.values())
-        able = [each for each in heads if self._room(each.queue)]
+        able = [each for each in self._seen if self._room(each.queue)]
+        if not able or time.monotonic() > self._seen_until:
+            self._seen = await asyncio.to_thread(self._heads, time.time())
+            self._seen_until = time.monotonic() + HEADS_SECONDS
+            able = [each for each in self._seen if self._room(each.queue)]
         if not able:
             return False
+        under_way = Counter(self._tenants.values())
         chosen = min(able, key=lambda each: self._order(each, under_way))
-        if not await asyncio.to_thread(self._took, chosen):
-            return True  # another node has it: look again
+        self._seen.remove(chosen)
+        place = (chosen.tenant, chosen.queue)
+        took = await asyncio.to_thread(self._took, chosen)
+        if not took or place not in ((each.tenant, each.queue) for each in self._seen):
+            self._seen_until = 0.0  # look again: another node takes them too, or there may be more of them
+        if not took:
+            return True
         self._queues[chosen.run_id], self._tenants[chosen.run_id] = chosen.queue, chosen.tenant
         self._served[chosen.tenant] = time.monotonic()
         if len(self._served) > MAX_TENANTS:
@@ -221,11 +250,13 @@ class Line:
     def _added(self, row: Waiting) -> bool:
         with self.engine.begin() as connection:
             count = sa.select(sa.func.count()).select_from(_LINE)
-            if int(connection.execute(count).scalar() or 0) >= self.section.max_line:
+            whole = int(connection.execute(count).scalar() or 0)
+            if whole >= self.section.max_line:
                 return False
-            own = connection.execute(count.where(_LINE.c.tenant == row.tenant)).scalar()
-            if int(own or 0) >= self._most():
-                return False
+            if whole >= self._most():  # else nobody can have so many
+                own = connection.execute(count.where(_LINE.c.tenant == row.tenant)).scalar()
+                if int(own or 0) >= self._most():
+                    return False
             values = {name: getattr(row, name) for name in Waiting.__slots__}
             if (
                 connection.execute(sa.select(_LINE.c.run_id).where(_LINE.c.run_id == row.run_id)).scalar()

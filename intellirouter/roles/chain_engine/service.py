@@ -56,6 +56,10 @@ from intellirouter.telemetry.tracing.span import Tracer, current
 
 log = structlog.get_logger(__name__)
 
+UNSTARTED_SECONDS = 2 * 86_400.0
+"""How far back runs are looked for that never began."""
+UNSTARTED_BATCH = 500
+
 
 @dataclass(slots=True)
 class ChainService:
@@ -117,6 +121,8 @@ class ChainService:
     async def take_up(self) -> None:
         """Watch the runs that a former process left and that go on now, and from now on those of nodes that die."""
         self.runtime.taken_over = self._taken_over
+        if self.runtime.cluster is None:  # nobody else is about to begin any
+            await self.forget_unstarted(0.0)
         unfinished = await self.runtime.unfinished()
         for run_id in unfinished:
             log.info("chain.run_recovered", run_id=run_id)
@@ -395,6 +401,17 @@ class ChainService:
                 return len(gone)
             after = (rows[-1].created, rows[-1].run_id)
         return 0
+
+    async def forget_unstarted(self, age: float) -> int:
+        """Delete runs that their node died over, that long ago or longer, before they were begun: whoever started one was never told so."""
+        now, count = time.time(), 0
+        while gone := await asyncio.to_thread(
+            self.line.unstarted, now - UNSTARTED_SECONDS, now - age, UNSTARTED_BATCH
+        ):
+            await asyncio.to_thread(self.store.delete_runs, gone)
+            log.info("chain.unstarted_forgotten", runs=len(gone))
+            count += len(gone)
+        return count
 
     async def ending(self, run_id: str, _outcome: Mapping[str, Any]) -> None:
         """A run is about to end: who is to be told of it, and that others may follow it, is written down before its end is."""

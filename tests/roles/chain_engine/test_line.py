@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import aiohttp
 from intellirouter.app.roles import select
 from intellirouter.app.supervisor import running
 from intellirouter.config.load import load
+from intellirouter.roles.chain_engine.keys import ENGINE
 from tests.conftest import StartNode
 from tests.roles.chain_engine.test_api import Client, auth
 
@@ -112,9 +114,15 @@ async def test_a_line_outlives_its_node(http: aiohttp.ClientSession, tmp_path: P
         for run in held:
             await ask.until(run, "running")
         runs = [await begin(ask, "nap", input={"n": number}) for number in range(5)]
+        store = node.opened[ENGINE].store
+        one = store.run(runs[0])
+        assert one is not None
+        store.add_run(replace(one, run_id="run_unstarted"))  # as a node leaves it that dies at this moment
+        assert (await ask("GET", "/v1/runs/run_unstarted"))[1]["status"] == "queued"
     async with running(loaded, select("ChainEngine")) as node:
         ask = Client(http, node.listening[0].url)
         assert [(await ask("GET", f"/v1/runs/{run}"))[1]["status"] for run in runs] == ["queued"] * 5
+        assert (await ask("GET", "/v1/runs/run_unstarted"))[0] == 404
         for run in held:
             await ask("POST", f"/v1/runs/{run}/cancel")
         assert [(await ask.until(run, "succeeded"))["output"] for run in runs] == list(range(5))

@@ -1,0 +1,153 @@
+"""A hundred thousand ended runs on SQLite: how fast they are listed, and what retention gives back to the disk.
+
+    python -m scripts.many_runs [RUNS]
+
+One run of ten steps is walked and copied RUNS times (100,000), half of them older than `retention_days`. Exit code 1 when a page
+of the newest runs takes 50 ms or more of the processor, or retention leaves an old run, takes a young one, or keeps the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from intellirouter.app.roles import select
+from intellirouter.app.supervisor import running
+from intellirouter.config.load import Loaded, load
+from intellirouter.roles.chain_engine.keeper import DAY
+from intellirouter.telemetry import logs
+
+CHAIN = "chain: {name: ten}\nsteps: [{id: m, map: {over: '[1,2,3,4,5,6,7,8,9,10]', as: x, max_items: 10}, do: [{id: n, sleep: 1ms}]}]"
+PAGES = {
+    "the newest 20": "limit=20",
+    "the newest 100": "limit=100",
+    "100 of a chain": "limit=100&chain=ten",
+    "100 that succeeded": "limit=100&status=succeeded",
+    "100 further back": "limit=100&after={middle}",
+}
+TIMES = 20
+MOST_MS = 50.0
+KEPT_DAYS = 30.0
+
+
+async def main(runs: int) -> int:
+    """The exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        logs.configure(level="warning", levels={}, json=False, file=None, role="")
+        kept = configured(Path(folder), 0)
+        async with running(kept, select("ChainEngine")) as node, aiohttp.ClientSession() as http:
+            url = node.listening[0].url
+            async with http.put(f"{url}/v1/chains/ten", json={"source": CHAIN}) as reply:
+                assert reply.status == 201, await reply.text()
+            async with http.post(f"{url}/v1/chains/ten/runs", json={}) as reply:
+                template = (await reply.json())["id"]
+        database = Path(folder) / "data" / "chains.db"
+        began = time.perf_counter()
+        copy(database, template, runs)
+        print(f"{runs} runs in {time.perf_counter() - began:.0f} s, {size(database):.0f} MB")
+        async with running(kept, select("ChainEngine")) as node, aiohttp.ClientSession() as http:
+            slow = await listed(http, node.listening[0].url, runs)
+        before, began, used = size(database), time.perf_counter(), time.process_time()
+        swept = configured(
+            Path(folder), int(KEPT_DAYS)
+        )  # a node sweeps when it starts, and every ten minutes
+        async with running(swept, select("ChainEngine")) as node, aiohttp.ClientSession() as http:
+            waited = [0.0]
+            while await asyncio.to_thread(counted, database, "<"):
+                asked = time.perf_counter()
+                async with http.get(f"{node.listening[0].url}/v1/runs?limit=100") as reply:
+                    await reply.read()
+                waited.append((time.perf_counter() - asked) * 1e3)
+                await asyncio.sleep(0.2)
+            wall, cpu = time.perf_counter() - began, time.process_time() - used
+        after, young = size(database), counted(database, ">")
+        print(
+            f"retention: swept in {wall:.0f} s ({cpu:.0f} s of the processor), {young} left; {before:.0f} MB before, {after:.0f} MB after; "
+            f"100 runs meanwhile: median {statistics.median(waited):.1f} ms, longest {max(waited):.1f} ms"
+        )
+        return int(slow or young < runs // 2 or after > 0.6 * before)
+
+
+def configured(folder: Path, days: int) -> Loaded:
+    """A node that keeps runs for so many days; 0: for ever."""
+    file = folder / "node.toml"
+    file.write_text(f'[telemetry]\nlog_level = "warning"\n[chain_engine]\nretention_days = {days}\n')
+    return load(file, {}, {("server", "port"): 0, ("paths", "data_dir"): folder / "data"})
+
+
+def size(database: Path) -> float:
+    """MB on the disk, with what stands in the log."""
+    with closing(sqlite3.connect(database)) as db:
+        db.execute("pragma wal_checkpoint(truncate)")
+    return database.stat().st_size / 1e6
+
+
+def counted(database: Path, side: str) -> int:
+    """Runs that are older, or younger, than what is kept."""
+    with closing(sqlite3.connect(database)) as db:
+        words = f"select count(*) from intellirouter_chain_runs where created {side} ?"
+        (count,) = db.execute(words, (time.time() - KEPT_DAYS * DAY,)).fetchone()
+    return int(count)
+
+
+def copy(database: Path, template: str, runs: int) -> None:
+    """As many runs as the template; every second one is older than what is kept."""
+    numbers = f"with recursive n(i) as (select 1 union all select i + 1 from n where i < {runs})"
+    with closing(sqlite3.connect(database)) as db, db:
+        tables = [name for (name,) in db.execute("select name from sqlite_master where type = 'table'")]
+        for table in tables:
+            columns = [row[1] for row in db.execute(f"pragma table_info({table})")]
+            ids = [name for name in columns if name in ("run_id", "workflow_uuid", "workflow_id")]
+            if (
+                not ids
+                or not db.execute(f"select 1 from {table} where {ids[0]} = ? limit 1", (template,)).fetchone()
+            ):
+                continue
+            old = f"{time.time()} - case when i % 2 then i * 20.0 else 40 * {DAY} + i * 20.0 end"
+            values = [
+                "'run_' || i"
+                if name == ids[0]
+                else f"({old})"
+                if table.endswith("chain_runs") and name == "created"
+                else f"t.{name}"
+                for name in columns
+            ]
+            db.execute(
+                f"{numbers} insert into {table} ({', '.join(columns)}) select {', '.join(values)} from {table} t, n where t.{ids[0]} = ?",
+                (template,),
+            )
+
+
+async def listed(http: aiohttp.ClientSession, url: str, runs: int) -> int:
+    """1 where a page is slow."""
+    slow = 0
+    middle = f"run_{runs // 2 + 1 - (runs // 2) % 2}"
+    for name, query in PAGES.items():
+        walls, cpus = [], []
+        for _ in range(TIMES):
+            began, used = time.perf_counter(), time.process_time()
+            async with http.get(f"{url}/v1/runs?{query.format(middle=middle)}") as reply:
+                found: Any = await reply.json()
+            walls.append((time.perf_counter() - began) * 1e3)
+            cpus.append((time.process_time() - used) * 1e3)
+        assert reply.status == 200, found
+        cpu = statistics.median(cpus)
+        slow |= cpu >= MOST_MS
+        print(
+            f"{name:>20}: {len(found['data'])} runs, median {statistics.median(walls):.1f} ms, longest {max(walls):.1f} ms, "
+            f"of the processor {cpu:.1f} ms"
+        )
+    return int(slow)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)))

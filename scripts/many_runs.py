@@ -52,10 +52,10 @@ async def main(runs: int) -> int:
                 template = (await reply.json())["id"]
         database = Path(folder) / "data" / "chains.db"
         began = time.perf_counter()
-        copy(database, template, runs)
+        middle = copy(database, template, runs)
         print(f"{runs} runs in {time.perf_counter() - began:.0f} s, {size(database):.0f} MB")
         async with running(kept, select("ChainEngine")) as node, aiohttp.ClientSession() as http:
-            slow = await listed(http, node.listening[0].url, runs)
+            slow = await listed(http, node.listening[0].url, middle)
         before, began, used = size(database), time.perf_counter(), time.process_time()
         swept = configured(
             Path(folder), int(KEPT_DAYS)
@@ -99,38 +99,43 @@ def counted(database: Path, side: str) -> int:
     return int(count)
 
 
-def copy(database: Path, template: str, runs: int) -> None:
-    """As many runs as the template; every second one is older than what is kept."""
-    numbers = f"with recursive n(i) as (select 1 union all select i + 1 from n where i < {runs})"
+def copy(database: Path, template: str, runs: int) -> str:
+    """As many runs as the template, the older half of them older than what is kept; the id of one of the younger half's middle."""
     with closing(sqlite3.connect(database)) as db, db:
         tables = [name for (name,) in db.execute("select name from sqlite_master where type = 'table'")]
+        db.execute("create temp table made (i integer primary key, id text)")
+        db.execute(
+            f"with recursive n(i) as (select 1 union all select i + 1 from n where i < {runs}) "
+            "insert into made select i, 'run_' || lower(hex(randomblob(12))) from n"
+        )
+        age = f"(i - {runs}) * 20.0 - case when i <= {runs // 2} then 40 * {DAY} else 0 end"
         for table in tables:
             columns = [row[1] for row in db.execute(f"pragma table_info({table})")]
-            ids = [name for name in columns if name in ("run_id", "workflow_uuid", "workflow_id")]
+            own = next((name for name in columns if name in ("run_id", "workflow_uuid", "workflow_id")), "")
             if (
-                not ids
-                or not db.execute(f"select 1 from {table} where {ids[0]} = ? limit 1", (template,)).fetchone()
+                not own
+                or not db.execute(f"select 1 from {table} where {own} = ? limit 1", (template,)).fetchone()
             ):
                 continue
-            old = f"{time.time()} - case when i % 2 then i * 20.0 else 40 * {DAY} + i * 20.0 end"
             values = [
-                "'run_' || i"
-                if name == ids[0]
-                else f"({old})"
+                "m.id"
+                if name == own
+                else f"{time.time()} + {age}"
                 if table.endswith("chain_runs") and name == "created"
                 else f"t.{name}"
                 for name in columns
             ]
             db.execute(
-                f"{numbers} insert into {table} ({', '.join(columns)}) select {', '.join(values)} from {table} t, n where t.{ids[0]} = ?",
+                f"insert into {table} ({', '.join(columns)}) select {', '.join(values)} from made m, {table} t where t.{own} = ? order by i",
                 (template,),
             )
+        (middle,) = db.execute("select id from made where i = ?", (runs * 3 // 4,)).fetchone()
+        return str(middle)
 
 
-async def listed(http: aiohttp.ClientSession, url: str, runs: int) -> int:
+async def listed(http: aiohttp.ClientSession, url: str, middle: str) -> int:
     """1 where a page is slow."""
     slow = 0
-    middle = f"run_{runs // 2 + 1 - (runs // 2) % 2}"
     for name, query in PAGES.items():
         walls, cpus = [], []
         for _ in range(TIMES):

@@ -181,6 +181,12 @@ class Worker:
         live = step.kind == "llm" and self.followed is not None and await self.followed(run_id)
         tell = words if live else None
 
+        async def once() -> tuple[Outcome, bool]:
+            hear("step_try", path, {})
+            return await self._once(step, spec, run_id, key, tell, account)
+
+        if step.retry.attempts == 1:  # what retries costs more than the rest of a step
+            return (await once())[0]
         attempts = AsyncRetrying(
             sleep=asyncio.sleep,
             stop=stop_after_attempt(step.retry.attempts),
@@ -189,11 +195,6 @@ class Worker:
             before_sleep=again,
             retry_error_callback=_last,
         )
-
-        async def once() -> tuple[Outcome, bool]:
-            hear("step_try", path, {})
-            return await self._once(step, spec, run_id, key, tell, account)
-
         found: tuple[Outcome, bool] = await attempts(once)
         return found[0]
 

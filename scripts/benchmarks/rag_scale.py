@@ -80,6 +80,7 @@ async def measure(cache: Path, count: int, directory: Path) -> dict[str, float]:
         began = time.perf_counter()
         await _fill(service, "large", count, rows, Noisy(known))
         figures["fill_chunks_per_s"] = count / (time.perf_counter() - began)
+        print(f"{count} chunks are there; process {os.getpid()} asks now", file=sys.stderr)
         await _asked(service, queries[:20])  # warm
         figures |= _latencies("retrieval", await _asked(service, queries[20:320]))
         figures |= _latencies("embedding_alone", await _embedded(embedder, queries[20:320]))

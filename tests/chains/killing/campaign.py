@@ -60,25 +60,26 @@ async def campaign(
             work = Work(made, there, folder, runs)
             await work.prepare()
             people = asyncio.create_task(work.people())
-            await _strike(made, kills, people)
+            await _strike(made, work, kills, people)
             await people
             await made.ask("DELETE", "/v1/schedules/tick")
             listed = await _settled(made, work)
             return await _judged(made, work, there, listed)
 
 
-async def _strike(nodes: Nodes, kills: int, people: asyncio.Task[None]) -> None:
+async def _strike(nodes: Nodes, work: Work, kills: int, people: asyncio.Task[None]) -> None:
     """At random moments, one after another; it ends where the work is done before.
 
-    Every second time only once a new run has come to its end: what is under way at three ends of its node and gets no
-    step further is given up, and is to be here only where it is the reason.
+    Every second time only once all that was under way got a step further: what was under way at three ends of its node, and got no
+    further in between, is given up, and is to be here only where it is the reason.
     """
     for number in range(kills):
         if number % 2:
-            body = {"input": {"n": 0}, "mode": "wait"}
-            await nodes.ask(
-                "POST", "/v1/chains/small/runs", body, headers={"idempotency-key": f"strike-{number}"}
+            await asyncio.wait(
+                (people, further := asyncio.create_task(_further(nodes, work))), return_when="FIRST_COMPLETED"
             )
+            further.cancel()
+            await asyncio.gather(further, return_exceptions=True)
         await asyncio.wait((people,), timeout=random.uniform(0.2, 2.5))
         if people.done():
             return
@@ -87,6 +88,17 @@ async def _strike(nodes: Nodes, kills: int, people: asyncio.Task[None]) -> None:
             await nodes.freeze(victim, random.uniform(*FROZEN))
         else:
             await nodes.kill(victim)
+
+
+async def _further(nodes: Nodes, work: Work) -> None:
+    """Return when all runs that are under way now have got a step further, wait or have ended."""
+    before = {listener: listener.moved for listener in work.listeners if listener.ended is None}
+    going = {run["id"] async for run in _listed(nodes) if not run["ended_at"] and run["chain"] != "all"}
+    while True:
+        going -= {run["id"] async for run in _listed(nodes) if run["ended_at"]}
+        if not going and all(listener.moved > moved for listener, moved in before.items()):
+            return
+        await asyncio.sleep(PAUSE)
 
 
 async def _settled(nodes: Nodes, work: Work, seconds: float = SETTLE_SECONDS) -> list[dict[str, Any]]:

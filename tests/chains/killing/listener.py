@@ -13,7 +13,7 @@ import aiohttp
 from tests.chains.killing.nodes import PAUSE, Nodes
 
 
-@dataclass
+@dataclass(eq=False)
 class Listener:
     """`steps`: the records by number, and when each was told first; `wrong`: what was told that may not be."""
 
@@ -24,6 +24,8 @@ class Listener:
     wrong: list[str] = field(default_factory=list)
     ended: dict[str, Any] | None = None
     breaks: int = 0
+    moved: int = 0
+    """Grows with every step, and while the run waits."""
 
     async def follow(self) -> None:
         """To the end of the run."""
@@ -59,6 +61,7 @@ class Listener:
         return last
 
     def _take(self, name: str, facts: dict[str, Any]) -> None:
+        self.moved += name in ("step_finished", "step_failed", "run_waiting", "run_ended")
         if name in ("step_finished", "step_failed"):
             if facts["number"] in self.steps:
                 self.wrong.append(f"{facts['path']} was told twice")

@@ -51,15 +51,17 @@ class Work:
 
     async def people(self) -> None:
         """All of it, until everything that was started has ended."""
+        begun = [asyncio.create_task(work()) for work in (self._start, self._deliver, self._tell, self._drop)]
         approving = asyncio.create_task(self._approve())
+        whole = asyncio.gather(*begun)
         try:
-            async with asyncio.TaskGroup() as group:
-                for begun in (self._start, self._deliver, self._tell, self._drop):
-                    group.create_task(begun())
-            await asyncio.gather(*(listener.follow() for listener in self.listeners if not listener.ended))
+            done, _ = await asyncio.wait((whole, approving), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # what went wrong
         finally:
-            approving.cancel()
-            await asyncio.gather(approving, return_exceptions=True)
+            for task in (whole, approving):
+                task.cancel()
+            await asyncio.gather(whole, approving, return_exceptions=True)
 
     async def _start(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -97,10 +97,8 @@ async def _streamed(request: web.Request, text: str) -> web.StreamResponse:
     reply = web.StreamResponse(headers={"content-type": "text/event-stream"})
     await reply.prepare(request)
     with contextlib.suppress(ConnectionError):  # whoever listened was killed
-        for word in text.split(" "):
-            piece = _completion(
-                delta={"content": word if text.startswith(word) else f" {word}"}, finish_reason=None
-            )
+        for at, word in enumerate(text.split(" ")):
+            piece = _completion(delta={"content": f" {word}" if at else word}, finish_reason=None)
             await reply.write(b"data: %b\n\n" % json.dumps(piece).encode())
             await asyncio.sleep(0.02)
         await reply.write(

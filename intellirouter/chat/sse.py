@@ -42,7 +42,7 @@ class SseSplitter:
         """Events completed by these bytes. Raises `UpstreamProtocolError` when one grows past the bound."""
         buffer = self._buffer + data if self._buffer else data
         if not self._started:
-            if _BOM.startswith(buffer[:3]) and len(buffer) < len(_BOM):
+            if _BOM.startswith(buffer):
                 self._buffer = buffer
                 return []
             buffer = buffer.removeprefix(_BOM)

@@ -46,6 +46,7 @@ def _campaign(given: argparse.Namespace, tree: Path) -> int:
     first, _, last = given.part.partition("-")
     mutants = mutants[int(first or 1) - 1 : int(last) if last else None]
     trials = campaign.trials(mutants, known, tree, given.budget)
+    trials.sort(key=lambda one: one.cold)  # the dear ones last
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from intellirouter.chat.citations import is_ours, shifted, to_annotation, to_citation
+from intellirouter.chat.citations import BothForms, is_ours, shifted, to_annotation, to_citation
+from intellirouter.chat.delta import AnnotationDelta, Finish, TextDelta
+from intellirouter.chat.gemini.stream import ResponseDecoder
 
 PAGE = "https://example.org/coal"
 
@@ -44,3 +47,30 @@ def test_an_annotation_moves_with_its_text_and_stays_what_it_was() -> None:
     assert shifted(note, 4)["url_citation"] == {"url": PAGE, "start_index": 5, "end_index": 7}
     assert note["url_citation"] == {"url": PAGE, "start_index": 1, "end_index": 3}
     assert shifted({"type": "file_citation", "index": 3}, 4) == {"type": "file_citation", "index": 3}
+
+
+def test_a_block_of_a_stream_is_cited_in_both_forms_when_it_has_ended() -> None:
+    words = (TextDelta("Coal is ", 0), TextDelta("black.", 0), TextDelta("Tar too.", 1))
+    page, document = (AnnotationDelta(None, one, 0) for one in ({"url": PAGE}, {"document_index": 0}))
+    end = Finish("stop")
+    told = BothForms().restore((words[0], page, document, words[1], words[2], end))
+    cited = {"url": PAGE, "title": PAGE, "start_index": 0, "end_index": 14}
+    note = AnnotationDelta({"type": "url_citation", "url_citation": cited}, None, 0)
+    assert told == (words[0], page, document, words[1], note, words[2], end)
+
+
+def test_a_stream_may_tell_a_thousand_times_what_its_words_rest_on() -> None:
+    stream = ResponseDecoder()
+    first = {"groundingChunks": [{"web": {"uri": PAGE}}]}
+    last = {"groundingChunks": [{"web": {"uri": "https://example.org/tar"}}]}
+    notes = []
+    for number in range(1_001):
+        part = {
+            "content": {"parts": [{"text": "x" if not number else ""}]},
+            "groundingMetadata": first if number < 999 else last,
+        }
+        deltas = stream.decode("", msgspec.json.encode({"candidates": [part]}))
+        notes += [
+            one.annotation for one in deltas or () if isinstance(one, AnnotationDelta) and one.annotation
+        ]
+    assert [note["url_citation"]["url"] for note in notes] == [PAGE, "https://example.org/tar"]

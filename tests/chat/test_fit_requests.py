@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from intellirouter.chat.anthropic_messages.format import FORMAT as MESSAGES
+from intellirouter.chat.fit.names import with_names
 from intellirouter.chat.gemini.format import FORMAT as GEMINI
 from intellirouter.chat.openai_chat.format import FORMAT as CHAT
 from intellirouter.chat.openai_responses.format import FORMAT as RESPONSES
 from intellirouter.chat.openai_responses.response import encode_response
+from intellirouter.chat.parts import Text, ToolCall
+from intellirouter.chat.response import ChatResponse, Choice
 from intellirouter.errors import InvalidRequest, UnsupportedByTarget
 from intellirouter.inference.cache.key import cache_key
 from intellirouter.providers.adapter import HttpResponse, Target
@@ -65,6 +68,8 @@ CASES: list[tuple[str, str, dict[str, Any], str, Any]] = [
     ("assistant first", "chat", chat(a("Welcome!"), u("Hi")), "anthropic", {"messages": [{"role": "user", "content": "."}, {"role": "assistant", "content": "Welcome!"}, {"role": "user", "content": "Hi"}]}),
     ("white space", "chat", chat(u("Hi"), a("\n\n"), u("Go")), "anthropic", {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "Go"}]}]}),
     ("nothing at all", "chat", chat(u("")), "anthropic", {"messages": [{"role": "user", "content": "."}]}),
+    ("an empty turn of theirs", "chat", chat(u("Hi"), a(None), u("Go")), "openai", {"messages": [{"content": "Hi"}, {"role": "user", "content": "Go"}]}),
+    ("an empty last turn", "chat", chat(u("Hi"), a("Yes?"), u([])), "anthropic", {"messages": [{"content": "Hi"}, {"content": "Yes?"}, {"role": "user", "content": "."}]}),
     ("results keep together", "chat", chat(u("Hi"), a(None, tool_calls=[fcall("c1")]), s("B"), result("c1"), tools=[ftool()]), "openai", {"messages": [{"role": "user"}, CALL_TURN, {"role": "tool"}, {"role": "system", "content": "B"}]}),
     # the client's own tools
     ("additional tools", "responses", asked("openai_responses", "additional tools"), "openai", {"tools": [{"function": {"name": "calendar__create", "description": "Of the tools 'calendar__…': All about dates."}}, {"function": {}}, {"function": {"name": "look_up"}}], "messages": [{"role": "user", "content": "Hi"}]}),
@@ -93,6 +98,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, Any]] = [
     ("greedy", "chat", chat(temperature=0, top_p=0.5), "mistral", {"temperature": 0}),
     ("a tier", "chat", chat(service_tier="default"), "groq", {"service_tier": "on_demand"}),
     ("JSON in words", "chat", chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object", "properties": {"q": {}}}}}), "deepseek", {"response_format": {"type": "json_object"}, "messages": [{"role": "system"}, {"role": "user"}]}),
+    ("an answer's schema stays as it is", "chat", chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}}}), "openai", {"response_format": {"json_schema": {"schema": {"$schema": "http://json-schema.org/draft-07/schema#"}}}}),
     ("an address of a person", "chat", chat(user="ann@example.org"), "anthropic", {}),
     ("a key of the cache", "chat", chat(prompt_cache_key="k" * 90), "openai_responses", {}),
     ("effort in a known word", "chat", chat(reasoning_effort="minimal"), "vllm", {"reasoning_effort": "low"}),
@@ -359,6 +365,14 @@ def test_a_name_is_always_sent_alike() -> None:
     }
     assert len(names) == 1
     assert len(names.pop()) <= 64
+
+
+def test_a_whole_answer_calls_tools_by_the_names_the_client_gave() -> None:
+    calls = (Text("Two."), ToolCall("1", "short", "{}"), ToolCall("2", "own", "{}"))
+    answer = ChatResponse(id="r", model="m", choices=(Choice(content=calls),), raw=b"{}", dialect="chat")
+    told = with_names(answer, {"short": LONG})
+    assert told.choices[0].content == (Text("Two."), ToolCall("1", LONG, "{}"), ToolCall("2", "own", "{}"))
+    assert (told.raw, told.dialect) == (None, None)  # the vendor's own bytes have the other name
 
 
 @pytest.mark.parametrize(

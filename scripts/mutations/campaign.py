@@ -80,6 +80,23 @@ def chosen(tests: Sequence[Ran], room: Sequence[str], seconds: float) -> list[st
     return [test for tests in taken.values() for test in tests]
 
 
+def apart(reach: Reach, room: Sequence[str], seconds: float) -> list[str]:
+    """Where no test comes past in its own process: those of the nearest files that cost most, as what starts processes does."""
+    known = sorted(reach.ran.values(), key=lambda ran: -ran.cost)
+    mapped = {one.test.partition("::")[0] for one in known}
+    found, left = [name for name in room if name not in mapped][:2], seconds
+    for one in known:
+        if (
+            left > 0
+            and one.outcome == "passed"
+            and one.cost > 0.5
+            and one.test.partition("::")[0] in room[:6]
+        ):
+            found.append(one.test)
+            left -= one.cost
+    return found
+
+
 @dataclass
 class Trial:
     """A mutant with what is to be run, in its order."""
@@ -91,14 +108,12 @@ class Trial:
 
 
 def trials(mutants: Sequence[Mutant], reach: Reach, tree: Path, seconds: float) -> list[Trial]:
-    """Which tests are tried; those of a module's room with processes where no test of it comes past in its own."""
+    """Which tests are tried; see `apart` for where no test comes past."""
     wanted = [reach.wanted(one, tree) or reach.of_file(one.file) for one in mutants]
     found = []
     for mutant, marks, tests in zip(mutants, wanted, reach.tests(wanted), strict=True):
         room = near(mutant.file, tree)
-        names = chosen(tests, room, seconds)
-        if not names:
-            names = list(room[:6])
+        names = chosen(tests, room, seconds) or apart(reach, room, seconds)
         found.append(Trial(mutant, names, mutant.mark is None or bool(marks & reach.at_import)))
     return found
 

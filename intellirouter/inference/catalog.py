@@ -13,6 +13,7 @@ from intellirouter.config.schema.model_registry import ModelRegistrySection, Mod
 from intellirouter.errors import ModelNotFound
 from intellirouter.inference.auto import AUTO, LEANINGS, auto_entry, members_of
 from intellirouter.inference.catalog_entries import Candidate, Group, ModelEntry
+from intellirouter.inference.cost import Rates, rates_of
 from intellirouter.inference.provider import Provider, deadlines_of
 from intellirouter.inference.published import ModelFacts, PublishedFacts
 from intellirouter.providers.adapter import ModelInfo
@@ -44,6 +45,7 @@ class Catalog:
         self._configured: dict[str, ModelEntry] = {}
         self._names: dict[str, ModelEntry] = {}
         self._listed: dict[str, ModelEntry] = {}
+        self._rates: dict[str, tuple[Rates, ...]] = {}  # of known names, as they were asked for
         self._autos: dict[str, ModelEntry] = {}
         for model in section.models:
             entry = self._configure(model)
@@ -82,7 +84,7 @@ class Catalog:
                 listed[entry.name] = entry
                 listed.setdefault(info.id, entry)
         self._listed = listed
-        self._autos = {}
+        self._rates, self._autos = {}, {}
 
     def found(self) -> Iterator[tuple[str, int | None]]:
         """Each provider that is there, with how many models it lists; None for one that did not say."""
@@ -102,6 +104,16 @@ class Catalog:
     def known(self, name: str) -> ModelEntry | None:
         """The entry of a name that does not depend on what providers may still list."""
         return self._names.get(name) or self._listed.get(name)
+
+    def rates(self, name: str) -> tuple[Rates, ...]:
+        """What its candidates take; of a name that is not `known`, and where no price is, nothing."""
+        rates = self._rates.get(name)
+        if rates is None:
+            entry = self.known(name)
+            if entry is None:
+                return ()
+            rates = self._rates[name] = rates_of(one.price for one in entry.candidates)
+        return rates
 
     def resolve(self, name: str) -> ModelEntry:
         """The entry a client's `model` means. Raises `ModelNotFound` with the nearest names."""

@@ -76,12 +76,41 @@ class Attempt(msgspec.Struct):
         """The request goes to the provider, on one connection or, where that turns out to be dead, on another."""
         self.sent += 1
 
-    def kept(self) -> Attempt | dict[str, Any]:
-        """The attempt for who looks at it later: itself where it holds nothing of the request any more, which costs nothing now."""
-        return self if self.bill is _nothing else self.shown()
+    def kept(self) -> Tried:
+        """The attempt as it stands, for who looks at it later."""
+        read = written = None
+        if self.usage is not None:
+            read, written = self.usage.input_tokens, self.usage.output_tokens
+        return Tried(
+            self.candidate,
+            self.outcome,
+            self.seconds,
+            self.upstream_status,
+            self.message,
+            self.sent,
+            read,
+            written,
+        )
 
     def shown(self) -> dict[str, Any]:
         """The attempt for error details and explanations."""
+        return self.kept().shown()
+
+
+class Tried(msgspec.Struct, gc=False, array_like=True):
+    """What is told of an attempt: see there. A later version may add a field at the end, with a default."""
+
+    candidate: str
+    outcome: str
+    seconds: float
+    upstream_status: int | None
+    message: str
+    sent: int
+    input_tokens: int | None
+    output_tokens: int | None
+
+    def shown(self) -> dict[str, Any]:
+        """For people and programs."""
         facts: dict[str, Any] = {
             "target": self.candidate,
             "outcome": self.outcome,
@@ -93,8 +122,8 @@ class Attempt(msgspec.Struct):
             facts["message"] = self.message
         if self.sent > 1:
             facts["sent"] = self.sent
-        if self.usage is not None:
-            facts["input_tokens"], facts["output_tokens"] = self.usage.input_tokens, self.usage.output_tokens
+        if self.input_tokens is not None:
+            facts["input_tokens"], facts["output_tokens"] = self.input_tokens, self.output_tokens
         return facts
 
 

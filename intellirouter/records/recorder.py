@@ -1,10 +1,12 @@
-"""The recorder: what a request leaves behind, taken on its path in a microsecond and written from a thread.
+"""The recorder: what a request leaves behind, taken on its path in microseconds and kept from a thread.
 
-`note` takes a function and what it needs; the thread makes the row, so that the path pays for no row. The thread gathers for
-`GATHER_SECONDS` (what a killed process loses), writes what came together, packs what has settled so that sums need not read it again,
-and keeps house: retention, room given back. Its priority is that of the others: beside busy neighbours a thread of a low one would lose
-rows of seconds with a kill, and would hold the interpreter while it waits for the processor. A store that fails is tried again with the same rows; what comes meanwhile waits within
-the bounds, and beyond them it is dropped and counted.
+`jot` takes what was seen, encoded at once: a few hundred bytes that no collector of cycles looks at. The thread gathers for
+`GATHER_SECONDS` (what a killed process loses) and keeps what came together as one batch; rows are made of it when a processor has time
+(`held.py`, `spare.py`), so that a machine that is full of requests pays a fiftieth of a row for each. `note` takes what must be a row at
+once, and the function that makes it. Where time is left the thread packs what has settled, so that sums need not read it again, and
+keeps house: retention, room given back. Its priority is that of the others: beside busy neighbours a thread of a low one would lose
+rows of seconds with a kill, and would hold the interpreter while it waits for the processor. A store that fails is tried again with the
+same batch; what comes meanwhile waits within the bounds, and beyond them it is dropped and counted.
 """
 
 from __future__ import annotations
@@ -19,14 +21,19 @@ from typing import Any, TypeVar
 import structlog
 
 from intellirouter.errors import StateError
+from intellirouter.records.held import Jotting, batch_of
 from intellirouter.records.row import Ids, Row
+from intellirouter.records.spare import Spare
 from intellirouter.records.store import Store
 
 GATHER_SECONDS = 0.25
-BATCH = 500
+BATCH, KEPT_AT_ONCE = 500, 5000
+"""Of one batch of which rows are made together, and of all that is kept together."""
 BUILD_AT_ONCE = 25
 """Rows made before the thread offers the interpreter to the requests."""
 HOUSE_SECONDS = 60.0
+ENOUGH = 0.1
+"""Of a processor without anything to do: there is time to make rows."""
 PACK_SECONDS, PACK_EACH_SECONDS = 0.1, 2.0
 """Between two pieces of packing where more wait, and until it is looked for again where none did."""
 RETRY_SECONDS = 1.0
@@ -37,6 +44,8 @@ REMEMBER_SECONDS = 600.0
 STRANGERS_A_SECOND, STRANGERS_AT_ONCE = 10.0, 200.0
 """Rows of requests that nobody had to have a key for, or that were refused for want of one: a stranger who floods a node must not push
 everybody else's rows out of the record."""
+
+NOT_DESCRIBED = "some requests could not be described, see the log"
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -66,15 +75,18 @@ class Standing:
 
 _Noted = tuple[Callable[[Any], Row | None], object, int]
 """What makes the row, of what, and how large that is."""
+ATOP = 64
+"""Bytes of memory that a short string of bytes takes beside itself."""
 
 
 class Recorder:
-    """One per process. `open_store` is called in the thread, again until it succeeds."""
+    """One per process. `open_store` is called in the thread, again until it succeeds; `jotting` knows what is given to `jot`."""
 
-    def __init__(self, open_store: Callable[[], Store], bounds: Bounds) -> None:
+    def __init__(self, open_store: Callable[[], Store], bounds: Bounds, jotting: Jotting) -> None:
         self._open_store = open_store
+        self._jotting = jotting
         self.bounds = bounds
-        self._queue: deque[_Noted] = deque()
+        self._queue: deque[_Noted | bytes] = deque()
         self._taken_in = self._let_go = 0  # bytes: each written by one thread alone
         self._refused = self._lost = 0  # rows dropped on the path, and in the thread
         self._written = 0
@@ -89,7 +101,9 @@ class Recorder:
         self._stopping = threading.Event()
         self._store: Store | None = None
         self._kept_house = self._pack_at = time.monotonic()
-        self._behind = True  # there may be more to pack
+        self._behind = True  # there may be more to make rows of, or to pack
+        self._spare = Spare()
+        self._gathered_at = time.time()
         self._thread: threading.Thread | None = None
 
     def configure(self, bounds: Bounds) -> None:
@@ -103,14 +117,35 @@ class Recorder:
 
     def note(self, make: Callable[[T], Row | None], seen: T, size: int) -> None:
         """Take a request of which `make(seen)` makes the row; `size` is about how many bytes that holds. Called by the loop's thread."""
-        if len(self._queue) >= self.bounds.max_rows or (
-            self._taken_in - self._let_go + size > self.bounds.max_held_bytes
-        ):
+        if self._room_for(size):
+            self._queue.append((make, seen, size))
+            self._awake()
+
+    def jot(self, seen: object) -> None:
+        """Take a request as it was seen, of which a row can be made at any time. Called by the loop's thread."""
+        try:
+            told = self._jotting.encode(seen)
+        except Exception:  # a request we cannot describe must not fail for it
             self._refused += 1
-            self._dropped_at = time.monotonic()
+            self._dropped_at, self._drop_reason = time.monotonic(), NOT_DESCRIBED
+            log.exception("records.not_encoded")
             return
-        self._taken_in += size
-        self._queue.append((make, seen, size))
+        if self._room_for(len(told) + ATOP):
+            self._queue.append(told)
+            if self._idle:
+                self._awake()
+
+    def _room_for(self, size: int) -> bool:
+        """Whether so many bytes more may wait; counts them, or a request that is dropped."""
+        bounds, taken_in = self.bounds, self._taken_in + size
+        if len(self._queue) < bounds.max_rows and taken_in - self._let_go <= bounds.max_held_bytes:
+            self._taken_in = taken_in
+            return True
+        self._refused += 1
+        self._dropped_at = time.monotonic()
+        return False
+
+    def _awake(self) -> None:
         if self._idle:
             self._idle = False
             self._wake.set()
@@ -155,15 +190,20 @@ class Recorder:
                 if stopping:
                     break
                 self._rest()
+            self._spare.look()
             if not stopping:
                 self._stopping.wait(GATHER_SECONDS)
+            spare = self._spare.share()
             while self._queue and (until is None or time.monotonic() < until):
-                self._write(self._made())
+                self._keep_some()
             if until is not None and time.monotonic() >= until:
                 break
-            self._pack()
-            self._keep_house()
+            if until is None:
+                self._catch_up(spare)
+                self._keep_house()
         if self._store is not None:
+            while until is not None and time.monotonic() < until and self._release():
+                pass
             self._store.close()
 
     def _rest(self) -> None:
@@ -172,18 +212,57 @@ class Recorder:
         self._idle = True
         if not self._queue and not self._stopping.is_set():
             self._wake.wait(PACK_SECONDS if self._behind else HOUSE_SECONDS)
+            self._gathered_at = time.time()
         self._idle = False
 
-    def _made(self) -> list[Row]:
-        """The rows of what waits, a batch at most."""
+    def _keep_some(self) -> None:
+        """Keep what waits, or as much of it as is kept at once."""
+        jotted, noted = list[bytes](), list[_Noted]()
+        since, self._gathered_at = self._gathered_at, time.time()
+        for _ in range(min(KEPT_AT_ONCE, len(self._queue))):
+            one = self._queue.popleft()
+            if isinstance(one, bytes):
+                jotted.append(one)
+                continue
+            noted.append(one)
+            self._let_go += one[2]
+            if len(noted) == BATCH:
+                break
+        if jotted:
+            self._hold(jotted, since)
+            self._let_go += sum(map(len, jotted)) + ATOP * len(jotted)
+        if noted:
+            self._write(self._made(noted))
+
+    def _hold(self, jotted: list[bytes], since: float) -> None:
+        """Keep them, however often it takes; where the store takes only rows, the rows of them."""
+        parts = [jotted[at : at + BATCH] for at in range(0, len(jotted), BATCH)]
+        batches = [(len(part), batch_of(part)) for part in parts]
+
+        def kept(store: Store) -> None:
+            if store.held is not None:
+                store.held.hold(batches, since)
+
+        if not self._kept(kept, len(jotted)):
+            return
+        if self._store is not None and self._store.held is not None:
+            self._behind = True
+            self._written += len(jotted)
+            return
+        for _, batch in batches:
+            rows = list(self._jotting.rows(batch))
+            for row in rows:
+                row.id = self._ids.next(row.ended)
+            self._write(rows)
+
+    def _made(self, noted: list[_Noted]) -> list[Row]:
+        """The rows of what was noted."""
         rows: list[Row] = []
-        for index in range(min(BATCH, len(self._queue))):
-            make, seen, size = self._queue.popleft()
-            self._let_go += size
+        for index, (make, seen, _) in enumerate(noted):
             try:
                 row = make(seen)
             except Exception:  # a request we cannot describe must not cost the others
-                self._lose(1, "some requests could not be described, see the log")
+                self._lose(1, NOT_DESCRIBED)
                 log.exception("records.row_not_made")
                 continue
             if row is not None:
@@ -200,33 +279,76 @@ class Recorder:
 
     def _write(self, rows: list[Row]) -> None:
         """Keep the rows, however often it takes; give up only at the end of the process."""
-        while rows:
+        if not rows:
+            return
+        try:
+            if self._kept(lambda store: store.write(rows), len(rows)):
+                self._written += len(rows)
+        except Exception as error:  # rows that no store can take
+            if len(rows) > 1:  # find the bad ones: the others are as good as any
+                half = len(rows) // 2
+                self._write(rows[:half])
+                self._write(rows[half:])
+                return
+            log.exception("records.row_refused")
+            self._lose(1, f"the store refused rows ({type(error).__name__}), see the log")
+
+    def _kept(self, keep: Callable[[Store], None], count: int) -> bool:
+        """Do it, however often it takes; False where that was given up at the end of the process, and so many requests with it."""
+        while True:
             try:
                 if self._store is None:
                     self._store = self._open_store()
-                self._store.write(rows)
+                keep(self._store)
             except StateError as error:
                 if not self._failure:
                     log.warning("records.not_written", reason=error.message, waiting=len(self._queue))
                 self._failure = error.message
                 if self._stopping.wait(RETRY_SECONDS):
-                    self._lose(len(rows), error.message)
-                    return
+                    self._lose(count, error.message)
+                    return False
                 continue
-            except Exception as error:  # rows that no store can take
-                if len(rows) > 1:  # find the bad ones: the others are as good as any
-                    half = len(rows) // 2
-                    self._write(rows[:half])
-                    rows = rows[half:]
-                    continue
-                log.exception("records.row_refused")
-                self._lose(1, f"the store refused rows ({type(error).__name__}), see the log")
-                return
             if self._failure:
                 log.info("records.written_again")
                 self._drop_reason, self._failure = self._failure, ""
-            self._written += len(rows)
-            return
+            return True
+
+    def _catch_up(self, spare: float) -> None:
+        """Make rows of what is held and pack them, for as long as processors had time of late, or until no more is held than may be."""
+        until = time.monotonic() + GATHER_SECONDS * min(1.0, spare) * (spare >= ENOUGH)
+        due = self._due()
+        while not self._stopping.is_set():
+            if not due and time.monotonic() >= until:
+                return
+            if not self._release():
+                break
+            while self._queue:  # it is no safer in memory for our being busy
+                self._keep_some()
+            due = due and self._due()
+        if not self._behind or time.monotonic() < until:
+            self._pack()
+
+    def _due(self) -> bool:
+        held = None if self._store is None else self._store.held
+        try:
+            return held is not None and held.waiting().due
+        except StateError:
+            return False
+
+    def _release(self) -> bool:
+        """Make rows of one batch; whether there was one."""
+        store = self._store
+        if store is None or store.held is None:
+            return False
+        before = store.held.refused
+        try:
+            found = store.held.release(self._jotting.rows)
+        except StateError as error:
+            log.warning("records.rows_not_made", reason=error.message)
+            return False
+        if refused := store.held.refused - before:
+            self._lose(refused, "the store refused rows, see the log")
+        return found > 0
 
     def _pack(self) -> None:
         """One piece at most: rows that wait go first."""

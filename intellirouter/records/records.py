@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from intellirouter.errors import Overloaded
+from intellirouter.records.held import RowsOf, release_all
 from intellirouter.records.store import Store
 
 AT_ONCE = 4
@@ -18,10 +19,14 @@ T = TypeVar("T")
 
 
 class Records:
-    """Questions to a store, each in a thread. `open_store` is called with the first, and again until it succeeds."""
+    """Questions to a store, each in a thread. `open_store` is called with the first, and again until it succeeds.
 
-    def __init__(self, open_store: Callable[[], Store]) -> None:
+    What is held and no row yet (`held.py`) becomes rows first, by `rows_of`, so that an answer tells of all there is.
+    """
+
+    def __init__(self, open_store: Callable[[], Store], rows_of: RowsOf) -> None:
         self._open_store = open_store
+        self._rows_of = rows_of
         self._store: Store | None = None
         self._opening = asyncio.Lock()
         self._places = asyncio.Semaphore(AT_ONCE)
@@ -35,9 +40,14 @@ class Records:
         self._waiting += 1
         try:
             async with self._places:
-                return await asyncio.to_thread(question, await self._opened())
+                return await asyncio.to_thread(self._answered, question, await self._opened())
         finally:
             self._waiting -= 1
+
+    def _answered(self, question: Callable[[Store], T], store: Store) -> T:
+        if store.held is not None:
+            release_all(store.held, self._rows_of)
+        return question(store)
 
     @contextlib.contextmanager
     def following(self) -> Iterator[None]:

@@ -15,12 +15,13 @@ import msgspec
 
 from intellirouter.errors import InvalidRequest
 from intellirouter.records.conditions import words_in, words_of
+from intellirouter.records.held import Held, RowsOf, Waiting
 from intellirouter.records.query import By, Page, Query, Size, Usage
 from intellirouter.records.questions import pages
 from intellirouter.records.row import Detail, Row
 from intellirouter.records.store import Store
 
-PURPOSE = "record"
+PURPOSE, HELD = "record", "held"
 LOOKED_AT = 500
 """Rows that are read together when words are looked for."""
 LOOK_SECONDS = 2.0
@@ -33,6 +34,15 @@ _detail = msgspec.json.Decoder(Detail).decode
 class Sealing(Protocol):
     """See `security.sealing.Sealer`."""
 
+    def seal(self, purpose: str, place: str, value: bytes) -> bytes:
+        """Encrypt."""
+
+    def open(self, purpose: str, place: str, value: bytes) -> bytes:
+        """Decrypt."""
+
+    def is_current(self, value: bytes) -> bool:
+        """Whether the key that seals now sealed it."""
+
     def seal_text(self, purpose: str, place: str, text: str) -> str:
         """Encrypt."""
 
@@ -43,12 +53,43 @@ class Sealing(Protocol):
         """Whether the key that seals now sealed it."""
 
 
+class SealedHeld:
+    """See `Held`. A batch is sealed as one; `sealed` makes a row of it one that may be kept."""
+
+    def __init__(self, held: Held, sealer: Sealing, sealed: Callable[[Row], Row]) -> None:
+        self._held, self._sealer, self._sealed = held, sealer, sealed
+
+    @property
+    def refused(self) -> int:
+        """See `Held.refused`."""
+        return self._held.refused
+
+    def hold(self, batches: Sequence[tuple[int, bytes]], since: float) -> None:
+        """See `Held.hold`."""
+        self._held.hold([(rows, self._sealer.seal(PURPOSE, HELD, batch)) for rows, batch in batches], since)
+
+    def release(self, rows_of: RowsOf) -> int:
+        """See `Held.release`."""
+        return self._held.release(
+            lambda batch: map(self._sealed, rows_of(self._sealer.open(PURPOSE, HELD, batch)))
+        )
+
+    def waiting(self) -> Waiting:
+        """See `Held.waiting`."""
+        return self._held.waiting()
+
+    def change(self, change: Callable[[bytes], bytes]) -> None:
+        """See `Held.change`."""
+        self._held.change(change)
+
+
 class SealedRecords:
     """See `Store`."""
 
     def __init__(self, store: Store, sealer: Sealing) -> None:
         self._store = store
         self._sealer = sealer
+        self.held = None if store.held is None else SealedHeld(store.held, sealer, self._sealed)
         self.resealed = 0
 
     def write(self, rows: Sequence[Row]) -> None:
@@ -120,7 +161,15 @@ class SealedRecords:
             self.resealed += 1
             return self._sealed(self._open(row))
 
-        return self._store.rewrite(after, limit, sealed)
+        last = self._store.rewrite(after, limit, sealed)
+        if last is None and self.held is not None:
+            self.held.change(self._rekeyed)
+        return last
+
+    def _rekeyed(self, batch: bytes) -> bytes:
+        if self._sealer.is_current(batch):
+            return batch
+        return self._sealer.seal(PURPOSE, HELD, self._sealer.open(PURPOSE, HELD, batch))
 
     def prune(self, before: float, max_bytes: int) -> int:
         """See `Store.prune`."""

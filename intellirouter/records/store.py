@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from intellirouter.errors import Overloaded
+from intellirouter.records.held import Held
 from intellirouter.records.query import By, Page, Query, Size, Usage
 from intellirouter.records.row import Row
 
@@ -23,7 +24,11 @@ class TooSlow(Overloaded):
 
 
 class Store(Protocol):
-    """Rows of requests."""
+    """Rows of requests, and where it can keep them as they came, what is no row yet (`held`)."""
+
+    @property
+    def held(self) -> Held | None:
+        """None where requests are written as rows alone. Questions tell nothing of what is held: whoever asks releases it first."""
 
     def write(self, rows: Sequence[Row]) -> None:
         """Keep all of these rows, or none of them and raise. Their ids are their own."""

@@ -36,7 +36,7 @@ from intellirouter.telemetry.tracing.span import Attributes, Span, Tracer, curre
 from intellirouter.transport.outbox import Outbox
 from intellirouter.web import auditing
 from intellirouter.web.errors import Envelope, error_response, status_of
-from intellirouter.web.noting import SIZE, Failure, Part, Seen, error_facts, row_of, said_in
+from intellirouter.web.noting import Failure, Part, error_facts, note
 from intellirouter.web.whole import WholeResponse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -192,7 +192,18 @@ def endpoint(
                 and frame.recorder is not None
                 and ((caller is not None and asked is not None) or frame.recorder.stranger())
             ):
-                _note(frame.recorder, frame.role, name, request, caller, status, seconds, refusal)
+                note(
+                    frame.recorder,
+                    request,
+                    frame.role,
+                    name,
+                    request_id,
+                    caller,
+                    status,
+                    seconds,
+                    request.get(PART),
+                    refusal,
+                )
             if traced is not None:
                 _told(traced, request, caller, status)
             if frame.auditor is not None and (recorded or asked is not None or auditing.NOTED in request):
@@ -275,39 +286,6 @@ def _told(
         facts["intellirouter.key"] = caller.key_id
     span.note(facts)
     span.end(str(status) if status >= 499 else "")  # 499: the client went away
-
-
-def _note(
-    recorder: Recorder,
-    role: str,
-    name: str,
-    request: web.Request,
-    caller: Caller | None,
-    status: int,
-    seconds: float,
-    refusal: Failure | None,
-) -> None:
-    part = request.get(PART)
-    if part is not None:
-        part.close()
-    span = current()
-    seen = Seen(
-        time.time(),
-        seconds,
-        role,
-        name,
-        request.method,
-        request.path,
-        request[REQUEST_ID],
-        status,
-        caller,
-        said_in(request.headers),
-        request.remote,
-        "" if span is None else span.trace_id,
-        part,
-        refusal,
-    )
-    recorder.note(row_of, seen, SIZE if part is None else SIZE + part.size)
 
 
 def _check_segments(request: web.Request) -> None:

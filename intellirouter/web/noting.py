@@ -1,18 +1,26 @@
-"""What the frame around an endpoint notes for the record, and the row that is made of it later, in the writer's thread."""
+"""What the frame around an endpoint notes for the record, and the row that is made of it later.
+
+What was seen is facts, encoded within microseconds while the request ends; working them out takes as long again as answering does,
+and waits until there is time for it.
+"""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
-from typing import Any, Protocol
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
+from aiohttp import web
 from multidict import istr
 
 from intellirouter.errors import IntelliRouterError
 from intellirouter.records.named import SESSION_HEADERS, TAG_HEADERS, bounded, listed_tags
+from intellirouter.records.recorder import Recorder
 from intellirouter.records.row import Row
 from intellirouter.security.caller import Caller
+from intellirouter.telemetry.tracing.span import current
 
 NODE = socket.gethostname()
 MAX_MESSAGE = 2000
@@ -20,7 +28,7 @@ SIZE = 2500
 """About what one noted request holds in memory until its row is written."""
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True, array_like=True):
     """An error, but not itself: its traceback holds the whole request. `attempts` and `guards` are those that its details list."""
 
     code: str
@@ -31,48 +39,36 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Part(Protocol):
-    """What a role knows of a request beyond the frame. Touched by the request first and by the writer's thread after it."""
+    """What a role knows of a request beyond the frame."""
 
-    size: int
+    def close(self) -> Known:
+        """The request is over: what the row needs of it, without all that the request was made of."""
 
-    def close(self) -> None:
-        """The request is over: keep what the row needs, and let go of all that the request was made of."""
+
+class Known(Protocol):
+    """What a role knew of a request."""
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much content it holds, which may lie on no disk as it is, so that a row is made of it at once; 0: it is facts alone."""
 
     def fill(self, row: Row) -> None:
-        """Write into the row what is known. In the writer's thread."""
+        """Write into the row what is known. By whoever makes rows, which may be long after the request."""
 
 
-class Said(msgspec.Struct, gc=False):
-    """What the record keeps of a request's headers."""
-
-    session: str = ""
-    traceparent: str | None = None
-    tags: tuple[str, ...] = ()
-    user_agent: str = ""
+PartT = TypeVar("PartT", bound=Known | None)
 
 
-_SESSIONS = tuple(map(istr, SESSION_HEADERS))
-_TAGS = tuple(map(istr, TAG_HEADERS))
+_SESSION, _OTHER_SESSION = map(istr, SESSION_HEADERS)
+_TAGS, _OTHER_TAGS = map(istr, TAG_HEADERS)
 _TRACEPARENT, _USER_AGENT = istr("traceparent"), istr("user-agent")
 
 
-def said_in(headers: Mapping[str, str]) -> Said:
-    """The headers themselves are let go: what waits to be written must not keep a request's objects alive."""
-    get = headers.get
-    said = Said(user_agent=get(_USER_AGENT) or "", traceparent=get(_TRACEPARENT))
-    for name in _SESSIONS:
-        if not said.session and (session := get(name)):
-            said.session = session
-    for name in _TAGS:
-        if tags := get(name):
-            said.tags = (*said.tags, tags)
-    return said
-
-
-class Seen(msgspec.Struct, gc=False):
+class Seen(msgspec.Struct, Generic[PartT], gc=False, array_like=True):
     """A request that was answered: what is known of it, and nothing worked out.
 
-    Nothing here leads back to it, so that the collector of cycles need not look.
+    Nothing here leads back to it, so that the collector of cycles need not look. It is kept on disk as it is until a row is made of
+    it, so a field may be added at the end, with a default, and none be changed.
     """
 
     ended: float
@@ -83,48 +79,152 @@ class Seen(msgspec.Struct, gc=False):
     path: str
     request_id: str
     status: int
-    caller: Caller | None
-    said: Said
+    key: str | None
+    tenant: str | None
+    team: str | None
+    session: str | None
+    traceparent: str | None
+    tags: list[str] | None
+    user_agent: str | None
     client: str | None
-    trace_id: str
-    part: Part | None
+    trace_id: str | None
+    part: PartT
     error: Failure | None
+
+
+def note(
+    recorder: Recorder,
+    request: web.Request,
+    role: str,
+    endpoint: str,
+    request_id: str,
+    caller: Caller | None,
+    status: int,
+    seconds: float,
+    part: Part | None,
+    error: Failure | None,
+) -> None:
+    """Leave a request to the recorder. What it needs of it is taken now: what waits to be written keeps nothing else alive."""
+    said, span = request.headers.get, current()
+    tags, other_tags = said(_TAGS), said(_OTHER_TAGS)
+    known = None if part is None else part.close()
+    seen = Seen(
+        time.time(),
+        seconds,
+        role,
+        endpoint,
+        request.method,
+        request.path,
+        request_id,
+        status,
+        None if caller is None else caller.key_id,
+        None if caller is None else caller.tenant,
+        None if caller is None else caller.team,
+        said(_SESSION) or said(_OTHER_SESSION),
+        said(_TRACEPARENT),
+        None if tags is None and other_tags is None else [one for one in (tags, other_tags) if one],
+        said(_USER_AGENT),
+        request.remote,
+        None if span is None else span.trace_id,
+        known,
+        error,
+    )
+    _noted(recorder, seen)
+
+
+def note_call(
+    recorder: Recorder,
+    role: str,
+    endpoint: str,
+    request_id: str,
+    caller: Caller,
+    status: int,
+    seconds: float,
+    traceparent: str | None,
+    part: Part,
+    error: Failure | None,
+) -> None:
+    """The same of what another role of this process asked, without HTTP."""
+    span = current()
+    known: Known | None = part.close()
+    seen = Seen(
+        time.time(),
+        seconds,
+        role,
+        endpoint,
+        "",
+        "",
+        request_id,
+        status,
+        caller.key_id,
+        caller.tenant,
+        caller.team,
+        None,
+        traceparent,
+        None,
+        None,
+        None,
+        None if span is None else span.trace_id,
+        known,
+        error,
+    )
+    _noted(recorder, seen)
+
+
+def _noted(recorder: Recorder, seen: Seen[Known | None]) -> None:
+    known = seen.part
+    if known is None or not known.held_bytes:
+        recorder.jot(seen)
+    else:
+        recorder.note(row_of, seen, known.held_bytes)
+
+
+class Jotted(Generic[PartT]):
+    """How what was seen is kept until a row is made of it. See `records.held.Jotting`. `kind` is `Seen` of the parts there are."""
+
+    def __init__(self, kind: type[Seen[PartT]]) -> None:
+        self.encode: Callable[[object], bytes] = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(list[kind]).decode  # type: ignore[valid-type]
+
+    def rows(self, batch: bytes) -> Iterator[Row]:
+        """See `Jotting.rows`."""
+        return map(row_of, self._decode(batch))
 
 
 def error_facts(error: IntelliRouterError) -> Failure:
     """What is told of an error."""
     return Failure(
         error.code,
-        error.message,
+        error.message[:MAX_MESSAGE],
         error.details.get("attempts"),
         error.details.get("cost_usd"),
         error.details.get("guards"),
     )
 
 
-def row_of(seen: Seen) -> Row:
+def row_of(seen: Seen[Any]) -> Row:
     """The row."""
-    said, caller = seen.said, seen.caller
     row = Row(
         ended=seen.ended,
         seconds=seen.seconds,
         request_id=seen.request_id,
-        session=bounded(said.session),
-        trace_id=seen.trace_id or _trace_id(said.traceparent),
+        session=bounded(seen.session or ""),
+        trace_id=seen.trace_id or _trace_id(seen.traceparent),
         role=seen.role,
         node=NODE,
         method=seen.method,
         path=bounded(seen.path),
         endpoint=seen.endpoint,
         status=seen.status,
-        tags=listed_tags(said.tags) if said.tags else (),
-        user_agent=bounded(said.user_agent),
+        tags=listed_tags(seen.tags) if seen.tags else (),
+        user_agent=bounded(seen.user_agent or ""),
         client=seen.client or "",
+        key=seen.key or "",
+        tenant=seen.tenant or "",
+        team=seen.team or "",
     )
-    if caller is not None:
-        row.key, row.tenant, row.team = caller.key_id, caller.tenant, caller.team or ""
     if seen.error is not None:
-        row.error, row.message = seen.error.code, seen.error.message[:MAX_MESSAGE]
+        row.error, row.message = seen.error.code, seen.error.message
         row.cost_usd = seen.error.cost_usd
         if isinstance(seen.error.guards, list):
             row.detail.guards = seen.error.guards
@@ -145,15 +245,17 @@ def _trace_id(traceparent: str | None) -> str:
     return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else ""
 
 
-class RunPart(msgspec.Struct):
-    """See `Part`. A request that is about a run of a chain."""
+class RunPart(msgspec.Struct, gc=False, array_like=True, tag="run"):
+    """A request that is about a run of a chain. See `Part` and `Known`."""
+
+    held_bytes: ClassVar[int] = 0
 
     run_id: str
-    size: int = 0
 
-    def close(self) -> None:
+    def close(self) -> Known:
         """See `Part.close`."""
+        return self
 
     def fill(self, row: Row) -> None:
-        """See `Part.fill`."""
+        """See `Known.fill`."""
         row.chain_run = bounded(self.run_id)

@@ -25,7 +25,7 @@ from intellirouter.records.sealed import SealedRecords
 from intellirouter.records.store import Store
 from intellirouter.roles.keys import METRICS, RECORDER, RECORDS
 from intellirouter.roles.router.keys import CONTENT
-from intellirouter.roles.router.recorded import ContentPolicy
+from intellirouter.roles.router.recorded import JOTTED, ContentPolicy
 from intellirouter.security.sealing import sealer_of
 from intellirouter.web.probes import PartHealth
 
@@ -86,7 +86,7 @@ async def _recorder(opened: Opened) -> AsyncIterator[Recorder | None]:
     if not section.enabled:
         yield None
         return
-    recorder = Recorder(sealed_opener(opened.settings), bounds_of(section))
+    recorder = Recorder(sealed_opener(opened.settings), bounds_of(section), JOTTED)
 
     opened.on_reload.append(lambda new: partial(recorder.configure, bounds_of(new.records)))
     opened[METRICS].registry.register(RecordsCollector(recorder))
@@ -103,7 +103,7 @@ async def _records(opened: Opened) -> AsyncIterator[Records | None]:
     if not section.enabled:
         yield None
         return
-    records = Records(sealed_opener(opened.settings))
+    records = Records(sealed_opener(opened.settings), JOTTED.rows)
     try:
         yield records
     finally:

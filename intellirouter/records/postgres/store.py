@@ -14,6 +14,7 @@ import psycopg
 from intellirouter.errors import NewerFormat, StateUnavailable
 from intellirouter.records import questions
 from intellirouter.records.columns import quoted, values
+from intellirouter.records.held import Held
 from intellirouter.records.postgres import asking
 from intellirouter.records.postgres.asking import DIALECT
 from intellirouter.records.postgres.schema import (
@@ -42,6 +43,7 @@ class PostgresStore:
     """See `Store`. Any thread may ask; one writes. A connection that broke is made anew by the next call."""
 
     def __init__(self, url: str, *, read_seconds: float = READ_SECONDS) -> None:
+        self.held: Held | None = None
         self._url = url
         self._read_seconds = read_seconds
         self._readers: list[psycopg.Connection[Any]] = []

@@ -9,9 +9,9 @@ from __future__ import annotations
 from intellirouter.records.columns import COLUMNS, quoted
 from intellirouter.records.conditions import USUAL
 from intellirouter.records.row import DEAR_BUCKET, SLOW_BUCKET
-from intellirouter.records.sqlite import packs
+from intellirouter.records.sqlite import held, packs
 
-VERSION = 3
+VERSION = 4
 
 _TYPES = dict.fromkeys(COLUMNS, "text") | {
     "id": "integer primary key",
@@ -70,8 +70,7 @@ create trigger if not exists content_out after delete on content begin
   insert into words (words, rowid, asked, answered, message)
   values ('delete', old.id, old.asked, old.answered, old.message);
 end;
-{packs.SCHEMA}
-pragma user_version = {VERSION};
+{packs.SCHEMA}{held.SCHEMA}pragma user_version = {VERSION};
 """  # noqa: S608  names of ours
 
 INSERT = f"insert into requests ({quoted(COLUMNS)}) values "  # noqa: S608  names of ours

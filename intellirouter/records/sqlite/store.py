@@ -22,6 +22,7 @@ from intellirouter.records.questions import RESPOKEN
 from intellirouter.records.row import SHIFT, Row, id_at, time_of
 from intellirouter.records.sqlite import asking, packs, summing
 from intellirouter.records.sqlite.asking import DIALECT
+from intellirouter.records.sqlite.held import AGAIN, SqliteHeld, waiting
 from intellirouter.records.sqlite.schema import INSERT, SCHEMA, VERSION
 from intellirouter.records.store import READ_SECONDS, TooSlow
 
@@ -53,6 +54,7 @@ class SqliteStore:
         self._lock = threading.Lock()
         self._closed = False
         self._writer = self._opened()
+        self.held = SqliteHeld(lambda: self._asking(writes=True), _insert)
 
     def _opened(self) -> sqlite3.Connection:
         try:
@@ -84,14 +86,13 @@ class SqliteStore:
                 raise NewerFormat(f"The record {self.path}", version, VERSION)
             connection.execute("pragma auto_vacuum = incremental")  # holds for a new file
             connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = normal")
             connection.execute("pragma journal_size_limit = 67108864")
-            # pages of many indexes change with every batch: copied into the file once for several of them
-            connection.execute("pragma wal_autocheckpoint = 4000")
+            _tune(connection)
             connection.execute("pragma cache_size = -8000")
             connection.execute("pragma secure_delete = off")
             if version < VERSION:
                 connection.executescript(SCHEMA)
+            connection.execute(AGAIN)
         except BaseException:
             connection.close()
             raise
@@ -103,20 +104,7 @@ class SqliteStore:
         try:
             connection.execute("begin immediate")
             try:
-                for at in range(0, len(rows), TOGETHER):
-                    some = rows[at : at + TOGETHER]
-                    flat: list[Any] = []
-                    for row in some:
-                        flat += values(row)
-                    connection.execute(INSERT + ",".join([_LINE] * len(some)), flat)
-                tags = [(tag, row.id) for row in rows if row.tags for tag in dict.fromkeys(row.tags)]
-                if tags:
-                    connection.executemany("insert into tags values (?, ?)", tags)
-                said = [line for row in rows if (line := _said(row)) is not None]
-                if said:
-                    connection.executemany("insert into content values (?, ?, ?, ?)", said)
-                packs.pack_late(connection, [row.id for row in rows])
-                connection.execute("update kept set rows = rows + ?", (len(rows),))
+                _insert(connection, rows)
                 connection.execute("commit")
             except BaseException:
                 if connection.in_transaction:
@@ -233,8 +221,9 @@ class SqliteStore:
 
     def pack(self) -> int:
         """See `Store.pack`."""
-        connection, before = self._writer, id_at(time.time() - SETTLED_SECONDS)
+        connection = self._writer
         try:
+            before = id_at(min(time.time() - SETTLED_SECONDS, waiting(connection).since))
             if not packs.waiting(connection, before):
                 return 0
             connection.execute("begin immediate")
@@ -288,7 +277,7 @@ class SqliteStore:
                 for name in ("page_count", "page_size")
             )
             oldest = connection.execute("select min(id) from requests").fetchone()[0]
-            rows = connection.execute("select rows from kept").fetchone()[0]
+            rows = connection.execute("select rows from kept").fetchone()[0] + waiting(connection).rows
         return Size(rows, pages * size, None if oldest is None else time_of(oldest))
 
     def close(self) -> None:
@@ -313,7 +302,7 @@ class SqliteStore:
                 connection = sqlite3.connect(
                     self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
                 )
-                connection.execute("pragma busy_timeout = 5000")
+                _tune(connection)
                 connection.execute("pragma cache_size = -16000")
             connection.execute(f"pragma query_only = {'off' if writes else 'on'}")
             until = time.monotonic() + self._read_seconds
@@ -341,6 +330,30 @@ class SqliteStore:
                         self._readers.append(connection)
                 if not keep:
                     connection.close()
+
+
+def _tune(connection: sqlite3.Connection) -> None:
+    connection.execute("pragma synchronous = normal")
+    # pages of many indexes change with every batch: copied into the file once for several of them
+    connection.execute("pragma wal_autocheckpoint = 4000")
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Within a transaction."""
+    for at in range(0, len(rows), TOGETHER):
+        some = rows[at : at + TOGETHER]
+        flat: list[Any] = []
+        for row in some:
+            flat += values(row)
+        connection.execute(INSERT + ",".join([_LINE] * len(some)), flat)
+    tags = [(tag, row.id) for row in rows if row.tags for tag in dict.fromkeys(row.tags)]
+    if tags:
+        connection.executemany("insert into tags values (?, ?)", tags)
+    said = [line for row in rows if (line := _said(row)) is not None]
+    if said:
+        connection.executemany("insert into content values (?, ?, ?, ?)", said)
+    packs.pack_late(connection, [row.id for row in rows])
+    connection.execute("update kept set rows = rows + ?", (len(rows),))
 
 
 def _said(row: Row) -> tuple[int, str | None, str | None, str | None] | None:

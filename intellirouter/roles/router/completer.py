@@ -26,9 +26,8 @@ from intellirouter.roles.router.pipeline.persona_guards import carried_by
 from intellirouter.roles.router.recorded import Asked, ContentPolicy, asked_of
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.security.caller import Caller, Owner
-from intellirouter.telemetry.tracing.span import current
 from intellirouter.web.errors import status_of
-from intellirouter.web.noting import SIZE, Said, Seen, error_facts, row_of
+from intellirouter.web.noting import error_facts, note_call
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +54,19 @@ class Recording:
             status, error = status_of(failure), error_facts(failure)
             raise
         finally:
-            span = current()
-            trace_id = "" if span is None else span.trace_id
             seconds = time.perf_counter() - began
-            asked.close()
-            seen = Seen(
-                time.time(),
-                seconds,
+            note_call(
+                self.recorder,
                 "Router",
                 endpoint,
-                "",
-                "",
                 call.request_id,
-                status,
                 call.caller,
-                Said(traceparent=call.traceparent),
-                None,
-                trace_id,
+                status,
+                seconds,
+                call.traceparent,
                 asked,
                 error,
             )
-            self.recorder.note(row_of, seen, SIZE + asked.size)
 
 
 class LocalChatCompleter:

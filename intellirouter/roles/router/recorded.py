@@ -1,13 +1,13 @@
 """What the Router knows of a request for the record: who asked what of which model, who answered, what it cost.
 
-The request's path picks references; everything that takes time is worked out in `Asked.fill`, in the writer's thread.
+The request's path picks facts; everything that takes time is worked out in `AskedPart.fill`, when a row is made of them.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from aiohttp import web
@@ -18,19 +18,18 @@ from intellirouter.chat.response import ChatResponse, Choice, Usage
 from intellirouter.chat.wire import WireFormat
 from intellirouter.config.schema.records import Content
 from intellirouter.errors import IntelliRouterError
-from intellirouter.guards.report import Report
 from intellirouter.inference.cache.dispatcher import CANNED_HEADER
 from intellirouter.inference.cache.dispatcher import HEADER as CACHE_HEADER
 from intellirouter.inference.catalog import Catalog
-from intellirouter.inference.cost import cost_usd
-from intellirouter.inference.job import Attempt, Trace
+from intellirouter.inference.cost import Rates, cost_usd
+from intellirouter.inference.job import Trace, Tried
 from intellirouter.inference.offline_transport import OFFLINE
-from intellirouter.records.named import MAX_TAGS, bounded, first, tags_of, user_of
+from intellirouter.records.named import MAX_TAGS, bounded, first, listed_tags, tags_of, user_of
 from intellirouter.records.redaction import Redaction
 from intellirouter.records.row import Row
 from intellirouter.roles.router.pipeline.course import GUARDRAIL_HEADER, PERSONA_HEADER
 from intellirouter.security.caller import Caller
-from intellirouter.web.noting import MAX_MESSAGE, Failure, error_facts
+from intellirouter.web.noting import SIZE, Failure, Jotted, Known, RunPart, Seen, error_facts
 
 MAX_DELTAS = 100_000
 CHAIN = "chain"
@@ -122,48 +121,85 @@ def _said(deltas: list[Delta]) -> dict[str, Any]:
     return told
 
 
-class Told(msgspec.Struct, gc=False):
-    """What happened to a request, without the objects that it happened to."""
+class Told(msgspec.Struct, gc=False, array_like=True):
+    """What happened to a request, without the objects that it happened to.
+
+    `tokens` are those of its usage: see `Usage`. `attempts` is None where there was one, that gave the answer: most of the time.
+    """
 
     model: str
     provider: str
     decision: dict[str, Any]
-    attempts: list[Attempt | dict[str, Any]]
+    attempts: list[Tried] | None
     steps: dict[str, float]
     upstream_seconds: float
     notes: tuple[str, ...]
-    usage: Usage | None
+    tokens: tuple[int, int, int | None, int | None, int | None, int | None] | None
     cost_usd: float | None
     cache: str
-    persona: str
-    chain_run: str
+    persona: str | None
+    chain_run: str | None
     rule: str | None
-    guards: Report | None = None
+    guards: list[dict[str, Any]] | None
+
+    def tried(self) -> list[Tried]:
+        """The attempts."""
+        if self.attempts is not None:
+            return self.attempts
+        read, written = (None, None) if self.tokens is None else self.tokens[:2]
+        target = f"{self.provider}/{self.model}"
+        return [Tried(target, "ok", self.upstream_seconds, None, "", 1, read, written)]
 
 
 def told_by(trace: Trace) -> Told:
     """The trace, as far as the record keeps it."""
-    get = trace.headers.get
+    headers, usage, plan, guards = trace.headers, trace.usage, trace.plan(), trace.guards
+    get = headers.get
     return Told(
         trace.model,
         trace.provider,
-        trace.plan(),
-        [attempt.kept() for attempt in trace.attempts],
+        plan,
+        None if _at_once(trace) else [attempt.kept() for attempt in trace.attempts],
         trace.steps,
         trace.upstream_seconds,
         trace.notes,
-        trace.usage,
+        None
+        if usage is None
+        else (
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_tokens,
+            usage.cache_write_tokens,
+            usage.reasoning_tokens,
+            usage.cache_write_1h_tokens,
+        ),
         trace.cost_usd,
-        get(CACHE_HEADER) or ("canned" if CANNED_HEADER in trace.headers else ""),
-        get(PERSONA_HEADER) or "",
-        get(RUN_HEADER) or "",
+        get(CACHE_HEADER) or ("canned" if CANNED_HEADER in headers else ""),
+        get(PERSONA_HEADER),
+        get(RUN_HEADER),
         get(GUARDRAIL_HEADER),
-        trace.guards,
+        None if guards is None else guards.shown(),
+    )
+
+
+def _at_once(trace: Trace) -> bool:
+    """Whether the first one asked answered, and all of the trace is about that."""
+    attempts = trace.attempts
+    if len(attempts) != 1:
+        return False
+    attempt = attempts[0]
+    return (
+        attempt.outcome == "ok"
+        and attempt.usage is trace.usage
+        and attempt.sent <= 1
+        and attempt.upstream_status is None
+        and attempt.seconds == trace.upstream_seconds
+        and attempt.candidate == f"{trace.provider}/{trace.model}"
     )
 
 
 class Asked(msgspec.Struct, gc=False):
-    """See `Part`. Until the request is over its `trace`, then what of that is kept."""
+    """What a request asks, until it is over. See `Part`."""
 
     catalog: Catalog
     model: str
@@ -175,73 +211,115 @@ class Asked(msgspec.Struct, gc=False):
     options: RouteOptions | None
     session: str = ""
     trace: Trace | None = None
-    told: Told | None = None
     first_token: float | None = None
     broken: Failure | None = None
     content: Kept | None = None
     size: int = 0
 
-    def close(self) -> None:
+    def close(self) -> Known:
         """See `Part.close`."""
-        if self.trace is not None:
-            self.told, self.trace = told_by(self.trace), None
+        options, metadata = self.options, self.metadata
+        user, session = "", self.session
+        tags: tuple[str, ...] = ()
+        collections: tuple[str, ...] = ()
+        if self.user or metadata or self.safety_identifier:
+            user = user_of(self.user, metadata, self.safety_identifier)
+        if options is not None or metadata:
+            tags = tags_of({}, metadata, options.tags if options is not None else ())
+            told = metadata.get("session_id") if isinstance(metadata, dict) else None
+            session = first(session, options.conversation if options is not None else None, told)
+        if options is not None:
+            collections = _collections(options.rag)
+        model, trace = self.model, self.trace
+        part = AskedPart(
+            model,
+            self.dialect,
+            self.stream,
+            user,
+            tags,
+            session,
+            collections,
+            self.first_token,
+            self.broken,
+            self.catalog.rates(model),
+            None if trace is None else told_by(trace),
+        )
+        return part if self.content is None else ContentPart(part, self.content, SIZE + self.size)
+
+
+class AskedPart(msgspec.Struct, gc=False, array_like=True, tag="asked"):
+    """What was asked, and what came of it. See `Known`. `rates` are those of the model's group: one of them is the dearest."""
+
+    held_bytes: ClassVar[int] = 0
+
+    model: str
+    dialect: str
+    stream: bool
+    user: str
+    tags: tuple[str, ...]
+    session: str
+    collections: tuple[str, ...]
+    first_token: float | None
+    broken: Failure | None
+    rates: tuple[Rates, ...]
+    told: Told | None
 
     def fill(self, row: Row) -> None:
-        """See `Part.fill`."""
-        metadata: Mapping[str, Any] = self.metadata if isinstance(self.metadata, dict) else {}
+        """See `Known.fill`."""
         row.model, row.dialect, row.stream = bounded(self.model), self.dialect, self.stream
-        row.first_token = self.first_token
-        row.user = user_of(self.user, metadata, self.safety_identifier)
-        row.tags = tags_of(
-            {}, metadata, (*row.tags, *(self.options.tags if self.options is not None else ()))
-        )
-        if not row.session:
-            conversation = self.options.conversation if self.options is not None else None
-            row.session = first(self.session, conversation, metadata.get("session_id"))
-        if self.options is not None:
-            row.collections = _collections(self.options.rag)
+        row.first_token, row.user, row.collections = self.first_token, self.user, self.collections
+        if self.tags:
+            row.tags = listed_tags((), (*row.tags, *self.tags)) if row.tags else self.tags
+        row.session = row.session or self.session
         if self.broken is not None:
-            row.error, row.message = self.broken.code, self.broken.message[:MAX_MESSAGE]
+            row.error, row.message = self.broken.code, self.broken.message
         if self.told is not None:
             self._answered(row, self.told)
         elif row.detail.attempts:
             target = row.detail.attempts[-1].get("target")
             row.provider = target.partition("/")[0] if isinstance(target, str) else ""
-        if self.content is not None:
-            self.content.fill(row)
 
     def _answered(self, row: Row, told: Told) -> None:
         detail = row.detail
         row.served_model, row.provider = bounded(told.model), told.provider
-        row.cache, row.chain_run = told.cache, told.chain_run
-        row.persona = told.persona.replace("; version=", "@")
+        row.cache, row.chain_run = told.cache, told.chain_run or ""
+        row.persona = (told.persona or "").replace("; version=", "@")
         detail.decision = told.decision
-        detail.attempts = [one if isinstance(one, dict) else one.shown() for one in told.attempts]
+        detail.attempts = [one.shown() for one in told.tried()]
         row.strategy = str(told.decision.get("strategy", ""))
         detail.steps = {name: round(seconds * 1e3, 2) for name, seconds in told.steps.items()}
         detail.steps["ours"] = round(max(0.0, row.seconds - told.upstream_seconds) * 1e3, 2)
         detail.notes = list(told.notes)
         if told.rule is not None:
             detail.guards = [{"guard": "persona", "rule": told.rule}]
-        if told.guards is not None:
-            detail.guards = [*detail.guards, *told.guards.shown()]
-        usage = told.usage
-        if usage is not None and told.provider != CHAIN:  # its steps have rows of their own
+        if told.guards:
+            detail.guards = [*detail.guards, *told.guards]
+        if told.tokens is not None and told.provider != CHAIN:  # its steps have rows of their own
+            usage = Usage(*told.tokens[:4], cache_write_1h_tokens=told.tokens[5])
             row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens
             row.cached_tokens, row.written_tokens = usage.cached_tokens, usage.cache_write_tokens
-            row.reasoning_tokens = usage.reasoning_tokens
+            row.reasoning_tokens = told.tokens[4]
             row.cost_usd = told.cost_usd
-            row.dearest_usd = self._dearest(usage)
+            row.dearest_usd = max((cost_usd(usage, rates) for rates in self.rates), default=None)
         elif row.cache in ("hit", "stale", "canned"):
             row.cost_usd = 0.0
 
-    def _dearest(self, usage: Usage) -> float | None:
-        """What these tokens had cost on the dearest target of the group; None where no price is known."""
-        entry = self.catalog.known(self.model)
-        if entry is None:
-            return None
-        costs = [cost_usd(usage, target.price) for target in entry.candidates if target.price is not None]
-        return max(costs, default=None)
+
+class ContentPart(msgspec.Struct):
+    """The same with content that may be kept. See `Known`: content is masked before it lies on any disk."""
+
+    asked: AskedPart
+    content: Kept
+    held_bytes: int
+
+    def fill(self, row: Row) -> None:
+        """See `Known.fill`."""
+        self.asked.fill(row)
+        self.content.fill(row)
+
+
+JOTTED: Jotted[Any] = Jotted(Seen[AskedPart | RunPart | None])
+"""How the requests of every role are kept until rows are made of them."""
 
 
 class Watch:

@@ -1,0 +1,82 @@
+"""What was noted and is no row yet: batches of bytes that lie with the rows and wait until there is time to make rows of them.
+
+To keep a request as it was seen costs a fiftieth of what its row costs, with all the indexes the row is found by. So a batch is kept
+the moment it was gathered, which is as safe as a row, and rows are made of it when a processor is free, when somebody asks the record
+(`release_all`), or when it has waited for too long or is too much.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from intellirouter.records.row import Row
+
+HELD_SECONDS = 60.0
+HELD_ROWS, HELD_BYTES = 65_536, 128 * 1024 * 1024
+"""What waits is bounded: whoever asks next waits for its rows."""
+
+RowsOf = Callable[[bytes], Iterable[Row]]
+"""The rows of a batch, without ids."""
+
+
+class Jotting(Protocol):
+    """How a request is kept as it was seen."""
+
+    encode: Callable[[object], bytes]
+    """One, as MessagePack."""
+
+    def rows(self, batch: bytes) -> Iterable[Row]:
+        """The rows of a list of them."""
+
+
+class Waiting(NamedTuple):
+    """How many requests are held, in how many bytes, and since when (Unix seconds) the first of them."""
+
+    rows: int
+    bytes: int
+    since: float
+
+    @property
+    def due(self) -> bool:
+        """Whether they have waited long enough, or are enough."""
+        if self.rows > HELD_ROWS or self.bytes > HELD_BYTES:
+            return True
+        return self.rows > 0 and time.time() - self.since > HELD_SECONDS
+
+
+class Held(Protocol):
+    """The batches of a store. May raise `StateUnavailable`, as it does. `refused` counts requests of which no row can be had."""
+
+    @property
+    def refused(self) -> int:
+        """See above."""
+
+    def hold(self, batches: Sequence[tuple[int, bytes]], since: float) -> None:
+        """Keep batches, each with how many requests it holds, of which the first ended at `since` or later: all of them, or none and raise."""
+
+    def release(self, rows_of: RowsOf) -> int:
+        """Make rows of the oldest batches, in one transaction with their end: each once. How many requests they held; 0 where there are none."""
+
+    def waiting(self) -> Waiting:
+        """What is held."""
+
+    def change(self, change: Callable[[bytes], bytes]) -> None:
+        """Keep every batch as `change` makes it."""
+
+
+def batch_of(jotted: list[bytes]) -> bytes:
+    """A list of encoded values as one: an array of MessagePack, which counts what follows."""
+    return b"".join((b"\xdd", len(jotted).to_bytes(4, "big"), *jotted))
+
+
+def release_all(held: Held, rows_of: RowsOf) -> None:
+    """Make rows of all that is held now, leaving whoever writes as much time as it takes."""
+    since = time.time()
+    while (waiting := held.waiting()).rows and waiting.since <= since:
+        began = time.perf_counter()
+        if not held.release(rows_of):
+            return
+        if held.waiting().rows:
+            time.sleep((time.perf_counter() - began) / 2)

@@ -1,0 +1,225 @@
+"""What is held and no row yet: each request becomes one row, once, whoever makes it, and none waits for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from intellirouter.records import held as bounds
+from intellirouter.records import recorder as recording
+from intellirouter.records.held import batch_of, release_all
+from intellirouter.records.query import Query
+from intellirouter.records.recorder import Bounds, Recorder
+from intellirouter.records.row import Ids, Row
+from intellirouter.records.sealed import SealedRecords
+from intellirouter.records.sqlite import held as batches
+from intellirouter.records.sqlite.store import SqliteStore
+from intellirouter.roles.router.recorded import JOTTED
+from intellirouter.security.sealing import Sealer
+from intellirouter.web.noting import Failure, Seen
+
+NAMED = "zebra-crossing"
+
+
+def seen(name: str, status: int = 200, ended: float | None = None) -> Seen[None]:
+    """A request as the frame notes it."""
+    facts = (0.2, "Router", "models", "GET", "/v1/models", name, status, "key-1", "acme", None)
+    error = Failure("not_found", NAMED) if status >= 400 else None
+    return Seen(
+        time.time() if ended is None else ended, *facts, None, None, None, None, None, None, None, error
+    )
+
+
+def written_row(ids: Ids, ended: float, request_id: str = "") -> Row:
+    """A row as it was always written."""
+    return Row(id=ids.next(ended), ended=ended, request_id=request_id, status=200)
+
+
+def batch(*names: str) -> tuple[int, bytes]:
+    return len(names), batch_of([JOTTED.encode(seen(name)) for name in names])
+
+
+def names_of(store: SqliteStore | SealedRecords) -> list[str]:
+    return sorted(row.request_id for row in store.page(Query(), 1000).rows)
+
+
+def until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with contextlib.closing(SqliteStore(tmp_path / "requests.db")) as opened:
+        yield opened
+
+
+def test_what_is_held_is_counted_and_becomes_rows_once_however_many_make_them(store: SqliteStore) -> None:
+    parts = [tuple(f"r{at + n:04}" for n in range(50)) for at in range(0, 5000, 50)]
+    store.held.hold([batch(*names) for names in parts], time.time())
+    assert store.size().rows == 5000 and not names_of(store)
+    others = [SqliteStore(store.path) for _ in range(2)]
+    try:
+        threads = [
+            threading.Thread(target=release_all, args=(one.held, JOTTED.rows)) for one in (store, *others)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        for one in others:
+            one.close()
+    release_all(store.held, JOTTED.rows)
+    rows = [row for page in store.rows(Query(), 10_000) for row in page]
+    assert sorted(row.request_id for row in rows) == [name for names in parts for name in names]
+    assert store.held.waiting().rows == 0 and store.size().rows == 5000
+    assert store.total(Query()).requests == 5000
+
+
+def test_ids_that_somebody_has_are_drawn_anew(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = written_row(Ids(), time.time(), request_id="first")
+    store.write([taken])
+
+    class Same(Ids):
+        tries = 0
+
+        def next(self, when: float | None = None) -> int:
+            Same.tries += 1
+            return taken.id if Same.tries == 1 else super().next(when)
+
+    monkeypatch.setattr(batches, "Ids", Same)
+    store.held.hold([batch("second")], time.time())
+    release_all(store.held, JOTTED.rows)
+    assert names_of(store) == ["first", "second"] and Same.tries == 2
+
+
+def test_a_batch_that_cannot_be_read_is_put_aside_and_tried_at_the_next_start(store: SqliteStore) -> None:
+    def locked(told: bytes) -> Any:
+        if b"kept-back" in told:
+            raise ValueError("no key")
+        return JOTTED.rows(told)
+
+    store.held.hold([batch("kept-back"), batch("well")], time.time())
+    release_all(store.held, locked)
+    assert names_of(store) == ["well"] and store.held.refused == 1 and store.held.waiting().rows == 0
+    with contextlib.closing(SqliteStore(store.path)) as again:
+        release_all(again.held, JOTTED.rows)
+        assert names_of(again) == ["kept-back", "well"]
+
+
+def test_a_row_that_no_store_can_take_costs_no_other(store: SqliteStore) -> None:
+    def odd(told: bytes) -> list[Row]:
+        rows = list(JOTTED.rows(told))
+        rows[2].input_tokens = 1 << 80
+        return rows
+
+    store.held.hold([batch(*"abcde")], time.time())
+    release_all(store.held, odd)
+    assert names_of(store) == ["a", "b", "d", "e"] and store.held.refused == 1
+    assert store.size().rows == 4
+
+
+def test_a_batch_is_sealed_and_changes_its_key_with_the_rows(store: SqliteStore) -> None:
+    old, both, new = Sealer((b"1" * 32,)), Sealer((b"2" * 32, b"1" * 32)), Sealer((b"2" * 32,))
+    told = batch_of([JOTTED.encode(seen("a", 404))])
+    first = SealedRecords(store, old)
+    assert first.held is not None
+    first.held.hold([(1, told)], time.time())
+    with contextlib.closing(sqlite3.connect(store.path)) as plain:
+        assert NAMED.encode() not in plain.execute("select batch from held").fetchone()[0]
+    turned = SealedRecords(store, both)
+    after = -1
+    while (last := turned.reseal(after, 100)) is not None:
+        after = last
+    last_key = SealedRecords(store, new)
+    assert last_key.held is not None
+    release_all(last_key.held, JOTTED.rows)
+    (found,) = last_key.page(Query(), 10).rows
+    assert found.message == NAMED
+    assert store.page(Query(), 10).rows[0].message.startswith("irs1:")
+
+
+def test_nothing_is_packed_past_what_is_held(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("intellirouter.records.sqlite.packs.ROWS", 2)
+    then, ids = time.time() - 1000, Ids()
+    store.write([written_row(ids, then + 10 * n) for n in range(8)])
+    store.held.hold([batch("held")], then + 35)
+    packed = [store.pack() for _ in range(4)]
+    assert packed == [2, 2, 0, 0]
+    store.held.change(lambda told: told)
+    release_all(store.held, JOTTED.rows)
+    assert [store.pack() for _ in range(3)] == [2, 2, 0]
+
+
+@pytest.mark.parametrize("reason", ["age", "rows", "bytes", "a question", "time to do it", "the end"])
+def test_rows_are_made_when_there_is_a_reason(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    spare = 1.0 if reason == "time to do it" else 0.0
+    monkeypatch.setattr(recording, "Spare", lambda: Busy(spare))
+    monkeypatch.setattr(bounds, "HELD_SECONDS", 0.0 if reason == "age" else 1e9)
+    monkeypatch.setattr(bounds, "HELD_ROWS", 2 if reason == "rows" else 1 << 60)
+    monkeypatch.setattr(bounds, "HELD_BYTES", 2 if reason == "bytes" else 1 << 60)
+    recorder = Recorder(partial(SqliteStore, store.path), Bounds(), JOTTED)
+    recorder.start()
+    try:
+        for name in "abc":
+            recorder.jot(seen(name))
+        until(lambda: recorder.standing().written == 3)
+        if reason == "a question":
+            assert store.held.waiting().rows == 3
+            release_all(store.held, JOTTED.rows)
+        elif reason == "the end":
+            assert store.held.waiting().rows == 3
+            recorder.close()
+        until(lambda: names_of(store) == ["a", "b", "c"])
+    finally:
+        recorder.close()
+    assert recorder.standing().dropped == 0 and names_of(store) == ["a", "b", "c"]
+
+
+class Busy:
+    """A machine of which so much has nothing to do."""
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+
+    def look(self) -> None:
+        """See `Spare.look`."""
+
+    def share(self) -> float:
+        """See `Spare.share`."""
+        return self._share
+
+
+def test_what_cannot_be_encoded_is_dropped_and_told(store: SqliteStore) -> None:
+    recorder = Recorder(partial(SqliteStore, store.path), Bounds(), JOTTED)
+    recorder.jot(object())
+    recorder.jot(seen("broken \ud800"))
+    recorder.start()
+    recorder.jot(seen("well"))
+    recorder.close()
+    standing = recorder.standing()
+    assert (standing.written, standing.dropped) == (1, 2) and "described" in standing.reason
+    assert names_of(store) == ["well"]
+
+
+def test_what_waits_in_memory_is_bounded_in_rows_and_bytes(store: SqliteStore) -> None:
+    few = Recorder(partial(SqliteStore, store.path), Bounds(max_rows=2), JOTTED)
+    small = Recorder(partial(SqliteStore, store.path), Bounds(max_held_bytes=1000), JOTTED)
+    for recorder in (few, small):
+        for number in range(20):
+            recorder.jot(seen(f"r{number}"))
+    assert few.standing().dropped == 18
+    assert 10 <= small.standing().dropped < 19

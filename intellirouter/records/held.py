@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from intellirouter.records.row import Row
 
@@ -26,6 +26,9 @@ class Jotting(Protocol):
 
     encode: Callable[[object], bytes]
     """One, as MessagePack."""
+
+    def row(self, seen: Any, /) -> Row:
+        """The row of one."""
 
     def rows(self, batch: bytes) -> Iterable[Row]:
         """The rows of a list of them."""

@@ -45,8 +45,6 @@ STRANGERS_A_SECOND, STRANGERS_AT_ONCE = 10.0, 200.0
 """Rows of requests that nobody had to have a key for, or that were refused for want of one: a stranger who floods a node must not push
 everybody else's rows out of the record."""
 
-NOT_DESCRIBED = "some requests could not be described, see the log"
-
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
@@ -77,6 +75,8 @@ _Noted = tuple[Callable[[Any], Row | None], object, int]
 """What makes the row, of what, and how large that is."""
 ATOP = 64
 """Bytes of memory that a short string of bytes takes beside itself."""
+ODD_BYTES = 2500
+"""About what a request holds that cannot be encoded."""
 
 
 class Recorder:
@@ -84,7 +84,7 @@ class Recorder:
 
     def __init__(self, open_store: Callable[[], Store], bounds: Bounds, jotting: Jotting) -> None:
         self._open_store = open_store
-        self._jotting = jotting
+        self._jotting, self._encode = jotting, jotting.encode
         self.bounds = bounds
         self._queue: deque[_Noted | bytes] = deque()
         self._taken_in = self._let_go = 0  # bytes: each written by one thread alone
@@ -117,35 +117,26 @@ class Recorder:
 
     def note(self, make: Callable[[T], Row | None], seen: T, size: int) -> None:
         """Take a request of which `make(seen)` makes the row; `size` is about how many bytes that holds. Called by the loop's thread."""
-        if self._room_for(size):
-            self._queue.append((make, seen, size))
-            self._awake()
+        self._take((make, seen, size), size)
 
     def jot(self, seen: object) -> None:
         """Take a request as it was seen, of which a row can be made at any time. Called by the loop's thread."""
         try:
-            told = self._jotting.encode(seen)
-        except Exception:  # a request we cannot describe must not fail for it
-            self._refused += 1
-            self._dropped_at, self._drop_reason = time.monotonic(), NOT_DESCRIBED
-            log.exception("records.not_encoded")
+            told = self._encode(seen)
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            # letters that are none, perhaps: rows are made without them
+            self._take((self._jotting.row, seen, ODD_BYTES), ODD_BYTES)
             return
-        if self._room_for(len(told) + ATOP):
-            self._queue.append(told)
-            if self._idle:
-                self._awake()
+        self._take(told, len(told) + ATOP)
 
-    def _room_for(self, size: int) -> bool:
-        """Whether so many bytes more may wait; counts them, or a request that is dropped."""
-        bounds, taken_in = self.bounds, self._taken_in + size
-        if len(self._queue) < bounds.max_rows and taken_in - self._let_go <= bounds.max_held_bytes:
-            self._taken_in = taken_in
-            return True
-        self._refused += 1
-        self._dropped_at = time.monotonic()
-        return False
-
-    def _awake(self) -> None:
+    def _take(self, one: _Noted | bytes, size: int) -> None:
+        taken_in = self._taken_in + size
+        if len(self._queue) >= self.bounds.max_rows or taken_in - self._let_go > self.bounds.max_held_bytes:
+            self._refused += 1
+            self._dropped_at = time.monotonic()
+            return
+        self._taken_in = taken_in
+        self._queue.append(one)
         if self._idle:
             self._idle = False
             self._wake.set()
@@ -217,22 +208,18 @@ class Recorder:
 
     def _keep_some(self) -> None:
         """Keep what waits, or as much of it as is kept at once."""
-        jotted, noted = list[bytes](), list[_Noted]()
         since, self._gathered_at = self._gathered_at, time.time()
-        for _ in range(min(KEPT_AT_ONCE, len(self._queue))):
-            one = self._queue.popleft()
-            if isinstance(one, bytes):
-                jotted.append(one)
-                continue
-            noted.append(one)
-            self._let_go += one[2]
-            if len(noted) == BATCH:
-                break
+        take = self._queue.popleft
+        taken = [take() for _ in range(min(KEPT_AT_ONCE, len(self._queue)))]
+        jotted = [one for one in taken if isinstance(one, bytes)]
+        noted = [one for one in taken if not isinstance(one, bytes)]
         if jotted:
             self._hold(jotted, since)
             self._let_go += sum(map(len, jotted)) + ATOP * len(jotted)
-        if noted:
-            self._write(self._made(noted))
+        for at in range(0, len(noted), BATCH):
+            some = noted[at : at + BATCH]
+            self._let_go += sum(size for _, _, size in some)
+            self._write(self._made(some))
 
     def _hold(self, jotted: list[bytes], since: float) -> None:
         """Keep them, however often it takes; where the store takes only rows, the rows of them."""
@@ -262,7 +249,7 @@ class Recorder:
             try:
                 row = make(seen)
             except Exception:  # a request we cannot describe must not cost the others
-                self._lose(1, NOT_DESCRIBED)
+                self._lose(1, "some requests could not be described, see the log")
                 log.exception("records.row_not_made")
                 continue
             if row is not None:

@@ -186,6 +186,10 @@ class Jotted(Generic[PartT]):
         self.encode: Callable[[object], bytes] = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(list[kind]).decode  # type: ignore[valid-type]
 
+    def row(self, seen: Any, /) -> Row:
+        """See `Jotting.row`."""
+        return row_of(seen)
+
     def rows(self, batch: bytes) -> Iterator[Row]:
         """See `Jotting.rows`."""
         return map(row_of, self._decode(batch))

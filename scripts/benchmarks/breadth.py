@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import median, stdev
 from typing import NamedTuple
 
 from scripts.benchmarks import servers
@@ -79,8 +79,8 @@ def many_models(bench: Bench) -> Result:
 def record(bench: Bench) -> Result:
     """The record of requests on beside off: what it costs the thread that answers, and all threads, which here share a core.
 
-    The two take turns in pieces so short that what else the machine does meets both, each beginning as often as the other. A ratio is the
-    mean of those of the pairs, with its standard error.
+    The two take turns in pieces so short that what else the machine does meets both, each beginning as often as the other; the one that
+    waits is stopped, so that no row is made at the other's expense. A ratio is the middle one of those of the pairs.
     """
     result = Result()
     pairs: dict[str, list[float]] = {"loop_off_to_on": [], "cpu_off_to_on": [], "rate_on_to_off": []}
@@ -89,9 +89,10 @@ def record(bench: Bench) -> Result:
         for server in subjects.values():
             closed_loop(server, CHAT, prompt("chat"), bench.directory, seconds=1)  # warm
         for turn in range(max(2, round(bench.rounds * bench.seconds / PIECE_SECONDS))):
-            taken = {
-                name: _piece(bench, subjects[name]) for name in (("off", "on") if turn % 2 else ("on", "off"))
-            }
+            taken: dict[str, Piece] = {}
+            for name, other in (("off", "on"), ("on", "off"))[:: 1 if turn % 2 else -1]:
+                with subjects[other].paused():
+                    taken[name] = _piece(bench, subjects[name])
             off, on = taken["off"], taken["on"]
             pairs["loop_off_to_on"].append(off.loop_us / on.loop_us)
             pairs["cpu_off_to_on"].append(off.cpu_us / on.cpu_us)
@@ -103,11 +104,12 @@ def record(bench: Bench) -> Result:
                 for figure, value in (("loop_us", piece.loop_us), ("cpu_us", piece.cpu_us)):
                     figures[f"{name}_{figure}"] = min(value, figures.get(f"{name}_{figure}", math.inf))
     for ratio, told in pairs.items():
-        result.ratios[ratio] = fmean(told)
+        result.ratios[ratio] = median(told)
         result.figures[f"{ratio}_error"] = stdev(told) / math.sqrt(len(told))
     file = bench.directory / "data" / "requests.db"
     with contextlib.closing(sqlite3.connect(file)) as connection:
-        result.figures["rows_written"] = connection.execute("select rows from kept").fetchone()[0]
+        words = "select rows, (select ifnull(sum(rows), 0) from held) from kept"
+        result.figures["rows_written"], result.figures["requests_held"] = connection.execute(words).fetchone()
     return result
 
 

@@ -37,6 +37,8 @@ _INDEXED = {
     "served_model": "by_served_model", "tenant": "by_tenant", "persona": "by_persona", "cache": "by_cache", "error": "by_error",
     "endpoint": "by_endpoint", "role": "by_role", "status": "by_failed", "latency_bucket": "by_latency", "cost_bucket": "by_cost",
 }  # fmt: skip
+FAILED = 'requests."status" >= 400'
+"""That somebody asks for failures alone, as `conditions` says it."""
 _BUCKETS = ("by_latency", "by_cost", "by_failed")
 """Indexes that are not in the order of time for what is asked: of use only where all that is found is read."""
 
@@ -102,7 +104,9 @@ def page(
         found.add(*bounds)
         return _whole(connection, f"requests indexed by {index}", "requests.id", found, limit)
     path = _TABLE
-    if index is not None and index not in _BUCKETS:
+    if query.tenant and any(FAILED in words for words, _ in found.parts):
+        path = _failures(query.tenant)
+    elif index is not None and index not in _BUCKETS:
         words, given = next(
             _narrowed(words, values) for words, values in found.parts if _index_of(words) == index
         )
@@ -110,6 +114,11 @@ def page(
             f"requests indexed by {index}", "requests.id", f"requests indexed by {index} where {words}", given
         )
     return _in_order(connection, found, path, limit, low, high)
+
+
+def _failures(tenant: str) -> Path:
+    source = "requests indexed by by_tenant_failed"
+    return Path(source, "requests.id", f'{source} where requests."tenant" = ? and {FAILED}', (tenant,))
 
 
 def _spelled(connection: sqlite3.Connection, words: list[str]) -> str:
@@ -211,7 +220,7 @@ def _rarest(
 def _index_of(words: str) -> str | None:
     """The index that holds the rows of a condition."""
     name = words.split('"')[1] if words.startswith('requests."') else ""
-    if name == "status" and 'requests."status" >= 400' not in words:
+    if name == "status" and FAILED not in words:
         return None
     if name in PARTIAL and not ("<>" in words and " = ?" in words):  # one value, and one that the index holds
         return None

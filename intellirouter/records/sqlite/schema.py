@@ -52,6 +52,7 @@ create table if not exists requests (
 create index if not exists by_key on requests ("key", id);
 create index if not exists by_request_id on requests ("request_id");
 create index if not exists by_failed on requests ("status", id) where "status" >= 400;
+create index if not exists by_tenant_failed on requests ("tenant", id, "status") where "status" >= 400;
 create index if not exists by_latency on requests ("latency_bucket", id) where "latency_bucket" >= {SLOW_BUCKET};
 create index if not exists by_cost on requests ("cost_bucket", id) where "cost_bucket" >= {DEAR_BUCKET};
 create table if not exists tags (tag text, id integer, primary key (tag, id)) without rowid;

@@ -124,13 +124,13 @@ def _said(deltas: list[Delta]) -> dict[str, Any]:
 class Told(msgspec.Struct, gc=False, array_like=True):
     """What happened to a request, without the objects that it happened to.
 
-    `tokens` are those of its usage: see `Usage`. `attempts` is None where there was one, that gave the answer: most of the time.
+    `tokens` are those of its usage: see `Usage`. `attempts` is a target where that alone was asked, once, and answered.
     """
 
     model: str
     provider: str
     decision: dict[str, Any]
-    attempts: list[Tried] | None
+    attempts: list[Tried] | str
     steps: dict[str, float]
     upstream_seconds: float
     notes: tuple[str, ...]
@@ -144,11 +144,10 @@ class Told(msgspec.Struct, gc=False, array_like=True):
 
     def tried(self) -> list[Tried]:
         """The attempts."""
-        if self.attempts is not None:
+        if not isinstance(self.attempts, str):
             return self.attempts
         read, written = (None, None) if self.tokens is None else self.tokens[:2]
-        target = f"{self.provider}/{self.model}"
-        return [Tried(target, "ok", self.upstream_seconds, None, "", 1, read, written)]
+        return [Tried(self.attempts, "ok", self.upstream_seconds, None, "", 1, read, written)]
 
 
 def told_by(trace: Trace) -> Told:
@@ -159,7 +158,7 @@ def told_by(trace: Trace) -> Told:
         trace.model,
         trace.provider,
         plan,
-        None if _at_once(trace) else [attempt.kept() for attempt in trace.attempts],
+        _lone(trace) or [attempt.kept() for attempt in trace.attempts],
         trace.steps,
         trace.upstream_seconds,
         trace.notes,
@@ -182,20 +181,14 @@ def told_by(trace: Trace) -> Told:
     )
 
 
-def _at_once(trace: Trace) -> bool:
-    """Whether the first one asked answered, and all of the trace is about that."""
-    attempts = trace.attempts
-    if len(attempts) != 1:
-        return False
-    attempt = attempts[0]
-    return (
-        attempt.outcome == "ok"
-        and attempt.usage is trace.usage
-        and attempt.sent <= 1
-        and attempt.upstream_status is None
-        and attempt.seconds == trace.upstream_seconds
-        and attempt.candidate == f"{trace.provider}/{trace.model}"
-    )
+def _lone(trace: Trace) -> str:
+    """The one target that was asked, once, and answered, where the rest of the trace tells all about that; else empty."""
+    if len(trace.attempts) == 1:
+        attempt = trace.attempts[0]
+        paid, once = attempt.usage is trace.usage, attempt.seconds == trace.upstream_seconds
+        if paid and once and attempt.outcome == "ok" and attempt.sent < 2 and not attempt.upstream_status:
+            return attempt.candidate
+    return ""
 
 
 class Asked(msgspec.Struct, gc=False):

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from intellirouter.security.webhook_signing import signed
 from tests.chains.killing.chain import AFTER, ALL, PAGE, PERSONA, SCHEDULE, SMALL, TRIGGERS
 from tests.chains.killing.listener import Listener
@@ -128,7 +130,7 @@ class Work:
             filled = {"ok": "true", "by": "bob"}
             async with self.nodes.http.post(self.nodes.url() + path, data=filled) as reply:
                 await reply.read()
-        except (OSError, TimeoutError, ValueError):
+        except (aiohttp.ClientError, TimeoutError, ValueError):
             return
 
 

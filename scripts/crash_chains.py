@@ -27,7 +27,7 @@ from tests.servers.postgres import postgres
 
 EFFECT_SECONDS = 0.008
 """What an effect of the child takes on average."""
-RUNS_A_KILL = 2
+RUNS_A_KILL = 1
 SECONDS_A_KILL = 15.0
 
 

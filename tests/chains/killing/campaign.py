@@ -61,6 +61,7 @@ async def campaign(
             await work.prepare()
             people = asyncio.create_task(work.people())
             await _strike(made, work, kills, people)
+            work.over.set()
             await people
             await made.ask("DELETE", "/v1/schedules/tick")
             listed = await _settled(made, work)
@@ -112,7 +113,7 @@ async def _settled(nodes: Nodes, work: Work, seconds: float = SETTLE_SECONDS) ->
         if time.monotonic() > until or (
             all(run["ended_at"] for run in listed)
             and not pending
-            and chains["after"] >= work.count
+            and chains["after"] >= len(work.runs)
             and chains["small"] >= dropped
         ):
             return listed

@@ -18,6 +18,7 @@ from tests.chains.killing.world import World
 
 BETWEEN = 0.3
 """Seconds between two runs that somebody starts."""
+MOST = 20
 
 
 class Work:
@@ -25,6 +26,8 @@ class Work:
 
     def __init__(self, nodes: Nodes, world: World, folder: Path, count: int) -> None:
         self.nodes, self.world, self.folder, self.count = nodes, world, folder, count
+        self.over = asyncio.Event()
+        """Nothing is struck any more: no further run is started beyond `count`."""
         self.runs: dict[int, str] = {}
         self.small: dict[str, str] = {}
         self.listeners: list[Listener] = []
@@ -67,14 +70,16 @@ class Work:
 
     async def _start(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for number in range(self.count):
+            for number in range(MOST * self.count):
+                if number >= self.count and self.over.is_set():
+                    break
                 key = {"idempotency-key": f"run-{number}"}
                 body = {"input": {"n": number}, "mode": "background"}
                 run = await self.nodes.ask("POST", "/v1/chains/all/runs", body, headers=key)
                 self.runs[number] = run["id"]
                 self.listeners.append(Listener(self.nodes, run["id"]))
                 group.create_task(self.listeners[-1].follow())
-                await asyncio.sleep(BETWEEN)
+                await asyncio.sleep(BETWEEN if number < self.count else 5 * BETWEEN)
 
     async def _deliver(self) -> None:
         """Each twice: a sender that was not answered sends again."""

@@ -12,6 +12,7 @@ from intellirouter.roles.role import Role
 from intellirouter.security.gatekeeper import Gatekeeper
 
 if TYPE_CHECKING:
+    from intellirouter.security.edge_tokens import EdgeVerifier
     from intellirouter.security.peer_tokens import PeerVerifier
 
 
@@ -22,6 +23,12 @@ def gatekeeper_of(settings: Settings, opened: Opened, role: Role) -> Gatekeeper:
     if section.enabled:  # a node whose roles do not trust one another by token must not pay for jwt
         module = importlib.import_module("intellirouter.security.peer_tokens")
         verifier = cast("PeerVerifier", module.PeerVerifier(section, role.name, opened[SEEN]))
+    edges = None
+    if settings.chain_engine.edges and role.name == "ChainEngine":
+        module = importlib.import_module("intellirouter.security.edge_tokens")
+        edges = cast(
+            "EdgeVerifier", module.EdgeVerifier(settings.chain_engine.edges, role.name, opened[SEEN])
+        )
     tls = settings.server.tls
     return Gatekeeper(
         opened[KEY_RING],
@@ -29,4 +36,5 @@ def gatekeeper_of(settings: Settings, opened: Opened, role: Role) -> Gatekeeper:
         role.name,
         front=role.name == "Router",
         client_keys=tls.client_keys if tls is not None else {},
+        edges=edges,
     )

@@ -32,6 +32,7 @@ app = typer.Typer(
             "intellirouter.cli.chain_triggers": ("trigger", "triggers"),
             "intellirouter.cli.chain_approvals": ("approvals", "link"),
             "intellirouter.cli.chain_hooks": ("hooks",),
+            "intellirouter.cli.chain_edge": ("edge",),
         }
     ),
     no_args_is_help=True,

@@ -7,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Collection, Iterator
 
-from intellirouter.config import weak_secrets
+from intellirouter.config import chain_rules, weak_secrets
 from intellirouter.config.env import KEY_VARIABLES
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.config.schema.settings import Settings
@@ -40,12 +40,7 @@ def errors(settings: Settings) -> Iterator[Finding]:
     yield from _tls(settings)
     yield from _at_rest(settings)
     yield from _backup(settings)
-    engine = settings.chain_engine
-    if engine.mode != "standalone" and engine.database_url is None:
-        yield (
-            ("chain_engine", "mode"),
-            f"'{engine.mode}' needs chain_engine.database_url: a Postgres that both kinds of nodes share.",
-        )
+    yield from chain_rules.errors(settings.chain_engine)
     if settings.server.workers > 1 and settings.server.port == 0:
         yield ("server", "workers"), "above 1 needs a fixed server.port."
     security = settings.ipc.security
@@ -174,6 +169,7 @@ def warnings(settings: Settings) -> Iterator[Finding]:
                         "is asked without TLS: whoever is on the way says who may come in. Use https://.",
                     )
     yield from _collector(settings)
+    yield from chain_rules.warnings(settings.chain_engine)
 
 
 def _collector(settings: Settings) -> Iterator[Finding]:

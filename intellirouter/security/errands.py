@@ -15,6 +15,8 @@ from intellirouter.errors import PermissionDenied
 from intellirouter.security.caller import Caller
 from intellirouter.security.permissions import PEERS
 
+EDGE = "Edge"
+"""A node that works alone and forwards its runs: no role of this installation, with one errand."""
 _INFERENCE = frozenset({"inference"})
 _HANDS_ON = frozenset({PEERS})
 """Over gRPC: what is handed on is looked at once more by its own endpoint."""
@@ -64,6 +66,7 @@ ERRANDS: Mapping[tuple[str, str], Errand] = {
     ("RagManager", "Router"): Errand(
         ("embeddings", "grpc_embed", "caller", "grpc_caller"), lends=frozenset({"inference:embed", PEERS})
     ),
+    (EDGE, "ChainEngine"): Errand(("chains_take", "grpc_take"), frozenset(), _HANDS_ON),
     # the nodes of a cluster pass on what their clients ask
     ("RagManager", "RagManager"): Errand(("rag_*", "files_*", "vector_store*", "uploads_*")),
 }

@@ -13,11 +13,12 @@ from intellirouter.security.caller import PEER_HEADER, Caller
 from intellirouter.security.certificate_names import names_of
 
 if TYPE_CHECKING:  # a node whose roles do not trust one another by token must not pay for jwt
+    from intellirouter.security.edge_tokens import EdgeVerifier
     from intellirouter.security.peer_tokens import PeerVerifier
 
 
 class Gatekeeper:
-    """The authenticator of one role. `client_keys` is whose key a client has that sends none, by a name in its certificate. `verifier` is None where roles do not trust one another by token.
+    """The authenticator of one role. `client_keys` is whose key a client has that sends none, by a name in its certificate. `verifier` is None where roles do not trust one another by token, `edges` where none is taken in.
 
     Where roles trust one another by token, a role that is not the front takes nobody else's unsigned call: with keys
     switched off, whoever reached its port would be in.
@@ -31,8 +32,10 @@ class Gatekeeper:
         *,
         front: bool,
         client_keys: Mapping[str, str] = MappingProxyType({}),
+        edges: EdgeVerifier | None = None,
     ) -> None:
         self._ring = ring
+        self._edges = edges
         self._client_keys = client_keys
         self._front = front
         self._role = role
@@ -42,6 +45,8 @@ class Gatekeeper:
         """Who sent these headers over this connection. Raises `AuthenticationFailed`."""
         signed = headers.get(PEER_HEADER)
         if signed is not None:
+            if self._edges is not None and (edge := self._edges.verify(signed, transport)) is not None:
+                return edge
             if self._verifier is None:
                 raise AuthenticationFailed(
                     "The call of another role was refused: ipc.security is not enabled on this node."

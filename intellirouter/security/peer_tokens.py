@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import AuthenticationFailed, PeerUnavailable
 from intellirouter.security.caller import PEER_HEADER, Caller, Quota
-from intellirouter.security.errands import scopes_for
+from intellirouter.security.errands import callers_of, scopes_for
 from intellirouter.security.fence import Fence
 from intellirouter.security.grants import Grants
 from intellirouter.security.peer_certificates import check_caller, peer_tls
@@ -177,7 +177,7 @@ class PeerVerifier:
         may = scopes_for(roles, self._role)
         if not roles:
             problem = f"its certificate does not name {', '.join(sorted(claims.roles)) or 'a role'}"
-        elif not may:
+        elif not roles & callers_of(self._role):
             problem = f"the {' and the '.join(sorted(roles))} has no business with the {self._role}"
         elif claims.permissions is not None and not claims.permissions <= of_scopes(may):
             problem = "its permissions are more than travel between roles"

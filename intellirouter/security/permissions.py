@@ -284,6 +284,20 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         "admin:models:write", "add and remove models", "admin_add_model admin_remove_model", "", "operator"
     ),
+    Permission(
+        "admin:edges:read",
+        "see what waits for the centre, and how edges do",
+        "chains_edges",
+        "",
+        "operator auditor",
+    ),
+    Permission(
+        "admin:edges:write",
+        "have everything forwarded to the centre once more",
+        "chains_edges_resend",
+        "",
+        "operator",
+    ),
     Permission("admin:node:write", "drain targets and the node", "admin_drain", "", "operator"),
     Permission(
         "admin:guards:read",
@@ -338,7 +352,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         PEERS,
         "ask in another role's name (other roles only)",
-        "caller grpc_caller grpc_handon outcomes grpc_outcomes",
+        "caller grpc_caller grpc_handon outcomes grpc_outcomes chains_take grpc_take",
     ),
 )
 

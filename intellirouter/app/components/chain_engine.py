@@ -17,6 +17,7 @@ from intellirouter.chat.response import ChatResponse
 from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.job import Job
+from intellirouter.peers.edges import Centre
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.outside import Outside
 from intellirouter.roles.keys import (
@@ -73,19 +74,35 @@ async def _engine(opened: Opened) -> AsyncIterator[ChainService]:
         retriever = guarded = GuardedSearch(retriever, settings.guards, opened[METRICS].guards)
         opened.on_reload.append(lambda new: guarded.prepare(new.guards))
     peers = opening.Peers(opened[CHAT], retriever, opened[PERSONAS])
-    async with opening.open_engine(
-        settings.chain_engine,
-        settings.paths.data_dir,
-        peers,
-        opened[METRICS].registry,
-        opened[AUTHORITY],
-        opened[TRACERS]("ChainEngine"),
-        opened[OUTGOING],
-        opened[KEEPING],
-        opened[STATE],
-        sealer_of(settings.security),
-    ) as service:
+    async with (
+        _centre(settings) as centre,
+        opening.open_engine(
+            settings.chain_engine,
+            settings.paths.data_dir,
+            peers,
+            opened[METRICS].registry,
+            opened[AUTHORITY],
+            opened[TRACERS]("ChainEngine"),
+            opened[OUTGOING],
+            opened[KEEPING],
+            opened[STATE],
+            sealer_of(settings.security),
+            centre,
+        ) as service,
+    ):
         yield service
+
+
+@contextlib.asynccontextmanager
+async def _centre(settings: Settings) -> AsyncIterator[Centre | None]:
+    """Where an edge forwards its runs."""
+    if settings.chain_engine.mode != "hybrid":
+        yield None
+        return
+    async with importlib.import_module("intellirouter.app.components.remote_centre").centre(
+        settings
+    ) as found:
+        yield found
 
 
 COMPONENTS = (

@@ -164,7 +164,7 @@ async def _key_ring(opened: Opened) -> AsyncIterator[KeyRing]:
 async def _seen(opened: Opened) -> AsyncIterator[Memory]:
     """What this node remembers of calls between roles: in a file, for all its workers and over a restart, where any can come."""
     directory = opened.settings.paths.data_dir
-    if not opened.settings.ipc.security.enabled:
+    if not opened.settings.ipc.security.enabled and not opened.settings.chain_engine.edges:
         yield Seen(REMEMBERED_SECONDS)
         return
     try:

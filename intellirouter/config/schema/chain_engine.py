@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from intellirouter.config.schema.section import HttpUrl, Seconds, Section, matching
+from intellirouter.config.schema.chain_edges import ChainCentre, ChainEdge, Label
+from intellirouter.config.schema.section import HttpUrl, Seconds, Section
 
-Label = Annotated[str, matching(r"[A-Za-z0-9_-]{1,64}", "must have 1 to 64 letters, digits, _ or -")]
 _GAP = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -174,9 +174,16 @@ class ChainEngineSection(Section):
     folders: dict[Label, ChainFolder] = Field(
         default_factory=dict, description="folders that triggers may watch for files"
     )
-    mode: Literal["standalone", "api", "worker"] = Field(
+    mode: Literal["standalone", "api", "worker", "hybrid"] = Field(
         default="standalone",
-        description="standalone: takes runs and walks them; api: takes them for workers; worker: walks what others took",
+        description="standalone: takes runs and walks them; api: takes them for workers; worker: walks what others took; "
+        "hybrid: as standalone, on its own file, and forwards to chain_engine.centre",
+    )
+    centre: ChainCentre | None = Field(
+        default=None, description="where a node of mode hybrid forwards its runs"
+    )
+    edges: dict[Label, ChainEdge] = Field(
+        default_factory=dict, description="nodes of mode hybrid whose runs this one takes"
     )
     auto_migrate: bool = Field(
         default=True, description="bring the database to this version at a start; false: `db migrate` does"

@@ -42,6 +42,7 @@ from intellirouter.peers.documents import (
     retrieval_document,
     retrieved_of,
 )
+from intellirouter.peers.edges import Batch, Taken, taken_of
 from intellirouter.peers.grpc import wire
 from intellirouter.peers.http_chat import built, router_error
 from intellirouter.peers.http_roles import said
@@ -326,6 +327,18 @@ class GrpcChainRunner:
         body = msgspec.json.encode({"chain": name, "input": dict(inputs)})
         answer = await self._channel.ask("Run", body, call)
         return msgspec.convert(_object(answer, "ChainEngine"), RunResult)
+
+
+class GrpcCentre:
+    """See `Centre`."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def take(self, batch: Batch, call: Call) -> Taken:
+        """See `Centre.take`."""
+        answer = await self._channel.ask("Take", msgspec.json.encode(batch), call)
+        return taken_of(_object(answer, "ChainEngine"))
 
 
 def _object(data: bytes, role: str) -> Json:

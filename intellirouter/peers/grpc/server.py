@@ -43,6 +43,7 @@ from intellirouter.peers.contract import (
 )
 from intellirouter.peers.costs import comment
 from intellirouter.peers.documents import caller_document, judgement_of, owner_of, persona_document
+from intellirouter.peers.edges import Centre, batch_of
 from intellirouter.peers.grpc import wire
 from intellirouter.security.admission import admitted
 from intellirouter.security.caller import Caller
@@ -421,9 +422,13 @@ async def _run(peer: ChainRunner, body: Json, call: Call) -> bytes:
     return msgspec.json.encode(await peer.run(_text(body, "chain"), _object(body, "input"), call))
 
 
+async def _take(peer: Centre, body: Json, call: Call) -> bytes:
+    return msgspec.json.encode(await peer.take(batch_of(body), call))
+
+
 _UNARY: dict[str, dict[str, Callable[[Any, _Document, Call], Awaitable[bytes]]]] = {
     "Router": {"Complete": _complete, "Embed": _embed, "Caller": _caller, "Outcomes": _outcomes},
     "RagManager": {"Retrieve": _retrieve},
     "PersonaLayer": {"Resolve": _resolve},
-    "ChainEngine": {"Run": _run},
+    "ChainEngine": {"Run": _run, "Take": _take},
 }

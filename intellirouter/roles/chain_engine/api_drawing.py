@@ -52,7 +52,10 @@ async def run(request: web.Request) -> web.StreamResponse:
     if form == "timeline":
         found = bars(told, steps, time.time(), await _waiting(service, row))
         return _picture(await ASIDE.run(caller.tenant, lambda: picture(told, found)))
-    document = await service.runtime.document(row.run_id)
+    if row.edge is not None:
+        document = (await asyncio.to_thread(service.arrivals.rest, row.run_id)).definition
+    else:
+        document = await service.runtime.document(row.run_id)
     if document is None:  # it waits in line
         document = (await service.library.version(caller, row.chain, row.revision)).document
     drawn = await made(caller.tenant, row.chain, document, service.section.default_timeout_seconds)

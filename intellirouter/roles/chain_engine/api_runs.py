@@ -147,6 +147,11 @@ async def get_run(request: web.Request) -> web.StreamResponse:
     service, row = request.app[ENGINE], await _row(request)
     (run,) = await service.shown(row)
     said = await asyncio.to_thread(service.hooks.outbox.answers, row.run_id) if service.hooks.hooks else []
+    if row.edge is not None:
+        rest = await asyncio.to_thread(service.arrivals.rest, row.run_id)
+        return answer(
+            {**run, "input": rest.input, "usage": rest.usage, **({"cut": True} if rest.cut else {})}
+        )
     usage = used(await service.steps(request[CALLER], row.run_id))
     return answer({**run, "usage": usage, **({"evaluations": said} if said else {})})
 

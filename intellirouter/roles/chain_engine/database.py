@@ -11,9 +11,10 @@ from intellirouter.chains.runtime.durable.engine import open_engine, sole_owner
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.errors import StateUnavailable
 from intellirouter.roles.chain_engine.approvals import links
+from intellirouter.roles.chain_engine.edges import arrivals, outbox
 from intellirouter.roles.chain_engine.store import METADATA, Store
 
-__all__ = ["lacking", "links", "prepare", "url_of"]
+__all__ = ["arrivals", "lacking", "links", "outbox", "prepare", "url_of"]
 
 
 def url_of(section: ChainEngineSection, data_dir: Path) -> str:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 import structlog
 
 from intellirouter.errors import IntelliRouterError, PeerUnavailable
+from intellirouter.roles.chain_engine.retention import forget_ended
 from intellirouter.roles.chain_engine.schedules import Schedule, ScheduleStore
 from intellirouter.roles.chain_engine.service import ChainService
 
@@ -82,7 +83,7 @@ class Keeper:
         if not days:
             return 0
         count = 0
-        while gone := await self.service.forget_ended(now - days * DAY, SWEEP_BATCH):
+        while gone := await forget_ended(self.service, now - days * DAY, SWEEP_BATCH):
             count += gone
         if count:
             log.info("chain.runs_forgotten", runs=count)

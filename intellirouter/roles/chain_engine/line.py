@@ -137,6 +137,7 @@ class Line:
         wanted = sa.select(RUNS.c.run_id).where(
             RUNS.c.created.between(after, before),
             RUNS.c.cancelled.is_(None),
+            RUNS.c.edge.is_(None),  # what an edge brought began there
             ~sa.exists().where(begun.c.workflow_uuid == RUNS.c.run_id),
             ~sa.exists().where(_LINE.c.run_id == RUNS.c.run_id),
         )

@@ -17,7 +17,10 @@ from intellirouter.chains.steps.attempts import Cache, Worker
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.errors import ConfigError
 from intellirouter.memory.store import StateStore
+from intellirouter.peers.edges import Centre
 from intellirouter.roles.chain_engine.database import lacking, url_of
+from intellirouter.roles.chain_engine.edges.link import linked
+from intellirouter.roles.chain_engine.edges.outbox import Outbox as EdgeOutbox
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.hooks.delivery import Hooks
 from intellirouter.roles.chain_engine.hooks.governing import Governing
@@ -59,6 +62,7 @@ async def open_engine(
     keeping: Keeping | None = None,
     bus: StateStore | None = None,
     sealer: Sealer | None = None,
+    centre: Centre | None = None,
 ) -> AsyncIterator[ChainService]:
     """The service; runs that a former process left unfinished go on at once.
 
@@ -119,13 +123,19 @@ async def open_engine(
         )
         service.following.bus = bus
         hooks.told = service.told
+        works = {}
+        if centre is not None and section.centre is not None:
+            service.link = await linked(service, section.centre, centre, registry)
+            works = {"chain edge": service.link.forwarding.run(), "chain edge watch": service.link.watch()}
+        else:
+            await asyncio.to_thread(EdgeOutbox(runtime.engine).stop)
         notify = {name: hook for name, hook in section.hooks.items() if hook.kind == "notify"}
         if notify:
             hooks.notices = Notices(notify, hooks.outbox, service.inbox, service.links, owners.of)
         await service.following.refresh()
         runtime.ending = service.ending
         folders = Folders(section.folders, service.following.store, service.following.firing)
-        works = {
+        works |= {
             "chain hooks": hooks.run(),
             "chain keeper": Keeper(service, service.schedules).run(),
             "chain followers": service.following.run(),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 from aiohttp import web
 
 from intellirouter.roles.chain_engine import (
     api,
     api_approvals,
     api_drawing,
+    api_edges,
     api_events,
     api_hooks,
     api_runs,
@@ -31,6 +34,7 @@ def _routes() -> list[web.RouteDef]:
         api_triggers,
         api_approvals,
         api_hooks,
+        api_edges,
     )
     return [route for module in modules for route in module.routes()]
 
@@ -45,6 +49,8 @@ def _runs(app: web.Application) -> PartHealth:
         return PartHealth("degraded", f"{service.busy} runs are under way: no new one is taken")
     if service.under_way >= service.section.max_waiting:
         return PartHealth("degraded", f"{service.under_way} runs are under way or wait: no new one is taken")
+    if service.link is not None and (problem := service.link.problem(time.time())):
+        return PartHealth("degraded", problem)
     return PartHealth("healthy")
 
 

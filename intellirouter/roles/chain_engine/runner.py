@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from intellirouter.errors import PeerUnavailable
 from intellirouter.peers.chain_output import answer, used
 from intellirouter.peers.contract import Call, RunResult
+from intellirouter.peers.edges import Batch, Taken
+from intellirouter.roles.chain_engine.edges.taking import take
 
 if TYPE_CHECKING:  # every process imports this module, and must not pay for dbos
     from intellirouter.roles.chain_engine.service import ChainService
@@ -34,3 +36,7 @@ class LocalChainRunner:
                 f"The run '{row.run_id}' was {run['status']} at its deadline; it is cancelled."
             )
         return RunResult.of(run, answer(run["output"]), used(await service.steps(caller, row.run_id)))
+
+    async def take(self, batch: Batch, call: Call) -> Taken:
+        """See `Centre.take`: what an edge brings to this node."""
+        return await take(self._service, call.caller, batch)

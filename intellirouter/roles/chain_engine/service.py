@@ -35,6 +35,8 @@ from intellirouter.peers.chain_output import used
 from intellirouter.roles.chain_engine.approvals.inbox import Inbox
 from intellirouter.roles.chain_engine.approvals.links import Links
 from intellirouter.roles.chain_engine.definitions import described, forms, signals
+from intellirouter.roles.chain_engine.edges.arrivals import Arrivals
+from intellirouter.roles.chain_engine.edges.link import Link
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.hooks.delivery import Hooks
 from intellirouter.roles.chain_engine.library import Chosen, Library
@@ -43,7 +45,7 @@ from intellirouter.roles.chain_engine.live import Live
 from intellirouter.roles.chain_engine.meters import ChainMeters
 from intellirouter.roles.chain_engine.outside import Outside
 from intellirouter.roles.chain_engine.schedules import Schedule, ScheduleStore
-from intellirouter.roles.chain_engine.shown import over, shown
+from intellirouter.roles.chain_engine.shown import shown
 from intellirouter.roles.chain_engine.store import RunRow, Store, plain
 from intellirouter.roles.chain_engine.triggers.firing import Firing
 from intellirouter.roles.chain_engine.triggers.following import Following
@@ -83,12 +85,16 @@ class ChainService:
     following: Following = field(init=False)
     inbox: Inbox = field(init=False)
     links: Links = field(init=False)
+    arrivals: Arrivals = field(init=False)
+    link: Link | None = None
+    """Of an edge with its centre."""
     watch: Watch = field(init=False)
     line: Line = field(init=False)
 
     def __post_init__(self) -> None:
         self.inbox = Inbox(self.runtime.engine)
         self.links = Links(self.runtime.engine)
+        self.arrivals = Arrivals(self.runtime.engine, self.section.edges)
         triggers = TriggerStore(self.runtime.engine)
         self.following = Following(self, triggers, self.hooks.outbox, Firing(self, triggers))
         self.line = Line(self.section, self.runtime.engine, lambda: self.busy, self._started)
@@ -304,11 +310,22 @@ class ChainService:
         looks, waits = await asyncio.gather(
             self.runtime.look(ids), asyncio.to_thread(self.runtime.waits.of, ids)
         )
-        return [shown(row, looks.get(row.run_id), waits.get(row.run_id)) for row in rows]
+        brought = await self.brought(rows)
+        return [
+            brought.get(row.run_id) or shown(row, looks.get(row.run_id), waits.get(row.run_id))
+            for row in rows
+        ]
+
+    async def brought(self, rows: Sequence[RunRow]) -> dict[str, dict[str, Any]]:
+        """Those of the runs that edges brought."""
+        if all(row.edge is None for row in rows):
+            return {}
+        return await asyncio.to_thread(self.arrivals.shown, rows)
 
     async def steps(self, caller: Caller, run_id: str) -> list[dict[str, Any]]:
         """What a run has recorded. Raises `NotFound`."""
-        await self.row(caller, run_id)
+        if (await self.row(caller, run_id)).edge is not None:
+            return (await asyncio.to_thread(self.arrivals.rest, run_id)).steps
         recorded = [step for step in await self.runtime.steps(run_id) if step["outcome"] is not None]
         return described(recorded, await self.runtime.document(run_id))
 
@@ -387,21 +404,6 @@ class ChainService:
         self.watch.begin(new.run_id, caller.tenant)
         return new
 
-    async def forget_ended(self, before: float, limit: int) -> int:
-        """Delete up to `limit` runs that started before a time and have ended; how many, 0 when none is left."""
-        after = (0.0, "")
-        while rows := await asyncio.to_thread(self.store.older, before, after, limit):
-            looks = await self.runtime.look([row.run_id for row in rows])
-            gone = [row.run_id for row in rows if over(looks.get(row.run_id))]
-            if gone:
-                await self.runtime.forget(gone)
-                await asyncio.to_thread(self.store.delete_runs, gone)
-                await asyncio.to_thread(self.hooks.outbox.forget, gone)
-                await asyncio.to_thread(self.live.forget, gone)
-                return len(gone)
-            after = (rows[-1].created, rows[-1].run_id)
-        return 0
-
     async def forget_unstarted(self, age: float) -> int:
         """Delete runs that their node died over, that long ago or longer, before they were begun: whoever started one was never told so."""
         now, count = time.time(), 0
@@ -424,6 +426,8 @@ class ChainService:
     async def _ended(self, run_id: str, chain: str, tenant: str) -> None:
         await self.hooks.ended(run_id, chain, tenant)
         await self.following.ended(run_id, tenant)
+        if self.link is not None:
+            self.link.forwarding.wake()
 
     async def told(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """What hooks are told of those of the runs that have ended: the run, its owner, and its steps."""
@@ -441,7 +445,12 @@ class ChainService:
         return found
 
     async def _in_state(self, caller: Caller, run_id: str, *states: str) -> None:
-        (shown,) = await self.shown(await self.row(caller, run_id))
+        row = await self.row(caller, run_id)
+        if row.edge is not None:
+            raise Conflict(
+                f"The run '{run_id}' is of the edge '{row.edge}': it is changed there, and only shown here."
+            )
+        (shown,) = await self.shown(row)
         if shown["status"] not in states:
             raise Conflict(f"The run '{run_id}' is {shown['status']}.")
 

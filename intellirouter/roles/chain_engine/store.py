@@ -42,6 +42,7 @@ RUNS = sa.Table(
     sa.Column("cancelled", sa.Float),  # while it waited in line
     sa.Column("revision", sa.Integer),
     sa.Column("depth", sa.Integer),
+    sa.Column("edge", sa.String(64)),
     sa.Index("intellirouter_chain_runs_by_tenant", "tenant", "created"),
     sa.Index("intellirouter_chain_runs_by_chain", "tenant", "chain", "created"),
 )
@@ -77,6 +78,8 @@ class RunRow:
     """Of its chain; None where the run was started before there were versions."""
     depth: int | None = None
     """Runs that started one another down to this one; None: somebody started it."""
+    edge: str | None = None
+    """The node that it ran on and that forwarded it; None: it is of this installation."""
 
     def owner(self) -> Owner:
         """Who started it."""

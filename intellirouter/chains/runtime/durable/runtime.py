@@ -224,8 +224,16 @@ class DurableRuntime:
 
     async def document(self, run_id: str) -> dict[str, Any] | None:
         """The definition that a run was started with."""
+        begun = await self.begun_with(run_id)
+        return begun[0] if begun else None
+
+    async def begun_with(self, run_id: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The definition and the inputs that a run was started with."""
         found = await DBOS.list_workflows_async(workflow_ids=[run_id], load_output=False)
-        return found[0].input["args"][0] if found and found[0].input else None
+        if not found or not found[0].input:
+            return None
+        definition, _, inputs = found[0].input["args"]
+        return definition, inputs
 
     async def walk(self, document: dict[str, Any], others: dict[str, Any], inputs: dict[str, Any]) -> Outcome:
         """The body of every run. A chain's failure is a result, so that it is recorded as plain data."""

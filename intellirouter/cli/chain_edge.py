@@ -1,0 +1,85 @@
+"""`intellirouter chain edge`: what an edge has not forwarded yet, and how edges do at their centre."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from intellirouter.cli.chain_server import JsonOption, UrlOption
+from intellirouter.cli.node_options import ConfigOption
+from intellirouter.cli.plain import cells
+from intellirouter.cli.server_client import ApiKeyOption, ask_once
+
+edge = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Nodes that work alone and forward their runs."
+)
+app = typer.Typer(rich_markup_mode=None)
+app.add_typer(edge, name="edge")
+
+
+@edge.command()
+def status(
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """At an edge: what waits for the centre. At a centre: its edges. Exit code 1 when the centre does not answer or runs were lost."""
+    found: Any
+    found, _ = ask_once(url, api_key, "GET", "/v1/edges", None, role="ChainEngine", config=config)
+    centre = found["centre"]
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+    else:
+        if centre is not None:
+            _centre(centre)
+        if found["data"]:
+            _edges(found["data"])
+        if centre is None and not found["data"]:
+            typer.echo("This node forwards to no centre and has no edges ([chain_engine] centre, edges).")
+    if centre is not None and (not centre["answers"] or centre["given_up"]):
+        raise typer.Exit(1)
+
+
+@edge.command()
+def resend(
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Forward everything once more, after the centre was restored from a backup: what it has is not there twice."""
+    done: Any
+    done, _ = ask_once(url, api_key, "POST", "/v1/edges/resend", {}, role="ChainEngine", config=config)
+    typer.echo(f"{done['waiting']} will be forwarded again.")
+
+
+def _centre(centre: dict[str, Any]) -> None:
+    answers = "answers" if centre["answers"] else f"does not answer since {_when(centre['away_since'])}"
+    typer.echo(f"centre     {centre['url']} {answers}")
+    if centre["trouble"]:
+        typer.echo(f"why        {centre['trouble']}")
+    since = f", the oldest since {_when(centre['oldest_at'])}" if centre["waiting"] else ""
+    typer.echo(f"waiting    {centre['waiting']}{since}")
+    if centre["refused"]:
+        typer.echo(f"refused    {centre['refused']} of them; the last: {centre['last_refusal']}")
+    if centre["given_up"]:
+        typer.echo(f"lost       {centre['given_up']} were deleted before the centre had them")
+
+
+def _edges(edges: list[dict[str, Any]]) -> None:
+    table = Table("edge", "tenants", "heard", "taken", "refused", "last refusal")
+    for each in edges:
+        name = each["id"] if each["configured"] else f"{each['id']} (not configured)"
+        heard = _when(each["heard_at"]) if each["heard_at"] is not None else "never"
+        tenants, why = ", ".join(each["tenants"]), each["last_refusal"] or ""
+        table.add_row(*cells(name, tenants, heard, str(each["taken"]), str(each["refused"]), why))
+    Console().print(table)
+
+
+def _when(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -203,6 +203,21 @@ RULES: tuple[Rule, ...] = (
         advice="intellirouter chain ls; a run that waits for a signal does not count",
     ),
     Rule(
+        "centre_away",
+        "an edge's centre does not take its runs",
+        _two(1, 24),
+        "hours",
+        advice="intellirouter chain edge status says why",
+    ),
+    Rule(
+        "runs_given_up",
+        "runs of an edge were deleted before its centre had them",
+        _two(1, None),
+        "in 24 h",
+        merge="sum",
+        advice="raise chain_engine.centre.hold_days, and see that the centre is reached",
+    ),
+    Rule(
         "records_dropped",
         "requests are missing from the record",
         _two(1, None),

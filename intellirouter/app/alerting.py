@@ -79,6 +79,10 @@ class Facts:
         if ENGINE in self.opened.values:
             seconds, run_id = self.opened[ENGINE].hearing.stillest()
             samples.append(Sample("runs_stuck", seconds / HOUR, self.node, note=run_id))
+            if (link := self.opened[ENGINE].link) is not None:
+                away, lost = link.measured(now)
+                samples.append(Sample("centre_away", away / HOUR, self.node, note=link.forwarding.trouble))
+                samples.append(Sample("runs_given_up", lost, self.node))
         if CATALOG in self.opened.values:
             samples += self._providers()
             with contextlib.suppress(StateError):

@@ -35,6 +35,7 @@ KINDS = (
     Kind("chain", "tenant", ("tenant", "name"), "keeping.chains"),
     Kind("version of a chain", "tenant", ("tenant", "name"), "keeping.chains"),
     Kind("run", "tenant", ("id",), "keeping.runs", "key"),
+    Kind("run of an edge", "tenant", ("edge", "id"), "keeping.runs"),
     Kind("hook delivery", "tenant", ("tenant", "id"), "keeping.runs"),
     Kind("schedule", "tenant", ("tenant", "name"), "keeping.schedules", "key"),
     Kind("trigger", "tenant", ("tenant", "name"), "keeping.schedules", "key"),

@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
+from intellirouter.peers.edges import FORMAT, Batch, Sent
+from intellirouter.roles.chain_engine.keys import ENGINE
+from intellirouter.security.caller import Caller
 from intellirouter.security.ownership import KINDS
 from tests.conftest import StartVendor
 from tests.e2e.test_callers import answering, saying, world
+from tests.roles.chain_engine.edges.test_arrivals import document as of_a_run
 from tests.servers.fault_vendor import whole
 from tests.servers.installation import ADMIN, Form, Installation, configured_key, installed
 from tests.servers.redis import redis_server
@@ -53,6 +57,7 @@ async def place(
     more = '[cache]\nenabled = true\n[router.conversation_summary]\nmodel = "cheap"\n'
     more += f'[[rag.sources]]\nname = "merger-folder"\nkind = "folder"\npath = "/{SECRET}"\ncollection = "deals"\ntenant = "{ours}"\n'
     more += f'[chain_engine.hooks.judge]\nkind = "evaluate"\nsecret = "s"\nurl = "{vendor.url}/judge"\n'
+    more += '[chain_engine.edges.shop]\ntoken = "61c1e7f0a8d14b5e93d2"\ntenants = ["*"]\n'
     with redis_server(tmp_path / "redis") as redis:
         toml = more + world(vendor, redis if form == "http" else None) + keys
         async with installed(form, tmp_path / "nodes", toml) as made:
@@ -237,6 +242,27 @@ async def run(place: Installation) -> None:
         ("POST", f"{one}/fork", {"step": 1}),
         ("GET", f"/v1/runs?after={made['id']}"),
     )
+
+
+async def run_of_an_edge(place: Installation) -> None:
+    engine = place.nodes["ChainEngine"].opened[ENGINE]
+    here = await _a_run(place)
+    tenant = (await asyncio.to_thread(engine.store.run, here["id"])).tenant
+    brought = Sent("run_far", 1, tenant, of_a_run(run={"output": SECRET}))
+    (had,) = (await engine.arrivals.take(Caller(key_id="shop"), Batch(FORMAT, (brought,)), {})).runs
+    assert had.digest, had
+    one = "/v1/runs/shop:run_far"
+    _, mine = await place.ask("ChainEngine", "ours", "GET", one)
+    assert mine["output"] == SECRET
+    other = Other(place, "run_far")
+    assert await other.gets("ChainEngine", "GET", "/v1/runs") == 200
+    await other.finds_nothing(
+        "ChainEngine",
+        ("GET", one),
+        *(("GET", f"{one}/{what}") for what in ("steps", "events", "timeline", "drawing")),
+        ("POST", f"{one}/fork", {"step": 1}),
+    )
+    assert await other.gets("ChainEngine", "GET", "/v1/edges") == 403
 
 
 async def hook_delivery(place: Installation) -> None:
@@ -514,6 +540,7 @@ ATTACKS: dict[str, Callable[[Installation], Awaitable[None]]] = {
     "chain": chain,
     "version of a chain": version_of_a_chain,
     "run": run,
+    "run of an edge": run_of_an_edge,
     "hook delivery": hook_delivery,
     "schedule": schedule,
     "trigger": trigger,

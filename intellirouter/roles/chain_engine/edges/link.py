@@ -98,6 +98,14 @@ class Link:
         self.forwarding.wake()
         return count
 
+    def measured(self, now: float) -> tuple[float, float]:
+        """For alerts: seconds that the centre is away, and runs that were given up, where that was within a day."""
+        away, found = self.forwarding.away_since, self.last
+        lately = found is not None and found.given_up_at is not None and now - found.given_up_at < DAY
+        return max(0.0, now - away) if away is not None else 0.0, float(
+            found.given_up
+        ) if found and lately else 0.0
+
     def problem(self, now: float) -> str:
         """What /health says; empty while all is well."""
         parts, link = [], self.forwarding

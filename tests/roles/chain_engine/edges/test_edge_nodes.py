@@ -96,6 +96,7 @@ async def test_runs_are_taken_shown_and_told_over_both_transports(
         async with centre(settings(token, name)) as there:
             with pytest.raises(IntelliRouterError, match="refused"):
                 await there.take(batch, call(name))
+    assert node.opened[ENGINE].line.unstarted(0.0, time.time() + 60, 10) == []  # it began elsewhere
     _, told = await ask("GET", "/v1/runs")
     (run,) = told["data"]
     assert (run["id"], run["edge"], run["status"], run["chain"]) == ("shop:run_1", "shop", "succeeded", "ask")

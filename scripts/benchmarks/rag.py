@@ -26,6 +26,7 @@ from intellirouter.roles.rag_manager.evaluation import STAGES, UNFED, Quality, Q
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.security.caller import Caller
+from scripts.benchmarks import rag_stand_in
 from scripts.benchmarks.debian_sets import PACKAGES, RetrievalSet, build
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "intellirouter"
@@ -38,16 +39,31 @@ NOISE = 1.5
 TENANT = "bench"
 
 
-async def measure(cache: Path, half: str, names: list[str], overrides: dict[str, Any]) -> dict[str, Any]:
-    """By set and stage."""
-    section = RagSection(embedding_model_path=CACHE / "models" / "all-MiniLM-L6-v2", **overrides)
+async def measure(
+    cache: Path, half: str, names: list[str], overrides: dict[str, Any], assist: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """By set and stage; each kind of `assist` is a stage of its own."""
+    rows = [
+        {"collections": [f"*+{kind}"], "model": rag_stand_in.MODEL, kind: True}
+        for kind in ("contexts", "summaries")
+    ]
+    section = RagSection(
+        embedding_model_path=CACHE / "models" / "all-MiniLM-L6-v2",
+        assist=[*rows, {"model": rag_stand_in.MODEL, "timeout_seconds": 60}],
+        **overrides,
+    )
     results: dict[str, Any] = {}
-    async with open_rag(section, cache / "node") as service:
+    model = rag_stand_in.RulesModel()
+    async with open_rag(section, cache / "node", chat=model) as service:
         for name in names:
             made = build(cache / "debian", name)
             chunks, seconds = await _ingest(service, name, made)
             questions = made.dev if half == "dev" else made.test
-            quality = await _asked(service, name, questions)
+            for kind in assist:
+                if kind in ("contexts", "summaries"):
+                    await _ingest(service, f"{name}+{kind}", made)
+            model.asked.clear()
+            quality = await _asked(service, name, questions, assist)
             results[name] = {
                 "documents": len(made.documents),
                 "chunks": chunks,
@@ -55,6 +71,8 @@ async def measure(cache: Path, half: str, names: list[str], overrides: dict[str,
                 "ingest_s": round(seconds, 1),
                 "stages": quality,
             }
+            for kind, count in model.asked.items():
+                print(f"{name}: {count} requests for {kind}, {len(questions)} questions", file=sys.stderr)
             first = ", ".join(f"{stage} {one.ndcg:.3f}" for stage, one in quality.items())
             print(f"{name}: {first}; {quality['hybrid'].first:.3f} first", file=sys.stderr, flush=True)
     return results
@@ -80,14 +98,35 @@ async def _ingest(service: RagService, name: str, made: RetrievalSet) -> tuple[i
     return rows[name], seconds
 
 
-async def _asked(service: RagService, name: str, questions: list[Question]) -> dict[str, Quality]:
-    ids = {row["name"]: row["id"] for row in await service.documents(TENANT, name)}
+async def _asked(
+    service: RagService, name: str, questions: list[Question], assist: tuple[str, ...]
+) -> dict[str, Quality]:
     call = Call(Caller(tenant=TENANT), "bench")
+    ids = {row["name"]: row["id"] for row in await service.documents(TENANT, name)}
+    same = {id_: id_ for id_ in ids.values()}
+    """By the id of a document in any of the set's collections, its id in the plain one."""
+    for kind in assist:
+        if kind in ("contexts", "summaries"):
+            rows = await service.documents(TENANT, f"{name}+{kind}")
+            same |= {row["id"]: ids[row["name"]] for row in rows}
 
-    def ask(query: str) -> Any:
-        return service.retrieve(RetrievalRequest(query, (name,), 10, explain=True), call)
+    async def ask(query: str) -> Any:
+        found = await service.retrieve(RetrievalRequest(query, (name,), 10, explain=True), call)
+        rows = list(found.explanation["candidates"])
+        for kind in assist:
+            apart = kind in ("contexts", "summaries")
+            wanted = RetrievalRequest(query, (f"{name}+{kind}" if apart else name,), 10, explain=True)
+            wanted = wanted if apart else dataclasses.replace(wanted, expand=(kind,))
+            helped = await service.retrieve(wanted, call)
+            if helped.notes:
+                raise SystemExit(f"{query}: {helped.notes[0]}")
+            rows += [
+                {"document_id": same[row["document_id"]], f"{kind}_score": row["score"]}
+                for row in helped.explanation["candidates"]
+            ]
+        return dataclasses.replace(found, explanation={**found.explanation, "candidates": rows})
 
-    return await evaluate(ask, questions, ids, stages=(*STAGES, *UNFED))
+    return await evaluate(ask, questions, ids, stages=(*STAGES, *UNFED, *assist))
 
 
 def _show(results: dict[str, Any], half: str) -> None:
@@ -139,10 +178,18 @@ def main() -> int:
     parser.add_argument("--sets", default=",".join(PACKAGES), help=f"of: {', '.join(PACKAGES)}")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another rag.KEY")
     parser.add_argument("--cache", type=Path, default=CACHE / "bench-rag", help="packages and index")
+    parser.add_argument(
+        "--assist",
+        action="append",
+        default=[],
+        choices=rag_stand_in.KINDS,
+        help="measure a model's help as well, with a stand-in that follows rules: it shows cost and harm, and not a model's gain",
+    )
     parser.add_argument("--json", action="store_true", help="for machines")
     arguments = parser.parse_args()
     overrides = dict(item.split("=", 1) for item in arguments.set)
-    results = asyncio.run(measure(arguments.cache, arguments.half, arguments.sets.split(","), overrides))
+    sets, assist = arguments.sets.split(","), tuple(dict.fromkeys(arguments.assist))
+    results = asyncio.run(measure(arguments.cache, arguments.half, sets, overrides, assist))
     if arguments.json:
         print(json.dumps(results, default=dataclasses.asdict, indent=2))
     else:

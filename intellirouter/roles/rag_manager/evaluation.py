@@ -95,8 +95,8 @@ def recall(ranked: Sequence[str], relevant: Collection[str], depth: int = DEPTH)
 
 def ranking(candidates: Sequence[Mapping[str, Any]], stage: str) -> list[str]:
     """Document ids in the order of one stage's scores, from the candidates of an explained retrieval."""
-    field = (STAGES | UNFED)[stage]
-    scored = [row for row in candidates if row[field] is not None]
+    field = (STAGES | UNFED).get(stage, f"{stage}_score")
+    scored = [row for row in candidates if row.get(field) is not None]
     scored.sort(key=lambda row: -row[field])
     return list(dict.fromkeys(row["document_id"] for row in scored))
 
@@ -130,7 +130,8 @@ async def evaluate(
 ) -> dict[str, Quality]:
     """By stage. `ask` retrieves with `explain`; `documents` gives ids by name; `asked` is called after each question.
 
-    `missed` is given every question with its candidates, to look for what went wrong.
+    `missed` is given every question with its candidates, to look for what went wrong. A stage of the caller's own is read from the
+    candidates' `…_score`.
 
     Raises `InvalidRequest` for a document that is not in the collection.
     """

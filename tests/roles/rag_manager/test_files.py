@@ -130,6 +130,8 @@ def pdf(password: str | None = None, owner: str = "o") -> bytes:
         ("a.eml", with_attachments(), ["attachment prices.csv: name: kettle; price: 39", "attachment message.eml: The inner text."]),
         ("a.eml", with_attachments(), ["attachment a.txt: Гарантия три года", "Attachment odd.bin, not read: it is a binary file of no known format"]),
         ("a.eml", HTML_MAIL, ["這是保固的說明"]),
+        ("a.eml", b"Subject: Fwd\nContent-Type: message/rfc822\n\nSubject: Inner\n\nAll of it.\n", ["attachment message.eml: All of it."]),
+        ("a.eml", b"Subject: " + b"=?utf-8?q?" + b"a" * 500_000 + b"?=\nTo: " + b"<a@b>," * 50_000 + b"\n\nStill read.\n", ["Still read."]),
         ("a.mbox", b"From a Mon\n" + with_attachments() + b"\n\nFrom b Tue\n" + HTML_MAIL, ["message 1: Kettle: Die Größe ist 42.", "message 2: Page: 這是保固的說明"]),
         ("a.rtf", RTF, ["Bold Привет € end\nnext"]),
         ("a.ipynb", json.dumps(NOTEBOOK).encode(), ["Plan: Words.", "Plan › cell 2: 6 * 7\n\n42"]),

@@ -38,6 +38,8 @@ LONGEST_WAIT = 60.0
 """For a limit of the owner's own; where that asks for more, the document goes on without."""
 _BEGINNING, _WHOLE = 3_000, 24_000
 """Characters of a document that a model is shown for a line on a chunk, and for a summary."""
+_ROOM = 4
+"""Times the characters that are kept of an answer: what is looked at of it."""
 _VERSION = "1"
 _CONTEXT = (
     "You prepare documents for a search engine. Say in one short sentence what the passage is about and where in its document it "
@@ -64,11 +66,11 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What a model is to write about: `text` is what it is shown, `id` the hash of what decides its answer."""
+    """What a model is to write about: `text` makes what it is shown, `id` is the hash of what decides its answer."""
 
     id: str
     instruction: str
-    text: str
+    text: Callable[[], str]
     most_tokens: int
     longest: int
 
@@ -98,11 +100,7 @@ class Contexts:
 
         Raises `RateLimited` where the owner's own limit asks to wait a little.
         """
-        contexts = [
-            self._about(row, job, title, chunks, place)
-            for place in range(min(len(chunks), row.max_chunks) if row.contexts else 0)
-        ]
-        whole = [_about_all(row, job, title, chunks)] if row.summaries else []
+        contexts, whole = await asyncio.to_thread(_parts, row, job, title, chunks)
         found = await self._engine.read(partial(kept.known, document=job["document"]))
         missing = list({part.id: part for part in (*whole, *contexts) if part.id not in found}.values())
         trouble = await self._asked(row, job, missing, found, behalf, alive)
@@ -160,7 +158,7 @@ class Contexts:
                 text = await self._assistant.ask(
                     row.model,
                     part.instruction,
-                    part.text,
+                    part.text(),
                     most_tokens=part.most_tokens,
                     seconds=row.write_timeout_seconds,
                     call=call,
@@ -169,28 +167,44 @@ class Contexts:
                 return nothing
             except IntelliRouterError as ended:  # the key that left the document
                 return NotWritten(ended.message)
-        return _cut(" ".join(text.split()), part.longest)
+        return _cut(" ".join(text[: _ROOM * part.longest].split()), part.longest)
 
-    def _about(self, row: RagAssist, job: Row, title: str, chunks: Sequence[Chunk], place: int) -> _Part:
-        """The hash is of the chunk and what it is called, and not of what stands around it: a change elsewhere asks for nothing."""
-        chunk = chunks[place]
-        beginning = chunks[0].text if place == 0 else "\n\n".join(_up_to(chunks, _BEGINNING))
+
+def _parts(row: RagAssist, job: Row, title: str, chunks: Sequence[Chunk]) -> tuple[list[_Part], list[_Part]]:
+    """What is to be written about chunks, and about the whole."""
+    beginning = "\n\n".join(_up_to(chunks, _BEGINNING))
+    number = min(len(chunks), row.max_chunks) if row.contexts else 0
+    contexts = [_about(row, job, title, chunks, place, beginning) for place in range(number)]
+    return contexts, [_about_all(row, job, title, chunks)] if row.summaries else []
+
+
+def _about(
+    row: RagAssist, job: Row, title: str, chunks: Sequence[Chunk], place: int, beginning: str
+) -> _Part:
+    """The hash is of the chunk and what it is called, and not of what stands around it: a change elsewhere asks for nothing."""
+    chunk = chunks[place]
+
+    def shown() -> str:
         around = [chunks[other].text for other in (place - 1, place + 1) if 0 <= other < len(chunks)]
-        shown = (
+        return (
             f"Document: {title}\n\nIt begins:\n{beginning[:_BEGINNING]}\n\nBeside the passage:\n"
             + "\n…\n".join(around)
             + f"\n\nThe passage ({chunk.location or 'no heading'}):\n{chunk.text}"
         )
-        id_ = _hash(job["document"], "context", row.model, title, chunk.location, chunk.text)
-        return _Part(id_, _CONTEXT, shown, 160, LONGEST_CONTEXT)
+
+    id_ = _hash(job["document"], "context", row.model, title, chunk.location, chunk.text)
+    return _Part(id_, _CONTEXT, shown, 160, LONGEST_CONTEXT)
 
 
 def _about_all(row: RagAssist, job: Row, title: str, chunks: Sequence[Chunk]) -> _Part:
     """Of a long document its beginning, and as much of passages all over it."""
-    step = max(1, -(-sum(len(chunk.text) for chunk in chunks) // _WHOLE))
-    text = "\n\n".join(_up_to(chunks[::step], _WHOLE))
+
+    def shown() -> str:
+        step = max(1, -(-sum(len(chunk.text) for chunk in chunks) // _WHOLE))
+        return f"Document: {title}\n\n" + "\n\n".join(_up_to(chunks[::step], _WHOLE))
+
     id_ = _hash(job["document"], "summary", row.model, title, *(chunk.text for chunk in chunks))
-    return _Part(id_, _SUMMARY, f"Document: {title}\n\n{text}", 400, LONGEST_SUMMARY)
+    return _Part(id_, _SUMMARY, shown, 400, LONGEST_SUMMARY)
 
 
 def _up_to(chunks: Sequence[Chunk], most: int) -> list[str]:

@@ -11,7 +11,7 @@ import email.policy
 import importlib
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from email.message import EmailMessage, Message
 from typing import Any
 
@@ -25,6 +25,8 @@ Read = Callable[[str, bytes, str], Parsed]
 """Reads what is attached, by its name and by the encoding that the message states."""
 
 MOST_ATTACHMENTS = 200
+MOST_HEADER = 4_000
+"""Characters of a header that is read as what it says; a longer one is taken as it is written, up to there."""
 _FROM = re.compile(rb"^From [^\n]*\n", re.MULTILINE)
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 
@@ -90,7 +92,11 @@ def _message(parsed: EmailMessage, read: Read) -> Iterator[Block]:
 
 def _files(parsed: EmailMessage, taken: set[int]) -> Iterator[tuple[str, bytes, str]]:
     """What is attached, at whatever depth: name, bytes and encoding."""
-    for part in parsed.iter_attachments() if parsed.is_multipart() else ():
+    if parsed.get_content_type() == "message/rfc822":  # the whole of it is another message
+        parts: Iterable[Any] = (parsed,)
+    else:
+        parts = parsed.iter_attachments() if parsed.is_multipart() else ()
+    for part in parts:
         if id(part) in taken:
             continue
         kind, name = part.get_content_type(), part.get_filename() or ""
@@ -139,6 +145,9 @@ def _heading(headers: dict[str, Any]) -> Block:
 
 
 def _header(parsed: EmailMessage, name: str) -> str:
+    raw = next((str(value) for key, value in parsed.raw_items() if key.lower() == name.lower()), "")
+    if len(raw) > MOST_HEADER:  # the standard library takes the square of its length to read it
+        return raw[:MOST_HEADER]
     try:
         return str(parsed[name] or "")
     except (

@@ -359,7 +359,7 @@ APPROXIMATED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         "claude-sonnet-4-5",
         {"reasoning": Reasoning("high"), "tools": F, "messages": SIGNED},
         {"thinking": {"type": "enabled", "budget_tokens": 16_384}},
-        "",
+        "a budget of 16384",
     ),
     (
         "claude-x",
@@ -401,7 +401,7 @@ def test_each_model_is_asked_in_the_way_it_takes(
     notes: list[str] = []
     body = FORMAT.encode_request(canonical(model=model, **asked), notes)
     assert {key: body.get(key) for key in written} == written
-    assert noted in " ".join(notes)
+    assert (noted in " ".join(notes)) if noted else notes == []
     assert body["max_tokens"] > body.get("thinking", {}).get("budget_tokens", 0)
 
 
@@ -619,3 +619,18 @@ def test_what_makes_no_sense_is_refused_by_name(body: dict[str, Any], param: str
     with pytest.raises(InvalidRequest) as refused:
         decode(body)
     assert refused.value.param == param
+
+
+def test_a_tool_of_another_dialect_is_described_and_one_of_its_own_sent_as_it_is() -> None:
+    shell, own = {"type": "local_shell"}, {"type": "bash_20250124", "name": "bash"}
+    tools = (
+        Tool("local_shell", parameters={"type": "object"}, dialect="openai_responses", native=shell),
+        Tool("bash", dialect="anthropic_messages", native=own),
+        Tool("f", parameters={"type": "object"}, dialect="anthropic_messages"),
+    )
+    body = FORMAT.encode_request(canonical(tools=tools), [])
+    assert body["tools"] == [
+        {"name": "local_shell", "input_schema": {"type": "object"}},
+        own,
+        {"name": "f", "input_schema": {"type": "object"}},
+    ]

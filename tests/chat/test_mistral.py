@@ -11,6 +11,7 @@ from intellirouter.chat.mistral.format import FORMAT
 from intellirouter.chat.mistral.request import call_id
 from intellirouter.chat.openai_chat.format import FORMAT as OPENAI
 from intellirouter.chat.parts import Audio, File, Image, Part, Text, Thinking, ToolCall
+from intellirouter.chat.response import ChatResponse, Choice
 from intellirouter.errors import InvalidRequest
 
 PDF = "data:application/pdf;base64,aGk="
@@ -144,3 +145,14 @@ def test_a_whole_answer_is_its_own_and_a_call_a_call() -> None:
 def test_nonsense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
         FORMAT.decode_request({"model": "m", **wrong}, {})
+
+
+def test_an_answer_with_thoughts_is_told_in_chunks() -> None:
+    content = (Thinking("Hm."), Text("Yes."))
+    told = json.loads(
+        FORMAT.encode_response(ChatResponse(id="r", model="m", choices=(Choice(content=content),)))
+    )
+    assert told["choices"][0]["message"]["content"] == [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
+        {"type": "text", "text": "Yes."},
+    ]

@@ -412,3 +412,18 @@ def test_a_stream_that_ends_without_saying_why_has_an_end_for_every_client() -> 
         Finish("tool_calls", 1, "stop"),
     ]
     assert b"".join(event.raw for event in found) == body  # the marker is a front's to write
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            Audio("aGk=", "wav", "a1", "Hi", 9),
+            {"id": "a1", "data": "aGk=", "transcript": "Hi", "expires_at": 9},
+        ),
+        (Audio("aGk="), {"id": "", "data": "aGk=", "transcript": "", "expires_at": 0}),
+    ],
+)
+def test_what_a_model_spoke_is_told_with_its_words(said: Audio, told: dict[str, Any]) -> None:
+    answer = ChatResponse(id="r", model="m", choices=(Choice(content=(said,)),))
+    assert json.loads(FORMAT.encode_response(answer))["choices"][0]["message"]["audio"] == told

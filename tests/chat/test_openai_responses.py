@@ -32,6 +32,7 @@ from intellirouter.chat.delta import (
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Tool, ToolChoice
 from intellirouter.chat.openai_chat.format import FORMAT as CHAT
 from intellirouter.chat.openai_responses.format import FORMAT
+from intellirouter.chat.openai_responses.usage import decode_usage
 from intellirouter.chat.parts import (
     Audio,
     File,
@@ -612,3 +613,27 @@ def test_every_recorded_stream_is_told_on_in_events_that_the_client_knows() -> N
         deltas = stream([row["response"]["text"].encode()])
         if not any(isinstance(delta, OpaqueDelta) for delta in deltas):  # some are older than the SDK's types
             events_of(encoded(deltas))
+
+
+def test_what_else_a_vendor_counts_is_kept() -> None:
+    usage = decode_usage({"input_tokens": 1, "output_tokens": 2, "total_tokens": 3, "cost": 0.5})
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens, usage.total, usage.extra) == (1, 2, None, {"cost": 0.5})
+
+
+@pytest.mark.parametrize("first", [(), (TextDelta("I look."),)], ids=["alone", "after words"])
+def test_a_calls_signature_is_an_item_of_its_own_before_it(first: tuple[Delta, ...]) -> None:
+    """Google's, which must come back with the call."""
+    request = FORMAT.decode_request({"model": "m", "input": "Hi"}, {})
+    encoder = FORMAT.new_encoder(request)
+    told = encoder.encode((Start("r", "m"), *first, ToolCallStart(0, "c", "f", block=1, signature="c2ln")))
+    told += encoder.encode((ToolCallArguments(0, "{}"), Finish("tool_calls"))) + encoder.finish()
+    events = [json.loads(line[6:]) for line in told.decode().splitlines() if line.startswith("data: {")]
+    ended = [
+        (event["output_index"], event["item"]["type"])
+        for event in events
+        if event["type"] == "response.output_item.done"
+    ]
+    kinds = [*(["message"] if first else []), "reasoning", "function_call"]
+    assert ended == list(enumerate(kinds))
+    assert [item["type"] for item in events[-1]["response"]["output"]] == kinds

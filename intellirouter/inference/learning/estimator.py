@@ -29,10 +29,10 @@ PENALTIES = np.concatenate(([4.0, 12.0], np.full(WIDTH, 60.0)))
 SLOT_PENALTY = 20.0
 _WORTH_PENALTY = 0.5
 """Pseudo-evidence that a part is worth nothing."""
-_SHIFT, _ALARM = 0.15, 18.0
+_SHIFT, _ALARM = 0.15, 24.0
 """Cumulative sums (Page, 1954) of surprises in standard deviations: what of each is tolerated, and the sum that is an alarm.
 
-A target whose success moves by three tenths of a deviation is found after some 120 outcomes. What is tolerated is more than
+A target whose success moves by three tenths of a deviation is found after some 160 outcomes, and one that stays as it is gives an alarm in tens of thousands. What is tolerated is more than
 surprises are off on the whole: of the target that is asked a little too much is expected, for that is why it is asked."""
 _WATCHED_FROM = 300.0
 """Weight of outcomes before a target is watched."""
@@ -103,8 +103,13 @@ class Estimator:
         first, second = self.heeded()
         return base + first * bent + second * grams
 
-    def learn(self, prior: float, basis: Floats, slots: Slots, score: float, weight: float) -> float:
-        """Take one outcome in: `score` 0 to 1, `weight` above 0. Returns the squared error of the prediction before it."""
+    def learn(
+        self, prior: float, basis: Floats, slots: Slots, score: float, weight: float, *, watched: bool = True
+    ) -> float:
+        """Take one outcome in: `score` 0 to 1, `weight` above 0. Returns what was expected before it.
+
+        What is not `watched` says nothing of whether the target has changed.
+        """
         if self._stale >= max(20.0, self.weight / 20):
             self.fit()
         base, bent, grams = self.parts(prior, basis, slots)
@@ -129,8 +134,9 @@ class Estimator:
             self.steps[slots] += weight * size * size
             self.slots[slots] += weight * size * (rest - grams) / (SLOT_PENALTY + self.steps[slots])
         self._stale += weight
-        self._watch(surprise, weight)
-        return surprise * surprise
+        if watched:
+            self._watch(surprise, weight)
+        return score - surprise
 
     def _watch(self, surprise: float, weight: float) -> None:
         """Where outcomes have not been what was expected for a while: what is old is moved to where the new ones are, and fades."""

@@ -9,8 +9,8 @@ from intellirouter.inference.learning.features import Floats, Slots
 from intellirouter.inference.learning.influence import Influence
 from intellirouter.inference.learning.progress import Progress
 
-EXPLORING_AFTER_CHANGE = 60
-"""Outcomes for which more requests explore, once a target has changed."""
+EXPLORING_AFTER_CHANGE = 100
+"""Outcomes for which more requests explore, once a target has changed: of fewer, chance alone may tell who is the better one now."""
 _DOUBTED = 12.0
 """Weight that says how good the other targets are on the whole when one has changed: what changed one may have changed all."""
 MAX_IMPORTANCE = 5.0
@@ -50,10 +50,11 @@ class Group:
         share = self.influence.share(key)
         before = estimator.changes
         if share:
-            error = estimator.learn(prior, basis, slots, score, weight * importance * share)
+            heard = not self.influence.contrary(key)
+            expected = estimator.learn(prior, basis, slots, score, weight * importance * share, watched=heard)
         else:
-            error = (score - estimator.expected(prior, basis, slots)) ** 2  # it may earn its say back
-        self.influence.note(key, weight * share, error)
+            expected = estimator.expected(prior, basis, slots)  # it may earn its say back
+        self.influence.note(key, weight * share, expected, score)
         self.exploring = max(0, self.exploring - 1)
         if estimator.changes > before:
             self.exploring = EXPLORING_AFTER_CHANGE

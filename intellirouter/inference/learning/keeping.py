@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 
 import msgspec
 import numpy as np
@@ -63,7 +63,7 @@ class _Head(msgspec.Struct):
     format: int
     features: int
     targets: list[_Target]
-    accounts: dict[str, tuple[float, float, float]]
+    accounts: dict[str, tuple[float, ...]]
     exploring: int
     cursors: dict[str, int]
     recent: list[str]
@@ -86,7 +86,7 @@ def encode(learning: Learning) -> bytes:
         FORMAT,
         VERSION,
         [_target(name, e, group.progress.get(name, Progress())) for name, e in group.estimators.items()],
-        {name: (a.given, a.judged, a.error) for name, a in group.influence.accounts.items()},
+        {name: astuple(account) for name, account in group.influence.accounts.items()},
         group.exploring,
         learning.cursors,
         list(learning.recent),
@@ -151,5 +151,5 @@ def decode(data: bytes) -> Learning:
         group.estimators[target.name] = estimator
         group.progress[target.name] = Progress(target.kinds, target.points, target.run, target.spent)
     for name, account in head.accounts.items():
-        group.influence.accounts[name] = Account(*account)
+        group.influence.accounts[name] = Account(*account[: len(fields(Account))])
     return Learning(group, head.cursors, dict.fromkeys(head.recent), head.outcomes, head.trained)

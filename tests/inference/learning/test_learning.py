@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -93,6 +94,43 @@ def test_one_key_that_lies_is_not_heeded_where_others_disagree() -> None:
     assert poisoned.influence.share("key 1") == 1.0
 
 
+@pytest.mark.parametrize(
+    "shape", ["lies of the weak", "praises the weak", "damns the strong", "lies by turns"]
+)
+def test_a_flood_of_one_key_moves_little_whatever_its_shape(shape: str) -> None:
+    flooded, chance = Group(), random.Random(5)
+    for index in range(6):
+        taught(flooded, WORLD[index * 70 : index * 70 + 70], seed=index, key=f"key {index}")
+    for number in range(400):
+        features, hard = WORLD[number % len(WORLD)]
+        name = {"l": "weak", "p": "weak", "d": "strong"}[shape[0]]
+        if shape == "lies by turns":
+            name = chance.choice(("weak", "strong"))
+        score = skill(hard, name == "strong", chance)
+        if shape[0] == "l":
+            score = 1 - score if shape == "lies of the weak" or number % 100 < 50 else score
+        else:
+            score = int(shape[0] == "p")
+        basis = PRIOR.basis.of(features)
+        expected = priors.between(PRIOR.of(features, basis), 0.5)
+        flooded.learn(name, expected, basis, features.slots, score=score, key="flood", propensity=0.5)
+    assert all(one.changes == 0 for one in flooded.estimators.values()), "one key is no change of a target"
+    assert flooded.influence.accounts["flood"].given <= (250 if shape == "lies by turns" else 40)
+    assert lead(flooded, hard=True) > lead(flooded, hard=False) + 0.15
+
+
+def test_a_change_that_most_keys_tell_of_is_one() -> None:
+    group = Group()
+    features, _ = WORLD[0]
+    basis = PRIOR.basis.of(features)
+    for number in range(700):
+        group.learn("t", 0.7, basis, features.slots, score=float(number % 20 > 0), key=f"key {number % 4}")
+    for number in range(60):
+        group.learn("t", 0.7, basis, features.slots, score=float(number % 4 > 2), key=f"key {number % 4}")
+    assert group.estimators["t"].changes >= 1
+    assert group.exploring > 0
+
+
 def test_a_group_that_one_key_uses_learns_from_that_key() -> None:
     group = Group()
     taught(group, WORLD, key="only")
@@ -112,6 +150,19 @@ def test_weights_travel_as_bytes() -> None:
     )
     ours, theirs = (estimate(one, PRIOR, WORLD[5][0], ALIKE) for one in (weights, again))
     assert ours["weak"].success == pytest.approx(theirs["weak"].success, abs=1e-3)
+
+
+def test_accounts_of_keys_are_kept_and_those_of_before_are_read() -> None:
+    learning = Learning(Group({"t": Estimator()}))
+    learning.group.influence.note("k", 1.0, 0.7, 0.0)
+    data = keeping.encode(learning)
+    assert keeping.decode(data).group.influence == learning.group.influence
+    arrays = opened(data)
+    head = msgspec.json.decode(arrays["head"].tobytes())
+    head["accounts"]["k"] = head["accounts"]["k"][:3]
+    arrays["head"] = np.frombuffer(msgspec.json.encode(head), np.uint8)
+    known = keeping.decode(made_up(**arrays)).group.influence.accounts["k"]
+    assert (known.given, known.judged, known.likelihood) == (1.0, 1.0, 0.0)
 
 
 def made_up(**arrays: object) -> bytes:

@@ -13,7 +13,7 @@ EVERY_TENANT = "*"
 
 
 class ChainCentre(Section):
-    """`[chain_engine.centre]`: where an edge (`mode = "hybrid"`) forwards its runs and what it recorded, whenever the centre is there."""
+    """`[chain_engine.centre]`: where an edge (`mode = "hybrid"`) forwards its runs, whenever the centre is there."""
 
     url: HttpUrl = Field(
         description="of the centre's ChainEngine, as in https://chains.example.com:8081; with grpc host and port of its server.grpc_port"
@@ -24,11 +24,7 @@ class ChainCentre(Section):
     running: bool = Field(
         default=False, description="forward runs when they start and wait too, not only when they have ended"
     )
-    records: bool = Field(
-        default=True,
-        description="forward the rows of the record too, where it lies in this node's requests.db",
-    )
-    batch_items: int = Field(default=100, ge=1, le=500, description="runs and rows in one request at most")
+    batch_items: int = Field(default=100, ge=1, le=500, description="runs in one request at most")
     batch_bytes: int = Field(
         default=2 * 1024 * 1024,
         ge=64 * 1024,
@@ -47,7 +43,7 @@ class ChainCentre(Section):
     max_held: int = Field(
         default=100_000,
         ge=1,
-        description="runs, and rows as well, that are kept beyond their retention for the centre at most",
+        description="runs that are kept beyond their retention for the centre at most",
     )
 
 

@@ -14,6 +14,8 @@ from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.ops.diagnose.database import read_only
 from intellirouter.ops.diagnose.finding import Finding, Level
 
+_LATE = 3600.0
+"""Seconds that a run may wait for the centre before that is a warning."""
 _UNDER_WAY = "('PENDING', 'ENQUEUED')"
 
 
@@ -21,7 +23,9 @@ async def runs(section: ChainEngineSection, data_dir: Path, deadline: float) -> 
     """What is kept, and what is under way. Within about `deadline` seconds."""
     if section.database_url is None:
         file = data_dir / "chains.db"
-        return [_file(file)] if file.exists() else []
+        if not file.exists():
+            return []
+        return [_file(file)] + ([_forwarded(file)] if section.centre is not None else [])
     url = section.database_url.get_secret_value()
     where = urlsplit(url).hostname or "its socket"
     advice = "systemctl status postgresql; check [chain_engine] database_url."
@@ -74,4 +78,31 @@ def _file(file: Path) -> Finding:
         "runs",
         Level.OK,
         f"{under_way} under way, {file.stat().st_size / 2**20:.1f} MiB in {file}",
+    )
+
+
+def _forwarded(file: Path) -> Finding:
+    """What an edge has not forwarded yet. Opened read only."""
+    words = (
+        "select count(*), min(since), sum(attempts > 0) from intellirouter_chain_outbox where change > sent"
+    )
+    lost = "select coalesce(sum(items), 0) from intellirouter_chain_outbox_given_up"
+    try:
+        with read_only(file) as connection:
+            waiting, since, refused = connection.execute(words).fetchone()
+            given_up = connection.execute(lost).fetchone()[0]
+    except sqlite3.Error as error:
+        advice = "Start the node once: it makes what is missing."
+        return Finding("state", "centre", Level.WARNING, f"{file}: {error}", advice)
+    told = f"{waiting} runs wait for the centre"
+    if waiting:
+        told += f", the oldest for {max(0.0, time.time() - since) / 3600:.1f} h"
+    if refused:
+        told += f", {refused} of them refused"
+    if given_up:
+        told += f"; {given_up} were deleted before the centre had them"
+    late = waiting and time.time() - since > _LATE
+    level = Level.WARNING if late or refused or given_up else Level.OK
+    return Finding(
+        "state", "centre", level, told, "intellirouter chain edge status says why." if level else ""
     )

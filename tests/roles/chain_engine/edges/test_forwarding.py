@@ -24,6 +24,8 @@ from intellirouter.errors import (
     PermissionDenied,
     RateLimited,
 )
+from intellirouter.ops.diagnose.finding import Level
+from intellirouter.ops.diagnose.runs import runs
 from intellirouter.peers.contract import Call
 from intellirouter.peers.edges import Batch, Had, Taken
 from intellirouter.roles.chain_engine.edges.arrivals import Arrivals
@@ -181,7 +183,9 @@ async def test_answers_that_are_lost_halved_or_of_others_lead_to_each_run_once(
     assert (answers, here.outbox.standing().waiting) == ([], 0)
 
 
-async def test_what_the_centre_never_takes_holds_up_nobody(edge: StartEdge, there: There) -> None:
+async def test_what_the_centre_never_takes_holds_up_nobody(
+    edge: StartEdge, there: There, tmp_path: Path
+) -> None:
     here = await edge(batch_items=8)
     ids = await here.ran(12)
     bad = {ids[3]: PayloadTooLarge("too large"), ids[7]: InvalidRequest("no")}
@@ -196,6 +200,10 @@ async def test_what_the_centre_never_takes_holds_up_nobody(edge: StartEdge, ther
     assert {run["edge_run"] for run in there.runs().values()} == set(ids) - set(bad)
     standing = here.outbox.standing()
     assert (standing.waiting, standing.aside, any(one in standing.why for one in bad)) == (2, 2, True)
+    finding = (await runs(here.service.section, tmp_path / "data-1", 10.0))[-1]
+    assert (finding.name, finding.level) == ("centre", Level.WARNING)
+    assert "2 runs wait for the centre" in finding.message
+    assert "2 of them refused" in finding.message
     _, told = await here.ask("GET", "/v1/runs")
     assert len(told["data"]) == 12
     calls = there.calls

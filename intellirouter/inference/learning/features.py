@@ -4,6 +4,10 @@ Everything runs over the bytes as numpy arrays: a loop in Python would cost more
 three to five characters are hashed into 2^15 slots (Weinberger et al., "Feature hashing", 2009), and of these a question
 keeps the 192 of lowest rank under a second hash, the same ones for the same text (bottom-k sampling, Cohen and Kaplan,
 2007): enough to tell subjects apart, few enough to keep beside each decision until its outcome is known.
+
+No embedding stands beside them. Over 644 GSM8K problems and 1,340 MMLU questions, in five folds, these numbers reach an APGR of
+.649 and .678, a ridge regression over all-MiniLM-L6-v2 .610 and .621, a quarter of it mixed in .663 and .673: on one set
+within chance better, on the other worse, for ten to fifty times the time of a decision.
 """
 
 from __future__ import annotations

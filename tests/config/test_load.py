@@ -227,3 +227,10 @@ def test_every_setting_that_the_routers_file_offers_holds(tmp_path: Path) -> Non
     assert settings.ipc.rag_manager_endpoint
     assert settings.auth.enabled
     assert len(offered) - len(kept) == 1
+
+
+def test_a_vendor_whose_key_the_environment_holds_is_there_without_a_word_in_the_file(tmp_path: Path) -> None:
+    found = loaded(tmp_path, "", {"OPENAI_API_KEY": "sk-of-mine"}).settings.model_registry.providers
+    assert "openai" in [provider.name for provider in found]
+    shut = "[model_registry]\ndiscover_environment = false\n"
+    assert not loaded(tmp_path, shut, {"OPENAI_API_KEY": "sk-of-mine"}).settings.model_registry.providers

@@ -36,6 +36,7 @@ KNOWN = (
     "abcabcabcabc",
     "qwertyuiop",
     "s3cr3t",
+    "secret20261129",
     "k7#q",
 )
 PLACES = {

@@ -29,6 +29,7 @@ FINDS: dict[str, list[tuple[str, list[str]]]] = {
         ("jo\u200bhn@exam\u200bple.com", ["jo\u200bhn@exam\u200bple.com"]),
         ("john\uff20example.com", ["john\uff20example.com"]),
         ("a@b, foo@1.2.3, @scope/package, user@host", []),
+        ("left@right.x and v@1.22", []),
     ],
     "phone": [
         ("+44 20 7946 0958 or 0044 20 7946 0958", ["+44 20 7946 0958", "0044 20 7946 0958"]),

@@ -20,6 +20,7 @@ from intellirouter.inference.catalog import Candidate, ModelEntry
 from intellirouter.inference.job import Job
 from intellirouter.inference.limits.gate import Gate
 from intellirouter.inference.limits.governor import Governor
+from intellirouter.inference.limits.guess import Guesses
 from intellirouter.inference.limits.ledger import Ledger, day_name
 from intellirouter.inference.limits.purse import Purse
 from intellirouter.inference.offline_transport import OFFLINE
@@ -280,3 +281,15 @@ async def test_without_keys_every_place_is_everybodys() -> None:
         await gate.enter(Caller(), loop.time() + 1)
     with pytest.raises(Overloaded):
         await gate.enter(Caller(), loop.time() + 1)
+
+
+def test_a_vendors_count_corrects_the_estimate_within_bounds_and_slowly() -> None:
+    guesses = Guesses()
+    for _ in range(2):  # the first is taken as it is, and the same changes nothing
+        guesses.counted("p/m", 100.0, 150)
+        assert guesses.ratio("p/m") == pytest.approx(1.5)
+    guesses.counted("p/m", 100.0, 100)
+    assert guesses.ratio("p/m") == pytest.approx(1.4)
+    for target, told, ratio in (("much", 9_000, 4.0), ("little", 1, 0.5), ("nothing", 0, 1.0)):
+        guesses.counted(target, 100.0, told)
+        assert guesses.ratio(target) == ratio

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from intellirouter.chat.delta import Finish, RefusalDelta, Start, StreamEvent, TextDelta
+from intellirouter.chat.model import ChatRequest, OutputFormat
+from intellirouter.inference.rescue.continuation import may_continue
 from intellirouter.inference.rescue.ending import not_an_end, still_open
 from intellirouter.inference.rescue.joint import joint
 from intellirouter.inference.rescue.onward import Onward
@@ -28,6 +32,7 @@ LIGHTHOUSE = (
         ("The quick brown", "fox jumps", "The quick brown fox jumps"),
         ("It was unbeliev", "able to see", "It was unbelievable to see"),
         ("It was unbeliev", "unbelievable to see", "It was unbelievable to see"),
+        ("then we re", "return it", "then we return it"),
         ("he did", "n't care", "he didn't care"),
         ("he didn", "'t care", "he didn't care"),
         ("one, two", ", three", "one, two, three"),
@@ -225,3 +230,17 @@ def test_what_was_cut_by_its_length_says_so_and_what_was_told_anew_to_its_end_is
     assert [finish.reason for finish in onward.end()[1]] == ["length"]
     whole = LIGHTHOUSE.removesuffix(", and") + "."
     assert read(Onward(whole, 0, ""), told(whole)) == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "may"),
+    [
+        ({}, True),
+        ({"n": 1, "output": OutputFormat("text")}, True),
+        ({"n": 2}, False),
+        ({"output": OutputFormat("json_object")}, False),
+        ({"logprobs": True}, False),
+    ],
+)
+def test_only_one_answer_in_words_can_be_continued_by_another_model(asked: dict[str, Any], may: bool) -> None:
+    assert may_continue(ChatRequest(model="m", messages=(), **asked)) is may

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +26,7 @@ from intellirouter.config.schema.model_registry import Price
 from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.cost import cost_usd
 from intellirouter.inference.offline_transport import OFFLINE
-from intellirouter.inference.tally import Tally
+from intellirouter.inference.tally import Tally, value_tokens
 from intellirouter.inference.usage import credible
 from intellirouter.transport.contract import Deadlines
 
@@ -123,3 +126,22 @@ def test_no_usage_is_a_credit_or_beyond_every_window(usage: Usage) -> None:
     assert 0 <= believed.total_tokens <= 40_000_000
     parts = (believed.cached_tokens or 0) + (believed.cache_write_tokens or 0)
     assert 0 <= parts <= believed.input_tokens
+
+
+def test_what_a_stream_said_of_the_question_at_its_beginning_holds_when_it_is_cut() -> None:
+    tally = Tally()
+    said = (Start("r", "m", usage=Usage(input_tokens=70, output_tokens=1)), TextDelta("It is written. " * 4))
+    tally.take([StreamEvent((one,)) for one in said])
+    used = tally.used(lambda: 5)
+    assert (used.input_tokens, used.output_tokens >= 10, used.estimated) == (70, True, True)
+
+
+@pytest.mark.parametrize("name", ["mimeType", "mime_type", "media_type"])
+@pytest.mark.parametrize(
+    ("kind", "least", "most"), [("audio/wav", 10, 12), ("image/png", 1_000, 1_010), ("", 1_000, 1_010)]
+)
+def test_a_picture_costs_what_it_shows_and_sound_by_its_length(
+    name: str, kind: str, least: int, most: int
+) -> None:
+    block: dict[str, Any] = {name: kind, "data": "A" * 6_000}
+    assert least <= value_tokens(block) <= most

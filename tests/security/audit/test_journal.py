@@ -319,3 +319,16 @@ def test_what_changed_has_a_bound() -> None:
     change = difference(None, {f"field {n}": "x" * 1000 for n in range(1000)}, str)
     assert len(msgspec.json.encode(change)) < 20_000
     assert "cut" in change
+
+
+@pytest.mark.parametrize(
+    ("asked", "days"),
+    [
+        (Query(), ["19", "20", "21"]),
+        (Query(since="2026-11-20T10:00:00Z"), ["20", "21"]),
+        (Query(until="2026-11-20T10:00:00Z"), ["19", "20"]),
+        (Query(since="2026-11-20", before="2026-11-20T10:00:00Z n 1"), ["20"]),
+    ],
+)
+def test_a_day_is_looked_through_when_it_may_hold_one(asked: Query, days: list[str]) -> None:
+    assert [day for day in ("19", "20", "21") if asked.may_hold(f"2026-11-{day}")] == days

@@ -6,7 +6,7 @@ import math
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank, words_first
@@ -51,6 +51,7 @@ def test_convex_is_bounded_and_knows_no_unit(
         assert other == pytest.approx(fused, abs=1e-6)
 
 
+@settings(max_examples=40)
 @given(dense=scores, lexical=scores.filter(bool), alpha=st.floats(0, 0.05))
 def test_words_alone_decide_where_the_script_is_not_known(
     dense: dict[str, float], lexical: dict[str, float], alpha: float

@@ -9,13 +9,12 @@ import imaplib
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intellirouter.config.schema.rag_sources import RagSource
@@ -239,15 +238,13 @@ async def test_a_server_that_lies(monkeypatch: pytest.MonkeyPatch) -> None:
 
         told[0] = instead(b"SEARCH", None)
         source = Mailbox(here)
-        began = time.monotonic()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
                 async for _ in source.listed(lambda _: None):
                     pass
         told[0] = usual
         assert [one.name async for one in source.listed(lambda _: None)] == ["INBOX/5.eml"]
-        await source.aclose()
-        assert time.monotonic() - began < 50  # nobody waited for the silent one
+        await source.aclose()  # the server takes one at a time: the silent session was ended
 
         monkeypatch.setattr("intellirouter.roles.rag_manager.sources.imap.session.SECONDS", 0.2)
         told[0] = instead(b"LIST", None)
@@ -269,6 +266,7 @@ def test_names_of_folders() -> None:
         assert folder_of(line) is None
 
 
+@settings(max_examples=40)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_any_name_survives_imap_s_utf_7(name: str) -> None:
     coded = base64.b64encode(name.encode("utf-16-be")).decode().rstrip("=").replace("/", ",")

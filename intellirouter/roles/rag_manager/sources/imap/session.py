@@ -176,12 +176,12 @@ class Session:
     def _connected(self) -> Any:
         section = self._section
         host, port = section.host or "", section.port or (993 if section.tls == "tls" else 143)
-        trusted = ssl.create_default_context(cafile=section.ca)
         if section.tls == "tls":
+            trusted = ssl.create_default_context(cafile=section.ca)
             return _Tls(host, port, ssl_context=trusted, timeout=SECONDS)
         made = _Plain(host, port, timeout=SECONDS)
         if section.tls == "starttls":
-            made.starttls(trusted)
+            made.starttls(ssl.create_default_context(cafile=section.ca))
         return made
 
     def _login(self) -> None:

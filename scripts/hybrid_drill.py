@@ -52,7 +52,7 @@ async def drill(runs: int, folder: Path, database: str, protocol: str) -> int:
     centre_file.write_text(auth(ann="default") + listens + table + CENTRE)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http:
         ids = await _killed(http, edge_file, runs)
-        flags = {("server", "port"): 0}
+        flags: dict[tuple[str | int, ...], object] = {("server", "port"): 0}
         async with running(load(edge_file, {}, flags), select("ChainEngine")) as node:
             ask = Client(http, node.listening[0].url)
             ids |= await _started(ask, range(runs))

@@ -57,7 +57,7 @@ _PATTERNS: Mapping[str, str] = {
 }
 _CACHES: Mapping[str, str] = {
     "the names of fields that the source writes": "chat/gemini/parts.py",
-    "one value a process or a role": "identity/passwords.py guards/detectors/injection.py guards/detectors/language.py guards/keeping.py app/api.py app/grpc_peers.py bounds/schemas.py commit.py config/schema/section.py config/weak_secrets.py "
+    "one value a process or a role": "ops/backup/locks.py identity/passwords.py guards/detectors/injection.py guards/detectors/language.py guards/keeping.py app/api.py app/grpc_peers.py bounds/schemas.py commit.py config/schema/section.py config/weak_secrets.py "
     "inference/learning/prior.py roles/rag_manager/parsing/ocr.py roles/router/console/pages.py",
     "as many as there are entries in the configuration or the catalogue": "inference/standing.py inference/limits/gate.py "
     "roles/rag_manager/cluster/placement.py providers/takes.py chat/anthropic_messages/models.py chat/gemini/thinking.py "

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 import pytest
@@ -36,6 +37,17 @@ class S3Server:
     def names(self, bucket: str) -> list[str]:
         """The keys of its objects."""
         return _texts(self._ask("GET", f"{bucket}?list-type=2"), "Key")
+
+    def sizes(self, bucket: str) -> dict[str, int]:
+        """The bytes of its objects by their keys, of any number of them."""
+        found: dict[str, int] = {}
+        more = f"{bucket}?list-type=2"
+        while more:
+            xml = self._ask("GET", more)
+            found |= dict(zip(_texts(xml, "Key"), map(int, _texts(xml, "Size")), strict=True))
+            following = _texts(xml, "NextContinuationToken")
+            more = f"{bucket}?list-type=2&continuation-token={quote(following[0])}" if following else ""
+        return found
 
     def half_sent(self, bucket: str) -> list[str]:
         """The keys of uploads that nobody finished or dropped."""

@@ -135,10 +135,11 @@ def test_shipped_chains_survive_a_kill(tmp_path: Path, name: str) -> None:
     assert found.output["ok"]
 
 
-async def _waiting(runtime: DurableRuntime, run_id: str) -> Waiting:
-    """What the run waits for, once it does."""
+async def _waiting(runtime: DurableRuntime, run_id: str, path: str | None = None) -> Waiting:
+    """What the run waits for, once it does, at that step."""
     for _ in range(6_000):
-        if found := (await asyncio.to_thread(runtime.waits.of, [run_id])).get(run_id):
+        found = (await asyncio.to_thread(runtime.waits.of, [run_id])).get(run_id)
+        if found and path in (None, found.path):
             return found
         await asyncio.sleep(0.01)
     raise AssertionError(f"{run_id} waits for nothing")
@@ -159,6 +160,30 @@ async def test_a_sleep_goes_on_where_it_was_when_the_node_comes_back(tmp_path: P
         assert (
             abs(first["outcome"]["ok"]["until"] - known.until) < 2
         )  # not six seconds after the second start
+        assert not await asyncio.to_thread(runtime.waits.of, [run_id])
+
+
+async def test_a_wait_is_the_same_one_after_a_restart_that_walks_past_earlier_ones(tmp_path: Path) -> None:
+    """Whoever is to be told of it looks for it at any moment: it may not be gone for one."""
+    steps = "[{id: nap, sleep: 1ms}, {id: first, wait: {signal: a}}, {id: ok, wait: {signal: b}}]"
+    made, url = chain(f"chain: {{name: twice}}\nsteps: {steps}"), f"sqlite:///{tmp_path}/runs.db"
+    async with opened(url, Worker(ports())) as runtime:
+        run_id = await runtime.start(made, {})
+        await runtime.signal(run_id, "a", {})
+        known = await _waiting(runtime, run_id, "ok")
+    again, waited = asyncio.Event(), list[str]()
+
+    def hear(event: str, path: str, _facts: Any) -> None:
+        if event == "step_waiting":
+            waited.append(path)
+            again.set()
+
+    async with opened(url, Worker(ports()), hear=hear) as runtime, asyncio.timeout(60):
+        await again.wait()
+        assert waited == ["ok"]
+        assert await _waiting(runtime, run_id) == known
+        await runtime.signal(run_id, "b", {})
+        assert "ok" in await runtime.result(run_id)
         assert not await asyncio.to_thread(runtime.waits.of, [run_id])
 
 

@@ -72,7 +72,9 @@ class WalkGround:
     ) -> AsyncIterator[None]:
         """The run does nothing but wait, and says so on every node. One that the node's stop ends waits on."""
         waits, run_id = self.runtime.waits, self.course.run_id
-        await asyncio.to_thread(waits.note, run_id, path, signal, within, about)
+        if not await asyncio.to_thread(waits.note, run_id, path, signal, within, about):
+            yield  # over before the run was taken up: what it stands at now is neither forgotten nor told anew
+            return
         await self.runtime.got_further(run_id)
         self._tell("step_waiting", path, {"signal": signal})
         yield

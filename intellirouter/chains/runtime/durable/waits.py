@@ -64,8 +64,11 @@ class Waits:
         signal: str,
         within: float | None,
         about: Mapping[str, Any] | None = None,
-    ) -> None:
-        """The run waits from now on. One that is taken over in its wait has waited since it first did."""
+    ) -> bool:
+        """The run waits from now on. One that is taken over in its wait has waited since it first did.
+
+        False, and nothing is changed, where it is known to wait elsewhere: it was taken over there, and walks past what is over.
+        """
         now = time.time()
         until = None if within is None else now + within
         told = msgspec.json.encode(about) if about else None
@@ -75,8 +78,8 @@ class Waits:
             found = connection.execute(sa.select(TABLE.c.path, TABLE.c.signal).where(mine)).one_or_none()
             if found is None:
                 connection.execute(TABLE.insert().values(run_id=run_id, **row))
-            elif tuple(found) != (path, signal):
-                connection.execute(TABLE.update().where(mine).values(row))
+                return True
+            return tuple(found) == (path, signal)
 
     def clear(self, *run_ids: str) -> None:
         """These runs wait no more."""

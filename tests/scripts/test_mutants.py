@@ -29,11 +29,11 @@ def _made(root: Path, text: str) -> set[str]:
 
 
 def test_a_sample_is_the_same_for_the_same_seed_and_compiles() -> None:
-    first, second = sample(12, 7, "config/"), sample(12, 7, "config/")
+    first, second = sample(12, 7, "config/sources/"), sample(12, 7, "config/sources/")
     assert first == second
-    assert first != sample(12, 8, "config/")
+    assert first != sample(12, 8, "config/sources/")
     for one in first:
-        assert one.file.startswith("intellirouter/config/")
+        assert one.file.startswith("intellirouter/config/sources/")
         assert ast.dump(one.tree(ROOT)) != ast.dump(ast.parse((ROOT / one.file).read_text(encoding="utf-8")))
         assert one.line
 

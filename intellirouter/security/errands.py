@@ -64,7 +64,8 @@ ERRANDS: Mapping[tuple[str, str], Errand] = {
         ("personas_render", "grpc_resolve"), lends=frozenset({"personas:use"})
     ),
     ("RagManager", "Router"): Errand(
-        ("embeddings", "grpc_embed", "caller", "grpc_caller"), lends=frozenset({"inference:embed", PEERS})
+        ("embeddings", "grpc_embed", "chat_completions", "grpc_complete", "caller", "grpc_caller"),
+        lends=frozenset({"inference:embed", "inference:chat", PEERS}),
     ),
     (EDGE, "ChainEngine"): Errand(("chains_take", "grpc_take"), frozenset(), _HANDS_ON),
     # the nodes of a cluster pass on what their clients ask

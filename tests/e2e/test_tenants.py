@@ -57,6 +57,7 @@ async def place(
     more = '[cache]\nenabled = true\n[router.conversation_summary]\nmodel = "cheap"\n'
     more += f'[[rag.sources]]\nname = "merger-folder"\nkind = "folder"\npath = "/{SECRET}"\ncollection = "deals"\ntenant = "{ours}"\n'
     more += f'[chain_engine.hooks.judge]\nkind = "evaluate"\nsecret = "s"\nurl = "{vendor.url}/judge"\n'
+    more += '[[rag.assist]]\nmodel = "cheap"\ncollections = ["described"]\ncontexts = true\nsummaries = true\nexpand = ["multi_query", "hyde"]\n'
     more += '[chain_engine.edges.shop]\ntoken = "61c1e7f0a8d14b5e93d2"\ntenants = ["*"]\n'
     with redis_server(tmp_path / "redis") as redis:
         toml = more + world(vendor, redis if form == "http" else None) + keys
@@ -341,6 +342,31 @@ async def source(place: Installation) -> None:
     await other.finds_nothing("RagManager", ("GET", one), ("POST", f"{one}/sync"))
 
 
+async def written_about(place: Installation) -> None:
+    """Both have the very same document: what was written about one's own is no answer for the other, nor spared them."""
+    for key in ("ours", "theirs"):
+        job = await place.ingest(key, "described", "deal.txt", "The merger price is fair.")
+        assert (job["status"], job["note"]) == ("ready", None), job
+    await place.ingest("ours", "described", "mine.txt", f"The merger price is {SECRET}.")
+    found = await place.retrieve("ours", "described", "What is the merger price?")
+    assert SECRET in json.dumps(found)
+    other = Other(place, "mine.txt")
+    body = {"query": "summary of the merger price", "collections": ["described"], "top_k": 20}
+    assert await other.gets("RagManager", "POST", "/rag/v1/retrieve", body) == 200
+    await other.finds_nothing(
+        "RagManager", ("GET", "/rag/v1/collections/described/documents/mine.txt/chunks")
+    )
+
+
+async def wording(place: Installation) -> None:
+    """What a model wrote for a question is for those alone who may ask it as much as whoever asked."""
+    body = {"query": f"Who pays {SECRET} for it?", "collections": ["described"]}
+    for _ in range(2):
+        status, found = await place.ask("RagManager", "ours", "POST", "/rag/v1/retrieve", body)
+        assert status == 200 and not found.get("notes"), found
+    assert await Other(place).gets("RagManager", "POST", "/rag/v1/retrieve", body) == 200
+
+
 async def job(place: Installation) -> None:
     made = await place.ingest("ours", "jobs", "deal.txt", f"The merger price is {SECRET}.")
     other, one = Other(place, made["id"]), f"/rag/v1/jobs/{made['id']}"
@@ -548,6 +574,8 @@ ATTACKS: dict[str, Callable[[Installation], Awaitable[None]]] = {
     "collection": collection,
     "document": document,
     "source": source,
+    "what a model wrote about a document": written_about,
+    "wording of a question": wording,
     "ingestion job": job,
     "file": file,
     "part of a file": upload,

@@ -31,7 +31,7 @@ def index(request: pytest.FixtureRequest) -> sqlite3.Connection:
     catalog.add_collection(db, catalog.CollectionRow(COLLECTION, "a", "docs", "model", 0))
     db.execute("insert into documents values ('d', ?, 'd', '', 0, 'ready', null, '{}', 0)", (COLLECTION,))
     rows = [(id_, COLLECTION, place, text) for place, (id_, text) in enumerate(TEXTS.items())]
-    db.executemany("insert into chunks values (null, ?, ?, 'd', ?, '', '', ?, 1)", rows)
+    db.executemany("insert into chunks values (null, ?, ?, 'd', ?, '', '', ?, 1, '')", rows)
     lexical.add(db, COLLECTION, list(TEXTS))
     return db
 
@@ -106,7 +106,7 @@ SCRIPTS = {
 )
 def test_every_script_has_words(index: sqlite3.Connection, query: str, first: str) -> None:
     rows = [(id_, COLLECTION, place, text) for place, (id_, text) in enumerate(SCRIPTS.items())]
-    index.executemany("insert into chunks values (null, ?, ?, 'd', ?, '', '', ?, 1)", rows)
+    index.executemany("insert into chunks values (null, ?, ?, 'd', ?, '', '', ?, 1, '')", rows)
     lexical.add(index, COLLECTION, list(SCRIPTS))
     scores = lexical.search(index, COLLECTION, query, 10)
     assert max(scores, key=lambda id_: scores[id_]) == first

@@ -16,7 +16,18 @@ from tests.servers.minilm import minilm
 from tests.servers.process import node_process
 
 TEXT = "\n\n".join(f"# Part {n}\n\nNote {n} is about the number {n}." for n in range(250))
-JOB_FIELDS = {"id", "status", "done", "total", "error", "created", "updated", "document", "collection"}
+JOB_FIELDS = {
+    "id",
+    "status",
+    "done",
+    "total",
+    "error",
+    "note",
+    "created",
+    "updated",
+    "document",
+    "collection",
+}
 
 
 @pytest.fixture

@@ -87,7 +87,10 @@ def explore(tree: Path, to: Path, tests: Iterable[str], long: Sequence[str], sec
 
     def work(session: pytest.Session) -> None:
         known = pickle.loads(to.read_bytes()) if to.exists() else None
-        if known is not None and (known.files, known.hashes) != (every, [_hash(tree / file) for file in every]):
+        if known is not None and (known.files, known.hashes) != (
+            every,
+            [_hash(tree / file) for file in every],
+        ):
             known = None  # of another version: its numbers are not these
         own = ("intellirouter", "tests", "scripts", "conftest", "__main__", "_pytest", "pytest")
         others = [

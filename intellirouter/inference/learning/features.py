@@ -32,8 +32,9 @@ SLOT_BITS = 15
 MAX_SLOTS = 192
 READ_HEAD, READ_TAIL = 512, 512
 """Characters read of the beginning and of the end of a question. Reading more of long ones told no better who answers them."""
-VERSION = 1
-"""Of what the numbers mean: weights learnt from other numbers do not fit."""
+VERSION = 2
+"""Of what the numbers mean, those of the basis included, which the mean and the spread in the prior's file scale: weights learnt from
+other numbers do not fit."""
 
 _DIGIT = re.compile(r"\d")
 _NEGATED = ("not", "except", "least", "incorrect", "false")

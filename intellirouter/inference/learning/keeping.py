@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -63,7 +63,7 @@ class _Head(msgspec.Struct):
     format: int
     features: int
     targets: list[_Target]
-    accounts: dict[str, tuple[float, ...]]
+    accounts: dict[str, Account]
     exploring: int
     cursors: dict[str, int]
     recent: list[str]
@@ -86,7 +86,7 @@ def encode(learning: Learning) -> bytes:
         FORMAT,
         VERSION,
         [_target(name, e, group.progress.get(name, Progress())) for name, e in group.estimators.items()],
-        {name: astuple(account) for name, account in group.influence.accounts.items()},
+        group.influence.accounts,
         group.exploring,
         learning.cursors,
         list(learning.recent),
@@ -126,7 +126,7 @@ def decode(data: bytes) -> Learning:
     )
     if not all(fits(array, *shape) for array, shape in whole):
         raise ValueError("what was learnt is damaged")
-    group = Group(influence=Influence(), exploring=head.exploring)
+    group = Group(influence=Influence(head.accounts), exploring=head.exploring)
     for place, target in enumerate(head.targets):
         gram = np.zeros((DIMENSION, DIMENSION))
         gram[_UPPER] = grams[place]
@@ -150,6 +150,4 @@ def decode(data: bytes) -> Learning:
             raise ValueError("what was learnt is damaged")
         group.estimators[target.name] = estimator
         group.progress[target.name] = Progress(target.kinds, target.points, target.run, target.spent)
-    for name, account in head.accounts.items():
-        group.influence.accounts[name] = Account(*account[: len(fields(Account))])
     return Learning(group, head.cursors, dict.fromkeys(head.recent), head.outcomes, head.trained)

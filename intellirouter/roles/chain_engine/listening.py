@@ -25,10 +25,12 @@ NEWEST = 64
 """Records that an id names one by one."""
 TAIL = 64
 """Characters by whose end two texts are told apart."""
-_ID = re.compile(
+_RANGE = r"\d{1,9}(?:_\d{1,9})?"
+_WORDS = r"[0-9a-f]{8}\.\d{1,4}\.\d{1,7}(?:\.[0-9a-f]{8})?"
+_ID = re.compile(  # a comma between any two, so that no text can be read in more ways than one
     r"(-?\d{1,16})-(-?\d{1,9})"
-    r"(?:\*(\d{1,9})!((?:\d{1,9}(?:_\d{1,9})?,?){0,64}))?"
-    r"(?:~((?:[0-9a-f]{8}\.\d{1,4}\.\d{1,7}(?:\.[0-9a-f]{8})?,?){1,100}))?"
+    rf"(?:\*(\d{{1,9}})!((?:{_RANGE}(?:,{_RANGE}){{0,63}})?))?"
+    rf"(?:~({_WORDS}(?:,{_WORDS}){{0,99}}))?"
 )
 
 Step = dict[str, Any]

@@ -59,7 +59,7 @@ class StandIn:
                 {name for page in self.spaces[self._key(words[1])].values() for name in page.labels}
             )
             rows = [{"id": f"7{name}", "name": name, "prefix": "global"} for name in names]
-            return web.json_response({"results": rows, "_links": {}})
+            return self._v2_part(path, query, rows)
         if words[0] == "labels":
             return self._v2_list(path, query, self._key(query["space-id"]), words[1][1:])
         return web.json_response({"statusCode": 404}, status=404)
@@ -91,12 +91,14 @@ class StandIn:
             for id_, page in self.spaces[key].items()
             if page.status == "current" and (label is None or label in page.labels)
         ]
+        return self._v2_part(path, query, [self._told(id_, page, None) for id_, page in rows])
+
+    def _v2_part(self, path: str, query: Any, rows: list[dict[str, Any]]) -> web.Response:
         start = int(query.get("cursor", "c0")[1:])
-        part = [self._told(id_, page, None) for id_, page in rows[start : start + self.part]]
         links = {"base": self.url}
         if start + self.part < len(rows):
             links["next"] = f"/wiki{path}?limit={self.part}&cursor=c{start + self.part}"
-        return web.json_response({"results": part, "_links": links})
+        return web.json_response({"results": rows[start : start + self.part], "_links": links})
 
     def _one(self, id_: str, api: str) -> web.Response:
         for pages in self.spaces.values():

@@ -92,6 +92,11 @@ async def test_pages_of_spaces(wiki: StandIn, *, cloud: bool) -> None:
         "KB/2.html",
         "KB/5.html",
     ]
+    wiki.spaces["KB"]["5"].labels = (
+        *(f"a{n}" for n in range(110)),
+        "odd",
+    )  # a long list of labels is read to its end
+    assert list(await looked(wiki, cloud=cloud, labels=["odd"])) == ["KB/1.html", "KB/5.html"]
     several = await looked(wiki, cloud=cloud, spaces=["~ann", "GONE", "KB"])
     assert list(several) == ["~ann/9.html", "GONE", "KB/1.html", "KB/2.html", "KB/5.html"]
     assert several["GONE"][0] == ""

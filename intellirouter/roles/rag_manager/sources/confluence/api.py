@@ -10,7 +10,7 @@ import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import msgspec
@@ -100,24 +100,13 @@ class Space(msgspec.Struct):
     key: str
 
 
-class Pages(msgspec.Struct):
-    """A part of a list of pages."""
-
-    results: list[Page]
-    links: Link | None = msgspec.field(default=None, name="_links")
+Item = TypeVar("Item", Page, Space, Named)
 
 
-class Spaces(msgspec.Struct):
-    """A part of a list of spaces."""
+class Part(msgspec.Struct, Generic[Item]):
+    """Of a list."""
 
-    results: list[Space]
-    links: Link | None = msgspec.field(default=None, name="_links")
-
-
-class LabelList(msgspec.Struct):
-    """A part of a list of labels."""
-
-    results: list[Named]
+    results: list[Item]
     links: Link | None = msgspec.field(default=None, name="_links")
 
 
@@ -148,53 +137,47 @@ class Confluence:
         expand = "version,metadata.labels" if self.section.labels else "version"
         words = {"spaceKey": key, "type": "page", "status": "current", "expand": expand}
         wanted = set(self.section.labels)
-        async for page in self._listed("/rest/api/content", words, "start"):
+        async for page in self._listed("/rest/api/content", words, "start", Part[Page]):
             if not wanted or wanted & page.labels:
                 yield page
 
     async def _pages_v2(self, key: str) -> AsyncIterator[Page]:
-        spaces = await self._get("/api/v2/spaces", {"keys": key}, Spaces)
+        spaces = await self._get("/api/v2/spaces", {"keys": key}, Part[Space])
         space = next((one for one in spaces.results if one.key == key), None)
         if space is None:
             raise NotFound(f"There is no space '{key}' for this user.")
         one = f"/api/v2/spaces/{quote(space.id, safe='')}"
         if not self.section.labels:
-            async for page in self._listed(f"{one}/pages", {"status": "current"}, "cursor"):
+            async for page in self._listed(f"{one}/pages", {"status": "current"}, "cursor", Part[Page]):
                 yield page
             return
         wanted, met = set(self.section.labels), set[str]()
-        words: dict[str, str] = {"limit": str(PAGE)}
-        found: list[Named] = []
-        for _ in range(MOST_EMPTY):
-            labels = await self._get(f"{one}/content/labels", words, LabelList)
-            found += [label for label in labels.results if label.name in wanted]
-            cursor = _place(labels.links, "cursor")
-            if cursor is None or cursor == words.get("cursor"):
-                break
-            words["cursor"] = cursor
-        for label in found:
+        labels = self._listed(f"{one}/content/labels", {}, "cursor", Part[Named])
+        for label in [label async for label in labels if label.name in wanted]:
             path = f"/api/v2/labels/{quote(label.id, safe='')}/pages"
-            async for page in self._listed(path, {"space-id": space.id}, "cursor"):
+            async for page in self._listed(path, {"space-id": space.id}, "cursor", Part[Page]):
                 if page.id not in met and page.status == "current":
                     met.add(page.id)
                     yield page
 
-    async def _listed(self, path: str, words: Mapping[str, str], goes_on: str) -> AsyncIterator[Page]:
-        """Each page once, part by part; `goes_on` is the parameter that says where a part begins."""
+    async def _listed(
+        self, path: str, words: Mapping[str, str], goes_on: str, kind: type[Part[Item]]
+    ) -> AsyncIterator[Item]:
+        """Each thing once, part by part to the end of the list; `goes_on` is the parameter that says where a part begins."""
         met: set[str] = set()
         places: set[str] = set()
         asked, empty = {**words, "limit": str(PAGE)}, 0
         while True:
-            part = await self._get(path, asked, Pages)
-            fresh = [page for page in part.results if page.id not in met]
-            for page in fresh:
-                if page.id not in met:
-                    met.add(page.id)
-                    yield page
+            part = await self._get(path, asked, kind)
+            empty += 1
+            for one in part.results:
+                if one.id not in met:
+                    met.add(one.id)
+                    empty = 0
+                    yield one
             place = _place(part.links, goes_on)
             if place is None:
                 return
-            empty = 0 if fresh else empty + 1
             if place in places or empty > MOST_EMPTY:
                 raise UpstreamProtocolError("The wiki's list runs in a circle.")
             places.add(place)

@@ -220,6 +220,12 @@ async def test_a_server_that_lies(monkeypatch: pytest.MonkeyPatch) -> None:
             await looked(here)
         assert PASSWORD not in refused.value.message
         assert refused.value.message.isprintable()
+        login = base64.b64encode(f"\0{USER}\0{PASSWORD}".encode())
+        quoted = PASSWORD.replace("\\", "\\\\").replace('"', '\\"').encode()
+        for heard in (PASSWORD.encode(), quoted, login, base64.b64encode(PASSWORD.encode())):
+            told[0] = instead(b"LIST", b"TAG BAD what is <" + heard + b">?\r\n")
+            with pytest.raises(StateUnavailable, match="what is <…>"):
+                await looked(here)
         for place, nonsense in (
             (b"SEARCH", b"\xff\xfe\x00\r\n"),
             (b"SEARCH", b"* SEARCH five\r\nTAG OK\r\n"),
@@ -233,6 +239,11 @@ async def test_a_server_that_lies(monkeypatch: pytest.MonkeyPatch) -> None:
                 assert (await looked(here))["INBOX"][1]  # a folder that is told of and not read
             except IntelliRouterError as ended:
                 assert ended.message.startswith("127.0.0.1")
+        told[0] = instead(b"LIST", b'* LIST () "/" "[Gmail]/All Mail"\r\nTAG OK x\r\n')
+        for folders in (("[Gmail]/All Mail",), ("[Gmail]/*",)):
+            assert list(await looked(here.model_copy(update={"folders": folders}))) == [
+                "[Gmail]/All Mail/5.eml"
+            ]
         told[0] = instead(b"LIST", b'* LIST () "/" {14}\r\nA\r\nx1 DELETE a\r\nTAG OK x\r\n')
         assert list(await looked(here)) == ["INBOX"]  # such a name is never sent back
 

@@ -153,10 +153,10 @@ def _sized(session: Session, uids: list[int]) -> dict[int, int]:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """INBOX is the same however it is written."""
+    """INBOX is the same however it is written, and brackets are what they are, as in [Gmail]/All Mail."""
     if pattern.upper() == "INBOX":
         return name.upper() == "INBOX"
-    return fnmatchcase(name, pattern)
+    return fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
 def _headers(data: bytes) -> dict[str, str]:

@@ -189,7 +189,7 @@ class Session:
         made.allow(ANSWER_BYTES)
         try:
             if "AUTH=PLAIN" in made.capabilities:
-                self._answer(made.authenticate("PLAIN", lambda _: f"\0{user}\0{self._password}".encode()))
+                self._answer(made.authenticate("PLAIN", lambda _: self._plain()))
             else:
                 self._answer(made.login(user, self._password))
         except (imaplib.IMAP4.abort, TooMuch):
@@ -198,6 +198,10 @@ class Session:
             raise StateUnavailable(
                 f"{self._section.host} does not let '{user[:100]}' in; are user and password right? Many services want an app password here."
             ) from refused
+
+    def _plain(self) -> bytes:
+        """Who we are, as `AUTH=PLAIN` says it."""
+        return f"\0{self._section.user or ''}\0{self._password}".encode()
 
     def _answer(self, told: tuple[str, list[Any]]) -> list[Any]:
         status, lines = told
@@ -239,9 +243,10 @@ class Session:
 
     def _shown(self, said: str) -> str:
         """What a server says, short, and without the password that it may have heard."""
-        for secret in (self._password, base64.b64encode(self._password.encode()).decode()):
-            if secret:
-                said = said.replace(secret, "…")
+        password = self._password.encode()
+        for secret in (password, _quoted(password)[1:-1], *map(base64.b64encode, (password, self._plain()))):
+            if secret:  # as it is, and as imaplib writes bytes into its errors
+                said = said.replace(secret.decode(), "…").replace(repr(secret)[2:-1], "…")
         return "".join(sign if sign.isprintable() else " " for sign in said[:200]).strip() or "no reason told"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -12,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intellirouter.config.schema.rag_sources import RagSource
-from intellirouter.errors import IntelliRouterError, StateUnavailable, UpstreamProtocolError
+from intellirouter.errors import StateUnavailable, UpstreamProtocolError
 from intellirouter.roles.rag_manager.parsing import html
 from intellirouter.roles.rag_manager.sources.confluence import api
 from intellirouter.roles.rag_manager.sources.confluence.storage import as_page
 from intellirouter.roles.rag_manager.sources.confluence.wiki import Wiki
-from intellirouter.roles.rag_manager.sources.source import Entry, Trouble
+from intellirouter.roles.rag_manager.sources.source import Entry
 from intellirouter.transport.outgoing.door import OutgoingDoor
+from tests.roles.rag_manager.looking import seen_in
 from tests.servers.confluence import TOKEN, USER, StandIn, WikiPage, confluence
 
 
@@ -39,21 +39,10 @@ async def looked(told: StandIn, most: int = 10_000, **more: Any) -> dict[str, tu
         **({"spaces": ["KB"]} | more),
     )
     door = OutgoingDoor()
-    source, found = Wiki(section, door), dict[str, tuple[str, Any]]()
     try:
-        async with asyncio.timeout(60):
-            async for one in source.listed(lambda _: None):
-                if isinstance(one, Trouble):
-                    found[one.name] = ("", one.reason)
-                    continue
-                try:
-                    fetched = await source.fetch(one, most)
-                    found[one.name] = (one.mark, fetched)
-                except IntelliRouterError as refused:
-                    found[one.name] = (one.mark, refused.message)
-            assert await source.fetch(Entry("KB/999.html", "1"), most) is None
+        found = await seen_in(Wiki(section, door), most)
+        assert await Wiki(section, door).fetch(Entry("KB/999.html", "1"), most) is None
     finally:
-        await source.aclose()
         await door.aclose()
     return found
 

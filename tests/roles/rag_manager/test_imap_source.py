@@ -21,7 +21,8 @@ from intellirouter.config.schema.rag_sources import RagSource
 from intellirouter.errors import IntelliRouterError, PayloadTooLarge, StateUnavailable, UpstreamProtocolError
 from intellirouter.roles.rag_manager.sources.imap.mailbox import Mailbox
 from intellirouter.roles.rag_manager.sources.imap.session import Session, decoded, folder_of
-from intellirouter.roles.rag_manager.sources.source import Entry, Fetched, Seen, Trouble
+from intellirouter.roles.rag_manager.sources.source import Entry, Fetched, Seen
+from tests.roles.rag_manager.looking import contents
 from tests.servers.certificates import Authority
 from tests.servers.dovecot import PASSWORD, USER, dovecot
 from tests.servers.ports import free_port
@@ -38,21 +39,7 @@ async def looked(
     told: RagSource, most: int = 10_000, known: dict[str, Seen] | None = None
 ) -> dict[str, tuple[str, Any]]:
     """Mark and contents by name; the reason where there are none."""
-    source, found = Mailbox(told), dict[str, tuple[str, Any]]()
-    try:
-        async with asyncio.timeout(60):
-            async for one in source.listed((known or {}).get):
-                if isinstance(one, Trouble):
-                    found[one.name] = ("", one.reason)
-                    continue
-                try:
-                    fetched = await source.fetch(one, most)
-                    found[one.name] = (one.mark, fetched.data if fetched else None)
-                except IntelliRouterError as refused:
-                    found[one.name] = (one.mark, refused.message)
-    finally:
-        await source.aclose()
-    return found
+    return await contents(Mailbox(told), most, (known or {}).get)
 
 
 async def test_a_mailbox(tmp_path: Path) -> None:

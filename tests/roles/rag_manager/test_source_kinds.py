@@ -28,9 +28,10 @@ from intellirouter.errors import (
 )
 from intellirouter.roles.rag_manager.sources.git import Repository
 from intellirouter.roles.rag_manager.sources.kinds import opened
-from intellirouter.roles.rag_manager.sources.source import Entry, Trouble
+from intellirouter.roles.rag_manager.sources.source import Entry
 from intellirouter.roles.rag_manager.sources.webdav import read
 from intellirouter.transport.outgoing.door import OutgoingDoor
+from tests.roles.rag_manager.looking import contents
 from tests.servers.postgres import postgres
 from tests.servers.s3 import s3_server
 
@@ -48,22 +49,7 @@ def section(kind: str, **more: Any) -> RagSource:
 
 async def looked(told: RagSource, door: OutgoingDoor, most: int = 1_000) -> dict[str, tuple[str, Any]]:
     """Mark and contents by name; the reason where there are none."""
-    source = opened(told, door)
-    found: dict[str, tuple[str, Any]] = {}
-    try:
-        async with asyncio.timeout(120):
-            async for one in source.listed(lambda _: None):
-                if isinstance(one, Trouble):
-                    found[one.name] = ("", one.reason)
-                    continue
-                try:
-                    fetched = await source.fetch(one, most)
-                    found[one.name] = (one.mark, fetched.data if fetched else None)
-                except IntelliRouterError as refused:
-                    found[one.name] = (one.mark, refused.message)
-    finally:
-        await source.aclose()
-    return found
+    return await contents(opened(told, door), most)
 
 
 def git(folder: Path, *words: str) -> str:

@@ -18,7 +18,7 @@ HELD_ROWS, HELD_BYTES = 65_536, 128 * 1024 * 1024
 """What waits is bounded: whoever asks next waits for its rows."""
 
 RowsOf = Callable[[bytes], Iterable[Row]]
-"""The rows of a batch, without ids."""
+"""The rows of a batch, without ids; fewer than it holds where of some no row can be had."""
 
 
 class Jotting(Protocol):
@@ -31,7 +31,7 @@ class Jotting(Protocol):
         """The row of one."""
 
     def rows(self, batch: bytes) -> Iterable[Row]:
-        """The rows of a list of them."""
+        """The rows of a list of them, but for those of which none can be made: they are logged, and cost no other."""
 
 
 class Waiting(NamedTuple):

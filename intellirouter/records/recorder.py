@@ -77,6 +77,7 @@ ATOP = 64
 """Bytes of memory that a short string of bytes takes beside itself."""
 ODD_BYTES = 2500
 """About what a request holds that cannot be encoded."""
+UNDESCRIBED = "some requests could not be described, see the log"
 
 
 class Recorder:
@@ -236,8 +237,10 @@ class Recorder:
             self._behind = True
             self._written += len(jotted)
             return
-        for _, batch in batches:
+        for count, batch in batches:
             rows = list(self._jotting.rows(batch))
+            if len(rows) < count:
+                self._lose(count - len(rows), UNDESCRIBED)
             for row in rows:
                 row.id = self._ids.next(row.ended)
             self._write(rows)
@@ -249,7 +252,7 @@ class Recorder:
             try:
                 row = make(seen)
             except Exception:  # a request we cannot describe must not cost the others
-                self._lose(1, "some requests could not be described, see the log")
+                self._lose(1, UNDESCRIBED)
                 log.exception("records.row_not_made")
                 continue
             if row is not None:
@@ -332,6 +335,9 @@ class Recorder:
             found = store.held.release(self._jotting.rows)
         except StateError as error:
             log.warning("records.rows_not_made", reason=error.message)
+            return False
+        except Exception:  # they stay held, and the requests that come are kept
+            log.exception("records.release_crashed")
             return False
         if refused := store.held.refused - before:
             self._lose(refused, "the store refused rows, see the log")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
+import structlog
 from aiohttp import web
 from multidict import istr
 
@@ -22,6 +23,7 @@ from intellirouter.records.row import Row
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.tracing.span import current
 
+log = structlog.get_logger(__name__)
 NODE = socket.gethostname()
 MAX_MESSAGE = 2000
 SIZE = 2500
@@ -185,6 +187,7 @@ class Jotted(Generic[PartT]):
     def __init__(self, kind: type[Seen[PartT]]) -> None:
         self.encode: Callable[[object], bytes] = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(list[kind]).decode  # type: ignore[valid-type]
+        self._one = msgspec.msgpack.Decoder(kind).decode
 
     def row(self, seen: Any, /) -> Row:
         """See `Jotting.row`."""
@@ -192,7 +195,18 @@ class Jotted(Generic[PartT]):
 
     def rows(self, batch: bytes) -> Iterator[Row]:
         """See `Jotting.rows`."""
-        return map(row_of, self._decode(batch))
+        try:
+            known: Iterable[Seen[PartT] | msgspec.Raw] = self._decode(batch)
+        except msgspec.ValidationError:  # one of them is not what it ought to be: each by itself
+            known = _apart(batch)
+        for one in known:
+            try:
+                yield row_of(self._one(one) if isinstance(one, msgspec.Raw) else one)
+            except Exception:
+                log.exception("records.row_not_made")
+
+
+_apart = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
 def error_facts(error: IntelliRouterError) -> Failure:

@@ -105,17 +105,75 @@ def test_ids_that_somebody_has_are_drawn_anew(store: SqliteStore, monkeypatch: p
 
 
 def test_a_batch_that_cannot_be_read_is_put_aside_and_tried_at_the_next_start(store: SqliteStore) -> None:
-    def locked(told: bytes) -> Any:
+    def locked(told: bytes) -> Iterator[Row]:
+        yield from JOTTED.rows(told)  # the rows before the failure are no rows yet either
         if b"kept-back" in told:
             raise ValueError("no key")
-        return JOTTED.rows(told)
 
-    store.held.hold([batch("kept-back"), batch("well")], time.time())
+    store.held.hold([batch("kept-back")], time.time())
     release_all(store.held, locked)
-    assert names_of(store) == ["well"] and store.held.refused == 1 and store.held.waiting().rows == 0
+    assert names_of(store) == [] and store.held.refused == 1 and store.held.waiting().rows == 0
+    for name in ("well", "later"):
+        store.held.hold([batch(name)], time.time())
+        assert store.held.waiting().rows == 1
+        release_all(store.held, locked)
+    assert names_of(store) == ["later", "well"] and store.held.refused == 1
+    store.held.hold([batch("last")], time.time())
     with contextlib.closing(SqliteStore(store.path)) as again:
         release_all(again.held, JOTTED.rows)
-        assert names_of(again) == ["kept-back", "well"]
+        assert names_of(again) == ["kept-back", "last", "later", "well"]
+
+
+def test_a_batch_that_was_put_aside_is_kept_no_longer_than_rows_are(store: SqliteStore) -> None:
+    store.held.hold([batch("a")], time.time() - 100)
+    store.held.release(lambda _: [][0])
+    assert store.prune(time.time() - 1000, 1 << 40) == 0
+    with contextlib.closing(SqliteStore(store.path)) as again:
+        assert again.held.waiting().rows == 1
+        again.held.release(lambda _: [][0])
+        assert again.prune(time.time() - 10, 1 << 40) == 0
+    with contextlib.closing(SqliteStore(store.path)) as again:
+        assert again.held.waiting().rows == 0
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_request_that_cannot_be_described_costs_no_other(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, holds: bool
+) -> None:
+    def opened() -> SqliteStore:
+        one = SqliteStore(store.path)
+        if not holds:  # as a store in Postgres
+            monkeypatch.setattr(one, "held", None)
+        return one
+
+    recorder = Recorder(opened, Bounds(), JOTTED)
+    odd = seen("odd")
+    odd.tags = [3]  # type: ignore[list-item]  # what nobody would read
+    for one in (seen("a"), odd, seen("b")):
+        recorder.jot(one)
+    recorder.start()
+    recorder.close()
+    assert names_of(store) == ["a", "b"] and recorder.standing().dropped == 1
+    assert "described" in recorder.standing().reason or holds
+    assert store.held.waiting().rows == 0 and store.size().rows == 2
+
+
+def test_a_release_that_fails_whatever_is_wrong_ends_no_recording(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> int:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(recording, "Spare", lambda: Busy(1.0))
+    recorder = Recorder(partial(SqliteStore, store.path), Bounds(), JOTTED)
+    with monkeypatch.context() as then:
+        then.setattr(batches.SqliteHeld, "release", broken)
+        recorder.start()
+        for count, name in enumerate("abc", 1):
+            recorder.jot(seen(name))
+            until(lambda count=count: recorder.standing().written == count)  # type: ignore[misc]
+    recorder.close()
+    assert names_of(store) == ["a", "b", "c"] and recorder.standing().dropped == 0
 
 
 def test_a_row_that_no_store_can_take_costs_no_other(store: SqliteStore) -> None:

@@ -15,9 +15,11 @@ from intellirouter.records.held import RowsOf, Waiting
 from intellirouter.records.row import Ids, Row
 
 SCHEMA = """
-create table if not exists held (number integer primary key, since real, rows integer, batch blob);
+create table if not exists held (number integer primary key autoincrement, since real, rows integer, batch blob);
 """
+"""No number is given out again: one that was put aside comes back as it was."""
 AGAIN = "update held set number = -number where number < 0"
+FORGET = "delete from held where number < 0 and since < ?"
 _OLDEST = "select number, rows, batch from held where number > 0 order by number"
 TOGETHER = 2000
 """Rows that are made in one transaction: the more there are, the fewer pages of indexes are written again and again."""
@@ -31,7 +33,8 @@ log = structlog.get_logger(__name__)
 class SqliteHeld:
     """See `Held`. `write` inserts rows within a transaction.
 
-    A batch that cannot be read, for want of its key perhaps, is put aside under a number below zero, until the file is opened again.
+    A batch that cannot be read, for want of its key perhaps, is put aside under a number below zero, until the file is opened again,
+    and is kept for no longer than rows are.
     """
 
     def __init__(self, connect: Connect, write: Callable[[sqlite3.Connection, Sequence[Row]], None]) -> None:
@@ -57,42 +60,46 @@ class SqliteHeld:
     def release(self, rows_of: RowsOf) -> int:
         """See `Held.release`."""
         with self._one_at_a_time, self._connect() as connection:
-            rows, numbers, many = list[Row](), list[int](), 0
+            rows, numbers, many, whole = list[Row](), list[int](), 0, 0
             for number, held, batch in _oldest(connection):
                 many += held
                 try:
-                    rows += rows_of(batch)
+                    made = list(rows_of(batch))  # all of them before one is taken: the rest may fail
                 except Exception:
                     self.refused += held
                     log.exception("records.batch_not_read", number=number, rows=held)
                     connection.execute("update held set number = -number where number = ?", (number,))
                     continue
+                rows += made
                 numbers.append(number)
-            for _ in range(TIMES if rows else 0):
+                whole += held
+            for _ in range(TIMES if numbers else 0):
                 with contextlib.suppress(sqlite3.IntegrityError):
-                    self._released(connection, numbers, rows)
+                    if self._released(connection, numbers, rows):
+                        self.refused += whole - len(rows)
                     return many
-            if rows:
+            if numbers:
                 raise StateUnavailable("the record found no ids for its rows")
             return many
 
-    def _released(self, connection: sqlite3.Connection, numbers: list[int], rows: list[Row]) -> None:
-        """Put the rows in their batches' place, unless somebody else did. Raises `sqlite3.IntegrityError` where an id is not new."""
+    def _released(self, connection: sqlite3.Connection, numbers: list[int], rows: list[Row]) -> bool:
+        """Put the rows in their batches' place; False where somebody else did. Raises `sqlite3.IntegrityError` where an id is not new."""
         ids = Ids()
         for row in rows:
             row.id = ids.next(row.ended)
         connection.execute("begin immediate")
         try:
             ended = connection.executemany("delete from held where number = ?", [(one,) for one in numbers])
-            if ended.rowcount == len(numbers):
+            ours = ended.rowcount == len(numbers)
+            if ours and rows:
                 self._written(connection, rows)
-                connection.execute("commit")
-            else:  # another process was quicker: whoever comes next sees what is left
-                connection.execute("rollback")
+            # where another process was quicker, whoever comes next sees what is left
+            connection.execute("commit" if ours else "rollback")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("rollback")
             raise
+        return ours
 
     def _written(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
         """Write them, but for those that no store can take: the others are as good as any."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
 import threading
@@ -22,7 +23,7 @@ from intellirouter.records.questions import RESPOKEN
 from intellirouter.records.row import SHIFT, Row, id_at, time_of
 from intellirouter.records.sqlite import asking, packs, summing
 from intellirouter.records.sqlite.asking import DIALECT
-from intellirouter.records.sqlite.held import AGAIN, SqliteHeld, waiting
+from intellirouter.records.sqlite.held import AGAIN, FORGET, SqliteHeld, waiting
 from intellirouter.records.sqlite.schema import INSERT, SCHEMA, VERSION
 from intellirouter.records.store import READ_SECONDS, TooSlow
 
@@ -54,7 +55,8 @@ class SqliteStore:
         self._lock = threading.Lock()
         self._closed = False
         self._writer = self._opened()
-        self.held = SqliteHeld(lambda: self._asking(writes=True), _insert)
+        # no question's deadline: a release has a bound in rows, and given up it would have to be done again
+        self.held = SqliteHeld(lambda: self._asking(writes=True, seconds=math.inf), _insert)
 
     def _opened(self) -> sqlite3.Connection:
         try:
@@ -189,6 +191,7 @@ class SqliteStore:
         """See `Store.prune`."""
         connection = self._writer
         try:
+            connection.execute(FORGET, (before,))
             removed = self._remove(connection, "id < ?", id_at(before))
             if not removed and self._used(connection) > max_bytes:
                 removed = self._remove(connection, "true")
@@ -290,8 +293,8 @@ class SqliteStore:
                 connection.close()
 
     @contextlib.contextmanager
-    def _asking(self, *, writes: bool = False) -> Iterator[sqlite3.Connection]:
-        """A connection for one question, that gives up in time."""
+    def _asking(self, *, writes: bool = False, seconds: float | None = None) -> Iterator[sqlite3.Connection]:
+        """A connection for one question, that gives up in time: after `seconds`, or those of the store."""
         with self._lock:
             if self._closed:
                 raise StateUnavailable("the record is closed")
@@ -305,7 +308,7 @@ class SqliteStore:
                 _tune(connection)
                 connection.execute("pragma cache_size = -16000")
             connection.execute(f"pragma query_only = {'off' if writes else 'on'}")
-            until = time.monotonic() + self._read_seconds
+            until = time.monotonic() + (self._read_seconds if seconds is None else seconds)
             connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
             yield connection
             connection.set_progress_handler(None, 0)

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import typer
 
+from intellirouter.app.components.records import open_whole
 from intellirouter.cli.node_configuration import configured
 from intellirouter.errors import NotFound
-from intellirouter.records.open import opener
 from intellirouter.records.sqlite.store import FILE
 
 CHECKED = 1000
@@ -22,7 +22,7 @@ def recount(config: Path | None, *, as_json: bool) -> None:
     settings = configured(config, "router.toml").settings
     if settings.records.database_url is None and not (settings.paths.data_dir / FILE).exists():
         raise NotFound(f"There is no record in {settings.paths.data_dir}: the node has not run.")
-    with contextlib.closing(opener(settings.records, settings.paths.data_dir)()) as store:
+    with contextlib.closing(open_whole(settings)) as store:
         wrong = store.check(CHECKED)
         store.recount()
         rows = 0

@@ -17,10 +17,13 @@ from intellirouter.cli.main import build
 from intellirouter.config.schema.records import RecordsSection
 from intellirouter.ops.diagnose.finding import Level
 from intellirouter.ops.diagnose.request_record import request_record
+from intellirouter.records.held import batch_of
 from intellirouter.records.query import By, Query, Usage
 from intellirouter.records.row import Ids, Row
 from intellirouter.records.sqlite import packs, summing
 from intellirouter.records.sqlite.store import SqliteStore
+from intellirouter.roles.router.recorded import JOTTED
+from intellirouter.web.noting import Seen
 
 HOUR = 3600.0
 BEGAN = time.time() - 40 * HOUR
@@ -204,18 +207,28 @@ async def test_diagnose_tells_of_wrong_sums_and_the_command_makes_them_anew(
     filled(store, 5)
     (found,) = await request_record(RecordsSection(), tmp_path, 5)
     assert found.level is Level.OK
-    right = rounded([store.total(Query())])
     with contextlib.closing(sqlite3.connect(store.path)) as other, other:
         other.execute("delete from packs where number = (select min(number) from packs)")
     (found,) = await request_record(RecordsSection(), tmp_path, 5)
     assert found.level is Level.PROBLEM and "usage --recount" in found.advice
+    held = JOTTED.encode(
+        Seen(BEGAN + HOUR, 0.1, "Router", "models", "GET", "/v1/models", "held", 200, *[None] * 11)
+    )
+    store.held.hold([(1, batch_of([held]))], BEGAN + HOUR)  # as a node that was killed leaves it
     file = tmp_path / "node.toml"
     file.write_text(f'[paths]\ndata_dir = "{tmp_path}"\n')
     done = CliRunner().invoke(build("usage"), ["usage", "--recount", "--config", str(file)])
     assert done.exit_code == 0 and "sums were wrong" in done.stdout, done.output
-    assert rounded([store.total(Query())]) == right
+    assert store.held.waiting().rows == 0 and len(store.get("held", None)) == 1
+    assert store.total(Query()).requests == MANY + 1 and store.check(1000) == 0
     (found,) = await request_record(RecordsSection(), tmp_path, 5)
-    assert found.level is Level.OK
+    assert found.level is Level.OK and "waiting" not in found.message
+    store.held.hold([(1, batch_of([held])), (2, b"no batch")], time.time())
+    assert store.held.release(JOTTED.rows) == 3
+    store.held.hold([(1, batch_of([held]))], time.time())
+    (found, aside) = await request_record(RecordsSection(), tmp_path, 5)
+    assert found.message.endswith("waiting to become rows: 1"), found.message
+    assert aside.level is Level.WARNING and aside.message.endswith("be read: 2")
     file.write_text(f'[paths]\ndata_dir = "{tmp_path / "none"}"\n')
     done = CliRunner().invoke(build("usage"), ["usage", "--recount", "--config", str(file)])
     assert done.exit_code != 0 and "has not run" in str(done.exception)

@@ -17,6 +17,7 @@ from intellirouter.config.schema.records import RecordsSection
 from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
 from intellirouter.guards.keeping import fit_to_keep
+from intellirouter.records.held import release_all
 from intellirouter.records.open import opener
 from intellirouter.records.recorder import Bounds, Recorder
 from intellirouter.records.records import Records
@@ -78,6 +79,18 @@ def sealed_opener(settings: Settings) -> Callable[[], Store]:
     """What opens the store, which keeps content as the configuration says."""
     opened, sealer = opener(settings.records, settings.paths.data_dir), sealer_of(settings.security)
     return opened if sealer is None else lambda: SealedRecords(opened(), sealer)
+
+
+def open_whole(settings: Settings) -> Store:
+    """The store for a command that reads it by itself: rows are made of what is held. Raises `StateUnavailable`."""
+    store = sealed_opener(settings)()
+    if store.held is not None:
+        try:
+            release_all(store.held, JOTTED.rows)
+        except BaseException:
+            store.close()
+            raise
+    return store
 
 
 @contextlib.asynccontextmanager

@@ -57,6 +57,7 @@ def _file(file: Path, section: RecordsSection) -> list[Finding]:
                 return [_found(Level.PROBLEM, newer.message, "Until then nothing is recorded.")]
             newest = connection.execute("select max(id) from requests").fetchone()[0]
             wrong = _wrong(connection)
+            held, aside, since = _held(connection)
     except (sqlite3.Error, OSError) as error:
         advice = (
             "The node moves a damaged file aside at its next start; the last backup may hold an older one."
@@ -66,8 +67,17 @@ def _file(file: Path, section: RecordsSection) -> list[Finding]:
         message = f"{file}: {wrong} of {SUMS} sums that were looked at are not those of their rows"
         return [_found(Level.PROBLEM, message, "intellirouter usage --recount makes them anew.")]
     size = file.stat().st_size
-    told = f"{size / 2**20:.1f} MiB in {file}, {_ago(None if newest is None else time_of(newest))}"
+    last = max((moment for moment in (newest and time_of(newest), since) if moment), default=None)
+    told = f"{size / 2**20:.1f} MiB in {file}, {_ago(last)}"
+    if held:
+        told += f"; waiting to become rows: {held:,}"
     findings = [_found(Level.OK, told)]
+    if aside:
+        message = f"{file}: requests put aside, for they could not be read: {aside:,}"
+        advice = (
+            "Is their key among [security] previous_keys? The log says why; they are tried at each start."
+        )
+        findings.append(_found(Level.WARNING, message, advice))
     if size > 1.2 * section.max_bytes:
         message = f"{file} is larger than [records] max_bytes ({section.max_bytes / 2**20:.0f} MiB)"
         findings.append(
@@ -83,6 +93,18 @@ def _wrong(connection: sqlite3.Connection) -> int:
     """Sums that are not those of their rows; none where the file is of a version that kept none."""
     there = connection.execute("select 1 from sqlite_master where name = 'packs'").fetchone()
     return disagreements(connection, SUMS) if there else 0
+
+
+def _held(connection: sqlite3.Connection) -> tuple[int, int, float | None]:
+    """How many requests are held and no row yet, how many were put aside, and since when (Unix seconds) the latest of the held."""
+    if not connection.execute("select 1 from sqlite_master where name = 'held'").fetchone():
+        return 0, 0, None
+    words = (
+        "select ifnull(sum(rows) filter (where number > 0), 0), ifnull(sum(rows) filter (where number < 0), 0), "
+        "max(since) filter (where number > 0) from held"
+    )
+    held, aside, since = connection.execute(words).fetchone()
+    return held, aside, since
 
 
 def _ago(newest: float | None) -> str:

@@ -22,7 +22,9 @@ MAX_ITEMS = 500
 MAX_DOCUMENT = 6 * 1024 * 1024
 """Bytes of the document of one run: within a request of server.max_body_bytes, however much of it is escaped."""
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+PLAIN = r"^[^\x00-\x1f\x7f]+\Z"
+"""What names are made of."""
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=PLAIN)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
@@ -31,7 +33,7 @@ class Sent(msgspec.Struct, frozen=True):
 
     id: _Id
     version: _Count
-    tenant: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    tenant: Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=PLAIN)]
     document: str
 
     @property
@@ -51,7 +53,7 @@ class Had(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the centre has of one of them: `version` and `digest`; or why it does not take it, `refused` as it is, or not `now`."""
 
     id: str
-    version: int = 0
+    version: _Count = 0
     digest: str = ""
     refused: str = ""
     later: str = ""

@@ -21,12 +21,13 @@ import structlog
 
 from intellirouter.bounds.aside import ASIDE
 from intellirouter.bounds.json_values import holds_more_than
+from intellirouter.bounds.values import CONTAINER, TooLarge, weight
 from intellirouter.chains.drawing.bars import bars
 from intellirouter.chains.runtime.durable.sealing import SealedText
 from intellirouter.config.schema.chain_edges import ChainEdge
 from intellirouter.errors import PermissionDenied, RateLimited
 from intellirouter.peers.chain_output import used
-from intellirouter.peers.edges import FORMAT, MAX_DOCUMENT, Batch, Had, Sent, Taken
+from intellirouter.peers.edges import FORMAT, MAX_DOCUMENT, PLAIN, Batch, Had, Sent, Taken
 from intellirouter.roles.chain_engine.store import METADATA, RUNS, RunRow
 from intellirouter.security.caller import Caller, Owner
 
@@ -34,7 +35,8 @@ AT_ONCE = 2
 """Batches of one edge that are taken side by side; the next one is refused with 429."""
 MOST_VALUES = 500_000
 """In the document of one run."""
-CHECKED_TOGETHER = 25
+DEEPEST = 500
+"""Levels of lists and objects in it: what is deeper could be read, and not written out again where the stack is higher."""
 
 ARRIVED = sa.Table(
     "intellirouter_chain_edge_runs",
@@ -62,7 +64,7 @@ EDGES = sa.Table(
 log = structlog.get_logger(__name__)
 
 _Moment = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=PLAIN)]
 
 
 class _Run(msgspec.Struct):
@@ -81,14 +83,14 @@ class _Run(msgspec.Struct):
 
 
 class _Step(msgspec.Struct):
-    """What is read of a step; whatever else it says is passed on."""
+    """What is read of a step, all of which an edge says; whatever else it says is passed on."""
 
-    number: int
+    number: Annotated[int, msgspec.Meta(ge=0, le=999_999_999)]
     path: Annotated[str, msgspec.Meta(max_length=1_000)]
-    kind: str = ""
-    outcome: dict[str, Any] | None = None
-    started_at: float | None = None
-    ended_at: float | None = None
+    kind: str
+    outcome: dict[str, Any] | None
+    started_at: _Moment | None
+    ended_at: _Moment | None
 
 
 class _Told(msgspec.Struct):
@@ -134,12 +136,7 @@ class Arrivals:
 
         Raises `PermissionDenied` for a node that is no edge of ours, and `RateLimited` for one that brings too much at once.
         """
-        name = caller.key_id
-        edge = self.edges.get(name)
-        if edge is None:
-            raise PermissionDenied(
-                f"This node takes no runs of an edge '{name[:64]}' (chain_engine.edges): add it, or mend chain_engine.centre.name there."
-            )
+        name, edge = caller.key_id, self.edge(caller)
         with self._place(name):
             said: dict[int, Had] = {}
             checked: dict[int, _Checked] = {}
@@ -160,6 +157,16 @@ class Arrivals:
             had = await asyncio.to_thread(self._taken, name, list(checked.values()), full, refused)
             said |= dict(zip(checked, had, strict=True))
         return Taken(FORMAT, tuple(said[place] for place in sorted(said)))
+
+    def edge(self, caller: Caller) -> ChainEdge:
+        """The edge that asks. Raises `PermissionDenied` for a node that is none of ours."""
+        found = self.edges.get(caller.key_id)
+        if found is None:
+            raise PermissionDenied(
+                f"This node takes no runs of an edge '{caller.key_id[:64]}' (chain_engine.edges): add it, or mend "
+                "chain_engine.centre.name there."
+            )
+        return found
 
     @contextlib.contextmanager
     def _place(self, name: str) -> Iterator[None]:
@@ -269,10 +276,13 @@ def _checked(sent: Sent) -> _Checked | str:
     """The run, or why it is none."""
     try:
         told = msgspec.json.decode(sent.document, type=_Told)
+        weight(msgspec.to_builtins(told), MAX_DOCUMENT + CONTAINER * MOST_VALUES, DEEPEST)
         msgspec.convert(told.steps, list[_Step])
         # what will be made of it when somebody looks
         used(told.steps)
         bars(_seen(told.run), told.steps, time.time(), None)
+    except TooLarge as cause:
+        return f"its document cannot be read: {cause.message}"
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as cause:
         return f"its document cannot be read: {str(cause)[:300]}"
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as cause:

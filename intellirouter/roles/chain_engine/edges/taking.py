@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 async def take(service: ChainService, caller: Caller, batch: Batch) -> Taken:
     """Keep what is new. Raises `PermissionDenied`, `RateLimited`."""
-    full: dict[str, str] = {}
-    for tenant in dict.fromkeys(sent.tenant for sent in batch.runs):
+    edge, full = service.arrivals.edge(caller), dict[str, str]()
+    for tenant in dict.fromkeys(sent.tenant for sent in batch.runs if edge.speaks_for(sent.tenant)):
         try:
             await service.room(tenant, "runs")
         except KeepsTooMuch as error:

@@ -49,6 +49,16 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     made.dispose()
 
 
+STEP = {
+    "number": 1,
+    "path": "a",
+    "kind": "llm",
+    "outcome": {"ok": {"text": "yes"}},
+    "started_at": 1.0,
+    "ended_at": 2.0,
+}
+
+
 def document(status: str = "succeeded", **more: Any) -> str:
     run = {
         "chain": "ask",
@@ -66,16 +76,7 @@ def document(status: str = "succeeded", **more: Any) -> str:
         "owner": "ann",
         "input": {"question": "?"},
         "usage": {"input_tokens": 3, "output_tokens": 1, "cost_usd": 0.25},
-        "steps": [
-            {
-                "number": 1,
-                "path": "a",
-                "kind": "llm",
-                "outcome": {"ok": {"text": "yes"}},
-                "started_at": 1.0,
-                "ended_at": 2.0,
-            }
-        ],
+        "steps": [STEP],
         **more,
     }
     return json.dumps(told)
@@ -150,14 +151,20 @@ NO_RUNS = {
     "a time of no calendar": document(run={"created_at": 1e300}),
     "a time that is none": document(run={"created_at": "now"}),
     "steps that are none": document(steps=[1]),
-    "a step without a path": document(steps=[{"number": 1}]),
+    **{
+        f"a step without its {name}": document(steps=[{key: STEP[key] for key in STEP if key != name}])
+        for name in STEP
+    },
+    "a step that ends never": document(steps=[{**STEP, "ended_at": 1e306}]),
+    "a number that no event's id holds": document(steps=[{**STEP, "number": 10**30}]),
     "tokens that are words": document(
-        steps=[{"number": 1, "path": "a", "outcome": {"ok": {"usage": {"input_tokens": "many"}}}}]
+        steps=[{**STEP, "outcome": {"ok": {"usage": {"input_tokens": "many"}}}}]
     ),
-    "an outcome that is a text": document(steps=[{"number": 1, "path": "a", "outcome": "x"}]),
+    "an outcome that is a text": document(steps=[{**STEP, "outcome": "x"}]),
     "usage that is a text": document(usage={"cost_usd": "much"}),
     "values without end": document(input={"a": [0] * 2_000_000}),
     "bytes without end": document(input={"a": "x" * MAX_DOCUMENT}),
+    "nested as far as it can be read": document(input={"a": None}).replace("null", "[" * 800 + "]" * 800, 1),
     "nested without end": document(input={"a": None}).replace("null", "[" * 100_000 + "]" * 100_000),
 }
 
@@ -225,6 +232,8 @@ async def test_an_edge_that_brings_too_much_at_once_waits(tmp_path: Path) -> Non
         (b'{"format":2}', "format 2, and this node takes format 1"),
         (b'{"format":1,"runs":[{"id":"","version":1,"tenant":"a","document":"{}"}]}', "no batch"),
         (b'{"format":1,"runs":[{"id":"a\\u0000","version":1,"tenant":"a","document":"{}"}]}', "no batch"),
+        (b'{"format":1,"runs":[{"id":"a\\n","version":1,"tenant":"a","document":"{}"}]}', "no batch"),
+        (b'{"format":1,"runs":[{"id":"a","version":1,"tenant":"a\\u0000","document":"{}"}]}', "no batch"),
         (b'{"format":1,"runs":[{"id":"a","version":-1,"tenant":"a","document":"{}"}]}', "no batch"),
         (b'{"format":1,"runs":' + b"[" * 100_000, "no batch"),
         (

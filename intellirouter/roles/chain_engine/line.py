@@ -39,7 +39,7 @@ DEFAULT = "default"
 
 log = structlog.get_logger(__name__)
 
-_LINE = sa.Table(
+LINE = sa.Table(
     "intellirouter_chain_line",
     METADATA,
     sa.Column("run_id", sa.String(100), primary_key=True),
@@ -55,7 +55,7 @@ _LINE = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A run in the line. `body` is what it is started with, as JSON: its definition, those it calls, its inputs."""
+    """A run in the line, without what it is started with, which may be large."""
 
     run_id: str
     tenant: str
@@ -63,11 +63,10 @@ class Waiting:
     priority: int
     created: float
     taken: float
-    body: bytes
 
 
-Start = Callable[[Waiting], Awaitable[None]]
-"""Starts a run, or joins the one of its id."""
+Start = Callable[[Waiting, bytes], Awaitable[None]]
+"""Starts a run, or joins the one of its id, with its body as JSON: its definition, those it calls, its inputs."""
 
 
 @dataclass(slots=True)
@@ -104,16 +103,24 @@ class Line:
 
     async def add(self, run_id: str, tenant: str, queue: str, priority: int, body: Mapping[str, Any]) -> None:
         """Put a run at its place in the line. Raises `RateLimited` where the line is full, or the tenant's part of it."""
-        row = Waiting(run_id, tenant, queue, priority, time.time(), 0.0, msgspec.json.encode(body))
-        if not await asyncio.to_thread(self._added, row):
+        row = Waiting(run_id, tenant, queue, priority, time.time(), 0.0)
+        if not await asyncio.to_thread(self._added, row, msgspec.json.encode(body)):
             raise RateLimited(
                 f"{self.section.max_line} runs wait in line (chain_engine.max_line), or {self._most()} of this tenant.",
                 retry_after=5.0,
             )
-        same = [each for each in self._seen if (each.tenant, each.queue) == (tenant, queue)]
-        if len(same) < HEADS or priority > min(each.priority for each in same):
-            self._seen.append(row)
+        self._see(row)
         self._news.set()
+
+    def _see(self, row: Waiting) -> None:
+        """Keep it among the heads of its tenant and queue if it is one, and then not the last of too many."""
+        same = [each for each in self._seen if (each.tenant, each.queue) == (row.tenant, row.queue)]
+        if len(same) >= HEADS:
+            last = min(same, key=lambda each: (each.priority, -each.created))
+            if row.priority <= last.priority:
+                return
+            self._seen.remove(last)
+        self._seen.append(row)
 
     async def leave(self, run_id: str) -> bool:
         """Take a run out of the line; false when it was not there any more."""
@@ -139,7 +146,7 @@ class Line:
             RUNS.c.cancelled.is_(None),
             RUNS.c.edge.is_(None),  # what an edge brought began there
             ~sa.exists().where(begun.c.workflow_uuid == RUNS.c.run_id),
-            ~sa.exists().where(_LINE.c.run_id == RUNS.c.run_id),
+            ~sa.exists().where(LINE.c.run_id == RUNS.c.run_id),
         )
         with self.engine.connect() as connection:
             return list(connection.execute(wanted.limit(limit)).scalars())
@@ -156,8 +163,8 @@ class Line:
 
     def waiting(self, tenant: str) -> list[dict[str, Any]]:
         """How many runs of a tenant wait in each queue, and how many run here; blocking."""
-        wanted = sa.select(_LINE.c.queue, sa.func.count(), sa.func.min(_LINE.c.created))
-        wanted = wanted.where(_LINE.c.tenant == tenant).group_by(_LINE.c.queue)
+        wanted = sa.select(LINE.c.queue, sa.func.count(), sa.func.min(LINE.c.created))
+        wanted = wanted.where(LINE.c.tenant == tenant).group_by(LINE.c.queue)
         with self.engine.connect() as connection:
             waits = {row[0]: (int(row[1]), float(row[2])) for row in connection.execute(wanted)}
         running = Counter(queue for run, queue in self._queues.items() if self._tenants.get(run) == tenant)
@@ -207,10 +214,10 @@ class Line:
         chosen = min(able, key=lambda each: self._order(each, under_way))
         self._seen.remove(chosen)
         place = (chosen.tenant, chosen.queue)
-        took = await asyncio.to_thread(self._took, chosen)
-        if not took or place not in ((each.tenant, each.queue) for each in self._seen):
+        body = await asyncio.to_thread(self._took, chosen)
+        if body is None or place not in ((each.tenant, each.queue) for each in self._seen):
             self._seen_until = 0.0  # look again: another node takes them too, or there may be more of them
-        if not took:
+        if body is None:
             return True
         self._queues[chosen.run_id], self._tenants[chosen.run_id] = chosen.queue, chosen.tenant
         self._served[chosen.tenant] = time.monotonic()
@@ -218,7 +225,7 @@ class Line:
             del self._served[min(self._served, key=lambda tenant: self._served[tenant])]
         self._starts.setdefault(chosen.queue, deque()).append(time.monotonic())
         try:
-            await self.start(chosen)
+            await self.start(chosen, body)
         except IntelliRouterError as error:  # it cannot be started ever: whoever asks for it is told so
             log.warning("chain.run_not_started", run_id=chosen.run_id, reason=error.message)
             self.ended(chosen.run_id)
@@ -248,48 +255,55 @@ class Line:
     def _most(self) -> int:
         return max(1, self.section.max_line * 4 // 5)
 
-    def _added(self, row: Waiting) -> bool:
+    def _added(self, row: Waiting, body: bytes) -> bool:
         with self.engine.begin() as connection:
-            count = sa.select(sa.func.count()).select_from(_LINE)
+            count = sa.select(sa.func.count()).select_from(LINE)
             whole = int(connection.execute(count).scalar() or 0)
             if whole >= self.section.max_line:
                 return False
             if whole >= self._most():  # else nobody can have so many
-                own = connection.execute(count.where(_LINE.c.tenant == row.tenant)).scalar()
+                own = connection.execute(count.where(LINE.c.tenant == row.tenant)).scalar()
                 if int(own or 0) >= self._most():
                     return False
             values = {name: getattr(row, name) for name in Waiting.__slots__}
             if (
-                connection.execute(sa.select(_LINE.c.run_id).where(_LINE.c.run_id == row.run_id)).scalar()
+                connection.execute(sa.select(LINE.c.run_id).where(LINE.c.run_id == row.run_id)).scalar()
                 is None
             ):
-                connection.execute(_LINE.insert().values(values))
+                connection.execute(LINE.insert().values(**values, body=body))
         return True
 
     def _left(self, run_id: str) -> bool:
         with self.engine.begin() as connection:
-            return bool(connection.execute(_LINE.delete().where(_LINE.c.run_id == run_id)).rowcount)
+            return bool(connection.execute(LINE.delete().where(LINE.c.run_id == run_id)).rowcount)
 
     def _held(self, run_id: str) -> bool:
         with self.engine.connect() as connection:
-            wanted = sa.select(_LINE.c.run_id).where(_LINE.c.run_id == run_id)
+            wanted = sa.select(LINE.c.run_id).where(LINE.c.run_id == run_id)
             return connection.execute(wanted).scalar() is not None
 
     def _heads(self, now: float) -> list[Waiting]:
         """The first few of every tenant and queue."""
         place = sa.func.row_number().over(
-            partition_by=(_LINE.c.tenant, _LINE.c.queue), order_by=(_LINE.c.priority.desc(), _LINE.c.created)
+            partition_by=(LINE.c.tenant, LINE.c.queue), order_by=(LINE.c.priority.desc(), LINE.c.created)
         )
         free = (
-            sa.select(_LINE.c.run_id, place.label("place"))
-            .where(_LINE.c.taken < now - TAKEN_SECONDS)
+            sa.select(LINE.c.run_id, place.label("place"))
+            .where(LINE.c.taken < now - TAKEN_SECONDS)
             .subquery()
         )
-        wanted = sa.select(_LINE).join(free, free.c.run_id == _LINE.c.run_id).where(free.c.place <= HEADS)
+        parts = [LINE.c[name] for name in Waiting.__slots__]
+        wanted = sa.select(*parts).join(free, free.c.run_id == LINE.c.run_id).where(free.c.place <= HEADS)
         with self.engine.connect() as connection:
             return [Waiting(*row) for row in connection.execute(wanted)]
 
-    def _took(self, row: Waiting) -> bool:
-        mine = sa.and_(_LINE.c.run_id == row.run_id, _LINE.c.taken == row.taken)
+    def _took(self, row: Waiting) -> bytes | None:
+        """What it is started with; None where another node has it."""
+        mine = sa.and_(LINE.c.run_id == row.run_id, LINE.c.taken == row.taken)
         with self.engine.begin() as connection:
-            return bool(connection.execute(_LINE.update().where(mine).values(taken=time.time())).rowcount)
+            if not connection.execute(LINE.update().where(mine).values(taken=time.time())).rowcount:
+                return None
+            body: bytes = connection.execute(
+                sa.select(LINE.c.body).where(LINE.c.run_id == row.run_id)
+            ).scalar_one()
+            return body

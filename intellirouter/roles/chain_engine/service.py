@@ -223,9 +223,9 @@ class ChainService:
             raise
         return True
 
-    async def _started(self, waiting: Waiting) -> None:
+    async def _started(self, waiting: Waiting, given: bytes) -> None:
         """Start what has come to the head of the line."""
-        body, timeout = msgspec.json.decode(waiting.body), self.section.default_timeout_seconds
+        body, timeout = msgspec.json.decode(given), self.section.default_timeout_seconds
         chain = await made(waiting.tenant, "stored", body["chain"], timeout)
         library = {
             name: await made(waiting.tenant, name, each, timeout) for name, each in body["others"].items()

@@ -10,8 +10,12 @@ import aiohttp
 
 from intellirouter.app.roles import select
 from intellirouter.app.supervisor import running
+from intellirouter.chains.runtime.durable.engine import open_engine
 from intellirouter.config.load import load
+from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.roles.chain_engine.keys import ENGINE
+from intellirouter.roles.chain_engine.line import HEADS, Line, Waiting
+from intellirouter.roles.chain_engine.store import Store
 from tests.conftest import StartNode
 from tests.roles.chain_engine.test_api import Client, auth
 
@@ -101,6 +105,24 @@ async def test_queues_have_limits_of_their_own(start_node: StartNode, http: aioh
         assert reply.status == 429
         assert int(reply.headers["retry-after"]) >= 1
         assert "max_line" in (await reply.json())["error"]["message"]
+
+
+async def test_a_flood_is_seen_by_its_heads_alone_and_goes_by_priority(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/chains.db")
+    Store(engine).prepare()
+    begun: list[tuple[str, bytes]] = []
+
+    async def start(row: Waiting, body: bytes) -> None:
+        begun.append((row.run_id, body))
+
+    line = Line(ChainEngineSection(max_running=1), engine, lambda: 0, start)
+    for number in range(2 * HEADS):
+        await line.add(f"run_{number}", "a", "default", number, {"n": number})
+    assert len(line._seen) == HEADS
+    while await line.next():
+        pass
+    assert begun == [(f"run_{number}", b'{"n":%d}' % number) for number in reversed(range(2 * HEADS))]
+    engine.dispose()
 
 
 async def test_a_line_outlives_its_node(http: aiohttp.ClientSession, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ async def _kept(service: ChainService, rows: list[RunRow], before: float) -> set
     centre = service.section.centre
     if service.link is not None and centre is not None:
         young = [row.run_id for row in rows if row.created >= before - centre.hold_days * DAY]
-        kept |= await asyncio.to_thread(service.link.outbox.held, young, centre.max_held)
+        kept |= await asyncio.to_thread(service.link.outbox.held, young, before, centre.max_held)
     return kept
 
 
@@ -47,7 +47,9 @@ async def _forget(service: ChainService, gone: list[str]) -> None:
         if lost:
             log.error("chain.runs_never_forwarded", runs=lost, at=round(time.time()))
     await service.runtime.forget(gone)
-    await asyncio.to_thread(service.store.delete_runs, gone)
     await asyncio.to_thread(service.arrivals.forget, gone)
     await asyncio.to_thread(service.hooks.outbox.forget, gone)
     await asyncio.to_thread(service.live.forget, gone)
+    await asyncio.to_thread(
+        service.store.delete_runs, gone
+    )  # last: by it the next sweep finds what a kill left

@@ -108,7 +108,8 @@ class Forwarding:
         except IntelliRouterError as error:
             return self._failed(error)
         await self._settled(batch, taken)
-        self._answered()
+        self._there()
+        self._size = 0 if self._size * 2 >= self.section.batch_items else self._size * 2
         return 0.0
 
     async def _batch(self, due: list[tuple[str, int]]) -> Batch:
@@ -149,19 +150,21 @@ class Forwarding:
         self.forwarded += len(done)
         for sent in batch.runs:
             had = said.get(sent.id)
-            if had is None or _is_there(sent, had):
-                reason = "" if had is not None else "the centre said nothing of it"
-            elif had.refused or had.later:
-                reason = had.refused or had.later
+            if _is_there(sent, had):
+                continue
+            if had is None:
+                reason = "the centre said nothing of it"
+            elif had.refused or had.later or had.version < sent.version:
+                reason = had.refused or had.later or "the centre has not taken it, and did not say why"
             else:  # it has something else of that version: this node is younger than it was
                 await asyncio.to_thread(self.outbox.overtake, sent.id, had.version)
                 continue
-            if reason:
-                log.warning("chain.run_not_taken", run_id=sent.id, reason=reason[:200])
-                await asyncio.to_thread(self.outbox.put_aside, sent.id, reason, self.clock())
+            log.warning("chain.run_not_taken", run_id=sent.id, reason=reason[:200])
+            await asyncio.to_thread(self.outbox.put_aside, sent.id, reason, self.clock())
 
     async def _refused(self, batch: Batch, error: IntelliRouterError) -> float:
         """One of the batch is to blame: they go one by one, and it is put aside."""
+        self._there()
         if len(batch.runs) > 1:
             self._size = max(1, len(batch.runs) // 2)
             return 0.0
@@ -169,11 +172,11 @@ class Forwarding:
         log.warning("chain.run_not_taken", run_id=batch.runs[0].id, reason=error.message[:200])
         return 0.0
 
-    def _answered(self) -> None:
+    def _there(self) -> None:
+        """The centre answers."""
         if self._failures:
             log.info("chain.centre_back", seconds=round(self.clock() - (self.away_since or self.clock()), 1))
         self.heard, self.away_since, self.trouble, self._failures = self.clock(), None, "", 0
-        self._size = 0 if self._size * 2 >= self.section.batch_items else self._size * 2
 
     def _failed(self, error: IntelliRouterError) -> float:
         """The centre does not answer, or not us: the pause until the next try."""

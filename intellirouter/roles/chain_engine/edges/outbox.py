@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from intellirouter.chains.runtime.durable.waits import TABLE as WAITS
+from intellirouter.roles.chain_engine.line import LINE
 from intellirouter.roles.chain_engine.store import METADATA, RUNS
 
 LONGEST_ASIDE = 3600.0
@@ -64,7 +65,7 @@ def _triggers(*, running: bool) -> dict[str, str]:
     }
     if running:
         made |= {
-            "run": (f"insert on {RUNS.name}", "new.run_id", ""),
+            "run": (f"insert on {LINE.name}", "new.run_id", ""),  # what is only written down may never begin
             "waits": (f"insert on {WAITS.name}", "new.run_id", ""),
             "waits_no_more": (f"delete on {WAITS.name}", "old.run_id", ""),
         }
@@ -176,16 +177,20 @@ class Outbox:
         with self.engine.begin() as connection:
             connection.execute(OUTBOX.delete().where(OUTBOX.c.run_id.in_(run_ids)))
 
-    def held(self, run_ids: Sequence[str], most: int) -> set[str]:
-        """Those of the runs that the centre does not have, where no more than `most` wait."""
+    def held(self, run_ids: Sequence[str], before: float, most: int) -> set[str]:
+        """Those of the runs that the centre does not have; `run_ids` are the oldest of those that started `before`, the oldest first.
+
+        Of those that started before no more than `most` are held: what is above goes, the oldest first.
+        """
+        late = OUTBOX.join(RUNS, RUNS.c.run_id == OUTBOX.c.run_id)
         with self.engine.connect() as connection:
             waiting = connection.execute(
-                sa.select(sa.func.count()).select_from(OUTBOX).where(_WAITING)
+                sa.select(sa.func.count()).select_from(late).where(_WAITING, RUNS.c.created < before)
             ).scalar_one()
-            if waiting > most:
-                return set()
             wanted = sa.select(OUTBOX.c.run_id).where(_WAITING, OUTBOX.c.run_id.in_(run_ids))
-            return set(connection.execute(wanted).scalars())
+            there = set(connection.execute(wanted).scalars())
+        mine = [run_id for run_id in run_ids if run_id in there]
+        return set(mine[max(0, waiting - most) :])
 
     def forget(self, run_ids: Sequence[str]) -> int:
         """The runs are deleted; how many of them the centre never got, which is counted for good."""

@@ -8,7 +8,7 @@ import hashlib
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from intellirouter.peers.contract import Call
 from intellirouter.peers.edges import FORMAT, PATH, Batch, Sent, Taken
 from intellirouter.roles.chain_engine.edges.arrivals import Arrivals
 from intellirouter.roles.chain_engine.keys import ENGINE
+from intellirouter.roles.chain_engine.retention import forget_ended
 from intellirouter.security.caller import PEER_HEADER, Caller
 from intellirouter.security.peer_tokens import PeerSigner
 from tests.conftest import StartNode
@@ -122,6 +123,27 @@ async def test_runs_are_taken_shown_and_told_over_both_transports(
     bob = Client(http, url, "bob")
     assert (await bob("GET", "/v1/runs"))[1]["data"] == []
     assert (await bob("GET", one))[0] == 404
+    # a node that dies while it deletes leaves nothing that no sweep finds
+    service: Any = node.opened[ENGINE]
+    arrivals, service.arrivals = service.arrivals, Failing(service.arrivals)
+    with pytest.raises(OSError, match="killed"):
+        await forget_ended(service, time.time() + 1, 100)
+    service.arrivals = arrivals
+    assert await forget_ended(service, time.time() + 1, 100) == 1
+    assert arrivals.rest(run["id"]).steps == []
+
+
+class Failing:
+    """What a centre has of its edges, and dies over."""
+
+    def __init__(self, there: Arrivals) -> None:
+        self._there = there
+
+    def forget(self, _run_ids: Sequence[str]) -> None:
+        raise OSError("killed")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._there, name)
 
 
 async def test_an_edge_s_token_is_good_for_its_errand_alone_and_once(

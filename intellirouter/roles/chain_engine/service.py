@@ -186,8 +186,9 @@ class ChainService:
             span.note({"intellirouter.run": run_id})
         row = self._row(caller, chosen, inputs, run_id, depth)
         new = await asyncio.to_thread(self.store.run, run_id) is None
-        if new and not self.line.used:
-            self.watch.admit(caller)
+        if new:
+            if not self.line.used:
+                self.watch.admit(caller)
             await self.room(caller.tenant, "runs")
         found = await asyncio.to_thread(self.store.add_run, row)
         if found.fingerprint != row.fingerprint or found.tenant != caller.tenant:

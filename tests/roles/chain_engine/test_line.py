@@ -52,7 +52,8 @@ async def in_order(ask: Client, runs: list[str]) -> list[str]:
 async def test_what_is_urgent_goes_first_and_no_tenant_keeps_the_others_waiting(
     start_node: StartNode, http: aiohttp.ClientSession
 ) -> None:
-    node = await start_node("[chain_engine]\nmax_running = 1\n" + auth(ann="a", bob="b"), role="ChainEngine")
+    bounds = "[keeping]\nruns = 14\n[chain_engine]\nmax_running = 1\n"
+    node = await start_node(bounds + auth(ann="a", bob="b"), role="ChainEngine")
     url = node.listening[0].url
     ann, bob = Client(http, url), Client(http, url, "bob")
     await placed(ann)
@@ -63,6 +64,8 @@ async def test_what_is_urgent_goes_first_and_no_tenant_keeps_the_others_waiting(
     urgent = await begin(ann, "nap", priority=10)
     other = await begin(bob, "nap")
     assert (await ann("GET", f"/v1/runs/{other}"))[0] == 404
+    refused, told = await ann("POST", "/v1/chains/nap/runs", {"mode": "background"})
+    assert (refused, "keeping.runs" in told["error"]["message"]) == (413, True)  # what waits is kept too
     _, queue = await ann("GET", "/v1/queue")
     assert [(each["queue"], each["waiting"], each["running_here"]) for each in queue["data"]] == [
         ("default", 13, 1)

@@ -38,12 +38,15 @@ def errors(engine: ChainEngineSection) -> Iterator[Finding]:
         )
     seen: dict[str, str] = {}
     for name, edge in engine.edges.items():
-        other = seen.setdefault(edge.token.get_secret_value(), name)
-        if other != name:
-            yield (
-                ("chain_engine", "edges", name, "token"),
-                f"is that of '{other}' too: an edge could speak as the other. Generate one: openssl rand -hex 32.",
-            )
+        for key, token in (("token", edge.token), ("previous_token", edge.previous_token)):
+            if token is None:
+                continue
+            other = seen.setdefault(token.get_secret_value(), name)
+            if other != name:
+                yield (
+                    ("chain_engine", "edges", name, key),
+                    f"is that of '{other}' too: an edge could speak as the other. Generate one: openssl rand -hex 32.",
+                )
 
 
 def warnings(engine: ChainEngineSection) -> Iterator[Finding]:

@@ -69,6 +69,7 @@ def test_default_gives_way_to_file_to_environment_to_flag(tmp_path: Path) -> Non
     assert final.source_of("server.port") == "--port"
 
 
+CENTRE = f"[chain_engine.centre]\nurl = 'https://c'\nname = 'shop'\ntoken = '{'a' * 32}'\n"
 PROBLEMS: list[tuple[str, str, str]] = [
     ("[server]\nhots = 1", ":2: server.hots", "Did you mean 'host'?"),
     ("[server]\nport = 'x'", ":2: server.port", "whole number"),
@@ -134,6 +135,32 @@ PROBLEMS: list[tuple[str, str, str]] = [
         "[[model_registry.providers]]\nname = 'a'\napi_key_env = 'NOT_SET'",
         ":3: model_registry.providers[0].api_key_env",
         "no NOT_SET",
+    ),
+    ("[chain_engine]\nmode = 'api'", ":2: chain_engine.mode", "needs chain_engine.database_url"),
+    ("[chain_engine]\nmode = 'hybrid'", ":2: chain_engine.mode", "needs [chain_engine.centre]"),
+    (CENTRE, "chain_engine.centre", "is for mode 'hybrid'"),
+    (
+        f"[chain_engine]\nmode = 'hybrid'\ndatabase_url = 'postgresql://p/d'\n{CENTRE}",
+        ":3: chain_engine.database_url",
+        "a file of its own",
+    ),
+    (
+        f"[chain_engine]\nmode = 'hybrid'\n{CENTRE}protocol = 'grpc'\n",
+        ":4: chain_engine.centre.url",
+        "needs a port for gRPC",
+    ),
+    (
+        f"[chain_engine.edges]\na = {{token = '{'a' * 32}', tenants = ['*']}}\nb = {{token = '{'a' * 32}', tenants = ['*']}}",
+        ":3: chain_engine.edges.b.token",
+        "is that of 'a' too",
+    ),
+    (  # whoever holds the token of a would speak as b
+        (
+            f"[chain_engine.edges]\na = {{token = '{'a' * 32}', tenants = ['*']}}\n"
+            f"b = {{token = '{'b' * 32}', previous_token = '{'a' * 32}', tenants = ['*']}}"
+        ),
+        ":3: chain_engine.edges.b.previous_token",
+        "is that of 'a' too",
     ),
     ("[[auth.keys]]\nname = 'a'\nsha256 = 'sk-oops'", ":3: auth.keys[0].sha256", "never the key itself"),
     ("[server\nport = 1", ":1:", "is not TOML"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.chain_server import JsonOption, UrlOption
+from intellirouter.cli.chain_server import JsonOption, UrlOption, when
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
@@ -59,11 +58,11 @@ def resend(
 
 
 def _centre(centre: dict[str, Any]) -> None:
-    answers = "answers" if centre["answers"] else f"does not answer since {_when(centre['away_since'])}"
+    answers = "answers" if centre["answers"] else f"does not answer since {when(centre['away_since'])}"
     typer.echo(f"centre     {centre['url']} {answers}")
     if centre["trouble"]:
         typer.echo(f"why        {centre['trouble']}")
-    since = f", the oldest since {_when(centre['oldest_at'])}" if centre["waiting"] else ""
+    since = f", the oldest since {when(centre['oldest_at'])}" if centre["waiting"] else ""
     typer.echo(f"waiting    {centre['waiting']}{since}")
     if centre["refused"]:
         typer.echo(f"refused    {centre['refused']} of them; the last: {centre['last_refusal']}")
@@ -75,11 +74,7 @@ def _edges(edges: list[dict[str, Any]]) -> None:
     table = Table("edge", "tenants", "heard", "taken", "refused", "last refusal")
     for each in edges:
         name = each["id"] if each["configured"] else f"{each['id']} (not configured)"
-        heard = _when(each["heard_at"]) if each["heard_at"] is not None else "never"
+        heard = when(each["heard_at"]) if each["heard_at"] is not None else "never"
         tenants, why = ", ".join(each["tenants"]), each["last_refusal"] or ""
         table.add_row(*cells(name, tenants, heard, str(each["taken"]), str(each["refused"]), why))
     Console().print(table)
-
-
-def _when(moment: float) -> str:
-    return f"{datetime.fromtimestamp(moment).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -118,7 +118,7 @@ def ls(
         table.add_column(column, no_wrap=column == "run")
     for run in found["data"]:
         table.add_row(
-            *cells(run["id"], run["chain"]), _status(run), *cells(_when(run["created_at"]), _took(run))
+            *cells(run["id"], run["chain"]), _status(run), *cells(when(run["created_at"]), _took(run))
         )
     Console().print(table)
 
@@ -337,7 +337,8 @@ def _status(run: dict[str, Any]) -> str:
     return f"[{colour}]{run['status']}[/]"
 
 
-def _when(seconds: float) -> str:
+def when(seconds: float) -> str:
+    """A moment by this machine's clock."""
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 

@@ -80,15 +80,15 @@ class Ingester:
             place, job["name"], job["tenant"], charset, job["bytes"], data
         )
         del data  # what follows may take minutes
-        chunker = Chunker(self._size, self._overlap, embedder.max_tokens - HEAD_TOKENS, embedder.count)
+        assist = self._contexts.row(job)
+        head = HEAD_TOKENS + (CONTEXT_TOKENS if assist is not None and assist.contexts else 0)
+        chunker = Chunker(self._size, self._overlap, max(1, embedder.max_tokens - head), embedder.count)
         if tokens := job["chunk_tokens"]:  # whoever attached the file says how it is cut
             characters, overlap = tokens * CHARACTERS_PER_TOKEN, job["overlap_tokens"] * CHARACTERS_PER_TOKEN
             chunker = replace(
                 chunker, size=characters, overlap=overlap, max_tokens=min(chunker.max_tokens, tokens)
             )
         name, written = title or _UPLOADED.sub("", job["name"]), None
-        if (assist := self._contexts.row(job)) is not None and assist.contexts:
-            chunker = replace(chunker, max_tokens=max(1, chunker.max_tokens - CONTEXT_TOKENS))
         chunks = await asyncio.to_thread(chunker.cut, blocks)
         if not chunks:
             raise InvalidRequest(f"'{job['name']}' holds no text.")

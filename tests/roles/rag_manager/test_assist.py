@@ -205,11 +205,30 @@ async def test_each_chunk_with_a_line_and_each_document_with_a_summary(tmp_path:
 
 async def test_a_silent_model_is_given_up(tmp_path: Path) -> None:
     model = Model(lambda _system, _user: UpstreamUnavailable("away"))
-    async with open_rag(section(contexts=True, max_chunks=14), tmp_path, chat=model) as service:
+    options = section(contexts=True, max_chunks=14, collections=["docs"])
+    async with open_rag(options, tmp_path, chat=model) as service:
         await service.create("a", "docs")
         row = await kept(service, "x.md", "\n\n".join(f"# {n}\n\nSection {n}." for n in range(15)))
         assert (row["status"], row["note"]) == ("ready", "14 of 15 chunks have no context: away")
         assert len(model.asked) == 12
+
+        text = " ".join(f"Sentence number {n} tells of a ship." for n in range(40)).encode()
+        cut = []
+        await service.create("a", "plain")
+        await service.engine.write(
+            lambda db: db.execute("insert into files values ('f', 'a', 'y.md', 'assistants', 1, '0', 0)")
+        )
+        for name in ("docs", "plain"):  # a line takes nothing of the tokens that an attached file is cut by
+            await service.ended("a", await service.submit("a", name, "y.md", text))
+            await service.engine.write(
+                lambda db: db.execute(
+                    "insert or ignore into attachments select id, 'f', 0, 100, 0 from documents where name = 'y.md'"
+                )
+            )
+            await service.ended("a", await service.submit("a", name, "y.md", text + b" The end."))
+            cut.append([row["text"] for row in await service.chunks("a", name, "y.md")])
+        assert cut[0] == cut[1]
+        assert len(cut[0]) > 3
 
 
 def test_what_a_model_answers_as_queries() -> None:

@@ -231,6 +231,23 @@ async def test_a_server_that_lies(monkeypatch: pytest.MonkeyPatch) -> None:
             assert list(await looked(here.model_copy(update={"folders": folders}))) == [
                 "[Gmail]/All Mail/5.eml"
             ]
+        many = b" ".join(b"%d" % (4_000_000_000 + 2 * n) for n in range(1_200))
+        longest = 0
+
+        def measured(tag: bytes, words: bytes) -> bytes:
+            nonlocal longest
+            longest = max(longest, len(words))
+            return (
+                b"* SEARCH " + many + b"\r\n" + tag + b" OK x\r\n"
+                if b"SEARCH" in words
+                else usual(tag, words)
+            )
+
+        told[0] = measured
+        source = Mailbox(here)
+        assert len([one async for one in source.listed(lambda _: None)]) == 1_200
+        await source.aclose()
+        assert 5_000 < longest < 8_000  # which every server takes
         told[0] = instead(b"LIST", b'* LIST () "/" {14}\r\nA\r\nx1 DELETE a\r\nTAG OK x\r\n')
         assert list(await looked(here)) == ["INBOX"]  # such a name is never sent back
 

@@ -28,6 +28,8 @@ ANSWER_SECONDS = 280.0
 ANSWER_BYTES = 8 << 20
 """Of one answer that holds no message."""
 MOST_FOLDERS = 1_000
+_NAMED_TOGETHER = 500
+"""Numbers in one command: a server need not take more than 8,000 bytes of one (RFC 2683, 3.2.1.5)."""
 _FOLDER = re.compile(rb'^\(([^()]{0,500})\) (?:"\\?(.)"|NIL) ?(.*)$', re.DOTALL)
 _NUMBERS = re.compile(rb"\bUID (\d{1,10})\b|\bRFC822\.SIZE (\d{1,15})\b")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -134,15 +136,17 @@ class Session:
 
     def sizes(self, uids: Sequence[int]) -> dict[int, int]:
         """Bytes of messages in the open folder, of those that are there."""
-        with self._told():
-            self._connection.allow(ANSWER_BYTES)
-            lines = self._answer(self._connection.uid("FETCH", ",".join(map(str, uids)), "(UID RFC822.SIZE)"))
         found = {}
-        for line in lines:
-            if isinstance(line, bytes):
-                told = {one.lastindex: int(one[one.lastindex or 0]) for one in _NUMBERS.finditer(line)}
-                if 1 in told and 2 in told:
-                    found[told[1]] = told[2]
+        for start in range(0, len(uids), _NAMED_TOGETHER):
+            named = ",".join(map(str, uids[start : start + _NAMED_TOGETHER]))
+            with self._told():
+                self._connection.allow(ANSWER_BYTES)
+                lines = self._answer(self._connection.uid("FETCH", named, "(UID RFC822.SIZE)"))
+            for line in lines:
+                if isinstance(line, bytes):
+                    told = {one.lastindex: int(one[one.lastindex or 0]) for one in _NUMBERS.finditer(line)}
+                    if 1 in told and 2 in told:
+                        found[told[1]] = told[2]
         return found
 
     def message(self, uid: int, most: int) -> bytes | None:

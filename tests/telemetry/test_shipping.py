@@ -9,8 +9,9 @@ import logging
 import os
 import socket
 import ssl
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from intellirouter.telemetry.shipping import handler as shipping_handler
 from intellirouter.telemetry.shipping import opening
 from intellirouter.telemetry.shipping import outlet as outlets
 from intellirouter.telemetry.shipping.counting import ShippingCollector
+from intellirouter.telemetry.shipping.entry import Entry, entry_of
 from intellirouter.telemetry.shipping.handler import Shipping, running
 from intellirouter.telemetry.tracing import span
 from tests.servers.log_servers import journal_socket, journald, rsyslog, until
@@ -524,3 +526,54 @@ async def test_the_last_lines_leave_at_the_end(tmp_path: Path) -> None:
             assert [line["event"] for line in there.loki()][-1] == "last"
             assert len(there.loki()) == 3_001
             assert [entry["IR_EVENT"] for entry in entries()] == [b"last"]  # the level of its own
+
+
+async def test_lines_that_nobody_can_send_hold_up_no_others() -> None:
+    came: list[str] = []
+
+    class Odd:
+        async def send(self, batch: Sequence[Entry]) -> None:
+            if any(entry.event == "odd form" for entry in batch):
+                raise KeyError("nobody thought of this")
+            came.extend(entry.event for entry in batch)
+
+        async def aclose(self) -> None:
+            """Nothing is open."""
+
+    def clean(entry: Entry) -> Entry:
+        if entry.event == "odd text":
+            raise RecursionError
+        return entry
+
+    outlet = outlets.Outlet("odd", Odd(), clean, linger=0.0)
+    sending = asyncio.create_task(outlet.run())
+    for number, event in enumerate(("odd form", "odd text", "well")):
+        outlet.offer(entry_of({"event": event}, 1))
+        await until(lambda number=number: outlet.counts.refused + outlet.counts.sent == number + 1)  # type: ignore[misc]
+    outlet.end()
+    await asyncio.wait_for(sending, 60)
+    assert came == ["well"] and outlet.counts == outlets.Counts(sent=1, refused=2)
+    assert outlet.waiting == 0 and outlet.drop_rest() == 0
+
+
+async def test_the_end_waits_for_no_name_that_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answered = list[str](), threading.Event()
+
+    def hangs(host: str, *_: object, **__: object) -> None:
+        asked.append(host)
+        answered.wait(60)
+        raise socket.gaierror(socket.EAI_AGAIN, "no server of names")
+
+    monkeypatch.setattr(shipping_handler, "FLUSH_SECONDS", 0.2)
+    before = set(threading.enumerate())
+    told = {"loki": {"url": "http://one.invalid:1"}, "syslog": {"address": "udp://two.invalid"}}
+    prepare_logs(settings(**told), "Router")()
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    try:
+        log().info("one")
+        await until(lambda: {"one.invalid", "two.invalid"} <= set(asked))
+        await asyncio.to_thread(shipping_handler.finish)
+        left = {one for one in set(threading.enumerate()) - before if not one.name.startswith("asyncio")}
+        assert left and all(one.daemon for one in left), left  # the interpreter's end waits for the others
+    finally:
+        answered.set()

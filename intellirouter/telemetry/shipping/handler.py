@@ -17,6 +17,7 @@ from structlog.typing import Processor
 
 from intellirouter.config.redact import Redactor
 from intellirouter.telemetry.shipping.entry import Entry, cleaned, entry_of
+from intellirouter.telemetry.shipping.lookups import Lookups
 from intellirouter.telemetry.shipping.outlet import Outlet, Sender
 
 FLUSH_SECONDS = 3.0
@@ -133,6 +134,7 @@ class Shipping(logging.Handler):
 
     async def _sending(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(Lookups())
         self._stop = asyncio.Event()
         self._begun.set()
         tasks = [asyncio.create_task(self._kept_up(outlet)) for outlet in self.outlets]

@@ -25,6 +25,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 MAX_ASKED = 120.0
 TELL_SECONDS = 60.0
 """Between two lines of our own on lines that were refused."""
+MAX_REASON = 300
 
 log = structlog.get_logger(__name__)
 
@@ -166,10 +167,11 @@ class Outlet:
         return batch
 
     async def _deliver(self, batch: Sequence[Entry]) -> None:
-        ready = [self.clean(entry) for entry in batch]
+        ready: Sequence[Entry] = batch
         pause = FIRST_PAUSE
         delivered = False
         try:
+            ready = [self.clean(entry) for entry in batch]
             while not delivered:
                 try:
                     await self._sender.send(ready)
@@ -194,10 +196,15 @@ class Outlet:
                     delivered = True
                     self.counts.sent += len(ready)
                     self._came_back()
+        except Exception as error:  # noqa: BLE001  said and counted; tried again, it would hold up all that come after it
+            delivered = True
+            self.counts.refused += len(ready)
+            self._was_refused(f"{type(error).__name__}: {error}"[:MAX_REASON], len(ready))
         finally:
             if not delivered:  # cancelled: `drop_rest` counts them
                 with self._lock:
                     self._waiting.extendleft(reversed(batch))
+                    self._bytes += sum(entry.size for entry in batch)
 
     def _went_away(self, reason: str) -> None:
         if not self._away:

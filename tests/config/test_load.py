@@ -126,6 +126,12 @@ PROBLEMS: list[tuple[str, str, str]] = [
         "need ipc.security",
     ),
     ("[ipc.security]\nenabled = true", "ipc.security.token", "needed"),
+    ("[ipc.security]\nenabled = true\ntoken = '${NOTHING:-}'", ":3: ipc.security.token", "is empty"),
+    (
+        "[chain_engine.edges.a]\ntoken = ' '\ntenants = ['*']",
+        ":2: chain_engine.edges.a.token",
+        "is empty",  # or whoever asks could bring runs as the edge
+    ),
     (
         "[[model_registry.providers]]\nname = 'a'\napi_key = '${NOT_SET}'",
         ":3: model_registry.providers[0].api_key",

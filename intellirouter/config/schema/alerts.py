@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from intellirouter.config.schema.section import Seconds, Section
+from intellirouter.config.schema.section import Seconds, Section, SigningSecret
 
 Severity = Literal["warning", "critical"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -63,7 +63,7 @@ class AlertChannel(Section):
     form: Literal["json", "slack"] = Field(
         default="json", description="of a webhook: our own document, or what Slack's incoming webhooks take"
     )
-    secret: SecretStr | None = Field(
+    secret: SigningSecret | None = Field(
         default=None, description="signs a webhook (HMAC-SHA256, Standard Webhooks)"
     )
     program: tuple[str, ...] = Field(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from intellirouter.config.schema.section import HttpUrl, Seconds, Section, matching
+from intellirouter.config.schema.section import HttpUrl, Seconds, Section, SigningSecret, matching
 
 Label = Annotated[str, matching(r"[A-Za-z0-9_-]{1,64}", "must have 1 to 64 letters, digits, _ or -")]
 EVERY_TENANT = "*"
@@ -19,7 +19,7 @@ class ChainCentre(Section):
         description="of the centre's ChainEngine, as in https://chains.example.com:8081; with grpc host and port of its server.grpc_port"
     )
     name: Label = Field(description="of this edge: the centre has it under [chain_engine.edges]")
-    token: SecretStr = Field(description="that the centre has for this edge, as in ${EDGE_TOKEN}")
+    token: SigningSecret = Field(description="that the centre has for this edge, as in ${EDGE_TOKEN}")
     protocol: Literal["http", "grpc"] = Field(default="http", description="how the centre is spoken to")
     running: bool = Field(
         default=False, description="forward runs when they start and wait too, not only when they have ended"
@@ -50,8 +50,8 @@ class ChainCentre(Section):
 class ChainEdge(Section):
     """`[chain_engine.edges.NAME]`: an edge whose runs this node takes."""
 
-    token: SecretStr = Field(description="with which it signs, and no other edge")
-    previous_token: SecretStr | None = Field(
+    token: SigningSecret = Field(description="with which it signs, and no other edge")
+    previous_token: SigningSecret | None = Field(
         default=None, description="is taken too while a new one is rolled out"
     )
     tenants: tuple[str, ...] = Field(min_length=1, description='whose runs it may bring; ["*"]: everybody\'s')

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from intellirouter.config.schema.chain_edges import ChainCentre, ChainEdge, Label
-from intellirouter.config.schema.section import HttpUrl, Seconds, Section
+from intellirouter.config.schema.section import HttpUrl, Seconds, Section, SigningSecret
 
 _GAP = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -84,7 +84,7 @@ class ChainHook(Section):
 
     kind: Literal["evaluate", "optimise", "govern", "notify"] = Field(description="what it is for")
     url: HttpUrl = Field(description="that is sent a POST")
-    secret: SecretStr = Field(description="that signs what it is sent")
+    secret: SigningSecret = Field(description="that signs what it is sent")
     chains: tuple[str, ...] = Field(default=("*",), description="names, or patterns such as support-*")
     tenants: tuple[str, ...] = Field(default=(), description="whose runs; absent: all")
     steps: tuple[str, ...] = Field(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from intellirouter.config.schema.section import Section
+from intellirouter.config.schema.section import Section, SigningSecret
 
 Kind = Literal[
     "pii", "email", "phone", "card", "iban", "national_id", "ip", "address", "secret", "keywords", "pattern", "injection",
@@ -97,7 +97,9 @@ class GuardSection(Section):
         default=None,
         description="of webhook: who is asked, by POST; of moderation: where {url}/moderations is, as in https://api.openai.com/v1; of presidio: where {url}/analyze is",
     )
-    secret: SecretStr | None = Field(default=None, description="of webhook: signs the question, HMAC-SHA256")
+    secret: SigningSecret | None = Field(
+        default=None, description="of webhook: signs the question, HMAC-SHA256"
+    )
     api_key: SecretStr | None = Field(
         default=None, description='of moderation and presidio: the key of the service, as "${VARIABLE}"'
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from intellirouter.config.schema.section import OptionalUrl, Seconds, Section, empty
+from intellirouter.config.schema.section import OptionalUrl, Seconds, Section, SigningSecret, empty
 
 
 class IpcSecurity(Section):
@@ -21,8 +21,8 @@ class IpcSecurity(Section):
     enabled: bool = Field(
         default=False, description="sign calls between roles, and refuse those that are not signed"
     )
-    token: SecretStr | None = Field(default=None, description="the shared secret; the same on every node")
-    previous_token: SecretStr | None = Field(
+    token: SigningSecret | None = Field(default=None, description="the shared secret; the same on every node")
+    previous_token: SigningSecret | None = Field(
         default=None, description="is taken too while a new one is rolled out"
     )
     ca: Path | None = Field(default=None, description="PEM file of the authority of all nodes")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, TypeVar, cast, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
 """A duration in seconds."""
@@ -28,6 +28,18 @@ HttpUrl = Annotated[str, AfterValidator(_http)]
 
 OptionalUrl = Annotated[str | None, AfterValidator(lambda value: _http(value) if value else value)]
 """The same; an empty one takes back what another source says."""
+
+
+def _told_to_nobody(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().strip():
+        raise ValueError(
+            "is empty, which everybody knows: set it (openssl rand -hex 32), or leave the key out"
+        )
+    return value
+
+
+SigningSecret = Annotated[SecretStr, AfterValidator(_told_to_nobody)]
+"""What proves who calls, or lets somebody in: a variable that is set to nothing must not open the door to all."""
 
 
 def matching(pattern: str, otherwise: str) -> AfterValidator:

@@ -24,6 +24,8 @@ from intellirouter.transport.contract import Deadlines, Reply, Transport
 
 SCHEME = "offline:"
 _CHATS = "/chat/completions"
+ANSWER_ID = "chatcmpl-offline"
+"""Of every answer of it: whoever wants what only a model can write knows by it that none did."""
 OFFLINE = Provider(
     name="offline",
     adapter=openai.COMPATIBLE_ADAPTER,
@@ -93,11 +95,11 @@ def _answer(body: bytes) -> list[bytes]:
     text, usage = offline.answer(request)
     if not request.stream:
         choice = Choice(content=(Text(text),))
-        response = ChatResponse(id="chatcmpl-offline", model="offline", choices=(choice,), usage=usage)
+        response = ChatResponse(id=ANSWER_ID, model="offline", choices=(choice,), usage=usage)
         return [FORMAT.encode_response(response)]
     encoder = FORMAT.new_encoder(request)
     words = text.split(" ")
-    pieces = [encoder.encode((Start(id="chatcmpl-offline", model="offline"),))]
+    pieces = [encoder.encode((Start(id=ANSWER_ID, model="offline"),))]
     pieces += [encoder.encode((TextDelta(word if i == 0 else f" {word}"),)) for i, word in enumerate(words)]
     pieces.append(encoder.encode((Finish("stop"), UsageDelta(usage))) + encoder.finish())
     return [piece for piece in pieces if piece]

@@ -24,6 +24,7 @@ from intellirouter.errors import (
     RateLimited,
     UpstreamUnavailable,
 )
+from intellirouter.inference.offline_transport import ANSWER_ID
 from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
 from intellirouter.peers.documents import retrieval_document, retrieved_of
 from intellirouter.roles.rag_manager.assist.expansion import queries_of
@@ -38,6 +39,7 @@ from tests.servers.minilm import minilm
 from tests.servers.vendor import Play, Received
 
 MODEL = "vendor/small"
+NOBODY = "[offline] No model provider is configured."
 Writes = Callable[[str, str], str | Exception | float]
 """From instruction and text to an answer, an error, or seconds of silence."""
 
@@ -60,7 +62,8 @@ class Model(Letters):
         if isinstance(said, float):
             await asyncio.sleep(said)
             said = "too late"
-        return ChatResponse(id="1", model=MODEL, choices=(Choice(content=(Text(said),)),))
+        by = ANSWER_ID if said == NOBODY else "1"
+        return ChatResponse(id=by, model=MODEL, choices=(Choice(content=(Text(said),)),))
 
 
 def section(**more: Any) -> RagSection:
@@ -116,6 +119,7 @@ async def test_a_search_in_other_words(tmp_path: Path) -> None:
             (NotFound("no such model"), "no such model"),
             ("", "no text"),
             ("<think>hm", "no text"),
+            (NOBODY, "offline provider"),
         ]
         for number, (failure, reason) in enumerate(failures):
             said[0] = failure

@@ -10,6 +10,7 @@ from dataclasses import replace
 from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.parts import Text
 from intellirouter.errors import IntelliRouterError, RateLimited
+from intellirouter.inference.offline_transport import ANSWER_ID
 from intellirouter.peers.contract import Call, ChatCompleter
 
 _THOUGHT = "</think>"
@@ -53,6 +54,8 @@ class Assistant:
             raise NotWritten(limited.message[:MOST_SAID], limited.retry_after) from limited
         except IntelliRouterError as refused:
             raise NotWritten(refused.message[:MOST_SAID]) from refused
+        if answer.id == ANSWER_ID:  # what it says would be kept, found and cited as if a model had written it
+            raise NotWritten(f"{model} is the offline provider here, which only quotes: set a provider's key")
         text = answer.choices[0].text if answer.choices else ""
         if text.lstrip().startswith("<think>"):
             text = text.partition(_THOUGHT)[2]

@@ -51,7 +51,7 @@ def resend(
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Forward everything once more, after the centre was restored from a backup: what it has is not there twice."""
+    """Forward everything once more, and now what the centre refused: after it was restored from a backup, or lets an edge bring more. What it has is not there twice."""
     done: Any
     done, _ = ask_once(url, api_key, "POST", "/v1/edges/resend", {}, role="ChainEngine", config=config)
     typer.echo(f"{done['waiting']} will be forwarded again.")

@@ -126,12 +126,13 @@ class Outbox:
                     _drop(connection, there)
 
     def again(self) -> int:
-        """Let everything that was sent be sent once more; how many."""
+        """Let everything that was sent be sent once more, and what was refused be tried now; how many."""
         with self.engine.begin() as connection:
+            aside = connection.execute(OUTBOX.update().where(_WAITING, OUTBOX.c.next > 0).values(next=0))
             done = connection.execute(
                 OUTBOX.update().where(~_WAITING).values(change=OUTBOX.c.change + 1, since=time.time())
             )
-            return int(done.rowcount)
+            return int(aside.rowcount) + int(done.rowcount)
 
     def due(self, now: float, most: int) -> list[tuple[str, int]]:
         """Runs that wait, those since longest first, with the number of their change."""

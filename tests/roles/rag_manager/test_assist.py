@@ -147,6 +147,9 @@ async def test_a_search_in_other_words(tmp_path: Path) -> None:
     async with open_rag(section(), tmp_path, chat=model) as service:
         with pytest.raises(InvalidRequest, match="No model is set up"):
             await ask(service, "warranty", expand=("hyde",))
+        with pytest.raises(InvalidRequest, match="No model is set up"):
+            nowhere = RetrievalRequest("warranty", (), expand=("hyde",))
+            await service.retrieve(nowhere, Call(Caller("bob", "a"), "r"))
 
 
 async def test_each_chunk_with_a_line_and_each_document_with_a_summary(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from intellirouter.config.redact import Redactor
+from intellirouter.telemetry.addresses import without_person
 from intellirouter.telemetry.shipping.entry import MARGIN, MAX_FIELD, MAX_TEXT, Entry, cleaned, entry_of
 from intellirouter.telemetry.shipping.journald import fields_of
 from intellirouter.telemetry.shipping.loki import MAX_LINE, pushed
@@ -267,6 +268,18 @@ def test_secrets_stand_in_no_form(fields: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_the_wait_that_a_server_asks_for(value: str, least: float, most: float) -> None:
     assert least <= retry_after(value) <= most
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "authorization"),
+    [
+        ("http://c:4317", "http://c:4317", None),
+        ("https://me:p%40ss@c:4317/x?y=1", "https://c:4317/x?y=1", "Basic bWU6cEBzcw=="),
+        ("http://token@[::1]:4317", "http://[::1]:4317", "Basic dG9rZW46"),
+    ],
+)
+def test_a_password_stands_in_no_address(url: str, address: str, authorization: str | None) -> None:
+    assert without_person(url) == (address, {"authorization": authorization} if authorization else {})
 
 
 def test_reading_secrets_out_of_a_long_word_takes_no_square_time() -> None:

@@ -50,7 +50,7 @@ class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Had(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the centre has of one of them: `version` and `digest`; or why it does not take it, `refused` as it is, or not `now`."""
+    """What the centre has of one of them: `version` and `digest`; or why it does not take it: `refused` as it is, or `later`."""
 
     id: str
     version: _Count = 0
@@ -79,7 +79,7 @@ def digest_of(document: str) -> str:
 
 
 def batch_of(body: bytes | dict[str, object]) -> Batch:
-    """A batch as it came. Raises `InvalidRequest`, with the code `unknown_format` in its words for one of a newer edge."""
+    """A batch as it came. Raises `InvalidRequest`, with `param` "format" for that of another version."""
     try:
         batch = (
             msgspec.json.decode(body, type=Batch) if isinstance(body, bytes) else msgspec.convert(body, Batch)

@@ -13,6 +13,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -155,7 +156,7 @@ class Arrivals:
                 elif await _too_much(sent.document):
                     said[place] = Had(sent.id, refused=_TOO_MUCH)
                 else:
-                    found = await ASIDE.run(f"edge {name}", lambda sent=sent: _checked(sent))  # type: ignore[misc]
+                    found = await ASIDE.run(f"edge {name}", partial(_checked, sent))
                     if isinstance(found, str):
                         said[place] = Had(sent.id, refused=found)
                     else:

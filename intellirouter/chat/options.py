@@ -17,6 +17,11 @@ OPTION_FIELDS = frozenset(
     {"persona", "persona_variables", "conversation", "rag", "guardrails", "intellirouter"}
 )
 
+RAG_FIELDS = (
+    "collections", "collection", "query", "top_k", "filters", "min_score", "token_budget", "rerank",
+    "expand", "variants", "passages", "on_error",
+)  # fmt: skip
+
 MAX_TOPICS, MAX_TOPIC = 500, 200
 """Topics of a persona that a request may carry, and characters of each."""
 
@@ -39,7 +44,7 @@ def take_options(body: dict[str, Any]) -> tuple[dict[str, Any], RouteOptions | N
         persona=fields.name(body, "persona"),
         persona_variables=fields.mapping(body, "persona_variables"),
         conversation=names.name(conversation, "conversation"),
-        rag=fields.mapping(body, "rag"),
+        rag=_rag(body),
         tags=fields.name_list(ours, "tags", "intellirouter"),
         strategy=fields.name(ours, "strategy", "intellirouter"),
         fallbacks=fields.name_list(ours, "fallbacks", "intellirouter"),
@@ -49,6 +54,18 @@ def take_options(body: dict[str, Any]) -> tuple[dict[str, Any], RouteOptions | N
         guarded_as=_guarded_as(ours),
         idempotency_key=fields.name(ours, "idempotency_key", "intellirouter"),
     )
+
+
+def _rag(body: dict[str, Any]) -> dict[str, Any] | None:
+    """What to look up. A field that is not known is told: `topk` would else be taken for nothing said."""
+    given = fields.mapping(body, "rag")
+    for field in given or ():
+        if field not in RAG_FIELDS:
+            raise InvalidRequest(
+                f"'rag' has no field '{field[:60]}'. Fields: {', '.join(RAG_FIELDS)}.",
+                param=f"rag.{field[:60]}",
+            )
+    return given
 
 
 def _guarded_as(ours: dict[str, Any]) -> dict[str, Any] | None:

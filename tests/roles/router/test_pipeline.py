@@ -121,6 +121,7 @@ async def test_a_forbidden_topic_is_refused_without_a_model(
         ({"persona": "clerk", "persona_variables": {"x": 1}}, 400, "persona_variables.x"),
         ({"conversation": "a b"}, 400, "conversation id"),
         ({"rag": {"top_k": 3}}, 400, "rag.collections"),
+        ({"rag": {"collections": ["kb"], "topk": 3}}, 400, "'rag' has no field 'topk'"),
         ({"rag": {"collections": ["kb"]}}, 503, "no RagManager"),
         ({"model": "chain/x"}, 503, "no ChainEngine"),
     ],

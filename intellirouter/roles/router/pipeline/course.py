@@ -362,6 +362,8 @@ def retrieval_request(rag: Json, query: str) -> RetrievalRequest:
         token_budget=fields.integer(rag, "token_budget", "rag", least=1),
         rerank=fields.text(rag, "rerank", "rag"),
         expand=fields.strings(rag, "expand", "rag") if "expand" in rag else None,
+        variants=fields.strings(rag, "variants", "rag"),
+        passages=fields.strings(rag, "passages", "rag"),
     )
 
 

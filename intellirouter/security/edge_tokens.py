@@ -26,7 +26,10 @@ class EdgeVerifier:
     def __init__(self, edges: Mapping[str, ChainEdge], role: str, seen: Memory | None = None) -> None:
         self._verifiers = {
             name: PeerVerifier(
-                IpcSecurity(enabled=True, token=edge.token, previous_token=edge.previous_token), role, seen
+                IpcSecurity(enabled=True, token=edge.token, previous_token=edge.previous_token),
+                role,
+                seen,
+                setting=f"chain_engine.edges.{name}.token",
             )
             for name, edge in edges.items()
         }

@@ -140,10 +140,12 @@ class PeerSigner:
 
 
 class PeerVerifier:
-    """Checks other roles' calls to `role`. `seen` is what all ways into a process remember together."""
+    """Checks other roles' calls to `role`. `seen` is what all ways into a process remember together, `setting` what a refusal calls the token."""
 
-    def __init__(self, section: IpcSecurity, role: str, seen: Memory | None = None) -> None:
-        self._role = role
+    def __init__(
+        self, section: IpcSecurity, role: str, seen: Memory | None = None, setting: str = "ipc.security.token"
+    ) -> None:
+        self._role, self._setting = role, setting
         tokens = (section.token, section.previous_token) if section.enabled else ()
         self._keys: list[bytes | None] = [_key(token) for token in tokens if token is not None]
         self._by_certificate = peer_tls(section, role) is not None
@@ -168,7 +170,7 @@ class PeerVerifier:
             self._check(claims, roles)
             return replace(claims.caller(), via=roles)
         raise AuthenticationFailed(
-            "The call of another role was refused: it was not signed with this node's ipc.security.token."
+            f"The call of another role was refused: it was not signed with this node's {self._setting}."
         )
 
     def _check(self, claims: Claims, roles: frozenset[str]) -> None:

@@ -9,10 +9,9 @@ from urllib.parse import quote
 
 import typer
 
-from intellirouter.chains.check import check
 from intellirouter.chains.drawing.mermaid import mermaid
 from intellirouter.chains.drawing.svg import svg
-from intellirouter.chains.source import read
+from intellirouter.cli.chain_definition import load
 from intellirouter.cli.chain_server import UrlOption
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.server_client import ApiKeyOption, text_of
@@ -73,9 +72,5 @@ def _drawn(
 
 
 def _of_file(file: Path, form: Form) -> str:
-    try:
-        source = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as cause:
-        raise NotFound(f"{file} cannot be read as UTF-8 text.") from cause
-    chain = check(read(source, str(file)))
+    chain = load(file)
     return mermaid(chain) if form is Form.MERMAID else svg(chain)

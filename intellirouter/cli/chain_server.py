@@ -14,10 +14,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from intellirouter.chains.drawing.marks import lasting
+from intellirouter.cli.chain_definition import text_of
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
-from intellirouter.errors import InvalidRequest, NotFound
+from intellirouter.errors import InvalidRequest
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -61,10 +63,7 @@ def put(
     config: ConfigOption = None,
 ) -> None:
     """Store a chain on the server, under the file's name without its ending."""
-    try:
-        source = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as cause:
-        raise NotFound(f"{file} cannot be read as UTF-8 text.") from cause
+    source = text_of(file)
     form = {".toml": "toml", ".json": "json"}.get(file.suffix, "yaml")
     body: dict[str, Any] = {"source": source, "format": form}
     if share is not None:
@@ -113,9 +112,9 @@ def ls(
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
         return
-    table = Table()
+    table = Table(box=None, pad_edge=False)  # the ids of an edge's runs are long, and 80 columns are few
     for column in ("run", "chain", "status", "started", "took"):
-        table.add_column(column, no_wrap=column == "run")
+        table.add_column(column, no_wrap=column in ("run", "status", "took"), overflow="fold")
     for run in found["data"]:
         table.add_row(
             *cells(run["id"], run["chain"]), _status(run), *cells(when(run["created_at"]), _took(run))
@@ -343,4 +342,4 @@ def when(seconds: float) -> str:
 
 
 def _took(run: dict[str, Any]) -> str:
-    return f"{run['ended_at'] - run['created_at']:.1f} s" if run["ended_at"] else ""
+    return lasting(max(0.0, run["ended_at"] - run["created_at"])) if run["ended_at"] else ""

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from intellirouter.cli.chain_definition import text_of
 from intellirouter.cli.plain import cells, counted
 from intellirouter.config.orchestrator_yaml import imported
 from intellirouter.errors import Conflict, NotFound
@@ -23,10 +24,7 @@ def import_file(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Read an orchestrator.yaml: what each line becomes here, and what becomes nothing and why."""
-    try:
-        found = imported(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as cause:
-        raise NotFound(f"{file} cannot be read as UTF-8 text.") from cause
+    found = imported(text_of(file))
     left = sum(not each.becomes for each in found.lines)
     if as_json:
         told = [

@@ -62,6 +62,10 @@ def command(
         aside = restore(source, settings, chosen, keys, also=also or [], allow=allow, config_dir=config_dir)
     except OSError as cause:
         raise IntelliRouterError(f"{cause.filename}: {cause.strerror}. Nothing was changed.") from cause
+    if not any(aside.iterdir()):
+        aside.rmdir()
+        typer.echo("restored. Nothing was there before.")
+        return
     typer.echo(f"restored. What was there before lies in {aside}: delete it when the node runs well.")
 
 

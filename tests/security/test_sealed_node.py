@@ -279,6 +279,7 @@ async def test_all_that_a_node_keeps_across_a_change_of_the_key(
         assert not list((other / "data-All").glob("*.db"))
     restored = await asyncio.to_thread(command, other / "data-All", (new,), *put_back)
     assert restored.exit_code == 0, f"{restored.output} {restored.exception}"
+    assert "Nothing was there before" in restored.output
     (other / "data-All" / "state.db").rename(
         tmp_path / "aside"
     )  # whatever is there of it, the key is asked for

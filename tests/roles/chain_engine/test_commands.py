@@ -41,6 +41,7 @@ async def test_a_run_from_its_start_to_its_fork(start_node: StartNode, tmp_path:
         return said
 
     assert "is there, version 1" in await chain("put", "approve.yaml")
+    assert "aprove.yaml cannot be read (No such file" in await chain("put", "aprove.yaml", code=2)
     run = json.loads(await chain("start", "approve", "--json"))["id"]
     assert run in await chain("ls")
     following = asyncio.create_task(chain("logs", run, "-f"))

@@ -27,7 +27,6 @@ from tests.servers.postgres import postgres
 
 EFFECT_SECONDS = 0.008
 """What an effect of the child takes on average."""
-RUNS_A_KILL = 1
 SECONDS_A_KILL = 15.0
 
 
@@ -58,11 +57,9 @@ def nodes(kills: int, *, shared: bool) -> int:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         url = stack.enter_context(postgres()) if shared else ""
         count = 3 if shared else 1
-        runs = RUNS_A_KILL * kills
+        seconds = SECONDS_A_KILL * (kills + 30)
         found = asyncio.run(
-            campaign(
-                Path(folder), url, runs=runs, kills=kills, nodes=count, seconds=SECONDS_A_KILL * (kills + 30)
-            )
+            campaign(Path(folder), url, runs=kills, kills=kills, nodes=count, seconds=seconds)
         )
     print(
         f"{count} nodes: {found.kills} killed, {found.freezes} frozen; {found.runs} runs ended, {found.deliveries} deliveries "
@@ -90,8 +87,8 @@ if __name__ == "__main__":
     given = sys.argv[1:]
     numbers = [int(argument) for argument in given if argument.isdecimal()]
     named = [argument for argument in given if argument in SCENARIOS]
+    if wrong := set(given) - set(map(str, numbers)) - set(named) - {"postgres", "nodes"}:
+        sys.exit(f"no such scenario: {', '.join(sorted(wrong))}; there are {', '.join(SCENARIOS)}")
     if "nodes" in given:
         sys.exit(nodes(numbers[0] if numbers else 30, shared="postgres" in given))
-    if wrong := set(given) - set(map(str, numbers)) - set(named) - {"postgres"}:
-        sys.exit(f"no such scenario: {', '.join(sorted(wrong))}; there are {', '.join(SCENARIOS)}")
     sys.exit(main(numbers[0] if numbers else 20, named or list(SCENARIOS), shared="postgres" in given))

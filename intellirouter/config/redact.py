@@ -6,6 +6,7 @@ Three nets: every secret the configuration or the environment holds, by value; w
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, urlsplit
@@ -68,6 +69,7 @@ class Redactor:
             if len(value) >= _SHORTEST:
                 known.add(value)
         known |= {quote(secret, safe="") for secret in known}
+        known |= {json.dumps(secret, ensure_ascii=False)[1:-1] for secret in known}  # as it stands in JSON
         longest = sorted(known, key=len, reverse=True)
         self._known = [(secret, _whole(secret)) for secret in longest]
 

@@ -70,6 +70,8 @@ class School:
         self._writing = asyncio.Lock()
         self._woken = asyncio.Event()
         self._learnt: dict[str, tuple[int, Learning]] = {}
+        self._ignored: set[str] = set()
+        """Groups whose weights cannot be read, which is said once."""
         self.trained = 0
         learned.listener = self._waiting.append
 
@@ -207,8 +209,11 @@ class School:
         try:
             weights = await asyncio.to_thread(decode, value)
         except ValueError as error:
-            log.warning("learning.weights_ignored", group=group, reason=str(error))
+            if group not in self._ignored:
+                log.warning("learning.weights_ignored", group=group, reason=str(error))
+            self._ignored.add(group)
             return
+        self._ignored.discard(group)
         known = self._learned.weights.get(group)
         if known is None or known.version != weights.version:
             self._learned.weights[group] = weights

@@ -39,6 +39,8 @@ PACK_SECONDS, PACK_EACH_SECONDS = 0.1, 2.0
 RETRY_SECONDS = 1.0
 CLOSE_SECONDS = 10.0
 """How long the end of the process waits for what is still to be written."""
+LAST_SECONDS = 2.0
+"""At the end, for rows of what is held: the rest is as safe as it is, and whoever waits for the end may not wait for long."""
 REMEMBER_SECONDS = 600.0
 """How long a drop is told in /health."""
 STRANGERS_A_SECOND, STRANGERS_AT_ONCE = 10.0, 200.0
@@ -194,7 +196,8 @@ class Recorder:
                 self._catch_up(spare)
                 self._keep_house()
         if self._store is not None:
-            while until is not None and time.monotonic() < until and self._release():
+            last = time.monotonic() + LAST_SECONDS
+            while until is not None and time.monotonic() < min(until, last) and self._release():
                 pass
             self._store.close()
 

@@ -219,6 +219,21 @@ def test_nothing_is_packed_past_what_is_held(store: SqliteStore, monkeypatch: py
     assert [store.pack() for _ in range(3)] == [2, 2, 0]
 
 
+def test_the_end_waits_for_no_rows_that_the_next_start_can_make(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "LAST_SECONDS", 0.0)
+    monkeypatch.setattr(recording, "Spare", lambda: Busy(0.0))
+    recorder = Recorder(partial(SqliteStore, store.path), Bounds(), JOTTED)
+    for name in "abc":
+        recorder.jot(seen(name))
+    recorder.start()
+    recorder.close()
+    assert store.held.waiting().rows == 3 and recorder.standing().written == 3
+    release_all(store.held, JOTTED.rows)
+    assert names_of(store) == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("reason", ["age", "rows", "bytes", "a question", "time to do it", "the end"])
 def test_rows_are_made_when_there_is_a_reason(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch, reason: str

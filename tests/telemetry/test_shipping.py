@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -215,7 +216,7 @@ async def test_a_collector_over_grpc_that_is_busy_at_first(tmp_path: Path) -> No
     await server.start()
     try:
         telemetry = {
-            "otlp_endpoint": f"http://127.0.0.1:{port}",
+            "otlp_endpoint": f"http://me:planted%2Dpassword@127.0.0.1:{port}",
             "otlp_logs": True,
             "otlp_headers": {"X-Key": "k"},
         }
@@ -224,13 +225,15 @@ async def test_a_collector_over_grpc_that_is_busy_at_first(tmp_path: Path) -> No
         log().info("two")
         await until(lambda: len(there.records) >= 2 and counts("otlp").refused)
         assert there.metadata["x-key"] == "k"
+        assert there.metadata["authorization"] == f"Basic {b64encode(b'me:planted-password').decode()}"
         await until(
             lambda: (
                 '"logs.back"' in (tmp_path / "l").read_text()
                 or '"logs.refused"' in (tmp_path / "l").read_text()
             )
         )
-        assert '"logs.away"' in (tmp_path / "l").read_text()
+        text = (tmp_path / "l").read_text()
+        assert '"logs.away"' in text and "planted" not in text
     finally:
         await server.stop(None)
 

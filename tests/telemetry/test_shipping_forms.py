@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from intellirouter.config.redact import Redactor
-from intellirouter.telemetry.shipping.entry import MAX_TEXT, Entry, cleaned, entry_of
+from intellirouter.telemetry.addresses import without_person
+from intellirouter.telemetry.shipping.entry import MARGIN, MAX_FIELD, MAX_TEXT, Entry, cleaned, entry_of
 from intellirouter.telemetry.shipping.journald import fields_of
 from intellirouter.telemetry.shipping.loki import MAX_LINE, pushed
 from intellirouter.telemetry.shipping.otlp import exported
@@ -80,7 +81,7 @@ def line(event: str = "state.away", **fields: Any) -> Entry:
     made = entry_of(
         {"event": event, "level": "warning", "logger": "tests.l", "role": "Router", **fields}, NOW
     )
-    return cleaned(made, Redactor(["planted-secret-value"]))
+    return cleaned(made, Redactor(["planted-secret-value", 'it "was" \\ quoted']))
 
 
 def syslog(entry: Entry, form: Sender = FORM) -> dict[str, str]:
@@ -234,6 +235,9 @@ def test_a_line_has_bounds() -> None:
         {"nested": {"a": ["sk-abcdefghijklmnop1234"]}},
         {"exception": "Traceback …\nredis://me:hunter2hunter2@10.0.0.1/0\nValueError: no"},
         {"reason": "planted-secret-value\nplanted-secret-value"},
+        {"reason": "y" * (MAX_FIELD - 8) + "planted-secret-value"},
+        {"exception": "y" * (MAX_TEXT + MARGIN - 8) + "planted-secret-value"},
+        {"nested": {"a": 'it "was" \\ quoted'}},
     ],
 )
 def test_secrets_stand_in_no_form(fields: dict[str, Any]) -> None:
@@ -246,7 +250,8 @@ def test_secrets_stand_in_no_form(fields: dict[str, Any]) -> None:
     ]
     for one in everything:
         for secret in (
-            "planted-secret-value",
+            "planted",
+            "quoted",
             "whatever",
             "Basic abc",
             "abcdefgh12345678",
@@ -263,6 +268,18 @@ def test_secrets_stand_in_no_form(fields: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_the_wait_that_a_server_asks_for(value: str, least: float, most: float) -> None:
     assert least <= retry_after(value) <= most
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "authorization"),
+    [
+        ("http://c:4317", "http://c:4317", None),
+        ("https://me:p%40ss@c:4317/x?y=1", "https://c:4317/x?y=1", "Basic bWU6cEBzcw=="),
+        ("http://token@[::1]:4317", "http://[::1]:4317", "Basic dG9rZW46"),
+    ],
+)
+def test_a_password_stands_in_no_address(url: str, address: str, authorization: str | None) -> None:
+    assert without_person(url) == (address, {"authorization": authorization} if authorization else {})
 
 
 def test_reading_secrets_out_of_a_long_word_takes_no_square_time() -> None:

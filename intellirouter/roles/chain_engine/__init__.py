@@ -4,13 +4,16 @@ keys       what the role's handlers need
 store      chains and the owners of runs, in the database of the runs
 versions   what stored chains said before, and which share of runs tries another version
 library    the stored chains: checked, read, chosen for runs
-service    starts runs
+service    starts runs, and shows them
+steering   signals, cancels, resumes and forks them
 line       the waiting line: who is started next, where not all are started at once
 watching   watches runs to their end, and counts the places they take
 shown      a run as clients see it
 triggers/  what starts chains by itself: webhooks, events, files, the ends of runs
 approvals/ runs that wait for a person: the inbox, signed links, the form as a page
 hooks/     services that are told of runs, or asked before steps
+edges/     nodes that work alone and forward their runs, and the centre that takes them
+keeper     what a node does by the clock; `retention` is what it deletes
 owners     who started which run
 hearing    hears the steps of every run
 live       the words of models as they come, for those who follow a run from any node

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from intellirouter.chains.check import seconds as seconds_of
 from intellirouter.errors import AuthenticationFailed, Conflict, IntelliRouterError, InvalidRequest, NotFound
+from intellirouter.roles.chain_engine import steering
 from intellirouter.roles.chain_engine.api import answer, framed, only
 from intellirouter.roles.chain_engine.approvals.inbox import Asked
 from intellirouter.roles.chain_engine.approvals.links import Link
@@ -95,7 +96,7 @@ async def answered(request: web.Request) -> web.StreamResponse:
             parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
         )
         caller = await service.authority.caller_of(made.owner)
-        await service.signal(caller, made.run_id, made.signal, payload(told["form"], filled))
+        await steering.signal(service, caller, made.run_id, made.signal, payload(told["form"], filled))
     except (InvalidRequest, ValueError) as error:
         words = error.message if isinstance(error, InvalidRequest) else "The form has too many fields."
         return _html(page(told, words), 400)

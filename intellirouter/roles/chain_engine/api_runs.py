@@ -13,6 +13,7 @@ from aiohttp import web
 from intellirouter.chat import fields
 from intellirouter.errors import InvalidRequest, StateUnavailable
 from intellirouter.peers.chain_output import used
+from intellirouter.roles.chain_engine import steering
 from intellirouter.roles.chain_engine.api import answer, framed, only
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.store import RunRow
@@ -167,19 +168,19 @@ async def signal(request: web.Request) -> web.StreamResponse:
     data = await read_body(request)
     payload = await parse_object(data, request.app[BODY_VALUES], request) if data else None
     found = request.match_info
-    await request.app[ENGINE].signal(request[CALLER], found["id"], found["name"], payload)
+    await steering.signal(request.app[ENGINE], request[CALLER], found["id"], found["name"], payload)
     return answer({"id": found["id"], "signal": found["name"], "accepted": True}, 202)
 
 
 async def cancel(request: web.Request) -> web.StreamResponse:
     """Cancel a run."""
-    await request.app[ENGINE].cancel(request[CALLER], request.match_info["id"])
+    await steering.cancel(request.app[ENGINE], request[CALLER], request.match_info["id"])
     return await _one(request, await _row(request))
 
 
 async def resume(request: web.Request) -> web.StreamResponse:
     """Let a cancelled run go on after its last recorded step."""
-    await request.app[ENGINE].resume(request[CALLER], request.match_info["id"])
+    await steering.resume(request.app[ENGINE], request[CALLER], request.match_info["id"])
     return await _one(request, await _row(request), 202)
 
 
@@ -188,8 +189,8 @@ async def fork(request: web.Request) -> web.StreamResponse:
     step = fields.integer(only(await read_json(request), "step"), "step", least=1)
     if step is None:
         fields.missing("step")
-    service = request.app[ENGINE]
-    return await _one(request, await service.fork(request[CALLER], request.match_info["id"], step), 202)
+    new = await steering.fork(request.app[ENGINE], request[CALLER], request.match_info["id"], step)
+    return await _one(request, new, 202)
 
 
 async def _row(request: web.Request) -> RunRow:

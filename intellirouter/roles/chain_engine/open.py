@@ -123,25 +123,12 @@ async def open_engine(
         )
         service.following.bus = bus
         hooks.told = service.told
-        works = {}
-        if centre is not None and section.centre is not None:
-            service.link = await linked(service, section.centre, centre, registry)
-            works = {"chain edge": service.link.forwarding.run(), "chain edge watch": service.link.watch()}
-        else:
-            await asyncio.to_thread(EdgeOutbox(runtime.engine).stop)
         notify = {name: hook for name, hook in section.hooks.items() if hook.kind == "notify"}
         if notify:
             hooks.notices = Notices(notify, hooks.outbox, service.inbox, service.links, owners.of)
         await service.following.refresh()
         runtime.ending = service.ending
-        folders = Folders(section.folders, service.following.store, service.following.firing)
-        works |= {
-            "chain hooks": hooks.run(),
-            "chain keeper": Keeper(service, service.schedules).run(),
-            "chain followers": service.following.run(),
-            "chain events": service.following.listen(),
-            "chain folders": folders.run(),
-        }
+        works = await _works(service, section, centre, registry)
         owned = [_begun(name, work) for name, work in works.items()]
         try:
             await service.take_up()  # what goes on takes its places before any new run does
@@ -152,6 +139,25 @@ async def open_engine(
             await tasks.end(*owned)
             await live.stop()
             await service.stop()
+
+
+async def _works(
+    service: ChainService, section: ChainEngineSection, centre: Centre | None, registry: CollectorRegistry
+) -> dict[str, Coroutine[Any, Any, None]]:
+    """What the node does by itself, by the names of its tasks."""
+    folders = Folders(section.folders, service.following.store, service.following.firing)
+    works = {
+        "chain hooks": service.hooks.run(),
+        "chain keeper": Keeper(service, service.schedules).run(),
+        "chain followers": service.following.run(),
+        "chain events": service.following.listen(),
+        "chain folders": folders.run(),
+    }
+    if centre is None or section.centre is None:
+        await asyncio.to_thread(EdgeOutbox(service.runtime.engine).stop)
+        return works
+    link = service.link = await linked(service, section.centre, centre, registry)
+    return {**works, "chain edge": link.forwarding.run(), "chain edge watch": link.watch()}
 
 
 def _begun(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

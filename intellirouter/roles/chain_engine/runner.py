@@ -10,6 +10,7 @@ from intellirouter.errors import PeerUnavailable
 from intellirouter.peers.chain_output import answer, used
 from intellirouter.peers.contract import Call, RunResult
 from intellirouter.peers.edges import Batch, Taken
+from intellirouter.roles.chain_engine import steering
 from intellirouter.roles.chain_engine.edges.taking import take
 
 if TYPE_CHECKING:  # every process imports this module, and must not pay for dbos
@@ -31,7 +32,7 @@ class LocalChainRunner:
         await service.wait(row.run_id, seconds)
         (run,) = await service.shown(row)
         if run["status"] in ("running", "waiting", "queued"):
-            await service.cancel(caller, row.run_id)
+            await steering.cancel(service, caller, row.run_id)
             raise PeerUnavailable(
                 f"The run '{row.run_id}' was {run['status']} at its deadline; it is cancelled."
             )

@@ -1,4 +1,4 @@
-"""Starts runs, and watches them to their end."""
+"""Starts runs, watches them to their end, and shows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import msgspec
 import structlog
 
 from intellirouter.bounds.aside import ASIDE
-from intellirouter.bounds.schemas import schema
 from intellirouter.chains.interpreter import checked_inputs
 from intellirouter.chains.made import made
 from intellirouter.chains.model import Chain
@@ -25,7 +24,6 @@ from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.errors import (
     Conflict,
     IntelliRouterError,
-    InvalidRequest,
     KeyEnded,
     NotFound,
     PeerUnavailable,
@@ -34,7 +32,7 @@ from intellirouter.errors import (
 from intellirouter.peers.chain_output import used
 from intellirouter.roles.chain_engine.approvals.inbox import Inbox
 from intellirouter.roles.chain_engine.approvals.links import Links
-from intellirouter.roles.chain_engine.definitions import described, forms, signals
+from intellirouter.roles.chain_engine.definitions import described
 from intellirouter.roles.chain_engine.edges.arrivals import Arrivals
 from intellirouter.roles.chain_engine.edges.link import Link
 from intellirouter.roles.chain_engine.hearing import Hearing
@@ -330,81 +328,6 @@ class ChainService:
         recorded = [step for step in await self.runtime.steps(run_id) if step["outcome"] is not None]
         return described(recorded, await self.runtime.document(run_id))
 
-    async def signal(self, caller: Caller, run_id: str, name: str, payload: Any) -> None:
-        """Hand a payload to a run, now or when it comes to wait.
-
-        Raises `NotFound`, also for a signal that no step of the run waits for, and `Conflict` when the run has ended.
-        """
-        await self._in_state(caller, run_id, "running", "queued", "waiting")
-        waited_for = signals(await self.runtime.document(run_id))
-        if waited_for is not None and name not in waited_for:
-            known = f"It waits for: {', '.join(sorted(waited_for))}." if waited_for else "It waits for none."
-            raise NotFound(f"No step of the run waits for a signal '{name[:100]}'. {known}")
-        await self._fits(caller, run_id, name, payload)
-        await self.runtime.signal(run_id, name, payload)
-
-    async def _fits(self, caller: Caller, run_id: str, name: str, payload: Any) -> None:
-        """Raises `InvalidRequest` for a payload that does not fit the form of the wait it is for, now or later."""
-        wait = (await asyncio.to_thread(self.runtime.waits.of, [run_id])).get(run_id)
-        if wait is not None and wait.signal == name:
-            form = (wait.about or {}).get("form")
-            found = [] if form is None else [form]
-        else:
-            found = list(forms(await self.runtime.document(run_id), name))
-        given = {} if payload is None else payload
-        wrong = await ASIDE.soon(caller.tenant, lambda: [schema(form).complaint(given) for form in found])
-        if wrong and all(wrong):
-            raise InvalidRequest(
-                f"The payload does not fit the form: {str(wrong[0])[:300]}.", param="payload"
-            )
-
-    async def cancel(self, caller: Caller, run_id: str) -> None:
-        """Cancel a run. Raises `NotFound`, or `Conflict` when it has ended."""
-        await self._in_state(caller, run_id, "running", "queued", "waiting")
-        if self.line.used and await self.line.leave(run_id) and not await self.runtime.look([run_id]):
-            await asyncio.to_thread(self.store.cancel_run, run_id)
-            return
-        watched = run_id in self.watch.watched
-        await self.runtime.cancel(run_id)
-        if watched:  # what another node walks, that node counts
-            await self.watch.end(run_id)
-            self.watch.begin(run_id, caller.tenant)
-
-    async def resume(self, caller: Caller, run_id: str) -> None:
-        """Let a cancelled run go on. Raises `NotFound`, or `Conflict` when it is not cancelled."""
-        await self._in_state(caller, run_id, "cancelled")
-        await self.watch.end(run_id)
-        await self.runtime.resume(run_id)
-        self.watch.begin(run_id, caller.tenant)
-
-    async def fork(self, caller: Caller, run_id: str, step: int) -> RunRow:
-        """A new run with what an ended one recorded before the step of that number, and everything from it on anew.
-
-        Raises `NotFound`, `Conflict` while the run goes on, `InvalidRequest` for a number it has not recorded.
-        """
-        await self._in_state(caller, run_id, "succeeded", "failed", "cancelled")
-        numbers = [each["number"] for each in await self.runtime.steps(run_id)]
-        if step not in numbers:
-            raise InvalidRequest(
-                f"The run has no step {step}: GET /v1/runs/{run_id}/steps has the numbers.", param="step"
-            )
-        old = await self.row(caller, run_id)
-        await self.room(caller.tenant, "runs")
-        new = RunRow(
-            self.run_id(caller, None),
-            caller.tenant,
-            old.chain,
-            old.version,
-            old.fingerprint,
-            msgspec.json.encode(caller.owner()),
-            time.time(),
-            revision=old.revision,
-        )
-        await asyncio.to_thread(self.store.add_run, new)
-        await self.runtime.fork(run_id, step, new.run_id)
-        self.watch.begin(new.run_id, caller.tenant)
-        return new
-
     async def forget_unstarted(self, age: float) -> int:
         """Delete runs that their node died over, that long ago or longer, before they were begun: whoever started one was never told so."""
         now, count = time.time(), 0
@@ -444,16 +367,6 @@ class ChainService:
             steps = described(recorded, await self.runtime.document(run_id))
             found[run_id] = {"tenant": row.tenant, "run": run, "usage": used(steps), "steps": steps}
         return found
-
-    async def _in_state(self, caller: Caller, run_id: str, *states: str) -> None:
-        row = await self.row(caller, run_id)
-        if row.edge is not None:
-            raise Conflict(
-                f"The run '{run_id}' is of the edge '{row.edge}': it is changed there, and only shown here."
-            )
-        (shown,) = await self.shown(row)
-        if shown["status"] not in states:
-            raise Conflict(f"The run '{run_id}' is {shown['status']}.")
 
     def nodes(self) -> list[dict[str, Any]]:
         """The nodes that share the database; blocking."""

@@ -282,10 +282,10 @@ def list_chunks(db: sqlite3.Connection, collection: str, document: str, after: i
     return [row | {"ready": row["ready"] == SHOWN} for row in found]
 
 
-def texts_of(db: sqlite3.Connection, document: str) -> list[str]:
-    """The texts of a document's chunks that are shown, in order."""
-    words = "select text from chunks where document = ? and ready = 1 order by position"
-    return [text for (text,) in db.execute(words, (document,))]
+def texts_of(db: sqlite3.Connection, document: str, without: str) -> list[str]:
+    """The texts of a document's chunks that are shown, in order, but for those that stand at the location `without`."""
+    words = "select text from chunks where document = ? and ready = 1 and location <> ? order by position"
+    return [text for (text,) in db.execute(words, (document, without))]
 
 
 def rows(db: sqlite3.Connection, words: str, values: tuple[Any, ...]) -> list[Row]:

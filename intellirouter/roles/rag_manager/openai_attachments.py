@@ -14,6 +14,7 @@ from aiohttp import web
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.roles.rag_manager import catalog, openai_catalog
+from intellirouter.roles.rag_manager.assist.contexts import SUMMARY
 from intellirouter.roles.rag_manager.catalog import Row
 from intellirouter.roles.rag_manager.cluster.forwarding import at_home
 from intellirouter.roles.rag_manager.entries import document_row, new_job
@@ -194,10 +195,12 @@ async def _get(request: web.Request) -> web.StreamResponse:
 
 
 async def _content(request: web.Request) -> web.StreamResponse:
-    """What was read of a file in a vector store, passage by passage."""
+    """What was read of a file in a vector store, passage by passage; what a model wrote about it is none of it."""
     store = await find_store(request)
     row = await _find(request, store, request.match_info["file"])
-    texts = await request.app[RAG].engine.read(partial(catalog.texts_of, document=row["document"]))
+    texts = await request.app[RAG].engine.read(
+        partial(catalog.texts_of, document=row["document"], without=SUMMARY)
+    )
     return answer(
         {
             "object": "vector_store.file_content.page",

@@ -14,6 +14,8 @@ from intellirouter.config.shown import MASK
 Value = str | int | float | bool
 MAX_TEXT = 64_000
 """Characters of an event and of a traceback; what is more is cut, and the line says so."""
+MARGIN = 4_096
+"""Characters past a bound that are looked through too: of a secret cut in two nobody would know the first half."""
 MAX_FIELD = 8_000
 MAX_FIELDS = 100
 MAX_SIZE = 200_000
@@ -49,7 +51,7 @@ class Entry:
 
 
 def entry_of(event: Mapping[str, object], time: int) -> Entry:
-    """The line of an event of structlog, cut to its bounds. Cheap: it runs where the line is logged."""
+    """The line of an event of structlog, cut to its bounds and a `MARGIN`. Cheap: it runs where the line is logged."""
     fields: dict[str, Value] = {}
     text = _cut(str(event.get("event", "")), MAX_TEXT)
     size = len(text)
@@ -59,7 +61,7 @@ def entry_of(event: Mapping[str, object], time: int) -> Entry:
         if len(fields) >= MAX_FIELDS or size > MAX_SIZE:
             fields["fields_left_out"] = True
             break
-        kept = _plain(value, MAX_TEXT if name in _LONG else MAX_FIELD)
+        kept = _plain(value, _most(name))
         fields[name[:MAX_NAME]] = kept
         size += len(name) + (len(kept) if isinstance(kept, str) else 8)
     trace, span = str(event.get("trace_id", "")), str(event.get("span_id", ""))
@@ -77,23 +79,30 @@ def entry_of(event: Mapping[str, object], time: int) -> Entry:
 
 
 def cleaned(entry: Entry, redact: Callable[[str], str]) -> Entry:
-    """The same without secrets and without characters that do something. Takes its time: it runs in the thread that sends."""
+    """The same within its bounds, without secrets and characters that do something. Takes its time: it runs in the thread that sends."""
     fields: dict[str, Value] = {}
-    for name, value in entry.fields.items():
-        if isinstance(value, str) and SECRET_NAME.search(name):
-            value = MASK
-        fields[visible(name)] = visible(value) if isinstance(value, str) else value
+    past: dict[str, int] = {}
+    for given, value in entry.fields.items():
+        name = visible(given)
+        if isinstance(value, str):
+            if SECRET_NAME.search(given):
+                value = MASK
+            elif len(value) > _most(given):
+                past[name] = len(value) - _most(given)
+            value = visible(value)
+        fields[name] = value
     plain = replace(entry, event=visible(entry.event), logger=visible(entry.logger), fields=fields)
     whole = "\n".join(_texts(plain))
-    if redact(whole) == whole:  # one look for all: most lines hold nothing
-        return plain
-    return replace(
-        plain,
-        event=redact(plain.event),
-        fields={
-            name: redact(value) if isinstance(value, str) else value for name, value in plain.fields.items()
-        },
-    )
+    if redact(whole) != whole:  # one look for all: most lines hold nothing
+        plain.event = redact(plain.event)
+        for name, value in fields.items():
+            if isinstance(value, str):
+                fields[name] = redact(value)
+    # only now: the end of a text that was cut may be the first half of a secret
+    plain.event = _without_end(plain.event, len(entry.event) - MAX_TEXT)
+    for name, end in past.items():
+        fields[name] = _without_end(str(fields[name]), end)
+    return plain
 
 
 def visible(text: str) -> str:
@@ -150,5 +159,13 @@ def _plain(value: object, most: int) -> Value:
     return _cut(text, most)
 
 
+def _most(name: str) -> int:
+    return MAX_TEXT if name in _LONG else MAX_FIELD
+
+
 def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most] + _CUT
+    return text if len(text) <= most else text[: most + MARGIN]
+
+
+def _without_end(text: str, end: int) -> str:
+    return text if end <= 0 else text[:-end] + _CUT

@@ -23,6 +23,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.util.re import parse_env_headers
 
+from intellirouter.telemetry.addresses import without_person
 from intellirouter.telemetry.shipping.entry import Entry, Value, on_one_line, visible
 from intellirouter.telemetry.shipping.outlet import Away, Refused
 from intellirouter.telemetry.shipping.web import SECONDS, Poster
@@ -91,11 +92,13 @@ class OverGrpc:
     def __init__(
         self, endpoint: str, headers: Mapping[str, str], resource: Mapping[str, str], authority: bytes | None
     ) -> None:
-        url = urlsplit(endpoint)
+        address, told = without_person(endpoint)
+        url = urlsplit(address)
         self._secure = url.scheme == "https"
         self._authority = authority
         self._target = url.netloc
-        self._metadata = tuple((name.lower(), value) for name, value in headers.items())
+        told |= {name.lower(): value for name, value in headers.items()}
+        self._metadata = tuple(told.items())
         self._resource = dict(resource)
         self._channel: grpc.Channel | None = None
 

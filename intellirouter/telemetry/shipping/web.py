@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import aiohttp
+from multidict import CIMultiDict
 
+from intellirouter.telemetry.addresses import without_person
 from intellirouter.telemetry.shipping.entry import on_one_line, visible
 from intellirouter.telemetry.shipping.outlet import Away, Refused
 
@@ -25,8 +27,9 @@ class Poster:
     def __init__(
         self, url: str, headers: Mapping[str, str], secure: ssl.SSLContext | None, again: range
     ) -> None:
-        self._url = url
-        self._headers = {**headers, "content-encoding": "gzip"}
+        self._url, told = without_person(url)
+        self._headers = CIMultiDict(told)
+        self._headers.update({**headers, "content-encoding": "gzip"})
         self._ssl = secure
         self._again = again
         self._session: aiohttp.ClientSession | None = None

@@ -35,6 +35,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace import Tracer as OtelTracer
 
+from intellirouter.telemetry.addresses import without_person
 from intellirouter.telemetry.tracing.span import NOTHING, TRACEPARENT, Attributes, Kind, PassedAlong, Span
 
 BATCH_SECONDS = 1.0
@@ -91,7 +92,8 @@ def metric_exporter(endpoint: str, protocol: Protocol, headers: Mapping[str, str
 def _exporter(kind: str, name: str, endpoint: str, protocol: Protocol, headers: Mapping[str, str]) -> Any:
     """The library's exporter of a kind of signals; only the one that is asked for is imported."""
     module = importlib.import_module(f"opentelemetry.exporter.otlp.proto.{protocol}.{kind}_exporter")
-    given = {name.lower(): value for name, value in headers.items()}
+    endpoint, told = without_person(endpoint)
+    given = told | {name.lower(): value for name, value in headers.items()}
     if protocol == "http":
         endpoint = f"{endpoint.rstrip('/')}/v1/{kind}s"
         return getattr(module, name)(endpoint, headers=given, timeout=EXPORT_SECONDS)

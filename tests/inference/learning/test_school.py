@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateUnavailable
 from intellirouter.inference.evidence import Evidence, Kept, News, evidence
 from intellirouter.inference.learned import Learned
 from intellirouter.inference.learning import keeping
+from intellirouter.inference.learning.features import VERSION
 from intellirouter.inference.learning.outcome import FEEDBACK
 from intellirouter.inference.school import School
 from intellirouter.memory.embedded.store import EmbeddedStore
@@ -185,6 +187,27 @@ async def test_what_was_learnt_moves_to_another_installation(store: StateStore, 
             await theirs.imported("smart", b"PK nothing")
     finally:
         await other.aclose()
+
+
+async def test_after_an_upgrade_that_counts_otherwise_the_outcomes_of_the_last_day_are_learnt_anew(
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = School(Learned(), store)
+    await before.take([outcome(n) for n in range(20)])
+    assert await before.train() == 20
+    for module in ("keeping", "weights"):
+        monkeypatch.setattr(f"intellirouter.inference.learning.{module}.VERSION", VERSION + 1)
+    learned = Learned()
+    after = School(learned, store)
+    with capture_logs() as logs:
+        for _ in range(3):
+            await after.follow_all()
+    assert [line["event"] for line in logs] == ["learning.weights_ignored"]
+    assert not learned.weights
+    await after.take([outcome(20)])
+    assert await after.train() == 21
+    await after.follow_all()
+    assert learned.weights["smart"].outcomes > 0
 
 
 async def test_outcomes_that_are_damaged_are_passed_over(store: StateStore) -> None:

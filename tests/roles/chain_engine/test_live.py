@@ -153,7 +153,7 @@ async def test_words_come_as_they_are_said_and_go_on_after_a_break_at_every_even
 async def test_words_reach_a_follower_on_another_node(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/shared.db")
     METADATA.create_all(engine)
-    walking, listening = Live(engine, shared=True, linger=1.0), Live(engine, shared=True)
+    walking, listening = Live(engine, shared=True, linger=3600.0), Live(engine, shared=True)
     assert not await walking.followed("r")
     assert await listening.said("r", walks_here=False) == {}  # which says that somebody listens
     assert await walking.followed("r")
@@ -174,6 +174,8 @@ async def test_words_reach_a_follower_on_another_node(tmp_path: Path) -> None:
     walking.hear("step_tokens", "r", "say", {"text": " and last"})
     walking.hear("step_finished", "r", "say", {})
     await until({"say": (2, "again and last")})  # also where the step ends at once
+    walking.linger = 0.0
+    walking.hear("step_finished", "r", "say", {})
     await until({})
     await walking.stop()
     await listening.stop()

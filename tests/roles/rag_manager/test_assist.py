@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from intellirouter.errors import (
 from intellirouter.inference.offline_transport import ANSWER_ID
 from intellirouter.peers.contract import Call, RetrievalRequest, Retrieved
 from intellirouter.peers.documents import retrieval_document, retrieved_of
+from intellirouter.roles.rag_manager.assist.contexts import SUMMARY
 from intellirouter.roles.rag_manager.assist.expansion import queries_of
+from intellirouter.roles.rag_manager.catalog import texts_of
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.service import RagService
 from intellirouter.security.caller import Caller, Owner
@@ -144,6 +147,9 @@ async def test_a_search_in_other_words(tmp_path: Path) -> None:
     async with open_rag(section(), tmp_path, chat=model) as service:
         with pytest.raises(InvalidRequest, match="No model is set up"):
             await ask(service, "warranty", expand=("hyde",))
+        with pytest.raises(InvalidRequest, match="No model is set up"):
+            nowhere = RetrievalRequest("warranty", (), expand=("hyde",))
+            await service.retrieve(nowhere, Call(Caller("bob", "a"), "r"))
 
 
 async def test_each_chunk_with_a_line_and_each_document_with_a_summary(tmp_path: Path) -> None:
@@ -176,6 +182,10 @@ async def test_each_chunk_with_a_line_and_each_document_with_a_summary(tmp_path:
         assert found.location == "summary, written by a model"
         shown = await service.chunks("a", "docs", "x.md")
         assert [row["context"][:24] for row in shown] == ["It is about the flumadid"] * 2 + [""]
+
+        id_ = (await service.documents("a", "docs"))[0]["id"]
+        told = await service.engine.read(partial(texts_of, document=id_, without=SUMMARY))
+        assert told == ["The first is red.", "The second is blue."]  # what a file of a vector store holds
 
         await kept(service, "x.md", two.replace("blue", "green"))
         assert (lines, len(model.asked)) == (3, 5)  # one line, one summary

@@ -57,14 +57,13 @@ def test_words_alone_decide_where_the_script_is_not_known(
     dense: dict[str, float], lexical: dict[str, float], alpha: float
 ) -> None:
     """What has none of the words comes behind all that has some, and of two far apart the better by words is first."""
-    fused = words_first(dense, lexical, alpha)
-    assert fused.keys() == {**dense, **lexical}.keys()
+    assert words_first(dense, lexical, alpha).keys() == {**dense, **lexical}.keys()
+    fused = words_first(dense, lexical, 0)
     ranked = sorted(fused, key=fused.__getitem__, reverse=True)
-    if alpha == 0:
-        assert [id_ for id_ in ranked if id_ in lexical] == ranked[: len(lexical)]
-        for one, other in combinations(lexical, 2):
-            if lexical[one] > lexical[other] + 1e-6:
-                assert fused[one] >= fused[other]
+    assert [id_ for id_ in ranked if id_ in lexical] == ranked[: len(lexical)]
+    for one, other in combinations(lexical, 2):
+        if lexical[one] > lexical[other] + 1e-6:
+            assert fused[one] >= fused[other]
 
 
 def test_reciprocal_rank_sums_over_the_lists() -> None:

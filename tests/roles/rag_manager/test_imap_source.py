@@ -100,6 +100,8 @@ async def test_a_mailbox(tmp_path: Path) -> None:
         with pytest.raises(PayloadTooLarge, match="more than 5000 bytes"):
             await source.fetch(entries[0], 5_000)
         assert await source.fetch(Entry("INBOX/1.eml", first["INBOX/1.eml"][0]), 10_000) is None
+        with pytest.raises(StateUnavailable, match="numbered anew"):
+            await source.fetch(Entry("INBOX/2.eml", "1.2"), 10_000)
         await source.aclose()
         box.create("Fresh")
         box.append("Fresh", "", "", MAIL % b"today")

@@ -83,6 +83,13 @@ class _Run(msgspec.Struct):
     error: dict[str, Any] | None = None
 
 
+class _Error(msgspec.Struct):
+    """What is read of an error; whatever else it says is passed on."""
+
+    code: str
+    message: str
+
+
 class _Step(msgspec.Struct):
     """What is read of a step, all of which an edge says; whatever else it says is passed on."""
 
@@ -279,6 +286,7 @@ def _checked(sent: Sent) -> _Checked | str:
         told = msgspec.json.decode(sent.document, type=_Told)
         weight(msgspec.to_builtins(told), MAX_DOCUMENT + CONTAINER * MOST_VALUES, DEEPEST)
         msgspec.convert(told.steps, list[_Step])
+        msgspec.convert(told.run.error, _Error | None)
         # what will be made of it when somebody looks
         used(told.steps)
         bars(_seen(told.run), told.steps, time.time(), None)

@@ -63,7 +63,7 @@ class Expander:
             return request, ()
         if row is None:
             raise InvalidRequest(
-                f"No model is set up to expand searches of '{request.collections[0][:100]}' ([[rag.assist]] in the node's configuration).",
+                f"No model is set up to expand searches of '{', '.join(request.collections)[:100]}' ([[rag.assist]] in the node's configuration).",
                 param="expand",
             )
         request = replace(request, expand=())

@@ -150,6 +150,7 @@ NO_RUNS = {
     "a chain with a line in its name": document(run={"chain": "a\nb"}),
     "a time of no calendar": document(run={"created_at": 1e300}),
     "a time that is none": document(run={"created_at": "now"}),
+    "an error without words": document("failed", run={"error": {"code": "failed"}}),
     "steps that are none": document(steps=[1]),
     **{
         f"a step without its {name}": document(steps=[{key: STEP[key] for key in STEP if key != name}])

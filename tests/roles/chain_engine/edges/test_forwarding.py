@@ -285,6 +285,12 @@ async def test_an_edge_that_was_restored_or_whose_clock_is_wrong_does_no_harm(
     calls = there.calls
     await here.settle()
     assert there.calls == calls + 1
+    # by another name it brings what it has anew when it is told to, and what stood under the old one stays
+    there.arrivals = Arrivals(there.engine, {"kiosk": there.arrivals.edges["shop"]})
+    here.forwarding.section = here.forwarding.section.model_copy(update={"name": "kiosk"})
+    here.outbox.again()
+    await here.settle()
+    assert set(there.runs()) == {f"{name}:{run}" for name in ("shop", "kiosk") for run in (first, second)}
 
 
 async def test_runs_that_go_on_are_forwarded_on_request_and_shown_as_they_stand(

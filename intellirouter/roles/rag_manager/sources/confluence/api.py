@@ -19,6 +19,7 @@ from intellirouter.bounds.aside import ASIDE
 from intellirouter.bounds.marks import may_hold_more_than
 from intellirouter.config.schema.rag_sources import RagSource
 from intellirouter.errors import NotFound, StateUnavailable, UpstreamProtocolError
+from intellirouter.providers.headers import retry_after
 from intellirouter.transport.outgoing.door import Answered, Ask, OutgoingDoor
 
 SECONDS = 60.0
@@ -198,14 +199,14 @@ class Confluence:
 
     async def _answered(self, ask: Ask) -> Answered:
         """The answer, once the wiki's own limit lets it through."""
-        for left in range(TRIES - 1, -1, -1):
+        answer = await self.door.send(ask)
+        for _ in range(TRIES - 1):
+            if answer.status != 429:
+                break
+            told = retry_after(answer.headers)
+            await asyncio.sleep(min(1.0 if told is None else told, LONGEST_WAIT))
             answer = await self.door.send(ask)
-            if answer.status != 429 or not left:
-                return answer
-            said = answer.headers.get("retry-after", "")
-            seconds = int(said) if said.isascii() and said.isdecimal() and len(said) < 6 else 1
-            await asyncio.sleep(min(float(seconds), LONGEST_WAIT))
-        raise AssertionError("unreachable")
+        return answer
 
     def _headers(self) -> dict[str, str]:
         password = self.section.password.get_secret_value() if self.section.password else ""

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from intellirouter.config.schema.rag_sources import RagSource
-from intellirouter.errors import IntelliRouterError, PayloadTooLarge
+from intellirouter.errors import IntelliRouterError, PayloadTooLarge, StateUnavailable
 from intellirouter.roles.rag_manager.sources.imap.session import Folder, Opened, Session
 from intellirouter.roles.rag_manager.sources.source import Entry, Fetched, Known, Trouble, wanted
 
@@ -64,8 +64,8 @@ class Mailbox:
             )
         name, _, last = entry.name.rpartition("/")
         opened = await self._opened(self._folders[name])
-        if not entry.mark.startswith(f"{opened.validity}."):  # numbered anew meanwhile: the next look sees it
-            return None
+        if not entry.mark.startswith(f"{opened.validity}."):  # it is not gone: what is there stays until then
+            raise StateUnavailable("Its folder was numbered anew meanwhile: the next look reads it.")
         uid = int(last.removesuffix(".eml"))
         data = await self._asked(lambda session: session.message(uid, most))
         if data is None:

@@ -17,7 +17,8 @@ from intellirouter.chains.model import Chain
 from intellirouter.chains.plan import bundle, calls
 from intellirouter.chains.schema import SCHEMA
 from intellirouter.chains.source import InvalidChain, read
-from intellirouter.errors import IntelliRouterError, InvalidRequest, NotFound
+from intellirouter.cli.text_files import text_of
+from intellirouter.errors import IntelliRouterError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -81,16 +82,6 @@ def _grow(tree: Tree, steps: tuple[Any, ...]) -> None:
 def load(file: Path) -> Chain:
     """A definition that holds. Raises `InvalidChain`, `NotFound`."""
     return check(read(text_of(file), str(file)))
-
-
-def text_of(file: Path) -> str:
-    """What a file says. Raises `NotFound`, `InvalidRequest`."""
-    try:
-        return file.read_text("utf-8")
-    except OSError as cause:
-        raise NotFound(f"{file} cannot be read ({cause.strerror}).") from cause
-    except UnicodeDecodeError as cause:
-        raise InvalidRequest(f"{file} is not UTF-8 text.") from cause
 
 
 def siblings(file: Path, chain: Chain) -> dict[str, Chain]:

@@ -21,10 +21,11 @@ from intellirouter.chains.runtime.in_process import InProcessRuntime, silent
 from intellirouter.chains.source import read
 from intellirouter.chains.steps.attempts import Cache, Worker
 from intellirouter.chains.trial import Verdict, cases_of, tried
-from intellirouter.cli.chain_definition import FileArgument, JsonOption, load, siblings, text_of
+from intellirouter.cli.chain_definition import FileArgument, JsonOption, load, siblings
 from intellirouter.cli.chain_server import named
 from intellirouter.cli.node_configuration import configured
 from intellirouter.cli.node_options import ConfigOption
+from intellirouter.cli.text_files import text_of
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import InvalidRequest
 from intellirouter.telemetry import logs

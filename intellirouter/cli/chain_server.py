@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.chains.drawing.marks import lasting
-from intellirouter.cli.chain_definition import text_of
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
+from intellirouter.cli.text_files import text_of
 from intellirouter.errors import InvalidRequest
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.chain_definition import text_of
 from intellirouter.cli.plain import cells, counted
+from intellirouter.cli.text_files import text_of
 from intellirouter.config.orchestrator_yaml import imported
 from intellirouter.errors import Conflict, NotFound
 

@@ -37,12 +37,30 @@ def found() -> set[str]:
 def patterns() -> dict[str, str]:
     """The text of every pattern that stands in the source, by `file:line`."""
     return {
-        f"{file.relative_to(PACKAGE)}:{node.lineno}": node.args[0].value
+        f"{file.relative_to(PACKAGE)}:{node.lineno}": text
         for file in sorted(PACKAGE.rglob("*.py"))
         for node in ast.walk(tree_of(file))
         if _is_pattern(node) and isinstance(node, ast.Call)
-        if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
+        if node.args and (text := written(node.args[0], tree_of(file))) is not None
     }
+
+
+def written(node: ast.expr, module: ast.Module) -> str | None:
+    """The text that stands there, put together of the module's own constants where it is; None where it is known at run time alone."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            texts = [written(part, module) for part in parts]
+            return None if None in texts else "".join(filter(None, texts))
+        case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+            return written(value, module)
+        case ast.Name(id=name) if name.isupper():
+            kept = [
+                each.value for each in module.body if isinstance(each, ast.Assign) and _assigned(each) == name
+            ]
+            return written(kept[0], module) if len(kept) == 1 else None
+    return None
 
 
 def _is_pattern(node: ast.AST) -> bool:

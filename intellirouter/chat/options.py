@@ -22,6 +22,10 @@ RAG_FIELDS = (
     "expand", "variants", "passages", "on_error",
 )  # fmt: skip
 
+OUR_FIELDS = (
+    "tags", "strategy", "fallbacks", "timeout", "cache_control", "idempotency_key", "guarded_as",
+)  # fmt: skip
+
 MAX_TOPICS, MAX_TOPIC = 500, 200
 """Topics of a persona that a request may carry, and characters of each."""
 
@@ -30,7 +34,7 @@ def take_options(body: dict[str, Any]) -> tuple[dict[str, Any], RouteOptions | N
     """The body without our fields, and what they said; None when there were none."""
     if OPTION_FIELDS.isdisjoint(body):
         return body, None
-    ours = fields.mapping(body, "intellirouter") or {}
+    ours = _ours(body, "intellirouter", OUR_FIELDS) or {}
     rest = fields.rest(body, OPTION_FIELDS)
     conversation = body.get("conversation")
     if isinstance(conversation, dict):  # the Responses form: {"id": …}
@@ -44,7 +48,7 @@ def take_options(body: dict[str, Any]) -> tuple[dict[str, Any], RouteOptions | N
         persona=fields.name(body, "persona"),
         persona_variables=fields.mapping(body, "persona_variables"),
         conversation=names.name(conversation, "conversation"),
-        rag=_rag(body),
+        rag=_ours(body, "rag", RAG_FIELDS),
         tags=fields.name_list(ours, "tags", "intellirouter"),
         strategy=fields.name(ours, "strategy", "intellirouter"),
         fallbacks=fields.name_list(ours, "fallbacks", "intellirouter"),
@@ -56,14 +60,14 @@ def take_options(body: dict[str, Any]) -> tuple[dict[str, Any], RouteOptions | N
     )
 
 
-def _rag(body: dict[str, Any]) -> dict[str, Any] | None:
-    """What to look up. A field that is not known is told: `topk` would else be taken for nothing said."""
-    given = fields.mapping(body, "rag")
+def _ours(body: dict[str, Any], name: str, known: tuple[str, ...]) -> dict[str, Any] | None:
+    """One of our objects. A field that is not known is told: `topk` would else be taken for nothing said."""
+    given = fields.mapping(body, name)
     for field in given or ():
-        if field not in RAG_FIELDS:
+        if field not in known:
             raise InvalidRequest(
-                f"'rag' has no field '{field[:60]}'. Fields: {', '.join(RAG_FIELDS)}.",
-                param=f"rag.{field[:60]}",
+                f"'{name}' has no field '{field[:60]}'. Fields: {', '.join(known)}.",
+                param=f"{name}.{field[:60]}",
             )
     return given
 

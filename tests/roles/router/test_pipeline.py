@@ -122,6 +122,7 @@ async def test_a_forbidden_topic_is_refused_without_a_model(
         ({"conversation": "a b"}, 400, "conversation id"),
         ({"rag": {"top_k": 3}}, 400, "rag.collections"),
         ({"rag": {"collections": ["kb"], "topk": 3}}, 400, "'rag' has no field 'topk'"),
+        ({"intellirouter": {"tag": ["x"]}}, 400, "'intellirouter' has no field 'tag'"),
         ({"rag": {"collections": ["kb"]}}, 503, "no RagManager"),
         ({"model": "chain/x"}, 503, "no ChainEngine"),
     ],

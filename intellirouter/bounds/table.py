@@ -68,6 +68,7 @@ _CACHES: Mapping[str, str] = {
     "entries and what they weigh (bounds.kept)": "bounds/kept.py bounds/schemas.py chains/expr.py chains/made.py "
     "inference/cache/store.py memory/outage/shadow.py",
     "vectors of 12 texts for each of 8 models, and a number for each of 1,000 collections": "roles/rag_manager/relevance.py",
+    "64 MB of what was read of indexes, of 64 collections; the words of one question at least": "roles/rag_manager/word_scores.py",
     "a few pieces for each job under way, which wait for them": "roles/rag_manager/turns.py",
     "64 pieces of work for each owner": "bounds/aside.py",
     "one archive, while it is restored": "ops/backup/recall.py",

@@ -20,7 +20,8 @@ from intellirouter.roles.rag_manager import lexical
 from intellirouter.roles.rag_manager.filters import Condition
 from intellirouter.roles.rag_manager.sealed_catalog import sealed
 
-SCHEMA = """
+SCHEMA = (
+    """
 pragma foreign_keys = on;
 create table if not exists collections (
     id text primary key, tenant text not null, name text not null, model text not null, epoch integer not null default 0,
@@ -39,6 +40,8 @@ create table if not exists chunks (
 create index if not exists chunks_by_document on chunks (document, position);
 create index if not exists chunks_by_collection on chunks (collection, ready, document, id);
 """
+    + lexical.SCHEMA
+)
 
 
 def widen(db: sqlite3.Connection) -> None:

@@ -8,13 +8,13 @@ little too high. Whoever has the disk sees how often something stands in which c
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Sequence
 
 from intellirouter.roles.rag_manager import terms
+from intellirouter.roles.rag_manager.phrase import Phrase
+from intellirouter.roles.rag_manager.stems import Stems
 from intellirouter.security.sealing import Sealer
 
-TOKENIZER = "porter unicode61 categories 'L* N* Co Mn Mc'"
 _BYTES = 6
 
 
@@ -24,21 +24,21 @@ class HashedWords:
     def __init__(self, sealer: Sealer) -> None:
         self.name = sealer.current_name
         self._key = sealer.key_for("words")
-        self._scratch: sqlite3.Connection | None = None
+        self._stems = Stems()
 
     def columns(self, collection: str, texts: Sequence[str]) -> list[str]:
         """The texts as they are indexed, and behind them the signs of all that a single sign is found by."""
-        stems = self._stems([terms.indexed(text) for text in texts])
+        stems = self._stems.of([terms.indexed(text) for text in texts])
         signs = [f"sign {sign}" for text in texts for sign in terms.signs(text)]
         return [self._hashed(collection, words) for words in (*stems, signs)]
 
-    def phrases(self, collection: str, words: Sequence[str]) -> list[str]:
-        """What FTS5 is asked in place of each of the words; `水*` is a sign."""
-        stems = self._stems([word.removesuffix("*") for word in words])
+    def phrases(self, collection: str, words: Sequence[str]) -> list[Phrase]:
+        """What the index is asked in place of each of the words; `水*` is a sign."""
+        stems = self._stems.of([word.removesuffix("*") for word in words])
         return [
-            f'signs : "{self._hashed(collection, [f"sign {word[:-1]}"])}"'
+            Phrase(self._hashed(collection, [f"sign {word[:-1]}"]), column="signs")
             if word.endswith("*")
-            else f'"{self._hashed(collection, found)}"'
+            else Phrase(self._hashed(collection, found))
             for word, found in zip(words, stems, strict=True)
         ]
 
@@ -50,19 +50,3 @@ class HashedWords:
                 raw = word.encode("utf-8", "surrogatepass")
                 made[word] = hashlib.blake2b(raw, digest_size=_BYTES, key=self._key, salt=salt).hexdigest()
         return " ".join(made[word] for word in words)
-
-    def _stems(self, texts: Sequence[str]) -> list[list[str]]:
-        """The stems of each text, in their order."""
-        if self._scratch is None:
-            self._scratch = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            self._scratch.execute(
-                f"create virtual table texts using fts5 (text, content = '', tokenize = \"{TOKENIZER}\")"
-            )
-            self._scratch.execute("create virtual table stems using fts5vocab (texts, instance)")
-        db = self._scratch
-        db.executemany("insert into texts (rowid, text) values (?, ?)", enumerate(texts))
-        found: list[list[str]] = [[] for _ in texts]
-        for number, stem in db.execute("select doc, term from stems order by doc, offset"):
-            found[number].append(stem)
-        db.execute("insert into texts (texts) values ('delete-all')")
-        return found

@@ -15,7 +15,9 @@ from typing import Any
 
 from intellirouter.roles.rag_manager import terms
 from intellirouter.roles.rag_manager.filters import ALL, Condition
-from intellirouter.roles.rag_manager.hashed_words import TOKENIZER, HashedWords
+from intellirouter.roles.rag_manager.hashed_words import HashedWords
+from intellirouter.roles.rag_manager.phrase import Asked, Phrase
+from intellirouter.roles.rag_manager.stems import TOKENIZER
 
 _CONTRACTION = re.compile(r"(?:\b\w+n['’]t|['’](?:d|ll|m|re|s|ve))\b")
 """Whole ("don't" tells nothing), or what hangs on a word ("object's"): pieces of them would match pieces of others."""
@@ -33,15 +35,16 @@ _PREFIX = "words_"
 _IDENTIFIER = re.compile(r"[^\W_]+(?:[_/.:@#-][_/.:@#-]?[^\W_]+)+")
 """A part number, error code, address, path or dotted name: its pieces in their order are a term of their own."""
 MAX_TERMS = 64
-NEAR = 8
-"""Neighbouring words of a query that stand within so many of one another in a chunk count once more, as a term of their own.
-Metzler and Croft 2005, "A Markov random field model for term dependencies", unordered window."""
+SCHEMA = """
+create table if not exists word_removals (collection text primary key, times integer not null) without rowid;
+"""
+"""How often chunks were taken out of an index: whoever keeps what stands in it in memory sees that by it."""
 
 
 def create(db: sqlite3.Connection, collection: str) -> None:
     """Make the index of a new collection."""
-    table = _table(db, collection)
-    if _hashed(db) is not None:
+    table = table_of(db, collection)
+    if hashed_by(db) is not None:
         db.execute(
             f"create virtual table if not exists {table} using fts5 (title, location, text, signs, content = '')"
         )
@@ -54,7 +57,8 @@ def create(db: sqlite3.Connection, collection: str) -> None:
 
 def drop(db: sqlite3.Connection, collection: str) -> None:
     """Remove the index."""
-    db.execute(f"drop table if exists {_table(db, collection)}")
+    db.execute(f"drop table if exists {table_of(db, collection)}")
+    db.execute("delete from word_removals where collection = ?", (collection,))
 
 
 def migrate(db: sqlite3.Connection) -> None:
@@ -63,7 +67,7 @@ def migrate(db: sqlite3.Connection) -> None:
     for (name,) in db.execute("select name from main.sqlite_master where type = 'table'"):
         known.setdefault(name.rpartition("_")[2], set()).add(name)
     for (collection,) in db.execute("select id from collections").fetchall():
-        table, there = _table(db, collection), known.get(_digits(collection), set())
+        table, there = table_of(db, collection), known.get(_digits(collection), set())
         if table not in there:
             create(db, collection)
             _insert(db, collection, "collection = ?", collection)
@@ -78,25 +82,29 @@ def add(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:
 
 def remove(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:
     """Forget chunks that are about to be deleted."""
-    table = _table(db, collection)
+    table = table_of(db, collection)
     columns, marks = _columns(db)
     db.executemany(
         f"insert into {table} ({table}, rowid, {columns}) values ('delete', ?, {marks})",  # noqa: S608
         _as_indexed(db, collection, "id in (select value from json_each(?))", json.dumps(ids)),
+    )
+    db.execute(
+        "insert into word_removals values (?, 1) on conflict (collection) do update set times = times + 1",
+        (collection,),
     )
 
 
 def _insert(db: sqlite3.Connection, collection: str, condition: str, value: str) -> None:
     columns, marks = _columns(db)
     db.executemany(
-        f"insert into {_table(db, collection)} (rowid, {columns}) values (?, {marks})",  # noqa: S608
+        f"insert into {table_of(db, collection)} (rowid, {columns}) values (?, {marks})",  # noqa: S608
         _as_indexed(db, collection, condition, value),
     )
 
 
 def _columns(db: sqlite3.Connection) -> tuple[str, str]:
     """Of the index, and a mark for the value of each."""
-    if _hashed(db) is None:
+    if hashed_by(db) is None:
         return "title, location, text", "?, ?, ?"
     return "title, location, text, signs", "?, ?, ?, ?"
 
@@ -104,7 +112,7 @@ def _columns(db: sqlite3.Connection) -> tuple[str, str]:
 def _as_indexed(db: sqlite3.Connection, collection: str, condition: str, value: str) -> Iterator[list[Any]]:
     """The same for a chunk whenever it is asked: FTS5 forgets by being told again what it was given."""
     found = db.execute(f"select row, title, location, context, text from chunks where {condition}", (value,))  # noqa: S608
-    hashed = _hashed(db)
+    hashed = hashed_by(db)
     for row, title, location, context, text in found.fetchall():
         texts = (title, location, f"{context}\n{text}" if context else text)
         columns = hashed.columns(collection, texts) if hashed is not None else map(terms.indexed, texts)
@@ -118,10 +126,10 @@ def search(
 
     Titles and headings count double.
     """
-    wanted = _expression(query, collection, _hashed(db))
+    wanted = asked(db, collection, query).match
     if not wanted:
         return {}
-    table = _table(db, collection)
+    table = table_of(db, collection)
     if condition is not ALL:
         filtered = (
             f"select c.id, -bm25({table}, 2.0, 2.0, 1.0) as score from {table} t join chunks c on c.row = t.rowid "  # noqa: S608
@@ -136,25 +144,28 @@ def search(
     return dict(db.execute(words, (wanted, 2 * limit, limit)).fetchall())  # staged chunks are among them
 
 
-def _expression(query: str, collection: str, hashed: HashedWords | None) -> str:
-    """What FTS5 is asked: any of the words that tell something, or all where none does."""
+def removals(db: sqlite3.Connection, collection: str) -> int:
+    """How often chunks were taken out of the collection's index."""
+    row = db.execute("select times from word_removals where collection = ?", (collection,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def asked(db: sqlite3.Connection, collection: str, query: str) -> Asked:
+    """What the collection's index is asked: any of the words that tell something, or all where none does."""
     words = _words(query)
     wanted = [word for word in words if not _tells_nothing(word)] or words
     pairs = dict.fromkeys((one, two) for one, two in pairwise(wanted) if one != two)
     exact = (" ".join(terms.words(found)) for found in _IDENTIFIER.findall(query)[:MAX_TERMS])
-    phrases = [phrase for phrase in dict.fromkeys(exact) if " " in phrase or "_" in phrase]
-    term = dict(zip(wanted, map(_term, wanted), strict=True))
-    exactly = [f'"{phrase}"' for phrase in phrases]
-    if hashed is not None:
-        asked = hashed.phrases(collection, [*wanted, *phrases])
-        term, exactly = dict(zip(wanted, asked, strict=False)), asked[len(wanted) :]
+    names = [name for name in dict.fromkeys(exact) if " " in name or "_" in name]
+    hashed = hashed_by(db)
+    if hashed is None:
+        phrases = [Phrase(word.removesuffix("*"), begins=word.endswith("*")) for word in (*wanted, *names)]
+    else:
+        phrases = hashed.phrases(collection, [*wanted, *names])
         pairs = {pair: None for pair in pairs if not any(word.endswith("*") for word in pair)}
-    return " OR ".join(
-        [
-            *term.values(),
-            *(f"NEAR({term[one]} {term[two]}, {NEAR})" for one, two in pairs),
-            *exactly,
-        ]
+    term = dict(zip(wanted, phrases, strict=False))
+    return Asked(
+        (*term.values(), *phrases[len(wanted) :]), tuple((term[one], term[two]) for one, two in pairs)
     )
 
 
@@ -180,18 +191,14 @@ def _words(query: str) -> list[str]:
     return list(islice(terms.words(_CONTRACTION.sub(" ", query.casefold())), MAX_TERMS))
 
 
-def _term(word: str) -> str:
-    return f'"{word[:-1]}" *' if word.endswith("*") else f'"{word}"'
-
-
-def _hashed(db: sqlite3.Connection) -> HashedWords | None:
+def hashed_by(db: sqlite3.Connection) -> HashedWords | None:
     """What hashes words on this connection, where the node has a key."""
     return getattr(db, "words", None)
 
 
-def _table(db: sqlite3.Connection, collection: str) -> str:
-    """A name made of letters, lines and hexadecimal digits only, safe to write into a statement."""
-    hashed = _hashed(db)
+def table_of(db: sqlite3.Connection, collection: str) -> str:
+    """The index's name, made of letters, lines and hexadecimal digits only, safe to write into a statement."""
+    hashed = hashed_by(db)
     prefix = _PREFIX if hashed is None else f"hashed_{hashed.name}_"
     return f"{prefix}{_digits(collection)}"
 

@@ -24,11 +24,11 @@ from intellirouter.roles.rag_manager.choosing import Found, choose
 from intellirouter.roles.rag_manager.embedding.embedder import Embedder
 from intellirouter.roles.rag_manager.feedback import fed_back, helps
 from intellirouter.roles.rag_manager.filters import ALL, Condition, condition_of
-from intellirouter.roles.rag_manager.lexical import search as search_words
 from intellirouter.roles.rag_manager.ranking import Candidates, explained, ranked, relevant
 from intellirouter.roles.rag_manager.relevance import Noise, asks_of_all, is_chatter
 from intellirouter.roles.rag_manager.reranking import MOST, Reranker
 from intellirouter.roles.rag_manager.shape import alpha_for
+from intellirouter.roles.rag_manager.word_scores import WordScores
 from intellirouter.security.caller import Caller, Reach
 from intellirouter.telemetry.tracing.span import step
 from intellirouter.vectors.index import VectorIndex, Vectors
@@ -60,6 +60,7 @@ class Searcher:
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
         self._results: OrderedDict[str, Retrieved] = OrderedDict()
         self._noise = Noise()
+        self._words = WordScores()
 
     async def search(
         self,
@@ -213,7 +214,11 @@ class Searcher:
         """The words are looked up while the query is embedded."""
         condition = condition_of(request.filters)
         words = partial(
-            search_words, collection=row.id, query=request.query, limit=CANDIDATES, condition=condition
+            self._words.search,
+            collection=row.id,
+            query=request.query,
+            limit=CANDIDATES,
+            condition=condition,
         )
         lexical, (dense, whole) = await asyncio.gather(
             self._engine.read(words), self._dense(row.id, embedding, condition)

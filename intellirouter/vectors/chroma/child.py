@@ -24,6 +24,7 @@ LOCK = "LOCK"
 LOCK_SECONDS = 10.0
 """How long to wait for a process that is just ending."""
 PAGE = 5_000
+MOST_OPENED = 1_000
 
 
 class Store:
@@ -33,12 +34,20 @@ class Store:
         settings = importlib.import_module("chromadb.config").Settings(anonymized_telemetry=False)
         self._client = importlib.import_module("chromadb").PersistentClient(str(directory), settings=settings)
         self._missing = importlib.import_module("chromadb.errors").NotFoundError
+        self._opened: dict[str, Any] = {}
+        """Collections looked up before: nobody but this process makes or removes one."""
 
     def _collection(self, name: str) -> Any:
-        try:
-            return self._client.get_collection(name, embedding_function=None)
-        except self._missing:
-            return None
+        found = self._opened.get(name)
+        if found is None:
+            try:
+                found = self._client.get_collection(name, embedding_function=None)
+            except self._missing:
+                return None
+            if len(self._opened) >= MOST_OPENED:
+                self._opened.clear()
+            self._opened[name] = found
+        return found
 
     def ping(self, _name: str) -> None:
         """Return when Chroma answers."""
@@ -59,6 +68,7 @@ class Store:
     def drop(self, name: str) -> None:
         """Remove the collection, if there is one."""
         if self._collection(name):
+            self._opened.pop(name, None)
             self._client.delete_collection(name)
 
     def query(self, name: str, raw: bytes, limit: int) -> tuple[list[str], list[float]]:

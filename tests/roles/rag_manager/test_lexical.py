@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 
 import pytest
 
 from intellirouter.roles.rag_manager import catalog, lexical
 from intellirouter.roles.rag_manager.lexical import telling
 from intellirouter.roles.rag_manager.sealed_catalog import connections
+from intellirouter.roles.rag_manager.word_scores import WordScores
 from intellirouter.security.sealing import Sealer
 
 COLLECTION = "ir-0a"
@@ -36,6 +38,15 @@ def index(request: pytest.FixtureRequest) -> sqlite3.Connection:
     return db
 
 
+Search = Callable[[sqlite3.Connection, str, str, int], dict[str, float]]
+
+
+@pytest.fixture(params=["FTS5", "arrays"])
+def search(request: pytest.FixtureRequest) -> Search:
+    """As a small collection is searched, and as a large one: both find the same."""
+    return lexical.search if request.param == "FTS5" else WordScores(least=1).search
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -52,14 +63,14 @@ def index(request: pytest.FixtureRequest) -> sqlite3.Connection:
         pytest.param("blue whales", ["near", "apart", "author"], id="words that stand near count more"),
     ],
 )
-def test_words_find(index: sqlite3.Connection, query: str, found: list[str]) -> None:
-    scores = lexical.search(index, COLLECTION, query, 10)
+def test_words_find(index: sqlite3.Connection, search: Search, query: str, found: list[str]) -> None:
+    scores = search(index, COLLECTION, query, 10)
     assert sorted(scores, key=lambda id_: -scores[id_]) == found
 
 
-def test_a_chunk_that_is_not_ready_is_not_found(index: sqlite3.Connection) -> None:
+def test_a_chunk_that_is_not_ready_is_not_found(index: sqlite3.Connection, search: Search) -> None:
     index.execute("update chunks set ready = 0 where id = 'cat'")
-    assert lexical.search(index, COLLECTION, "cat", 10) == {}
+    assert search(index, COLLECTION, "cat", 10) == {}
 
 
 SCRIPTS = {
@@ -104,14 +115,19 @@ SCRIPTS = {
         ("10.0.3.17", "setting"),
     ],
 )
-def test_every_script_has_words(index: sqlite3.Connection, query: str, first: str) -> None:
+@pytest.mark.parametrize("known", [False, True], ids=["read with the rest", "newer than the rest"])
+def test_every_script_has_words(
+    index: sqlite3.Connection, search: Search, query: str, first: str, *, known: bool
+) -> None:
+    if known:
+        search(index, COLLECTION, "cat", 10)
     rows = [(id_, COLLECTION, place, text) for place, (id_, text) in enumerate(SCRIPTS.items())]
     index.executemany("insert into chunks values (null, ?, ?, 'd', ?, '', '', ?, 1, '')", rows)
     lexical.add(index, COLLECTION, list(SCRIPTS))
-    scores = lexical.search(index, COLLECTION, query, 10)
+    scores = search(index, COLLECTION, query, 10)
     assert max(scores, key=lambda id_: scores[id_]) == first
     lexical.remove(index, COLLECTION, list(SCRIPTS))
-    assert not lexical.search(index, COLLECTION, query, 10).keys() & SCRIPTS.keys()
+    assert not search(index, COLLECTION, query, 10).keys() & SCRIPTS.keys()
 
 
 def test_an_index_of_an_earlier_version_is_made_anew(index: sqlite3.Connection) -> None:

@@ -127,14 +127,15 @@ class Decided:
     def keeps(self, target: str) -> Callable[[str], Kept] | None:
         """The same for who may never ask for it: from the id of the response to what is kept. Holds nothing of the request."""
         weighed, job = self._weighed, self._job
-        place = next((place for place, choice in enumerate(self._choices) if choice.id == target), None)
-        if weighed is None or place is None or not self._hearer.tracked(job):
+        names = [choice.id for choice in self._choices]
+        if weighed is None or target not in names or not self._hearer.tracked(job):
             return None
+        place, caller = names.index(target), job.caller
         return partial(
             _kept,
             job.request_id,
-            job.caller.tenant,
-            job.caller.key_id,
+            caller.tenant,
+            caller.key_id,
             self._group,
             target,
             weighed.priors[place],

@@ -24,7 +24,7 @@ from intellirouter.inference.job import Job
 from intellirouter.inference.learning import outcome as outcomes
 from intellirouter.inference.learning.decision import Choice, Decision, Wishes, decide, searching
 from intellirouter.inference.learning.features import Features, features_of
-from intellirouter.inference.learning.prior import Prior, between, shipped
+from intellirouter.inference.learning.prior import Prior, shipped
 from intellirouter.inference.learning.question import Question, needs_of, question_of
 from intellirouter.inference.learning.tiers import Route, taken, tier_of
 from intellirouter.inference.learning.weights import NOTHING, Weights, estimate, estimated
@@ -143,17 +143,11 @@ class Learned:
         named = self._named(section, question, features, pair[0])
         if named is not None:
             decision = led(decision, [candidates[p] for p in may], *named)
-        worth = [0.0] * len(choices)
-        for place, value in zip(may, decision.worth, strict=True):
-            worth[place] = value
-        order = [may[p] for p in decision.order] + [p for p in range(len(choices)) if p not in may]
-        decision = Decision(
-            tuple(order), decision.reason, decision.confidence, decision.propensity, tuple(worth)
-        )
+        if len(may) < len(choices):
+            decision = _among(decision, may, len(choices))
         if job.request_id:
-            self._count(group, [choices[p] for p in order[: len(may)]], decision)
-        priors = tuple([between(pair, ratings[one.id]) for one in candidates])
-        weighed = Weighed(question, features, pair[0], priors)
+            self._count(group, [choices[p] for p in decision.order[: len(may)]], decision)
+        weighed = Weighed(question, features, pair[0], tuple([found[one.id].prior for one in candidates]))
         decided = Decided(self, job, group, decision, choices, weighed, sticks)
         self._again(job, question.text, group, decided)
         return decided
@@ -168,7 +162,7 @@ class Learned:
         choices = [
             Choice(name, found[name].success, found[name].error, found[name].outcomes) for name in steps
         ]
-        priors = tuple([between(pair, ratings[name]) for name in steps])
+        priors = tuple([found[name].prior for name in steps])
         decision = Decision(tuple(range(len(steps))), "cascade")
         return Decided(self, job, group, decision, choices, Weighed(question, features, pair[0], priors))
 
@@ -221,9 +215,11 @@ class Learned:
         """`choices` hold the chosen first, or all in order where nothing was weighed."""
         chosen = choices[0] if decision.worth else choices[decision.order[0]]
         key = (group, chosen.id, decision.reason)
-        if key not in self.measured and len(self.measured) >= _MAX_MEASURED:
-            return
-        sums = self.measured.setdefault(key, Measured())
+        sums = self.measured.get(key)
+        if sums is None:
+            if len(self.measured) >= _MAX_MEASURED:
+                return
+            sums = self.measured[key] = Measured()
         sums.count += 1
         sums.confidence += decision.confidence
         if decision.worth:
@@ -242,6 +238,16 @@ class Learned:
     def heard(self, name: str, target: str) -> None:
         """Another process says where a conversation stays."""
         self._stays.put(name, (target, time.monotonic()))
+
+
+def _among(decision: Decision, may: Sequence[int], count: int) -> Decision:
+    """A decision between the places `may` as one between all `count`: those that cannot serve come last."""
+    worth = [0.0] * count
+    for place, value in zip(may, decision.worth, strict=True):
+        worth[place] = value
+    order = [may[place] for place in decision.order]
+    order += [place for place in range(count) if place not in may]
+    return msgspec.structs.replace(decision, order=tuple(order), worth=tuple(worth))
 
 
 def _staying(group: str, name: str, job: Job) -> str:

@@ -158,7 +158,7 @@ class Planner:
             and self._learned.on(job)
         ):
             asked = [candidates[index] for index in fits]
-            alive = [place for place, one in enumerate(asked) if self._alive(job, one)]
+            alive = self._alive(job, asked)
             plan.decided = self._learned.decide(
                 job, entry, asked, [options[index] for index in fits], facts, alive
             )
@@ -176,13 +176,20 @@ class Planner:
         }
         return tuple(candidate for candidate in entry.candidates if candidate.id in may)
 
-    def _alive(self, job: Job, candidate: Candidate) -> bool:
-        """Whether a target can be asked now: nothing is learnt from asking another in its place."""
-        if candidate.id in self._board.drained or candidate.provider.name in self._board.drained:
-            return False
-        now = self._board.clock()
-        standing = self._board.of(candidate)
-        return standing.circuit.would_admit(now, witness_of(job.caller)) and standing.resting_until <= now
+    def _alive(self, job: Job, candidates: Sequence[Candidate]) -> list[int]:
+        """Which targets can be asked now: nothing is learnt from asking another in the place of one that cannot."""
+        now, drained = self._board.clock(), self._board.drained
+        alive = []
+        for place, candidate in enumerate(candidates):
+            if drained and (candidate.id in drained or candidate.provider.name in drained):
+                continue
+            standing = self._board.of(candidate)
+            circuit = standing.circuit
+            if (
+                circuit.closed or circuit.would_admit(now, witness_of(job.caller))
+            ) and standing.resting_until <= now:
+                alive.append(place)
+        return alive
 
     def _facts(self, job: Job, entry: ModelEntry, strategy: str) -> Facts:
         turn = self._turns[entry.name] - 1

@@ -28,6 +28,7 @@ WATCHED = 0.1
 """What is left of exploration where a target is surely not the best."""
 EXPLORED_AFTER_CHANGE = 0.8
 """The least share of requests that explore once a target has changed."""
+_ROOT_TWO = math.sqrt(2)
 SURE = 0.55
 """Below this confidence that another target is worth more than the default, the default answers."""
 
@@ -93,7 +94,7 @@ def decide(choices: Sequence[Choice], wishes: Wishes, chance: random.Random) -> 
     """The order in which to ask. `choices` stand in the operator's order."""
     count = len(choices)
     worth = worths(choices, wishes)
-    known = len([True for choice in choices if choice.outcomes >= ENOUGH])
+    known = [choice.outcomes >= ENOUGH for choice in choices].count(True)
     priced = known < 2 and wishes.by_price and len({choice.cost for choice in choices}) > 1
     default = wishes.default if wishes.default < count else 0
     ranked = _ranked(choices, worth, wishes)
@@ -110,15 +111,22 @@ def decide(choices: Sequence[Choice], wishes: Wishes, chance: random.Random) -> 
     if wishes.explore and count > 1:
         chances = exploring([c.error for c in choices], worth, best, wishes.explore, wishes.least)
         drawn, propensity = chance.random(), chances[best]
-        for place in range(count):
-            drawn -= chances[place] if place != best else 0.0
-            if drawn < 0:
-                first, reason, propensity = place, "explored", chances[place]
-                break
+        if drawn < 1.0 - propensity:
+            first = _drawn(drawn, chances, best)
+            reason, propensity = "explored", chances[first]
     rest = range(count) if reason == "cold" else ranked
-    order = [first]
-    order += [place for place in rest if place != first]
+    order = [first, *[place for place in rest if place != first]]
     return Decision(tuple(order), reason, confidence, propensity, tuple(worth))
+
+
+def _drawn(drawn: float, chances: Sequence[float], best: int) -> int:
+    """Which of the others it is, `drawn` being less than their chances together."""
+    others = [place for place in range(len(chances)) if place != best]
+    for place in others:
+        drawn -= chances[place]
+        if drawn < 0:
+            return place
+    return others[-1]
 
 
 def searching(share: float, *, changed: bool) -> tuple[float, float]:
@@ -136,13 +144,12 @@ def exploring(
 
     Each of the others gets at least the part `least` of its even share, 0 to 1, however surely it is not the best.
     """
-    count = len(worth)
-    chances = [0.0] * count
-    for place in range(count):
-        if place != best:
-            spread = math.hypot(errors[place], errors[best]) or 1e-9
-            behind = max(0.0, worth[best] - worth[place]) / spread
-            chances[place] = share / count * max(least, math.erfc(behind / math.sqrt(2)))
+    even, top, error = share / len(worth), worth[best], errors[best]
+    chances = [
+        even * max(least, math.erfc(max(0.0, top - one) / (math.hypot(its, error) or 1e-9) / _ROOT_TWO))
+        for one, its in zip(worth, errors, strict=True)
+    ]
+    chances[best] = 0.0
     chances[best] = 1.0 - sum(chances)
     return chances
 
@@ -151,10 +158,8 @@ def worths(choices: Sequence[Choice], wishes: Wishes) -> list[float]:
     """Success less what cost and time weigh, for each."""
     costs = _relative([choice.cost for choice in choices]) if wishes.cost_weight else [0.0] * len(choices)
     if not wishes.latency_weight:
-        return [
-            choice.success - wishes.cost_weight * COST_POINTS * cost
-            for choice, cost in zip(choices, costs, strict=True)
-        ]
+        points = wishes.cost_weight * COST_POINTS
+        return [choice.success - points * cost for choice, cost in zip(choices, costs, strict=True)]
     times = _relative([choice.seconds for choice in choices])
     return [
         choice.success - wishes.cost_weight * COST_POINTS * cost - wishes.latency_weight * TIME_POINTS * time
@@ -164,11 +169,12 @@ def worths(choices: Sequence[Choice], wishes: Wishes) -> list[float]:
 
 def _relative(values: Sequence[float | None]) -> list[float]:
     """Shares of the greatest; what nobody knows counts as the middle of what is known."""
-    known = sorted([value for value in values if value is not None])
-    if not known or known[-1] <= 0:
+    known = [value for value in values if value is not None]
+    most = max(known, default=0.0)
+    if most <= 0:
         return [0.0] * len(values)
-    middle = known[len(known) // 2]
-    return [(middle if value is None else value) / known[-1] for value in values]
+    middle = sorted(known)[len(known) // 2] if len(known) < len(values) else 0.0
+    return [(middle if value is None else value) / most for value in values]
 
 
 def _ranked(choices: Sequence[Choice], worth: Sequence[float], wishes: Wishes) -> list[int]:
@@ -196,4 +202,4 @@ def _confidence(choices: Sequence[Choice], worth: Sequence[float], best: int, de
     if best == default:
         return 1.0
     spread = math.hypot(choices[best].error, choices[default].error) or 1e-9
-    return 0.5 * (1 + math.erf((worth[best] - worth[default]) / spread / math.sqrt(2)))
+    return 0.5 * (1 + math.erf((worth[best] - worth[default]) / spread / _ROOT_TWO))

@@ -77,6 +77,8 @@ _SORTS = np.array([[chr(byte) in sort for sort in _COUNTED] for byte in range(25
 """Which of these each byte is: one product counts them all."""
 _CASES = bytes(1 if 97 <= c < 123 else 2 if 65 <= c < 91 else 0 for c in range(256))
 _CAPITAL_THEN_SMALL = b"\2\1"
+_OFFERS = bytes(1 if c in b"ABCDEFGHIJ" else 2 if c in b".)" else 10 if c == 10 else 0 for c in range(256))
+_OFFERED = b"\n\1\2"
 _DIGITS = bytes(c if 48 <= c < 58 else 32 for c in range(256))
 
 
@@ -104,7 +106,13 @@ def _structure(text: str, raw: bytes, length: int) -> Floats:
     distinct = set(words)
     many = max(1, len(words))
     rows = text.split("\n")
-    offered = [at for at, row in enumerate(rows) if row[1:2] in _POINTS and row[0] in _LETTERS]
+    marks = raw.translate(
+        _OFFERS
+    )  # to look at every row takes far longer, and most questions offer no answers
+    if _OFFERED in marks or marks.startswith(_OFFERED[1:]):
+        offered = [at for at, row in enumerate(rows) if row[1:2] in _POINTS and row[0] in _LETTERS]
+    else:
+        offered = []
     asked = sum(map(len, rows[: offered[0]])) + offered[0] if offered and offered[0] else len(text)
     lowest = low[:asked]
     negated = asked == len(text) and not distinct.isdisjoint(_NEGATIONS)

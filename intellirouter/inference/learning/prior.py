@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from intellirouter.inference.learning.basis import Basis
 from intellirouter.inference.learning.features import SLOT_BITS, STRUCTURE, VERSION, Features, Floats
+from intellirouter.inference.learning.grams import BySlot
 
 FILE = "prior.npz"
 NEUTRAL = 0.7
@@ -36,11 +37,14 @@ class Prior:
     heads: Floats
     slots: Floats
     source: str = ""
+    _grams: BySlot = field(init=False, repr=False, compare=False)
     _plain: Floats = field(init=False, repr=False, compare=False)
     """`heads` without the constants, row after row."""
     _constants: tuple[float, float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_grams", BySlot(self.slots))
+        object.__setattr__(self, "slots", self._grams.rows)
         object.__setattr__(self, "_plain", np.ascontiguousarray(self.heads[:, :-1]))
         object.__setattr__(self, "_constants", tuple(self.heads[:, -1].tolist()))
 
@@ -50,11 +54,8 @@ class Prior:
             return NEUTRAL, NEUTRAL
         small, large = self._plain.dot(basis).tolist()
         of_small, of_large = self._constants
-        count = len(features.slots)
-        if not count:
-            return small + of_small, large + of_large
-        grams, size = self.slots.take(features.slots, axis=1).sum(1).tolist(), count**0.5
-        return small + of_small + grams[0] / size, large + of_large + grams[1] / size
+        grams = self._grams.of(features.slots)
+        return small + of_small + grams[0], large + of_large + grams[1]
 
 
 def between(pair: tuple[float, float], rating: float) -> float:

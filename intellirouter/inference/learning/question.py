@@ -30,6 +30,10 @@ _FENCE = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 """Begins with a letter that is searched for, and goes on by whole lines: a pattern that begins with a line is tried everywhere."""
+_BACKTICKS = re.compile(r"\n(```++)[^\n]*+\n(?:(?!\1)[^\n]*+\n)*+(?:\1[^\n]*$|[^\n]*\Z)", re.MULTILINE)
+"""The same where backticks alone make fences, and a line comes before each: it begins with what is found at once."""
+_MAX_FENCES = 256
+"""Blocks of one turn that are looked at, for each takes its time."""
 _DUMP_LINES = 12
 """A fenced block of more lines is a file somebody pasted, and its first lines say what it is."""
 
@@ -71,15 +75,18 @@ def human(text: str) -> str:
         text = text[:_SCANNED] + "\n" + text[-_SCANNED:]
     if "<" in text:
         text = _HARNESS.sub("", text)
-    if ("`" in text and "```" in text) or ("~" in text and "~~~" in text):  # one letter is found far sooner
-        text = _FENCE.sub(_shortened, text)
+    if "~" in text and "~~~" in text:  # one letter is found far sooner
+        text = _FENCE.sub(_shortened, text, _MAX_FENCES)
+    elif "`" in text and "```" in text:
+        text = _BACKTICKS.sub(_shortened, "\n" + text, _MAX_FENCES)
     return text.strip()
 
 
 def _shortened(match: re.Match[str]) -> str:
     block = match.group(0)
-    lines = block.split("\n", _DUMP_LINES + 1)
-    return block if len(lines) <= _DUMP_LINES + 1 else "\n".join(lines[:3]) + "\n"
+    before = block[: block[0] == "\n"]
+    lines = block[len(before) :].split("\n", _DUMP_LINES + 1)
+    return block if len(lines) <= _DUMP_LINES + 1 else before + "\n".join(lines[:3]) + "\n"
 
 
 def cut(text: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from intellirouter.inference.learning.estimator import DIMENSION, Estimator
 from intellirouter.inference.learning.features import SLOT_BITS, VERSION, Features, Floats
+from intellirouter.inference.learning.grams import BySlot
 from intellirouter.inference.learning.group import Group
 from intellirouter.inference.learning.packed import fits, unpacked
 from intellirouter.inference.learning.prior import KINDS, Prior, between
@@ -61,10 +62,14 @@ class Weights:
     """Of each target the constant and the weight of the prior's opinion, as a decision takes them."""
     bends: Floats = field(init=False, repr=False, compare=False)
     """Of each target the weights of the basis."""
+    grams: BySlot = field(init=False, repr=False, compare=False)
+    """`slots` as a decision reads them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "heads", tuple(map(tuple, self.rows[:, :2].tolist())))
         object.__setattr__(self, "bends", np.ascontiguousarray(self.rows[:, 2:]))
+        object.__setattr__(self, "grams", BySlot(self.slots))
+        object.__setattr__(self, "slots", self.grams.rows)
 
     @property
     def outcomes(self) -> float:
@@ -76,9 +81,10 @@ NOTHING = Weights()
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """`success` expected, 0 to 1; `error` its standard error; `outcomes` the weight of what it rests on; `cost` as told."""
+    """`success` expected, 0 to 1, and what the prior alone expects; `error` the standard error of `success`; `outcomes` the weight of what it rests on; `cost` as told."""
 
     success: float
+    prior: float
     error: float
     outcomes: float
     cost: float | None = None
@@ -101,19 +107,20 @@ def estimated(
 ) -> dict[str, Estimate]:
     """The same, for who has computed the prior's opinion and the basis."""
     found = {}
-    size = max(1, len(features.slots)) ** 0.5
     many = len(weights.targets) > 0
     bent = weights.bends.dot(basis).tolist() if many else []
-    grams = weights.slots.take(features.slots, axis=1).sum(1).tolist() if many else []
+    grams = weights.grams.of(features.slots) if many else []
     for name, rating in ratings.items():
         expected = between(pair, rating)
         place = weights.places.get(name)
         if place is None:
-            found[name] = Estimate(expected, UNKNOWN, 0.0)
+            found[name] = Estimate(expected, expected, UNKNOWN, 0.0)
             continue
         (constant, slope), fact = weights.heads[place], weights.facts[place]
-        value = constant + slope * expected + bent[place] + grams[place] / size
-        found[name] = Estimate(min(0.99, max(0.01, value)), fact.uncertainty, fact.weight, fact.cost)
+        value = constant + slope * expected + bent[place] + grams[place]
+        found[name] = Estimate(
+            min(0.99, max(0.01, value)), expected, fact.uncertainty, fact.weight, fact.cost
+        )
     return found
 
 

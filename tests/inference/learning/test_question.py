@@ -67,6 +67,27 @@ def test_a_pasted_file_is_not_the_question() -> None:
     assert len(text) < 120
 
 
+LONG = "\n".join(f"line {n}" for n in range(20))
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (f"```\n{LONG}\n```\nwhy?", "```\nline 0\nline 1\n\nwhy?"),
+        (f"why?\n```py\n{LONG}\n```", "why?\n```py\nline 0\nline 1"),
+        (f"why?\n~~~\n{LONG}\n~~~\nand?", "why?\n~~~\nline 0\nline 1\n\nand?"),
+        (f"a\n````\n```\n{LONG}\n````\nb", "a\n````\n```\nline 0\n\nb"),
+        (f"~~~\n```\n{LONG}\n~~~\nb", "~~~\n```\nline 0\n\nb"),
+        (f"a\n```\n{LONG}\n```\n```\n{LONG}", "a\n```\nline 0\nline 1\n\n```\nline 0\nline 1"),
+        (f"no ```fence\n{LONG}", f"no ```fence\n{LONG}"),
+        ("a\n```\nshort\n```\nb", "a\n```\nshort\n```\nb"),
+        ("a\n```never a line", "a\n```never a line"),
+    ],
+)
+def test_of_a_long_fence_the_first_lines_are_read(text: str, left: str) -> None:
+    assert question_of(asked(said(text))).text == left
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -248,7 +248,7 @@ class Dispatch:
             await gate.enter(job.caller, job.deadline)
         try:
             plan = self._planner.plan(job, entry)
-            trace.plan, trace.decided = plan.shown, plan.decided
+            trace.plan, trace.lone, trace.decided = plan.shown, plan.lone(), plan.decided
             grant = await self._governor.admit(job, entry, plan.candidates, trace.operation)
         except BaseException:
             if gate is not None:

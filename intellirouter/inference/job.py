@@ -172,6 +172,7 @@ class Trace(msgspec.Struct):
     headers: dict[str, str] = {}  # of limits, for the caller
     steps: dict[str, float] = {}  # seconds of what came before and after: persona, conversation, retrieval …
     plan: Callable[[], dict[str, Any]] = dict
+    lone: str = ""  # the strategy, where the plan had one target and nothing to choose
     decided: Chosen | None = None  # where outcomes decided who is asked
     operation: str = CHAT
     caller: Caller | None = None

@@ -42,8 +42,8 @@ class Plan(msgspec.Struct):
 
     def shown(self) -> dict[str, Any]:
         """For an explanation. Not to be changed: where there was nothing to choose, all requests have the same."""
-        if len(self.candidates) == 1 and not self.passed_over and self.decided is None:
-            return _lone(self.strategy, self.candidates[0].id)
+        if self.lone():
+            return lone_plan(self.strategy, self.candidates[0].id)
         return {
             "strategy": self.strategy,
             "order": [candidate.id for candidate in self.candidates],
@@ -51,9 +51,16 @@ class Plan(msgspec.Struct):
             **({"selection": self.decided.shown()} if self.decided is not None else {}),
         }
 
+    def lone(self) -> str:
+        """The strategy where there was nothing to choose, which then tells it all; else empty."""
+        if len(self.candidates) == 1 and not self.passed_over and self.decided is None:
+            return self.strategy
+        return ""
+
 
 @lru_cache(4096)
-def _lone(strategy: str, target: str) -> dict[str, Any]:
+def lone_plan(strategy: str, target: str) -> dict[str, Any]:
+    """What is shown of a plan with nothing to choose. Not to be changed."""
     return {"strategy": strategy, "order": [target], "passed_over": {}}
 
 

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import structlog
 
 from intellirouter.errors import StateError
-from intellirouter.records.held import Jotting, batch_of
+from intellirouter.records.held import Batches, Jotting
 from intellirouter.records.row import Ids, Row
 from intellirouter.records.spare import Spare
 from intellirouter.records.store import Store
@@ -36,6 +36,8 @@ ENOUGH = 0.1
 """Of a processor without anything to do: there is time to make rows."""
 PACK_SECONDS, PACK_EACH_SECONDS = 0.1, 2.0
 """Between two pieces of packing where more wait, and until it is looked for again where none did."""
+DUE_EACH_SECONDS = 1.0
+"""Until it is looked again whether too much is held, where it was not."""
 RETRY_SECONDS = 1.0
 CLOSE_SECONDS = 10.0
 """How long the end of the process waits for what is still to be written."""
@@ -85,11 +87,47 @@ UNDESCRIBED = "some requests could not be described, see the log"
 class Recorder:
     """One per process. `open_store` is called in the thread, again until it succeeds; `jotting` knows what is given to `jot`."""
 
+    # what each request looks at lies together
+    __slots__ = (
+        "_batches",
+        "_behind",
+        "_drop_reason",
+        "_dropped_at",
+        "_due_at",
+        "_encode",
+        "_failure",
+        "_gathered_at",
+        "_idle",
+        "_ids",
+        "_jotted",
+        "_jotting",
+        "_kept_house",
+        "_let_go",
+        "_lost",
+        "_noted",
+        "_open_store",
+        "_pack_at",
+        "_refused",
+        "_room",
+        "_room_at",
+        "_spare",
+        "_stopping",
+        "_store",
+        "_taken_in",
+        "_thread",
+        "_wake",
+        "_withheld",
+        "_written",
+        "bounds",
+    )
+
     def __init__(self, open_store: Callable[[], Store], bounds: Bounds, jotting: Jotting) -> None:
         self._open_store = open_store
         self._jotting, self._encode = jotting, jotting.encode
         self.bounds = bounds
-        self._queue: deque[_Noted | bytes] = deque()
+        self._jotted: deque[bytes] = deque()
+        self._noted: deque[_Noted] = deque()
+        self._batches = Batches()
         self._taken_in = self._let_go = 0  # bytes: each written by one thread alone
         self._refused = self._lost = 0  # rows dropped on the path, and in the thread
         self._written = 0
@@ -103,7 +141,7 @@ class Recorder:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._store: Store | None = None
-        self._kept_house = self._pack_at = time.monotonic()
+        self._kept_house = self._pack_at = self._due_at = time.monotonic()
         self._behind = True  # there may be more to make rows of, or to pack
         self._spare = Spare()
         self._gathered_at = time.time()
@@ -130,19 +168,38 @@ class Recorder:
             # letters that are none, perhaps: rows are made without them
             self._take((self._jotting.row, seen, ODD_BYTES), ODD_BYTES)
             return
-        self._take(told, len(told) + ATOP)
-
-    def _take(self, one: _Noted | bytes, size: int) -> None:
-        taken_in = self._taken_in + size
-        if len(self._queue) >= self.bounds.max_rows or taken_in - self._let_go > self.bounds.max_held_bytes:
-            self._refused += 1
-            self._dropped_at = time.monotonic()
+        # as `_take` does, which every request would pay for calling
+        jotted, bounds, taken_in = self._jotted, self.bounds, self._taken_in + len(told) + ATOP
+        if (
+            len(jotted) + len(self._noted) >= bounds.max_rows
+            or taken_in - self._let_go > bounds.max_held_bytes
+        ):
+            self._refuse()
             return
         self._taken_in = taken_in
-        self._queue.append(one)
+        jotted.append(told)
         if self._idle:
             self._idle = False
             self._wake.set()
+
+    def _refuse(self) -> None:
+        self._refused += 1
+        self._dropped_at = time.monotonic()
+
+    def _take(self, one: _Noted, size: int) -> None:
+        taken_in = self._taken_in + size
+        if self._waiting() >= self.bounds.max_rows or taken_in - self._let_go > self.bounds.max_held_bytes:
+            self._refuse()
+            return
+        self._taken_in = taken_in
+        self._noted.append(one)
+        if self._idle:
+            self._idle = False
+            self._wake.set()
+
+    def _waiting(self) -> int:
+        """Requests that nothing was done with yet."""
+        return len(self._jotted) + len(self._noted)
 
     def stranger(self) -> bool:
         """Whether there is room for one more row of nobody in particular; takes it. Called by the loop's thread."""
@@ -163,7 +220,7 @@ class Recorder:
             reason = self._drop_reason or "more requests came than could be written"
         if reason and dropped:
             reason = f"{reason}; {dropped} requests are missing from the record"
-        return Standing(self._written, dropped, len(self._queue), bool(self._failure), reason, self._withheld)
+        return Standing(self._written, dropped, self._waiting(), bool(self._failure), reason, self._withheld)
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Write what waits, for at most so long, and close the store. Blocks."""
@@ -172,7 +229,7 @@ class Recorder:
         if self._thread is not None:
             self._thread.join(seconds)
             if self._thread.is_alive():
-                log.warning("records.not_all_written", waiting=len(self._queue))
+                log.warning("records.not_all_written", waiting=self._waiting())
 
     def _work(self) -> None:
         until = None
@@ -180,7 +237,7 @@ class Recorder:
             stopping = self._stopping.is_set()
             if stopping and until is None:
                 until = time.monotonic() + CLOSE_SECONDS
-            if not self._queue:
+            if not self._waiting():
                 if stopping:
                     break
                 self._rest()
@@ -188,7 +245,7 @@ class Recorder:
             if not stopping:
                 self._stopping.wait(GATHER_SECONDS)
             spare = self._spare.share()
-            while self._queue and (until is None or time.monotonic() < until):
+            while self._waiting() and (until is None or time.monotonic() < until):
                 self._keep_some()
             if until is not None and time.monotonic() >= until:
                 break
@@ -205,7 +262,7 @@ class Recorder:
         """Until something comes, or the house is to be kept."""
         self._wake.clear()
         self._idle = True
-        if not self._queue and not self._stopping.is_set():
+        if not self._waiting() and not self._stopping.is_set():
             self._wake.wait(PACK_SECONDS if self._behind else HOUSE_SECONDS)
             self._gathered_at = time.time()
         self._idle = False
@@ -213,10 +270,7 @@ class Recorder:
     def _keep_some(self) -> None:
         """Keep what waits, or as much of it as is kept at once."""
         since, self._gathered_at = self._gathered_at, time.time()
-        take = self._queue.popleft
-        taken = [take() for _ in range(min(KEPT_AT_ONCE, len(self._queue)))]
-        jotted = [one for one in taken if isinstance(one, bytes)]
-        noted = [one for one in taken if not isinstance(one, bytes)]
+        jotted, noted = _taken(self._jotted, KEPT_AT_ONCE), _taken(self._noted, KEPT_AT_ONCE)
         if jotted:
             self._hold(jotted, since)
             self._let_go += sum(map(len, jotted)) + ATOP * len(jotted)
@@ -228,7 +282,7 @@ class Recorder:
     def _hold(self, jotted: list[bytes], since: float) -> None:
         """Keep them, however often it takes; where the store takes only rows, the rows of them."""
         parts = [jotted[at : at + BATCH] for at in range(0, len(jotted), BATCH)]
-        batches = [(len(part), batch_of(part)) for part in parts]
+        batches = list(map(self._batches.of, parts))
 
         def kept(store: Store) -> None:
             if store.held is not None:
@@ -295,7 +349,7 @@ class Recorder:
                 keep(self._store)
             except StateError as error:
                 if not self._failure:
-                    log.warning("records.not_written", reason=error.message, waiting=len(self._queue))
+                    log.warning("records.not_written", reason=error.message, waiting=self._waiting())
                 self._failure = error.message
                 if self._stopping.wait(RETRY_SECONDS):
                     self._lose(count, error.message)
@@ -315,18 +369,23 @@ class Recorder:
                 return
             if not self._release():
                 break
-            while self._queue:  # it is no safer in memory for our being busy
+            while self._waiting():  # it is no safer in memory for our being busy
                 self._keep_some()
             due = due and self._due()
         if not self._behind or time.monotonic() < until:
             self._pack()
 
     def _due(self) -> bool:
-        held = None if self._store is None else self._store.held
+        held, now = None if self._store is None else self._store.held, time.monotonic()
+        if held is None or now < self._due_at:
+            return False
         try:
-            return held is not None and held.waiting().due
+            due = held.waiting().due
         except StateError:
             return False
+        if not due:
+            self._due_at = now + DUE_EACH_SECONDS
+        return due
 
     def _release(self) -> bool:
         """Make rows of one batch; whether there was one."""
@@ -374,10 +433,16 @@ class Recorder:
                 self._store = self._open_store()
             before = time.time() - self.bounds.retention_seconds
             while self._store.prune(before, self.bounds.max_bytes):
-                if self._queue or self._stopping.is_set():  # rows go first: the rest of the work has time
+                if self._waiting() or self._stopping.is_set():  # rows go first: the rest of the work has time
                     self._kept_house = now - HOUSE_SECONDS
                     return
         except StateError as error:
             log.warning("records.not_pruned", reason=error.message)
         except Exception:
             log.exception("records.prune_crashed")
+
+
+def _taken(queue: deque[T], most: int) -> list[T]:
+    """What lies in the queue, as much as is taken at once. It grows meanwhile."""
+    take = queue.popleft
+    return [take() for _ in range(min(most, len(queue)))]

@@ -183,7 +183,8 @@ def endpoint(
             response = error_response(_hidden(error, request_id), envelope)
         finally:
             seconds = time.perf_counter() - began
-            meter.end(status, seconds, traced[0].trace_id if traced is not None else "")
+            trace_id = traced[0].trace_id if traced is not None else ""
+            meter.end(status, seconds, trace_id)
             if frame.access.enabled:
                 facts = _facts(request, caller, request_id, name, status, seconds)
                 frame.access.note({"role": frame.role, **facts})
@@ -201,6 +202,7 @@ def endpoint(
                     caller,
                     status,
                     seconds,
+                    trace_id,
                     request.get(PART),
                     refusal,
                 )

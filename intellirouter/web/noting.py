@@ -17,6 +17,7 @@ from aiohttp import web
 from multidict import istr
 
 from intellirouter.errors import IntelliRouterError
+from intellirouter.records.held import list_in
 from intellirouter.records.named import SESSION_HEADERS, TAG_HEADERS, bounded, listed_tags
 from intellirouter.records.recorder import Recorder
 from intellirouter.records.row import Row
@@ -103,12 +104,18 @@ def note(
     caller: Caller | None,
     status: int,
     seconds: float,
+    trace_id: str,
     part: Part | None,
     error: Failure | None,
 ) -> None:
     """Leave a request to the recorder. What it needs of it is taken now: what waits to be written keeps nothing else alive."""
-    said, span = request.headers.get, current()
-    tags, other_tags = said(_TAGS), said(_OTHER_TAGS)
+    said = request.headers.get
+    key = tenant = team = tags = None
+    if caller is not None:
+        key, tenant, team = caller.key_id, caller.tenant, caller.team
+    some, other = said(_TAGS), said(_OTHER_TAGS)
+    if some is not None or other is not None:
+        tags = [one for one in (some, other) if one]
     known = None if part is None else part.close()
     seen = Seen(
         time.time(),
@@ -119,19 +126,22 @@ def note(
         request.path,
         request_id,
         status,
-        None if caller is None else caller.key_id,
-        None if caller is None else caller.tenant,
-        None if caller is None else caller.team,
+        key,
+        tenant,
+        team,
         said(_SESSION) or said(_OTHER_SESSION),
         said(_TRACEPARENT),
-        None if tags is None and other_tags is None else [one for one in (tags, other_tags) if one],
+        tags,
         said(_USER_AGENT),
         request.remote,
-        None if span is None else span.trace_id,
+        trace_id or None,
         known,
         error,
     )
-    _noted(recorder, seen)
+    if known is None or not known.held_bytes:
+        recorder.jot(seen)
+    else:
+        recorder.note(row_of, seen, known.held_bytes)
 
 
 def note_call(
@@ -170,11 +180,6 @@ def note_call(
         known,
         error,
     )
-    _noted(recorder, seen)
-
-
-def _noted(recorder: Recorder, seen: Seen[Known | None]) -> None:
-    known = seen.part
     if known is None or not known.held_bytes:
         recorder.jot(seen)
     else:
@@ -195,10 +200,11 @@ class Jotted(Generic[PartT]):
 
     def rows(self, batch: bytes) -> Iterator[Row]:
         """See `Jotting.rows`."""
+        told = list_in(batch)
         try:
-            known: Iterable[Seen[PartT] | msgspec.Raw] = self._decode(batch)
+            known: Iterable[Seen[PartT] | msgspec.Raw] = self._decode(told)
         except msgspec.ValidationError:  # one of them is not what it ought to be: each by itself
-            known = _apart(batch)
+            known = _apart(told)
         for one in known:
             try:
                 yield row_of(self._one(one) if isinstance(one, msgspec.Raw) else one)

@@ -25,8 +25,9 @@ from intellirouter.records.redaction import Redaction
 from intellirouter.records.sealed import SealedRecords
 from intellirouter.records.store import Store
 from intellirouter.roles.keys import METRICS, RECORDER, RECORDS
+from intellirouter.roles.router.kept_content import ContentPolicy
 from intellirouter.roles.router.keys import CONTENT
-from intellirouter.roles.router.recorded import JOTTED, ContentPolicy
+from intellirouter.roles.router.recorded import JOTTED
 from intellirouter.security.sealing import sealer_of
 from intellirouter.web.probes import PartHealth
 

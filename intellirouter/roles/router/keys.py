@@ -21,8 +21,8 @@ from intellirouter.inference.standing import Board
 from intellirouter.inference.switches import Switches
 from intellirouter.memory.conversations import Conversations
 from intellirouter.memory.responses import Responses
+from intellirouter.roles.router.kept_content import ContentPolicy
 from intellirouter.roles.router.pipeline.outcomes import Outcomes
-from intellirouter.roles.router.recorded import ContentPolicy
 
 CATALOG: web.AppKey[Catalog] = web.AppKey("catalog")
 DISCOVERY: web.AppKey[Discovery] = web.AppKey("discovery", Discovery)

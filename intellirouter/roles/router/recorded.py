@@ -12,113 +12,29 @@ from typing import Any, ClassVar
 import msgspec
 from aiohttp import web
 
-from intellirouter.chat.delta import Delta, StreamEvent, TextDelta, ToolCallArguments, ToolCallStart
-from intellirouter.chat.model import ChatRequest, RouteOptions
-from intellirouter.chat.response import ChatResponse, Choice, Usage
-from intellirouter.chat.wire import WireFormat
-from intellirouter.config.schema.records import Content
+from intellirouter.chat.delta import StreamEvent
+from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.response import Usage
 from intellirouter.errors import IntelliRouterError
 from intellirouter.inference.cache.dispatcher import CANNED_HEADER
 from intellirouter.inference.cache.dispatcher import HEADER as CACHE_HEADER
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.cost import Rates, cost_usd
-from intellirouter.inference.job import Trace, Tried
+from intellirouter.inference.job import Attempt, Trace, Tried
 from intellirouter.inference.offline_transport import OFFLINE
+from intellirouter.inference.plan import lone_plan
 from intellirouter.records.named import MAX_TAGS, bounded, first, listed_tags, tags_of, user_of
-from intellirouter.records.redaction import Redaction
 from intellirouter.records.row import Row
+from intellirouter.roles.router.kept_content import ContentPolicy, Kept
 from intellirouter.roles.router.pipeline.course import GUARDRAIL_HEADER, PERSONA_HEADER
 from intellirouter.security.caller import Caller
 from intellirouter.web.noting import SIZE, Failure, Jotted, Known, RunPart, Seen, error_facts
 
-MAX_DELTAS = 100_000
 CHAIN = "chain"
 """The provider of an answer that a chain gave."""
 RUN_HEADER = "x-intellirouter-run"
-CONTENT_LEVELS: dict[str, int] = {"off": 0, "errors": 1, "all": 2}
-
-
-class ContentPolicy(msgspec.Struct):
-    """What of the content is kept, and how it is made fit for it. Shared by all requests; a reload changes it."""
-
-    level: Content
-    redaction: Redaction
-
-    def configure(self, level: Content, redaction: Redaction) -> None:
-        """Take these in place of the last ones."""
-        self.level, self.redaction = level, redaction
-
-    def of(self, caller: Caller) -> Content:
-        """What may be kept of this caller's requests: what configuration and key both allow."""
-        own = caller.record
-        return self.level if own is None or CONTENT_LEVELS[own] >= CONTENT_LEVELS[self.level] else own
-
-
-class Kept(msgspec.Struct):
-    """The content of one request, as it came. `deltas` are a stream's, `response` a whole answer."""
-
-    level: Content
-    redaction: Redaction
-    chat: ChatRequest
-    wire: WireFormat | None = None
-    response: ChatResponse | None = None
-    deltas: list[Delta] = []
-
-    def take(self, events: list[StreamEvent]) -> None:
-        """More of a stream."""
-        if len(self.deltas) < MAX_DELTAS:
-            self.deltas += [delta for event in events for delta in event.deltas]
-
-    def fill(self, row: Row) -> None:
-        """Write what was asked and answered into the row, where it is to be kept."""
-        if self.level == "errors" and row.status < 400 and not row.error:
-            return
-        source = self.chat.source
-        row.asked = self.redaction.body(source.body if source is not None else msgspec.to_builtins(self.chat))
-        answer = self._answer()
-        if answer is not None:
-            row.answered = self.redaction.body(answer)
-
-    def _answer(self) -> dict[str, Any] | None:
-        response = self.response
-        if response is None:
-            return _said(self.deltas) if self.deltas else None
-        if response.raw is not None and self.wire is not None and response.dialect == self.wire.name:
-            response = self.wire.decode_response(response.raw)
-        return {"choices": [_choice(choice) for choice in response.choices]}
-
-
-def _choice(choice: Choice) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "role": "assistant",
-        "content": choice.text,
-        "finish_reason": choice.finish_reason,
-    }
-    if choice.thinking:
-        told["thinking"] = choice.thinking
-    if choice.refusal:
-        told["refusal"] = choice.refusal
-    if choice.tool_calls:
-        told["tool_calls"] = [msgspec.to_builtins(call) for call in choice.tool_calls]
-    return told
-
-
-def _said(deltas: list[Delta]) -> dict[str, Any]:
-    texts: dict[int, list[str]] = {}
-    calls: dict[tuple[int, int], dict[str, str]] = {}
-    for delta in deltas:
-        if isinstance(delta, TextDelta):
-            texts.setdefault(delta.choice, []).append(delta.text)
-        elif isinstance(delta, ToolCallStart):
-            calls[delta.choice, delta.index] = {"name": delta.name, "arguments": ""}
-        elif isinstance(delta, ToolCallArguments) and (delta.choice, delta.index) in calls:
-            calls[delta.choice, delta.index]["arguments"] += delta.fragment
-    told: dict[str, Any] = {
-        "choices": [{"role": "assistant", "content": "".join(text)} for _, text in sorted(texts.items())]
-    }
-    if calls:
-        told["tool_calls"] = list(calls.values())
-    return told
+_TELLING = frozenset({CACHE_HEADER, CANNED_HEADER, PERSONA_HEADER, RUN_HEADER, GUARDRAIL_HEADER})
+"""Headers of an answer that say something of it for its row."""
 
 
 class Told(msgspec.Struct, gc=False, array_like=True):
@@ -183,25 +99,28 @@ def told_by(trace: Trace) -> Told:
 
 def _lone(trace: Trace) -> str:
     """The one target that was asked, once, and answered, where the rest of the trace tells all about that; else empty."""
-    if len(trace.attempts) == 1:
-        attempt = trace.attempts[0]
-        paid, once = attempt.usage is trace.usage, attempt.seconds == trace.upstream_seconds
-        if paid and once and attempt.outcome == "ok" and attempt.sent < 2 and not attempt.upstream_status:
-            return attempt.candidate
+    if len(trace.attempts) == 1 and _tells(trace, trace.attempts[0]):
+        return trace.attempts[0].candidate
     return ""
+
+
+def _tells(trace: Trace, attempt: Attempt) -> bool:
+    """Whether the rest of the trace tells all about an attempt that was the only one."""
+    return (
+        attempt.usage is trace.usage
+        and attempt.outcome == "ok"
+        and attempt.seconds == trace.upstream_seconds
+        and attempt.sent < 2
+        and not attempt.upstream_status
+    )
 
 
 class Asked(msgspec.Struct, gc=False):
     """What a request asks, until it is over. See `Part`."""
 
     catalog: Catalog
-    model: str
+    chat: ChatRequest
     dialect: str
-    stream: bool
-    user: object
-    metadata: object
-    safety_identifier: object
-    options: RouteOptions | None
     session: str = ""
     trace: Trace | None = None
     first_token: float | None = None
@@ -211,31 +130,73 @@ class Asked(msgspec.Struct, gc=False):
 
     def close(self) -> Known:
         """See `Part.close`."""
-        options, metadata = self.options, self.metadata
+        chat = self.chat
+        body = {} if chat.source is None else chat.source.body
+        metadata, named = body.get("metadata"), body.get("safety_identifier")
+        if not (metadata or named or chat.user or self.session) and chat.options is None:
+            plain = self._plain()
+            if plain is not None:
+                return plain
+        return self._whole(metadata, named)
+
+    def _plain(self) -> PlainPart | None:
+        """What came of a request that named nothing but a model, where that is what comes of most; else None."""
+        trace = self.trace
+        if trace is None or not trace.lone or len(trace.attempts) != 1 or self.content is not None:
+            return None
+        usage, attempt, headers = trace.usage, trace.attempts[0], trace.headers
+        if usage is None or self.broken is not None or trace.guards is not None or not _tells(trace, attempt):
+            return None
+        if headers and not headers.keys().isdisjoint(_TELLING):
+            return None
+        model = self.chat.model
+        return PlainPart(
+            model,
+            self.dialect,
+            self.chat.stream,
+            self.first_token,
+            self.catalog.rates(model),
+            trace.model,
+            trace.provider,
+            trace.lone,
+            attempt.candidate,
+            trace.steps,
+            trace.upstream_seconds,
+            trace.notes,
+            usage.input_tokens,
+            usage.output_tokens,
+            trace.cost_usd,
+            usage.cached_tokens,
+            usage.cache_write_tokens,
+            usage.reasoning_tokens,
+            usage.cache_write_1h_tokens,
+        )
+
+    def _whole(self, metadata: object, safety_identifier: object) -> Known:
+        chat, options = self.chat, self.chat.options
         user, session = "", self.session
         tags: tuple[str, ...] = ()
         collections: tuple[str, ...] = ()
-        if self.user or metadata or self.safety_identifier:
-            user = user_of(self.user, metadata, self.safety_identifier)
+        if chat.user or metadata or safety_identifier:
+            user = user_of(chat.user, metadata, safety_identifier)
         if options is not None or metadata:
             tags = tags_of({}, metadata, options.tags if options is not None else ())
             told = metadata.get("session_id") if isinstance(metadata, dict) else None
             session = first(session, options.conversation if options is not None else None, told)
         if options is not None:
             collections = _collections(options.rag)
-        model, trace = self.model, self.trace
         part = AskedPart(
-            model,
+            chat.model,
             self.dialect,
-            self.stream,
+            chat.stream,
             user,
             tags,
             session,
             collections,
             self.first_token,
             self.broken,
-            self.catalog.rates(model),
-            None if trace is None else told_by(trace),
+            self.catalog.rates(chat.model),
+            None if self.trace is None else told_by(self.trace),
         )
         return part if self.content is None else ContentPart(part, self.content, SIZE + self.size)
 
@@ -298,6 +259,74 @@ class AskedPart(msgspec.Struct, gc=False, array_like=True, tag="asked"):
             row.cost_usd = 0.0
 
 
+class PlainPart(msgspec.Struct, gc=False, array_like=True, tag="plain"):
+    """The same of a request that named nothing but a model, and was answered by the first target that was asked.
+
+    Most are such, and this is a quarter less to gather and to keep than an `AskedPart` with what is `Told`.
+    """
+
+    held_bytes: ClassVar[int] = 0
+
+    model: str
+    dialect: str
+    stream: bool
+    first_token: float | None
+    rates: tuple[Rates, ...]
+    served_model: str
+    provider: str
+    strategy: str
+    target: str
+    steps: dict[str, float]
+    upstream_seconds: float
+    notes: tuple[str, ...]
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    cached_tokens: int | None
+    written_tokens: int | None
+    reasoning_tokens: int | None
+    written_1h_tokens: int | None
+
+    def fill(self, row: Row) -> None:
+        """See `Known.fill`."""
+        told = Told(
+            self.served_model,
+            self.provider,
+            lone_plan(self.strategy, self.target),
+            self.target,
+            self.steps,
+            self.upstream_seconds,
+            self.notes,
+            (
+                self.input_tokens,
+                self.output_tokens,
+                self.cached_tokens,
+                self.written_tokens,
+                self.reasoning_tokens,
+                self.written_1h_tokens,
+            ),
+            self.cost_usd,
+            cache="",
+            persona=None,
+            chain_run=None,
+            rule=None,
+            guards=None,
+        )
+        AskedPart(
+            self.model,
+            self.dialect,
+            self.stream,
+            user="",
+            tags=(),
+            session="",
+            collections=(),
+            first_token=self.first_token,
+            broken=None,
+            rates=self.rates,
+            told=told,
+        ).fill(row)
+
+
 class ContentPart(msgspec.Struct):
     """The same with content that may be kept. See `Known`: content is masked before it lies on any disk."""
 
@@ -311,7 +340,7 @@ class ContentPart(msgspec.Struct):
         self.content.fill(row)
 
 
-JOTTED: Jotted[Any] = Jotted(Seen[AskedPart | RunPart | None])
+JOTTED: Jotted[Any] = Jotted(Seen[AskedPart | PlainPart | RunPart | None])
 """How the requests of every role are kept until rows are made of them."""
 
 
@@ -375,18 +404,7 @@ def asked_of(
     request: web.Request | None,
 ) -> Asked:
     """What a request asks, noted before it is answered."""
-    source = chat.source
-    body = source.body if source is not None else {}
-    asked = Asked(
-        catalog,
-        chat.model,
-        dialect,
-        chat.stream,
-        chat.user,
-        body.get("metadata"),
-        body.get("safety_identifier"),
-        chat.options,
-    )
+    asked = Asked(catalog, chat, dialect)
     if policy.level != "off" and (level := policy.of(caller)) != "off":
         asked.content = Kept(level, policy.redaction, chat)
         asked.size = (request.content_length or 0) * 4 if request is not None else 0

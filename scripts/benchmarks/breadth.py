@@ -17,6 +17,7 @@ from scripts.benchmarks import servers
 from scripts.benchmarks.cases import CHAT, Bench, Result, prompt, side_by_side
 from scripts.benchmarks.load import closed_loop
 from scripts.benchmarks.servers import EMBEDDED_INPUTS, STREAM_CHUNKS, Running
+from scripts.benchmarks.turns import Turns
 
 KEYS = 10_000
 MODELS = 1_000
@@ -80,9 +81,10 @@ def record(bench: Bench) -> Result:
     """The record of requests on beside off: what it costs the thread that answers, and all threads, which here share a core.
 
     The two take turns in pieces so short that what else the machine does meets both, each beginning as often as the other; the one that
-    waits is stopped, so that no row is made at the other's expense. A ratio is the middle one of those of the pairs.
+    waits is stopped, so that no row is made at the other's expense. A ratio is the middle one of those of the pairs. What is told by
+    `in_turns`, of one process, is the least disturbed: see there.
     """
-    result = Result()
+    result = in_turns(bench)
     pairs: dict[str, list[float]] = {"loop_off_to_on": [], "cpu_off_to_on": [], "rate_on_to_off": []}
     with servers.router(bench.directory, bench.upstream, extra="[records]\nenabled = false\n") as silent:
         subjects = {"off": silent, "on": bench.router}
@@ -111,6 +113,37 @@ def record(bench: Bench) -> Result:
         words = "select rows, (select ifnull(sum(rows), 0) from held) from kept"
         result.figures["rows_written"], result.figures["requests_held"] = connection.execute(words).fetchone()
     return result
+
+
+def in_turns(bench: Bench) -> Result:
+    """What the record adds to the processor's time of a request: on its path, and later in the thread that keeps it.
+
+    Rows are made where a processor has time, or of many at once: what a row costs then, `scripts/bench records` tells.
+    """
+    directory = bench.directory / "in-turns"
+    directory.mkdir(exist_ok=True)
+    file = directory / "turns.json"
+    module = ("scripts.benchmarks.in_turns", str(file))
+    with servers.router(directory, bench.upstream, module=module) as one, bench.router.paused():
+        closed_loop(one, CHAT, prompt("chat"), directory, seconds=1)  # warm
+        run = closed_loop(one, CHAT, prompt("chat"), directory, seconds=2 * bench.rounds * bench.seconds)
+        told = Turns.read(file)
+    pairs = [(on, off) for on, off in zip(told.on_us, told.off_us, strict=False) if on and off]
+    if len(pairs) < 2:
+        raise RuntimeError("the machine was too busy for turns that say something")
+    more = [on - off for on, off in pairs]
+    usual = median(off for _, off in pairs)
+    kept = told.record_us / max(1, told.noted)
+    figures = {
+        "turns_failed": run.failed,
+        "turns": len(pairs),
+        "turns_loop_us": usual,
+        "added_path_us": median(more),
+        "added_path_us_error": stdev(more) / math.sqrt(len(more)),
+        "added_thread_us": kept,
+        "added_percent": (median(more) + kept) / usual * 100,
+    }
+    return Result(figures, {"path_off_to_on": median(off / on for on, off in pairs)})
 
 
 class Piece(NamedTuple):

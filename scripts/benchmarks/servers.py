@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -282,13 +282,19 @@ def policy_toml(digest: str) -> str:
 
 @contextlib.contextmanager
 def router(
-    directory: Path, upstream: Running, *, extra: str = "", workers: int = 1, policy: bool = True
+    directory: Path,
+    upstream: Running,
+    *,
+    extra: str = "",
+    workers: int = 1,
+    policy: bool = True,
+    module: Sequence[str] = ("intellirouter",),
 ) -> Iterator[Running]:
-    """IntelliRouter's Router."""
+    """IntelliRouter's Router, run by the module with these arguments before its own."""
     port = free_port()
     file = directory / "router.toml"
     file.write_text(router_toml(port, upstream, directory, policy=policy) + extra)
-    command = [sys.executable, "-m", "intellirouter", "run", "--role", "Router", "--config", str(file)]
+    command = [sys.executable, "-m", *module, "run", "--role", "Router", "--config", str(file)]
     if workers > 1:
         command += ["--workers", str(workers)]
     with process(command, GATEWAY_CORE, port, "/health/ready", directory, "router") as running:

@@ -28,7 +28,7 @@ def status(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """At an edge: what waits for the centre. At a centre: its edges. Exit code 1 when the centre does not answer or runs were lost."""
+    """At an edge: what waits for the centre. At a centre: its edges. Exit code 1 when the centre does not answer or runs or rows were lost."""
     found: Any
     found, _ = ask_once(url, api_key, "GET", "/v1/edges", None, role="ChainEngine", config=config)
     centre = found["centre"]
@@ -41,7 +41,8 @@ def status(
             _edges(found["data"])
         if centre is None and not found["data"]:
             typer.echo("This node forwards to no centre and has no edges ([chain_engine] centre, edges).")
-    if centre is not None and (not centre["answers"] or centre["given_up"]):
+    lost = centre is not None and (centre["given_up"] or (centre.get("records") or {}).get("given_up"))
+    if centre is not None and (not centre["answers"] or lost):
         raise typer.Exit(1)
 
 
@@ -68,13 +69,27 @@ def _centre(centre: dict[str, Any]) -> None:
         typer.echo(f"refused    {centre['refused']} of them; the last: {centre['last_refusal']}")
     if centre["given_up"]:
         typer.echo(f"lost       {centre['given_up']} were deleted before the centre had them")
+    if (rows := centre.get("records")) is not None:
+        _rows(rows)
+
+
+def _rows(rows: dict[str, Any]) -> None:
+    since = f", the oldest of {when(rows['oldest_at'])}" if rows["waiting"] else ""
+    typer.echo(f"records    {rows['waiting']} rows wait{since}")
+    if rows["trouble"]:
+        typer.echo(f"  why      {rows['trouble']}")
+    if rows["refused"]:
+        typer.echo(f"  refused  {rows['refused']}; the last: {rows['last_refusal']}")
+    if rows["given_up"]:
+        typer.echo(f"  lost     {rows['given_up']} were deleted before the centre had them")
 
 
 def _edges(edges: list[dict[str, Any]]) -> None:
-    table = Table("edge", "tenants", "heard", "taken", "refused", "last refusal")
+    table = Table("edge", "tenants", "heard", "taken", "refused", "rows", "last refusal")
     for each in edges:
         name = each["id"] if each["configured"] else f"{each['id']} (not configured)"
         heard = when(each["heard_at"]) if each["heard_at"] is not None else "never"
-        tenants, why = ", ".join(each["tenants"]), each["last_refusal"] or ""
-        table.add_row(*cells(name, tenants, heard, str(each["taken"]), str(each["refused"]), why))
+        tenants, why = ", ".join(each["tenants"]), each["last_refusal"] or each.get("last_row_refusal") or ""
+        counts = each["taken"], each["refused"] + each.get("rows_refused", 0), each.get("rows_taken", 0)
+        table.add_row(*cells(name, tenants, heard, *map(str, counts), why))
     Console().print(table)

@@ -2,7 +2,7 @@
 
 A run travels as the text of a JSON document with a version that the edge counts. The centre keeps the document of the
 highest version and answers, for each, the version and digest of what it has now, so that sending again does no harm and an edge
-that was restored from a backup finds out. Fields that one side does not know are left out of account by it; `format` is raised
+that was restored from a backup finds out. A row of the record of requests travels in the same way. Fields that one side does not know are left out of account by it; `format` is raised
 where that would not do.
 """
 
@@ -29,7 +29,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """One run: `id` is the edge's own."""
+    """One run, or one row of the record of requests: `id` is the edge's own. A row has one version only."""
 
     id: _Id
     version: _Count
@@ -47,6 +47,7 @@ class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
 
     format: int
     runs: Annotated[tuple[Sent, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
+    rows: Annotated[tuple[Sent, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
 
 
 class Had(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -64,13 +65,14 @@ class Taken(msgspec.Struct, frozen=True, omit_defaults=True):
 
     format: int
     runs: tuple[Had, ...] = ()
+    rows: tuple[Had, ...] = ()
 
 
 class Centre(Protocol):
     """A centre, to an edge."""
 
     async def take(self, batch: Batch, call: Call) -> Taken:
-        """Bring runs. Raises `PeerUnavailable`, and refusals of `errors.py`."""
+        """Bring runs and rows. Raises `PeerUnavailable`, and refusals of `errors.py`."""
 
 
 def digest_of(document: str) -> str:

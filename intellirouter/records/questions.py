@@ -10,7 +10,7 @@ import msgspec
 
 from intellirouter.records.columns import READ, quoted, row_of
 from intellirouter.records.conditions import Conditions, conditions, words_of
-from intellirouter.records.query import EQUAL, By, Page, Query, Usage
+from intellirouter.records.query import EQUAL, By, Page, Query, Usage, score_of
 from intellirouter.records.row import SHIFT, Detail, Row
 from intellirouter.records.tally import Tally
 
@@ -76,6 +76,28 @@ def contents(ask: Ask, dialect: Dialect, rows: Sequence[Row]) -> list[Row]:
     for row in rows:
         row.asked, row.answered = said.get(row.id, (None, None))
     return list(rows)
+
+
+def those(ask: Ask, dialect: Dialect, ids: Sequence[int]) -> list[Row]:
+    """See `Store.those`."""
+    columns, table = dialect.content
+    marks = ", ".join("?" * len(ids)) or "null"
+    words = (
+        f"select {ROW}, {columns} from requests {table} where requests.id in ({marks}) order by requests.id"  # noqa: S608
+    )
+    return [row_of(line[:-2], line[-2], line[-1]) for line in ask(words, ids)]
+
+
+RATE = "update requests set feedback = ?, score = ? where id = ?"
+
+
+def ratings(rows: Iterable[Row]) -> list[tuple[str, float | None, int]]:
+    """What `RATE` is given for those of the rows that have feedback."""
+    return [
+        (msgspec.json.encode(row.feedback).decode(), score_of(row.feedback), row.id)
+        for row in rows
+        if row.feedback is not None
+    ]
 
 
 RESPOKEN = ("id", "tenant", "request_id", "message", "detail", "feedback")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 from intellirouter.errors import Overloaded
@@ -35,12 +36,16 @@ class Records:
 
     async def ask(self, question: Callable[[Store], T]) -> T:
         """What `question` finds. Raises `StateUnavailable`, `TooSlow`, and `Overloaded` when too many ask."""
+        return await self.act(partial(self._answered, question))
+
+    async def act(self, deed: Callable[[Store], T]) -> T:
+        """What `deed` gives, which asks for nothing of what is held. Raises as `ask` does."""
         if self._waiting >= MAX_WAITING:
             raise Overloaded(f"{self._waiting} questions to the record wait already.", retry_after=1.0)
         self._waiting += 1
         try:
             async with self._places:
-                return await asyncio.to_thread(self._answered, question, await self._opened())
+                return await asyncio.to_thread(deed, await self._opened())
         finally:
             self._waiting -= 1
 

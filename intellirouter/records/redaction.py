@@ -32,7 +32,10 @@ class Redaction:
 
     def body(self, value: Any) -> str:
         """A JSON value as text. One that is too long is cut, and no JSON any more."""
-        text = msgspec.json.encode(self._clean(value, 0)).decode()
+        return self.cut(msgspec.json.encode(self._clean(value, 0)).decode())
+
+    def cut(self, text: str) -> str:
+        """A text no longer than may be kept."""
         if len(text.encode()) <= self._max_bytes:
             return text
         return text.encode()[: self._max_bytes].decode(errors="ignore") + CUT

@@ -90,11 +90,20 @@ class SealedRecords:
         self._store = store
         self._sealer = sealer
         self.held = None if store.held is None else SealedHeld(store.held, sealer, self._sealed)
+        self.outgoing = store.outgoing
         self.resealed = 0
 
     def write(self, rows: Sequence[Row]) -> None:
         """See `Store.write`."""
         self._store.write([self._sealed(row) for row in rows])
+
+    def adopt(self, source: str, rows: Sequence[tuple[int, Row]]) -> int:
+        """See `Store.adopt`."""
+        return self._store.adopt(source, [(own, self._sealed(row)) for own, row in rows])
+
+    def those(self, ids: Sequence[int]) -> list[Row]:
+        """See `Store.those`. Raises `NotOpened`."""
+        return self._opened(self._store.those(ids))
 
     def page(self, query: Query, limit: int, before: int | None = None, after: int | None = None) -> Page:
         """See `Store.page`."""

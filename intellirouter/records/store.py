@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from intellirouter.errors import Overloaded
+from intellirouter.errors import IntelliRouterError, Overloaded
 from intellirouter.records.held import Held
+from intellirouter.records.outgoing import Outgoing
 from intellirouter.records.query import By, Page, Query, Size, Usage
 from intellirouter.records.row import Row
 
@@ -23,6 +24,18 @@ class TooSlow(Overloaded):
     code = "record_too_slow"
 
 
+class IdTaken(IntelliRouterError):
+    """Another row has one of the ids: draw others."""
+
+    code = "record_id_taken"
+
+
+class RowsUnfit(IntelliRouterError):
+    """One of the rows is none that the store could ever keep."""
+
+    code = "record_rows_unfit"
+
+
 class Store(Protocol):
     """Rows of requests, and where it can keep them as they came, what is no row yet (`held`)."""
 
@@ -30,8 +43,21 @@ class Store(Protocol):
     def held(self) -> Held | None:
         """None where requests are written as rows alone. Questions tell nothing of what is held: whoever asks releases it first."""
 
+    @property
+    def outgoing(self) -> Outgoing | None:
+        """The rows that are to go to another node; None for a store that nodes share."""
+
     def write(self, rows: Sequence[Row]) -> None:
         """Keep all of these rows, or none of them and raise. Their ids are their own."""
+
+    def adopt(self, source: str, rows: Sequence[tuple[int, Row]]) -> int:
+        """Keep rows of another node's record, each once, or none of them and raise; how many are new.
+
+        Each comes with its id there, by which it is known, and with an id of this record. Raises `IdTaken`, `RowsUnfit`.
+        """
+
+    def those(self, ids: Sequence[int]) -> list[Row]:
+        """The rows of these ids with their content, oldest first; of what is not there nothing."""
 
     def page(self, query: Query, limit: int, before: int | None = None, after: int | None = None) -> Page:
         """The newest `limit` rows that ended before the row `before`, and after the row `after`."""

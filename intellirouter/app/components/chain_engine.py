@@ -18,6 +18,7 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.answering import Answering
 from intellirouter.inference.job import Job
 from intellirouter.peers.edges import Centre
+from intellirouter.roles.chain_engine.edges.adopting import NodeRecord
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.outside import Outside
 from intellirouter.roles.keys import (
@@ -27,11 +28,13 @@ from intellirouter.roles.keys import (
     METRICS,
     OUTGOING,
     PERSONAS,
+    RECORDER,
+    RECORDS,
     RETRIEVER,
     STATE,
     TRACERS,
 )
-from intellirouter.roles.router.keys import DISPATCH
+from intellirouter.roles.router.keys import CONTENT, DISPATCH
 from intellirouter.roles.router.pipeline.guarded_passages import GuardedSearch
 from intellirouter.security.caller import ANONYMOUS, Caller
 from intellirouter.security.sealing import sealer_of
@@ -88,9 +91,19 @@ async def _engine(opened: Opened) -> AsyncIterator[ChainService]:
             opened[STATE],
             sealer_of(settings.security),
             centre,
+            _record(opened),
         ) as service,
     ):
         yield service
+
+
+def _record(opened: Opened) -> NodeRecord | None:
+    """The record of requests of this node, which an edge forwards and a centre adopts into."""
+    recorder, records = opened[RECORDER], opened[RECORDS]
+    if recorder is None or records is None:
+        return None
+    own_file = opened.settings.records.database_url is None
+    return NodeRecord(records, opened[CONTENT], lambda: recorder.bounds.retention_seconds, own_file)
 
 
 @contextlib.asynccontextmanager
@@ -107,6 +120,11 @@ async def _centre(settings: Settings) -> AsyncIterator[Centre | None]:
 
 COMPONENTS = (
     Component(
-        ENGINE, _engine, (METRICS, AUTHORITY, CHAT, KEEPING, RETRIEVER, PERSONAS, OUTGOING, STATE, TRACERS)
+        ENGINE,
+        _engine,
+        (
+            *(METRICS, AUTHORITY, CHAT, KEEPING, RETRIEVER, PERSONAS, OUTGOING, STATE, TRACERS),
+            *(RECORDER, RECORDS, CONTENT),
+        ),
     ),
 )

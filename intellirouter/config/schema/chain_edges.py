@@ -24,12 +24,16 @@ class ChainCentre(Section):
     running: bool = Field(
         default=False, description="forward runs when they start and wait too, not only when they have ended"
     )
-    batch_items: int = Field(default=100, ge=1, le=500, description="runs in one request at most")
+    records: bool = Field(
+        default=True,
+        description="forward the rows of this node's record of requests too, where it is a file of its own; strangers' stay here",
+    )
+    batch_items: int = Field(default=100, ge=1, le=500, description="runs, or rows, in one request at most")
     batch_bytes: int = Field(
         default=2 * 1024 * 1024,
         ge=64 * 1024,
         le=16 * 1024 * 1024,
-        description="of one request at most; a larger run goes alone",
+        description="of one request at most; a larger one goes alone",
     )
     timeout_seconds: Seconds = Field(default=30, description="for the centre's answer")
     longest_pause_seconds: Seconds = Field(
@@ -54,7 +58,9 @@ class ChainEdge(Section):
     previous_token: SigningSecret | None = Field(
         default=None, description="is taken too while a new one is rolled out"
     )
-    tenants: tuple[str, ...] = Field(min_length=1, description='whose runs it may bring; ["*"]: everybody\'s')
+    tenants: tuple[str, ...] = Field(
+        min_length=1, description='whose runs and rows of the record it may bring; ["*"]: everybody\'s'
+    )
 
     def speaks_for(self, tenant: str) -> bool:
         """Whether it may bring runs of this tenant."""

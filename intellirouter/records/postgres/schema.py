@@ -58,6 +58,8 @@ create index if not exists by_cost on requests ("cost_bucket", id) where "cost_b
 create index if not exists by_score on requests ("id") where "score" is not null;
 create index if not exists by_label on requests using gin ("labels") where "labels" is not null;
 create index if not exists by_word on requests using gin ("words") where "words" is not null;
+create table if not exists adopted ("source" text, "own" bigint, "id" bigint, primary key ("source", "own"));
+create index if not exists adopted_by_id on adopted ("id");
 """
 
 INSERTED = (*COLUMNS, "labels", "asked", "answered")
@@ -66,6 +68,10 @@ _marks = ", ".join(["%s"] * len(INSERTED))
 INSERT = (
     f"insert into requests ({_names}) values ({_marks}, to_tsvector('simple', %s)) on conflict do nothing"  # noqa: S608
 )
+
+ADOPT = """insert into adopted select %s, own, id from unnest(%s::bigint[], %s::bigint[]) as told (own, id)
+on conflict do nothing returning own"""
+FORGET_ADOPTED = "delete from adopted where id < %s"
 
 
 def day_of(when: float) -> int:

@@ -15,10 +15,13 @@ from intellirouter.errors import NewerFormat, StateUnavailable
 from intellirouter.records import questions
 from intellirouter.records.columns import quoted, values
 from intellirouter.records.held import Held
+from intellirouter.records.outgoing import Outgoing
 from intellirouter.records.postgres import asking
 from intellirouter.records.postgres.asking import DIALECT
 from intellirouter.records.postgres.schema import (
+    ADOPT,
     DAY,
+    FORGET_ADOPTED,
     FORMAT,
     INSERT,
     LOCK,
@@ -30,9 +33,9 @@ from intellirouter.records.postgres.schema import (
     partition,
 )
 from intellirouter.records.query import By, Page, Query, Size, Usage, score_of
-from intellirouter.records.questions import RESPOKEN, Ask
+from intellirouter.records.questions import RATE, RESPOKEN, Ask, ratings
 from intellirouter.records.row import Row, id_at, time_of
-from intellirouter.records.store import READ_SECONDS, TooSlow
+from intellirouter.records.store import READ_SECONDS, IdTaken, RowsUnfit, TooSlow
 
 CONNECT_SECONDS = 5
 WRITE_SECONDS = 30.0
@@ -44,6 +47,7 @@ class PostgresStore:
 
     def __init__(self, url: str, *, read_seconds: float = READ_SECONDS) -> None:
         self.held: Held | None = None
+        self.outgoing: Outgoing | None = None
         self._url = url
         self._read_seconds = read_seconds
         self._readers: list[psycopg.Connection[Any]] = []
@@ -94,6 +98,31 @@ class PostgresStore:
                 self._make(connection, day)
             with connection.transaction(), connection.cursor() as cursor:
                 cursor.executemany(INSERT, [_line(row) for row in rows])
+
+    def adopt(self, source: str, rows: Sequence[tuple[int, Row]]) -> int:
+        """See `Store.adopt`."""
+        with self._reader() as connection:
+            for day in {day_of(time_of(row.id)) for _, row in rows} - self._days:
+                self._make(connection, day)
+            try:
+                with connection.transaction(), connection.cursor() as cursor:
+                    given = source, [own for own, _ in rows], [row.id for _, row in rows]
+                    fresh = {line[0] for line in cursor.execute(ADOPT, given)}
+                    new = [row for own, row in rows if own in fresh]
+                    if new:
+                        cursor.executemany(INSERT, [_line(row) for row in new])
+                        if cursor.rowcount < len(new):
+                            raise IdTaken("Another row has the id of one of these.")
+                    if rated := ratings(new):
+                        cursor.executemany(RATE.replace("?", "%s"), rated)
+            except (psycopg.DataError, UnicodeError) as error:
+                raise RowsUnfit(f"A row cannot be kept: {error}.") from error
+        return len(new)
+
+    def those(self, ids: Sequence[int]) -> list[Row]:
+        """See `Store.those`."""
+        with self._asking() as ask:
+            return questions.those(ask, DIALECT, ids)
 
     def _make(self, connection: psycopg.Connection[Any], day: int) -> None:
         with connection.transaction():
@@ -170,6 +199,7 @@ class PostgresStore:
                 "delete from requests where id in (select id from requests where id < %s order by id limit %s)",
                 (id_at(before), PRUNED_AT_ONCE),
             ).rowcount
+            connection.execute(FORGET_ADOPTED, (id_at(before),))
             if removed <= 0 and len(days) > 1 and self._bytes(connection) > max_bytes:
                 return self._drop(connection, days[0])
             return max(0, removed)
@@ -181,6 +211,7 @@ class PostgresStore:
                 "select count(*) from requests where id >= %s and id < %s", _span(day)
             ).fetchone()
             connection.execute(f"drop table if exists {partition(day)}")
+            connection.execute(FORGET_ADOPTED, _span(day)[1:])
         self._days.discard(day)
         return max(1, gone[0] if gone else 0)
 

@@ -22,10 +22,12 @@ from intellirouter.records.query import By, Page, Query, Size, Usage, score_of
 from intellirouter.records.questions import RESPOKEN
 from intellirouter.records.row import SHIFT, Row, id_at, time_of
 from intellirouter.records.sqlite import asking, packs, summing
+from intellirouter.records.sqlite.adopting import adopt
 from intellirouter.records.sqlite.asking import DIALECT
 from intellirouter.records.sqlite.held import AGAIN, FORGET, SqliteHeld, waiting
+from intellirouter.records.sqlite.outgoing import SqliteOutgoing
 from intellirouter.records.sqlite.schema import INSERT, SCHEMA, VERSION
-from intellirouter.records.store import READ_SECONDS, TooSlow
+from intellirouter.records.store import READ_SECONDS, IdTaken, RowsUnfit, TooSlow
 
 FILE = "requests.db"
 BUSY_SECONDS = 5.0
@@ -57,6 +59,7 @@ class SqliteStore:
         self._writer = self._opened()
         # no question's deadline: a release has a bound in rows, and given up it would have to be done again
         self.held = SqliteHeld(lambda: self._asking(writes=True, seconds=math.inf), _insert)
+        self.outgoing = SqliteOutgoing(lambda: self._asking(writes=True, seconds=math.inf))
 
     def _opened(self) -> sqlite3.Connection:
         try:
@@ -114,6 +117,24 @@ class SqliteStore:
                 raise
         except sqlite3.OperationalError as error:
             raise StateUnavailable(f"the record {self.path} cannot be written: {error}") from error
+
+    def adopt(self, source: str, rows: Sequence[tuple[int, Row]]) -> int:
+        """See `Store.adopt`."""
+        with self._asking(writes=True) as connection:
+            connection.execute("begin immediate")
+            try:
+                new = adopt(connection, source, rows, _insert)
+            except sqlite3.IntegrityError as error:
+                raise IdTaken("Another row has the id of one of these.") from error
+            except (OverflowError, UnicodeError) as error:
+                raise RowsUnfit(f"A row cannot be kept: {error}.") from error
+            connection.execute("commit")
+        return new
+
+    def those(self, ids: Sequence[int]) -> list[Row]:
+        """See `Store.those`."""
+        with self._asking() as connection:
+            return questions.those(connection.execute, DIALECT, ids)
 
     def page(self, query: Query, limit: int, before: int | None = None, after: int | None = None) -> Page:
         """See `Store.page`."""

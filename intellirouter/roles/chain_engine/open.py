@@ -19,8 +19,10 @@ from intellirouter.errors import ConfigError
 from intellirouter.memory.store import StateStore
 from intellirouter.peers.edges import Centre
 from intellirouter.roles.chain_engine.database import lacking, url_of
+from intellirouter.roles.chain_engine.edges.adopting import NodeRecord
 from intellirouter.roles.chain_engine.edges.link import linked
 from intellirouter.roles.chain_engine.edges.outbox import Outbox as EdgeOutbox
+from intellirouter.roles.chain_engine.edges.rows import stop
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.hooks.delivery import Hooks
 from intellirouter.roles.chain_engine.hooks.governing import Governing
@@ -63,6 +65,7 @@ async def open_engine(
     bus: StateStore | None = None,
     sealer: Sealer | None = None,
     centre: Centre | None = None,
+    record: NodeRecord | None = None,
 ) -> AsyncIterator[ChainService]:
     """The service; runs that a former process left unfinished go on at once.
 
@@ -122,13 +125,14 @@ async def open_engine(
             keeping,
         )
         service.following.bus = bus
+        service.arrivals.rows.record = record
         hooks.told = service.told
         notify = {name: hook for name, hook in section.hooks.items() if hook.kind == "notify"}
         if notify:
             hooks.notices = Notices(notify, hooks.outbox, service.inbox, service.links, owners.of)
         await service.following.refresh()
         runtime.ending = service.ending
-        works = await _works(service, section, centre, registry)
+        works = await _works(service, section, centre, registry, record)
         owned = [_begun(name, work) for name, work in works.items()]
         try:
             await service.take_up()  # what goes on takes its places before any new run does
@@ -142,7 +146,11 @@ async def open_engine(
 
 
 async def _works(
-    service: ChainService, section: ChainEngineSection, centre: Centre | None, registry: CollectorRegistry
+    service: ChainService,
+    section: ChainEngineSection,
+    centre: Centre | None,
+    registry: CollectorRegistry,
+    record: NodeRecord | None,
 ) -> dict[str, Coroutine[Any, Any, None]]:
     """What the node does by itself, by the names of its tasks."""
     folders = Folders(section.folders, service.following.store, service.following.firing)
@@ -153,10 +161,14 @@ async def _works(
         "chain events": service.following.listen(),
         "chain folders": folders.run(),
     }
+    own = record.records if record is not None and record.own_file else None
     if centre is None or section.centre is None:
         await asyncio.to_thread(EdgeOutbox(service.runtime.engine).stop)
-        return works
-    link = service.link = await linked(service, section.centre, centre, registry)
+        return works | ({} if own is None else {"chain rows": stop(own)})
+    rows = own if section.centre.records else None
+    link = service.link = await linked(service, section.centre, centre, registry, rows)
+    if own is not None and rows is None:
+        works["chain rows"] = stop(own)
     return {**works, "chain edge": link.forwarding.run(), "chain edge watch": link.watch()}
 
 

@@ -1,4 +1,4 @@
-"""At the centre: takes the runs that edges bring, each once, and shows them among its own.
+"""At the centre: takes what edges bring, runs and (`adopting`) rows of the record, each once, and shows the runs among its own.
 
 What an edge says last of a run is what the centre has. A run is known by its edge and the edge's id; one row in the table of runs makes
 it appear wherever runs are listed, and what it did stands beside it. An edge is believed as far as its tenants go, and no further:
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +28,8 @@ from intellirouter.config.schema.chain_edges import ChainEdge
 from intellirouter.errors import PermissionDenied, RateLimited
 from intellirouter.peers.chain_output import used
 from intellirouter.peers.edges import FORMAT, MAX_DOCUMENT, PLAIN, Batch, Had, Sent, Taken
+from intellirouter.roles.chain_engine.edges.adopting import Adopting
+from intellirouter.roles.chain_engine.edges.naming import id_here
 from intellirouter.roles.chain_engine.store import METADATA, RUNS, RunRow
 from intellirouter.security.caller import Caller, Owner
 
@@ -60,6 +61,9 @@ EDGES = sa.Table(
     sa.Column("taken", sa.BigInteger, nullable=False),
     sa.Column("refused", sa.BigInteger, nullable=False),
     sa.Column("why", sa.Text),
+    sa.Column("rows_taken", sa.BigInteger),
+    sa.Column("rows_refused", sa.BigInteger),
+    sa.Column("rows_why", sa.Text),
 )
 
 log = structlog.get_logger(__name__)
@@ -137,6 +141,7 @@ class Arrivals:
 
     engine: sa.Engine
     edges: Mapping[str, ChainEdge]
+    rows: Adopting = field(default_factory=lambda: Adopting(None))
     _under_way: dict[str, int] = field(default_factory=dict)
 
     async def take(self, caller: Caller, batch: Batch, full: Mapping[str, str]) -> Taken:
@@ -164,7 +169,10 @@ class Arrivals:
             refused = list(said.values())
             had = await asyncio.to_thread(self._taken, name, list(checked.values()), full, refused)
             said |= dict(zip(checked, had, strict=True))
-        return Taken(FORMAT, tuple(said[place] for place in sorted(said)))
+            rows = await self.rows.take(name, edge, batch.rows)
+            if rows:
+                await asyncio.to_thread(self._rows_counted, name, rows)
+        return Taken(FORMAT, tuple(said[place] for place in sorted(said)), tuple(rows))
 
     def edge(self, caller: Caller) -> ChainEdge:
         """The edge that asks. Raises `PermissionDenied` for a node that is none of ours."""
@@ -204,6 +212,17 @@ class Arrivals:
                     said.append(Had(one.sent.id, later="the database of the centre does not take it"))
             _counted(connection, edge, [*refused, *said])
         return said
+
+    def _rows_counted(self, name: str, said: Sequence[Had]) -> None:
+        refused = [had for had in said if had.refused or had.later]
+        values: dict[str, Any] = {
+            "rows_taken": sa.func.coalesce(EDGES.c.rows_taken, 0) + len(said) - len(refused),
+            "rows_refused": sa.func.coalesce(EDGES.c.rows_refused, 0) + len(refused),
+        }
+        if refused:
+            values["rows_why"] = (refused[-1].refused or refused[-1].later)[:500]
+        with self.engine.begin() as connection:
+            connection.execute(EDGES.update().where(EDGES.c.name == name).values(values))
 
     # what is shown
 
@@ -263,6 +282,9 @@ class Arrivals:
                     "taken": 0 if row is None else row.taken,
                     "refused": 0 if row is None else row.refused,
                     "last_refusal": None if row is None else row.why,
+                    "rows_taken": 0 if row is None else row.rows_taken or 0,
+                    "rows_refused": 0 if row is None else row.rows_refused or 0,
+                    "last_row_refusal": None if row is None else row.rows_why,
                 }
             )
         return found
@@ -301,12 +323,6 @@ def _checked(sent: Sent) -> _Checked | str:
 
 def _seen(run: _Run) -> dict[str, Any]:
     return {"id": "", "object": "chain.run", **msgspec.structs.asdict(run)}
-
-
-def id_here(edge: str, own_id: str) -> str:
-    """What a run of an edge is called at its centre: no id of the centre's own has a colon."""
-    whole = f"{edge}:{own_id}"
-    return whole if len(whole) <= 100 else f"{edge}:{hashlib.sha256(own_id.encode()).hexdigest()[:32]}"
 
 
 def _heard(connection: sa.Connection, name: str) -> None:

@@ -1,6 +1,6 @@
 """Brings what waits to the centre, whenever that is there: in bounded batches, with longer pauses while it is not.
 
-Nothing is remembered here that matters: what waits stands in the outbox until the centre said what it has. An answer that is lost,
+Nothing is remembered here that matters: what waits stands in the database until the centre said what it has. An answer that is lost,
 or a process that is killed at any point, leads to the same being sent again, which the centre answers as before.
 """
 
@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -28,9 +28,8 @@ from intellirouter.errors import (
     UnsupportedMediaType,
 )
 from intellirouter.peers.contract import Call
-from intellirouter.peers.edges import FORMAT, Batch, Centre, Had, Sent, Taken
-from intellirouter.roles.chain_engine.edges.outbox import Outbox
-from intellirouter.roles.chain_engine.edges.telling import Telling
+from intellirouter.peers.edges import Centre, Sent
+from intellirouter.roles.chain_engine.edges.goods import Goods
 from intellirouter.security.caller import Caller
 from intellirouter.security.errands import EDGE
 
@@ -45,23 +44,20 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Forwarding:
-    """One an edge. `clock` is the wall's, `chance` spreads the tries of many edges; `size` is how many items the next batch has."""
+    """One an edge. `clock` is the wall's, `chance` spreads the tries of many edges; each kind of goods has its turn."""
 
     section: ChainCentre
-    outbox: Outbox
-    telling: Telling
+    goods: Sequence[Goods]
     centre: Centre
     clock: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
-    forwarded: int = 0
-    """Runs that the centre has by this process."""
     heard: float | None = None
     """When the centre answered last."""
     away_since: float | None = None
     trouble: str = ""
     """Why the last try failed; empty while all is well."""
     _failures: int = 0
-    _size: int = 0
+    _turn: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
@@ -88,88 +84,41 @@ class Forwarding:
 
     async def once(self) -> float:
         """Send a batch of what is due; the seconds until the next one."""
-        most = self._size or self.section.batch_items
-        due = await asyncio.to_thread(self.outbox.due, self.clock(), max(most, self.section.batch_items))
-        if not due:
-            return LOOK_SECONDS
-        if most < len(due):  # after a failure: whichever it was, another may go
-            due = random.sample(due, most)
-        batch = await self._batch(due)
-        if not batch.runs:
-            return 0.0
+        for _ in self.goods:
+            goods = self.goods[self._turn % len(self.goods)]
+            self._turn += 1
+            sent = await goods.ready(self.section.batch_items, self.section.batch_bytes, self.clock())
+            if sent is not None:
+                return await self._bring(goods, sent) if sent else 0.0
+        return LOOK_SECONDS
+
+    async def _bring(self, goods: Goods, sent: list[Sent]) -> float:
         try:
-            taken = await self.centre.take(batch, self._call())
+            taken = await self.centre.take(goods.packed(sent), self._call())
         except _REFUSALS as error:
             if (
                 isinstance(error, InvalidRequest) and error.param == "format"
             ):  # nothing of this version is taken there
                 return self._failed(error)
-            return await self._refused(batch, error)
+            return await self._refused(goods, sent, error)
         except IntelliRouterError as error:
             return self._failed(error)
-        await self._settled(batch, taken)
         self._there()
-        self._size = 0 if self._size * 2 >= self.section.batch_items else self._size * 2
+        await goods.settle(sent, {had.id: had for had in goods.said(taken)}, self.clock())
+        goods.size = 0 if goods.size * 2 >= self.section.batch_items else goods.size * 2
         return 0.0
-
-    async def _batch(self, due: list[tuple[str, int]]) -> Batch:
-        """As many of them as fit; one always does."""
-        runs: list[Sent] = []
-        gone: list[str] = []
-        size = 0
-        for run_id, change in due:
-            try:
-                sent = await self.telling.told(run_id, change)
-            except sa.exc.SQLAlchemyError:
-                raise
-            except Exception as error:  # a run that cannot be read must not hold up the others
-                log.exception("chain.run_not_told", run_id=run_id)
-                reason = f"it cannot be read here ({type(error).__name__}), see the log"
-                await asyncio.to_thread(self.outbox.put_aside, run_id, reason, self.clock())
-                continue
-            if sent is None:
-                gone.append(run_id)
-                continue
-            size += len(sent.document) + 300
-            if runs and size > self.section.batch_bytes:
-                break
-            runs.append(sent)
-        if gone:
-            await asyncio.to_thread(self.outbox.drop, gone)
-        return Batch(FORMAT, tuple(runs))
 
     def _call(self) -> Call:
         caller = Caller(key_id=self.section.name, via=frozenset({EDGE}))
         return Call(caller, f"req_edge_{uuid4().hex}", time.monotonic() + self.section.timeout_seconds)
 
-    async def _settled(self, batch: Batch, taken: Taken) -> None:
-        """Note what the centre has; of what it said nothing, nothing is known."""
-        said = {had.id: had for had in taken.runs}
-        done = [(sent.id, sent.version) for sent in batch.runs if _is_there(sent, said.get(sent.id))]
-        await asyncio.to_thread(self.outbox.sent, done)
-        self.forwarded += len(done)
-        for sent in batch.runs:
-            had = said.get(sent.id)
-            if _is_there(sent, had):
-                continue
-            if had is None:
-                reason = "the centre said nothing of it"
-            elif had.refused or had.later or had.version < sent.version:
-                reason = had.refused or had.later or "the centre has not taken it, and did not say why"
-            else:  # it has something else of that version: this node is younger than it was
-                await asyncio.to_thread(self.outbox.overtake, sent.id, had.version)
-                continue
-            log.warning("chain.run_not_taken", run_id=sent.id, reason=reason[:200])
-            await asyncio.to_thread(self.outbox.put_aside, sent.id, reason, self.clock())
-
-    async def _refused(self, batch: Batch, error: IntelliRouterError) -> float:
+    async def _refused(self, goods: Goods, sent: list[Sent], error: IntelliRouterError) -> float:
         """One of the batch is to blame: they go one by one, and it is put aside."""
         self._there()
-        if len(batch.runs) > 1:
-            self._size = max(1, len(batch.runs) // 2)
+        if len(sent) > 1:
+            goods.size = max(1, len(sent) // 2)
             return 0.0
-        await asyncio.to_thread(self.outbox.put_aside, batch.runs[0].id, error.message, self.clock())
-        log.warning("chain.run_not_taken", run_id=batch.runs[0].id, reason=error.message[:200])
+        await goods.refuse(sent[0], error.message, self.clock())
         return 0.0
 
     def _there(self) -> None:
@@ -185,16 +134,13 @@ class Forwarding:
             log.warning("chain.centre_away", reason=error.message[:300])
         self.trouble = _words(error)
         self._failures += 1
-        self._size = 1
+        for goods in self.goods:
+            goods.size = 1
         pause = min(self.section.longest_pause_seconds, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 30))
         pause *= 0.5 + 0.5 * self.chance()
         if isinstance(error, RateLimited):
             pause = max(pause, min(error.retry_after, self.section.longest_pause_seconds))
         return pause
-
-
-def _is_there(sent: Sent, had: Had | None) -> bool:
-    return had is not None and not had.refused and not had.later and had.digest == sent.digest
 
 
 def _words(error: IntelliRouterError) -> str:

@@ -15,9 +15,14 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from intellirouter.config.schema.chain_edges import ChainCentre
+from intellirouter.errors import IntelliRouterError
 from intellirouter.peers.edges import Centre
+from intellirouter.records.outgoing import Leaving
+from intellirouter.records.records import Records
 from intellirouter.roles.chain_engine.edges.forwarding import Forwarding
+from intellirouter.roles.chain_engine.edges.goods import Runs
 from intellirouter.roles.chain_engine.edges.outbox import DAY, Outbox, Standing
+from intellirouter.roles.chain_engine.edges.rows import Rows
 from intellirouter.roles.chain_engine.edges.telling import Telling
 
 if TYPE_CHECKING:
@@ -54,6 +59,16 @@ class LinkCollector(Collector):
             ),
         ):
             yield GaugeMetricFamily(name, text, value=value)
+        if (left := self._link.leaving) is None:
+            return
+        oldest = max(0.0, now - left.oldest) if left.oldest is not None else 0.0
+        for name, text, value in (
+            ("waiting", "Rows of the record that the centre does not have yet", left.waiting),
+            ("refused", "Rows of the record that the centre refused", left.refused),
+            ("oldest_seconds", "Since when the oldest of those that wait does so", oldest),
+            ("given_up", "Rows that were deleted before the centre had them", left.given_up),
+        ):
+            yield GaugeMetricFamily(f"chain_centre_rows_{name}", text, value=value)
 
 
 @dataclass(slots=True)
@@ -61,8 +76,12 @@ class Link:
     """One an edge."""
 
     outbox: Outbox
+    runs: Runs
+    rows: Rows | None
+    """None where rows of the record stay here."""
     forwarding: Forwarding
     last: Standing | None = None
+    leaving: Leaving | None = None
 
     async def watch(self) -> None:
         """Keep what /health and /metrics tell fresh, until cancelled."""
@@ -71,6 +90,10 @@ class Link:
                 self.last = await asyncio.to_thread(self.outbox.standing)
             except sa.exc.SQLAlchemyError as error:  # the disk is full, say: look again
                 log.warning("chain.outbox_not_read", error=type(error).__name__)
+            try:
+                self.leaving = None if self.rows is None else await self.rows.leaving()
+            except IntelliRouterError as error:
+                log.warning("chain.record_not_read", reason=error.message[:200])
             await asyncio.sleep(METER_SECONDS)
 
     async def standing(self) -> dict[str, Any]:
@@ -89,12 +112,15 @@ class Link:
             "last_refusal": found.why or None,
             "given_up": found.given_up,
             "given_up_at": _rounded(found.given_up_at),
-            "forwarded_here": link.forwarded,
+            "forwarded_here": self.runs.forwarded,
+            "records": None if self.rows is None else _told(self.rows, await self.rows.leaving()),
         }
 
     async def again(self) -> int:
-        """Forward everything once more; how many runs."""
+        """Forward everything once more; how many runs and rows."""
         count = await asyncio.to_thread(self.outbox.again)
+        if self.rows is not None:
+            count += await self.rows.again()
         self.forwarding.wake()
         return count
 
@@ -116,7 +142,27 @@ class Link:
             parts.append(f"the centre refused {self.last.aside} runs ({self.last.why})")
         if self.last is not None and self.last.given_up_at is not None and now - self.last.given_up_at < DAY:
             parts.append(f"{self.last.given_up} runs were deleted before the centre had them")
+        left = self.leaving
+        if self.rows is not None and self.rows.trouble and left is not None and left.waiting:
+            parts.append(f"{left.waiting} rows of the record wait for the centre: {self.rows.trouble}")
+        if left is not None and left.refused_at is not None and now - left.refused_at < DAY:
+            parts.append(f"the centre refused {left.refused} rows of the record ({left.why})")
+        if left is not None and left.given_up_at is not None and now - left.given_up_at < DAY:
+            parts.append(f"{left.given_up} rows of the record were deleted before the centre had them")
         return "; ".join(parts)
+
+
+def _told(rows: Rows, left: Leaving) -> dict[str, Any]:
+    return {
+        "waiting": left.waiting,
+        "oldest_at": _rounded(left.oldest),
+        "trouble": rows.trouble or None,
+        "refused": left.refused,
+        "last_refusal": left.why or None,
+        "given_up": left.given_up,
+        "given_up_at": _rounded(left.given_up_at),
+        "forwarded_here": rows.forwarded,
+    }
 
 
 def _rounded(moment: float | None) -> float | None:
@@ -124,12 +170,21 @@ def _rounded(moment: float | None) -> float | None:
 
 
 async def linked(
-    service: ChainService, section: ChainCentre, centre: Centre, registry: CollectorRegistry
+    service: ChainService,
+    section: ChainCentre,
+    centre: Centre,
+    registry: CollectorRegistry,
+    records: Records | None = None,
 ) -> Link:
-    """The link of a node that becomes an edge, or was one: from now on every change of a run is noted."""
+    """The link of a node that becomes an edge, or was one: from now on every change of a run is noted.
+
+    `records` are this node's own, whose rows are brought too.
+    """
     outbox = Outbox(service.runtime.engine)
     await asyncio.to_thread(lambda: outbox.prepare(running=section.running))
-    forwarding = Forwarding(section, outbox, Telling(service), centre)
-    link = Link(outbox, forwarding)
+    runs = Runs(outbox, Telling(service))
+    rows = None if records is None else Rows(records)
+    forwarding = Forwarding(section, [runs] if rows is None else [runs, rows], centre)
+    link = Link(outbox, runs, rows, forwarding)
     registry.register(LinkCollector(link))
     return link

@@ -28,9 +28,11 @@ from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import IntelliRouterError
 from intellirouter.peers.contract import Call
 from intellirouter.peers.edges import FORMAT, PATH, Batch, Sent, Taken
+from intellirouter.records.query import Query
 from intellirouter.roles.chain_engine.edges.arrivals import Arrivals
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.retention import forget_ended
+from intellirouter.roles.keys import RECORDS
 from intellirouter.security.caller import PEER_HEADER, Caller
 from intellirouter.security.peer_tokens import PeerSigner
 from tests.conftest import StartNode
@@ -87,6 +89,14 @@ async def test_runs_are_taken_shown_and_told_over_both_transports(
             good, other, bad = (await there.take(batch, call())).runs
             assert (good.version, good.digest) == (1, batch.runs[0].digest)
             assert ("tenant 'b'" in other.refused, "cannot be read" in bad.refused) == (True, True)
+        told = f'{{"ended": {time.time()}, "tenant": "a", "cost_usd": 0.5, "request_id": "req_edge"}}'
+        rows = (Sent("77", 1, "a", told), Sent("78", 1, "b", told.replace('"a"', '"b"')))
+        for _ in range(2):
+            good, other = (await there.take(Batch(FORMAT, rows=rows), call())).rows
+            assert (good.digest, "tenant 'b'" in other.refused) == (rows[0].digest, True)
+        records: Any = node.opened[RECORDS]
+        total = await records.ask(lambda store: store.total(Query(request_id="req_edge")))
+        assert (total.requests, total.cost_usd) == (1, 0.5)
         with pytest.raises(IntelliRouterError, match="format 9"):
             await there.take(Batch(9), call())
         large = Sent("run_9", 1, "a", "x" * 17_000_000)

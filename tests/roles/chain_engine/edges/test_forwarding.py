@@ -31,6 +31,7 @@ from intellirouter.peers.contract import Call
 from intellirouter.peers.edges import Batch, Had, Taken
 from intellirouter.roles.chain_engine.edges.arrivals import Arrivals
 from intellirouter.roles.chain_engine.edges.forwarding import Forwarding
+from intellirouter.roles.chain_engine.edges.goods import Runs
 from intellirouter.roles.chain_engine.edges.outbox import GIVEN_UP, OUTBOX, Outbox
 from intellirouter.roles.chain_engine.edges.telling import Telling
 from intellirouter.roles.chain_engine.keys import ENGINE
@@ -89,9 +90,8 @@ class Edge:
         self.service, self.ask, self.now = service, ask, time.time()
         self.outbox = service.link.outbox
         wanted = service.section.centre.model_copy(update=section)
-        self.forwarding = Forwarding(
-            wanted, self.outbox, Telling(service), there, clock=lambda: self.now, chance=lambda: 0.5
-        )
+        self.runs = Runs(self.outbox, Telling(service))
+        self.forwarding = Forwarding(wanted, [self.runs], there, clock=lambda: self.now, chance=lambda: 0.5)
 
     async def ran(self, count: int, chain: str = "quick") -> list[str]:
         async def one(number: int) -> str:
@@ -361,7 +361,7 @@ async def test_a_run_that_is_too_large_goes_without_what_its_steps_gave(
     assert whole is not None
     found = []
     for most in (len(whole.document), len(whole.document) - 1, 400):
-        here.forwarding.telling = Telling(here.service, most=most)
+        here.runs.telling = Telling(here.service, most=most)
         here.outbox.again()
         await here.settle()
         (run,) = there.runs().values()

@@ -92,6 +92,7 @@ async def _engine(opened: Opened) -> AsyncIterator[ChainService]:
             sealer_of(settings.security),
             centre,
             _record(opened),
+            opened[STATE] if settings.memory.backend_type == "redis" else None,
         ) as service,
     ):
         yield service

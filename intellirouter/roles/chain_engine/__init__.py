@@ -17,6 +17,7 @@ keeper     what a node does by the clock; `retention` is what it deletes
 owners     who started which run
 hearing    hears the steps of every run
 live       the words of models as they come, for those who follow a run from any node
+passing    the same over the bus of the nodes, as they are said
 listening  where a listener of a run is, as the ids of events say it
 reach      what steps reach: the other roles, on behalf of the run's owner
 outside    what they reach beyond: HTTP requests and configured tools, through the outgoing door

@@ -19,6 +19,7 @@ from intellirouter.roles.chain_engine.api import framed
 from intellirouter.roles.chain_engine.hearing import Heard
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.listening import Place
+from intellirouter.roles.chain_engine.passing import RECORDED
 from intellirouter.roles.following import followed
 from intellirouter.web.endpoint import CALLER
 
@@ -29,8 +30,6 @@ LOOK_SECONDS = 0.5
 """Between two looks at a run that another node walks."""
 RECORD_SECONDS = 0.02
 """What is heard is recorded a moment later."""
-_RECORDED = frozenset({"step_finished", "step_failed", "step_waited"})
-"""What is told from the record and not when it is heard, which is a moment earlier."""
 
 
 async def events(request: web.Request) -> web.StreamResponse:
@@ -53,10 +52,8 @@ async def _told(request: web.Request, run_id: str, at: Place) -> AsyncIterator[b
             while True:
                 (run,) = await service.shown(row)  # first: what ends is recorded whole by then
                 due = at.due(await service.steps(caller, run_id))
-                async for event in _words(
-                    service, run_id, at
-                ):  # the last of a step's stand before its record
-                    yield event
+                async for event in _words(service, run_id, at, fresh=bool(due)):
+                    yield event  # the last of a step's stand before its record
                 for step in due:
                     at.told(step)
                     failed = isinstance(step["outcome"], dict) and "error" in step["outcome"]
@@ -86,16 +83,18 @@ async def _until_recorded(
                 heard = await queue.get()
         except TimeoutError:
             return
-        if heard is None or heard[0] in _RECORDED:
+        if heard is None or heard[0] in RECORDED:
             await asyncio.sleep(RECORD_SECONDS)
             return
         if heard[0] != "step_tokens":
             yield _event(*heard)
 
 
-async def _words(service: ChainService, run_id: str, at: Place) -> AsyncIterator[bytes]:
+async def _words(
+    service: ChainService, run_id: str, at: Place, *, fresh: bool = False
+) -> AsyncIterator[bytes]:
     """What steps have said that the listener was not told."""
-    said = await service.live.said(run_id, walks_here=service.runtime.walks(run_id))
+    said = await service.live.said(run_id, walks_here=service.runtime.walks(run_id), fresh=fresh)
     for words, step, tail in at.new(said):
         at.behind(words, step, tail)
         yield _event("step_tokens", {"run_id": run_id, **words}, at.text())

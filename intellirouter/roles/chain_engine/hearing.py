@@ -57,6 +57,13 @@ class Hearing:
             if queue.qsize() < MAX_BEHIND:
                 queue.put_nowait((event, {"run_id": run_id, "step": path, **told}))
 
+    def elsewhere(self, run_id: str, recorded: bool) -> None:
+        """There is news of a run that another node walks: its followers look for it."""
+        event = "step_finished" if recorded else "step_tokens"
+        for queue in self._followers.get(run_id, ()):
+            if queue.qsize() < MAX_BEHIND:
+                queue.put_nowait((event, {"run_id": run_id}))
+
     def stillest(self) -> tuple[float, str]:
         """For how many seconds nothing happened to the run that stands still the longest, and which that is; waiting is no standstill."""
         still = ((at, run_id) for run_id, at in self.moved.items() if run_id not in self.waiting)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from intellirouter.errors import InvalidRequest
-from intellirouter.roles.chain_engine.live import Words
+from intellirouter.roles.chain_engine.passing import Words
 
 MAX_SIDE_BY_SIDE = 100
 """Steps of a run whose words are told as they come."""

@@ -1,7 +1,8 @@
 """The words of models as they come, for those who follow a run, on whichever node they listen and wherever it walks.
 
 The node that walks a run keeps what each of its steps has said so far. A follower on another node leaves a line in the database of the
-runs; while it stands there, the walking node writes what was said beside it, some times a second. Nobody follows: nothing is streamed.
+runs; while it stands there, the walking node writes what was said beside it, some times a second, and where the nodes have a bus passes
+each word on at once (`passing`). Nobody follows: nothing is streamed.
 What was said is told by its length, so that whoever comes back goes on where it was.
 """
 
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 import structlog
 
 from intellirouter.chains.runtime.durable.sealing import SealedText
+from intellirouter.roles.chain_engine.passing import RECORDED, Kept, Passing, Words
 from intellirouter.roles.chain_engine.store import METADATA
 
 MAX_TEXT = 400_000
@@ -42,10 +44,8 @@ _SAID = sa.Table(
     sa.Column("path", sa.String(1000), primary_key=True),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("text", SealedText("live.text"), nullable=False),
+    sa.Column("source", sa.String(32)),
 )
-
-Words = tuple[int, str]
-"""The attempt, and what was said in it so far."""
 
 
 @dataclass(slots=True)
@@ -54,6 +54,8 @@ class Live:
 
     engine: sa.Engine
     shared: bool
+    passing: Passing | None = None
+    """None where the nodes have no bus."""
     _here: dict[str, int] = field(default_factory=dict)  # followers on this node, by run
     _elsewhere: dict[str, float] = field(
         default_factory=dict
@@ -63,6 +65,11 @@ class Live:
     _writing: asyncio.Task[None] | None = None
     _stopped: bool = False
     linger: float = LINGER_SECONDS
+    _looked: dict[str, tuple[float, dict[str, Kept]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.passing is not None:
+            self.passing.said = lambda run_id: self._said.get(run_id, {})
 
     # the node that walks
 
@@ -90,17 +97,20 @@ class Live:
             if len(text) < MAX_TEXT:
                 steps[path] = (attempt, text + facts["text"])
         elif steps is None or path not in steps:
+            if event in RECORDED:
+                self._pass(run_id, recorded=True)
             return
         elif event in ("step_retry", "step_fallback", "step_started"):  # started: a run that was resumed
             steps[path] = (steps[path][0] + 1, "")
         elif event in ("step_finished", "step_failed"):
             self._later(run_id, path, steps[path][0])
-        self._share(run_id)
+        self._share(run_id, recorded=event in RECORDED)
 
     def ended(self, run_id: str) -> None:
         """A run walks here no more: what its steps said, those that were cut too, is soon forgotten."""
         for path, (attempt, _) in self._said.get(run_id, {}).items():
             self._later(run_id, path, attempt)
+        self._pass(run_id, recorded=True)
 
     def _later(self, run_id: str, path: str, attempt: int) -> None:
         asyncio.get_running_loop().call_later(self.linger, self._over, run_id, path, attempt)
@@ -115,8 +125,13 @@ class Live:
             del self._said[run_id]
         self._share(run_id)
 
-    def _share(self, run_id: str) -> None:
+    def _pass(self, run_id: str, *, recorded: bool) -> None:
+        if self.passing is not None and run_id in self._elsewhere and not self._stopped:
+            self.passing.news(run_id, recorded=recorded)
+
+    def _share(self, run_id: str, *, recorded: bool = False) -> None:
         """Write down for other nodes' followers, where there are any."""
+        self._pass(run_id, recorded=recorded)
         if run_id in self._elsewhere:
             self._dirty.add(run_id)
             if self._writing is None or self._writing.done():
@@ -141,22 +156,37 @@ class Live:
     async def following(self, run_id: str) -> AsyncIterator[None]:
         """The run is followed from this node."""
         self._here[run_id] = self._here.get(run_id, 0) + 1
+        if self.passing is not None:
+            self.passing.follow(run_id)
         try:
             yield
         finally:
             self._here[run_id] -= 1
             if not self._here[run_id]:
                 del self._here[run_id]
+                self._looked.pop(run_id, None)
+                if self.passing is not None:
+                    self.passing.leave(run_id)
 
-    async def said(self, run_id: str, *, walks_here: bool) -> dict[str, Words]:
-        """What the steps under way have said, by their paths."""
+    async def said(self, run_id: str, *, walks_here: bool, fresh: bool = False) -> dict[str, Words]:
+        """What the steps under way have said, by their paths; `fresh`: by all that the database has of it now."""
         if run_id in self._said or not self.shared or walks_here:
             return dict(self._said.get(run_id, {}))
-        return await asyncio.to_thread(self._asked, run_id)
+        if self.passing is None:
+            kept = await asyncio.to_thread(self._asked, run_id)
+            return {path: (one.attempt, one.text) for path, one in kept.items()}
+        looked, kept = self._looked.get(run_id, (0.0, {}))
+        if fresh or time.monotonic() - looked > WRITE_SECONDS:
+            looked, kept = time.monotonic(), await asyncio.to_thread(self._asked, run_id)
+            if run_id in self._here:
+                self._looked[run_id] = looked, kept
+        return self.passing.joined(run_id, kept)
 
     async def stop(self) -> None:
         """Write nothing more."""
         self._stopped = True
+        if self.passing is not None:
+            await self.passing.stop()
         if self._writing is not None and not self._writing.done():
             self._writing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -171,7 +201,7 @@ class Live:
             ).scalar()
         return found or 0.0
 
-    def _asked(self, run_id: str) -> dict[str, Words]:
+    def _asked(self, run_id: str) -> dict[str, Kept]:
         until = time.time() + FOLLOWED_SECONDS
         with self.engine.begin() as connection:
             mine = _FOLLOWED.c.run_id == run_id
@@ -179,14 +209,15 @@ class Live:
                 with contextlib.suppress(sa.exc.IntegrityError), connection.begin_nested():
                     connection.execute(_FOLLOWED.insert().values(run_id=run_id, until=until))
             rows = connection.execute(sa.select(_SAID).where(_SAID.c.run_id == run_id))
-            return {row.path: (row.attempt, row.text) for row in rows}
+            return {row.path: Kept(row.source or "", row.attempt, row.text) for row in rows}
 
     def _keep(self, run_id: str, said: Mapping[str, Words]) -> None:
+        source = "" if self.passing is None else self.passing.source
         with self.engine.begin() as connection:
             connection.execute(_SAID.delete().where(_SAID.c.run_id == run_id))
             for path, (attempt, text) in said.items():
                 row = {"run_id": run_id, "path": path, "attempt": attempt, "text": text}
-                connection.execute(_SAID.insert().values(row))
+                connection.execute(_SAID.insert().values({**row, "source": source}))
 
     def forget(self, run_ids: list[str]) -> None:
         """Delete what belongs to runs that are deleted."""

@@ -35,6 +35,7 @@ from intellirouter.roles.chain_engine.live import Live
 from intellirouter.roles.chain_engine.meters import ChainMeters
 from intellirouter.roles.chain_engine.outside import Outside
 from intellirouter.roles.chain_engine.owners import Owners, Starters
+from intellirouter.roles.chain_engine.passing import Passing
 from intellirouter.roles.chain_engine.reach import Peers, ports
 from intellirouter.roles.chain_engine.schedules import ScheduleStore
 from intellirouter.roles.chain_engine.service import ChainService
@@ -66,8 +67,9 @@ async def open_engine(
     sealer: Sealer | None = None,
     centre: Centre | None = None,
     record: NodeRecord | None = None,
+    passes: StateStore | None = None,
 ) -> AsyncIterator[ChainService]:
-    """The service; runs that a former process left unfinished go on at once.
+    """The service; runs that a former process left unfinished go on at once. `passes` is a bus that is quick enough for words.
 
     Raises `Conflict` when another process holds the SQLite file.
     """
@@ -98,7 +100,9 @@ async def open_engine(
         migrates=section.auto_migrate,
         sealer=sealer,
     ) as runtime:
-        live = Live(runtime.engine, shared=runtime.cluster is not None)
+        shared = runtime.cluster is not None
+        passing = Passing(passes, sealer, heard=hearing.elsewhere) if shared and passes is not None else None
+        live = Live(runtime.engine, shared, passing)
         hearing.live, worker.followed = live, live.followed
         store = Store(runtime.engine)
         if section.auto_migrate:

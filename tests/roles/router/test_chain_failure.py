@@ -15,6 +15,7 @@ from intellirouter.roles.router.pipeline.chain_failure import chain_failure
         ("invalid_request_error", 400, "invalid_request_error", False),
         ("budget_exceeded", 402, "budget_exceeded", False),
         ("rate_limit_exceeded", 429, "rate_limit_exceeded", True),
+        ("upstream_rate_limited", 429, "upstream_rate_limited", True),
         ("context_length_exceeded", 400, "context_length_exceeded", False),
         ("content_policy_violation", 400, "content_policy_violation", False),
         ("upstream_unavailable", 503, "upstream_unavailable", True),
@@ -34,4 +35,5 @@ def test_whose_fault_it_was_decides(cause: str, status: int, code: str, retryabl
     for error in outcomes:
         failure = chain_failure("c", RunResult.of({**run, "error": error}, "", {}))
         assert (failure.status, failure.code, failure.retryable) == (status, code, retryable)
+        assert (getattr(failure, "retry_after", None) is not None) == (status == 429)
         assert failure.details["run"] == "run_1" and failure.message == "the chain 'c' failed: it is so"

@@ -35,7 +35,6 @@ _MAY_PASS = frozenset(
         UpstreamError,
         errors.UpstreamUnavailable,
         errors.UpstreamTimeout,
-        errors.UpstreamRateLimited,
         errors.UpstreamAuthFailed,
         errors.UpstreamProtocolError,
         errors.StreamInterrupted,
@@ -47,7 +46,7 @@ _MAY_PASS = frozenset(
 """What may have passed by when the chain is asked again."""
 _LATE = frozenset({"timeout", errors.CallerTimeout.code})
 _WAITS = 60.0
-"""Seconds before the next attempt, where a limit of ours ended the run: the run keeps no time of its own."""
+"""Seconds before the next attempt, where a limit, ours or a provider's, ended the run: the run keeps no time of its own."""
 
 
 def chain_failure(name: str, result: RunResult) -> IntelliRouterError:
@@ -60,6 +59,8 @@ def chain_failure(name: str, result: RunResult) -> IntelliRouterError:
         return theirs(message, run=result.run_id)
     if cause in _PROVIDERS:
         return _PROVIDERS[cause](message, provider="chain", run=result.run_id)
+    if cause == errors.UpstreamRateLimited.code:
+        return errors.UpstreamRateLimited(message, provider="chain", retry_after=_WAITS, run=result.run_id)
     if cause in _LATE:
         return errors.UpstreamTimeout(message, phase="total", provider="chain", run=result.run_id)
     if cause in _MAY_PASS:

@@ -48,6 +48,7 @@ _PATTERNS: Mapping[str, str] = {
     "one schema of at most 256,000 characters": "bounds/patterns.py",
     "one template of at most 1,000,000 characters, in one direction": "chains/places.py",
     "a file of the product": "chains/examples.py",
+    "one session of a row, at most 256 characters (records.named)": "roles/chain_engine/edges/adopting.py",
     "the path of one step": "chains/trial.py chains/drawing/marks.py",
     "10,000 characters of one template, which do not repeat its braces": "roles/chain_engine/triggers/firing.py",
     "one scalar of a definition of at most 1,000,000 characters, in one direction": "chains/source.py",

@@ -1,13 +1,16 @@
 """Small faults that a person might write, as changes of one node of a syntax tree.
 
 A comparison turned round, a bound off by one, `and` for `or`, a condition negated, a number changed, a statement left out, a
-result dropped. Left out is only what shows in no behaviour, or in nothing but time, and can be told from the text:
+result dropped. A small number becomes the next one, as where somebody counts wrongly; one of two digits and more gets a zero too
+many, as where somebody types or takes another unit (that 600 letters are kept and not 601 is nothing anybody relies on); an
+exponent (`1 << 20`, `10**9`) is one more, which is a multiple of what it makes already. Left out is only what shows in no
+behaviour, or in nothing but time, and can be told from the text:
 
 - annotations and docstrings, but for what is called in an annotation (`Field(ge=1)` is a bound of the product);
-- calls of `log`, `gc` and `asyncio.sleep(0)`, and what stands in them;
+- calls of `log`, `gc` and `asyncio.sleep(0)`, and what stands in them; conditions of which nothing but such calls depends;
 - `slots=`, `frozen=`, `kw_only=`, `strict=` (of `zip`) and `usedforsecurity=`: what the type checker holds, or a hint;
-- numbers that only say how long something waits, by their name (`timeout=`, `DEADLINE`, …): no test may depend on a machine's
-  speed; and how much of a value the message of a raised error quotes;
+- numbers that only say how long something waits, by their name (`timeout=`, `DEADLINE`, `retry_after=`, …) or in a
+  `ClientTimeout(…)`: no test may depend on a machine's speed; and how much of a value the message of a raised error quotes;
 - `return False` as `return None`, in a function that is annotated to give a bool.
 """
 
@@ -16,7 +19,7 @@ from __future__ import annotations
 import ast
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -39,12 +42,18 @@ SIGNS: dict[type[ast.operator], type[ast.operator]] = {
 }
 HELD_BY_TYPES = frozenset({"slots", "frozen", "kw_only", "usedforsecurity"})
 WAITS = re.compile(
-    r"(^|_)(timeout|deadline|patience|pause|grace|delay|backoff|seconds|every|interval)s?(_|$)", re.I
+    r"(^|_)(timeout|deadline|patience|pause|grace|delay|backoff|seconds|every|interval|retry_after)s?(_|$)",
+    re.I,
 )
+MANY = 10
+"""From here on a number is changed by a zero."""
 
 
-def change(node: ast.AST) -> tuple[str, ast.AST] | None:
-    """What is done to this node, and the node in its place; nothing where there is no fault to make."""
+def change(node: ast.AST, exponents: Container[int] = ()) -> tuple[str, ast.AST] | None:
+    """What is done to this node, and the node in its place; nothing where there is no fault to make.
+
+    `exponents`: see there.
+    """
     new = copy.copy(node)
     match new:
         case ast.Compare() if type(new.ops[0]) in TURNED:
@@ -63,7 +72,10 @@ def change(node: ast.AST) -> tuple[str, ast.AST] | None:
             new.test = ast.UnaryOp(ast.Not(), new.test)
             return "the condition is negated", new
         case ast.Constant(value=bool() | int() | float() as value):
-            new.value = (not value) if isinstance(value, bool) else value + 1
+            if isinstance(value, bool):
+                new.value = not value
+            else:
+                new.value = value * 10 if value >= MANY and id(node) not in exponents else value + 1
             return f"{value!r} becomes {new.value!r}", new
         case ast.Return(value=ast.expr() as value) if not _is(value, None):
             new.value = ast.Constant(None)
@@ -71,6 +83,15 @@ def change(node: ast.AST) -> tuple[str, ast.AST] | None:
         case ast.Expr(value=ast.Call() | ast.Await()):
             return f"left out: {ast.unparse(node)[:60]}", ast.Pass()
     return None
+
+
+def exponents(tree: ast.Module) -> set[int]:
+    """The ids of the numbers by which something is shifted or raised."""
+    return {
+        id(node.right)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.LShift, ast.RShift, ast.Pow))
+    }
 
 
 def _of_text(node: ast.BinOp) -> bool:
@@ -111,11 +132,10 @@ def quiet(tree: ast.Module) -> set[int]:
 
 def _shut(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.Expr):
-        value = node.value.value if isinstance(node.value, ast.Await) else node.value
-        if isinstance(value, ast.Call) and (
-            ast.unparse(value.func).startswith(("log.", "_log.", "gc."))
-            or ast.unparse(value) == "asyncio.sleep(0)"
-        ):
+        if _tells(node):
+            yield node
+    elif isinstance(node, ast.If) and not node.orelse and all(_tells(one) for one in node.body):
+        if not any(isinstance(one, (ast.NamedExpr, ast.Await)) for one in ast.walk(node.test)):
             yield node
     elif isinstance(node, ast.keyword):
         if node.arg in HELD_BY_TYPES:
@@ -124,6 +144,17 @@ def _shut(node: ast.AST) -> Iterator[ast.AST]:
         yield from (keyword for keyword in node.keywords if keyword.arg == "strict")
     elif isinstance(node, ast.Raise) and node.exc is not None:
         yield from (one for one in ast.walk(node.exc) if isinstance(one, ast.Slice))
+
+
+def _tells(node: ast.stmt) -> bool:
+    """Whether it is nothing but a call that shows in no behaviour."""
+    if not isinstance(node, ast.Expr):
+        return False
+    value = node.value.value if isinstance(node.value, ast.Await) else node.value
+    return isinstance(value, ast.Call) and (
+        ast.unparse(value.func).startswith(("log.", "_log.", "gc."))
+        or ast.unparse(value) == "asyncio.sleep(0)"
+    )
 
 
 def _annotations(node: ast.AST) -> Iterator[ast.AST]:
@@ -139,7 +170,10 @@ def _annotations(node: ast.AST) -> Iterator[ast.AST]:
 
 def _waits(node: ast.AST) -> Iterator[ast.AST]:
     """The numbers of a keyword, a constant or a default that is named for a time to wait."""
-    if (
+    if isinstance(node, ast.Call) and _named(node.func) == "ClientTimeout":
+        for keyword in node.keywords:
+            yield from _numbers(keyword.value)
+    elif (
         (isinstance(node, ast.keyword) and node.arg and WAITS.search(node.arg))
         or (isinstance(node, ast.Assign) and WAITS.search(_named(node.targets[0])))
         or (isinstance(node, ast.AnnAssign) and node.value and WAITS.search(_named(node.target)))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.mutations.faults import change, quiet
+from scripts.mutations.faults import change, exponents, quiet
 from scripts.mutations.marks import marked
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ class Mutant:
         """The file with the change."""
         tree = ast.parse((root / self.file).read_bytes())
         node = list(ast.walk(tree))[self.node]
-        made = change(node)
+        made = change(node, exponents(tree))
         assert made is not None
         return ast.fix_missing_locations(_Put(node, made[1]).visit(tree))
 
@@ -62,11 +62,11 @@ def files(root: Path = ROOT) -> list[str]:
 def mutants_of(file: str, root: Path = ROOT) -> Iterator[Mutant]:
     """Every mutant of a file, in the order of its nodes."""
     tree = ast.parse((root / file).read_bytes())
-    left, marks = quiet(tree), marked(tree)
+    left, marks, raised = quiet(tree), marked(tree), exponents(tree)
     for number, node in enumerate(ast.walk(tree)):
         if id(node) in left:
             continue
-        made = change(node)
+        made = change(node, raised)
         if made is not None:
             mark = marks.behind.get(id(node))
             function = marks.functions[mark] if mark is not None else ""

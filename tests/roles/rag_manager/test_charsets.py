@@ -38,6 +38,7 @@ GERMAN = "Die Garantie für den Kessel beträgt drei Jahre. Größe, Maß, Übun
         (THAI, "cp874 utf-8"),
         (GERMAN, "cp1252 mac-roman cp850 utf-16-le utf-16"),
         ("100 µm at 20 °C", "cp1252"),
+        ("“The kettle” – it has three years’ warranty … and “more”", "cp1252"),
     ],
 )
 def test_the_text_comes_out_as_it_was_written(text: str, encodings: str) -> None:

@@ -81,7 +81,7 @@ BOOK = archive(
 )
 ODT = opendocument(
     '<office:text><text:h text:outline-level="1">Guide</text:h><text:p>Two<text:s text:c="2"/>words <text:span>here</text:span>.</text:p>'
-    "<text:tracked-changes><text:p>gone</text:p></text:tracked-changes><table:table><table:table-row><table:table-cell><text:p>a</text:p>"
+    "<text:tracked-changes><text:p>gone</text:p></text:tracked-changes><table:table><table:table-row><table:table-cell><text:p>a</text:p><text:p>c</text:p>"
     "</table:table-cell><table:table-cell><text:p>b</text:p></table:table-cell></table:table-row></table:table></office:text>"
 )
 ODP = opendocument(
@@ -136,7 +136,7 @@ def pdf(password: str | None = None, owner: str = "o") -> bytes:
         ("a.rtf", RTF, ["Bold Привет € end\nnext"]),
         ("a.ipynb", json.dumps(NOTEBOOK).encode(), ["Plan: Words.", "Plan › cell 2: 6 * 7\n\n42"]),
         ("a.epub", BOOK, ["chapter 1: First words.", "Second: More words."]),
-        ("a.odt", ODT, ["Guide: Two  words here.", "Guide: | a | b |"]),
+        ("a.odt", ODT, ["Guide: Two  words here.", "Guide: | a c | b |"]),
         ("a.odp", ODP, ["slide 1: First slide.", "slide 2: Next."]),
         ("a.ods", SHEET, ["Prices: name: kettle; price: 39"]),
         ("a.pdf", pdf(""), ["page 1: The printed warranty"]),

@@ -10,7 +10,7 @@ from intellirouter.config.schema.rag import RagSection
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.relevance import is_chatter
-from intellirouter.roles.rag_manager.shape import EXACT, LONG, alpha_for
+from intellirouter.roles.rag_manager.shape import EXACT, LONG, NAMED, alpha_for
 from intellirouter.security.caller import Caller
 from tests.servers.minilm import minilm
 
@@ -104,6 +104,20 @@ def test_no_chatter(text: str) -> None:
 )
 def test_what_names_something_exactly_leans_to_words(query: str, exact: bool) -> None:
     assert (alpha_for(query, 0.7) == EXACT) is exact
+
+
+@pytest.mark.parametrize(
+    ("query", "weight"),
+    [
+        ("What does the NATO treaty say?", NAMED),
+        ("what does the treaty say?", 0.7),
+        ("WHAT DOES THE TREATY SAY?", 0.7),
+        ("Which of many words describe at some length how kettles, taps, pumps and valves are cleaned?", LONG),
+    ],
+)
+def test_a_name_in_capitals_leans_to_words_a_little(query: str, weight: float) -> None:
+    assert alpha_for(query, 0.7) == weight
+    assert alpha_for(query, 0.1) == 0.1
 
 
 def test_a_name_in_a_longer_question_counts_where_its_words_find_one_passage() -> None:

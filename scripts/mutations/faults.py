@@ -7,7 +7,7 @@ exponent (`1 << 20`, `10**9`) is one more, which is a multiple of what it makes 
 behaviour, or in nothing but time, and can be told from the text:
 
 - annotations and docstrings, but for what is called in an annotation (`Field(ge=1)` is a bound of the product);
-- calls of `log`, `gc` and `asyncio.sleep(0)`, and what stands in them; conditions of which nothing but such calls depends;
+- calls of `log`, `gc` and `sleep`, and what stands in them; conditions of which nothing but such calls depends;
 - `slots=`, `frozen=`, `kw_only=`, `strict=` (of `zip`) and `usedforsecurity=`: what the type checker holds, or a hint;
 - numbers that only say how long something waits, by their name (`timeout=`, `DEADLINE`, `retry_after=`, …) or in a
   `ClientTimeout(…)`: no test may depend on a machine's speed; and how much of a value the message of a raised error quotes;
@@ -153,7 +153,7 @@ def _tells(node: ast.stmt) -> bool:
     value = node.value.value if isinstance(node.value, ast.Await) else node.value
     return isinstance(value, ast.Call) and (
         ast.unparse(value.func).startswith(("log.", "_log.", "gc."))
-        or ast.unparse(value) == "asyncio.sleep(0)"
+        or ast.unparse(value.func) in ("asyncio.sleep", "time.sleep")
     )
 
 

@@ -57,6 +57,7 @@ def test_each_kind_of_fault_is_made(package: Path) -> None:
         ("'text'", set()),
         ("log.info('told', times=3)", set()),
         ("gc.collect(2)", set()),
+        ("async def f():\n    await asyncio.sleep(2)", set()),
         ("x = zip(a, b, strict=True)", set()),
         ("@dataclass(frozen=True, slots=True)\nclass A:\n    b: Literal[3]", set()),
         ("a: Annotated[int, Field(ge=1)] = 4", {"1 becomes 2", "4 becomes 5"}),

@@ -112,7 +112,10 @@ def test_what_names_something_exactly_leans_to_words(query: str, exact: bool) ->
         ("What does the NATO treaty say?", NAMED),
         ("what does the treaty say?", 0.7),
         ("WHAT DOES THE TREATY SAY?", 0.7),
-        ("Which of many words describe at some length how kettles, taps, pumps and valves are cleaned?", LONG),
+        (
+            "Which of many words describe at some length how kettles, taps, pumps and valves are cleaned?",
+            LONG,
+        ),
     ],
 )
 def test_a_name_in_capitals_leans_to_words_a_little(query: str, weight: float) -> None:

@@ -231,6 +231,25 @@ def test_a_writer_that_is_killed_leaves_nothing_broken(tmp_path: Path) -> None:
     assert verdict(tmp_path).findings == []
 
 
+@pytest.mark.parametrize("torn", [b"{", b'{"n":1,"half', b"x" * 100_000], ids=["sign", "half", "long"])
+@pytest.mark.parametrize("before", [0, 1, 200])
+def test_a_line_that_was_cut_is_taken_away_wherever_it_begins(
+    tmp_path: Path, torn: bytes, before: int
+) -> None:
+    journal = Journal(tmp_path, KEY).open()
+    if before:
+        journal.append([entry(number) for number in range(before)])
+    else:
+        journal.append([entry(1)])
+        files_of(tmp_path)[-1].write_bytes(b"")
+    file = files_of(tmp_path)[-1]
+    whole = file.read_bytes()
+    file.write_bytes(whole + torn[: journal_module._TAIL - 1])
+    Journal(tmp_path, KEY).open().append([entry(2)])
+    assert file.read_bytes().startswith(whole + b"{")
+    assert [b"change_2" in line for line in file.read_bytes()[len(whole) :].splitlines()] == [True]
+
+
 def _fill(directory: Path, results: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # SIGXFSZ is ignored by Python: EFBIG
     journal = Journal(directory, KEY).open()

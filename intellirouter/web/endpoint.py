@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
@@ -21,6 +22,7 @@ import structlog
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from intellirouter.config.redact import without_keys
 from intellirouter.errors import IntelliRouterError, InvalidRequest
 from intellirouter.records.recorder import Recorder
 from intellirouter.security.admission import admitted
@@ -50,6 +52,8 @@ PART: web.RequestKey[Part] = web.RequestKey("part")
 """What a role knows of the request for the record."""
 
 _MAX_ID = 128
+_PLAIN_ID = re.compile(r"(?:req_)?[0-9a-f-]{1,64}")
+"""Ours and UUIDs, which read like no key: looking closer costs more than all the rest."""
 MAX_SEGMENT = 1_024
 """Characters of a name in a path; what is named may hold it to less."""
 log = structlog.get_logger(__name__)
@@ -117,9 +121,15 @@ FRAME: web.AppKey[Frame] = web.AppKey("frame", Frame)
 
 
 def request_id_of(request: web.Request) -> str:
-    """The client's `x-request-id` when it is a sane one, else a new id."""
+    """The client's `x-request-id` when it is a sane one, else a new id. It stands in logs and records: one that reads like a key is none."""
     given = request.headers.get("x-request-id", "")
-    if given and len(given) <= _MAX_ID and given.isascii() and given.isprintable():
+    if (
+        given
+        and len(given) <= _MAX_ID
+        and given.isascii()
+        and given.isprintable()
+        and without_keys(given) == given
+    ):
         return given
     # unguessable it need not be; ids that begin with the time lie together in whoever's index
     return f"req_{int(time.time() * 1e3) << 80 | getrandbits(80):032x}"

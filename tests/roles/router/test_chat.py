@@ -45,6 +45,29 @@ STREAM = (
 BODY: dict[str, Any] = {"model": "primary/m", "messages": [{"role": "user", "content": "Hi"}]}
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("mine", True),
+        ("9b2c1f0e-7d1a-4a57-9a53-0d9f3f3f2f10", True),
+        ("task-skill-000000000001", True),
+        ("sk-ant-api03-0123456789abcdef", False),
+        ("Bearer abcdefgh", False),
+        ("x" * 129, False),
+        ("tab\tbed", False),
+    ],
+)
+async def test_a_clients_request_id_is_kept_unless_it_reads_like_a_key(
+    start_node: StartNode, http: aiohttp.ClientSession, given: str, kept: bool
+) -> None:
+    node = await start_node("")
+    url = f"{node.listening[0].url}/v1/models"
+    async with http.get(url, headers={"x-request-id": given}) as reply:
+        told = reply.headers["x-request-id"]
+    assert (told == given) is kept
+    assert told.startswith("req_") is not kept
+
+
 async def test_a_whole_answer_comes_back_byte_for_byte_with_headers_that_say_who_answered(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:

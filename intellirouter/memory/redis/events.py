@@ -15,6 +15,7 @@ from intellirouter.errors import StateUnavailable
 from intellirouter.memory.bus import matcher
 from intellirouter.memory.redis.connect import Client
 from intellirouter.memory.redis.keys import Keys, escape
+from intellirouter.memory.redis.waits import Waits
 from intellirouter.memory.store import Event
 
 PROBE = 5.0
@@ -22,16 +23,18 @@ PROBE = 5.0
 
 
 class RedisEvents:
-    """Subscriptions of one client."""
+    """Subscriptions of one client. Those that wait when `waits` are given up go on with the master that is chosen then."""
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: Client, keys: Keys, waits: Waits) -> None:
         self._client = client
         self._keys = keys
+        self._waits = waits
 
     @asynccontextmanager
     async def subscribe(self, *patterns: str) -> AsyncIterator[AsyncIterator[Event]]:
         """Entered once Redis has confirmed the subscription."""
         pubsub: Any = self._client.pubsub()
+        known = self._waits.given_up
         try:
             names = [self._keys.channel(escape(pattern)).encode() for pattern in patterns]
             try:
@@ -42,23 +45,32 @@ class RedisEvents:
                     await pubsub.get_message(timeout=PROBE)
             except (RedisError, OSError, TimeoutError) as error:
                 raise StateUnavailable(f"Redis does not answer: {error}") from error
-            yield self._read(pubsub, names, [matcher((pattern,)) for pattern in patterns])
+            yield self._read(pubsub, names, [matcher((pattern,)) for pattern in patterns], known)
         finally:
             with suppress(RedisError, OSError):  # it is being dropped anyway
                 await pubsub.aclose()
 
     async def _read(
-        self, pubsub: Any, names: list[bytes], matchers: list[re.Pattern[str]]
+        self, pubsub: Any, names: list[bytes], matchers: list[re.Pattern[str]], known: int
     ) -> AsyncIterator[Event]:
         try:
             silent = 0
             while True:
-                message = await pubsub.get_message(ignore_subscribe_messages=False, timeout=PROBE)
-                if message is None:
-                    silent += 1
-                    if silent > 1:
-                        raise StateUnavailable("Redis does not answer a subscription")
-                    await pubsub.ping()
+                if known != self._waits.given_up:
+                    known = self._waits.given_up
+                    await pubsub.connection.disconnect()  # the next question connects, and subscribes again
+                try:
+                    async with self._waits.one() as wait:
+                        message = await pubsub.get_message(ignore_subscribe_messages=False, timeout=PROBE)
+                        if message is None:
+                            silent += 1
+                            if silent > 1:
+                                raise StateUnavailable("Redis does not answer a subscription")
+                            await pubsub.ping()
+                            continue
+                except TimeoutError:
+                    if not wait.expired():
+                        raise
                     continue
                 silent = 0
                 if message["type"] != "pmessage":

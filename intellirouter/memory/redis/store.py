@@ -20,6 +20,7 @@ from intellirouter.memory.redis.connect import connect
 from intellirouter.memory.redis.events import RedisEvents
 from intellirouter.memory.redis.keys import Keys, escape
 from intellirouter.memory.redis.switches import Switches
+from intellirouter.memory.redis.waits import Waits
 from intellirouter.memory.store import (
     Claim,
     Event,
@@ -46,10 +47,13 @@ class RedisStore:
         self._keys = Keys(section.namespace)
         self._timeout = section.timeout
         self._places = asyncio.Semaphore(section.pool_size)
-        self._events = RedisEvents(self._client, self._keys)
+        self._waits = Waits()
+        self._events = RedisEvents(self._client, self._keys, self._waits)
         self._since = time.time()
         self._switches = (
-            Switches(self._client, section.redis_sentinel_master) if section.redis_sentinels else None
+            Switches(self._client, section.redis_sentinel_master, self.disconnect)
+            if section.redis_sentinels
+            else None
         )
 
     async def ping(self) -> None:
@@ -223,12 +227,13 @@ class RedisStore:
         return StateHealth("healthy", "redis", since=self._since)
 
     async def disconnect(self) -> None:
-        """Drop every connection: after an outage each would fail once."""
+        """Give up what is asked and drop every connection: after an outage, or with another master, each would fail once."""
+        self._waits.give_up()
         with contextlib.suppress(RedisError, OSError):  # they are useless already
             if isinstance(self._client, RedisCluster):
                 await self._client.aclose()
             else:
-                await self._client.connection_pool.disconnect()
+                await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
         """See `StateStore.aclose`."""
@@ -245,7 +250,7 @@ class RedisStore:
 
     async def _ask(self, question: Callable[[], Any]) -> Any:
         try:
-            async with asyncio.timeout(self._timeout), self._places:
+            async with asyncio.timeout(self._timeout), self._places, self._waits.one():
                 if self._cluster is not None:  # redis-py 8 sends what comes before this to nodes at random
                     await self._cluster.initialize()
                 return await question()

@@ -3,13 +3,13 @@
 A client of Sentinel asks who the master is when it connects, and goes on with the connections it has. A master that was deposed while
 it lives takes writes on them until Sentinel comes round to make it a replica, ten seconds later, and then forgets them. Sentinel says
 at once whom it chose (`+switch-master`, redis.io/docs/latest/operate/oss_and_stack/management/sentinel): every connection is dropped
-then, and the next one goes to the new master.
+then, and the next one goes to the new master. Each Sentinel says it for itself, since one that does not know yet still names the old one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -30,9 +30,9 @@ log = structlog.get_logger(__name__)
 class Switches:
     """Follows every Sentinel of a client until it is closed."""
 
-    def __init__(self, client: Client, master: str) -> None:
+    def __init__(self, client: Client, master: str, drop: Callable[[], Awaitable[None]]) -> None:
         pool: Any = client.connection_pool  # type: ignore[union-attr]  # a Cluster has no Sentinels
-        self._pool = pool
+        self._drop = drop
         self._master = master
         self._tasks = [
             asyncio.create_task(self._follow(sentinel), name=f"sentinel {number}")
@@ -56,7 +56,7 @@ class Switches:
         words = (message.decode(errors="replace") if isinstance(message, bytes) else message).split()
         if len(words) == 5 and words[0] == self._master:
             log.warning("redis.master_switched", old=":".join(words[1:3]), new=":".join(words[3:5]))
-            await self._pool.disconnect(inuse_connections=True)
+            await self._drop()
 
 
 @asynccontextmanager

@@ -13,6 +13,8 @@ from rich.table import Table
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
 
+_WHOSE = {"keys": "a key", "teams": "a team"}
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="A feature, or `all`.")]
@@ -81,6 +83,9 @@ def reset(
 def _put(feature: str, body: dict[str, Any], url: str | None, api_key: str | None, config: Any) -> None:
     answer, _ = ask_once(url, api_key, "PUT", f"/admin/features/{quote(feature)}", body, config=config)
     _show(answer, as_json=False)
+    for field, names in answer.get("unknown", {}).items():
+        named = ", ".join(f"'{name}'" for name in names)
+        typer.echo(f"warning: {named}: nobody here has {_WHOSE[field]} of that name yet", err=True)
 
 
 def _show(answer: Any, as_json: bool) -> None:

@@ -43,10 +43,10 @@ def explain(
     if "guards" in answer:
         typer.echo(f"guards: {answer['guards']}")
     if selection is None:
-        typer.echo(
-            f"{answer['model']}: {answer['strategy']}"
-            + (f": {', '.join(answer['order'])}" if answer["order"] else "")
-        )
+        first, *others = answer["order"] or ["nobody"]
+        typer.echo(f"{answer['model']} → {first}  (strategy {answer['strategy']})")
+        if others:
+            typer.echo(f"if that fails: {', '.join(others)}")
         return
     typer.echo(
         f"{answer['model']} → {answer['order'][0]}  ({_REASONS.get(selection['reason'], selection['reason'])})"

@@ -87,6 +87,16 @@ class KeyRing:
         """Of the keys of the configuration."""
         return frozenset(caller.tenant for caller in self._callers.values())
 
+    def names(self) -> set[str]:
+        """Of every key and of everybody who stands for one; of keys that ended too."""
+        callers = (*self._callers.values(), *(one.caller for one in self._records.values()))
+        return {NOBODY, *(caller.key_id for caller in callers), *self.people.labels()}
+
+    def teams(self) -> set[str]:
+        """That a key or somebody is in. Tokens of other issuers may name more."""
+        callers = (*self._callers.values(), *(one.caller for one in self._records.values()))
+        return {caller.team for caller in callers if caller.team} | self.people.teams()
+
     def take(self, by_hash: Mapping[str, Standing], by_ref: Mapping[str, Standing]) -> None:
         """Take these virtual keys in place of the last ones: every secret and every record, ended ones too."""
         self._virtual, self._records, self._composed_at = by_hash, by_ref, -1

@@ -162,6 +162,14 @@ class Directory:
         """How many accounts there are."""
         return len(self._accounts)
 
+    def labels(self) -> set[str]:
+        """What everybody is called where a key's name could stand."""
+        return {account.label for account in self._accounts.values()}
+
+    def teams(self) -> set[str]:
+        """Every team that was made, and those that somebody is in."""
+        return {*self._teams, *(team for account in self._accounts.values() for team in account.teams)}
+
     @property
     def has_users(self) -> bool:
         """Whether somebody could sign in with a password."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import msgspec
 from aiohttp import web
@@ -10,12 +11,14 @@ from aiohttp import web
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import InvalidRequest
 from intellirouter.inference.switches import Switch
+from intellirouter.roles.keys import KEY_RING
 from intellirouter.roles.router.keys import SWITCHES
 from intellirouter.web.auditing import noted
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
 _FIELDS = ("share", "keys", "teams", "on")
+_MAX_NAMES, _MAX_NAME = 1_000, 128
 
 
 def _json(body: object) -> web.Response:
@@ -28,9 +31,18 @@ async def shown(request: web.Request) -> web.StreamResponse:
 
 
 async def change(request: web.Request) -> web.StreamResponse:
-    """Switch a feature, or `all`: `{"on": true}`, `{"on": false}`, `{"share": 0.1, "keys": […], "teams": […]}`."""
+    """Switch a feature, or `all`: `{"on": true}`, `{"on": false}`, `{"share": 0.1, "keys": […], "teams": […]}`.
+
+    `unknown` in the answer names the keys and teams that nobody here has: it holds for them once somebody does.
+    """
     body = await read_json(request)
-    return await _set(request, _switch(body))
+    switch, ring = _switch(body), request.app[KEY_RING]
+    names, teams = ring.names(), ring.teams()
+    unknown = {
+        "keys": [one for one in switch.keys if one not in names],
+        "teams": [one for one in switch.teams if one not in teams],
+    }
+    return await _set(request, switch, {field: of for field, of in unknown.items() if of})
 
 
 async def take_back(request: web.Request) -> web.StreamResponse:
@@ -38,13 +50,17 @@ async def take_back(request: web.Request) -> web.StreamResponse:
     return await _set(request, None)
 
 
-async def _set(request: web.Request, switch: Switch | None) -> web.StreamResponse:
+async def _set(
+    request: web.Request, switch: Switch | None, unknown: Mapping[str, list[str]] | None = None
+) -> web.StreamResponse:
     switches, name = request.app[SWITCHES], request.match_info["feature"]
     before = {row["feature"]: row for row in switches.shown()}
     await switches.set(name, switch)
     after = {row["feature"]: row for row in switches.shown()}
     noted(request, on=f"feature:{name}", before=before, after=after)
-    return await shown(request)
+    return _json(
+        {"object": "list", "data": list(after.values()), **({"unknown": unknown} if unknown else {})}
+    )
 
 
 def _switch(body: dict[str, object]) -> Switch:
@@ -68,10 +84,16 @@ def _switch(body: dict[str, object]) -> Switch:
         value = body.get(field, [])
         if (
             not isinstance(value, list)
-            or len(value) > 1_000
-            or not all(isinstance(one, str) for one in value)
+            or len(value) > _MAX_NAMES
+            or not all(
+                isinstance(one, str) and one.strip() and one.isprintable() and len(one) <= _MAX_NAME
+                for one in value
+            )
         ):
-            raise InvalidRequest(f"'{field}' is a list of texts.", param=field)
+            raise InvalidRequest(
+                f"'{field}' is a list of at most {_MAX_NAMES:,} names, each of 1 to {_MAX_NAME} characters.",
+                param=field,
+            )
         names.append(tuple(value))
     return Switch(float(share), *names)
 

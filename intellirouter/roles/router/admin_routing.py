@@ -90,7 +90,7 @@ async def explain(request: web.Request) -> web.StreamResponse:
             raise InvalidRequest(f"'{field[:60]}' goes with 'messages', not with 'prompt'.", param=field[:60])
         if not isinstance(prompt, str) or not prompt or len(prompt) > _MAX_PROMPT:
             raise InvalidRequest(
-                f"'prompt' is a text of at most {_MAX_PROMPT:,} characters; 'messages' may stand in its place.",
+                f"'prompt' is a text of 1 to {_MAX_PROMPT:,} characters; 'messages' may stand in its place.",
                 param="prompt",
             )
         chat = ChatRequest(model=model, messages=(Message("user", (Text(prompt),)),))

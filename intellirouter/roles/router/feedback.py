@@ -104,7 +104,7 @@ def _id(body: dict[str, Any], field: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or not value or len(value) > _MAX_ID or not value.isprintable():
-        raise InvalidRequest(f"'{field}' is a text of at most {_MAX_ID} characters.", param=field)
+        raise InvalidRequest(f"'{field}' is a printable text of 1 to {_MAX_ID} characters.", param=field)
     return value
 
 

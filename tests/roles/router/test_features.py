@@ -124,11 +124,22 @@ async def test_every_node_follows_and_the_file_holds_again_after_a_reset(
         ("all", {"share": "half"}, "share"),
         ("all", {"share": True}, "share"),
         ("all", {"share": 1, "keys": "k"}, "keys"),
+        ("all", {"share": 1, "keys": [""]}, "keys"),
+        ("all", {"share": 1, "teams": ["a" * 129]}, "teams"),
+        ("all", {"share": 1, "teams": ["red\n"]}, "teams"),
         ("all", {"shares": 1}, "shares"),
     ):
         status, told = await switch("PUT", feature, body)
         assert status == 400
         assert word in told["error"]["message"]
+    status, told = await switch(
+        "PUT", "validation", {"share": 0.5, "keys": ["admin", "nobody"], "teams": ["red"]}
+    )
+    assert status == 200
+    assert told["unknown"] == {"keys": ["nobody"], "teams": ["red"]}
+    status, told = await switch("PUT", "validation", {"share": 0.5, "keys": ["admin"]})
+    assert status == 200
+    assert "unknown" not in told
 
 
 @pytest.mark.parametrize(

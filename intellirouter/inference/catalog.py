@@ -6,6 +6,7 @@ in memory: discovery feeds it, routing reads it.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 
@@ -106,10 +107,13 @@ class Catalog:
         return self._names.get(name) or self._listed.get(name)
 
     def rates(self, name: str) -> tuple[Rates, ...]:
-        """What its candidates take; of a name that is not `known`, and where no price is, nothing."""
+        """What its candidates take; of a name that is not `known`, nor `auto` in one of its ways, and where no price is, nothing."""
         rates = self._rates.get(name)
         if rates is None:
             entry = self.known(name)
+            if entry is None and name in LEANINGS:
+                with contextlib.suppress(ModelNotFound):  # nobody is there whom it could mean
+                    entry = self._auto(name)
             if entry is None:
                 return ()
             rates = self._rates[name] = rates_of(one.price for one in entry.candidates)

@@ -94,6 +94,20 @@ async def test_a_request_leaves_a_row_that_says_who_asked_what_who_answered_and_
     assert whole["asked"] is None and whole["answered"] is None, "content is off"
 
 
+async def test_what_auto_saves_is_told_as_of_a_group(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(Play.json(ANSWER), Play.json(ANSWER))
+    node = await start_node(priced(vendor))
+    for model in ("pair", "auto"):
+        body = {**BODY, "model": model}
+        async with http.post(f"{node.listening[0].url}/v1/chat/completions", json=body) as reply:
+            assert reply.status == 200, await reply.text()
+    rows = await recorded(http, node, until=lambda rows: len(rows) == 2)
+    dearest = {row["model"]: row["dearest_usd"] for row in rows}
+    assert dearest["auto"] == pytest.approx(dearest["pair"]) and dearest["auto"] > 0
+
+
 async def test_a_stream_is_recorded_with_its_first_token_and_tells_its_cost_before_the_end(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:

@@ -105,6 +105,8 @@ export const Card = ({ title, actions, flush, children, label, kind = "" }) => h
 </section>`;
 export const Stats = ({ items }) => html`<dl class="stats">${items.map(({ label, value, note, tone }) => html`
   <div class="stat" key=${label}><dt>${label}</dt><dd class=${tone ?? ""}>${value}${note && html`<div class="note">${note}</div>`}</dd></div>`)}</dl>`;
+/** How bad a status of HTTP is: a client's mistake is not the installation's. */
+export const toneOf = (code) => code < 400 ? "good" : code < 500 ? "warn" : "bad";
 export const Badge = ({ tone = "", children, title }) => html`<span class=${"badge " + tone} title=${title}>${children}</span>`;
 export const Button = ({ kind = "", busy, children, ...more }) => html`<button type="button" class=${"button " + kind} disabled=${busy || more.disabled} aria-busy=${busy ? "true" : undefined} ...${more}>${children}</button>`;
 let fields = 0;

@@ -1,5 +1,5 @@
 // What the installation does now, and how to send it the first request.
-import { html, Asked, Badge, Card, Empty, Failed, Link, Notice, Page, Snippet, Stats, Table, Waiting, ago, count, minutesEast, moment, ms, percent, span, status, useAsk, useMemo, usd } from "../ui.js";
+import { html, Asked, Badge, Card, Empty, Failed, Link, Notice, Page, Snippet, Stats, Table, Waiting, ago, count, minutesEast, moment, ms, percent, span, status, toneOf, useAsk, useMemo, usd } from "../ui.js";
 import { get, query } from "../api.js";
 import { Chart } from "../chart.js";
 import { T } from "../strings.js";
@@ -59,7 +59,7 @@ const Providers = ({ targets }) => html`<${Card} title=${W.providers} flush acti
 
 const Latest = ({ rows }) => html`<${Card} title=${W.latest} flush actions=${html`<${Link} class="button small" to="requests">${T.all}<//>`}><${Table} label=${W.latest} rows=${rows} keyed=${(row) => row.id} columns=${[
   { name: T.requests.time, of: (row) => html`<${Link} class="nowrap" title=${moment(row.ended)} to=${`requests/${row.id}`}>${ago(row.ended)}<//>` }, { name: T.requests.model, of: (row) => html`<b class="wrap">${row.served_model || row.model || row.endpoint}</b>` },
-  { name: T.requests.status, of: (row) => html`<${Badge} tone=${row.status < 400 ? "good" : "bad"}>${row.status}<//>` }, { name: T.requests.duration, num: true, of: (row) => ms(row.seconds * 1000) }, { name: T.requests.cost, num: true, of: (row) => usd(row.cost_usd) },
+  { name: T.requests.status, of: (row) => html`<${Badge} tone=${toneOf(row.status)}>${row.status}<//>` }, { name: T.requests.duration, num: true, of: (row) => ms(row.seconds * 1000) }, { name: T.requests.cost, num: true, of: (row) => usd(row.cost_usd) },
 ]} /><//>`;
 
 export default function Overview({ who }) {

@@ -1,5 +1,5 @@
 // The record of requests: the live list, one request as a timeline, and a session as a whole.
-import { html, Asked, Badge, Button, Card, Check, Choice, Data, Empty, Facts, Failed, Field, Link, Notice, Page, Stats, Table, Text, Waiting, clock, count, go, moment, ms, toast, useAct, useAsk, useEffect, useRef, useState, usd, zone } from "../ui.js";
+import { html, Asked, Badge, Button, Card, Check, Choice, Data, Empty, Facts, Failed, Field, Link, Notice, Page, Stats, Table, Text, Waiting, clock, count, go, moment, ms, toast, toneOf, useAct, useAsk, useEffect, useRef, useState, usd, zone } from "../ui.js";
 import { ask, events, get, path, post, query } from "../api.js";
 import { Decision } from "../decision.js";
 import { T } from "../strings.js";
@@ -9,7 +9,6 @@ const FIELDS = ["text", "status", "model", "provider", "key", "user", "tag", "se
 const RARE = FIELDS.slice(2);
 const MOST = 500; // rows that live arrivals may make a list of
 const tokens = (row) => row.input_tokens == null ? "–" : `${count(row.input_tokens)} → ${count(row.output_tokens ?? 0)}`;
-const tone = (code) => code < 400 ? "good" : code < 500 ? "warn" : "bad";
 const first = (row) => row.first_token == null ? "–" : ms(row.first_token * 1000);
 
 const LATE = 5; // seconds that a row may be written after one that ended later
@@ -44,9 +43,9 @@ function useLive(on, filters, known, take) {
 
 const COLUMNS = [
   { name: W.time, of: (row) => html`<${Link} class="nowrap mono" title=${moment(row.ended)} to=${`requests/${row.id}`}>${clock(row.ended)}<//>` },
-  { name: W.status, of: (row) => html`<${Badge} tone=${tone(row.status)}>${row.status}<//>${row.error && html`<div class="faint small wrap">${row.error}</div>`}` },
+  { name: W.status, of: (row) => html`<${Badge} tone=${toneOf(row.status)}>${row.status}<//>${row.error && html`<div class="faint small wrap">${row.error}</div>`}` },
   { name: W.endpoint, of: (row) => html`<span class="nowrap">${row.endpoint}${row.stream ? html`<span title=${W.streamed} aria-label=${W.streamed} role="img"> ⇢</span>` : ""}</span><div class="faint small">${row.role}</div>` },
-  { name: W.model, of: (row) => html`<b class="wrap">${row.served_model || row.model || "–"}</b>${row.model && row.served_model && row.model !== row.served_model && html`<div class="faint small wrap">${W.askedAs} ${row.model}</div>`}` },
+  { name: W.model, of: (row) => html`<b class="wrap name">${row.served_model || row.model || "–"}</b>${row.model && row.served_model && row.model !== row.served_model && html`<div class="faint small wrap">${W.askedAs} ${row.model}</div>`}` },
   { name: W.provider, of: (row) => html`<span class="wrap">${row.provider || "–"}</span>${row.cache && html` <${Badge} tone="info">${row.cache}<//>`}` },
   { name: W.key, of: (row) => html`<span class="wrap">${row.key || "–"}</span>${row.user && html`<div class="faint small wrap">${row.user}</div>`}` },
   { name: W.tokens, num: true, of: tokens }, { name: W.cost, num: true, of: (row) => usd(row.cost_usd) },
@@ -169,7 +168,7 @@ function One({ id }) {
   const [copy] = useAct(async (row) => { try { await navigator.clipboard.writeText(curl(row)); } catch { throw new Error(T.notCopied); } toast(T.copied); });
   return html`<${Page} title=${W.one} about=${id} actions=${html`<${Link} class="button" to="requests">${W.back}<//>${asked.data && html`<${Button} onClick=${() => copy(asked.data)}>${W.curl}<//><${Button} onClick=${() => replay(asked.data)}>${W.replay}<//>`}`}>
     <${Asked} of=${asked}>${(row) => html`
-      <${Stats} items=${[{ label: W.status, value: row.status, note: row.error, tone: tone(row.status) }, { label: W.duration, value: ms(row.seconds * 1000) }, { label: W.first, value: first(row) }, { label: W.tokens, value: tokens(row), note: row.cached_tokens ? `${count(row.cached_tokens)} cached` : null }, { label: W.cost, value: usd(row.cost_usd), note: row.saved_usd > 0 ? `${usd(row.saved_usd)} saved` : null }]} />
+      <${Stats} items=${[{ label: W.status, value: row.status, note: row.error, tone: toneOf(row.status) }, { label: W.duration, value: ms(row.seconds * 1000) }, { label: W.first, value: first(row) }, { label: W.tokens, value: tokens(row), note: row.cached_tokens ? `${count(row.cached_tokens)} cached` : null }, { label: W.cost, value: usd(row.cost_usd), note: row.saved_usd > 0 ? `${usd(row.saved_usd)} saved` : null }]} />
       ${row.message && html`<${Notice} tone="bad">${row.message}<//>`}
       <div class="split"><div class="stack">
         <${Card} title=${W.timeline}><${Timeline} row=${row} /><//>

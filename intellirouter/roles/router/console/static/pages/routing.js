@@ -92,5 +92,5 @@ function Learnt() {
 
 export default function Routing({ who, with: given }) {
   const page = (children) => html`<${Page} title=${T.pages.routing} about=${W.about}>${children}<//>`;
-  return page(html`<div class="split"><div class="stack"><${WhatIf} who=${who} given=${given} /><${Learnt} /></div>${who.may("admin:features:read") && html`<${Switches} who=${who} />`}</div>`);
+  return page(html`<div class="split"><${WhatIf} who=${who} given=${given} />${who.may("admin:features:read") && html`<${Switches} who=${who} />`}</div><${Learnt} />`);
 }

@@ -1,5 +1,5 @@
 // Nodes and their health, the record, backups, the response cache, and the configuration with where each value comes from.
-import { html, Asked, Badge, Button, Card, Check, Empty, Facts, NotPermitted, Page, Table, Text, ago, bytes, count, date, moment, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
+import { html, Asked, Badge, Button, Card, Check, Empty, Facts, NotPermitted, Page, Table, Text, ago, bytes, count, date, moment, span, status, toast, useAct, useAsk, useConfirm, useState } from "../ui.js";
 import { get, post, remove } from "../api.js";
 import { Settings } from "./settings.js";
 import { T } from "../strings.js";
@@ -60,8 +60,9 @@ function Configuration({ config }) {
     ]} />${rows.length > shown && html`<div class="empty"><${Button} onClick=${() => show(shown + STEP)}>${T.more} (${count(rows.length - shown)})<//></div>`}<//>`;
 }
 
+const named = (name) => (name[0].toUpperCase() + name.slice(1)).replaceAll("_", " ");
 const cell = (name, value) => typeof value === "number" && value > 1e9 ? html`<span title=${moment(value)}>${ago(value)}</span>` : typeof value === "boolean" ? (value ? W.yes : W.no) : value == null ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value);
-const Nodes = ({ nodes }) => html`<${Card} title=${W.nodes} flush><${Table} label=${W.nodes} rows=${nodes} keyed=${(node, n) => node.id ?? n} columns=${Object.keys(nodes[0]).map((name) => ({ name: name.replaceAll("_", " "), of: (node) => html`<span class="wrap">${cell(name, node[name])}</span>` }))} /><//>`;
+const Nodes = ({ nodes }) => html`<${Card} title=${W.nodes} flush><${Table} label=${W.nodes} rows=${nodes} keyed=${(node, n) => node.id ?? n} columns=${Object.keys(nodes[0]).map((name) => ({ name: named(name), of: (node) => html`<span class="wrap">${cell(name, node[name])}</span>` }))} /><//>`;
 
 export default function System({ who }) {
   const asked = useAsk((signal) => everything(who, signal), [who.token], 6000);
@@ -76,7 +77,7 @@ export default function System({ who }) {
       <div class="grid">
         ${data.record && html`<${Record} told=${data.record} />`}
         ${data.backups && html`<${Backups} told=${data.backups} />`}
-        ${data.cache && html`<${Card} title=${W.cache} actions=${who.may("admin:cache:write") && html`<${Button} kind="small" onClick=${clear}>${W.clear}<//>`}><${Facts} of=${Object.entries(data.cache).map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? (name.includes("bytes") ? bytes(value) : count(value)) : cell(name, value)])} /><//>`}
+        ${data.cache && html`<${Card} title=${W.cache} actions=${who.may("admin:cache:write") && html`<${Button} kind="small" onClick=${clear}>${W.clear}<//>`}><${Facts} of=${Object.entries(data.cache).map(([name, value]) => [W.cacheFacts[name] ?? named(name), name === "ttl_seconds" ? span(value) : typeof value === "number" ? (name.includes("bytes") ? bytes(value) : count(value)) : cell(name, value)])} /><//>`}
       </div>
       ${data.nodes.length > 0 && html`<${Nodes} nodes=${data.nodes} />`}
       ${who.offers.includes("/admin/settings") && who.may("admin:settings:read") && html`<${Settings} who=${who} />`}

@@ -41,7 +41,7 @@ export default function Tools() {
       { name: W.guard, of: (guard) => html`<b class="wrap">${guard.name}</b>${guard.description && html`<div class="faint small wrap">${guard.description}</div>`}` },
       { name: W.kind, of: (guard) => guard.kind }, { name: W.action, of: (guard) => html`<${Badge} tone=${TONES[guard.action ?? "block"] ?? "warn"}>${guard.action ?? "block"}<//>${guard.mode === "monitor" ? html` <${Badge}>${W.monitor}<//>` : ""}` },
       { name: W.on, of: (guard) => html`<span class="wrap">${(guard.on ?? ["input"]).join(", ").replaceAll("_", " ")}</span>` }, { name: W.applies, of: (guard) => guard.default === false ? W.named : W.always },
-      { name: W.more, of: (guard) => html`<span class="faint small wrap">${rest(guard)}</span>` },
+      { name: W.more, of: (guard) => rest(guard) && html`<span class="faint small wrap">${rest(guard)}</span>` },
     ]} /><//>
     <${Try} any=${data.length > 0} />`}<//><//>`;
 }

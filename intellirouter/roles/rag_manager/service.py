@@ -317,7 +317,7 @@ class RagService:
     async def _expanded(self, request: RetrievalRequest, call: Call) -> Retrieved:
         self._searcher.check(request)
         self.judge.check(request, call.caller)
-        wanted, notes = await self.expander.expanded(request, call)
+        wanted, notes = await self.expander.expanded(request, call, partial(self._there, request, call))
         if self.cluster is None:
             found = await self.searched(wanted, call)
         else:
@@ -416,6 +416,16 @@ class RagService:
         for name in request.collections:
             check_collection(call.caller, name)
         return [await self._collection(call.caller.tenant, name) for name in request.collections]
+
+    async def _there(self, request: RetrievalRequest, call: Call) -> None:
+        """Raises `NotFound` for a collection that is known not to be there, on whatever node."""
+        if self.cluster is None:
+            await self._rows(request, call)
+            return
+        for name in request.collections:
+            check_collection(call.caller, name)
+            if await self.cluster.nodes_of(call.caller.tenant, name) == (self.cluster.node,):
+                await self._collection(call.caller.tenant, name)
 
     async def _known(self, row: CollectionRow, document: str) -> str:
         """The id of the collection's document of that name. Raises `NotFound`."""

@@ -135,6 +135,11 @@ async def test_a_search_in_other_words(tmp_path: Path) -> None:
             await ask(service, "warranty", expand=("guess",))
         with pytest.raises(InvalidRequest, match="at most 8 texts"):
             await ask(service, "warranty", variants=("x",) * 9)
+        asked = len(model.asked)
+        with pytest.raises(NotFound, match="no collection 'absent'"):
+            absent = RetrievalRequest("another warranty", ("absent",), expand=("multi_query",))
+            await service.retrieve(absent, Call(Caller("bob", "a"), "r"))
+        assert len(model.asked) == asked, "a model is not asked for what is not there"
         by_itself = await ask(service, "Something else", mode="lexical", variants=("zyxophrine",))
         assert [passage.title for passage in by_itself.passages] == ["Returns"]
     said[0] = 600.0

@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from intellirouter.config.schema.rag_assist import RagAssist
@@ -49,9 +49,9 @@ class Expander:
         self._kept: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
     async def expanded(
-        self, request: RetrievalRequest, call: Call
+        self, request: RetrievalRequest, call: Call, check: Callable[[], Awaitable[None]]
     ) -> tuple[RetrievalRequest, tuple[str, ...]]:
-        """The request with what a model wrote for it, and what it was to write and did not.
+        """The request with what a model wrote for it, and what it was to write and did not. `check` is called before a model is.
 
         Raises `InvalidRequest` where the request itself asks for a model, and none is set up for its collections.
         """
@@ -69,6 +69,7 @@ class Expander:
         request = replace(request, expand=())
         if is_exact(request.query, {}) or is_chatter(request.query):
             return request, ()  # other words for a part number or a greeting lead away from it
+        await check()  # a model costs: it is not asked for what cannot be found
         wanted = tuple(dict.fromkeys(kinds))
         written = await asyncio.gather(*(self._written(kind, row, request.query, call) for kind in wanted))
         notes = tuple(

@@ -17,8 +17,12 @@ _JOINED = re.compile(
 )
 _ABBREVIATED = frozenset({"e.g", "i.e", "a.k.a", "i/o", "n/a", "w/o", "p.s"})
 _SHOUTED = re.compile(r"\b[A-Z][A-Z0-9]{2,}\b")
+_CLOSING = " \t\r\n\"'”’»)）"
 EXACT, NAMED, LONG = 0.15, 0.55, 0.6
-"""Weights of meaning for a query that names something exactly, for one of a name or two, and for one that describes at length."""
+"""Weights of meaning for a query that names something exactly, for one of a name or two, and for one that describes at length.
+
+The last two are for what is no question: a text that answers one seldom says it in its words, however many it has.
+"""
 UNKNOWN = 0.05
 """Where the model does not know the query's script, see `fusion.words_first`."""
 DESCRIBES = 8
@@ -42,6 +46,8 @@ def alpha_for(
         return UNKNOWN
     if is_exact(query, worded or {}):
         return min(alpha, EXACT)
+    if query.rstrip(_CLOSING).endswith(("?", "？", "؟")):
+        return alpha
     if describes(query):
         return min(alpha, LONG)
     if _SHOUTED.search(query) and not query.isupper():

@@ -28,8 +28,7 @@ class Records:
     def __init__(self, open_store: Callable[[], Store], rows_of: RowsOf) -> None:
         self._open_store = open_store
         self._rows_of = rows_of
-        self._store: Store | None = None
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[Store] | None = None
         self._places = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
         self._followers = 0
@@ -66,13 +65,15 @@ class Records:
             self._followers -= 1
 
     async def _opened(self) -> Store:
-        async with self._opening:
-            if self._store is None:
-                self._store = await asyncio.to_thread(self._open_store)
-            return self._store
+        if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
+            self._opening = asyncio.create_task(asyncio.to_thread(self._open_store), name="open the record")
+        return await asyncio.shield(self._opening)  # who gives up leaves no store behind that nobody closes
 
     async def aclose(self) -> None:
         """Let go of the store."""
-        if self._store is not None:
-            await asyncio.to_thread(self._store.close)
-            self._store = None
+        opening, self._opening = self._opening, None
+        if opening is None:
+            return
+        await asyncio.wait([opening])
+        if opening.exception() is None:
+            await asyncio.to_thread(opening.result().close)

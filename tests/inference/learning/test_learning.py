@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import random
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from intellirouter.cli.route_eval import curve_of
 from intellirouter.inference.learning import keeping, packed
 from intellirouter.inference.learning import prior as priors
 from intellirouter.inference.learning.estimator import Estimator
+from intellirouter.inference.learning.evaluation import evaluated
 from intellirouter.inference.learning.features import VERSION, Features, features_of
 from intellirouter.inference.learning.group import Group
 from intellirouter.inference.learning.keeping import Learning
@@ -247,6 +250,27 @@ def test_the_measure_by_its_definition() -> None:
     assert apgr([1, 2, 1, 2], weak, strong) == pytest.approx(0.25)
     assert savings([2, 1, 2, 1], weak, strong, 1.0) == pytest.approx(0.5)
     assert math.isnan(apgr([1, 2], [1, 0], [1, 0]))
+
+
+def test_an_evaluation_in_figures_and_as_a_curve() -> None:
+    rows = [("the longest of them", 0, 1), ("a", 1, 1), ("a longer one", 0, 1), ("bb", 1, 1)]
+    lines = [
+        b"",
+        *(json.dumps({"prompt": text, "weak": low, "strong": high}).encode() for text, low, high in rows),
+    ]
+    found = evaluated(lines, lambda features: float(len(features.slots)))
+    assert found.figures() == {
+        "prompts": 4,
+        "quality_weak": 0.5,
+        "quality_strong": 1.0,
+        "apgr": 0.75,
+        "saved": {"90%": 0.5, "95%": 0.5, "100%": 0.5},
+    }
+    assert found.points() == [(0.0, 0.5), (0.25, 0.75), (0.5, 1.0), (0.75, 1.0), (1.0, 1.0)]
+    curve = curve_of(found)
+    assert [curve.at(share) for share in (0.0, 0.3, 0.45, 1.0)] == [0.5, 0.75, 1.0, 1.0]
+    alike = evaluated([line for line in lines if b'"weak": 1' in line], lambda _: 0.0)
+    assert (alike.figures()["apgr"], curve_of(alike).apgr) == (None, None)
 
 
 def test_a_prior_is_made_of_a_file_of_outcomes_and_beats_chance(tmp_path: Path) -> None:

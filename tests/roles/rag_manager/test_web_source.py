@@ -142,6 +142,25 @@ async def test_pages_are_followed_within_the_site(server: Server, door: Outgoing
 
 
 @pytest.mark.parametrize(
+    ("base", "found"),
+    [
+        ('<base href="/docs/">', {"/", "/docs/a.html"}),
+        ('<base href="docs/deep/">', {"/", "/docs/deep/a.html"}),
+        ('<base href="http://elsewhere.example/">', {"/"}),
+        ("", {"/", "/a.html"}),
+    ],
+)
+async def test_links_are_relative_to_what_the_page_says(
+    server: Server, door: OutgoingDoor, base: str, found: set[str]
+) -> None:
+    server.pages = {"/": f'{base}<a href="a.html">a</a>'} | dict.fromkeys(
+        ("/a.html", "/docs/a.html", "/docs/deep/a.html"), "here"
+    )
+    entries, troubles = await listed(Site(section(url=f"{server.url}/", depth=1), door))
+    assert (set(entries), troubles) == (found, [])
+
+
+@pytest.mark.parametrize(
     ("robots_txt", "start", "reason"),
     [
         ((503, {}, b""), "<p>", "robots.txt"),

@@ -215,6 +215,11 @@ async def test_https_holds_the_certificate_to_the_name(tmp_path: Path) -> None:
             }
             async with door(**section) as made:
                 assert (await asked(made, f"https://right.test:{there.port}/")).status == 200
+                here = f"//right.test:{there.port}"
+                moved = await asked(made, f"https:{here}/to?url=https:{here}/echo")
+                assert (moved.status, msg(moved)["method"]) == (200, "GET")
+                with pytest.raises(AddressRefused, match="from https:// to http://"):
+                    await asked(made, f"https:{here}/to?url=http:{here}/echo")
                 with pytest.raises(UpstreamUnavailable, match="TLS"):
                     await asked(made, f"https://wrong.test:{there.port}/")
     finally:

@@ -1,0 +1,42 @@
+"""What /health says of an edge's link to its centre."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from intellirouter.roles.chain_engine.edges.link import TOLD_AFTER, Link
+from intellirouter.roles.chain_engine.edges.outbox import DAY, Standing
+
+NOW = 1_764_370_800.0
+WELL = Standing(0, None, 0, "", 0, None)
+
+
+@pytest.mark.parametrize(
+    ("away_since", "last", "told"),
+    [
+        (None, None, ""),
+        (None, WELL, ""),
+        (NOW - TOLD_AFTER / 2, WELL, ""),
+        (NOW - TOLD_AFTER - 1, None, "the centre does not answer, 0 runs wait for it: refused"),
+        (
+            NOW - TOLD_AFTER - 1,
+            Standing(3, NOW - 90, 0, "", 0, None),
+            "the centre does not answer, 3 runs wait for it: refused",
+        ),
+        (None, Standing(2, NOW - 9, 2, "too large", 0, None), "the centre refused 2 runs (too large)"),
+        (
+            None,
+            Standing(0, None, 0, "", 4, NOW - DAY / 2),
+            "4 runs were deleted before the centre had them",
+        ),
+        (None, Standing(0, None, 0, "", 4, NOW - 2 * DAY), ""),
+    ],
+)
+def test_what_is_wrong_is_said(away_since: float | None, last: Standing | None, told: str) -> None:
+    nothing: Any = None
+    forwarding: Any = SimpleNamespace(away_since=away_since, trouble="refused")
+    link = Link(outbox=nothing, runs=nothing, rows=None, forwarding=forwarding, last=last)
+    assert link.problem(NOW) == told

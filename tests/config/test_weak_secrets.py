@@ -37,6 +37,7 @@ KNOWN = (
     "qwertyuiop",
     "s3cr3t",
     "secret20261129",
+    "91827364token",
     "k7#q",
 )
 PLACES = {
@@ -115,6 +116,13 @@ def test_the_hash_of_a_key_that_nobody_knows(tmp_path: Path) -> None:
     toml = f'[auth]\nenabled = true\n[[auth.keys]]\nname = "boss"\nsha256 = "{digest}"\n'
     assert read(tmp_path, toml).startable()
     assert refused(read(tmp_path, toml.replace(digest, "0" * 64)))
+
+
+@pytest.mark.parametrize(
+    "secret", ["918273645token", "tokenfjordzk", "my-9182736450-key", GOOD, "0192837465"]
+)
+def test_words_beside_what_nobody_tries_are_not_known(secret: str) -> None:
+    assert not is_known(secret)
 
 
 @given(st.binary(min_size=12, max_size=32))

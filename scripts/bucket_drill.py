@@ -22,6 +22,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -158,6 +159,9 @@ def forked(work: Callable[[], object], until: Callable[[], bool] | None = None) 
         try:
             work()
             code = 0
+        except BaseException:
+            traceback.print_exc()
+            raise
         finally:
             sys.stdout.flush()
             os._exit(code)
@@ -167,11 +171,13 @@ def forked(work: Callable[[], object], until: Callable[[], bool] | None = None) 
             if status:
                 raise RuntimeError(f"the backup failed ({status})")
             return True
+        asked = time.monotonic()
         if until is not None and until():
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return False
-        time.sleep(0.005)
+        # a store that is asked all the time has no time for what is sent
+        time.sleep(max(0.005, 4 * (time.monotonic() - asked)))
 
 
 def back_up(loaded: Loaded, there: There, stops: list[int]) -> tuple[int, int]:

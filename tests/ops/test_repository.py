@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO
 
 import pyrage
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 from intellirouter.cli.main import main
 from intellirouter.config.load import Loaded, load
 from intellirouter.errors import InvalidRequest
-from intellirouter.ops.backup import age, forms, packs, pieces, repository
+from intellirouter.ops.backup import age, forms, packs, pieces, place, recall, repository
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
 from intellirouter.ops.backup.make import make
 from intellirouter.ops.backup.restore import restore
@@ -170,6 +171,29 @@ def test_encrypted_ones_share_pieces_and_open_with_the_key_alone(tmp_path: Path)
     first.unlink()
     repository.prune(to)  # needs no key
     assert contents(second, secret)["personas/a.yaml"] == b"name: a"
+
+
+def test_what_is_read_in_order_is_asked_for_in_few_questions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, to = node(tmp_path), tmp_path / "to"
+    (loaded.settings.paths.data_dir / "documents/large").write_bytes(os.urandom(8 << 20))
+    snapshot = incremental(loaded, to)
+    held = contents(snapshot)
+    (pack,) = to.glob("packs/*.pack")
+    asked: list[int] = []
+
+    def counted(file: place.File, at: int, length: int) -> bytes:
+        asked.append(length)
+        return place.read_at(file, at, length)
+
+    monkeypatch.setattr(packs, "place", SimpleNamespace(read_at=counted, size=place.size))
+    monkeypatch.setattr(recall, "_KEPT_FRAMES", 1)
+    assert contents(snapshot) == held
+    frames = packs.frames(pack)
+    assert len(frames) > 12
+    assert len(asked) < len(frames) / 2
+    assert max(asked) <= recall._AHEAD_BYTES
 
 
 def test_prune_drops_what_no_snapshot_needs(tmp_path: Path) -> None:

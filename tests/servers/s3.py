@@ -67,7 +67,7 @@ class S3Server:
             "Content-Type": "application/octet-stream",
         }
         request = urllib.request.Request(f"{self.url}/{path}", data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             answer: bytes = response.read()
         return answer
 

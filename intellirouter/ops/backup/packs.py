@@ -141,9 +141,32 @@ def packed_frame(pack: File, frame: Frame) -> bytes:
         raise BackupDamaged(f"{pack}: cannot be read ({cause}).") from cause
 
 
-def opened_frame(pack: File, frame: Frame, identities: Sequence[Any] = ()) -> dict[bytes, bytes]:
+def packed_run(pack: File, frames: Sequence[Frame], most: int) -> list[bytes]:
+    """The first frame as it lies in the pack, and those right behind it up to `most` bytes in all, in one reading. Raises `BackupDamaged`."""
+    first, *others = frames
+    end, count = first.at + first.length, 1
+    for frame in others:
+        if (
+            frame.at != end
+            or not 0 < frame.length <= MOST_FRAME_BYTES
+            or end + frame.length - first.at > most
+        ):
+            break
+        end += frame.length
+        count += 1
+    if count == 1:
+        return [packed_frame(pack, first)]
+    try:
+        found = place.read_at(pack, first.at, end - first.at)
+    except OSError as cause:
+        raise BackupDamaged(f"{pack}: cannot be read ({cause}).") from cause
+    return [found[frame.at - first.at :][: frame.length] for frame in frames[:count]]
+
+
+def opened_frame(
+    pack: File, frame: Frame, packed: bytes, identities: Sequence[Any] = ()
+) -> dict[bytes, bytes]:
     """The pieces of a frame by their sums, each checked. Raises `BackupDamaged`, `InvalidRequest` without the key."""
-    packed = packed_frame(pack, frame)
     if packed.startswith(age.HEADER):
         packed = age.decrypted_bytes(packed, identities, pack)
     try:

@@ -22,6 +22,8 @@ from intellirouter.ops.backup.snapshot import Snapshot
 _BLOCK = 1 << 20
 _KEPT_FRAMES = 48
 _KEPT_PACKS = 16
+_AHEAD_BYTES = 4 << 20
+"""That are read at once where frames are read in order."""
 
 
 def verify(snapshot: File, identities: Sequence[Any] = ()) -> Manifest | None:
@@ -87,6 +89,7 @@ class _Fetch:
         self._folder, self._index, self._identities = folder, index, identities
         self._frames: OrderedDict[tuple[str, int], dict[bytes, bytes]] = OrderedDict()
         self._packs: OrderedDict[str, list[Frame]] = OrderedDict()
+        self._ahead = _Ahead()
         self.used: set[str] = set()
 
     def __call__(self, sum_: bytes) -> bytes:
@@ -100,7 +103,8 @@ class _Fetch:
                 self.used.add(pack)
                 if len(self._packs) > _KEPT_PACKS:
                     self._packs.popitem(last=False)
-            opened_ = self._frames[place] = packs.opened_frame(file, listed[number], self._identities)
+            packed = self._ahead.packed(file, listed, number)
+            opened_ = self._frames[place] = packs.opened_frame(file, listed[number], packed, self._identities)
             if len(self._frames) > _KEPT_FRAMES:
                 self._frames.popitem(last=False)
         piece = opened_.get(sum_)
@@ -109,6 +113,28 @@ class _Fetch:
                 f"{self._folder}: the index is not that of the packs: delete it, it is made anew."
             )
         return piece
+
+
+class _Ahead:
+    """Frames as they lie in their packs. Who reads them in order is brought those that follow too: each question to a far place takes its time."""
+
+    def __init__(self) -> None:
+        self._pack = ""
+        self._last = -2
+        self._held: dict[int, bytes] = {}
+
+    def packed(self, pack: File, frames: Sequence[Frame], number: int) -> bytes:
+        """One frame of a pack. Raises `BackupDamaged`."""
+        if pack.name != self._pack:
+            self._pack, self._last, self._held = pack.name, -2, {}
+        follows, self._last = number == self._last + 1, number
+        held = self._held.pop(number, None)
+        if held is None:
+            most = _AHEAD_BYTES if follows else 0
+            found = packs.packed_run(pack, frames[number:], most)
+            self._held = dict(enumerate(found, number))
+            held = self._held.pop(number)
+        return held
 
 
 class _Joined(io.RawIOBase):

@@ -50,14 +50,15 @@ class Redaction:
         if depth > MAX_DEPTH:
             return CUT
         if isinstance(value, str):
-            return self._string(value)
+            return self.string(value)
         if isinstance(value, dict):
             return {str(name): self._clean(inner, depth + 1) for name, inner in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._clean(inner, depth + 1) for inner in value]
         return value
 
-    def _string(self, text: str) -> str:
+    def string(self, text: str) -> str:
+        """One string, masked; a file by its hash, and of a long text little more than may be kept."""
         if (found := _DATA_URL.match(text)) is not None:
             return f"[{found[1] or 'data'} {hashed(text[found.end() :])}]"
         if len(text) > LONGEST_PLAIN and not _SPACE.search(text[:LONGEST_PLAIN]) and _BASE64.fullmatch(text):

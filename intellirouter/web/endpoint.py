@@ -128,7 +128,7 @@ def request_id_of(request: web.Request) -> str:
         and len(given) <= _MAX_ID
         and given.isascii()
         and given.isprintable()
-        and without_keys(given) == given
+        and (_PLAIN_ID.fullmatch(given) or without_keys(given) == given)
     ):
         return given
     # unguessable it need not be; ids that begin with the time lie together in whoever's index

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from intellirouter.records.questions import RATE, ratings
 from intellirouter.records.row import Row
+from intellirouter.records.sqlite.outgoing import stay
 
 _TABLES = (
     "create table if not exists adopted (source text, own integer, id integer, primary key (source, own)) without rowid",
@@ -35,4 +36,5 @@ def adopt(
     if new:
         write(connection, new)
         connection.executemany(RATE, ratings(new))
+        stay(connection, [row.id for row in new])
     return len(new)

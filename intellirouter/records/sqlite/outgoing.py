@@ -27,6 +27,8 @@ _TRIGGERS = {
   begin delete from outgoing where id = old.id; {_DELETED}; end""",  # noqa: S608  words of ours
 }
 _ALL = "insert or ignore into outgoing select id from requests where tenant <> ''"
+_BUT_ADOPTED = " and id not in (select id from adopted)"
+"""What another node brought goes no further, as its runs do not: two that bring each other theirs would never end."""
 
 Connect = Callable[[], contextlib.AbstractContextManager[sqlite3.Connection]]
 
@@ -79,7 +81,7 @@ class SqliteOutgoing:
         with self._connect() as connection:
             _begin(connection)
             with _transaction(connection):
-                connection.execute(_ALL)
+                connection.execute(_all(connection))
                 connection.execute("delete from outgoing_lost where kind = 'refused'")
                 return int(connection.execute("select count(*) from outgoing").fetchone()[0])
 
@@ -112,8 +114,23 @@ def _begin(connection: sqlite3.Connection) -> None:
     with _transaction(connection):
         for name in _there(connection):
             connection.execute(f"drop trigger {name}")
-        for words in (*_TABLES, *_TRIGGERS.values(), _ALL):
+        for words in (*_TABLES, *_TRIGGERS.values(), _all(connection)):
             connection.execute(words)
+
+
+def _all(connection: sqlite3.Connection) -> str:
+    return _ALL + (_BUT_ADOPTED if _has(connection, "adopted") else "")
+
+
+def stay(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """These go nowhere. Within a transaction."""
+    if _has(connection, "outgoing"):
+        _take_out(connection, ids)
+
+
+def _has(connection: sqlite3.Connection, table: str) -> bool:
+    words = "select 1 from sqlite_master where type = 'table' and name = ?"
+    return connection.execute(words, (table,)).fetchone() is not None
 
 
 def _take_out(connection: sqlite3.Connection, ids: Sequence[int]) -> None:

@@ -148,7 +148,7 @@ class Passing:
     def follow(self, run_id: str) -> None:
         """Hear of the run from now on."""
         self._followed.setdefault(run_id, {})
-        if self._listening is None:
+        if self._listening is None or self._listening.done():
             self._listening = asyncio.get_running_loop().create_task(self._listen(), name="chain words heard")
 
     def leave(self, run_id: str) -> None:

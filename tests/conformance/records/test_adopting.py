@@ -86,6 +86,21 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return opened if request.param == "plain" else SealedRecords(opened, Sealer((b"1" * 32,)))
 
 
+def test_what_was_brought_goes_no_further(file: Store) -> None:
+    outgoing = file.outgoing
+    assert outgoing is not None
+    outgoing.begin()
+    brought, own = row(Ids(), 60), row(Ids(), 30)
+    assert file.adopt("shop", [(7, brought)]) == 1
+    file.write([own])
+    assert outgoing.due(10) == [own.id]
+    assert outgoing.again() == 1
+    outgoing.stop()
+    outgoing.begin()
+    assert outgoing.due(10) == [own.id]
+    file.close()
+
+
 def test_every_row_with_a_tenant_is_to_go_until_it_has_arrived(file: Store) -> None:
     outgoing = file.outgoing
     assert outgoing is not None

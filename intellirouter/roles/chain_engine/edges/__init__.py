@@ -8,6 +8,7 @@ At the edge: outbox      which runs the centre does not have yet, written by the
 At the centre: arrivals  takes what edges bring, each once, and shows it
              adopting    the rows of their records, into its own
              taking      over HTTP and gRPC alike
+             heavy       what is too much to be read
 Both:        naming      what an edge's is called at its centre
              api         where edges bring it, and how it stands
 

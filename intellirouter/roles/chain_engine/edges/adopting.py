@@ -29,6 +29,7 @@ from intellirouter.records.records import Records
 from intellirouter.records.redaction import Redaction
 from intellirouter.records.row import Ids, Row
 from intellirouter.records.store import IdTaken, RowsUnfit, Store
+from intellirouter.roles.chain_engine.edges.heavy import too_much
 from intellirouter.roles.chain_engine.edges.naming import id_here
 
 MOST_VALUES, DEEPEST = 20_000, 100
@@ -38,6 +39,7 @@ MAX_COUNT, MAX_AMOUNT = 2**53, 1e12
 MAX_MESSAGE = 4_000
 TRIES = 5
 """That ids are drawn: of two rows at one moment every four thousandth pair has the same."""
+_TOO_MUCH = f"its document has more than {MAX_DOCUMENT:,} bytes or {MOST_VALUES:,} values"
 _RUN = re.compile(r"run_[0-9a-f]{24}")
 """The steps of a run have its id for their session."""
 _TEXTS = tuple(name for name in PLAIN if name not in ("id", "message") and Row.__annotations__[name] == "str")
@@ -78,7 +80,14 @@ class Adopting:
         if record is None:
             why = "the centre keeps no record of requests ([records] enabled, or records = false in chain_engine.centre here)"
             return [Had(sent.id, later=why) for sent in rows]
-        found = await LONG.run(f"edge {name}", lambda: [_checked(name, edge, record, sent) for sent in rows])
+        heavy = [await too_much(sent.document, MOST_VALUES) for sent in rows]
+        found = await LONG.run(
+            f"edge {name}",
+            lambda: [
+                _TOO_MUCH if refused else _checked(name, edge, record, sent)
+                for sent, refused in zip(rows, heavy, strict=True)
+            ],
+        )
         good = [(sent, row) for sent, row in zip(rows, found, strict=True) if isinstance(row, Row)]
         oldest = time.time() - record.keeps()  # what is older would be deleted at once
         not_kept = await self._adopted(
@@ -115,6 +124,7 @@ class Adopting:
 
 
 def _adopt(store: Store, edge: str, rows: Sequence[tuple[Sent, Row]]) -> None:
+    rows = sorted(rows, key=lambda one: one[1].ended)  # ids only grow, and tell when
     for left in reversed(range(TRIES)):
         ids = Ids()
         for _, row in rows:
@@ -134,8 +144,6 @@ def _checked(name: str, edge: ChainEdge, record: NodeRecord, sent: Sent) -> Row 
         return f"this edge may not bring rows of the tenant '{sent.tenant}'"
     if not (sent.id.isascii() and sent.id.isdigit() and int(sent.id) < 2**63):
         return "its id is none of a row"
-    if len(sent.document) > MAX_DOCUMENT:
-        return f"its document has more than {MAX_DOCUMENT:,} bytes"
     try:
         row = _decode(sent.document)
         weight(msgspec.to_builtins(row), MAX_DOCUMENT + CONTAINER * MOST_VALUES, DEEPEST)
@@ -185,4 +193,4 @@ def _said(text: str | None, content: Kept) -> str | None:
     try:
         return content.redaction.body(msgspec.json.decode(text))
     except (msgspec.DecodeError, RecursionError):
-        return content.redaction.cut(content.redaction.text(text))
+        return content.redaction.cut(content.redaction.string(text))

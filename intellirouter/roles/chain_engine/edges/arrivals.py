@@ -20,7 +20,6 @@ import sqlalchemy as sa
 import structlog
 
 from intellirouter.bounds.aside import ASIDE
-from intellirouter.bounds.json_values import holds_more_than
 from intellirouter.bounds.values import CONTAINER, TooLarge, weight
 from intellirouter.chains.drawing.bars import bars
 from intellirouter.chains.runtime.durable.sealing import SealedText
@@ -29,6 +28,7 @@ from intellirouter.errors import PermissionDenied, RateLimited
 from intellirouter.peers.chain_output import used
 from intellirouter.peers.edges import FORMAT, MAX_DOCUMENT, PLAIN, Batch, Had, Sent, Taken
 from intellirouter.roles.chain_engine.edges.adopting import Adopting
+from intellirouter.roles.chain_engine.edges.heavy import too_much
 from intellirouter.roles.chain_engine.edges.naming import id_here
 from intellirouter.roles.chain_engine.store import METADATA, RUNS, RunRow
 from intellirouter.security.caller import Caller, Owner
@@ -158,7 +158,7 @@ class Arrivals:
                     said[place] = Had(
                         sent.id, refused=f"this edge may not bring runs of the tenant '{sent.tenant}'"
                     )
-                elif await _too_much(sent.document):
+                elif await too_much(sent.document, MOST_VALUES):
                     said[place] = Had(sent.id, refused=_TOO_MUCH)
                 else:
                     found = await ASIDE.run(f"edge {name}", partial(_checked, sent))
@@ -291,15 +291,6 @@ class Arrivals:
 
 
 _TOO_MUCH = f"its document has more than {MAX_DOCUMENT:,} bytes or {MOST_VALUES:,} values"
-
-
-async def _too_much(document: str) -> bool:
-    if len(document) > MAX_DOCUMENT:
-        return True
-    body = document.encode("utf-8", "surrogatepass")
-    return len(body) > MAX_DOCUMENT or (
-        len(body) > 2 * MOST_VALUES and await holds_more_than(MOST_VALUES, body)
-    )
 
 
 def _checked(sent: Sent) -> _Checked | str:

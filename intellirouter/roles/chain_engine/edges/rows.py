@@ -1,6 +1,6 @@
 """At an edge: the rows of its record of requests that its centre does not have yet.
 
-A row that was brought changes no more, so that there is nothing to compare: it is named until it arrived. What the centre refuses stays
+A row is named until it arrived, and nothing is compared: feedback that comes after stays here. What the centre refuses stays
 in the record of the edge, is counted and told, and is brought again when somebody says so.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
-from intellirouter.errors import IntelliRouterError, StateError
+from intellirouter.errors import IntelliRouterError, Overloaded, StateError
 from intellirouter.peers.edges import FORMAT, MAX_DOCUMENT, Batch, Had, Sent, Taken
 from intellirouter.records.outgoing import Leaving, Outgoing
 from intellirouter.records.records import Records
@@ -56,7 +56,7 @@ class Rows:
     async def _read(self, ids: list[int], most_bytes: int, now: float) -> list[Sent]:
         try:
             rows = await self.records.act(lambda store: store.those(ids))
-        except StateError:
+        except (StateError, Overloaded):
             raise
         except Exception as error:  # sealed with a key that is gone, say: it must not hold up the others
             if len(ids) > 1:

@@ -257,6 +257,7 @@ NO_ROWS = {
     "a status that is none": sent(told(status=2**40)),
     "a name that is a number": sent(told(model=5)),
     "a name of half a letter": sent(told(model="\ud800")),
+    "more values than a row has": sent(told(detail={"decision": {"a": [[]] * 40_000}})),
     "levels without end": sent(told(detail={"decision": {"a": "_"}}).replace('"_"', "[" * 300 + "]" * 300)),
 }
 

@@ -196,6 +196,18 @@ def test_what_is_read_in_order_is_asked_for_in_few_questions(
     assert max(asked) <= recall._AHEAD_BYTES
 
 
+@pytest.mark.parametrize(
+    ("at", "length"), [(2**63, 1), (-1, 1), (0, -1), (0, 0), (0, packs.MOST_FRAME_BYTES + 1)]
+)
+def test_a_pack_that_says_what_cannot_be_is_damaged(tmp_path: Path, at: int, length: int) -> None:
+    (tmp_path / "packs").mkdir()
+    writer = packs.PackWriter(tmp_path / "packs")
+    writer._frames.append(packs.Frame(at, length, ()))
+    name, _ = writer.finish()
+    with pytest.raises(BackupDamaged, match="cannot be read as a pack"):
+        packs.frames(tmp_path / f"packs/{name}{packs.SUFFIX}")
+
+
 def test_prune_drops_what_no_snapshot_needs(tmp_path: Path) -> None:
     loaded, to = node(tmp_path), tmp_path / "to"
     first = incremental(loaded, to)

@@ -233,7 +233,9 @@ class RedisStore:
             if isinstance(self._client, RedisCluster):
                 await self._client.aclose()
             else:
-                await self._client.connection_pool.disconnect(inuse_connections=False)
+                pool: Any = self._client.connection_pool
+                await pool.update_active_connections_for_reconnect()  # those whose answer is there already
+                await pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:
         """See `StateStore.aclose`."""

@@ -14,7 +14,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
 import msgspec
 import zstandard
@@ -39,8 +39,8 @@ SUM_BYTES = 32
 class Frame(msgspec.Struct, array_like=True, frozen=True):
     """Where a frame lies, and its pieces in order: sum and size of each."""
 
-    at: int
-    length: int
+    at: Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+    length: Annotated[int, msgspec.Meta(gt=0, le=MOST_FRAME_BYTES)]
     pieces: tuple[tuple[bytes, int], ...]
 
 
@@ -133,8 +133,6 @@ def frames(pack: File) -> list[Frame]:
 
 def packed_frame(pack: File, frame: Frame) -> bytes:
     """A frame as it lies in the pack. Raises `BackupDamaged`."""
-    if frame.length > MOST_FRAME_BYTES:
-        raise BackupDamaged(f"{pack}: a frame of it is too large.")
     try:
         return place.read_at(pack, frame.at, frame.length)
     except OSError as cause:
@@ -146,11 +144,7 @@ def packed_run(pack: File, frames: Sequence[Frame], most: int) -> list[bytes]:
     first, *others = frames
     end, count = first.at + first.length, 1
     for frame in others:
-        if (
-            frame.at != end
-            or not 0 < frame.length <= MOST_FRAME_BYTES
-            or end + frame.length - first.at > most
-        ):
+        if frame.at != end or end + frame.length - first.at > most:
             break
         end += frame.length
         count += 1

@@ -13,7 +13,6 @@ from intellirouter.errors import InvalidRequest
 from intellirouter.ops.backup import packs
 from intellirouter.ops.backup.archive import BackupDamaged, Entry, Manifest, Sink
 from intellirouter.ops.backup.index import Index
-from intellirouter.ops.backup.packs import Frame
 from intellirouter.ops.backup.place import Directory, File
 from intellirouter.ops.backup.repository import indexed
 from intellirouter.ops.backup.shelf import Far, Shelf, shelf_of
@@ -22,8 +21,8 @@ from intellirouter.ops.backup.snapshot import Snapshot
 _BLOCK = 1 << 20
 _KEPT_FRAMES = 48
 _KEPT_PACKS = 16
-_AHEAD_BYTES = 4 << 20
-"""That are read at once where frames are read in order."""
+_MOST_AHEAD, _AHEAD_BYTES = 32, 4 << 20
+"""Frames, and bytes of them, that are read at once where they are read in order."""
 
 
 def verify(snapshot: File, identities: Sequence[Any] = ()) -> Manifest | None:
@@ -88,23 +87,22 @@ class _Fetch:
     def __init__(self, folder: Directory, index: Index, identities: Sequence[Any]) -> None:
         self._folder, self._index, self._identities = folder, index, identities
         self._frames: OrderedDict[tuple[str, int], dict[bytes, bytes]] = OrderedDict()
-        self._packs: OrderedDict[str, list[Frame]] = OrderedDict()
-        self._ahead = _Ahead()
+        self._packs: OrderedDict[str, _Pack] = OrderedDict()
         self.used: set[str] = set()
 
     def __call__(self, sum_: bytes) -> bytes:
-        place = pack, number = _place(self._index, sum_)
+        place = name, number = _place(self._index, sum_)
         opened_ = self._frames.get(place)
         if opened_ is None:
-            file = self._folder / f"{pack}{packs.SUFFIX}"
-            listed = self._packs.get(pack)
-            if listed is None:
-                listed = self._packs[pack] = packs.frames(file)
-                self.used.add(pack)
+            pack = self._packs.get(name)
+            if pack is None:
+                pack = self._packs[name] = _Pack(self._folder / f"{name}{packs.SUFFIX}")
+                self.used.add(name)
                 if len(self._packs) > _KEPT_PACKS:
                     self._packs.popitem(last=False)
-            packed = self._ahead.packed(file, listed, number)
-            opened_ = self._frames[place] = packs.opened_frame(file, listed[number], packed, self._identities)
+            packed = pack.packed(number)
+            opened_ = packs.opened_frame(pack.file, pack.frames[number], packed, self._identities)
+            self._frames[place] = opened_
             if len(self._frames) > _KEPT_FRAMES:
                 self._frames.popitem(last=False)
         piece = opened_.get(sum_)
@@ -115,26 +113,24 @@ class _Fetch:
         return piece
 
 
-class _Ahead:
-    """Frames as they lie in their packs. Who reads them in order is brought those that follow too: each question to a far place takes its time."""
+class _Pack:
+    """A pack that is read. Who reads its frames in order is brought those that follow too, more and more of them: each question to a far
+    place takes its time."""
 
-    def __init__(self) -> None:
-        self._pack = ""
-        self._last = -2
+    def __init__(self, file: File) -> None:
+        self.file = file
+        self.frames = packs.frames(file)
+        self._next, self._many = -1, 1
         self._held: dict[int, bytes] = {}
 
-    def packed(self, pack: File, frames: Sequence[Frame], number: int) -> bytes:
-        """One frame of a pack. Raises `BackupDamaged`."""
-        if pack.name != self._pack:
-            self._pack, self._last, self._held = pack.name, -2, {}
-        follows, self._last = number == self._last + 1, number
-        held = self._held.pop(number, None)
-        if held is None:
-            most = _AHEAD_BYTES if follows else 0
-            found = packs.packed_run(pack, frames[number:], most)
-            self._held = dict(enumerate(found, number))
-            held = self._held.pop(number)
-        return held
+    def packed(self, number: int) -> bytes:
+        """One frame as it lies there. Raises `BackupDamaged`."""
+        self._many = min(2 * self._many, _MOST_AHEAD) if number == self._next else 1
+        self._next = number + 1
+        if number not in self._held:
+            wanted = self.frames[number : number + self._many]
+            self._held = dict(enumerate(packs.packed_run(self.file, wanted, _AHEAD_BYTES), number))
+        return self._held.pop(number)
 
 
 class _Joined(io.RawIOBase):

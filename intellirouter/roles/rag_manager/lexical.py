@@ -152,7 +152,7 @@ def removals(db: sqlite3.Connection, collection: str) -> int:
 
 def asked(db: sqlite3.Connection, collection: str, query: str) -> Asked:
     """What the collection's index is asked: any of the words that tell something, or all where none does."""
-    words = _words(query)
+    words = [word for word in _words(query) if word.strip("_")]  # the index has no others
     wanted = [word for word in words if not _tells_nothing(word)] or words
     pairs = dict.fromkeys((one, two) for one, two in pairwise(wanted) if one != two)
     exact = (" ".join(terms.words(found)) for found in _IDENTIFIER.findall(query)[:MAX_TERMS])

@@ -23,9 +23,11 @@ class Stems:
             )
             self._scratch.execute("create virtual table stems using fts5vocab (texts, instance)")
         db = self._scratch
-        db.executemany("insert into texts (rowid, text) values (?, ?)", enumerate(texts))
         found: list[list[str]] = [[] for _ in texts]
-        for number, stem in db.execute("select doc, term from stems order by doc, offset"):
-            found[number].append(stem)
-        db.execute("insert into texts (texts) values ('delete-all')")
+        try:
+            db.executemany("insert into texts (rowid, text) values (?, ?)", enumerate(texts))
+            for number, stem in db.execute("select doc, term from stems order by doc, offset"):
+                found[number].append(stem)
+        finally:  # whoever asks next may be somebody else
+            db.execute("insert into texts (texts) values ('delete-all')")
         return found

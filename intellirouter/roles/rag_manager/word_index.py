@@ -81,8 +81,10 @@ def _vocabulary(db: sqlite3.Connection, table: str) -> str:
     if not db.execute("select 1 from temp.sqlite_master where name = ?", (f"each_{table}",)).fetchone():
         (reads_only,) = db.execute("pragma query_only").fetchone()
         db.execute("pragma query_only = off")
-        db.execute(f"create virtual table {name} using fts5vocab (main, {table}, instance)")
-        db.execute(f"pragma query_only = {reads_only:d}")
+        try:
+            db.execute(f"create virtual table {name} using fts5vocab (main, {table}, instance)")
+        finally:
+            db.execute(f"pragma query_only = {reads_only:d}")
     return name
 
 

@@ -11,7 +11,7 @@ import math
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,8 +90,9 @@ class WordScores:
         if not asked.phrases:
             return {}
         most = 2 * limit  # some may not be shown
-        best = self._best(db, kept, asked, most)
-        if kept.newer:
+        having = self._newer(db, kept, asked)
+        best = self._best(db, kept, asked, having, most)
+        if any(having.values()):  # FTS5 looks at every chunk for its scores, however few are wanted
             best |= word_index.newer(db, kept.table, asked, kept.last)
         rows = sorted(best, key=lambda row: -best[row])[:most]
         return {id_: best[row] for id_, row in word_index.shown(db, rows)[:limit]}
@@ -124,16 +125,29 @@ class WordScores:
         self._bytes += rows.nbytes + lengths.nbytes
         if len(self._kept) > MOST_COLLECTIONS:
             self._forget(next(iter(self._kept)))
+        self._make_room()
         return kept
 
-    def _best(self, db: sqlite3.Connection, kept: _Kept, asked: Asked, most: int) -> dict[int, float]:
-        """The scores of the best, by row.
+    @staticmethod
+    def _newer(db: sqlite3.Connection, kept: _Kept, asked: Asked) -> dict[Phrase, int]:
+        """How many of what came since have each phrase."""
+        phrases = dict.fromkeys(asked.phrases)
+        if not kept.newer:
+            return dict.fromkeys(phrases, 0)
+        return {phrase: word_index.count_newer(db, kept.table, phrase, kept.last) for phrase in phrases}
+
+    def _best(
+        self, db: sqlite3.Connection, kept: _Kept, asked: Asked, having: Mapping[Phrase, int], most: int
+    ) -> dict[int, float]:
+        """The scores of the best, by row. `having`: see `_newer`.
 
         A pair adds at most what its two words add, so that places are compared in chunks alone that could still be among the best.
         """
         tamed, total = kept.tamed(), np.zeros(len(kept.rows))
         known = {phrase: self._of(db, kept, phrase) for phrase in dict.fromkeys(asked.phrases)}
-        weights = {phrase: self._weight(db, kept, phrase, known[phrase]) for phrase in known}
+        weights = {
+            phrase: _weight(kept.count, len(known[phrase].chunks) + having[phrase]) for phrase in known
+        }
         for phrase in asked.phrases:
             total[known[phrase].chunks] += _scores(known[phrase], weights[phrase], tamed)
         bound = total.copy()
@@ -157,19 +171,17 @@ class WordScores:
             stems = self._stems.of([phrase.words])[0] if plain else phrase.words.split()
             self._postings[key] = found = word_index.read(db, kept.table, phrase, stems, kept.rows)
             self._bytes += found.nbytes
-            while self._bytes > self._most_bytes and len(self._postings) > 1:
-                _, oldest = self._postings.popitem(last=False)
-                self._bytes -= oldest.nbytes
+            self._make_room()
         self._postings.move_to_end(key)
         return found
 
-    @staticmethod
-    def _weight(db: sqlite3.Connection, kept: _Kept, phrase: Phrase, found: Postings) -> float:
-        """By how few of all chunks have it."""
-        having = len(found.chunks)
-        if kept.newer:
-            having += word_index.count_newer(db, kept.table, phrase, kept.last)
-        return max(RAREST, math.log((kept.count - having + 0.5) / (having + 0.5)))
+    def _make_room(self) -> None:
+        """Let go of what was asked for longest ago, but of the last: postings first, then whole collections."""
+        while self._bytes > self._most_bytes and len(self._postings) > 1:
+            _, oldest = self._postings.popitem(last=False)
+            self._bytes -= oldest.nbytes
+        while self._bytes > self._most_bytes and len(self._kept) > 1:
+            self._forget(next(iter(self._kept)))
 
     def _forget(self, table: str) -> None:
         kept = self._kept.pop(table, None)
@@ -178,6 +190,11 @@ class WordScores:
         self._bytes -= kept.rows.nbytes + kept.lengths.nbytes
         for key in [key for key in self._postings if key[0] == table]:
             self._bytes -= self._postings.pop(key).nbytes
+
+
+def _weight(count: int, having: int) -> float:
+    """Of a phrase that `having` of all `count` chunks have: the fewer, the more."""
+    return max(RAREST, math.log((count - having + 0.5) / (having + 0.5)))
 
 
 def _scores(found: Postings, weight: float, tamed: Floats) -> Floats:

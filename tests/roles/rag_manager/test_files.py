@@ -141,6 +141,7 @@ def pdf(password: str | None = None, owner: str = "o") -> bytes:
         ("a.ods", SHEET, ["Prices: name: kettle; price: 39"]),
         ("a.pdf", pdf(""), ["page 1: The printed warranty"]),
         ("no-name", pdf(), ["page 1: The printed warranty"]),
+        ("a.json", b'{"half": "a letter \\ud800 here"}', ["a letter \ufffd here"]),
         ("a.csv", "name;city\nAnn;Köln\n".encode("cp1252"), ["name: Ann; city: Köln"]),
         ("a.csv", b"name\tcity\nAnn\tBonn\n", ["name: Ann; city: Bonn"]),
         ("a.csv", b"a|b\n1|2\n", ["a: 1; b: 2"]),

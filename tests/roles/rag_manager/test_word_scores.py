@@ -35,6 +35,7 @@ QUERIES = [
     "absent",
     "x",
     "the and of",
+    "printed _ file __ words",
 ]
 
 

@@ -69,14 +69,20 @@ _INSIDE = (
 
 
 def parse(name: str, data: bytes, charset: str = "", depth: int = 0) -> Parsed:
-    """The title and the blocks, in one form of each character (NFC).
+    """The title and the blocks, in one form of each character (NFC), and a mark (U+FFFD) for each half of one.
 
     `charset` is what whoever sent it says of it. Raises `UnsupportedMediaType` for a format that none of them reads.
     """
     if depth > MOST_DEPTH:
         raise UnsupportedMediaType(f"lies within more than {MOST_DEPTH} documents")
     title, blocks = _read(name, data, charset, depth)
-    return normalize("NFC", title), [replace(block, text=normalize("NFC", block.text)) for block in blocks]
+    return _whole(title), [replace(block, text=_whole(block.text)) for block in blocks]
+
+
+def _whole(text: str) -> str:
+    if not text.isascii():
+        text = normalize("NFC", text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return text
 
 
 def _read(name: str, data: bytes, charset: str, depth: int) -> Parsed:

@@ -18,7 +18,7 @@ const Jobs = ({ jobs, collection }) => {
   return html`<${Card} title=${W.jobs} flush><${Table} label=${W.jobs} rows=${shown} keyed=${(job) => job.id} columns=${[
     { name: "Document", of: (job) => html`<span class="wrap">${job.document}</span>` },
     { name: W.status, of: (job) => html`<${Badge} tone=${status(job.status)}>${job.status}<//>${job.error && html`<div class="bad small wrap">${typeof job.error === "string" ? job.error : job.error.message}</div>`}` },
-    { name: "Done", of: (job) => { const whole = job.total, done = job.done; return whole ? html`<${Bar} share=${done / whole} label=${`${done} of ${whole}`} />` : ""; } },
+    { name: "Done", of: (job) => { const whole = job.total, done = job.done; return whole ? html`<${Bar} plain share=${done / whole} label=${`${done} of ${whole}`} />` : ""; } },
     { name: "Asked", of: (job) => html`<span class="nowrap">${ago(job.created)}</span>` },
   ]} /><//>`;
 };

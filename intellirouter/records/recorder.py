@@ -11,6 +11,7 @@ same batch; what comes meanwhile waits within the bounds, and beyond them it is 
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
@@ -41,6 +42,8 @@ DUE_EACH_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 CLOSE_SECONDS = 10.0
 """How long the end of the process waits for what is still to be written."""
+CATCH_UP_SECONDS = 0.005
+"""Between two looks at whether what was taken is kept, where somebody waits for it."""
 LAST_SECONDS = 2.0
 """At the end, for rows of what is held: the rest is as safe as it is, and whoever waits for the end may not wait for long."""
 REMEMBER_SECONDS = 600.0
@@ -97,6 +100,7 @@ class Recorder:
         "_encode",
         "_failure",
         "_gathered_at",
+        "_hurry",
         "_idle",
         "_ids",
         "_jotted",
@@ -138,7 +142,7 @@ class Recorder:
         self._drop_reason = ""
         self._ids = Ids()
         self._idle = False
-        self._wake = threading.Event()
+        self._wake, self._hurry = threading.Event(), threading.Event()
         self._stopping = threading.Event()
         self._store: Store | None = None
         self._kept_house = self._pack_at = self._due_at = time.monotonic()
@@ -222,9 +226,20 @@ class Recorder:
             reason = f"{reason}; {dropped} requests are missing from the record"
         return Standing(self._written, dropped, self._waiting(), bool(self._failure), reason, self._withheld)
 
+    async def caught_up(self, seconds: float) -> bool:
+        """Have what was taken until now kept without gathering for longer; whether it is, after at most so long."""
+        taken_in, until = self._taken_in, time.monotonic() + seconds
+        while self._let_go < taken_in:
+            self._hurry.set()
+            if time.monotonic() >= until:
+                return False
+            await asyncio.sleep(CATCH_UP_SECONDS)
+        return True
+
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Write what waits, for at most so long, and close the store. Blocks."""
         self._stopping.set()
+        self._hurry.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join(seconds)
@@ -243,7 +258,8 @@ class Recorder:
                 self._rest()
             self._spare.look()
             if not stopping:
-                self._stopping.wait(GATHER_SECONDS)
+                self._hurry.wait(GATHER_SECONDS)
+                self._hurry.clear()
             spare = self._spare.share()
             while self._waiting() and (until is None or time.monotonic() < until):
                 self._keep_some()
@@ -276,8 +292,8 @@ class Recorder:
             self._let_go += sum(map(len, jotted)) + ATOP * len(jotted)
         for at in range(0, len(noted), BATCH):
             some = noted[at : at + BATCH]
-            self._let_go += sum(size for _, _, size in some)
             self._write(self._made(some))
+            self._let_go += sum(size for _, _, size in some)
 
     def _hold(self, jotted: list[bytes], since: float) -> None:
         """Keep them, however often it takes; where the store takes only rows, the rows of them."""

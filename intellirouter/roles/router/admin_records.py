@@ -50,6 +50,8 @@ OVERLAP_SECONDS = 5.0
 MAX_FOLLOWED = 500
 """New rows that one look tells of; of more, the newest."""
 KEEP_ALIVE = 15.0
+FEEDBACK_WAITS_SECONDS = 2.0
+"""For the row of the request that it is about."""
 
 log = structlog.get_logger(__name__)
 
@@ -249,14 +251,17 @@ def _csv(lines: list[list[Any]]) -> bytes:
 
 
 async def keep_feedback(
-    records: Records | None, request_id: str, tenant: str | None, feedback: dict[str, Any]
+    app: web.Application, request_id: str, tenant: str | None, feedback: dict[str, Any]
 ) -> bool:
     """Attach feedback to a request of a tenant (None: of any); False where nothing is recorded, or not this request.
 
-    Raises `StateUnavailable`.
+    Feedback may come right behind its answer, whose request is gathered still: that is waited for. Raises `StateUnavailable`.
     """
+    records, recorder = app[RECORDS], app[RECORDER]
     if records is None:
         return False
+    if recorder is not None:
+        await recorder.caught_up(FEEDBACK_WAITS_SECONDS)
 
     def attach(store: Store) -> bool:
         rows = store.get(request_id, tenant)

@@ -12,7 +12,6 @@ from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.inference.evidence import evidence
 from intellirouter.inference.learning.outcome import FEEDBACK, score_of
-from intellirouter.roles.keys import RECORDS
 from intellirouter.roles.router.admin_records import keep_feedback
 from intellirouter.roles.router.keys import RESPONSES, SCHOOL
 from intellirouter.web.body import read_json
@@ -44,7 +43,7 @@ async def give_feedback(request: web.Request) -> web.StreamResponse:
             response_id = (await request.app[RESPONSES].get(caller.tenant, response_id)).answered_as
     kept = await school.find(caller.tenant, given.request_id, response_id)
     name = kept.request_id if kept is not None else given.request_id
-    recorded = bool(name) and await keep_feedback(request.app[RECORDS], name, caller.tenant, _noted(given))
+    recorded = bool(name) and await keep_feedback(request.app, name, caller.tenant, _noted(given))
     if kept is None and not recorded:
         shown = given.request_id or given.response_id
         raise NotFound(

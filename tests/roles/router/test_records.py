@@ -357,6 +357,22 @@ async def test_a_wrong_question_is_told_which_word_is_wrong(
     assert query.partition("=")[0] in body["error"]["message"]
 
 
+async def test_feedback_right_behind_the_answer_finds_its_row(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(Play.json(ANSWER))
+    node = await start_node(provider(vendor))
+    url = node.listening[0].url
+    for score in (True, 0.5):
+        async with http.post(f"{url}/v1/chat/completions", json=BODY) as reply:
+            assert reply.status == 200, await reply.text()
+            request_id = reply.headers["x-request-id"]
+        async with http.post(f"{url}/v1/feedback", json={"request_id": request_id, "score": score}) as reply:
+            assert reply.status == 200, await reply.text()
+        async with http.get(f"{url}/admin/requests/{request_id}") as reply:
+            assert (await reply.json())["feedback"]["score"] == score
+
+
 async def test_nothing_is_recorded_where_that_is_switched_off(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:

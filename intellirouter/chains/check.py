@@ -12,7 +12,8 @@ import msgspec
 from intellirouter.bounds.fuel import OutOfFuel, tank
 from intellirouter.bounds.schemas import BadSchema, schema, trusted
 from intellirouter.chains import expr
-from intellirouter.chains.model import Branch, Chain, Input, Limits, Retry, Step
+from intellirouter.chains.model import Branch, Chain, Step
+from intellirouter.chains.parts import fitting, input_of, limits_of, plain_spec, retry_of, seconds, size
 from intellirouter.chains.plan import MAX_WIDTH, width
 from intellirouter.chains.schema import (
     ABOUT,
@@ -34,25 +35,7 @@ CHECK_WORK = 40_000_000
 """Units of work (`bounds.fuel`) that one definition may take to be checked: a few seconds, so never on the event loop."""
 _WHOLE = trusted(SCHEMA)
 _STEP = trusted({**SCHEMA["$defs"]["step"], "$defs": SCHEMA["$defs"]})
-_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
-_SIZES = {"B": 1, "kB": 1_000, "KB": 1_000, "MB": 1_000_000, "KiB": 1_024, "MiB": 1_048_576}
 _BODIES = frozenset({"map", "loop"})
-
-
-def seconds(value: float | str) -> float:
-    """`30s`, `10m` or a number, in seconds."""
-    if not isinstance(value, str):
-        return float(value)
-    unit = "ms" if value.endswith("ms") else value[-1]
-    return float(value.removesuffix(unit)) * _UNITS[unit]
-
-
-def size(value: int | str) -> int:
-    """`200kB`, `1MiB` or a number, in bytes."""
-    if not isinstance(value, str):
-        return value
-    digits = value.rstrip("BkKMi")
-    return int(digits) * _SIZES[value[len(digits) :]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +114,8 @@ class _Check:
             "",
             "",
             timeout=seconds(defaults.get("timeout", self.default_timeout)),
-            retry=_retry(defaults.get("retry")),
-            limits=_limits(defaults.get("limits", {})),
+            retry=retry_of(defaults.get("retry")),
+            limits=limits_of(defaults.get("limits", {})),
         )
         for name, entry in data.get("input", {}).items():
             self._schema({k: v for k, v in entry.items() if k != "default"}, ("input", name))
@@ -156,7 +139,7 @@ class _Check:
             document=data,
             version=head.get("version", 1),
             description=head.get("description", ""),
-            inputs={name: _input(entry) for name, entry in data.get("input", {}).items()},
+            inputs={name: input_of(entry) for name, entry in data.get("input", {}).items()},
             output=data.get("output"),
             max_parallel_steps=head.get("max_parallel_steps"),
             timeout=seconds(head["timeout"]) if "timeout" in head else None,
@@ -210,16 +193,16 @@ class _Check:
         return Step(
             id=entry.get("id", ""),
             kind=kind,
-            spec=_plain_spec(kind, spec),
+            spec=plain_spec(kind, spec),
             do=do,
             branches=branches,
             when=entry.get("when"),
             timeout=seconds(entry["timeout"]) if "timeout" in entry else base.timeout,
-            retry=_retry(entry.get("retry"), base.retry),
+            retry=retry_of(entry.get("retry"), base.retry),
             cache=seconds(entry["cache"]) if "cache" in entry else None,
             fallback=self._fallback(entry, path, scope, base),
             proceed=entry.get("on_error") == "continue",
-            limits=_limits(entry.get("limits", {}), _fitting(kind, base.limits)),
+            limits=limits_of(entry.get("limits", {}), fitting(kind, base.limits)),
         )
 
     def _bodies(
@@ -272,7 +255,7 @@ class _Check:
             return None
         for name in sorted({"cost", "parallelism"} & set(document.get("limits", {}))):
             self._add((*inner, "limits", name), f"'{name}' holds for a step and its fallback together.")
-        limits = _limits(entry.get("limits", {}), base.limits)
+        limits = limits_of(entry.get("limits", {}), base.limits)
         step = self._step(document, inner, scope, msgspec.structs.replace(base, limits=limits))
         if step and (step.kind in INLINE or step.kind in ("wait", "sleep")):
             self._add(inner, f"'{step.kind}' cannot be a fallback.")
@@ -367,54 +350,6 @@ class _Check:
             self._add(
                 path, f"No step '{step}' has run before this.", f"Did you mean '{close[0]}'?" if close else ""
             )
-
-
-def _plain_spec(kind: str, spec: Any) -> dict[str, Any]:
-    if kind == "sleep":
-        return {"seconds": seconds(spec)}
-    if kind == "wait":
-        found = {**spec, **({"timeout": seconds(spec["timeout"])} if "timeout" in spec else {})}
-        if "escalate" in spec:
-            found["escalate"] = {**spec["escalate"], "after": seconds(spec["escalate"]["after"])}
-        return found
-    return spec if isinstance(spec, dict) else {}
-
-
-def _retry(entry: dict[str, Any] | None, base: Retry | None = None) -> Retry:
-    base, entry = base or Retry(), entry or {}
-    return Retry(
-        attempts=entry.get("attempts", base.attempts),
-        delay=seconds(entry.get("delay", base.delay)),
-        factor=entry.get("factor", base.factor),
-        max=seconds(entry.get("max", base.max)),
-        errors=tuple(entry.get("errors", base.errors)),
-    )
-
-
-def _limits(given: dict[str, Any], base: Limits | None = None) -> Limits:
-    base = base or Limits()
-    return Limits(
-        bytes=size(given["bytes"]) if "bytes" in given else base.bytes,
-        cost=given.get("cost", base.cost),
-        parallelism=given.get("parallelism"),
-    )
-
-
-def _fitting(kind: str, base: Limits) -> Limits:
-    """What of the limits by default can bound a step of this kind."""
-    return Limits(
-        bytes=base.bytes if kind in EFFECTS else None,
-        cost=base.cost if kind in ASKING else None,
-    )
-
-
-def _input(entry: dict[str, Any]) -> Input:
-    return Input(
-        entry["type"],
-        "default" not in entry,
-        entry.get("default"),
-        {k: v for k, v in entry.items() if k != "default"},
-    )
 
 
 def _words(error: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from intellirouter.chains.check import size
+from intellirouter.chains.parts import size
 from intellirouter.chains.ports import Ports
 from intellirouter.chains.runtime.durable.opening import opened
 from intellirouter.chains.runtime.in_process import InProcessRuntime

@@ -24,8 +24,10 @@ from intellirouter.errors import (
     UpstreamProtocolError,
 )
 from intellirouter.peers.contract import Call
-from intellirouter.peers.grpc import clients, wire
-from intellirouter.peers.grpc.clients import Channel, GrpcChainRunner, GrpcPersonaResolver
+from intellirouter.peers.grpc import channel as channels
+from intellirouter.peers.grpc import wire
+from intellirouter.peers.grpc.channel import Channel
+from intellirouter.peers.grpc.clients import GrpcChainRunner, GrpcPersonaResolver
 from intellirouter.security.caller import ANONYMOUS
 from intellirouter.security.peer_certificates import peer_tls
 from intellirouter.security.peer_tokens import PeerSigner
@@ -197,7 +199,7 @@ async def test_a_call_is_made_only_to_the_role_and_the_host_it_is_meant_for(
 async def test_a_caller_presents_its_new_certificate_without_a_restart(
     start_node: StartNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(channels, "LOOK_SECONDS", 0.0)
     ours = Authority(tmp_path / "ours")
     port = free_port()
     node = toml(section(ours, ours.issue("PersonaLayer")))

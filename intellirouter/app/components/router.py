@@ -5,34 +5,30 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Literal
 
 from aiohttp import web
 
 from intellirouter.app.component import Commit, Component, Opened
+from intellirouter.app.components.routing_settings import gate_of, named_route, policy_of, rule_of
 from intellirouter.app.rules import strategy_errors
 from intellirouter.config.problem import dotted
-from intellirouter.config.schema.limits import LimitsSection
-from intellirouter.config.schema.router import RouterSection, RouteSection, RuleSection
+from intellirouter.config.schema.router import RouterSection
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError
 from intellirouter.inference.answering import Answering
-from intellirouter.inference.attempts import Limits
 from intellirouter.inference.cache.dispatcher import CachedDispatch
 from intellirouter.inference.cache.store import ResponseCache
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.circuit import CircuitPolicy
 from intellirouter.inference.circuit_events import sharing_circuits
 from intellirouter.inference.discovery import Discovery
-from intellirouter.inference.dispatch import Dispatch, Policy
+from intellirouter.inference.dispatch import Dispatch
 from intellirouter.inference.groups.dispatcher import GroupedDispatch
 from intellirouter.inference.groups.grading import Grader
 from intellirouter.inference.guarding.guarded import Guarded
 from intellirouter.inference.guarding.remote import Remote
 from intellirouter.inference.guarding.rules import Guards
 from intellirouter.inference.learned import Learned
-from intellirouter.inference.learning.tiers import Route, route_of
-from intellirouter.inference.limits.gate import Gate
 from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.offline_transport import OFFLINE, WithOffline
@@ -43,7 +39,6 @@ from intellirouter.inference.record import Recorder
 from intellirouter.inference.registry import Follower, Registry
 from intellirouter.inference.school import School
 from intellirouter.inference.scrape import BudgetCollector, RouterCollector, SpendMeters
-from intellirouter.inference.selection.option import Rule
 from intellirouter.inference.standing import Board
 from intellirouter.inference.switches import Switches
 from intellirouter.memory.conversations import Conversations
@@ -178,14 +173,14 @@ async def _switches(opened: Opened) -> AsyncIterator[Switches]:
 async def _planner(opened: Opened) -> AsyncIterator[Planner]:
     check_strategies(opened.settings)
     section, learned, switches = opened.settings.router, opened[LEARNED], opened[SWITCHES]
-    learned.routes = tuple(map(_route, section.routes))
+    learned.routes = tuple(map(named_route, section.routes))
     learned.on = partial(switches.on, "model_selection")
     learned.tracked = partial(switches.on, "performance_tracking")
     yield Planner(
         opened[CATALOG],
         opened[BOARD],
         strategy=section.strategy,
-        rules=tuple(map(_rule, section.rules)),
+        rules=tuple(map(rule_of, section.rules)),
         learned=learned,
     )
 
@@ -194,7 +189,7 @@ async def _planner(opened: Opened) -> AsyncIterator[Planner]:
 async def _dispatch(opened: Opened) -> AsyncIterator[Guarded]:
     section, cache = opened.settings.router, opened[CACHE]
     planner = opened[PLANNER]
-    gate = _gate(opened.settings.limits)
+    gate = gate_of(opened.settings.limits)
     opened[METRICS].registry.register(
         RouterCollector(opened[STATE], opened[BOARD], cache, gate, opened[LEARNED])
     )
@@ -205,15 +200,15 @@ async def _dispatch(opened: Opened) -> AsyncIterator[Guarded]:
         opened[DISCOVERY],
         planner,
         opened[BOARD],
-        _policy(section, section.request_timeout),
+        policy_of(section, section.request_timeout),
         opened[GOVERNOR],
         gate,
     )
 
     def prepare(new: Settings) -> Commit:
         check_strategies(new)
-        routes = tuple(map(_route, new.router.routes))
-        rules, policy = tuple(map(_rule, new.router.rules)), _policy(new.router, section.request_timeout)
+        routes = tuple(map(named_route, new.router.routes))
+        rules, policy = tuple(map(rule_of, new.router.rules)), policy_of(new.router, section.request_timeout)
 
         def commit() -> None:
             planner.configure(new.router.strategy, rules)
@@ -254,54 +249,6 @@ async def _governor(opened: Opened) -> AsyncIterator[Governor]:
     opened[METRICS].registry.register(BudgetCollector(governor.budgets))
     async with governor.running():
         yield governor
-
-
-def _gate(limits: LimitsSection) -> Gate | None:
-    if limits.max_concurrent_requests is None:
-        return None
-    return Gate(
-        limits.max_concurrent_requests,
-        limits.queue_length,
-        limits.queue_seconds,
-        key_share=limits.key_share,
-        tenant_share=limits.tenant_share,
-    )
-
-
-def _policy(section: RouterSection, request_timeout: float) -> Policy:
-    def limits(hedge: float | Literal["p95", "never"]) -> Limits:
-        return Limits(
-            section.max_attempts,
-            section.max_wait_seconds,
-            None if hedge == "never" else hedge,
-            patient=section.on_rate_limit == "wait",
-        )
-
-    return Policy(
-        whole=limits(section.hedge_whole_after_seconds),
-        streamed=limits(section.hedge_after_seconds),
-        mid_stream=section.mid_stream,
-        max_bytes=section.max_response_bytes,
-        stall_seconds=section.stall_seconds,
-        request_timeout=request_timeout,
-    )
-
-
-def _rule(section: RuleSection) -> Rule:
-    return Rule(
-        targets=section.targets,
-        min_tokens=section.min_tokens,
-        max_tokens=section.max_tokens,
-        images=section.images,
-        tools=section.tools,
-        tags=frozenset(section.tags),
-        headers=section.headers,
-        only=section.only,
-    )
-
-
-def _route(section: RouteSection) -> Route:
-    return route_of(section.name, section.targets, section.examples, section.likeness)
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from intellirouter.chains.check import seconds as seconds_of
+from intellirouter.chains.parts import seconds as seconds_of
 from intellirouter.errors import AuthenticationFailed, Conflict, IntelliRouterError, InvalidRequest, NotFound
 from intellirouter.roles.chain_engine import steering
 from intellirouter.roles.chain_engine.api import answer, framed, only

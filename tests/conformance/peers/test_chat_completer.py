@@ -15,7 +15,8 @@ from intellirouter.chat.parts import Text
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import IntelliRouterError, PeerUnavailable, StreamInterrupted, UpstreamError
 from intellirouter.peers.contract import Call, ChatCompleter
-from intellirouter.peers.grpc.clients import Channel, GrpcChatCompleter
+from intellirouter.peers.grpc.channel import Channel
+from intellirouter.peers.grpc.clients import GrpcChatCompleter
 from intellirouter.peers.http_chat import HttpChatCompleter
 from intellirouter.roles.keys import KEY_RING
 from intellirouter.roles.router.completer import LocalChatCompleter

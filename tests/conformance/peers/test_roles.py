@@ -14,7 +14,8 @@ import pytest
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import InvalidRequest, NotFound, PeerUnavailable, StateUnavailable
 from intellirouter.peers.contract import Call, ChainRunner, PersonaResolver, RetrievalRequest, Retriever
-from intellirouter.peers.grpc.clients import Channel, GrpcChainRunner, GrpcPersonaResolver, GrpcRetriever
+from intellirouter.peers.grpc.channel import Channel
+from intellirouter.peers.grpc.clients import GrpcChainRunner, GrpcPersonaResolver, GrpcRetriever
 from intellirouter.peers.guard import GuardedChains, GuardedPersonas, GuardedRetriever
 from intellirouter.peers.http_chains import HttpChainRunner
 from intellirouter.peers.http_roles import HttpPersonaResolver, HttpRetriever, RoleClient

@@ -94,7 +94,7 @@ def packed(store: SqliteStore) -> int:
 
 def unpacked(store: SqliteStore) -> None:
     with contextlib.closing(sqlite3.connect(store.path)) as other, other:
-        other.execute("delete from packs")
+        packs.forget_all(other)
 
 
 QUERIES = [
@@ -199,6 +199,63 @@ def test_a_wrong_pack_is_noticed_and_a_recount_mends_it(store: SqliteStore) -> N
     assert packed(store) >= 400
     assert rounded([store.total(Query())]) == before
     assert store.check(1000) == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sums_are_those_of_the_rows_whatever_comes_late_and_in_however_small_batches(
+    store: SqliteStore, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summing, "is_rare", lambda *_: False)
+    chance, ids = random.Random(seed), Ids()
+    rows = [some_row(ids, chance, BEGAN + index * 39 * HOUR / MANY) for index in range(MANY)]
+    for at in range(0, MANY, 50):  # in order by and large, some of them very late
+        few = rows[at : at + 50]
+        chance.shuffle(few)
+        rows[at : at + 50] = few
+    late = [rows.pop(chance.randrange(len(rows))) for _ in range(MANY // 3)]
+    written: list[Row] = []
+    while rows or late:
+        source = chance.choice([one for one in (rows, late) if one])
+        some = [source.pop(0) for _ in range(min(len(source), chance.randrange(1, 9)))]
+        if written and chance.random() < 0.1:
+            with pytest.raises(sqlite3.IntegrityError):
+                store.write([*some, chance.choice(written)])
+        store.write(some)
+        written += some
+        if chance.random() < 0.2:
+            store.pack()
+        if chance.random() < 0.01:
+            store.recount()
+        if chance.random() < 0.02:
+            store.prune(min(row.ended for row in written) + HOUR / 10, 1 << 40)
+    assert packed(store) >= 0 and store.check(1000) == 0
+    of_packs = told(store)
+    unpacked(store)
+    assert of_packs == told(store)
+
+
+def test_rows_that_come_late_fill_whole_packs(store: SqliteStore) -> None:
+    ids, chance = Ids(), random.Random(7)
+    rows = [some_row(ids, chance, BEGAN + index) for index in range(12 * SMALL)]
+    store.write(rows[2::3])
+    assert packed(store) == 4 * SMALL
+    for row in (*rows[1::3], *rows[::3]):
+        store.write([row])
+    with contextlib.closing(sqlite3.connect(store.path)) as other:
+        assert other.execute("select rows from packs").fetchall() == [(SMALL,)] * 12
+    assert store.total(Query()).requests == 12 * SMALL and store.check(1000) == 0
+
+
+def test_small_packs_that_an_older_version_left_are_packed_anew(store: SqliteStore) -> None:
+    filled(store, 6)
+    before = rounded([store.total(Query())])
+    with contextlib.closing(sqlite3.connect(store.path)) as other, other:
+        for _ in range(packs.FEW_SMALL + 1):
+            other.execute("insert into packs (low, high, rows) values (1, 2, 1)")
+        other.execute("pragma user_version = 4")
+    with contextlib.closing(SqliteStore(store.path)) as again:
+        assert packed(again) >= 400
+        assert rounded([again.total(Query())]) == before and again.check(1000) == 0
 
 
 async def test_diagnose_tells_of_wrong_sums_and_the_command_makes_them_anew(

@@ -2,7 +2,8 @@
 
 A pack holds the same facts as its rows and nothing else: whatever is in no pack is read from the rows, and packs can be thrown away
 and made anew. Rows are packed in the order of their ids once they have settled; one that comes later than its neighbours were packed
-gets a pack of its own, in the transaction that writes it. So each row up to `packed_to` is in one pack, and none beyond it is.
+is listed in `late`, in the transaction that writes it, and packed with others of them as soon as they are enough for a pack. So each
+row up to `packed_to` is in one pack or in that list, and none beyond it is in either.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from intellirouter.records.tally import NO_BUCKET, TAKEN
 
 ROWS = 4096
 """Of a pack."""
+FEW_SMALL = 16
+"""Small packs that an older version left are packed anew where there are more."""
 NAMED = ("tenant", "key", "team", "user", "model", "provider", "session", "role", "endpoint")
 """Columns of words, packed as numbers into a list of the different ones."""
 _NUMBERS = {
@@ -64,16 +67,19 @@ _SOME = ", ".join(
 # one step of SQLite's for all of it: it lets go of the interpreter's lock meanwhile, and row by row would ask for it again each time
 _COLUMNS = f"select min(id), max(id), count(*), {_WORDS} from (select {_SOME} from requests where {{}})"  # noqa: S608
 _NEXT = "id > ? and id < ? order by id limit ?"
-_THESE = "id in (select value from json_each(?))"
+_LATE = "id in (select number from late order by number limit ?)"
 
-SCHEMA = """
+SCHEMA = f"""
 create table if not exists packs (
   number integer primary key, low integer, high integer, rows integer, summary blob, groups blob, numbers blob,
   names blob
 );
 create index if not exists packs_by_high on packs (high);
+create table if not exists late (number integer primary key);
 create index if not exists by_score on requests (id) where score is not null;
-"""
+delete from late where (select count(*) from packs where rows < {ROWS}) > {FEW_SMALL};
+delete from packs where (select count(*) from packs where rows < {ROWS}) > {FEW_SMALL};
+"""  # noqa: S608  numbers of ours
 
 Column = NDArray[Any]
 
@@ -207,17 +213,30 @@ def waiting(connection: sqlite3.Connection, before: int) -> bool:
     return connection.execute(words, (packed_to(connection), before, ROWS - 1)).fetchone() is not None
 
 
-def pack_late(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
-    """Pack those of the rows just written whose neighbours are packed already. Within the transaction that wrote them."""
+def came(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """See to the sums of rows just written whose neighbours are packed already. Within the transaction that wrote them."""
     upto = packed_to(connection)
-    late = [number for number in ids if number <= upto]
-    if late:
-        _kept(connection, connection.execute(_COLUMNS.format(_THESE), (str(late),)).fetchone())
+    late = [(number,) for number in ids if number <= upto]
+    if not late:
+        return
+    connection.executemany("insert into late values (?)", late)
+    for _ in range(connection.execute("select count(*) from late").fetchone()[0] // ROWS):
+        _kept(connection, connection.execute(_COLUMNS.format(_LATE), (ROWS,)).fetchone())
+        connection.execute(
+            "delete from late where number in (select number from late order by number limit ?)", (ROWS,)
+        )
 
 
 def forget(connection: sqlite3.Connection, last: int) -> None:
     """Drop the packs of rows that are gone, up to the id `last`. What is left of a pack over the edge is told by the oldest row."""
     connection.execute("delete from packs where high <= ?", (last,))
+    connection.execute("delete from late where number <= ?", (last,))
+
+
+def forget_all(connection: sqlite3.Connection) -> None:
+    """Drop them all: every row is packed anew. Within a transaction."""
+    connection.execute("delete from packs")
+    connection.execute("delete from late")
 
 
 def of(connection: sqlite3.Connection, low: int, high: int) -> Iterator[Pack]:

@@ -265,7 +265,9 @@ class SqliteStore:
     def recount(self) -> None:
         """See `Store.recount`."""
         with self._asking(writes=True) as connection:
-            connection.execute("delete from packs")
+            connection.execute("begin immediate")
+            packs.forget_all(connection)
+            connection.execute("commit")
 
     def check(self, places: int, /) -> int:
         """See `Store.check`."""
@@ -376,7 +378,7 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
     said = [line for row in rows if (line := _said(row)) is not None]
     if said:
         connection.executemany("insert into content values (?, ?, ?, ?)", said)
-    packs.pack_late(connection, [row.id for row in rows])
+    packs.came(connection, [row.id for row in rows])
     connection.execute("update kept set rows = rows + ?", (len(rows),))
 
 

@@ -1,4 +1,4 @@
-"""Usage in SQLite: of the packs, and of the rows that are in none yet."""
+"""Usage in SQLite: of the packs, and of the rows that are in none yet: the newest, and those that came late."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from intellirouter.records.sqlite.packs import NAMED, Column, Pack
 from intellirouter.records.tally import TAKEN, Tally
 
 _BOUNDS = "requests.id >= ? and requests.id < ?"
+_LATE = "late cross join requests on requests.id = late.number"
 AS_QUICK = 8
 """Rows that are read by an index as quickly as a pack."""
 FEW, SPAN = 128, 512
@@ -37,13 +38,17 @@ def total(connection: sqlite3.Connection, query: Query) -> Usage:
 
 
 def disagreements(connection: sqlite3.Connection, places: int) -> int:
-    """Of so many packs, from the first to the last, how many tell another total than the rows of their time."""
-    spans = connection.execute("select low, high from packs order by low").fetchall()
+    """Of so many packs, from the first to the last, how many tell another total than the rows from them to the next."""
+    lows = [line[0] for line in connection.execute("select low from packs order by low")]
+    if not lows:
+        return 0
+    ends = (*lows[1:], packs.packed_to(connection) + (1 << SHIFT))
+    spans = [
+        (low >> SHIFT << SHIFT, high >> SHIFT << SHIFT)
+        for low, high in zip((0, *lows[1:]), ends, strict=True)
+    ]
     step = max(1, len(spans) // places)
-    return sum(
-        not _agrees(connection, low >> SHIFT << SHIFT, ((high >> SHIFT) + 1) << SHIFT)
-        for low, high in (spans[::step] + spans[-1:])[: places + 1]
-    )
+    return sum(not _agrees(connection, *span) for span in (spans[::step] + spans[-1:])[: places + 1])
 
 
 def _agrees(connection: sqlite3.Connection, low: int, high: int) -> bool:
@@ -52,6 +57,7 @@ def _agrees(connection: sqlite3.Connection, low: int, high: int) -> bool:
     found = Conditions([(_BOUNDS, (low, min(high, packs.packed_to(connection) + 1)))])
     questions.add(connection.execute, read, DIALECT.by_time, "''", found)
     _add_packs(connection, packed, None, query, 0)
+    _add_late(connection, packed, None, "''", found)
     one, other = questions.in_all(packed), questions.in_all(read)
     return all(
         isclose(getattr(one, name), getattr(other, name), rel_tol=1e-9, abs_tol=1e-12) for name in TAKEN
@@ -73,9 +79,13 @@ def _tallied(connection: sqlite3.Connection, by: By | None, query: Query, zone: 
         rows_from = low
         if _packed(query) and not is_rare(connection, query, AS_QUICK * packs.count(connection, low, high)):
             _add_packs(connection, tally, by, query, zone)
-            rows_from = max(low, packs.packed_to(connection) + 1)
+            beyond = packs.packed_to(connection) + 1
+            rows_from = max(low, beyond)
             # the newest rows: in order, whatever index there is
             source = source if by == "tag" else DIALECT.by_time
+            _add_late(
+                connection, tally, by, name, Conditions([*found.parts, (_BOUNDS, (low, min(high, beyond)))])
+            )
         within = Conditions([*found.parts, (_BOUNDS, (rows_from, high))])
         questions.add(connection.execute, tally, source, name, within)
         within.parts[-1] = (_BOUNDS, (low, high))
@@ -83,6 +93,14 @@ def _tallied(connection: sqlite3.Connection, by: By | None, query: Query, zone: 
     finally:
         connection.execute("rollback")
     return tally
+
+
+def _add_late(
+    connection: sqlite3.Connection, tally: Tally, by: By | None, name: str, found: Conditions
+) -> None:
+    """Add the rows that came after their neighbours were packed, and are in no pack: fewer than make one."""
+    source = DIALECT.by_tag[0].replace("requests", _LATE, 1) if by == "tag" else _LATE
+    questions.add(connection.execute, tally, source, name, found)
 
 
 def _packed(query: Query) -> bool:

@@ -65,6 +65,32 @@ async def test_a_read_waits_for_none_that_was_asked_after_it(tmp_path: Path) -> 
     await engine.stop()
 
 
+async def test_no_read_waits_for_one_aside(tmp_path: Path) -> None:
+    """A long read has one moment's state; what is written meanwhile is seen by others."""
+    engine = Engine(tmp_path / "notes.db", SCHEMA, nothing, reads_apart=True)
+    await engine.start()
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(db: sqlite3.Connection) -> tuple[int, int]:
+        before = count(db)
+        begun.set()
+        assert go.wait(SECONDS)
+        return before, count(db)
+
+    async with asyncio.timeout(SECONDS):
+        aside = asyncio.create_task(engine.read_aside(slow))
+        assert await asyncio.to_thread(begun.wait, SECONDS)
+        await engine.write(lambda db: db.execute("insert into notes values ('one')"))
+        assert await engine.read(count) == 1
+        go.set()
+        assert await aside == (0, 0)
+        with pytest.raises(StateUnavailable):
+            await engine.read_aside(lambda db: db.execute("insert into notes values ('two')"))
+    await engine.stop()
+    with pytest.raises(StateUnavailable):
+        await engine.read_aside(count)
+
+
 @pytest.mark.parametrize("reads_apart", [True, False])
 @pytest.mark.parametrize("name", ["notes.db", None])
 async def test_a_read_sees_what_was_answered_before(

@@ -102,6 +102,22 @@ class Engine:
         """The result of an operation that writes nothing, and so waits for no other process."""
         return await self._submit(self._reader, operation, reads_only=True)
 
+    async def read_aside(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        """The same of what may take long: on a thread and a connection of its own, so that no other read waits for it."""
+        if self.path is None or self._reader is None:  # there is one connection, or none
+            return await self.read(operation)
+        return await asyncio.to_thread(self._aside, operation)
+
+    def _aside(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._connect(_read_only)
+        try:
+            connection.execute("begin")  # one moment's state, however long it is read
+            return operation(connection)
+        except sqlite3.Error as error:
+            raise StateUnavailable(f"the embedded store {self.path} failed: {error}") from error
+        finally:
+            connection.close()
+
     async def _submit(
         self, lane: _Lane | None, operation: Callable[[sqlite3.Connection], T], reads_only: bool
     ) -> T:

@@ -37,8 +37,12 @@ _IDENTIFIER = re.compile(r"[^\W_]+(?:[_/.:@#-][_/.:@#-]?[^\W_]+)+")
 MAX_TERMS = 64
 SCHEMA = """
 create table if not exists word_removals (collection text primary key, times integer not null) without rowid;
+create table if not exists words_removed (
+    collection text not null, number integer not null, rows text, primary key (collection, number)) without rowid;
 """
-"""How often chunks were taken out of an index: whoever keeps what stands in it in memory sees that by it."""
+"""How often chunks were taken out of an index, and of the last times which: whoever keeps what stands in it in memory sees that by it."""
+NOTED_TIMES, NOTED_ROWS = 200, 2_000
+"""Removals that are noted of a collection, and how many chunks at once; of more at once only that it was."""
 
 
 def create(db: sqlite3.Connection, collection: str) -> None:
@@ -58,7 +62,8 @@ def create(db: sqlite3.Connection, collection: str) -> None:
 def drop(db: sqlite3.Connection, collection: str) -> None:
     """Remove the index."""
     db.execute(f"drop table if exists {table_of(db, collection)}")
-    db.execute("delete from word_removals where collection = ?", (collection,))
+    for noted in ("word_removals", "words_removed"):
+        db.execute(f"delete from {noted} where collection = ?", (collection,))  # noqa: S608 - names of ours
 
 
 def migrate(db: sqlite3.Connection) -> None:
@@ -84,13 +89,22 @@ def remove(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:
     """Forget chunks that are about to be deleted."""
     table = table_of(db, collection)
     columns, marks = _columns(db)
+    gone = list(_as_indexed(db, collection, "id in (select value from json_each(?))", json.dumps(ids)))
+    if not gone:
+        return
     db.executemany(
         f"insert into {table} ({table}, rowid, {columns}) values ('delete', ?, {marks})",  # noqa: S608
-        _as_indexed(db, collection, "id in (select value from json_each(?))", json.dumps(ids)),
+        gone,
     )
-    db.execute(
-        "insert into word_removals values (?, 1) on conflict (collection) do update set times = times + 1",
+    (number,) = db.execute(
+        "insert into word_removals values (?, 1) on conflict (collection) do update set times = times + 1 "
+        "returning times",
         (collection,),
+    ).fetchone()
+    rows = json.dumps([row for row, *_ in gone]) if len(gone) <= NOTED_ROWS else None
+    db.execute("insert into words_removed values (?, ?, ?)", (collection, number, rows))
+    db.execute(
+        "delete from words_removed where collection = ? and number <= ?", (collection, number - NOTED_TIMES)
     )
 
 
@@ -148,6 +162,15 @@ def removals(db: sqlite3.Connection, collection: str) -> int:
     """How often chunks were taken out of the collection's index."""
     row = db.execute("select times from word_removals where collection = ?", (collection,)).fetchone()
     return int(row[0]) if row else 0
+
+
+def removed(db: sqlite3.Connection, collection: str, after: int) -> list[int] | None:
+    """The rows that were taken out since the removal of number `after`; None where that is no longer known."""
+    words = "select rows from words_removed where collection = ? and number > ?"
+    noted = [rows for (rows,) in db.execute(words, (collection, after))]
+    if len(noted) < removals(db, collection) - after or None in noted:
+        return None
+    return [row for rows in noted for row in json.loads(rows)]
 
 
 def asked(db: sqlite3.Connection, collection: str, query: str) -> Asked:

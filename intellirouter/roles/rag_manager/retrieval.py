@@ -28,7 +28,7 @@ from intellirouter.roles.rag_manager.ranking import Candidates, explained, ranke
 from intellirouter.roles.rag_manager.relevance import Noise, asks_of_all, is_chatter
 from intellirouter.roles.rag_manager.reranking import MOST, Reranker
 from intellirouter.roles.rag_manager.shape import alpha_for
-from intellirouter.roles.rag_manager.word_scores import WordScores
+from intellirouter.roles.rag_manager.word_lookup import WordLookup
 from intellirouter.security.caller import Caller, Reach
 from intellirouter.telemetry.tracing.span import step
 from intellirouter.vectors.index import VectorIndex, Vectors
@@ -60,7 +60,11 @@ class Searcher:
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
         self._results: OrderedDict[str, Retrieved] = OrderedDict()
         self._noise = Noise()
-        self._words = WordScores()
+        self._words = WordLookup(engine)
+
+    async def work(self) -> None:
+        """What is done beside searches, for as long as the process lives."""
+        await self._words.work()
 
     async def search(
         self,
@@ -213,15 +217,9 @@ class Searcher:
     ) -> Candidates:
         """The words are looked up while the query is embedded."""
         condition = condition_of(request.filters)
-        words = partial(
-            self._words.search,
-            collection=row.id,
-            query=request.query,
-            limit=CANDIDATES,
-            condition=condition,
-        )
         lexical, (dense, whole) = await asyncio.gather(
-            self._engine.read(words), self._dense(row.id, embedding, condition)
+            self._words.search(row.id, request.query, CANDIDATES, condition),
+            self._dense(row.id, embedding, condition),
         )
         unseen = [id_ for id_ in lexical if id_ not in dense]
         (stored, all_there), chunks = await asyncio.gather(

@@ -403,6 +403,7 @@ class RagService:
             async with asyncio.TaskGroup() as workers:
                 workers.create_task(self.writer.work())
                 workers.create_task(self.queue.work())
+                workers.create_task(self._searcher.work())
         finally:
             await self._parsers.aclose()
 

@@ -30,16 +30,18 @@ def has_as_many(db: sqlite3.Connection, table: str, least: int) -> bool:
 
 def lengths(db: sqlite3.Connection, table: str, after: int) -> tuple[Numbers, Floats]:
     """Rows behind the row `after`, in order, and how many words each has in all columns."""
-    found = db.execute(f"select id, sz from {table}_docsize where id > ? order by id", (after,)).fetchall()  # noqa: S608
-    rows = np.fromiter((row for row, _ in found), np.int64, len(found))
-    sizes = [size for _, size in found]
-    raw = np.frombuffer(b"".join(sizes), np.uint8)
+    words = f"from (select id, sz from {table}_docsize where id > ? order by id)"  # noqa: S608
+    ids, sizes = db.execute(
+        f"select group_concat(id), group_concat(hex(sz), '') {words}", (after,)
+    ).fetchone()
+    rows = np.fromstring(ids or "", np.int64, sep=",")
+    raw = np.frombuffer(bytes.fromhex(sizes or ""), np.uint8)
     # SQLite's variable-length integers: seven bits a byte, the last byte of each without the eighth
     ends = np.flatnonzero(raw < 0x80)
     behind = ends[np.searchsorted(ends, np.arange(len(raw)))] - np.arange(len(raw))
     values = (raw & 0x7F).astype(np.float64) * 128.0**behind
-    owners = np.repeat(np.arange(len(found)), [len(size) for size in sizes])
-    return rows, np.bincount(owners, values, len(found)).astype(np.float64)
+    each = np.add.reduceat(values, np.r_[0, ends[:-1] + 1]) if len(ends) else values
+    return rows, each.reshape(len(rows), -1).sum(1) if len(rows) else each
 
 
 def read(db: sqlite3.Connection, table: str, phrase: Phrase, stems: Sequence[str], rows: Numbers) -> Postings:

@@ -1,8 +1,9 @@
 """BM25 over a large collection from arrays in memory: what FTS5 computes chunk by chunk, in a fraction of the time.
 
 FTS5 keeps the index, and its scores are those that come out. What was read of it is kept: FTS5 itself is asked for chunks that came
-since, and for everything where chunks were taken out, until all is read anew. Robertson and Zaragoza 2009, "The probabilistic relevance
-framework: BM25 and beyond".
+since, and those that were taken out are passed over. Where that has become many the collection is read anew (`due`, `read`, `take`), by
+another thread, while questions go on with what there is. Robertson and Zaragoza 2009, "The probabilistic relevance framework: BM25 and
+beyond".
 """
 
 from __future__ import annotations
@@ -16,56 +17,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intellirouter.roles.rag_manager import lexical, word_index
+from intellirouter.roles.rag_manager import lexical, word_index, words_kept
 from intellirouter.roles.rag_manager.filters import ALL, Condition
 from intellirouter.roles.rag_manager.phrase import Asked, Phrase
-from intellirouter.roles.rag_manager.postings import Floats, Numbers, Postings, near
+from intellirouter.roles.rag_manager.postings import Floats, Postings, near
 from intellirouter.roles.rag_manager.stems import Stems
+from intellirouter.roles.rag_manager.words_kept import K1, Read, WordsKept
 
-K1, B = 1.2, 0.75
-"""FTS5's."""
 RAREST = 1e-6
 """What a word weighs at least, where more than half of the chunks have it."""
 LEAST = 2_000
 """Chunks from which on a collection is kept in memory: with fewer FTS5 is quick."""
 MOST_BYTES = 64_000_000
 MOST_COLLECTIONS = 64
-NEWER = 0.05
-"""The share of chunks that may have come since the others were read."""
+CHANGED = 0.05
+"""The share of chunks that may have come or gone since the others were read."""
 SECONDS, TIMES = 10.0, 50
 """Before a collection is read anew: at least so long, and so many times as long as it took."""
 
 
 @dataclass(slots=True)
-class _Kept:
-    """Of one collection: its chunks' rows in order, how many words each has, and of what came since, how many and their words."""
+class _State:
+    """`kept` is None where too much went for it to be brought up; `again` is when it may be read anew, on the monotonic clock."""
 
-    table: str
-    removals: int
-    rows: Numbers
-    lengths: Floats
+    kept: WordsKept | None
     again: float
-    """When it may be read anew, on the monotonic clock."""
-    seen: int
-    newer: int = 0
-    newer_words: float = 0.0
-
-    @property
-    def last(self) -> int:
-        return int(self.rows[-1])
-
-    @property
-    def count(self) -> int:
-        return len(self.rows) + self.newer
-
-    def tamed(self) -> Floats:
-        """By chunk, what tames the number of times that it has a word: the more, the longer it is."""
-        mean = (float(self.lengths.sum()) + self.newer_words) / self.count
-        return K1 * (1 - B + B * self.lengths / (mean or 1.0))
 
 
 class WordScores:
-    """For the one thread that reads the catalogue."""
+    """For the one thread that reads the catalogue, but for `read`."""
 
     def __init__(
         self,
@@ -75,7 +55,7 @@ class WordScores:
     ) -> None:
         self._least, self._most_bytes, self._bytes = least, most_bytes, 0
         self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._states: OrderedDict[str, _State] = OrderedDict()
         self._postings: OrderedDict[tuple[str, Phrase], Postings] = OrderedDict()
         self._stems = Stems()
 
@@ -83,7 +63,7 @@ class WordScores:
         self, db: sqlite3.Connection, collection: str, query: str, limit: int, condition: Condition = ALL
     ) -> dict[str, float]:
         """See `lexical.search`."""
-        kept = self._fresh(db, collection) if condition is ALL else None
+        kept = self._brought_up(db, collection) if condition is ALL else None
         if kept is None:
             return lexical.search(db, collection, query, limit, condition)
         asked = lexical.asked(db, collection, query)
@@ -91,45 +71,57 @@ class WordScores:
             return {}
         most = 2 * limit  # some may not be shown
         having = self._newer(db, kept, asked)
-        best = self._best(db, kept, asked, having, most)
+        best = self._best(db, collection, kept, asked, having, most)
         if any(having.values()):  # FTS5 looks at every chunk for its scores, however few are wanted
             best |= word_index.newer(db, kept.table, asked, kept.last)
         rows = sorted(best, key=lambda row: -best[row])[:most]
         return {id_: best[row] for id_, row in word_index.shown(db, rows)[:limit]}
 
-    def _fresh(self, db: sqlite3.Connection, collection: str) -> _Kept | None:
-        """What is kept of the collection, as this connection sees it now; None where FTS5 is to be asked."""
-        table, removals = lexical.table_of(db, collection), lexical.removals(db, collection)
-        kept = self._kept.get(table)
-        if kept is not None and kept.removals == removals:
-            rows, lengths = word_index.lengths(db, table, kept.seen)
-            if len(rows):
-                kept.seen = int(rows[-1])
-                kept.newer, kept.newer_words = (
-                    kept.newer + len(rows),
-                    kept.newer_words + float(lengths.sum()),
-                )
-            if kept.newer <= NEWER * len(kept.rows) or self._clock() < kept.again:
-                self._kept.move_to_end(table)
-                return kept
-        elif kept is not None and self._clock() < kept.again:
+    def due(self, collection: str) -> tuple[Phrase, ...] | None:
+        """The phrases to `read` the collection anew with, where it is time; it is not again until `SECONDS` later."""
+        state = self._states.get(collection)
+        if state is None or self._clock() < state.again:
             return None
-        self._forget(table)
-        if not word_index.has_as_many(db, table, self._least):
+        kept = state.kept
+        if kept is not None and kept.newer + kept.gone <= CHANGED * len(kept.rows):
             return None
-        began = self._clock()
-        rows, lengths = word_index.lengths(db, table, 0)
-        now = self._clock()
-        again = now + max(SECONDS, TIMES * (now - began))
-        self._kept[table] = kept = _Kept(table, removals, rows, lengths, again, int(rows[-1]))
-        self._bytes += rows.nbytes + lengths.nbytes
-        if len(self._kept) > MOST_COLLECTIONS:
-            self._forget(next(iter(self._kept)))
+        state.again = self._clock() + SECONDS
+        return tuple(phrase for of, phrase in self._postings if of == collection)
+
+    def read(self, db: sqlite3.Connection, collection: str, phrases: tuple[Phrase, ...] = ()) -> Read:
+        """The collection as it is, for `take`. Any thread may, on a connection of its own."""
+        return words_kept.read(db, collection, self._least, phrases, self._clock)
+
+    def take(self, collection: str, found: Read) -> WordsKept | None:
+        """Go on with what was read, whatever has changed since."""
+        self._forget(collection)
+        if found.kept is None:
+            return None
+        again = self._clock() + max(SECONDS, TIMES * found.seconds)
+        self._states[collection] = _State(found.kept, again)
+        self._bytes += found.kept.nbytes
+        for phrase, postings in found.postings.items():
+            self._postings[collection, phrase] = postings
+            self._bytes += postings.nbytes
+        if len(self._states) > MOST_COLLECTIONS:
+            self._forget(next(iter(self._states)))
         self._make_room()
-        return kept
+        return found.kept
+
+    def _brought_up(self, db: sqlite3.Connection, collection: str) -> WordsKept | None:
+        """What is kept of the collection, as this connection sees it now; None where FTS5 is to be asked."""
+        state = self._states.get(collection)
+        if state is None or (state.kept is not None and state.kept.table != lexical.table_of(db, collection)):
+            return self.take(collection, self.read(db, collection))
+        self._states.move_to_end(collection)
+        if state.kept is not None and not state.kept.brought_up(db, collection):
+            self._forget(collection)
+            self._states[collection] = _State(None, 0.0)
+            return None
+        return state.kept
 
     @staticmethod
-    def _newer(db: sqlite3.Connection, kept: _Kept, asked: Asked) -> dict[Phrase, int]:
+    def _newer(db: sqlite3.Connection, kept: WordsKept, asked: Asked) -> dict[Phrase, int]:
         """How many of what came since have each phrase."""
         phrases = dict.fromkeys(asked.phrases)
         if not kept.newer:
@@ -137,19 +129,26 @@ class WordScores:
         return {phrase: word_index.count_newer(db, kept.table, phrase, kept.last) for phrase in phrases}
 
     def _best(
-        self, db: sqlite3.Connection, kept: _Kept, asked: Asked, having: Mapping[Phrase, int], most: int
+        self,
+        db: sqlite3.Connection,
+        collection: str,
+        kept: WordsKept,
+        asked: Asked,
+        having: Mapping[Phrase, int],
+        most: int,
     ) -> dict[int, float]:
         """The scores of the best, by row. `having`: see `_newer`.
 
         A pair adds at most what its two words add, so that places are compared in chunks alone that could still be among the best.
         """
         tamed, total = kept.tamed(), np.zeros(len(kept.rows))
-        known = {phrase: self._of(db, kept, phrase) for phrase in dict.fromkeys(asked.phrases)}
+        known = {phrase: self._of(db, collection, kept, phrase) for phrase in dict.fromkeys(asked.phrases)}
         weights = {
-            phrase: _weight(kept.count, len(known[phrase].chunks) + having[phrase]) for phrase in known
+            phrase: _weight(kept.count, kept.having(known[phrase]) + having[phrase]) for phrase in known
         }
         for phrase in asked.phrases:
             total[known[phrase].chunks] += _scores(known[phrase], weights[phrase], tamed)
+        total[~kept.there] = 0.0
         bound = total.copy()
         for pair in asked.pairs:
             both = [_dense(known[phrase], weights[phrase], tamed) for phrase in pair]
@@ -163,13 +162,11 @@ class WordScores:
         best = numbers[np.argsort(-total[numbers], kind="stable")[:most]]
         return dict(zip(kept.rows[best].tolist(), total[best].tolist(), strict=True))
 
-    def _of(self, db: sqlite3.Connection, kept: _Kept, phrase: Phrase) -> Postings:
-        key = (kept.table, phrase)
+    def _of(self, db: sqlite3.Connection, collection: str, kept: WordsKept, phrase: Phrase) -> Postings:
+        key = (collection, phrase)
         found = self._postings.get(key)
         if found is None:
-            plain = lexical.hashed_by(db) is None
-            stems = self._stems.of([phrase.words])[0] if plain else phrase.words.split()
-            self._postings[key] = found = word_index.read(db, kept.table, phrase, stems, kept.rows)
+            self._postings[key] = found = words_kept.of(db, kept, phrase, self._stems)
             self._bytes += found.nbytes
             self._make_room()
         self._postings.move_to_end(key)
@@ -180,15 +177,16 @@ class WordScores:
         while self._bytes > self._most_bytes and len(self._postings) > 1:
             _, oldest = self._postings.popitem(last=False)
             self._bytes -= oldest.nbytes
-        while self._bytes > self._most_bytes and len(self._kept) > 1:
-            self._forget(next(iter(self._kept)))
+        while self._bytes > self._most_bytes and len(self._states) > 1:
+            self._forget(next(iter(self._states)))
 
-    def _forget(self, table: str) -> None:
-        kept = self._kept.pop(table, None)
-        if kept is None:
+    def _forget(self, collection: str) -> None:
+        state = self._states.pop(collection, None)
+        if state is None:
             return
-        self._bytes -= kept.rows.nbytes + kept.lengths.nbytes
-        for key in [key for key in self._postings if key[0] == table]:
+        if state.kept is not None:
+            self._bytes -= state.kept.nbytes
+        for key in [key for key in self._postings if key[0] == collection]:
             self._bytes -= self._postings.pop(key).nbytes
 
 

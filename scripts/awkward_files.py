@@ -258,8 +258,8 @@ def _unreadable() -> Iterator[Awkward]:
     yield Awkward("program", b"\x7fELF" + bytes(64), reason="program")
     yield Awkward("noise.bin", bytes(range(256)) * 8, reason="binary")
     yield Awkward("empty.txt", b"", reason="no text")
-    yield Awkward("cut.docx", docx("<w:p/>")[:200], reason="is no Office document")
-    yield Awkward("cut.xlsx", b"PK\x03\x04" + bytes(60), reason="is no Office document")
+    yield Awkward("cut.docx", docx("<w:p/>")[:200], reason="was cut short")
+    yield Awkward("cut.xlsx", b"PK\x03\x04" + bytes(60), reason="was cut short")
     yield Awkward("book.epub", _zip(mimetype="application/epub+zip"), reason="is no EPUB")
 
 

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells
-from intellirouter.cli.rag_feed import bar_of, changed, feed, files_under, ready_collection
+from intellirouter.cli.plain import cells, counted
+from intellirouter.cli.rag_documents import delete, ended, ls, sync
+from intellirouter.cli.rag_feed import bar_of, feed, files_under, ready_collection
 from intellirouter.cli.rag_node import (
     DEFAULT_TENANT,
     CollectionArgument,
@@ -36,6 +37,9 @@ MOST_MISSES = 10
 """Questions without an answer among the first ten that are shown one by one."""
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command()(tune)
+app.command()(ls)
+app.command()(sync)
+app.command()(delete)
 app.add_typer(sources, name="sources")
 
 
@@ -56,25 +60,6 @@ def create(
     typer.echo(f"{collection} is made.")
 
 
-@app.command("ls")
-def ls(
-    tenant: TenantOption = DEFAULT_TENANT,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    api_key: ApiKeyOption = None,
-) -> None:
-    """The collections, with what they hold."""
-    rows = on_service(Where(config, tenant, url, api_key), lambda service: service.collections(tenant))
-    if as_json:
-        typer.echo(msgspec.json.encode(rows).decode())
-        return
-    table = Table("collection", "documents", "chunks", "model")
-    for row in rows:
-        table.add_row(*cells(row["name"], row["documents"], row["chunks"], row["model"]))
-    Console().print(table)
-
-
 @app.command()
 def ingest(
     collection: CollectionArgument,
@@ -93,35 +78,7 @@ def ingest(
         await ready_collection(service, tenant, collection)
         return await feed(service, tenant, collection, files)
 
-    _ended(on_service(Where(config, tenant, url, api_key), work))
-
-
-@app.command()
-def sync(
-    collection: CollectionArgument,
-    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The folder to follow.")],
-    delete: Annotated[
-        bool, typer.Option("--delete", help="Remove documents that have no file there.")
-    ] = False,
-    tenant: TenantOption = DEFAULT_TENANT,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    api_key: ApiKeyOption = None,
-) -> None:
-    """Bring a collection to what a folder holds: read what is new or changed. Exit code 1 when some could not be read."""
-    files = files_under(folder)
-
-    async def work(service: Any) -> Counter[str]:
-        await ready_collection(service, tenant, collection)
-        fresh, gone = await changed(service, tenant, collection, files)
-        outcomes = await feed(service, tenant, collection, fresh)
-        outcomes["unchanged"] = len(files) - len(fresh)
-        for name in gone if delete else ():
-            await service.drop_document(tenant, collection, name)
-        outcomes["removed" if delete else "without a file"] = len(gone)
-        return outcomes
-
-    _ended(on_service(Where(config, tenant, url, api_key), work))
+    ended(on_service(Where(config, tenant, url, api_key), work))
 
 
 @app.command()
@@ -144,7 +101,7 @@ def reindex(
                 outcomes[(await service.ended(tenant, job))["status"]] += 1
         return outcomes
 
-    _ended(on_service(Where(config, tenant, url, api_key), work))
+    ended(on_service(Where(config, tenant, url, api_key), work))
 
 
 @app.command("eval")
@@ -193,7 +150,7 @@ def evaluate(
         typer.echo(msgspec.json.encode({**found, "misses": misses}).decode())
         return
     table = Table(
-        *("stage", "nDCG@10", "recall@10", "first", "hybrid ahead by"), title=f"{len(asked)} questions"
+        *("stage", "nDCG@10", "recall@10", "first", "hybrid ahead by"), title=counted(len(asked), "question")
     )
     for stage, quality in found.items():
         ahead = f"{found['hybrid'].ndcg - quality.ndcg:+.3f} ± {quality.error:.3f}"
@@ -206,16 +163,6 @@ def evaluate(
         typer.echo(f"{miss.query}\n  {miss.document}: {miss.reason}")
     if len(misses) > MOST_MISSES:
         typer.echo(f"… and {len(misses) - MOST_MISSES} more (--json has them all)")
-
-
-def _ended(outcomes: Counter[str]) -> None:
-    """Say how many ended how."""
-    typer.echo(
-        ", ".join(f"{count} {status}" for status, count in sorted(outcomes.items()) if count)
-        or "nothing to do"
-    )
-    if outcomes["failed"]:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -270,7 +217,7 @@ def verify(
     missing, stray = on_service(
         Where(config, tenant, url, api_key), lambda service: service.differences(tenant, collection)
     )
-    typer.echo(f"{missing} chunks without a vector, {stray} vectors without a chunk")
+    typer.echo(f"{counted(missing, 'chunk')} without a vector, {counted(stray, 'vector')} without a chunk")
     if missing or stray:
         raise typer.Exit(1)
 
@@ -287,4 +234,4 @@ def rebuild(
     count = on_service(
         Where(config, tenant, url, api_key), lambda service: service.rebuild(tenant, collection)
     )
-    typer.echo(f"{count} vectors written.")
+    typer.echo(f"{counted(count, 'vector')} written.")

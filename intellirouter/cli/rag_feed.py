@@ -104,8 +104,8 @@ async def feed(service: Any, tenant: str, collection: str, files: Mapping[str, P
 
 async def changed(
     service: Any, tenant: str, collection: str, files: Mapping[str, Path]
-) -> tuple[dict[str, Path], list[str]]:
-    """The files that are new, differ or were never read to the end, and the documents that have no file."""
+) -> tuple[dict[str, Path], list[str], int]:
+    """The files that are new, differ or were never read to the end, the documents that have no file, and how many there are in all."""
     known = {row["name"]: row for row in await service.documents(tenant, collection)}
     fresh = {}
     for name, file in files.items():
@@ -114,7 +114,7 @@ async def changed(
         same = row is not None and row["status"] == "ready" and row["bytes"] == size
         if row is None or not same or row["sha256"] != await asyncio.to_thread(_digest, file):
             fresh[name] = file
-    return fresh, [name for name in known if name not in files]
+    return fresh, [name for name in known if name not in files], len(known)
 
 
 def _digest(file: Path) -> str:

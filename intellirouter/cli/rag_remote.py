@@ -72,6 +72,10 @@ class RemoteRag:
         path = f"{_of(name)}/documents?{urlencode({'name': document})}"
         return str((await self._ask("POST", path, data))["job"])
 
+    async def drop(self, _tenant: str, name: str) -> None:
+        """See `RagService.drop`."""
+        await self._ask("DELETE", _of(name))
+
     async def drop_document(self, _tenant: str, name: str, document: str) -> None:
         """See `RagService.drop_document`."""
         await self._ask("DELETE", f"{_of(name)}/documents/{quote(document)}")

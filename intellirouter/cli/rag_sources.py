@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells
+from intellirouter.cli.plain import cells, counted
 from intellirouter.cli.rag_node import DEFAULT_TENANT, JsonOption, TenantOption, UrlOption, Where, on_service
 from intellirouter.cli.server_client import ApiKeyOption
 
@@ -89,12 +89,12 @@ def _told(row: dict[str, Any], *, as_json: bool) -> None:
     if last is None:
         typer.echo(f"{row['name']} was never looked at.")
         return
-    counted = ("ready", "unchanged", "removed", "failed", "held")
-    counts = ", ".join(f"{last[one]} {one}" for one in counted if last[one])
+    told = ("ready", "unchanged", "removed", "failed", "held")
+    counts = ", ".join(f"{last[one]} {one}" for one in told if last[one])
     faulty = row.get("faulty", 0)  # an older node does not say
     unread = f", {faulty} could not be fetched or read" if faulty else ""
     typer.echo(
-        f"{last['outcome']}: {counts or 'nothing to do'}; {row['documents']} documents in {row['collection']}{unread}"
+        f"{last['outcome']}: {counts or 'nothing to do'}; {counted(row['documents'], 'document')} in {row['collection']}{unread}"
     )
     if last["error"]:
         typer.echo(last["error"])

@@ -15,7 +15,7 @@ from intellirouter.app.node import Node
 from intellirouter.app.roles import select
 from intellirouter.cli.node_configuration import loader
 from intellirouter.cli.node_options import ConfigOption, RoleOption
-from intellirouter.cli.plain import cells, warn
+from intellirouter.cli.plain import cells, counted, warn
 from intellirouter.config.checking import KeyPath
 from intellirouter.inference.catalog import Catalog
 from intellirouter.roles.router.console.routes import CONSOLE
@@ -99,5 +99,7 @@ def console_address(node: Node) -> str | None:
 
 def _providers(catalog: Catalog) -> str:
     """What discovery found: `openai (62 models), workstation`."""
-    found = [name if count is None else f"{name} ({count} models)" for name, count in catalog.found()]
+    found = [
+        name if count is None else f"{name} ({counted(count, 'model')})" for name, count in catalog.found()
+    ]
     return ", ".join(found) or "offline: no model provider is configured, and no Ollama answers"

@@ -47,6 +47,21 @@ def test_sync_reindex_and_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert rag("sync", "docs", str(folder), "--delete") == "1 ready, 1 removed, 2 unchanged"
     assert json.loads(rag("ls", "--json"))[0]["chunks"] == 3
 
+    (tmp_path / "unmounted").mkdir()  # a disk that is away looks like a folder without files
+    main_words = ["rag", "sync", "docs", str(tmp_path / "unmounted"), "--delete", "--config", str(config)]
+    with pytest.raises(SystemExit) as stop:
+        main(main_words)
+    held = capsys.readouterr()
+    assert (stop.value.code, held.out.strip()) == (1, "3 without a file")
+    assert "it lists nothing at all" in held.err
+    assert "--force removes 3 documents" in held.err
+    listed = json.loads(rag("ls", "docs", "--json"))
+    assert [(row["name"], row["status"]) for row in listed] == [
+        ("cars.md", "ready"),
+        ("cats.md", "ready"),
+        ("prompt.md", "ready"),
+    ]
+
     configure(50)
     assert rag("reindex", "docs") == "3 ready"
     assert json.loads(rag("ls", "--json"))[0]["chunks"] == 4
@@ -69,6 +84,21 @@ def test_sync_reindex_and_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "leave it at 0.7" in rag("tune", "docs", str(questions))
     told = json.loads(rag("tune", "docs", str(questions), "--json"))
     assert (told["now"], sum(told["questions"]), told["proven"]) == (0.7, 24, False)
+    assert rag("delete", "docs", "cats.md", "cars.md") == "2 documents removed."
+    assert "prompt.md" in rag("ls", "docs")
+    for words, says in (
+        (["docs"], "--whole"),
+        (["docs", "prompt.md", "--whole"], "--whole"),
+        (["docs", "prompt.md", "gone.md"], "no document 'gone.md': nothing was removed"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(["rag", "delete", *words, "--config", str(config)])
+        assert stop.value.code == 2
+        assert says in capsys.readouterr().err
+    empty = str(tmp_path / "unmounted")
+    assert rag("sync", "docs", empty, "--delete", "--force") == "1 removed"
+    assert rag("delete", "docs", "--whole") == "docs removed."
+    assert json.loads(rag("ls", "--json")) == []
 
 
 KEY = "ann's key"
@@ -112,7 +142,7 @@ async def test_the_commands_ask_a_node_that_has_the_files_open(start_node: Start
     assert "2 unchanged" in await rag("sync", "docs", "pages")
     (row,) = json.loads(await rag("sources", "ls", "--json"))
     assert (row["name"], row["documents"], row["last"]) == ("followed", 0, None)
-    assert "ok: 1 ready; 1 documents in docs" in await rag("sources", "sync", "followed")
+    assert "ok: 1 ready; 1 document in docs" in await rag("sources", "sync", "followed")
     assert "ok: 1 unchanged" in await rag("sources", "sync", "followed")
     assert "no source 'none'" in await rag("sources", "show", "none", code=2)
     (folder / "sub" / "söme bread?.md").unlink()
@@ -134,11 +164,16 @@ async def test_the_commands_ask_a_node_that_has_the_files_open(start_node: Start
     assert len(json.loads(await rag("jobs"))) >= 2
     (tmp_path / "q.jsonl").write_text('{"query": "pets", "documents": ["cats.md"]}\n')
     assert json.loads(await rag("eval", "docs", "q.jsonl", "--json"))["hybrid"]["ndcg"] == 1.0
+    assert [row["name"] for row in json.loads(await rag("ls", "docs", "--json"))] == ["cats.md"]
     assert "already" in await rag("create", "docs", code=2)
     assert "no collection 'none'" in await rag("search", "none", "pets", code=2)
     assert "--api-key" in await rag("ls", "--tenant", "b", code=2)
     assert "No API key" in await rag("ls", INTELLIROUTER_API_KEY="", code=1)
     assert "no RagManager answers" in await rag("ls", "--url", "http://127.0.0.1:9", code=1)
+
+    assert "1 document removed" in await rag("delete", "docs", "cats.md")
+    assert "docs removed" in await rag("delete", "docs", "--whole")
+    assert "no collection 'docs'" in await rag("ls", "docs", code=2)
 
     # without an address: the files are open here, so whoever has them is asked, at the usual port
     data = node.loaded.settings.paths.data_dir

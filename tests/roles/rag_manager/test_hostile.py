@@ -69,7 +69,8 @@ def looping_pdf(pages: bytes, content: bytes = b"") -> bytes:
 KIDS = b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>"
 CASES: list[tuple[str, str, Callable[[], bytes], str, str]] = [
     ("bomb", "bomb.docx", bomb, "failed", "expands to"),
-    ("no-zip", "a.docx", lambda: b"PK\3\4 nothing", "failed", "no Office document"),
+    ("no-zip", "a.docx", lambda: b"no zip", "failed", "no Office document"),
+    ("cut-zip", "a.docx", lambda: b"PK\3\4 nothing", "failed", "cut short: it cannot be read as an Office document"),
     ("tree-loop", "a.pdf", lambda: looping_pdf(b"<< /Type /Pages /Kids [2 0 R] /Count 1 >>"), "failed", "a.pdf"),
     ("form-loop", "b.pdf", lambda: looping_pdf(KIDS, b"/X Do"), "failed", "b.pdf"),
     ("many-pages", "c.pdf", lambda: looping_pdf(b"<< /Type /Pages /Kids [%s] /Count 999 >>" % (b"3 0 R " * 999)), "failed", "c.pdf"),

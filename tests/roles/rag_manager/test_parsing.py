@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ MARKDOWN = b"# Guide\n\nHello.\n\n## Use\n\n```\n# not a heading\n```\n\n| a | b
         ("a.txt", "Zürich".encode(), "", [Block("Zürich")]),
         ("a.txt", "Zürich".encode("cp1252"), "", [Block("Zürich")]),
         ("a.txt", "Zürich".encode("utf-16"), "", [Block("Zürich")]),
-        ("a.txt", b"", "", [Block("")]),
+        ("a.txt", b" ", "", [Block(" ")]),
         ("a.csv", b"name,age\nAda,36\n", "", [Block("name: Ada; age: 36", "", "table", "name: Ada; ", 2)]),
         ("a.json", b'[{"a": 1}]', "", [Block('{\n "a": 1\n}', "[0]", "code")]),
         ("a.json", b"{broken", "", [Block("{broken")]),
@@ -52,11 +53,26 @@ def test_html_drops_scripts_and_keeps_structure() -> None:
     ]
 
 
+def test_a_damaged_attachment_hides_nothing_of_its_mail() -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "The invoice"
+    mail.set_content("It is attached; the sum is 300 euros.")
+    mail.add_attachment(b"%PDF-1.7 cut", maintype="application", subtype="pdf", filename="bill.pdf")
+    mail.add_attachment(b"PK\3\4 cut", maintype="application", subtype="octet-stream", filename="more.xlsx")
+    _, blocks = formats.parse("a.eml", mail.as_bytes())
+    text = "\n".join(block.text for block in blocks)
+    assert "300 euros" in text
+    assert "Attachment bill.pdf, not read: it is damaged or was cut short" in text
+    assert "Attachment more.xlsx, not read: it is damaged or was cut short" in text
+
+
 @pytest.mark.parametrize(
     ("name", "data", "limits", "says"),
     [
         ("a.bin", b"\0\1\2", ParseLimits(), "binary"),
-        ("a.pdf", b"%PDF-1.7 nothing", ParseLimits(), "cannot be read"),
+        ("a.pdf", b"%PDF-1.7 nothing", ParseLimits(), "cut short: it cannot be read as a PDF.* save it anew"),
+        ("a.docx", b"PK\3\4 nothing", ParseLimits(), "cut short: it cannot be read as an Office document"),
+        ("a.eml", b"", ParseLimits(), "is empty"),
         ("big.txt", b"x" * 2_000_000, ParseLimits(output=1_000_000), "larger than"),
         ("../../etc/passwd.zip", b"PK\3\4\0\0", ParseLimits(), "archive"),
     ],

@@ -18,11 +18,13 @@ from xml.etree import (
 from intellirouter.errors import UnsupportedMediaType
 from intellirouter.roles.rag_manager.chunking import Block
 from intellirouter.roles.rag_manager.parsing import html
+from intellirouter.roles.rag_manager.parsing.damage import damaged
 from intellirouter.roles.rag_manager.parsing.markdown import sections
 
 Parsed = tuple[str, list[Block]]
 EXPANDED_BYTES = 256 << 20
 """What an archive may expand to."""
+_ARCHIVE = b"PK\x03\x04"
 _OUTPUT_CHARACTERS = 2_000
 _NS = re.compile(r"\{[^}]*\}")
 _UNSEEN = frozenset(
@@ -31,11 +33,13 @@ _UNSEEN = frozenset(
 
 
 def archive(data: bytes, what: str) -> zipfile.ZipFile:
-    """The archive. Raises `UnsupportedMediaType` for what is none, and for one that grows too much."""
+    """The archive. Raises `UnsupportedMediaType` for what is none or damaged, and for one that grows too much."""
     try:
         opened = zipfile.ZipFile(io.BytesIO(data))
         expanded = sum(part.file_size for part in opened.infolist())
     except (zipfile.BadZipFile, ValueError) as cause:
+        if data.startswith(_ARCHIVE):
+            raise damaged("", f"an {what}" if what[0] in "EOa" else f"a {what}") from cause
         raise UnsupportedMediaType(f"is no {what}, despite its name.") from cause
     if expanded > EXPANDED_BYTES:
         raise UnsupportedMediaType(f"expands to {expanded >> 20} MiB, more than {EXPANDED_BYTES >> 20}.")

@@ -67,10 +67,8 @@ class Session:
             return "error", f"needs more than {self._memory >> 20} MiB"
         except IntelliRouterError as error:
             return "error", error.message
-        except RecursionError:
-            return "error", "cannot be read: it is nested too deeply"
-        except Exception as error:  # noqa: BLE001 - whatever a parser raises is a fault of the document
-            return "error", f"cannot be read: {type(error).__name__}"
+        except OSError as error:  # what it is to read from went away
+            return "error", f"cannot be read: {error.strerror or 'the node cannot reach its copy'}"
         return "end", title
 
     def _allow_seconds(self) -> None:

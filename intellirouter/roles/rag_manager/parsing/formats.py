@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import PurePosixPath
 from unicodedata import normalize
 
-from intellirouter.errors import UnsupportedMediaType
+from intellirouter.errors import IntelliRouterError, UnsupportedMediaType
 from intellirouter.roles.rag_manager.chunking import Block
 from intellirouter.roles.rag_manager.parsing import books, html, mail, ocr, office, pdf, tables
 from intellirouter.roles.rag_manager.parsing.charset import declared_in, decode
+from intellirouter.roles.rag_manager.parsing.damage import damaged
 from intellirouter.roles.rag_manager.parsing.markdown import sections
 
 Parsed = tuple[str, list[Block]]
@@ -71,11 +72,23 @@ _INSIDE = (
 def parse(name: str, data: bytes, charset: str = "", depth: int = 0) -> Parsed:
     """The title and the blocks, in one form of each character (NFC), and a mark (U+FFFD) for each half of one.
 
-    `charset` is what whoever sent it says of it. Raises `UnsupportedMediaType` for a format that none of them reads.
+    `charset` is what whoever sent it says of it. Raises `UnsupportedMediaType` for a format that none of them reads, and for a file that
+    is damaged, so that what it is attached to is read all the same.
     """
     if depth > MOST_DEPTH:
         raise UnsupportedMediaType(f"lies within more than {MOST_DEPTH} documents")
-    title, blocks = _read(name, data, charset, depth)
+    if not data:
+        raise UnsupportedMediaType("is empty: it has no bytes, and so no text")
+    try:
+        title, blocks = _read(name, data, charset, depth)
+    except (IntelliRouterError, MemoryError):
+        raise
+    except RecursionError as cause:
+        raise UnsupportedMediaType("cannot be read: it is nested too deeply") from cause
+    except ImportError as cause:
+        raise UnsupportedMediaType(f"cannot be read: {cause.name} is not installed on this node") from cause
+    except Exception as cause:  # whatever a parser raises is a fault of the document
+        raise damaged(name, _kind_of(data)) from cause
     return _whole(title), [replace(block, text=_whole(block.text)) for block in blocks]
 
 

@@ -101,7 +101,7 @@ class Rows:
                     options=f"-c statement_timeout={STATEMENT_SECONDS * 1000} -c default_transaction_read_only=on",
                 )
         except psycopg.Error as error:
-            raise StateUnavailable(f"Postgres does not let us in: {type(error).__name__}.") from error
+            raise StateUnavailable(f"Postgres does not let us in: {_refused(error)}.") from error
         self._connection = made
         await made.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
         try:
@@ -119,5 +119,25 @@ class Rows:
 
 def _told(error: psycopg.Error) -> StateUnavailable:
     """What Postgres said first: the operator's own query is at fault, or its server."""
-    said = error.diag.message_primary or type(error).__name__
+    said = error.diag.message_primary or "the connection ended"
     return StateUnavailable(f"Postgres: {said[:300]}.")
+
+
+_REASONS = {
+    "refused": "nothing listens at that address",
+    "translate host name": "there is no host of that name",
+    "timeout": "it does not answer in time",
+    "No route": "there is no way to that address",
+    "SSL": "its certificate or TLS setting does not agree with ours",
+    "missing": "database_url is no address of Postgres",
+    "invalid": "database_url is no address of Postgres",
+}
+
+
+def _refused(error: psycopg.Error) -> str:
+    """Why there is no connection: the server's own words, which name no password; of what the library says only its kind."""
+    _, fatal, words = str(error).partition("FATAL:")
+    if fatal:
+        return words.strip().splitlines()[0].rstrip(".")[:300]
+    found = (reason for sign, reason in _REASONS.items() if sign in str(error))
+    return next(found, "the connection fails; the log of Postgres may say why")

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from intellirouter.config.schema.rag_sources import RagSource
 
+FEW = 10
+"""Documents that may go at once whatever share of all they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -73,3 +76,15 @@ def wanted(section: RagSource, name: str) -> bool:
 def excluded(section: RagSource, name: str) -> bool:
     """Whether it is not even looked into."""
     return any(fnmatchcase(name, one) for one in section.exclude)
+
+
+def suspicious(listed: int, missing: int, known: int, at_most: float) -> str | None:
+    """Why `missing` of `known` documents are not removed by themselves, or None: a place that is away may look empty.
+
+    `listed` is how many are there; `at_most` the share that may be gone at once.
+    """
+    if not listed:
+        return "it lists nothing at all"
+    if missing > max(FEW, at_most * known):
+        return f"{missing} of {known} documents are gone at once"
+    return None

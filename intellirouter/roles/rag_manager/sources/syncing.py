@@ -15,14 +15,12 @@ from intellirouter.config.schema.rag_sources import RagSource
 from intellirouter.errors import IntelliRouterError, KeepsTooMuch, NotFound
 from intellirouter.memory.embedded.engine import Engine
 from intellirouter.roles.rag_manager.sources import seen
-from intellirouter.roles.rag_manager.sources.source import Entry, Seen, Source, Trouble
+from intellirouter.roles.rag_manager.sources.source import Entry, Seen, Source, Trouble, suspicious
 
 AHEAD = 16
 """Documents handed in before the first of them is ready: a source floods nobody's queue."""
 NOTED_TOGETHER = 500
 MOST_TROUBLES = 100
-FEW = 10
-"""Documents that a look may remove whatever share of the source they are."""
 JOB_SECONDS = 600.0
 """A document that is not ready by then goes on by itself."""
 LIST_SECONDS, FETCH_SECONDS = 600.0, 300.0
@@ -171,10 +169,8 @@ class Look:
         why = None
         if not whole:
             why = "not everything could be listed"
-        elif not self.sweep and not self.counts["listed"]:
-            why = "it lists nothing at all"
-        elif not self.sweep and missing > max(FEW, section.remove_at_most * known):
-            why = f"{missing} of {known} documents are gone at once"
+        elif not self.sweep:
+            why = suspicious(self.counts["listed"], missing, known, section.remove_at_most)
         if why is not None:
             self.counts["held"] = missing
             if not whole:
@@ -211,5 +207,5 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, TimeoutError) and not error.args:
         return "did not answer in time"
     if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return type(error).__name__
+        return error.strerror or "could not be reached or read"
+    return "failed in a way that the node's log has"

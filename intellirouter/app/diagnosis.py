@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 
-from intellirouter.app.listening import port_of
+from intellirouter.app.listening import PRIVILEGED, no_address, port_of
 from intellirouter.app.node_files import NodeFile, running
 from intellirouter.app.roles import RoleEntry, enabled
 from intellirouter.config.load import Loaded
@@ -24,8 +25,10 @@ from intellirouter.roles.rag_manager.embedding.files import LOCAL_MODEL, complet
 MAX_BODY = 1 << 20
 
 
-async def roles(loaded: Loaded, entries: Sequence[RoleEntry], deadline: float) -> list[Finding]:
-    """Findings on the roles that this configuration starts."""
+async def roles(
+    loaded: Loaded, entries: Sequence[RoleEntry], deadline: float, *, by_unit: bool = False
+) -> list[Finding]:
+    """Findings on the roles that this configuration starts; `by_unit`: systemd does, and may give more rights than are seen here."""
     settings = loaded.settings
     here = enabled(entries, settings)
     names = {entry.name for entry in here}
@@ -37,6 +40,12 @@ async def roles(loaded: Loaded, entries: Sequence[RoleEntry], deadline: float) -
         found += guarded_now("install", "personas", lambda: _personas(settings))
     own = {name: url for node in _running(settings.paths.data_dir) for name, url in node.roles.items()}
     for entry in here:
+        if entry.name not in own:
+            host, port = settings.server.host, port_of(entry, loaded, alone=len(here) == 1)
+            wrong = await asyncio.to_thread(_unbound, entry.name, host, port, by_unit=by_unit)
+            if wrong is not None:
+                found.append(wrong)
+                continue
         check = _listening(loaded, entry, own.get(entry.name), len(here) == 1, deadline)
         found += await guarded("services", entry.name, check)
     return found
@@ -153,6 +162,30 @@ async def _listening(
             Finding("services", entry.name, Level.WARNING, told, "Give one of them other ports, or stop it.")
         ]
     return list(_told(entry.name, where, report))
+
+
+def _unbound(name: str, host: str, port: int, *, by_unit: bool) -> Finding | None:
+    """Why a node that does not run could not have this address; None where it could, or where somebody has it."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(address)
+    except PermissionError:
+        told = f"{host}:{port} cannot be listened on by the user who asks: ports below 1024 are for root"
+        return None if by_unit else Finding("services", name, Level.PROBLEM, told, PRIVILEGED)
+    except OSError as error:
+        if why := no_address(host, error):
+            return Finding(
+                "services",
+                name,
+                Level.PROBLEM,
+                f"cannot listen on {host}:{port}: {why}",
+                "Correct [server] host.",
+            )
+    return None
 
 
 async def _health(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, where: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -65,8 +66,26 @@ def _bind(stack: ExitStack, host: str, port: int, *, reuse_port: bool) -> list[s
     return sockets
 
 
+PRIVILEGED = "Give it a port from 1024 on, or its unit AmbientCapabilities=CAP_NET_BIND_SERVICE."
+
+
+def no_address(host: str, cause: OSError) -> str:
+    """What is wrong with the host itself, empty where that is not why."""
+    if isinstance(cause, socket.gaierror):
+        return f"the name cannot be resolved ({cause.strerror})."
+    if cause.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine."
+    return ""
+
+
 def _not_had(entry: RoleEntry, host: str, port: int, cause: OSError, *, alone: bool) -> ConfigError:
     flag = "--port" if alone or entry.name == "Router" else f"--port-{entry.key.replace('_', '-')}"
+    if why := no_address(host, cause):
+        return ConfigError(f"{entry.name} cannot listen on {host}:{port}: {why} Correct [server] host.")
+    if isinstance(cause, PermissionError):
+        return ConfigError(
+            f"{entry.name} cannot listen on {host}:{port}: ports below 1024 are for root. {PRIVILEGED}"
+        )
     return ConfigError(
         f"{entry.name} cannot listen on {host}:{port} ({cause.strerror or cause}). "
         f"Another port: {flag}, or [roles.{entry.key}] port; 0 takes a free one."

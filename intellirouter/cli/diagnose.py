@@ -124,7 +124,7 @@ async def _examined(loaded: Loaded, entries: Sequence[RoleEntry], role: str, sec
                 providers += [provider_of(section, ADAPTERS)] if section.enabled else []
             except ConfigError:
                 continue  # told already, with its line
-    checks = (roles(loaded, entries, seconds),)
+    checks = (roles(loaded, entries, seconds, by_unit=acting is not None),)
     return await examine(loaded, providers, seconds, checks, acting.open_files if acting else None)
 
 

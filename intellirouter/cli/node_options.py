@@ -13,7 +13,11 @@ import typer
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", help="Configuration file (TOML).", show_default="INTELLIROUTER_CONFIG, then files"
+        "--config",
+        "-c",
+        help="Configuration file (TOML).",
+        show_default="INTELLIROUTER_CONFIG, then files",
+        readable=False,  # whoever reads it says what is wrong with it, and diagnose goes on
     ),
 ]
 RoleOption = Annotated[

@@ -25,6 +25,14 @@ def warnings(environment: Environment, referred: Collection[str]) -> Iterator[Pr
     for variable in sorted(environment):
         if variable in referred or variable.startswith(PREFIX):
             continue
+        if variable.upper().startswith(PREFIX):
+            yield Problem(
+                f"{variable} in the environment",
+                "",
+                "is not read: capitals count.",
+                f"Write {variable.upper()}.",
+            )
+            continue
         if meant := _setting(variable) or _vendor_key(variable, environment):
             yield Problem(f"{variable} in the environment", "", "is not read.", f"Did you mean {meant}?")
 

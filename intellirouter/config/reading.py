@@ -42,7 +42,9 @@ class Reading:
         """Parse the file and note the line of every key. Raises `ConfigError` where it cannot be read at all."""
         self._file = str(file)
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8").removeprefix(
+                "\ufeff"
+            )  # Notepad begins a file with a mark
         except OSError as cause:
             raise ConfigError(f"{file}: cannot be read ({cause.strerror}).") from cause
         except UnicodeDecodeError as cause:
@@ -170,6 +172,11 @@ class Reading:
         where = self.sources.get(name, "")
         if not where and (line := line_of(self._lines, path)) is not None:
             where = f"{self._file}:{line}"
+        if not where:  # a table that stands in no file: whoever named what is in it
+            inner = {
+                place for given, place in self.sources.items() if given.startswith((f"{name}.", f"{name}["))
+            }
+            where = ", ".join(sorted(inner)[:3])
         return Problem(where or self._file or "defaults", name, message, advice)
 
     def in_order(self, problems: Iterable[Problem]) -> list[Problem]:

@@ -84,6 +84,24 @@ async def test_a_port_that_is_taken_is_said_with_the_way_out_and_before_anything
     assert not (data / "state.db").exists()
 
 
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("203.0.113.7", "203.0.113.7 is no address of this machine."),
+        ("node7.nowhere.invalid", "the name cannot be resolved"),
+    ],
+)
+async def test_a_host_that_is_not_this_machine_is_said_and_no_other_port_advised(
+    tmp_path: Path, host: str, why: str
+) -> None:
+    environment = {"INTELLIROUTER__PATHS__DATA_DIR": str(tmp_path), "INTELLIROUTER__SERVER__HOST": host}
+    code, _, errors = await command("run", "--role", "Router", environment=environment)
+    assert code == 78
+    assert f"Router cannot listen on {host}:8080: {why}" in errors
+    assert "Correct [server] host." in errors
+    assert "Another port" not in errors
+
+
 async def test_a_free_port_of_a_name_is_one_on_all_its_addresses(tmp_path: Path) -> None:
     environment = {
         "INTELLIROUTER__PATHS__DATA_DIR": str(tmp_path),

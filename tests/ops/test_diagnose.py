@@ -118,7 +118,7 @@ endpoint = "https://127.0.0.1:{port}"
     found = findings(done)
     assert "did not answer within 2 s" in found["Router"]["message"]
     assert "cannot connect" in found["ChainEngine"]["message"]
-    assert "did not connect within 2 s" in found["provider house"]["message"]
+    assert "did not agree on TLS within 2 s" in found["provider house"]["message"]
     assert "does not answer within 2 s" in found["redis"]["message"]
     assert all(item["advice"] for item in found.values() if item["level"] == "problem")
 

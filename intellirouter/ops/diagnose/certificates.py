@@ -61,7 +61,7 @@ def _examined(name: str, certificate: Path, key: Path) -> Finding:
             name,
             Level.PROBLEM,
             f"{certificate} and {key} cannot be used: {why}",
-            "Put both PEM files there.",
+            _pem(certificate, key),
         )
     except OSError as error:
         return Finding(
@@ -82,6 +82,47 @@ def _examined(name: str, certificate: Path, key: Path) -> Finding:
     return Finding("install", name, Level.OK, told)
 
 
+def _pem(certificate: Path, key: Path) -> str:
+    """What to do about two files that OpenSSL does not take, by what they hold."""
+    held, own = certificate.read_bytes(), key.read_bytes()
+    if b"-----BEGIN CERTIFICATE" not in held:
+        if b"-----BEGIN CERTIFICATE" in own and b"PRIVATE KEY-----" in held:
+            return "They are the wrong way round: 'certificate' names the key, and 'key' the certificate."
+        return f"{certificate} holds no certificate: put the PEM file there, with those between it and its authority."
+    if b"PRIVATE KEY-----" not in own:
+        return f"{key} holds no private key: put its PEM file there."
+    if b"ENCRYPTED" in own:
+        return f"{key} is locked by a passphrase: store it without (openssl pkey -in … -out …), readable for the node alone."
+    return "Put both PEM files there."
+
+
+def authorities(settings: Settings) -> Iterator[Finding]:
+    """Those of the files that name whom this node trusts which cannot do so."""
+    tls = settings.server.tls
+    named = [
+        ("server.tls.client_ca", tls.client_ca if tls else None),
+        ("ipc.security.ca", settings.ipc.security.ca),
+        ("memory.redis_ca", settings.memory.redis_ca),
+        ("telemetry.loki.ca", settings.telemetry.loki.ca),
+        ("telemetry.syslog.ca", settings.telemetry.syslog.ca),
+    ]
+    for name, file in named:
+        if file is None:
+            continue
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+        except ssl.SSLError as error:
+            told, advice = (
+                f"{file} names no authority ({error.reason or error})",
+                "Put its PEM certificate there.",
+            )
+        except OSError as error:
+            told, advice = f"{file}: {error.strerror}", "Correct the path, or who may read it."
+        else:
+            continue
+        yield Finding("install", f"authority {name}", Level.PROBLEM, told, advice)
+
+
 def ends(certificate: Path, key: Path) -> float:
     """The Unix time at which a certificate ends.
 
@@ -90,7 +131,7 @@ def ends(certificate: Path, key: Path) -> float:
     """
     certificate.read_bytes(), key.read_bytes()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(certificate, key)
+    server.load_cert_chain(certificate, key, password="")  # else a locked key is asked for at the terminal
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.load_verify_locations(certificate)

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from intellirouter.config.schema.rag import RagSection
-from intellirouter.ops.diagnose.database import read_only
+from intellirouter.ops.diagnose.database import read_only, trouble
 from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.ops.diagnose.network import Place
 
@@ -31,9 +31,8 @@ def documents(data_dir: Path) -> list[Finding]:
             collections = ask("select count(*) from collections").fetchone()[0]
             kept, failed = ask("select count(*), sum(status = 'failed') from documents").fetchone()
             pending = ask("select count(*) from jobs where status in ('queued', 'running')").fetchone()[0]
-    except sqlite3.Error as error:
-        advice = "Stop the node and restore the last backup of the file; keep this one aside."
-        return [Finding("state", "documents", Level.PROBLEM, f"{file}: {error}", advice)]
+    except (sqlite3.Error, OSError) as error:
+        return [trouble("state", "documents", file, error)]
     message = f"{kept} documents in {collections} collections, {pending} jobs under way"
     if failed:
         advice = "intellirouter rag jobs shows why."

@@ -17,9 +17,10 @@ from intellirouter.inference.provider import Provider
 from intellirouter.ops.diagnose import logs, machine
 from intellirouter.ops.diagnose.alerts import alerts
 from intellirouter.ops.diagnose.at_rest import at_rest
-from intellirouter.ops.diagnose.certificates import own_certificates
+from intellirouter.ops.diagnose.certificates import authorities, own_certificates
 from intellirouter.ops.diagnose.documents import documents, servers
 from intellirouter.ops.diagnose.finding import Finding, Level
+from intellirouter.ops.diagnose.folders import folders
 from intellirouter.ops.diagnose.guard import guarded, guarded_now
 from intellirouter.ops.diagnose.issuers import examine_issuer, issuers_of
 from intellirouter.ops.diagnose.network import Place
@@ -64,7 +65,9 @@ async def examine(
                         (
                             "network",
                             f"provider {provider.name}",
-                            examine_provider(provider, transport, deadline),
+                            examine_provider(
+                                provider, transport, deadline, _targets(settings, provider.name)
+                            ),
                         )
                         for provider in providers
                     ),
@@ -86,12 +89,20 @@ async def examine(
         *guarded_now("install", "install", lambda: machine.installation(loaded)),
         *guarded_now("install", "encryption", lambda: at_rest(settings)),
         *guarded_now("install", "certificates", lambda: own_certificates(settings)),
+        *guarded_now("install", "folders", lambda: folders(settings)),
+        *guarded_now("install", "authorities", lambda: authorities(settings)),
         *(finding for task in begun for finding in task.result()),
         *guarded_now("state", "documents", lambda: documents(data_dir)),
         *guarded_now("logs", "log", lambda: [logs.recent_errors(settings.telemetry.log_file)]),
         *guarded_now("logs", "sockets", lambda: list(logs.sockets(settings.telemetry))),
     ]
     return sorted(found, key=lambda finding: AREAS.index(finding.area))
+
+
+def _targets(settings: Settings, provider: str) -> list[str]:
+    """The models of a provider that the configuration names."""
+    named = (one.target for model in settings.model_registry.models for one in model.targets)
+    return [name.removeprefix(f"{provider}/") for name in named if name.startswith(f"{provider}/")]
 
 
 async def _reached(settings: Settings, place: Place, deadline: float) -> list[Finding]:
@@ -141,6 +152,8 @@ def peers(settings: Settings) -> list[Place]:
         if name != settings.rag.node
     ]
     found += _collectors(settings.telemetry)
+    if (centre := settings.chain_engine.centre) is not None and settings.chain_engine.mode == "hybrid":
+        found.append(Place("centre", centre.url, path="" if centre.protocol == "grpc" else "/health/live"))
     return [*found, *servers(settings.rag)]
 
 

@@ -48,7 +48,7 @@ def system(data_dir: Path | None, open_files: int | None) -> Iterator[Finding]:
     used = f"{memory.percent:.0f} % of {memory.total / GIB:.1f} GiB in use"
     yield Finding("system", "memory", level, used, advice)
     if data_dir is not None:
-        yield _disk(data_dir)
+        yield from _disk(data_dir)
     # a node takes what it may have
     limit = open_files if open_files is not None else resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     few = limit != resource.RLIM_INFINITY and limit < FILES_WANTED
@@ -61,14 +61,23 @@ def system(data_dir: Path | None, open_files: int | None) -> Iterator[Finding]:
     )
 
 
-def _disk(data_dir: Path) -> Finding:
+def _disk(data_dir: Path) -> Iterator[Finding]:
     existing = next(path for path in (data_dir, *data_dir.absolute().parents) if _is_there(path))
     disk = shutil.disk_usage(existing)
     used = 100 * (1 - disk.free / disk.total)
     level = _grade(used, 85, 95)
     advice = f"Make room, or move [paths] data_dir away from {existing}." if level else ""
     message = f"{disk.free / GIB:.1f} of {disk.total / GIB:.1f} GiB free at {existing}"
-    return Finding("system", "disk", level, message, advice)
+    yield Finding("system", "disk", level, message, advice)
+    files = os.statvfs(existing)
+    if files.f_files:  # some file systems know no bound
+        level = _grade(100 * (1 - files.f_favail / files.f_files), 95, 99)
+        if level:
+            message = (
+                f"{files.f_favail:,} more files may be made at {existing} (inodes), of {files.f_files:,}"
+            )
+            advice = f"Find where the many files are: du --inodes -x {existing} | sort -n | tail"
+            yield Finding("system", "inodes", level, message, advice)
 
 
 def _is_there(path: Path) -> bool:
@@ -102,16 +111,15 @@ def _data(data_dir: Path) -> Finding:
     """Whether the node, or who asks for it, may write its data: all of it, for a restore by root leaves files behind."""
     try:
         if not data_dir.exists():
-            return Finding("install", "data", Level.OK, f"{data_dir} is not made yet")
+            return _data_to_be(data_dir)
+        if not data_dir.is_dir():
+            told = f"{data_dir} is no directory"
+            return Finding("install", "data", Level.PROBLEM, told, "Correct [paths] data_dir.")
         places = [data_dir, *sorted(data_dir.iterdir()), *sorted(data_dir.glob("rag/*"))]
     except PermissionError as error:
         place = error.filename or str(data_dir)
         return Finding(
             "install", "data", Level.PROBLEM, f"{place} may not be read by the user who asks", _OWNER
-        )
-    if not data_dir.is_dir():
-        return Finding(
-            "install", "data", Level.PROBLEM, f"{data_dir} is no directory", "Correct [paths] data_dir."
         )
     closed = [place for place in places if not os.access(place, os.R_OK | os.W_OK)]
     if closed:
@@ -119,6 +127,21 @@ def _data(data_dir: Path) -> Finding:
         told = f"{closed[0]}{more} cannot be written by the user who asks"
         return Finding("install", "data", Level.PROBLEM, told, _OWNER)
     return Finding("install", "data", Level.OK, str(data_dir))
+
+
+def _data_to_be(data_dir: Path) -> Finding:
+    """Whether the node can make its directory when it starts."""
+    for path in (data_dir, *data_dir.absolute().parents):
+        if path.is_symlink() and not path.exists():
+            told = f"{path} is a link to {path.readlink()}, which is not there"
+            advice = "Is the disk mounted? Else correct the link, or [paths] data_dir."
+            return Finding("install", "data", Level.PROBLEM, told, advice)
+        if path.exists():
+            if path.is_dir() and os.access(path, os.W_OK | os.X_OK):
+                break
+            told = f"{data_dir} is not there, and cannot be made in {path} by the user who asks"
+            return Finding("install", "data", Level.PROBLEM, told, _OWNER)
+    return Finding("install", "data", Level.OK, f"{data_dir} is not made yet")
 
 
 def _overridden(loaded: Loaded) -> str:

@@ -58,9 +58,14 @@ async def reach(place: Place, deadline: float) -> Finding:
                 if url.scheme in {"https", "rediss", "tls"}
                 else None
             )
-            reader, writer = await asyncio.open_connection(
-                address, port, ssl=secure, server_hostname=host if secure else None
-            )
+            reader, writer = await asyncio.open_connection(address, port)
+            if secure is not None:
+                step = "agree on TLS"
+                try:
+                    await writer.start_tls(secure, server_hostname=host)
+                except BaseException:
+                    writer.transport.abort()
+                    raise
             took = (time.perf_counter() - started) * 1000
             try:
                 certificate = writer.get_extra_info("peercert") or {}
@@ -81,6 +86,8 @@ async def reach(place: Place, deadline: float) -> Finding:
         )
     except OSError as error:
         message = f"{where}: cannot {step} ({_reason(error)})"
+        if step == "agree on TLS":
+            message = f"{where}: does not speak TLS ({_reason(error)})"
         return Finding("network", place.name, bad, message, _advice(step))
     found = _good(place, where, took, certificate.get("notAfter"), answer, date)
     return msgspec.structs.replace(found, place=place.url)
@@ -113,6 +120,7 @@ def _advice(step: str) -> str:
     return {
         "resolve the name": "Check the name in the configuration, and /etc/resolv.conf.",
         "connect": "Is it running there, and does a firewall let this node through?",
+        "agree on TLS": "Look at its own log. Where it speaks no TLS, switch that on, or write the address without the s (http://, redis://).",
     }.get(step, "It accepts connections and says nothing: look at its own log.")
 
 

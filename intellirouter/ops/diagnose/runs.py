@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from intellirouter.config.schema.chain_engine import ChainEngineSection
-from intellirouter.ops.diagnose.database import read_only
+from intellirouter.ops.diagnose.database import read_only, trouble
 from intellirouter.ops.diagnose.finding import Finding, Level
 
 _LATE = 3600.0
@@ -70,9 +70,8 @@ def _file(file: Path) -> Finding:
         with read_only(file) as connection:
             words = f"select count(*) from workflow_status where status in {_UNDER_WAY}"  # noqa: S608  our own words
             under_way = connection.execute(words).fetchone()[0]
-    except sqlite3.Error as error:
-        advice = "Stop the node and restore the last backup of the file; keep this one aside."
-        return Finding("state", "runs", Level.PROBLEM, f"{file}: {error}", advice)
+    except (sqlite3.Error, OSError) as error:
+        return trouble("state", "runs", file, error)
     return Finding(
         "state",
         "runs",

@@ -7,14 +7,24 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from intellirouter.config import env
 from intellirouter.ops.diagnose.finding import Finding, Level
 
 UNITS = ("intellirouter-*", "intellirouter@*")
-_FACTS = "Id,ActiveState,SubState,NRestarts,Result"
+_FACTS = "Id,ActiveState,SubState,NRestarts,Result,NeedDaemonReload,MemoryCurrent,MemoryMax"
 MANY_RESTARTS = 3
+NEAR_MEMORY = 0.9
+_REMEDIES = {
+    "oom-kill": "The system ended it for want of memory: give the machine more, or raise MemoryMax of the unit.",
+    "start-limit-hit": "It failed too often to be started again: mend what it says, then "
+    "systemctl reset-failed {name} && systemctl start {name}.",
+    "timeout": "It did not start, or stop, in the time that the unit allows.",
+    "watchdog": "It did not answer systemd in time: was the machine overloaded?",
+    "resources": "systemd could not give it what the unit asks for: a user, a directory, memory.",
+}
+"""By systemd's Result of a unit."""
 
 
 async def services(deadline: float) -> list[Finding]:
@@ -64,12 +74,33 @@ def _units(printed: str) -> Iterator[Finding]:
         )
         advice = f"journalctl -u {name} -n 100"
         if state == "failed":
-            message += f", {facts.get('Result', 'failed')}"
-            yield Finding("services", name, Level.PROBLEM, message, advice)
+            result = facts.get("Result", "failed")
+            remedy = _REMEDIES.get(result, "").format(name=name)
+            told = f"{message}, {result}"
+            yield Finding(
+                "services", name, Level.PROBLEM, told, f"{remedy} {advice} says more." if remedy else advice
+            )
         elif state == "activating" or restarts >= MANY_RESTARTS:
             yield Finding("services", name, Level.WARNING, message, advice)
         else:
             yield Finding("services", name, Level.OK, message)
+        if facts.get("NeedDaemonReload") == "yes":
+            told = "its file has changed since systemd read it: the old one is in force"
+            remedy = f"systemctl daemon-reload && systemctl restart {name}"
+            yield Finding("services", f"{name} file", Level.WARNING, told, remedy)
+        yield from _memory(name, facts)
+
+
+def _memory(name: str, facts: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether the unit comes near what systemd lets it have."""
+    current, most = facts.get("MemoryCurrent", ""), facts.get("MemoryMax", "")
+    if not (current.isdecimal() and most.isdecimal()) or int(most) == 0:
+        return  # not counted, or not bounded
+    share = int(current) / int(most)
+    if share > NEAR_MEMORY:
+        told = f"holds {int(current) / 2**20:,.0f} MiB of the {int(most) / 2**20:,.0f} that MemoryMax lets it have"
+        remedy = f"Raise it: systemctl edit {name}, MemoryMax=; beyond it the system ends the node."
+        yield Finding("services", f"{name} memory", Level.WARNING, told, remedy)
 
 
 def _clock(printed: str) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import StateError
 from intellirouter.memory.open import FILE
-from intellirouter.ops.diagnose.database import read_only
+from intellirouter.ops.diagnose.database import read_only, trouble
 from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.ops.diagnose.network import Place, reach
 
@@ -42,7 +42,10 @@ async def state(section: MemorySection, data_dir: Path, deadline: float) -> list
     where = " ".join(one.message.split(" ", 1)[0].rstrip(":") for one in reached if one not in away)
     try:
         async with asyncio.timeout(deadline):
-            found = _redis(await redis.facts(section), where)
+            info = await redis.facts(section)
+            found = _redis(info, where)
+            if info.get("role", "master") == "master":
+                found += _refused(await redis.refused(section), section, info)
     except TimeoutError:
         message = f"Redis at {where} does not answer within {deadline:g} s"
     except StateError as error:
@@ -50,6 +53,12 @@ async def state(section: MemorySection, data_dir: Path, deadline: float) -> list
     else:
         return [*found, *(_away(one) for one in away)]
     advice = "systemctl status redis-server; check [memory] redis_url and redis_password."
+    if "max number of clients" in message:
+        advice = (
+            "See who has them: redis-cli client list. Raise maxclients there, or lower [memory] pool_size."
+        )
+    elif "closed by server" in message:
+        advice = "Is it Redis? If it speaks TLS alone, [memory] redis_url begins with rediss://."
     return [Finding("state", "redis", Level.PROBLEM, message, advice)]
 
 
@@ -77,11 +86,33 @@ def _embedded(file: Path) -> Finding:
     try:
         with read_only(file) as connection:
             count = connection.execute("select count(*) from entry").fetchone()[0]
-    except sqlite3.Error as error:
-        advice = "Stop the node and restore the last backup of the file; keep this one aside."
-        return Finding("state", "embedded", Level.PROBLEM, f"{file}: {error}", advice)
+    except (sqlite3.Error, OSError) as error:
+        return trouble("state", "embedded", file, error)
     size = file.stat().st_size / 2**20
     return Finding("state", "embedded", Level.OK, f"{count} entries, {size:.1f} MiB in {file}")
+
+
+def _refused(told: list[str], section: MemorySection, info: Mapping[str, Any]) -> list[Finding]:
+    """What Redis does not let a node do, though it answers."""
+    found = []
+    full = [one for one in told if "maxmemory" in one]
+    if full:
+        size = f"{info.get('used_memory_human', '?')} of {info.get('maxmemory_human', '?')}"
+        message = f"it is full and refuses writes ({size} used)"
+        advice = "Raise maxmemory there. redis-cli --bigkeys says what is large."
+        found.append(Finding("state", "redis memory", Level.PROBLEM, message, advice))
+    denied = [one for one in told if one not in full]
+    if denied:
+        name, space = "NAME", section.namespace
+        if (user := urlsplit(section.redis_url.get_secret_value()).username) is not None:
+            name = user
+        advice = (
+            f"Give its ACL what a node needs: redis-cli acl setuser {name} '~{space}:*' '&{space}:*' "
+            "+@read +@write +@scripting +@pubsub +@connection +time +info"
+        )
+        message = f"our user may not do all that a node does: {'; '.join(denied)}"
+        found.append(Finding("state", "redis permissions", Level.PROBLEM, message, advice))
+    return found
 
 
 def _redis(info: Mapping[str, Any], where: str) -> list[Finding]:

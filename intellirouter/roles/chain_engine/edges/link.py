@@ -113,7 +113,7 @@ class Link:
             "given_up": found.given_up,
             "given_up_at": _rounded(found.given_up_at),
             "forwarded_here": self.runs.forwarded,
-            "records": None if self.rows is None else _told(self.rows, await self.rows.leaving()),
+            "records": None if self.rows is None else await _told(self.rows),
         }
 
     async def again(self) -> int:
@@ -152,7 +152,12 @@ class Link:
         return "; ".join(parts)
 
 
-def _told(rows: Rows, left: Leaving) -> dict[str, Any]:
+async def _told(rows: Rows) -> dict[str, Any]:
+    """Of the rows; while the record cannot be asked, that."""
+    try:
+        left = await rows.leaving()
+    except IntelliRouterError as error:
+        return {"trouble": error.message[:200], "forwarded_here": rows.forwarded}
     return {
         "waiting": left.waiting,
         "oldest_at": _rounded(left.oldest),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from intellirouter.errors import StateUnavailable
 from intellirouter.roles.chain_engine.edges.link import TOLD_AFTER, Link
 from intellirouter.roles.chain_engine.edges.outbox import DAY, Standing
 
@@ -40,3 +41,17 @@ def test_what_is_wrong_is_said(away_since: float | None, last: Standing | None, 
     forwarding: Any = SimpleNamespace(away_since=away_since, trouble="refused")
     link = Link(outbox=nothing, runs=nothing, rows=None, forwarding=forwarding, last=last)
     assert link.problem(NOW) == told
+
+
+async def test_how_the_link_stands_is_told_while_the_record_is_away() -> None:
+    async def away() -> Any:
+        raise StateUnavailable("The record cannot be read: disk I/O error")
+
+    outbox: Any = SimpleNamespace(standing=lambda: Standing(3, NOW - 90, 0, "", 0, None))
+    section = SimpleNamespace(url="http://centre", name="shop")
+    forwarding: Any = SimpleNamespace(section=section, away_since=None, heard=NOW, trouble="")
+    rows: Any = SimpleNamespace(leaving=away, forwarded=7)
+    link = Link(outbox, SimpleNamespace(forwarded=5), rows, forwarding)  # type: ignore[arg-type]
+    told = await link.standing()
+    assert (told["waiting"], told["answers"]) == (3, True)
+    assert told["records"] == {"trouble": "The record cannot be read: disk I/O error", "forwarded_here": 7}

@@ -5,6 +5,7 @@
     a limit was reached            UpstreamRateLimited     later, or another target
     our key, our account, our place  UpstreamAuthFailed    another target; the caller learns nothing of the account
     the target cannot take it      UpstreamUnfit           another target: the model is gone, or lacks what is asked
+    the model wrote nonsense       UpstreamProtocolError   again: a call or a form that its own vendor could not read
     the vendor is at fault         UpstreamUnavailable     again, or another target
     the request is at fault        UpstreamRejected        passed on, nobody else is asked
 
@@ -36,22 +37,24 @@ ACCOUNT = "the provider refused the account configured for it"
 
 _CONTEXT_CODES = frozenset(
     """context_length_exceeded string_above_max_length exceed_context_size_error tokens_limit_reached
-    max_tokens_exceeded""".split()
+    max_tokens_exceeded model_max_prompt_tokens_exceeded 1261""".split()
 )
 _CONTEXT_WORDS = re.compile(
     r"context (?:length|window|size|limit)|maximum context|too many (?:input )?tokens|prompt (?:is )?too long"
     r"|input is too long|maximum prompt length|exceeds? the maximum number of tokens|exceeded model token limit"
-    r"|inputs?` tokens \+ `?max_new_tokens|inputs must have less than \d+ tokens|range of input length"
+    r"|inputs?` tokens \+ `?max_new_tokens|`?inputs?`? must have less than \d+ tokens|range of input length"
+    r"|token count.{0,40} exceeds|prompt exceeds max|tokens.{0,30} cannot exceed \d"
     r"|context the overflows|max size: \d+ tokens|reduce the length of the (?:messages|prompt|input)"
 )
 _POLICY_CODES = frozenset(
     """content_filter content_policy_violation moderation_blocked policy_violation invalid_prompt
     responsibleaipolicyviolation data_inspection_failed datainspectionfailed prohibited_content
-    content_filtered 1301""".split()
+    content_filtered sensitivecontentdetected 1301""".split()
 )
 _POLICY_WORDS = re.compile(
     r"content (?:management |filtering |safety |usage )?polic|usage (?:guidelines|polic)|flagged (?:by|as|for)"
     r"|was flagged|content exists risk|inappropriate content|safety system"
+    r"|sensitive (?:content|information|words?)|敏感"
 )
 _ACCOUNT_CODES = frozenset(
     """insufficient_quota insufficient_balance insufficient_credits insufficient_funds billing_error
@@ -60,7 +63,7 @@ _ACCOUNT_CODES = frozenset(
     unsupported_country_region_territory 1113""".split()
 )
 _ACCOUNT_WORDS = re.compile(
-    r"credit balance|insufficient (?:account )?(?:balance|credit|fund|quota)|requires more credits|add (?:more )?credits"
+    r"credit balance|api usage limits?|balance (?:is )?(?:not enough|insufficient)|insufficient (?:account )?(?:balance|credit|fund|quota)|requires more credits|add (?:more )?credits"
     r"|out of credits|enough credits|no credits|monthly included credits|spend(?:ing)? limit|hard limit|account is not active|account (?:has been|is) (?:de)?"
     r"(?:activated|disabled|suspended)|organization has been (?:disabled|restricted|suspended)|organization must be verified"
     r"|arrearage|in good standing|location is not supported|not available in your (?:country|region)"
@@ -71,11 +74,12 @@ _KEY_CODES = frozenset(
     {"invalid_api_key", "api_key_invalid", "authentication_error", "invalid_authentication"}
 )
 _KEY_WORDS = re.compile(
-    r"(?:incorrect|invalid|expired|unknown|wrong) api.?key|api.?key (?:not valid|expired|is invalid)"
+    r"(?:incorrect|invalid|expired|unknown|wrong) api.?key|api.?key (?:not valid|expired|is invalid|you provided is)"
 )
 _RATE_CODES = frozenset(
     """rate_limit_exceeded rate_limit_error rate_limit_reached_error resource_exhausted too_many_requests
-    tokens_per_minute_limit_exceeded request_limit_exceeded""".split()
+    tokens_per_minute_limit_exceeded request_limit_exceeded throttling throttling.ratequota
+    throttling.allocationquota throttlingexception""".split()
 )
 _GONE_CODES = frozenset(
     """model_not_found model_decommissioned model_not_supported model_not_available model_deprecated
@@ -85,7 +89,8 @@ _GONE_CODES = frozenset(
 _GONE_WORDS = re.compile(
     r"model.{0,80}(?:decommissioned|deprecated|does not exist|not exist\b|not found|no longer (?:available|supported)|was (?:retired|shut down))"
     r"|not a valid model|(?:invalid|unknown|unsupported) model\b|no (?:allowed )?(?:providers|endpoints) (?:are )?(?:available|found)"
-    r"|model.{0,80}not supported by any provider|unable to access model"
+    r"|model.{0,80}not supported by any provider|unable to access model|model.{0,60} (?:is not|isn't) (?:available|supported)"
+    r"|model identifier is invalid|on-demand throughput"
 )
 _UNABLE_WORDS = re.compile(
     r"(?:model|deployment|endpoint|provider|template|server|this api)\b.{0,80}(?:does not|doesn't|cannot|can't) (?:support|accept|handle|process)"
@@ -93,7 +98,23 @@ _UNABLE_WORDS = re.compile(
     r"|(?:is|are) not (?:enabled|supported) (?:for|by|with|in|on) (?:this|the) (?:model|deployment|endpoint|version)"
     r"|only supported (?:by|for|on|with) (?:certain|other|the following|newer)"
     r"|not a multimodal model|conversation roles must alternate|system message must be|system role not supported"
-    r"|no user query found"
+    r"|no user query found|only supported in v1/|does not work with the specified model|--tool-call-parser"
+    r"|at most \d+ \w+(?:\(s\))? may be provided|(?:image|audio|video) input is not supported"
+    r"|max_(?:completion_)?tokens.{0,30} (?:too large|must be less than or equal)|valid range of max_tokens"
+    r"|maximum allowed number of output tokens|provider returned error"
+    r"|unrecognized request argument"
+)
+_UNABLE_CODES = frozenset(
+    {"operationnotsupported", "unsupported_value", "unsupported_parameter", "unknown_parameter"}
+)
+_NONSENSE_CODES = frozenset({"tool_use_failed", "json_validate_failed", "output_parse_failed"})
+_NONSENSE_WORDS = re.compile(
+    r"failed to (?:call a function|generate json)|failed_generation|tool call validation failed"
+    r"|(?:model|tool call).{0,60} could not be parsed"
+)
+_BUSY_WORDS = re.compile(
+    r"try again later|please retry|high load|(?:server|system|model) is (?:currently )?(?:busy|overloaded)"
+    r"|upstream (?:connect )?error"
 )
 _CAPACITY_CODES = frozenset(
     {"capacity_exceeded", "overloaded_error", "server_overloaded", "engine_overloaded"}
@@ -147,6 +168,8 @@ def classify(status: int, message: str, *, provider: str, kind: str = "", code: 
         or (client and (status != 429 or "RESOURCE_EXHAUSTED" not in kind) and _ACCOUNT_WORDS.search(words))
     ):
         return hidden(ACCOUNT, said, **facts)
+    if codes & _RATE_CODES and status not in (401, 413, 429):
+        return UpstreamRateLimited(message, **facts)
     if (
         status in (401, 403)
         or codes & _KEY_CODES
@@ -161,12 +184,19 @@ def classify(status: int, message: str, *, provider: str, kind: str = "", code: 
         return UpstreamRateLimited(message, **facts)
     if client and _too_long(words):
         return ContextLengthExceeded(message, **facts)
-    if status in _TOO_EARLY or status >= 500 or codes & _CAPACITY_CODES:
+    if client and (codes & _NONSENSE_CODES or _NONSENSE_WORDS.search(words)):
+        return UpstreamProtocolError(message, **facts)
+    if (
+        status in _TOO_EARLY
+        or status >= 500
+        or codes & _CAPACITY_CODES
+        or (client and _BUSY_WORDS.search(words))
+    ):
         return _broken(status, said, facts) if status >= 500 else UpstreamUnavailable(message, **facts)
     if client:
         unfit = (
             status in (404, 405, 410, 413, 424, 451)
-            or codes & _GONE_CODES
+            or codes & (_GONE_CODES | _UNABLE_CODES)
             or _GONE_WORDS.search(words)
             or _UNABLE_WORDS.search(words)
         )

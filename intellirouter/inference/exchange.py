@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 
 import msgspec
 
@@ -34,7 +35,7 @@ from intellirouter.inference.catalog import Candidate
 from intellirouter.inference.emptiness import BadEnd, FirstWords, refuse_nothing
 from intellirouter.inference.job import Attempt
 from intellirouter.inference.limits.guess import Guesses
-from intellirouter.inference.reading import MAX_PASSED_VALUES, read_answer
+from intellirouter.inference.reading import MAX_PASSED_VALUES, is_stream, read_answer, read_stream
 from intellirouter.inference.refusal import MAX_ERROR_BYTES, refusal
 from intellirouter.inference.tally import Tally
 from intellirouter.inference.usage import credible, expected
@@ -120,8 +121,11 @@ class Exchange(msgspec.Struct):
         names = http.names
         peek = adapter.peek_chat if self.relay and not names else None
         self._received = size = len(response.body)
+        read = peek or adapter.parse_chat
+        if is_stream(response):
+            peek, read = None, partial(read_stream, adapter)
         most = MAX_VALUES if peek is None else MAX_PASSED_VALUES
-        answer = await read_answer(response, peek or adapter.parse_chat, self.owner, most)
+        answer = await read_answer(response, read, self.owner, most)
         refuse_nothing(answer, self.request)
         if answer.usage is not None:  # as much as can have been written into it, whatever it says
             written = answer.usage.output_tokens
@@ -165,6 +169,8 @@ class Exchange(msgspec.Struct):
                 opening.reschedule(min(loop.time() + deadlines.first_byte, last))
 
             await stream.start(FirstWords(self.request), alive, self._tally or Tally())
+            if stream.rewritten:
+                stream.dialect = None
         except BaseException:  # a cancelled or failed attempt must not leave its connection open
             reply.close()
             raise
@@ -280,6 +286,11 @@ class UpstreamStream:
             alive()
         first.refuse_nothing()
 
+    @property
+    def rewritten(self) -> bool:
+        """The provider did not stream: what he said has no bytes as events."""
+        return self._parser.rewritten
+
     def may_stall(self, seconds: float) -> None:
         """Be silent for so long at the most, once there is content."""
         self._stall = min(self._deadlines.idle, seconds)
@@ -324,7 +335,9 @@ class UpstreamStream:
             return []
         except StopAsyncIteration:
             self._ended = True
-            return self._parser.close()
+            events = self._parser.close()
+            self._bad_end.watch(events)
+            return events_with_names(events, self._names) if self._names else events
         except UpstreamError:
             if not self._parser.complete:  # all was said; how the connection ended does not matter
                 raise

@@ -13,8 +13,10 @@ from intellirouter.bounds.aside import LONG
 from intellirouter.bounds.json_values import holds_more_than
 from intellirouter.bounds.marks import is_long
 from intellirouter.chat.foreign import MAX_VALUES
+from intellirouter.chat.response import ChatResponse
+from intellirouter.chat.told import answer_of
 from intellirouter.errors import AnswerTooLong
-from intellirouter.providers.adapter import HttpResponse
+from intellirouter.providers.adapter import Adapter, HttpResponse
 
 T = TypeVar("T")
 
@@ -31,3 +33,18 @@ async def read_answer(
     if await holds_more_than(most, response.body):
         raise AnswerTooLong(f"the provider's answer holds more than {most:,} values")
     return await LONG.run(owner, lambda: read(response))
+
+
+_LINES = (b"data:", b"event:", b"id:", b": ")
+
+
+def is_stream(response: HttpResponse) -> bool:
+    """Whether a vendor streamed what was to be whole: some gateways know nothing else."""
+    return response.body[:64].lstrip().startswith(_LINES)
+
+
+def read_stream(adapter: Adapter, response: HttpResponse) -> ChatResponse:
+    """The answer that such a stream told. Raises what its parser does, `StreamInterrupted` where it was cut."""
+    parser = adapter.new_stream()
+    events = [*parser.feed(response.body), *parser.close()]
+    return answer_of(delta for event in events for delta in event.deltas)

@@ -87,6 +87,10 @@ class StreamParser(Protocol):
     def done(self) -> bool:
         """Nothing more will come: stop reading."""
 
+    @property
+    def rewritten(self) -> bool:
+        """The vendor did not stream: the events have no bytes of his that could be passed on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Adapter:

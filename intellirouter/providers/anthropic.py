@@ -79,9 +79,13 @@ def parse_chat(response: HttpResponse) -> ChatResponse:
     return FORMAT.decode_response(response.body)
 
 
+def _whole(body: bytes) -> ChatResponse:
+    return parse_chat(HttpResponse(200, {}, body))
+
+
 def new_stream() -> StreamParser:
     """A parser of one stream of events."""
-    return sse_parser(FORMAT.new_decoder())
+    return sse_parser(FORMAT.new_decoder(), whole=_whole)
 
 
 def parse_error(response: HttpResponse, provider: str) -> UpstreamError:

@@ -101,9 +101,13 @@ def parse_chat(response: HttpResponse) -> ChatResponse:
     return FORMAT.decode_response(response.body)
 
 
+def _whole(body: bytes) -> ChatResponse:
+    return parse_chat(HttpResponse(200, {}, body))
+
+
 def new_stream() -> StreamParser:
     """A parser of one stream of events, or of the array that a gateway deaf to `alt=sse` sends."""
-    return EventStreamParser(_EventsOrArray(), FORMAT.new_decoder())
+    return EventStreamParser(_EventsOrArray(), FORMAT.new_decoder(), whole=_whole)
 
 
 class _EventsOrArray:

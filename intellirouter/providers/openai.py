@@ -18,7 +18,7 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
 from intellirouter.chat.fit.fitting import fit, named
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.openai_chat.errors import decode_error
+from intellirouter.chat.openai_chat.errors import decode_error, says_error, tells_error
 from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.chat.openai_chat.models import fit as fit_reasoning
 from intellirouter.chat.openai_chat.models import known_effort, traits_of
@@ -198,29 +198,41 @@ def _fit_model(body: Json, notes: list[str]) -> None:
 
 def parse_chat(response: HttpResponse) -> ChatResponse:
     """A whole completion. Raises the error that some vendors put into a 200."""
-    answer = decode_response(response.body) if b'"choices"' in response.body else None
-    if answer is None or (not answer.choices and b'"error"' in response.body):
-        raise parse_error(response, "")
-    return answer
+    body = response.body
+    if b'"choices"' in body and not _failed(body):
+        return decode_response(body)
+    raise parse_error(response, "")
+
+
+def _failed(body: bytes) -> bool:
+    """Whether an answer in the form of a completion tells of a failure and has nothing else in it."""
+    if b'"error"' not in body and b'"base_resp"' not in body:
+        return False
+    data = read_object(body, "answer")
+    return not data.get("choices") and tells_error(data)
 
 
 def peek_chat(response: HttpResponse) -> ChatResponse:
     """What must be known of a completion that goes on to the client unchanged."""
-    if b'"choices"' not in response.body:
+    if b'"choices"' not in response.body or _failed(response.body):
         raise parse_error(response, "")
     return peek_response(response.body)
 
 
+def _whole(body: bytes) -> ChatResponse:
+    return parse_chat(HttpResponse(200, {}, body))
+
+
 def new_stream() -> StreamParser:
     """A parser of one stream of chunks."""
-    return sse_parser(FORMAT.new_decoder())
+    return sse_parser(FORMAT.new_decoder(), whole=_whole)
 
 
 def parse_error(response: HttpResponse, provider: str) -> UpstreamError:
     """The error of a response that is not a success."""
-    if response.status < 400 and b'"error"' not in response.body:
-        return UpstreamProtocolError("the provider's answer is not a chat completion", provider=provider)
     status = response.status if response.status >= 400 else None
+    if status is None and not says_error(response.body):
+        return UpstreamProtocolError("the provider's answer is not a chat completion", provider=provider)
     error = decode_error(response.body, status, provider)
     error.retry_after = retry_after(response.headers)
     return error

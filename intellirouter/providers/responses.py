@@ -84,9 +84,13 @@ def parse_chat(response: HttpResponse) -> ChatResponse:
     return answer
 
 
+def _whole(body: bytes) -> ChatResponse:
+    return parse_chat(HttpResponse(200, {}, body))
+
+
 def new_stream() -> StreamParser:
     """A parser of one stream of events, of which the last repeats the whole answer."""
-    return sse_parser(FORMAT.new_decoder(), MAX_VALUES)
+    return sse_parser(FORMAT.new_decoder(), MAX_VALUES, _whole)
 
 
 ADAPTER = dataclasses.replace(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.foreign import MAX_EVENT_VALUES, check_event
+from intellirouter.chat.halves import Halves, has_halves
 from intellirouter.chat.ndjson import LineSplitter
-from intellirouter.chat.sse import SseEvent, SseSplitter
+from intellirouter.chat.response import ChatResponse
+from intellirouter.chat.sse import MAX_EVENT_BYTES, SseEvent, SseSplitter
+from intellirouter.chat.told import deltas_of
 from intellirouter.chat.wire import EventDecoder
 from intellirouter.errors import StreamInterrupted, UpstreamProtocolError
 
@@ -24,20 +28,52 @@ class Splitter(Protocol):
         """What is left at the end."""
 
 
-class EventStreamParser:
-    """Bytes to events by a wire format's decoder. See `StreamParser`."""
+Whole = Callable[[bytes], ChatResponse]
+"""Reads a whole answer, or raises the error that it is."""
 
-    def __init__(self, splitter: Splitter, decoder: EventDecoder, most: int = MAX_EVENT_VALUES) -> None:
+
+class EventStreamParser:
+    """Bytes to events by a wire format's decoder. See `StreamParser`.
+
+    `whole` reads the answer of a vendor who does not stream what he was asked to: one JSON object in place of events.
+    """
+
+    def __init__(
+        self,
+        splitter: Splitter,
+        decoder: EventDecoder,
+        most: int = MAX_EVENT_VALUES,
+        whole: Whole | None = None,
+    ) -> None:
         self._splitter = splitter
         self._decoder = decoder
         self._most = most  # values of one event
+        self._whole = whole
+        self._began = False
+        self._body: bytearray | None = None  # of a whole answer
+        self._told = False
+        self._halves: Halves | None = None
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """See `StreamParser.feed`."""
+        if not self._began:
+            head = data.lstrip()
+            self._began = bool(head)
+            if self._whole is not None and head.startswith(b"{"):
+                self._body = bytearray()
+        if self._body is not None:
+            self._body += data
+            if len(self._body) > MAX_EVENT_BYTES:
+                raise UpstreamProtocolError(f"the provider's answer is longer than {MAX_EVENT_BYTES} bytes")
+            return []
         return self._decode(self._splitter.feed(data))
 
     def close(self) -> list[StreamEvent]:
         """See `StreamParser.close`."""
+        if self._body is not None and self._whole is not None:
+            answer = self._whole(bytes(self._body))
+            self._told = True
+            return [StreamEvent(deltas_of(answer))]
         try:
             events = self._decode(self._splitter.flush())
         except UpstreamProtocolError as cause:  # half an event: the stream was cut inside it
@@ -49,7 +85,12 @@ class EventStreamParser:
     @property
     def complete(self) -> bool:
         """See `StreamParser.complete`."""
-        return self._decoder.complete
+        return self._told or self._decoder.complete
+
+    @property
+    def rewritten(self) -> bool:
+        """See `StreamParser.rewritten`."""
+        return self._body is not None
 
     @property
     def done(self) -> bool:
@@ -63,15 +104,21 @@ class EventStreamParser:
             if self._decoder.done:
                 break
             check_event(event.data, self._most)
-            deltas = decode(event.event, event.data)
+            data = event.data
+            if self._halves is not None or has_halves(data):
+                self._halves = self._halves or Halves()
+                data = self._halves.joined(data)
+            deltas = decode(event.event, data)
             if deltas is not None:
-                decoded.append(StreamEvent(deltas, b"" if event.data == END_MARKER else event.raw))
+                decoded.append(StreamEvent(deltas, b"" if event.data.startswith(END_MARKER) else event.raw))
         return decoded
 
 
-def sse_parser(decoder: EventDecoder, most: int = MAX_EVENT_VALUES) -> EventStreamParser:
+def sse_parser(
+    decoder: EventDecoder, most: int = MAX_EVENT_VALUES, whole: Whole | None = None
+) -> EventStreamParser:
     """A parser of server-sent events of so many values."""
-    return EventStreamParser(SseSplitter(), decoder, most)
+    return EventStreamParser(SseSplitter(), decoder, most, whole)
 
 
 def ndjson_parser(decoder: EventDecoder) -> EventStreamParser:

@@ -13,6 +13,7 @@ from intellirouter.errors import (
     ContextLengthExceeded,
     UpstreamAuthFailed,
     UpstreamError,
+    UpstreamProtocolError,
     UpstreamRateLimited,
     UpstreamRejected,
     UpstreamUnavailable,
@@ -45,6 +46,7 @@ POLICY = (ContentFiltered, Verdict.STOP)
 LIMIT = (UpstreamRateLimited, Verdict.REST)
 DOWN = (UpstreamUnavailable, Verdict.AGAIN)
 CALLER = (UpstreamRejected, Verdict.STOP)
+NONSENSE = (UpstreamProtocolError, Verdict.AGAIN)
 
 CASES: list[tuple[str, int, Any, tuple[type[UpstreamError], Verdict]]] = [
     # money, place, standing: the operator's
@@ -118,6 +120,35 @@ CASES: list[tuple[str, int, Any, tuple[type[UpstreamError], Verdict]]] = [
     ("deepseek", 400, openai("Content Exists Risk", "invalid_request_error"), POLICY),
     ("anthropic", 400, anthropic("invalid_request_error", "Output blocked by content filtering policy"), POLICY),
     ("xai", 403, openai("Content violates usage guidelines."), POLICY),
+    ("openai_compatible", 400, openai("The request failed because the input text may contain sensitive information.", "SensitiveContentDetected"), POLICY),
+    # the model wrote what its own vendor could not read
+    ("groq", 400, openai("Failed to call a function. Please adjust your prompt. See 'failed_generation' for more details.", "tool_use_failed", "invalid_request_error"), NONSENSE),
+    ("groq", 400, openai("Failed to generate JSON. Please adjust your prompt. See 'failed_generation' for more details.", "json_validate_failed", "invalid_request_error"), NONSENSE),
+    ("groq", 400, openai("tool call validation failed: attempted to call tool 'x' which was not in request.tools", "tool_use_failed", "invalid_request_error"), NONSENSE),
+    ("groq", 400, openai("Parsing failed. The model generated output that could not be parsed.", "output_parse_failed", "invalid_request_error"), NONSENSE),
+    # more of each kind above, in other vendors' words
+    ("anthropic", 400, anthropic("invalid_request_error", "You have reached your specified API usage limits. You will regain access on 2027-01-01 at 00:00 UTC."), ACCOUNT),
+    ("openai_compatible", 400, openai("Account balance not enough"), ACCOUNT),
+    ("openai_compatible", 400, openai("The API key you provided is invalid"), ACCOUNT),
+    ("openai_compatible", 403, openai("用户额度不足, 剩余额度: ¥0.00", "insufficient_user_quota", "new_api_error"), ACCOUNT),
+    ("azure", 400, openai("The chatCompletion operation does not work with the specified model, gpt-35-turbo-instruct.", "OperationNotSupported"), UNFIT),
+    ("openai", 400, openai("This model is only supported in v1/responses and not in v1/chat/completions.", None, "invalid_request_error"), UNFIT),
+    ("openai", 400, openai("Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.", "unsupported_value", "invalid_request_error"), UNFIT),
+    ("azure", 400, openai("Unrecognized request argument supplied: parallel_tool_calls", None, "invalid_request_error"), UNFIT),
+    ("openai", 400, openai("max_tokens is too large: 128000. This model supports at most 16384 completion tokens.", "invalid_value", "invalid_request_error"), UNFIT),
+    ("deepseek", 400, openai("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", "invalid_request_error", "invalid_request_error"), UNFIT),
+    ("anthropic", 400, anthropic("invalid_request_error", "max_tokens: 64000 > 8192, which is the maximum allowed number of output tokens"), UNFIT),
+    ("vllm", 400, openai("\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set", 400, "BadRequestError"), UNFIT),
+    ("vllm", 400, openai("At most 1 image(s) may be provided in one request.", 400, "BadRequestError"), UNFIT),
+    ("llamacpp", 400, openai("image input is not supported - hint: if this is unexpected, you may need to provide the mmproj", 400), UNFIT),
+    ("openai_compatible", 400, openai("Invocation of model ID x with on-demand throughput isn't supported.", None, "ValidationException"), UNFIT),
+    ("openrouter", 400, openai("Provider returned error", 400), UNFIT),
+    ("openai_compatible", 400, openai("Requests rate limit exceeded, please try again later.", "Throttling.RateQuota"), LIMIT),
+    ("openai_compatible", 403, openai("Quota of 10 requests per minute reached", "rate_limit_exceeded"), LIMIT),
+    ("openai_compatible", 400, openai("The system is currently experiencing high load, please retry"), DOWN),
+    ("openai_compatible", 400, openai("prompt token count of 70000 exceeds the limit of 64000", "model_max_prompt_tokens_exceeded"), LONG),
+    ("openai_compatible", 400, openai("Prompt exceeds max length", "1261"), LONG),
+    ("huggingface", 422, {"error": "Input validation error: `inputs` must have less than 4096 tokens. Given: 5000"}, LONG),
     # the caller's own
     ("openai", 400, openai("Invalid value: 'x'.", "invalid_value", "invalid_request_error"), CALLER),
     ("anthropic", 400, anthropic("invalid_request_error", "max_tokens: Field required"), CALLER),

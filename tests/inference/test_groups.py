@@ -14,11 +14,12 @@ from intellirouter.app.model_rules import group_errors
 from intellirouter.chat.model import OutputFormat
 from intellirouter.chat.parts import Text, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice
+from intellirouter.chat.told import deltas_of
 from intellirouter.config.schema.groups import EnsembleSection, ValidationSection
 from intellirouter.config.schema.model_registry import ModelSection
 from intellirouter.config.schema.settings import Settings
 from intellirouter.inference.groups import judging
-from intellirouter.inference.groups.answers import ballot, deltas_of, most_alike, most_votes, winner
+from intellirouter.inference.groups.answers import ballot, most_alike, most_votes, winner
 from intellirouter.inference.groups.forms import unfenced, within_fence
 from intellirouter.inference.groups.validation import Rules, language_of, unsure
 

@@ -34,6 +34,8 @@ _MODES = {
     "NONE": ToolChoice("none"),
     "ANY": ToolChoice("required"),
 }
+_COUNTS = frozenset("minItems maxItems minLength maxLength minProperties maxProperties".split())
+"""What is a number of 64 bits to Google, which its clients write as words."""
 _LEVELS: dict[str, Effort] = {"minimal": "minimal", "low": "low", "medium": "medium", "high": "high"}
 
 
@@ -122,11 +124,24 @@ def plain_schema(schema: Any) -> Any:
             plain[key] = {field: plain_schema(inner) for field, inner in value.items()}
         elif key in ("items", "anyOf", "prefixItems", "additionalProperties"):
             plain[key] = plain_schema(value)
+        elif key in _COUNTS and isinstance(value, str) and value.isdigit():
+            plain[key] = int(value)
         elif key not in ("nullable", "propertyOrdering"):
             plain[key] = value
-    if schema.get("nullable") is True and isinstance(plain.get("type"), str):
-        plain["type"] = [plain["type"], "null"]
+    if plain.get("format") == "enum":  # Google's own word for what `enum` says
+        del plain["format"]
+    if schema.get("nullable") is True:
+        _allow_null(plain)
     return plain
+
+
+def _allow_null(schema: Json) -> None:
+    if isinstance(kind := schema.get("type"), str):
+        schema["type"] = [kind, "null"]
+        if isinstance(words := schema.get("enum"), list) and None not in words:
+            schema["enum"] = [*words, None]
+    elif isinstance(branches := schema.get("anyOf"), list):
+        schema["anyOf"] = [*branches, {"type": "null"}]
 
 
 def _decode_thinking(config: Json) -> Reasoning | None:

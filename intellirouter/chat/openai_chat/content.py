@@ -262,9 +262,26 @@ def decode_tool_call(call: Json, path: str) -> ToolCall:
     return ToolCall(
         id=fields.text(call, "id", path) or "",
         name=fields.text(function, "name", inside) or "",
-        arguments=fields.text(function, "arguments", inside) or "",
+        arguments=_arguments(function, inside),
         signature=signature,
     )
+
+
+def _arguments(function: Json, path: str) -> str:
+    """The text of a call's arguments; llama.cpp and others write the object itself, and clients send it back so."""
+    given = function.get("arguments")
+    if isinstance(given, dict):
+        return msgspec.json.encode(given).decode()
+    return fields.text(function, "arguments", path) or ""
+
+
+def has_objects(calls: Any) -> bool:
+    """Whether the arguments of one of `tool_calls` are an object and not its text."""
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
+            return True
+    return False
 
 
 def encode_tool_call(call: ToolCall) -> Json:

@@ -33,8 +33,9 @@ from intellirouter.chat.openai_chat.content import (
     thinking_words,
     words_in,
 )
-from intellirouter.chat.openai_chat.errors import decode_error
-from intellirouter.chat.openai_chat.response import decode_finish
+from intellirouter.chat.openai_chat.endings import decode_finish
+from intellirouter.chat.openai_chat.errors import decode_error, tells_error
+from intellirouter.chat.openai_chat.untidy import tidied
 from intellirouter.chat.openai_chat.usage import decode_usage
 from intellirouter.chat.sealed_thoughts import vendor_of
 from intellirouter.errors import UpstreamProtocolError
@@ -60,6 +61,8 @@ class _Delta(msgspec.Struct):
 class _Choice(msgspec.Struct):
     index: int = 0
     delta: _Delta | None = None
+    message: _Delta | None = None  # of a vendor that sends the whole answer as a chunk
+    text: str | None = None  # of one that answers in the form of the older completions
     finish_reason: Any = None
     logprobs: dict[str, Any] | None = None
     usage: Any = None  # Moonshot reports it inside the choice
@@ -72,8 +75,21 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
+    object: str | None = None
+    base_resp: Any = None
+    detail: Any = None
+    message: Any = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it tells of a failure, in whichever vendor's form, and is no piece of an answer."""
+        if self.error or self.object == "error":
+            return True
+        if self.choices is None and self.usage is None and (self.detail or self.message):
+            return True
+        return self.base_resp is not None and tells_error({"base_resp": self.base_resp})
 
 
 _chunk = msgspec.json.Decoder(_Chunk)
@@ -91,6 +107,9 @@ class ChunkDecoder:
         ] = {}  # (choice, vendor's index) to our index of the latest there
         self._ids: dict[int, dict[int, str]] = {}  # of each choice: our index to the vendor's id
         self._taken: set[tuple[int, str]] = set()  # the ids of each choice
+        self._nameless: dict[
+            tuple[int, int], tuple[dict[str, Any], list[str]]
+        ] = {}  # calls that wait for their name
         self._thought: set[int] = set()  # choices whose thoughts come as `reasoning_content`
         self._details: dict[int, list[dict[str, Any]]] = {}  # OpenRouter's, of each choice, put together
         self._usage_seen = False
@@ -108,14 +127,14 @@ class ChunkDecoder:
 
     def decode(self, event: str, data: bytes) -> tuple[Delta, ...] | None:
         """One `data:` payload. See `EventDecoder.decode`."""
-        if data == b"[DONE]":
+        if data.startswith(b"[DONE]"):
             self._ended = True
             return self._unfinished()
         try:
             chunk = _chunk.decode(data)
-        except (msgspec.DecodeError, RecursionError) as cause:
-            raise UpstreamProtocolError("an event of the stream is not a chat completion chunk") from cause
-        if chunk.error or event == "error":
+        except (msgspec.DecodeError, RecursionError):
+            chunk = _tidied(data)
+        if event == "error" or chunk.failed:
             raise decode_error(data)
         deltas: list[Delta] = []
         if not self._started and (chunk.id or chunk.choices):  # Azure's verdict on the prompt has neither
@@ -141,6 +160,8 @@ class ChunkDecoder:
         index, delta = choice.index, choice.delta
         if not 0 <= index < foreign.MAX_CHOICES:
             raise UpstreamProtocolError(f"the provider sent an answer of the number {index}")
+        if delta is None and index not in self._open:
+            delta = choice.message or (_Delta(content=choice.text) if choice.text else None)
         if index not in self._finished:
             self._open.add(index)
         if delta is not None:
@@ -159,6 +180,8 @@ class ChunkDecoder:
             return
         self._open.discard(index)
         self._finished.add(index)
+        for key in [key for key in self._nameless if key[0] == index]:
+            self._begin_call(*key, "", deltas)
         if details := self._details.pop(index, None):
             deltas.append(ThinkingDelta("", THINKING, index, seal_details(details), signer="openrouter"))
         reason, detail = decode_finish(word, bool(self._ids.get(index)))
@@ -209,30 +232,50 @@ class ChunkDecoder:
         fresh = known is None or bool(given and name and given != self._ids[choice][known])
         if fresh:
             known = self._calls[key] = len(self._ids.setdefault(choice, {}))
-        index = known or 0
-        block = FIRST_CALL + index
-        if fresh:
-            given = given or self._own_id(choice, name or str(index))
-            self._ids[choice][index] = given
+            given = given or self._own_id(choice, name or str(known))
+            self._ids[choice][known] = given
             self._taken.add((choice, given))
-            deltas.append(
-                ToolCallStart(
-                    index=index,
-                    id=given,
-                    name=name,
-                    kind="custom" if "custom" in call else "function",
-                    block=block,
-                    choice=choice,
-                    signature=_signature(call),
-                )
-            )
+            self._nameless[choice, known] = (call, [])
+        index = known or 0
+        waiting = self._nameless.get((choice, index))
+        if waiting is None:
+            if fragment:
+                deltas.append(ToolCallArguments(index, str(fragment), FIRST_CALL + index, choice))
+            return
         if fragment:
-            deltas.append(ToolCallArguments(index, str(fragment), block, choice))
+            waiting[1].append(str(fragment))
+        if name:
+            self._begin_call(choice, index, name, deltas)
+
+    def _begin_call(self, choice: int, index: int, name: str, deltas: list[Delta]) -> None:
+        """Tell of a call whose name is known: some vendors send it after the id."""
+        call, fragments = self._nameless.pop((choice, index))
+        block = FIRST_CALL + index
+        deltas.append(
+            ToolCallStart(
+                index=index,
+                id=self._ids[choice][index],
+                name=name,
+                kind="custom" if "custom" in call else "function",
+                block=block,
+                choice=choice,
+                signature=_signature(call),
+            )
+        )
+        deltas.extend(ToolCallArguments(index, fragment, block, choice) for fragment in fragments)
 
     def _own_id(self, choice: int, name: str) -> str:
         """An id for a call that came without one, which no other call of the answer has."""
         wanted = f"call_{name}"
         return wanted if (choice, wanted) not in self._taken else f"{wanted}_{len(self._ids[choice])}"
+
+
+def _tidied(data: bytes) -> _Chunk:
+    """A chunk of which some fields are of another type than in this dialect."""
+    try:
+        return msgspec.convert(tidied(data), _Chunk)
+    except (msgspec.ValidationError, RecursionError, TypeError, ValueError) as cause:
+        raise UpstreamProtocolError("an event of the stream is not a chat completion chunk") from cause
 
 
 def gather(whole: list[dict[str, Any]], pieces: list[dict[str, Any]]) -> None:

@@ -18,6 +18,21 @@ _TYPES = {
 }
 
 
+_MESSAGES = ("message", "detail", "msg", "error_msg", "error_message")
+_MINIMAX = {
+    1002: "rate_limit_error",
+    1004: "authentication_error",
+    1008: "insufficient_balance",
+    1026: "content_filter",
+    1027: "content_filter",
+    1039: "rate_limit_error",
+    2013: "invalid_request_error",
+    2049: "authentication_error",
+    2056: "rate_limit_error",
+}
+"""What MiniMax' numbers mean: it answers 200 with them. Source: its API reference, "Error codes"."""
+
+
 def error_envelope(error: IntelliRouterError) -> Json:
     """OpenAI's `{"error": {...}}`. What was tried stands in `details`, for people who debug."""
     kind = _TYPES.get(error.status) or ("invalid_request_error" if error.status < 500 else "server_error")
@@ -45,10 +60,39 @@ def decode_error(body: bytes, status: int | None = None, provider: str = "") -> 
         data = None
     message, kind, code = _read(data)
     if status is None:  # inside a 200 stream: the body alone says what happened
-        status = int(code) if code.isdigit() else _status_of(kind)
+        status = _status_in(code) or _status_of(kind)
     return classify(
         status, message or f"the provider answered {status}", kind=kind, code=code, provider=provider
     )
+
+
+def tells_error(data: Any) -> bool:
+    """Whether an object that came as a success tells of a failure.
+
+    Beside `error` vendors have `object: error` (vLLM), a list of `errors` (Cloudflare), and MiniMax' `base_resp`.
+    """
+    if not isinstance(data, dict):
+        return isinstance(data, list) and bool(data) and tells_error(data[0])
+    base = data.get("base_resp")
+    return bool(
+        data.get("error")
+        or data.get("errors")
+        or data.get("object") == "error"
+        or (isinstance(base, dict) and base.get("status_code"))
+        or ("choices" not in data and isinstance(_words(data), str) and _words(data))
+    )
+
+
+def says_error(body: bytes) -> bool:
+    """The same of bytes, whatever they are."""
+    try:
+        return tells_error(msgspec.json.decode(body))
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
+def _words(error: Json) -> Any:
+    return next((error[name] for name in _MESSAGES if error.get(name)), "")
 
 
 def _read(data: Any) -> tuple[str, str, str]:
@@ -57,15 +101,27 @@ def _read(data: Any) -> tuple[str, str, str]:
         data = data[0]
     if not isinstance(data, dict):
         return "", "", ""
-    error = data.get("error", data)
+    base = data.get("base_resp")
+    if isinstance(base, dict) and base.get("status_code"):
+        kind = _MINIMAX.get(base["status_code"], "") if isinstance(base["status_code"], int) else ""
+        return str(base.get("status_msg") or ""), kind, ""
+    error = data.get("error") or data.get("errors") or data
+    if isinstance(error, list):
+        error = error[0] if isinstance(error[0], dict) else data
     if isinstance(error, str):
         return error, str(data.get("type") or ""), str(data.get("code") or "")
     if not isinstance(error, dict):
         return "", "", ""
-    message = error.get("message") or error.get("detail") or error.get("msg") or ""
+    message = _words(error)
     if not isinstance(message, str):
         message = msgspec.json.encode(message).decode()
-    return message, str(error.get("type") or error.get("status") or ""), str(error.get("code") or "")
+    code = error.get("code") or error.get("error_code") or ""
+    return message, str(error.get("type") or error.get("status") or ""), str(code)
+
+
+def _status_in(code: str) -> int | None:
+    """A code that is an HTTP status; vendors number errors of their own too."""
+    return int(code) if code.isdigit() and len(code) == 3 and code >= "400" else None
 
 
 def _status_of(kind: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from intellirouter.chat.anthropic_messages import blocks
 from intellirouter.chat.fields import Json
+from intellirouter.chat.openai_chat.content import has_objects
 from intellirouter.chat.openai_responses import content as responses
 from intellirouter.chat.parts import Part
 
@@ -34,12 +35,16 @@ def decode_other(part: Json, path: str) -> Part | None:
 
 
 def holds_others(body: Json) -> bool:
-    """Whether any message has such a part."""
+    """Whether any message has such a part, or the arguments of a call as an object: bodies that must be written anew."""
     messages: Any = body.get("messages")
     if type(messages) is not list:
         return False
     for message in messages:
-        if type(message) is not dict or type(parts := message.get("content")) is not list:
+        if type(message) is not dict:
+            continue
+        if "tool_calls" in message and has_objects(message["tool_calls"]):
+            return True
+        if type(parts := message.get("content")) is not list:
             continue
         if any(type(part) is dict and part.get("type") in _OF_OTHERS for part in parts):
             return True

@@ -8,7 +8,9 @@ from __future__ import annotations
 import msgspec
 
 from intellirouter.chat.openai_chat.content import DIALECT
-from intellirouter.chat.openai_chat.response import decode_finish, decode_response
+from intellirouter.chat.openai_chat.endings import decode_finish
+from intellirouter.chat.openai_chat.response import decode_response
+from intellirouter.chat.openai_chat.usage import written
 from intellirouter.chat.response import ChatResponse, Choice, Usage
 
 
@@ -81,14 +83,17 @@ def peek_response(body: bytes) -> ChatResponse:
 
 def _usage(said: _Usage) -> Usage:
     asked, answered = said.prompt_tokens_details or _NONE, said.completion_tokens_details or _NONE
-    cached = asked.cached_tokens
+    cached = asked.cached_tokens if asked.cached_tokens is not None else said.prompt_cache_hit_tokens
+    wrote, thought = said.completion_tokens, answered.reasoning_tokens
+    if thought is not None or cached is None:
+        wrote = written(said.prompt_tokens, wrote, thought, said.total_tokens)
     return Usage(
         input_tokens=said.prompt_tokens,
-        output_tokens=said.completion_tokens,
-        cached_tokens=said.prompt_cache_hit_tokens if cached is None else cached,
+        output_tokens=wrote,
+        cached_tokens=cached,
         cache_write_tokens=asked.cache_write_tokens,
-        reasoning_tokens=answered.reasoning_tokens,
+        reasoning_tokens=thought,
         audio_input_tokens=asked.audio_tokens,
         audio_output_tokens=answered.audio_tokens,
-        total=None if said.total_tokens == said.prompt_tokens + said.completion_tokens else said.total_tokens,
+        total=None if said.total_tokens == said.prompt_tokens + wrote else said.total_tokens,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import msgspec
 
@@ -16,8 +15,10 @@ from intellirouter.chat.openai_chat.content import (
     encode_picture,
     encode_thinking,
     encode_tool_call,
+    has_objects,
     pictures_in,
 )
+from intellirouter.chat.openai_chat.endings import decode_finish
 from intellirouter.chat.openai_chat.request import legacy_call_id
 from intellirouter.chat.openai_chat.thinking import decode_answer_content
 from intellirouter.chat.openai_chat.usage import decode_usage, encode_usage
@@ -25,31 +26,11 @@ from intellirouter.chat.parts import Audio, Image, Opaque, Part, Refusal, Text, 
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason
 from intellirouter.errors import InvalidRequest, UpstreamProtocolError
 
-_FINISH: dict[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "model_length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "error": "error",
-}
 _KNOWN = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint"}
 )
 _KNOWN_CHOICE = frozenset({"index", "message", "finish_reason", "logprobs"})
 _json = msgspec.json.Decoder()
-
-
-def decode_finish(word: Any, called: bool = False) -> tuple[FinishReason | None, str | None]:
-    """The canonical reason, and the vendor's own word where it differs: some say `stop` of a call too."""
-    if word is None:
-        return None, None
-    reason = _FINISH.get(word, "stop") if isinstance(word, str) else "stop"
-    if called and reason == "stop":
-        reason = "tool_calls"
-    return reason, None if word == reason else str(word)
 
 
 def encode_finish(reason: FinishReason | None, detail: str | None) -> str | None:
@@ -84,6 +65,7 @@ def decode_response(body: bytes) -> ChatResponse:
     except (InvalidRequest, AttributeError, TypeError) as cause:
         raise UpstreamProtocolError("the provider's answer is not a chat completion") from cause
     created = data.get("created")
+    odd = any(has_objects((choice.get("message") or {}).get("tool_calls")) for choice in choices)
     return ChatResponse(
         id=str(data.get("id") or ""),
         model=str(data.get("model") or ""),
@@ -94,7 +76,7 @@ def decode_response(body: bytes) -> ChatResponse:
         system_fingerprint=data.get("system_fingerprint"),
         extra={key: value for key, value in data.items() if key not in _KNOWN},
         dialect=DIALECT,
-        raw=body,
+        raw=None if odd else body,  # no client of this dialect reads such arguments
     )
 
 

@@ -22,6 +22,12 @@ def _count(data: Json, key: str) -> int | None:
     return int(value) if type(value) is float else None
 
 
+def written(prompt: int, completion: int, thought: int | None, total: int | None) -> int:
+    """The tokens an answer took: xAI counts thoughts beside `completion_tokens`, Google's compatible endpoint in the total alone."""
+    beside = 0 if total is None else total - prompt - completion
+    return completion + beside if beside > 0 and thought in (None, beside) else completion
+
+
 def decode_usage(data: Any) -> Usage | None:
     """The vendor's `usage` object; None when it is absent or empty."""
     if not isinstance(data, dict) or not data:
@@ -31,13 +37,15 @@ def decode_usage(data: Any) -> Usage | None:
     cached = _count(asked, "cached_tokens")
     if cached is None:
         cached = _count(data, "prompt_cache_hit_tokens")  # DeepSeek
-    total = _count(data, "total_tokens")
+    total, thought = _count(data, "total_tokens"), _count(answered, "reasoning_tokens")
+    if thought is not None or cached is None:  # else what is beside the two may be what was cached
+        completion = written(prompt, completion, thought, total)
     return Usage(
         input_tokens=prompt,
         output_tokens=completion,
         cached_tokens=cached,
         cache_write_tokens=_count(asked, "cache_write_tokens"),
-        reasoning_tokens=_count(answered, "reasoning_tokens"),
+        reasoning_tokens=thought,
         audio_input_tokens=_count(asked, "audio_tokens"),
         audio_output_tokens=_count(answered, "audio_tokens"),
         total=total if total != prompt + completion else None,

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from intellirouter.chat.fields import Json
-from intellirouter.chat.openai_chat.response import decode_finish, encode_finish, read_object
+from intellirouter.chat.openai_chat.endings import decode_finish
+from intellirouter.chat.openai_chat.response import encode_finish, read_object
 from intellirouter.chat.openai_chat.usage import decode_usage, encode_usage
 from intellirouter.chat.openai_completions.logprobs import decode_logprobs, encode_logprobs
 from intellirouter.chat.openai_completions.request import DIALECT

@@ -10,8 +10,9 @@ import msgspec
 from intellirouter.chat.delta import Delta, Finish, RefusalDelta, Start, TextDelta, UsageDelta
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.openai_chat.endings import decode_finish
 from intellirouter.chat.openai_chat.errors import decode_error, error_envelope
-from intellirouter.chat.openai_chat.response import decode_finish, encode_finish, read_object
+from intellirouter.chat.openai_chat.response import encode_finish, read_object
 from intellirouter.chat.openai_chat.usage import decode_usage, encode_usage
 from intellirouter.chat.openai_completions.logprobs import decode_logprobs
 from intellirouter.chat.openai_completions.response import choice_object

@@ -66,6 +66,7 @@ class ResponseEventDecoder:
             "response.completed": self._end,
             "response.incomplete": self._end,
             "response.failed": self._failed,
+            "response.cancelled": self._failed,
         }
 
     @property
@@ -223,7 +224,12 @@ class ResponseEventDecoder:
     def _end(self, body: Json) -> list[Delta]:
         response = _object(body, "response")
         deltas = [*self._start(body), *self._untold(response.get("output"))]
-        reason, detail = decode_finish({**response, "status": "completed"}, bool(self._calls))
+        cut = (
+            body.get("type") == "response.incomplete"
+        )  # some compatible vendors say no status, or the one of the start
+        reason, detail = decode_finish(
+            {**response, "status": "incomplete" if cut else "completed"}, bool(self._calls)
+        )
         deltas.append(Finish(reason or "stop", detail=detail))
         if usage := decode_usage(response.get("usage")):
             deltas.append(UsageDelta(usage))

@@ -42,12 +42,17 @@ _ENDED_ELSEWHERE = ("queued", "in_progress")
 
 def decode_finish(data: Json, called: bool) -> tuple[FinishReason | None, str | None]:
     """Why a response object ended; None while it has not."""
-    if data.get("status") in _ENDED_ELSEWHERE:
+    status = data.get("status")
+    if status in _ENDED_ELSEWHERE:
         return None, None
+    if status == "cancelled":
+        return "error", status
     details = data.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
     if isinstance(reason, str):
         return _INCOMPLETE.get(reason, "stop"), reason
+    if status == "incomplete":  # cut, and nobody says by what
+        return "length", None
     return ("tool_calls" if called else "stop"), None
 
 

@@ -9,20 +9,6 @@ from itertools import pairwise
 
 import msgspec
 
-from intellirouter.chat.delta import (
-    Delta,
-    Finish,
-    OpaqueDelta,
-    RedactedThinkingDelta,
-    RefusalDelta,
-    Start,
-    TextDelta,
-    ThinkingDelta,
-    ToolCallArguments,
-    ToolCallStart,
-    UsageDelta,
-)
-from intellirouter.chat.parts import Opaque, RedactedThinking, Refusal, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse
 
 _FINAL = re.compile(r"answer[ \t]*(?:is|:)", re.IGNORECASE)
@@ -102,44 +88,3 @@ def _bag(text: str) -> Counter[str | tuple[str, str]]:
 
 def _dice(one: Counter[str | tuple[str, str]], other: Counter[str | tuple[str, str]]) -> float:
     return 2 * (one & other).total() / max(1, one.total() + other.total())
-
-
-def deltas_of(response: ChatResponse) -> tuple[Delta, ...]:
-    """A whole answer as a stream would have told it."""
-    deltas: list[Delta] = [Start(response.id, response.model, response.created)]
-    for choice in response.choices:
-        calls = 0
-        for block, part in enumerate(choice.content):
-            match part:
-                case Text():
-                    deltas.append(TextDelta(part.text, block=block, choice=choice.index))
-                case Refusal():
-                    deltas.append(RefusalDelta(part.text, block=block, choice=choice.index))
-                case Thinking():
-                    deltas.append(
-                        ThinkingDelta(
-                            part.text,
-                            block,
-                            choice.index,
-                            part.signature,
-                            part.encrypted,
-                            part.id,
-                            part.signer,
-                        )
-                    )
-                case RedactedThinking():
-                    deltas.append(RedactedThinkingDelta(part.data, block=block, choice=choice.index))
-                case ToolCall():
-                    deltas.append(
-                        ToolCallStart(calls, part.id, part.name, part.kind, block=block, choice=choice.index)
-                    )
-                    deltas.append(ToolCallArguments(calls, part.arguments, block=block, choice=choice.index))
-                    calls += 1
-                case Opaque():
-                    deltas.append(OpaqueDelta(part.dialect, part.data, block=block, choice=choice.index))
-        deltas.append(
-            Finish(choice.finish_reason or "stop", choice.index, choice.finish_detail, choice.stop_sequence)
-        )
-    if response.usage is not None:
-        deltas.append(UsageDelta(response.usage))
-    return tuple(deltas)

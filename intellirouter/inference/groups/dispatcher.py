@@ -10,13 +10,14 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.parts import ToolCall, ToolResult
 from intellirouter.chat.response import ChatResponse
+from intellirouter.chat.told import deltas_of
 from intellirouter.config.schema.model_registry import JudgeSection
 from intellirouter.errors import IntelliRouterError, InvalidRequest
 from intellirouter.inference.answering import Answering, Streamed
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.catalog_entries import Group, ModelEntry
 from intellirouter.inference.groups import judging
-from intellirouter.inference.groups.answers import deltas_of, most_alike, text_of
+from intellirouter.inference.groups.answers import most_alike, text_of
 from intellirouter.inference.groups.asking import Asking
 from intellirouter.inference.groups.cascade import above, climbed
 from intellirouter.inference.groups.ensemble import answers, first_of, pick

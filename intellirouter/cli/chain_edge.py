@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.chain_server import JsonOption, UrlOption, when
+from intellirouter.cli.chain_server import JsonOption, UrlOption
+from intellirouter.cli.chain_words import when
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once

@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 import typer
 
+from intellirouter.cli.chain_words import standing, step_line
 from intellirouter.cli.server_client import ServerRefused
 from intellirouter.cli.server_session import session_of
 from intellirouter.errors import PeerUnavailable
@@ -24,8 +25,8 @@ PAUSE_SECONDS = 1.0
 
 async def followed(
     url: str | None, api_key: str | None, config: Path | None, run_id: str, *, as_json: bool
-) -> None:
-    """Print until the run has ended. A connection that breaks is made again, and goes on where it was."""
+) -> dict[str, Any]:
+    """Print until the run has ended, and say how. A connection that breaks is made again, and goes on where it was."""
     last, tries, printer = "", 0, _Printer(as_json=as_json)
     async with session_of(url, api_key, "ChainEngine", config) as session:
         while True:
@@ -34,7 +35,7 @@ async def followed(
                     last, tries = at or last, 0
                     printer.take(name, facts)
                     if name == "run_ended":
-                        return
+                        return facts
             except (aiohttp.ClientError, TimeoutError) as cause:
                 tries += 1
                 if tries >= TRIES:
@@ -72,6 +73,8 @@ class _Printer:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._speaks = ""
+        self._heard: set[str] = set()
+        """Steps whose words were printed as they came."""
 
     def take(self, name: str, facts: dict[str, Any]) -> None:
         """Print one."""
@@ -82,17 +85,14 @@ class _Printer:
             if self._speaks != facts["step"] or not facts["offset"]:  # from the beginning: it is asked again
                 self._line(f"{facts['step']}: ", newline=False)
                 self._speaks = facts["step"]
+                self._heard.add(facts["step"])
             typer.echo(facts["text"], nl=False)
             return
         if name in ("step_finished", "step_failed"):
-            mark = "failed" if name == "step_failed" else "done"
-            self._line(
-                f"{facts['number']:4} {facts['path']} {mark}  {msgspec.json.encode(facts['outcome']).decode()}"
-            )
-        elif name == "run_waiting":
-            self._line(f"waits for {facts['waiting_for'] or 'the time'}")
-        elif name == "run_ended":
-            self._line(f"{facts['id']} is {facts['status']}.")
+            self._line(step_line(facts, heard=facts["path"] in self._heard))
+            self._heard.discard(facts["path"])
+        elif name in ("run_waiting", "run_ended"):
+            self._line(standing(facts))
 
     def _line(self, text: str, *, newline: bool = True) -> None:
         if self._speaks:

@@ -15,14 +15,15 @@ from rich.live import Live
 from rich.tree import Tree
 
 from intellirouter.app.components.chain_engine import local_ports
-from intellirouter.chains.model import Chain, Input
+from intellirouter.chains.model import Chain
 from intellirouter.chains.ports import Listener
 from intellirouter.chains.runtime.in_process import InProcessRuntime, silent
 from intellirouter.chains.source import read
 from intellirouter.chains.steps.attempts import Cache, Worker
 from intellirouter.chains.trial import Verdict, cases_of, tried
 from intellirouter.cli.chain_definition import FileArgument, JsonOption, load, siblings
-from intellirouter.cli.chain_server import named
+from intellirouter.cli.chain_inputs import InputOption, inputs_of
+from intellirouter.cli.chain_words import output
 from intellirouter.cli.node_configuration import configured
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.text_files import text_of
@@ -45,9 +46,7 @@ _MARKS = {
 @app.command()
 def run(
     file: FileArgument,
-    given: Annotated[
-        list[str] | None, typer.Option("--input", "-i", help="NAME=VALUE; JSON is read as such.")
-    ] = None,
+    given: InputOption = None,
     signal: Annotated[list[str] | None, typer.Option(help="NAME=JSON, handed to a waiting step.")] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -55,7 +54,7 @@ def run(
     """Run one chain in this process. Exit code 0 when it succeeded, 1 when a step failed, 2 for bad input."""
     chain = load(file)
     library = siblings(file, chain)
-    inputs = dict(_input(text, chain.inputs) for text in given or [])
+    inputs = inputs_of(given or [], lambda: {name: each.type for name, each in chain.inputs.items()})
     signals = dict(_signal(text) for text in signal or [])
     settings = configured(config, "orchestrator.toml").settings
     logs.configure(level="error", levels={}, json=False, file=None, role="")
@@ -64,10 +63,14 @@ def run(
         typer.echo(msgspec.json.encode(result))
         return
     tree = Tree(f"[bold]{chain.name}[/] v{chain.version}")
-    with Live(tree, console=Console(stderr=True), refresh_per_second=8):
-        result = asyncio.run(_run(settings, chain, inputs, library, signals, _painter(tree)))
-    output = result["output"]
-    typer.echo(output if isinstance(output, str) else msgspec.json.format(msgspec.json.encode(output)))
+    console = Console(stderr=True)
+    try:
+        with Live(tree, console=console, refresh_per_second=8):
+            result = asyncio.run(_run(settings, chain, inputs, library, signals, _painter(tree)))
+    finally:
+        if not console.is_terminal:  # where nothing is drawn over, the tree is left without its line end
+            console.print()
+    output(result["output"])
 
 
 @app.command("test")
@@ -150,13 +153,6 @@ def _painter(tree: Tree) -> Listener:
         )
 
     return paint
-
-
-def _input(text: str, declared: Mapping[str, Input]) -> tuple[str, Any]:
-    name, value = named(text)
-    if name in declared and declared[name].type == "string":
-        return name, text.partition("=")[2]
-    return name, value
 
 
 def _signal(text: str) -> tuple[str, Any]:

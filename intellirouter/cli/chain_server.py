@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -15,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.chains.drawing.marks import lasting
+from intellirouter.cli.chain_inputs import InputOption, inputs_of, types_there
+from intellirouter.cli.chain_words import ended_badly, output, standing, step_line, when_shortly
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
@@ -22,8 +23,6 @@ from intellirouter.cli.text_files import text_of
 from intellirouter.errors import InvalidRequest
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-
-GOING = ("running", "waiting", "queued")
 
 UrlOption = Annotated[
     str | None,
@@ -36,20 +35,6 @@ UrlOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="For machines.")]
 RunArgument = Annotated[str, typer.Argument(help="The id of a run.")]
 NameArgument = Annotated[str, typer.Argument(help="The name of a chain.")]
-InputOption = Annotated[
-    list[str] | None, typer.Option("--input", "-i", help="NAME=VALUE; JSON is read as such.")
-]
-
-
-def named(text: str) -> tuple[str, Any]:
-    """NAME=VALUE; a value that is JSON is read as such. Raises `InvalidRequest`."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidRequest(f"'{text}' does not read like NAME=VALUE.", param="input")
-    try:
-        return name, msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        return name, value
 
 
 @app.command()
@@ -87,13 +72,16 @@ def start(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start a run and print its id. With --wait exit code 1 when it failed."""
-    inputs = dict(named(text) for text in given or [])
+    """Start a run and print its id, or with --wait what came of it; exit code 1 then when it failed."""
+    inputs = inputs_of(given or [], types_there(url, api_key, config, name))
     body: dict[str, Any] = {"input": inputs, "mode": "wait" if wait else "background"}
     body |= {name: given for name, given in (("priority", priority), ("queue", queue)) if given is not None}
     run, _ = _ask(config, url, api_key, "POST", f"/v1/chains/{quote(name, safe='')}/runs", body)
+    if not wait and not as_json:
+        typer.echo(run["id"])
+        return
     _show(run, as_json=as_json)
-    if wait and run["status"] not in (*GOING, "succeeded"):
+    if wait and ended_badly(run):
         raise typer.Exit(1)
 
 
@@ -114,11 +102,11 @@ def ls(
         return
     table = Table(box=None, pad_edge=False)  # the ids of an edge's runs are long, and 80 columns are few
     for column in ("run", "chain", "status", "started", "took"):
-        table.add_column(column, no_wrap=column in ("run", "status", "took"), overflow="fold")
+        narrow = column == "chain"
+        table.add_column(column, no_wrap=True, overflow="ellipsis" if narrow else "fold")
     for run in found["data"]:
-        table.add_row(
-            *cells(run["id"], run["chain"]), _status(run), *cells(when(run["created_at"]), _took(run))
-        )
+        started = when_shortly(run["created_at"])
+        table.add_row(*cells(run["id"], run["chain"]), _status(run), *cells(started, _took(run)))
     Console().print(table)
 
 
@@ -133,7 +121,7 @@ def status(
     """Show one run: how it stands, its output or its error. Exit code 1 when it failed."""
     run, _ = _ask(config, url, api_key, "GET", _path(run_id))
     _show(run, as_json=as_json)
-    if run["status"] in ("failed", "cancelled"):
+    if ended_badly(run):
         raise typer.Exit(1)
 
 
@@ -146,16 +134,20 @@ def logs(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print what a run has recorded, step by step; with -f also the words of models as they come."""
+    """Print what a run has recorded, step by step, and how it stands; with -f also the words of models as they come. Exit code 1 when it failed."""
     if follow:
         # the client that streams is for who follows
         followed = importlib.import_module("intellirouter.cli.chain_events").followed
-        asyncio.run(followed(url, api_key, config, run_id, as_json=as_json))
-        return
-    steps, _ = _ask(config, url, api_key, "GET", f"{_path(run_id)}/steps")
-    for step in steps["data"]:
-        line = msgspec.json.encode(step if as_json else step["outcome"]).decode()
-        typer.echo(line if as_json else f"{step['number']:4} {step['path']}  {line}")
+        run = asyncio.run(followed(url, api_key, config, run_id, as_json=as_json))
+    else:
+        run, _ = _ask(config, url, api_key, "GET", _path(run_id))  # first: what has ended is recorded whole
+        steps, _ = _ask(config, url, api_key, "GET", f"{_path(run_id)}/steps")
+        for step in steps["data"]:
+            typer.echo(msgspec.json.encode(step) if as_json else step_line(step))
+        if not as_json:
+            typer.echo(standing(run))
+    if ended_badly(run):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -271,7 +263,7 @@ def schedule(
         return
     if chain is None or cron is None:
         raise InvalidRequest("A schedule needs --chain and --cron.", param="cron")
-    inputs = dict(named(text) for text in given or [])
+    inputs = inputs_of(given or [], types_there(url, api_key, config, chain))
     body = {"chain": chain, "cron": cron, "timezone": timezone, "input": inputs}
     made, _ = _ask(config, url, api_key, "PUT", path, body)
     typer.echo(f"The schedule '{name}' starts '{chain}' next at {made['next_at']}.")
@@ -300,7 +292,7 @@ def _act(
     run_id: str, what: str, body: dict[str, Any], url: str | None, api_key: str | None, config: Path | None
 ) -> None:
     run, _ = _ask(config, url, api_key, "POST", f"{_path(run_id)}/{what}", body)
-    typer.echo(f"{run['id']} is {run['status']}.")
+    typer.echo(standing(run))
 
 
 def _ask(
@@ -322,23 +314,14 @@ def _show(run: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         typer.echo(msgspec.json.encode(run))
         return
-    waits = f", for '{run['waiting_for']}'" if run["waiting_for"] else ""
-    typer.echo(f"{run['id']} is {run['status']}{waits}.")
-    if run["error"]:
-        typer.echo(f"{run['error']['code']}: {run['error']['message']}")
-    elif run["status"] == "succeeded":
-        output = run["output"]
-        typer.echo(output if isinstance(output, str) else msgspec.json.format(msgspec.json.encode(output)))
+    typer.echo(standing(run))
+    if run["status"] == "succeeded":
+        output(run["output"])
 
 
 def _status(run: dict[str, Any]) -> str:
     colour = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}.get(run["status"], "blue")
     return f"[{colour}]{run['status']}[/]"
-
-
-def when(seconds: float) -> str:
-    """A moment by this machine's clock."""
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _took(run: dict[str, Any]) -> str:

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.chain_server import InputOption, JsonOption, UrlOption, named
+from intellirouter.cli.chain_inputs import InputOption, inputs_of, types_there
+from intellirouter.cli.chain_server import JsonOption, UrlOption
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
@@ -66,7 +67,7 @@ def trigger(
     if status:
         body["status"] = status
     if given:
-        body["input"] = dict(named(text) for text in given)
+        body["input"] = inputs_of(given, types_there(url, api_key, config, chain))
     made = ask("PUT", path, body)
     if as_json:
         typer.echo(msgspec.json.encode(made))

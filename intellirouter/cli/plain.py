@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+
 from rich.console import Console
 from rich.text import Text
 
@@ -9,6 +12,11 @@ from rich.text import Text
 def cells(*values: object) -> list[Text]:
     """The cells of a row."""
     return [Text(str(value)) for value in values]
+
+
+def room() -> int:
+    """The columns of the terminal that lines are cut at; in a pipe they are not."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 
 def warn(console: Console, problem: object, word: str = "warning") -> None:

@@ -60,7 +60,7 @@ def over(look: Mapping[str, Any] | None) -> bool:
 def _ended_at(row: RunRow, look: Mapping[str, Any] | None) -> float | None:
     if look is None:
         return row.cancelled
-    return round(max(float(look["updated"]), row.created), 3)  # SQLite's clock has whole seconds
+    return round(max(float(look["updated"]), row.created), 3)  # files of before have whole seconds
 
 
 def word(outcome: Mapping[str, Any]) -> str:

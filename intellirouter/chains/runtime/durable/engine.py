@@ -20,8 +20,8 @@ _MAKING = 0x494E54454C4C49
 PORTION = 500
 """Pages, of 4 kB, that are given back in one transaction."""
 SUBSECONDS = (3, 42)
-"""The SQLite that knows `unixepoch('subsec')`. dbos takes every Python from 3.12 on to have it; those of many distributions have an older
-one, in which the answer is null."""
+"""The SQLite that knows `unixepoch('subsec')`, by which runs are timed (`clock.py`); those of many distributions have an older one, in
+which the answer is null."""
 
 
 def open_engine(url: str) -> sa.Engine:

@@ -22,6 +22,7 @@ from intellirouter import tasks
 from intellirouter.chains.interpreter import Outcome
 from intellirouter.chains.ports import Listener
 from intellirouter.chains.runtime.durable import form
+from intellirouter.chains.runtime.durable.clock import fine_clock
 from intellirouter.chains.runtime.durable.cluster import Cluster
 from intellirouter.chains.runtime.durable.engine import open_engine, sole_owner
 from intellirouter.chains.runtime.durable.reader import only_reader
@@ -67,6 +68,7 @@ async def opened(
     alone = engine.dialect.name == "sqlite"
     node = SINGLE if alone else f"node_{secrets.token_hex(8)}"
     only_reader()
+    fine_clock()
     only_errors()
     with sole_owner(engine), sealed_values(engine, sealer):
         try:

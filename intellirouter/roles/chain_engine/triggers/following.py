@@ -106,7 +106,7 @@ class Following:
         for trigger in await asyncio.to_thread(self.store.all, each.tenant, ("run",)):
             if trigger.paused or not trigger.matches(run["chain"], run["status"]):
                 continue
-            if trigger.created > run["ended_at"] + 1:  # SQLite's clock has whole seconds
+            if trigger.created > run["ended_at"] + 1:  # the clocks of a node and its database
                 continue
             try:
                 await self.firing.fire(trigger, each.run_id, event, depth)

@@ -18,6 +18,7 @@ from intellirouter.alerts.judge import Alert
 from intellirouter.alerts.message import Message, shown
 from intellirouter.alerts.notice import Ack, Item, Silence, acknowledged
 from intellirouter.config.schema.alerts import AlertChannel, AlertsSection
+from intellirouter.counts import counted
 from intellirouter.errors import InvalidRequest, NotFound
 
 MAX_SILENCE_SECONDS = 90 * 86_400.0
@@ -105,7 +106,7 @@ class Desk:
         fits = [alert for alert in firing.values() if name and alert.id.startswith(name)]
         if len(fits) != 1:
             raise NotFound(
-                f"{len(fits)} alerts begin with '{name[:60]}'."
+                f"{counted(len(fits), 'alert begins', 'alerts begin')} with '{name[:60]}'."
                 if fits
                 else f"No alert '{name[:60]}' is firing."
             )

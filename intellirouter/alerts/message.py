@@ -11,6 +11,7 @@ import msgspec
 from intellirouter.alerts.judge import Alert
 from intellirouter.alerts.notice import Item, Tells
 from intellirouter.alerts.rule import Severity
+from intellirouter.counts import counted
 
 MOST_LINES = 20
 MAX_LINE = 600
@@ -57,7 +58,7 @@ def title_of(items: Sequence[Item], origin: str) -> str:
     if len(items) == 1:
         return f"[{_state(items[0])}] {_what(items[0].alert)} ({origin})"[:MAX_LINE]
     over = len(items) - len(open_)
-    words = [f"{len(open_)} alerts"] if open_ else []
+    words = [counted(len(open_), "alert")] if open_ else []
     words += [f"{over} recovered"] if over else []
     state = severity_of(open_).upper() if open_ else "RECOVERED"
     return f"[{state}] {', '.join(words)} ({origin})"

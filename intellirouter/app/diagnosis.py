@@ -106,7 +106,7 @@ def _personas(settings: Settings) -> Iterator[Finding]:
             yield Finding("install", f"persona {file.name}", Level.PROBLEM, f"{file}: {told}", advice)
         else:
             held += 1
-    yield Finding("install", "personas", Level.OK, f"{held} of {len(files)} files hold in {folder}")
+    yield Finding("install", "personas", Level.OK, f"{held} of {len(files)} hold in {folder}")
 
 
 def _plain(error: OSError | UnicodeDecodeError) -> str:

@@ -26,6 +26,7 @@ from intellirouter.app.service_manager import NO_MANAGER, ServiceManager
 from intellirouter.app.supervisor import Reload, serve
 from intellirouter.config import env
 from intellirouter.config.load import Loaded
+from intellirouter.counts import counted
 from intellirouter.errors import ConfigError, IntelliRouterError
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.telemetry.shipping import opening
@@ -169,7 +170,7 @@ class _Parent:
         while self._awaited and self._serves.acquire(block=False):
             self._awaited -= 1
             if not self._awaited:
-                self._manager.ready(f"{self._count} workers serve")
+                self._manager.ready(f"{counted(self._count, 'worker serves', 'workers serve')}")
         if self._manager.watchdog and time.monotonic() - self._alive_at >= self._manager.watchdog:
             self._alive_at = time.monotonic()
             self._manager.alive()
@@ -202,4 +203,4 @@ class _Parent:
             if child.pid is not None and child.is_alive():
                 os.kill(child.pid, wanted)
         if number == signal.SIGHUP:
-            self._manager.ready(f"{self._count} workers were told to reload")
+            self._manager.ready(f"{counted(self._count, 'worker was told', 'workers were told')} to reload")

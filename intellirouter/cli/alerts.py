@@ -16,6 +16,7 @@ from rich.text import Text
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells, wrapped
 from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
+from intellirouter.counts import counted
 from intellirouter.errors import InvalidRequest
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -139,7 +140,7 @@ def _show(answer: dict[str, Any]) -> None:
             "Alerts are off here: name a channel in [[alerts.channels]], or set [alerts] enabled = true."
         )
     elif not answer["data"]:
-        typer.echo(f"No alert: {len(answer['rules'])} rules are judged.")
+        typer.echo(f"No alert: {counted(len(answer['rules']), 'rule is judged', 'rules are judged')}.")
     if answer["data"]:
         for row in answer["data"]:
             _told(
@@ -156,7 +157,9 @@ def _show(answer: dict[str, Any]) -> None:
         )
     for row in answer["channels"]:
         if row["error"]:
-            typer.echo(f"channel {row['name']}: {row['waiting']} messages wait: {row['error']}")
+            typer.echo(
+                f"channel {row['name']}: {counted(row['waiting'], 'message waits', 'messages wait')}: {row['error']}"
+            )
 
 
 def _told(head: str, *lines: str) -> None:

@@ -22,6 +22,7 @@ from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.settings import Settings
+from intellirouter.counts import counted
 from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.memory.open import open_state
 from intellirouter.memory.store import StateStore
@@ -57,7 +58,7 @@ def verify(config: ConfigOption = None, unit: UnitOption = None, as_json: Json =
         for verdict in verdicts:
             good = not verdict.findings
             typer.echo(
-                f"{verdict.node}: {verdict.records} records, {'all as written' if good else 'NOT as written'}."
+                f"{verdict.node}: {counted(verdict.records, 'record')}, {'all as written' if good else 'NOT as written'}."
             )
             for finding in verdict.findings:
                 typer.echo(f"  {finding.problem}: {finding.message}")

@@ -21,6 +21,7 @@ from intellirouter.cli.node_options import ConfigOption, IdentityOption, Passphr
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.cli.parts import parts
 from intellirouter.cli.plain import age, amount, wrapped
+from intellirouter.counts import counted
 from intellirouter.errors import IntelliRouterError, NotFound
 from intellirouter.ops.backup import forms, place, retention
 from intellirouter.ops.backup.archive import BackupDamaged, Manifest
@@ -235,7 +236,7 @@ def _in_words(facts: dict[str, Any]) -> str:
 def _tell(file: File, manifest: Manifest) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     size = amount(place.size(file))
-    console.print(f"{file}: whole, {len(manifest.files)} files, {size}, made {manifest.created}")
+    console.print(f"{file}: whole, {counted(len(manifest.files), 'file')}, {size}, made {manifest.created}")
     if manifest.counts:
         sums: Counter[str] = Counter()
         for name, count in manifest.counts.items():

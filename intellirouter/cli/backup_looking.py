@@ -12,7 +12,8 @@ from rich.markup import escape
 
 from intellirouter.cli.backup_keys import secret_keys
 from intellirouter.cli.node_options import IdentityOption, PassphraseOption
-from intellirouter.cli.plain import amount, counted
+from intellirouter.cli.plain import amount
+from intellirouter.counts import counted
 from intellirouter.errors import NotFound
 from intellirouter.ops.backup import looking, place
 

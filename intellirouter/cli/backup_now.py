@@ -16,8 +16,8 @@ from intellirouter.cli.backup_letting_go import let_go
 from intellirouter.cli.node_configuration import configured
 from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption
 from intellirouter.cli.node_unit import UnitOption
-from intellirouter.cli.plain import counted
 from intellirouter.config.schema.backup import BackupSection
+from intellirouter.counts import counted
 from intellirouter.errors import IntelliRouterError, InvalidRequest
 from intellirouter.ops.backup import looking, marks, place
 from intellirouter.ops.backup.drill import drill as tried

@@ -16,6 +16,7 @@ from intellirouter.cli.server_client import (
     UrlOption,
     ask_once,
 )
+from intellirouter.counts import counted
 from intellirouter.errors import InvalidRequest
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -32,7 +33,7 @@ def stats(url: UrlOption = None, api_key: ApiKeyOption = None, config: ConfigOpt
 def clear(url: UrlOption = None, api_key: ApiKeyOption = None, config: ConfigOption = None) -> None:
     """Forget every kept answer."""
     answer, _ = ask_once(url, api_key, "DELETE", "/admin/cache", config=config)
-    typer.echo(f"{answer['cleared']} answers forgotten.")
+    typer.echo(f"{counted(answer['cleared'], 'answer')} forgotten.")
 
 
 @app.command()

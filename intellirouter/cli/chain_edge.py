@@ -14,6 +14,7 @@ from intellirouter.cli.chain_words import when
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
+from intellirouter.counts import counted
 
 edge = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Nodes that work alone and forward their runs."
@@ -43,7 +44,7 @@ def status(
         if centre is None and not found["data"]:
             typer.echo("This node forwards to no centre and has no edges ([chain_engine] centre, edges).")
     lost = centre is not None and (centre["given_up"] or (centre.get("records") or {}).get("given_up"))
-    if centre is not None and (not centre["answers"] or lost):
+    if centre is not None and (not _takes(centre) or lost):
         raise typer.Exit(1)
 
 
@@ -60,8 +61,10 @@ def resend(
 
 
 def _centre(centre: dict[str, Any]) -> None:
-    answers = "answers" if centre["answers"] else f"does not answer since {when(centre['away_since'])}"
-    typer.echo(f"centre     {centre['url']} {answers}")
+    how = "answers"
+    if not _takes(centre):
+        how = f"{'takes nothing' if centre['answers'] else 'does not answer'} since {when(centre['away_since'])}"
+    typer.echo(f"centre     {centre['url']} {how}")
     if centre["trouble"]:
         typer.echo(f"why        {centre['trouble']}")
     since = f", the oldest since {when(centre['oldest_at'])}" if centre["waiting"] else ""
@@ -74,9 +77,13 @@ def _centre(centre: dict[str, Any]) -> None:
         _rows(rows)
 
 
+def _takes(centre: dict[str, Any]) -> bool:
+    return bool(centre.get("takes", centre["answers"]))  # a node of before knows one of the two
+
+
 def _rows(rows: dict[str, Any]) -> None:
     since = f", the oldest of {when(rows['oldest_at'])}" if rows["waiting"] else ""
-    typer.echo(f"records    {rows['waiting']} rows wait{since}")
+    typer.echo(f"records    {counted(rows['waiting'], 'row waits', 'rows wait')}{since}")
     if rows["trouble"]:
         typer.echo(f"  why      {rows['trouble']}")
     if rows["refused"]:

@@ -13,11 +13,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.chains.drawing.marks import lasting
 from intellirouter.cli.chain_inputs import InputOption, inputs_of, types_there
-from intellirouter.cli.chain_words import ended_badly, output, standing, step_line, when_shortly
+from intellirouter.cli.chain_words import ended_badly, listed, output, standing, step_line
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells
+from intellirouter.cli.plain import cells, room
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
 from intellirouter.cli.text_files import text_of
 from intellirouter.errors import InvalidRequest
@@ -100,14 +99,8 @@ def ls(
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
         return
-    table = Table(box=None, pad_edge=False)  # the ids of an edge's runs are long, and 80 columns are few
-    for column in ("run", "chain", "status", "started", "took"):
-        narrow = column == "chain"
-        table.add_column(column, no_wrap=True, overflow="ellipsis" if narrow else "fold")
-    for run in found["data"]:
-        started = when_shortly(run["created_at"])
-        table.add_row(*cells(run["id"], run["chain"]), _status(run), *cells(started, _took(run)))
-    Console().print(table)
+    table, width = listed(found["data"], room())
+    Console(width=width).print(table)
 
 
 @app.command()
@@ -317,12 +310,3 @@ def _show(run: dict[str, Any], *, as_json: bool) -> None:
     typer.echo(standing(run))
     if run["status"] == "succeeded":
         output(run["output"])
-
-
-def _status(run: dict[str, Any]) -> str:
-    colour = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}.get(run["status"], "blue")
-    return f"[{colour}]{run['status']}[/]"
-
-
-def _took(run: dict[str, Any]) -> str:
-    return lasting(max(0.0, run["ended_at"] - run["created_at"])) if run["ended_at"] else ""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 import typer
+from rich.table import Table
 
 from intellirouter.chains.drawing.marks import lasting
-from intellirouter.cli.plain import room
+from intellirouter.cli.plain import cells, room
 
 GOING = ("running", "waiting", "queued")
+_COLUMNS = ("run", "chain", "status", "started", "took")
+_COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}
+_SHORTEST = 8
+"""Characters of a chain's name that stay."""
 _HOW = {
     "succeeded": "succeeded",
     "failed": "failed",
@@ -58,6 +63,32 @@ def step_line(step: Mapping[str, Any], *, heard: bool = False) -> str:
     text = _flat(came if isinstance(came, str) else msgspec.json.encode(came).decode())
     left = room() - len(told) - 2
     return f"{told}  {text if len(text) <= left else text[: max(0, left - 1)] + '…'}"
+
+
+def listed(runs: Sequence[Mapping[str, Any]], width: int) -> tuple[Table, int]:
+    """The runs as a table, a line each, and the width that it needs at least: ids stay whole, names of chains are cut."""
+    rows = [
+        (
+            run["id"],
+            run["chain"],
+            run["status"],
+            when_shortly(run["created_at"]),
+            lasting(max(0.0, run["ended_at"] - run["created_at"])) if run["ended_at"] else "",
+        )
+        for run in runs
+    ]
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    while (over := sum(widths) + 2 * len(widths) - 2 - width) > widths[1] - _SHORTEST and len(widths) > 3:
+        widths.pop()  # how long it took, then when it began
+    widths[1] = max(min(widths[1], _SHORTEST), widths[1] - max(0, over))
+    table = Table(box=None, pad_edge=False)
+    for name, most in zip(_COLUMNS, widths, strict=False):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", width=most)
+    for row in rows:
+        run_id, chain, status, *times = cells(*row[: len(widths)])
+        status.stylize(_COLOURS.get(str(status), "blue"))
+        table.add_row(run_id, chain, status, *times)
+    return table, max(width, sum(widths) + 2 * len(widths) - 2)
 
 
 def output(value: object) -> None:

@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from intellirouter.cli.plain import cells, counted
+from intellirouter.cli.plain import cells
 from intellirouter.cli.text_files import text_of
 from intellirouter.config.orchestrator_yaml import imported
+from intellirouter.counts import counted
 from intellirouter.errors import Conflict, NotFound
 
 

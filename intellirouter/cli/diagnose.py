@@ -19,9 +19,10 @@ from intellirouter.app.rules import RULES
 from intellirouter.cli.node_configuration import node_file
 from intellirouter.cli.node_options import ConfigOption, RoleOption
 from intellirouter.cli.node_unit import UnitOption, advice, entered
-from intellirouter.cli.plain import counted, wrapped
+from intellirouter.cli.plain import wrapped
 from intellirouter.config import env
 from intellirouter.config.load import Loaded, look
+from intellirouter.counts import counted
 from intellirouter.errors import ConfigError
 from intellirouter.inference.provider import Provider, provider_of
 from intellirouter.ops.diagnose.bundle import BundleFile, contents

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import typer
 
 from intellirouter.config import env
+from intellirouter.counts import counted
 from intellirouter.errors import IntelliRouterError
 
 INTERRUPTED = 130
@@ -61,7 +62,7 @@ def _refused(error: IntelliRouterError) -> int:
     problems = error.details.get("problems") or ()
     if len(problems) > 1:
         typer.echo("\n".join(problems), err=True)
-        typer.echo(f"error: {len(problems)} problems.", err=True)
+        typer.echo(f"error: {counted(len(problems), 'problem')}.", err=True)
     else:
         typer.echo(f"error: {error.message}", err=True)
     return error.exit_code

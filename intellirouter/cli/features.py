@@ -76,12 +76,14 @@ def reset(
     config: ConfigOption = None,
 ) -> None:
     """As the configuration file has it."""
-    answer, _ = ask_once(url, api_key, "DELETE", f"/admin/features/{quote(feature)}", config=config)
+    answer, _ = ask_once(url, api_key, "DELETE", f"/admin/features/{quote(feature, safe='')}", config=config)
     _show(answer, as_json=False)
 
 
 def _put(feature: str, body: dict[str, Any], url: str | None, api_key: str | None, config: Any) -> None:
-    answer, _ = ask_once(url, api_key, "PUT", f"/admin/features/{quote(feature)}", body, config=config)
+    answer, _ = ask_once(
+        url, api_key, "PUT", f"/admin/features/{quote(feature, safe='')}", body, config=config
+    )
     _show(answer, as_json=False)
     for field, names in answer.get("unknown", {}).items():
         named = ", ".join(f"'{name}'" for name in names)

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from intellirouter.cli.node_configuration import configured
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells, counted
+from intellirouter.cli.plain import cells
+from intellirouter.counts import counted
 from intellirouter.errors import InvalidRequest
 from intellirouter.inference.guarding.rules import built
 from intellirouter.inference.guarding.trying import every_kind, tried

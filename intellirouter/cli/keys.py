@@ -21,9 +21,10 @@ from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.cli.parts import parts
 from intellirouter.cli.people import check_roles, with_people
-from intellirouter.cli.plain import cells, counted, dollars, warn
+from intellirouter.cli.plain import cells, dollars, warn
 from intellirouter.config.load import Loaded
 from intellirouter.config.schema.auth import SCOPES, unknown_scopes
+from intellirouter.counts import counted
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, KeyStore, VirtualKey, make_key
 from intellirouter.memory.open import open_state
 from intellirouter.security.api_keys import hash_key

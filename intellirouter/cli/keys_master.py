@@ -20,6 +20,7 @@ from intellirouter.cli.node_configuration import configured
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.config.schema.settings import Settings
+from intellirouter.counts import counted
 from intellirouter.errors import InvalidRequest
 from intellirouter.identity.store import GONE, GONE_SECONDS
 from intellirouter.memory.open import FILE as STATE_FILE
@@ -79,7 +80,7 @@ def rotate_master(
         typer.echo(msgspec.json.encode(facts))
         return
     typer.echo(
-        f"{kept} values, {rows} rows and {files} files are encrypted anew, with key {sealer.current_name}."
+        f"Encrypted anew with key {sealer.current_name}: {counted(kept, 'value')}, {counted(rows, 'row')}, {counted(files, 'file')}."
     )
     for name in left:
         typer.echo(

@@ -13,6 +13,7 @@ from rich.table import Table
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
+from intellirouter.counts import counted
 from intellirouter.errors import UpstreamUnavailable
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ def test(
     if "x-intellirouter-canned" in headers:
         tried = headers.get("x-intellirouter-attempts", "0")
         raise UpstreamUnavailable(
-            f"nobody answers for '{model}' ({tried} attempts): the server gave its canned answer (cache.canned_answer). "
+            f"nobody answers for '{model}' ({counted(int(tried), 'attempt')}): the server gave its canned answer (cache.canned_answer). "
             "Its log says why. What was drained is asked again after: intellirouter models drain TARGET --undo"
         )
     facts: dict[str, Any] = {

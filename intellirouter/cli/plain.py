@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import sys
 
 from rich.console import Console
 from rich.text import Text
+
+from intellirouter.counts import counted
 
 
 def cells(*values: object) -> list[Text]:
@@ -15,8 +16,8 @@ def cells(*values: object) -> list[Text]:
 
 
 def room() -> int:
-    """The columns of the terminal that lines are cut at; in a pipe they are not."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    """The columns that lines are cut at: those of the terminal, or of COLUMNS. In a pipe nothing is cut."""
+    return shutil.get_terminal_size((10_000, 24)).columns
 
 
 def warn(console: Console, problem: object, word: str = "warning") -> None:
@@ -41,11 +42,6 @@ def wrapped(text: str, width: int, first: int | None = None) -> list[str]:
                 line = f"{line} {word}" if line else word
         lines.append(line)
     return lines
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 problem`, `2 problems`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def dollars(amount: float) -> str:

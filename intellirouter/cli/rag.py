@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells, counted
+from intellirouter.cli.plain import cells
 from intellirouter.cli.rag_documents import delete, ended, ls, sync
 from intellirouter.cli.rag_feed import bar_of, feed, files_under, ready_collection
 from intellirouter.cli.rag_node import (
@@ -29,6 +29,7 @@ from intellirouter.cli.rag_node import (
 from intellirouter.cli.rag_sources import app as sources
 from intellirouter.cli.rag_tune import tune
 from intellirouter.cli.server_client import ApiKeyOption
+from intellirouter.counts import counted
 from intellirouter.errors import InvalidRequest
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.security.caller import Caller

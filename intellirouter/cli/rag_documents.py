@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import amount, cells, counted
+from intellirouter.cli.plain import amount, cells
 from intellirouter.cli.rag_feed import changed, feed, files_under, ready_collection
 from intellirouter.cli.rag_node import (
     DEFAULT_TENANT,
@@ -26,6 +26,7 @@ from intellirouter.cli.rag_node import (
     on_service,
 )
 from intellirouter.cli.server_client import ApiKeyOption
+from intellirouter.counts import counted
 from intellirouter.errors import InvalidRequest
 from intellirouter.roles.rag_manager.sources.source import suspicious
 

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells, counted
+from intellirouter.cli.plain import cells
 from intellirouter.cli.rag_node import DEFAULT_TENANT, JsonOption, TenantOption, UrlOption, Where, on_service
 from intellirouter.cli.server_client import ApiKeyOption
+from intellirouter.counts import counted
 
 MOST_ERRORS = 20
 """That are shown one by one."""

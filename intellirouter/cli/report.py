@@ -21,6 +21,7 @@ from intellirouter.cli.server_client import (
     UrlOption,
     ask_once,
 )
+from intellirouter.counts import counted
 
 MAX_GROUPS = 15
 WARNS, ALARMS = (0.05, 5.0), (0.10, 10.0)
@@ -150,9 +151,11 @@ def _facts(report: Json) -> list[tuple[str, str]]:
         ("saved by routing", f"{dollars(total['saved_usd'])} US dollars against the dearest targets"),
         (
             "feedback",
-            f"{total['rated']:,} answers, on average {_score(total)}" if total["rated"] else "none was given",
+            f"{counted(total['rated'], 'answer')}, on average {_score(total)}"
+            if total["rated"]
+            else "none was given",
         ),
-        ("cache", f"{cache['hits']:,} hits, {cache['hit_rate']:.1%}"),
+        ("cache", f"{counted(cache['hits'], 'hit')}, {cache['hit_rate']:.1%}"),
     ]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 import typer
@@ -12,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells
+from intellirouter.cli.plain import cells, room
 from intellirouter.cli.record_options import (
     JsonOption,
     KeyOption,
@@ -34,6 +36,12 @@ from intellirouter.cli.server_client import (
 )
 
 COLUMNS = ("time", "status", "model", "key", "took", "tokens", "$", "id")
+WIDTHS = (8, 6, 24, 12, 7, 11, 8, 19)
+"""Of lines that come one by one."""
+_LEAVES = ("key", "tokens")
+"""What makes room on a narrow terminal; the id never does: `requests ID` takes it."""
+_SHORTEST = 16
+"""Characters of a model's name that stay."""
 
 
 def command(
@@ -62,7 +70,7 @@ def command(
 ) -> None:
     """The last requests, the newest at the bottom. With --json one object a line."""
     if request is not None:
-        answer, _ = ask_once(url, api_key, "GET", f"/admin/requests/{request}", config=config)
+        answer, _ = ask_once(url, api_key, "GET", f"/admin/requests/{quote(request, safe='')}", config=config)
         typer.echo(msgspec.json.format(msgspec.json.encode(answer)))
         return
     filters: dict[str, object] = {
@@ -81,7 +89,7 @@ def command(
         for row in rows:
             typer.echo(msgspec.json.encode(row))
     elif rows or not follow:
-        Console().print(_table(rows))
+        Console(width=room()).print(_table(rows))
     if follow:
         last = rows[-1]["id"] if rows else None
         # the client that streams is for who follows
@@ -91,13 +99,36 @@ def command(
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
+    found = [_cells(row) for row in rows]
+    kept = _kept([max(map(len, column)) for column in zip(COLUMNS, *found, strict=True)], gap=2)
     table = Table(box=None, pad_edge=False)
-    for column in COLUMNS:
-        right = column in ("took", "tokens", "$")
-        table.add_column(column, overflow="ellipsis", no_wrap=True, justify="right" if right else "left")
-    for row in rows:
-        table.add_row(*cells(*_cells(row)), style="red" if row["status"] >= 400 or row["error"] else "")
+    for name, width in kept.items():
+        right = name in ("took", "tokens", "$")
+        table.add_column(
+            name, overflow="ellipsis", no_wrap=True, width=width, justify="right" if right else "left"
+        )
+    for row, texts in zip(rows, found, strict=True):
+        told = dict(zip(COLUMNS, texts, strict=True))
+        table.add_row(*cells(*(told[name] for name in kept)), style="red" if _failed(row) else "")
     return table
+
+
+def _kept(widths: Sequence[int], gap: int) -> dict[str, int]:
+    """The columns that there is room for, and how wide each is."""
+    kept = dict(zip(COLUMNS, widths, strict=True))
+
+    def over() -> int:
+        return sum(kept.values()) + gap * (len(kept) - 1) - room()
+
+    for name in _LEAVES:
+        if over() > kept["model"] - _SHORTEST:
+            del kept[name]
+    kept["model"] = max(min(kept["model"], _SHORTEST), kept["model"] - max(0, over()))
+    return kept
+
+
+def _failed(row: dict[str, Any]) -> bool:
+    return row["status"] >= 400 or bool(row["error"])
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -119,5 +150,11 @@ def _print(row: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(msgspec.json.encode(row))
         return
-    time, status, model, key, took, tokens, usd, row_id = _cells(row)
-    typer.echo(f"{time} {status:4} {model:24} {key:12} {took:>7} {tokens:>11} {usd:>8} {row_id}")
+    kept = _kept(WIDTHS, gap=1)
+    told = dict(zip(COLUMNS, _cells(row), strict=True))
+    right = ("took", "tokens", "$")
+    parts = (
+        f"{told[name][:width]:{'>' if name in right else '<'}{width}}" if name != "id" else told[name]
+        for name, width in kept.items()
+    )
+    typer.echo(" ".join(parts))

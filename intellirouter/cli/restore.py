@@ -14,6 +14,7 @@ from intellirouter.cli.node_configuration import configured
 from intellirouter.cli.node_options import ConfigOption, IdentityOption, PassphraseOption
 from intellirouter.cli.node_unit import UnitOption
 from intellirouter.config.schema.settings import Settings
+from intellirouter.counts import counted
 from intellirouter.errors import IntelliRouterError
 from intellirouter.ops.backup import place
 from intellirouter.ops.backup.restore import STORES, Plan, places, plan, restore
@@ -95,7 +96,9 @@ def _left_alone(planned: Plan, words: str) -> None:
 def _count(planned: Plan, store: str) -> str:
     count = sum(number for name, number in planned.manifest.counts.items() if name.partition("/")[0] == store)
     return (
-        f": {count} records of the archive in place of all that is there now, for every node" if count else ""
+        f": {counted(count, 'record')} of the archive in place of all that is there now, for every node"
+        if count
+        else ""
     )
 
 

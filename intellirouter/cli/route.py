@@ -16,6 +16,7 @@ from intellirouter.cli.node_address import address_of
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.route_eval import curve_of, curve_told, drawn, lines_of, svg
 from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_bytes, ask_once
+from intellirouter.counts import counted
 from intellirouter.errors import InvalidRequest
 from intellirouter.inference.learning.evaluation import by_prior, evaluated
 from intellirouter.inference.learning.prior import KINDS, shipped
@@ -88,7 +89,7 @@ def status(
     for group in answer["groups"]:
         trained = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(group["trained"]))
         more = "; explores more, since a target changed" if group["exploring"] else ""
-        typer.echo(f"{group['group']}: {group['version']:,} outcomes, last learnt {trained}{more}")
+        typer.echo(f"{group['group']}: {counted(group['version'], 'outcome')}, last learnt {trained}{more}")
         table = _table("target", "outcomes", "success", "sure", *KINDS, "trend")
         for row in group["targets"]:
             kinds = {kind["kind"]: kind for kind in row["kinds"]}

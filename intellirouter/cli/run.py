@@ -15,8 +15,9 @@ from intellirouter.app.node import Node
 from intellirouter.app.roles import select
 from intellirouter.cli.node_configuration import loader
 from intellirouter.cli.node_options import ConfigOption, RoleOption
-from intellirouter.cli.plain import cells, counted, warn
+from intellirouter.cli.plain import cells, warn
 from intellirouter.config.checking import KeyPath
+from intellirouter.counts import counted
 from intellirouter.inference.catalog import Catalog
 from intellirouter.roles.router.console.routes import CONSOLE
 from intellirouter.roles.router.keys import CATALOG

@@ -10,6 +10,7 @@ import typer
 
 from intellirouter.app.components.records import open_whole
 from intellirouter.cli.node_configuration import configured
+from intellirouter.counts import counted
 from intellirouter.errors import NotFound
 from intellirouter.records.sqlite.store import FILE
 
@@ -31,5 +32,9 @@ def recount(config: Path | None, *, as_json: bool) -> None:
     if as_json:
         typer.echo(msgspec.json.encode({"wrong": wrong, "rows": rows}))
         return
-    found = "All sums that were looked at agreed with their rows" if not wrong else f"{wrong} sums were wrong"
-    typer.echo(f"{found}; those of {rows:,} rows are made anew.")
+    found = (
+        "All sums that were looked at agreed with their rows"
+        if not wrong
+        else f"{counted(wrong, 'sum was', 'sums were')} wrong"
+    )
+    typer.echo(f"{found}; those of {counted(rows, 'row')} are made anew.")

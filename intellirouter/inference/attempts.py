@@ -17,6 +17,7 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 
 from intellirouter.chat.response import Usage
+from intellirouter.counts import counted
 from intellirouter.errors import (
     IntelliRouterError,
     UpstreamRateLimited,
@@ -230,7 +231,8 @@ class Attempts:
         if candidate.max_concurrency is not None and standing.load >= candidate.max_concurrency:
             standing.circuit.unsure()
             raise UpstreamRateLimited(
-                f"{candidate.id} is busy with {standing.load} calls", provider=candidate.provider.name
+                f"{candidate.id} is busy with {counted(standing.load, 'call')}",
+                provider=candidate.provider.name,
             )
         provider = candidate.provider
         if provider.requests_per_minute is not None or provider.tokens_per_minute is not None:

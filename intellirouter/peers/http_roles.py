@@ -111,8 +111,9 @@ def said(status: int, data: bytes, role: str, retry_after: str | None = None) ->
     if status in (400, 422):
         return InvalidRequest(error.message, param=_text(data, "param"))
     if status == 401:  # the reason is for the operator of both: nothing a vendor said
-        return PeerUnavailable(f"the {role} answered 401: {_text(data, 'message') or error.message}")
-    return PeerUnavailable(f"the {role} answered {status}: {error.message}")
+        words = _text(data, "message") or error.message
+        return PeerUnavailable(f"the {role} answered 401: {words}", answered=status)
+    return PeerUnavailable(f"the {role} answered {status}: {error.message}", answered=status)
 
 
 def _text(data: bytes, field: str) -> str | None:

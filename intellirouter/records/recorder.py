@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from intellirouter.counts import counted
 from intellirouter.errors import StateError
 from intellirouter.records.held import Batches, Jotting
 from intellirouter.records.row import Ids, Row
@@ -223,7 +224,9 @@ class Recorder:
         if not reason and dropped and time.monotonic() - self._dropped_at < REMEMBER_SECONDS:
             reason = self._drop_reason or "more requests came than could be written"
         if reason and dropped:
-            reason = f"{reason}; {dropped} requests are missing from the record"
+            reason = (
+                f"{reason}; {counted(dropped, 'request is missing', 'requests are missing')} from the record"
+            )
         return Standing(self._written, dropped, self._waiting(), bool(self._failure), reason, self._withheld)
 
     async def caught_up(self, seconds: float) -> bool:

@@ -36,7 +36,7 @@ def item(tells: Tells = "fired", severity: Severity = "warning", **more: str) ->
         ([item("worse", "critical")], "failure", "[CRITICAL] the disk fills (node a)"),
         ([item("recovered", "critical")], "success", "[RECOVERED] the disk fills (node a)"),
         ([item(), item("worse", "critical")], "failure", "[CRITICAL] 2 alerts (node a)"),
-        ([item(), item("recovered", "critical")], "warning", "[WARNING] 1 alerts, 1 recovered (node a)"),
+        ([item(), item("recovered", "critical")], "warning", "[WARNING] 1 alert, 1 recovered (node a)"),
         ([item("recovered")] * 2, "success", "[RECOVERED] 2 recovered (node a)"),
     ],
 )

@@ -15,6 +15,7 @@ import pytest
 import typer
 from typer.main import get_command
 
+from intellirouter.cli.emptiness import MEANT
 from intellirouter.cli.failing import UNFORESEEN, told
 from intellirouter.cli.main import COMMANDS, build
 
@@ -45,6 +46,18 @@ def commands() -> Iterator[tuple[tuple[str, ...], list[str]]]:
                     if parameter.param_type_name == "argument" and parameter.required
                 ],
             )
+
+
+def every_command(words: tuple[str, ...] = (), command: Any = None) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each command that does something, also in a group within a group."""
+    if command is None:
+        for name in COMMANDS:
+            yield from every_command((name,), get_command(build(name)).commands[name])  # type: ignore[attr-defined]
+    elif hasattr(command, "list_commands"):
+        for name, inner in inner_of(command).items():
+            yield from every_command((*words, name), inner)
+    else:
+        yield words, command
 
 
 ALL = dict(commands())
@@ -96,6 +109,48 @@ def test_a_wrong_argument_of_any_command_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for outcome in walk(calls, tmp_path):
         well_said(outcome)
+
+
+def texts() -> Iterator[tuple[list[str], str]]:
+    """Each call in which one text, name, path or address is empty, and what is called so there."""
+    for words, one in every_command():
+        needed = [each for each in one.params if each.param_type_name == "argument" and each.required]
+        for place, each in enumerate(needed):
+            yield [*words, *(["x"] * place), ""], f"'{each.name}'"
+        for option in one.params:
+            if option.param_type_name == "argument" or option.is_flag or (words[0], option.opts[0]) in MEANT:
+                continue
+            yield [*words, *(["x"] * len(needed)), option.opts[0], ""], option.opts[0]
+            if option.opts[0].startswith("--"):
+                yield [*words, *(["x"] * len(needed)), f"{option.opts[0]}="], option.opts[0]
+
+
+def test_what_is_empty_is_named_by_any_command_and_nothing_is_done(tmp_path: Path) -> None:
+    calls = [
+        *texts(),
+        (["backup", "--to", ""], "--to"),
+        (["features", "off", ""], "'feature'"),
+        (["requests", " "], "'request'"),
+    ]
+    assert len(calls) > 400, "every command's options"
+    before = set(tmp_path.iterdir())
+    for (arguments, name), outcome in zip(calls, walk([each for each, _ in calls], tmp_path), strict=True):
+        assert outcome["code"] == 2, outcome
+        assert str(outcome["printed"]).startswith(f"error: {name} is empty: give it a value"), (
+            arguments,
+            outcome,
+        )
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_what_is_empty_does_not_hide_another_mistake_and_means_something_to_some(tmp_path: Path) -> None:
+    calls = [
+        ["backup", "list", "--nosuch", ""],
+        ["init", "--backups", "", "--help"],
+        ["chain", "run", "x", "-i", "q="],
+    ]
+    for outcome, words in zip(walk(calls, tmp_path), ("--nosuch", "Usage", "cannot be read"), strict=True):
+        assert words in str(outcome["printed"]), outcome
 
 
 def test_a_configuration_that_cannot_be_used_is_a_sentence_of_any_command(tmp_path: Path) -> None:

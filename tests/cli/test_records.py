@@ -44,6 +44,7 @@ async def test_what_a_router_did_is_told_at_a_terminal_for_people_and_for_machin
     code, out, err = await run("requests", *at)
     assert code == 0 and out.count("pair") == 3, err
     assert max(map(len, out.splitlines())) <= 80
+    assert all(row["id"] in out for row in rows), "an id that is cut finds nothing"
     code, out, _ = await run("requests", *at, "--json", "--tag", "blue")
     assert [json.loads(line)["tags"] for line in out.splitlines()] == [["blue"], ["blue"]]
     code, out, _ = await run("requests", rows[0]["id"], *at)

@@ -201,7 +201,7 @@ def test_documents_that_failed_are_told(tmp_path: Path) -> None:
         db.commit()
         (found,) = documents(tmp_path)
     assert found.level is Level.WARNING
-    assert found.message == "2 documents in 1 collections, 0 jobs under way, 1 failed"
+    assert found.message == "2 documents in 1 collection, 0 jobs under way, 1 failed"
     (tmp_path / "rag/catalog.sqlite3").write_bytes(b"no database, " * 100)
     (found,) = documents(tmp_path)
     assert found.level is Level.PROBLEM

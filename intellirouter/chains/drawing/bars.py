@@ -8,6 +8,7 @@ from typing import Any
 
 from intellirouter.chains.drawing.marks import cost_of, failed, lasting
 from intellirouter.chains.drawing.svg import MARGIN, framed
+from intellirouter.counts import counted
 
 MAX_BARS = 500
 """Steps that are drawn; the data holds all."""
@@ -68,5 +69,6 @@ def picture(run: Mapping[str, Any], found: list[dict[str, Any]]) -> str:
             f'<text class="w" x="{min(x + width + 4, _NAMES + _ROOM + 4):.1f}" y="{y + 13}">{escape(lasting(bar["seconds"]))}</text></g>'
         )
     more = len(found) - len(shown)
-    title = f"{run['chain']} {run['id']}: {run['status']}{f', {more} more steps' if more else ''}"
+    also = f", {counted(more, 'more step')}" if more else ""
+    title = f"{run['chain']} {run['id']}: {run['status']}{also}"
     return framed(title, _NAMES + _ROOM + 80, MARGIN * 2 + 24 + _ROW * max(1, len(shown)), parts)

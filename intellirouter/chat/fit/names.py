@@ -12,6 +12,7 @@ from intellirouter.chat.fit.takes import NameRule, Takes
 from intellirouter.chat.model import ChatRequest, Message, Tool, ToolChoice
 from intellirouter.chat.parts import Part, ToolCall, ToolResult
 from intellirouter.chat.response import ChatResponse
+from intellirouter.counts import counted
 
 _TAG = 8
 
@@ -31,7 +32,7 @@ def fit_names(request: ChatRequest, takes: Takes, notes: list[str]) -> tuple[Cha
     if not sent and ids is None:
         return request, {}
     if sent:
-        many = "1 tool was" if len(sent) == 1 else f"{len(sent)} tools were"
+        many = counted(len(sent), "tool was", "tools were")
         notes.append(
             f"The name of {many} sent in a form that {takes.who} takes, and is as it was in the answer."
         )

@@ -21,6 +21,7 @@ from intellirouter.config.schema.persona_layer import PersonaLayerSection
 from intellirouter.config.schema.rag import RagSection
 from intellirouter.config.schema.records import RecordsSection
 from intellirouter.config.schema.settings import Settings
+from intellirouter.counts import counted
 from intellirouter.errors import StateError
 from intellirouter.ops.backup import forms, outside, seal
 from intellirouter.ops.backup.archive import Manifest
@@ -93,7 +94,9 @@ def _check_servers(kept: dict[str, Path], manifest: Manifest) -> None:
         count = sum(1 for _ in outside.frames(kept[REDIS]))
         said = manifest.counts.get("redis/keys", count)
         if count != said:
-            raise StateError(f"redis: the archive holds {count} keys, and its manifest says {said}.")
+            raise StateError(
+                f"redis: the archive holds {counted(count, 'key')}, and its manifest says {said}."
+            )
     if CHAINS_SERVER in kept:
         outside.check_postgres_rows(kept[CHAINS_SERVER])
 

@@ -10,6 +10,7 @@ from intellirouter.alerts.channels.children import check_apprise
 from intellirouter.alerts.channels.failing import NotSent
 from intellirouter.alerts.chosen import rules_of
 from intellirouter.config.schema.alerts import AlertChannel, AlertsSection
+from intellirouter.counts import counted
 from intellirouter.ops.diagnose.finding import Finding, Level
 
 
@@ -17,7 +18,7 @@ async def alerts(section: AlertsSection, deadline: float) -> list[Finding]:
     """Of each channel that runs a program or asks apprise, and of alerts as a whole. Within about three times `deadline` seconds."""
     if not section.on:
         return [_found("alerts", Level.OK, "off: no channel is named in [[alerts.channels]]")]
-    told = f"{len(rules_of(section))} rules are judged, {len(section.channels)} channels are told"
+    told = f"{counted(len(rules_of(section)), 'rule is judged', 'rules are judged')}, {counted(len(section.channels), 'channel is told', 'channels are told')}"
     level = Level.OK if section.channels else Level.WARNING
     advice = "" if section.channels else "Name a channel in [[alerts.channels]]: nobody is told of anything."
     found = await asyncio.gather(*(_channel(channel, deadline) for channel in section.channels))

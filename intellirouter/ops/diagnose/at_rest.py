@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from intellirouter.config.schema.settings import Settings
+from intellirouter.counts import counted
 from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.security.audit.journal import FOLDER
 from intellirouter.security.sealing import sealer_of
@@ -21,7 +22,7 @@ def at_rest(settings: Settings) -> Iterator[Finding]:
             "install", "encryption", Level.OK, "none: what is kept is readable to whoever reads the disk"
         )
         return
-    more = f"; {len(sealer.names) - 1} keys from before" if len(sealer.names) > 1 else ""
+    more = f"; {counted(len(sealer.names) - 1, 'key')} from before" if len(sealer.names) > 1 else ""
     advice = "intellirouter keys rotate-master, then take previous_keys out." if more else ""
     told = f"conversations, answers, documents, people, chains and content are encrypted with key {sealer.current_name}{more}; {_PLAIN}"
     yield Finding("install", "encryption", Level.OK, told, advice)

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from intellirouter.config.schema.rag import RagSection
+from intellirouter.counts import counted
 from intellirouter.ops.diagnose.database import read_only, trouble
 from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.ops.diagnose.network import Place
@@ -33,7 +34,7 @@ def documents(data_dir: Path) -> list[Finding]:
             pending = ask("select count(*) from jobs where status in ('queued', 'running')").fetchone()[0]
     except (sqlite3.Error, OSError) as error:
         return [trouble("state", "documents", file, error)]
-    message = f"{kept} documents in {collections} collections, {pending} jobs under way"
+    message = f"{counted(kept, 'document')} in {counted(collections, 'collection')}, {counted(pending, 'job')} under way"
     if failed:
         advice = "intellirouter rag jobs shows why."
         return [Finding("state", "documents", Level.WARNING, f"{message}, {failed} failed", advice)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from intellirouter.config.schema.identity import ClaimsSection, OidcSection
 from intellirouter.config.schema.outgoing import OutgoingSection
 from intellirouter.config.schema.settings import Settings
+from intellirouter.counts import counted
 from intellirouter.errors import IntelliRouterError
 from intellirouter.identity.issuers import Issuer
 from intellirouter.ops.diagnose.finding import Finding, Level
@@ -45,4 +46,4 @@ async def examine_issuer(name: str, section: ClaimsSection, outgoing: OutgoingSe
             "Without it nobody new comes in; look at issuer and jwks_url, the network and [outgoing] ca_file."
         )
         return [Finding("network", name, Level.PROBLEM, f"{section.issuer}: {trouble}", advice)]
-    return [Finding("network", name, Level.OK, f"{section.issuer} publishes {issuer.known} keys")]
+    return [Finding("network", name, Level.OK, f"{section.issuer} publishes {counted(issuer.known, 'key')}")]

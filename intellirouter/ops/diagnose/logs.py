@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from intellirouter.config.schema.telemetry import TelemetrySection
+from intellirouter.counts import counted
 from intellirouter.ops.diagnose.finding import Finding, Level
 
 TAIL = 512 * 1024
@@ -50,7 +51,9 @@ def recent_errors(file: Path | None) -> Finding:
         return Finding("logs", "log", Level.WARNING, f"{file}: {error.strerror}", "Look at the file.")
     events = Counter(event for line in lines if (event := _error(line)))
     if not events:
-        return Finding("logs", "errors", Level.OK, f"none in the last {len(lines)} lines of {file}")
+        return Finding(
+            "logs", "errors", Level.OK, f"none in the last {counted(len(lines), 'line')} of {file}"
+        )
     told = ", ".join(f"{event} ({count})" for event, count in events.most_common(5))
     return Finding("logs", "errors", Level.WARNING, f"{told} in {file}", f'grep \'"level":"error"\' {file}')
 

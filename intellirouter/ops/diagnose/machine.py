@@ -15,6 +15,7 @@ import psutil
 
 from intellirouter import __version__
 from intellirouter.config.load import Loaded
+from intellirouter.counts import counted
 from intellirouter.ops.diagnose.finding import Finding, Level
 
 GIB = 1024**3
@@ -41,7 +42,9 @@ def system(data_dir: Path | None, open_files: int | None) -> Iterator[Finding]:
     load = os.getloadavg()[1] / cores
     level = Level.WARNING if load > BUSY else Level.OK
     advice = "Find who uses the CPU: top." if level else ""
-    yield Finding("system", "cpu", level, f"load {load:.2f} a core over 5 minutes, {cores} cores", advice)
+    yield Finding(
+        "system", "cpu", level, f"load {load:.2f} a core over 5 minutes, {counted(cores, 'core')}", advice
+    )
     memory = psutil.virtual_memory()
     level = _grade(memory.percent, 80, 95)
     advice = "Find who uses the memory: top -o %MEM." if level else ""

@@ -11,6 +11,7 @@ import msgspec
 from pydantic import SecretStr
 
 from intellirouter.config import env
+from intellirouter.counts import counted
 from intellirouter.errors import (
     UpstreamAuthFailed,
     UpstreamError,
@@ -103,7 +104,7 @@ async def _asked(
         conceal(error, provider)
         level, advice = _advice(error, provider)
         return Finding("network", name, level, f"lists no models: {error.message}", advice), ()
-    told = f"takes {'the key' if key else 'no key'}, lists {len(listed)} models"
+    told = f"takes {'the key' if key else 'no key'}, lists {counted(len(listed), 'model')}"
     return Finding("network", name, Level.OK, told), listed
 
 

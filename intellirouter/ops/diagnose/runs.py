@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from intellirouter.config.schema.chain_engine import ChainEngineSection
+from intellirouter.counts import counted
 from intellirouter.ops.diagnose.database import read_only, trouble
 from intellirouter.ops.diagnose.finding import Finding, Level
 
@@ -93,7 +94,7 @@ def _forwarded(file: Path) -> Finding:
     except sqlite3.Error as error:
         advice = "Start the node once: it makes what is missing."
         return Finding("state", "centre", Level.WARNING, f"{file}: {error}", advice)
-    told = f"{waiting} runs wait for the centre"
+    told = f"{counted(waiting, 'run waits', 'runs wait')} for the centre"
     if waiting:
         told += f", the oldest for {max(0.0, time.time() - since) / 3600:.1f} h"
     if refused:

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator, Mapping
 
 from intellirouter.config import env
+from intellirouter.counts import counted
 from intellirouter.ops.diagnose.finding import Finding, Level
 
 UNITS = ("intellirouter-*", "intellirouter@*")
@@ -70,7 +71,7 @@ def _units(printed: str) -> Iterator[Finding]:
             continue
         restarts = int(facts.get("NRestarts") or 0)
         message = f"{state} ({facts.get('SubState', '?')})" + (
-            f", restarted {restarts} times" if restarts else ""
+            f", restarted {counted(restarts, 'time')}" if restarts else ""
         )
         advice = f"journalctl -u {name} -n 100"
         if state == "failed":

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from intellirouter.config.schema.memory import MemorySection
+from intellirouter.counts import counted
 from intellirouter.errors import StateError
 from intellirouter.memory.open import FILE
 from intellirouter.ops.diagnose.database import read_only, trouble
@@ -89,7 +90,9 @@ def _embedded(file: Path) -> Finding:
     except (sqlite3.Error, OSError) as error:
         return trouble("state", "embedded", file, error)
     size = file.stat().st_size / 2**20
-    return Finding("state", "embedded", Level.OK, f"{count} entries, {size:.1f} MiB in {file}")
+    return Finding(
+        "state", "embedded", Level.OK, f"{counted(count, 'entry', 'entries')}, {size:.1f} MiB in {file}"
+    )
 
 
 def _refused(told: list[str], section: MemorySection, info: Mapping[str, Any]) -> list[Finding]:

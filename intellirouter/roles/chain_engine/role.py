@@ -6,6 +6,7 @@ import time
 
 from aiohttp import web
 
+from intellirouter.counts import counted
 from intellirouter.roles.chain_engine import (
     api,
     api_approvals,
@@ -46,9 +47,14 @@ def _runs(app: web.Application) -> PartHealth:
     if service.away:
         return PartHealth("unhealthy", "the database of the chains does not answer")
     if service.busy >= service.section.max_queued:
-        return PartHealth("degraded", f"{service.busy} runs are under way: no new one is taken")
+        return PartHealth(
+            "degraded", f"{counted(service.busy, 'run is', 'runs are')} under way: no new one is taken"
+        )
     if service.under_way >= service.section.max_waiting:
-        return PartHealth("degraded", f"{service.under_way} runs are under way or wait: no new one is taken")
+        return PartHealth(
+            "degraded",
+            f"{counted(service.under_way, 'run is', 'runs are')} under way or waiting: no new one is taken",
+        )
     if service.link is not None and (problem := service.link.problem(time.time())):
         return PartHealth("degraded", problem)
     return PartHealth("healthy")

@@ -15,6 +15,7 @@ from intellirouter.bounds.shares import Shares
 from intellirouter.chains.interpreter import Outcome
 from intellirouter.chains.runtime.durable.runtime import DurableRuntime
 from intellirouter.config.schema.chain_engine import ChainEngineSection
+from intellirouter.counts import counted
 from intellirouter.errors import RateLimited
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.meters import ChainMeters
@@ -68,7 +69,7 @@ class Watch:
             if not shares.free_for(caller.tenant):
                 mine = shares.held(caller.tenant)
                 raise RateLimited(
-                    f"{shares.taken} runs are under way{how} on this node, {mine} of them of this tenant "
+                    f"{counted(shares.taken, 'run is', 'runs are')} under way{how} on this node, {mine} of them of this tenant "
                     f"(chain_engine.{setting}); the rest is kept for others.",
                     retry_after=5.0,
                 )

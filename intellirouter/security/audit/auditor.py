@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from intellirouter.counts import counted
 from intellirouter.security.audit.entry import KINDS, Entry, Level, now
 from intellirouter.security.audit.journal import AuditUnavailable, Journal
 
@@ -135,7 +136,11 @@ class Auditor:
         if self._missed:
             told.append(
                 Entry(
-                    at=now(), kind="system", action="missed", outcome="failed", note=f"{self._missed} records"
+                    at=now(),
+                    kind="system",
+                    action="missed",
+                    outcome="failed",
+                    note=f"{counted(self._missed, 'record')}",
                 )
             )
         if self._withheld:
@@ -145,7 +150,7 @@ class Auditor:
                     kind="system",
                     outcome="ok",
                     action="withheld",
-                    note=f"{self._withheld} refusals of strangers",
+                    note=f"{counted(self._withheld, 'refusal')} of strangers",
                 )
             )
         return told

@@ -16,6 +16,7 @@ import structlog
 from structlog.typing import Processor
 
 from intellirouter.config.redact import Redactor
+from intellirouter.counts import counted
 from intellirouter.telemetry.shipping.entry import Entry, cleaned, entry_of
 from intellirouter.telemetry.shipping.lookups import Lookups
 from intellirouter.telemetry.shipping.outlet import Outlet, Sender
@@ -104,7 +105,9 @@ class Shipping(logging.Handler):
         self._thread.join(max(0.0, deadline + 0.5 - time.monotonic()))
         for outlet in self.outlets:
             if left := outlet.drop_rest():
-                sys.stderr.write(f"log: the last {left} lines could not be sent to {outlet.name}\n")
+                sys.stderr.write(
+                    f"log: the last {counted(left, 'line')} could not be sent to {outlet.name}\n"
+                )
 
     def _offer(self, entry: Entry, level: int) -> None:
         for outlet in self.outlets:

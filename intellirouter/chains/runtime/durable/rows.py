@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from intellirouter.counts import counted
 from intellirouter.errors import StateError
 
 READER = "portable_json"
@@ -42,6 +43,6 @@ def check_rows(engine: sa.Engine) -> None:
 def refusal(table: str, reader: str, count: int) -> StrangeRows:
     """What is said of strange rows."""
     return StrangeRows(
-        f"{count} rows of the chains' table '{table}' want to be read as {reader[:40]!r}, which runs what stands in them; "
+        f"{counted(count, 'row')} of the chains' table '{table}' {'wants' if count == 1 else 'want'} to be read as {reader[:40]!r}, which runs what stands in them; "
         f"IntelliRouter writes {READER}. Nothing was read. Find out who wrote them, and delete them."
     )

@@ -72,14 +72,14 @@ class Adopting:
 
     record: NodeRecord | None
 
-    async def take(self, name: str, edge: ChainEdge, rows: Sequence[Sent]) -> list[Had]:
-        """What an edge brings, in order. Raises `RateLimited` where too much of it waits to be read."""
+    async def take(self, name: str, edge: ChainEdge, rows: Sequence[Sent]) -> tuple[list[Had], int]:
+        """What an edge brings, in order, and how many were not here before. Raises `RateLimited` where too much of it waits to be read."""
         if not rows:
-            return []
+            return [], 0
         record = self.record
         if record is None:
             why = "the centre keeps no record of requests ([records] enabled, or records = false in chain_engine.centre here)"
-            return [Had(sent.id, later=why) for sent in rows]
+            return [Had(sent.id, later=why) for sent in rows], 0
         heavy = [await too_much(sent.document, MOST_VALUES) for sent in rows]
         found = await LONG.run(
             f"edge {name}",
@@ -90,52 +90,50 @@ class Adopting:
         )
         good = [(sent, row) for sent, row in zip(rows, found, strict=True) if isinstance(row, Row)]
         oldest = time.time() - record.keeps()  # what is older would be deleted at once
-        not_kept = await self._adopted(
+        not_kept, new = await self._adopted(
             record, name, [(sent, row) for sent, row in good if row.ended > oldest]
         )
-        return [
+        said = [
             Had(sent.id, refused=row)
             if isinstance(row, str)
             else not_kept.get(sent.id) or Had(sent.id, sent.version, sent.digest)
             for sent, row in zip(rows, found, strict=True)
         ]
+        return said, new
 
     async def _adopted(
         self, record: NodeRecord, edge: str, rows: Sequence[tuple[Sent, Row]]
-    ) -> dict[str, Had]:
-        """Those that are not kept, and why."""
+    ) -> tuple[dict[str, Had], int]:
+        """Those that are not kept, and why; and how many are new."""
         if not rows:
-            return {}
+            return {}, 0
         try:
-            await record.records.act(lambda store: _adopt(store, edge, rows))
+            return {}, await record.records.act(lambda store: _adopt(store, edge, rows))
         except RowsUnfit as error:
             if len(rows) > 1:
                 half = len(rows) // 2
-                first = await self._adopted(record, edge, rows[:half])
-                return first | await self._adopted(record, edge, rows[half:])
-            return {rows[0][0].id: Had(rows[0][0].id, refused=error.message)}
+                first, here = await self._adopted(record, edge, rows[:half])
+                second, there = await self._adopted(record, edge, rows[half:])
+                return first | second, here + there
+            return {rows[0][0].id: Had(rows[0][0].id, refused=error.message)}, 0
         except IntelliRouterError as error:  # the disk is full, say: runs are taken all the same
             log.warning("chain.edge_rows_not_kept", edge=edge, reason=error.message[:200])
-            return {
-                sent.id: Had(sent.id, later="the record of the centre does not take it now")
-                for sent, _ in rows
-            }
-        return {}
+            later = "the record of the centre does not take it now"
+            return {sent.id: Had(sent.id, later=later) for sent, _ in rows}, 0
 
 
-def _adopt(store: Store, edge: str, rows: Sequence[tuple[Sent, Row]]) -> None:
+def _adopt(store: Store, edge: str, rows: Sequence[tuple[Sent, Row]]) -> int:
     rows = sorted(rows, key=lambda one: one[1].ended)  # ids only grow, and tell when
     for left in reversed(range(TRIES)):
         ids = Ids()
         for _, row in rows:
             row.id = ids.next(row.ended)
         try:
-            store.adopt(edge, [(int(sent.id), row) for sent, row in rows])
+            return store.adopt(edge, [(int(sent.id), row) for sent, row in rows])
         except IdTaken:
             if not left:
                 raise
-            continue
-        return
+    return 0
 
 
 def _checked(name: str, edge: ChainEdge, record: NodeRecord, sent: Sent) -> Row | str:

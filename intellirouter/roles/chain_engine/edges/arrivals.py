@@ -169,9 +169,9 @@ class Arrivals:
             refused = list(said.values())
             had = await asyncio.to_thread(self._taken, name, list(checked.values()), full, refused)
             said |= dict(zip(checked, had, strict=True))
-            rows = await self.rows.take(name, edge, batch.rows)
+            rows, new = await self.rows.take(name, edge, batch.rows)
             if rows:
-                await asyncio.to_thread(self._rows_counted, name, rows)
+                await asyncio.to_thread(self._rows_counted, name, rows, new)
         return Taken(FORMAT, tuple(said[place] for place in sorted(said)), tuple(rows))
 
     def edge(self, caller: Caller) -> ChainEdge:
@@ -199,24 +199,27 @@ class Arrivals:
     ) -> list[Had]:
         """All of them in one transaction. `refused` are others of the batch, which are counted."""
         said: list[Had] = []
+        new = 0
         with self.engine.begin() as connection:
             _heard(connection, edge)  # first: from here on batches of one edge come one after another
             for one in checked:
                 try:
                     with connection.begin_nested():
-                        said.append(_upsert(connection, edge, one, full))
+                        had, first = _upsert(connection, edge, one, full)
+                        said.append(had)
+                        new += first
                 except (sa.exc.DataError, sa.exc.IntegrityError) as error:  # this one's fault, and no other's
                     log.warning(
                         "chain.edge_run_not_kept", edge=edge, run_id=one.sent.id, error=type(error).__name__
                     )
                     said.append(Had(one.sent.id, later="the database of the centre does not take it"))
-            _counted(connection, edge, [*refused, *said])
+            _counted(connection, edge, [*refused, *said], new)
         return said
 
-    def _rows_counted(self, name: str, said: Sequence[Had]) -> None:
+    def _rows_counted(self, name: str, said: Sequence[Had], new: int) -> None:
         refused = [had for had in said if had.refused or had.later]
         values: dict[str, Any] = {
-            "rows_taken": sa.func.coalesce(EDGES.c.rows_taken, 0) + len(said) - len(refused),
+            "rows_taken": sa.func.coalesce(EDGES.c.rows_taken, 0) + new,
             "rows_refused": sa.func.coalesce(EDGES.c.rows_refused, 0) + len(refused),
         }
         if refused:
@@ -324,10 +327,11 @@ def _heard(connection: sa.Connection, name: str) -> None:
             connection.execute(EDGES.insert().values(name=name, heard=now, taken=0, refused=0))
 
 
-def _counted(connection: sa.Connection, name: str, said: Sequence[Had]) -> None:
+def _counted(connection: sa.Connection, name: str, said: Sequence[Had], new: int) -> None:
+    """`new` were brought for the first time: what comes again is not taken again."""
     refused = [had for had in said if had.refused or had.later]
     values: dict[str, Any] = {
-        "taken": EDGES.c.taken + len(said) - len(refused),
+        "taken": EDGES.c.taken + new,
         "refused": EDGES.c.refused + len(refused),
     }
     if refused:
@@ -335,7 +339,8 @@ def _counted(connection: sa.Connection, name: str, said: Sequence[Had]) -> None:
     connection.execute(EDGES.update().where(EDGES.c.name == name).values(values))
 
 
-def _upsert(connection: sa.Connection, edge: str, one: _Checked, full: Mapping[str, str]) -> Had:
+def _upsert(connection: sa.Connection, edge: str, one: _Checked, full: Mapping[str, str]) -> tuple[Had, bool]:
+    """What the centre has of it, and whether it is here for the first time."""
     sent, told, now = one.sent, one.told, time.time()
     run_id = id_here(edge, sent.id)
     wanted = (
@@ -346,16 +351,16 @@ def _upsert(connection: sa.Connection, edge: str, one: _Checked, full: Mapping[s
     )
     there = connection.execute(wanted).first()
     if there is not None and there.tenant != sent.tenant:
-        return Had(sent.id, refused="this run is of another tenant")
+        return Had(sent.id, refused="this run is of another tenant"), False
     if there is not None and (sent.version <= there.version or one.digest == there.digest):
         if sent.version > there.version:
             connection.execute(
                 ARRIVED.update().where(ARRIVED.c.run_id == run_id).values(version=sent.version)
             )
-            return Had(sent.id, sent.version, there.digest)
-        return Had(sent.id, there.version, there.digest)
+            return Had(sent.id, sent.version, there.digest), False
+        return Had(sent.id, there.version, there.digest), False
     if there is None and sent.tenant in full:
-        return Had(sent.id, later=full[sent.tenant])
+        return Had(sent.id, later=full[sent.tenant]), False
     rest = Rest(told.input, told.usage, told.steps, told.definition, told.cut)
     values = {
         "version": sent.version,
@@ -366,7 +371,7 @@ def _upsert(connection: sa.Connection, edge: str, one: _Checked, full: Mapping[s
     }
     if there is not None:
         connection.execute(ARRIVED.update().where(ARRIVED.c.run_id == run_id).values(values))
-        return Had(sent.id, sent.version, one.digest)
+        return Had(sent.id, sent.version, one.digest), False
     row = {
         "run_id": run_id,
         "tenant": sent.tenant,
@@ -381,4 +386,4 @@ def _upsert(connection: sa.Connection, edge: str, one: _Checked, full: Mapping[s
         connection.execute(table.delete().where(table.c.run_id == run_id))
     connection.execute(RUNS.insert().values(row))
     connection.execute(ARRIVED.insert().values(run_id=run_id, edge=edge, own_id=sent.id, **values))
-    return Had(sent.id, sent.version, one.digest)
+    return Had(sent.id, sent.version, one.digest), True

@@ -23,6 +23,7 @@ from intellirouter.errors import (
     InvalidRequest,
     NotFound,
     PayloadTooLarge,
+    PeerUnavailable,
     PermissionDenied,
     RateLimited,
     UnsupportedMediaType,
@@ -56,6 +57,8 @@ class Forwarding:
     away_since: float | None = None
     trouble: str = ""
     """Why the last try failed; empty while all is well."""
+    refusing: bool = False
+    """It answered that try, and takes nothing of this node."""
     _failures: int = 0
     _turn: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -126,6 +129,7 @@ class Forwarding:
         if self._failures:
             log.info("chain.centre_back", seconds=round(self.clock() - (self.away_since or self.clock()), 1))
         self.heard, self.away_since, self.trouble, self._failures = self.clock(), None, "", 0
+        self.refusing = False
 
     def _failed(self, error: IntelliRouterError) -> float:
         """The centre does not answer, or not us: the pause until the next try."""
@@ -133,6 +137,7 @@ class Forwarding:
             self.away_since = self.clock()
             log.warning("chain.centre_away", reason=error.message[:300])
         self.trouble = _words(error)
+        self.refusing = not isinstance(error, PeerUnavailable) or "answered" in error.details
         self._failures += 1
         for goods in self.goods:
             goods.size = 1

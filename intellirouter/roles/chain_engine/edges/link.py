@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from intellirouter.config.schema.chain_edges import ChainCentre
+from intellirouter.counts import counted
 from intellirouter.errors import IntelliRouterError
 from intellirouter.peers.edges import Centre
 from intellirouter.records.outgoing import Leaving
@@ -102,7 +103,8 @@ class Link:
         return {
             "url": link.section.url,
             "name": link.section.name,
-            "answers": link.away_since is None,
+            "answers": link.away_since is None or link.refusing,
+            "takes": link.away_since is None,
             "heard_at": _rounded(link.heard),
             "away_since": _rounded(link.away_since),
             "trouble": link.trouble or None,
@@ -137,18 +139,27 @@ class Link:
         parts, link = [], self.forwarding
         waiting = self.last.waiting if self.last is not None else 0
         if link.away_since is not None and now - link.away_since > TOLD_AFTER:
-            parts.append(f"the centre does not answer, {waiting} runs wait for it: {link.trouble}")
+            how = "takes nothing" if link.refusing else "does not answer"
+            parts.append(
+                f"the centre {how}, {counted(waiting, 'run waits', 'runs wait')} for it: {link.trouble}"
+            )
         if self.last is not None and self.last.aside:
-            parts.append(f"the centre refused {self.last.aside} runs ({self.last.why})")
+            parts.append(f"the centre refused {counted(self.last.aside, 'run')} ({self.last.why})")
         if self.last is not None and self.last.given_up_at is not None and now - self.last.given_up_at < DAY:
-            parts.append(f"{self.last.given_up} runs were deleted before the centre had them")
+            parts.append(
+                f"{counted(self.last.given_up, 'run was deleted', 'runs were deleted')} before the centre had them"
+            )
         left = self.leaving
         if self.rows is not None and self.rows.trouble and left is not None and left.waiting:
-            parts.append(f"{left.waiting} rows of the record wait for the centre: {self.rows.trouble}")
+            parts.append(
+                f"{counted(left.waiting, 'row of the record waits', 'rows of the record wait')} for the centre: {self.rows.trouble}"
+            )
         if left is not None and left.refused_at is not None and now - left.refused_at < DAY:
-            parts.append(f"the centre refused {left.refused} rows of the record ({left.why})")
+            parts.append(f"the centre refused {counted(left.refused, 'row')} of the record ({left.why})")
         if left is not None and left.given_up_at is not None and now - left.given_up_at < DAY:
-            parts.append(f"{left.given_up} rows of the record were deleted before the centre had them")
+            parts.append(
+                f"{counted(left.given_up, 'row of the record was deleted', 'rows of the record were deleted')} before the centre had them"
+            )
         return "; ".join(parts)
 
 

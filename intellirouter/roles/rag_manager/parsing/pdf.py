@@ -6,6 +6,7 @@ import importlib
 import io
 from typing import Any
 
+from intellirouter.counts import counted
 from intellirouter.errors import UnsupportedMediaType
 from intellirouter.roles.rag_manager.chunking import Block
 from intellirouter.roles.rag_manager.parsing import ocr
@@ -29,5 +30,7 @@ def read(data: bytes) -> tuple[str, list[Block]]:
         pages.append(Block(text, f"page {number}"))
     if pages and not any(page.text.strip() for page in pages):
         missing = "" if ocr.ready() else f" ({ocr.NEEDED})"
-        raise UnsupportedMediaType(f"holds no text: its {len(pages)} pages are pictures{missing}")
+        raise UnsupportedMediaType(
+            f"holds no text: its {counted(len(pages), 'page is a picture', 'pages are pictures')}{missing}"
+        )
     return title, pages

@@ -97,6 +97,9 @@ async def test_runs_are_taken_shown_and_told_over_both_transports(
         records: Any = node.opened[RECORDS]
         total = await records.ask(lambda store: store.total(Query(request_id="req_edge")))
         assert (total.requests, total.cost_usd) == (1, 0.5)
+        depot, shop = node.opened[ENGINE].arrivals.heard()
+        told_once = (depot["taken"], shop["taken"], shop["rows_taken"])
+        assert told_once == (0, 1, 1), "what comes again is not taken again"
         with pytest.raises(IntelliRouterError, match="format 9"):
             await there.take(Batch(9), call())
         large = Sent("run_9", 1, "a", "x" * 17_000_000)
@@ -286,6 +289,23 @@ async def test_sixty_runs_an_edge_that_is_killed_and_a_centre_that_was_away(
         assert {run["edge_run"] for run in found} == ids
         assert {(run["status"], run["edge"]) for run in found} == {("succeeded", "shop")}
         assert "waiting    0" in await asyncio.to_thread(status, ask.url, 0)
+
+
+async def test_a_centre_that_refuses_the_token_is_not_said_to_be_away(
+    start_node: StartNode, tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    there = await start_node(auth(ann="a") + CENTRE, role="ChainEngine")
+    file = tmp_path / "edge.toml"
+    more = f'[paths]\ndata_dir = "{tmp_path / "edge"}"\n'
+    file.write_text(hybrid(there.listening[0].url, token=OTHER, more=more) + OPERATOR)
+    async with node_process("--role", "ChainEngine", "--config", str(file)) as edge:
+        ask = Client(http, await edge.url(), "root")
+        assert (await ask("PUT", "/v1/chains/quick", {"source": QUICK}))[0] == 201
+        assert (await ask("POST", "/v1/chains/quick/runs", {"input": {"n": 1}}))[0] == 200
+        await edge.event("chain.centre_away")
+        told = await asyncio.to_thread(status, ask.url, 1)
+    assert "takes nothing since" in told
+    assert "does not answer" not in told
 
 
 def status(url: str, code: int) -> str:

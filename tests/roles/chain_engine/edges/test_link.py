@@ -27,6 +27,11 @@ WELL = Standing(0, None, 0, "", 0, None)
             Standing(3, NOW - 90, 0, "", 0, None),
             "the centre does not answer, 3 runs wait for it: refused",
         ),
+        (
+            NOW - TOLD_AFTER - 1,
+            Standing(1, NOW - 90, 0, "", 0, None),
+            "the centre does not answer, 1 run waits for it: refused",
+        ),
         (None, Standing(2, NOW - 9, 2, "too large", 0, None), "the centre refused 2 runs (too large)"),
         (
             None,
@@ -38,9 +43,11 @@ WELL = Standing(0, None, 0, "", 0, None)
 )
 def test_what_is_wrong_is_said(away_since: float | None, last: Standing | None, told: str) -> None:
     nothing: Any = None
-    forwarding: Any = SimpleNamespace(away_since=away_since, trouble="refused")
+    forwarding: Any = SimpleNamespace(away_since=away_since, trouble="refused", refusing=False)
     link = Link(outbox=nothing, runs=nothing, rows=None, forwarding=forwarding, last=last)
     assert link.problem(NOW) == told
+    forwarding.refusing = True
+    assert link.problem(NOW) == told.replace("does not answer", "takes nothing")
 
 
 async def test_how_the_link_stands_is_told_while_the_record_is_away() -> None:
@@ -49,7 +56,7 @@ async def test_how_the_link_stands_is_told_while_the_record_is_away() -> None:
 
     outbox: Any = SimpleNamespace(standing=lambda: Standing(3, NOW - 90, 0, "", 0, None))
     section = SimpleNamespace(url="http://centre", name="shop")
-    forwarding: Any = SimpleNamespace(section=section, away_since=None, heard=NOW, trouble="")
+    forwarding: Any = SimpleNamespace(section=section, away_since=None, heard=NOW, trouble="", refusing=False)
     rows: Any = SimpleNamespace(leaving=away, forwarded=7)
     link = Link(outbox, SimpleNamespace(forwarded=5), rows, forwarding)  # type: ignore[arg-type]
     told = await link.standing()

@@ -265,7 +265,7 @@ NO_ROWS = {
 async def test_what_is_no_row_is_refused_by_itself(there: There) -> None:
     adopting = Adopting(there.record)
     rows = [*NO_ROWS.values(), sent(told(request_id="good"), "6")]
-    found = await adopting.take("shop", there.edge, rows)
+    found, _ = await adopting.take("shop", there.edge, rows)
     for name, had in zip(NO_ROWS, found, strict=False):
         assert had.refused, name
         assert not had.later

@@ -19,15 +19,22 @@ HELD_SECONDS = 60.0
 HELD_ROWS, HELD_BYTES = 65_536, 128 * 1024 * 1024
 """What waits is bounded: whoever asks next waits for its rows."""
 
+Encoded = tuple[int, bytes]
+"""How many requests there are, and a list of them as MessagePack."""
 RowsOf = Callable[[bytes], Iterable[Row]]
 """The rows of a batch, without ids; fewer than it holds where of some no row can be had."""
+
+
+MOST_BYTES = 256 * 1024 * 1024
+"""Of a batch as it was before it was compressed: what is damaged may ask for any amount of memory."""
+_LIST = b"\xdd"
 
 
 class Jotting(Protocol):
     """How a request is kept as it was seen."""
 
-    encode: Callable[[object], bytes]
-    """One, as MessagePack."""
+    encode: Callable[[list[object]], bytes]
+    """A list of them, as MessagePack."""
 
     def row(self, seen: Any, /) -> Row:
         """The row of one."""
@@ -81,16 +88,27 @@ class Batches:
     def __init__(self) -> None:
         self._compress = zstandard.ZstdCompressor(level=1).compress
 
-    def of(self, jotted: list[bytes]) -> tuple[int, bytes]:
-        """Encoded values as an array of MessagePack, which counts what follows; and how many there are."""
-        count = len(jotted)
-        return count, self._compress(b"".join((b"\xdd", count.to_bytes(4, "big"), *jotted)))
+    def of(self, told: Encoded) -> tuple[int, bytes]:
+        """The batch of a list of `list_of`."""
+        return told[0], self._compress(told[1])
+
+
+def list_of(lists: Iterable[Encoded]) -> Encoded:
+    """The items of lists as one, of the kind of MessagePack's arrays that counts them in four bytes."""
+    many, items = 0, list[memoryview]()
+    for count, told in lists:
+        many += count
+        items.append(memoryview(told)[1 if count < 16 else 3 if count < 1 << 16 else 5 :])
+    return many, b"".join((_LIST, many.to_bytes(4, "big"), *items))
 
 
 def list_in(batch: bytes) -> bytes:
-    """The array of a batch. Raises `zstandard.ZstdError` for what is none."""
-    # as it is in a file of a version that did not compress them
-    return batch if batch.startswith(b"\xdd") else zstandard.decompress(batch)
+    """The list of a batch, or what is one. Raises `zstandard.ZstdError` for what is neither."""
+    if batch.startswith(_LIST):  # it was not compressed in a file of an older version
+        return batch
+    if not 0 <= (size := zstandard.frame_content_size(batch)) <= MOST_BYTES:
+        raise zstandard.ZstdError(f"a batch cannot hold {size} bytes")
+    return zstandard.decompress(batch)
 
 
 def release_all(held: Held, rows_of: RowsOf) -> None:

@@ -1,7 +1,8 @@
 """The recorder: what a request leaves behind, taken on its path in microseconds and kept from a thread.
 
-`jot` takes what was seen, encoded at once: a few hundred bytes that no collector of cycles looks at. The thread gathers for
-`GATHER_SECONDS` (what a killed process loses) and keeps what came together as one batch; rows are made of it when a processor has time
+`jot` takes what was seen, which is encoded for `TOGETHER` requests at a time: a few hundred bytes each that no collector of cycles looks
+at, for a third of what each by itself would cost. The thread gathers for `GATHER_SECONDS` (what a killed process loses) and keeps what
+came together as batches; rows are made of them when a processor has time
 (`held.py`, `spare.py`), so that a machine that is full of requests pays a fiftieth of a row for each. `note` takes what must be a row at
 once, and the function that makes it. Where time is left the thread packs what has settled, so that sums need not read it again, and
 keeps house: retention, room given back. Its priority is that of the others: beside busy neighbours a thread of a low one would lose
@@ -12,6 +13,7 @@ same batch; what comes meanwhile waits within the bounds, and beyond them it is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -23,13 +25,15 @@ import structlog
 
 from intellirouter.counts import counted
 from intellirouter.errors import StateError
-from intellirouter.records.held import Batches, Jotting
+from intellirouter.records.held import Batches, Encoded, Jotting, list_of
 from intellirouter.records.row import Ids, Row
 from intellirouter.records.spare import Spare
 from intellirouter.records.store import Store
 
 GATHER_SECONDS = 0.25
-BATCH, KEPT_AT_ONCE = 500, 5000
+TOGETHER = 64
+"""Requests that are encoded together on their path: the encoder and all it reads is in the processor's cache but for the first."""
+BATCH, KEPT_AT_ONCE = 512, 5120
 """Of one batch of which rows are made together, and of all that is kept together."""
 BUILD_AT_ONCE = 25
 """Rows made before the thread offers the interpreter to the requests."""
@@ -80,11 +84,7 @@ class Standing:
 
 
 _Noted = tuple[Callable[[Any], Row | None], object, int]
-"""What makes the row, of what, and how large that is."""
-ATOP = 64
-"""Bytes of memory that a short string of bytes takes beside itself."""
-ODD_BYTES = 2500
-"""About what a request holds that cannot be encoded."""
+"""What makes the row, of what, and how much of the bounds that was given."""
 UNDESCRIBED = "some requests could not be described, see the log"
 
 
@@ -100,6 +100,7 @@ class Recorder:
         "_due_at",
         "_encode",
         "_failure",
+        "_fresh",
         "_gathered_at",
         "_hurry",
         "_idle",
@@ -115,9 +116,11 @@ class Recorder:
         "_refused",
         "_room",
         "_room_at",
+        "_settled",
         "_spare",
         "_stopping",
         "_store",
+        "_taken",
         "_taken_in",
         "_thread",
         "_wake",
@@ -130,10 +133,12 @@ class Recorder:
         self._open_store = open_store
         self._jotting, self._encode = jotting, jotting.encode
         self.bounds = bounds
-        self._jotted: deque[bytes] = deque()
+        self._fresh: deque[object] = deque()
+        self._jotted: deque[Encoded] = deque()
         self._noted: deque[_Noted] = deque()
         self._batches = Batches()
-        self._taken_in = self._let_go = 0  # bytes: each written by one thread alone
+        # requests and bytes, in and out: each written by one thread alone
+        self._taken = self._settled = self._taken_in = self._let_go = 0
         self._refused = self._lost = 0  # rows dropped on the path, and in the thread
         self._written = 0
         self._withheld = 0
@@ -161,50 +166,61 @@ class Recorder:
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self._thread.start()
 
-    def note(self, make: Callable[[T], Row | None], seen: T, size: int) -> None:
-        """Take a request of which `make(seen)` makes the row; `size` is about how many bytes that holds. Called by the loop's thread."""
-        self._take((make, seen, size), size)
-
     def jot(self, seen: object) -> None:
         """Take a request as it was seen, of which a row can be made at any time. Called by the loop's thread."""
-        try:
-            told = self._encode(seen)
-        except (TypeError, ValueError, OverflowError, RecursionError):
-            # letters that are none, perhaps: rows are made without them
-            self._take((self._jotting.row, seen, ODD_BYTES), ODD_BYTES)
+        if self._taken - self._settled >= self.bounds.max_rows:
+            self._refuse(1)
             return
-        # as `_take` does, which every request would pay for calling
-        jotted, bounds, taken_in = self._jotted, self.bounds, self._taken_in + len(told) + ATOP
-        if (
-            len(jotted) + len(self._noted) >= bounds.max_rows
-            or taken_in - self._let_go > bounds.max_held_bytes
-        ):
-            self._refuse()
-            return
-        self._taken_in = taken_in
-        jotted.append(told)
+        self._taken += 1
+        fresh = self._fresh
+        fresh.append(seen)
+        if len(fresh) >= TOGETHER:
+            self._encode_fresh()
         if self._idle:
             self._idle = False
             self._wake.set()
 
-    def _refuse(self) -> None:
-        self._refused += 1
+    def _encode_fresh(self) -> None:
+        for encoded in self._encoded(_out_of(self._fresh, TOGETHER)):
+            count, told = encoded
+            taken_in = self._taken_in + len(told)
+            if taken_in - self._let_go > self.bounds.max_held_bytes:
+                self._taken -= count
+                self._refuse(count)
+            else:
+                self._taken_in = taken_in
+                self._jotted.append(encoded)
+
+    def _encoded(self, seen: list[object]) -> list[Encoded]:
+        """What was seen, encoded, by either thread; what cannot be is noted."""
+        try:
+            return [(len(seen), self._encode(seen))] if seen else []
+        except (TypeError, ValueError, OverflowError, RecursionError, MemoryError):
+            if len(seen) == 1:  # letters that are none, perhaps: rows are made without them
+                self._noted.append((self._jotting.row, seen[0], 0))
+                return []
+            return [encoded for one in seen for encoded in self._encoded([one])]
+
+    def _refuse(self, count: int) -> None:
+        self._refused += count
         self._dropped_at = time.monotonic()
 
-    def _take(self, one: _Noted, size: int) -> None:
+    def note(self, make: Callable[[T], Row | None], seen: T, size: int) -> None:
+        """Take a request of which `make(seen)` makes the row; `size` is about how many bytes that holds. Called by the loop's thread."""
         taken_in = self._taken_in + size
         if self._waiting() >= self.bounds.max_rows or taken_in - self._let_go > self.bounds.max_held_bytes:
-            self._refuse()
+            self._refuse(1)
             return
+        self._taken += 1
         self._taken_in = taken_in
-        self._noted.append(one)
+        self._noted.append((make, seen, size))
         if self._idle:
             self._idle = False
             self._wake.set()
 
     def _waiting(self) -> int:
         """Requests that nothing was done with yet."""
-        return len(self._jotted) + len(self._noted)
+        return self._taken - self._settled
 
     def stranger(self) -> bool:
         """Whether there is room for one more row of nobody in particular; takes it. Called by the loop's thread."""
@@ -231,8 +247,8 @@ class Recorder:
 
     async def caught_up(self, seconds: float) -> bool:
         """Have what was taken until now kept without gathering for longer; whether it is, after at most so long."""
-        taken_in, until = self._taken_in, time.monotonic() + seconds
-        while self._let_go < taken_in:
+        taken, until = self._taken, time.monotonic() + seconds
+        while self._settled < taken:
             self._hurry.set()
             if time.monotonic() >= until:
                 return False
@@ -289,37 +305,45 @@ class Recorder:
     def _keep_some(self) -> None:
         """Keep what waits, or as much of it as is kept at once."""
         since, self._gathered_at = self._gathered_at, time.time()
-        jotted, noted = _taken(self._jotted, KEPT_AT_ONCE), _taken(self._noted, KEPT_AT_ONCE)
-        if jotted:
-            self._hold(jotted, since)
-            self._let_go += sum(map(len, jotted)) + ATOP * len(jotted)
+        noted = _out_of(self._noted, KEPT_AT_ONCE)
+        jotted = _out_of(self._jotted, KEPT_AT_ONCE // TOGETHER)
+        self._hold([*jotted, *self._encoded(_out_of(self._fresh, TOGETHER))], since)
+        self._let_go += sum(len(told) for _, told in jotted)
         for at in range(0, len(noted), BATCH):
             some = noted[at : at + BATCH]
             self._write(self._made(some))
             self._let_go += sum(size for _, _, size in some)
+            self._settled += len(some)
 
-    def _hold(self, jotted: list[bytes], since: float) -> None:
+    def _hold(self, jotted: list[Encoded], since: float) -> None:
         """Keep them, however often it takes; where the store takes only rows, the rows of them."""
-        parts = [jotted[at : at + BATCH] for at in range(0, len(jotted), BATCH)]
-        batches = list(map(self._batches.of, parts))
+        if not jotted:
+            return
+        each = BATCH // TOGETHER
+        lists = [list_of(jotted[at : at + each]) for at in range(0, len(jotted), each)]
+        many = sum(count for count, _ in lists)
 
         def kept(store: Store) -> None:
             if store.held is not None:
-                store.held.hold(batches, since)
+                store.held.hold(list(map(self._batches.of, lists)), since)
 
-        if not self._kept(kept, len(jotted)):
-            return
-        if self._store is not None and self._store.held is not None:
-            self._behind = True
-            self._written += len(jotted)
-            return
-        for count, batch in batches:
-            rows = list(self._jotting.rows(batch))
-            if len(rows) < count:
-                self._lose(count - len(rows), UNDESCRIBED)
-            for row in rows:
-                row.id = self._ids.next(row.ended)
-            self._write(rows)
+        if self._kept(kept, many):
+            if self._store is not None and self._store.held is not None:
+                self._behind = True
+                self._written += many
+            else:
+                for count, told in lists:
+                    self._write(self._described(count, told))
+        self._settled += many
+
+    def _described(self, count: int, told: bytes) -> list[Row]:
+        """The rows of a list of so many requests, with their ids."""
+        rows = list(self._jotting.rows(told))
+        if len(rows) < count:
+            self._lose(count - len(rows), UNDESCRIBED)
+        for row in rows:
+            row.id = self._ids.next(row.ended)
+        return rows
 
     def _made(self, noted: list[_Noted]) -> list[Row]:
         """The rows of what was noted."""
@@ -461,7 +485,10 @@ class Recorder:
             log.exception("records.prune_crashed")
 
 
-def _taken(queue: deque[T], most: int) -> list[T]:
-    """What lies in the queue, as much as is taken at once. It grows meanwhile."""
-    take = queue.popleft
-    return [take() for _ in range(min(most, len(queue)))]
+def _out_of(queue: deque[T], most: int) -> list[T]:
+    """What lies in the queue, as much as is taken at once. It grows meanwhile, and another thread may take of it too."""
+    found: list[T] = []
+    with contextlib.suppress(IndexError):
+        while len(found) < most:
+            found.append(queue.popleft())
+    return found

@@ -190,7 +190,7 @@ class Jotted(Generic[PartT]):
     """How what was seen is kept until a row is made of it. See `records.held.Jotting`. `kind` is `Seen` of the parts there are."""
 
     def __init__(self, kind: type[Seen[PartT]]) -> None:
-        self.encode: Callable[[object], bytes] = msgspec.msgpack.Encoder().encode
+        self.encode: Callable[[list[object]], bytes] = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(list[kind]).decode  # type: ignore[valid-type]
         self._one = msgspec.msgpack.Decoder(kind).decode
 

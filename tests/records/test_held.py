@@ -15,9 +15,9 @@ import zstandard
 
 from intellirouter.records import held as bounds
 from intellirouter.records import recorder as recording
-from intellirouter.records.held import Batches, list_in, release_all
+from intellirouter.records.held import Batches, list_in, list_of, release_all
 from intellirouter.records.query import Query
-from intellirouter.records.recorder import Bounds, Recorder
+from intellirouter.records.recorder import TOGETHER, Bounds, Recorder
 from intellirouter.records.row import Ids, Row
 from intellirouter.records.sealed import SealedRecords
 from intellirouter.records.sqlite import held as batches
@@ -44,7 +44,7 @@ def written_row(ids: Ids, ended: float, request_id: str = "") -> Row:
 
 
 def batch(*names: str) -> tuple[int, bytes]:
-    return Batches().of([JOTTED.encode(seen(name)) for name in names])
+    return Batches().of(list_of([(len(names), JOTTED.encode(list(map(seen, names))))]))
 
 
 def names_of(store: SqliteStore | SealedRecords) -> list[str]:
@@ -198,7 +198,7 @@ def test_a_batch_of_a_version_that_did_not_compress_them_is_read(store: SqliteSt
 
 def test_a_batch_is_sealed_and_changes_its_key_with_the_rows(store: SqliteStore) -> None:
     old, both, new = Sealer((b"1" * 32,)), Sealer((b"2" * 32, b"1" * 32)), Sealer((b"2" * 32,))
-    told = Batches().of([JOTTED.encode(seen("a", 404))])
+    told = Batches().of(list_of([(1, JOTTED.encode([seen("a", 404)]))]))
     first = SealedRecords(store, old)
     assert first.held is not None
     first.held.hold([told], time.time())
@@ -302,9 +302,24 @@ def test_letters_that_are_none_hide_no_request_and_what_is_none_is_told(store: S
 
 def test_what_waits_in_memory_is_bounded_in_rows_and_bytes(store: SqliteStore) -> None:
     few = Recorder(partial(SqliteStore, store.path), Bounds(max_rows=2), JOTTED)
-    small = Recorder(partial(SqliteStore, store.path), Bounds(max_held_bytes=1000), JOTTED)
+    small = Recorder(partial(SqliteStore, store.path), Bounds(max_held_bytes=10_000), JOTTED)
+    for number in range(20):
+        few.jot(seen(f"r{number}"))
+    for number in range(10 * TOGETHER):
+        small.jot(seen(f"r{number}"))
+    assert few.standing().dropped == 18 and few.standing().waiting == 2
+    kept = small.standing().waiting
+    assert TOGETHER <= kept <= 3 * TOGETHER and small.standing().dropped == 10 * TOGETHER - kept
     for recorder in (few, small):
-        for number in range(20):
-            recorder.jot(seen(f"r{number}"))
-    assert few.standing().dropped == 18
-    assert 10 <= small.standing().dropped < 19
+        recorder.start()
+        recorder.close()
+    assert store.size().rows == 2 + kept
+
+
+def test_a_batch_that_claims_to_hold_gigabytes_is_not_unpacked() -> None:
+    claims = zstandard.ZstdCompressor().compress(bytes(100))
+    assert claims[4] == 0x20  # one byte of size
+    damaged = claims[:4] + bytes((0xE0,)) + (1 << 45).to_bytes(8, "little") + claims[6:]
+    assert zstandard.frame_content_size(damaged) == 1 << 45
+    with pytest.raises(zstandard.ZstdError, match="cannot hold"):
+        list_in(damaged)

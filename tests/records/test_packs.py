@@ -17,7 +17,7 @@ from intellirouter.cli.main import build
 from intellirouter.config.schema.records import RecordsSection
 from intellirouter.ops.diagnose.finding import Level
 from intellirouter.ops.diagnose.request_record import request_record
-from intellirouter.records.held import Batches
+from intellirouter.records.held import Batches, list_of
 from intellirouter.records.query import By, Query, Usage
 from intellirouter.records.row import Ids, Row
 from intellirouter.records.sqlite import packs, summing
@@ -268,10 +268,9 @@ async def test_diagnose_tells_of_wrong_sums_and_the_command_makes_them_anew(
         other.execute("delete from packs where number = (select min(number) from packs)")
     (found,) = await request_record(RecordsSection(), tmp_path, 5)
     assert found.level is Level.PROBLEM and "usage --recount" in found.advice
-    held = JOTTED.encode(
-        Seen(BEGAN + HOUR, 0.1, "Router", "models", "GET", "/v1/models", "held", 200, *[None] * 11)
-    )
-    store.held.hold([Batches().of([held])], BEGAN + HOUR)  # as a node that was killed leaves it
+    one = Seen(BEGAN + HOUR, 0.1, "Router", "models", "GET", "/v1/models", "held", 200, *[None] * 11)
+    held = Batches().of(list_of([(1, JOTTED.encode([one]))]))
+    store.held.hold([held], BEGAN + HOUR)  # as a node that was killed leaves it
     file = tmp_path / "node.toml"
     file.write_text(f'[paths]\ndata_dir = "{tmp_path}"\n')
     done = CliRunner().invoke(build("usage"), ["usage", "--recount", "--config", str(file)])
@@ -280,9 +279,9 @@ async def test_diagnose_tells_of_wrong_sums_and_the_command_makes_them_anew(
     assert store.total(Query()).requests == MANY + 1 and store.check(1000) == 0
     (found,) = await request_record(RecordsSection(), tmp_path, 5)
     assert found.level is Level.OK and "waiting" not in found.message
-    store.held.hold([Batches().of([held]), (2, b"no batch")], time.time())
+    store.held.hold([held, (2, b"no batch")], time.time())
     assert store.held.release(JOTTED.rows) == 3
-    store.held.hold([Batches().of([held])], time.time())
+    store.held.hold([held], time.time())
     (found, aside) = await request_record(RecordsSection(), tmp_path, 5)
     assert found.message.endswith("waiting to become rows: 1"), found.message
     assert aside.level is Level.WARNING and aside.message.endswith("be read: 2")

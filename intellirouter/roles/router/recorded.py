@@ -130,30 +130,33 @@ class Asked(msgspec.Struct, gc=False):
 
     def close(self) -> Known:
         """See `Part.close`."""
-        chat = self.chat
+        # in one piece: each function called here is one more that is not in the processor's cache
+        chat, trace = self.chat, self.trace
         body = {} if chat.source is None else chat.source.body
         metadata, named = body.get("metadata"), body.get("safety_identifier")
-        if not (metadata or named or chat.user or self.session) and chat.options is None:
-            plain = self._plain()
-            if plain is not None:
-                return plain
-        return self._whole(metadata, named)
-
-    def _plain(self) -> PlainPart | None:
-        """What came of a request that named nothing but a model, where that is what comes of most; else None."""
-        trace = self.trace
-        if trace is None or not trace.lone or len(trace.attempts) != 1 or self.content is not None:
-            return None
-        usage, attempt, headers = trace.usage, trace.attempts[0], trace.headers
-        if usage is None or self.broken is not None or trace.guards is not None or not _tells(trace, attempt):
-            return None
-        if headers and not headers.keys().isdisjoint(_TELLING):
-            return None
-        model = self.chat.model
+        if (
+            metadata
+            or named
+            or chat.user
+            or self.session
+            or chat.options is not None
+            or self.content is not None
+            or trace is None
+            or not trace.lone
+            or len(trace.attempts) != 1
+            or (usage := trace.usage) is None
+            or self.broken is not None
+            or trace.guards is not None
+            or not _tells(trace, attempt := trace.attempts[0])
+            or ((headers := trace.headers) and not _TELLING.isdisjoint(headers))
+        ):
+            return self._whole(metadata, named)
+        model = chat.model
+        # what came of a request that named nothing but a model, where that is what comes of most
         return PlainPart(
             model,
             self.dialect,
-            self.chat.stream,
+            chat.stream,
             self.first_token,
             self.catalog.rates(model),
             trace.model,

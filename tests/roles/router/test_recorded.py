@@ -14,7 +14,7 @@ from intellirouter.guards.report import Report
 from intellirouter.inference.cost import Rates
 from intellirouter.inference.job import Attempt, Trace
 from intellirouter.inference.plan import lone_plan
-from intellirouter.records.held import Batches
+from intellirouter.records.held import Batches, list_of
 from intellirouter.records.row import Row
 from intellirouter.roles.router.recorded import JOTTED, Asked, PlainPart
 from intellirouter.web.noting import Failure, Known, Seen
@@ -43,7 +43,7 @@ def asked(body: dict[str, Any] | None = None, **named: Any) -> Asked:
 def row_of(known: Known) -> Row:
     facts = ("Router", "chat_completions", "POST", "/v1/chat/completions", "r", 200, "key", "acme", None)
     seen = Seen(1e9, 0.5, *facts, None, None, None, None, None, None, known, None)
-    (row,) = JOTTED.rows(Batches().of([JOTTED.encode(seen)])[1])
+    (row,) = JOTTED.rows(Batches().of(list_of([(1, JOTTED.encode([seen]))]))[1])
     return row
 
 

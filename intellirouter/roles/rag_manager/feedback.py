@@ -1,9 +1,9 @@
 """Pseudo relevance feedback: a query that describes at length is looked up again by what the best of its candidates have in common.
 
 Words after Lavrenko and Croft 2001, "Relevance-based language models", mixed with the query's own (Abdul-Jaleel et al. 2004, "RM3");
-vectors after Rocchio 1971. Only the candidates are scored again, so that nothing is asked of the store but their vectors. A short
-question has one answer rather than many alike and is left as it is: what its candidates share leads away from it. So is one in a
-script that the embedding model was not made for, where nothing but the words says which candidates are good. Pure functions.
+vectors after Rocchio 1971. Only the candidates are scored again, so that nothing is asked of the store but their vectors. A
+question has one answer rather than many alike and is left as it is, however long: what its candidates share leads away from it. So is
+a query in a script that the embedding model was not made for, where nothing but the words says which candidates are good. Pure functions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from intellirouter.roles.rag_manager import terms
 from intellirouter.roles.rag_manager.catalog import ChunkRow
 from intellirouter.roles.rag_manager.fusion import convex
 from intellirouter.roles.rag_manager.lexical import telling
-from intellirouter.roles.rag_manager.shape import describes, is_exact
+from intellirouter.roles.rag_manager.shape import describes, is_exact, is_question
 from intellirouter.vectors.index import Vectors
 
 _LIKE_WORDS, _TERMS, _OWN_WORDS = 5, 30, 0.6
@@ -47,7 +47,7 @@ class _Text:
 
 def helps(query: str, lexical: Scores) -> bool:
     """Whether the query is of the kind that feedback is for."""
-    return describes(query) and not is_exact(query, lexical)
+    return describes(query) and not is_question(query) and not is_exact(query, lexical)
 
 
 def fed_back(

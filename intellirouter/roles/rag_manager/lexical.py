@@ -34,7 +34,9 @@ _PREFIX = "words_"
 """Of the tables' names: another one whenever the same text is indexed in another way."""
 _IDENTIFIER = re.compile(r"[^\W_]+(?:[_/.:@#-][_/.:@#-]?[^\W_]+)+")
 """A part number, error code, address, path or dotted name: its pieces in their order are a term of their own."""
-MAX_TERMS = 64
+_BORDER = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+"""Between a letter and a digit."""
+MAX_TERMS, MAX_SPELLINGS = 64, 32
 SCHEMA = """
 create table if not exists word_removals (collection text primary key, times integer not null) without rowid;
 create table if not exists words_removed (
@@ -180,6 +182,7 @@ def asked(db: sqlite3.Connection, collection: str, query: str) -> Asked:
     pairs = dict.fromkeys((one, two) for one, two in pairwise(wanted) if one != two)
     exact = (" ".join(terms.words(found)) for found in _IDENTIFIER.findall(query)[:MAX_TERMS])
     names = [name for name in dict.fromkeys(exact) if " " in name or "_" in name]
+    names += [name for name in spellings(wanted, names) if name not in names]
     hashed = hashed_by(db)
     if hashed is None:
         phrases = [Phrase(word.removesuffix("*"), begins=word.endswith("*")) for word in (*wanted, *names)]
@@ -190,6 +193,16 @@ def asked(db: sqlite3.Connection, collection: str, query: str) -> Asked:
     return Asked(
         (*term.values(), *phrases[len(wanted) :]), tuple((term[one], term[two]) for one, two in pairs)
     )
+
+
+def spellings(words: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Other ways of writing what may be the name of something: AB12 for AB-12 and AB 12, and the other way round."""
+    joined = [name.replace(" ", "") for name in names]
+    joined += [one + two for one, two in pairwise(words) if _BORDER.search(f"{one[-1]}{two[0]}")]
+    apart = [_BORDER.sub(" ", word) for word in words if _BORDER.search(word)]
+    known = set(words)
+    found = (name for name in (*joined, *apart) if name.isascii() and name not in known)
+    return list(islice(dict.fromkeys(found), MAX_SPELLINGS))
 
 
 def telling(query: str) -> list[str]:

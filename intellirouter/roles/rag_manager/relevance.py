@@ -39,19 +39,25 @@ _SPREAD_OF_MEDIAN = 1.4826
 _KEPT, _SECONDS = 1_000, 10.0
 _WORDS, _SIGNS = 0.6, 0.25
 """The share of a query's telling words, or pairs of signs, that a passage has where it counts for its words."""
+_LONG = 6
+"""Letters from which on a word says no more for being longer."""
 _CHATTER = frozenset(
     "hi hello hey hiya howdy yo good morning afternoon evening night day thanks thank you thx ty much very so a lot ok okay fine "
     "great cool nice perfect awesome bye goodbye see later how are doing what s up sup there everyone all again yes no yeah yep "
-    "nope sure lol haha hallo servus moin guten tag morgen abend danke schon vielen dank tschuss wie geht gehts es dir ihnen bitte "
-    "ja nein bonjour salut merci beaucoup ca va bonsoir au revoir oui non hola buenos dias tardes gracias adios que tal si ciao "
+    "nope sure lol haha cheers np yw welcome please helped help that for your hallo servus moin guten tag morgen abend danke schon vielen dank tschuss wie geht gehts es dir ihnen bitte "
+    "das hat geholfen zusammen alles klar super prima ja nein bonjour salut merci beaucoup ca va parfait c est bonsoir au revoir oui non hola buenos dias tardes gracias adios que tal si ciao "
     "grazie mille buongiorno ola obrigado obrigada bom dia hej tack czesc dzieki merhaba tesekkurler привет здравствуйте спасибо "
     "пока да нет مرحبا شكرا سلام عليكم नमस्ते धन्यवाद".split()
 )
 _WHOLE = frozenset(
+    "goodjob greatjob nicejob welldone goodwork goon whoareyou whatareyou whatcanyoudo howcanyouhelp howcanyouhelpme whatisyourname "
+    "canyouhelpme areyouthere areyouabot areyouhuman ihaveaquestion quickquestion heyquickquestion werbistdu wasbistdu waskannstdu "
+    "wieheißtdu kannstdumirhelfen machweiter weiter quiestu quiêtesvous quepeuxtufaire quieneres quepuedeshacer comotellamas chisei "
+    "你是谁 你能做什么 あなたは誰ですか 누구세요 кто ты что ты умеешь "
     "你好 您好 谢谢 再见 嗨 早上好 晚上好 謝謝 你好吗 こんにちは こんばんは おはよう おはようございます ありがとう ありがとうございます さようなら "
     "안녕 안녕하세요 감사합니다 고마워요 สวัสดี สวัสดีครับ สวัสดีค่ะ ขอบคุณ ขอบคุณครับ".split()
 )
-_MOST_CHATTER = 8
+_MOST_CHATTER = 12
 _ALL = frozenset(
     map(
         terms.folded,
@@ -99,7 +105,12 @@ def shares_words(query: str, text: str) -> bool:
         return len(stem) >= 4 and any(other.startswith(stem) for other in starts)
 
     least = _SIGNS if any(terms.is_run(word) for word in wanted) else _WORDS
-    return sum(map(has, wanted)) >= least * len(wanted)
+    return sum(_tells(word) for word in wanted if has(word)) >= least * sum(map(_tells, wanted))
+
+
+def _tells(word: str) -> int:
+    """How much a word says: the short ones of any language hold it together, and the long ones name things."""
+    return 1 if terms.is_run(word) else min(len(word.rstrip("*")), _LONG)
 
 
 class Noise:

@@ -46,13 +46,18 @@ def alpha_for(
         return UNKNOWN
     if is_exact(query, worded or {}):
         return min(alpha, EXACT)
-    if query.rstrip(_CLOSING).endswith(("?", "？", "؟")):
+    if is_question(query):
         return alpha
     if describes(query):
         return min(alpha, LONG)
     if _SHOUTED.search(query) and not query.isupper():
         return min(alpha, NAMED)
     return alpha
+
+
+def is_question(query: str) -> bool:
+    """It ends as one does."""
+    return query.rstrip(_CLOSING).endswith(("?", "？", "؟"))
 
 
 def describes(query: str) -> bool:

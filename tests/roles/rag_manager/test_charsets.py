@@ -74,3 +74,8 @@ def test_what_is_no_text_is_refused(data: bytes) -> None:
 
 def test_one_character_has_one_form() -> None:
     assert parse("a.txt", "e\u0301te\u0301".encode())[1][0].text == "été"
+
+
+def test_a_stray_byte_does_not_hide_the_rest() -> None:
+    data = "Der Schlüssel für Raum Ölberg hängt am ".encode() + "grünen Haken.".encode("cp1252")
+    assert decode(data) == "Der Schlüssel für Raum Ölberg hängt am gr\ufffdnen Haken."

@@ -56,6 +56,8 @@ def test_the_vector_moves_towards_the_best() -> None:
         ("机翼在高速飞行时受热对刚度的影响,以及薄壁结构在气动加热条件下的屈曲和振动", True),
         ("AB-12345 CD-3300 what are these parts", False),
         ("the of and to", False),
+        ("Wann trifft sich die Gruppe Bolivien, Plurinationaler Staat zur Jahresversammlung?", False),
+        (f"{QUERY}?", False),
     ],
 )
 def test_only_what_describes_at_length_is_helped(query: str, helped: bool) -> None:

@@ -40,6 +40,7 @@ SOMETHING = {
     "ケトルの保証期間": "japanese",
     "การรับประกัน": "thai",
     "ضمان": "arabic",
+    "ما هو ضمان الغلاية؟": "arabic",
     "Where is KX-5651-B?": "part 29",
 }
 OF_ALL = ("Summarize the document", "What is there?", "Fasse das Dokument zusammen", "总结一下这个文件")
@@ -68,13 +69,40 @@ async def test_what_is_unrelated_brings_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["Hi!", "good morning", "Wie geht's?", "こんにちは", "Merci beaucoup", "привет", "👍", "ok thanks, bye"],
+    [
+        "Hi!",
+        "good morning",
+        "Wie geht's?",
+        "こんにちは",
+        "Merci beaucoup",
+        "привет",
+        "👍",
+        "ok thanks, bye",
+        "Thanks, that helped!",
+        "Danke, das hat geholfen!",
+        "ok great, thank you very much for your help",
+        "Merci, c'est parfait",
+        "good job",
+        "Who are you?",
+        "Was kannst du?",
+    ],
 )
 def test_chatter(text: str) -> None:
     assert is_chatter(text)
 
 
-@pytest.mark.parametrize("text", ["high", "thank-you page settings", "hello world program", "保修"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "high",
+        "thank-you page settings",
+        "hello world program",
+        "保修",
+        "job",
+        "good jobs for students",
+        "who are you hiring?",
+    ],
+)
 def test_no_chatter(text: str) -> None:
     assert not is_chatter(text)
 

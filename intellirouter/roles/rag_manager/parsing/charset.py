@@ -116,10 +116,14 @@ def _escapes(data: bytes) -> bool:
 
 
 def _nearly(data: bytes) -> str | None:
-    """UTF-8 with a byte broken here and there, as logs and cut files have it."""
+    """UTF-8 with a byte broken here and there, as logs, cut files and those that were put together of two have it.
+
+    What was written in another encoding is hardly ever good UTF-8 in two places of three.
+    """
     text = data.decode("utf-8", errors="replace")
-    beyond = sum(not char.isascii() for char in text)
-    return text if text.count("\ufffd") * 20 < beyond else None
+    broken = text.count("\ufffd")
+    good = sum(not char.isascii() for char in text) - broken
+    return text if good > 1 and broken * 2 <= good else None
 
 
 def _wide(data: bytes) -> str | None:

@@ -51,14 +51,19 @@ class Known:
     """What is wrong with an address that an `http` step would ask."""
 
 
-def check(document: Document, known: Known | None = None, default_timeout: float = 30.0) -> Chain:
-    """The chain of a document. Raises `InvalidChain`. A large one takes seconds: do it in a thread."""
+def check(
+    document: Document, known: Known | None = None, default_timeout: float = 30.0, *, fresh: bool = True
+) -> Chain:
+    """The chain of a document. Raises `InvalidChain`. A large one takes seconds: do it in a thread.
+
+    One that was stored already is not `fresh`: what it says without any effect is not held against it.
+    """
     within_bounds(document)
     if (count := _steps_in(document.data)) > MAX_STEPS:
         raise InvalidChain([document.problem(("steps",), _too_many(count))])
     try:
         with tank(CHECK_WORK):
-            return _Check(document, known or Known(), default_timeout).chain()
+            return _Check(document, known or Known(), default_timeout, fresh).chain()
     except OutOfFuel as error:
         raise InvalidChain(
             [document.problem((), "The definition takes too much work to be checked.")]
@@ -98,6 +103,7 @@ class _Check:
     document: Document
     known: Known
     default_timeout: float
+    fresh: bool = True
     problems: list[Problem] = field(default_factory=list)
     count: int = 0
 
@@ -186,8 +192,14 @@ class _Check:
             self._expression(entry["when"], (*path, "when"), scope)
         spec = entry[kind]
         self._spec(kind, spec, (*path, kind), scope)
-        if kind in INLINE and "cache" in entry:
+        if "cache" in entry and (kind in INLINE or (kind not in EFFECTS and self.fresh)):
             self._add((*path, "cache"), f"'{kind}' has no result of its own to cache.")
+        if kind not in EFFECTS and "retry" in entry and self.fresh:
+            self._add(
+                (*path, "retry"),
+                f"'{kind}' is not tried again as a whole.",
+                "Put it into steps that ask somebody.",
+            )
         self._bounded(kind, entry, path)
         do, branches = self._bodies(kind, entry, path, scope, base)
         return Step(
@@ -198,6 +210,7 @@ class _Check:
             branches=branches,
             when=entry.get("when"),
             timeout=seconds(entry["timeout"]) if "timeout" in entry else base.timeout,
+            within=seconds(entry["timeout"]) if "timeout" in entry and kind not in EFFECTS else None,
             retry=retry_of(entry.get("retry"), base.retry),
             cache=seconds(entry["cache"]) if "cache" in entry else None,
             fallback=self._fallback(entry, path, scope, base),

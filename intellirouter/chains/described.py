@@ -9,7 +9,7 @@ STEP: Mapping[str, str] = {
     "id": "its name, by which later steps read it: steps.ID",
     "when": "an expression; where it is false the step is left out and gives null",
     "cache": "how long a result of the same inputs is used again",
-    "timeout": "for one attempt",
+    "timeout": "for one attempt; of a step with others in it, a wait or a sleep: for all of it",
     "retry": "when and how often it is tried again",
     "limits": "what it may take besides time",
     "fallback": "a step of another kind or model that is done where this one fails",

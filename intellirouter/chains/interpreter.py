@@ -21,6 +21,8 @@ from intellirouter.chains.model import Chain, Step
 from intellirouter.chains.plan import body_width
 from intellirouter.chains.schema import ABOUT, ASKING, EFFECTS
 from intellirouter.chains.spending import purse, spending
+from intellirouter.chains.timing import TimeIsUp, capped, deadline, timing
+from intellirouter.chains.timing import told as in_time
 from intellirouter.errors import IntelliRouterError, InvalidRequest, KeyEnded
 
 T = TypeVar("T")
@@ -50,8 +52,8 @@ class Host(Protocol):
     async def wait(self, path: str, signal: str, within: float | None, about: Mapping[str, Any]) -> Any:
         """The payload of a signal; None when it did not come in time. `about` is what whoever is asked is told."""
 
-    async def sleep(self, path: str, seconds: float) -> None:
-        """Return so many seconds after the walk first came here."""
+    async def sleep(self, path: str, seconds: float) -> Outcome:
+        """Return so many seconds after the walk first came here, or sooner where a `deadline` comes first: its outcome says so."""
 
     async def concurrently(
         self, branches: Sequence[Callable[[Host], Awaitable[Any]]], widths: Sequence[int], limit: int | None
@@ -130,6 +132,8 @@ class Walk:
             except KeyEnded:  # nobody is left in whose name the run could go on
                 raise
             except IntelliRouterError as error:
+                if isinstance(error, TimeIsUp):  # of a step around this one
+                    raise
                 if not step.proceed:
                     raise _located(error, at) from error
                 value = {"error": _told(error, at)}
@@ -138,7 +142,7 @@ class Walk:
 
     async def _step(self, step: Step, names: Names, host: Host, at: str) -> Any:
         with spending(at, step.limits.cost):
-            value = await self._taken(step, names, host, at)
+            value = await self._within(step, names, host, at)
         most = step.limits.bytes
         if most is not None and step.kind not in EFFECTS:  # of the others the worker looks
             size = await self._work(lambda: len(msgspec.json.encode(value)))
@@ -149,6 +153,23 @@ class Walk:
                     path=at,
                 )
         return value
+
+    async def _within(self, step: Step, names: Names, host: Host, at: str) -> Any:
+        """The step, in its time. What has no attempts of its own may have a fallback all the same."""
+        try:
+            with timing(at, step.within):
+                return await self._taken(step, names, host, at)
+        except KeyEnded:
+            raise
+        except TimeIsUp as error:
+            if error.owner != at:
+                raise
+            failure: IntelliRouterError = StepFailed(error.message, cause=error.code, path=at)
+        except IntelliRouterError as error:
+            failure = error
+        if step.fallback is None or step.kind in EFFECTS:
+            raise failure
+        return await self._effect(step.fallback, names, host, f"{at}.fallback")
 
     async def _taken(self, step: Step, names: Names, host: Host, at: str) -> Any:
         match step.kind:
@@ -170,7 +191,7 @@ class Walk:
             case "agent":
                 return await self._agent(step, names, host, at)
             case "sleep":
-                await host.sleep(at, step.spec["seconds"])
+                in_time(await host.sleep(at, step.spec["seconds"]))
                 return {"slept": step.spec["seconds"]}
         return await self._effect(step, names, host, at)
 
@@ -211,11 +232,13 @@ class Walk:
 
     async def _paid(self, step: Step, at: str, prepared: dict[str, Any], host: Host) -> Outcome:
         """An effect's outcome; what it spent is counted, also where it was recorded by a walk before this one."""
-        held = purse()
-        if held is None:
-            return await host.effect(step, at, prepared)
-        outcome = await host.effect(step, at, {**prepared, "purse": held})
-        held.spent(at, outcome.get("about", {}).get("spent_usd", 0.0))
+        held, within = purse(), deadline()
+        if held is not None or within is not None:
+            prepared = {**prepared, "purse": held, "deadline": within}
+        outcome = await host.effect(step, at, prepared)
+        if held is not None:
+            held.spent(at, outcome.get("about", {}).get("spent_usd", 0.0))
+        in_time(outcome)
         return outcome
 
     async def _effect(self, step: Step, names: Names, host: Host, at: str) -> Any:
@@ -289,7 +312,10 @@ class Walk:
         about: dict[str, Any] = await self._work(lambda: expr.render_all(told, names)) if told else {}
         if "form" in step.spec:
             about["form"] = step.spec["form"]
+        timeout, sooner = capped(timeout)
         payload = await host.wait(at, step.spec["signal"], timeout, about)
+        if payload is None and sooner is not None:
+            raise sooner.passed()
         if payload is None and step.spec.get("on_timeout", "fail") == "fail":
             raise StepFailed(
                 f"The signal '{step.spec['signal']}' did not come in time.", cause="timeout", path=at

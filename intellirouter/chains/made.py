@@ -26,6 +26,8 @@ async def made(owner: str, name: str, document: dict[str, Any], default_timeout:
     key = (encoded, default_timeout)
     found = _kept.get(key)
     if found is None:
-        found = await ASIDE.run(owner, lambda: check(Document(name, document), None, default_timeout))
+        found = await ASIDE.run(
+            owner, lambda: check(Document(name, document), None, default_timeout, fresh=False)
+        )
         _kept.put(key, found, _WEIGHT * len(encoded))
     return found

@@ -42,7 +42,10 @@ class Step(msgspec.Struct, frozen=True):
     do: tuple[Step, ...] = ()
     branches: tuple[Branch, ...] = ()
     when: str | None = None
-    timeout: float = 30.0
+    timeout: float = 30.0  # of one attempt
+    within: float | None = (
+        None  # of all that a step without attempts of its own holds; None: as long as it takes
+    )
     retry: Retry = Retry()
     cache: float | None = None
     fallback: Step | None = None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from intellirouter.chains.agent import DEFAULT_ROUNDS
 from intellirouter.chains.model import Chain, Step
-from intellirouter.chains.schema import MAX_CALLS
+from intellirouter.chains.schema import EFFECTS, MAX_CALLS
 from intellirouter.errors import InvalidRequest
 
 MAX_WIDTH = 10_000
@@ -30,6 +30,12 @@ def body_width(steps: Iterable[Step], chains: Mapping[str, Chain] | None = None)
 
 def width(step: Step, chains: Mapping[str, Chain] | None = None) -> int:
     """The results that a step may need, at most."""
+    more = 1 if step.fallback is not None and step.kind not in EFFECTS else 0
+    return _own_width(step, chains) + more
+
+
+def _own_width(step: Step, chains: Mapping[str, Chain] | None) -> int:
+    """Without a fallback; an effect and its fallback have one result."""
     match step.kind:
         case "set":
             return 0

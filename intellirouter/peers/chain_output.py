@@ -26,7 +26,8 @@ def used(steps: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         if isinstance(usage, dict):
             for key in ("input_tokens", "output_tokens"):
                 total[key] += usage.get(key) or 0
-        cost = result.get("cost_usd") if isinstance(result, dict) else None
+        # of a step that failed, or asked more than once, what it spent in all was told beside its result
+        cost = step.get("spent_usd") or (result.get("cost_usd") if isinstance(result, dict) else None)
         if isinstance(cost, (int, float)):
             total["cost_usd"] = total.get("cost_usd", 0.0) + cost
     return total

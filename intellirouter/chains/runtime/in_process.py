@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from intellirouter.chains.model import Chain, Step
 from intellirouter.chains.plan import bundle
 from intellirouter.chains.ports import Listener
 from intellirouter.chains.steps.attempts import Worker
+from intellirouter.chains.timing import deadline, wakes
 from intellirouter.errors import Conflict, NotFound
 
 
@@ -59,10 +61,12 @@ class _Run:
                 return await self.box(signal).get()
         return None
 
-    async def sleep(self, path: str, seconds: float) -> None:
+    async def sleep(self, path: str, seconds: float) -> Outcome:
         self.hear("step_waiting", path, {"signal": ""})
-        await asyncio.sleep(seconds)
+        outcome = wakes(seconds, deadline())
+        await asyncio.sleep(max(0.0, outcome["ok"]["until"] - time.time()))
         self.hear("step_waited", path, {"signal": ""})
+        return outcome
 
     async def concurrently(
         self, branches: Sequence[Callable[[Host], Awaitable[Any]]], widths: Sequence[int], limit: int | None

@@ -24,6 +24,7 @@ from intellirouter.chains.ports import Listener, Ports, Ticket
 from intellirouter.chains.schema import MAX_RESULT
 from intellirouter.chains.spending import Account, StepCostExceeded
 from intellirouter.chains.steps.table import EFFECTS
+from intellirouter.chains.timing import Deadline
 from intellirouter.errors import AnswerTooLong, IntelliRouterError, KeyEnded
 from intellirouter.security.caller import ANONYMOUS, Caller
 from intellirouter.telemetry.tracing.span import Tracer, within
@@ -89,16 +90,44 @@ class Worker:
     ) -> Outcome:
         """The outcome of a step. Only cancellation and bugs get out as exceptions."""
         if self.tracer is None:
-            return await self._run(step, path, prepared, run_id, hear)
+            return await self._in_time(step, path, prepared, run_id, hear)
         facts = {"intellirouter.run": run_id, "intellirouter.step": path}
         with within(self.tracer.part_of(run_id, f"step {step.kind}", facts)) as span:
-            outcome = await self._run(step, path, prepared, run_id, hear)
+            outcome = await self._in_time(step, path, prepared, run_id, hear)
             if "error" in outcome:
                 span.end(outcome["error"]["code"])
             return outcome
 
-    async def _run(
+    async def _in_time(
         self, step: Step, path: str, prepared: Mapping[str, Any], run_id: str, hear: Listener
+    ) -> Outcome:
+        """The outcome, within what is left to the steps around it. It says when it began, and whose time was over."""
+        deadline: Deadline | None = prepared.get("deadline")
+        if deadline is None:
+            return await self._run(step, path, prepared, run_id, hear)
+        began, account = time.time(), Account(path, prepared.get("purse"))
+        deadline.begin(began)
+        try:
+            if (left := deadline.left()) <= 0:
+                raise TimeoutError
+            async with asyncio.timeout(left):
+                outcome = await self._run(step, path, prepared, run_id, hear, account)
+        except TimeoutError:
+            outcome = {"error": deadline.first().error()}
+            facts = {"kind": step.kind, "seconds": time.time() - began, "cached": False}
+            hear("step_failed", path, {**facts, **outcome})
+            about = {"cached": False, "input": _shown(prepared["spec"]), "over": deadline.first().at}
+            outcome["about"] = about | ({"spent_usd": account.usd} if account.usd else {})
+        return {**outcome, "about": {**outcome["about"], "began": began}}
+
+    async def _run(
+        self,
+        step: Step,
+        path: str,
+        prepared: Mapping[str, Any],
+        run_id: str,
+        hear: Listener,
+        account: Account | None = None,
     ) -> Outcome:
         began = time.perf_counter()
         hear("step_started", path, {"kind": step.kind})
@@ -120,7 +149,7 @@ class Worker:
                 {"kind": step.kind, "seconds": time.perf_counter() - began, "cached": False, **outcome},
             )
             return {**outcome, "about": {"attempts": 0, "cached": False, "input": told}}
-        account = Account(path, prepared.get("purse"))
+        account = account or Account(path, prepared.get("purse"))
         key = await self._cache_key(step, prepared, run_id) if step.cache and self.cache.enabled else b""
         if key and (kept := self.cache.get(key)) is not None:
             outcome, cached = {"ok": kept}, True
@@ -133,7 +162,7 @@ class Worker:
         about = {"attempts": tries, "cached": cached, "input": told}
         if fell:
             about["fallback"] = True
-        if account.purse is not None:
+        if account.purse is not None or account.usd != _cost(outcome):
             about["spent_usd"] = account.usd
         return {**outcome, "about": about}
 
@@ -234,6 +263,12 @@ def _shown(spec: Mapping[str, Any]) -> Any:
     told = {name: value for name, value in spec.items() if name != "headers"}
     text = msgspec.json.encode(told)
     return told if len(text) <= MAX_SHOWN else text[:MAX_SHOWN].decode("utf-8", "ignore") + " …"
+
+
+def _cost(outcome: Outcome) -> float:
+    """What the result says that it cost."""
+    value = outcome.get("ok")
+    return float(value.get("cost_usd") or 0.0) if isinstance(value, dict) else 0.0
 
 
 def _last(state: RetryCallState) -> tuple[Outcome, bool]:

@@ -67,6 +67,8 @@ def paths(steps: Iterable[Mapping[str, Any]], prefix: str) -> Iterable[tuple[str
     for step in steps:
         path = f"{prefix}.{step['id']}" if prefix else str(step["id"])
         yield path, step
+        if isinstance(step.get("fallback"), dict):
+            yield f"{path}.fallback", step["fallback"]
         yield from paths(step.get("do", ()), path)
         for name in ("switch", "parallel"):
             for branch in step.get(name, ()) if isinstance(step.get(name), list) else ():

@@ -9,7 +9,6 @@ A sleep is a step that records when it ends, and then the wait until then: a run
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +19,7 @@ from dbos import DBOS, StepReservation
 from intellirouter.chains.interpreter import Host, Outcome, StepFailed
 from intellirouter.chains.model import Step
 from intellirouter.chains.runtime.in_process import side_by_side
+from intellirouter.chains.timing import Deadline, deadline, wakes
 
 FOREVER = 10 * 365 * 86_400.0
 
@@ -40,8 +40,8 @@ class Ground(Protocol):
         """Return at a Unix time."""
 
 
-async def _wakes(seconds: float) -> Outcome:
-    return {"ok": {"slept": seconds, "until": time.time() + seconds}}
+async def _wakes(seconds: float, within: Deadline | None) -> Outcome:
+    return wakes(seconds, within)
 
 
 @dataclass(slots=True)
@@ -58,10 +58,11 @@ class Trunk:
         """See `Host`."""
         return await self.ground.receive(path, signal, within, about)
 
-    async def sleep(self, path: str, seconds: float) -> None:
+    async def sleep(self, path: str, seconds: float) -> Outcome:
         """See `Host`."""
-        until = await DBOS.run_step_async({"name": path}, _wakes, seconds)
-        await self.ground.rest(path, until["ok"].get("until", 0.0))
+        outcome: Outcome = await DBOS.run_step_async({"name": path}, _wakes, seconds, deadline())
+        await self.ground.rest(path, outcome["ok"].get("until", 0.0))
+        return outcome
 
     async def concurrently(
         self, branches: Sequence[Callable[[Host], Awaitable[Any]]], widths: Sequence[int], limit: int | None
@@ -87,10 +88,11 @@ class Limb:
         del within, about
         raise StepFailed(f"A 'wait' for '{signal}' cannot stand inside a map or parallel body.", path=path)
 
-    async def sleep(self, path: str, seconds: float) -> None:
+    async def sleep(self, path: str, seconds: float) -> Outcome:
         """See `Host`."""
-        until = await self._next(path, _wakes, seconds)
-        await self.ground.nap(until["ok"].get("until", 0.0))
+        outcome = await self._next(path, _wakes, seconds, deadline())
+        await self.ground.nap(outcome["ok"].get("until", 0.0))
+        return outcome
 
     async def _next(
         self, path: str, act: Callable[..., Coroutine[Any, Any, Outcome]], *given: Any

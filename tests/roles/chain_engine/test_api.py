@@ -155,7 +155,9 @@ async def test_a_run_asks_the_router_once_for_an_idempotency_key(
         headers={"authorization": "Bearer ann"},
     ) as reply:
         events = [block.split("\n") for block in (await reply.text()).split("\n\n") if block]
-    assert [lines[0].removeprefix("event: ") for lines in events] == [
+    told = [lines[0].removeprefix("event: ") for lines in events]
+    # a step's words are told while it runs, to who is there by then
+    assert [name for name in told if name != "step_tokens"] == [
         "run_started",
         "step_started",
         "step_finished",

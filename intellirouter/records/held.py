@@ -1,23 +1,26 @@
 """What was noted and is no row yet: batches of bytes that lie with the rows and wait until there is time to make rows of them.
 
 To keep a request as it was seen costs a fiftieth of what its row costs, with all the indexes the row is found by. So a batch is kept
-the moment it was gathered, which is as safe as a row, and rows are made of it when a processor is free, when somebody asks the record
-(`release_all`), or when it has waited for too long or is too much.
+the moment it was gathered, which is as safe as a row, and rows are made of it when a processor is free, when somebody asks for what it
+may tell (`whole.py`), or when it has waited for too long or is too much.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import zstandard
 
 from intellirouter.records.row import Row
 
-HELD_SECONDS = 60.0
-HELD_ROWS, HELD_BYTES = 65_536, 128 * 1024 * 1024
-"""What waits is bounded: whoever asks next waits for its rows."""
+HELD_SECONDS = 300.0
+HELD_ROWS, HELD_BYTES = 131_072, 256 * 1024 * 1024
+"""What waits is bounded: whoever asks for sums of that time waits for its rows."""
+AT_ONCE = 2000
+"""Requests of which rows are made together: the more there are, the fewer pages of indexes are written again and again."""
 
 Encoded = tuple[int, bytes]
 """How many requests there are, and a list of them as MessagePack."""
@@ -58,6 +61,16 @@ class Waiting(NamedTuple):
         return self.rows > 0 and time.time() - self.since > HELD_SECONDS
 
 
+class Span(NamedTuple):
+    """The time (Unix seconds) in which requests ended."""
+
+    since: float
+    until: float
+
+
+EVER = Span(-math.inf, math.inf)
+
+
 class Held(Protocol):
     """The batches of a store. May raise `StateUnavailable`, as it does. `refused` counts requests of which no row can be had."""
 
@@ -68,8 +81,17 @@ class Held(Protocol):
     def hold(self, batches: Sequence[tuple[int, bytes]], since: float) -> None:
         """Keep batches, each with how many requests it holds, of which the first ended at `since` or later: all of them, or none and raise."""
 
-    def release(self, rows_of: RowsOf) -> int:
-        """Make rows of the oldest batches, in one transaction with their end: each once. How many requests they held; 0 where there are none."""
+    def release(self, rows_of: RowsOf, numbers: Sequence[int] | None = None) -> int:
+        """Make rows of these batches, or of the oldest, in one transaction with their end: each once. How many requests they held.
+
+        0 where there are none. Where another process makes rows of one of them meanwhile, all the others may stay.
+        """
+
+    def batches(self, span: Span) -> list[tuple[int, int]]:
+        """The numbers of the batches that may hold requests of that time, each with how many it holds, the oldest first."""
+
+    def holding(self, name: bytes, told: Callable[[bytes], bytes] = ...) -> list[int]:
+        """The numbers of the batches in whose lists, as `told` (`list_in`) reads them, these bytes stand."""
 
     def waiting(self) -> Waiting:
         """What is held."""
@@ -111,12 +133,20 @@ def list_in(batch: bytes) -> bytes:
     return zstandard.decompress(batch)
 
 
-def release_all(held: Held, rows_of: RowsOf) -> None:
-    """Make rows of all that is held now, leaving whoever writes as much time as it takes."""
-    since = time.time()
-    while (waiting := held.waiting()).rows and waiting.since <= since:
-        began = time.perf_counter()
-        if not held.release(rows_of):
-            return
-        if held.waiting().rows:
+def release_all(held: Held, rows_of: RowsOf, span: Span = EVER) -> None:
+    """Make rows of all of a time that is held now."""
+    release_these(held, rows_of, {number for number, _ in held.batches(span)})
+
+
+def release_these(held: Held, rows_of: RowsOf, numbers: Collection[int]) -> None:
+    """Make rows of these batches, leaving whoever writes as much time as it takes."""
+    while there := [one for one in held.batches(EVER) if one[0] in numbers] if numbers else []:
+        began, many, some = time.perf_counter(), 0, list[int]()
+        for number, rows in there:
+            many += rows
+            if some and many > AT_ONCE:
+                break
+            some.append(number)
+        held.release(rows_of, some)
+        if len(some) < len(there):
             time.sleep((time.perf_counter() - began) / 2)

@@ -9,8 +9,9 @@ from functools import partial
 from typing import TypeVar
 
 from intellirouter.errors import Overloaded
-from intellirouter.records.held import RowsOf, release_all
+from intellirouter.records.held import RowsOf
 from intellirouter.records.store import Store
+from intellirouter.records.whole import whole
 
 AT_ONCE = 4
 MAX_WAITING = 32
@@ -22,7 +23,7 @@ T = TypeVar("T")
 class Records:
     """Questions to a store, each in a thread. `open_store` is called with the first, and again until it succeeds.
 
-    What is held and no row yet (`held.py`) becomes rows first, by `rows_of`, so that an answer tells of all there is.
+    What is held and no row yet (`held.py`) becomes rows first, by `rows_of`, as far as an answer could tell of it (`whole.py`).
     """
 
     def __init__(self, open_store: Callable[[], Store], rows_of: RowsOf) -> None:
@@ -49,9 +50,7 @@ class Records:
             self._waiting -= 1
 
     def _answered(self, question: Callable[[Store], T], store: Store) -> T:
-        if store.held is not None:
-            release_all(store.held, self._rows_of)
-        return question(store)
+        return question(whole(store, self._rows_of))
 
     @contextlib.contextmanager
     def following(self) -> Iterator[None]:

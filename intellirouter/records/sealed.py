@@ -15,7 +15,7 @@ import msgspec
 
 from intellirouter.errors import InvalidRequest
 from intellirouter.records.conditions import words_in, words_of
-from intellirouter.records.held import Held, RowsOf, Waiting
+from intellirouter.records.held import Held, RowsOf, Span, Waiting, list_in
 from intellirouter.records.query import By, Page, Query, Size, Usage
 from intellirouter.records.questions import pages
 from intellirouter.records.row import Detail, Row
@@ -68,11 +68,19 @@ class SealedHeld:
         """See `Held.hold`."""
         self._held.hold([(rows, self._sealer.seal(PURPOSE, HELD, batch)) for rows, batch in batches], since)
 
-    def release(self, rows_of: RowsOf) -> int:
+    def release(self, rows_of: RowsOf, numbers: Sequence[int] | None = None) -> int:
         """See `Held.release`."""
         return self._held.release(
-            lambda batch: map(self._sealed, rows_of(self._sealer.open(PURPOSE, HELD, batch)))
+            lambda batch: map(self._sealed, rows_of(self._sealer.open(PURPOSE, HELD, batch))), numbers
         )
+
+    def batches(self, span: Span) -> list[tuple[int, int]]:
+        """See `Held.batches`."""
+        return self._held.batches(span)
+
+    def holding(self, name: bytes, told: Callable[[bytes], bytes] = list_in) -> list[int]:
+        """See `Held.holding`."""
+        return self._held.holding(name, lambda batch: told(self._sealer.open(PURPOSE, HELD, batch)))
 
     def waiting(self) -> Waiting:
         """See `Held.waiting`."""

@@ -41,7 +41,7 @@ class Store(Protocol):
 
     @property
     def held(self) -> Held | None:
-        """None where requests are written as rows alone. Questions tell nothing of what is held: whoever asks releases it first."""
+        """None where requests are written as rows alone. Questions tell nothing of what is held, and its size all: see `whole.py`."""
 
     @property
     def outgoing(self) -> Outgoing | None:

@@ -7,22 +7,27 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 import structlog
 
 from intellirouter.errors import StateUnavailable
-from intellirouter.records.held import RowsOf, Waiting
+from intellirouter.records.held import AT_ONCE, RowsOf, Span, Waiting, list_in
 from intellirouter.records.row import Ids, Row
 
 SCHEMA = """
-create table if not exists held (number integer primary key autoincrement, since real, rows integer, batch blob);
+create table if not exists held (number integer primary key autoincrement, since real, until real, rows integer, batch blob);
 """
-"""No number is given out again: one that was put aside comes back as it was."""
+UNTIL = "alter table held add column until real"
+LACKS_UNTIL = (
+    "select 1 where exists (select 1 from pragma_table_info('held')) "
+    "and not exists (select 1 from pragma_table_info('held') where name = 'until')"
+)
+"""For a file of an older version."""
 AGAIN = "update held set number = -number where number < 0"
 FORGET = "delete from held where number < 0 and since < ?"
 _OLDEST = "select number, rows, batch from held where number > 0 order by number"
-TOGETHER = 2000
-"""Rows that are made in one transaction: the more there are, the fewer pages of indexes are written again and again."""
+_THESE = "select number, rows, batch from held where number > 0 and number in (select value from json_each(?)) order by number"
 TIMES = 5
 """That ids are drawn for a batch until no row has one of them: of two at one moment every four thousandth pair is the same."""
 
@@ -48,7 +53,8 @@ class SqliteHeld:
         with self._connect() as connection:
             connection.execute("begin immediate")
             connection.executemany(
-                "insert into held (since, rows, batch) values (?, ?, ?)", [(since, *one) for one in batches]
+                "insert into held (since, until, rows, batch) values (?, ?, ?, ?)",
+                [(since, time.time(), *one) for one in batches],
             )
             connection.execute("commit")
 
@@ -57,11 +63,34 @@ class SqliteHeld:
         with self._connect() as connection:
             return waiting(connection)
 
-    def release(self, rows_of: RowsOf) -> int:
+    def batches(self, span: Span) -> list[tuple[int, int]]:
+        """See `Held.batches`."""
+        words = (
+            "select number, rows from held where number > 0 and since <= ? and (until is null or until >= ?) "
+            "order by number"
+        )
+        with self._connect() as connection:
+            return connection.execute(words, (span.until, span.since)).fetchall()
+
+    def holding(self, name: bytes, told: Callable[[bytes], bytes] = list_in) -> list[int]:
+        """See `Held.holding`. `told` is the list of a batch; one that cannot be read may hold anything."""
+        found: list[int] = []
+        with self._connect() as connection, contextlib.closing(connection.execute(_OLDEST)) as lines:
+            for number, _, batch in lines:
+                with contextlib.suppress(ValueError):
+                    if name not in told(batch):
+                        continue
+                found.append(number)
+        return found
+
+    def release(self, rows_of: RowsOf, numbers: Sequence[int] | None = None) -> int:
         """See `Held.release`."""
         with self._one_at_a_time, self._connect() as connection:
-            rows, numbers, many, whole = list[Row](), list[int](), 0, 0
-            for number, held, batch in _oldest(connection):
+            rows, done, many, whole = list[Row](), list[int](), 0, 0
+            found = (
+                _oldest(connection) if numbers is None else connection.execute(_THESE, (str(list(numbers)),))
+            )
+            for number, held, batch in list(found):
                 many += held
                 try:
                     made = list(rows_of(batch))  # all of them before one is taken: the rest may fail
@@ -71,20 +100,21 @@ class SqliteHeld:
                     connection.execute("update held set number = -number where number = ?", (number,))
                     continue
                 rows += made
-                numbers.append(number)
+                done.append(number)
                 whole += held
-            for _ in range(TIMES if numbers else 0):
+            for _ in range(TIMES if done else 0):
                 with contextlib.suppress(sqlite3.IntegrityError):
-                    if self._released(connection, numbers, rows):
+                    if self._released(connection, done, rows):
                         self.refused += whole - len(rows)
                     return many
-            if numbers:
+            if done:
                 raise StateUnavailable("the record found no ids for its rows")
             return many
 
     def _released(self, connection: sqlite3.Connection, numbers: list[int], rows: list[Row]) -> bool:
         """Put the rows in their batches' place; False where somebody else did. Raises `sqlite3.IntegrityError` where an id is not new."""
         ids = Ids()
+        rows.sort(key=attrgetter("ended"))  # or ids would be those of later moments
         for row in rows:
             row.id = ids.next(row.ended)
         connection.execute("begin immediate")
@@ -133,12 +163,12 @@ class SqliteHeld:
 
 
 def _oldest(connection: sqlite3.Connection) -> list[tuple[int, int, bytes]]:
-    """The oldest batches, `TOGETHER` rows at most or one batch: number, rows, bytes."""
+    """The oldest batches, `AT_ONCE` rows at most or one batch: number, rows, bytes."""
     found, many = list[tuple[int, int, bytes]](), 0
     with contextlib.closing(connection.execute(_OLDEST)) as lines:
         for line in lines:
             many += line[1]
-            if found and many > TOGETHER:
+            if found and many > AT_ONCE:
                 break
             found.append(line)
     return found

@@ -11,7 +11,7 @@ from intellirouter.records.conditions import USUAL
 from intellirouter.records.row import DEAR_BUCKET, SLOW_BUCKET
 from intellirouter.records.sqlite import held, packs
 
-VERSION = 5
+VERSION = 6
 
 _TYPES = dict.fromkeys(COLUMNS, "text") | {
     "id": "integer primary key",

@@ -24,7 +24,7 @@ from intellirouter.records.row import SHIFT, Row, id_at, time_of
 from intellirouter.records.sqlite import asking, packs, summing
 from intellirouter.records.sqlite.adopting import adopt
 from intellirouter.records.sqlite.asking import DIALECT
-from intellirouter.records.sqlite.held import AGAIN, FORGET, SqliteHeld, waiting
+from intellirouter.records.sqlite.held import AGAIN, FORGET, LACKS_UNTIL, UNTIL, SqliteHeld, waiting
 from intellirouter.records.sqlite.outgoing import SqliteOutgoing
 from intellirouter.records.sqlite.schema import INSERT, SCHEMA, VERSION
 from intellirouter.records.store import READ_SECONDS, IdTaken, RowsUnfit, TooSlow
@@ -96,6 +96,8 @@ class SqliteStore:
             connection.execute("pragma cache_size = -8000")
             connection.execute("pragma secure_delete = off")
             if version < VERSION:
+                if connection.execute(LACKS_UNTIL).fetchone():
+                    connection.execute(UNTIL)
                 connection.executescript(SCHEMA)
             connection.execute(AGAIN)
         except BaseException:

@@ -10,9 +10,10 @@ from typing import Any
 import aiohttp
 
 from tests.conftest import StartVendor, provider
+from tests.servers.fault_vendor import whole
 from tests.servers.ports import free_port
 from tests.servers.process import node_process
-from tests.servers.vendor import Play
+from tests.servers.vendor import Play, Received
 
 WAITS = {"chain": {"name": "one"}, "steps": [{"id": "w", "wait": {"signal": "go"}}]}
 ASKS = {
@@ -23,9 +24,10 @@ ASKS = {
 
 async def started(url: str, http: aiohttp.ClientSession, chain: dict[str, Any]) -> str:
     """A run of that chain."""
-    async with http.put(f"{url}/v1/chains/one", json={"definition": chain}) as reply:
-        assert reply.status == 201, await reply.text()
-    async with http.post(f"{url}/v1/chains/one/runs", json={"mode": "background"}) as reply:
+    name = chain["chain"]["name"]
+    async with http.put(f"{url}/v1/chains/{name}", json={"definition": chain}) as reply:
+        assert reply.status in (200, 201), await reply.text()
+    async with http.post(f"{url}/v1/chains/{name}/runs", json={"mode": "background"}) as reply:
         assert reply.status == 202, await reply.text()
         run: dict[str, Any] = await reply.json()
     return str(run["id"])
@@ -85,3 +87,50 @@ async def test_a_run_that_was_under_way_at_each_end_of_its_node_is_given_up(
                     await asyncio.sleep(0.05)
             node.signal(signal.SIGKILL)
             await node.wait()
+
+
+POISON = {
+    "chain": {"name": "poison"},
+    "steps": [{"id": "a", "llm": {"model": "m", "prompt": "poison"}, "timeout": 600}],
+}
+
+
+async def test_a_run_that_only_stood_by_is_not_given_up_with_the_one_that_ends_the_node(
+    tmp_path: Path, http: aiohttp.ClientSession, start_vendor: StartVendor
+) -> None:
+    """Six runs are asking a slow model each time that a seventh ends the node. It is given up, they are not."""
+    asked = asyncio.Event()
+
+    def answers(request: Received) -> Play:
+        if "poison" in request.body.decode():
+            asked.set()
+        return Play.sse(end="hang")
+
+    vendor = await start_vendor(answers)
+    port = free_port()
+    chains = f"http://127.0.0.1:{port}"
+    file = tmp_path / "node.toml"
+    file.write_text(
+        f'[server]\nport = 0\n[paths]\ndata_dir = "{tmp_path / "data"}"\n[roles.chain_engine]\nport = {port}\n'
+        + provider(vendor)
+    )
+    runs: list[str] = []
+    poison = ""
+    for _start in range(3):
+        async with node_process("--role", "All", "--config", str(file)) as node:
+            await node.event("server.listening", count=4)
+            if not runs:
+                runs = [await started(chains, http, ASKS) for _ in range(6)]
+                poison = await started(chains, http, POISON)
+            async with asyncio.timeout(60):
+                await asked.wait()
+            asked.clear()
+            node.signal(signal.SIGKILL)
+            await node.wait()
+    vendor.answers[:] = [Play.json(whole("done"))]
+    async with node_process("--role", "All", "--config", str(file)) as node:
+        await node.event("server.listening", count=4)
+        found = await seen(chains, poison, http, "failed", "succeeded")
+        assert found["error"]["code"] == "gave_up", found
+        for run in runs:
+            assert (await seen(chains, run, http, "failed", "succeeded"))["status"] == "succeeded"

@@ -132,6 +132,7 @@ async def _launched(url: str, runtime: DurableRuntime, *, walks: bool, migrates:
     finally:
         nothing_more()
         await tasks.end(survive)
+        await runtime.suspects.aclose()
         with contextlib.suppress(sa.exc.SQLAlchemyError):  # the database is away: the count stays
             await asyncio.to_thread(runtime.recoveries.forgive)
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)

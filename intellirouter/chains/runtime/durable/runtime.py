@@ -8,7 +8,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -37,6 +37,7 @@ from intellirouter.chains.runtime.durable.recovery import (
     GAVE_UP,
     GAVE_UP_WORDS,
     Recoveries,
+    Suspects,
 )
 from intellirouter.chains.runtime.durable.waits import Waits
 from intellirouter.chains.runtime.in_process import silent
@@ -46,6 +47,7 @@ from intellirouter.errors import IntelliRouterError, NotFound
 LAYOUT = "chains-1"
 """The version of how steps are numbered. A change strands runs under way: migrate them with a fork."""
 SINGLE = "single"
+T = TypeVar("T")
 _POLL = 0.1  # seconds between looks at a run that another node walks
 _WAIT_ENDS = "DBOS.sleep"
 _BY_HAND = "cancelled"  # the attribute of a run that somebody cancelled
@@ -87,8 +89,10 @@ class DurableRuntime:
     _taken_up: set[str] = field(default_factory=set)
     _calls: asyncio.Semaphore = field(init=False)
     waits: Waits = field(init=False)
+    suspects: Suspects = field(init=False)
 
     def __post_init__(self) -> None:
+        self.suspects = Suspects(self.recoveries)
         self._calls = asyncio.Semaphore(self.max_parallel_calls)
         self.waits = Waits(self.engine)
 
@@ -248,6 +252,8 @@ class DurableRuntime:
         }
         with self._courses.of(run_id, chain.max_parallel_steps or self.max_parallel_steps) as course:
             try:
+                if run_id in self._taken_up:
+                    await self.at_home(course.alone(self.suspects.turn(run_id)))
                 outcome = await self._walked(course, chain, chains, inputs)
                 await self.ending(run_id, outcome)
             except asyncio.CancelledError as cut:
@@ -259,6 +265,7 @@ class DurableRuntime:
                 return outcome
             finally:
                 self._taken_up.discard(run_id)
+                self.home.call_soon_threadsafe(self.suspects.clear, run_id)
 
     async def _walked(
         self, course: Course, chain: Chain, chains: Mapping[str, Chain], inputs: Mapping[str, Any]
@@ -292,8 +299,9 @@ class DurableRuntime:
         if run_id in self._taken_up:
             self._taken_up.discard(run_id)
             await asyncio.to_thread(self.recoveries.forgive, [run_id])
+            self.home.call_soon_threadsafe(self.suspects.clear, run_id)
 
-    async def at_home(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    async def at_home(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs that were taken over walk on DBOS's own loop; their effects come back here."""
         if asyncio.get_running_loop() is self.home:
             return await work

@@ -182,6 +182,22 @@ async def test_fewer_than_the_quorum_is_an_error_that_names_who_failed(
     assert "1 of 3 members" in text and "p2/x" in text
 
 
+async def test_what_no_member_may_do_for_the_caller_is_refused_as_a_model_would(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    """402 of a budget and 429 of a limit, rather than a 503 that clients try again at once."""
+    digest = hashlib.sha256(b"k").hexdigest()
+    key = f'[auth]\nenabled = true\n[[auth.keys]]\nname = "k"\nteam = "t"\nsha256 = "{digest}"\nscopes = ["inference"]\n'
+    broke = "[budgets]\nunknown_price = {input = 1.0, output = 1.0}\n[budgets.teams]\nt = {day = 0}\n"
+    for more, status in ((broke, 402), ("[limits.teams]\nt = {requests_per_minute = 0}\n", 429)):
+        answers = (says("42"), says("42"), says("42"))
+        url, _ = await node_of(start_node, start_vendor, ensemble("vote"), *answers, more=key + more)
+        body = {"model": "group", "messages": [{"role": "user", "content": "Hi"}]}
+        headers = {"authorization": "Bearer k"}
+        async with http.post(f"{url}/v1/chat/completions", json=body, headers=headers) as reply:
+            assert reply.status == status, await reply.text()
+
+
 async def test_tools_go_to_the_first_member_alone(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
 from intellirouter.config.schema.groups import EnsembleSection
-from intellirouter.errors import IntelliRouterError, UpstreamUnavailable
+from intellirouter.errors import IntelliRouterError, UpstreamError, UpstreamUnavailable
 from intellirouter.inference.groups import judging
 from intellirouter.inference.groups.answers import most_alike, most_votes, text_of, winner
 from intellirouter.inference.groups.asking import Asking
@@ -25,12 +25,12 @@ async def answers(
 ) -> list[Answer]:
     """What the members answered: all of them, or as many as suffice. Members get no tools.
 
-    Where they are not asked `at_once`, one is asked after the other until the quorum is there. Raises `UpstreamUnavailable` when fewer than the quorum answered.
+    Where they are not asked `at_once`, one is asked after the other until the quorum is there. Raises when fewer than the quorum answered (`_too_few`).
     """
     quorum = section.quorum or (1 if section.merge == "first" else len(section.members) // 2 + 1)
     plain = request.changed(tools=(), tool_choice=None, n=None, stream=False)
     got: dict[int, Answer] = {}
-    failures: list[str] = []
+    failures: list[tuple[str, IntelliRouterError]] = []
     if not at_once:
         return await _in_turn(asking, section, plain, quorum)
     running = {
@@ -50,7 +50,7 @@ async def answers(
                 try:
                     got[place] = task.result()
                 except IntelliRouterError as error:
-                    failures.append(f"{section.members[place]}: {error.message}")
+                    failures.append((section.members[place], error))
             in_order = [got[place] for place in sorted(got)]
             if got and _decided(section, in_order):
                 return in_order
@@ -70,12 +70,12 @@ async def _in_turn(
     asking: Asking, section: EnsembleSection, request: ChatRequest, quorum: int
 ) -> list[Answer]:
     got: list[Answer] = []
-    failures: list[str] = []
+    failures: list[tuple[str, IntelliRouterError]] = []
     for name in section.members:
         try:
             got.append(await _member(asking, request.routed(model=name)))
         except IntelliRouterError as error:
-            failures.append(f"{name}: {error.message}")
+            failures.append((name, error))
         if len(got) >= quorum and (section.merge != "vote" or _decided(section, got)):
             break
     if len(got) < quorum:
@@ -97,11 +97,20 @@ async def first_of(asking: Asking, members: Sequence[str], request: ChatRequest)
 
 
 def _too_few(
-    asking: Asking, section: EnsembleSection, got: int, quorum: int, failures: Sequence[str]
-) -> UpstreamUnavailable:
+    asking: Asking,
+    section: EnsembleSection,
+    got: int,
+    quorum: int,
+    failures: Sequence[tuple[str, IntelliRouterError]],
+) -> IntelliRouterError:
+    """What the caller hears: what the first said where it was the caller's with all of them, or where asking again helps with none."""
+    errors = [error for _, error in failures]
+    own = [error for error in errors if not isinstance(error, UpstreamError)]  # a limit of the caller's
+    if errors and (not any(one.retryable for one in errors) or len(own) == len(errors)):
+        return errors[0]
+    told = "; ".join(f"{name}: {error.message}" for name, error in failures)
     return UpstreamUnavailable(
-        f"{got} of {len(section.members)} members of '{asking.group}' answered, and {quorum} are needed: "
-        + "; ".join(failures)[:600]
+        f"{got} of {len(section.members)} members of '{asking.group}' answered, and {quorum} are needed: {told[:600]}"
     )
 
 

@@ -30,6 +30,8 @@ class Candidates:
     """The cosine below which nearness says nothing."""
     known: bool = True
     """Whether the model knows the query's script."""
+    fluency: float = 1.0
+    """How well it knows the query's words."""
     fed: tuple[dict[str, float], dict[str, float]] | None = None
     """Nearness and word scores after feedback, where the query is of the kind that it helps."""
 
@@ -101,6 +103,7 @@ def explained(
         "fusion": f"convex, alpha {alpha:g}" if section.fusion == "convex" else "rrf",
         "fusion_alpha": section.fusion_alpha,
         "known": all(one.known for one in candidates),
+        "fluency": min((one.fluency for one in candidates), default=1.0),
         "feedback": any(one.fed is not None for one in candidates),
         "rerank": rerank,
         "variants": list(request.variants),
@@ -118,7 +121,8 @@ def _alpha(
     if request.mode != "fused":
         return float(request.mode == "dense")
     known = all(one.known for one in several)
-    return alpha_for(request.query, section.fusion_alpha, worded, known=known)
+    fluency = min((one.fluency for one in several), default=1.0)
+    return alpha_for(request.query, section.fusion_alpha, worded, known=known, fluency=fluency)
 
 
 def _joined(

@@ -198,7 +198,7 @@ class Searcher:
                 break
             row = replace(row, epoch=epoch)
         floor = await self._floor(row, embedder) if request.relevant and known else 0.0
-        return replace(found, floor=floor, known=known)
+        return replace(found, floor=floor, known=known, fluency=embedder.fluency(request.query))
 
     async def _floor(self, row: CollectionRow, embedder: Embedder) -> float:
         async def nearest(vector: Vectors) -> float | None:

@@ -23,6 +23,8 @@ EXACT, NAMED, LONG = 0.15, 0.55, 0.6
 
 The last two are for what is no question: a text that answers one seldom says it in its words, however many it has.
 """
+FOREIGN = 0.5
+"""For one in words that the model hardly knows, of another language than it was made for or of a jargon."""
 UNKNOWN = 0.05
 """Where the model does not know the query's script, see `fusion.words_first`."""
 DESCRIBES = 8
@@ -36,14 +38,25 @@ _STANDS_OUT = 1.3
 
 
 def alpha_for(
-    query: str, alpha: float, worded: Mapping[str, float] | None = None, *, known: bool = True
+    query: str,
+    alpha: float,
+    worded: Mapping[str, float] | None = None,
+    *,
+    known: bool = True,
+    fluency: float = 1.0,
 ) -> float:
     """The weight of meaning for this query where `alpha` is that of a plain question.
 
-    `worded` are the scores of what its words found; `known` says whether the embedding model knows the query's script.
+    `worded` are the scores of what its words found; `known` says whether the embedding model knows the query's script, `fluency` how
+    well it knows its words.
     """
     if not known:
         return UNKNOWN
+    weight = _by_form(query, alpha, worded)
+    return weight - (1 - fluency) * max(0.0, weight - FOREIGN)
+
+
+def _by_form(query: str, alpha: float, worded: Mapping[str, float] | None) -> float:
     if is_exact(query, worded or {}):
         return min(alpha, EXACT)
     if is_question(query):

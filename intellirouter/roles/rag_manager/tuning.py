@@ -86,6 +86,8 @@ def _ranked(one: Asked, weight: float) -> list[str]:
     near = {row["id"]: row["dense_score"] for row in rows if row["dense_score"] is not None}
     worded = {row["id"]: row["lexical_score"] for row in rows if row["lexical_score"] is not None}
     known = bool(one.explanation["known"])
-    fused = convex(near, worded, alpha_for(one.question.query, weight, worded, known=known))
+    fluency = float(one.explanation.get("fluency", 1.0))  # an older node does not say
+    alpha = alpha_for(one.question.query, weight, worded, known=known, fluency=fluency)
+    fused = convex(near, worded, alpha)
     ordered = sorted(rows, key=lambda row: -fused.get(row["id"], 0.0))
     return list(dict.fromkeys(row["document_id"] for row in ordered))

@@ -99,3 +99,12 @@ async def test_a_sandbox_that_forbids_it_harms_nothing(monkeypatch: pytest.Monke
 )
 def test_a_question_is_in_the_script_of_most_of_its_words(text: str, script: str) -> None:
     assert script_of(text) == script
+
+
+def test_a_model_knows_the_words_of_its_own_language_best() -> None:
+    embedder = OnnxEmbedder(minilm(), "all-MiniLM-L6-v2", threads=1)
+    own = "print newline, word, and byte counts for each file"
+    assert embedder.fluency(own) == embedder.fluency("How long is the warranty?") == 1.0
+    assert embedder.fluency("Welche Schriften gehören zum Handbuch?") < 0.2
+    assert 0 < embedder.fluency("Combien de temps dure la garantie ?") < 1
+    assert embedder.fluency("AB-12345") == embedder.fluency("") == 1.0

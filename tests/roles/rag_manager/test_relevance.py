@@ -10,7 +10,7 @@ from intellirouter.config.schema.rag import RagSection
 from intellirouter.peers.contract import Call, RetrievalRequest
 from intellirouter.roles.rag_manager.open import open_rag
 from intellirouter.roles.rag_manager.relevance import is_chatter
-from intellirouter.roles.rag_manager.shape import EXACT, LONG, NAMED, alpha_for
+from intellirouter.roles.rag_manager.shape import EXACT, FOREIGN, LONG, NAMED, alpha_for
 from intellirouter.security.caller import Caller
 from tests.servers.minilm import minilm
 
@@ -152,6 +152,14 @@ def test_a_name_in_capitals_and_a_description_lean_to_words_a_little_and_a_quest
 ) -> None:
     assert alpha_for(query, 0.7) == weight
     assert alpha_for(query, 0.1) == 0.1
+
+
+def test_words_that_the_model_hardly_knows_count_for_more() -> None:
+    query = "Welche Schriften gehören zum Handbuch?"
+    assert alpha_for(query, 0.7, fluency=0.0) == FOREIGN
+    assert FOREIGN < alpha_for(query, 0.7, fluency=0.5) < 0.7
+    assert alpha_for(query, 0.2, fluency=0.0) == 0.2
+    assert alpha_for("AB-12345", 0.7, fluency=0.0) == EXACT
 
 
 def test_a_name_in_a_longer_question_counts_where_its_words_find_one_passage() -> None:

@@ -60,6 +60,9 @@ class Embedder(Protocol):
     def knows(self, text: str) -> bool:
         """Whether the model was made for the script that most of the text is in."""
 
+    def fluency(self, text: str) -> float:
+        """How well the model knows the text's words, 0 to 1: 1 where they are of a language, or a jargon, that it was trained on."""
+
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """One unit vector a text, in their order."""
 

@@ -16,7 +16,7 @@ import structlog
 
 from intellirouter.roles.rag_manager.embedding.embedder import Behalf
 from intellirouter.roles.rag_manager.embedding.session import OnnxSession, Row, batches
-from intellirouter.roles.rag_manager.embedding.vocabulary import script_of, scripts_of
+from intellirouter.roles.rag_manager.embedding.vocabulary import fluency, script_of, scripts_of, words_of
 from intellirouter.vectors.index import Vectors
 
 MAX_TOKENS = 256
@@ -64,6 +64,13 @@ class OnnxEmbedder:
     def knows(self, text: str) -> bool:
         """By the model's vocabulary."""
         return script_of(text) in self._scripts
+
+    def fluency(self, text: str) -> float:
+        """By how many pieces the vocabulary makes of a word."""
+        return fluency(len(pieces) for pieces in self._pieces(words_of(text)))
+
+    def _pieces(self, words: Sequence[str]) -> list[list[int]]:
+        return [item.ids for item in self._counter.encode_batch_fast(words, add_special_tokens=False)]
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors; the work is done outside the event loop's thread and without its lock.

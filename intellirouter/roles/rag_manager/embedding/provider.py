@@ -80,6 +80,10 @@ class ProviderEmbedder:
         """Taken for granted."""
         return True
 
+    def fluency(self, text: str) -> float:  # noqa: ARG002  nobody tells
+        """Taken for granted."""
+        return 1.0
+
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors. Raises `StateUnavailable` for what may pass, so that a job waits, and the Router's error else.
 

@@ -90,6 +90,10 @@ class SharedEmbedder:
         """As this node's model does."""
         return self._own.knows(text)
 
+    def fluency(self, text: str) -> float:
+        """As this node's model does."""
+        return self._own.fluency(text)
+
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """See `Embedder.embed`. Fails only as this node fails."""
         now = time.monotonic()

@@ -1,10 +1,12 @@
-"""Which scripts a model was made for, by its vocabulary. Pure functions."""
+"""Which scripts and words a model was made for, by its vocabulary. Pure functions."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from statistics import fmean
 
 from intellirouter.roles.rag_manager.terms import is_mark, is_run
 
@@ -15,6 +17,9 @@ _TOGETHER = {"HIRAGANA": "CJK", "KATAKANA": "CJK", "BOPOMOFO": "CJK", "IDEOGRAPH
 _LOOKED_AT = 500
 SIGNS = 2
 """Of a script without spaces that count as one word."""
+_WORD = re.compile(r"[^\W\d_]{2,}")
+FLUENT, FOREIGN = 1.5, 2.0
+"""Pieces that a vocabulary makes of a word, in the mean: of a language it was made from about one, of another of the same script two."""
 
 
 def scripts_of(vocabulary: Iterable[str]) -> frozenset[str]:
@@ -48,6 +53,19 @@ def script_of(text: str) -> str:
             counted[name] += SIGNS
         before = name
     return counted.most_common(1)[0][0] if counted else "LATIN"
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a query that `fluency` goes by."""
+    return _WORD.findall(text[:_LOOKED_AT])
+
+
+def fluency(pieces: Iterable[int]) -> float:
+    """How well a model knows words that its vocabulary cuts into so many pieces each, 0 to 1."""
+    counts = list(pieces)
+    if not counts:
+        return 1.0
+    return min(1.0, max(0.0, (FOREIGN - fmean(counts)) / (FOREIGN - FLUENT)))
 
 
 def _name(char: str) -> str:

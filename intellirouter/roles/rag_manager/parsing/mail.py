@@ -27,7 +27,11 @@ Read = Callable[[str, bytes, str], Parsed]
 MOST_ATTACHMENTS = 200
 MOST_HEADER = 4_000
 """Characters of a header that is read as what it says; a longer one is taken as it is written, up to there."""
-_FROM = re.compile(rb"^From [^\n]*\n", re.MULTILINE)
+_FROM = re.compile(rb"^From [^\n]*\n(?=>?[!-9;-~]+:[^\n]*\n)", re.MULTILINE)
+"""Before a message of a box: what begins a sentence with it has no header behind it."""
+_SIGNATURES = frozenset(
+    ("application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature")
+)
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 
 
@@ -100,6 +104,8 @@ def _files(parsed: EmailMessage, taken: set[int]) -> Iterator[tuple[str, bytes, 
         if id(part) in taken:
             continue
         kind, name = part.get_content_type(), part.get_filename() or ""
+        if kind in _SIGNATURES:
+            continue
         if kind == "message/rfc822":
             inner = part.get_payload()
             inner = inner[0] if isinstance(inner, list) and inner else None
@@ -146,6 +152,8 @@ def _heading(headers: dict[str, Any]) -> Block:
 
 def _header(parsed: EmailMessage, name: str) -> str:
     raw = next((str(value) for key, value in parsed.raw_items() if key.lower() == name.lower()), "")
+    if not raw.isascii():  # letters beyond ASCII as they are, in whatever encoding
+        return " ".join(_as_written(raw.encode("utf-8", "surrogateescape")).split())[:MOST_HEADER]
     if len(raw) > MOST_HEADER:  # the standard library takes the square of its length to read it
         return raw[:MOST_HEADER]
     try:
@@ -157,6 +165,14 @@ def _header(parsed: EmailMessage, name: str) -> str:
         TypeError,
     ):  # the standard library's parser stumbles over some
         return ""
+
+
+def _as_written(raw: bytes) -> str:
+    """A few words in an encoding that nobody states, as programs of old have them: Windows' of the West where they tell none."""
+    try:
+        return decode(raw)
+    except UnsupportedMediaType:
+        return raw.decode("cp1252", "replace")
 
 
 def _text(part: Message) -> str:

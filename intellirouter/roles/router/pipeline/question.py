@@ -77,16 +77,18 @@ _BEGINNING_SIGNS = (
 )
 _SMALL = frozenset(
     "a an the is are was were be do does did can could will would should may i you we me my your our to of in on at by for from "
-    "with as how what when where which who whom whose why much many long often far old big more less please tell exactly else details detail info information example examples explain "
-    "der die das ein eine ist sind war wie was wann wo wer warum welche welcher welches viel viele lange oft mir bitte genau für "
-    "von zu mit le la les un une est sont combien quand où qui quoi pourquoi quel quelle de du des pour avec el los las una es son "
-    "cuánto cuanto cuándo cuando dónde donde quién quien qué que por para con il lo gli quanto come dove chi perché сколько когда "
-    "где кто что почему как какой какая".split()
+    "with as any some since until time how what when where which who whom whose why much many long often far old big more less please tell exactly else details detail info information example examples explain "
+    "der die das ein eine ist sind war wie was wann wo wer warum welche welcher welches viel viele lang lange länge oft seit bis mir bitte genau für "
+    "von zu mit le la les un une est sont combien temps depuis jusqu'à quand où qui quoi pourquoi quel quelle de du des pour avec el los las una es son "
+    "cuánto cuanto tiempo desde hasta cuándo cuando dónde donde quién quien qué que por para con il lo gli quanto come dove chi perché сколько когда "
+    "где кто что почему как какой какая на до лет quanto tempo até hoe lang lange jak długo kiedy ile hur ne kadar كم متى لماذا كيف".split()
 )
 _PREPOSITIONS = frozenset(
     "for in with without at on about from within after before during für mit ohne bei nach vor pour avec sans dans para con sin "
     "per senza для без в с при после".split()
 )
+_MOST_ELLIPTIC = 2
+"""A question of so few words, one of them small, has left out what it is about: "Any exceptions?", "Who pays?", "Hoe lang?"."""
 _POINTING_LAST = frozenset("das die den dem dafür daran".split())
 _FEW = 5
 _LONG, _SHORT_SIGNS, _MOST_BACK, _MOST_CHARACTERS = 12, 7, 3, 2_000
@@ -118,9 +120,16 @@ def leans(text: str) -> bool:
         return True
     if len(words) > _LONG:
         return False
+    if text.rstrip().endswith(("?", "？", "؟")) and _elliptic(words):
+        return True
     if words[-1] in _POINTING_LAST or (words[0] in _PREPOSITIONS and len(words) <= _FEW):
         return True
     return any(word in _POINTING for word in words) or all(word in _SMALL for word in words)
+
+
+def _elliptic(words: Sequence[str]) -> bool:
+    few = len(words) <= _MOST_ELLIPTIC and not any(map(_without_spaces, "".join(words)))
+    return few and (len(words) == 1 or any(word in _SMALL for word in words))
 
 
 def _words(text: str) -> list[str]:
@@ -134,10 +143,11 @@ def _words(text: str) -> list[str]:
 def _signs(text: str) -> bool:
     """Of a script without spaces: it points at something, or is too short to name anything."""
     letters = [char for char in text if char.isalpha()]
-    dense = sum(
-        "\u0e00" <= char <= "\u0eff" or "\u3040" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7a3"
-        for char in letters
-    )
+    dense = sum(map(_without_spaces, letters))
     if dense * 2 < len(letters):
         return any(f" {sign} " in f" {text} " for sign in _POINTING_SIGNS)
     return any(sign in text for sign in _POINTING_SIGNS) or len(letters) < _SHORT_SIGNS
+
+
+def _without_spaces(char: str) -> bool:
+    return "\u0e00" <= char <= "\u0eff" or "\u3040" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7a3"

@@ -10,6 +10,7 @@ import pytest
 from intellirouter.errors import UnsupportedMediaType
 from intellirouter.roles.rag_manager.parsing.formats import parse
 from intellirouter.roles.rag_manager.parsing.grid import Merged, Row, blocks
+from scripts.awkward_files import docx
 
 
 @pytest.mark.parametrize(
@@ -149,3 +150,39 @@ def test_a_subject_written_as_it_is_and_a_signature_that_says_nothing() -> None:
     title, found = parse("a.eml", raw)
     assert title == "Grüße"
     assert [block.text.strip() for block in found] == ["Subject: Grüße", "The code."]
+
+
+def test_a_cell_of_a_page_that_spans_rows_stands_in_each() -> None:
+    page = (
+        b"<table><thead><tr><th rowspan=2>Floor</th><th colspan=2>Rooms</th></tr><tr><th>No</th><th>Phone</th></tr></thead>"
+        b"<tr><td rowspan=2>First</td><td>101</td><td>4711</td></tr><tr><td>102</td><td>4712</td></tr>"
+        b"<tr><td>Second<td>201<td>4713<tr><td colspan=3>as of May</table>"
+    )
+    (block,) = parse("a.html", page)[1]
+    assert [line.strip(" |") for line in block.text.strip().splitlines()] == [
+        "Floor | Rooms | Rooms",
+        "Floor | No | Phone",
+        "First | 101 | 4711",
+        "First | 102 | 4712",
+        "Second | 201 | 4713",
+        "as of May",
+    ]
+
+
+def test_a_merged_cell_of_a_document_stands_in_each_of_its_rows() -> None:
+    def cell(text: str, form: str = "") -> str:
+        return f"<w:tc><w:tcPr>{form}</w:tcPr><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:tc>"
+
+    rows = (
+        cell("Floor") + cell("Rooms", '<w:gridSpan w:val="2"/>'),
+        cell("First", '<w:vMerge w:val="restart"/>') + cell("101") + cell("4711"),
+        cell("", "<w:vMerge/>") + cell("102") + cell("4712"),
+        cell("Second") + cell("201", '<w:gridSpan w:val="2"/>'),
+    )
+    (block,) = parse("a.docx", docx(f"<w:tbl>{''.join(f'<w:tr>{row}</w:tr>' for row in rows)}</w:tbl>"))[1]
+    assert [line.strip(" |") for line in block.text.strip().splitlines()] == [
+        "Floor | Rooms | Rooms",
+        "First | 101 | 4711",
+        "First | 102 | 4712",
+        "Second | 201",
+    ]

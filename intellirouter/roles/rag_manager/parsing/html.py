@@ -7,7 +7,7 @@ cookie notice, and lists of links. Where hardly anything would be left, the page
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -26,7 +26,7 @@ _PARAGRAPHS = frozenset(
 )
 _CLOSES = {
     "li": ("li",),
-    "tr": ("tr", "td", "th"),
+    "tr": ("td", "th", "tr"),
     "td": ("td", "th"),
     "th": ("td", "th"),
     "dt": ("dt", "dd"),
@@ -55,6 +55,9 @@ _PERHAPS = re.compile(
 )
 _LIST_OF_LINKS, _SOME_LINKS, _MOST_DEPTH, _ENOUGH, _ENOUGH_WORDS = 0.8, 0.3, 200, 200, 5
 _PROSE = 20
+_CELLS, _ROW_GROUPS = frozenset(("td", "th")), frozenset(("thead", "tbody", "tfoot"))
+_SHORT, _MOST_SPANNED = 200, 100
+"""Characters of a cell that is written more than once, and how many rows or columns it may span."""
 _BLOCKS = frozenset("div ul ol section table td dl p form".split())
 
 
@@ -70,6 +73,9 @@ class _Node:
     links: int = 0
     prose: int = 0
     """The longest piece of text in it that is in no link."""
+    rows: int = 1
+    columns: int = 1
+    """That a cell spans."""
 
 
 class _Tree(HTMLParser):
@@ -92,6 +98,8 @@ class _Tree(HTMLParser):
             said.get("role", "").lower(),
             "hidden" in said or "display:none" in style,
         )
+        if tag in _CELLS:
+            node.rows, node.columns = _span(said.get("rowspan", "")), _span(said.get("colspan", ""))
         if tag == "img" and len(said.get("alt", "").split()) > 2:
             node.children.append(said["alt"])
         self._open[-1].children.append(node)
@@ -133,6 +141,7 @@ def of_text(text: str) -> tuple[str, list[Block]]:
     tree.feed(text)
     tree.close()
     _measure(tree.root)
+    _spread(tree.root)
     chosen = "".join(_written(tree.root, whole=False))
     if len(chosen.split()) < _ENOUGH_WORDS:
         chosen = "".join(_written(tree.root, whole=True))
@@ -152,6 +161,56 @@ def _measure(node: _Node) -> None:
             node.linked += child.size if child.tag == "a" else child.linked
             node.links += (child.tag == "a") + child.links
             node.prose = max(node.prose, 0 if child.tag == "a" else child.prose)
+
+
+def _spread(node: _Node) -> None:
+    """Put a cell that spans rows into each of them, and names that span columns over each: a row is to say by itself what it is about."""
+    if node.tag == "table":
+        held: dict[int, tuple[int, _Node]] = {}
+        for row in _rows(node):
+            held = _spread_row(row, held)
+    for child in node.children:
+        if isinstance(child, _Node):
+            _spread(child)
+
+
+def _rows(table: _Node) -> Iterator[_Node]:
+    for child in table.children:
+        if isinstance(child, _Node) and child.tag == "tr":
+            yield child
+        elif isinstance(child, _Node) and child.tag in _ROW_GROUPS:
+            yield from _rows(child)
+
+
+def _spread_row(row: _Node, held: Mapping[int, tuple[int, _Node]]) -> dict[int, tuple[int, _Node]]:
+    """`held` has by column in how many more rows a cell stands; what is then still held."""
+    cells: list[_Node] = []
+    left: dict[int, tuple[int, _Node]] = {}
+
+    def place(cell: _Node, rows: int) -> None:
+        if rows > 1 and cell.size <= _SHORT:
+            left[len(cells)] = (rows - 1, cell)
+        cells.append(cell)
+
+    def those_held() -> None:
+        while len(cells) in held:
+            rows, cell = held[len(cells)]
+            place(cell, rows)
+
+    for cell in (child for child in row.children if isinstance(child, _Node) and child.tag in _CELLS):
+        those_held()
+        place(cell, cell.rows)
+        if cell.size <= _SHORT:
+            for _ in range(cell.columns - 1):
+                place(cell if cell.tag == "th" else _Node(cell.tag), cell.rows)
+    those_held()
+    if cells:
+        row.children = list(cells)
+    return left
+
+
+def _span(said: str) -> int:
+    return min(int(said), _MOST_SPANNED) if said.isdecimal() and len(said) < 5 and int(said) else 1
 
 
 def _around(node: _Node, *, owned: bool) -> bool:

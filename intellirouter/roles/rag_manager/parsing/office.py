@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET  # see books.py
 
 from intellirouter.errors import UnsupportedMediaType
@@ -19,6 +19,8 @@ from intellirouter.roles.rag_manager.parsing.markdown import sections
 Parsed = tuple[str, list[Block]]
 _UNSEEN = frozenset("del moveFrom Fallback instrText delText pPr rPr tblPr sectPr".split())
 _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "softHyphen": ""}
+_MOST_SPANNED = 100
+"""Columns that a cell may span."""
 _NOTES = ("footnotes", "endnotes", "comments")
 
 
@@ -135,15 +137,30 @@ def _written(node: ET.Element, levels: dict[str, int]) -> Iterator[str]:
                 yield f"- {text}\n" if listed else f"\n{text}\n\n"
         elif tag == "tbl":
             yield "\n\n"
+            above: list[str] = []
             for row in child.iter():
                 if tag_of(row) == "tr":
-                    cells = [
-                        " ".join("".join(_inline(cell)).split()) for cell in row if tag_of(cell) != "trPr"
-                    ]
-                    yield f"| {' | '.join(cells)} |\n" if any(cells) else ""
+                    above = _cells(row, above)
+                    yield f"| {' | '.join(above)} |\n" if any(above) else ""
             yield "\n\n"
         elif tag not in _UNSEEN:
             yield from _written(child, levels)
+
+
+def _cells(row: ET.Element, above: Sequence[str]) -> list[str]:
+    """What stands in each column. A cell that is merged with the one above says the same; in the first row names go over all their columns."""
+    cells: list[str] = []
+    for cell in row:
+        if tag_of(cell) in ("trPr", "tblPrEx"):
+            continue
+        text = " ".join("".join(_inline(cell)).split())
+        merged = cell.find("{*}tcPr/{*}vMerge")
+        if merged is not None and _value(merged) != "restart" and len(cells) < len(above):
+            text = above[len(cells)]
+        wide = _value(cell.find("{*}tcPr/{*}gridSpan"))
+        span = min(int(wide), _MOST_SPANNED) if wide.isdecimal() and len(wide) < 5 else 1
+        cells += [text, *[text if not above else ""] * (span - 1)]
+    return cells
 
 
 def _inline(node: ET.Element) -> Iterator[str]:

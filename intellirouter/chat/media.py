@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from urllib.parse import unquote_to_bytes, urlsplit
 
 _SIGNATURES = {
     "iVBORw0KGgo": "image/png",
@@ -38,6 +39,49 @@ _TEXT_TYPES = frozenset(
     application/x-python application/typescript application/toml application/sql application/x-ndjson application/rtf
     application/x-javascript application/graphql application/jsonl image/svg+xml""".split()
 )
+
+
+_ENDINGS = {
+    **{ending: f"image/{ending}" for ending in ("png", "gif", "webp", "heic", "heif")},
+    **{ending: f"video/{ending}" for ending in ("mp4", "mpeg", "webm", "mov", "avi")},
+    **{ending: f"audio/{ending}" for ending in ("wav", "mp3", "flac", "ogg", "aac")},
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "csv": "text/csv",
+    "html": "text/html",
+    "md": "text/markdown",
+}
+_LEAST_PICTURE = 32
+"""Characters of a picture in base64: what is shorter is a name."""
+
+
+def split_data_url(url: str) -> tuple[str, str] | None:
+    """Media type and base64 of a `data:` URL, or None for any other URL. One in plain text (RFC 2397) is encoded."""
+    if url[:5].lower() != "data:":
+        return None
+    head, comma, data = url[5:].partition(",")
+    if not comma:
+        return None
+    kind, *parameters = [word.strip() for word in head.split(";")]
+    if not parameters or parameters[-1].lower() != "base64":
+        data = base64.b64encode(unquote_to_bytes(data)).decode()
+    return kind or "application/octet-stream", data
+
+
+def bare_picture(url: str) -> str | None:
+    """The media type of what stands where a URL should and is a picture in base64; None for any other text."""
+    return image_type(None, url) if len(url) >= _LEAST_PICTURE and ":" not in url[:64] else None
+
+
+def type_by_name(url: str) -> str | None:
+    """The media type of what a URL leads to, by the ending of its path, where that says one."""
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        return None
+    return _ENDINGS.get(path.rpartition("/")[2].rpartition(".")[2].lower())
 
 
 def image_type(declared: str | None, data: str | None) -> str | None:

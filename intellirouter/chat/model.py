@@ -130,6 +130,9 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     include_usage: bool = False  # the client asked for usage in the stream
     extra: dict[str, Any] = {}  # fields only `extra_dialect` knows
     extra_dialect: str | None = None
+    vendor_headers: dict[
+        str, str
+    ] = {}  # of `extra_dialect`, lower case: what its fields need (anthropic-beta …)
     options: RouteOptions | None = None
     source: Source | None = None
     long: bool = False  # of so many parts that what is made of it is made off the event loop

@@ -15,6 +15,7 @@ import msgspec
 from intellirouter.chat import fields, foreign
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
+from intellirouter.chat.openai_chat.errors import decode_error, says_error
 from intellirouter.chat.openai_chat.usage import decode_usage
 from intellirouter.errors import InvalidRequest, UpstreamProtocolError
 
@@ -82,9 +83,11 @@ def decode_response(body: bytes) -> EmbeddingResponse:
     try:
         told = _told(body)
     except (msgspec.DecodeError, RecursionError) as cause:
+        if says_error(body):
+            raise decode_error(body) from None
         raise UpstreamProtocolError("the provider's answer has no embeddings") from cause
     try:
-        ordered = sorted(told.data, key=lambda entry: entry.index or 0)
+        ordered = sorted(told.data, key=lambda entry: int(entry.index or 0))
         vectors = tuple(_vector(foreign.vector(entry.embedding)) for entry in ordered)
     except (msgspec.DecodeError, RecursionError, TypeError, ValueError, struct.error) as cause:
         raise UpstreamProtocolError("the provider's embeddings are not vectors") from cause
@@ -95,7 +98,7 @@ def decode_response(body: bytes) -> EmbeddingResponse:
 
 class _AnyEntry(msgspec.Struct):
     embedding: msgspec.Raw
-    index: float | None = None
+    index: float | str | None = None
 
 
 class _Told(msgspec.Struct):
@@ -142,8 +145,10 @@ def peek_response(body: bytes, request: EmbeddingRequest) -> EmbeddingResponse:
 
 
 def _is_as_asked(embedding: msgspec.Raw, request: EmbeddingRequest) -> bool:
-    head = bytes(memoryview(embedding)[:2])
-    return head[:1] == b'"' if request.base64 else head[:1] == b"[" and head != b"[["
+    text = bytes(memoryview(embedding))
+    if request.base64:
+        return text[:1] == b'"'
+    return text[:1] == b"[" and text[:2] != b"[[" and b"n" not in text  # null is no number
 
 
 def _vector(value: Any) -> tuple[float, ...]:

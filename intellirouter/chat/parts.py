@@ -78,6 +78,10 @@ class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
     cache: CacheMarker | None = None
 
 
+NO_ARGUMENTS = "{}"
+"""Of a function that takes none: some vendors send nothing, and clients read JSON."""
+
+
 class ToolResult(msgspec.Struct, frozen=True, tag="tool_result"):
     """What a tool returned. `name` is known only where the wire format carries it (Gemini)."""
 

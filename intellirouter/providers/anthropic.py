@@ -55,10 +55,9 @@ def _url(target: Target, path: str) -> str:
 
 def _passed_on(request: ChatRequest) -> dict[str, str]:
     """The client's own version and betas, when it speaks this dialect."""
-    source = request.source
-    if source is None or source.dialect != FORMAT.name:
+    if request.extra_dialect != FORMAT.name:
         return {}
-    return {name: source.headers[name] for name in _PASSED_ON if name in source.headers}
+    return {name: value for name, value in request.vendor_headers.items() if name in _PASSED_ON}
 
 
 def build_chat(request: ChatRequest, target: Target) -> HttpRequest:

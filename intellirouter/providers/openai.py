@@ -24,6 +24,7 @@ from intellirouter.chat.openai_chat.models import fit as fit_reasoning
 from intellirouter.chat.openai_chat.models import known_effort, traits_of
 from intellirouter.chat.openai_chat.peek import peek_response
 from intellirouter.chat.openai_chat.response import decode_response, read_object
+from intellirouter.chat.openai_responses import response as responses
 from intellirouter.chat.response import ChatResponse
 from intellirouter.errors import UpstreamError, UpstreamProtocolError
 from intellirouter.providers.adapter import (
@@ -201,6 +202,12 @@ def parse_chat(response: HttpResponse) -> ChatResponse:
     body = response.body
     if b'"choices"' in body and not _failed(body):
         return decode_response(body)
+    if (
+        b'"choices"' not in body
+        and b'"output"' in body
+        and read_object(body, "answer").get("object") == "response"
+    ):
+        return responses.decode_response(body)  # some gateways answer so to either
     raise parse_error(response, "")
 
 
@@ -215,7 +222,7 @@ def _failed(body: bytes) -> bool:
 def peek_chat(response: HttpResponse) -> ChatResponse:
     """What must be known of a completion that goes on to the client unchanged."""
     if b'"choices"' not in response.body or _failed(response.body):
-        raise parse_error(response, "")
+        return parse_chat(response)
     return peek_response(response.body)
 
 

@@ -202,9 +202,9 @@ def test_no_target_searches_what_the_caller_shut_out(
 
 def test_a_part_nobody_knows_is_not_lost_in_silence() -> None:
     video = chat(
-        u([{"type": "text", "text": "See"}, {"type": "video_url", "video_url": {"url": "https://h/v"}}])
+        u([{"type": "text", "text": "See"}, {"type": "scent_url", "scent_url": {"url": "https://h/v"}}])
     )
-    with pytest.raises(UnsupportedByTarget, match="video_url"):
+    with pytest.raises(UnsupportedByTarget, match="scent_url"):
         sent("chat", video, "anthropic")
     out, _ = sent("chat", video, "vllm")
     assert out["messages"] == video["messages"], "a vendor of the same dialect may know it"

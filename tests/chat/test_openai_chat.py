@@ -221,7 +221,7 @@ parts = st.one_of(
     st.builds(Image, url=st.just("https://example.org/a.png"), detail=st.sampled_from([None, "low"])),
     st.builds(Image, media_type=st.just("image/png"), data=st.just("aGk=")),
 )
-calls = st.builds(ToolCall, st.text("abc", min_size=1), st.text("fgh", min_size=1), words)
+calls = st.builds(ToolCall, st.text("abc", min_size=1), st.text("fgh", min_size=1), words.filter(bool))
 messages = st.one_of(
     st.builds(
         Message,

@@ -333,7 +333,7 @@ parts = st.one_of(
     st.builds(Image, media_type=st.just("image/png"), data=st.just("aGk=")),
 )
 turn_parts = st.one_of(
-    st.builds(ToolCall, st.text("abc", min_size=1), st.text("fgh", min_size=1), words),
+    st.builds(ToolCall, st.text("abc", min_size=1), st.text("fgh", min_size=1), words.filter(bool)),
     st.builds(
         ToolCall, st.text("abc", min_size=1), st.text("fgh", min_size=1), words, kind=st.just("custom")
     ),

@@ -23,6 +23,7 @@ from intellirouter.chat.delta import (
     ToolCallStart,
     UsageDelta,
 )
+from intellirouter.chat.parts import NO_ARGUMENTS
 from intellirouter.chat.response import Usage
 from intellirouter.chat.sealed_thoughts import unsealed
 from intellirouter.errors import UpstreamProtocolError
@@ -47,6 +48,8 @@ class EventReader:
     def __init__(self) -> None:
         self._usage: Usage | None = None
         self._calls: dict[int, int] = {}  # block to the number of its tool call
+        self._silent: set[int] = set()  # blocks of calls of whose arguments nothing came
+        self._finished = False
         self._opaque: dict[int, tuple[dict[str, Any], list[str]]] = {}  # blocks gathered until they stop
         self._stopped = False
 
@@ -79,6 +82,7 @@ class EventReader:
                 return self._message_delta(read)
             case "message_stop":
                 self._stopped = True
+                return self._last_words()
             case "error":
                 raise decode_error(data)
         return ()  # a ping, or an event newer than this code
@@ -89,11 +93,22 @@ class EventReader:
             Start(id=str(message.get("id") or ""), model=str(message.get("model") or ""), usage=self._usage),
         )
 
+    def _last_words(self) -> tuple[Delta, ...]:
+        """What a compatible server did not say before the end: that a call has no arguments, and why it ends."""
+        told: list[Delta] = [
+            ToolCallArguments(self._calls[index], NO_ARGUMENTS, index) for index in sorted(self._silent)
+        ]
+        self._silent.clear()
+        if not self._finished:
+            told.append(Finish("tool_calls" if self._calls else "stop"))
+        return tuple(told)
+
     def _message_delta(self, read: _Event) -> tuple[Delta, ...]:
         deltas: list[Delta] = []
         delta = read.delta if isinstance(read.delta, dict) else {}
         reason, detail = decode_finish(delta.get("stop_reason"))
         if reason is not None:
+            self._finished = True
             deltas.append(Finish(reason, 0, detail, delta.get("stop_sequence")))
         if read.usage is not None:
             self._usage = decode_usage(read.usage, self._usage)
@@ -118,8 +133,10 @@ class EventReader:
 
     def _call_start(self, index: int, block: dict[str, Any]) -> tuple[Delta, ...]:
         number = self._calls[index] = len(self._calls)
+        self._silent.add(index)
         start = ToolCallStart(number, str(block.get("id") or ""), str(block.get("name") or ""), block=index)
         if block.get("input"):  # some compatible servers send the input at once
+            self._silent.discard(index)
             return start, ToolCallArguments(number, encode_arguments(block["input"]), index)
         return (start,)
 
@@ -140,12 +157,18 @@ class EventReader:
                     return ()
                 if index not in self._calls:
                     raise UpstreamProtocolError("arguments came for a block that is no tool call")
-                return (ToolCallArguments(self._calls[index], fragment, index),) if fragment else ()
+                if not fragment:
+                    return ()
+                self._silent.discard(index)
+                return (ToolCallArguments(self._calls[index], fragment, index),)
             case _:
                 return ()
 
     def _block_stop(self, index: int) -> tuple[Delta, ...]:
-        """A block only this dialect knows goes on whole, its input put together."""
+        """A block only this dialect knows goes on whole, its input put together; a call without arguments has none."""
+        if index in self._silent:
+            self._silent.discard(index)
+            return (ToolCallArguments(self._calls[index], NO_ARGUMENTS, index),)
         if index not in self._opaque:
             return ()
         block, fragments = self._opaque.pop(index)

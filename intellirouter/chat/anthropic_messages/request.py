@@ -70,7 +70,10 @@ def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
         extra=fields.rest(body, KNOWN_FIELDS) | extra,
         extra_dialect=DIALECT,
         options=options,
-        source=Source(DIALECT, body, dict(headers)),
+        vendor_headers=dict(headers),
+        source=None
+        if any(map(_is_function, fields.objects(body, "tools")))
+        else Source(DIALECT, body, dict(headers)),
     )
 
 
@@ -96,8 +99,21 @@ def _role(message: Json, path: str) -> Role:
     raise InvalidRequest(f"'{at(path, 'role')}' must be user or assistant.", param=at(path, "role"))
 
 
+def _is_function(tool: Json) -> bool:
+    """A tool in OpenAI's form, which some clients send to whatever answers."""
+    return tool.get("type") == "function" and isinstance(tool.get("function"), dict)
+
+
 def _decode_tool(tool: Json, path: str) -> Tool:
     kind = fields.text(tool, "type", path)
+    if _is_function(tool):
+        function, inside = tool["function"], at(path, "function")
+        return Tool(
+            name=fields.required_text(function, "name", inside),
+            description=fields.text(function, "description", inside),
+            parameters=fields.mapping(function, "parameters", inside),
+            strict=fields.boolean(function, "strict", inside),
+        )
     if kind not in (None, "custom"):
         name = fields.text(tool, "name", path) or str(kind)
         if (known := as_function(str(kind))) is not None:

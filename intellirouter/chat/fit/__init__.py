@@ -9,6 +9,7 @@ may follow one another, how long a tool's name may be, which keywords a schema m
     schemas.py   JSON Schemas of tools and answers
     output.py    how the answer's form is asked for
     turns.py     who speaks when, and what is left of a turn
+    markers.py   prompt-cache breakpoints
     parts.py     what a turn is made of: media, documents, blocks of another dialect
     settings.py  ranges, counts and lengths
 

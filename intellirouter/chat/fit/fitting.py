@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from intellirouter.chat.fit.glance import nothing_to_do
+from intellirouter.chat.fit.markers import fit_markers
 from intellirouter.chat.fit.names import fit_names
 from intellirouter.chat.fit.output import fit_output
 from intellirouter.chat.fit.search import OPTIONS, options_as_tool
@@ -14,6 +15,8 @@ from intellirouter.chat.fit.takes import Takes
 from intellirouter.chat.fit.tools import fit_tools
 from intellirouter.chat.fit.turns import fit_turns
 from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.openai_chat.content import DIALECT as CHAT
+from intellirouter.chat.openai_chat.wishes import WISHES
 
 _ONLY_WORDS = frozenset({"model", "messages", "stream", "stream_options"})
 """Fields of a body that asks for nothing but an answer: neither tools nor a form nor settings, in whichever dialect."""
@@ -36,7 +39,7 @@ def fit(request: ChatRequest, takes: Takes, notes: list[str]) -> Fitted:
         if source.dialect == takes.dialect and not takes.shared:
             return Fitted(request)  # written for this very vendor
         if source.body.keys() <= _ONLY_WORDS and nothing_to_do(request.messages, takes):
-            return Fitted(request)
+            return Fitted(fit_markers(request, takes, notes))
     if takes.search is not None and OPTIONS in request.extra:
         extra = {name: value for name, value in request.extra.items() if name != OPTIONS}
         request = request.changed(
@@ -48,6 +51,10 @@ def fit(request: ChatRequest, takes: Takes, notes: list[str]) -> Fitted:
         else {tool.name: tool.name for tool in request.tools if tool.kind == "custom"}
     )
     meant = source is not None and source.dialect == takes.dialect and named(request)
+    if request.reasoning is not None and request.extra_dialect == CHAT != takes.dialect:
+        left = {name: value for name, value in request.extra.items() if name not in WISHES}
+        if len(left) < len(request.extra):  # they are said in `reasoning`
+            request = request.changed(extra=left)
     request = fit_tools(request, takes, notes)
     request, names = fit_names(request, takes, notes)
     if not meant:
@@ -55,6 +62,7 @@ def fit(request: ChatRequest, takes: Takes, notes: list[str]) -> Fitted:
     messages = fit_turns(request.messages, takes, notes)
     if messages is not request.messages:
         request = request.changed(messages=messages)
+    request = fit_markers(request, takes, notes)
     return Fitted(
         request if meant else fit_settings(request, takes, notes), {**customs, **names} if customs else names
     )

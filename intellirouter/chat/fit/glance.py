@@ -7,6 +7,7 @@ to those rules, which look at everything; so a doubt here costs time and changes
 from __future__ import annotations
 
 from intellirouter.chat.billing import BILLING
+from intellirouter.chat.fit.parts import is_odd
 from intellirouter.chat.fit.takes import Takes
 from intellirouter.chat.model import Message
 from intellirouter.chat.parts import Text, ToolCall, ToolResult
@@ -20,7 +21,7 @@ def nothing_to_do(messages: tuple[Message, ...], takes: Takes) -> bool:
     """True where the target takes the messages as they are."""
     waiting: set[str] = set()
     if len(messages) == 1 and messages[0].role == "user":
-        return _is_plain(messages[0], waiting)
+        return _is_plain(messages[0], waiting, takes)
     before = ""
     asked = False
     for message in messages:
@@ -36,7 +37,7 @@ def nothing_to_do(messages: tuple[Message, ...], takes: Takes) -> bool:
             asked = asked or role == "user"
         else:
             return False
-        if not _is_plain(message, waiting):
+        if not _is_plain(message, waiting, takes):
             return False
         before = role
     if before == "assistant":
@@ -57,7 +58,7 @@ def _follows(role: str, before: str, takes: Takes) -> bool:
     return before not in ("", "system", "developer") or not takes.user_first
 
 
-def _is_plain(message: Message, waiting: set[str]) -> bool:
+def _is_plain(message: Message, waiting: set[str], takes: Takes) -> bool:
     """Words, and the assistant's calls, which then wait for their results."""
     content = message.content
     if len(content) == 1 and type(part := content[0]) is Text:  # most are this
@@ -71,6 +72,8 @@ def _is_plain(message: Message, waiting: set[str]) -> bool:
             if not text or text.isspace() or text.startswith(BILLING):
                 return False
         elif type(part) is ToolCall and message.role == "assistant" and part.kind == "function":
+            if takes.object_arguments and is_odd(part, takes):
+                return False
             waiting.add(part.id)
         else:
             return False

@@ -12,6 +12,7 @@ from intellirouter.chat.model import ChatRequest, Message, OutputFormat
 from intellirouter.chat.parts import Text
 
 JSON_INSTRUCTION = "Answer with a single JSON object and nothing else."
+VALUE_INSTRUCTION = "Answer with a single JSON value and nothing else."
 _NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 64
 
@@ -36,7 +37,8 @@ def fit_output(request: ChatRequest, takes: Takes, notes: list[str]) -> ChatRequ
     schema, told = fit_or_tell(output.schema or {}, takes.answer_schema)
     if schema is None:
         notes.append(f"The answer's schema was sent as an instruction: {takes.who} cannot say all of it.")
-        return _in_words(request, OutputFormat("json") if takes.json_mode else None, output)
+        mode = OutputFormat("json") if takes.json_mode and _is_object(output) else None
+        return _in_words(request, mode, output)
     name = _NAME.sub("_", output.name)[:_LONGEST_NAME] if output.name else output.name
     if schema is output.schema and name == output.name:
         return request
@@ -47,14 +49,22 @@ def fit_output(request: ChatRequest, takes: Takes, notes: list[str]) -> ChatRequ
 
 def _in_words(request: ChatRequest, output: OutputFormat | None, wanted: OutputFormat) -> ChatRequest:
     """The request with an instruction after its system messages."""
-    words = JSON_INSTRUCTION
+    words = JSON_INSTRUCTION if wanted.kind == "json" or _is_object(wanted) else VALUE_INSTRUCTION
     if wanted.kind == "json_schema":
         schema = msgspec.json.encode(wanted.schema or {}).decode()
-        words = f"{JSON_INSTRUCTION} It must hold to this JSON schema:\n{schema}"
+        words = f"{words} It must hold to this JSON schema:\n{schema}"
     messages = request.messages
     lead = next((i for i, m in enumerate(messages) if m.role not in ("system", "developer")), len(messages))
     told = (*messages[:lead], Message("system", (Text(words),)), *messages[lead:])
     return request.changed(messages=told, output=output)
+
+
+def _is_object(output: OutputFormat) -> bool:
+    """Whether what is asked for can only be an object, which JSON mode gives."""
+    schema = output.schema or {}
+    return (
+        schema.get("type", "object") == "object" and not {"enum", "const", "anyOf", "oneOf"} & schema.keys()
+    )
 
 
 def _speaks_of_json(request: ChatRequest) -> bool:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import msgspec
 
 from intellirouter.chat.billing import BILLING
+from intellirouter.chat.custom_tools import arguments_object
 from intellirouter.chat.fit.takes import Takes
-from intellirouter.chat.media import audio_name, image_type, is_text, plain_type, words_of
+from intellirouter.chat.media import (
+    audio_name,
+    image_type,
+    is_text,
+    plain_type,
+    split_data_url,
+    words_of,
+)
 from intellirouter.chat.model import Message
 from intellirouter.chat.parts import (
     Audio,
@@ -30,7 +38,11 @@ _TYPES = {"application/octet-stream": None}
 
 def fit_parts(message: Message, takes: Takes, notes: list[str]) -> Message:
     """The message with what the target takes of it; the same object where that is all."""
-    if takes.text == "any" and message.role != "system" and all(type(p) in _PLAIN for p in message.content):
+    if (
+        takes.text == "any"
+        and message.role != "system"
+        and all(type(p) in _PLAIN and not is_odd(p, takes) for p in message.content)
+    ):
         return message
     content = _in_words(message.content, takes)
     kept = [fitted for part in content if (fitted := _fit(part, message.role, takes, notes)) is not None]
@@ -70,8 +82,21 @@ def _fit(part: Part, role: str, takes: Takes, notes: list[str]) -> Part | None:
             return None
         case Image() | Audio() | File():
             return fit_media(part, takes)
+        case ToolCall() if is_odd(part, takes):
+            words = msgspec.json.encode(arguments_object(part, under="arguments")).decode()
+            return msgspec.structs.replace(part, arguments=words)
         case _:
             return part
+
+
+def is_odd(part: Part, takes: Takes) -> bool:
+    """Whether it is a call whose arguments the target cannot read: a model's that was cut, or none at all."""
+    if type(part) is not ToolCall or not takes.object_arguments or part.kind != "function":
+        return False
+    try:
+        return not isinstance(msgspec.json.decode(part.arguments), dict)
+    except (msgspec.DecodeError, RecursionError):
+        return True
 
 
 def is_blank(part: Text, takes: Takes) -> bool:
@@ -145,6 +170,12 @@ def _result(part: ToolResult, takes: Takes, notes: list[str]) -> ToolResult:
 
 def fit_media(part: Image | Audio | File, takes: Takes) -> Part:
     """A picture, sound or document under its right type, a document of words as words. Raises `UnsupportedByTarget`."""
+    if part.data and (inline := split_data_url(part.data)):  # a URL where its data alone should be
+        part = (
+            msgspec.structs.replace(part, data=inline[1])
+            if isinstance(part, Audio)
+            else msgspec.structs.replace(part, data=inline[1], media_type=inline[0])
+        )
     match part:
         case Image():
             return _image(part, takes)
@@ -156,6 +187,8 @@ def fit_media(part: Image | Audio | File, takes: Takes) -> Part:
 
 def _image(part: Image, takes: Takes) -> Part:
     if part.data is None:
+        if takes.https and part.url is not None and part.url.startswith("http://"):
+            raise UnsupportedByTarget(f"{takes.who} fetches pictures by https alone.", param="messages")
         return part
     if "\n" in part.data or " " in part.data:  # wrapped lines
         part = msgspec.structs.replace(part, data="".join(part.data.split()))
@@ -185,6 +218,13 @@ def _file(part: File, takes: Takes) -> Part:
         kind = "application/pdf"
     if part.text is not None:
         return _as_text(part, part.text) if takes.documents_as_text else part
+    if (
+        kind is not None
+        and kind.startswith("video/")
+        and takes.files is not None
+        and "video/*" not in takes.files
+    ):
+        raise UnsupportedByTarget(f"{takes.who} takes no videos.", param="messages")
     if part.data is None or kind is None or takes.files is None or kind in takes.files:
         return _typed(part, kind)
     if is_text(kind) and (words := words_of(part.data)) is not None:

@@ -69,6 +69,8 @@ _remembered = lru_cache(maxsize=1024)(_fitted)
 
 def _top(schema: Json, rules: SchemaRules, lost: list[str]) -> Json:
     fitted: Json = _node(schema, rules, lost, 0)
+    if rules.object_top and (fitted.get("type") != "object" or any(name in fitted for name in _UNIONS)):
+        raise _Lossy
     if rules.whole_top and (
         any(name in fitted for name in (*_UNIONS, "enum", "not")) or fitted.get("type") != "object"
     ):

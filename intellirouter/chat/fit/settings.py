@@ -63,7 +63,7 @@ def _effort(reasoning: Reasoning, takes: Takes, changes: dict[str, Any], notes: 
 
 
 def _stops(request: ChatRequest, takes: Takes, changes: dict[str, Any], notes: list[str]) -> None:
-    stops = request.stop
+    stops = tuple(stop for stop in request.stop if stop)  # an empty one stops nothing, and many refuse it
     if not takes.blank_stops and any(not stop.strip() for stop in stops):
         stops = tuple(stop for stop in stops if stop.strip())
         notes.append(f"Stop sequences of white space were left out: {takes.who} takes none.")

@@ -50,6 +50,7 @@ class SchemaRules:
     bare_refs: bool = False
     any_enum: bool = True  # words of any kind, the empty one too
     defined_only: bool = False  # what is required must be among the properties
+    object_top: bool = False  # an object at the top and no union: anything else cannot be said
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class Takes:
     signer: Vendor | None = None
     bare_thoughts: bool = False  # a turn of thoughts alone
     made_media: bool = False  # pictures that the model made, in its own turns
+    system_media: bool = False  # pictures in a system message
+    https: bool = False  # fetches by https alone
     result_media: bool = False  # pictures and documents inside a tool's result
     documents_as_text: bool = True  # of text kinds; else as documents
     images: frozenset[str] | None = None  # media types
@@ -89,9 +92,11 @@ class Takes:
     file_names: bool = False  # a document must have a name
     audio: frozenset[str] | None = None  # by their common names
     cache_markers: bool = False  # `cache_control` on a part
+    most_markers: int | None = None
     billing_header: bool = False  # Claude Code's, which differs in every request
 
     # Tools
+    object_arguments: bool = False  # reads the arguments of earlier calls, which must be objects
     names: NameRule | None = None
     call_id_longest: int | None = None
     custom_tools: bool = False  # tools whose input is free text

@@ -45,6 +45,8 @@ def fit_turns(messages: tuple[Message, ...], takes: Takes, notes: list[str]) -> 
         turns = _answered(_results_first(turns), notes)
         if not takes.result_media:
             turns = _media_after_results(turns, notes)
+    if not takes.system_media:
+        turns = _media_out_of_systems(turns, notes)
     turns = _without_empty(turns, takes, notes, was=messages)
     if takes.systems in ("leading", "first"):
         turns = _one_system(turns, takes, notes)
@@ -172,6 +174,22 @@ def _media_after_results(turns: list[Message], notes: list[str]) -> list[Message
             moved.append(msgspec.structs.replace(turn, content=(*content, *rest)))
     if media:
         moved.append(Message("user", tuple(media)))
+    return moved
+
+
+def _media_out_of_systems(turns: list[Message], notes: list[str]) -> list[Message]:
+    """Pictures and documents of system messages as the user's: instructions are words."""
+    if not any(isinstance(p, (Image, Audio, File)) for t in turns if t.role in _SYSTEM for p in t.content):
+        return turns
+    moved: list[Message] = []
+    for turn in turns:
+        media = [part for part in turn.content if isinstance(part, (Image, Audio, File))]
+        if turn.role not in _SYSTEM or not media:
+            moved.append(turn)
+            continue
+        words = tuple(part for part in turn.content if not isinstance(part, (Image, Audio, File)))
+        moved += [msgspec.structs.replace(turn, content=words), Message("user", tuple(media))]
+        notes.append("Pictures of a system message were sent in a user's turn after it.")
     return moved
 
 

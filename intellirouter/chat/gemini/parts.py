@@ -10,7 +10,7 @@ import msgspec
 
 from intellirouter.chat.custom_tools import arguments_object
 from intellirouter.chat.fields import Json
-from intellirouter.chat.media import audio_name
+from intellirouter.chat.media import audio_name, type_by_name
 from intellirouter.chat.parts import (
     Audio,
     File,
@@ -226,6 +226,6 @@ def encode_media(part: Image | Audio | File, notes: list[str]) -> Json:
     if isinstance(part, Image) and part.detail:
         notes.append("An image's 'detail' was left out: Gemini has no such setting.")
     file: Json = {"fileUri": part.url}
-    if part.media_type:
-        file["mimeType"] = part.media_type
+    if kind := part.media_type or type_by_name(part.url):  # Vertex wants it
+        file["mimeType"] = kind
     return {"fileData": file}

@@ -64,7 +64,8 @@ def decode_call(call: Any, seed: str, index: int) -> ToolCall:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict):
         raise UpstreamProtocolError("a tool call of the provider's answer has no function")
-    arguments = msgspec.json.encode(function.get("arguments") or {}).decode()
+    given = function.get("arguments")
+    arguments = given if isinstance(given, str) and given else msgspec.json.encode(given or {}).decode()
     return ToolCall(str(call.get("id") or call_id(seed, index)), str(function.get("name") or ""), arguments)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json, at
-from intellirouter.chat.media import audio_name
+from intellirouter.chat.media import audio_name, bare_picture, split_data_url, type_by_name
 from intellirouter.chat.parts import (
+    NO_ARGUMENTS,
     Audio,
     CacheMarker,
     File,
@@ -41,16 +43,6 @@ def encode_cache_marker(marker: CacheMarker | None) -> Json:
     return {"cache_control": {"type": "ephemeral"} | ({"ttl": marker.ttl} if marker.ttl else {})}
 
 
-def split_data_url(url: str) -> tuple[str, str] | None:
-    """Media type and base64 of a `data:` URL, or None for any other URL."""
-    if not url.startswith("data:"):
-        return None
-    head, comma, data = url[5:].partition(",")
-    if not comma or not head.endswith(";base64"):
-        return None
-    return head.removesuffix(";base64").split(";", 1)[0] or "application/octet-stream", data
-
-
 def decode_content(value: Any, path: str) -> tuple[Part, ...]:
     """A string, null, or an array of parts."""
     if type(value) is str:
@@ -73,14 +65,8 @@ def _decode_part(part: Any, path: str) -> Part:
         if value is None:
             fields.missing(at(path, "text"))
         return Text(value, cache=cache_marker(part))
-    if kind == "image_url":
-        return _decode_image(part, path)
-    if kind == "input_audio":
-        return _decode_audio(part, path)
-    if kind == "file":
-        return _decode_file(part, path)
-    if kind == "document_url":
-        return _decode_document(part, path)
+    if isinstance(kind, str) and (reader := _MEDIA.get(kind)) is not None:
+        return reader(part, path)
     if kind == "thinking":
         return unsealed(thinking_words(part.get("thinking")), fields.text(part, "signature", path), "mistral")
     if kind == "refusal":
@@ -117,6 +103,8 @@ def _decode_image(part: Json, path: str) -> Image:
     detail = fields.text(source, "detail", at(path, "image_url"))
     if inline := split_data_url(url):
         return Image(media_type=inline[0], data=inline[1], detail=detail, cache=cache_marker(part))
+    if (kind := bare_picture(url)) is not None:
+        return Image(media_type=kind, data=url, detail=detail, cache=cache_marker(part))
     return Image(url=url, detail=detail, cache=cache_marker(part))
 
 
@@ -146,16 +134,48 @@ def _decode_file(part: Json, path: str) -> File:
     file = fields.mapping(part, "file", path) or fields.missing(at(path, "file"))
     inside = at(path, "file")
     data = fields.text(file, "file_data", inside)
-    media_type = None
+    file_id, url, media_type = fields.text(file, "file_id", inside), None, fields.text(file, "format", inside)
     if data and (inline := split_data_url(data)):
         media_type, data = inline
+    elif data and _is_url(data):  # OpenRouter takes one for the other
+        url, data = data, None
+    if file_id and _is_url(file_id):
+        url, file_id = file_id, None
     return File(
+        url=url,
         data=data,
         media_type=media_type,
-        file_id=fields.text(file, "file_id", inside),
+        file_id=file_id,
         filename=fields.text(file, "filename", inside),
         cache=cache_marker(part),
     )
+
+
+def _is_url(word: str) -> bool:
+    return word.startswith(("https://", "http://", "gs://"))
+
+
+def _decode_video(part: Json, path: str) -> File:
+    """A video, as vLLM, OpenRouter and others take it."""
+    source = part.get("video_url")
+    url = (
+        source
+        if isinstance(source, str)
+        else fields.required_text(fields.mapping(part, "video_url", path) or {}, "url", at(path, "video_url"))
+    )
+    if inline := split_data_url(url):
+        return File(media_type=inline[0], data=inline[1])
+    kind = type_by_name(url) or "video/mp4"
+    return File(url=url, media_type=kind if kind.startswith("video/") else "video/mp4")
+
+
+_MEDIA: dict[str, Callable[[Json, str], Part]] = {
+    "image_url": _decode_image,
+    "input_audio": _decode_audio,
+    "file": _decode_file,
+    "document_url": _decode_document,
+    "video_url": _decode_video,
+}
 
 
 def thinking_words(value: Any) -> str:
@@ -272,7 +292,7 @@ def _arguments(function: Json, path: str) -> str:
     given = function.get("arguments")
     if isinstance(given, dict):
         return msgspec.json.encode(given).decode()
-    return fields.text(function, "arguments", path) or ""
+    return fields.text(function, "arguments", path) or NO_ARGUMENTS
 
 
 def has_objects(calls: Any) -> bool:

@@ -37,6 +37,7 @@ from intellirouter.chat.openai_chat.endings import decode_finish
 from intellirouter.chat.openai_chat.errors import decode_error, tells_error
 from intellirouter.chat.openai_chat.untidy import tidied
 from intellirouter.chat.openai_chat.usage import decode_usage
+from intellirouter.chat.parts import NO_ARGUMENTS
 from intellirouter.chat.sealed_thoughts import vendor_of
 from intellirouter.errors import UpstreamProtocolError
 
@@ -107,6 +108,7 @@ class ChunkDecoder:
         ] = {}  # (choice, vendor's index) to our index of the latest there
         self._ids: dict[int, dict[int, str]] = {}  # of each choice: our index to the vendor's id
         self._taken: set[tuple[int, str]] = set()  # the ids of each choice
+        self._silent: dict[int, set[int]] = {}  # functions of each choice of whose arguments nothing came
         self._nameless: dict[
             tuple[int, int], tuple[dict[str, Any], list[str]]
         ] = {}  # calls that wait for their name
@@ -182,6 +184,10 @@ class ChunkDecoder:
         self._finished.add(index)
         for key in [key for key in self._nameless if key[0] == index]:
             self._begin_call(*key, "", deltas)
+        deltas.extend(
+            ToolCallArguments(call, NO_ARGUMENTS, FIRST_CALL + call, index)
+            for call in sorted(self._silent.pop(index, ()))
+        )
         if details := self._details.pop(index, None):
             deltas.append(ThinkingDelta("", THINKING, index, seal_details(details), signer="openrouter"))
         reason, detail = decode_finish(word, bool(self._ids.get(index)))
@@ -232,12 +238,17 @@ class ChunkDecoder:
         fresh = known is None or bool(given and name and given != self._ids[choice][known])
         if fresh:
             known = self._calls[key] = len(self._ids.setdefault(choice, {}))
-            given = given or self._own_id(choice, name or str(known))
+            if not given or (choice, given) in self._taken:
+                given = self._own_id(choice, given or name or str(known))
             self._ids[choice][known] = given
             self._taken.add((choice, given))
             self._nameless[choice, known] = (call, [])
+            if "custom" not in call:
+                self._silent.setdefault(choice, set()).add(known)
         index = known or 0
         waiting = self._nameless.get((choice, index))
+        if fragment:
+            self._silent.get(choice, set()).discard(index)
         if waiting is None:
             if fragment:
                 deltas.append(ToolCallArguments(index, str(fragment), FIRST_CALL + index, choice))
@@ -265,8 +276,8 @@ class ChunkDecoder:
         deltas.extend(ToolCallArguments(index, fragment, block, choice) for fragment in fragments)
 
     def _own_id(self, choice: int, name: str) -> str:
-        """An id for a call that came without one, which no other call of the answer has."""
-        wanted = f"call_{name}"
+        """An id for a call that came without one of its own, which no other call of the answer has."""
+        wanted = name if name.startswith("call_") else f"call_{name}"
         return wanted if (choice, wanted) not in self._taken else f"{wanted}_{len(self._ids[choice])}"
 
 

@@ -13,6 +13,7 @@ from intellirouter.chat.openai_chat.content import (
     encode_thinking,
     encode_tool_call,
 )
+from intellirouter.chat.openai_chat.wishes import WISHES
 from intellirouter.chat.parts import (
     Audio,
     File,
@@ -68,7 +69,7 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
         "top_logprobs": request.top_logprobs,
         "logit_bias": request.logit_bias,
         "response_format": _encode_output(request.output),
-        "reasoning_effort": effort_of(request.reasoning, notes),
+        "reasoning_effort": None if _wished(request) else effort_of(request.reasoning, notes),
         "verbosity": request.verbosity,
         "modalities": list(request.modalities) or None,
         "audio": request.audio,
@@ -86,6 +87,11 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
     else:
         notes.extend(f"'{name}' was left out: this target has no such setting." for name in request.extra)
     return body
+
+
+def _wished(request: ChatRequest) -> bool:
+    """Whether the request says how much to think in a vendor's own words, which go along."""
+    return request.extra_dialect == DIALECT and not WISHES.isdisjoint(request.extra)
 
 
 def _encode_message(message: Message, notes: list[str]) -> list[Json]:
@@ -192,6 +198,9 @@ def _encode_file(part: File) -> Json:
     if part.text is not None:
         title = f"{part.title or part.filename}:\n" if part.title or part.filename else ""
         return {"type": "text", "text": title + part.text}
+    if part.media_type is not None and part.media_type.startswith("video/"):
+        link = part.url or f"data:{part.media_type};base64,{part.data}"
+        return {"type": "video_url", "video_url": {"url": link}}
     if part.url:
         raise UnsupportedByTarget("A document by URL cannot be sent in this wire format; send it as base64.")
     file: Json = {"file_id": part.file_id, "filename": part.filename or part.title}

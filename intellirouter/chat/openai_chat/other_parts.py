@@ -1,16 +1,18 @@
-"""Parts of other dialects in chat messages, as some clients write them: read as what they are.
+"""What clients write in other dialects' words within this one: read as what it is.
 
 Cursor and others put Anthropic's blocks (`tool_use`, `tool_result`, `image`, `document`) or the parts of Responses
-(`input_text`, `input_image`) into the messages of this dialect. No vendor of it takes them, so such a body never goes out
-as it came.
+(`input_text`, `input_image`) into the messages of this dialect, and offer tools in the form of either. No vendor of it takes
+them, so such a body never goes out as it came.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from intellirouter.chat import fields
 from intellirouter.chat.anthropic_messages import blocks
 from intellirouter.chat.fields import Json
+from intellirouter.chat.model import Tool, ToolChoice
 from intellirouter.chat.openai_chat.content import has_objects
 from intellirouter.chat.openai_responses import content as responses
 from intellirouter.chat.parts import Part
@@ -34,8 +36,50 @@ def decode_other(part: Json, path: str) -> Part | None:
     return None
 
 
+def decode_other_tool(tool: Json, path: str) -> Tool | None:
+    """A function as Anthropic or Responses has it; None for one in this dialect's form."""
+    if "function" in tool or "custom" in tool or not isinstance(tool.get("name"), str):
+        return None
+    if tool.get("type") in (None, "custom") and "input_schema" in tool:
+        return Tool(
+            name=fields.required_text(tool, "name", path),
+            description=fields.text(tool, "description", path),
+            parameters=fields.mapping(tool, "input_schema", path),
+            cache=blocks.decode_cache(tool),
+        )
+    if tool.get("type") == "function":
+        return Tool(
+            name=fields.required_text(tool, "name", path),
+            description=fields.text(tool, "description", path),
+            parameters=fields.mapping(tool, "parameters", path),
+            strict=fields.boolean(tool, "strict", path),
+        )
+    return None
+
+
+def decode_other_choice(choice: Json) -> ToolChoice | None:
+    """A choice as Anthropic or Responses has it."""
+    name = choice.get("name")
+    match choice.get("type"):
+        case "auto" | "none" as plain:
+            return ToolChoice(plain)
+        case "any" | "required":
+            return ToolChoice("required")
+        case "tool" | "function" | "custom" if isinstance(name, str) and name:
+            return ToolChoice("named", name)
+        case _:
+            return None
+
+
 def holds_others(body: Json) -> bool:
-    """Whether any message has such a part, or the arguments of a call as an object: bodies that must be written anew."""
+    """Whether any message has such a part, or tools in another form, or the arguments of a call as an object: what must be written anew."""
+    tools, choice = body.get("tools"), body.get("tool_choice")
+    if type(tools) is list and any(
+        type(t) is dict and decode_other_tool(t, "tools") is not None for t in tools
+    ):
+        return True
+    if type(choice) is dict and decode_other_choice(choice) is not None:
+        return True
     messages: Any = body.get("messages")
     if type(messages) is not list:
         return False

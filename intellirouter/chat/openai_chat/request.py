@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json, at
 from intellirouter.chat.model import (
@@ -24,21 +26,41 @@ from intellirouter.chat.openai_chat.content import (
     decode_thinking,
     decode_tool_call,
 )
-from intellirouter.chat.openai_chat.other_parts import decode_other, holds_others
+from intellirouter.chat.openai_chat.other_parts import (
+    decode_other,
+    decode_other_choice,
+    decode_other_tool,
+    holds_others,
+)
+from intellirouter.chat.openai_chat.wishes import read_wishes
 from intellirouter.chat.options import take_options
-from intellirouter.chat.parts import Audio, Opaque, Part, Refusal, ResultPart, Text, ToolCall, ToolResult
+from intellirouter.chat.parts import (
+    Audio,
+    CacheMarker,
+    File,
+    Image,
+    Opaque,
+    Part,
+    Refusal,
+    ResultPart,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from intellirouter.errors import InvalidRequest
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_LIMITS = ("max_tokens", "max_completion_tokens")
 KNOWN_MESSAGE_FIELDS = frozenset(
     """role content name tool_calls tool_call_id function_call refusal audio reasoning_content reasoning
-    thinking_blocks reasoning_details annotations""".split()
+    thinking_blocks reasoning_details annotations cache_control""".split()
 )
 
 
 def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
     """The client's JSON to a canonical request. Reads only what is there: most requests say three things."""
     body, options = take_options(body)
+    body = _without_no_limit(body)
     values: dict[str, Any] = {}
     extra: Json = {}
     for key in body:
@@ -55,6 +77,8 @@ def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
         values["max_tokens"] = body["max_completion_tokens"] or body["max_tokens"]
     if (effort := body.get("reasoning_effort")) and "reasoning" not in values:
         extra["reasoning_effort"] = effort
+    if extra and "reasoning" not in values and (wish := read_wishes(extra)) is not None:
+        values["reasoning"] = wish
     return ChatRequest(
         **values,
         extra=extra,
@@ -62,6 +86,13 @@ def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
         options=options,
         source=None if holds_others(body) else Source(DIALECT, body, dict(headers)),
     )
+
+
+def _without_no_limit(body: Json) -> Json:
+    """A body without -1 for a limit: LM Studio and llama.cpp, whose clients send it, mean none by that."""
+    if body.get("max_tokens") != -1 and body.get("max_completion_tokens") != -1:
+        return body
+    return {key: value for key, value in body.items() if key not in _LIMITS or value != -1}
 
 
 def _messages(body: Json, key: str) -> tuple[Message, ...] | None:
@@ -105,6 +136,8 @@ def _decode_message(message: Any, path: str) -> Message:
     content = decode_content(said, at(path, "content"))
     if type(said) is list:
         content = tuple(_decode_other(raw, part, path) for raw, part in zip(said, content, strict=True))
+    if (marker := cache_marker(message)) is not None:
+        content = _marked(content, marker)
     if role in ("tool", "function"):
         return _tool_message(message, content, path)
     if role == "assistant":
@@ -119,6 +152,13 @@ def _decode_message(message: Any, path: str) -> Message:
         name=fields.text(message, "name", path),
         extra=fields.rest(message, KNOWN_MESSAGE_FIELDS),
     )
+
+
+def _marked(content: tuple[Part, ...], marker: CacheMarker) -> tuple[Part, ...]:
+    """The marker of a message on the last of its parts, where it has none of its own."""
+    if not content or not isinstance(last := content[-1], (Text, Image, File)) or last.cache is not None:
+        return content
+    return (*content[:-1], msgspec.structs.replace(last, cache=marker))
 
 
 def _decode_other(raw: Any, part: Part, path: str) -> Part:
@@ -172,6 +212,8 @@ def _decode_tools(body: Json, _key: str) -> tuple[Tool, ...]:
 
 
 def _decode_tool(tool: Json, path: str) -> Tool:
+    if (other := decode_other_tool(tool, path)) is not None:
+        return other
     kind = fields.text(tool, "type", path) or (
         "function" if "function" in tool else fields.missing(at(path, "type"))
     )
@@ -195,7 +237,7 @@ def _decode_function(function: Json, path: str, tool: Json | None = None) -> Too
         description=fields.text(function, "description", path),
         parameters=fields.mapping(function, "parameters", path),
         strict=fields.boolean(function, "strict", path),
-        cache=cache_marker(tool) if tool else None,
+        cache=(cache_marker(tool) if tool else None) or cache_marker(function),
     )
 
 
@@ -222,6 +264,8 @@ def _decode_tool_choice(body: Json, _key: str) -> ToolChoice | None:
     if type(choice) is not dict:
         fields.wrong("tool_choice", "a string or an object", choice)
     kind = choice.get("type")
+    if (other := decode_other_choice(choice)) is not None:
+        return other
     if kind == "allowed_tools":
         return _decode_allowed_tools(choice)
     word = str(kind or "function")  # Hugging Face takes a named function without its type

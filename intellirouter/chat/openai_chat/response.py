@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import msgspec
 
@@ -65,7 +66,7 @@ def decode_response(body: bytes) -> ChatResponse:
     except (InvalidRequest, AttributeError, TypeError) as cause:
         raise UpstreamProtocolError("the provider's answer is not a chat completion") from cause
     created = data.get("created")
-    odd = any(has_objects((choice.get("message") or {}).get("tool_calls")) for choice in choices)
+    odd = any(_is_odd((choice.get("message") or {}).get("tool_calls")) for choice in choices)
     return ChatResponse(
         id=str(data.get("id") or ""),
         model=str(data.get("model") or ""),
@@ -76,8 +77,29 @@ def decode_response(body: bytes) -> ChatResponse:
         system_fingerprint=data.get("system_fingerprint"),
         extra={key: value for key, value in data.items() if key not in _KNOWN},
         dialect=DIALECT,
-        raw=None if odd else body,  # no client of this dialect reads such arguments
+        raw=None if odd else body,
     )
+
+
+def _is_odd(calls: Any) -> bool:
+    """Whether no client of this dialect could use these calls: objects for arguments, ids that are missing or shared."""
+    if not isinstance(calls, list) or not calls:
+        return False
+    ids = [call.get("id") for call in calls]
+    return not all(ids) or len(set(ids)) < len(ids) or has_objects(calls)
+
+
+def _calls(message: Json) -> list[ToolCall]:
+    """The calls, each with an id of its own: some vendors send none, or one for all."""
+    calls = [decode_tool_call(call, "tool_calls") for call in message.get("tool_calls") or ()]
+    taken: set[str] = set()
+    for place, call in enumerate(calls):
+        if not call.id or call.id in taken:
+            stem = call.id or f"call_{call.name or place}"
+            own = stem if stem not in taken and not call.id else f"{stem}_{place}"
+            calls[place] = msgspec.structs.replace(call, id=own)
+        taken.add(calls[place].id)
+    return calls
 
 
 def _decode_choice(choice: Json, position: int) -> Choice:
@@ -95,7 +117,7 @@ def _decode_choice(choice: Json, position: int) -> Choice:
                 expires_at=audio.get("expires_at"),
             )
         )
-    parts.extend(decode_tool_call(call, "tool_calls") for call in message.get("tool_calls") or ())
+    parts.extend(_calls(message))
     if isinstance(legacy := message.get("function_call"), dict):
         name = str(legacy.get("name") or "")
         parts.append(ToolCall(legacy_call_id(name), name, str(legacy.get("arguments") or "")))

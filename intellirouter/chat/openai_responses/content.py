@@ -7,7 +7,7 @@ from typing import Any
 
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json, at
-from intellirouter.chat.openai_chat.content import split_data_url
+from intellirouter.chat.media import bare_picture, split_data_url
 from intellirouter.chat.parts import Audio, File, Image, Opaque, Part, Refusal, Text
 from intellirouter.errors import InvalidRequest
 
@@ -62,6 +62,8 @@ def _decode_image(part: Json, path: str) -> Image:
         fields.missing(at(path, "image_url"))
     if url and (inline := split_data_url(url)):
         return Image(media_type=inline[0], data=inline[1], detail=detail)
+    if url and (kind := bare_picture(url)) is not None:
+        return Image(media_type=kind, data=url, detail=detail)
     return Image(url=url, file_id=file_id, detail=detail)
 
 

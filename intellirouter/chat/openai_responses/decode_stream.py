@@ -132,7 +132,7 @@ class ResponseEventDecoder:
         index = self._calls[output] = len(self._calls)
         block = self._block(output)
         deltas: list[Delta] = [ToolCallStart(index, call.id, call.name, call.kind, block, 0, call.signature)]
-        if call.arguments:
+        if item.get("arguments") or item.get("input"):
             self._said.add((output,))
             deltas.append(ToolCallArguments(index, call.arguments, block))
         return deltas
@@ -150,6 +150,7 @@ class ResponseEventDecoder:
             case "function_call" | "custom_tool_call":
                 deltas = self._call(item, output)
                 if (output,) not in self._said and (arguments := decode_call(item, "item").arguments):
+                    self._said.add((output,))
                     index = self._calls[output]
                     deltas.append(ToolCallArguments(index, arguments, self._block(output)))
                 return deltas

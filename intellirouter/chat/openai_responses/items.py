@@ -20,6 +20,7 @@ from intellirouter.chat.openai_responses.content import DIALECT, decode_content,
 from intellirouter.chat.openai_responses.namespaces import joined, parted
 from intellirouter.chat.openai_responses.sealed import reasoning_item, unseal
 from intellirouter.chat.parts import (
+    NO_ARGUMENTS,
     Audio,
     Opaque,
     Part,
@@ -122,7 +123,8 @@ def decode_call(item: Json, path: str) -> ToolCall:
     return ToolCall(
         id=fields.text(item, "call_id", path) or fields.text(item, "id", path) or "",
         name=fields.text(item, "name", path) or "",
-        arguments=fields.text(item, "input" if custom else "arguments", path) or "",
+        arguments=fields.text(item, "input" if custom else "arguments", path)
+        or ("" if custom else NO_ARGUMENTS),
         kind="custom" if custom else "function",
         signature=signature if isinstance(signature, str) else None,
     )

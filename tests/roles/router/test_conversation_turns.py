@@ -183,3 +183,22 @@ async def test_a_call_that_was_streamed_is_part_of_its_conversation(
     asked = vendor.received[-1].json["messages"]
     assert [turn["role"] for turn in asked] == ["user", "assistant", "tool"]
     assert asked[1]["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"a":1}'}
+
+
+async def test_what_a_client_needs_of_its_vendor_goes_along_where_its_turn_is_written_anew(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    """Anthropic refuses a field of a beta without its header: 'Extra inputs are not permitted'."""
+    said = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1}}  # fmt: skip
+    vendor = await start_vendor(Play.json(said))
+    url = (await start_node(provider(vendor, kind="anthropic"))).listening[0].url
+    for words in ("one", "two"):
+        body = {"model": "primary/m", "max_tokens": 9, "conversation": "c", "messages": [{"role": "user", "content": words}], "context_management": {"edits": []}}  # fmt: skip
+        headers = {"anthropic-beta": "context-management-2025-06-27", "x-mine": "1"}
+        async with http.post(f"{url}/v1/messages", json=body, headers=headers) as reply:
+            assert reply.status == 200, await reply.text()
+    asked = vendor.received[-1]
+    assert len(asked.json["messages"]) == 3, "with the turns before it"
+    assert asked.json["context_management"] == {"edits": []}
+    assert asked.headers["anthropic-beta"] == "context-management-2025-06-27"
+    assert "x-mine" not in asked.headers

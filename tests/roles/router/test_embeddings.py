@@ -133,3 +133,36 @@ async def test_the_model_that_stands_in_says_that_it_only_chats(
         error = (await reply.json())["error"]
     assert (reply.status, error["param"]) == (400, "model"), error
     assert "OPENAI_API_KEY" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [
+        ({"error": {"message": "Too many", "code": 429}}, 429, "upstream_rate_limited"),
+        ({"vectors": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, 502, "upstream_auth_failed"),
+        ({"object": "list", "data": [{"index": 0, "embedding": [0.5, None]}], "model": "m"}, 502, "upstream_protocol_error"),
+    ],
+)  # fmt: skip
+async def test_a_success_without_vectors_is_the_failure_it_tells_of(
+    start_node: StartNode,
+    start_vendor: StartVendor,
+    http: aiohttp.ClientSession,
+    answer: dict[str, Any],
+    status: int,
+    code: str,
+) -> None:
+    vendor = await start_vendor(Play.json(answer))
+    url = (await start_node(provider(vendor))).listening[0].url
+    async with http.post(f"{url}/v1/embeddings", json={"model": "primary/m", "input": ["a"]}) as reply:
+        told = await reply.json()
+        assert (reply.status, told["error"]["code"]) == (status, code), told
+
+
+async def test_an_index_in_words_is_one(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    data = [{"index": "1", "embedding": [1.0]}, {"index": "0", "embedding": [0.0]}]
+    vendor = await start_vendor(Play.json({"data": data, "model": "m"}))
+    url = (await start_node(provider(vendor))).listening[0].url
+    async with http.post(f"{url}/v1/embeddings", json={"model": "primary/m", "input": ["a", "b"]}) as reply:
+        assert [entry["embedding"] for entry in (await reply.json())["data"]] == [[0.0], [1.0]]

@@ -36,7 +36,7 @@ CREDENTIALS = "the provider refused the credentials configured for it"
 ACCOUNT = "the provider refused the account configured for it"
 
 _CONTEXT_CODES = frozenset(
-    """context_length_exceeded string_above_max_length exceed_context_size_error tokens_limit_reached
+    """context_length_exceeded exceed_context_size_error tokens_limit_reached
     max_tokens_exceeded model_max_prompt_tokens_exceeded 1261""".split()
 )
 _CONTEXT_WORDS = re.compile(
@@ -46,6 +46,7 @@ _CONTEXT_WORDS = re.compile(
     r"|token count.{0,40} exceeds|prompt exceeds max|tokens.{0,30} cannot exceed \d"
     r"|context the overflows|max size: \d+ tokens|reduce the length of the (?:messages|prompt|input)"
 )
+_TOO_LONG_A_WORD = "string_above_max_length"
 _POLICY_CODES = frozenset(
     """content_filter content_policy_violation moderation_blocked policy_violation invalid_prompt
     responsibleaipolicyviolation data_inspection_failed datainspectionfailed prohibited_content
@@ -89,7 +90,8 @@ _GONE_CODES = frozenset(
 _GONE_WORDS = re.compile(
     r"model.{0,80}(?:decommissioned|deprecated|does not exist|not exist\b|not found|no longer (?:available|supported)|was (?:retired|shut down))"
     r"|not a valid model|(?:invalid|unknown|unsupported) model\b|no (?:allowed )?(?:providers|endpoints) (?:are )?(?:available|found)"
-    r"|model.{0,80}not supported by any provider|unable to access model|model.{0,60} (?:is not|isn't) (?:available|supported)"
+    r"|model.{0,80}not supported|model (?:is )?disabled|models? loaded|failed to load model|no provider supported"
+    r"|not allowed to use.{0,40} model|unable to access model|model.{0,60} (?:is not|isn't) (?:available|supported)"
     r"|model identifier is invalid|on-demand throughput"
 )
 _UNABLE_WORDS = re.compile(
@@ -105,7 +107,13 @@ _UNABLE_WORDS = re.compile(
     r"|unrecognized request argument"
 )
 _UNABLE_CODES = frozenset(
-    {"operationnotsupported", "unsupported_value", "unsupported_parameter", "unknown_parameter"}
+    {
+        "operationnotsupported",
+        "unsupported_value",
+        "unsupported_parameter",
+        "unknown_parameter",
+        _TOO_LONG_A_WORD,  # of a tool's description, a name: other vendors take longer ones
+    }
 )
 _NONSENSE_CODES = frozenset({"tool_use_failed", "json_validate_failed", "output_parse_failed"})
 _NONSENSE_WORDS = re.compile(
@@ -116,6 +124,7 @@ _BUSY_WORDS = re.compile(
     r"try again later|please retry|high load|(?:server|system|model) is (?:currently )?(?:busy|overloaded)"
     r"|upstream (?:connect )?error"
 )
+_OF_THE_PROMPT = re.compile(r"(?:messages|input|prompt|instructions)\b")
 _CAPACITY_CODES = frozenset(
     {"capacity_exceeded", "overloaded_error", "server_overloaded", "engine_overloaded"}
 )
@@ -158,7 +167,7 @@ def classify(status: int, message: str, *, provider: str, kind: str = "", code: 
     words, codes = message[:_READ].lower(), {code.lower(), kind.lower()}
     said, message = message, _told(status, message)
     client = 400 <= status < 500
-    if codes & _CONTEXT_CODES:
+    if codes & _CONTEXT_CODES or (_TOO_LONG_A_WORD in codes and _OF_THE_PROMPT.search(words)):
         return ContextLengthExceeded(message, **facts)
     if codes & _POLICY_CODES or (client and status not in (401, 429) and _POLICY_WORDS.search(words)):
         return ContentFiltered(message, **facts)

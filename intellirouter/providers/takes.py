@@ -236,6 +236,7 @@ _CLAUDE = Takes(
     user_first=True,
     text="visible",
     https=True,
+    calls_offered=True,
     cache_markers=True,
     most_markers=4,
     thoughts="signed",

@@ -149,6 +149,11 @@ CASES: list[tuple[str, int, Any, tuple[type[UpstreamError], Verdict]]] = [
     ("openai_compatible", 400, openai("prompt token count of 70000 exceeds the limit of 64000", "model_max_prompt_tokens_exceeded"), LONG),
     ("openai_compatible", 400, openai("Prompt exceeds max length", "1261"), LONG),
     ("huggingface", 422, {"error": "Input validation error: `inputs` must have less than 4096 tokens. Given: 5000"}, LONG),
+    ("azure", 400, openai("Invalid 'tools[1].function.description': string too long. Expected a string with maximum length 1024.", "string_above_max_length", "invalid_request_error"), UNFIT),
+    ("openai", 400, openai("Invalid 'messages[0].content': string too long. Expected a string with maximum length 1048576.", "string_above_max_length", "invalid_request_error"), LONG),
+    ("huggingface", 400, {"error": "Model not supported by provider hf-inference"}, UNFIT),
+    ("lmstudio", 400, openai("No models loaded. Please load a model in the developer page."), UNFIT),
+    ("openai_compatible", 403, openai("Model disabled.", "30003"), ACCOUNT),
     # the caller's own
     ("openai", 400, openai("Invalid value: 'x'.", "invalid_value", "invalid_request_error"), CALLER),
     ("anthropic", 400, anthropic("invalid_request_error", "max_tokens: Field required"), CALLER),

@@ -55,6 +55,10 @@ def asks(schema: dict[str, Any]) -> dict[str, Any]:
     return {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"responseMimeType": "application/json", "responseSchema": schema}}  # fmt: skip
 
 
+def said(block: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "assistant", "content": [block]}
+
+
 OBJECT = {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}}
 FLAT = {"type": "function", "name": "f", "description": "d", "parameters": SCHEMA}
 NESTED = {"type": "function", "function": {"name": "f", "description": "d", "parameters": SCHEMA}}
@@ -107,6 +111,18 @@ CASES: list[tuple[str, str, dict[str, Any], str, Any]] = [
     ("Qwen's no", "chat", chat(enable_thinking=False), "ollama", {"think": False}),
     ("Qwen's no in the template", "chat", chat(chat_template_kwargs={"enable_thinking": False}), "ollama", {"think": False}),
     ("Google's budget", "chat", chat(extra_body={"google": {"thinking_config": {"thinking_budget": 100, "include_thoughts": True}}}), "google", {"generationConfig": {"thinkingConfig": {"thinkingBudget": 100, "includeThoughts": True}}}),
+    # what tools on the vendor's side returned
+    ("a summary of Claude's", "messages", chat(U, said({"type": "compaction", "content": "They want tea."}), U, max_tokens=9), "openai", {"messages": [{}, {"role": "assistant", "content": "They want tea."}, {}]}),
+    ("an MCP tool's result", "messages", chat(U, said({"type": "mcp_tool_result", "tool_use_id": "t", "is_error": False, "content": [{"type": "text", "text": "42"}]}), U, max_tokens=9), "google", {"contents": [{}, {"role": "model", "parts": [{"text": "42"}]}, {}]}),
+    ("a program's words", "messages", chat(U, said({"type": "bash_code_execution_tool_result", "tool_use_id": "t", "content": {"type": "bash_code_execution_result", "stdout": "42", "stderr": "", "return_code": 0}}), U, max_tokens=9), "openai", {"messages": [{}, {"content": "42"}, {}]}),
+    ("a page", "messages", chat(U, said({"type": "web_fetch_tool_result", "tool_use_id": "t", "content": {"type": "web_fetch_result", "url": LINK, "content": {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "FACT42"}}}}), U, max_tokens=9), "openai", {"messages": [{}, {"content": f"{LINK}:\nFACT42"}, {}]}),
+    ("pages that were found", "messages", chat(U, said({"type": "web_search_tool_result", "tool_use_id": "t", "content": [{"type": "web_search_result", "url": LINK, "title": "Doc", "encrypted_content": "x"}]}), U, max_tokens=9), "openai", {"messages": [{}, {"content": f"Doc {LINK}"}, {}]}),
+    ("a program of Google's", "gemini", {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}, {"role": "model", "parts": [{"executableCode": {"language": "PYTHON", "code": "print(42)"}}, {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "42"}}]}, {"role": "user", "parts": [{"text": "Hi"}]}]}, "anthropic", {"messages": [{}, {"content": [{"text": "```python\nprint(42)\n```"}, {"text": "```\n42\n```"}]}, {}]}),
+    ("an MCP call of OpenAI's", "responses", {"input": [U, {"type": "mcp_call", "id": "m", "name": "f", "arguments": "{}", "server_label": "s", "output": "42"}, U]}, "anthropic", {"messages": [{}, {"content": "42"}, {}]}),
+    ("a program of OpenAI's", "responses", {"input": [U, {"type": "code_interpreter_call", "id": "c", "code": "1", "outputs": [{"type": "logs", "logs": "42"}]}, U]}, "google", {"contents": [{}, {"parts": [{"text": "42"}]}, {}]}),
+    # results and calls
+    ("two results of one call", "chat", chat(*called("{}"), {"role": "tool", "tool_call_id": "c", "content": "43"}), "anthropic", {"messages": [{}, {}, {"content": [{"type": "tool_result", "tool_use_id": "c", "content": "43"}]}]}),
+    ("calls of tools that are offered no more", "chat", chat(*called("{}")), "anthropic", {"tools": [{"name": "f", "input_schema": SCHEMA}], "tool_choice": {"type": "none"}}),
     # prompt caches
     ("a marker on a message", "chat", chat({"role": "system", "content": "S", "cache_control": {"type": "ephemeral"}}, U), "anthropic", {"system": [{"text": "S", "cache_control": {"type": "ephemeral"}}]}),
     ("a marker within a function", "chat", chat(tools=[{"type": "function", "function": {"name": "f", "parameters": SCHEMA, "cache_control": {"type": "ephemeral"}}}]), "anthropic", {"tools": [{"cache_control": {"type": "ephemeral"}}]}),

@@ -105,8 +105,34 @@ def _decode_own(block: Json) -> Opaque:
             return Opaque(DIALECT, block, _said(block.get("content"), block, ("title", "source")))
         case "tool_reference":
             return Opaque(DIALECT, block, (Text(f"The tool '{block.get('tool_name')}' can be called."),))
+        case "compaction":
+            return Opaque(DIALECT, block, _said(block.get("content"), block, ()))
+        case "mcp_tool_result":
+            return Opaque(DIALECT, block, _said(block.get("content"), block, ()))
+        case kind if kind.endswith("_tool_result"):
+            return Opaque(DIALECT, block, tuple(map(Text, told_by_server(block.get("content")))))
         case _:
             return Opaque(DIALECT, block)
+
+
+def told_by_server(content: Any) -> list[str]:
+    """The words of what a tool on the vendor's side returned: what a program printed, a page that was fetched, what was found."""
+    match content:
+        case list():
+            found = [one for one in content if isinstance(one, dict)]
+            return [
+                f"{one.get('title') or ''} {one['url']}".strip()
+                for one in found
+                if isinstance(one.get("url"), str)
+            ]
+        case {"stdout": str() as printed, **more}:
+            return [word for word in (printed, more.get("stderr")) if isinstance(word, str) and word]
+        case {"content": {"source": {"type": "text", "data": str() as page}}, **more}:
+            return [f"{more['url']}:\n{page}" if isinstance(more.get("url"), str) else page]
+        case {"content": str() as page} if page:
+            return [page]
+        case _:
+            return []
 
 
 def encode_arguments(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from intellirouter.chat.fit.glance import nothing_to_do
+from intellirouter.chat.fit.glance import calls_something, nothing_to_do
 from intellirouter.chat.fit.markers import fit_markers
 from intellirouter.chat.fit.names import fit_names
 from intellirouter.chat.fit.output import fit_output
@@ -38,7 +38,11 @@ def fit(request: ChatRequest, takes: Takes, notes: list[str]) -> Fitted:
     if source is not None:
         if source.dialect == takes.dialect and not takes.shared:
             return Fitted(request)  # written for this very vendor
-        if source.body.keys() <= _ONLY_WORDS and nothing_to_do(request.messages, takes):
+        if (
+            source.body.keys() <= _ONLY_WORDS
+            and nothing_to_do(request.messages, takes)
+            and not (takes.calls_offered and calls_something(request.messages))
+        ):
             return Fitted(fit_markers(request, takes, notes))
     if takes.search is not None and OPTIONS in request.extra:
         extra = {name: value for name, value in request.extra.items() if name != OPTIONS}

@@ -47,6 +47,11 @@ def nothing_to_do(messages: tuple[Message, ...], takes: Takes) -> bool:
     return ends and asked and not waiting
 
 
+def calls_something(messages: tuple[Message, ...]) -> bool:
+    """Whether there is a call among them."""
+    return any(type(part) is ToolCall for message in messages for part in message.content)
+
+
 def _follows(role: str, before: str, takes: Takes) -> bool:
     """Whether a turn of this role may stand after one of that."""
     if role in ("system", "developer"):

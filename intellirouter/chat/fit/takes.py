@@ -101,6 +101,7 @@ class Takes:
     call_id_longest: int | None = None
     custom_tools: bool = False  # tools whose input is free text
     most_tools: int | None = None
+    calls_offered: bool = False  # calls of earlier turns are of tools that the request offers
     choice_alone: bool = False  # a choice among tools where none are offered
     empty_list: bool = True  # an empty list of tools
     search: Literal["openai_responses", "anthropic_messages", "gemini", "vertex", "openrouter"] | None = None

@@ -27,6 +27,9 @@ def fit_tools(request: ChatRequest, takes: Takes, notes: list[str]) -> ChatReque
         raise UnsupportedByTarget(
             f"{takes.who} takes at most {takes.most_tools} tools, not {len(tools)}.", param="tools"
         )
+    if not tools and takes.calls_offered and (called := _called(request)):
+        changes |= {"tools": tuple(Tool(name) for name in called), "tool_choice": ToolChoice("none")}
+        return request.changed(**changes)
     if tools:
         tools = _with_schemas(tools, takes, notes)
     if not takes.custom_tools and any(_free(message) for message in request.messages):
@@ -42,6 +45,12 @@ def fit_tools(request: ChatRequest, takes: Takes, notes: list[str]) -> ChatReque
         changes["tool_choice"] = None
         notes.append("Which tool to call was left to the model: it has that tool under another name.")
     return request.changed(**changes) if changes else request
+
+
+def _called(request: ChatRequest) -> list[str]:
+    """The names that earlier turns call, each once."""
+    parts = (part for message in request.messages for part in message.content)
+    return list(dict.fromkeys(part.name for part in parts if isinstance(part, ToolCall)))
 
 
 def _named_away(choice: ToolChoice | None, before: tuple[Tool, ...], tools: tuple[Tool, ...]) -> bool:

@@ -42,7 +42,7 @@ def fit_turns(messages: tuple[Message, ...], takes: Takes, notes: list[str]) -> 
         return messages
     turns = [fit_parts(message, takes, notes) for message in messages]
     if any(isinstance(part, ToolCall | ToolResult) for turn in turns for part in turn.content):
-        turns = _answered(_results_first(turns), notes)
+        turns = _answered(_once(_results_first(turns), notes), notes)
         if not takes.result_media:
             turns = _media_after_results(turns, notes)
     if not takes.system_media:
@@ -99,6 +99,28 @@ def _results_first(turns: list[Message]) -> list[Message]:
         ordered.append(turn)
         waiting = {part.id for part in turn.content if isinstance(part, ToolCall)}
     return [*ordered, *held]
+
+
+def _once(turns: list[Message], notes: list[str]) -> list[Message]:
+    """One result for each call: where a client gives several in a row, the last is what came of it."""
+    last: dict[str, ToolResult] = {}
+    twice: set[int] = set()
+    for turn in turns:
+        for part in turn.content:
+            if isinstance(part, ToolCall):
+                last.pop(part.id, None)
+            elif isinstance(part, ToolResult):
+                if (before := last.get(part.call_id)) is not None:
+                    twice.add(id(before))
+                last[part.call_id] = part
+    if not twice:
+        return turns
+    notes.append("A tool's earlier result for the same call was left out: each call has one.")
+    return [
+        msgspec.structs.replace(turn, content=kept) if len(kept) < len(turn.content) else turn
+        for turn in turns
+        if (kept := tuple(part for part in turn.content if id(part) not in twice)) or not turn.content
+    ]
 
 
 def _answered(turns: list[Message], notes: list[str]) -> list[Message]:

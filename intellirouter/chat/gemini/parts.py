@@ -92,7 +92,18 @@ def decode_part(part: Json, fallback_id: str) -> Part | None:
         return Text(text, signature=signature)
     if signature:
         return Text("", signature=signature)
-    return Opaque(DIALECT, part) if part else None
+    return Opaque(DIALECT, part, _said(part)) if part else None
+
+
+def _said(part: Json) -> tuple[Text, ...]:
+    """The code that Google ran, and what it printed, in words."""
+    code, result = pick(part, "executableCode"), pick(part, "codeExecutionResult")
+    if isinstance(code, dict) and isinstance(written := code.get("code"), str):
+        language = str(code.get("language") or "").lower()
+        return (Text(f"```{language}\n{written}\n```"),)
+    if isinstance(result, dict) and isinstance(printed := result.get("output"), str) and printed:
+        return (Text(f"```\n{printed}\n```"),)
+    return ()
 
 
 def _decode_media(media_type: Any, data: Any = None, url: Any = None) -> Part:

@@ -295,11 +295,12 @@ def _arguments(function: Json, path: str) -> str:
     return fields.text(function, "arguments", path) or NO_ARGUMENTS
 
 
-def has_objects(calls: Any) -> bool:
-    """Whether the arguments of one of `tool_calls` are an object and not its text."""
+def has_no_text(calls: Any) -> bool:
+    """Whether the arguments of one of `tool_calls` are not the text of an object: the object itself, or nothing."""
     for call in calls if isinstance(calls, list) else ():
         function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
+        given = function.get("arguments") if isinstance(function, dict) else "{}"
+        if not given or isinstance(given, dict):
             return True
     return False
 

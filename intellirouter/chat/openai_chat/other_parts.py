@@ -13,7 +13,7 @@ from intellirouter.chat import fields
 from intellirouter.chat.anthropic_messages import blocks
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import Tool, ToolChoice
-from intellirouter.chat.openai_chat.content import has_objects
+from intellirouter.chat.openai_chat.content import has_no_text
 from intellirouter.chat.openai_responses import content as responses
 from intellirouter.chat.parts import Part
 
@@ -72,7 +72,7 @@ def decode_other_choice(choice: Json) -> ToolChoice | None:
 
 
 def holds_others(body: Json) -> bool:
-    """Whether any message has such a part, or tools in another form, or the arguments of a call as an object: what must be written anew."""
+    """Whether any message has such a part, or tools in another form, or a call whose arguments are no text: what must be written anew."""
     tools, choice = body.get("tools"), body.get("tool_choice")
     if type(tools) is list and any(
         type(t) is dict and decode_other_tool(t, "tools") is not None for t in tools
@@ -86,7 +86,7 @@ def holds_others(body: Json) -> bool:
     for message in messages:
         if type(message) is not dict:
             continue
-        if "tool_calls" in message and has_objects(message["tool_calls"]):
+        if "tool_calls" in message and has_no_text(message["tool_calls"]):
             return True
         if type(parts := message.get("content")) is not list:
             continue

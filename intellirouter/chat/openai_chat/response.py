@@ -16,7 +16,7 @@ from intellirouter.chat.openai_chat.content import (
     encode_picture,
     encode_thinking,
     encode_tool_call,
-    has_objects,
+    has_no_text,
     pictures_in,
 )
 from intellirouter.chat.openai_chat.endings import decode_finish
@@ -82,11 +82,11 @@ def decode_response(body: bytes) -> ChatResponse:
 
 
 def _is_odd(calls: Any) -> bool:
-    """Whether no client of this dialect could use these calls: objects for arguments, ids that are missing or shared."""
+    """Whether no client of this dialect could use these calls: no text for arguments, ids that are missing or shared."""
     if not isinstance(calls, list) or not calls:
         return False
     ids = [call.get("id") for call in calls]
-    return not all(ids) or len(set(ids)) < len(ids) or has_objects(calls)
+    return not all(ids) or len(set(ids)) < len(ids) or has_no_text(calls)
 
 
 def _calls(message: Json) -> list[ToolCall]:

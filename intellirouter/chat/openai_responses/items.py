@@ -88,9 +88,24 @@ def decode_items(items: list[Any], path: str) -> tuple[Message, ...]:
             messages.append(Message("user", (Opaque(DIALECT, item),)))
         else:
             reader = _TURN_ITEMS.get(kind) if isinstance(kind, str) else _bad_kind
-            parts.append(reader(item, where) if reader else Opaque(DIALECT, item))
+            parts.append(reader(item, where) if reader else Opaque(DIALECT, item, told_by_server(item)))
     end_turn()
     return tuple(messages)
+
+
+def told_by_server(item: Json) -> tuple[Text, ...]:
+    """The words of what a tool on the vendor's side returned."""
+    match item:
+        case {"type": "mcp_call", "output": str() as output} if output:
+            return (Text(output),)
+        case {"type": "code_interpreter_call", "outputs": list() as outputs}:
+            logs = (one.get("logs") for one in outputs if isinstance(one, dict))
+            return tuple(Text(log) for log in logs if isinstance(log, str) and log)
+        case {"type": "file_search_call", "results": list() as results}:
+            found = (one.get("text") for one in results if isinstance(one, dict))
+            return tuple(Text(text) for text in found if isinstance(text, str) and text)
+        case _:
+            return ()
 
 
 def _bad_kind(_item: Json, path: str) -> Part:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from intellirouter.bounds.marks import may_hold_more_than
+from intellirouter.chat.halves import has_halves, mended
 from intellirouter.errors import UpstreamProtocolError
 
 MAX_VALUES = 250_000
@@ -27,9 +28,18 @@ def read(body: bytes, what: str) -> Any:
     if may_hold_more_than(MAX_VALUES, body):
         raise UpstreamProtocolError(f"the provider's {what} holds more than {MAX_VALUES:,} values")
     try:
-        return _json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as cause:
+        return _decoded(body)
+    except (ValueError, RecursionError) as cause:
         raise UpstreamProtocolError(f"the provider's {what} is not JSON") from cause
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return _json.decode(body)
+    except msgspec.DecodeError:
+        if not has_halves(body):
+            raise
+        return mended(body)
 
 
 def check_event(data: bytes, most: int) -> None:

@@ -66,6 +66,21 @@ class Halves:
         return _whole(word)
 
 
+def mended(data: bytes) -> Any:
+    """What a whole answer holds in which a half stands alone. Raises `ValueError` where it is no JSON, `UpstreamProtocolError`."""
+    return _all_whole(json.loads(data), 0)
+
+
+def _all_whole(value: Any, depth: int) -> Any:
+    if depth > _DEEPEST:
+        raise UpstreamProtocolError("the provider's answer is nested too deep")
+    if isinstance(value, dict):
+        return {_whole(key): _all_whole(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_all_whole(inner, depth + 1) for inner in value]
+    return _whole(value) if isinstance(value, str) else value
+
+
 def _whole(word: str) -> str:
     paired = word.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return _ALONE.sub("\ufffd", paired)

@@ -95,7 +95,8 @@ class Live:
             steps = self._said.setdefault(run_id, {})
             attempt, text = steps.get(path, (1, ""))
             if len(text) < MAX_TEXT:
-                steps[path] = (attempt, text + facts["text"])
+                # half a character, which neither the bus nor the database takes, becomes one sign: places stay where they are
+                steps[path] = (attempt, text + facts["text"].encode("utf-8", "replace").decode())
         elif steps is None or path not in steps:
             if event in RECORDED:
                 self._pass(run_id, recorded=True)
@@ -132,7 +133,7 @@ class Live:
     def _share(self, run_id: str, *, recorded: bool = False) -> None:
         """Write down for other nodes' followers, where there are any."""
         self._pass(run_id, recorded=recorded)
-        if run_id in self._elsewhere:
+        if run_id in self._elsewhere and not self._stopped:
             self._dirty.add(run_id)
             if self._writing is None or self._writing.done():
                 self._writing = asyncio.get_running_loop().create_task(self._write(), name="chain words")

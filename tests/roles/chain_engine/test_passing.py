@@ -108,6 +108,25 @@ async def test_words_are_there_before_the_database_has_them(
     assert all(WORDS[0].encode() not in told for told in nodes.bus.passed) == (nodes.sealer is not None)
 
 
+async def test_half_a_character_stops_no_words(nodes: Nodes) -> None:
+    nodes.say("a \ud83d", " b")
+    await nodes.until({"say": (1, "a ? b")})
+    nodes.bus.loses = True
+    nodes.say(" c \udfff")
+    await nodes.until({"say": (1, "a ? b c ?")})  # from the database
+
+
+async def test_nothing_is_written_after_the_stop(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "WRITE_SECONDS", 0.0)
+    await nodes.walking.stop()
+    before = asyncio.all_tasks()
+    nodes.say("late")
+    nodes.walking.ended("r")
+    assert asyncio.all_tasks() == before
+    await asyncio.sleep(0.05)
+    assert await nodes.listening.said("r", walks_here=False, fresh=True) == {}
+
+
 async def test_what_the_bus_loses_comes_from_the_database(nodes: Nodes) -> None:
     nodes.say(*WORDS[:3])
     await nodes.until({"say": (1, "".join(WORDS[:3]))})

@@ -138,3 +138,18 @@ async def test_a_character_cut_in_two_is_whole_again(
     told = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
     said = "".join(one["delta"]["text"] for one in told if one["type"] == "content_block_delta")
     assert said == "a😀b\ufffd😀c\ufffd"
+
+
+async def test_half_a_character_costs_no_whole_answer(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    """As at the end of an answer that was cut at its last token."""
+    whole = {"id": "x", "object": "chat.completion", "created": 1, "model": "m"}
+    message = {"role": "assistant", "content": "smile \ud83d\ude00, and half of one: \ud83d"}
+    whole |= {"choices": [{"index": 0, "message": message, "finish_reason": "length"}]}
+    vendor = await start_vendor(Play.json(whole))  # json.dumps writes halves as they are
+    url = (await start_node(provider(vendor))).listening[0].url
+    async with http.post(f"{url}/v1/messages", json={"model": "primary/m", **ASK}) as reply:
+        told = await reply.json()
+    assert reply.status == 200, told
+    assert told["content"][0]["text"] == "smile \U0001f600, and half of one: \ufffd"

@@ -89,6 +89,9 @@ def problem_of(fence: Fence) -> tuple[str, str] | None:
             ipaddress.ip_network(network, strict=False)
         except ValueError:
             return "addresses", f"'{network[:60]}' is no address or network such as 10.0.0.0/8."
+    for endpoint in fence.endpoints:
+        if not endpoint.startswith(("/", "*")):
+            return "endpoints", f"'{endpoint[:60]}' is no path such as /v1/chat/completions."
     if fence.max_parallel is not None and fence.max_parallel < 0:
         return "max_parallel", "is 0 (none at all) or more."
     return None

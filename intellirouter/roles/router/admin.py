@@ -14,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 from aiohttp import web
 
+from intellirouter.bounds import names
 from intellirouter.chat import fields
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.config.shown import flatten
@@ -160,6 +161,7 @@ def key_fields(body: dict[str, Any]) -> dict[str, Any]:
         made = msgspec.convert(msgspec.to_builtins(probe) | body, VirtualKey)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"The key is not as it should be: {error}.") from error
+    _named(made)
     for name in ("requests_per_minute", "tokens_per_minute"):
         if (rate := body.get(name)) is not None and not 0 <= rate <= MOST_A_MINUTE:
             raise InvalidRequest(
@@ -173,6 +175,23 @@ def key_fields(body: dict[str, Any]) -> dict[str, Any]:
                 f"'budgets' takes {', '.join(PERIODS)} with US dollars, 0 for none at all.", param="budgets"
             )
     return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
+
+
+def _named(key: VirtualKey) -> None:
+    """What a key is called, and what it names: it stands in rows, labels and lines of logs. Raises `InvalidRequest`."""
+    for field, value in (("name", key.name), ("tenant", key.tenant), ("team", key.team)):
+        if value is not None and not (value.strip() == value != "" and value.isprintable()):
+            raise InvalidRequest(
+                f"'{field}' is a text of one line, with nothing before and behind it.", param=field
+            )
+        names.name(value, field)
+    for field, values in (
+        ("models", key.models),
+        ("endpoints", key.endpoints),
+        ("collections", key.collections),
+        ("addresses", key.addresses),
+    ):
+        names.names(values, field)
 
 
 async def spend(request: web.Request) -> web.StreamResponse:

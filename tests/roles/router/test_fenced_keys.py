@@ -189,3 +189,25 @@ def test_a_place_that_was_refused_is_not_held() -> None:
     with parallel.one("k", 1):
         pass
     assert not parallel._under_way
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"name": "x" * 300}, "name"),
+        ({"name": "a\nb"}, "name"),
+        ({"tenant": ""}, "tenant"),
+        ({"tenant": "t" * 300}, "tenant"),
+        ({"tenant": " acme"}, "tenant"),
+        ({"team": "research\n"}, "team"),
+        ({"models": ["m" * 300]}, "models[0]"),
+        ({"collections": ["c"] * 300}, "collections"),
+        ({"endpoints": ["v1/chat/completions"]}, "endpoints"),
+    ],
+)
+async def test_names_that_could_be_nobodys_are_refused(
+    place: Installation, fields: dict[str, Any], param: str
+) -> None:
+    body = {"name": "app", **fields}
+    status, told = await place.ask("Router", ADMIN, "POST", "/admin/keys", body)
+    assert (status, told["error"]["param"]) == (400, param), told

@@ -13,6 +13,7 @@ from intellirouter.cli.node_address import address_of
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.route_eval import unpacked_lines
 from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_bytes, ask_once
+from intellirouter.counts import counted
 from intellirouter.errors import InvalidRequest
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -38,20 +39,22 @@ def bring(
     """
     data = file.read_bytes()
     if data.startswith(_STATE_MARK):
-        _raw("PUT", f"/admin/routing/learnt/{quote(group)}", data, url, api_key, config)
+        _raw("PUT", f"/admin/routing/learnt/{quote(group, safe='/')}", data, url, api_key, config)
         typer.echo(f"{group}: what {file} holds is in place.")
         return
     lines = [_grouped(line, group, number) for number, line in enumerate(unpacked_lines(file, data), 1)]
     if not any(lines):
         raise InvalidRequest(f"{file} holds no lines.")
-    taken = 0
+    taken = known = 0
     for check in (1, 0):
         for start in range(0, len(lines), _CHUNK):
             path = f"/admin/routing/import?check={check}&first={start + 1}"
             chunk = b"\n".join(lines[start : start + _CHUNK])
-            taken += msgspec.json.decode(_raw("POST", path, chunk, url, api_key, config))["taken"]
+            said = msgspec.json.decode(_raw("POST", path, chunk, url, api_key, config))
+            taken, known = taken + said["taken"], known + said.get("known", 0)
+    before = f", {counted(known, 'was', 'were')} taken before" if known else ""
     typer.echo(
-        f"{taken:,} outcome{'s' * (taken != 1)} taken; `intellirouter route status` shows what they taught."
+        f"{counted(taken, 'outcome')} taken{before}; `intellirouter route status` shows what they taught."
     )
 
 
@@ -75,7 +78,7 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write all that was learnt of a group to a file. It holds no prompts."""
-    data = _raw("GET", f"/admin/routing/learnt/{quote(group)}", None, url, api_key, config)
+    data = _raw("GET", f"/admin/routing/learnt/{quote(group, safe='/')}", None, url, api_key, config)
     file.write_bytes(data)
     typer.echo(f"{file}: {len(data) / 1024:.0f} kB")
 
@@ -88,7 +91,7 @@ def forget(
     config: ConfigOption = None,
 ) -> None:
     """Let all that was learnt of a group go, on every node."""
-    ask_once(url, api_key, "DELETE", f"/admin/routing/learnt/{quote(group)}", config=config)
+    ask_once(url, api_key, "DELETE", f"/admin/routing/learnt/{quote(group, safe='/')}", config=config)
     typer.echo(f"{group}: forgotten.")
 
 

@@ -43,6 +43,8 @@ def explain(
     selection = answer.get("selection")
     if "guards" in answer:
         typer.echo(f"guards: {answer['guards']}")
+    for feature, how in answer.get("switched", {}).items():
+        typer.echo(f"{feature} is {how} (intellirouter features ls): nothing is decided by what was learnt.")
     if selection is None:
         first, *others = answer["order"] or ["nobody"]
         typer.echo(f"{answer['model']} → {first}  (strategy {answer['strategy']})")

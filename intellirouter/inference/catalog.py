@@ -10,7 +10,7 @@ import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 
-from intellirouter.config.schema.model_registry import ModelRegistrySection, ModelSection
+from intellirouter.config.schema.model_registry import ModelRegistrySection, ModelSection, Price
 from intellirouter.errors import ModelNotFound
 from intellirouter.inference.auto import AUTO, LEANINGS, auto_entry, members_of
 from intellirouter.inference.catalog_entries import Candidate, Group, ModelEntry
@@ -21,6 +21,7 @@ from intellirouter.providers.adapter import ModelInfo
 
 __all__ = ["AUTO", "Candidate", "Catalog", "ModelEntry"]
 _SHOWN_NAME = 100
+_MOST_TOLD = 5
 
 
 class Catalog:
@@ -34,8 +35,11 @@ class Catalog:
     ) -> None:
         self._offline = offline
         self._facts = PublishedFacts()
+        self._told: dict[str, Price] = {}
+        """Prices of targets that the operator says somewhere: they hold wherever nobody says another."""
         self._discovered: dict[str, tuple[ModelInfo, ...]] = {}
-        self.failing: set[str] = set()
+        self.failing: dict[str, str] = {}
+        """Providers that do not list their models, and why."""
         self.configure(section, providers)
 
     def configure(self, section: ModelRegistrySection, providers: Iterable[Provider]) -> None:
@@ -43,6 +47,7 @@ class Catalog:
         self.providers = {provider.name: provider for provider in providers}
         self._default = section.default_model
         self._facts = PublishedFacts(section.facts_file)
+        self._told = _told(section)
         self._configured: dict[str, ModelEntry] = {}
         self._names: dict[str, ModelEntry] = {}
         self._listed: dict[str, ModelEntry] = {}
@@ -61,7 +66,7 @@ class Catalog:
         self.bound = frozenset(name for name, entry in self._names.items() if entry.persona or entry.rag)
         kept = {name: models for name, models in self._discovered.items() if name in self.providers}
         self._discovered = kept
-        failing = self.failing & self.providers.keys()
+        failing = {name: why for name, why in self.failing.items() if name in self.providers}
         for provider in self.providers.values():
             listed = tuple(ModelInfo(name) for name in provider.models)
             self.discovered(provider.name, listed or kept.get(provider.name, ()))
@@ -77,7 +82,7 @@ class Catalog:
     def discovered(self, provider: str, models: tuple[ModelInfo, ...]) -> None:
         """Take a provider's list of models in place of its last one."""
         self._discovered[provider] = models
-        self.failing.discard(provider)
+        self.failing.pop(provider, None)
         listed: dict[str, ModelEntry] = {}
         for name, infos in self._discovered.items():
             for info in infos:
@@ -94,9 +99,13 @@ class Catalog:
             if count or not provider.optional:
                 yield name, count or None
 
-    def discovery_failed(self, provider: str) -> None:
+    def discovery_failed(self, provider: str, why: str) -> None:
         """A provider did not list its models; its last list stays."""
-        self.failing.add(provider)
+        self.failing[provider] = why
+
+    def silent(self) -> dict[str, str]:
+        """Why providers that somebody set list no models, where that is so."""
+        return {name: why for name, why in self.failing.items() if not self.providers[name].optional}
 
     def named(self, name: str) -> ModelEntry | None:
         """The entry of a configured model, by any of its names."""
@@ -177,20 +186,23 @@ class Catalog:
         if close:
             advice = f"Nearest: {', '.join(close)}."
         else:
+            silent = "; ".join(f"{name}: {why}" for name, why in [*self.silent().items()][:_MOST_TOLD])
             advice = (
-                "GET /v1/models lists what there is." if known else "No provider has listed any model yet."
+                "GET /v1/models lists what there is." if known else "No provider has listed any model yet"
             )
+            advice += "" if known else f" ({silent})." if silent else "."
         return ModelNotFound(f"The model '{shown}' does not exist. {advice}", param="model", nearest=close)
 
     def _entry(self, provider: Provider, info: ModelInfo) -> ModelEntry:
         name = f"{provider.name}/{info.id}"
         facts = self._facts.of(provider, info.id)
+        price = facts.price or self._told.get(name)
         candidate = Candidate(
             id=name,
             provider=provider,
             target=provider.target(info.id),
             deadlines=provider.deadlines,
-            price=facts.price,
+            price=price,
             context_window=info.context_window,
             max_output_tokens=info.max_output_tokens or facts.max_output_tokens,
             max_concurrency=provider.max_concurrency,
@@ -199,7 +211,7 @@ class Catalog:
         return ModelEntry(
             name=name,
             candidates=(candidate,),
-            price=facts.price,
+            price=price,
             context_window=info.context_window or facts.context_window,
             max_output_tokens=info.max_output_tokens or facts.max_output_tokens,
             capabilities=info.capabilities or facts.capabilities,
@@ -227,7 +239,7 @@ class Catalog:
                     deadlines=deadlines_of(model.timeouts) if model.timeouts else provider.deadlines,
                     weight=section.weight,
                     tags=frozenset(section.tags),
-                    price=model.price or facts.price,
+                    price=model.price or facts.price or self._told.get(section.target),
                     context_window=window,
                     max_output_tokens=model.max_output_tokens or facts.max_output_tokens,
                     max_concurrency=section.max_concurrency or provider.max_concurrency,
@@ -242,7 +254,7 @@ class Catalog:
             fallbacks=model.fallbacks,
             content_policy_fallbacks=model.content_policy_fallbacks,
             aliases=model.aliases,
-            price=model.price or (known[0].price if known else None),
+            price=model.price or (candidates[0].price if candidates else None),
             context_window=model.context_window or _least(facts.context_window for facts in known),
             max_output_tokens=model.max_output_tokens or _least(facts.max_output_tokens for facts in known),
             capabilities=frozenset(model.capabilities)
@@ -252,6 +264,21 @@ class Catalog:
             rag=model.rag,
             group=_group(model),
         )
+
+
+def _told(section: ModelRegistrySection) -> dict[str, Price]:
+    """By target; what a model of that target alone costs goes before what one of several says of all of them."""
+    priced = sorted((model for model in section.models if model.price is not None), key=_several)
+    told: dict[str, Price] = {}
+    for model in priced:
+        for target in model.targets:
+            if model.price is not None:
+                told.setdefault(target.target, model.price)
+    return told
+
+
+def _several(model: ModelSection) -> bool:
+    return len(model.targets) > 1
 
 
 def _group(model: ModelSection) -> Group | None:

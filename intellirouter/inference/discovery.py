@@ -62,7 +62,7 @@ class Discovery:
             models = adapter.parse_models(response)
         except UpstreamError as error:
             conceal(error, provider)
-            self._catalog.discovery_failed(provider.name)
+            self._catalog.discovery_failed(provider.name, error.message)
             level = log.debug if provider.optional else log.warning
             level("discovery.failed", provider=provider.name, **exception_facts(error))
             return

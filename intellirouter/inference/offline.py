@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -22,8 +22,11 @@ from intellirouter.chat.response import Usage
 
 ADVICE = (
     "[offline] No model provider is configured, so this answer only quotes the conversation. Set OPENAI_API_KEY, "
-    "ANTHROPIC_API_KEY, GOOGLE_API_KEY, MISTRAL_API_KEY or HF_TOKEN, or start Ollama on 127.0.0.1:11434."
+    "ANTHROPIC_API_KEY, GEMINI_API_KEY, MISTRAL_API_KEY or HF_TOKEN, or start Ollama on 127.0.0.1:11434."
 )
+_INSTEAD = "[offline] No model wrote this answer: it only quotes the conversation."
+_REASONS = 5
+_LONGEST = 200
 MAX_SENTENCES = 3
 MAX_CHARACTERS = 200_000  # of the conversation that is searched, the newest first
 
@@ -32,15 +35,28 @@ _WORD = re.compile(r"\w+")
 _K1, _B = 1.2, 0.75
 
 
-def answer(request: ChatRequest) -> tuple[str, Usage]:
-    """The text of the answer, JSON where JSON was asked for, and a count of words as its usage."""
+def advice(silent: Mapping[str, str], *, alone: bool) -> str:
+    """Why no model answered, and what to do. `silent` says of providers why they list no models; `alone`: there are no others."""
+    if alone and not silent:
+        return ADVICE
+    if not silent:
+        return (
+            f"{_INSTEAD} It was asked by its name, or those before it did not answer: `intellirouter requests ID` says why, "
+            "with the header x-request-id of this answer for ID."
+        )
+    told = "; ".join(f"{name}: {why[:_LONGEST]}" for name, why in [*silent.items()][:_REASONS])
+    return f"{_INSTEAD} Of the providers that are configured these do not answer: {told}. `intellirouter diagnose` says what to do."
+
+
+def answer(request: ChatRequest, advice: str = ADVICE) -> tuple[str, Usage]:
+    """The text of the answer, JSON where JSON was asked for, and a count of words as its usage. `advice` says why no model wrote it."""
     question, context = _split(request)
     quotes = best_sentences(question, context)
     asked = sum(len(_WORD.findall(message.text)) for message in request.messages)
     if request.output is not None and request.output.kind != "text":
-        text = msgspec.json.encode(_as_json(request.output, quotes)).decode()
+        text = msgspec.json.encode(_as_json(request.output, quotes, advice)).decode()
     else:
-        text = "\n\n".join(part for part in (" ".join(quotes), ADVICE) if part)
+        text = "\n\n".join(part for part in (" ".join(quotes), advice) if part)
     usage = Usage(input_tokens=asked, output_tokens=len(_WORD.findall(text)), estimated=True)
     return text, usage
 
@@ -97,10 +113,10 @@ def _words(text: str) -> Iterable[str]:
     return (word for word in _WORD.findall(text.lower()) if len(word) > 2)
 
 
-def _as_json(output: OutputFormat, quotes: list[str]) -> Any:
+def _as_json(output: OutputFormat, quotes: list[str], advice: str) -> Any:
     if output.schema:
-        return fill(output.schema, " ".join(quotes) or ADVICE, output.schema)
-    return {"answer": " ".join(quotes), "note": ADVICE}
+        return fill(output.schema, " ".join(quotes) or advice, output.schema)
+    return {"answer": " ".join(quotes), "note": advice}
 
 
 def fill(schema: dict[str, Any], words: str, root: dict[str, Any], depth: int = 0) -> Any:

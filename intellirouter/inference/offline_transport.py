@@ -64,15 +64,17 @@ class OfflineReply:
 class WithOffline:
     """A transport that keeps `offline:` requests at home and passes every other one on."""
 
-    def __init__(self, outside: Transport) -> None:
+    def __init__(self, outside: Transport, advice: Callable[[], str] = lambda: offline.ADVICE) -> None:
         self._outside = outside
+        self._advice = advice
+        """Why no model answers, in words for whoever asks."""
 
     def send(
         self, request: HttpRequest, deadlines: Deadlines, on_sent: Callable[[], None] | None = None
     ) -> Coroutine[Any, Any, Reply]:
         """See `Transport.send`."""
         if request.url.startswith(SCHEME):
-            return _at_home(request)
+            return _at_home(request, self._advice)
         return self._outside.send(request, deadlines, on_sent)
 
     async def aclose(self) -> None:
@@ -80,19 +82,19 @@ class WithOffline:
         await self._outside.aclose()
 
 
-async def _at_home(request: HttpRequest) -> Reply:
+async def _at_home(request: HttpRequest, advice: Callable[[], str]) -> Reply:
     if not request.url.endswith(_CHATS):
         raise UnsupportedByTarget(
             "The model 'offline' only chats. It stands in where no provider is set: set the key of one that does this, such as "
             "OPENAI_API_KEY, or list one in [[model_registry.providers]].",
             param="model",
         )
-    return OfflineReply(_answer(request.body))
+    return OfflineReply(_answer(request.body, advice()))
 
 
-def _answer(body: bytes) -> list[bytes]:
+def _answer(body: bytes, advice: str) -> list[bytes]:
     request = FORMAT.decode_request(msgspec.json.decode(body), {})
-    text, usage = offline.answer(request)
+    text, usage = offline.answer(request, advice)
     if not request.stream:
         choice = Choice(content=(Text(text),))
         response = ChatResponse(id=ANSWER_ID, model="offline", choices=(choice,), usage=usage)

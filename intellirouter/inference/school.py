@@ -13,7 +13,7 @@ import contextlib
 import time
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 import numpy as np
@@ -113,6 +113,25 @@ class School:
             by_group.setdefault(one.group, []).append(_encode(one))
         for group, items in by_group.items():
             await self._store.append(f"{_LOG}{group}:{piece}", items, ttl=_LOG_SECONDS)
+
+    async def fresh(self, found: Sequence[Evidence]) -> list[Evidence]:
+        """Those that were not taken before, as far back as that is remembered. Raises `StateUnavailable`."""
+        fresh: list[Evidence] = []
+        known = {group: await self._names(group) for group in {one.group for one in found}}
+        for one in found:
+            if one.id not in known[one.group]:
+                known[one.group].add(one.id)
+                fresh.append(one)
+        return fresh
+
+    async def _names(self, group: str) -> set[str]:
+        """Of the outcomes that were learnt, and of those that wait in the log."""
+        value = await self._store.get(_STATE + group)
+        names = set((await asyncio.to_thread(_decoded, group, value)).recent)
+        async for key in self._store.scan(f"{_LOG}{group}:"):
+            items = await self._store.slice(key)
+            names.update(one.id for item in items if (one := _readable(item)) is not None)
+        return names
 
     def train_soon(self) -> None:
         """Do not wait for the minute."""

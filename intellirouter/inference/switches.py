@@ -73,6 +73,19 @@ class Switches:
             return True
         return switch.holds(name, job.caller.key_id, job.caller.team, job.request_id)
 
+    def words(self, name: str, job: Job) -> str:
+        """How a feature that is not on for everybody stands for a caller; else empty."""
+        switch = self._now[name]
+        if switch.share >= 1 and (not (switch.keys or switch.teams) or self.on(name, job)):
+            return ""
+        if switch.share <= 0:
+            return "off"
+        if (switch.keys or switch.teams) and not msgspec.structs.replace(switch, share=1.0).holds(
+            name, job.caller.key_id, job.caller.team, ""
+        ):
+            return "on for other keys and teams alone"
+        return f"on for {100 * switch.share:g} % of requests"
+
     def shown(self) -> list[dict[str, Any]]:
         """Every switch, for people."""
         return [

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from intellirouter.config.schema.model_registry import ModelRegistrySection, ProviderSection
+from intellirouter.config.schema.model_registry import (
+    ModelRegistrySection,
+    ModelSection,
+    Price,
+    ProviderSection,
+)
 from intellirouter.errors import ConfigError
 from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.offline_transport import OFFLINE
@@ -184,3 +189,24 @@ def test_the_table_is_made_from_facts_in_json(tmp_path: Path) -> None:
     big = found.find("openai", "big")
     assert (big.price and big.price.input, big.capabilities) == (0.3, {"tools", "vision"})
     assert found.find("openai", "picture") is NOTHING
+
+
+def test_a_price_that_the_operator_says_of_a_target_holds_wherever_nobody_says_another() -> None:
+    group, one, two = "vllm/a", Price(input=1, output=2), Price(input=3, output=4)
+
+    def model(name: str, *targets: str, price: Price | None = None) -> ModelSection:
+        return ModelSection(name=name, targets=targets, price=price)  # type: ignore[arg-type]
+
+    section = ModelRegistrySection(
+        models=(
+            model("first", group, "vllm/b", "vllm/c"),  # says no price, and comes first
+            model("several", group, "vllm/b", price=two),
+            model("alone", group, price=one),
+        )
+    )
+    catalog = Catalog(section, [provider("vllm")], OFFLINE)
+    auto = {candidate.id: candidate.price for candidate in catalog.resolve("auto").candidates}
+    assert auto == {group: one, "vllm/b": two, "vllm/c": None}
+    first = catalog.resolve("first")
+    assert [candidate.price for candidate in first.candidates] == [one, two, None]
+    assert (first.price, catalog.resolve("several").price, catalog.resolve(group).price) == (one, two, one)

@@ -31,6 +31,7 @@ from intellirouter.inference.guarding.rules import Guards
 from intellirouter.inference.learned import Learned
 from intellirouter.inference.limits.governor import Governor
 from intellirouter.inference.limits.ledger import Ledger
+from intellirouter.inference.offline import advice
 from intellirouter.inference.offline_transport import OFFLINE, WithOffline
 from intellirouter.inference.plan import Planner
 from intellirouter.inference.policy_fallbacks import PolicyFallbacks
@@ -93,8 +94,13 @@ def check_strategies(settings: Settings) -> None:
 @contextlib.asynccontextmanager
 async def _transport(opened: Opened) -> AsyncIterator[Transport]:
     section = opened.settings.router
+    catalog = opened[CATALOG]
+
+    def why() -> str:
+        return advice(catalog.silent(), alone=catalog.offline_only)
+
     transport = WithOffline(
-        make_transport(section.transport, max_connections=section.max_upstream_connections)
+        make_transport(section.transport, max_connections=section.max_upstream_connections), why
     )
     try:
         yield transport
@@ -308,7 +314,7 @@ async def _answering(opened: Opened) -> AsyncIterator[Answering]:
 
 
 COMPONENTS = (
-    Component(TRANSPORT, _transport),
+    Component(TRANSPORT, _transport, (CATALOG,)),
     Component(CATALOG, _catalog),
     Component(DISCOVERY, _discovery, (CATALOG, TRANSPORT)),
     Component(BOARD, _board, (STATE,)),

@@ -7,7 +7,7 @@ import time
 
 import msgspec
 from aiohttp import web
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from intellirouter.bounds.aside import ASIDE
 from intellirouter.chat.model import ChatRequest, Message
@@ -16,6 +16,7 @@ from intellirouter.chat.openai_chat.request import decode_request
 from intellirouter.chat.parts import Text
 from intellirouter.errors import InvalidRequest, ModelNotFound, NotFound
 from intellirouter.inference.auto import AUTO, LEANINGS
+from intellirouter.inference.catalog import ModelEntry
 from intellirouter.inference.contenders import ratings_of
 from intellirouter.inference.evidence import Evidence, Kept, evidence, key_of
 from intellirouter.inference.guarding.trying import led
@@ -28,7 +29,8 @@ from intellirouter.inference.learning.prior import between, shipped
 from intellirouter.inference.learning.question import Question, cut, human
 from intellirouter.inference.learning.weights import estimate
 from intellirouter.inference.permission import permitted
-from intellirouter.roles.router.keys import CATALOG, GUARDS, LEARNED, PLANNER, SCHOOL
+from intellirouter.inference.selection.table import LEARNED as LEARNED_STRATEGY
+from intellirouter.roles.router.keys import CATALOG, GUARDS, LEARNED, PLANNER, SCHOOL, SWITCHES
 from intellirouter.roles.router.routing_shapes import (
     CurvePoint,
     RoutingDecisions,
@@ -41,6 +43,7 @@ from intellirouter.roles.router.routing_shapes import (
 from intellirouter.web.body import read_body, read_json
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
+CHOICE = "model_selection"
 MAX_LINES = 20_000
 _MAX_PROMPT = 100_000
 _MAX_IMPORT = 64 * 1024 * 1024
@@ -108,11 +111,21 @@ async def explain(request: web.Request) -> web.StreamResponse:
         job = msgspec.structs.replace(
             job, request=chat.routed(model=guards.route_to), granted=(guards.route_to,), alone=True
         )
+    switched = _switched(request, job, entry)
     if entry.group is not None:
         order = entry.group.members or (entry.name, *entry.fallbacks)
-        return _json(RoutingExplained(entry.name, entry.group.kind, tuple(order), {}, guards=told))
+        return _json(
+            RoutingExplained(entry.name, entry.group.kind, tuple(order), {}, guards=told, switched=switched)
+        )
     plan = request.app[PLANNER].plan(job, entry)
-    return _json(msgspec.structs.replace(explained(entry.name, plan.shown()), guards=told))
+    return _json(msgspec.structs.replace(explained(entry.name, plan.shown()), guards=told, switched=switched))
+
+
+def _switched(request: web.Request, job: Job, entry: ModelEntry) -> dict[str, str] | UnsetType:
+    """How `model_selection` stands, where it matters and is not on for everybody."""
+    decides = entry.strategy == LEARNED_STRATEGY or (entry.group is not None and entry.group.steps)
+    said = request.app[SWITCHES].words(CHOICE, job)
+    return {CHOICE: said} if decides and said else UNSET
 
 
 async def eval_(request: web.Request) -> web.StreamResponse:
@@ -166,7 +179,7 @@ async def take(request: web.Request) -> web.StreamResponse:
     """Learn from a team's own evaluations: JSON Lines of `prompt`, `target`, `score` (0 to 1), and `group` (default: auto).
 
     `cost` in US dollars, where it is given, is what an answer of this target costs: it decides where the node knows no price of it.
-    With `check=1` the lines are only read. `first` is the number of the first line, where they are a piece of a file.
+    What was taken before is not taken again, and counted as `known`. With `check=1` the lines are only read. `first` is the number of the first line, where they are a piece of a file.
     """
     lines = _lines(await read_body(request, _MAX_IMPORT))
     first, check = request.query.get("first", "1"), request.query.get("check", "0")
@@ -179,11 +192,14 @@ async def take(request: web.Request) -> web.StreamResponse:
         return [_line(request, number, line) for number, line in enumerate(lines, int(first)) if line.strip()]
 
     found = await asyncio.to_thread(read)
-    if check == "0":
-        school = request.app[SCHOOL]
-        await school.take(found)
+    if check == "1":
+        return _json({"object": "routing.import", "taken": 0})
+    school = request.app[SCHOOL]
+    fresh = await school.fresh(found)
+    if fresh:
+        await school.take(fresh)
         school.train_soon()
-    return _json({"object": "routing.import", "taken": 0 if check == "1" else len(found)})
+    return _json({"object": "routing.import", "taken": len(fresh), "known": len(found) - len(fresh)})
 
 
 def _line(request: web.Request, number: int, line: bytes) -> Evidence:
@@ -204,8 +220,8 @@ def _line(request: web.Request, number: int, line: bytes) -> Evidence:
         ) from error
     group = _group(group)
     try:
-        candidates = request.app[CATALOG].resolve(group).candidates
-    except ModelNotFound as error:
+        candidates = _learning(request, group).candidates
+    except (ModelNotFound, InvalidRequest) as error:
         raise InvalidRequest(f"Line {number}: {error.message}", param="group") from error
     if target not in {candidate.id for candidate in candidates}:
         names = ", ".join(candidate.id for candidate in candidates)
@@ -242,7 +258,8 @@ async def export(request: web.Request) -> web.StreamResponse:
 
 async def put(request: web.Request) -> web.StreamResponse:
     """Put what was exported in place of what was learnt of a group."""
-    group = request.app[CATALOG].resolve(_group(request.match_info["group"])).name
+    group = _group(request.match_info["group"])
+    _learning(request, group)
     data = await read_body(request, _MAX_IMPORT)
     try:
         await request.app[SCHOOL].imported(group, data)
@@ -254,8 +271,32 @@ async def put(request: web.Request) -> web.StreamResponse:
 async def forget(request: web.Request) -> web.StreamResponse:
     """Let all that was learnt of a group go."""
     group = _group(request.match_info["group"])
+    if await request.app[SCHOOL].exported(group) is None:
+        request.app[CATALOG].resolve(group)  # of what is no name nothing was ever learnt
     await request.app[SCHOOL].forget(group)
     return _json({"object": "routing.forgotten", "group": group})
+
+
+def _learning(request: web.Request, group: str) -> ModelEntry:
+    """The group, which learns. Raises `ModelNotFound`, `InvalidRequest`."""
+    catalog = request.app[CATALOG]
+    entry = catalog.resolve(group)
+    if (
+        entry.learning is not None
+        or entry.strategy == LEARNED_STRATEGY
+        or (entry.group and entry.group.steps)
+    ):
+        return entry
+    if group == AUTO:
+        raise InvalidRequest(
+            f"'auto' is '{entry.name}' alone here: it learns where there are two models or more.",
+            param="group",
+        )
+    names = ", ".join(f"'{one.name}'" for one in catalog.entries() if one.learning is not None)
+    raise InvalidRequest(
+        f"'{group[:100]}' does not learn ([model_registry.models.learning]); what does: {names or 'nothing'}.",
+        param="group",
+    )
 
 
 def _group(name: str) -> str:

@@ -102,12 +102,7 @@ def _providers(app: web.Application) -> PartHealth:
         return PartHealth("unhealthy", f"no provider answers, the circuits of all are open: {names}")
     if open_to_some:
         return PartHealth("degraded", f"circuits are open at: {', '.join(sorted(open_to_some))}")
-    silent = sorted(
-        name
-        for name, provider in catalog.providers.items()
-        if name in catalog.failing and not provider.optional
-    )
-    if silent:
+    if silent := sorted(catalog.silent()):
         return PartHealth("degraded", f"model discovery fails at: {', '.join(silent)}")
     return PartHealth("healthy")
 

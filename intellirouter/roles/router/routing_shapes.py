@@ -97,7 +97,8 @@ class RoutingSelection(msgspec.Struct, frozen=True):
 
 class RoutingExplained(msgspec.Struct, frozen=True):
     """Where a request would go. `passed_over` says why of each target; `selection` is absent where nothing learns; `guards` says
-    which found something and what they did, as `x-intellirouter-guards` has it."""
+    which found something and what they did, as `x-intellirouter-guards` has it; `switched` is what `[features]` takes from the choice,
+    in words, by its switch."""
 
     model: str
     strategy: str
@@ -105,6 +106,7 @@ class RoutingExplained(msgspec.Struct, frozen=True):
     passed_over: dict[str, str]
     selection: RoutingSelection | UnsetType = UNSET
     guards: str | UnsetType = UNSET
+    switched: dict[str, str] | UnsetType = UNSET
 
 
 class CurvePoint(msgspec.Struct, frozen=True):

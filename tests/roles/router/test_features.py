@@ -10,7 +10,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from typer.testing import CliRunner
 
+from intellirouter.cli.main import build
 from intellirouter.inference.switches import Switch
 from tests.conftest import StartNode, StartVendor, provider
 from tests.inference.learning.made import HARD, questions
@@ -95,6 +97,44 @@ async def test_off_is_the_routing_of_before_request_by_request(
     deadline = time.monotonic() + 60
     while not await learnt():  # and back
         assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize(
+    ("switch", "words"),
+    [
+        ({"on": False}, "off"),
+        ({"share": 0.25}, "on for 25 % of requests"),
+        ({"on": True, "teams": ["others"]}, "on for other keys and teams alone"),
+        ({"on": True, "keys": ["admin"]}, None),
+    ],
+)
+async def test_who_asks_why_is_told_that_the_choice_is_switched_off(
+    switch: dict[str, Any],
+    words: str | None,
+    start_node: StartNode,
+    start_vendor: StartVendor,
+    http: aiohttp.ClientSession,
+) -> None:
+    small, large = await start_vendor(said("s")), await start_vendor(said("l"))
+    node = await start_node(provider(small, name="small") + provider(large, name="large") + MODELS + KEYS)
+    url = node.listening[0].url
+
+    async def why(model: str) -> dict[str, Any]:
+        body = {"prompt": "What is the capital of Peru?", "model": model}
+        async with http.post(f"{url}/admin/routing/explain", json=body, headers=ADMIN) as reply:
+            found: dict[str, Any] = await reply.json()
+            return found
+
+    assert "switched" not in await why("auto")
+    async with http.put(f"{url}/admin/features/model_selection", json=switch, headers=ADMIN) as reply:
+        assert reply.status == 200, await reply.text()
+    for model in ("auto", "smart"):
+        assert (await why(model)).get("switched") == (words and {"model_selection": words})
+    assert "switched" not in await why("small"), "there is nothing to choose"
+    asking = ("route", "explain", "Why?", "--url", url, "--api-key", "sk-admin")
+    done = await asyncio.to_thread(CliRunner().invoke, build("route"), asking)
+    assert done.exit_code == 0, done.output
+    assert (f"model_selection is {words}" in done.output) == (words is not None)
 
 
 async def test_every_node_follows_and_the_file_holds_again_after_a_reset(

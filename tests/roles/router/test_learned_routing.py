@@ -146,6 +146,7 @@ async def test_what_was_learnt_is_judged_by_questions_whose_outcomes_are_known(
     assert await send("import?check=1", lessons) == (200, {"object": "routing.import", "taken": 0})
     for wrong, word in (
         ({"group": "nobody"}, "nobody"),
+        ({"group": "small/m", "target": "small/m"}, "does not learn"),
         ({"target": "nobody/m"}, "nobody/m"),
         ({"score": None}, "score"),
     ):
@@ -153,13 +154,25 @@ async def test_what_was_learnt_is_judged_by_questions_whose_outcomes_are_known(
         assert status == 400 and "Line 5002" in told["error"]["message"] and word in told["error"]["message"]
     for query in ("first=-1", "first=x", "check=yes"):
         assert (await send(f"import?{query}", lessons))[0] == 400
-    assert await send("import", lessons) == (200, {"object": "routing.import", "taken": 320})
+    assert await send("import", lessons) == (200, {"object": "routing.import", "taken": 320, "known": 0})
+    assert await send("import", lessons[:5]) == (200, {"object": "routing.import", "taken": 0, "known": 5})
     weights = node.opened[LEARNED].weights
 
     async def learnt() -> bool:
         return "smart" in weights and weights["smart"].outcomes >= 200
 
     await until(learnt, "nothing was learnt")
+    again = [
+        *lessons[-2:],
+        {**lessons[0], "prompt": "What is new?"},
+        {**lessons[0], "prompt": "What is new?"},
+    ]
+    assert await send("import", again) == (200, {"object": "routing.import", "taken": 1, "known": 3})
+    for method, status in (("DELETE", 404), ("PUT", 400)):
+        group = "nobody" if status == 404 else "small/m"
+        path = f"{url}/admin/routing/learnt/{group}"
+        async with http.request(method, path, headers=boss, data=b"x") as reply:
+            assert reply.status == status, await reply.text()
     assert {
         name: weights["smart"].facts[weights["smart"].places[name]].cost for name in COSTS
     } == pytest.approx(COSTS)

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.chain_inputs import InputOption, inputs_of, types_there
-from intellirouter.cli.chain_words import ended_badly, listed, output, standing, step_line
+from intellirouter.cli.chain_words import ended_badly, output, print_runs, standing, step_line
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells, room
+from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
 from intellirouter.cli.text_files import text_of
 from intellirouter.errors import InvalidRequest
@@ -99,8 +99,7 @@ def ls(
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
         return
-    table, width = listed(found["data"], room())
-    Console(width=width).print(table)
+    print_runs(found["data"])
 
 
 @app.command()

@@ -8,14 +8,13 @@ from typing import Any
 
 import msgspec
 import typer
-from rich.table import Table
 
 from intellirouter.chains.drawing.marks import lasting
-from intellirouter.cli.plain import cells, room
+from intellirouter.cli.plain import print_fitting, room
 
 GOING = ("running", "waiting", "queued")
 _COLUMNS = ("run", "chain", "status", "started", "took")
-_COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow"}
+_COLOURS = {"failed": "red", "cancelled": "yellow", "running": "blue", "waiting": "blue", "queued": "blue"}
 _SHORTEST = 8
 """Characters of a chain's name that stay."""
 _HOW = {
@@ -65,8 +64,8 @@ def step_line(step: Mapping[str, Any], *, heard: bool = False) -> str:
     return f"{told}  {text if len(text) <= left else text[: max(0, left - 1)] + '…'}"
 
 
-def listed(runs: Sequence[Mapping[str, Any]], width: int) -> tuple[Table, int]:
-    """The runs as a table, a line each, and the width that it needs at least: ids stay whole, names of chains are cut."""
+def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
+    """Print the runs as a table, a line each: ids stay whole, names of chains are cut."""
     rows = [
         (
             run["id"],
@@ -77,18 +76,10 @@ def listed(runs: Sequence[Mapping[str, Any]], width: int) -> tuple[Table, int]:
         )
         for run in runs
     ]
-    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
-    while (over := sum(widths) + 2 * len(widths) - 2 - width) > widths[1] - _SHORTEST and len(widths) > 3:
-        widths.pop()  # how long it took, then when it began
-    widths[1] = max(min(widths[1], _SHORTEST), widths[1] - max(0, over))
-    table = Table(box=None, pad_edge=False)
-    for name, most in zip(_COLUMNS, widths, strict=False):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", width=most)
-    for row in rows:
-        run_id, chain, status, *times = cells(*row[: len(widths)])
-        status.stylize(_COLOURS.get(str(status), "blue"))
-        table.add_row(run_id, chain, status, *times)
-    return table, max(width, sum(widths) + 2 * len(widths) - 2)
+    colours = [_COLOURS.get(run["status"], "") for run in runs]
+    print_fitting(
+        _COLUMNS, rows, "chain", least=_SHORTEST, leaves=("took", "started"), left=_COLUMNS, styles=colours
+    )
 
 
 def output(value: object) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from intellirouter.counts import counted
@@ -18,6 +21,57 @@ def cells(*values: object) -> list[Text]:
 def room() -> int:
     """The columns that lines are cut at: those of the terminal, or of COLUMNS. In a pipe nothing is cut."""
     return shutil.get_terminal_size((10_000, 24)).columns
+
+
+def fitting(
+    columns: Sequence[str],
+    widths: Sequence[int],
+    shrinks: str,
+    *,
+    least: int,
+    leaves: Sequence[str] = (),
+    gap: int = 2,
+) -> dict[str, int]:
+    """The columns that there is room for, and how wide each is: `shrinks` gives way down to `least`, then `leaves` go one by one."""
+    kept = dict(zip(columns, widths, strict=True))
+
+    def over() -> int:
+        return sum(kept.values()) + gap * (len(kept) - 1) - room()
+
+    for name in leaves:
+        if over() > kept[shrinks] - least:
+            del kept[name]
+    kept[shrinks] = max(min(kept[shrinks], least), kept[shrinks] - max(0, over()))
+    return kept
+
+
+def print_fitting(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    shrinks: str,
+    *,
+    least: int,
+    leaves: Sequence[str] = (),
+    left: Sequence[str] = (),
+    styles: Sequence[str] = (),
+    title: str | None = None,
+) -> None:
+    """Print a table, a line a row, that keeps within the terminal as `fitting` has it. `left` stand to the left, `styles` are of the rows."""
+    kept = fitting(
+        columns,
+        [max(map(len, column)) for column in zip(columns, *rows, strict=True)],
+        shrinks,
+        least=least,
+        leaves=leaves,
+    )
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+    for name, width in kept.items():
+        justify: Any = "left" if name in left else "right"
+        table.add_column(name, overflow="ellipsis", no_wrap=True, width=width, justify=justify)
+    for place, row in enumerate(rows):
+        told = dict(zip(columns, row, strict=True))
+        table.add_row(*cells(*(told[name] for name in kept)), style=styles[place] if styles else "")
+    Console(width=max(room(), sum(kept.values()) + 2 * len(kept))).print(table)
 
 
 def warn(console: Console, problem: object, word: str = "warning") -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells
+from intellirouter.cli.plain import cells, print_fitting
 from intellirouter.cli.record_options import DaysOption, JsonOption, dollars, duration, query
 from intellirouter.cli.server_client import (
     ApiKeyOption,
@@ -24,10 +24,13 @@ from intellirouter.cli.server_client import (
 from intellirouter.counts import counted
 
 MAX_GROUPS = 15
+OURS = (408, 429, 499)
+"""Of the 4xx those that tell of the node or its providers: what took too long, what was too much, who did not wait."""
 WARNS, ALARMS = (0.05, 5.0), (0.10, 10.0)
 """Share of failed requests, and p95 in seconds, from which on a report warns and alarms."""
 
 Json = dict[str, Any]
+_COLUMNS = ("requests", "success", "p50", "p95", "p99", "$", "saved $", "score")
 
 
 def command(
@@ -57,6 +60,7 @@ def _gathered(days: float, url: str | None, api_key: str | None, config: Path | 
     for by in ("model", "provider", "day"):
         groups[by], _ = ask_once(url, api_key, "GET", query("/admin/usage", by=by, days=days), config=config)
     cache = _maybe(url, api_key, "/admin/cache", config)
+    mistakes = _mistakes(days, url, api_key, config)
     total = groups["model"]["total"]
     report: Json = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -65,6 +69,7 @@ def _gathered(days: float, url: str | None, api_key: str | None, config: Path | 
         "total_requests": total["requests"],
         "success_rate": 1 - total["error_rate"] if total["requests"] else None,
         "total": total,
+        "callers_mistakes": {"requests": sum(mistakes.values()), "models": mistakes},
         "models": groups["model"]["data"],
         "providers": groups["provider"]["data"],
         "days": groups["day"]["data"],
@@ -85,6 +90,21 @@ def _gathered(days: float, url: str | None, api_key: str | None, config: Path | 
     return report
 
 
+def _mistakes(days: float, url: str | None, api_key: str | None, config: Path | None) -> dict[str, int]:
+    """How many requests were refused by fault of their callers, by the model that they named: it may be one that is not there."""
+
+    def of(status: str) -> dict[str, int]:
+        path = query("/admin/usage", by="model", days=days, status=status)
+        answer, _ = ask_once(url, api_key, "GET", path, config=config)
+        return {group["model"]: group["requests"] for group in answer["data"]}
+
+    found = of("4xx")
+    for status in OURS if found else ():
+        for model, count in of(str(status)).items():
+            found[model] = found.get(model, 0) - count
+    return {model: count for model, count in found.items() if count > 0}
+
+
 def _maybe(url: str | None, api_key: str | None, path: str, config: Path | None) -> Json | None:
     """What only some keys may see, or only some nodes have."""
     try:
@@ -96,16 +116,23 @@ def _maybe(url: str | None, api_key: str | None, path: str, config: Path | None)
 
 def _findings(report: Json) -> list[Json]:
     found: list[Json] = []
+    mistakes = report["callers_mistakes"]
     for kind, groups in (("in all", [{"name": "", **report["total"]}]), ("model", report["models"])):
         for group in groups:
             name = f"{kind} {group[kind]}" if kind in group else kind
+            theirs = mistakes["models"].get(group["model"], 0) if kind in group else mistakes["requests"]
+            failed = max(0, group["errors"] - theirs) / group["requests"] if group["requests"] else 0.0
             for what, value, warns, alarms, shown in (
-                ("failed requests", group["error_rate"], WARNS[0], ALARMS[0], f"{group['error_rate']:.1%}"),
+                ("failed requests", failed, WARNS[0], ALARMS[0], f"{failed:.1%}"),
                 ("p95", group["p95"] or 0.0, WARNS[1], ALARMS[1], duration(group["p95"])),
             ):
                 if value > warns:
                     level = "alarm" if value > alarms else "warning"
                     found.append({"level": level, "what": f"{name}: {what} {shown}"})
+    if mistakes["requests"]:
+        model, most = max(mistakes["models"].items(), key=lambda one: one[1])
+        words = f"{counted(mistakes['requests'], 'request was', 'requests were')} refused as the callers' own mistake"
+        found.append({"level": "note", "what": f"{words}, {most:,} for the model {model or '(none)'}"})
     return found
 
 
@@ -121,14 +148,11 @@ def _print(report: Json) -> None:
         facts.add_row(*cells(name, value))
     console.print(facts)
     for title, key in (("Models", "model"), ("Providers", "provider"), ("Days", "day")):
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-        table.add_column(key, overflow="ellipsis", no_wrap=True, max_width=24)
-        for column in ("requests", "success", "p50", "p95", "p99", "$", "saved $", "score"):
-            table.add_column(column, justify="right", no_wrap=True)
-        for line in _lines(report[f"{key}s"], key):
-            table.add_row(*cells(*line))
         console.print()
-        console.print(table)
+        columns = (key, *_COLUMNS)
+        print_fitting(
+            columns, _lines(report[f"{key}s"], key), key, least=12, leaves=("p99",), left=(key,), title=title
+        )
     for finding in report["findings"]:
         console.print(f"{finding['level']}: {finding['what']}", highlight=False, markup=False)
 
@@ -136,7 +160,7 @@ def _print(report: Json) -> None:
 def _facts(report: Json) -> list[tuple[str, str]]:
     total, cache = report["total"], report["cache_stats"]
     return [
-        ("requests", f"{total['requests']:,}, of which {total['errors']:,} failed"),
+        ("requests", f"{total['requests']:,}, of which {total['errors']:,} failed{_theirs(report)}"),
         ("success", f"{report['success_rate']:.2%}"),
         ("time (p50, p95, p99)", ", ".join(duration(total[name]) for name in ("p50", "p95", "p99"))),
         (
@@ -157,6 +181,11 @@ def _facts(report: Json) -> list[tuple[str, str]]:
         ),
         ("cache", f"{counted(cache['hits'], 'hit')}, {cache['hit_rate']:.1%}"),
     ]
+
+
+def _theirs(report: Json) -> str:
+    count = report["callers_mistakes"]["requests"]
+    return f", {count:,} by mistakes of callers" if count else ""
 
 
 def _lines(groups: list[Json], key: str) -> list[list[str]]:
@@ -202,9 +231,8 @@ def page(report: Json) -> str:
         return _PAGE.format(
             span=html.escape(span), findings="<p>No request asked a model.</p>", facts="", tables=""
         )
-    head = ("requests", "success", "p50", "p95", "p99", "$", "saved $", "score")
     tables = "".join(
-        f"<h2>{title}</h2><table>{_html_row((key, *head), 'th')}"
+        f"<h2>{title}</h2><table>{_html_row((key, *_COLUMNS), 'th')}"
         + "".join(_html_row(line, "td") for line in _lines(report[f"{key}s"], key))
         + "</table>"
         for title, key in (("Models", "model"), ("Providers", "provider"), ("Days", "day"))

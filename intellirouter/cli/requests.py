@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells, room
+from intellirouter.cli.plain import fitting, print_fitting
 from intellirouter.cli.record_options import (
     JsonOption,
     KeyOption,
@@ -89,42 +86,21 @@ def command(
         for row in rows:
             typer.echo(msgspec.json.encode(row))
     elif rows or not follow:
-        Console(width=room()).print(_table(rows))
+        print_fitting(
+            COLUMNS,
+            [_cells(row) for row in rows],
+            "model",
+            least=_SHORTEST,
+            leaves=_LEAVES,
+            left=("time", "status", "model", "key", "id"),
+            styles=["red" if _failed(row) else "" for row in rows],
+        )
     if follow:
         last = rows[-1]["id"] if rows else None
         # the client that streams is for who follows
         follower = importlib.import_module("intellirouter.cli.requests_follow").follow
         path = query("/admin/requests/stream", **filters)
         asyncio.run(follower(url, api_key, config, path, last, lambda row: _print(row, as_json)))
-
-
-def _table(rows: list[dict[str, Any]]) -> Table:
-    found = [_cells(row) for row in rows]
-    kept = _kept([max(map(len, column)) for column in zip(COLUMNS, *found, strict=True)], gap=2)
-    table = Table(box=None, pad_edge=False)
-    for name, width in kept.items():
-        right = name in ("took", "tokens", "$")
-        table.add_column(
-            name, overflow="ellipsis", no_wrap=True, width=width, justify="right" if right else "left"
-        )
-    for row, texts in zip(rows, found, strict=True):
-        told = dict(zip(COLUMNS, texts, strict=True))
-        table.add_row(*cells(*(told[name] for name in kept)), style="red" if _failed(row) else "")
-    return table
-
-
-def _kept(widths: Sequence[int], gap: int) -> dict[str, int]:
-    """The columns that there is room for, and how wide each is."""
-    kept = dict(zip(COLUMNS, widths, strict=True))
-
-    def over() -> int:
-        return sum(kept.values()) + gap * (len(kept) - 1) - room()
-
-    for name in _LEAVES:
-        if over() > kept["model"] - _SHORTEST:
-            del kept[name]
-    kept["model"] = max(min(kept["model"], _SHORTEST), kept["model"] - max(0, over()))
-    return kept
 
 
 def _failed(row: dict[str, Any]) -> bool:
@@ -150,7 +126,7 @@ def _print(row: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(msgspec.json.encode(row))
         return
-    kept = _kept(WIDTHS, gap=1)
+    kept = fitting(COLUMNS, WIDTHS, "model", least=_SHORTEST, leaves=_LEAVES, gap=1)
     told = dict(zip(COLUMNS, _cells(row), strict=True))
     right = ("took", "tokens", "$")
     parts = (

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import time
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from intellirouter.cli.chain_words import listed, standing, step_line
+from intellirouter.cli.chain_words import print_runs, standing, step_line
 
 
 def run(**more: Any) -> dict[str, Any]:
@@ -18,14 +16,15 @@ def run(**more: Any) -> dict[str, Any]:
     return {**told, "waiting_for": None, "error": None, **more}
 
 
-def test_a_run_of_an_edge_has_one_line_and_its_whole_id() -> None:
+def test_a_run_of_an_edge_has_one_line_and_its_whole_id(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     own = f"warehouse-north-7:run_{'0a' * 12}"
     runs = [run(id=own, chain="the-name-of-this-chain-is-long"), run(id="x" * 93, status="cancelled")]
     for shown in (runs[:1], runs):
-        table, width = listed(shown, 80)
-        file = io.StringIO()
-        Console(file=file, width=width).print(table)
-        lines = file.getvalue().splitlines()
+        print_runs(shown)
+        lines = capsys.readouterr().out.splitlines()
         assert len(lines) == 1 + len(shown)
         assert all(one["id"] in line for one, line in zip(shown, lines[1:], strict=True))
         assert len(shown) == 2 or max(map(len, lines)) <= 80

@@ -71,6 +71,16 @@ async def test_what_a_router_did_is_told_at_a_terminal_for_people_and_for_machin
         report["total_requests"] == 3 and report["success_rate"] == 1.0 and report["cache_stats"]["hits"] == 0
     )
     assert report["models"][0]["model"] == "pair"
+    assert report["findings"] == []
+
+    for _ in range(4):  # most of what is asked now is misspelt
+        async with http.post(f"{url}/v1/chat/completions", json={**BODY, "model": "pear"}) as reply:
+            assert reply.status == 404
+    await recorded(http, node, until=lambda rows: len(rows) == 7)
+    code, out, err = await run("report", *at)
+    assert code == 0, (out, err)
+    assert "alarm" not in out and "7, of which 4 failed, 4 by mistakes of callers" in out
+    assert "note: 4 requests were refused as the callers' own mistake, 4 for the model pear" in out
 
 
 @pytest.mark.timeout(300)

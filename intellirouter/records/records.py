@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
-from intellirouter.errors import Overloaded
+import structlog
+
+from intellirouter.errors import IntelliRouterError, Overloaded
 from intellirouter.records.held import RowsOf
 from intellirouter.records.store import Store
 from intellirouter.records.whole import whole
@@ -18,6 +20,7 @@ MAX_WAITING = 32
 MAX_FOLLOWERS = 64
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 
 class Records:
@@ -67,6 +70,13 @@ class Records:
         if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
             self._opening = asyncio.create_task(asyncio.to_thread(self._open_store), name="open the record")
         return await asyncio.shield(self._opening)  # who gives up leaves no store behind that nobody closes
+
+    async def name_none(self) -> None:
+        """This node is no edge: name no rows for another any more, where it was one."""
+        try:
+            await self.act(lambda store: None if store.outgoing is None else store.outgoing.stop())
+        except IntelliRouterError as error:
+            log.warning("chain.rows_still_named", reason=error.message[:200])
 
     async def aclose(self) -> None:
         """Let go of the store."""

@@ -11,7 +11,9 @@ from aiohttp import web
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from intellirouter import tasks
 from intellirouter.app.component import Commit, Component, Opened
+from intellirouter.app.node_files import running
 from intellirouter.config.redact import Redactor
 from intellirouter.config.schema.records import RecordsSection
 from intellirouter.config.schema.settings import Settings
@@ -30,6 +32,9 @@ from intellirouter.roles.router.keys import CONTENT
 from intellirouter.roles.router.recorded import JOTTED
 from intellirouter.security.sealing import sealer_of
 from intellirouter.web.probes import PartHealth
+
+_ENGINE = "ChainEngine"
+CHAINS_FILE = "chains.db"
 
 
 class RecordsCollector(Collector):
@@ -118,10 +123,25 @@ async def _records(opened: Opened) -> AsyncIterator[Records | None]:
         yield None
         return
     records = Records(sealed_opener(opened.settings), JOTTED.rows)
+    ended = None
+    if _was_edge(opened):
+        ended = asyncio.create_task(records.name_none(), name="records for no centre")
     try:
         yield records
     finally:
+        if ended is not None:
+            await tasks.end(ended)
         await records.aclose()
+
+
+def _was_edge(opened: Opened) -> bool:
+    """Whether rows may still be named for a centre that no ChainEngine brings them to, in this process or another on its directory."""
+    settings = opened.settings
+    if not opened.local or _ENGINE in opened.local or settings.chain_engine.centre is not None:
+        return False
+    if settings.records.database_url is not None or not (settings.paths.data_dir / CHAINS_FILE).exists():
+        return False
+    return not any(_ENGINE in node.roles for node in running(settings.paths.data_dir))
 
 
 @contextlib.asynccontextmanager

@@ -22,7 +22,6 @@ from intellirouter.roles.chain_engine.database import lacking, url_of
 from intellirouter.roles.chain_engine.edges.adopting import NodeRecord
 from intellirouter.roles.chain_engine.edges.link import linked
 from intellirouter.roles.chain_engine.edges.outbox import Outbox as EdgeOutbox
-from intellirouter.roles.chain_engine.edges.rows import stop
 from intellirouter.roles.chain_engine.hearing import Hearing
 from intellirouter.roles.chain_engine.hooks.delivery import Hooks
 from intellirouter.roles.chain_engine.hooks.governing import Governing
@@ -168,11 +167,11 @@ async def _works(
     own = record.records if record is not None and record.own_file else None
     if centre is None or section.centre is None:
         await asyncio.to_thread(EdgeOutbox(service.runtime.engine).stop)
-        return works | ({} if own is None else {"chain rows": stop(own)})
+        return works | ({} if own is None else {"chain rows": own.name_none()})
     rows = own if section.centre.records else None
     link = service.link = await linked(service, section.centre, centre, registry, rows)
     if own is not None and rows is None:
-        works["chain rows"] = stop(own)
+        works["chain rows"] = own.name_none()
     return {**works, "chain edge": link.forwarding.run(), "chain edge watch": link.watch()}
 
 

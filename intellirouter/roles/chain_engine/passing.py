@@ -25,6 +25,8 @@ PURPOSE, PLACE = "chains", "live.passed"
 MOST_AT_ONCE = 32_768
 """Characters of one step in one message."""
 AGAIN_SECONDS = 1.0
+LINGER_SECONDS = 5.0
+"""Listening goes on so long behind the last who follows."""
 OVER = -1
 """The attempt of a step whose words are forgotten."""
 RECORDED = frozenset({"step_finished", "step_failed", "step_waited"})
@@ -90,6 +92,7 @@ class Passing:
     source: str = field(default_factory=lambda: secrets.token_hex(8))
     said: Callable[[str], Mapping[str, Words]] = _nothing
     heard: Callable[[str, bool], None] = _nobody
+    linger: float = LINGER_SECONDS
     _due: dict[str, bool] = field(
         default_factory=dict
     )  # runs of which there is news, and whether of a record
@@ -152,8 +155,15 @@ class Passing:
             self._listening = asyncio.get_running_loop().create_task(self._listen(), name="chain words heard")
 
     def leave(self, run_id: str) -> None:
-        """Nobody follows it here any more."""
+        """Nobody follows it here any more. With the last one nothing is listened to, a while later: somebody may come soon."""
         self._followed.pop(run_id, None)
+        if not self._followed and self._listening is not None:
+            asyncio.get_running_loop().call_later(self.linger, self._deaf)
+
+    def _deaf(self) -> None:
+        if not self._followed and self._listening is not None:
+            self._listening.cancel()
+            self._listening = None
 
     async def _listen(self) -> None:
         while True:

@@ -13,6 +13,7 @@ import pytest
 
 from intellirouter.chains.runtime.durable.engine import open_engine
 from intellirouter.memory.embedded.store import EmbeddedStore
+from intellirouter.memory.store import Event
 from intellirouter.roles.chain_engine import live
 from intellirouter.roles.chain_engine.live import MAX_TEXT, Live
 from intellirouter.roles.chain_engine.passing import CHANNEL, MOST_AT_ONCE, Kept, Passing
@@ -43,6 +44,48 @@ class Bus(EmbeddedStore):
             self.lost.set()
             return
         await super().publish(channel, payload)
+
+
+class Counting(EmbeddedStore):
+    """A bus that says how many listen to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listeners = 0
+
+    @contextlib.asynccontextmanager
+    async def subscribe(self, *channels: str) -> AsyncIterator[AsyncIterator[Event]]:
+        async with super().subscribe(*channels) as events:
+            self.listeners += 1
+            try:
+                yield events
+            finally:
+                self.listeners -= 1
+
+    async def until(self, listeners: int) -> None:
+        async with asyncio.timeout(30):
+            while self.listeners != listeners:  # noqa: ASYNC110  nothing tells
+                await asyncio.sleep(0.005)
+
+
+async def test_nothing_is_listened_to_behind_the_last_who_follows() -> None:
+    bus = Counting()
+    passing = Passing(bus, linger=0.0)
+    for run in ("one", "two"):
+        passing.follow(run)
+    await bus.until(1)
+    passing.leave("one")
+    passing.leave("two")
+    passing.follow("three")  # in time: the same goes on
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert bus.listeners == 1
+    passing.leave("three")
+    await bus.until(0)
+    passing.follow("one")
+    await bus.until(1)
+    await passing.stop()
+    assert bus.listeners == 0
 
 
 class Nodes:

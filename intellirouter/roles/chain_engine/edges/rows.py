@@ -150,11 +150,3 @@ def document(row: Row) -> str:
     if len(text) > MAX_DOCUMENT:
         text = msgspec.json.encode(msgspec.structs.replace(row, detail=Detail(), feedback=None))
     return text.decode()
-
-
-async def stop(records: Records) -> None:
-    """This node is no edge: name no rows any more, where it was one."""
-    try:
-        await records.act(lambda store: None if store.outgoing is None else store.outgoing.stop())
-    except IntelliRouterError as error:
-        log.warning("chain.rows_still_named", reason=error.message[:200])

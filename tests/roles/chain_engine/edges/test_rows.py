@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
@@ -15,7 +17,10 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
+from intellirouter.app.roles import select
+from intellirouter.app.supervisor import running
 from intellirouter.chains.runtime.durable.engine import open_engine
+from intellirouter.config.load import load
 from intellirouter.config.schema.chain_edges import ChainCentre, ChainEdge
 from intellirouter.errors import InvalidRequest, PeerUnavailable
 from intellirouter.peers.contract import Call
@@ -29,7 +34,7 @@ from intellirouter.records.store import Store as RecordStore
 from intellirouter.roles.chain_engine.edges.adopting import Adopting, NodeRecord
 from intellirouter.roles.chain_engine.edges.arrivals import Arrivals
 from intellirouter.roles.chain_engine.edges.forwarding import Forwarding
-from intellirouter.roles.chain_engine.edges.rows import AGAIN_SECONDS, Rows, document, stop
+from intellirouter.roles.chain_engine.edges.rows import AGAIN_SECONDS, Rows, document
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.store import Store
 from intellirouter.roles.keys import RECORDS
@@ -344,6 +349,28 @@ def test_a_row_that_is_too_long_travels_without_what_was_said() -> None:
     assert len(document(row)) < 10_000
 
 
+async def test_a_node_without_a_chain_engine_that_was_an_edge_names_no_rows(tmp_path: Path) -> None:
+    def names_rows() -> bool:
+        with contextlib.closing(sqlite3.connect(tmp_path / "data/requests.db", timeout=30)) as db:
+            found = db.execute("select count(*) from sqlite_master where name like 'outgoing%'")
+            return bool(found.fetchone()[0])
+
+    async def until(*, named: bool) -> None:
+        async with asyncio.timeout(60):
+            while names_rows() != named:  # noqa: ASYNC110  nothing tells
+                await asyncio.sleep(0.05)
+
+    file, flags = tmp_path / "node.toml", {("paths", "data_dir"): tmp_path / "data"}
+    for toml, role, named in (
+        (HYBRID, "ChainEngine", True),
+        (HYBRID, "Router", True),  # its ChainEngine may run in another process, today or tomorrow
+        ("", "Router", False),
+    ):
+        file.write_text(f"[server]\nport = 0\n{toml}")
+        async with running(load(file, {}, flags), select(role)):
+            await until(named=named)
+
+
 async def test_an_edge_tells_of_its_rows_and_a_node_that_is_none_names_none(
     start_node: StartNode, http: aiohttp.ClientSession
 ) -> None:
@@ -368,5 +395,5 @@ async def test_an_edge_tells_of_its_rows_and_a_node_that_is_none_names_none(
     assert "refused 3 rows of the record (no)" in str(health["parts"]["runs"])
     async with http.get(f"{node.listening[0].url}/metrics") as reply:
         assert "chain_centre_rows_refused 3.0" in await reply.text()
-    await stop(records)
+    await records.name_none()
     assert (await link.rows.leaving()).waiting == 0

@@ -108,6 +108,16 @@ async def test_every_page_shows_itself_without_an_error_and_can_be_read_by_every
     assert not problems
 
 
+async def test_the_menu_of_a_low_window_needs_no_scrollbar(operator: Seat) -> None:
+    await operator.open("")
+    for height in (860, 757, 720, 640):
+        await operator.page.set_viewport_size({"width": 1280, "height": height})
+        over = await operator.page.evaluate(
+            "(() => { const side = document.querySelector('.side'); return side.scrollHeight - side.clientHeight })()"
+        )
+        assert over <= 0, f"{over} px of the menu are hidden at {height}"
+
+
 async def test_who_is_not_signed_in_sees_no_administration(stage: Stage) -> None:
     async with seat(stage.started, stage.url) as found:
         await found.open("keys")

@@ -106,7 +106,10 @@ def _personas(settings: Settings) -> Iterator[Finding]:
             yield Finding("install", f"persona {file.name}", Level.PROBLEM, f"{file}: {told}", advice)
         else:
             held += 1
-    yield Finding("install", "personas", Level.OK, f"{held} of {len(files)} hold in {folder}")
+    told = (
+        f"{held} of {len(files)} hold in {folder}" if files else f"none beside those that ship, in {folder}"
+    )
+    yield Finding("install", "personas", Level.OK, told)
 
 
 def _plain(error: OSError | UnicodeDecodeError) -> str:

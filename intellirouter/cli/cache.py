@@ -56,6 +56,11 @@ def warm(
     typer.echo(
         ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "nothing to ask"
     )
+    if outcomes["not kept"]:
+        typer.echo(
+            "not kept: answers of the offline model, those that are too long, and all where [cache] enabled is false",
+            err=True,
+        )
     if outcomes["failed"]:
         raise typer.Exit(1)
 

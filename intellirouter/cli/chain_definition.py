@@ -81,7 +81,12 @@ def _grow(tree: Tree, steps: tuple[Any, ...]) -> None:
 
 def load(file: Path) -> Chain:
     """A definition that holds. Raises `InvalidChain`, `NotFound`."""
-    return check(read(text_of(file), str(file)))
+    hint = (
+        ""
+        if file.suffix
+        else "This takes a file; `intellirouter chain start` runs a chain that a server keeps."
+    )
+    return check(read(text_of(file, hint), str(file)))
 
 
 def siblings(file: Path, chain: Chain) -> dict[str, Chain]:

@@ -21,6 +21,7 @@ from intellirouter import __version__
 from intellirouter.cli.command_logs import quiet
 from intellirouter.cli.emptiness import refuse_empty
 from intellirouter.cli.failing import told
+from intellirouter.cli.synonyms import understood
 from intellirouter.commit import commit
 from intellirouter.config import env
 
@@ -141,6 +142,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             importlib.import_module("intellirouter.cli.completing").answer(build)
             return
         with nullcontext() if called == "run" else quiet():  # a node sets up its own log
+            arguments = understood(arguments, build)
             refuse_empty(arguments, build)
             build(called)(args=arguments, prog_name="intellirouter")
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the end of every command

@@ -153,6 +153,28 @@ def test_what_is_empty_does_not_hide_another_mistake_and_means_something_to_some
         assert words in str(outcome["printed"]), outcome
 
 
+def test_ls_and_list_are_the_same_where_there_is_one_of_the_two(tmp_path: Path) -> None:
+    calls = [
+        *(["models", "ls", "--help"], ["chain", "list", "--help"], ["rag", "sources", "list", "--help"]),
+        *(["backup", "ls", "--help"], ["backup", "list", "--help"], ["route", "ls"]),
+    ]
+    *well, contents, backups, none = walk(calls, tmp_path)
+    for outcome, usage in zip(well, ("models list", "chain ls", "rag sources ls"), strict=True):
+        assert (outcome["code"], f"Usage: intellirouter {usage}" in str(outcome["printed"])) == (0, True), (
+            outcome
+        )
+    assert "Usage: intellirouter backup ls" in str(contents["printed"]), "it has both, which differ"
+    assert "Usage: intellirouter backup list" in str(backups["printed"])
+    assert (none["code"], "No such command 'ls'" in str(none["printed"])) == (2, True), none
+
+
+def test_who_runs_a_name_or_reads_no_backup_is_told_in_plain_words(tmp_path: Path) -> None:
+    name, backup = walk([["chain", "run", "judge-loop"], ["backup", "verify", "nosuch.irbackup"]], tmp_path)
+    assert "`intellirouter chain start` runs a chain that a server keeps" in str(name["printed"])
+    assert str(backup["printed"]).count("nosuch.irbackup") == 1
+    assert "Errno" not in str(backup["printed"])
+
+
 def test_a_configuration_that_cannot_be_used_is_a_sentence_of_any_command(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("[server]\nport = 'x'\n[memory\n")
     (tmp_path / "redis.toml").write_text(

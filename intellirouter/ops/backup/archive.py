@@ -179,8 +179,14 @@ def verify(archive: File, identities: Sequence[Any] = ()) -> Manifest | None:
             if length < 0 or file.read() != _MARK + summing.sha256.digest():
                 raise BackupDamaged(f"{archive}: its bytes are not those that were written.")
     except OSError as cause:
-        raise BackupDamaged(f"{archive}: cannot be read as a backup ({cause}).") from cause
+        raise unreadable(archive, cause) from cause
     return None
+
+
+def unreadable(archive: File, cause: Exception) -> BackupDamaged:
+    """What is said of a file that cannot be read: the system's words without its number and the name once more."""
+    words = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+    return BackupDamaged(f"{archive}: cannot be read as a backup ({words}).")
 
 
 def read(archive: File, sink: Sink | None = None, identities: Sequence[Any] = ()) -> Manifest:
@@ -211,7 +217,7 @@ def read(archive: File, sink: Sink | None = None, identities: Sequence[Any] = ()
             if file.read() != _MARK + summing.sha256.digest():
                 raise BackupDamaged(f"{archive}: its bytes are not those that were written.")
     except (OSError, zstandard.ZstdError, tarfile.TarError, msgspec.DecodeError, ValueError) as cause:
-        raise BackupDamaged(f"{archive}: cannot be read as a backup ({cause}).") from cause
+        raise unreadable(archive, cause) from cause
     if manifest is None or found != manifest.files:
         raise BackupDamaged(f"{archive}: its files are not those of its manifest.")
     if manifest.format > FORMAT:

@@ -20,7 +20,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from intellirouter.ops.backup import age, bounds
-from intellirouter.ops.backup.archive import FORMAT, BackupDamaged, Manifest
+from intellirouter.ops.backup.archive import FORMAT, BackupDamaged, Manifest, unreadable
 
 SUFFIX = ".irsnapshot"
 SUM = 32
@@ -75,7 +75,7 @@ class Snapshot:
                 file.seek(self._end)
                 self._packed = file.read(length)
         except OSError as cause:
-            raise BackupDamaged(f"{snapshot}: cannot be read as a backup ({cause}).") from cause
+            raise unreadable(snapshot, cause) from cause
 
     @property
     def sealed(self) -> bool:

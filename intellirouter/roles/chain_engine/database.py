@@ -49,7 +49,7 @@ def lacking(url: str) -> list[str]:
     try:
         found = [problem] if (problem := migrating.lacking(engine, url)) else []
         there = sa.inspect(engine)
-        for table in (*METADATA.sorted_tables, *migrating.OWN):
+        for table in (*METADATA.sorted_tables, *migrating.own(engine)):
             if not there.has_table(table.name):
                 found.append(f"the table {table.name} is not there")
                 continue

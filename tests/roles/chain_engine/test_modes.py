@@ -12,7 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from intellirouter.app.roles import select
 from intellirouter.app.rules import RULES
+from intellirouter.app.supervisor import running
 from intellirouter.cli.main import main
 from intellirouter.config.load import load
 from intellirouter.errors import ConfigError
@@ -91,6 +93,17 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
     with pytest.raises(SystemExit) as ended:
         main(list(arguments))
     return int(ended.value.code or 0), capsys.readouterr().out
+
+
+async def test_what_a_node_made_of_its_own_file_lacks_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, flags = tmp_path / "node.toml", {("paths", "data_dir"): tmp_path / "data"}
+    file.write_text(f'[server]\nport = 0\n[paths]\ndata_dir = "{tmp_path / "data"}"\n')
+    async with running(load(file, {}, flags), select("ChainEngine")):
+        pass
+    code, said = await asyncio.to_thread(command, capsys, "db", "check", "--config", str(file))
+    assert (code, "is as this version needs it" in said) == (0, True), said
 
 
 def a_database_is_made_checked_and_migrated(

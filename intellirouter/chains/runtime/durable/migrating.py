@@ -15,8 +15,10 @@ from intellirouter.chains.runtime.durable import cluster, form
 from intellirouter.chains.runtime.durable.waits import TABLE as WAITS
 from intellirouter.chains.runtime.durable.waits import Waits
 
-OWN = (WAITS, cluster.TABLE, form.TABLE)
-"""Tables of the runtime beside those of dbos."""
+
+def own(engine: sa.Engine) -> tuple[sa.Table, ...]:
+    """Tables of the runtime beside those of dbos: a file is one node's, which has no others to list."""
+    return (WAITS, form.TABLE) if engine.dialect.name == "sqlite" else (WAITS, cluster.TABLE, form.TABLE)
 
 
 def migrate(engine: sa.Engine, url: str) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from intellirouter.cli.chain_server import JsonOption, RunArgument, UrlOption
 from intellirouter.cli.node_options import ConfigOption
@@ -34,7 +34,7 @@ def approvals(
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
         return
-    table = Table("run", "signal", "asks", "of", "since")
+    table = Table(Column("run", no_wrap=True), "signal", "asks", "of", "since", box=None, pad_edge=False)
     for each in found["data"]:
         since = datetime.fromtimestamp(each["since"]).astimezone().strftime("%m-%d %H:%M")
         of = f"{each['assignee'] or ''}{' (escalated)' if each['escalated'] else ''}"

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from intellirouter.cli.chain_server import JsonOption, UrlOption
-from intellirouter.cli.chain_words import when
+from intellirouter.cli.chain_words import when, when_shortly
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
@@ -93,10 +93,11 @@ def _rows(rows: dict[str, Any]) -> None:
 
 
 def _edges(edges: list[dict[str, Any]]) -> None:
-    table = Table("edge", "tenants", "heard", "taken", "refused", "rows", "last refusal")
+    kept = Column("edge", no_wrap=True), "tenants", Column("heard", no_wrap=True)
+    table = Table(*kept, "taken", "refused", "rows", "last refusal", box=None, pad_edge=False)
     for each in edges:
         name = each["id"] if each["configured"] else f"{each['id']} (not configured)"
-        heard = when(each["heard_at"]) if each["heard_at"] is not None else "never"
+        heard = when_shortly(each["heard_at"]) if each["heard_at"] is not None else "never"
         tenants, why = ", ".join(each["tenants"]), each["last_refusal"] or each.get("last_row_refusal") or ""
         counts = each["taken"], each["refused"] + each.get("rows_refused", 0), each.get("rows_taken", 0)
         table.add_row(*cells(name, tenants, heard, *map(str, counts), why))

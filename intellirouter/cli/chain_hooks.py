@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from intellirouter.cli.chain_server import JsonOption, UrlOption
 from intellirouter.cli.node_options import ConfigOption
@@ -41,7 +41,9 @@ def ls(
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
         return
-    table = Table("delivery", "hook", "status", "tried", "last error")
+    table = Table(
+        Column("delivery", no_wrap=True), "hook", "status", "tried", "last error", box=None, pad_edge=False
+    )
     for each in found["data"]:
         table.add_row(
             *cells(each["id"], each["hook"], each["status"], str(each["attempts"]), each["error"] or "")

@@ -55,6 +55,9 @@ async def test_a_run_from_its_start_to_its_fork(start_node: StartNode, tmp_path:
     await chain("cancel", run)
     assert "cancelled" in await chain("status", run, code=1)
     assert run in await chain("resume", run)
+    async with asyncio.timeout(120):
+        while run not in await chain("approvals"):  # whole, on 80 columns: `link` and `signal` take it
+            pass
     assert "handed over" in await chain("signal", run, "approval", '{"by": "ann"}')
     logs = await chain("logs", run, "-f")
     assert '"by":"ann"' in logs

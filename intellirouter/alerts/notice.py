@@ -103,14 +103,11 @@ class QuietHours:
     def hold(self, now: float) -> bool:
         """True within them."""
         here = datetime.fromtimestamp(now, self.zone)
-        if self.start == self.end:
-            return here.weekday() in self.days
-        if self.start < self.end:
-            return here.weekday() in self.days and self.start <= here.time() < self.end
-        yesterday = (here - timedelta(days=1)).weekday()
-        return (here.weekday() in self.days and here.time() >= self.start) or (
-            yesterday in self.days and here.time() < self.end
-        )
+        begun, lasts = here.time() >= self.start, here.time() < self.end
+        if self.start > self.end:
+            yesterday = (here - timedelta(days=1)).weekday()
+            return (here.weekday() in self.days and begun) or (yesterday in self.days and lasts)
+        return here.weekday() in self.days and (self.start == self.end or (begun and lasts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,7 +210,7 @@ async def serve(
 
         def told(verdict: node_files.Verdict) -> None:
             file.tell(verdict)
-            manager.ready(_status(node, verdict))
+            manager.ready(status_of(node, verdict))
 
         parts = [*node.opened.on_reload, lambda new: prepare_logs(new, log_role, started=loaded.settings)]
         reloader = Reloader(_with_runtime(reload, node), loaded.settings, parts, told)
@@ -228,7 +228,7 @@ async def serve(
         loop.add_signal_handler(signal.SIGUSR1, node.drain, True)
         loop.add_signal_handler(signal.SIGUSR2, node.drain, False)
         announce(node)
-        manager.ready(_status(node, reloader.last))
+        manager.ready(status_of(node, reloader.last))
         await stop.wait()
         manager.stopping()
         server = loaded.settings.server
@@ -250,7 +250,8 @@ async def _watch(parent: int | None, stop: asyncio.Event) -> None:
             return
 
 
-def _status(node: Node, reload: node_files.Verdict) -> str:
+def status_of(node: Node, reload: node_files.Verdict) -> str:
+    """What systemd shows of the node, after a reload that went like that."""
     serving = "serving " + ", ".join(f"{role.role} on {role.url}" for role in node.listening)
     if not reload.accepted:
         return f"{serving}; the new configuration was refused: {reload.message.splitlines()[0]}"

@@ -162,8 +162,7 @@ class _Parent:
             child.join(max(0.0, deadline - time.monotonic()))
             if child.is_alive():
                 log.warning("worker.killed", pid=child.pid)
-                child.kill()
-                child.join()
+                child.kill()  # the end of this process waits for it
 
     def _tell(self) -> None:
         """Tell systemd when every worker serves for the first time, and that the parent lives."""

@@ -67,7 +67,7 @@ _CACHES: Mapping[str, str] = {
     "inference/limits/purses.py peers/authority.py roles/persona_layer/shelves.py roles/chain_engine/outside.py roles/chain_engine/triggers/firing.py security/fence.py security/permissions.py telemetry/flood.py "
     "roles/rag_manager/retrieval.py roles/rag_manager/assist/expansion.py bounds/patterns.py security/keeping.py roles/router/pipeline/persona_guards.py",
     "entries and what they weigh (bounds.kept)": "bounds/kept.py bounds/schemas.py chains/expr.py chains/made.py "
-    "inference/cache/store.py memory/outage/shadow.py",
+    "inference/cache/store.py memory/outage/shadow.py transport/fast/connect.py",
     "vectors of 12 texts for each of 8 models, and a number for each of 1,000 collections": "roles/rag_manager/relevance.py",
     "64 MB of what was read of indexes, of 64 collections; the words of one question at least": "roles/rag_manager/word_scores.py",
     "a few pieces for each job under way, which wait for them": "roles/rag_manager/turns.py",

@@ -180,7 +180,9 @@ class Dispatch:
         trace = Trace(operation=EMBEDDINGS, caller=job.caller)
         grant = await self._admit(job, entry, trace)
 
-        async def attempt(candidate: Candidate, target: Target, record: Attempt) -> EmbeddingResponse:
+        async def attempt(
+            candidate: Candidate, target: Target, record: Attempt
+        ) -> tuple[EmbeddingResponse, Usage]:
             request = msgspec.structs.replace(wanted, model=target.model)
             deadlines = within(candidate.deadlines, job.deadline, candidate.provider.name)
             relay = job.relay == openai_embeddings.DIALECT
@@ -198,13 +200,11 @@ class Dispatch:
 
         try:
             answered = await self._attempts.first(
-                grant.candidates, attempt, trace, job.deadline, self._policy.whole, _used
+                grant.candidates, attempt, trace, job.deadline, self._policy.whole, lambda result: result[1]
             )
-            response, candidate = answered.result, answered.candidate
+            (response, told), candidate = answered.result, answered.candidate
             trace.model = response.model[:MAX_NAME]
-            usage, impossible = credible(
-                response.usage or Usage(), candidate, lambda: embedded_tokens(wanted), lambda: 0
-            )
+            usage, impossible = credible(told, candidate, lambda: embedded_tokens(wanted), lambda: 0)
             trace.notes += (IMPOSSIBLE,) if impossible else ()
             self._learn(grant, candidate, usage)
             self._pay(candidate, trace, answered.record, usage)
@@ -368,7 +368,7 @@ def _last(names: list[str], name: str) -> int:
     return next((place for place in range(len(names), 0, -1) if names[place - 1] == name), 0)
 
 
-def _used(response: ChatResponse | EmbeddingResponse) -> Usage | None:
+def _used(response: ChatResponse) -> Usage | None:
     return response.usage
 
 

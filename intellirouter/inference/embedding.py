@@ -39,8 +39,8 @@ async def embed(
     owner: str,
     *,
     relay: bool,
-) -> EmbeddingResponse:
-    """The vectors of every input, unread where `relay` allows it. Raises `UnsupportedByTarget` or `UpstreamError`."""
+) -> tuple[EmbeddingResponse, Usage]:
+    """The vectors of every input, unread where `relay` allows it, and what they used. Raises `UnsupportedByTarget` or `UpstreamError`."""
     adapter = candidate.provider.adapter
     if adapter.build_embeddings is None or adapter.parse_embeddings is None:
         raise UnsupportedByTarget(f"{candidate.provider.name} has no embeddings.", param="model")
@@ -73,18 +73,20 @@ async def embed(
 
     if len(pieces) == 1:
         answer = await ask(pieces[0])
-        return msgspec.structs.replace(answer, model=answer.model or target.model, usage=meter.used)
+        whole = msgspec.structs.replace(answer, model=answer.model or target.model, usage=meter.used)
+        return whole, meter.used
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(ask(piece)) for piece in pieces]
     except* UpstreamError as failures:
         raise failures.exceptions[0] from None
     answers = [task.result() for task in tasks]
-    return EmbeddingResponse(
+    whole = EmbeddingResponse(
         model=answers[0].model or target.model,
         vectors=tuple(vector for answer in answers for vector in answer.vectors),
         usage=meter.used,
     )
+    return whole, meter.used
 
 
 class _Meter:

@@ -168,9 +168,9 @@ async def test_what_is_taken_on_is_told_no_more_and_silences_come_and_go(
 
 
 def test_the_reason_of_apprise_holds_no_part_of_the_address() -> None:
-    url = "slack://TokenAAAA/TokenBBBB/tokenCCCC/#general"
+    url = "slack://TokenAAAA/TokenBBBB/tokenCCCC/#general/on"  # two letters are no secret, and part of many words
     logged = "Failed: HTTPSConnectionPool(host='hooks.slack.com'): /services/TokenAAAA/TokenBBBB/tokenCCCC refused\n"
     said = reason(logged, url)
     assert said.startswith("slack: ")
-    assert "hooks.slack.com" in said
+    assert "HTTPSConnectionPool(host='hooks.slack.com')" in said
     assert not [token for token in ("TokenAAAA", "TokenBBBB", "tokenCCCC", "general") if token in said]

@@ -193,6 +193,8 @@ def test_warnings_wait_for_the_end_of_quiet_hours_and_what_is_critical_does_not(
         (time(9), time(17), (5, 6), datetime(2026, 11, 21, 12), True),
         (time(9), time(17), (5, 6), datetime(2026, 11, 20, 12), False),
         (time(0), time(0), (6,), datetime(2026, 11, 22, 15), True),
+        (time(8), time(8), (6,), datetime(2026, 11, 22, 3), True),  # the whole of Sunday
+        (time(8), time(8), (6,), datetime(2026, 11, 23, 3), False),
     ],
 )
 def test_quiet_hours(start: time, end: time, days: Any, moment: datetime, held: bool) -> None:

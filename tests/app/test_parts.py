@@ -14,7 +14,9 @@ from aiohttp import web
 
 from intellirouter.app.components.audit import audit_health
 from intellirouter.app.identity_health import identity_health
-from intellirouter.app.node_files import NodeFile, alive, announced
+from intellirouter.app.node import Listening
+from intellirouter.app.node_files import NodeFile, Verdict, alive, announced
+from intellirouter.app.supervisor import status_of
 from intellirouter.roles.keys import AUDITOR
 from intellirouter.roles.router.auth import LOGIN
 from intellirouter.security.audit.auditor import Auditor
@@ -68,6 +70,27 @@ def test_who_vouches_for_people_is_away(
     told = identity_health(ring)(app)
     assert (told.status, told.reason.partition(": ")[2]) == ("degraded" if reason else "healthy", reason)
     assert identity_health(ring)(without).status == ("degraded" if issuers else "healthy")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        (Verdict(), ""),
+        (
+            Verdict(accepted=False, message="port: is no number\nmore"),
+            "; the new configuration was refused: port: is no number",
+        ),
+        (
+            Verdict(needs_restart=["server.port", "paths.data_dir"]),
+            "; waiting for a restart: server.port, paths.data_dir",
+        ),
+    ],
+)
+def test_systemd_is_told_how_a_reload_went(verdict: Verdict, told: str) -> None:
+    node: Any = SimpleNamespace(
+        listening=[Listening("Router", "h", 1), Listening("RagManager", "h", 2, "https")]
+    )
+    assert status_of(node, verdict) == f"serving Router on http://h:1, RagManager on https://h:2{told}"
 
 
 def test_a_process_lives_while_it_is_the_one_that_wrote_the_file(tmp_path: Path) -> None:

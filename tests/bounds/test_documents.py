@@ -87,6 +87,22 @@ def test_what_people_write_works(source: str, value: Any) -> None:
     assert expr.evaluate(source, NAMES) == value
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for x in big %}{% if x %}{% endif %}{% endfor %}",
+        "{{ text == text|default }}",
+        "{{ (text ~ text)|length }}",
+        "{{ text[1:]|length }}",
+    ],
+)
+def test_what_loops_compares_or_copies_costs_by_its_size(source: str) -> None:
+    with tank(20_000), pytest.raises(expr.TooMuchWork):
+        expr.render(source, NAMES)
+    with tank(20_000):
+        expr.render(source, {"big": [1], "text": "x"})
+
+
 def test_doubling_over_steps_ends_at_the_size_of_one_value() -> None:
     value: Any = ["a" * 1_000]
     with pytest.raises(expr.BadExpression, match="grew past"):

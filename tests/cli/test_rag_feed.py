@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,25 @@ async def test_an_absence_without_end_is_told(
     monkeypatch.setattr(rag_feed, "PATIENCE_SECONDS", 0.1)
     with pytest.raises(PeerUnavailable, match="starts again"):
         await rag_feed.feed(Restarting(set(range(1, 100))), "t", "docs", files)
+
+
+async def test_what_changed_is_read_again_and_what_is_gone_is_named(files: dict[str, Path]) -> None:
+    rows = [
+        {
+            "name": name,
+            "status": "ready",
+            "bytes": len(name),
+            "sha256": hashlib.sha256(name.encode()).hexdigest(),
+        }
+        for name in (*files, "gone.md")
+    ]
+    rows[1]["status"] = "failed"
+    rows[2]["sha256"] = "another"
+
+    class Holding(Restarting):
+        async def documents(self, _tenant: str, _collection: str) -> list[dict[str, Any]]:
+            return rows
+
+    new = {**files, "new.md": files["0.md"]}
+    fresh, gone, count = await rag_feed.changed(Holding(set()), "t", "docs", new)
+    assert (sorted(fresh), gone, count) == (["1.md", "2.md", "new.md"], ["gone.md"], 4)

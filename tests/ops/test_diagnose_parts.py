@@ -17,10 +17,13 @@ import pytest
 
 from intellirouter.chains.runtime.durable.opening import opened
 from intellirouter.chains.steps.attempts import Worker
+from intellirouter.config.redact import Redactor
 from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.config.schema.model_registry import ProviderSection
 from intellirouter.inference.provider import provider_of
+from intellirouter.ops.diagnose import logs
 from intellirouter.ops.diagnose.documents import documents
+from intellirouter.ops.diagnose.examine import log_tail
 from intellirouter.ops.diagnose.finding import Level
 from intellirouter.ops.diagnose.network import Place, reach
 from intellirouter.ops.diagnose.providers import examine_provider
@@ -85,6 +88,26 @@ async def test_without_systemd_there_is_nothing_to_say(
     began = time.monotonic()
     assert await services(0.5) == []
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (b"one\napi_key=abcdefghijkl\n", ["one", "api_key=********"]),
+        (b"y" * logs.TAIL + b"\nend\n", ["end"]),
+        (b"x\n" * 2_500, ["x"] * 2_000),
+        (None, ["LOG: No such file or directory"]),
+    ],
+    ids=["secret", "bytes", "lines", "missing"],
+)
+def test_a_bundle_holds_the_end_of_the_log_without_secrets(
+    written: bytes | None, told: list[str], tmp_path: Path
+) -> None:
+    log = tmp_path / "node.log"
+    if written is not None:
+        log.write_bytes(written)
+    assert log_tail(log, Redactor([])).replace(str(log), "LOG").splitlines() == told
+    assert log_tail(None, Redactor([])) == ""
 
 
 @contextlib.contextmanager

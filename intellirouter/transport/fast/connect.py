@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import aiohappyeyeballs
 import structlog
 
+from intellirouter.bounds.kept import BoundedMap
 from intellirouter.errors import ConfigError
 from intellirouter.security.peer_certificates import PeerTls, check_server, present, trust
 from intellirouter.transport.fast.request import Origin
@@ -33,7 +34,7 @@ class ResumingContext(ssl.SSLContext):
     asyncio has no parameter for it; both its own and uvloop's TLS wrap their buffers here.
     """
 
-    sessions: dict[str, ssl.SSLSession]
+    sessions: BoundedMap[str, ssl.SSLSession]
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         """See `ssl.SSLContext.wrap_bio`."""
@@ -45,15 +46,13 @@ class ResumingContext(ssl.SSLContext):
     def remember(self, host: str, session: ssl.SSLSession | None) -> None:
         """Keep `session` for the next connection to `host`."""
         if session is not None and session.has_ticket:
-            if len(self.sessions) >= _MAX_NAMES:
-                self.sessions.clear()
-            self.sessions[host] = session
+            self.sessions.put(host, session)
 
 
 def client_context(ca_file: Path | None, peer: PeerTls | None = None) -> ResumingContext:
     """Verifies certificate and host name, against `ca_file` or the system's authorities; `peer` brings its own of both sides."""
     context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.sessions = {}
+    context.sessions = BoundedMap(_MAX_NAMES)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     if peer is not None:
@@ -66,6 +65,15 @@ def client_context(ca_file: Path | None, peer: PeerTls | None = None) -> Resumin
     return context
 
 
+class _Name:
+    """A host's addresses, and until when they are kept."""
+
+    def __init__(self) -> None:
+        self.asking = asyncio.Lock()
+        self.until = 0.0
+        self.found: list[Any] = []
+
+
 class Connector:
     """Opens connections. The TLS context is made when the first https origin is used: it reads many certificates."""
 
@@ -74,8 +82,7 @@ class Connector:
         self._peer = peer
         self._context: ResumingContext | None = None
         self._stamp: tuple[float, ...] = ()
-        self._names: dict[tuple[str, int], tuple[float, list[Any]]] = {}
-        self._asking: dict[tuple[str, int], asyncio.Lock] = {}
+        self._names: BoundedMap[tuple[str, int], _Name] = BoundedMap(_MAX_NAMES)
 
     async def connect(self, origin: Origin, factory: Callable[[], P]) -> P:
         """A connected protocol. Raises `OSError` (`socket.gaierror`, `ssl.SSLError` among them)."""
@@ -86,7 +93,7 @@ class Connector:
                 addresses, happy_eyeballs_delay=_STAGGER_SECONDS, interleave=1
             )
         except OSError:
-            self._names.pop((origin.host, origin.port), None)
+            self._names.drop((origin.host, origin.port))
             raise
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -135,17 +142,12 @@ class Connector:
             self._context.remember(origin.host, tls.session)
 
     async def _addresses(self, host: str, port: int) -> list[Any]:
-        key = (host, port)
-        kept = self._names.get(key)
-        if kept is not None and kept[0] > time.monotonic():
-            return kept[1]
-        if len(self._names) >= _MAX_NAMES:
-            self._names.clear()
-            self._asking.clear()
-        async with self._asking.setdefault(key, asyncio.Lock()):  # a burst asks once
-            kept = self._names.get(key)
-            if kept is not None and kept[0] > time.monotonic():
-                return kept[1]
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            self._names[key] = (time.monotonic() + _DNS_SECONDS, found)
-            return found
+        name = self._names.get((host, port))
+        if name is None:
+            name = _Name()
+            self._names.put((host, port), name)
+        async with name.asking:  # a burst asks once
+            if name.until <= time.monotonic():
+                name.found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                name.until = time.monotonic() + _DNS_SECONDS
+            return name.found

@@ -103,6 +103,34 @@ async def test_a_trainer_that_died_before_it_wrote_has_changed_nothing(
     assert await seen(store) == 25
 
 
+async def test_weights_that_their_trainer_died_before_it_published_are_published_by_the_next(
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = School(Learned(), store), School(Learned(), store)
+    await one.take([outcome(1)])
+    assert await one.train() == 1
+    await two.train()  # knows what the first wrote
+
+    async def killed(*_: object, **__: object) -> None:
+        raise StateUnavailable("gone")
+
+    await one.take([outcome(2)])
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "set", killed)
+        with pytest.raises(StateUnavailable):
+            await one.train()
+    lease = await store.acquire("learning:trainer", one._origin, 0.01)
+    assert lease is not None
+    await store.release(lease)
+    before = await store.get("learning:weights:smart")
+    assert await two.train() == 0
+    after = await store.get("learning:weights:smart")
+    assert after != before
+    await store.delete("learning:weights:smart")
+    assert await two.train() == 0
+    assert await store.get("learning:weights:smart") is None, "published once"
+
+
 async def test_every_process_follows_within_moments_and_keeps_what_it_has_in_an_outage(
     store: StateStore,
 ) -> None:

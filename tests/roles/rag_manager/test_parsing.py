@@ -11,6 +11,7 @@ import pytest
 from intellirouter.errors import InvalidRequest
 from intellirouter.roles.rag_manager.chunking import Block
 from intellirouter.roles.rag_manager.parsing import formats
+from intellirouter.roles.rag_manager.parsing.ocr import scale_of
 from intellirouter.roles.rag_manager.parsing.run import ParseLimits, Parser
 
 MARKDOWN = b"# Guide\n\nHello.\n\n## Use\n\n```\n# not a heading\n```\n\n| a | b |\n"
@@ -125,3 +126,14 @@ async def test_one_process_reads_many_documents_however_large_its_parent_is(tmp_
         await parser.aclose()
     assert len(readers) == 1
     assert len(held) > ParseLimits().memory // 4
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "pixels"),
+    [(612, 792, 2_550 * 3_300), (0, 0, 0), (1, 1, (300 / 72) ** 2), (10_000, 10_000, 40_000_000)],
+)
+def test_a_page_is_drawn_for_reading_with_300_dots_an_inch_and_never_beyond_its_bound(
+    width: float, height: float, pixels: float
+) -> None:
+    scale = scale_of(width, height)
+    assert width * scale * height * scale == pytest.approx(pixels)

@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import io
+import math
 import shutil
 import subprocess
 from typing import Any
@@ -49,11 +50,14 @@ def page(data: bytes, number: int) -> str:
     document: Any = importlib.import_module("pypdfium2").PdfDocument(data)
     try:
         drawn = document[number]
-        width, height = drawn.get_size()
-        scale = min(_SCALE, (_MOST_PIXELS / max(1.0, width * height)) ** 0.5)
-        return _read(drawn.render(scale=scale, grayscale=True).to_pil())
+        return _read(drawn.render(scale=scale_of(*drawn.get_size()), grayscale=True).to_pil())
     finally:
         document.close()
+
+
+def scale_of(width: float, height: float) -> float:
+    """Pixels for each unit of a page of that size, which is drawn with 300 dots an inch, or with as many as its bound allows."""
+    return _SCALE / max(1.0, _SCALE * math.sqrt(width * height / _MOST_PIXELS))
 
 
 def _read(image: Any) -> str:

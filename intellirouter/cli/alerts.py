@@ -11,7 +11,6 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells, wrapped
@@ -164,11 +163,10 @@ def _show(answer: dict[str, Any]) -> None:
 
 def _told(head: str, *lines: str) -> None:
     """A line, and below it what belongs to it, broken between words."""
-    console = Console(highlight=False, markup=False)
     indent, first = len(head) + 1, True
     for line in lines:
-        for piece in wrapped(line, max(20, console.width - indent)) if line else ():
-            console.print(Text(f"{head if first else '':<{indent}}{piece}"), soft_wrap=True)
+        for piece in wrapped(line, max(20, Console().width - indent)) if line else ():
+            typer.echo(f"{head if first else '':<{indent}}{piece}")
             first = False
 
 

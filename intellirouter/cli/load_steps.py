@@ -148,7 +148,7 @@ async def find(ask: Ask, seconds: float, tell: Callable[[Step], None]) -> Bend:
         began = time.perf_counter()
         await ask()
         took.append(time.perf_counter() - began)
-    start = min(FASTEST, max(SLOWEST, IDLE / max(statistics.median(took), 1e-6)))
+    start = max(SLOWEST, IDLE / max(statistics.median(took), IDLE / FASTEST))
     steps: list[Step] = []
 
     async def at(rate: float) -> Step:

@@ -130,7 +130,7 @@ class _Draft:
             place: str | int | None = part
             if isinstance(node, list) and isinstance(part, int):
                 left = [index for index in range(len(node)) if (*found, index) not in self._left_out]
-                place = left[part] if part < len(left) else None
+                place = next(iter(left[part:]), None)
             if place is None:
                 break
             found = (*found, place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from intellirouter.guards.folding import Folded, folded
@@ -108,15 +108,12 @@ class Signs:
         return found
 
 
-def windows(places: Iterable[int], before: int, after: int, length: int) -> Iterator[tuple[int, int]]:
+def windows(places: Iterable[int], before: int, after: int, length: int) -> list[tuple[int, int]]:
     """Stretches around places that are in order, those that touch made one."""
-    start = end = -1
+    found: list[tuple[int, int]] = []
     for place in places:
-        if end >= 0 and place - before <= end:
-            end = place + after
-            continue
-        if end >= 0:
-            yield start, min(end, length)
-        start, end = max(0, place - before), place + after
-    if end >= 0:
-        yield start, min(end, length)
+        start, end = max(0, place - before), min(place + after, length)
+        if found and start <= found[-1][1]:
+            start, _ = found.pop()
+        found.append((start, end))
+    return found

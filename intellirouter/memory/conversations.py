@@ -77,8 +77,8 @@ class Conversations:
 
     async def add(
         self, tenant: str, name: str, messages: Sequence[Message], model: str, *, incomplete: bool = False
-    ) -> int:
-        """Append one turn; how many there are now. Raises `PayloadTooLarge` for one that is too large to be kept."""
+    ) -> None:
+        """Append one turn. Raises `PayloadTooLarge` for one that is too large to be kept."""
         item = _encode(Turn(tuple(messages), time.time(), model, incomplete))
         if len(item) > MAX_TURN_BYTES:
             raise PayloadTooLarge(
@@ -86,7 +86,6 @@ class Conversations:
             )
         length = await self._store.append(_key(tenant, name), [item], ttl=self._ttl)
         await self.kept.added(tenant, int(length == 1), len(item))
-        return length or 0
 
     async def summary(self, tenant: str, name: str) -> Summary | None:
         """What its earlier turns said, where that was written down."""

@@ -56,6 +56,12 @@ CASES: list[tuple[str, Any, dict[str, Any], dict[str, Any] | None]] = [
         {"type": "object", "properties": {"c": {"const": "x"}, "r": {"$ref": "#/definitions/d", "description": "y"}}, "definitions": {"d": {"type": "string"}}, "required": ["c", "gone"]},
         {"type": "object", "properties": {"c": {"enum": ["x"]}, "r": {"$ref": "#/$defs/d"}}, "required": ["c"], "$defs": {"d": {"type": "string"}}},
     ),
+    (
+        "what has to hold together is said at once",
+        GEMINI,
+        {"type": "object", "properties": {"a": {"description": "x", "allOf": [{"type": "string", "description": "y"}]}, "b": {"allOf": [{"type": "object", "properties": {"c": {"type": "string"}}}, {"type": "object", "properties": {"d": {"type": "string"}}}]}}},
+        {"type": "object", "properties": {"a": {"description": "x", "type": "string"}, "b": {"type": "object", "properties": {"c": {"type": "string"}, "d": {"type": "string"}}}}},
+    ),
     ("an empty word is none", GEMINI, {"type": "object", "properties": {"e": {"type": "string", "enum": ["", "a"]}}}, {"type": "object", "properties": {"e": {"type": "string", "enum": ["a"]}}}),
 ]  # fmt: skip
 

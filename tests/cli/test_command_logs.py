@@ -76,3 +76,11 @@ def test_a_store_that_is_away_leaves_the_output_to_machines(tmp_path: Path) -> N
     )
     assert (done.returncode != 0, done.stdout) == (True, ""), done
     assert "error: " in done.stderr
+
+
+def test_a_warning_has_no_colour_for_a_file_may_take_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with quiet():
+        structlog.get_logger("x").warning("warning.seen", password="planted")
+    said = capsys.readouterr().err
+    assert "warning.seen" in said
+    assert not {"planted", "\x1b"} & {word for word in ("planted", "\x1b") if word in said}

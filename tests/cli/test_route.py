@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,9 @@ def test_a_curve_fits_the_terminal_and_says_what_it_means(
     assert all(word in result.output for word in told), result.output
     assert max(map(len, result.output.splitlines())) <= 80
     assert "nan" not in result.output + picture.read_text()
+    places = re.findall(r"([\d.]+),([\d.]+)", " ".join(re.findall(r'points="([^"]*)"', picture.read_text())))
+    assert {float(x) for x, _ in places} >= {60.0, 620.0}, "from edge to edge"
+    assert all(60 <= float(x) <= 620 and 40 <= float(y) <= 350 for x, y in places)
 
 
 @pytest.mark.parametrize(

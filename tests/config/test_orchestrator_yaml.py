@@ -10,7 +10,7 @@ import pytest
 from intellirouter.app.rules import RULES
 from intellirouter.cli.main import main
 from intellirouter.config.load import load
-from intellirouter.config.orchestrator_yaml import imported
+from intellirouter.config.orchestrator_yaml import MAX_CHARACTERS, imported
 from intellirouter.errors import InvalidRequest
 
 GUIDE = Path(__file__).with_name("orchestrator.yaml")
@@ -67,6 +67,11 @@ def test_what_is_written_is_a_configuration(tmp_path: Path, capsys: pytest.Captu
 def test_what_is_no_such_file_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
         imported(text)
+
+
+def test_a_file_may_be_as_long_as_is_said() -> None:
+    text = "server: {port: {http: 9}}\n".ljust(MAX_CHARACTERS, "\n")
+    assert imported(text).lines
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from intellirouter.config.schema.guards import GuardSection
 from intellirouter.guards.finding import Finding
 from intellirouter.guards.folding import folded, parted, visible
 from intellirouter.guards.guard import Guard, made
+from intellirouter.guards.scan import windows
 
 
 def guard(kind: str = "pii", **more: object) -> Guard:
@@ -225,3 +226,18 @@ def test_words_apart_have_their_places(text: str) -> None:
     for place, letter in enumerate(words.text):
         start, end = words.span(place, place + 1)
         assert letter == " " or folded(text[start:end]).text[:1] == letter
+
+
+@pytest.mark.parametrize(
+    ("places", "wanted"),
+    [
+        ([], []),
+        ([0], [(0, 3)]),
+        ([10], [(8, 13)]),
+        ([10, 15], [(8, 18)]),
+        ([10, 16], [(8, 13), (14, 19)]),
+        ([1, 3, 19], [(0, 6), (17, 20)]),
+    ],
+)
+def test_what_stands_around_a_sign_is_read_once(places: list[int], wanted: list[tuple[int, int]]) -> None:
+    assert windows(places, 2, 3, 20) == wanted

@@ -58,6 +58,13 @@ def test_a_stream_ends_as_a_whole_answer_does(text: str, size: int) -> None:
     assert len(body) <= 20 and text.startswith(body)
 
 
+def test_an_answer_that_is_too_long_is_told_and_one_that_is_not_is_none() -> None:
+    for text, noted in (("x" * 20, []), ("x" * 21, ["length"])):
+        out = outgoing({**CUT, "action": "block"})
+        out.whole(ChatResponse(id="1", model="m", choices=(Choice((Text(text),)),)))
+        assert [kind for row in out.report.shown() for kind in row["kinds"]] == noted
+
+
 def test_what_stands_in_place_of_an_answer_is_neither_cut_nor_followed() -> None:
     guards = guards_of(
         {"forbidden_topics": ["poker"], "refusal": "I may not talk about this here.", "max_length": 9, "disclaimer": "No advice."},
@@ -109,3 +116,30 @@ def test_what_is_written_without_spaces_is_streamed_all_the_same() -> None:
 def test_what_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"cut|closing"):
         GuardSection.model_validate({"name": "g", **wrong})
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ({"countries": ["de", "FR"]}, ("DE", "FR")),
+        ({"countries": ["DEU"]}, None),
+        ({"countries": ["D1"]}, None),
+        ({"countries": [""]}, None),
+        ({"allow": ["DE", "fr"]}, ("de", "fr")),
+        ({"allow": ["deu"]}, None),
+        ({"allow": ["d1"]}, None),
+    ],
+)
+def test_countries_and_languages_are_codes_of_two_letters(
+    written: dict[str, list[str]], read: tuple[str, ...] | None
+) -> None:
+    (name,) = written
+    if read is None:
+        with pytest.raises(ValueError, match="of two letters, such as"):
+            GuardSection.model_validate(
+                {"name": "g", "kind": "language" if name == "allow" else "pii", **written}
+            )
+    else:
+        kind = "language" if name == "allow" else "pii"
+        section = GuardSection.model_validate({"name": "g", "kind": kind, **written})
+        assert getattr(section, name) == read

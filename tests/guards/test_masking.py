@@ -17,10 +17,12 @@ from intellirouter.chat.parts import File, Opaque, Part, Text, Thinking, ToolCal
 from intellirouter.chat.response import ChatResponse, Choice
 from intellirouter.config.schema.guards import GuardSection
 from intellirouter.guards import places
+from intellirouter.guards.finding import Finding
 from intellirouter.guards.guard import Guard, made
 from intellirouter.guards.incoming import Incoming, looked_at
 from intellirouter.guards.outgoing import Outgoing
 from intellirouter.guards.report import Report
+from intellirouter.inference.guarding.guarded import with_masks
 
 EMAIL, CARD = "jane.roe@example.org", "4111 1111 1111 1111"
 
@@ -231,3 +233,14 @@ def test_a_blocked_answer_is_withheld_whole_and_streamed() -> None:
     said, arguments, reason = streamed(out, text, range(0, len(text), 3))
     assert said == "The key is \n\nThis answer was withheld by a guard."
     assert (arguments, reason) == ("", "content_filter")
+
+
+def test_what_another_found_is_masked_where_it_stands_and_a_signed_thought_stays() -> None:
+    change = with_masks({1: [Finding(5, 9, "name")], 2: [Finding(0, 4, "name")]})
+    told = [
+        ("Jane", places.USER),
+        ("I am Jane.", places.USER),
+        ("Jane", places.SIGNED),
+        ("Jane", places.USER),
+    ]
+    assert [change(*one) for one in told] == ["Jane", "I am <NAME>.", "Jane", "Jane"]

@@ -67,6 +67,17 @@ async def test_processes_together_never_take_more_than_the_limit(stores: list[Em
     assert all(0 < wait <= 60 for wait in outcomes if wait is not None)
 
 
+@pytest.mark.parametrize("window", [0.0, 1e9])
+async def test_all_of_a_limit_is_left_at_the_beginning_of_each_window(
+    stores: list[EmbeddedStore], window: float
+) -> None:
+    purse, now = Purse(stores[0], "k", 10.0, window, whole=False), time.time()
+    assert purse.remaining(now) == 10.0
+    assert await purse.take(4.0) is None
+    assert purse.remaining(time.time()) == 6.0
+    assert purse.remaining(time.time() + 1e9) == (10.0 if window else 6.0)
+
+
 async def test_most_takings_touch_only_memory(stores: list[EmbeddedStore], monkeypatch: Any) -> None:
     await room_in_this_minute()
     purse = Purse(stores[0], "rate:x", 10_000, 60, whole=True)

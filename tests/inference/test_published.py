@@ -168,6 +168,15 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
         PublishedFacts(file).find("openai", "big")
 
 
+def test_a_table_may_begin_with_a_model(tmp_path: Path) -> None:
+    file = tmp_path / "facts.tsv"
+    file.write_text(ROWS.rstrip("\n"))
+    facts = PublishedFacts(file)
+    for name in ("big", "vectors"):
+        assert facts.find("openai", name).context_window
+    assert facts.find("openai", "bigger") == NOTHING
+
+
 def test_the_table_is_made_from_facts_in_json(tmp_path: Path) -> None:
     facts = {
         "as_of": "2026-01",

@@ -36,6 +36,7 @@ def answer(*content: Any, **more: Any) -> ChatResponse:
         (answer(ToolCall("c", "find", '{"city": "Ro')), "broken_call"),
         (answer(ToolCall("c", "find", '["Rome"]')), "broken_call"),
         (answer(ToolCall("c", "lose", "{}")), "broken_call"),
+        (answer(ToolCall("c", "find", "x" * 100_000)), None),  # nobody reads so much to know it
         (answer(ToolCall("c", "find", "free text", kind="custom")), None),
     ],
 )

@@ -316,6 +316,16 @@ def test_what_waits_in_memory_is_bounded_in_rows_and_bytes(store: SqliteStore) -
     assert store.size().rows == 2 + kept
 
 
+def test_what_is_noted_waits_within_the_same_bounds(store: SqliteStore) -> None:
+    few = Recorder(partial(SqliteStore, store.path), Bounds(max_rows=2), JOTTED)
+    small = Recorder(partial(SqliteStore, store.path), Bounds(max_held_bytes=10), JOTTED)
+    for _ in range(5):
+        few.note(lambda _: None, None, 4)
+        small.note(lambda _: None, None, 4)
+    for recorder, dropped in ((few, 3), (small, 3)):
+        assert (recorder.standing().waiting, recorder.standing().dropped) == (2, dropped)
+
+
 def test_a_batch_that_claims_to_hold_gigabytes_is_not_unpacked() -> None:
     claims = zstandard.ZstdCompressor().compress(bytes(100))
     assert claims[4] == 0x20  # one byte of size

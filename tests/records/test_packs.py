@@ -19,7 +19,7 @@ from intellirouter.ops.diagnose.finding import Level
 from intellirouter.ops.diagnose.request_record import request_record
 from intellirouter.records.held import Batches, list_of
 from intellirouter.records.query import By, Query, Usage
-from intellirouter.records.row import Ids, Row
+from intellirouter.records.row import SHIFT, Ids, Row
 from intellirouter.records.sqlite import packs, summing
 from intellirouter.records.sqlite.store import SqliteStore
 from intellirouter.roles.router.recorded import JOTTED
@@ -288,3 +288,23 @@ async def test_diagnose_tells_of_wrong_sums_and_the_command_makes_them_anew(
     file.write_text(f'[paths]\ndata_dir = "{tmp_path / "none"}"\n')
     done = CliRunner().invoke(build("usage"), ["usage", "--recount", "--config", str(file)])
     assert done.exit_code != 0 and "has not run" in str(done.exception)
+
+
+@pytest.mark.parametrize(("many", "wanted"), [(0, 0), (1, 1), (3, 3), (4, 3), (7, 4), (9, 4), (1_000, 5)])
+def test_of_many_packs_as_many_are_looked_at_as_is_said_from_the_first_to_the_last(
+    many: int, wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def agrees(_: sqlite3.Connection, low: int, _high: int) -> bool:
+        seen.append(low >> SHIFT)
+        return False
+
+    monkeypatch.setattr(summing, "_agrees", agrees)
+    monkeypatch.setattr(packs, "packed_to", lambda _: many << SHIFT)
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("create table packs (low, high)")
+        rows = [(n << SHIFT, ((n + 1) << SHIFT) - 1) for n in range(many)]
+        connection.executemany("insert into packs values (?, ?)", rows)
+        assert summing.disagreements(connection, 4) == len(seen) == wanted
+    assert not many or {0, many - 1} <= set(seen)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from intellirouter.records.postgres.store import looked_for
 from intellirouter.records.query import By, group_name, score_of
 from intellirouter.records.row import Row
 
@@ -50,3 +51,13 @@ def test_what_routing_saved(cost: float | None, dearest: float | None, saved: fl
 )
 def test_groups_have_names_that_people_read(by: By, group: object, name: str) -> None:
     assert group_name(by, group) == name
+
+
+def test_words_are_looked_for_in_what_was_asked_answered_and_said_of_it_up_to_a_bound() -> None:
+    assert looked_for(Row(ended=0.0, asked="a", answered="b", message="c")) == "a b c"
+    assert looked_for(Row(ended=0.0, asked="a")) == "a"
+    assert looked_for(Row(ended=0.0)) is None
+    assert (
+        looked_for(Row(ended=0.0, asked="a" * 150_000, answered="b" * 150_000))
+        == f"{'a' * 150_000} {'b' * 49_999}"
+    )

@@ -303,3 +303,16 @@ async def test_a_token_taken_over_http_is_not_taken_again_over_grpc(
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await call(wire.encode(b'{"persona": "analyst"}'), metadata=tuple(headers.items()), timeout=30)
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_full_file_knows_after_a_restart_what_it_let_go_and_takes_what_is_newer(tmp_path: Path) -> None:
+    file, now = tmp_path / "seen", 1_000_000.0
+    seen = SeenFile(file, 100, 1)
+    ids = [f"t{number}" for number in range(SeenFile.NEAR + 2)]
+    assert all(seen.first_use(name, now, now + at / 100) for at, name in enumerate(ids))
+    seen.close()
+    again = SeenFile(file, 100, 1)
+    assert not any(again.first_use(name, now - 2, now + 1) for name in (*ids, "before"))
+    assert not again.first_use(ids[-1], now, now + 1)
+    assert again.first_use("after", now + 1, now + 1)
+    again.close()

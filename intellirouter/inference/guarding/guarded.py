@@ -288,7 +288,7 @@ class _Course:
         if not guard.enforced or action == "flag":
             return response
         if found is not None and action in ("mask", "mask-restore"):
-            return places.response(response, _with_masks(found))
+            return places.response(response, with_masks(found))
         if verdict.blocked:
             return self.outgoing.withheld(response, guard)
         if verdict.texts is None:
@@ -365,7 +365,7 @@ def _with_new(numbers: Sequence[int], texts: Sequence[str]) -> places.Change:
     return change
 
 
-def _with_masks(found: Placed) -> places.Change:
+def with_masks(found: Placed) -> places.Change:
     """Masks for good what was found."""
     number = count_up()
 

@@ -179,9 +179,11 @@ def _rewrite(shelf: Shelf, pack: File, live: Sequence[Frame], index: Index) -> i
     except BaseException:
         writer.discard()
         raise
-    shelf.shelve(shelf.workshop / PACKS / f"{name}{packs.SUFFIX}")
+    made = shelf.workshop / PACKS / f"{name}{packs.SUFFIX}"
+    size = made.stat().st_size
+    shelf.shelve(made)
     index.add(name, frames)
-    return writer.size + packs.SUM_BYTES
+    return size
 
 
 @contextlib.contextmanager

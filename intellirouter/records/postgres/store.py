@@ -40,6 +40,8 @@ from intellirouter.records.store import READ_SECONDS, IdTaken, RowsUnfit, TooSlo
 CONNECT_SECONDS = 5
 WRITE_SECONDS = 30.0
 PRUNED_AT_ONCE = 5000
+MOST_SAID = 200_000
+"""Characters of a request and its answer that words are looked for in."""
 
 
 class PostgresStore:
@@ -186,7 +188,7 @@ class PostgresStore:
         with self._asking() as ask:
             found = list(ask(words, (after, limit)))
             for row, told in questions.rewritten(found, change):
-                ask(new, (row.message, *told, row.asked, row.answered, _said(row), row.id))
+                ask(new, (row.message, *told, row.asked, row.answered, looked_for(row), row.id))
         return found[-1][0] if found else None
 
     def prune(self, before: float, max_bytes: int) -> int:
@@ -301,15 +303,15 @@ class PostgresStore:
 
 
 def _line(row: Row) -> tuple[Any, ...]:
-    line = (*values(row), list(row.tags) or None, row.asked, row.answered, _said(row))
+    line = (*values(row), list(row.tags) or None, row.asked, row.answered, looked_for(row))
     return tuple(
         value.replace("\0", "") if isinstance(value, str) and "\0" in value else value for value in line
     )
 
 
-def _said(row: Row) -> str | None:
-    """What words are looked for in."""
-    return " ".join(text for text in (row.asked, row.answered, row.message) if text)[:200_000] or None
+def looked_for(row: Row) -> str | None:
+    """What words are looked for in: an index of more than a megabyte is none that Postgres makes."""
+    return " ".join(text for text in (row.asked, row.answered, row.message) if text)[:MOST_SAID] or None
 
 
 def _span(day: int) -> tuple[int, int]:

@@ -47,8 +47,8 @@ def disagreements(connection: sqlite3.Connection, places: int) -> int:
         (low >> SHIFT << SHIFT, high >> SHIFT << SHIFT)
         for low, high in zip((0, *lows[1:]), ends, strict=True)
     ]
-    step = max(1, len(spans) // places)
-    return sum(not _agrees(connection, *span) for span in (spans[::step] + spans[-1:])[: places + 1])
+    looked_at = {*spans[:: len(spans) // places + 1], spans[-1]}
+    return sum(not _agrees(connection, *span) for span in looked_at)
 
 
 def _agrees(connection: sqlite3.Connection, low: int, high: int) -> bool:

@@ -37,6 +37,29 @@ def test_questions_have_the_tier_people_expect(text: str, among: tuple[str, ...]
     assert tier(text) in among
 
 
+@pytest.mark.parametrize(
+    ("text", "weak_success", "name"),
+    [
+        ("hello", 0.9, "simple"),
+        ("a proof", 0.9, "medium"),
+        ("a proof of a theorem", 0.9, "reasoning"),
+        ("a proof", 0.59, "reasoning"),
+        ("debug a proof", 0.9, "reasoning"),
+        ("debug", 0.9, "medium"),
+        ("debug and design", 0.9, "medium"),
+        ("debug, design and plan", 0.9, "complex"),
+        ("hello", 0.61, "medium"),
+        ("debug", 0.49, "complex"),
+        ("hello" * 100, 0.9, "medium"),
+        ("hello" * 1_300, 0.9, "complex"),
+    ],
+)
+def test_a_tier_follows_from_words_length_and_how_hard_it_is_held_for(
+    text: str, weak_success: float, name: str
+) -> None:
+    assert tier_of(Question(cut(text), len(text)), weak_success) == name
+
+
 def test_a_tier_without_a_target_takes_the_one_below() -> None:
     tiers = TiersSection(simple="a/m", complex="b/m")
     assert [tiers.target(name) for name in ("simple", "medium", "complex", "reasoning")] == [

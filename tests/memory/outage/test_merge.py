@@ -53,6 +53,17 @@ async def test_another_nodes_later_write_stands_and_is_what_is_known(
     assert (await local.get("k")).value == b"late"
 
 
+async def test_what_was_written_meanwhile_stands_with_its_version(
+    local: LocalState, shared: RedisStore
+) -> None:
+    await local.set("k", b"new", None, only_if_absent=False)
+    await merge(local, shared)
+    known = await local.get("k")
+    assert known == await shared.get_versioned("k")
+    assert known.version > 0
+    assert await shared.put_if("k", b"newer", known.version) is not None
+
+
 async def test_a_value_that_expired_before_the_merge_is_absent_after_it(
     local: LocalState, shared: RedisStore
 ) -> None:

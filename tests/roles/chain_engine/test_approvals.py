@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import aiohttp
@@ -86,6 +87,8 @@ async def test_a_form_is_asked_answered_through_its_link_and_held(
     assert (await ask("POST", f"/v1/runs/{run}/signals/approval/link", {"valid_for": "40d"}))[0] == 400
     assert (await ask("POST", f"/v1/runs/{run}/signals/nothing/link", {}))[0] == 404
     _, link = await ask("POST", f"/v1/runs/{run}/signals/approval/link", {"valid_for": "2h"})
+    assert link["expires_at"] == pytest.approx(time.time() + 7_200, abs=600)
+    assert link["expires_at"] == round(link["expires_at"], 3)
     async with http.get(link["url"]) as reply:
         text = await reply.text()
         assert (reply.status, reply.content_type) == (200, "text/html")

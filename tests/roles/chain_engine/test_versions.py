@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from intellirouter.chains.compare import changes, told
+from intellirouter.errors import NotFound
 from intellirouter.roles.chain_engine.store import METADATA
 from intellirouter.roles.chain_engine.versions import MAX_BYTES, Versions, tries
 from tests.conftest import StartNode
@@ -111,6 +112,19 @@ def test_the_versions_of_a_chain_weigh_no_more_than_so_much(tmp_path: Path) -> N
     assert sum(len(json.dumps(each.document)) for each in found) <= MAX_BYTES + 1_000_000
     assert [each.revision for each in found] == list(range(24, 24 - len(found), -1))
     assert 10 < len(found) < 20
+    engine.dispose()
+
+
+def test_a_chain_that_was_stored_before_there_were_versions_has_one(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'chains.db'}")
+    METADATA.create_all(engine)
+    versions = Versions(engine)
+    stored, _ = versions.put("t", "a", {"chain": {"name": "a"}})
+    found = versions.listed("of nobody", stored)
+    assert [(one.revision, one.document) for one in found] == [(1, stored.document)]
+    assert versions.one("of nobody", stored, 1) == found[0]
+    with pytest.raises(NotFound):
+        versions.one("of nobody", stored, 2)
     engine.dispose()
 
 

@@ -17,6 +17,7 @@ from intellirouter.config.schema.memory import MemorySection
 from intellirouter.memory.conversations import Conversations, Turn, window
 from intellirouter.memory.embedded.store import EmbeddedStore
 from intellirouter.memory.redis.store import RedisStore
+from intellirouter.roles.router.pipeline.answering import Pipeline
 from tests.conftest import StartNode, StartVendor, provider
 from tests.roles.router.test_chat import ANSWER, BODY, STREAM
 from tests.servers.minilm import minilm
@@ -324,3 +325,19 @@ async def test_each_step_that_was_asked_for_is_timed(
     # the head of a stream has gone when its turn is kept
     assert asked.keys() - {"guardrails"} == {"persona", "conversation"} | (set() if stream else {"store"})
     assert all(0 <= took < 10_000 for took in asked.values())
+
+
+async def test_a_count_and_vectors_are_those_of_whom_it_asks() -> None:
+    class Inner:
+        async def count(self, job: Any) -> tuple[Any, bool]:
+            return job, True
+
+        async def embed(self, job: Any, wanted: Any) -> tuple[Any, Any]:
+            return job, wanted
+
+    steps: Any = None
+    inner: Any = Inner()
+    pipeline: Any
+    pipeline, job, wanted = Pipeline(inner, steps, None), object(), object()
+    assert await pipeline.count(job) == (job, True)
+    assert await pipeline.embed(job, wanted) == (job, wanted)

@@ -72,6 +72,12 @@ class LinkCollector(Collector):
             yield GaugeMetricFamily(f"chain_centre_rows_{name}", text, value=value)
 
 
+def _lost_lately(what: Standing | Leaving | None, now: float) -> int:
+    """How many were given up, where that was within a day."""
+    at = what.given_up_at if what is not None else None
+    return what.given_up if what is not None and at is not None and now - at < DAY else 0
+
+
 @dataclass(slots=True)
 class Link:
     """One an edge."""
@@ -128,11 +134,8 @@ class Link:
 
     def measured(self, now: float) -> tuple[float, float]:
         """For alerts: seconds that the centre is away, and runs that were given up, where that was within a day."""
-        away, found = self.forwarding.away_since, self.last
-        lately = found is not None and found.given_up_at is not None and now - found.given_up_at < DAY
-        return max(0.0, now - away) if away is not None else 0.0, float(
-            found.given_up
-        ) if found and lately else 0.0
+        away = self.forwarding.away_since
+        return max(0.0, now - away) if away is not None else 0.0, float(_lost_lately(self.last, now))
 
     def problem(self, now: float) -> str:
         """What /health says; empty while all is well."""
@@ -145,9 +148,9 @@ class Link:
             )
         if self.last is not None and self.last.aside:
             parts.append(f"the centre refused {counted(self.last.aside, 'run')} ({self.last.why})")
-        if self.last is not None and self.last.given_up_at is not None and now - self.last.given_up_at < DAY:
+        if lost := _lost_lately(self.last, now):
             parts.append(
-                f"{counted(self.last.given_up, 'run was deleted', 'runs were deleted')} before the centre had them"
+                f"{counted(lost, 'run was deleted', 'runs were deleted')} before the centre had them"
             )
         left = self.leaving
         if self.rows is not None and self.rows.trouble and left is not None and left.waiting:
@@ -156,9 +159,9 @@ class Link:
             )
         if left is not None and left.refused_at is not None and now - left.refused_at < DAY:
             parts.append(f"the centre refused {counted(left.refused, 'row')} of the record ({left.why})")
-        if left is not None and left.given_up_at is not None and now - left.given_up_at < DAY:
+        if lost := _lost_lately(left, now):
             parts.append(
-                f"{counted(left.given_up, 'row of the record was deleted', 'rows of the record were deleted')} before the centre had them"
+                f"{counted(lost, 'row of the record was deleted', 'rows of the record were deleted')} before the centre had them"
             )
         return "; ".join(parts)
 

@@ -38,7 +38,7 @@ class Judging:
             caller = await self.acting(run_id)
         except KeyEnded:  # nobody is left who could say it
             return
-        call = Call(caller, f"req_judge_{run_id}"[:128], deadline=time.monotonic() + TELL_SECONDS)
+        call = Call(caller, request_id(f"judge_{run_id}"), deadline=time.monotonic() + TELL_SECONDS)
         await self.chat.judge(Judgement(found, score, hook), call)
 
 

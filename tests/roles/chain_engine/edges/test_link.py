@@ -46,6 +46,8 @@ def test_what_is_wrong_is_said(away_since: float | None, last: Standing | None, 
     forwarding: Any = SimpleNamespace(away_since=away_since, trouble="refused", refusing=False)
     link = Link(outbox=nothing, runs=nothing, rows=None, forwarding=forwarding, last=last)
     assert link.problem(NOW) == told
+    lost = 4.0 if "deleted" in told else 0.0
+    assert link.measured(NOW) == (NOW - away_since if away_since is not None else 0.0, lost)
     forwarding.refusing = True
     assert link.problem(NOW) == told.replace("does not answer", "takes nothing")
 

@@ -64,10 +64,10 @@ class RagSection(Section):
         default="convex", description="how dense and lexical results are merged"
     )
     fusion_alpha: float = Field(
-        default=0.7,  # of questions; a query that names something exactly leans to its words by itself
+        default=0.75,  # of questions; a query that names something exactly leans to its words by itself
         ge=0,
         le=1,
-        description="weight of the dense score in convex fusion, for a plain question; one that names something exactly leans to words",
+        description="weight of the dense score in convex fusion, for a plain question; what is none leans to words a little, what names something exactly more",
     )
     feedback: bool = Field(
         default=True,

@@ -18,6 +18,8 @@ _JOINED = re.compile(
 _ABBREVIATED = frozenset({"e.g", "i.e", "a.k.a", "i/o", "n/a", "w/o", "p.s"})
 _SHOUTED = re.compile(r"\b[A-Z][A-Z0-9]{2,}\b")
 _CLOSING = " \t\r\n\"'”’»)）"
+TOLD = 0.93
+"""The share of that weight for what is no question: a title, some words, the purpose of a page are more often in the text as they are."""
 EXACT, NAMED, LONG = 0.15, 0.55, 0.6
 """Weights of meaning for a query that names something exactly, for one of a name or two, and for one that describes at length.
 
@@ -62,10 +64,10 @@ def _by_form(query: str, alpha: float, worded: Mapping[str, float] | None) -> fl
     if is_question(query):
         return alpha
     if describes(query):
-        return min(alpha, LONG)
+        return min(TOLD * alpha, LONG)
     if _SHOUTED.search(query) and not query.isupper():
-        return min(alpha, NAMED)
-    return alpha
+        return min(TOLD * alpha, NAMED)
+    return TOLD * alpha
 
 
 def is_question(query: str) -> bool:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from intellirouter.chat.delta import Delta, Finish, ToolCallArguments, ToolCallStart
+from intellirouter.chat.anthropic_messages.format import FORMAT as MESSAGES
+from intellirouter.chat.delta import Delta, Finish, TextDelta, ToolCallArguments, ToolCallStart
 from intellirouter.chat.gemini.response import decode_finish
+from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.response import encode_response
 from intellirouter.chat.parts import ToolCall
 from intellirouter.providers.adapter import HttpResponse
@@ -161,3 +163,68 @@ def test_a_response_where_a_completion_was_asked_for_is_read() -> None:
         assert answer.choices[0].text == "Half"
         assert answer.choices[0].tool_calls == (ToolCall("t", "f", "{}"),)
         assert json.loads(encode_response(answer))["choices"][0]["message"]["content"] == "Half"
+
+
+def added(output: int, id_: str, name: str) -> dict[str, Any]:
+    item = {"type": "function_call", "id": f"i{id_}", "call_id": id_, "name": name, "arguments": ""}
+    return {"type": "response.output_item.added", "output_index": output, "item": item}
+
+
+def piece(output: int, id_: str, words: str) -> dict[str, Any]:
+    kind = "response.function_call_arguments.delta"
+    return {"type": kind, "output_index": output, "item_id": f"i{id_}", "delta": words}
+
+
+END = {"type": "response.completed", "response": {"status": "completed", "output": []}}
+
+
+def test_items_under_one_index_are_told_apart_by_their_ids() -> None:
+    said = {
+        "type": "response.output_text.delta",
+        "output_index": 0,
+        "content_index": 0,
+        "item_id": "m0",
+        "delta": "hi",
+    }
+    begun = {"type": "response.output_item.added", "output_index": 0, "item": {"type": "message", "id": "m0"}}
+    deltas = streamed("openai_responses", begun, said, added(0, "a", "f"), piece(0, "a", "{"), added(0, "b", "g"), piece(0, "b", "[]"), piece(0, "a", "}"), END)  # fmt: skip
+    assert calls_of(deltas) == [("a", "f", "{}"), ("b", "g", "[]")]
+
+
+def test_items_whose_ids_change_keep_their_place() -> None:
+    done = {**added(1, "a", "f"), "type": "response.output_item.done"}
+    done["item"] = {**done["item"], "id": "another", "arguments": "{}"}
+    deltas = streamed("openai_responses", added(1, "a", "f"), {**piece(1, "x", "{}"), "item_id": "third"}, done, END)  # fmt: skip
+    assert calls_of(deltas) == [("a", "f", "{}")]
+
+
+def test_arguments_before_their_call_are_kept() -> None:
+    done = {**added(0, "a", "f"), "type": "response.output_item.done"}
+    assert calls_of(streamed("openai_responses", piece(0, "a", '{"x"'), piece(0, "a", ":1}"), done, END)) == [("a", "f", '{"x":1}')]  # fmt: skip
+
+
+def test_words_between_two_pieces_of_arguments_break_no_call() -> None:
+    """Anthropic's blocks cannot be opened again: what comes between waits until the call is whole."""
+    encoder = MESSAGES.new_encoder(ChatRequest(model="m", messages=()))
+    deltas = (
+        TextDelta("a", 1),
+        ToolCallStart(0, "x", "f", block=3),
+        ToolCallArguments(0, '{"a"', 3),
+        TextDelta("b", 1),
+        ToolCallStart(1, "y", "g", block=4),
+        ToolCallArguments(1, "{}", 4),
+        ToolCallArguments(0, ":1}", 3),
+        TextDelta("c", 1),
+        Finish("tool_calls"),
+    )
+    sent = b"".join(encoder.encode((delta,)) for delta in deltas) + encoder.finish()
+    events = [json.loads(line[6:]) for line in sent.splitlines() if line.startswith(b"data: ")]
+    blocks: dict[int, list[str]] = {}
+    for event in events:
+        if event["type"] == "content_block_start":
+            blocks[event["index"]] = [event["content_block"].get("name", "")]
+        elif event["type"] == "content_block_delta":
+            blocks[event["index"]].append(event["delta"].get("text") or event["delta"]["partial_json"])
+    assert [(name, "".join(words)) for name, *words in blocks.values()] == [("", "a"), ("f", '{"a":1}'), ("g", "{}"), ("", "bc")]  # fmt: skip
+    opened = [e["type"] for e in events if e["type"] in ("content_block_start", "content_block_stop")]
+    assert opened == ["content_block_start", "content_block_stop"] * 4

@@ -1,7 +1,8 @@
 """Deltas to streaming events.
 
 This dialect opens and closes one block after another; deltas of other vendors may interleave. A delta for a block that
-is not the open one closes that and opens its own; arguments of a tool call that is not open are held until it is.
+is not the open one closes that and opens its own; arguments of a tool call that is not open are held until it is, and so is
+what comes between two pieces of a call's arguments: a block cannot be opened again.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class MessageEventEncoder:
         self._finish: Finish | None = None
         self._held: dict[int, list[str]] = {}  # arguments of calls that are not open now
         self._waiting: list[ToolCallStart] = []
+        self._written: list[str] = []  # the arguments of the call that is open
+        self._later: list[Delta] = []  # what came before they were whole
 
     def encode(self, deltas: tuple[Delta, ...]) -> bytes:
         """Events for these deltas."""
@@ -58,7 +61,8 @@ class MessageEventEncoder:
 
     def finish(self) -> bytes:
         """The last blocks, `message_delta` with the reason and the usage, `message_stop`."""
-        tail = self._start(Start()) + self._close() + self._flush_calls()
+        tail = self._start(Start()) + self._close() + self._flush_calls() + self._flush_later()
+        tail += self._close() + self._flush_calls()
         finish = self._finish or Finish("stop")
         reason = encode_finish(finish.reason, finish.detail, finish.stop_sequence)
         delta = {"stop_reason": reason, "stop_sequence": finish.stop_sequence}
@@ -102,6 +106,29 @@ class MessageEventEncoder:
         return _event({"type": "message_start", "message": message})
 
     def _content(self, delta: Delta) -> bytes:
+        if (
+            self._open is not None
+            and self._open[0] == "tool"
+            and not isinstance(delta, (ToolCallStart, ToolCallArguments))
+            and (self._later or not self._is_whole())
+        ):
+            self._later.append(delta)
+            return b""
+        return self._content_now(delta)
+
+    def _is_whole(self) -> bool:
+        """Whether all arguments of the open call came."""
+        try:
+            msgspec.json.decode("".join(self._written))
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        return True
+
+    def _flush_later(self) -> bytes:
+        later, self._later = self._later, []
+        return b"".join([self._content_now(delta) for delta in later])
+
+    def _content_now(self, delta: Delta) -> bytes:
         match delta:
             case TextDelta():
                 if not delta.text:
@@ -159,10 +186,12 @@ class MessageEventEncoder:
         if start.signature:
             seal = {"type": "redacted_thinking", "data": seal_call(start.id, start.signature)}
             sealed = self._open_block(("whole", self._index + 1), seal) + self._stop()
+        self._written = []
         return sealed + self._open_block(("tool", start.index), block)
 
     def _call_arguments(self, delta: ToolCallArguments) -> bytes:
         if self._open == ("tool", delta.index):
+            self._written.append(delta.fragment)
             return self._delta({"type": "input_json_delta", "partial_json": delta.fragment})
         self._held.setdefault(delta.index, []).append(delta.fragment)
         return b""

@@ -47,6 +47,10 @@ class ResponseEventDecoder:
         self._ended = False
         self._blocks: dict[tuple[Any, ...], int] = {}
         self._calls: dict[int, int] = {}  # output index to our index of the call
+        self._items: dict[int, str] = {}  # output index to the id of what is there
+        self._where: dict[str, int] = {}  # the other way round
+        self._last = -1  # the greatest output index
+        self._early: dict[int, list[str]] = {}  # arguments that came before their call
         self._said: set[tuple[Any, ...]] = set()  # blocks whose words came as deltas
         self._thoughts: dict[int, tuple[str, int]] = {}  # the piece of each reasoning item now being told
         self._readers: dict[str, Callable[[Json], list[Delta]]] = {
@@ -118,8 +122,27 @@ class ResponseEventDecoder:
             )
         ]
 
+    def _output(self, body: Json) -> int:
+        """Where an event belongs: some servers give every item the same output index, and only ids tell them apart."""
+        known = self._where.get(_words(body, "item_id"))
+        return _index(body, "output_index") if known is None else known
+
+    def _place(self, item: Json, body: Json) -> int:
+        """The output index of an item, one of its own."""
+        output, given = _index(body, "output_index"), _words(item, "call_id") or _words(item, "id")
+        if (known := self._where.get(_words(item, "id"))) is not None:
+            return known
+        if given and self._items.setdefault(output, given) != given:
+            output = self._last + 1
+            self._items[output] = given
+        self._last = max(self._last, output)
+        if given:
+            self._where[given] = self._where[_words(item, "id") or given] = output
+        return output
+
     def _item_added(self, body: Json) -> list[Delta]:
-        item, output = _object(body, "item"), _index(body, "output_index")
+        item = _object(body, "item")
+        output = self._place(item, body)
         if item.get("type") == "reasoning" and isinstance(item_id := item.get("id"), str):
             return [ThinkingDelta(block=self._block(output), id=item_id)]
         return self._call(item, output) if item.get("type") in _CALLS else []
@@ -132,20 +155,25 @@ class ResponseEventDecoder:
         index = self._calls[output] = len(self._calls)
         block = self._block(output)
         deltas: list[Delta] = [ToolCallStart(index, call.id, call.name, call.kind, block, 0, call.signature)]
-        if item.get("arguments") or item.get("input"):
+        if early := self._early.pop(output, None):
+            self._said.add((output,))
+            deltas.append(ToolCallArguments(index, "".join(early), block))
+        elif item.get("arguments") or item.get("input"):
             self._said.add((output,))
             deltas.append(ToolCallArguments(index, call.arguments, block))
         return deltas
 
     def _arguments(self, body: Json) -> list[Delta]:
-        output = _index(body, "output_index")
+        output = self._output(body)
         if output not in self._calls:
-            raise UpstreamProtocolError("arguments came for a tool call that never began")
+            self._early.setdefault(output, []).append(_words(body, "delta"))
+            return []
         self._said.add((output,))
         return [ToolCallArguments(self._calls[output], _words(body, "delta"), self._block(output))]
 
     def _item_done(self, body: Json) -> list[Delta]:
-        item, output = _object(body, "item"), _index(body, "output_index")
+        item = _object(body, "item")
+        output = self._place(item, body)
         match item.get("type"):
             case "function_call" | "custom_tool_call":
                 deltas = self._call(item, output)
@@ -177,7 +205,7 @@ class ResponseEventDecoder:
         for index, part in enumerate(item.get("content") or ()):
             key = (output, index)
             if key not in self._said and isinstance(part, dict):
-                whole = {"output_index": output, "content_index": index, **part}
+                whole = {**part, "output_index": output, "content_index": index}
                 deltas += self._text_done(whole) if part.get("type") == "output_text" else []
                 deltas += self._refusal_done(whole) if part.get("type") == "refusal" else []
         return deltas
@@ -187,26 +215,26 @@ class ResponseEventDecoder:
 
     def _text_done(self, body: Json) -> list[Delta]:
         words = _words(body, "text")
-        return self._said_text(body, words) if words and _part(body) not in self._said else []
+        return self._said_text(body, words) if words and self._part(body) not in self._said else []
 
     def _said_text(self, body: Json, words: str) -> list[Delta]:
-        self._said.add(_part(body))
+        self._said.add(self._part(body))
         logprobs = body.get("logprobs")
         told = {"content": logprobs} if isinstance(logprobs, list) and logprobs else None
-        return [TextDelta(words, self._block(*_part(body)), logprobs=told)]
+        return [TextDelta(words, self._block(*self._part(body)), logprobs=told)]
 
     def _refusal(self, body: Json) -> list[Delta]:
-        self._said.add(_part(body))
-        return [RefusalDelta(_words(body, "delta"), self._block(*_part(body)))]
+        self._said.add(self._part(body))
+        return [RefusalDelta(_words(body, "delta"), self._block(*self._part(body)))]
 
     def _refusal_done(self, body: Json) -> list[Delta]:
-        if _part(body) in self._said:
+        if self._part(body) in self._said:
             return []
         return self._refusal({**body, "delta": body.get("refusal")})
 
     def _annotation(self, body: Json) -> list[Delta]:
         note = _object(body, "annotation")
-        return [AnnotationDelta(decode_annotation(note), block=self._block(*_part(body)))]
+        return [AnnotationDelta(decode_annotation(note), block=self._block(*self._part(body)))]
 
     def _summary(self, body: Json) -> list[Delta]:
         return self._thought(body, "summary_index")
@@ -215,7 +243,7 @@ class ResponseEventDecoder:
         return self._thought(body, "content_index")
 
     def _thought(self, body: Json, index: str) -> list[Delta]:
-        output, words = _index(body, "output_index"), _words(body, "delta")
+        output, words = self._output(body), _words(body, "delta")
         piece = (index, _index(body, index))
         if self._thoughts.setdefault(output, piece) != piece:
             self._thoughts[output] = piece
@@ -253,6 +281,9 @@ class ResponseEventDecoder:
                 told += self._item_done({"output_index": place + index, "item": item})
         return told
 
+    def _part(self, body: Json) -> tuple[int, int]:
+        return self._output(body), _index(body, "content_index")
+
     def _failed(self, body: Json) -> list[Delta]:
         raise decode_failure(_object(body, "response").get("error"))
 
@@ -272,7 +303,3 @@ def _index(body: Json, key: str) -> int:
 def _words(body: Json, key: str) -> str:
     value = body.get(key)
     return value if isinstance(value, str) else ""
-
-
-def _part(body: Json) -> tuple[int, int]:
-    return _index(body, "output_index"), _index(body, "content_index")

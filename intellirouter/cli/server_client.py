@@ -180,6 +180,8 @@ def refusal(status: int, answer: object, location: str | None = None) -> ServerR
     elif status == 403 and "which keys with the scope" in message:
         scope = message.rpartition("with the scope '")[2].partition("'")[0]
         advice = f" `intellirouter keys create NAME --scope {scope}` makes one; give it with --api-key."
+    elif status == 404 and "no endpoint" in message:
+        advice = " Another role, or an older one, listens there: --url names the one that this command asks."
     elif location:
         advice = f" It says to ask {location}: name that with --url."
     kind = error.get("code") if isinstance(error, dict) else None

@@ -22,6 +22,7 @@ from tests.servers.vendor import Play
         ),
         (403, {"error": {"message": "Not yours."}}, "answered 403: Not yours.$"),
         (404, {"error": "gone"}, "answered 404: gone$"),
+        (404, {"error": {"message": "There is no endpoint GET /x on this role."}}, "--url names the one"),
         (500, ["odd"], "answered 500: no reason$"),
     ],
 )

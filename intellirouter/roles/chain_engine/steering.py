@@ -18,6 +18,8 @@ from intellirouter.security.caller import Caller
 if TYPE_CHECKING:  # every process imports this module, and must not pay for dbos
     from intellirouter.roles.chain_engine.service import ChainService
 
+_ENDS = {"succeeded": "has succeeded", "failed": "has failed", "cancelled": "was cancelled"}
+
 
 async def signal(service: ChainService, caller: Caller, run_id: str, name: str, payload: Any) -> None:
     """Hand a payload to a run, now or when it comes to wait.
@@ -105,4 +107,4 @@ async def _in_state(service: ChainService, caller: Caller, run_id: str, *states:
         )
     (shown,) = await service.shown(row)
     if shown["status"] not in states:
-        raise Conflict(f"The run '{run_id}' is {shown['status']}.")
+        raise Conflict(f"The run '{run_id}' {_ENDS.get(shown['status'], 'is ' + shown['status'])}.")

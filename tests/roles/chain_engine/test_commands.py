@@ -64,6 +64,7 @@ async def test_a_run_from_its_start_to_its_fork(start_node: StartNode, tmp_path:
     assert "DBOS" not in logs
     assert '"by": "ann"' in await chain("status", run)
     assert "nap" in await following
+    assert f"The run '{run}' has succeeded." in await chain("cancel", run, code=1)
     # it has reached the wait for its signal already, or it has not
     assert re.fullmatch(
         r"run_\w+ (is running|waits for 'approval'|waits until its time has come)\.\n",

@@ -18,6 +18,7 @@ from intellirouter.config.schema.chain_edges import ChainEdge
 from intellirouter.errors import InvalidRequest, PermissionDenied, RateLimited
 from intellirouter.peers.edges import FORMAT, MAX_DOCUMENT, Batch, Had, Sent, batch_of
 from intellirouter.roles.chain_engine.edges.arrivals import ARRIVED, Arrivals
+from intellirouter.roles.chain_engine.edges.arrivals import EDGES as HEARD
 from intellirouter.roles.chain_engine.store import RUNS, Store
 from intellirouter.security.caller import Caller
 from tests.servers.postgres import postgres
@@ -43,7 +44,7 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         made = open_engine(request.getfixturevalue("server"))
     Store(made).prepare()
     with made.begin() as connection:
-        for table in (ARRIVED, RUNS):
+        for table in (ARRIVED, HEARD, RUNS):
             connection.execute(table.delete())
     yield made
     made.dispose()

@@ -382,7 +382,7 @@ async def test_an_edge_tells_of_its_rows_and_a_node_that_is_none_names_none(
     assert records is not None
     async with asyncio.timeout(30):
         while True:
-            await records.ask(RecordStore.size)  # rows of what is held
+            await records.ask(lambda store: store.total(Query()))  # rows of what is held
             _, told = await root("GET", "/v1/edges")
             rows = told["centre"]["records"]
             if rows["waiting"]:

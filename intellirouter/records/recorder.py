@@ -1,38 +1,31 @@
-"""The recorder: what a request leaves behind, taken on its path in microseconds and kept from a thread.
+"""The recorder: what a request leaves behind, taken on its path in microseconds (`intake.py`) and kept from a thread.
 
-`jot` takes what was seen, which is encoded for `TOGETHER` requests at a time: a few hundred bytes each that no collector of cycles looks
-at, for a third of what each by itself would cost. The thread gathers for `GATHER_SECONDS` (what a killed process loses) and keeps what
-came together as batches; rows are made of them when a processor has time
-(`held.py`, `spare.py`), so that a machine that is full of requests pays a fiftieth of a row for each. `note` takes what must be a row at
-once, and the function that makes it. Where time is left the thread packs what has settled, so that sums need not read it again, and
-keeps house: retention, room given back. Its priority is that of the others: beside busy neighbours a thread of a low one would lose
-rows of seconds with a kill, and would hold the interpreter while it waits for the processor. A store that fails is tried again with the
-same batch; what comes meanwhile waits within the bounds, and beyond them it is dropped and counted.
+The thread gathers for `GATHER_SECONDS` (what a killed process loses) and keeps what came together as batches; rows are made of them
+when a processor has time (`held.py`, `spare.py`), so that a machine that is full of requests pays a fiftieth of a row for each. Where
+time is left the thread packs what has settled, so that sums need not read it again, and keeps house: retention, room given back. Its
+priority is that of the others: beside busy neighbours a thread of a low one would lose rows of seconds with a kill, and would hold the
+interpreter while it waits for the processor. A store that fails is tried again with the same batch; what comes meanwhile waits within
+the bounds, and beyond them it is dropped and counted.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import structlog
 
 from intellirouter.counts import counted
 from intellirouter.errors import StateError
 from intellirouter.records.held import Batches, Encoded, Jotting, list_of
+from intellirouter.records.intake import TOGETHER, Bounds, Intake, Noted, out_of
 from intellirouter.records.row import Ids, Row
 from intellirouter.records.spare import Spare
 from intellirouter.records.store import Store
 
 GATHER_SECONDS = 0.25
-TOGETHER = 64
-"""Requests that are encoded together on their path: the encoder and all it reads is in the processor's cache but for the first."""
 BATCH, KEPT_AT_ONCE = 512, 5120
 """Of one batch of which rows are made together, and of all that is kept together."""
 BUILD_AT_ONCE = 25
@@ -47,28 +40,11 @@ DUE_EACH_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 CLOSE_SECONDS = 10.0
 """How long the end of the process waits for what is still to be written."""
-CATCH_UP_SECONDS = 0.005
-"""Between two looks at whether what was taken is kept, where somebody waits for it."""
 LAST_SECONDS = 2.0
 """At the end, for rows of what is held: the rest is as safe as it is, and whoever waits for the end may not wait for long."""
 REMEMBER_SECONDS = 600.0
 """How long a drop is told in /health."""
-STRANGERS_A_SECOND, STRANGERS_AT_ONCE = 10.0, 200.0
-"""Rows of requests that nobody had to have a key for, or that were refused for want of one: a stranger who floods a node must not push
-everybody else's rows out of the record."""
-
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """`max_rows` and `max_held_bytes` of what waits to be written; `retention_seconds` and `max_bytes` of what is kept."""
-
-    max_rows: int = 20_000
-    max_held_bytes: int = 64 * 1024 * 1024
-    retention_seconds: float = 30 * 86_400.0
-    max_bytes: int = 10 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,72 +59,39 @@ class Standing:
     withheld: int
 
 
-_Noted = tuple[Callable[[Any], Row | None], object, int]
-"""What makes the row, of what, and how much of the bounds that was given."""
 UNDESCRIBED = "some requests could not be described, see the log"
 
 
-class Recorder:
+class Recorder(Intake):
     """One per process. `open_store` is called in the thread, again until it succeeds; `jotting` knows what is given to `jot`."""
 
-    # what each request looks at lies together
     __slots__ = (
         "_batches",
         "_behind",
         "_drop_reason",
-        "_dropped_at",
         "_due_at",
-        "_encode",
         "_failure",
-        "_fresh",
         "_gathered_at",
-        "_hurry",
-        "_idle",
         "_ids",
-        "_jotted",
-        "_jotting",
         "_kept_house",
-        "_let_go",
         "_lost",
-        "_noted",
         "_open_store",
         "_pack_at",
-        "_refused",
-        "_room",
-        "_room_at",
-        "_settled",
         "_spare",
         "_stopping",
         "_store",
-        "_taken",
-        "_taken_in",
         "_thread",
-        "_wake",
-        "_withheld",
         "_written",
-        "bounds",
     )
 
     def __init__(self, open_store: Callable[[], Store], bounds: Bounds, jotting: Jotting) -> None:
+        super().__init__(bounds, jotting)
         self._open_store = open_store
-        self._jotting, self._encode = jotting, jotting.encode
-        self.bounds = bounds
-        self._fresh: deque[object] = deque()
-        self._jotted: deque[Encoded] = deque()
-        self._noted: deque[_Noted] = deque()
         self._batches = Batches()
-        # requests and bytes, in and out: each written by one thread alone
-        self._taken = self._settled = self._taken_in = self._let_go = 0
-        self._refused = self._lost = 0  # rows dropped on the path, and in the thread
-        self._written = 0
-        self._withheld = 0
-        self._room, self._room_at = STRANGERS_AT_ONCE, time.monotonic()
+        self._written = self._lost = 0
         self._failure = ""
-        self._dropped_at = 0.0
         self._drop_reason = ""
         self._ids = Ids()
-        self._idle = False
-        self._wake, self._hurry = threading.Event(), threading.Event()
         self._stopping = threading.Event()
         self._store: Store | None = None
         self._kept_house = self._pack_at = self._due_at = time.monotonic()
@@ -157,81 +100,10 @@ class Recorder:
         self._gathered_at = time.time()
         self._thread: threading.Thread | None = None
 
-    def configure(self, bounds: Bounds) -> None:
-        """Take these bounds in place of the last ones."""
-        self.bounds = bounds
-
     def start(self) -> None:
         """Begin to write."""
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self._thread.start()
-
-    def jot(self, seen: object) -> None:
-        """Take a request as it was seen, of which a row can be made at any time. Called by the loop's thread."""
-        if self._taken - self._settled >= self.bounds.max_rows:
-            self._refuse(1)
-            return
-        self._taken += 1
-        fresh = self._fresh
-        fresh.append(seen)
-        if len(fresh) >= TOGETHER:
-            self._encode_fresh()
-        if self._idle:
-            self._idle = False
-            self._wake.set()
-
-    def _encode_fresh(self) -> None:
-        for encoded in self._encoded(_out_of(self._fresh, TOGETHER)):
-            count, told = encoded
-            taken_in = self._taken_in + len(told)
-            if taken_in - self._let_go > self.bounds.max_held_bytes:
-                self._taken -= count
-                self._refuse(count)
-            else:
-                self._taken_in = taken_in
-                self._jotted.append(encoded)
-
-    def _encoded(self, seen: list[object]) -> list[Encoded]:
-        """What was seen, encoded, by either thread; what cannot be is noted."""
-        try:
-            return [(len(seen), self._encode(seen))] if seen else []
-        except (TypeError, ValueError, OverflowError, RecursionError, MemoryError):
-            if len(seen) == 1:  # letters that are none, perhaps: rows are made without them
-                self._noted.append((self._jotting.row, seen[0], 0))
-                return []
-            return [encoded for one in seen for encoded in self._encoded([one])]
-
-    def _refuse(self, count: int) -> None:
-        self._refused += count
-        self._dropped_at = time.monotonic()
-
-    def note(self, make: Callable[[T], Row | None], seen: T, size: int) -> None:
-        """Take a request of which `make(seen)` makes the row; `size` is about how many bytes that holds. Called by the loop's thread."""
-        taken_in = self._taken_in + size
-        if self._waiting() >= self.bounds.max_rows or taken_in - self._let_go > self.bounds.max_held_bytes:
-            self._refuse(1)
-            return
-        self._taken += 1
-        self._taken_in = taken_in
-        self._noted.append((make, seen, size))
-        if self._idle:
-            self._idle = False
-            self._wake.set()
-
-    def _waiting(self) -> int:
-        """Requests that nothing was done with yet."""
-        return self._taken - self._settled
-
-    def stranger(self) -> bool:
-        """Whether there is room for one more row of nobody in particular; takes it. Called by the loop's thread."""
-        now = time.monotonic()
-        self._room = min(STRANGERS_AT_ONCE, self._room + (now - self._room_at) * STRANGERS_A_SECOND)
-        self._room_at = now
-        if self._room < 1.0:
-            self._withheld += 1
-            return False
-        self._room -= 1.0
-        return True
 
     def standing(self) -> Standing:
         """How it does."""
@@ -244,16 +116,6 @@ class Recorder:
                 f"{reason}; {counted(dropped, 'request is missing', 'requests are missing')} from the record"
             )
         return Standing(self._written, dropped, self._waiting(), bool(self._failure), reason, self._withheld)
-
-    async def caught_up(self, seconds: float) -> bool:
-        """Have what was taken until now kept without gathering for longer; whether it is, after at most so long."""
-        taken, until = self._taken, time.monotonic() + seconds
-        while self._settled < taken:
-            self._hurry.set()
-            if time.monotonic() >= until:
-                return False
-            await asyncio.sleep(CATCH_UP_SECONDS)
-        return True
 
     def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Write what waits, for at most so long, and close the store. Blocks."""
@@ -305,9 +167,9 @@ class Recorder:
     def _keep_some(self) -> None:
         """Keep what waits, or as much of it as is kept at once."""
         since, self._gathered_at = self._gathered_at, time.time()
-        noted = _out_of(self._noted, KEPT_AT_ONCE)
-        jotted = _out_of(self._jotted, KEPT_AT_ONCE // TOGETHER)
-        self._hold([*jotted, *self._encoded(_out_of(self._fresh, TOGETHER))], since)
+        noted = out_of(self._noted, KEPT_AT_ONCE)
+        jotted = out_of(self._jotted, KEPT_AT_ONCE // TOGETHER)
+        self._hold([*jotted, *self._encoded(out_of(self._fresh, TOGETHER))], since)
         self._let_go += sum(len(told) for _, told in jotted)
         for at in range(0, len(noted), BATCH):
             some = noted[at : at + BATCH]
@@ -345,7 +207,7 @@ class Recorder:
             row.id = self._ids.next(row.ended)
         return rows
 
-    def _made(self, noted: list[_Noted]) -> list[Row]:
+    def _made(self, noted: list[Noted]) -> list[Row]:
         """The rows of what was noted."""
         rows: list[Row] = []
         for index, (make, seen, _) in enumerate(noted):
@@ -483,12 +345,3 @@ class Recorder:
             log.warning("records.not_pruned", reason=error.message)
         except Exception:
             log.exception("records.prune_crashed")
-
-
-def _out_of(queue: deque[T], most: int) -> list[T]:
-    """What lies in the queue, as much as is taken at once. It grows meanwhile, and another thread may take of it too."""
-    found: list[T] = []
-    with contextlib.suppress(IndexError):
-        while len(found) < most:
-            found.append(queue.popleft())
-    return found

@@ -23,9 +23,10 @@ from rich.table import Table
 
 from intellirouter.records.columns import COLUMNS, quoted, values
 from intellirouter.records.held import release_all
+from intellirouter.records.intake import Bounds
 from intellirouter.records.postgres.store import PostgresStore
 from intellirouter.records.query import BY, Query
-from intellirouter.records.recorder import Bounds, Recorder
+from intellirouter.records.recorder import Recorder
 from intellirouter.records.row import SHIFT, Detail, Ids, Row
 from intellirouter.records.sqlite.store import SqliteStore
 from intellirouter.records.store import READ_SECONDS, Store, TooSlow

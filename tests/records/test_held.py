@@ -16,8 +16,9 @@ import zstandard
 from intellirouter.records import held as bounds
 from intellirouter.records import recorder as recording
 from intellirouter.records.held import Batches, list_in, list_of, release_all
+from intellirouter.records.intake import TOGETHER, Bounds
 from intellirouter.records.query import Query
-from intellirouter.records.recorder import TOGETHER, Bounds, Recorder
+from intellirouter.records.recorder import Recorder
 from intellirouter.records.row import Ids, Row
 from intellirouter.records.sealed import SealedRecords
 from intellirouter.records.sqlite import held as batches

@@ -274,7 +274,7 @@ async def test_diagnose_tells_of_wrong_sums_and_the_command_makes_them_anew(
     file = tmp_path / "node.toml"
     file.write_text(f'[paths]\ndata_dir = "{tmp_path}"\n')
     done = CliRunner().invoke(build("usage"), ["usage", "--recount", "--config", str(file)])
-    assert done.exit_code == 0 and "sums were wrong" in done.stdout, done.output
+    assert done.exit_code == 0 and "1 sum was wrong" in done.stdout, done.output
     assert store.held.waiting().rows == 0 and len(store.get("held", None)) == 1
     assert store.total(Query()).requests == MANY + 1 and store.check(1000) == 0
     (found,) = await request_record(RecordsSection(), tmp_path, 5)

@@ -20,8 +20,9 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import secrets
 from intellirouter.guards.keeping import fit_to_keep
 from intellirouter.records.held import release_all
+from intellirouter.records.intake import Bounds
 from intellirouter.records.open import opener
-from intellirouter.records.recorder import Bounds, Recorder
+from intellirouter.records.recorder import Recorder
 from intellirouter.records.records import Records
 from intellirouter.records.redaction import Redaction
 from intellirouter.records.sealed import SealedRecords

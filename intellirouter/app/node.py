@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -101,5 +102,12 @@ def prepare_data_dir(settings: Settings) -> None:
         journal.repair(directory)
         own_files.close(directory)
         check_file(settings.security, directory)
+    except FileExistsError as cause:
+        if directory.is_symlink():
+            told = f"is a link to {directory.readlink()}, which is not there: is the disk mounted?"
+            raise ConfigError(f"paths.data_dir: {directory} {told}") from cause
+        raise ConfigError(f"paths.data_dir: {directory} is no directory.") from cause
     except OSError as cause:
-        raise ConfigError(f"paths.data_dir: {directory} cannot be made ({cause.strerror}).") from cause
+        place = Path(cause.filename or directory)
+        what = "made" if place == directory or place in directory.parents else "used"
+        raise ConfigError(f"paths.data_dir: {place} cannot be {what} ({cause.strerror}).") from cause

@@ -17,9 +17,9 @@ from multiprocessing.synchronize import Semaphore
 from types import FrameType
 
 import structlog
-import uvloop
 
 from intellirouter.app import own_files
+from intellirouter.app.event_loop import Loop
 from intellirouter.app.node import Node, prepare_logs
 from intellirouter.app.roles import RoleEntry
 from intellirouter.app.service_manager import NO_MANAGER, ServiceManager
@@ -76,7 +76,7 @@ def _serve(
     manager: ServiceManager = NO_MANAGER,
 ) -> None:
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(
                 serve(
                     loaded,

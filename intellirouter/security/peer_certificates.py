@@ -16,6 +16,7 @@ from typing import Any
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.errors import AuthenticationFailed, ConfigError
 from intellirouter.security.errands import ERRANDS, callers_of
+from intellirouter.security.own_certificate import load_own, told
 
 ROLE_DOMAIN = "role.intellirouter.internal"
 
@@ -62,10 +63,10 @@ def present(context: ssl.SSLContext, section: IpcSecurity | PeerTls) -> None:
     if section.certificate is None:
         return
     try:
-        context.load_cert_chain(section.certificate, section.key)
+        load_own(context, section.certificate, section.key)
     except (OSError, ssl.SSLError) as cause:
         files = f"{section.certificate} and {section.key}"
-        raise ConfigError(f"ipc.security: {files} cannot be used ({cause}).") from cause
+        raise ConfigError(f"ipc.security: {files} cannot be used ({cause}).{told(cause, section)}") from cause
 
 
 def trust(context: ssl.SSLContext, ca: Path) -> None:

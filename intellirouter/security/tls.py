@@ -7,6 +7,7 @@ import ssl
 from intellirouter.config.schema.ipc import IpcSecurity
 from intellirouter.config.schema.server import ServerTls
 from intellirouter.errors import ConfigError
+from intellirouter.security.own_certificate import load_own, told
 from intellirouter.security.peer_certificates import present, trust
 
 
@@ -51,7 +52,7 @@ def load_certificate(context: ssl.SSLContext, section: ServerTls | None, securit
         present(context, security)
         return
     try:
-        context.load_cert_chain(section.certificate, section.key)
+        load_own(context, section.certificate, section.key)
     except (OSError, ssl.SSLError) as cause:
         files = f"{section.certificate} and {section.key}"
-        raise ConfigError(f"server.tls: {files} cannot be used ({cause}).") from cause
+        raise ConfigError(f"server.tls: {files} cannot be used ({cause}).{told(cause, section)}") from cause

@@ -156,7 +156,9 @@ class Engine:
                 connection.close()
                 raise
         except (OSError, sqlite3.Error) as error:
-            raise StateUnavailable(f"the embedded store {self.path} cannot be opened: {error}") from error
+            raise StateUnavailable(
+                f"the embedded store {self.path} cannot be opened: {error}. `intellirouter diagnose` says what helps."
+            ) from error
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:

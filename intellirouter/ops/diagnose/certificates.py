@@ -10,6 +10,7 @@ from pathlib import Path
 from intellirouter.config.schema.settings import Settings
 from intellirouter.ops.diagnose.finding import Finding, Level
 from intellirouter.security.certificate_end import DAY, LAST_DAYS, SOON_DAYS
+from intellirouter.security.own_certificate import load_own, remedy
 
 _EXPIRED, _NOT_YET = 10, 9
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_CERT_NOT_YET_VALID."""
@@ -61,7 +62,7 @@ def _examined(name: str, certificate: Path, key: Path) -> Finding:
             name,
             Level.PROBLEM,
             f"{certificate} and {key} cannot be used: {why}",
-            _pem(certificate, key),
+            remedy(certificate, key),
         )
     except OSError as error:
         return Finding(
@@ -80,20 +81,6 @@ def _examined(name: str, certificate: Path, key: Path) -> Finding:
     if left < SOON_DAYS * DAY:
         return Finding("install", name, Level.WARNING, told, "Renew it; a running node takes it by itself.")
     return Finding("install", name, Level.OK, told)
-
-
-def _pem(certificate: Path, key: Path) -> str:
-    """What to do about two files that OpenSSL does not take, by what they hold."""
-    held, own = certificate.read_bytes(), key.read_bytes()
-    if b"-----BEGIN CERTIFICATE" not in held:
-        if b"-----BEGIN CERTIFICATE" in own and b"PRIVATE KEY-----" in held:
-            return "They are the wrong way round: 'certificate' names the key, and 'key' the certificate."
-        return f"{certificate} holds no certificate: put the PEM file there, with those between it and its authority."
-    if b"PRIVATE KEY-----" not in own:
-        return f"{key} holds no private key: put its PEM file there."
-    if b"ENCRYPTED" in own:
-        return f"{key} is locked by a passphrase: store it without (openssl pkey -in … -out …), readable for the node alone."
-    return "Put both PEM files there."
 
 
 def authorities(settings: Settings) -> Iterator[Finding]:
@@ -131,7 +118,7 @@ def ends(certificate: Path, key: Path) -> float:
     """
     certificate.read_bytes(), key.read_bytes()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(certificate, key, password="")  # else a locked key is asked for at the terminal
+    load_own(server, certificate, key)
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.load_verify_locations(certificate)

@@ -123,7 +123,7 @@ def _syslog(section: SyslogSection, host: str) -> Way:
         secure = _trusting("syslog", section.ca)
         if section.certificate is not None and section.key is not None:
             try:
-                secure.load_cert_chain(section.certificate, section.key)
+                secure.load_cert_chain(section.certificate, section.key, password="")
             except OSError as cause:
                 raise ConfigError(
                     f"telemetry.syslog.certificate: {section.certificate} and {section.key} are no certificate and its key "

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from intellirouter.errors import Conflict
+from intellirouter.errors import Conflict, StateUnavailable
 
 INCREMENTAL = 2
 _MAKING = 0x494E54454C4C49
@@ -97,19 +97,39 @@ def give_back(engine: sa.Engine) -> None:
 def sole_owner(engine: sa.Engine) -> Iterator[None]:
     """Hold a SQLite file for this process: a second one would take the first one's runs for abandoned.
 
-    Raises `Conflict`. A database that nodes may share is not held.
+    Raises `Conflict`, or `StateUnavailable` for a file that cannot be written. A database that nodes may share is not held.
     """
-    if engine.dialect.name != "sqlite" or not engine.url.database:
+    file = engine.url.database
+    if engine.dialect.name != "sqlite" or not file:
         yield
         return
-    with Path(f"{engine.url.database}.lock").open("w") as lock:
+    with contextlib.ExitStack() as stack:
+        try:
+            lock = stack.enter_context(Path(f"{file}.lock").open("w"))
+        except OSError as cause:
+            raise _not_opened(f"{file}.lock", cause.strerror) from cause
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as cause:
-            raise Conflict(
-                f"Another process runs chains on {engine.url.database}; many nodes need Postgres."
-            ) from cause
+            raise Conflict(f"Another process runs chains on {file}; many nodes need Postgres.") from cause
+        try:
+            _written(engine)
+        except sa.exc.DatabaseError as cause:
+            raise _not_opened(file, cause.orig) from cause
         yield
+
+
+def _written(engine: sa.Engine) -> None:
+    """Write what is there already, as whoever cannot will fail later."""
+    with engine.begin() as connection:
+        found = connection.exec_driver_sql("pragma user_version").scalar()
+        connection.exec_driver_sql(f"pragma user_version = {int(found or 0)}")
+
+
+def _not_opened(file: str, why: object) -> StateUnavailable:
+    return StateUnavailable(
+        f"The database of the chains, {file}, cannot be opened: {why}. `intellirouter diagnose` says what helps."
+    )
 
 
 def _unixepoch(modifier: str) -> float:

@@ -30,7 +30,8 @@ NAME_PARTS = NameRule(64, _PLAIN_NAME, parts=True)
 
 _OPENAI_SCHEMA = SchemaRules(whole_top=True, items="")
 _PLAIN_SCHEMA = SchemaRules(whole_top=True, items="", boolean=False)
-_CLAUDE_SCHEMA = SchemaRules(whole_top=True)
+_PROPERTY_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+_CLAUDE_SCHEMA = SchemaRules(whole_top=True, property_names=_PROPERTY_NAME)
 _CLAUDE_CLOSED = SchemaRules(
     keywords=frozenset(
         """type properties required additionalProperties items enum const anyOf allOf $ref $defs default description
@@ -39,6 +40,7 @@ _CLAUDE_CLOSED = SchemaRules(
     formats=frozenset("date-time time date duration email hostname uri ipv4 ipv6 uuid".split()),
     item_counts=frozenset({0, 1}),
     closed=True,
+    property_names=_PROPERTY_NAME,
     type_lists=False,
     recursive=False,
     boolean=False,
@@ -295,6 +297,7 @@ TAKES: Mapping[str, Takes] = {
 """By the `kind` of a provider."""
 
 _BEFORE_GEMINI_3 = re.compile(r"(?:^|/)(?:gemini-[12](?!\d)|gemma-|learnlm)")
+_BEFORE_GPT_5 = re.compile(r"(?:^|/)(?:gpt-[34]|chatgpt-|o[134](?:-|$))")
 _THOUGHTLESS_GPT = re.compile(r"(?:^|/)(?:gpt-[34]|chatgpt-|gpt-5[.0-9]*-chat)")
 _EFFORTS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
     ("groq", re.compile(r"gpt-oss"), ("low", "medium", "high")),
@@ -318,6 +321,8 @@ def takes_of(kind: str, model: str) -> Takes:
     words = next((w for who, names, w in _EFFORTS if who == takes.who and names.search(model)), None)
     if words is not None:
         takes = replace(takes, efforts=words)
+    if takes.who in ("openai", "azure", "the Responses API") and _BEFORE_GPT_5.search(model):
+        takes = replace(takes, wordiness=False)
     if takes.dialect == GEMINI and _BEFORE_GEMINI_3.search(model):
         return replace(takes, result_media=False, search_beside_tools=False, form_beside_tools=False)
     if takes.dialect == ANTHROPIC and not claude(model).structured:

@@ -55,6 +55,14 @@ def asks(schema: dict[str, Any]) -> dict[str, Any]:
     return {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"responseMimeType": "application/json", "responseSchema": schema}}  # fmt: skip
 
 
+def offered(**properties: Any) -> dict[str, Any]:
+    """A tool with these parameters."""
+    return {
+        "type": "function",
+        "function": {"name": "f", "parameters": {"type": "object", "properties": properties}},
+    }
+
+
 def said(block: dict[str, Any]) -> dict[str, Any]:
     return {"role": "assistant", "content": [block]}
 
@@ -92,7 +100,17 @@ CASES: list[tuple[str, str, dict[str, Any], str, Any]] = [
     ("a video for those who know it", "chat", chat(U, part("video_url", video_url={"url": f"{LINK}.mp4"})), "vllm", {"messages": [{"content": [{"type": "text"}, {"type": "video_url", "video_url": {"url": f"{LINK}.mp4"}}]}]}),
     ("a picture in the system prompt", "chat", chat({"role": "system", "content": [{"type": "text", "text": "S"}, {"type": "image_url", "image_url": {"url": DATA}}]}, U), "anthropic", {"system": "S", "messages": [{"content": [{"type": "image"}, {"text": "Hi"}]}]}),
     ("the same at Gemini", "chat", chat({"role": "system", "content": [{"type": "text", "text": "S"}, {"type": "image_url", "image_url": {"url": DATA}}]}, U), "google", {"systemInstruction": {"parts": [{"text": "S"}]}, "contents": [{"parts": [INLINE, {"text": "Hi"}]}]}),
+    ("a document where a picture should be", "chat", chat(picture("data:application/pdf;base64,JVBERi0xLjQ=")), "anthropic", {"messages": [{"content": [{"type": "document", "source": {"media_type": "application/pdf", "data": "JVBERi0xLjQ="}}]}]}),
+    ("the same at OpenAI", "chat", chat(picture("data:application/pdf;base64,JVBERi0xLjQ=")), "openai", {"messages": [{"content": [{"type": "file", "file": {"filename": "document.pdf"}}]}]}),
+    ("a sound where a picture should be", "chat", chat(picture("data:audio/mpeg;base64,SUQz")), "google", {"contents": [{"parts": [{"inlineData": {"mimeType": "audio/mp3", "data": "SUQz"}}]}]}),
+    ("a video where a picture should be", "chat", chat(picture("data:video/mp4;base64,AAAA")), "google", {"contents": [{"parts": [{"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}}]}]}),
+    ("a program of no known type", "chat", chat(part("file", file={"filename": "a.py", "file_data": "data:application/octet-stream;base64,cHJpbnQoMSk="})), "anthropic", {"messages": [{"content": [{"type": "document", "source": {"type": "text", "data": "print(1)"}, "title": "a.py"}]}]}),
+    ("a sheet without a type", "responses", {"input": [part("input_file", filename="a.csv", file_data="YSxi")]}, "openai", {"messages": [{"content": "a.csv:\na,b"}]}),
     # schemas
+    ("types as programs name them", "chat", chat(tools=[offered(a={"type": "str"}, b={"type": "any"}, c={"type": ["int", "NULL"]}, d={"type": "dict"}, e={"type": ""})]), "openai", {"tools": [{"function": {"parameters": {"properties": {"a": {"type": "string"}, "b": {}, "c": {"type": ["integer", "null"]}, "d": {"type": "object"}, "e": {}}}}}]}),
+    ("names that Claude refuses", "chat", chat(tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"$filter": {"type": "string"}, "a": {"type": "string"}}, "required": ["$filter", "a"], "additionalProperties": False}}}]), "anthropic", {"tools": [{"input_schema": {"properties": {"a": {"type": "string"}}, "required": ["a"], "description": '(property "$filter", required: {"type":"string"})'}}]}),
+    ("a list of nothing", "chat", chat(tools=[offered(a={"type": "array", "items": []})]), "google", {"tools": [{"functionDeclarations": [{"parametersJsonSchema": {"properties": {"a": {"type": "array", "items": {"type": "string"}}}}}]}]}),
+    ("demanded and not defined", "chat", chat(tools=[offered(a={"anyOf": [{"required": ["x"]}, {"type": "string"}]})]), "google", {"tools": [{"functionDeclarations": [{"parametersJsonSchema": {"properties": {"a": {"anyOf": [{}, {"type": "string"}]}}}}]}]}),
     ("a list at the top", "gemini", asks({"type": "ARRAY", "items": OBJECT}), "openai", {"messages": [{"role": "system", "content": 'Answer with a single JSON value and nothing else. It must hold to this JSON schema:\n{"type":"array","items":{"type":"object","properties":{"a":{"type":"string"}}}}'}, {}]}),
     ("a union at the top", "gemini", asks({"anyOf": [OBJECT, OBJECT]}), "openai_responses", {"instructions": "Answer with"}),
     ("a list where one is taken", "gemini", asks({"type": "ARRAY", "items": OBJECT}), "vllm", {"response_format": {"json_schema": {"schema": {"type": "array"}}}}),
@@ -142,6 +160,10 @@ def test_it_goes_out_as_the_target_takes_it(
     assert holds(out, expected), (case, out)
     if case == "no limit":
         assert "maxOutputTokens" not in json.dumps(out)
+    if case == "names that Claude refuses":
+        assert out["tools"][0]["input_schema"].keys() == {"type", "properties", "required", "description"}
+    if case in ("types as programs name them", "demanded and not defined"):
+        assert not {"any", "", "required"} & set(json.dumps(out["tools"]).split('"'))
     assert "has no such setting" not in notes, "what was said in another word was not lost"
 
 
@@ -160,6 +182,12 @@ def test_a_vendors_own_words_go_to_it_as_they_came() -> None:
         (picture("http://h.example/a.png"), "anthropic", "https"),
         (part("video_url", video_url={"url": f"{LINK}.mp4"}), "anthropic", "videos"),
         (part("video_url", video_url={"url": f"{LINK}.mp4"}), "openai", "videos"),
+        (part("file", file={"file_id": "gs://bucket/a.pdf"}), "anthropic", "address"),
+        (
+            part("file", file={"file_id": "https://generativelanguage.googleapis.com/v1beta/files/a"}),
+            "openai_responses",
+            "address",
+        ),
     ],
 )
 def test_what_the_target_would_refuse_goes_to_another(message: dict[str, Any], kind: str, words: str) -> None:
@@ -206,3 +234,12 @@ def test_plain_text_in_a_url_is_read_by_its_letters() -> None:
     out, _ = sent("chat", chat(part("file", file={"file_data": letters, "filename": "a.txt"})), "google")
     (given,) = out["contents"][0]["parts"]
     assert given.get("text") or base64.b64decode(given["inlineData"]["data"]).decode() == "a bü"
+
+
+@pytest.mark.parametrize(
+    ("model", "kept"), [("gpt-4o", False), ("o3", False), ("gpt-5.1", True), ("m", True)]
+)
+def test_how_wordy_to_be_is_said_to_models_that_know(model: str, kept: bool) -> None:
+    out, notes = sent("responses", {"input": "Hi", "text": {"verbosity": "low"}}, "openai", model)
+    assert ("verbosity" in out) is kept
+    assert ("verbosity" in notes) is not kept

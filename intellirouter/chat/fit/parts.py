@@ -13,6 +13,7 @@ from intellirouter.chat.media import (
     is_text,
     plain_type,
     split_data_url,
+    type_by_name,
     words_of,
 )
 from intellirouter.chat.model import Message
@@ -33,6 +34,7 @@ from intellirouter.chat.parts import (
 from intellirouter.errors import UnsupportedByTarget
 
 _PLAIN = (Text, ToolCall)
+_GOOGLES_FILES = "//generativelanguage.googleapis.com/"
 _TYPES = {"application/octet-stream": None}
 
 
@@ -193,11 +195,20 @@ def _image(part: Image, takes: Takes) -> Part:
     if "\n" in part.data or " " in part.data:  # wrapped lines
         part = msgspec.structs.replace(part, data="".join(part.data.split()))
     kind = image_type(part.media_type, part.data)
+    if kind is not None and not kind.startswith("image/"):  # clients have one place for whatever is no text
+        return _of_another_kind(part, kind, takes)
     if takes.images is not None and kind is not None and kind not in takes.images:
         if is_text(kind) and (words := words_of(part.data or "")) is not None:
             return Text(words, cache=part.cache)
         raise UnsupportedByTarget(f"{takes.who} takes no pictures of the type {kind}.", param="messages")
     return part if kind == part.media_type else msgspec.structs.replace(part, media_type=kind)
+
+
+def _of_another_kind(part: Image, kind: str, takes: Takes) -> Part:
+    """A document, a video or a sound where a picture should be."""
+    if kind.startswith("audio/"):
+        return _audio(Audio(part.data or "", audio_name(kind)), takes)
+    return _file(File(data=part.data, media_type=kind, cache=part.cache), takes)
 
 
 def _audio(part: Audio, takes: Takes) -> Part:
@@ -216,6 +227,12 @@ def _file(part: File, takes: Takes) -> Part:
     kind = _TYPES.get(part.media_type or "", plain_type(part.media_type))
     if part.data is not None and part.data.startswith("JVBERi0"):
         kind = "application/pdf"
+    elif part.data is not None and kind is None:  # some clients know no types
+        kind = type_by_name(part.filename or part.title or "")
+        if kind is None and words_of(part.data) is not None:
+            kind = "text/plain"
+    if part.url is not None:
+        _check_place(part.url, takes)
     if part.text is not None:
         return _as_text(part, part.text) if takes.documents_as_text else part
     if (
@@ -236,6 +253,13 @@ def _file(part: File, takes: Takes) -> Part:
             f"{takes.who} takes {taken}, not documents of the type {kind}.", param="messages"
         )
     return _typed(part, kind)
+
+
+def _check_place(url: str, takes: Takes) -> None:
+    """Raise `UnsupportedByTarget` for a place that only its own vendor reads from, or that the target does not."""
+    own = url.startswith("gs://") or _GOOGLES_FILES in url
+    if (own and takes.dialect != "gemini") or (takes.https and not url.startswith("https://")):
+        raise UnsupportedByTarget(f"{takes.who} cannot read the document at that address.", param="messages")
 
 
 def _typed(part: File, kind: str | None) -> File:

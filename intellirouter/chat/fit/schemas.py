@@ -24,6 +24,21 @@ _NESTED = (
     "additionalProperties items not if then else propertyNames contains unevaluatedProperties "
     "unevaluatedItems contentSchema"
 ).split()
+_TYPE_NAMES = {
+    "str": "string",
+    "text": "string",
+    "int": "integer",
+    "long": "integer",
+    "float": "number",
+    "double": "number",
+    "bool": "boolean",
+    "dict": "object",
+    "map": "object",
+    "list": "array",
+    "none": "null",
+}
+"""Types as programs name them, which servers of tools hand on."""
+_TYPES = frozenset("string integer number boolean object array null".split())
 _SILENT = frozenset(
     {"$schema", "$id", "$comment", "$anchor", "id", "nullable", "examples", "readOnly", "writeOnly"}
 )
@@ -142,6 +157,7 @@ def _node(schema: Any, rules: SchemaRules, lost: list[str], depth: int) -> Any:
     if rules.bare_refs and "$ref" in fitted:
         return {"$ref": fitted["$ref"], **({"$defs": fitted["$defs"]} if "$defs" in fitted else {})}
     _complete(fitted, rules)
+    told += _without_odd_names(fitted, rules)
     lost += told
     if told:
         fitted["description"] = f"{fitted.get('description') or ''} ({', '.join(told)})".strip()
@@ -151,6 +167,8 @@ def _node(schema: Any, rules: SchemaRules, lost: list[str], depth: int) -> Any:
 def _plain(schema: Json, rules: SchemaRules) -> Json:
     """The schema in the words of the latest draft, and without what its author can have meant for no vendor."""
     plain = dict(schema)
+    if "type" in plain:
+        _name_types(plain)
     if isinstance(plain.get("definitions"), dict) and "$defs" not in plain:
         plain["$defs"] = plain.pop("definitions")
     if isinstance(ref := plain.get("$ref"), str) and ref.startswith("#/definitions/"):
@@ -159,7 +177,8 @@ def _plain(schema: Json, rules: SchemaRules) -> Json:
         if isinstance(plain.get(bound), bool) and plain.pop(bound) and limit in plain:  # draft 4
             plain[bound] = plain.pop(limit)
     if isinstance(plain.get("items"), list):  # before 2020-12
-        plain["prefixItems"] = plain.pop("items")
+        if first := plain.pop("items"):
+            plain["prefixItems"] = first
         if isinstance(more := plain.pop("additionalItems", None), dict):
             plain["items"] = more
     if "required" in plain and not isinstance(plain["required"], list):  # draft 3
@@ -174,6 +193,24 @@ def _plain(schema: Json, rules: SchemaRules) -> Json:
         }
         return branches[0] | beside if len(branches) == 1 else {**beside, "anyOf": branches}
     return plain
+
+
+def _name_types(plain: Json) -> None:
+    """Types by their proper names; a word that is none means any."""
+    given = plain["type"]
+    if isinstance(given, list):
+        named = [known for kind in given if (known := _type_name(kind)) is not None]
+    else:
+        named = [known] if (known := _type_name(given)) is not None else []
+    if not named:
+        del plain["type"]
+    else:
+        plain["type"] = named if isinstance(given, list) else named[0]
+
+
+def _type_name(kind: Any) -> str | None:
+    word = kind.lower() if isinstance(kind, str) else ""
+    return word if word in _TYPES else _TYPE_NAMES.get(word)
 
 
 def _typed(schema: Json) -> Json:
@@ -235,7 +272,7 @@ def _complete(schema: Json, rules: SchemaRules) -> None:
         if not schema.get("properties") and schema.get("additionalProperties") is not False:
             raise _Lossy  # a map of any names
         schema["additionalProperties"] = False
-    if is_object and rules.defined_only and isinstance(names := schema.get("required"), list):
+    if rules.defined_only and isinstance(names := schema.get("required"), list):
         known = _properties(schema)
         schema["required"] = [name for name in names if isinstance(name, str) and name in known]
         if not schema["required"]:
@@ -243,6 +280,29 @@ def _complete(schema: Json, rules: SchemaRules) -> None:
     is_array = kinds == "array" or (isinstance(kinds, list) and "array" in kinds)
     if is_array and rules.items is not None and not {"items", "prefixItems"} & schema.keys():
         schema["items"] = {"type": rules.items} if rules.items else {}
+
+
+def _without_odd_names(schema: Json, rules: SchemaRules) -> list[str]:
+    """Properties whose names the target does not take are told in words: an object may hold others than those it lists."""
+    names = rules.property_names
+    if names is None:
+        return []
+    odd = [name for name in _properties(schema) if names.fullmatch(name) is None]
+    if not odd:
+        return []
+    if rules.closed:
+        raise _Lossy
+    properties, wanted = dict(_properties(schema)), _required(schema)
+    told = [
+        f"property {_shown(name)}{', required' if name in wanted else ''}: {_shown(properties.pop(name))}"
+        for name in odd
+    ]
+    schema["properties"] = properties
+    if schema.get("additionalProperties") is False:
+        del schema["additionalProperties"]
+    if wanted:
+        schema["required"] = [name for name in schema["required"] if name not in odd]
+    return told
 
 
 def _recurs(schema: Json) -> bool:

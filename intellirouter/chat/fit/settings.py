@@ -96,6 +96,10 @@ def _counts(request: ChatRequest, takes: Takes, changes: dict[str, Any], notes: 
 
 
 def _words(request: ChatRequest, takes: Takes, changes: dict[str, Any], notes: list[str]) -> None:
+    if request.verbosity is not None and not takes.wordiness:
+        changes["verbosity"] = None
+        if request.verbosity != "medium":
+            notes.append("'verbosity' was left out: this model has no such setting.")
     tier = request.service_tier
     if tier is not None and takes.tiers is not None and tier not in takes.tiers.values():
         own = takes.tiers.get(tier)

@@ -50,6 +50,7 @@ class SchemaRules:
     bare_refs: bool = False
     any_enum: bool = True  # words of any kind, the empty one too
     defined_only: bool = False  # what is required must be among the properties
+    property_names: re.Pattern[str] | None = None  # what those of an object must be
     object_top: bool = False  # an object at the top and no union: anything else cannot be said
 
 
@@ -121,6 +122,7 @@ class Takes:
     user_nameless: bool = False  # no address or number of a person
     cache_key_longest: int | None = None
     efforts: tuple[str, ...] | None = None  # words for how much to think; empty: none, None: any
+    wordiness: bool = True  # how wordy to be
     tiers: Mapping[str, str] | None = None  # service tiers by their names elsewhere; None: any word
     most_stops: int | None = None
     blank_stops: bool = True

@@ -62,6 +62,11 @@ def test_a_follow_up_goes_with_its_question(follow_up: str) -> None:
         "How long is the warranty?",
         "shipping costs",
         "Opening hours?",
+        "Thanks, that helped!",
+        "Who are you?",
+        "Is there a fee for parcels?",
+        "Combien coûte la livraison en Allemagne ?",
+        "¿Cuál es el horario y el precio?",
         "thanks",
         "Wie lange ist die Garantie?",
         "水壶的保修期多长？",
@@ -76,6 +81,9 @@ def test_a_chain_of_follow_ups_reaches_back_to_what_they_are_about() -> None:
     assert (
         asked(BEFORE, "Three years.", "And for kettles?", "Two.", "Why?")
         == f"{BEFORE}\nAnd for kettles?\nWhy?"
+    )
+    assert asked(BEFORE, "Three years.", "Thanks!", "You're welcome.", "And how is it claimed?") == (
+        f"{BEFORE}\nAnd how is it claimed?"
     )
     assert asked("Why?") == "Why?"
     assert asked() == ""

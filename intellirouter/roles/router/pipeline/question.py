@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 from intellirouter.chat.model import Message
 
@@ -29,7 +30,7 @@ _CONNECTIVES = frozenset(
 _POINTING = frozenset(
     "it its it's they them their theirs this that these those he him his she her hers there one ones former latter same such "
     "es er sie ihn ihm ihr ihre ihren dies diese dieser dieses davon dafür darüber damit dort dazu "
-    "il elle ils elles lui leur cela ça celui celle ceux y en ello eso esto esa ese aquello él ella ellos ellas lo su sus "
+    "il elle ils elles lui leur cela ça celui celle ceux ello eso esto esa ese aquello él ella ellos ellas su sus "
     "esso essa questo questa quello quella isso isto ele ela eles elas он она оно они это этот эта его её ее их там".split()
 )
 _POINTING_SIGNS = (
@@ -75,6 +76,29 @@ _BEGINNING_SIGNS = (
     "وكم",
     "وهل",
 )
+_COURTESY = frozenset(
+    "hi hello hey thanks thank you thx ty very so much a lot ok okay fine great perfect super cool nice good helped helpful that was yes no "
+    "please bye danke schön dankeschön vielen dank prima alles klar das hat geholfen ja nein bitte merci beaucoup parfait c'est oui non "
+    "gracias muchas perfecto sí grazie mille obrigado obrigada спасибо большое 谢谢 ありがとう 감사합니다 شكرا धन्यवाद ขอบคุณ".split()
+)
+_THANKS = frozenset(
+    "thanks thank thx ty danke dankeschön merci gracias grazie obrigado obrigada спасибо 谢谢 ありがとう شكرا".split()
+)
+_OF_WHOM_IS_ASKED = (
+    "who are you",
+    "what are you",
+    "what can you do",
+    "what's your name",
+    "wer bist du",
+    "was bist du",
+    "was kannst du",
+    "qui es-tu",
+)
+"""Questions of small words that are about nothing said before."""
+_SPANISH = frozenset("el los las un una cuál qué cuánto cuánta cuándo dónde quién cómo".split())
+"""Beside one of them "es" is no German pronoun."""
+_EXPLETIVE = frozenset("is are was were isn't aren't".split())
+"""Before a "there" that points nowhere."""
 _SMALL = frozenset(
     "a an the is are was were be do does did can could will would should may i you we me my your our to of in on at by for from "
     "with as any some since until time how what when where which who whom whose why much many long often far old big more less please tell exactly else details detail info information example examples explain "
@@ -100,8 +124,9 @@ def question(messages: Sequence[Message]) -> str:
     if not said:
         return ""
     parts = [said[-1]]
+    before = [text for text in said[:-1] if not _is_courtesy(text)]
     if len(said[-1]) <= _MOST_CHARACTERS:
-        for earlier in reversed(said[-1 - _MOST_BACK : -1]):
+        for earlier in reversed(before[-_MOST_BACK:]):
             if not leans(parts[0]):
                 break
             parts.insert(0, earlier[-_MOST_CHARACTERS:])
@@ -114,17 +139,30 @@ def leans(text: str) -> bool:
     words = _words(plain)
     if not words:
         return True
+    asks = plain.endswith(("?", "？", "؟"))
+    if plain.startswith(_OF_WHOM_IS_ASKED) or (words[0] in _THANKS and not asks):
+        return False
     if plain.startswith(_PHRASES) or words[0] in _CONNECTIVES:
         return True
     if not plain.isascii() and (plain.startswith(_BEGINNING_SIGNS) or _signs(plain)):
         return True
     if len(words) > _LONG:
         return False
-    if text.rstrip().endswith(("?", "？", "؟")) and _elliptic(words):
+    if asks and _elliptic(words):
         return True
     if words[-1] in _POINTING_LAST or (words[0] in _PREPOSITIONS and len(words) <= _FEW):
         return True
-    return any(word in _POINTING for word in words) or all(word in _SMALL for word in words)
+    points = any(
+        word in _POINTING
+        and not (word == "there" and before in _EXPLETIVE)
+        and not (word == "es" and not _SPANISH.isdisjoint(words))
+        for before, word in pairwise(("", *words))
+    )
+    return points or all(word in _SMALL for word in words)
+
+
+def _is_courtesy(text: str) -> bool:
+    return all(word in _COURTESY for word in _words(text.casefold()))
 
 
 def _elliptic(words: Sequence[str]) -> bool:

@@ -91,19 +91,25 @@ def remove(db: sqlite3.Connection, collection: str, ids: Sequence[str]) -> None:
     """Forget chunks that are about to be deleted."""
     table = table_of(db, collection)
     columns, marks = _columns(db)
-    gone = list(_as_indexed(db, collection, "id in (select value from json_each(?))", json.dumps(ids)))
-    if not gone:
-        return
+    gone: list[int] = []
+
+    def indexed() -> Iterator[list[Any]]:
+        for values in _as_indexed(db, collection, "id in (select value from json_each(?))", json.dumps(ids)):
+            gone.append(values[0])
+            yield values
+
     db.executemany(
         f"insert into {table} ({table}, rowid, {columns}) values ('delete', ?, {marks})",  # noqa: S608
-        gone,
+        indexed(),
     )
+    if not gone:
+        return
     (number,) = db.execute(
         "insert into word_removals values (?, 1) on conflict (collection) do update set times = times + 1 "
         "returning times",
         (collection,),
     ).fetchone()
-    rows = json.dumps([row for row, *_ in gone]) if len(gone) <= NOTED_ROWS else None
+    rows = json.dumps(gone) if len(gone) <= NOTED_ROWS else None
     db.execute("insert into words_removed values (?, ?, ?)", (collection, number, rows))
     db.execute(
         "delete from words_removed where collection = ? and number <= ?", (collection, number - NOTED_TIMES)

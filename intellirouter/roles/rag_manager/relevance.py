@@ -91,8 +91,8 @@ def asks_of_all(query: str) -> bool:
 
 def shares_words(query: str, text: str) -> bool:
     """The text has most of what the query's words tell, whatever their endings."""
-    wanted = telling(query)
-    if not wanted:
+    wanted = [word for word in telling(query) if not (len(word) == 1 and word.isdigit())]
+    if not wanted:  # nothing but a number or two, which stand anywhere: "What's 2+2?"
         return False
     held = set(terms.words(text))
     starts = tuple(held)

@@ -167,6 +167,9 @@ def test_a_cell_of_a_page_that_spans_rows_stands_in_each() -> None:
         "Second | 201 | 4713",
         "as of May",
     ]
+    within = b"<table><tr><td rowspan=2>Third</td><form><td>301</td></form></tr><tr><td>302</td></tr></table>"
+    text = "".join(block.text for block in parse("a.html", within)[1])
+    assert (text.count("Third"), "301" in text, "302" in text) == (2, True, True)
 
 
 def test_a_merged_cell_of_a_document_stands_in_each_of_its_rows() -> None:

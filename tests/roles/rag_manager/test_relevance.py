@@ -27,7 +27,7 @@ DOCUMENTS = {
     **{f"part {n}": f"Part KX-{n * 7919 % 9000 + 1000}-B, a valve of size {n % 9}." for n in range(60)},
 }
 NOTHING = (
-    "hi", "Hello there!", "thanks a lot", "你好", "Danke schön!", "What is the capital of France?", "Who wrote Hamlet?",
+    "hi", "Hello there!", "thanks a lot", "你好", "Danke schön!", "What is the capital of France?", "Who wrote Hamlet?", "What's 2+2?",
     "write a python function to sort a list", "今天天气怎么样？",
 )  # fmt: skip
 SOMETHING = {

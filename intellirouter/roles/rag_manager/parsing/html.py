@@ -205,7 +205,8 @@ def _spread_row(row: _Node, held: Mapping[int, tuple[int, _Node]]) -> dict[int, 
                 place(cell if cell.tag == "th" else _Node(cell.tag), cell.rows)
     those_held()
     if cells:
-        row.children = list(cells)
+        others = [child for child in row.children if not (isinstance(child, _Node) and child.tag in _CELLS)]
+        row.children = [*cells, *others]
     return left
 
 

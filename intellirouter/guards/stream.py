@@ -50,8 +50,9 @@ class Watched:
         known = len(self._context)
         findings = [one for one in self._find(whole) if one.end > known]
         for one in findings:
-            if one.start < ready < one.end and not last and len(whole) - one.start < self._longest:
-                ready = max(known, one.start)  # it may be longer still
+            if one.start < ready < one.end and not last:  # it may be longer still
+                held = len(whole) - one.start < self._longest
+                ready = max(known, one.start) if held else one.end
         mine = [
             Finding(max(one.start, known) - known, one.end - known, one.kind)
             for one in findings

@@ -200,6 +200,18 @@ def test_no_target_searches_what_the_caller_shut_out(
         assert why in notes
 
 
+@pytest.mark.parametrize(
+    ("turns", "note"),
+    [
+        ((s("A"), u("Hi")), ""),
+        ((s("A"), s("B"), u("Hi")), "The system messages were sent as one."),
+        ((u("Hi"), s("A")), "A system message inside the conversation was moved to its start."),
+    ],
+)
+def test_what_becomes_of_system_messages_is_said(turns: tuple[Any, ...], note: str) -> None:
+    assert sent("chat", chat(*turns), "vllm")[1] == note
+
+
 def test_a_part_nobody_knows_is_not_lost_in_silence() -> None:
     video = chat(
         u([{"type": "text", "text": "See"}, {"type": "scent_url", "scent_url": {"url": "https://h/v"}}])

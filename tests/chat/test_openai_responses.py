@@ -508,6 +508,8 @@ def test_a_stream_has_every_event_in_order_and_means_the_same_whole_and_split(
         (e for e in events if e["type"] == "response.output_item.done"), key=lambda e: e["output_index"]
     )]  # fmt: skip
     assert last["usage"]["input_tokens_details"] == {"cached_tokens": 1, "cache_write_tokens": 0}
+    spoken = [item["status"] for item in last["output"] if item["type"] == "message"]
+    assert set(spoken) <= {last["status"]}, "words that were cut off are no whole message"
 
 
 @pytest.mark.parametrize("deltas", [c[1] for c in STREAMS], ids=[c[0] for c in STREAMS])

@@ -69,6 +69,14 @@ def test_default_gives_way_to_file_to_environment_to_flag(tmp_path: Path) -> Non
     assert final.source_of("server.port") == "--port"
 
 
+def test_a_value_of_the_command_line_is_told_by_its_flag(tmp_path: Path) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text("")
+    given = load(file, {}, {("roles", "chain_engine", "port"): 1, ("telemetry", "log_level"): "info"})
+    assert given.source_of("roles.chain_engine.port") == "--port-chain-engine"
+    assert given.source_of("telemetry.log_level") == "--log-level"
+
+
 CENTRE = f"[chain_engine.centre]\nurl = 'https://c'\nname = 'shop'\ntoken = '{'a' * 32}'\n"
 PROBLEMS: list[tuple[str, str, str]] = [
     ("[server]\nhots = 1", ":2: server.hots", "Did you mean 'host'?"),

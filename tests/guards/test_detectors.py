@@ -165,6 +165,7 @@ def test_what_is_not_seen(kind: str, text: str, wanted: int) -> None:
         ("n i g h t f a l l of p-r-o-j-e-c-t", []),
         ("z o r g o n", ["z o r g o n"]),
         ("zorgons and azorgon", []),
+        ("azorgon", []),
         ("机密项目 is secret", ["机密"]),
     ],
 )

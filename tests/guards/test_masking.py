@@ -17,7 +17,7 @@ from intellirouter.chat.parts import File, Opaque, Part, Text, Thinking, ToolCal
 from intellirouter.chat.response import ChatResponse, Choice
 from intellirouter.config.schema.guards import GuardSection
 from intellirouter.guards import places
-from intellirouter.guards.finding import Finding
+from intellirouter.guards.finding import LONGEST, Finding
 from intellirouter.guards.guard import Guard, made
 from intellirouter.guards.incoming import Incoming, looked_at
 from intellirouter.guards.outgoing import Outgoing
@@ -211,6 +211,28 @@ def test_a_long_secret_is_held_until_it_ends() -> None:
     guards = [guard("secret", on=["output"], action="mask")]
     out = Outgoing(guards, Incoming(asked("x")).placeholders, asked("x"), Report())
     assert streamed(out, text, range(0, len(text), 7))[0] == "Here: <SECRET> and that was it."
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "wanted"),
+    [
+        ("iban", "Pay DE89 3704 0044 0532 0130 00 now.", "Pay <IBAN> now."),
+        ("iban", "Pay (GB82WEST12345698765432).", "Pay (<IBAN>)."),
+    ],
+)
+def test_no_letter_goes_out_before_what_begins_with_it(kind: str, text: str, wanted: str) -> None:
+    out = Outgoing(
+        [guard(kind, on=["output"], action="mask")], Incoming(asked("x")).placeholders, asked("x"), Report()
+    )
+    assert streamed(out, text, range(len(text)))[0] == wanted
+
+
+@pytest.mark.parametrize(("letters", "parts"), [(LONGEST, 1), (LONGEST + 1, 2), (3 * LONGEST, 4)])
+def test_a_match_too_long_to_be_held_is_masked_as_far_as_it_came(letters: int, parts: int) -> None:
+    long = guard("pattern", patterns=["x+"], on=["output"], action="mask")
+    out = Outgoing([long], Incoming(asked("x")).placeholders, asked("x"), Report())
+    text = f"a {'x' * letters} b"
+    assert streamed(out, text, range(len(text)))[0] == f"a {'<G>' * parts} b"
 
 
 def test_a_stream_is_not_held_back_where_nothing_can_come() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import json
 import sqlite3
 import threading
@@ -149,6 +150,14 @@ async def test_clocks_that_are_apart_are_told(apart: int, level: Level, said: st
     with answering(200, b"{}", date=formatdate(time.time() + apart, usegmt=True)) as (url, _):
         found = await reach(Place("Router", url, path="/health/live"), 5)
     assert (found.level, said in found.message) == (level, True)
+
+
+async def test_how_long_an_answer_took_is_told_in_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(5.0, 0.25)
+    monkeypatch.setattr("intellirouter.ops.diagnose.network.time.perf_counter", lambda: next(clock))
+    with answering(200, b"{}") as (url, _):
+        found = await reach(Place("Router", url, path="/health/live"), 5)
+    assert " answers in 250 ms, HTTP 200" in found.message
 
 
 async def test_each_key_of_a_provider_is_shown_to_it(tmp_path: Path) -> None:

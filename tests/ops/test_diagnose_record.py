@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,16 @@ async def test_a_file_that_is_there_is_measured_and_one_that_is_not_is_not_made(
     (tmp_path / "requests.db").chmod(0o644)
     found = (await request_record(RecordsSection(), tmp_path, 5))[-1]
     assert found.level is Level.WARNING and "chmod 600" in found.advice
+
+
+async def test_a_file_of_a_version_that_held_nothing_back_is_read(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "requests.db")
+    store.write([ROW])
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "requests.db")) as connection, connection:
+        connection.execute("drop table held")
+    (found,) = await request_record(RecordsSection(), tmp_path, 5)
+    assert found.level is Level.OK and "last written 2023-11-14 22:13:20" in found.message
 
 
 @pytest.mark.parametrize("damage", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 4096])

@@ -11,7 +11,7 @@ from intellirouter.inference.learning.estimator import Estimator
 SLOTS = np.zeros(0, np.int64)
 
 
-def taught(outcomes: int, *, told: int = WIDTH) -> Estimator:
+def taught(outcomes: int, *, told: int = WIDTH, weight: float = 1.0) -> Estimator:
     """Good at one half of the questions and bad at the other, which the basis tells apart; `told` of its numbers are not 0."""
     chance = np.random.default_rng(7)
     made = Estimator()
@@ -19,7 +19,7 @@ def taught(outcomes: int, *, told: int = WIDTH) -> Estimator:
         basis = np.zeros(WIDTH, np.float32)
         basis[:told] = chance.normal(size=told)
         score = 0.5 + 0.4 * float(np.sign(basis[0])) + float(chance.normal(0, 0.05))
-        made.learn(float(chance.random()), basis, SLOTS, score, 1.0)
+        made.learn(float(chance.random()), basis, SLOTS, score, weight)
     made.fit()
     return made
 
@@ -51,6 +51,16 @@ def test_doubt_leaves_alone_what_little_is_known() -> None:
     known.doubt(40.0)
     assert known.gram == pytest.approx(before[0])
     assert known.moment == pytest.approx(before[1])
+
+
+def test_of_much_that_is_known_doubt_leaves_what_some_hundreds_of_outcomes_weigh() -> None:
+    known = taught(60, weight=10.0)
+    assert known.weight > 500
+    good, error = known.good / known.weight, known.error / known.weight
+    known.doubt(40.0)
+    assert known.weight == pytest.approx(300.0)
+    assert known.gram[0, 0] == pytest.approx(40.0)
+    assert (known.good / known.weight, known.error / known.weight) == pytest.approx((good, error))
 
 
 def test_an_error_is_that_of_as_many_parameters_as_were_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -97,6 +98,17 @@ async def test_a_file_too_large_for_the_memory_limit_ends_only_its_process(tmp_p
     async with contextlib.aclosing(Parser(ParseLimits(memory=512 << 20))) as parser:
         with pytest.raises(InvalidRequest, match="MiB"):
             await parser.parse(file, "zeros.txt")
+
+
+async def test_a_reader_writes_nothing_even_when_it_falls(tmp_path: Path) -> None:
+    """A core would hold the document."""
+    file = tmp_path / "blob"
+    file.write_text("A few words.")
+    async with contextlib.aclosing(Parser(ParseLimits())) as parser:
+        await parser.parse(file, "a.txt")
+        assert parser._child is not None
+        for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
+            assert resource.prlimit(parser._child.pid, kind) == (0, 0)
 
 
 async def test_a_long_text_comes_in_frames_and_whole(tmp_path: Path) -> None:

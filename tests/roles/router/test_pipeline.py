@@ -19,7 +19,7 @@ from intellirouter.memory.embedded.store import EmbeddedStore
 from intellirouter.memory.redis.store import RedisStore
 from intellirouter.roles.router.pipeline.answering import Pipeline
 from tests.conftest import StartNode, StartVendor, provider
-from tests.roles.router.test_chat import ANSWER, BODY, STREAM
+from tests.roles.router.test_chat import ANSWER, BODY, STREAM, chunk
 from tests.servers.minilm import minilm
 from tests.servers.process import node_process
 from tests.servers.redis import redis_server
@@ -87,6 +87,18 @@ async def test_a_persona_goes_before_the_conversation_and_is_not_kept_with_it(
     async with http.get(f"{url}/v1/conversations/c1") as reply:
         turns = (await reply.json())["turns"]
     assert [message["role"] for turn in turns for message in turn["messages"]] == ["user", "assistant"] * 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_where_no_step_has_anything_to_do_the_vendors_own_fields_come_along(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession, stream: bool
+) -> None:
+    first = chunk({"content": "Hello"}, vendor_extra={"kept": True})
+    vendor = await start_vendor(Play.sse(first, *STREAM[3:]) if stream else Play.json(ANSWER))
+    node = await start_node(provider(vendor))
+    body = {**BODY, "stream": stream, "intellirouter": {"tags": ["x"]}}
+    async with http.post(f"{node.listening[0].url}/v1/chat/completions", json=body) as reply:
+        assert '"vendor_extra"' in await reply.text()
 
 
 async def test_a_header_names_a_persona_where_the_body_names_none(

@@ -1,0 +1,59 @@
+"""What the commands show that look into a backup."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from intellirouter.cli.main import main
+from intellirouter.config.load import load
+from intellirouter.ops.backup import place
+from intellirouter.ops.backup.make import make
+
+
+def called(capsysbinary: pytest.CaptureFixture[bytes], *words: str) -> tuple[int, bytes, bytes]:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    return int(ended.value.code or 0), *capsysbinary.readouterr()
+
+
+@pytest.fixture
+def backups(tmp_path: Path) -> list[str]:
+    """Two of one node, between which a persona was changed, one came and one went."""
+    config, personas = tmp_path / "node.toml", tmp_path / "data" / "personas"
+    config.write_text(f"[paths]\ndata_dir = '{tmp_path / 'data'}'\n")
+    personas.mkdir(parents=True)
+    made = []
+    for number, files in enumerate(({"a": "one", "gone": "x"}, {"a": "two!", "new": "y"})):
+        for old in personas.iterdir():
+            old.unlink()
+        for name, text in files.items():
+            (personas / f"{name}.toml").write_text(f'prompt = "{text}"')
+        where = place.directory(str(tmp_path / f"place-{number}"))
+        made.append(str(make(load(config, {}), where, lambda _: None)[0]))
+    return made
+
+
+def test_the_files_of_a_backup_are_listed_shown_and_compared(
+    backups: list[str], capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    old, new = backups
+    code, out, _ = called(capsysbinary, "backup", "ls", old, "personas/", "--json")
+    assert [(each["name"], each["bytes"]) for each in json.loads(out)] == [
+        ("personas/a.toml", 14),
+        ("personas/gone.toml", 12),
+    ]
+    code, out, said = called(capsysbinary, "backup", "ls", old, "nothing/")
+    assert (code, b"holds nothing that begins with nothing/" in said) == (2, True)
+    assert called(capsysbinary, "backup", "cat", new, "personas/a.toml")[:2] == (0, b'prompt = "two!"')
+    code, out, said = called(capsysbinary, "backup", "cat", new, "a.toml")
+    assert (code, out) == (2, b"") and b"There is personas/a.toml" in said
+    code, out, _ = called(capsysbinary, "backup", "diff", old, new)
+    changed = [line for line in out.decode().splitlines() if "personas/" in line]
+    assert changed == [
+        "M personas/a.toml (14 bytes → 15 bytes)",
+        "- personas/gone.toml (12 bytes)",
+        "+ personas/new.toml (12 bytes)",
+    ]

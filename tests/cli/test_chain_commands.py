@@ -1,0 +1,79 @@
+"""What the commands print that speak with a running ChainEngine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from typer.testing import CliRunner
+
+from intellirouter.cli.chain_events import _Printer
+from intellirouter.cli.main import build
+from tests.conftest import StartNode
+from tests.roles.chain_engine.test_api import Client, auth
+
+ECHO = "chain: {name: echo}\nsteps: [{id: a, set: {said: '1'}}]\n"
+
+TOLD: list[tuple[str, list[tuple[str, dict[str, Any]]], str]] = [
+    (
+        "words run on in their line, and another step begins its own",
+        [
+            ("step_tokens", {"step": "a", "offset": 0, "text": "Hello"}),
+            ("step_tokens", {"step": "a", "offset": 5, "text": " there"}),
+            ("step_tokens", {"step": "b", "offset": 0, "text": "Hi"}),
+            ("step_finished", {"number": 2, "path": "b", "outcome": {"text": "Hi"}}),
+        ],
+        'a: Hello there\nb: Hi\n   2 b done  {"text":"Hi"}\n',
+    ),
+    (
+        "a model that is asked again begins again",
+        [
+            ("step_tokens", {"step": "a", "offset": 0, "text": "Hel"}),
+            ("step_tokens", {"step": "a", "offset": 0, "text": "Good"}),
+            ("step_failed", {"number": 1, "path": "a", "outcome": {"error": "x"}}),
+        ],
+        'a: Hel\na: Good\n   1 a failed  {"error":"x"}\n',
+    ),
+    (
+        "what is waited for, and the end",
+        [
+            ("run_waiting", {"waiting_for": "approval"}),
+            ("run_waiting", {"waiting_for": None}),
+            ("run_ended", {"id": "run_1", "status": "succeeded"}),
+        ],
+        "waits for approval\nwaits for the time\nrun_1 is succeeded.\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("events", "printed"), [one[1:] for one in TOLD], ids=[one[0] for one in TOLD])
+def test_a_run_is_told_as_it_goes(
+    events: list[tuple[str, dict[str, Any]]], printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printer = _Printer(as_json=False)
+    for name, facts in events:
+        printer.take(name, facts)
+    assert capsys.readouterr().out == printed
+
+
+async def test_a_trigger_says_its_address_and_secret_where_it_has_one(
+    start_node: StartNode, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    node = await start_node(auth(ann="a"), role="ChainEngine")
+    url = node.listening[0].url
+    assert (await Client(http, url)("PUT", "/v1/chains/echo", {"source": ECHO}))[0] == 201
+
+    async def trigger(*words: str) -> str:
+        arguments = ["chain", "trigger", *words, "--chain", "echo", "--url", url, "--api-key", "ann"]
+        done = await asyncio.to_thread(CliRunner().invoke, build("chain"), arguments)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    first = await trigger("in", "--webhook")
+    assert first.startswith("The trigger 'in' starts 'echo'.\naddress: ")
+    assert "/v1/webhooks/" in first and "secret:  whsec_" in first
+    assert "secret:  as before" in await trigger("in", "--webhook")
+    assert await trigger("told", "--event", "order.*") == "The trigger 'told' starts 'echo'.\n"

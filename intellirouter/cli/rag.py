@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,8 +150,17 @@ def evaluate(
     if as_json:
         typer.echo(msgspec.json.encode({**found, "misses": misses}).decode())
         return
+    Console().print(_qualities(found, len(asked)))
+    for miss in misses[:MOST_MISSES]:
+        typer.echo(f"{miss.query}\n  {miss.document}: {miss.reason}")
+    if len(misses) > MOST_MISSES:
+        typer.echo(f"… and {len(misses) - MOST_MISSES} more (--json has them all)")
+
+
+def _qualities(found: Mapping[str, Any], questions: int) -> Table:
+    """How good each stage is, and how far hybrid search is ahead of the others."""
     table = Table(
-        *("stage", "nDCG@10", "recall@10", "first", "hybrid ahead by"), title=counted(len(asked), "question")
+        *("stage", "nDCG@10", "recall@10", "first", "hybrid ahead by"), title=counted(questions, "question")
     )
     for stage, quality in found.items():
         ahead = f"{found['hybrid'].ndcg - quality.ndcg:+.3f} ± {quality.error:.3f}"
@@ -159,11 +168,7 @@ def evaluate(
             *(stage, f"{quality.ndcg:.3f}", f"{quality.recall:.3f}", f"{quality.first:.3f}"),
             ahead if stage != "hybrid" else "",
         )
-    Console().print(table)
-    for miss in misses[:MOST_MISSES]:
-        typer.echo(f"{miss.query}\n  {miss.document}: {miss.reason}")
-    if len(misses) > MOST_MISSES:
-        typer.echo(f"… and {len(misses) - MOST_MISSES} more (--json has them all)")
+    return table
 
 
 @app.command()

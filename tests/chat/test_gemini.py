@@ -73,19 +73,23 @@ def test_signatures_thoughts_calls_and_results_survive_a_turn() -> None:
             "parts": [
                 {"text": "hm", "thought": True, "thoughtSignature": "s1"},
                 {"functionCall": {"name": "f", "args": {"a": 1}}, "thoughtSignature": "s2"},
+                {"text": "", "thoughtSignature": "s3"},
             ],
         },
         {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"b": 2}}}]},
     ]
     request = decode({"contents": contents})
-    thought, call = request.messages[1].content
+    thought, call, end = request.messages[1].content
     assert isinstance(call, ToolCall)
     assert thought == Thinking("hm", "s1", signer="google")
     assert (call.name, call.arguments, call.signature) == ("f", '{"a":1}', "s2")
+    assert end == Text("", signature="s3")
     result = request.messages[2].content[0]
     assert isinstance(result, ToolResult)
     assert result.call_id == call.id
     assert FORMAT.encode_request(request.changed(), [])["contents"] == contents
+    del contents[1]["parts"][2]["text"]  # as Google sends it at the end of a stream
+    assert decode({"contents": contents}).messages[1].content[2] == end
 
 
 def test_a_conversation_of_another_vendor_goes_out_as_google_wants_it() -> None:

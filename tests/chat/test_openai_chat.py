@@ -364,10 +364,15 @@ def test_a_whole_answer_is_written_back_the_same() -> None:
         choices=(Choice((Thinking("t"), Text("a"), ToolCall("c", "f", "{}")), "tool_calls"),),
         usage=Usage(3, 4, cached_tokens=1, reasoning_tokens=2),
     )
-    again = FORMAT.decode_response(FORMAT.encode_response(response))
+    data = FORMAT.encode_response(response)
+    assert not {"system_fingerprint", "service_tier"} & json.loads(data).keys()
+    again = FORMAT.decode_response(data)
     assert again.choices == response.choices
     assert again.usage is not None
     assert (again.usage.input_tokens, again.usage.cached_tokens, again.usage.reasoning_tokens) == (3, 1, 2)
+    named = msgspec.structs.replace(response, system_fingerprint="fp_1", service_tier="flex")
+    body = json.loads(FORMAT.encode_response(named))
+    assert (body["system_fingerprint"], body["service_tier"]) == ("fp_1", "flex")
 
 
 @pytest.mark.parametrize(

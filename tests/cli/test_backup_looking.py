@@ -32,7 +32,9 @@ def backups(tmp_path: Path) -> list[str]:
         for name, text in files.items():
             (personas / f"{name}.toml").write_text(f'prompt = "{text}"')
         where = place.directory(str(tmp_path / f"place-{number}"))
-        made.append(str(make(load(config, {}), where, lambda _: None)[0]))
+        told: list[str] = []
+        made.append(str(make(load(config, {}), where, told.append)[0]))
+        assert [name for name in told if "personas" in name] == [f"personas/{name}.toml" for name in files]
     return made
 
 

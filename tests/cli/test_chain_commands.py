@@ -24,27 +24,28 @@ TOLD: list[tuple[str, list[tuple[str, dict[str, Any]]], str]] = [
             ("step_tokens", {"step": "a", "offset": 0, "text": "Hello"}),
             ("step_tokens", {"step": "a", "offset": 5, "text": " there"}),
             ("step_tokens", {"step": "b", "offset": 0, "text": "Hi"}),
-            ("step_finished", {"number": 2, "path": "b", "outcome": {"text": "Hi"}}),
+            ("step_finished", {"number": 2, "path": "b", "outcome": {"ok": {"text": "Hi"}}}),
+            ("step_finished", {"number": 3, "path": "c", "outcome": {"ok": {"text": "Bye"}}}),
         ],
-        'a: Hello there\nb: Hi\n   2 b done  {"text":"Hi"}\n',
+        "a: Hello there\nb: Hi\n   2 b\n   3 c  Bye\n",
     ),
     (
         "a model that is asked again begins again",
         [
             ("step_tokens", {"step": "a", "offset": 0, "text": "Hel"}),
             ("step_tokens", {"step": "a", "offset": 0, "text": "Good"}),
-            ("step_failed", {"number": 1, "path": "a", "outcome": {"error": "x"}}),
+            ("step_failed", {"number": 1, "path": "a", "outcome": {"error": {"message": "no"}}}),
         ],
-        'a: Hel\na: Good\n   1 a failed  {"error":"x"}\n',
+        "a: Hel\na: Good\n   1 a  failed: no\n",
     ),
     (
         "what is waited for, and the end",
         [
-            ("run_waiting", {"waiting_for": "approval"}),
-            ("run_waiting", {"waiting_for": None}),
+            ("run_waiting", {"id": "run_1", "status": "waiting", "waiting_for": "approval"}),
+            ("run_waiting", {"id": "run_1", "status": "waiting", "waiting_for": None}),
             ("run_ended", {"id": "run_1", "status": "succeeded"}),
         ],
-        "waits for approval\nwaits for the time\nrun_1 is succeeded.\n",
+        "run_1 waits for 'approval'.\nrun_1 waits until its time has come.\nrun_1 succeeded.\n",
     ),
 ]
 

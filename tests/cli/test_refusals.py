@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from intellirouter.cli import server_client
 from intellirouter.cli.server_client import ServerRefused, ask_once
+from intellirouter.errors import PeerUnavailable
 from tests.conftest import StartVendor
 from tests.servers.vendor import Play
 
@@ -32,3 +34,15 @@ async def test_a_refusal_says_why_and_what_to_do(
     server = await start_vendor(Play.json(body, status))
     with pytest.raises(ServerRefused, match=said):
         await asyncio.to_thread(ask_once, server.url, "sk-x", "GET", "/admin/keys")
+
+
+async def test_an_answer_larger_than_a_command_takes_is_refused(
+    start_vendor: StartVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start_vendor(Play.json(["1234567"]))
+    size = len('["1234567"]')
+    monkeypatch.setattr(server_client, "MAX_ANSWER_BYTES", size)
+    assert (await asyncio.to_thread(ask_once, server.url, None, "GET", "/x"))[0] == ["1234567"]
+    monkeypatch.setattr(server_client, "MAX_ANSWER_BYTES", size - 1)
+    with pytest.raises(PeerUnavailable, match="larger than"):
+        await asyncio.to_thread(ask_once, server.url, None, "GET", "/x")

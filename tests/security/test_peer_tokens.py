@@ -316,3 +316,11 @@ def test_a_full_file_knows_after_a_restart_what_it_let_go_and_takes_what_is_newe
     assert not again.first_use(ids[-1], now, now + 1)
     assert again.first_use("after", now + 1, now + 1)
     again.close()
+
+
+def test_a_place_is_free_when_its_token_has_ended_and_nobody_elses_is_refused(tmp_path: Path) -> None:
+    seen = SeenFile(tmp_path / "seen", 100, slots=1)
+    assert all(seen.first_use(f"old {n}", 0.0, 0.0) for n in range(SeenFile.NEAR))
+    assert seen.first_use("new", 100.0, 100.0)
+    assert seen.first_use("issued before", 50.0, 100.0)
+    seen.close()

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from intellirouter.app.serving import _door
+from intellirouter.config.load import load
 from intellirouter.web import addresses
 from intellirouter.web.addresses import Addresses
+from intellirouter.web.probes import Health
 from tests.servers.installation import ADMIN, Installation, configured_key, installed
 
 
@@ -94,6 +99,26 @@ def test_whatever_the_header_says_there_is_an_address(hops: list[str]) -> None:
     request = make_mocked_request("GET", "/", headers=[("x-forwarded-for", ",".join(hops))])
     found = door._behind(request, addresses._read("10.0.0.9"))  # type: ignore[arg-type]
     assert addresses._read(str(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("toml", "whose", "statuses"),
+    [
+        ("", "10.0.0.9", [200] * 4),
+        ('[server]\ntrusted_proxies = ["10.0.0.0/8"]', "203.0.113.7", [200] * 4),
+        ("[limits]\naddress_requests_per_minute = 2", "10.0.0.9", [200, 200, 429, 429]),
+    ],
+)
+async def test_the_door_of_a_role_is_as_the_configuration_has_it(
+    toml: str, whose: str, statuses: list[int], tmp_path: Path
+) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text(toml)
+    node: Any = SimpleNamespace(loaded=load(file, {}))
+    seen: Any = Seen()
+    door: Any = _door(node, seen, Health("Router", {}), lambda: False)
+    assert [await asked(door, "10.0.0.9", forwarded=("203.0.113.7",)) for _ in range(4)] == statuses
+    assert set(seen.whose) == {whose}
 
 
 @pytest.fixture

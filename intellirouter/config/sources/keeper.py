@@ -18,6 +18,8 @@ from intellirouter.config.sources.reference import Reference, SourceFailed, Valu
 from intellirouter.config.sources.vault import Vault
 
 RETRY_SECONDS = 10.0
+LEAST_SECONDS = 0.5
+"""Between two readings of a value, however short its source says that it holds."""
 _LOCAL = frozenset({"env", "file", "credential", "exec"})
 
 
@@ -134,7 +136,8 @@ class Keeper:
 
     def _due(self, value: Value) -> float:
         most = self._section.refresh_seconds
-        return time.monotonic() + (most if value.seconds is None else max(0.5, min(value.seconds, most)))
+        wait = most if value.seconds is None else max(LEAST_SECONDS, min(value.seconds, most))
+        return time.monotonic() + wait
 
     def _fetch(self, place: Reference) -> Value:
         section = self._section

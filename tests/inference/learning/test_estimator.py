@@ -67,6 +67,6 @@ def test_an_error_is_that_of_as_many_parameters_as_were_told() -> None:
     known = taught(200, told=1)
     noise = known.error / known.weight
     level = 1 / (known.gram[0, 0] + 1)
-    one, three = ((noise * ((count - 1) / (known.weight + 1) + level)) ** 0.5 for count in (1, 3))
+    two, three = ((noise * ((count - 1) / (known.weight + 1) + level)) ** 0.5 for count in (2, 3))
     assert known.heeded()[0] > 0.9
-    assert one < known.uncertainty() < three < 0.3
+    assert two < known.uncertainty() < three < 0.3

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
+from intellirouter.chains.runtime.durable.cluster import Cluster, prepare
 from intellirouter.roles.chain_engine.schedules import ScheduleStore
+from intellirouter.roles.chain_engine.service import ChainService
 from intellirouter.roles.chain_engine.store import RunRow, Store, plain
 from intellirouter.security.caller import Owner
 
@@ -61,3 +66,21 @@ def test_what_an_earlier_version_stored_is_read(tmp_path: Path) -> None:
 def test_ids_of_two_tenants_never_meet() -> None:
     paths = {f"{plain(tenant)}/{plain(key)}" for tenant, key in (("a", "b/c"), ("a/b", "c"), ("a%2Fb", "c"))}
     assert len(paths) == 3
+
+
+@pytest.mark.parametrize(
+    ("beats", "listed"),
+    [((), [("a", True)]), (("a",), [("a", True)]), (("a", "b"), [("a", True), ("b", True)])],
+)
+def test_the_nodes_are_those_that_share_the_database(
+    beats: tuple[str, ...], listed: list[tuple[str, bool]], tmp_path: Path
+) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/runs.db")
+    prepare(engine)
+    clusters = [Cluster(engine, node, lambda _: None, 5.0, 30.0, True) for node in beats]
+    for one in clusters:
+        one.beat()
+    runtime = SimpleNamespace(node="a", cluster=clusters[0] if clusters else None)
+    service: Any = SimpleNamespace(runtime=runtime)
+    assert sorted((each["node"], each["alive"]) for each in ChainService.nodes(service)) == listed
+    engine.dispose()

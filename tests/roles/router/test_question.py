@@ -6,6 +6,7 @@ import pytest
 
 from intellirouter.chat.model import Message
 from intellirouter.chat.parts import Text
+from intellirouter.roles.router.pipeline.course import with_context
 from intellirouter.roles.router.pipeline.question import question
 
 BEFORE = "Tell me about the warranty."
@@ -87,3 +88,21 @@ def test_a_chain_of_follow_ups_reaches_back_to_what_they_are_about() -> None:
     )
     assert asked("Why?") == "Why?"
     assert asked() == ""
+
+
+@pytest.mark.parametrize(
+    ("roles", "wanted"),
+    [
+        ("user", "user+"),
+        ("user assistant user", "user assistant user+"),
+        ("user assistant tool", "user+ assistant tool"),
+        ("user user assistant tool tool", "user user+ assistant tool tool"),
+        ("system", "system user+"),
+        ("system assistant", "system assistant user+"),
+    ],
+)
+def test_what_was_found_stands_before_the_last_words_of_the_user(roles: str, wanted: str) -> None:
+    """What stands before it stays the same for the provider's prefix cache."""
+    turns = with_context(tuple(Message(role, (Text("said"),)) for role in roles.split()), "FOUND")  # type: ignore[arg-type]
+    shown = [turn.role + "+" * turn.text.startswith("FOUND") for turn in turns]
+    assert shown == wanted.split()

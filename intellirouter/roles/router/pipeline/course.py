@@ -369,7 +369,7 @@ def retrieval_request(rag: Json, query: str) -> RetrievalRequest:
 
 def with_context(messages: tuple[Message, ...], block: str) -> tuple[Message, ...]:
     """The block just before the last user text: what stands before it stays the same for the provider's prefix cache."""
-    for index in range(len(messages) - 1, -1, -1):
+    for index in reversed(range(len(messages))):
         message = messages[index]
         if message.role == "user":
             told = msgspec.structs.replace(message, content=(Text(block + "\n\n"), *message.content))

@@ -28,7 +28,7 @@ from intellirouter.peers.edges import Batch, Had, Sent, Taken
 from intellirouter.records.query import Query
 from intellirouter.records.records import Records
 from intellirouter.records.redaction import Redaction
-from intellirouter.records.row import Detail, Ids, Row
+from intellirouter.records.row import Detail, Ids, Row, time_of
 from intellirouter.records.sqlite.store import SqliteStore
 from intellirouter.records.store import Store as RecordStore
 from intellirouter.roles.chain_engine.edges.adopting import Adopting, NodeRecord
@@ -176,7 +176,10 @@ async def test_the_centre_has_each_row_once_whatever_happens_on_the_way(edge: Ed
 
 
 async def test_rows_gather_for_a_moment_and_a_batch_goes_at_once(edge: Edge, there: There) -> None:
-    edge.wrote(3, ago=0.0)
+    (oldest, *_) = edge.wrote(3, ago=0.0)
+    now, edge.now = edge.now, time_of(oldest.id)
+    assert await edge.forwarding.once() == 1.0
+    edge.now = now
     assert await edge.forwarding.once() == 1.0
     edge.wrote(17, ago=0.0)
     assert await edge.forwarding.once() == 0.0

@@ -119,6 +119,17 @@ def test_the_same_work_ends_at_the_same_place_every_time() -> None:
     assert len(left) == 1
 
 
+def deep(levels: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(levels):
+        found = {"not": found}
+    return found
+
+
+def test_a_schema_of_many_levels_is_taken() -> None:
+    schemas.schema(deep(60))
+
+
 REFUSED_SCHEMAS: list[tuple[Any, str]] = [
     ({"$ref": "http://127.0.0.1:9/x"}, "nothing is fetched"),
     ({"$ref": "file:///etc/passwd"}, "nothing is fetched"),
@@ -134,6 +145,7 @@ REFUSED_SCHEMAS: list[tuple[Any, str]] = [
     ({"properties": {"x": {"$schema": "http://json-schema.org/draft-07/schema#"}}}, "at the root only"),
     ({"type": "nonsense"}, "no JSON Schema"),
     ({"enum": ["x" * 300_000]}, "at most"),
+    (deep(66), "64 deep"),
     ([], "an object"),
     ({"allOf": [{"$ref": "#"}]}, ""),
 ]

@@ -439,6 +439,25 @@ def test_a_body_of_this_dialect_passes_unchanged_but_for_thoughts_the_api_never_
     assert body["messages"] == turns
 
 
+def test_of_the_citations_in_a_body_only_those_go_back_that_the_api_made() -> None:
+    page = {"type": "web_search_result_location", "url": "https://x", "title": "X", "cited_text": "a"}
+    theirs, ours = {**page, "encrypted_index": "c2VhbGVk"}, {**page, "encrypted_index": ""}
+    said: list[dict[str, Any]] = [
+        {"type": "text", "text": "a", "citations": [theirs, ours]},
+        {"type": "text", "text": "b", "citations": [ours]},
+        {"type": "text", "text": "c", "citations": [theirs]},
+        {"type": "text", "text": "d"},
+    ]
+    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": said}]
+    request = FORMAT.decode_request({"model": "m", "max_tokens": 5, "messages": turns}, {})
+    _, answer = FORMAT.encode_request(request.routed(model="claude-x"), [])["messages"]
+    assert answer["content"] == [
+        {**said[0], "citations": [theirs]},
+        {**said[1], "citations": None},
+        *said[2:],
+    ]
+
+
 words = st.text(min_size=1, max_size=20)
 ids = st.from_regex(r"[a-zA-Z0-9_-]{1,20}", fullmatch=True)
 user_parts = st.one_of(

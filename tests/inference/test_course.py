@@ -112,6 +112,14 @@ def test_retries_stay_a_share_of_the_requests() -> None:
     assert sum(budget.spend() for _ in range(50)) == 2
 
 
+def test_a_hundred_retries_may_come_at_once_before_they_are_a_share() -> None:
+    budget = RetryBudget()
+    assert sum(budget.spend() for _ in range(200)) == 100
+    for _ in range(51):
+        budget.earn()
+    assert sum(budget.spend() for _ in range(200)) == 10
+
+
 def test_backoff_grows_and_is_bounded() -> None:
     assert all(0.05 <= backoff(1) <= 0.1 for _ in range(50))
     assert all(4 <= backoff(99) <= 8 for _ in range(50))

@@ -120,11 +120,11 @@ class CachedDispatch:
         control = job.request.options.cache_control if job.request.options else None
         wishes = wishes_of(control or job.headers.get("cache-control"))
         if not self.cache.section.enabled:
-            return "", Wishes(read=False, write=False)
+            return "", wishes
         try:
             model = permitted(self._catalog, job.caller, job.request.model, granted=job.granted).name
         except ModelNotFound:  # a provider may still list it: dispatch says what becomes of it
-            return "", Wishes(read=False, write=False)
+            return "", wishes
         return cache_key(job.request, job.caller, model), wishes
 
     async def _kept(self, key: str, wishes: Wishes) -> Entry | None:

@@ -89,7 +89,7 @@ class StandIn:
         rows = [
             (id_, page)
             for id_, page in self.spaces[key].items()
-            if page.status == "current" and (label is None or label in page.labels)
+            if (page.status == "current" if label is None else label in page.labels)  # a label has them all
         ]
         return self._v2_part(path, query, [self._told(id_, page, None) for id_, page in rows])
 

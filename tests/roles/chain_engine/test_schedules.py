@@ -111,6 +111,11 @@ async def test_a_schedule_starts_one_run_a_time_and_keeps_to_its_tenant(
     assert {run["id"] for run in runs["data"]} <= set(ids)
     _, run = await ask("POST", "/v1/schedules/often/trigger")
     assert (await ask.until(run["id"], "succeeded"))["output"] == 4
+    paused, resumed = [
+        (await ask("POST", f"/v1/schedules/often/{how}"))[1]["paused"] for how in ("pause", "resume")
+    ]
+    assert (paused, resumed) == (True, False)
+    assert (await ask("GET", "/v1/schedules/often"))[1]["next_at"] is not None
     assert (await ask("DELETE", "/v1/schedules/often"))[0] == 200
     assert (await ask("GET", "/v1/schedules/often"))[0] == 404
 

@@ -98,6 +98,8 @@ async def test_a_webhook_starts_one_run_for_a_signed_delivery(
     assert "count" in (await ask("GET", "/v1/triggers/orders"))[1]["message"]
     await ask("POST", "/v1/triggers/orders/pause", {})
     assert (await sent({"to": "ann", "n": 1}, "msg_4"))[0] == 409
+    await ask("POST", "/v1/triggers/orders/resume", {})
+    assert (await sent({"to": "ann", "n": 1}, "msg_4"))[0] == 202
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/pause")):
         assert (await other(method, f"/v1/triggers/orders{path}"))[0] == 404
     assert (await ask("DELETE", "/v1/triggers/orders"))[0] == 200

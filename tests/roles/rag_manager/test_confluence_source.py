@@ -56,7 +56,7 @@ async def test_pages_of_spaces(wiki: StandIn, *, cloud: bool) -> None:
         },
         "~ann": {"9": WikiPage("Mine", "<p>Mine.</p>")},
     }
-    wiki.spaces["KB"]["6"] = WikiPage("Draft", "", status="draft")
+    wiki.spaces["KB"]["6"] = WikiPage("Draft", "", status="draft", labels=("odd",))
     first = await looked(wiki, cloud=cloud)
     assert list(first) == [f"KB/{n}.html" for n in range(1, 6)]
     mark, fetched = first["KB/2.html"]
@@ -77,6 +77,11 @@ async def test_pages_of_spaces(wiki: StandIn, *, cloud: bool) -> None:
     }
 
     assert list(await looked(wiki, cloud=cloud, labels=["odd", "none"])) == ["KB/1.html", "KB/5.html"]
+    wiki.spaces["KB"]["1"].labels = ("odd", "even")
+    wiki.asked.clear()
+    assert list(await looked(wiki, cloud=cloud, labels=["odd", "even"])) == ["KB/1.html", "KB/5.html"]
+    fetched_of = [path.partition("?")[0].rpartition("/")[2] for path in wiki.asked]
+    assert fetched_of.count("1") == 1, "once, of both labels"
     assert list(await looked(wiki, cloud=cloud, exclude=["KB/Page 1"], user=USER)) == [
         "KB/2.html",
         "KB/5.html",

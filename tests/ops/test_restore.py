@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sqlite3
 from pathlib import Path
@@ -143,3 +144,26 @@ def test_an_index_that_does_not_answer_for_what_it_was_given_is_not_put_in(
     monkeypatch.setattr("intellirouter.vectors.chroma.embedded.EmbeddedChroma", Forgetful)
     with pytest.raises(StateError, match="finds nothing"):
         outside.vectors_from(vectors, ["c-one"], (), tmp_path / "forgetful")
+
+
+DUMPED = f"""\
+COPY dbos.other (id, name) FROM stdin;
+1\tstrange
+\\.
+
+COPY dbos.workflow_status (id, "{outside.COLUMN}", output) FROM stdin;
+1\t{outside.READER}\tx
+2\t\\N\tx
+3\tpickle\tx
+\\.
+SELECT 1\tstrange\t2;
+COPY dbos.operation_outputs ({outside.COLUMN}) FROM stdin;
+{outside.READER}
+another
+\\.
+"""
+
+
+def test_a_dump_is_searched_for_rows_that_name_a_strange_reader() -> None:
+    found = [*outside._readers(io.BytesIO(DUMPED.encode()))]
+    assert found == [("dbos.workflow_status", "pickle"), ("dbos.operation_outputs", "another")]

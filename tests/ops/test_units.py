@@ -155,3 +155,17 @@ def test_who_may_not_read_the_environment_is_told_what_to_do(
         f"{tmp_path}/opt/env/router.env, which only root may read: run this command as root"
         in refused.value.message
     )
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_who_acts_for_a_unit_or_names_no_file_is_told_nothing_of_one(
+    there: bool, installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_unit, "UNIT_DIRS", (installed,))
+    monkeypatch.setattr(node_unit.os, "access", lambda *_: False)
+    file = tmp_path / "opt/config/router.toml"
+    assert "only root may read" in node_unit.advice(file)
+    if there:
+        monkeypatch.setenv("INVOCATION_ID", "1")
+        monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    assert node_unit.advice(file if there else None) == ""

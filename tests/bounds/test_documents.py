@@ -9,6 +9,7 @@ import pytest
 from intellirouter.bounds import patterns, schemas, values
 from intellirouter.bounds.fuel import OutOfFuel, tank
 from intellirouter.bounds.schemas import BadSchema
+from intellirouter.bounds.values import reading
 from intellirouter.chains import expr
 from intellirouter.chains.check import check
 from intellirouter.chains.source import Document, InvalidChain, read
@@ -128,6 +129,16 @@ def deep(levels: int) -> dict[str, Any]:
 
 def test_a_schema_of_many_levels_is_taken() -> None:
     schemas.schema(deep(60))
+
+
+@pytest.mark.parametrize("value", ["a" * 1_000, ["abc"] * 10, {"a": {"b": [1, 2.0, None]}}, 7])
+def test_to_read_a_value_again_costs_as_much_again(value: Any) -> None:
+    def spent(times: int) -> int:
+        with tank(10_000) as fuel:
+            reading(value, times)
+            return 10_000 - fuel.left
+
+    assert spent(3) == 3 * spent(1)
 
 
 REFUSED_SCHEMAS: list[tuple[Any, str]] = [

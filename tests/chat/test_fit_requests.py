@@ -212,6 +212,12 @@ def test_what_becomes_of_system_messages_is_said(turns: tuple[Any, ...], note: s
     assert sent("chat", chat(*turns), "vllm")[1] == note
 
 
+@pytest.mark.parametrize(("given", "goes"), [(0, 0), (0.5, 0.5), (1.5, 1.5), (1.9, 1.5)])
+def test_a_temperature_within_what_is_taken_goes_as_it_is_without_a_word(given: float, goes: float) -> None:
+    out, notes = sent("chat", chat(u("Hi"), temperature=given), "mistral")
+    assert (out["temperature"], "'temperature'" in notes) == (goes, given != goes)
+
+
 def test_a_part_nobody_knows_is_not_lost_in_silence() -> None:
     video = chat(
         u([{"type": "text", "text": "See"}, {"type": "scent_url", "scent_url": {"url": "https://h/v"}}])

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from itertools import combinations
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from intellirouter.config.schema.rag import RagSection
+from intellirouter.peers.contract import RetrievalRequest
 from intellirouter.roles.rag_manager.fusion import convex, reciprocal_rank, words_first
+from intellirouter.roles.rag_manager.ranking import Candidates, ranked
 
 DENSE = {"a": 0.9, "b": 0.5, "c": 0.1}
 LEXICAL = {"b": 12.0, "d": 2.0}
@@ -69,3 +74,23 @@ def test_words_alone_decide_where_the_script_is_not_known(
 def test_reciprocal_rank_sums_over_the_lists() -> None:
     fused = reciprocal_rank(DENSE, LEXICAL)
     assert fused == pytest.approx({"a": 1 / 61, "b": 1 / 62 + 1 / 61, "c": 1 / 63, "d": 1 / 62})
+
+
+@pytest.mark.parametrize(
+    ("mode", "order", "scored"),
+    [
+        ("dense", ["near", "both"], {"near": (0.9, None), "both": (0.5, None)}),
+        ("lexical", ["worded", "both"], {"worded": (None, 9.0), "both": (None, 3.0)}),
+        ("fused", None, {"near": (0.9, None), "worded": (None, 9.0), "both": (0.5, 3.0)}),
+    ],
+)
+def test_a_search_of_one_kind_finds_by_that_kind_alone(
+    mode: str, order: list[str] | None, scored: dict[str, tuple[float | None, float | None]]
+) -> None:
+    chunks: Any = {name: SimpleNamespace(id=name) for name in ("near", "worded", "both")}
+    collection: Any = SimpleNamespace(name="docs")
+    dense, lexical = {"near": 0.9, "both": 0.5}, {"worded": 9.0, "both": 3.0}
+    several = [Candidates(collection, dense, lexical, chunks, False)]
+    found = ranked(RagSection(), RetrievalRequest("q", ("docs",), mode=mode), several)
+    assert {item.chunk.id: (item.dense, item.lexical) for item in found} == scored
+    assert order is None or [item.chunk.id for item in found] == order

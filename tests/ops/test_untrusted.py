@@ -111,7 +111,7 @@ async def test_a_row_that_names_its_own_reader_starts_no_node_and_is_in_no_resto
     clean = file.read_bytes()
     insert(file, row(mark, reader))
     evil, _ = make(loaded, tmp_path / "backups", lambda _: None)
-    with pytest.raises(StrangeRows, match="'workflow_status' want to be read as"):
+    with pytest.raises(StrangeRows, match="'workflow_status' wants to be read as"):
         async with engine(loaded):
             pass
     file.write_bytes(clean)

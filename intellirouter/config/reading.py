@@ -173,10 +173,8 @@ class Reading:
         if not where and (line := line_of(self._lines, path)) is not None:
             where = f"{self._file}:{line}"
         if not where:  # a table that stands in no file: whoever named what is in it
-            inner = {
-                place for given, place in self.sources.items() if given.startswith((f"{name}.", f"{name}["))
-            }
-            where = ", ".join(sorted(inner)[:3])
+            within = (f"{name}.", f"{name}[")
+            where = next((place for given, place in self.sources.items() if given.startswith(within)), "")
         return Problem(where or self._file or "defaults", name, message, advice)
 
     def in_order(self, problems: Iterable[Problem]) -> list[Problem]:

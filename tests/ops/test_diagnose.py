@@ -63,12 +63,21 @@ class Well(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
+        self.wfile.write(self.body)
+
+    body = b""
+
+
+class RagManager(Well):
+    """Says that it is one."""
+
+    body = b'{"status": "alive", "role": "RagManager"}'
 
 
 @contextmanager
-def serving() -> Iterator[int]:
+def serving(says: type[Well] = Well) -> Iterator[int]:
     """The port of something that answers over HTTP."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Well) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), says) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -126,7 +135,7 @@ endpoint = "https://127.0.0.1:{port}"
 def test_an_endpoint_in_dns_is_looked_up_and_each_of_its_servers_is_asked(tmp_path: Path) -> None:
     with (
         dnsmasq() as names,
-        serving() as up,
+        serving(RagManager) as up,
         socket.create_server(("127.0.0.1", 0)) as gone,
     ):
         dead = gone.getsockname()[1]

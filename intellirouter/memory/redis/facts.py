@@ -10,6 +10,7 @@ from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     NoPermissionError,
+    RedisClusterException,
     RedisError,
     ResponseError,
 )
@@ -106,6 +107,10 @@ async def _asked(section: MemorySection, ask: Callable[[Client], Awaitable[T]]) 
         if str(error).startswith(("NOAUTH", "WRONGPASS")):
             raise StateError("Redis asks for a password, or refuses ours") from error
         raise StateError(f"Redis refuses: {str(error)[:200]}") from error
+    except RedisClusterException as error:
+        if "not enabled" not in str(error):
+            raise StateUnavailable(f"Redis does not answer: {_reason(error)}") from error
+        raise StateError("this Redis is no Cluster: switch [memory] redis_cluster off") from error
     except (RedisError, OSError) as error:
         raise StateUnavailable(f"Redis does not answer: {_reason(error)}") from error
     finally:

@@ -16,7 +16,7 @@ def servers(section: RagSection) -> list[Place]:
     """The Chroma servers that are configured."""
     urls = [url.rstrip("/") for url in (section.vector_db_url, *section.vector_db_shards) if url]
     return [
-        Place("Chroma" if len(urls) == 1 else f"Chroma {number}", url, path="/api/v2/heartbeat")
+        Place("Chroma" if len(urls) == 1 else f"Chroma {number}", url, path="/api/v2/heartbeat", ours=True)
         for number, url in enumerate(dict.fromkeys(urls), 1)
     ]
 

@@ -153,7 +153,8 @@ def peers(settings: Settings) -> list[Place]:
     ]
     found += _collectors(settings.telemetry)
     if (centre := settings.chain_engine.centre) is not None and settings.chain_engine.mode == "hybrid":
-        found.append(Place("centre", centre.url, path="" if centre.protocol == "grpc" else "/health/live"))
+        path = "" if centre.protocol == "grpc" else "/health/live"
+        found.append(Place("centre", centre.url, path=path, ours=True))
     return [*found, *servers(settings.rag)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from intellirouter.config.schema.telemetry import TelemetrySection
 from intellirouter.counts import counted
 from intellirouter.ops.diagnose.finding import Finding, Level
 
+LEAST_FREE = 64 * 1024
+"""Bytes that a log needs to say anything."""
 TAIL = 512 * 1024
 """Bytes read from the end of a log."""
 
@@ -39,6 +42,14 @@ def recent_errors(file: Path | None) -> Finding:
         return Finding(
             "logs", "log", Level.PROBLEM, f"{folder}: there is no such directory for the log", advice
         )
+    if file.is_dir():
+        told = f"{file} is a directory"
+        return Finding(
+            "logs", "log", Level.PROBLEM, told, "The node does not start: name a file, or move it away."
+        )
+    if shutil.disk_usage(folder).free < LEAST_FREE:
+        told = f"no room is left in {folder}: lines are lost"
+        return Finding("logs", "log", Level.PROBLEM, told, "Make room there; logrotate keeps it.")
     if not os.access(file if file.exists() else folder, os.W_OK):
         advice = f"The node does not start: chown intellirouter: {folder} {file}"
         told = f"{file} cannot be written by the user who asks"

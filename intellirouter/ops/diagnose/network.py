@@ -23,13 +23,14 @@ EXPIRY_WARNING = 21 * 86_400
 SKEW_WARNING = 10.0
 """Seconds that two clocks may be apart: what nodes say to one another is dated."""
 MOST_HEADERS = 100
+MOST_BODY = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Something on the network. `path` is asked over HTTP when given; `optional` makes its absence no fault.
 
-    `role` says that it is a role of ours.
+    `role` says that it is a role of ours; `ours` that `path` is there, and where it is not something else answers.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Place:
     optional: bool = False
     ca: str | None = None
     role: str | None = None
+    ours: bool = False
 
 
 async def reach(place: Place, deadline: float) -> Finding:
@@ -70,7 +72,9 @@ async def reach(place: Place, deadline: float) -> Finding:
             try:
                 certificate = writer.get_extra_info("peercert") or {}
                 step = "answer"
-                answer, date = await _ask(reader, writer, where, place.path) if place.path else ("", None)
+                answer, date, body = (
+                    await _ask(reader, writer, where, place.path) if place.path else ("", None, b"")
+                )
             finally:
                 writer.close()
                 with contextlib.suppress(OSError):
@@ -89,8 +93,36 @@ async def reach(place: Place, deadline: float) -> Finding:
         if step == "agree on TLS":
             message = f"{where}: does not speak TLS ({_reason(error)})"
         return Finding("network", place.name, bad, message, _advice(step))
+    if (place.ours or place.role) and place.path and (wrong := _wrong(place, answer, body)):
+        told = f"{where} answers in {took:.0f} ms, {answer} to {place.path}, {wrong[0]}"
+        return Finding("network", place.name, bad, told, wrong[1])
     found = _good(place, where, took, certificate.get("notAfter"), answer, date)
     return msgspec.structs.replace(found, place=place.url)
+
+
+def _wrong(place: Place, answer: str, body: bytes) -> tuple[str, str] | None:
+    """Why what answers is not what was meant, and what helps; None where it may be."""
+    if answer in ("HTTP 401", "HTTP 403"):
+        return (
+            "it wants to know who asks",
+            "Name the credentials that it asks for, or the address behind whatever asks for them.",
+        )
+    if answer == "no HTTP" or answer.startswith(("HTTP 3", "HTTP 4")):
+        return (
+            "so something else is there",
+            f"Correct the address of the {place.name}: no path, and no proxy's that leads elsewhere.",
+        )
+    if place.role is None or answer != "HTTP 200":
+        return None
+    try:
+        said = msgspec.json.decode(body)
+        role = said.get("role") if isinstance(said, dict) else None
+    except (msgspec.DecodeError, RecursionError):
+        role = None
+    if role == place.role:
+        return None
+    told = f"it is the {role}'s" if isinstance(role, str) else "it is no IntelliRouter"
+    return told, f"Correct the address of the {place.role} under [ipc]."
 
 
 def _good(place: Place, where: str, took: float, end: object, answer: str, date: datetime | None) -> Finding:
@@ -126,24 +158,25 @@ def _advice(step: str) -> str:
 
 async def _ask(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, path: str
-) -> tuple[str, datetime | None]:
-    """`HTTP 200`, from the first line of the answer, and its date."""
+) -> tuple[str, datetime | None, bytes]:
+    """`HTTP 200`, from the first line of the answer, its date, and the first bytes of its body."""
     writer.write(
         f"GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n".encode("latin-1", "replace")
     )
     line = await reader.readline()
     words = line.split(b" ", 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
-        return "no HTTP", None
+        return "no HTTP", None, b""
     date = None
     for _ in range(MOST_HEADERS):
-        name, _, value = (await reader.readline()).partition(b":")
-        if not value:
+        line = await reader.readline()
+        if not line.strip():
             break
+        name, _, value = line.partition(b":")
         if name.strip().lower() == b"date":
             with contextlib.suppress(ValueError):
                 date = parsedate_to_datetime(value.decode("latin-1").strip())
-    return f"HTTP {int(words[1])}", date
+    return f"HTTP {int(words[1])}", date, await reader.read(MOST_BODY)
 
 
 async def _resolve(host: str, port: int) -> str:

@@ -14,6 +14,7 @@ from intellirouter.config.schema.records import RecordsSection
 from intellirouter.errors import NewerFormat, StateUnavailable
 from intellirouter.ops.diagnose.database import read_only
 from intellirouter.ops.diagnose.finding import Finding, Level
+from intellirouter.ops.diagnose.postgres import RIGHTS, refusal, remedy
 from intellirouter.records.row import time_of
 from intellirouter.records.sqlite.schema import VERSION
 from intellirouter.records.sqlite.store import FILE
@@ -32,16 +33,20 @@ async def request_record(section: RecordsSection, data_dir: Path, deadline: floa
     url = section.database_url.get_secret_value()
     where = urlsplit(url).hostname or "its socket"
     looking = importlib.import_module("intellirouter.records.postgres.look")
-    advice = "systemctl status postgresql; check [records] database_url."
     try:
         async with asyncio.timeout(deadline + 2):
-            version, follows, there, newest = await asyncio.to_thread(looking.look, url, deadline)
+            version, follows, there, newest, rights = await asyncio.to_thread(
+                looking.look, url, deadline, RIGHTS
+            )
     except (TimeoutError, StateUnavailable) as cause:
         reason = cause.message if isinstance(cause, StateUnavailable) else f"no answer within {deadline:g} s"
+        advice = remedy(reason, "[records] database_url")
         return [_found(Level.PROBLEM, f"Postgres at {where} cannot be asked: {reason}", advice)]
     if follows:
         message = f"Postgres {version} at {where} is a standby: nothing can be recorded"
         return [_found(Level.PROBLEM, message, "Point [records] database_url at the primary.")]
+    if (refused := refusal(rights, made=there)) is not None:
+        return [_found(Level.PROBLEM, f"Postgres {version} at {where} {refused[0]}", refused[1])]
     told = _ago(newest) if there else "not made yet"
     return [_found(Level.OK, f"Postgres {version} at {where}, {told}")]
 

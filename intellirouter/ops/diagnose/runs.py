@@ -14,6 +14,7 @@ from intellirouter.config.schema.chain_engine import ChainEngineSection
 from intellirouter.counts import counted
 from intellirouter.ops.diagnose.database import read_only, trouble
 from intellirouter.ops.diagnose.finding import Finding, Level
+from intellirouter.ops.diagnose.postgres import RIGHTS, refusal, remedy
 
 _LATE = 3600.0
 """Seconds that a run may wait for the centre before that is a warning."""
@@ -29,25 +30,28 @@ async def runs(section: ChainEngineSection, data_dir: Path, deadline: float) -> 
         return [_file(file)] + ([_forwarded(file)] if section.centre is not None else [])
     url = section.database_url.get_secret_value()
     where = urlsplit(url).hostname or "its socket"
-    advice = "systemctl status postgresql; check [chain_engine] database_url."
     began = time.perf_counter()
     try:
         async with asyncio.timeout(deadline):
-            version, follows, under_way = await _postgres(url, deadline)
+            version, follows, under_way, rights = await _postgres(url, deadline)
     except (TimeoutError, OSError) as cause:
         reason = f"within {deadline:g} s" if isinstance(cause, TimeoutError) else f"({cause})"
-        message = f"Postgres at {where} does not answer {reason}"
+        message = f"Postgres at {where} does not {'take us' if 'FATAL' in reason else 'answer'} {reason}"
+        advice = remedy(reason, "[chain_engine] database_url")
         return [Finding("state", "runs", Level.PROBLEM, message, advice)]
     took = (time.perf_counter() - began) * 1e3
     if follows:
         message = f"Postgres {version} at {where} is a standby: runs cannot be written"
         return [Finding("state", "runs", Level.PROBLEM, message, "Point database_url at the primary.")]
+    if (refused := refusal(rights, made=under_way is not None)) is not None:
+        message = f"Postgres {version} at {where} {refused[0]}"
+        return [Finding("state", "runs", Level.PROBLEM, message, refused[1])]
     told = "not made yet" if under_way is None else f"{under_way} under way"
     return [Finding("state", "runs", Level.OK, f"Postgres {version} at {where} in {took:.0f} ms, {told}")]
 
 
-async def _postgres(url: str, deadline: float) -> tuple[str, bool, int | None]:
-    """Version, whether it is a standby, and the runs under way. Raises `OSError`."""
+async def _postgres(url: str, deadline: float) -> tuple[str, bool, int | None, tuple[bool, bool, str, str]]:
+    """Version, whether it is a standby, the runs under way, and the answer to `RIGHTS`. Raises `OSError`."""
     # comes with the durable runtime; a node without chains need not load it
     psycopg: Any = importlib.import_module("psycopg")
     plain = url.replace("postgresql+psycopg:", "postgresql:", 1)
@@ -57,10 +61,11 @@ async def _postgres(url: str, deadline: float) -> tuple[str, bool, int | None]:
         ) as connection:
             words = "select current_setting('server_version'), pg_is_in_recovery(), to_regclass('dbos.workflow_status')"
             version, follows, table = await (await connection.execute(words)).fetchone()
+            rights = await (await connection.execute(RIGHTS)).fetchone()
             if table is None:
-                return version, follows, None
+                return version, follows, None, rights
             words = f"select count(*) from dbos.workflow_status where status in {_UNDER_WAY}"  # noqa: S608  our own words
-            return version, follows, (await (await connection.execute(words)).fetchone())[0]
+            return version, follows, (await (await connection.execute(words)).fetchone())[0], rights
     except psycopg.Error as cause:
         raise OSError(str(cause).partition("\n")[0]) from None
 

@@ -58,6 +58,10 @@ async def state(section: MemorySection, data_dir: Path, deadline: float) -> list
         advice = (
             "See who has them: redis-cli client list. Raise maxclients there, or lower [memory] pool_size."
         )
+    elif "No master found" in message:
+        advice = "Is [memory] redis_sentinel_master the name that the Sentinels watch? redis-cli -p 26379 sentinel masters lists them."
+    elif "redis_cluster" in message:
+        advice = "redis_cluster = true is for a Redis with cluster-enabled yes."
     elif "closed by server" in message:
         advice = "Is it Redis? If it speaks TLS alone, [memory] redis_url begins with rediss://."
     return [Finding("state", "redis", Level.PROBLEM, message, advice)]

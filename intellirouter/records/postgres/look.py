@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 from psycopg import sql
 
@@ -10,8 +12,11 @@ from intellirouter.records.postgres.schema import SCHEMA_NAME
 from intellirouter.records.row import time_of
 
 
-def look(url: str, seconds: float) -> tuple[str, bool, bool, float | None]:
-    """Version, whether it is a standby, whether the record is there, and when its newest row ended. Raises `StateUnavailable`."""
+def look(url: str, seconds: float, asked: str) -> tuple[str, bool, bool, float | None, Any]:
+    """Version, whether it is a standby, whether the record is there, when its newest row ended, and a row of what is asked besides.
+
+    Raises `StateUnavailable`.
+    """
     options = f"-c statement_timeout={int(seconds * 1e3)}"
     try:
         with psycopg.connect(
@@ -27,6 +32,6 @@ def look(url: str, seconds: float) -> tuple[str, bool, bool, float | None]:
                 table = sql.Identifier(SCHEMA_NAME, "requests")
                 line = connection.execute(sql.SQL("select max(id) from {}").format(table)).fetchone()
                 newest = time_of(line[0]) if line and line[0] is not None else None
-            return version, follows, there, newest
+            return version, follows, there, newest, connection.execute(asked.encode()).fetchone()
     except psycopg.Error as error:
         raise StateUnavailable(str(error).partition("\n")[0]) from error

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import aiohttp
+import psycopg
 import pytest
 
 from tests.servers.certificates import Authority
-from tests.servers.process import command
+from tests.servers.ports import free_port
+from tests.servers.postgres import postgres
+from tests.servers.process import command, node_process
+from tests.servers.redis import redis_server
 
 
 def linked(folder: Path) -> str:
@@ -83,3 +88,57 @@ async def test_what_is_broken_is_said(
     assert "Traceback" not in errors
     assert "pass phrase" not in out + errors
     assert len([line for line in errors.splitlines() if line.startswith("error:")]) == 1
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    with postgres() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("create role narrow login")
+            connection.execute("create role reader login superuser")
+            connection.execute("alter role reader set default_transaction_read_only = on")
+            connection.execute("revoke create on database postgres from public")
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "told"),
+    [
+        (lambda url: url.replace("/postgres", "/nowhere"), 1, 'database "nowhere" does not exist'),
+        (lambda url: url.replace("tester@", "stranger:a-password-1@"), 1, 'role "stranger" does not exist'),
+        (lambda url: url.replace("tester@", "narrow@"), 1, "permission denied"),
+        (lambda url: url.replace("tester@", "reader@"), 1, "read-only transaction"),
+        (lambda _: f"postgresql://ir:a-password-1@127.0.0.1:{free_port()}/ir", 1, "Connection refused"),
+        (lambda _: "postgres//ir:a-password-1@127.0.0.1/ir", 78, "is no address of a Postgres"),
+    ],
+)
+async def test_a_database_that_does_not_do_is_said_in_a_line(
+    database: str, change: Callable[[str], str], code: int, told: str, tmp_path: Path
+) -> None:
+    environment = {
+        "INTELLIROUTER__PATHS__DATA_DIR": str(tmp_path),
+        "INTELLIROUTER__CHAIN_ENGINE__DATABASE_URL": change(database),
+    }
+    returned, _, errors = await command(
+        "run", "--role", "ChainEngine", "--port", "0", environment=environment
+    )
+    assert returned == code, errors
+    assert told in errors
+    assert "Traceback" not in errors
+    assert "a-password-1" not in errors
+
+
+async def test_a_redis_that_is_no_cluster_is_said_and_the_node_serves(tmp_path: Path) -> None:
+    with redis_server(tmp_path / "redis") as redis:
+        environment = {
+            "INTELLIROUTER__PATHS__DATA_DIR": str(tmp_path / "data"),
+            "INTELLIROUTER__MEMORY__BACKEND_TYPE": "redis",
+            "INTELLIROUTER__MEMORY__REDIS_CLUSTER": "true",
+            "INTELLIROUTER__MEMORY__REDIS_URL": redis.url,
+        }
+        async with node_process("--role", "Router", "--port", "0", environment=environment) as node:
+            url = await node.url()
+            async with aiohttp.ClientSession() as http, http.get(f"{url}/health") as reply:
+                state = (await reply.json())["parts"]["state"]
+    assert state["status"] == "degraded"
+    assert "Redis does not answer as a Cluster" in state["reason"]

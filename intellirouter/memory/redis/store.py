@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from redis.asyncio import RedisCluster
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from intellirouter.config.schema.memory import MemorySection
 from intellirouter.errors import LeaseLost, StateError, StateUnavailable
@@ -262,6 +262,8 @@ class RedisStore:
             if not str(error).startswith(PASSING) and type(error) is ResponseError:
                 raise StateError(f"Redis refused a command: {error}") from error
             raise StateUnavailable(f"Redis cannot serve: {error}") from error
+        except RedisClusterException as error:
+            raise StateUnavailable(f"Redis does not answer as a Cluster: {error}") from error
         except (RedisError, OSError, TimeoutError) as error:
             raise StateUnavailable(f"Redis does not answer: {str(error) or type(error).__name__}") from error
 

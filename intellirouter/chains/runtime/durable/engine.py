@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from intellirouter.chains.runtime.durable.words import HELP
 from intellirouter.errors import Conflict, StateUnavailable
 
 INCREMENTAL = 2
@@ -127,9 +128,7 @@ def _written(engine: sa.Engine) -> None:
 
 
 def _not_opened(file: str, why: object) -> StateUnavailable:
-    return StateUnavailable(
-        f"The database of the chains, {file}, cannot be opened: {why}. `intellirouter diagnose` says what helps."
-    )
+    return StateUnavailable(f"The database of the chains, {file}, cannot be opened: {why}. {HELP}")
 
 
 def _unixepoch(modifier: str) -> float:

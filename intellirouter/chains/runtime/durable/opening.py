@@ -33,6 +33,7 @@ from intellirouter.chains.runtime.durable.rows import check_rows
 from intellirouter.chains.runtime.durable.runtime import LAYOUT, SINGLE, DurableRuntime
 from intellirouter.chains.runtime.durable.said import nothing_more, only_errors
 from intellirouter.chains.runtime.durable.sealing import sealed_values
+from intellirouter.chains.runtime.durable.words import in_words
 from intellirouter.chains.runtime.in_process import silent
 from intellirouter.chains.steps.attempts import Worker
 from intellirouter.security.sealing import Sealer
@@ -44,6 +45,7 @@ _TOLD_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
 
+@in_words
 @contextlib.asynccontextmanager
 async def opened(
     url: str,

@@ -32,7 +32,7 @@ async def full(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     async with console_node(folder, keys=True, more=MODELS) as (node, _):
         records = node.opened[RECORDS]
         assert records is not None
-        await records.ask(lambda store: fill(store))
+        await records.act(lambda store: fill(store))
         await run_many(next(one.url for one in node.listening if one.role == "ChainEngine"))
         yield node.listening[0].url
 

@@ -243,3 +243,20 @@ def test_how_wordy_to_be_is_said_to_models_that_know(model: str, kept: bool) -> 
     out, notes = sent("responses", {"input": "Hi", "text": {"verbosity": "low"}}, "openai", model)
     assert ("verbosity" in out) is kept
     assert ("verbosity" in notes) is not kept
+
+
+@pytest.mark.parametrize(
+    ("front", "body", "kind", "own"),
+    [
+        ("gemini", {"contents": [{"parts": [{"text": "Hi"}]}], "cachedContent": "cachedContents/a"}, "openai", "google"),
+        ("responses", {"input": "Hi", "prompt": {"id": "pmpt_a"}}, "anthropic", "openai_responses"),
+    ],
+)  # fmt: skip
+def test_words_that_only_one_vendor_keeps_are_asked_of_no_other(
+    front: str, body: dict[str, Any], kind: str, own: str
+) -> None:
+    """Left out, the answer would be to another question."""
+    with pytest.raises(UnsupportedByTarget, match="keeps"):
+        sent(front, body, kind)
+    out, _ = sent(front, body, own)
+    assert {"cachedContent", "prompt"} & out.keys()

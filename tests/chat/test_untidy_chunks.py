@@ -161,6 +161,36 @@ USAGES: list[tuple[str, dict[str, Any], int]] = [
 ]  # fmt: skip
 
 
+READ: list[tuple[str, dict[str, Any], tuple[int, int | None, int | None]]] = [
+    ("OpenAI", {"prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 80}}, (100, 80, None)),
+    ("DeepSeek", {"prompt_tokens": 100, "completion_tokens": 5, "prompt_cache_hit_tokens": 80, "prompt_cache_miss_tokens": 20}, (100, 80, None)),
+    ("Moonshot", {"prompt_tokens": 100, "completion_tokens": 5, "cached_tokens": 80}, (100, 80, None)),
+    ("OpenRouter", {"prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 80, "cache_write_tokens": 10}}, (100, 80, 10)),
+    ("DashScope", {"prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 0, "cache_creation_input_tokens": 90}}, (100, 0, 90)),
+    ("a gateway before Claude", {"prompt_tokens": 100, "completion_tokens": 5, "cache_read_input_tokens": 80, "cache_creation_input_tokens": 10}, (100, 80, 10)),
+    ("one that counts as Claude does", {"prompt_tokens": 10, "completion_tokens": 5, "cache_read_input_tokens": 80, "cache_creation_input_tokens": 10}, (100, 80, 10)),
+    ("Claude's names", {"input_tokens": 100, "output_tokens": 5}, (100, None, None)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("vendor", "usage", "expected"), READ, ids=[vendor for vendor, _, _ in READ])
+def test_what_was_read_is_counted_by_every_vendors_names(
+    vendor: str, usage: dict[str, Any], expected: tuple[int, int | None, int | None]
+) -> None:
+    message = {"role": "assistant", "content": "hi"}
+    whole = {
+        "id": "x",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": usage,
+    }
+    body = json.dumps(whole).encode()
+    (streamed,) = [d.usage for d in read({**chunk(), "usage": usage}) if isinstance(d, UsageDelta)]
+    for told in (streamed, peek_response(body).usage, OPENAI.parse_chat(HttpResponse(200, {}, body)).usage):
+        assert told is not None
+        assert (told.input_tokens, told.cached_tokens, told.cache_write_tokens) == expected, vendor
+        assert told.output_tokens == 5, vendor
+
+
 @pytest.mark.parametrize(("case", "usage", "output"), USAGES, ids=[case for case, _, _ in USAGES])
 def test_thoughts_are_paid_for_wherever_they_are_counted(
     case: str, usage: dict[str, Any], output: int

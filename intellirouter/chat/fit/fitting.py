@@ -17,7 +17,9 @@ from intellirouter.chat.fit.turns import fit_turns
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.content import DIALECT as CHAT
 from intellirouter.chat.openai_chat.wishes import WISHES
+from intellirouter.errors import UnsupportedByTarget
 
+_REFERENCES = {"gemini": ("cachedContent",), "openai_responses": ("prompt",)}
 _ONLY_WORDS = frozenset({"model", "messages", "stream", "stream_options"})
 """Fields of a body that asks for nothing but an answer: neither tools nor a form nor settings, in whichever dialect."""
 
@@ -44,6 +46,7 @@ def fit(request: ChatRequest, takes: Takes, notes: list[str]) -> Fitted:
             and not (takes.calls_offered and calls_something(request.messages))
         ):
             return Fitted(fit_markers(request, takes, notes))
+    _refuse_references(request, takes)
     if takes.search is not None and OPTIONS in request.extra:
         extra = {name: value for name, value in request.extra.items() if name != OPTIONS}
         request = request.changed(
@@ -70,6 +73,17 @@ def fit(request: ChatRequest, takes: Takes, notes: list[str]) -> Fitted:
     return Fitted(
         request if meant else fit_settings(request, takes, notes), {**customs, **names} if customs else names
     )
+
+
+def _refuse_references(request: ChatRequest, takes: Takes) -> None:
+    """Raise `UnsupportedByTarget` for what stands for words that only the vendor has who keeps them."""
+    if request.extra_dialect is None or request.extra_dialect == takes.dialect:
+        return
+    for name in _REFERENCES.get(request.extra_dialect, ()):
+        if request.extra.get(name):
+            raise UnsupportedByTarget(
+                f"'{name}' names what its own vendor keeps: {takes.who} cannot read it.", param=name
+            )
 
 
 def named(request: ChatRequest) -> bool:

@@ -19,15 +19,28 @@ class _Details(msgspec.Struct):
     cache_write_tokens: int | None = None
     audio_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_creation_input_tokens: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int
+    completion_tokens: int
     total_tokens: int | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
-    prompt_cache_hit_tokens: int | None = None  # DeepSeek
+    cached_tokens: msgspec.Raw = msgspec.Raw(b"")
+    prompt_cache_hit_tokens: msgspec.Raw = msgspec.Raw(b"")
+    cache_read_input_tokens: msgspec.Raw = msgspec.Raw(b"")
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is counted as OpenAI does, whose names these are."""
+        others = (self.cached_tokens, self.prompt_cache_hit_tokens, self.cache_read_input_tokens)
+        asked = self.prompt_tokens_details or _NONE
+        fits = (asked.cached_tokens or 0) <= self.prompt_tokens and not bytes(
+            asked.cache_creation_input_tokens
+        )
+        return fits and not any(map(bytes, others))
 
 
 class _Said(msgspec.Struct):
@@ -61,6 +74,8 @@ def peek_response(body: bytes) -> ChatResponse:
         answer = _answer.decode(body)
     except (msgspec.DecodeError, RecursionError):
         return decode_response(body)
+    if answer.usage is not None and not answer.usage.plain:
+        return decode_response(body)
     for choice in answer.choices:
         if choice.message is None or bytes(choice.message.content) in _SILENT:
             return decode_response(body)
@@ -83,7 +98,7 @@ def peek_response(body: bytes) -> ChatResponse:
 
 def _usage(said: _Usage) -> Usage:
     asked, answered = said.prompt_tokens_details or _NONE, said.completion_tokens_details or _NONE
-    cached = asked.cached_tokens if asked.cached_tokens is not None else said.prompt_cache_hit_tokens
+    cached = asked.cached_tokens
     wrote, thought = said.completion_tokens, answered.reasoning_tokens
     if thought is not None or cached is None:
         wrote = written(said.prompt_tokens, wrote, thought, said.total_tokens)

@@ -13,6 +13,15 @@ _DETAILS = frozenset({"prompt_tokens_details", "completion_tokens_details"})
 
 
 _NOTHING: Json = {}
+_ASKED, _ANSWERED = ("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")
+_CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")
+_STORED = ("cache_write_tokens", "cache_creation_input_tokens")
+"""The names that vendors of this dialect have for each count: OpenAI, DeepSeek, Moonshot, DashScope, gateways before Claude."""
+
+
+def _first(data: Json, names: tuple[str, ...]) -> int | None:
+    """The first of these counts that is told."""
+    return next((count for name in names if (count := _count(data, name)) is not None), None)
 
 
 def _count(data: Json, key: str) -> int | None:
@@ -32,11 +41,18 @@ def decode_usage(data: Any) -> Usage | None:
     """The vendor's `usage` object; None when it is absent or empty."""
     if not isinstance(data, dict) or not data:
         return None
-    prompt, completion = _count(data, "prompt_tokens") or 0, _count(data, "completion_tokens") or 0
+    prompt, completion = _first(data, _ASKED) or 0, _first(data, _ANSWERED) or 0
     asked, answered = _details(data, "prompt_tokens_details"), _details(data, "completion_tokens_details")
-    cached = _count(asked, "cached_tokens")
+    cached = _first(asked, _CACHED)
     if cached is None:
-        cached = _count(data, "prompt_cache_hit_tokens")  # DeepSeek
+        cached = _first(data, _CACHED)
+    stored = _first(asked, _STORED)
+    if stored is None:
+        stored = _first(data, _STORED)
+    if (
+        cached is not None and cached > prompt
+    ):  # a gateway before Claude, which counts beside what it reads from its cache
+        prompt += cached + (stored or 0)
     total, thought = _count(data, "total_tokens"), _count(answered, "reasoning_tokens")
     if thought is not None or cached is None:  # else what is beside the two may be what was cached
         completion = written(prompt, completion, thought, total)
@@ -44,7 +60,7 @@ def decode_usage(data: Any) -> Usage | None:
         input_tokens=prompt,
         output_tokens=completion,
         cached_tokens=cached,
-        cache_write_tokens=_count(asked, "cache_write_tokens"),
+        cache_write_tokens=stored,
         reasoning_tokens=thought,
         audio_input_tokens=_count(asked, "audio_tokens"),
         audio_output_tokens=_count(answered, "audio_tokens"),

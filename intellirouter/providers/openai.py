@@ -94,7 +94,8 @@ def url_of(target: Target, path: str) -> str:
 def build_chat(flavour: Flavour, request: ChatRequest, target: Target) -> HttpRequest:
     """The HTTP request for one completion."""
     notes: list[str] = []
-    request, names = fit(request, takes_of(flavour.kind, request.model), notes)
+    takes = takes_of(flavour.kind, request.model)
+    request, names = fit(request, takes, notes)
     body = FORMAT.encode_request(request, notes)
     if request.source is None or request.source.dialect != FORMAT.name:
         adapt(flavour, body, notes)
@@ -107,11 +108,21 @@ def build_chat(flavour: Flavour, request: ChatRequest, target: Target) -> HttpRe
             _fit_model(body, notes)
     elif flavour.unknown_message_fields:
         _drop_foreign_thoughts(flavour, body, notes)
+    if not takes.developers and any(_is_developer(message) for message in body["messages"]):
+        body["messages"] = [
+            {**message, "role": "system"} if _is_developer(message) else message
+            for message in body["messages"]
+        ]
     if _wants_thoughts(flavour, body["model"]):
         body["messages"] = [_with_thought(message) for message in body["messages"]]
     accept = "text/event-stream" if request.stream else "application/json"
     url = url_of(target, "/chat/completions")
     return HttpRequest("POST", url, bearer(target, accept), _encode(body), told(notes), names)
+
+
+def _is_developer(message: Any) -> bool:
+    """OpenAI's later word for a system message, which others refuse."""
+    return isinstance(message, dict) and message.get("role") == "developer"
 
 
 def _wants_thoughts(flavour: Flavour, model: str) -> bool:

@@ -116,6 +116,7 @@ _RESPONSES = replace(
 _HOSTED = replace(
     _OPENAI,
     systems="first",
+    developers=False,
     refusals=False,
     asks=True,
     alternates=True,
@@ -143,7 +144,7 @@ _HOSTED = replace(
 _CHAT: tuple[Takes, ...] = (
     _OPENAI,
     replace(_OPENAI, who="azure"),
-    replace(_HOSTED, who="openai_compatible"),
+    replace(_HOSTED, who="openai_compatible", developers=True),
     replace(_HOSTED, who="vllm", empty_list=False),
     replace(_HOSTED, who="llamacpp"),
     replace(_HOSTED, who="lmstudio"),
@@ -153,6 +154,7 @@ _CHAT: tuple[Takes, ...] = (
     replace(
         _HOSTED,
         who="groq",
+        developers=True,
         answer_schema=SchemaRules(object_top=True),
         thoughts="none",
         form_beside_tools=False,
@@ -195,7 +197,7 @@ _CHAT: tuple[Takes, ...] = (
         _HOSTED,
         who="openrouter",
         images=_OPENAI_IMAGES,
-        files=_PDF,
+        files=_PDF | {"video/*"},
         user_longest=128,
         most_stops=4,
         search="openrouter",

@@ -79,6 +79,18 @@ CASES: list[tuple[str, str, dict[str, Any], str, Any]] = [
     ("any of Claude's tools", "chat", chat(tools=[CLAUDES], tool_choice={"type": "any"}), "anthropic", {"tools": [CLAUDES], "tool_choice": {"type": "any"}}),
     ("OpenAI's tools to Claude", "messages", chat(max_tokens=9, tools=[NESTED]), "anthropic", {"tools": [CLAUDES]}),
     ("OpenAI's tools past Claude", "messages", chat(max_tokens=9, tools=[NESTED]), "google", {"tools": [{"functionDeclarations": [{"name": "f"}]}]}),
+    ("Claude's own tool", "chat", chat(tools=[{"type": "bash_20250124", "name": "bash"}]), "anthropic", {"tools": [{"type": "bash_20250124", "name": "bash"}]}),
+    ("Claude's own tool past Claude", "chat", chat(tools=[{"type": "bash_20250124", "name": "bash"}]), "openai", {"tools": [{"type": "function", "function": {"name": "bash"}}]}),
+    ("Google's search", "chat", chat(tools=[{"googleSearch": {}}]), "google", {"tools": [{"googleSearch": {}}]}),
+    ("Google's search, by another name", "chat", chat(tools=[{"type": "google_search"}]), "google", {"tools": [{"googleSearch": {}}]}),
+    ("Google's search past Google", "chat", chat(tools=[{"google_search": {}}]), "anthropic", {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
+    # turns
+    ("a developer where none is known", "chat", chat({"role": "developer", "content": "D"}, U), "deepseek", {"messages": [{"role": "system", "content": "D"}, {"role": "user"}]}),
+    ("a developer at OpenAI", "chat", chat({"role": "developer", "content": "D"}, U), "openai", {"messages": [{"role": "developer", "content": "D"}, {"role": "user"}]}),
+    ("instructions behind the last turn", "chat", chat(U, {"role": "assistant", "content": "A"}, {"role": "system", "content": "S"}), "anthropic", {"messages": [{}, {"role": "assistant", "content": "A"}, {"role": "user", "content": "S"}]}),
+    ("the same for an open model", "chat", chat(U, {"role": "assistant", "content": "A"}, {"role": "system", "content": "S"}), "vllm", {"messages": [{}, {"role": "assistant", "content": "A"}, {"role": "user", "content": "S"}]}),
+    ("LiteLLM's signature", "chat", chat(U, {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "provider_specific_fields": {"thought_signature": "c2ln"}, "function": {"name": "f", "arguments": "{}"}}]}, {"role": "tool", "tool_call_id": "c", "content": "42"}), "google", {"contents": [{}, {"parts": [{"functionCall": {"name": "f"}, "thoughtSignature": "c2ln"}]}, {}]}),
+    ("a turn that is begun", "chat", chat(U, {"role": "assistant", "content": "{"}, reasoning_effort="low"), "anthropic", {"messages": [{}, {"role": "assistant", "content": "{"}]}),
     # arguments of calls
     ("arguments as an object", "chat", chat(*called({"x": 1})), "vllm", {"messages": [{}, {"tool_calls": [{"function": {"arguments": '{"x":1}'}}]}, {}]}),
     ("no arguments", "chat", chat(*called("")), "vllm", {"messages": [{}, {"tool_calls": [{"function": {"arguments": "{}"}}]}, {}]}),
@@ -160,6 +172,8 @@ def test_it_goes_out_as_the_target_takes_it(
     assert holds(out, expected), (case, out)
     if case == "no limit":
         assert "maxOutputTokens" not in json.dumps(out)
+    if case == "a turn that is begun":
+        assert "thinking" not in out, "which Claude refuses beside it"
     if case == "names that Claude refuses":
         assert out["tools"][0]["input_schema"].keys() == {"type", "properties", "required", "description"}
     if case in ("types as programs name them", "demanded and not defined"):

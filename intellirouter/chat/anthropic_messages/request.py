@@ -50,9 +50,7 @@ def decode_request(body: Json, headers: Mapping[str, str]) -> ChatRequest:
             *_decode_system(body),
             *(_decode_message(m, f"messages[{i}]") for i, m in enumerate(messages)),
         ),
-        tools=tuple(
-            _decode_tool(tool, f"tools[{i}]") for i, tool in enumerate(fields.objects(body, "tools"))
-        ),
+        tools=tuple(decode_tool(tool, f"tools[{i}]") for i, tool in enumerate(fields.objects(body, "tools"))),
         tool_choice=_decode_tool_choice(choice),
         parallel_tool_calls=_decode_parallel(choice),
         max_tokens=fields.integer(body, "max_tokens", least=1),
@@ -104,7 +102,8 @@ def _is_function(tool: Json) -> bool:
     return tool.get("type") == "function" and isinstance(tool.get("function"), dict)
 
 
-def _decode_tool(tool: Json, path: str) -> Tool:
+def decode_tool(tool: Json, path: str) -> Tool:
+    """One tool: a function, one the client runs for Anthropic's definition of it, or one that Anthropic runs."""
     kind = fields.text(tool, "type", path)
     if _is_function(tool):
         function, inside = tool["function"], at(path, "function")

@@ -112,6 +112,8 @@ def _obstacle(request: ChatRequest) -> str | None:
         and (choice.kind == "named" or "required" in (choice.kind, choice.mode))
     ):
         return "a model that thinks cannot be made to call a tool"
+    if request.messages and request.messages[-1].role == "assistant":
+        return "a model that thinks does not go on with a turn that is begun"
     if _in_unsigned_loop(request.messages):
         return "the tool calls being answered came without signed thoughts"
     return None

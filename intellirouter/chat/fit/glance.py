@@ -40,6 +40,8 @@ def nothing_to_do(messages: tuple[Message, ...], takes: Takes) -> bool:
         if not _is_plain(message, waiting, takes):
             return False
         before = role
+    if before in ("system", "developer") and takes.systems != "anywhere":
+        return False
     if before == "assistant":
         ends = not (takes.user_last or takes.prefix or takes.text == "visible")
     else:

@@ -67,7 +67,7 @@ def is_search(tool: Tool) -> bool:
     """A vendor's search of the web."""
     kind = str((tool.data or {}).get("type") or tool.name)
     return tool.kind == "builtin" and (
-        kind.startswith(("web_search", "openrouter:web_search"))
+        kind.startswith(("web_search", "openrouter:web_search", "google_search"))
         or tool.name in ("googleSearch", "googleSearchRetrieval")
     )
 

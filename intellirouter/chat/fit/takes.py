@@ -69,6 +69,7 @@ class Takes:
     # Turns
     systems: Literal["anywhere", "leading", "first", "apart"] = "anywhere"
     """`leading`: before all others, `first`: one, before all others; `apart`: the wire format takes them out by itself."""
+    developers: bool = True  # knows the role `developer`, as some do by whatever template they run
     alternates: bool = False  # no two turns of one side in a row
     user_first: bool = False
     user_last: bool = False  # goes on with no turn of its own

@@ -48,6 +48,8 @@ def fit_turns(messages: tuple[Message, ...], takes: Takes, notes: list[str]) -> 
     if not takes.system_media:
         turns = _media_out_of_systems(turns, notes)
     turns = _without_empty(turns, takes, notes, was=messages)
+    if takes.systems != "anywhere":
+        turns = _last_word(turns, notes)
     if takes.systems in ("leading", "first"):
         turns = _one_system(turns, takes, notes)
     if takes.asks and all(turn.role in _SYSTEM for turn in turns):
@@ -242,6 +244,17 @@ def _says_something(turn: Message, takes: Takes) -> bool:
         and not (isinstance(p, Text) and not p.text and p.signature is None)
     ]
     return bool(said or turn.extra or (thoughts and takes.bare_thoughts))
+
+
+def _last_word(turns: list[Message], notes: list[str]) -> list[Message]:
+    """Instructions behind the assistant's last turn as the user's: moved to the start, they would leave it to be gone on with."""
+    end = len(turns)
+    while end and turns[end - 1].role in _SYSTEM:
+        end -= 1
+    if end == len(turns) or not end or turns[end - 1].role != "assistant":
+        return turns
+    notes.append("A system message behind the assistant's last turn was sent as the user's.")
+    return [*turns[:end], *(Message("user", turn.content) for turn in turns[end:])]
 
 
 def _one_system(turns: list[Message], takes: Takes, notes: list[str]) -> list[Message]:

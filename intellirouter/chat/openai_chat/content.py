@@ -320,5 +320,7 @@ def encode_tool_call(call: ToolCall) -> Json:
 def _google_signature(call: Json) -> str | None:
     extra = call.get("extra_content")
     google = extra.get("google") if isinstance(extra, dict) else None
+    if not isinstance(google, dict):  # LiteLLM's place for it
+        google = call.get("provider_specific_fields")
     signature = google.get("thought_signature") if isinstance(google, dict) else None
     return signature if isinstance(signature, str) else None

@@ -7,11 +7,15 @@ them, so such a body never goes out as it came.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from intellirouter.chat import fields
 from intellirouter.chat.anthropic_messages import blocks
+from intellirouter.chat.anthropic_messages.request import decode_tool as decode_claudes
 from intellirouter.chat.fields import Json
+from intellirouter.chat.gemini.parts import DIALECT as GEMINI
+from intellirouter.chat.gemini.request import camel
 from intellirouter.chat.model import Tool, ToolChoice
 from intellirouter.chat.openai_chat.content import has_no_text
 from intellirouter.chat.openai_responses import content as responses
@@ -21,6 +25,18 @@ _OF_ANTHROPIC = frozenset(
     {"tool_use", "tool_result", "image", "document", "redacted_thinking", "search_result"}
 )
 _OF_RESPONSES = frozenset({"input_text", "output_text", "input_image", "input_file"})
+_OF_GOOGLE = frozenset(
+    {
+        "googleSearch",
+        "googleSearchRetrieval",
+        "codeExecution",
+        "urlContext",
+        "googleMaps",
+        "enterpriseWebSearch",
+    }
+)
+_DATED = re.compile(r"(?!web_search_preview)[a-z_]+_20\d{6}")
+"""The type of a tool that Anthropic defines."""
 _OF_OTHERS = _OF_ANTHROPIC | _OF_RESPONSES
 
 
@@ -37,8 +53,16 @@ def decode_other(part: Json, path: str) -> Part | None:
 
 
 def decode_other_tool(tool: Json, path: str) -> Tool | None:
-    """A function as Anthropic or Responses has it; None for one in this dialect's form."""
-    if "function" in tool or "custom" in tool or not isinstance(tool.get("name"), str):
+    """A function as Anthropic or Responses has it, or a tool of Anthropic's or Google's own; None for one in this dialect's form."""
+    if "function" in tool or "custom" in tool:
+        return None
+    kind = tool.get("type")
+    if kind is None and len(tool) == 1 and camel(next(iter(tool))) in _OF_GOOGLE:
+        name, value = next(iter(tool.items()))
+        return Tool(camel(name), "builtin", dialect=GEMINI, data={camel(name): value})
+    if isinstance(kind, str) and _DATED.fullmatch(kind) is not None:
+        return decode_claudes(tool, path)
+    if not isinstance(tool.get("name"), str):
         return None
     if tool.get("type") in (None, "custom") and "input_schema" in tool:
         return Tool(

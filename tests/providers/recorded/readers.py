@@ -87,6 +87,8 @@ def _openai_usage(usage: Any) -> Counts | None:
     if not usage:
         return None
     cached = _int(_nested(usage, "prompt_tokens_details", "cached_tokens"))
+    if cached is None:
+        cached = _int(usage.get("cached_tokens"))
     return Counts(
         read=_int(usage.get("prompt_tokens")) or 0,
         written=_int(usage.get("completion_tokens")) or 0,

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intellirouter.inference.learning import prior as priors
+from intellirouter.inference.learning.basis import Basis
 from intellirouter.inference.learning.decision import ENOUGH, exploring, searching
 from intellirouter.inference.learning.estimator import Estimator
+from intellirouter.inference.learning.features import SLOT_BITS
 from intellirouter.inference.learning.group import Group
 from intellirouter.inference.learning.measure import apgr
 from intellirouter.inference.learning.prior import Prior, between
@@ -21,6 +23,8 @@ Floats = NDArray[np.float64]
 
 ALIKE = (0.5, 0.5)
 """Ratings of two targets of which nothing is known."""
+NEUTRAL = 0.7
+"""What is expected of a target before any outcome where there is no prior."""
 PRICES = (0.0, 0.1)
 SEEDS, ORDERS = 4, 10
 """Orders of the stream that figures are the mean of; of the regret, which chance moves most."""
@@ -43,6 +47,13 @@ def ready(outcomes: Outcomes, prior: Prior, ratings: Sequence[float]) -> Stream:
     basis = prior.basis.of_many(np.array([f.structure for f in outcomes.features]))
     pairs = [prior.of(f, row) for f, row in zip(outcomes.features, basis, strict=True)]
     return Stream(outcomes, basis, np.array([[between(pair, r) for r in ratings] for pair in pairs]))
+
+
+def knowing_nothing(mean: Floats, spread: Floats) -> Prior:
+    """A prior that holds every question for equally hard."""
+    heads = np.zeros_like(priors.shipped().heads)
+    heads[:, -1] = NEUTRAL
+    return Prior(Basis(mean, spread), heads, np.zeros((2, 1 << SLOT_BITS), np.float32))
 
 
 Chooser = Callable[[int, Group], tuple[int, float]]
@@ -131,7 +142,7 @@ PARTS = ("taught", "regret", "three", "drift", "poisoned")
 
 def report(outcomes: Outcomes, folds: NDArray[np.int64], parts: Sequence[str] = PARTS) -> None:
     """Print what one pass over a stream teaches, held against questions that were not in it."""
-    known = priors.knowing_nothing(*scales(outcomes.part(folds != 0)))
+    known = knowing_nothing(*scales(outcomes.part(folds != 0)))
     everything = ready(outcomes, known, ALIKE)
     if "taught" in parts:
         _taught(outcomes, folds)
@@ -164,7 +175,7 @@ def _after(outcomes: Outcomes, folds: NDArray[np.int64], feedback: float, flippe
     found: dict[str, list[float]] = {}
     for fold in range(3):
         held = folds == fold
-        known = priors.knowing_nothing(*scales(outcomes.part(~held)))
+        known = knowing_nothing(*scales(outcomes.part(~held)))
         order = np.random.default_rng(fold).permutation(np.flatnonzero(~held))
         part = outcomes.part(~held)
         part = Outcomes(

@@ -185,6 +185,7 @@ def test_a_search_keeps_its_bounds_from_vendor_to_vendor(
         ("responses", {"type": "web_search", "filters": {"allowed_domains": ["a.org"], "blocked_domains": ["a.org"]}}, "anthropic", "no site"),
         ("responses", {"type": "web_search", "external_web_access": False}, "anthropic", "live web"),
         ("gemini", {"googleSearch": {"excludeDomains": [f"{n}.org" for n in range(101)]}}, "openai_responses", "at most 100"),
+        ("messages", {**OF_CLAUDE, "blocked_domains": [f"{n}.org" for n in range(2_001)]}, "vertex", "at most 2000"),
     ],
 )  # fmt: skip
 def test_no_target_searches_what_the_caller_shut_out(

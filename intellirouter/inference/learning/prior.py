@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intellirouter.inference.learning.basis import Basis
-from intellirouter.inference.learning.features import SLOT_BITS, STRUCTURE, VERSION, Features, Floats
+from intellirouter.inference.learning.features import STRUCTURE, VERSION, Features, Floats
 from intellirouter.inference.learning.grams import BySlot
 
 FILE = "prior.npz"
-NEUTRAL = 0.7
-"""What is expected of a target of which nothing is known."""
 KINDS = ("easy", "medium", "hard")
 _EASY, _MEDIUM = 0.76, 0.64
 """Thirds of the questions the prior was learnt from."""
@@ -30,7 +28,7 @@ _EASY, _MEDIUM = 0.76, 0.64
 class Prior:
     """`heads` (2, WIDTH + 1): weights of the basis and a constant; `slots` (2, 2^15): of the n-grams.
 
-    `source` says what it was learnt from: the hash of the file, empty for the prior that knows nothing.
+    `source` says what it was learnt from: the hash of the file.
     """
 
     basis: Basis
@@ -50,8 +48,6 @@ class Prior:
 
     def of(self, features: Features, basis: NDArray[np.float32]) -> tuple[float, float]:
         """The expected success of the small and of the large model."""
-        if not self.source:
-            return NEUTRAL, NEUTRAL
         small, large = self._plain.dot(basis).tolist()
         of_small, of_large = self._constants
         grams = self._grams.of(features.slots)
@@ -92,13 +88,6 @@ def read(data: bytes) -> Prior:
             raise ValueError(f"the prior is of version {int(file['version'])}, and this is {VERSION}")
         slots = file["slots"].astype(np.float32) * file["scale"]
         return Prior(Basis(file["mean"], file["spread"]), file["heads"], slots, str(file["source"]))
-
-
-def knowing_nothing(mean: Floats | None = None, spread: Floats | None = None) -> Prior:
-    """A prior that holds every question for equally hard."""
-    shipped_ = shipped()
-    basis = shipped_.basis if mean is None or spread is None else Basis(mean, spread)
-    return Prior(basis, np.zeros_like(shipped_.heads), np.zeros((2, 1 << SLOT_BITS), np.float32))
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import aiohttp
@@ -37,13 +37,13 @@ class ChromaServer:
     async def upsert(self, name: str, ids: Sequence[str], vectors: Vectors) -> None:
         """Write vectors, replacing those that exist."""
         body = {"ids": list(ids), "embeddings": np.asarray(vectors, np.float32).tolist()}
-        if await self._on(name, "upsert", body, make=True) is None:
+        if await self._on(name, self._made, "upsert", body) is None:
             raise StateUnavailable(f"the Chroma server at {self.url} lost the collection it just made")
 
     async def delete(self, name: str, ids: Sequence[str]) -> None:
         """Remove what is there of `ids`."""
         if ids:
-            await self._on(name, "delete", {"ids": list(ids)})
+            await self._on(name, self._there, "delete", {"ids": list(ids)})
 
     async def drop(self, name: str) -> None:
         """Remove the collection, if there is one."""
@@ -57,7 +57,7 @@ class ChromaServer:
             "n_results": limit,
             "include": ["distances"],
         }
-        found = await self._on(name, "query", body)
+        found = await self._on(name, self._there, "query", body)
         if found is None:
             return []
         pairs = zip(found["ids"][0], found["distances"][0], strict=True)
@@ -65,7 +65,11 @@ class ChromaServer:
 
     async def fetch(self, name: str, ids: Sequence[str]) -> dict[str, Vectors]:
         """The vectors of those of `ids` that are there."""
-        found = await self._on(name, "get", {"ids": list(ids), "include": ["embeddings"]}) if ids else None
+        found = (
+            await self._on(name, self._there, "get", {"ids": list(ids), "include": ["embeddings"]})
+            if ids
+            else None
+        )
         if found is None:
             return {}
         pairs = zip(found["ids"], found["embeddings"], strict=True)
@@ -75,7 +79,9 @@ class ChromaServer:
         """Every id of the collection."""
         every: set[str] = set()
         offset = 0
-        while found := await self._on(name, "get", {"limit": PAGE, "offset": offset, "include": []}):
+        while found := await self._on(
+            name, self._there, "get", {"limit": PAGE, "offset": offset, "include": []}
+        ):
             every.update(found["ids"])
             offset += PAGE
             if len(found["ids"]) < PAGE:
@@ -95,10 +101,12 @@ class ChromaServer:
         """Release the connections."""
         await self._session.close()
 
-    async def _on(self, name: str, operation: str, body: dict[str, Any], *, make: bool = False) -> Any:
+    async def _on(
+        self, name: str, look_up: Callable[[str], Awaitable[Any]], operation: str, body: dict[str, Any]
+    ) -> Any:
         """The answer, or None when there is no such collection. An id that became stale is looked up once more."""
         for _ in range(2):
-            id_ = self._ids.get(name) or await self._look_up(name, make=make)
+            id_ = self._ids.get(name) or self._known(name, await look_up(name))
             if id_ is None:
                 return None
             answer = await self._ask("POST", f"{self._base}/{id_}/{operation}", body)
@@ -107,12 +115,14 @@ class ChromaServer:
             self._ids.pop(name, None)
         return None
 
-    async def _look_up(self, name: str, *, make: bool) -> str | None:
-        if make:
-            body = {"name": name, "get_or_create": True, "configuration": {"hnsw": {"space": "cosine"}}}
-            found = await self._ask("POST", self._base, body)
-        else:
-            found = await self._ask("GET", f"{self._base}/{name}")
+    async def _there(self, name: str) -> Any:
+        return await self._ask("GET", f"{self._base}/{name}")
+
+    async def _made(self, name: str) -> Any:
+        body = {"name": name, "get_or_create": True, "configuration": {"hnsw": {"space": "cosine"}}}
+        return await self._ask("POST", self._base, body)
+
+    def _known(self, name: str, found: Any) -> str | None:
         if found is None:
             return None
         self._ids[name] = found["id"]

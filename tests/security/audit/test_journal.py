@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intellirouter.security.audit import journal as journal_module
+from intellirouter.security.audit.chain import FIRST, Signer
 from intellirouter.security.audit.entry import Entry, difference, now
 from intellirouter.security.audit.journal import AuditUnavailable, Journal, files_of
 from intellirouter.security.audit.search import Query, newest_first, search
@@ -351,3 +352,7 @@ def test_what_changed_has_a_bound() -> None:
 )
 def test_a_day_is_looked_through_when_it_may_hold_one(asked: Query, days: list[str]) -> None:
     assert [day for day in ("19", "20", "21") if asked.may_hold(f"2026-11-{day}")] == days
+
+
+def test_a_mac_is_of_the_length_that_earlier_records_have() -> None:
+    assert len(Signer(KEY).mac(b"x")) == len(FIRST) == 32

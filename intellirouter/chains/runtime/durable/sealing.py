@@ -8,11 +8,11 @@ key can come later; `reseal` seals what has another key or none.
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
-from dbos._serialization import DBOSPortableJSON
 from sqlalchemy.types import TypeDecorator
 
 from intellirouter.chains.runtime.durable.rows import COLUMN, SCHEMA
@@ -80,7 +80,8 @@ def sealed_values(engine: sa.Engine, sealer: Sealer | None) -> Iterator[None]:
         return
     dialect: Any = engine.dialect  # a column's type is told its dialect and no more
     dialect.sealer = sealer
-    serializer: Any = DBOSPortableJSON
+    # imported here: every process lists our tables, and few run chains
+    serializer: Any = importlib.import_module("dbos._serialization").DBOSPortableJSON
     plain_write, plain_read = serializer.serialize, serializer.deserialize
 
     def write(value: Any) -> str:

@@ -27,7 +27,8 @@ from intellirouter.records.columns import PLAIN
 from intellirouter.records.named import MAX_TAG, MAX_TAGS, bounded
 from intellirouter.records.records import Records
 from intellirouter.records.redaction import Redaction
-from intellirouter.records.row import Ids, Row
+from intellirouter.records.row import Detail, Ids, Row
+from intellirouter.records.sealed import PLAIN_FEEDBACK
 from intellirouter.records.store import IdTaken, RowsUnfit, Store
 from intellirouter.roles.chain_engine.edges.heavy import too_much
 from intellirouter.roles.chain_engine.edges.naming import id_here
@@ -37,6 +38,9 @@ MOST_VALUES, DEEPEST = 20_000, 100
 MAX_COUNT, MAX_AMOUNT = 2**53, 1e12
 """Of tokens, and of seconds and dollars."""
 MAX_MESSAGE = 4_000
+MAX_PART = 256 * 1024
+"""Bytes of a row's detail, and of the feedback on it: many times what a node's own have."""
+NO_DETAIL = "The detail was too long to be kept here."
 TRIES = 5
 """That ids are drawn: of two rows at one moment every four thousandth pair has the same."""
 _TOO_MUCH = f"its document has more than {MAX_DOCUMENT:,} bytes or {MOST_VALUES:,} values"
@@ -181,6 +185,14 @@ def _ours(row: Row, edge: str, content: Kept) -> Row:
     keeps = content.level == "all" or (content.level == "errors" and failed)
     row.asked, row.answered = (_said(text, content) if keeps else None for text in (row.asked, row.answered))
     row.detail = msgspec.structs.replace(row.detail, sealed="") if row.detail.sealed else row.detail
+    if len(msgspec.json.encode(row.detail)) > MAX_PART:
+        row.detail = Detail(notes=[NO_DETAIL])
+    if row.feedback is not None and len(msgspec.json.encode(row.feedback)) > MAX_PART:
+        row.feedback = {
+            name: value
+            for name in sorted(PLAIN_FEEDBACK)
+            if isinstance(value := row.feedback.get(name), int | float)
+        } or None
     return row
 
 

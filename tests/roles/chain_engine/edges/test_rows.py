@@ -31,7 +31,7 @@ from intellirouter.records.redaction import Redaction
 from intellirouter.records.row import Detail, Ids, Row, time_of
 from intellirouter.records.sqlite.store import SqliteStore
 from intellirouter.records.store import Store as RecordStore
-from intellirouter.roles.chain_engine.edges.adopting import Adopting, NodeRecord
+from intellirouter.roles.chain_engine.edges.adopting import MAX_PART, NO_DETAIL, Adopting, NodeRecord
 from intellirouter.roles.chain_engine.edges.arrivals import Arrivals
 from intellirouter.roles.chain_engine.edges.forwarding import Forwarding
 from intellirouter.roles.chain_engine.edges.rows import AGAIN_SECONDS, Rows, document
@@ -301,6 +301,20 @@ async def test_what_is_odd_in_a_row_does_no_harm(there: There) -> None:
         4_000,
     )
     assert (row.detail, row.feedback) == (Detail(notes=["n"]), {"score": 1, "comment": "c"})
+
+
+async def test_megabytes_that_no_node_notes_of_a_request_are_not_kept(there: There) -> None:
+    longer = "x" * (MAX_PART + 1)
+    texts = {
+        "detail": {"notes": [longer]},
+        "feedback": {"score": 0.5, "rating": longer, "comment": longer},
+        "request_id": "odd",
+    }
+    rows = [sent(told(**texts)), sent(told(request_id="said", feedback={"comment": longer}), "6")]
+    found, new = await Adopting(there.record).take("shop", there.edge, rows)
+    assert new == 2 and not any(had.refused or had.later for had in found)
+    kept = {row.request_id: (row.detail.notes, row.feedback) for row in await there.rows()}
+    assert kept == {"odd": ([NO_DETAIL], {"score": 0.5}), "said": ([], None)}
 
 
 async def test_a_centre_that_takes_no_rows_is_told_and_holds_up_nobody(edge: Edge, there: There) -> None:

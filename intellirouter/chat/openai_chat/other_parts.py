@@ -35,7 +35,7 @@ _OF_GOOGLE = frozenset(
         "enterpriseWebSearch",
     }
 )
-_DATED = re.compile(r"(?!web_search_preview)[a-z_]+_20\d{6}")
+_DATED = re.compile(r"(?!web_search_preview)[a-z_]{1,40}_20\d{6}")
 """The type of a tool that Anthropic defines."""
 _OF_OTHERS = _OF_ANTHROPIC | _OF_RESPONSES
 

@@ -6,6 +6,7 @@ next number and never run it again. Given the same recorded outcomes, the walk i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -21,7 +22,7 @@ from intellirouter.chains.model import Chain, Step
 from intellirouter.chains.plan import body_width
 from intellirouter.chains.schema import ABOUT, ASKING, EFFECTS
 from intellirouter.chains.spending import purse, spending
-from intellirouter.chains.timing import TimeIsUp, capped, deadline, timing
+from intellirouter.chains.timing import TimeIsUp, capped, deadline, timing, waited
 from intellirouter.chains.timing import told as in_time
 from intellirouter.errors import IntelliRouterError, InvalidRequest, KeyEnded
 
@@ -49,8 +50,13 @@ class Host(Protocol):
     async def effect(self, step: Step, path: str, prepared: Any) -> Outcome:
         """Run a prepared step once: `{"ok": value}`, or `{"error": {"code", "message"}}`."""
 
-    async def wait(self, path: str, signal: str, within: float | None, about: Mapping[str, Any]) -> Any:
-        """The payload of a signal; None when it did not come in time. `about` is what whoever is asked is told."""
+    async def wait(
+        self, path: str, signal: str, within: float | None, about: Mapping[str, Any]
+    ) -> tuple[Any, float]:
+        """The payload of a signal, None when it did not come in time; and when the walk first came here (Unix time).
+
+        `about` is what whoever is asked is told.
+        """
 
     async def sleep(self, path: str, seconds: float) -> Outcome:
         """Return so many seconds after the walk first came here, or sooner where a `deadline` comes first: its outcome says so."""
@@ -312,8 +318,9 @@ class Walk:
         about: dict[str, Any] = await self._work(lambda: expr.render_all(told, names)) if told else {}
         if "form" in step.spec:
             about["form"] = step.spec["form"]
-        timeout, sooner = capped(timeout)
-        payload = await host.wait(at, step.spec["signal"], timeout, about)
+        within, _ = capped(timeout, time.time())
+        payload, began = await host.wait(at, step.spec["signal"], within, about)
+        sooner = waited(timeout, began)
         if payload is None and sooner is not None:
             raise sooner.passed()
         if payload is None and step.spec.get("on_timeout", "fail") == "fail":

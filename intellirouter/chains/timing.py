@@ -43,6 +43,14 @@ class Deadline:
         if self.outer is not None:
             self.outer.begin(moment)
 
+    def ahead(self, moment: float) -> tuple[float, Deadline]:
+        """When the first of this one and those around it would be over (Unix time), and which that is, if something began at `moment`."""
+        until = moment + self.seconds if self.until is None else min(self.until, moment + self.seconds)
+        if self.outer is None:
+            return until, self
+        beyond, which = self.outer.ahead(moment)
+        return (beyond, which) if beyond < until else (until, self)
+
     def first(self) -> Deadline:
         """Of this one and those around it, the one that ends first. All have begun."""
         beyond = self.outer.first() if self.outer is not None else self
@@ -100,14 +108,22 @@ def told(outcome: dict[str, Any]) -> None:
         raise within.named(owner).passed()
 
 
-def capped(seconds: float | None) -> tuple[float | None, Deadline | None]:
-    """How long a wait may last that begins now and would last so long, and whose time is then over: None where its own is."""
+def capped(seconds: float | None, moment: float) -> tuple[float | None, Deadline | None]:
+    """How long a wait may last that begins at `moment` and would last so long, and whose time is then over: None where its own is."""
     within = _DEADLINE.get()
     if within is None:
         return seconds, None
-    within.begin(time.time())
-    left = max(0.0, within.left())
-    return (seconds, None) if seconds is not None and seconds <= left else (left, within.first())
+    until, which = within.ahead(moment)
+    left = max(0.0, until - moment)
+    return (seconds, None) if seconds is not None and seconds <= left else (left, which)
+
+
+def waited(seconds: float | None, began: float) -> Deadline | None:
+    """A wait that would have lasted so long began then (Unix time): whose time is over where nothing came; None where its own is."""
+    _, sooner = capped(seconds, began)
+    if (within := _DEADLINE.get()) is not None:
+        within.begin(began)
+    return sooner
 
 
 def wakes(seconds: float, within: Deadline | None) -> dict[str, Any]:

@@ -155,7 +155,9 @@ class Intake:
     async def caught_up(self, seconds: float) -> bool:
         """Have what was taken until now kept without gathering for longer; whether it is, after at most so long."""
         taken, until = self._taken, time.monotonic() + seconds
-        while self._settled < taken:
+        while self._settled < min(
+            taken, self._taken
+        ):  # of what was taken some may be refused yet, being too large
             self._hurry.set()
             if time.monotonic() >= until:
                 return False

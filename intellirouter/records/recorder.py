@@ -160,16 +160,19 @@ class Recorder(Intake):
         self._wake.clear()
         self._idle = True
         if not self._waiting() and not self._stopping.is_set():
+            self._gathered_at = time.time()  # before what wakes us ended
             self._wake.wait(PACK_SECONDS if self._behind else HOUSE_SECONDS)
-            self._gathered_at = time.time()
         self._idle = False
 
     def _keep_some(self) -> None:
         """Keep what waits, or as much of it as is kept at once."""
-        since, self._gathered_at = self._gathered_at, time.time()
+        since, now = self._gathered_at, time.time()
         noted = out_of(self._noted, KEPT_AT_ONCE)
         jotted = out_of(self._jotted, KEPT_AT_ONCE // TOGETHER)
-        self._hold([*jotted, *self._encoded(out_of(self._fresh, TOGETHER))], since)
+        fresh = out_of(self._fresh, TOGETHER)
+        if not self._jotted:  # or there are more that ended before now, as after a time without the store
+            self._gathered_at = now
+        self._hold([*jotted, *self._encoded(fresh)], since)
         self._let_go += sum(len(told) for _, told in jotted)
         for at in range(0, len(noted), BATCH):
             some = noted[at : at + BATCH]

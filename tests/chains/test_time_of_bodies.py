@@ -130,6 +130,32 @@ async def test_a_run_that_is_taken_up_ends_when_it_would_have_ended(tmp_path: Pa
     assert not after.keys
 
 
+async def test_a_wait_that_ended_by_itself_is_no_late_one_for_a_run_that_is_taken_up(tmp_path: Path) -> None:
+    """The step that held the wait was over in its time; the node went down behind it, and comes back after that."""
+    stopped = asyncio.Event()
+
+    class Stopping(Hammer):
+        async def call(self, name: str, arguments: Mapping[str, Any], ticket: Any) -> Any:
+            if arguments["v"] == "2":
+                stopped.set()
+                await asyncio.Event().wait()
+            return await super().call(name, arguments, ticket)
+
+    step = "{{id: {0}, tool: {{name: echo, arguments: {{v: '{1}'}}}}}}"
+    wait = "{id: w, wait: {signal: go, timeout: 10ms, on_timeout: continue}}"
+    made = chain(
+        f"chain: {{name: t}}\nsteps: [{{id: a, timeout: 2s, switch: [{{do: [{step.format('x', 1)}, {wait}]}}]}}, {step.format('y', 2)}]"
+    )
+    url, after = f"sqlite:///{tmp_path}/runs.db", Hammer()
+    async with opened(url, Worker(ports(tools=Stopping()))) as runtime, asyncio.timeout(60):
+        run_id = await runtime.start(made, {})
+        await stopped.wait()
+    await asyncio.sleep(2.1)  # longer than the step may take
+    async with opened(url, Worker(ports(tools=after))) as runtime, asyncio.timeout(60):
+        came = await runtime.result(run_id)
+    assert "ok" in came, came
+
+
 @pytest.mark.parametrize(
     ("step", "told"),
     [

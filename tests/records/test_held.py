@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 import threading
@@ -13,9 +14,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from intellirouter.errors import StateUnavailable
 from intellirouter.records import held as bounds
 from intellirouter.records import recorder as recording
-from intellirouter.records.held import Batches, list_in, list_of, release_all
+from intellirouter.records.held import Batches, Span, list_in, list_of, release_all
 from intellirouter.records.intake import TOGETHER, Bounds
 from intellirouter.records.query import Query
 from intellirouter.records.recorder import Recorder
@@ -325,6 +327,59 @@ def test_what_is_noted_waits_within_the_same_bounds(store: SqliteStore) -> None:
         small.note(lambda _: None, None, 4)
     for recorder, dropped in ((few, 3), (small, 3)):
         assert (recorder.standing().waiting, recorder.standing().dropped) == (2, dropped)
+
+
+class Away:
+    """A store that is away until it is let."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.back = threading.Event()
+        self._path = store.path
+
+    def open(self) -> SqliteStore:
+        """It, or `StateUnavailable`."""
+        if not self.back.is_set():
+            raise StateUnavailable("the disk is away")
+        return SqliteStore(self._path)
+
+
+def test_every_batch_is_found_by_the_time_in_which_its_requests_ended(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one after a rest, and all that came while the store was away and are more than are kept at once."""
+    monkeypatch.setattr(recording, "Spare", lambda: Busy(0.0))
+    monkeypatch.setattr(recording, "KEPT_AT_ONCE", TOGETHER)
+    monkeypatch.setattr(recording, "RETRY_SECONDS", 0.01)
+    away, many = Away(store), 3 * TOGETHER
+    recorder = Recorder(away.open, Bounds(), JOTTED)
+    recorder.start()
+    try:
+        until(lambda: recorder._idle)
+        for number in range(many):
+            recorder.jot(seen(f"r{number}"))
+        ended = time.time()
+        away.back.set()
+        until(lambda: recorder.standing().written == many)
+        assert sum(rows for _, rows in store.held.batches(Span(0.0, ended))) == many
+        first = time.time()
+        until(lambda: recorder._idle)
+        recorder.jot(seen("rested", ended=first))
+        until(lambda: recorder.standing().written == many + 1)
+        assert sum(rows for _, rows in store.held.batches(Span(0.0, first))) == many + 1
+    finally:
+        recorder.close()
+
+
+async def test_nobody_waits_for_requests_that_were_refused(store: SqliteStore) -> None:
+    """What lies together is measured when it is encoded: who waited for it till then waits no longer."""
+    small = Recorder(partial(SqliteStore, store.path), Bounds(max_held_bytes=10), JOTTED)
+    small.jot(seen("first"))
+    waits = asyncio.create_task(small.caught_up(1.0))
+    await asyncio.sleep(0)
+    for number in range(TOGETHER - 1):
+        small.jot(seen(f"r{number}"))
+    assert small.standing().dropped == TOGETHER
+    assert await waits
 
 
 def test_a_batch_that_claims_to_hold_gigabytes_is_not_unpacked() -> None:

@@ -163,3 +163,17 @@ def test_a_file_whose_batches_do_not_say_when_they_ended_is_read_whole(
         hold(again, [seen("new", NOW, chance)], monkeypatch)
         rows: list[Row] = whole(again, JOTTED.rows).page(Query(since=NOW - 10), 10).rows
         assert [row.request_id for row in rows] == ["new", "old"]
+
+
+def test_a_batch_that_cannot_be_read_hides_no_request_of_another(
+    stores: tuple[SqliteStore, SqliteStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is damaged, the key of another is gone."""
+    gone, here = (SealedRecords(stores[0], Sealer((digit * 32,))) for digit in (b"1", b"2"))
+    chance = random.Random(2)
+    for store, name in ((gone, "lost"), (here, "well")):
+        hold(store, [seen(name, NOW, chance)], monkeypatch)
+    stores[0].held.hold([(3, b"no batch")], NOW)
+    found: list[Row] = whole(here, JOTTED.rows).get("well", None)
+    assert [row.request_id for row in found] == ["well"]
+    assert stores[0].held.waiting().rows == 0

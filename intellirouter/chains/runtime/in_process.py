@@ -53,13 +53,16 @@ class _Run:
         async with self.places:
             return await self.worker.run(step, path, prepared, self.run_id, self.hear)
 
-    async def wait(self, path: str, signal: str, within: float | None, about: Mapping[str, Any]) -> Any:
+    async def wait(
+        self, path: str, signal: str, within: float | None, about: Mapping[str, Any]
+    ) -> tuple[Any, float]:
         del about  # whoever runs it here sees the definition
+        began = time.time()
         self.hear("step_waiting", path, {"signal": signal})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
-                return await self.box(signal).get()
-        return None
+                return await self.box(signal).get(), began
+        return None, began
 
     async def sleep(self, path: str, seconds: float) -> Outcome:
         self.hear("step_waiting", path, {"signal": ""})

@@ -77,7 +77,7 @@ class SqliteHeld:
         found: list[int] = []
         with self._connect() as connection, contextlib.closing(connection.execute(_OLDEST)) as lines:
             for number, _, batch in lines:
-                with contextlib.suppress(ValueError):
+                with contextlib.suppress(Exception):  # damaged, or without its key: `release` says so
                     if name not in told(batch):
                         continue
                 found.append(number)

@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dbos import (
-    DBOS,
-)
+from dbos import DBOS
+from dbos._context import assert_current_dbos_context
 
 from intellirouter.chains.interpreter import Outcome
 from intellirouter.chains.model import Step
@@ -19,6 +18,7 @@ from intellirouter.chains.ports import Listener
 from intellirouter.chains.runtime.durable.course import Course
 from intellirouter.chains.runtime.durable.host import FOREVER
 from intellirouter.chains.runtime.durable.waits import Waits
+from intellirouter.chains.timing import deadline
 
 _LONGEST_NAP = 3600.0  # a clock that is set meanwhile is heeded by then
 
@@ -51,10 +51,18 @@ class WalkGround:
         """See `Ground`."""
         return await self.runtime.perform(self.course, step, path, prepared)
 
-    async def receive(self, path: str, signal: str, within: float | None, about: Mapping[str, Any]) -> Any:
+    async def receive(
+        self, path: str, signal: str, within: float | None, about: Mapping[str, Any]
+    ) -> tuple[Any, float]:
         """See `Ground`."""
+        began = time.time()
         async with self._idle(path, signal, within, about):
-            return await self.course.alone(DBOS.recv_async(signal, FOREVER if within is None else within))
+            payload = await self.course.alone(DBOS.recv_async(signal, FOREVER if within is None else within))
+        if deadline() is not None:  # which asks for the same moment in every walk
+            number = assert_current_dbos_context().function_id
+            first = await asyncio.to_thread(self.runtime.waits.began, self.course.run_id, number)
+            began = began if first is None else first
+        return payload, began
 
     async def rest(self, path: str, until: float) -> None:
         """See `Ground`."""

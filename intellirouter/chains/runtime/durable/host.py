@@ -30,8 +30,10 @@ class Ground(Protocol):
     async def perform(self, step: Step, path: str, prepared: Any) -> Outcome:
         """Run an effect."""
 
-    async def receive(self, path: str, signal: str, within: float | None, about: Mapping[str, Any]) -> Any:
-        """The payload of a signal, None when it did not come in time. Draws the numbers that a wait needs."""
+    async def receive(
+        self, path: str, signal: str, within: float | None, about: Mapping[str, Any]
+    ) -> tuple[Any, float]:
+        """See `Host.wait`. Draws the numbers that a wait needs."""
 
     async def rest(self, path: str, until: float) -> None:
         """Return at a Unix time; the run does nothing else meanwhile."""
@@ -54,7 +56,9 @@ class Trunk:
         """See `Host`."""
         return await DBOS.run_step_async({"name": path}, self.ground.perform, step, path, prepared)
 
-    async def wait(self, path: str, signal: str, within: float | None, about: Mapping[str, Any]) -> Any:
+    async def wait(
+        self, path: str, signal: str, within: float | None, about: Mapping[str, Any]
+    ) -> tuple[Any, float]:
         """See `Host`."""
         return await self.ground.receive(path, signal, within, about)
 
@@ -83,7 +87,9 @@ class Limb:
         """See `Host`."""
         return await self._next(path, self.ground.perform, step, path, prepared)
 
-    async def wait(self, path: str, signal: str, within: float | None, about: Mapping[str, Any]) -> Any:
+    async def wait(
+        self, path: str, signal: str, within: float | None, about: Mapping[str, Any]
+    ) -> tuple[Any, float]:
         """See `Host`."""
         del within, about
         raise StepFailed(f"A 'wait' for '{signal}' cannot stand inside a map or parallel body.", path=path)

@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from intellirouter.chains.runtime.durable.engine import making_tables
+from intellirouter.chains.runtime.durable.rows import SCHEMA
 from intellirouter.chains.runtime.durable.sealing import SealedBytes
 
 TABLE = sa.Table(
@@ -80,6 +81,16 @@ class Waits:
                 connection.execute(TABLE.insert().values(run_id=run_id, **row))
                 return True
             return tuple(found) == (path, signal)
+
+    def began(self, run_id: str, number: int) -> float | None:
+        """When the run first came to the wait whose last number this is (Unix time), whichever node it was on. dbos notes it with the wait's end."""
+        schema = None if self.engine.dialect.name == "sqlite" else SCHEMA
+        names = ("workflow_uuid", "function_id", "started_at_epoch_ms")
+        steps = sa.table("operation_outputs", *map(sa.column, names), schema=schema)
+        mine = (steps.c.workflow_uuid == run_id, steps.c.function_id == number)
+        with self.engine.connect() as connection:
+            found = connection.execute(sa.select(steps.c.started_at_epoch_ms).where(*mine)).scalar()
+        return None if found is None else int(found) / 1000
 
     def clear(self, *run_ids: str) -> None:
         """These runs wait no more."""

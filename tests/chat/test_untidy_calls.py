@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from intellirouter.chat.anthropic_messages.format import FORMAT as MESSAGES
-from intellirouter.chat.delta import Delta, Finish, TextDelta, ToolCallArguments, ToolCallStart
+from intellirouter.chat.delta import (
+    Delta,
+    Finish,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallArguments,
+    ToolCallStart,
+)
 from intellirouter.chat.gemini.response import decode_finish
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.openai_chat.response import encode_response
@@ -122,6 +129,16 @@ def test_two_streamed_calls_with_one_id_are_told_apart() -> None:
     assert [start.id for start in deltas if isinstance(start, ToolCallStart)] == ["a", "call_a"]
 
 
+def test_a_shared_id_in_every_piece_begins_no_other_call() -> None:
+    deltas = streamed(
+        "vllm",
+        chunk(call(arguments="", id="a", index=0), call("g", "[", id="a", index=1)),
+        chunk(call(arguments="{}", id="a", index=0), call("g", "]", id="a", index=1)),
+        chunk(finish="tool_calls"),
+    )
+    assert calls_of(deltas) == [("a", "f", "{}"), ("call_a", "g", "[]")]
+
+
 def test_an_end_without_its_reason_is_an_end() -> None:
     said = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi"}}
     silent = {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 1}}
@@ -195,6 +212,38 @@ def test_items_whose_ids_change_keep_their_place() -> None:
     done = {**added(1, "a", "f"), "type": "response.output_item.done"}
     done["item"] = {**done["item"], "id": "another", "arguments": "{}"}
     deltas = streamed("openai_responses", added(1, "a", "f"), {**piece(1, "x", "{}"), "item_id": "third"}, done, END)  # fmt: skip
+    assert calls_of(deltas) == [("a", "f", "{}")]
+
+
+def test_what_has_a_new_id_in_every_event_is_told_once() -> None:
+    """GitHub Copilot's are sealed anew each time; an item is then what stands at its index."""
+    ids = iter(range(100))
+
+    def event(kind: str, output: int, **more: Any) -> dict[str, Any]:
+        if "item" in more:
+            more["item"] = {**more["item"], "id": f"i{next(ids)}"}
+        return {"type": f"response.{kind}", "output_index": output, "item_id": f"i{next(ids)}", **more}
+
+    thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]}
+    said = {"type": "message", "content": [{"type": "output_text", "text": "hi"}]}
+    made = {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"}
+    deltas = streamed(
+        "openai_responses",
+        event("output_item.added", 0, item={"type": "reasoning"}),
+        event("reasoning_summary_text.delta", 0, summary_index=0, delta="hm"),
+        event("output_item.done", 0, item=thought),
+        event("output_item.added", 1, item={"type": "message", "content": []}),
+        event("output_text.delta", 1, content_index=0, delta="hi"),
+        event("output_text.done", 1, content_index=0, text="hi"),
+        event("output_item.done", 1, item=said),
+        event("output_item.added", 2, item={**made, "arguments": ""}),
+        event("function_call_arguments.delta", 2, delta="{}"),
+        event("output_item.done", 2, item=made),
+        {"type": "response.completed", "response": {"status": "completed", "output": [thought, said, made]}},
+    )
+    assert [d.text for d in deltas if isinstance(d, ThinkingDelta) and d.text] == ["hm"]
+    assert len({d.block for d in deltas if isinstance(d, ThinkingDelta)}) == 1
+    assert [d.text for d in deltas if isinstance(d, TextDelta)] == ["hi"]
     assert calls_of(deltas) == [("a", "f", "{}")]
 
 

@@ -34,7 +34,7 @@ from intellirouter.chat.openai_chat.content import (
     words_in,
 )
 from intellirouter.chat.openai_chat.endings import decode_finish
-from intellirouter.chat.openai_chat.errors import decode_error, tells_error
+from intellirouter.chat.openai_chat.errors import decode_error, says_error
 from intellirouter.chat.openai_chat.untidy import tidied
 from intellirouter.chat.openai_chat.usage import decode_usage
 from intellirouter.chat.parts import NO_ARGUMENTS
@@ -76,21 +76,8 @@ class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
-    object: str | None = None
-    base_resp: Any = None
-    detail: Any = None
-    message: Any = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether it tells of a failure, in whichever vendor's form, and is no piece of an answer."""
-        if self.error or self.object == "error":
-            return True
-        if self.choices is None and self.usage is None and (self.detail or self.message):
-            return True
-        return self.base_resp is not None and tells_error({"base_resp": self.base_resp})
 
 
 _chunk = msgspec.json.Decoder(_Chunk)
@@ -106,7 +93,10 @@ class ChunkDecoder:
         self._calls: dict[
             tuple[int, int], int
         ] = {}  # (choice, vendor's index) to our index of the latest there
-        self._ids: dict[int, dict[int, str]] = {}  # of each choice: our index to the vendor's id
+        self._ids: dict[int, dict[int, str]] = {}  # of each choice: our index to its id
+        self._given: dict[
+            tuple[int, int], str
+        ] = {}  # (choice, our index) to the vendor's id, which two may share
         self._taken: set[tuple[int, str]] = set()  # the ids of each choice
         self._silent: dict[int, set[int]] = {}  # functions of each choice of whose arguments nothing came
         self._nameless: dict[
@@ -129,14 +119,15 @@ class ChunkDecoder:
 
     def decode(self, event: str, data: bytes) -> tuple[Delta, ...] | None:
         """One `data:` payload. See `EventDecoder.decode`."""
-        if data.startswith(b"[DONE]"):
-            self._ended = True
-            return self._unfinished()
+        if data == b"[DONE]":
+            return self._done()
         try:
             chunk = _chunk.decode(data)
         except (msgspec.DecodeError, RecursionError):
+            if data.startswith(b"[DONE]"):
+                return self._done()
             chunk = _tidied(data)
-        if event == "error" or chunk.failed:
+        if event == "error" or chunk.error or (not chunk.choices and says_error(data)):
             raise decode_error(data)
         deltas: list[Delta] = []
         if not self._started and (chunk.id or chunk.choices):  # Azure's verdict on the prompt has neither
@@ -151,8 +142,9 @@ class ChunkDecoder:
             deltas.append(UsageDelta(usage))
         return tuple(deltas)
 
-    def _unfinished(self) -> tuple[Delta, ...] | None:
-        """Finishes for the choices whose vendor ended the stream without one."""
+    def _done(self) -> tuple[Delta, ...] | None:
+        """The end of the stream, with finishes for the choices that their vendor told none of."""
+        self._ended = True
         ends: list[Delta] = []
         for index in sorted(self._open):
             self._decode_finish("stop", index, ends)
@@ -235,9 +227,10 @@ class ChunkDecoder:
         known = self._calls.get(key)
         # Parallel calls may share an index, or have none: a call begins with a name and an id of its own. An id alone
         # begins nothing, since some vendors make a new one for every piece.
-        fresh = known is None or bool(given and name and given != self._ids[choice][known])
+        fresh = known is None or bool(given and name and given != self._given[choice, known])
         if fresh:
             known = self._calls[key] = len(self._ids.setdefault(choice, {}))
+            self._given[choice, known] = given
             if not given or (choice, given) in self._taken:
                 given = self._own_id(choice, given or name or str(known))
             self._ids[choice][known] = given

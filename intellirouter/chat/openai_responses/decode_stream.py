@@ -47,8 +47,10 @@ class ResponseEventDecoder:
         self._ended = False
         self._blocks: dict[tuple[Any, ...], int] = {}
         self._calls: dict[int, int] = {}  # output index to our index of the call
-        self._items: dict[int, str] = {}  # output index to the id of what is there
-        self._where: dict[str, int] = {}  # the other way round
+        self._items: dict[
+            int, tuple[str, str]
+        ] = {}  # output index to the kind of item that is there, and its call
+        self._where: dict[str, int] = {}  # ids of items to the output index
         self._last = -1  # the greatest output index
         self._early: dict[int, list[str]] = {}  # arguments that came before their call
         self._said: set[tuple[Any, ...]] = set()  # blocks whose words came as deltas
@@ -128,16 +130,22 @@ class ResponseEventDecoder:
         return _index(body, "output_index") if known is None else known
 
     def _place(self, item: Json, body: Json) -> int:
-        """The output index of an item, one of its own."""
-        output, given = _index(body, "output_index"), _words(item, "call_id") or _words(item, "id")
-        if (known := self._where.get(_words(item, "id"))) is not None:
+        """The output index of an item, one of its own.
+
+        Ids that are known tell. Others may be new in every event, as a gateway's are that seals them each time: then an item is what
+        stands at its index, unless that is of another kind or another call.
+        """
+        output, item_id = _index(body, "output_index"), _words(item, "id")
+        if (known := self._where.get(item_id)) is not None:
             return known
-        if given and self._items.setdefault(output, given) != given:
-            output = self._last + 1
-            self._items[output] = given
+        kind = _words(item, "type")
+        this = (kind, (_words(item, "call_id") or item_id) if kind in _CALLS else "")
+        if self._items.setdefault(output, this) != this:
+            output = next((place for place, other in self._items.items() if other == this), self._last + 1)
+            self._items[output] = this
         self._last = max(self._last, output)
-        if given:
-            self._where[given] = self._where[_words(item, "id") or given] = output
+        if item_id:
+            self._where[item_id] = output
         return output
 
     def _item_added(self, body: Json) -> list[Delta]:

@@ -18,7 +18,7 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
 from intellirouter.chat.fit.fitting import fit, named
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.openai_chat.errors import decode_error, says_error, tells_error
+from intellirouter.chat.openai_chat.errors import decode_error, says_error
 from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.chat.openai_chat.models import fit as fit_reasoning
 from intellirouter.chat.openai_chat.models import known_effort, traits_of
@@ -211,28 +211,16 @@ def _fit_model(body: Json, notes: list[str]) -> None:
 def parse_chat(response: HttpResponse) -> ChatResponse:
     """A whole completion. Raises the error that some vendors put into a 200."""
     body = response.body
-    if b'"choices"' in body and not _failed(body):
+    if b'"choices"' in body:
         return decode_response(body)
-    if (
-        b'"choices"' not in body
-        and b'"output"' in body
-        and read_object(body, "answer").get("object") == "response"
-    ):
+    if b'"output"' in body and read_object(body, "answer").get("object") == "response":
         return responses.decode_response(body)  # some gateways answer so to either
     raise parse_error(response, "")
 
 
-def _failed(body: bytes) -> bool:
-    """Whether an answer in the form of a completion tells of a failure and has nothing else in it."""
-    if b'"error"' not in body and b'"base_resp"' not in body:
-        return False
-    data = read_object(body, "answer")
-    return not data.get("choices") and tells_error(data)
-
-
 def peek_chat(response: HttpResponse) -> ChatResponse:
     """What must be known of a completion that goes on to the client unchanged."""
-    if b'"choices"' not in response.body or _failed(response.body):
+    if b'"choices"' not in response.body:
         return parse_chat(response)
     return peek_response(response.body)
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from intellirouter.chat.delta import StreamEvent
 from intellirouter.chat.foreign import MAX_EVENT_VALUES, check_event
-from intellirouter.chat.halves import Halves, has_halves
+from intellirouter.chat.halves import BACKSLASH, Halves, has_halves
 from intellirouter.chat.ndjson import LineSplitter
 from intellirouter.chat.response import ChatResponse
 from intellirouter.chat.sse import MAX_EVENT_BYTES, SseEvent, SseSplitter
@@ -16,6 +16,8 @@ from intellirouter.chat.wire import EventDecoder
 from intellirouter.errors import StreamInterrupted, UpstreamProtocolError
 
 END_MARKER = b"[DONE]"
+_PIECE = 16
+"""Bytes that no piece of an answer is shorter than; an end marker with white space behind it is."""
 
 
 class Splitter(Protocol):
@@ -105,12 +107,13 @@ class EventStreamParser:
                 break
             check_event(event.data, self._most)
             data = event.data
-            if self._halves is not None or has_halves(data):
+            if self._halves is not None or (BACKSLASH in data and has_halves(data)):
                 self._halves = self._halves or Halves()
                 data = self._halves.joined(data)
             deltas = decode(event.event, data)
             if deltas is not None:
-                decoded.append(StreamEvent(deltas, b"" if event.data.startswith(END_MARKER) else event.raw))
+                ends = len(data) < _PIECE and data.startswith(END_MARKER)
+                decoded.append(StreamEvent(deltas, b"" if ends else event.raw))
         return decoded
 
 

@@ -67,14 +67,14 @@ _SILENT = frozenset({b"", b"null", b'""', b"[]"})
 def peek_response(body: bytes) -> ChatResponse:
     """A response whose choices carry only their finish reason, with `raw` to send on.
 
-    An untidy answer is decoded in full instead, and so is one without words: it may hold a call, or nothing. Raises
-    `UpstreamProtocolError`.
+    An untidy answer is decoded in full instead, and so is one without words: it may hold a call, or nothing. Raises what
+    `decode_response` does.
     """
     try:
         answer = _answer.decode(body)
     except (msgspec.DecodeError, RecursionError):
         return decode_response(body)
-    if answer.usage is not None and not answer.usage.plain:
+    if not answer.choices or (answer.usage is not None and not answer.usage.plain):
         return decode_response(body)
     for choice in answer.choices:
         if choice.message is None or bytes(choice.message.content) in _SILENT:
@@ -92,7 +92,7 @@ def peek_response(body: bytes) -> ChatResponse:
         usage=None if answer.usage is None else _usage(answer.usage),
         dialect=DIALECT,
         raw=body,
-        unread=bool(choices),
+        unread=True,
     )
 
 

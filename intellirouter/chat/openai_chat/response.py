@@ -20,6 +20,7 @@ from intellirouter.chat.openai_chat.content import (
     pictures_in,
 )
 from intellirouter.chat.openai_chat.endings import decode_finish
+from intellirouter.chat.openai_chat.errors import decode_error, tells_error
 from intellirouter.chat.openai_chat.request import legacy_call_id
 from intellirouter.chat.openai_chat.thinking import decode_answer_content
 from intellirouter.chat.openai_chat.usage import decode_usage, encode_usage
@@ -56,9 +57,11 @@ def read_object(body: bytes, what: str) -> Json:
 
 
 def decode_response(body: bytes) -> ChatResponse:
-    """The vendor's bytes to canonical. Raises `UpstreamProtocolError`."""
+    """The vendor's bytes to canonical. Raises `UpstreamProtocolError`, and the error that they tell of where they answer nothing."""
     data = read_object(body, "answer")
     choices = data.get("choices")
+    if not choices and tells_error(data):
+        raise decode_error(body)
     if not isinstance(choices, list):
         raise UpstreamProtocolError("the provider's answer has no choices")
     try:

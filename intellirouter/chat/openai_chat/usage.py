@@ -21,7 +21,10 @@ _STORED = ("cache_write_tokens", "cache_creation_input_tokens")
 
 def _first(data: Json, names: tuple[str, ...]) -> int | None:
     """The first of these counts that is told."""
-    return next((count for name in names if (count := _count(data, name)) is not None), None)
+    for name in names:
+        if (count := _count(data, name)) is not None:
+            return count
+    return None
 
 
 def _count(data: Json, key: str) -> int | None:

@@ -43,7 +43,7 @@ _CONTEXT_WORDS = re.compile(
     r"context (?:length|window|size|limit)|maximum context|too many (?:input )?tokens|prompt (?:is )?too long"
     r"|input is too long|maximum prompt length|exceeds? the maximum number of tokens|exceeded model token limit"
     r"|inputs?` tokens \+ `?max_new_tokens|`?inputs?`? must have less than \d+ tokens|range of input length"
-    r"|token count.{0,40} exceeds|prompt exceeds max|tokens.{0,30} cannot exceed \d"
+    r"|token count.{0,40} exceeds|prompt exceeds max|(?:input|prompt|context|total|number of)[ _]tokens.{0,30} cannot exceed \d"
     r"|context the overflows|max size: \d+ tokens|reduce the length of the (?:messages|prompt|input)"
 )
 _TOO_LONG_A_WORD = "string_above_max_length"
@@ -55,7 +55,7 @@ _POLICY_CODES = frozenset(
 _POLICY_WORDS = re.compile(
     r"content (?:management |filtering |safety |usage )?polic|usage (?:guidelines|polic)|flagged (?:by|as|for)"
     r"|was flagged|content exists risk|inappropriate content|safety system"
-    r"|sensitive (?:content|information|words?)|敏感"
+    r"|(?<!case[ -])sensitive (?:content|information|words?)|敏感"
 )
 _ACCOUNT_CODES = frozenset(
     """insufficient_quota insufficient_balance insufficient_credits insufficient_funds billing_error
@@ -102,7 +102,7 @@ _UNABLE_WORDS = re.compile(
     r"|not a multimodal model|conversation roles must alternate|system message must be|system role not supported"
     r"|no user query found|only supported in v1/|does not work with the specified model|--tool-call-parser"
     r"|at most \d+ \w+(?:\(s\))? may be provided|(?:image|audio|video) input is not supported"
-    r"|max_(?:completion_)?tokens.{0,30} (?:too large|must be less than or equal)|valid range of max_tokens"
+    r"|max_(?:completion_)?tokens.{0,30} (?:too large|must be less than or equal|cannot exceed)|valid range of max_tokens"
     r"|maximum allowed number of output tokens|provider returned error"
     r"|unrecognized request argument"
 )
@@ -121,7 +121,7 @@ _NONSENSE_WORDS = re.compile(
     r"|(?:model|tool call).{0,60} could not be parsed"
 )
 _BUSY_WORDS = re.compile(
-    r"try again later|please retry|high load|(?:server|system|model) is (?:currently )?(?:busy|overloaded)"
+    r"try again later|high load|(?:server|system|model) is (?:currently )?(?:busy|overloaded)"
     r"|upstream (?:connect )?error"
 )
 _OF_THE_PROMPT = re.compile(r"(?:messages|input|prompt|instructions)\b")

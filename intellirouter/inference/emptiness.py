@@ -25,7 +25,7 @@ from intellirouter.chat.parts import RedactedThinking, Text, Thinking
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
 from intellirouter.errors import UpstreamProtocolError
 
-_UNASKED = "UNEXPECTED_TOOL_CALL"
+_UNASKED = "unexpected_tool_call"
 """Gemini's word for a call that nobody offered a tool for: where the call is there, the caller may judge."""
 _EMPTY = "the provider's answer has nothing in it"
 
@@ -35,12 +35,17 @@ def refuse_nothing(response: ChatResponse, request: ChatRequest) -> None:
     if not response.choices:
         raise UpstreamProtocolError("the provider's answer has no choices")
     for choice in response.choices:
-        if choice.finish_reason == "error" and not (choice.tool_calls and choice.finish_detail == _UNASKED):
+        if choice.finish_reason == "error" and not (choice.tool_calls and _is_unasked(choice.finish_detail)):
             raise ended_badly(choice.finish_detail)
     if not response.unread and all(
         _says_nothing(choice, response.usage, request) for choice in response.choices
     ):
         raise UpstreamProtocolError(_EMPTY)
+
+
+def _is_unasked(word: str | None) -> bool:
+    """Its endpoint for chat completions has the word behind one of its own, gateways in small letters."""
+    return (word or "").lower().endswith(_UNASKED)
 
 
 def _says_nothing(choice: Choice, usage: Usage | None, request: ChatRequest) -> bool:
@@ -85,7 +90,7 @@ class BadEnd:
                     raise ended_badly(delta.detail)
 
     def _expected(self, end: Finish) -> bool:
-        return self._called and end.detail == _UNASKED
+        return self._called and _is_unasked(end.detail)
 
 
 class FirstWords:

@@ -154,7 +154,11 @@ CASES: list[tuple[str, int, Any, tuple[type[UpstreamError], Verdict]]] = [
     ("huggingface", 400, {"error": "Model not supported by provider hf-inference"}, UNFIT),
     ("lmstudio", 400, openai("No models loaded. Please load a model in the developer page."), UNFIT),
     ("openai_compatible", 403, openai("Model disabled.", "30003"), ACCOUNT),
+    ("openai_compatible", 400, openai("The number of input tokens (9000) cannot exceed 8192"), LONG),
+    ("openai_compatible", 400, openai("max_tokens (9000) cannot exceed 8192"), UNFIT),
     # the caller's own
+    ("google", 400, {"error": {"code": 400, "message": "Unable to process input image. Please retry or report in https://developers.generativeai.google/guide/troubleshooting", "status": "INVALID_ARGUMENT"}}, CALLER),
+    ("openai_compatible", 400, openai("Header names are case-sensitive words."), CALLER),
     ("openai", 400, openai("Invalid value: 'x'.", "invalid_value", "invalid_request_error"), CALLER),
     ("anthropic", 400, anthropic("invalid_request_error", "max_tokens: Field required"), CALLER),
     ("mistral", 422, {"object": "error", "message": {"detail": [{"msg": "Field required"}]}, "type": "invalid_request_error"}, CALLER),

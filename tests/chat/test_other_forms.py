@@ -191,6 +191,12 @@ def test_a_vendors_own_words_go_to_it_as_they_came() -> None:
     assert "reasoning_effort" not in out, "one wish and not two"
 
 
+def test_what_says_nothing_of_thinking_takes_no_effort_away() -> None:
+    for more in ({"chat_template_kwargs": {"x": 1}}, {"extra_body": {"x": 1}}, {"enable_thinking": True}):
+        out, _ = sent("chat", chat(U, U, reasoning_effort="low", **more), "vllm")
+        assert out == {**out, **more, "reasoning_effort": "low"}, more
+
+
 @pytest.mark.parametrize(
     ("message", "kind", "words"),
     [

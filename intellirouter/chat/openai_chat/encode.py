@@ -13,7 +13,7 @@ from intellirouter.chat.openai_chat.content import (
     encode_thinking,
     encode_tool_call,
 )
-from intellirouter.chat.openai_chat.wishes import WISHES
+from intellirouter.chat.openai_chat.wishes import WISHES, read_wishes
 from intellirouter.chat.parts import (
     Audio,
     File,
@@ -90,8 +90,12 @@ def _encode_fields(request: ChatRequest, notes: list[str]) -> Json:
 
 
 def _wished(request: ChatRequest) -> bool:
-    """Whether the request says how much to think in a vendor's own words, which go along."""
-    return request.extra_dialect == DIALECT and not WISHES.isdisjoint(request.extra)
+    """Whether the request says how much to think in a vendor's own words alone, which go along."""
+    return (
+        request.extra_dialect == DIALECT
+        and not WISHES.isdisjoint(request.extra)
+        and read_wishes(request.extra) == request.reasoning
+    )
 
 
 def _encode_message(message: Message, notes: list[str]) -> list[Json]:

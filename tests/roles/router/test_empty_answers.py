@@ -116,6 +116,7 @@ ANSWERS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
     ("a stop sequence came first", "openai", completion(choice("stop", content="")), {"stop": ["X"]}),
     ("the model was asked and said nothing", "openai", completion(choice("stop", content=""), usage={"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}), {}),
     ("a call", "openai", completion(choice("tool_calls", content=None, tool_calls=[{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}])), {}),
+    ("a call that nobody offered a tool for", "openai_compatible", completion(choice("function_call_filter: UNEXPECTED_TOOL_CALL", content=None, tool_calls=[{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}])), {}),
     ("a refusal", "openai", completion(choice("stop", content=None, refusal="No.")), {}),
     ("safety", "google", candidate("SAFETY"), {}),
     ("the limit, by thinking", "google", candidate("MAX_TOKENS"), {}),

@@ -22,7 +22,19 @@ from intellirouter.chat.delta import (
     ToolCallStart,
     UsageDelta,
 )
-from intellirouter.chat.parts import Image, Opaque, Part, RedactedThinking, Refusal, Text, Thinking, ToolCall
+from intellirouter.chat.openai_chat.content import DIALECT as CHAT
+from intellirouter.chat.openai_chat.content import encode_audio
+from intellirouter.chat.parts import (
+    Audio,
+    Image,
+    Opaque,
+    Part,
+    RedactedThinking,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+)
 from intellirouter.chat.response import ChatResponse, Choice
 
 _Piece = (
@@ -89,6 +101,8 @@ def _told(part: Part, block: int, choice: int, likely: dict[str, Any] | None) ->
             return [ImageDelta(part.data, part.media_type, part.url, block, choice)]
         case Opaque():
             return [OpaqueDelta(part.dialect, part.data, block, choice)]
+        case Audio():  # as it is streamed in the dialect that has it
+            return [OpaqueDelta(CHAT, {"audio": encode_audio(part)}, block, choice)]
         case _:
             return []
 

@@ -110,17 +110,24 @@ def test_a_failure_within_a_success_is_one(
     vendor: str, failure: dict[str, Any], kind: type[UpstreamError]
 ) -> None:
     """In mid-stream, where the end marker behind it would else make half an answer a whole one; and alone."""
-    if vendor != "Cloudflare":
-        with pytest.raises(kind):
-            read(chunk({"content": "Half an ans"}), failure, b"[DONE]")
+    with pytest.raises(kind):
+        read(chunk({"content": "Half an ans"}), failure, b"[DONE]")
     for read_whole in (OPENAI.parse_chat, OPENAI.peek_chat):
         assert read_whole is not None
         with pytest.raises(kind):
             read_whole(HttpResponse(200, {}, json.dumps(failure).encode()))
 
 
+def test_a_limit_within_a_success_is_told_in_its_own_words() -> None:
+    with pytest.raises(UpstreamRateLimited, match="three a minute") as raised:
+        read({"error": {"message": "three a minute", "code": "rate_limit_exceeded"}})
+    assert raised.value.upstream_status == 429
+
+
 def test_a_success_that_says_so_is_one() -> None:
     well = {"base_resp": {"status_code": 0, "status_msg": "success"}}
+    counted = {"id": "x", "message": "Success", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+    assert text(read(chunk({"content": "hi"}, "stop"), counted, b"[DONE]")) == "hi"
     assert text(read(chunk({"content": "hi"}, "stop", **well), b"[DONE]")) == "hi"
     message = {"role": "assistant", "content": "hi"}
     whole = {"id": "x", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], **well}

@@ -178,6 +178,16 @@ _MEDIA: dict[str, Callable[[Json, str], Part]] = {
 }
 
 
+def encode_audio(part: Audio) -> Json:
+    """The `audio` of an answer that is spoken."""
+    return {
+        "id": part.id or "",
+        "data": part.data,
+        "transcript": part.transcript or "",
+        "expires_at": part.expires_at or 0,
+    }
+
+
 def thinking_words(value: Any) -> str:
     """The words of Mistral's `thinking` chunk: a string, or an array of text chunks."""
     if isinstance(value, str):

@@ -18,6 +18,13 @@ _TYPES = {
 }
 
 
+_STATUSES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+}
 _MESSAGES = ("message", "detail", "msg", "error_msg", "error_message")
 _MINIMAX = {
     1002: "rate_limit_error",
@@ -60,7 +67,7 @@ def decode_error(body: bytes, status: int | None = None, provider: str = "") -> 
         data = None
     message, kind, code = _read(data)
     if status is None:  # inside a 200 stream: the body alone says what happened
-        status = _status_in(code) or _status_of(kind)
+        status = _status_in(code) or _status_of(kind, code)
     return classify(
         status, message or f"the provider answered {status}", kind=kind, code=code, provider=provider
     )
@@ -79,7 +86,9 @@ def tells_error(data: Any) -> bool:
         or data.get("errors")
         or data.get("object") == "error"
         or (isinstance(base, dict) and base.get("status_code"))
-        or ("choices" not in data and isinstance(_words(data), str) and _words(data))
+        or (
+            "choices" not in data and not data.get("usage") and isinstance(_words(data), str) and _words(data)
+        )
     )
 
 
@@ -124,13 +133,6 @@ def _status_in(code: str) -> int | None:
     return int(code) if code.isdigit() and len(code) == 3 and code >= "400" else None
 
 
-def _status_of(kind: str) -> int:
-    match kind:
-        case "invalid_request_error":
-            return 400
-        case "authentication_error":
-            return 401
-        case "rate_limit_error" | "rate_limit_exceeded" | "insufficient_quota":
-            return 429
-        case _:
-            return 502
+def _status_of(*words: str) -> int:
+    """The HTTP status of an error that came without one, by its type or code."""
+    return next((_STATUSES[word] for word in words if word in _STATUSES), 502)

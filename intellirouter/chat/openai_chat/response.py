@@ -13,6 +13,7 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.openai_chat.content import (
     DIALECT,
     decode_tool_call,
+    encode_audio,
     encode_picture,
     encode_thinking,
     encode_tool_call,
@@ -175,12 +176,7 @@ def _encode_choice(choice: Choice) -> Json:
         message["images"] = [encode_picture(p.url, p.data, p.media_type) for p in pictures]
     for part in choice.content:
         if isinstance(part, Audio):
-            message["audio"] = {
-                "id": part.id or "",
-                "data": part.data,
-                "transcript": part.transcript or "",
-                "expires_at": part.expires_at or 0,
-            }
+            message["audio"] = encode_audio(part)
         elif isinstance(part, Opaque):
             message.setdefault("provider_blocks", []).append({"dialect": part.dialect, "block": part.data})
     return {

@@ -116,6 +116,22 @@ async def test_a_whole_answer_in_place_of_a_stream_is_streamed(
         assert any(one["choices"][0]["finish_reason"] == "tool_calls" for one in told if one["choices"])
 
 
+async def test_speech_in_place_of_a_stream_is_streamed(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    spoken = {"id": "a", "data": "QUJD", "transcript": "Hello", "expires_at": 5}
+    message = {"role": "assistant", "content": None, "audio": spoken}
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    vendor = await start_vendor(Play.json({"id": "x", "model": "m", "choices": [choice]}))
+    url = (await start_node(provider(vendor))).listening[0].url
+    body = {"model": "primary/m", "stream": True, "modalities": ["text", "audio"], **ASK}
+    async with http.post(f"{url}/v1/chat/completions", json=body) as reply:
+        text = await reply.text()
+        assert reply.status == 200, text
+    told = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    assert [a for one in told for c in one["choices"] if (a := c["delta"].get("audio"))] == [spoken]
+
+
 async def test_an_error_in_place_of_a_stream_is_one(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:

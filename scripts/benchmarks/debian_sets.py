@@ -1,6 +1,7 @@
 """Questions with known answers, made from Debian's documentation packages.
 
     faq    a question of Python's FAQ → the section that answers it, its heading removed
+    faqs   the same of the FAQs of eight other projects
     perl   the same of Perl's FAQ, which has twice as many questions
     man    a manual page's description (NAME) → the page, that section removed
     pg     a PostgreSQL reference page's purpose → the page, that line removed
@@ -33,6 +34,16 @@ from scripts.benchmarks.script_sets import SENTENCES, facts
 
 PACKAGES = {
     "faq": ("python3.11-doc",),
+    "faqs": (
+        "borgbackup-doc",
+        "debian-faq",
+        "ffmpeg-doc",
+        "python-celery-doc",
+        "python-django-doc",
+        "python-scrapy-doc",
+        "python-sqlalchemy-doc",
+        "weechat-doc",
+    ),
     "perl": ("perl-doc",),
     "man": ("coreutils", "util-linux", "manpages", "procps", "findutils", "iproute2", "mandoc"),
     "pg": ("postgresql-doc-15",),
@@ -58,7 +69,16 @@ _FAQ_HEADING = re.compile(r'<h[2-5] class="title".*?</h[2-5]>', re.DOTALL)
 _NUMBERED = re.compile(r"^[\d.\s]+")
 _SECTION = re.compile(r"<section id=[^>]*>|</section>")
 _HEADING = re.compile(r"\s*<h([1-6])>(.*?)</h\1>", re.DOTALL)
-_PERMALINK = re.compile(r'<a class="headerlink".*?</a>', re.DOTALL)
+_ANY_HEADING = re.compile(r"<h([1-6])\b[^>]*>(.*?)</h\1>", re.DOTALL)
+_FAQ_PAGES = (
+    "borgbackup/html/faq.html",
+    "debian/FAQ/*.en.html",
+    "ffmpeg/manual/faq.html",
+    "python-*-doc/html/faq.html",
+    "python-*-doc/html/faq/*.html",
+    "weechat-doc/html/weechat_faq.en.html",
+)
+_PERMALINK = re.compile(r'<a class="(?:headerlink|anchor hidden-xs)".*?</a>', re.DOTALL)
 _NAME = re.compile(r'<section class="Sh">\s*<h1 class="Sh" id="NAME">.*?</section>', re.DOTALL)
 _PURPOSE = re.compile(r'<div class="refnamediv">.*?</div>', re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
@@ -84,6 +104,7 @@ def build(cache: Path, name: str) -> RetrievalSet:
     else:
         pages = {
             "faq": _faq,
+            "faqs": _faqs,
             "perl": _perl,
             "man": _man,
             "pg": _pg,
@@ -131,6 +152,23 @@ def _faq(roots: dict[str, Path]) -> Iterator[Page]:
                 body = section[heading.end() :]
                 page = f"<title>{html.escape(title)}</title>{body}"
                 yield f"{file.stem}-{number}.html", question, page
+
+
+def _faqs(roots: dict[str, Path]) -> Iterator[Page]:
+    """What stands between a heading that asks and the next heading."""
+    for package, root in roots.items():
+        folder = root / "usr/share/doc"
+        for file in sorted(file for pages in _FAQ_PAGES for file in folder.glob(pages)):
+            text = file.read_text()
+            title = _plain(re.findall(r"<title>(.*?)</title>", text, re.DOTALL)[0]).split(" — ")[0]
+            headings = list(_ANY_HEADING.finditer(text))
+            ends = [heading.start() for heading in headings[1:]] + [len(text)]
+            for number, (heading, end) in enumerate(zip(headings, ends, strict=True)):
+                question = _NUMBERED.sub("", _plain(_PERMALINK.sub("", heading[2])))
+                body = text[heading.end() : end]
+                if question.endswith("?") and _plain(body):
+                    page = f"<title>{html.escape(title)}</title>{body}"
+                    yield f"{package}-{file.stem}-{number}.html", question, page
 
 
 def _perl(roots: dict[str, Path]) -> Iterator[Page]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -12,11 +12,15 @@ from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.config.schema.server import ServerSection
 from intellirouter.errors import NotFound, RequestError
 from intellirouter.web.body import BODY_TIMEOUT, BODY_VALUES, KEYLESS
+from intellirouter.web.dialects import in_its_dialect
 from intellirouter.web.endpoint import FRAME, Frame, Handler, endpoint
 from intellirouter.web.openapi import API, described
 from intellirouter.web.probes import HEALTH, Health, probe_routes
 
 _SLASHES = re.compile(r"/{2,}")
+_SERVED = ("/v1/", "/v1beta/", "/v2/", "/api/")
+"""How the paths of the dialects begin."""
+_ANYTHING = "/{tail}"
 
 
 class MethodNotAllowed(RequestError):
@@ -48,40 +52,59 @@ def make_application(
     app[API] = api
     app.router.add_get("/openapi.json", endpoint("openapi", described, encode_error, recorded=False))
     app.add_routes(routes)
-    app.router.add_route("*", "/{tail:.*}", _tidied(endpoint("unknown", _unknown, encode_error)))
+    app.router.add_route("*", "/{tail:.*}", _tidied(in_its_dialect("unknown", _unknown)))
     return app
 
 
+def _meant(path: str) -> Iterator[str]:
+    """What else the path may be, as clients join it to a base address.
+
+    Its slashes are doubled or trail; the base ends in `/v1` and the client adds it, or a version of its own; or neither of them has it.
+    """
+    tidy = _SLASHES.sub("/", path).rstrip("/")
+    if tidy and tidy != path:
+        yield tidy
+    rest = tidy.removeprefix("/v1")
+    if rest != tidy and rest.startswith(_SERVED):
+        yield from (rest, *_meant(rest))
+    elif not tidy.startswith(_SERVED):
+        yield f"/v1{tidy}"
+
+
 def _tidied(unknown: Handler) -> Handler:
-    """Whoever answers the path without its doubled and trailing slashes, as clients write them; else `unknown`."""
+    """Whoever answers what the path may be meant for; else `unknown`."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        tidy = _SLASHES.sub("/", request.path).rstrip("/")
-        if not tidy or tidy == request.path or request.match_info.handler is not handle:
+        if request.match_info.handler is not handle:
             return await unknown(request)
-        rel_url = request.rel_url.with_path(tidy, keep_query=True)
-        other = request.clone(rel_url=rel_url, remote=request.remote or "")
-        match = await request.app.router.resolve(other)
-        if match.handler is handle or match.http_exception is not None:
-            return await unknown(request)
-        match.add_app(request.app)
-        match.freeze()
-        other._match_info = match  # noqa: SLF001  what `request.app` reads; the only way to say it
-        return await match.handler(other)
+        for path in _meant(request.path):
+            rel_url = request.rel_url.with_path(path, keep_query=True)
+            other = request.clone(rel_url=rel_url, remote=request.remote or "")
+            match = await request.app.router.resolve(other)
+            if match.handler is handle or match.http_exception is not None:
+                continue
+            match.add_app(request.app)
+            match.freeze()
+            other._match_info = match  # noqa: SLF001  what `request.app` reads; the only way to say it
+            return await match.handler(other)
+        return await unknown(request)
 
     return handle
 
 
 async def _unknown(request: web.Request) -> web.StreamResponse:
-    allowed = sorted(set(_methods(request)))
+    allowed = sorted(await _methods(request))
     path = request.path[:200]
     if allowed:
         raise MethodNotAllowed(f"{path} takes {', '.join(allowed)}, not {request.method}.", allowed=allowed)
     raise NotFound(f"There is no endpoint {request.method} {path} on this role.")
 
 
-def _methods(request: web.Request) -> Iterable[str]:
+async def _methods(request: web.Request) -> set[str]:
     """The methods that this path does take."""
+    found: set[str] = set()
     for resource in request.app.router.resources():
-        if resource.canonical != "/{tail}" and resource.get_info().get("path") == request.path:
-            yield from (route.method for route in resource)
+        if resource.canonical != _ANYTHING:
+            _, methods = await resource.resolve(request)
+            found |= methods
+    return found - {"*"}

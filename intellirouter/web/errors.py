@@ -30,6 +30,8 @@ def error_response(error: IntelliRouterError, envelope: Envelope) -> web.Respons
         response.headers["retry-after"] = str(max(1, math.ceil(wait)))
     if isinstance(error, RateLimited):
         response.headers.update(error.details.get("headers", {}))
+    if error.status == 405 and (allowed := error.details.get("allowed")):
+        response.headers["allow"] = ", ".join(allowed)  # RFC 9110, 15.5.6
     if isinstance(error, UpstreamError) and (attempts := error.details.get("attempts")):
         response.headers["x-intellirouter-attempts"] = str(sum(one.get("sent", 1) for one in attempts))
     return response

@@ -79,9 +79,7 @@ class SqliteStore:
 
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(
-            os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        )  # SQLite itself asks the umask
+        _made(self.path)
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -358,6 +356,16 @@ class SqliteStore:
                         self._readers.append(connection)
                 if not keep:
                     connection.close()
+
+
+def _made(file: Path) -> None:
+    """Make it, for its user alone: SQLite itself asks the umask.
+
+    One that is there is not opened: closing any descriptor of a file gives up all locks that this process has on it (fcntl(2)), and
+    with them the word to other processes that its log is in use. The next of them to close the file would delete the log.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def _tune(connection: sqlite3.Connection) -> None:

@@ -36,7 +36,8 @@ _PATTERNS: Mapping[str, str] = {
     _DOCUMENT: "roles/rag_manager/chunking.py roles/rag_manager/lexical.py roles/rag_manager/terms.py "
     "roles/rag_manager/resemblance.py roles/rag_manager/feedback.py roles/rag_manager/parsing/charset.py roles/rag_manager/parsing/markdown.py "
     "roles/rag_manager/parsing/html.py roles/rag_manager/parsing/grid.py roles/rag_manager/parsing/mail.py "
-    "roles/rag_manager/parsing/books.py",
+    "roles/rag_manager/parsing/books.py roles/rag_manager/parsing/cards.py roles/rag_manager/parsing/formats.py "
+    "roles/rag_manager/parsing/pdf.py roles/rag_manager/parsing/tables.py",
     _HEADER: "telemetry/tracing/span.py transport/fast/connection.py transport/fast/request.py web/application.py web/door.py web/endpoint.py web/whole.py",
     "2 MiB of a page in one direction, and 4,000 characters of one tag": "roles/rag_manager/sources/web/links.py",
     "one JSON body of a request, in one direction, a megabyte at a time": "bounds/json_values.py",
@@ -86,7 +87,7 @@ _READERS: Mapping[str, str] = {
     "128 MiB unpacked, of 64 MiB that an admin sends": "inference/learning/packed.py",
     "our own files": "roles/rag_manager/embedding/convert.py",
     _DOCUMENT: "roles/rag_manager/parsing/books.py roles/rag_manager/parsing/html.py "
-    "roles/rag_manager/parsing/office.py roles/rag_manager/parsing/tables.py",
+    "roles/rag_manager/parsing/office.py roles/rag_manager/parsing/tables.py roles/rag_manager/parsing/cells.py",
     "one answer of the operator's server within outgoing.max_bytes, in a thread; none that defines entities": "roles/rag_manager/sources/webdav.py",
     "written, not read": "roles/router/admin_records.py cli/audit.py config/orchestrator_yaml.py",
 }

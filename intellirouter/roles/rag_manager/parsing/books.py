@@ -26,6 +26,7 @@ EXPANDED_BYTES = 256 << 20
 """What an archive may expand to."""
 _ARCHIVE = b"PK\x03\x04"
 _OUTPUT_CHARACTERS = 2_000
+_FOOTNOTE = re.compile(r"\{\\footnote\b ?")
 _NS = re.compile(r"\{[^}]*\}")
 _UNSEEN = frozenset(
     "tracked-changes annotation annotation-end sequence-decls forms table-of-content bibliography".split()
@@ -170,9 +171,11 @@ def notebook(text: str) -> Parsed:
 
 
 def _printed(output: dict[str, Any]) -> str:
-    return _lines(
-        output.get("text") or output.get("data", {}).get("text/plain") or output.get("evalue") or ""
-    )
+    shown = output.get("data", {})
+    plain = _lines(output.get("text") or shown.get("text/plain") or "")
+    if not plain and "text/html" in shown:
+        return "\n".join(block.text for block in html.of_text(_lines(shown["text/html"]))[1])
+    return plain or ": ".join(filter(None, (str(output.get(key) or "") for key in ("ename", "evalue"))))
 
 
 def _lines(text: object) -> str:
@@ -184,7 +187,7 @@ def rtf(data: bytes) -> Parsed:
     if not data.lstrip().startswith(b"{\\rtf"):
         raise UnsupportedMediaType("is no rich text, despite its name (.rtf).")
     striprtf: Any = importlib.import_module("striprtf.striprtf")
-    text: str = striprtf.rtf_to_text(data.decode("latin-1"), errors="ignore")
+    text: str = striprtf.rtf_to_text(_FOOTNOTE.sub(r"{\\par ", data.decode("latin-1")), errors="ignore")
     return "", [Block(text)]
 
 

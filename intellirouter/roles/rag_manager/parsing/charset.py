@@ -123,7 +123,18 @@ def _nearly(data: bytes) -> str | None:
     text = data.decode("utf-8", errors="replace")
     broken = text.count("\ufffd")
     good = sum(not char.isascii() for char in text) - broken
-    return text if good > 1 and broken * 2 <= good else None
+    if good < 2 or broken * 2 > good:
+        return None
+    return "\n".join(map(_line, data.split(b"\n"))) if broken else text
+
+
+def _line(data: bytes) -> str:
+    """A line of a file that several programs wrote into: all of it may be in the encoding of another one."""
+    text = data.decode("utf-8", errors="replace")
+    if "\ufffd" not in text or any(not char.isascii() and char != "\ufffd" for char in text):
+        return text
+    western = _whole(data, "cp1252")
+    return text if western is None or _oddness(western) > _ODD else western
 
 
 def _wide(data: bytes) -> str | None:
@@ -192,7 +203,7 @@ def _western(data: bytes, text: str | None) -> str | None:
     """Windows-1252, unless another encoding makes much better words of it; None where none makes any."""
     read = [found for name in _DOS_AND_MAC if (found := _whole(data, name)) is not None]
     best = min(read, key=_oddness)
-    if text is None or _oddness(best) + _ODD < _oddness(text):
+    if text is None or _oddness(best) + _ODD <= _oddness(text):
         text = best
     foreign = sum(not char.isascii() for char in text[:_LOOKED_AT])
     return text if _oddness(text) <= _MOST_ODD and foreign * 3 <= min(len(text), _LOOKED_AT) else None
@@ -217,7 +228,10 @@ def _oddness(text: str) -> float:
                 char.isupper() and after.islower() and before.isalpha()
             )
         elif char in _BETWEEN_WORDS:
-            odd += before.isalpha() and after.isalpha() and char not in "’·\u00ad"
+            between = before.isalpha() and after.isalpha()
+            odd += (
+                between and char not in "’\u00ad" and not (char == "·" and before in "lL" and after in "lL")
+            )
         else:
             odd += 1
     return odd / beyond if beyond else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,13 +12,15 @@ from unicodedata import normalize
 
 from intellirouter.errors import IntelliRouterError, UnsupportedMediaType
 from intellirouter.roles.rag_manager.chunking import Block
-from intellirouter.roles.rag_manager.parsing import books, html, mail, ocr, office, pdf, tables
+from intellirouter.roles.rag_manager.parsing import books, cards, html, mail, ocr, office, pdf, tables
 from intellirouter.roles.rag_manager.parsing.charset import declared_in, decode
 from intellirouter.roles.rag_manager.parsing.damage import damaged
 from intellirouter.roles.rag_manager.parsing.markdown import sections
 
 Parsed = tuple[str, list[Block]]
 Reader = Callable[[bytes, str], Parsed]
+_LIGATURE = re.compile("[\ufb00-\ufb06]")
+"""Two letters or three in one sign, as typesetters have them and nobody types."""
 MOST_DEPTH = 4
 """Of documents within documents."""
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -27,9 +30,8 @@ _OLD = {
     ".pps": ".pptx",
     ".dot": ".docx",
     ".wpd": ".docx",
-    ".pages": ".docx",
-    ".key": ".pptx",
 }
+_IWORK = {".pages": "Pages", ".numbers": "Numbers", ".key": "Keynote"}
 _KINDS = (
     (b"%PDF-", "a PDF"),
     (b"\x89PNG\r\n\x1a\n", "a picture"),
@@ -56,7 +58,15 @@ _KINDS = (
     (b"wOF", "a font"),
     (b"\0\1\0\0\0", "a font"),
     (b"OTTO", "a font"),
+    (
+        b"\x78\x9f\x3e\x22",
+        "what Outlook makes of a message for other Outlooks (TNEF, winmail.dat): have it sent as HTML or plain text",
+    ),
+    (b"AT&TFORM", "a book in DjVu: save it as PDF"),
+    (b"ITSF", "help in CHM: save it as HTML"),
 )
+_SEALED = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07"
+"""The type of all that PKCS #7 makes."""
 _INSIDE = (
     (4, b"ftyphei", "a picture in HEIC: save it as JPEG"),
     (4, b"ftypmif", "a picture in HEIC: save it as JPEG"),
@@ -65,6 +75,7 @@ _INSIDE = (
     (8, b"WAVE", "a sound"),
     (8, b"AVI ", "a film"),
     (8, b"WEBP", "a picture"),
+    (60, b"BOOKMOBI", "a book in MOBI: save it as EPUB"),
     (257, b"ustar", "an archive (tar): unpack it first"),
 )
 
@@ -94,6 +105,8 @@ def parse(name: str, data: bytes, charset: str = "", depth: int = 0) -> Parsed:
 
 def _whole(text: str) -> str:
     if not text.isascii():
+        if any("\ufb00" <= char <= "\ufb06" for char in text):
+            text = _LIGATURE.sub(lambda found: normalize("NFKC", found[0]), text)
         text = normalize("NFC", text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     return text
 
@@ -104,7 +117,7 @@ def _read(name: str, data: bytes, charset: str, depth: int) -> Parsed:
         return _MAIL[suffix](data, partial(parse, depth=depth + 1))
     kind = _kind_of(data)
     if kind == "a PDF" or (suffix == ".pdf" and b"%PDF-" in data[:1024]):
-        return pdf.read(data)
+        return pdf.read(data, partial(parse, depth=depth + 1))
     if suffix in _PICTURES or kind == "a picture":
         return "", ocr.picture(data)
     if kind or suffix == ".pdf":
@@ -112,10 +125,7 @@ def _read(name: str, data: bytes, charset: str, depth: int) -> Parsed:
     if data.startswith(_OLE) and suffix != ".xls":
         return _of_ole(data, suffix, partial(parse, depth=depth + 1))
     if data.startswith(b"PK\x03\x04"):
-        inside = office.kind_of(data)
-        if suffix not in _ARCHIVES and not inside:
-            raise UnsupportedMediaType("is an archive (zip): unpack it first")
-        return _ARCHIVES[suffix if suffix in _ARCHIVES else inside](data)
+        return _of_archive(data, suffix)
     if suffix in _SHEETS and (reader := _exported(data)) is not None:
         return reader(data, charset)
     if suffix in _ARCHIVES:
@@ -128,9 +138,22 @@ def _read(name: str, data: bytes, charset: str, depth: int) -> Parsed:
     return reader(data, charset) if reader is not None else _text(data, charset)
 
 
+def _of_archive(data: bytes, suffix: str) -> Parsed:
+    """What is an archive by its first bytes."""
+    inside = office.kind_of(data)
+    if suffix in _IWORK:
+        what = f"is a document of Apple's {_IWORK[suffix]}: export it as PDF or for Microsoft Office"
+        raise UnsupportedMediaType(what)
+    if suffix not in _ARCHIVES and not inside:
+        raise UnsupportedMediaType("is an archive (zip): unpack it first")
+    return _ARCHIVES[suffix if suffix in _ARCHIVES else inside](data)
+
+
 def _kind_of(data: bytes) -> str:
     """What its first bytes say that it is; empty where they say nothing."""
     found = next((kind for start, kind in _KINDS if data.startswith(start)), "")
+    if data.startswith(b"0") and _SEALED in data[:32]:
+        return "encrypted or signed as a whole (S/MIME): save what is in it"
     return found or next((kind for place, sign, kind in _INSIDE if data.startswith(sign, place)), "")
 
 
@@ -200,7 +223,19 @@ def _json(data: bytes, charset: str) -> Parsed:
 
 def _json_lines(data: bytes, charset: str) -> Parsed:
     lines = decode(data, charset).splitlines()
-    return "", [Block(line, f"line {n}", "code") for n, line in enumerate(lines, 1) if line.strip()]
+    return "", [
+        Block(_readable(line), f"line {n}", "code") for n, line in enumerate(lines, 1) if line.strip()
+    ]
+
+
+def _readable(line: str) -> str:
+    """A line of JSON, with letters for what is written as `\\u00fc`."""
+    if "\\u" not in line:
+        return line
+    try:
+        return json.dumps(json.loads(line), ensure_ascii=False)
+    except ValueError:
+        return line
 
 
 def _csv(data: bytes, charset: str) -> Parsed:
@@ -234,6 +269,7 @@ READERS: dict[str, Reader] = {
     ".csv": _csv,
     **dict.fromkeys((".tsv", ".tab"), _tsv),
     ".ipynb": _notebook,
+    **dict.fromkeys((".ics", ".vcf"), cards.read),
     ".rtf": _rtf,
     ".txt": _text,
 }

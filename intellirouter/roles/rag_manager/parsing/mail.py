@@ -32,6 +32,11 @@ _FROM = re.compile(rb"^From [^\n]*\n(?=>?[!-9;-~]+:[^\n]*\n)", re.MULTILINE)
 _SIGNATURES = frozenset(
     ("application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature")
 )
+_HELD = frozenset(("message/rfc822", "message/delivery-status"))
+_INVITATION = "text/calendar"
+_SOFT_BREAK = re.compile(r"(?<=\S) \r?\n(?![>\s]|-- )")
+_STANDS_FOR = 4
+"""So many times the words of a plain text has the page that it only stands for: `this mail needs a program that shows HTML`."""
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 
 
@@ -76,30 +81,41 @@ def outlook(data: bytes, read: Read) -> Parsed:
         blocks.append(Block(found.body))
     elif found.html_body:
         blocks += html.of_text(found.html_body)[1]
-    attached = ((one.file_name or "", one.file_bytes or b"", "") for one in found.attachments)
-    return found.subject or "", [*blocks, *_attached(attached, read)]
+    files = ((one.file_name or "", one.file_bytes or b"", "") for one in found.attachments)
+    return found.subject or "", [*blocks, *attached(files, read)]
 
 
 def _message(parsed: EmailMessage, read: Read) -> Iterator[Block]:
     yield _heading({name: _header(parsed, name) for name in _HEADERS})
-    body = parsed.get_body(("plain", "html"))
-    inline = set()
-    if body is not None:
-        inline.add(id(body))
-        text = _text(body)
-        if body.get_content_subtype() == "html":
-            yield from html.of_text(text)[1]
-        elif text.strip():
-            yield Block(text)
-    yield from _attached(_files(parsed, inline), read)
+    plain, page = (parsed.get_body((kind,)) for kind in ("plain", "html"))
+    text = _flowed(plain) if plain is not None else ""
+    shown = html.of_text(_text(page))[1] if page is not None else []
+    if shown and len(text.split()) * _STANDS_FOR <= sum(len(block.text.split()) for block in shown):
+        yield from shown
+    elif text.strip():
+        yield Block(text)
+    yield from attached(_files(parsed, {id(plain), id(page)}), read)
+
+
+def _flowed(part: Message) -> str:
+    """A plain text, whose lines a program of mail may have broken where no line ends (RFC 3676)."""
+    text = _text(part)
+    if str(part.get_param("format") or "").lower() != "flowed":
+        return text
+    joined = "" if str(part.get_param("delsp") or "").lower() == "yes" else " "
+    return _SOFT_BREAK.sub(joined, text)
 
 
 def _files(parsed: EmailMessage, taken: set[int]) -> Iterator[tuple[str, bytes, str]]:
     """What is attached, at whatever depth: name, bytes and encoding."""
-    if parsed.get_content_type() == "message/rfc822":  # the whole of it is another message
+    if (
+        not parsed.is_multipart() or parsed.get_content_type() in _HELD
+    ):  # the whole of it is a file, or another message
         parts: Iterable[Any] = (parsed,)
+    elif parsed.get_content_type() == "multipart/alternative":  # an invitation beside the words of it
+        parts = (part for part in parsed.iter_parts() if part.get_content_type() == _INVITATION)
     else:
-        parts = parsed.iter_attachments() if parsed.is_multipart() else ()
+        parts = parsed.iter_parts()
     for part in parts:
         if id(part) in taken:
             continue
@@ -115,6 +131,8 @@ def _files(parsed: EmailMessage, taken: set[int]) -> Iterator[tuple[str, bytes, 
                     inner.as_bytes(),
                     "",
                 )
+        elif kind == "message/delivery-status":
+            yield name or "delivery status.txt", "\n".join(map(str, part.get_payload())).encode(), "utf-8"
         elif part.is_multipart():
             yield from _files(part, taken)
         else:
@@ -124,12 +142,17 @@ def _files(parsed: EmailMessage, taken: set[int]) -> Iterator[tuple[str, bytes, 
                 "text/plain": ".txt",
                 "text/calendar": ".ics",
                 "application/pdf": ".pdf",
+                "application/pkcs7-mime": ".p7m",
+                "application/x-pkcs7-mime": ".p7m",
+                "application/ms-tnef": ".dat",
+                "text/rfc822-headers": ".txt",
             }.get(kind, "")
             if isinstance(raw, bytes) and raw and (name or suffix):
                 yield name or f"part{suffix}", raw, str(part.get_content_charset() or "")
 
 
-def _attached(files: Iterator[tuple[str, bytes, str]], read: Read) -> Iterator[Block]:
+def attached(files: Iterator[tuple[str, bytes, str]], read: Read) -> Iterator[Block]:
+    """Files that came with a document, each by its name, its bytes and its encoding."""
     for number, (name, raw, charset) in enumerate(files):
         if number == MOST_ATTACHMENTS:
             raise UnsupportedMediaType(f"has more than {MOST_ATTACHMENTS} attachments")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import zipfile
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from xml.etree import ElementTree as ET  # see books.py
 
 from intellirouter.errors import UnsupportedMediaType
@@ -21,6 +22,10 @@ _UNSEEN = frozenset("del moveFrom Fallback instrText delText pPr rPr tblPr sectP
 _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "softHyphen": ""}
 _MOST_SPANNED = 100
 """Columns that a cell may span."""
+_FORMULAS = {"sSup": ("e", "^", "sup"), "sSub": ("e", "_", "sub"), "f": ("num", "/", "den")}
+"""Of a formula (OMML), how two parts that stand one above the other are written in a line."""
+_MOST_POINTS = 1_000
+"""Of a series of a chart."""
 _NOTES = ("footnotes", "endnotes", "comments")
 
 
@@ -34,28 +39,46 @@ def word(data: bytes) -> Parsed:
         if f"word/{kind}.xml" in opened.namelist():
             notes = ["".join(_inline(note)).strip() for note in read_xml(opened.read(f"word/{kind}.xml"))]
             blocks += [Block(note, kind) for note in notes if note]
+    blocks += [Block(text, place) for place, text in _around(opened)]
+    for name in sorted(part for part in opened.namelist() if part.startswith("word/charts/chart")):
+        blocks += chart(read_xml(opened.read(name)), "chart")
     return title, blocks
+
+
+def _around(opened: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
+    """What stands above and below the pages, each text once."""
+    seen: set[str] = set()
+    for name in sorted(opened.namelist()):
+        kind = next((kind for kind in ("header", "footer") if name.startswith(f"word/{kind}")), "")
+        if not kind or not name.endswith(".xml"):
+            continue
+        text = "\n".join(
+            line for line in "".join(_inline(read_xml(opened.read(name)))).split("\n") if line.strip()
+        )
+        if text.strip() and text not in seen:
+            seen.add(text)
+            yield kind, text
 
 
 def slides(data: bytes) -> Parsed:
     """A `.pptx`: its slides in their order, each with its notes."""
     opened = archive(data, "Office document (.pptx)")
     show = _part(opened, "ppt/presentation.xml", ".pptx")
-    targets = _targets(opened, "ppt/presentation.xml")
+    parts = targets(opened, "ppt/presentation.xml")
     blocks: list[Block] = []
     title = ""
     listed = (node for node in show.iter() if tag_of(node) == "sldId")
     for number, slide in enumerate(listed, 1):
-        name = targets.get(
-            next((value for key, value in slide.attrib.items() if key.endswith("}id")), ""), ""
-        )
+        name = parts.get(value_of(slide, "id"), "")
         if name not in opened.namelist():
             continue
         place = f"slide {number}"
         blocks += [Block(text, place) for text in _shown(read_xml(opened.read(name)))]
-        for other in _targets(opened, name).values():
+        for other in targets(opened, name).values():
             if "notesSlide" in other and other in opened.namelist():
                 blocks += [Block(text, f"{place}, notes") for text in _shown(read_xml(opened.read(other)))]
+            elif "charts/chart" in other and other in opened.namelist():
+                blocks += chart(read_xml(opened.read(other)), f"{place}, chart")
     return title, blocks
 
 
@@ -81,7 +104,7 @@ def _part(opened: zipfile.ZipFile, name: str, suffix: str) -> ET.Element:
     return read_xml(opened.read(name))
 
 
-def _targets(opened: zipfile.ZipFile, part: str) -> dict[str, str]:
+def targets(opened: zipfile.ZipFile, part: str) -> dict[str, str]:
     """By relation id, the parts that a part refers to."""
     folder, name = posixpath.split(part)
     listed = f"{folder}/_rels/{name}.rels"
@@ -100,8 +123,8 @@ def _levels(opened: zipfile.ZipFile) -> dict[str, int]:
         return {}
     levels = {}
     for style in read_xml(opened.read("word/styles.xml")).iterfind("{*}style"):
-        name = _value(style.find("{*}name")).lower()
-        outline = _value(style.find("{*}pPr/{*}outlineLvl"))
+        name = value_of(style.find("{*}name")).lower()
+        outline = value_of(style.find("{*}pPr/{*}outlineLvl"))
         if name == "title":
             level = 1
         elif name.startswith("heading ") and name[8:].isdigit():
@@ -115,12 +138,11 @@ def _levels(opened: zipfile.ZipFile) -> dict[str, int]:
     return levels
 
 
-def _value(node: ET.Element | None) -> str:
-    return (
-        next((value for key, value in node.attrib.items() if key.endswith("}val")), "")
-        if node is not None
-        else ""
-    )
+def value_of(node: ET.Element | None, name: str = "val") -> str:
+    """An attribute of some namespace; empty where there is none."""
+    if node is None:
+        return ""
+    return next((value for key, value in node.attrib.items() if key.endswith(f"}}{name}")), "")
 
 
 def _written(node: ET.Element, levels: dict[str, int]) -> Iterator[str]:
@@ -129,7 +151,7 @@ def _written(node: ET.Element, levels: dict[str, int]) -> Iterator[str]:
         tag = tag_of(child)
         if tag == "p":
             text = "".join(_inline(child)).strip()
-            level = levels.get(_value(child.find("{*}pPr/{*}pStyle")), 0)
+            level = levels.get(value_of(child.find("{*}pPr/{*}pStyle")), 0)
             listed = child.find("{*}pPr/{*}numPr") is not None
             if level and text:
                 yield f"\n\n{'#' * min(6, level)} {' '.join(text.split())}\n\n"
@@ -155,9 +177,9 @@ def _cells(row: ET.Element, above: Sequence[str]) -> list[str]:
             continue
         text = " ".join("".join(_inline(cell)).split())
         merged = cell.find("{*}tcPr/{*}vMerge")
-        if merged is not None and _value(merged) != "restart" and len(cells) < len(above):
+        if merged is not None and value_of(merged) != "restart" and len(cells) < len(above):
             text = above[len(cells)]
-        wide = _value(cell.find("{*}tcPr/{*}gridSpan"))
+        wide = value_of(cell.find("{*}tcPr/{*}gridSpan"))
         span = min(int(wide), _MOST_SPANNED) if wide.isdecimal() and len(wide) < 5 else 1
         cells += [text, *[text if not above else ""] * (span - 1)]
     return cells
@@ -168,6 +190,10 @@ def _inline(node: ET.Element) -> Iterator[str]:
         tag = tag_of(child)
         if tag == "t":
             yield child.text or ""
+        elif tag in _FORMULAS:
+            first, sign, second = _FORMULAS[tag]
+            parts = (child.find(f"{{*}}{first}"), child.find(f"{{*}}{second}"))
+            yield sign.join(_grouped("".join(_inline(part))) for part in parts if part is not None)
         elif tag in _BREAKS:
             yield _BREAKS[tag]
         elif tag == "txbxContent":
@@ -193,3 +219,31 @@ def _shown(slide: ET.Element) -> Iterator[str]:
                 if tag_of(row) == "tr"
             )
             yield "\n".join(f"| {row} |" for row in rows)
+
+
+def _grouped(part: str) -> str:
+    """A part of a formula in brackets, where it is more than one number or name."""
+    part = part.strip()
+    return part if part.isalnum() or not part else f"({part})"
+
+
+def chart(root: ET.Element, place: str) -> Iterator[Block]:
+    """A chart's series, as `name: category: value; …`: its numbers often stand nowhere else."""
+    titles = (node for node in root.iter() if tag_of(node) == "title")
+    title = " ".join(text.strip() for node in titles for text in _inline(node) if text.strip())
+    for series in (node for node in root.iter() if tag_of(node) == "ser"):
+        name = " ".join(_points(series, "tx"))
+        names = _points(series, "cat") or _points(series, "xVal")
+        values = _points(series, "val") or _points(series, "yVal")
+        told = [
+            f"{names[number]}: {value}" if number < len(names) else value
+            for number, value in enumerate(values)
+        ]
+        if told:
+            head = ": ".join(filter(None, (title, name)))
+            yield Block(f"{head}: {'; '.join(told)}" if head else "; ".join(told), place, "table")
+
+
+def _points(series: ET.Element, part: str) -> list[str]:
+    found = (node.findtext("{*}v") or "" for node in series.iterfind(f"{{*}}{part}//{{*}}pt"))
+    return list(islice(found, _MOST_POINTS))

@@ -29,7 +29,7 @@ _PATTERNS: Mapping[str, str] = {
     "one line of an IMAP server's answer, at most a million characters, in one direction and in a thread": "roles/rag_manager/sources/imap/session.py",
     "the number of a page, at most 100 characters": "roles/rag_manager/sources/confluence/wiki.py",
     _ANSWER: "roles/rag_manager/embedding/provider.py roles/rag_manager/assist/expansion.py chat/gemini/errors.py chat/sse.py chat/halves.py chat/json_array.py inference/rescue/ending.py inference/rescue/joint.py "
-    "inference/rescue/opening.py inference/concealing.py inference/groups/answers.py inference/groups/judging.py inference/groups/validation.py inference/rescue/scripts.py",
+    "inference/rescue/opening.py inference/concealing.py inference/groups/answers.py inference/groups/judging.py inference/groups/validation.py inference/rescue/scripts.py roles/router/pipeline/citing.py",
     "10,000 characters of a vendor's message": "chat/failure.py",
     "one name of at most 64 characters in the answer of a service that guards": "inference/guarding/verdict.py",
     "an address of at most 8,000 characters, or a part of one": "transport/outgoing/places.py",

@@ -19,7 +19,7 @@ OPTION_FIELDS = frozenset(
 
 RAG_FIELDS = (
     "collections", "collection", "query", "top_k", "filters", "min_score", "token_budget", "rerank",
-    "expand", "variants", "passages", "on_error",
+    "mode", "expand", "variants", "passages", "on_error",
 )  # fmt: skip
 
 OUR_FIELDS = (

@@ -25,8 +25,9 @@ def without_foreign_tools(request: ChatRequest, dialect: str, notes: list[str]) 
     wanted = choice is not None and (choice.name in foreign or not foreign.keys().isdisjoint(choice.names))
     if not kept or wanted:
         name, tool = next(iter(foreign.items()))
+        unserved = ", and the vector stores it names are not all here" if name == "file_search" else ""
         raise UnsupportedByTarget(
-            f"The tool '{name}' is run by {tool.dialect} providers themselves; this target has no such tool.",
+            f"The tool '{name}' is run by {tool.dialect} providers themselves; this target has no such tool{unserved}.",
             param="tools",
         )
     notes += [

@@ -68,6 +68,9 @@ class _Writer:
         if kind in ("in", "nin"):
             if not isinstance(value, list):
                 raise InvalidRequest(f"The value of '{kind}' is a list.", param="filters.value")
+            if not all(isinstance(one, str) or _is_number(one) for one in value):
+                words = f"The value of '{kind}' is a list of strings, numbers and booleans."
+                raise InvalidRequest(words, param="filters.value")
             self.values += [
                 json.dumps([_bound(one) for one in value if _is_number(one)]),
                 json.dumps([_bound(one) for one in value if isinstance(one, str)]),
@@ -75,7 +78,9 @@ class _Writer:
             among = "a.value in (select value from json_each(?))"
             return f"({_NUMBERS} and {among} or {_TEXT} and {among})"
         if not isinstance(value, str) and not _is_number(value):
-            return "false"
+            raise InvalidRequest(
+                f"The value of '{kind}' is a string, a number or a boolean.", param="filters.value"
+            )
         self.values.append(_bound(value))
         return f"{_TEXT if isinstance(value, str) else _NUMBERS} and a.value {_SIGNS[kind]} ?"
 

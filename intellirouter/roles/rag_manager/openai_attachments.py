@@ -134,8 +134,8 @@ def _document(collection: str, file: Row, form: AttachForm) -> Row:
 def _attached(row: Row, store: Row) -> Row:
     error = None
     if row["status"] == "failed":
-        ours = (row["error"] or "").startswith("an internal error")
-        error = {"code": "server_error" if ours else "invalid_file", "message": row["error"] or ""}
+        its_own = (row["error"] or "").startswith("'")  # what is wrong with a document begins with its name
+        error = {"code": "invalid_file" if its_own else "server_error", "message": row["error"] or ""}
     return {
         "id": row["id"],
         "object": "vector_store.file",

@@ -215,15 +215,16 @@ def attach(
             db.execute("insert or ignore into batch_documents values (?, ?)", (batch, document["id"]))
 
 
-def files_of(db: sqlite3.Connection, documents: Collection[str]) -> dict[str, dict[str, str]]:
-    """The `filename` of each document, and the `file_id` of one that is an uploaded file."""
+def files_of(db: sqlite3.Connection, documents: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The `filename` and the `attributes` of each document, and the `file_id` of one that is an uploaded file."""
     words = (
-        f"select d.id, coalesce(f.filename, d.name), f.id from {_DOCUMENTS} "  # noqa: S608  a name of our own
+        f"select d.id, coalesce(f.filename, d.name), f.id, d.attributes from {_DOCUMENTS} "  # noqa: S608  a name of our own
         "where d.id in (select value from json_each(?))"
     )
     return {
-        document: {"filename": name} | ({} if file is None else {"file_id": file})
-        for document, name, file in db.execute(words, (json.dumps(list(documents)),))
+        document: {"filename": name, "attributes": json.loads(attributes)}
+        | ({} if file is None else {"file_id": file})
+        for document, name, file, attributes in db.execute(words, (json.dumps(list(documents)),))
     }
 
 

@@ -7,7 +7,6 @@ a file is `in_progress` until its job is over. Source of the shapes: OpenAI's AP
 from __future__ import annotations
 
 import sqlite3
-import time
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -20,6 +19,7 @@ from intellirouter.peers.contract import Call, Passage, RetrievalRequest
 from intellirouter.roles.rag_manager import openai_catalog
 from intellirouter.roles.rag_manager.catalog import Row
 from intellirouter.roles.rag_manager.cluster.forwarding import at_home
+from intellirouter.roles.rag_manager.expiring import DAY, is_over
 from intellirouter.roles.rag_manager.keys import RAG
 from intellirouter.roles.rag_manager.openai_attachments import AttachForm, attach, attachment_routes
 from intellirouter.roles.rag_manager.openai_forms import answer, check_pairs, read_form
@@ -32,7 +32,6 @@ MAX_NAME = 256
 MAX_RESULTS = 50
 MAX_FILES = 500
 MAX_QUERIES = 10
-DAY = 86_400
 RANKERS = ("auto", "none", "default-2024-11-15")
 
 
@@ -83,7 +82,11 @@ def _store(row: Row) -> Row:
         "description": row["description"],
         "usage_bytes": row["usage"],
         "file_counts": counts(row),
-        "status": "expired" if _is_over(row) else "in_progress" if row["in_progress"] else "completed",
+        "status": "expired"
+        if is_over(row["active"], row["expires_days"])
+        else "in_progress"
+        if row["in_progress"]
+        else "completed",
         "expires_after": {"anchor": "last_active_at", "days": days}
         if (days := row["expires_days"])
         else None,
@@ -91,10 +94,6 @@ def _store(row: Row) -> Row:
         "last_active_at": int(row["active"]),
         "metadata": row["metadata"],
     }
-
-
-def _is_over(row: Row) -> bool:
-    return bool(row["expires_days"]) and time.time() > row["active"] + row["expires_days"] * DAY
 
 
 def _described(form: StoreForm, before: Row) -> Row:
@@ -187,13 +186,11 @@ async def _search(request: web.Request) -> web.StreamResponse:
     if ranking.ranker not in RANKERS:
         words = f"'ranker' is one of: {', '.join(RANKERS)}."
         raise InvalidRequest(words, param="ranking_options.ranker")
+    if not 0 <= ranking.score_threshold <= 1:
+        words = "'score_threshold' is between 0 and 1."
+        raise InvalidRequest(words, param="ranking_options.score_threshold")
     if form.rewrite_query:
         queries = [rewritten(query) for query in queries]
-    if store["expires_days"]:
-        (counted,) = await request.app[RAG].engine.read(partial(openai_catalog.counted, found=[store]))
-        if _is_over(counted):
-            raise InvalidRequest("This vector store has expired.", param="vector_store_id")
-        await request.app[RAG].engine.write(partial(openai_catalog.note_use, collection=store["collection"]))
     best: dict[str, Passage] = {}
     for query in queries:
         wanted = RetrievalRequest(query, (store["collection_name"],), form.max_num_results, form.filters)

@@ -34,6 +34,7 @@ from intellirouter.roles.rag_manager.cluster.cluster import Cluster
 from intellirouter.roles.rag_manager.embedding.embedder import NODE, Embedder
 from intellirouter.roles.rag_manager.embedding.opening import NodeModel
 from intellirouter.roles.rag_manager.entries import document_id, document_row, new_job
+from intellirouter.roles.rag_manager.expiring import used
 from intellirouter.roles.rag_manager.ingest import Ingester
 from intellirouter.roles.rag_manager.job_queue import JobQueue
 from intellirouter.roles.rag_manager.judging import Judge
@@ -353,11 +354,14 @@ class RagService:
         """What this node's collections have."""
         self.judge.check(request, call.caller)
         embedder = await self._model.for_caller(call.caller)
-        return await self._searcher.search(request, await self._rows(request, call), embedder, call.caller)
+        rows = await self._rows(request, call)
+        await used(self.engine, rows)
+        return await self._searcher.search(request, rows, embedder, call.caller)
 
     async def candidates(self, request: RetrievalRequest, call: Call) -> list[Candidates]:
         """What of this node's collections comes into question, for a node that chooses among several nodes' candidates."""
         rows = await self._rows(request, call)
+        await used(self.engine, rows)
         embedder, reach = await self._model.for_caller(call.caller), call.caller.reach()
         found = await self._searcher.candidates(request, rows, embedder, reach)
         documents = {chunk.document for one in found for chunk in one.chunks.values()}

@@ -8,6 +8,7 @@ import aiohttp
 import openai
 import pytest
 
+from intellirouter.roles.rag_manager import expiring
 from tests.conftest import StartNode, StartVendor, provider
 from tests.roles.router.test_chat import ANSWER, STREAM
 from tests.servers import fault_vendor as faults
@@ -89,7 +90,9 @@ async def test_filters_narrow_it_and_a_wrong_tool_says_what_is_wrong(
         for wrong, named in (
             ({"vector_store_ids": []}, "vector_store_ids"),
             ({"vector_store_ids": [store], "max_num_results": 51}, "max_num_results"),
-            ({"vector_store_ids": ["vs_0123456789abcdef01234567"]}, "file_search"),  # nobody's
+            ({"vector_store_ids": [store], "ranking_options": {"ranker": "best"}}, "ranker"),
+            ({"vector_store_ids": [store], "ranking_options": {"score_threshold": 3}}, "score_threshold"),
+            ({"vector_store_ids": ["vs_0123456789abcdef01234567"]}, "not all here"),  # nobody's
         ):
             with pytest.raises(openai.BadRequestError, match=named):
                 await client.responses.create(
@@ -116,6 +119,7 @@ async def test_the_search_is_an_item_of_the_answer_and_is_not_told_to_a_vendor(
         assert (search.status, search.queries) == ("completed", ["When do cats sleep?"])
         assert [(found.file_id, found.filename) for found in search.results or ()] == [(file, "cats.md")]
         assert "most of the day" in str((search.results or [])[0].text)
+        assert (search.results or [])[0].attributes == {"kind": "cat"}
         assert first.output_text
 
         given_back: Any = [item.model_dump(exclude_none=True) for item in first.output]
@@ -129,10 +133,27 @@ async def test_the_search_is_an_item_of_the_answer_and_is_not_told_to_a_vendor(
         search = again.output[0]
         assert search.type == "file_search_call"
         assert (search.queries, search.results) == (["And dogs?"], None)
+        unsearched = await client.responses.create(
+            model="primary/m", input="Dogs?", tools=tools, tool_choice="none", store=False
+        )
+        assert [item.type for item in unsearched.output] == ["message"]
         await client.responses.create(model="primary/m", input="Why?", previous_response_id=first.id)
         sent = vendor.received[-1].json
         assert "file_search_call" not in str(sent)
         assert [message["role"] for message in sent["messages"]] == ["user", "assistant", "user"]
+
+
+async def test_a_store_that_expired_is_not_searched_by_a_model_either(
+    start_node: StartNode, start_vendor: StartVendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, client, store, _ = await start(start_node, start_vendor, "openai_compatible", Play.json(ANSWER))
+    tools: Any = [{"type": "file_search", "vector_store_ids": [store]}]
+    async with client:
+        await client.vector_stores.update(store, expires_after={"anchor": "last_active_at", "days": 1})
+        await client.responses.create(model="primary/m", input="When do cats sleep?", tools=tools)
+        monkeypatch.setattr(expiring, "DAY", -1e9)
+        with pytest.raises(openai.BadRequestError, match="expired"):
+            await client.responses.create(model="primary/m", input="When do cats sleep?", tools=tools)
 
 
 AT_ONCE = (faults.chunk({"role": "assistant", "content": "R-8"}), faults.chunk({"content": "f4."}))

@@ -35,7 +35,8 @@ from intellirouter.inference.job import Job, Trace
 from intellirouter.inference.usage import combined
 from intellirouter.peers.contract import ChainRunner
 from intellirouter.roles.router.pipeline.chain_failure import chain_failure
-from intellirouter.roles.router.pipeline.course import PERSONA_MODEL, Course, Steps, citations
+from intellirouter.roles.router.pipeline.citing import citations
+from intellirouter.roles.router.pipeline.course import PERSONA_MODEL, Course, Steps
 from intellirouter.roles.router.pipeline.file_search import file_search
 from intellirouter.roles.router.pipeline.heard import Heard
 from intellirouter.roles.router.pipeline.persona_guards import breach_of, complaint
@@ -221,12 +222,12 @@ def cited(response: ChatResponse, course: Course) -> ChatResponse:
     if not response.choices or not (course.passages or course.searched):
         return msgspec.structs.replace(response, raw=None, dialect=None)
     first = response.choices[0]
-    notes = citations(course.passages)
     content = list(first.content)
     if course.searched is not None:
         content.insert(0, Opaque(RESPONSES, course.searched))
     for index, part in enumerate(content):
         if isinstance(part, Text):
+            notes = citations(course.passages, part.text)
             content[index] = msgspec.structs.replace(part, annotations=(*part.annotations, *notes))
             break
     choice = msgspec.structs.replace(first, content=tuple(content))
@@ -282,7 +283,7 @@ class Piped:
 
     async def _batches(self) -> AsyncIterator[list[StreamEvent]]:
         heard, ended = Heard(), False
-        block = 0
+        block, words = 0, list[str]()  # the part that is told now
         searched = self._course.searched
         try:
             async for events in self._live.batches():
@@ -292,9 +293,11 @@ class Piped:
                     heard.take(deltas)
                     for delta in deltas:
                         if isinstance(delta, TextDelta) and delta.choice == 0:
-                            block = delta.block
+                            if delta.block != block:
+                                block, words = delta.block, []
+                            words.append(delta.text)
                         elif isinstance(delta, Finish) and delta.choice == 0:
-                            notes = citations(self._course.passages)
+                            notes = citations(self._course.passages, "".join(words))
                             out.extend(StreamEvent((AnnotationDelta(note, None, block),)) for note in notes)
                     begun = next((i for i, delta in enumerate(deltas) if isinstance(delta, Start)), None)
                     if begun is None and any(not isinstance(delta, UsageDelta) for delta in deltas):

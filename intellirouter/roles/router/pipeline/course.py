@@ -251,6 +251,9 @@ class Steps:
             )
 
     async def _file_search(self, course: Course, tool: Tool) -> None:
+        if (choice := course.request.tool_choice) is not None and choice.kind == "none":
+            course.request = without(course.request, tool)
+            return
         try:
             await self._retrieval(course, rag_of(tool))
         except NotFound:  # the provider's own vector stores
@@ -361,6 +364,7 @@ def retrieval_request(rag: Json, query: str) -> RetrievalRequest:
         relevant=score is None,
         token_budget=fields.integer(rag, "token_budget", "rag", least=1),
         rerank=fields.text(rag, "rerank", "rag"),
+        mode=fields.one_of(rag, "mode", ("fused", "dense", "lexical"), "rag") or "fused",
         expand=fields.strings(rag, "expand", "rag") if "expand" in rag else None,
         variants=fields.strings(rag, "variants", "rag"),
         passages=fields.strings(rag, "passages", "rag"),
@@ -375,19 +379,3 @@ def with_context(messages: tuple[Message, ...], block: str) -> tuple[Message, ..
             told = msgspec.structs.replace(message, content=(Text(block + "\n\n"), *message.content))
             return (*messages[:index], told, *messages[index + 1 :])
     return (*messages, Message("user", (Text(block),)))
-
-
-def citations(passages: tuple[Passage, ...]) -> tuple[Json, ...]:
-    """The passages as OpenAI's `file_citation` annotations, numbered as the model was asked to cite them."""
-    return tuple(
-        {
-            "type": "file_citation",
-            "index": number,
-            "file_id": passage.metadata.get("file_id", passage.document_id),
-            "filename": passage.metadata.get("filename") or passage.title or passage.document_id,
-            "collection": passage.collection,
-            "location": passage.location,
-            "score": round(passage.score, 6),
-        }
-        for number, passage in enumerate(passages, 1)
-    )

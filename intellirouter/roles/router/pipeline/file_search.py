@@ -14,11 +14,13 @@ from intellirouter.chat import fields
 from intellirouter.chat.fields import Json, at
 from intellirouter.chat.model import ChatRequest, Source, Tool
 from intellirouter.chat.openai_responses.history import OWN_SEARCH
+from intellirouter.errors import InvalidRequest
 from intellirouter.peers.contract import Passage
 
 NAME = "file_search"
 DEFAULT_RESULTS = 10
 MAX_RESULTS = 50
+RANKERS = ("auto", "none", "default-2024-11-15")
 _RESULTS = "file_search_call.results"
 _PATH = f"tools.{NAME}"
 
@@ -35,13 +37,30 @@ def rag_of(tool: Tool) -> Json:
     stores = fields.strings(data, "vector_store_ids", _PATH)
     if not stores:
         fields.missing(at(_PATH, "vector_store_ids"))
-    ranking = fields.mapping(data, "ranking_options", _PATH) or {}
+    ranking = _ranking(fields.mapping(data, "ranking_options", _PATH) or {})
     return {
         "collections": list(stores),
         "top_k": fields.integer(data, "max_num_results", _PATH, least=1, most=MAX_RESULTS) or DEFAULT_RESULTS,
         "filters": fields.mapping(data, "filters", _PATH),
-        "min_score": fields.number(ranking, "score_threshold", at(_PATH, "ranking_options")),
+        **ranking,
     }
+
+
+def _ranking(options: Json) -> Json:
+    """How found passages are ranked; the node's own fusion stands behind every name."""
+    path = at(_PATH, "ranking_options")
+    fields.one_of(options, "ranker", RANKERS, path)
+    threshold = fields.number(options, "score_threshold", path)
+    if threshold is not None and not 0 <= threshold <= 1:
+        where = at(path, "score_threshold")
+        raise InvalidRequest(f"'{where}' must be between 0 and 1.", param=where)
+    weights = fields.mapping(options, "hybrid_search", path) or {}
+    meaning, words = (
+        fields.number(weights, name, at(path, "hybrid_search"))
+        for name in ("embedding_weight", "text_weight")
+    )
+    mode = "lexical" if meaning == 0 else "dense" if words == 0 else None
+    return {"min_score": threshold, **({"mode": mode} if mode else {})}
 
 
 def without(request: ChatRequest, served: Tool) -> ChatRequest:
@@ -62,7 +81,7 @@ def call_item(source: Source | None, query: str, passages: Sequence[Passage]) ->
             "filename": passage.metadata.get("filename") or passage.title or passage.document_id,
             "score": passage.score,
             "text": passage.text,
-            "attributes": {},
+            "attributes": passage.metadata.get("attributes", {}),
         }
         for passage in passages
     ]

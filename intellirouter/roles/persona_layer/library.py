@@ -19,7 +19,8 @@ import structlog
 
 from intellirouter.errors import Conflict, InvalidRequest, NotFound
 from intellirouter.roles.persona_layer.persona import Persona, inherited
-from intellirouter.roles.persona_layer.source import EXTENSIONS, InvalidPersona, parse
+from intellirouter.roles.persona_layer.source import EXTENSIONS, InvalidPersona, parse, refuse
+from intellirouter.roles.persona_layer.usable import undeclared
 from intellirouter.security.keeping import Keeping
 
 BUILTIN = Path(__file__).parent / "builtin"
@@ -54,7 +55,8 @@ class Entry(msgspec.Struct, frozen=True):
     source: str
     extension: str
     builtin: bool
-    parent_prompt: str = ""
+    parent: Persona | None = None
+    """What it extends, with all that inherits itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Library:
         self._entries: dict[str, Entry] = {}
         self._history: dict[str, list[Version]] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
+        self._orphans: set[str] = set()
         self._builtin: dict[str, Entry] = {}
         self._earlier: dict[tuple[str, str], Entry] = {}
 
@@ -247,18 +250,22 @@ class Library:
             if entry.own.extends is None or (self._shared is not None and name not in self._entries):
                 continue
             try:
-                whole, prompt = self._inherit(entry.own, own, ())
+                whole, parent = self._inherit(entry.own, own, ())
             except InvalidPersona as error:
                 self.problems[name] = error.message
+                self._orphans.add(name)
                 continue
-            linked = msgspec.structs.replace(entry, whole=whole, parent_prompt=prompt)
+            if name in self._orphans:  # what it extends came back
+                self._orphans.discard(name)
+                self.problems.pop(name, None)
+            linked = msgspec.structs.replace(entry, whole=whole, parent=parent)
             (self._builtin if entry.builtin else self._entries)[name] = linked
 
     def _inherit(
         self, persona: Persona, own: dict[str, Entry], below: tuple[str, ...]
-    ) -> tuple[Persona, str]:
+    ) -> tuple[Persona, Persona | None]:
         if persona.extends is None:
-            return persona, ""
+            return persona, None
         if persona.extends in below or persona.extends == persona.name or len(below) >= MAX_DEPTH:
             raise InvalidPersona(f"persona '{persona.name}': extends itself, by way of '{persona.extends}'.")
         parent = own.get(persona.extends)
@@ -267,7 +274,7 @@ class Library:
                 f"persona '{persona.name}': extends '{persona.extends}', which does not exist."
             )
         whole, _ = self._inherit(parent.own, own, (*below, persona.name))
-        return inherited(persona, whole), whole.prompt
+        return inherited(persona, whole), whole
 
     def entries(self) -> Iterator[Entry]:
         """Every persona, the directory's own before those that ship."""
@@ -298,10 +305,8 @@ class Library:
             if old is None or not old.source:
                 raise NotFound(f"The persona '{name}' has no version {version[:20]}.", param="persona")
             own = parse(old.source, old.extension, name, proven=True)
-            whole, prompt = self._inherit(own, {**self._behind(), **self._entries}, ())
-            known = Entry(
-                whole, whole, old.version, old.source, old.extension, builtin=False, parent_prompt=prompt
-            )
+            whole, parent = self._inherit(own, {**self._behind(), **self._entries}, ())
+            known = Entry(whole, whole, old.version, old.source, old.extension, builtin=False, parent=parent)
             if len(self._earlier) >= MAX_EARLIER:
                 self._earlier.clear()
             self._earlier[name, version] = known
@@ -331,7 +336,8 @@ class Library:
         self._check_version(name, known, expected)
         self._check_room(name, known, text)
         if persona.extends is not None:
-            self._inherit(persona, {**self._behind(), **self._entries}, ())
+            whole, _ = self._inherit(persona, {**self._behind(), **self._entries}, ())
+            refuse(name, undeclared(whole))
         self.directory.mkdir(parents=True, exist_ok=True)
         file = self.directory / f"{name}{extension}"
         temporary = file.with_suffix(".tmp")
@@ -379,6 +385,11 @@ class Library:
                 "ships with IntelliRouter" if self._shared is None else "is shared by this node's operator"
             )
             raise Conflict(f"The persona '{name}' {whose}: it can be replaced, not deleted.")
+        children = sorted(other for other, found in self._entries.items() if found.own.extends == name)
+        if children and name not in self._behind():
+            raise Conflict(
+                f"The persona '{name}' is extended by: {', '.join(children[:20])}. Change or delete these first."
+            )
         (self.directory / f"{name}{entry.extension}").unlink(missing_ok=True)
         self.refresh()
 

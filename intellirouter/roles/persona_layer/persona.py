@@ -8,6 +8,13 @@ from pydantic import Field, field_validator
 
 from intellirouter.config.schema.section import Section
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "list": (list,),
+}
 Name = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$")
 
 
@@ -20,6 +27,19 @@ class Variable(Section):
     required: bool = False
     choices: tuple[str, ...] = ()
     max_length: int = Field(default=10_000, ge=1)
+
+    def complaint(self, value: Any) -> str:
+        """What is wrong with a value for it; empty where nothing is."""
+        if not isinstance(value, _TYPES[self.type]) or (isinstance(value, bool) and self.type != "boolean"):
+            return f"must be {'an' if self.type == 'integer' else 'a'} {self.type}."
+        items = value if isinstance(value, list) else [value]
+        if self.choices and any(item not in self.choices for item in items):
+            return f"must be one of: {', '.join(self.choices)}."
+        if isinstance(value, list) and not all(isinstance(item, (str, int, float)) for item in value):
+            return "must be a list of texts and numbers."
+        if isinstance(value, str | list) and sum(len(str(item)) for item in items) > self.max_length:
+            return f"is longer than {self.max_length} characters."
+        return ""
 
 
 class FewShot(Section):
@@ -96,8 +116,13 @@ SETTABLE = frozenset(
 
 
 def inherited(child: Persona, parent: Persona) -> Persona:
-    """The child with what it does not say taken from its parent, whose prompt it may name as `{{ parent }}`."""
+    """The child with what it does not say taken from its parent, whose prompt it may name as `{{ parent }}`.
+
+    Rules add up: a child that sets one keeps the others of its parent. A prompt of the child's own stands in every language that
+    the child does not have itself.
+    """
     given = child.model_fields_set
+    rules = {name: getattr(child.guardrails, name) for name in child.guardrails.model_fields_set}
     taken = {name: getattr(parent, name) for name in type(parent).model_fields if name not in given}
     return child.model_copy(
         update=taken
@@ -106,6 +131,7 @@ def inherited(child: Persona, parent: Persona) -> Persona:
             "tags": tuple(dict.fromkeys((*parent.tags, *child.tags))),
             "variables": {**parent.variables, **child.variables},
             "defaults": {**parent.defaults, **child.defaults},
-            "locales": {**parent.locales, **child.locales},
+            "locales": {**({} if "prompt" in given else parent.locales), **child.locales},
+            "guardrails": parent.guardrails.model_copy(update=rules),
         }
     )

@@ -12,16 +12,9 @@ from intellirouter.chat.parts import Text
 from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.peers.contract import Call, ResolvedPersona
 from intellirouter.roles.persona_layer.library import Entry, Library
-from intellirouter.roles.persona_layer.persona import Guardrails, Variable
+from intellirouter.roles.persona_layer.persona import Guardrails, Persona, Variable
 from intellirouter.roles.persona_layer.shelves import Shelves
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "list": (list,),
-}
 LOCALE = "locale"
 """The variable that chooses a prompt's language, where the persona has it."""
 
@@ -52,14 +45,12 @@ def resolve(entry: Entry, variables: Mapping[str, Any], parts: Mapping[str, str]
     locale = variables.get(LOCALE)
     if isinstance(locale, str):
         values[LOCALE] = locale
-    template = persona.prompt
-    if isinstance(locale, str) and locale in persona.locales:
-        template = persona.locales[locale].prompt
+    template = in_language(persona, locale)
     names: dict[str, Any] = dict(values)
     if "parts" in template:
         names["parts"] = {name: render(text, values) for name, text in parts.items() if name in template}
     if "parent" in template:
-        names["parent"] = render(entry.parent_prompt, values)
+        names["parent"] = render(in_language(entry.parent, locale) if entry.parent else "", values)
     prompt = "\n\n".join(
         text for text in (render(template, names).strip(), rules(persona.guardrails)) if text
     )
@@ -79,6 +70,15 @@ def resolve(entry: Entry, variables: Mapping[str, Any], parts: Mapping[str, str]
     )
 
 
+def in_language(persona: Persona, locale: object) -> str:
+    """The prompt in that language, or the next wider one that there is: `de-AT`, then `de` (RFC 4647, lookup); else the prompt."""
+    found = {name.lower().replace("_", "-"): said.prompt for name, said in persona.locales.items()}
+    wanted = locale.lower().replace("_", "-") if isinstance(locale, str) else ""
+    while wanted and wanted not in found:
+        wanted = wanted.rpartition("-")[0]
+    return found.get(wanted, persona.prompt)
+
+
 def checked(declared: Mapping[str, Variable], given: Mapping[str, Any]) -> dict[str, Any]:
     """The variables with defaults filled in."""
     unknown = sorted(given.keys() - declared.keys() - {LOCALE})
@@ -93,25 +93,10 @@ def checked(declared: Mapping[str, Variable], given: Mapping[str, Any]) -> dict[
                 raise _wrong(name, "is required.")
             values[name] = "" if variable.type == "string" else None
             continue
-        if not isinstance(value, _TYPES[variable.type]) or (
-            isinstance(value, bool) and variable.type != "boolean"
-        ):
-            raise _wrong(name, f"must be a {variable.type}.")
-        if variable.choices and value not in variable.choices:
-            raise _wrong(name, f"must be one of: {', '.join(variable.choices)}.")
-        if isinstance(value, list) and not all(isinstance(item, (str, int, float)) for item in value):
-            raise _wrong(name, "must be a list of texts and numbers.")
-        if _length(value) > variable.max_length:
-            raise _wrong(name, f"is longer than {variable.max_length} characters.")
+        if complaint := variable.complaint(value):
+            raise _wrong(name, complaint)
         values[name] = value
     return values
-
-
-def _length(value: Any) -> int:
-    """Characters of a text, or of all items of a list; other values have none."""
-    if isinstance(value, list):
-        return sum(len(str(item)) for item in value)
-    return len(value) if isinstance(value, str) else 0
 
 
 def _wrong(name: str, what: str) -> InvalidRequest:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tomli
@@ -14,6 +16,7 @@ from intellirouter.chains.expr import BadExpression, check_template
 from intellirouter.config.problem import dotted
 from intellirouter.errors import InvalidRequest
 from intellirouter.roles.persona_layer.persona import Persona
+from intellirouter.roles.persona_layer.usable import complaints
 
 EXTENSIONS = (".toml", ".md")
 MAX_BYTES = 256 * 1024
@@ -38,14 +41,32 @@ def parse(text: str, extension: str, name: str, *, proven: bool = False) -> Pers
         persona = Persona.model_validate(data)
     except ValidationError as failure:
         problems = [
-            f"persona '{name}': {dotted(tuple(error['loc']))}: {error['msg'].removeprefix('Value error, ')}"
+            f"persona '{name}': {dotted(tuple(error['loc']))}: {_words(error)}"
             for error in failure.errors(include_url=False, include_input=False)
         ]
         raise InvalidPersona("\n".join(problems)) from failure
     if not proven:
         _check_templates(persona)
         _check_schema(persona)
+        refuse(name, complaints(persona))
     return persona
+
+
+def refuse(name: str, problems: Iterable[str]) -> None:
+    """Raises `InvalidPersona` that lists the problems, where there are any."""
+    if told := [f"persona '{name}': {problem}" for problem in problems]:
+        raise InvalidPersona("\n".join(told))
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    """What pydantic says, and of a name that is no field what fields there are."""
+    if error["type"] != "extra_forbidden":
+        return str(error["msg"]).removeprefix("Value error, ")
+    if len(error["loc"]) > 1:
+        return "is no field here."
+    near = difflib.get_close_matches(str(error["loc"][0]), Persona.model_fields, 1)
+    said = f"did you mean '{near[0]}'?" if near else f"fields: {', '.join(Persona.model_fields)}."
+    return f"is no field of a persona; {said}"
 
 
 def _scalar(text: str, plain: bool) -> Any:

@@ -206,3 +206,80 @@ def test_problems_of_a_file_are_named_all_at_once() -> None:
         parse('promt = "x"\ndefaults = {model = "x"}\n', ".toml", "p")
     assert "promt" in refused.value.message
     assert "cannot set model" in refused.value.message
+
+
+BASE = 'prompt = "BASE"\n[guardrails]\nforbidden_topics = ["bombs"]\n[locales.de]\nprompt = "BASIS"\n'
+
+
+def test_a_child_that_sets_a_rule_keeps_those_of_its_parent(tmp_path: Path) -> None:
+    kid = 'extends = "base"\nprompt = "{{ parent }} KID"\n[guardrails]\nmax_length = 500\n'
+    shelf = library(tmp_path, base_toml=BASE, kid_toml=kid)
+    rules = ready(shelf, "kid").guardrails
+    assert (rules["forbidden_topics"], rules["max_length"]) == (["bombs"], 500)
+
+
+@pytest.mark.parametrize(
+    ("locale", "said"),
+    [
+        ("de", "Hallo"),
+        ("DE", "Hallo"),
+        ("de-AT", "Hallo"),
+        ("de_DE", "Hallo"),
+        ("pt-br", "Olá"),
+        ("pt", "Hello"),
+        ("", "Hello"),
+    ],
+)
+def test_a_language_is_found_as_clients_write_it(tmp_path: Path, locale: str, said: str) -> None:
+    text = 'prompt = "Hello"\n[locales.de]\nprompt = "Hallo"\n[locales.pt-BR]\nprompt = "Olá"\n'
+    assert ready(library(tmp_path, p_toml=text), "p", locale=locale).messages[0].text == said
+
+
+def test_a_childs_own_prompt_stands_in_every_language_around_its_parents(tmp_path: Path) -> None:
+    shelf = library(
+        tmp_path,
+        base_toml=BASE,
+        kid_toml='extends = "base"\nprompt = "{{ parent }} KID"\n',
+        heir_toml='extends = "base"\n',
+    )
+    assert ready(shelf, "kid", locale="de").messages[0].text.startswith("BASIS KID")
+    assert ready(shelf, "heir", locale="de").messages[0].text.startswith("BASIS")
+
+
+def test_what_is_extended_is_not_deleted_and_a_child_is_whole_again_when_it_comes_back(
+    tmp_path: Path,
+) -> None:
+    shelf = library(tmp_path, base_toml=BASE, kid_toml='extends = "base"\n')
+    with pytest.raises(Conflict, match="kid"):
+        shelf.delete("base")
+    (tmp_path / "base.toml").unlink()
+    shelf.refresh()
+    with pytest.raises(InvalidPersona, match="does not exist"):
+        shelf.get("kid")
+    shelf.write("base", BASE, ".toml")
+    assert ready(shelf, "kid").messages[0].text.startswith("BASE")
+    assert not shelf.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('prompt = "Hi {{ nope }}"', "no variable 'nope'"),
+        ('prompt = "x"\n[[few_shot]]\nuser = "{{ nope }}"\nassistant = "a"', "few_shot.0.user"),
+        ('prompt = "{{ n }}"\n[variables.n]\ntype = "integer"\ndefault = "x"', "variables.n.default: must be an integer"),
+        ('prompt = "{{ n }}"\n[variables.n]\ntype = "integer"\nchoices = ["1"]', "variables.n.choices"),
+        ('prompt = "{{ n }}"\n[variables.n]\ndefault = "z"\nchoices = ["a"]', "must be one of: a"),
+        ('prompt = "x"\n[defaults]\ntemperature = "hot"', "defaults.temperature"),
+        ('prompt = "x"\n[defaults]\nmax_tokens = -1', "defaults.max_tokens"),
+        ('prompt = "x"\n[rag]\ncolections = ["a"]', "rag.colections"),
+        ('prompt = "x"\n[rag]\ntop_k = 3', "rag.collections"),
+        ('prompt = "x"\n[[tools]]\nname = "f"', "tools"),
+        ('promt = "x"', "did you mean 'prompt'"),
+        ('extends = "support"\nprompt = "{{ nope }}"', "no variable 'nope'"),
+    ],
+)  # fmt: skip
+def test_what_would_fail_every_request_is_refused_when_it_is_written(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    with pytest.raises(InvalidPersona, match=named):
+        library(tmp_path).write("p", text, ".toml")

@@ -64,7 +64,7 @@ class RagSection(Section):
         default="convex", description="how dense and lexical results are merged"
     )
     fusion_alpha: float = Field(
-        default=0.75,  # of questions; a query that names something exactly leans to its words by itself
+        default=0.8,  # of questions; a query that names something exactly leans to its words by itself
         ge=0,
         le=1,
         description="weight of the dense score in convex fusion, for a plain question; what is none leans to words a little, what names something exactly more",

@@ -18,12 +18,13 @@ _JOINED = re.compile(
 _ABBREVIATED = frozenset({"e.g", "i.e", "a.k.a", "i/o", "n/a", "w/o", "p.s"})
 _SHOUTED = re.compile(r"\b[A-Z][A-Z0-9]{2,}\b")
 _CLOSING = " \t\r\n\"'”’»)）"
-TOLD = 0.93
+TOLD = 0.87
 """The share of that weight for what is no question: a title, some words, the purpose of a page are more often in the text as they are."""
 EXACT, NAMED, LONG = 0.15, 0.55, 0.6
 """Weights of meaning for a query that names something exactly, for one of a name or two, and for one that describes at length.
 
-The last two are for what is no question: a text that answers one seldom says it in its words, however many it has.
+Of questions only those with exact names weigh less than a plain one: a text that answers a question seldom says it in its words,
+however many it has.
 """
 FOREIGN = 0.5
 """For one in words that the model hardly knows, of another language than it was made for or of a jargon."""
@@ -35,8 +36,9 @@ _PAIRS_OF_A_WORD = 3
 """Of signs, in a script without spaces: each of a word of two, and those across its ends."""
 _SHARE = 3
 """One telling word in so many is an exact name where the query is about that name."""
-_STANDS_OUT = 1.3
-"""How far the best match of words is ahead of the next where an exact name of a longer question is what finds it."""
+AHEAD, FAR = 1.3, 2.0
+"""How many times as good the best match of words is as the next where an exact name of a longer query is what finds it, and where it is
+so in a question: "Why don't one-liners work on my DOS/Mac/VMS system?" has what looks like names, and they are in many passages."""
 
 
 def alpha_for(
@@ -60,7 +62,8 @@ def alpha_for(
 
 def _by_form(query: str, alpha: float, worded: Mapping[str, float] | None) -> float:
     if is_exact(query, worded or {}):
-        return min(alpha, EXACT)
+        sure = not is_question(query) or not worded or _stands_out(worded, FAR)
+        return min(alpha, EXACT if sure else NAMED)
     if is_question(query):
         return alpha
     if describes(query):
@@ -97,8 +100,13 @@ def is_exact(query: str, worded: Mapping[str, float]) -> bool:
         rest = f"{rest[:start]} {rest[end:]}"
     if _SHARE * len(spans) >= len(telling(rest)) + len(spans):
         return True
+    return _stands_out(worded, AHEAD)
+
+
+def _stands_out(worded: Mapping[str, float], times: float) -> bool:
+    """Whether one match of words is so many times as good as the next."""
     first = nlargest(2, worded.values())
-    return len(first) == 1 or (len(first) == 2 and first[0] >= _STANDS_OUT * first[1])
+    return len(first) == 1 or (len(first) == 2 and first[0] >= times * first[1])
 
 
 def _names(query: str) -> Iterator[tuple[int, int]]:

@@ -168,3 +168,19 @@ def test_a_name_in_a_longer_question_counts_where_its_words_find_one_passage() -
     assert alpha_for(query, 0.7, {"a": 30.0}) == EXACT
     assert alpha_for(query, 0.7, {"a": 10.0, "b": 9.0}) == 0.7
     assert alpha_for(query.replace("XK-4711-B", "ladder"), 0.7, {"a": 30.0}) != EXACT
+
+
+@pytest.mark.parametrize(
+    ("query", "weight"),
+    [
+        ("Why don't one-liners work on my DOS/Mac/VMS system?", NAMED),
+        ("What is socket.ph?", NAMED),
+        ("socket.ph", EXACT),
+    ],
+)
+def test_what_looks_like_an_exact_name_of_a_question_counts_less_where_many_passages_match(
+    query: str, weight: float
+) -> None:
+    assert alpha_for(query, 0.7, {"a": 10.0, "b": 6.0}) == weight
+    assert alpha_for(query, 0.7, {"a": 10.0, "b": 5.0}) == EXACT
+    assert alpha_for(query, 0.1, {"a": 10.0, "b": 6.0}) == 0.1

@@ -41,7 +41,7 @@ _PATTERNS: Mapping[str, str] = {
     _HEADER: "telemetry/tracing/span.py transport/fast/connection.py transport/fast/request.py web/application.py web/door.py web/endpoint.py web/whole.py",
     "2 MiB of a page in one direction, and 4,000 characters of one tag": "roles/rag_manager/sources/web/links.py",
     "one JSON body of a request, in one direction, a megabyte at a time": "bounds/json_values.py",
-    _QUERY: "roles/rag_manager/rewriting.py roles/rag_manager/embedding/vocabulary.py roles/rag_manager/shape.py roles/rag_manager/relevance.py records/conditions.py roles/router/admin.py roles/router/auth_oidc.py roles/router/records_query.py chat/context.py roles/chain_engine/definitions.py roles/chain_engine/listening.py roles/chain_engine/api_triggers.py",
+    _QUERY: "roles/rag_manager/openai_forms.py roles/rag_manager/rewriting.py roles/rag_manager/embedding/vocabulary.py roles/rag_manager/shape.py roles/rag_manager/relevance.py records/conditions.py roles/router/admin.py roles/router/auth_oidc.py roles/router/records_query.py chat/context.py roles/chain_engine/definitions.py roles/chain_engine/listening.py roles/chain_engine/api_triggers.py",
     "what is written down: records.max_content_bytes, or a line of the log": "records/redaction.py config/redact.py",
     "a line that is shipped, cut to MAX_SIZE (telemetry/shipping/entry.py)": "telemetry/shipping/entry.py telemetry/shipping/journald.py telemetry/shipping/syslog_form.py",
     "the request that is learned from, cut by inference/learning/question.py": "inference/learning/features.py inference/learning/question.py "

@@ -19,7 +19,9 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     base64: bool = False  # the client wants little-endian float32 in base64
     input_type: str | None = None  # query or document, where the vendor distinguishes
     user: str | None = None
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = {}  # what else was asked, for targets of `extra_dialect`
+    each: tuple[dict[str, Any], ...] = ()  # and of every single text, in their order
+    extra_dialect: str = ""
 
 
 class EmbeddingResponse(msgspec.Struct, frozen=True, kw_only=True):

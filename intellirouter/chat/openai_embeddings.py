@@ -40,6 +40,7 @@ def decode_request(body: Json) -> EmbeddingRequest:
         input_type=fields.text(body, "input_type"),
         user=fields.name(body, "user"),
         extra=fields.rest(body, KNOWN_FIELDS),
+        extra_dialect=DIALECT,
     )
 
 
@@ -66,7 +67,7 @@ def encode_request(request: EmbeddingRequest, *, knows_base64: bool = False) -> 
     body: Json = {
         "model": request.model,
         "input": list(request.texts) if request.texts else [list(tokens) for tokens in request.tokens],
-        **request.extra,
+        **(request.extra if request.extra_dialect == DIALECT else {}),
     }
     optional = {
         "dimensions": request.dimensions,
@@ -117,11 +118,19 @@ class _Entry(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     data: list[_Entry]
-    model: str = ""
-    usage: msgspec.Raw = msgspec.Raw(b"null")
+    model: str
+    usage: msgspec.Raw
 
 
 _answer = msgspec.json.Decoder(_Answer)
+
+
+class _Counts(msgspec.Struct):
+    prompt_tokens: int
+    total_tokens: int
+
+
+_counts = msgspec.json.Decoder(_Counts)
 
 
 def peek_response(body: bytes, request: EmbeddingRequest) -> EmbeddingResponse:
@@ -131,6 +140,7 @@ def peek_response(body: bytes, request: EmbeddingRequest) -> EmbeddingResponse:
     """
     try:
         answer = _answer.decode(body)
+        _counts.decode(answer.usage)  # clients read them unasked
     except (msgspec.DecodeError, RecursionError):
         return decode_response(body)
     tidy = len(answer.data) == len(request.texts) + len(request.tokens) and all(
@@ -147,8 +157,9 @@ def peek_response(body: bytes, request: EmbeddingRequest) -> EmbeddingResponse:
 def _is_as_asked(embedding: msgspec.Raw, request: EmbeddingRequest) -> bool:
     text = bytes(memoryview(embedding))
     if request.base64:
-        return text[:1] == b'"'
-    return text[:1] == b"[" and text[:2] != b"[[" and b"n" not in text  # null is no number
+        return text[:1] == b'"' and text != b'""'
+    plain = text[:1] == b"[" and text[:2] not in (b"[[", b"[]")
+    return plain and b"n" not in text and b'"' not in text  # neither null nor words are numbers
 
 
 def _vector(value: Any) -> tuple[float, ...]:

@@ -69,6 +69,8 @@ async def embed(
             raise UpstreamProtocolError(
                 "the provider sent another number of vectors than it was given inputs"
             )
+        if not all(answer.vectors):
+            raise UpstreamProtocolError("the provider sent a vector without a number")
         return answer
 
     if len(pieces) == 1:
@@ -132,6 +134,7 @@ class _Meter:
 def batches(request: EmbeddingRequest, size: int) -> Iterator[EmbeddingRequest]:
     """The request in pieces of at most `size` inputs."""
     for start in range(0, len(request.texts), size):
-        yield msgspec.structs.replace(request, texts=request.texts[start : start + size])
+        part = slice(start, start + size)
+        yield msgspec.structs.replace(request, texts=request.texts[part], each=request.each[part])
     for start in range(0, len(request.tokens), size):
         yield msgspec.structs.replace(request, tokens=request.tokens[start : start + size])

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from intellirouter.bounds.aside import LONG
 from intellirouter.bounds.json_values import holds_more_than
 from intellirouter.bounds.marks import is_long
@@ -20,6 +22,7 @@ from intellirouter.providers.adapter import Adapter, HttpResponse
 
 T = TypeVar("T")
 
+_BOM = b"\xef\xbb\xbf"
 MAX_PASSED_VALUES = 5_000_000
 """Of one that goes on to the client as it came: what is not read of it is only passed over."""
 
@@ -28,6 +31,8 @@ async def read_answer(
     response: HttpResponse, read: Callable[[HttpResponse], T], owner: str, most: int = MAX_VALUES
 ) -> T:
     """What `read` makes of it. `owner` is the tenant that waits. Raises `AnswerTooLong`, or what `read` does."""
+    if response.body[:1] == _BOM[:1]:  # RFC 8259, 8.1: a reader may ignore it
+        response = msgspec.structs.replace(response, body=response.body.removeprefix(_BOM))
     if not is_long(response.body):
         return read(response)
     if await holds_more_than(most, response.body):

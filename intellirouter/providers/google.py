@@ -13,12 +13,13 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
 from intellirouter.chat.fit.fitting import fit
 from intellirouter.chat.foreign import vector
+from intellirouter.chat.gemini import embeddings
 from intellirouter.chat.gemini.errors import decode_error
 from intellirouter.chat.gemini.format import FORMAT
 from intellirouter.chat.gemini.response import read_object
 from intellirouter.chat.json_array import ArraySplitter
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.response import ChatResponse
+from intellirouter.chat.response import ChatResponse, Usage
 from intellirouter.chat.sse import SseEvent, SseSplitter
 from intellirouter.errors import UnsupportedByTarget, UpstreamError, UpstreamProtocolError
 from intellirouter.providers.adapter import (
@@ -140,37 +141,40 @@ def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
     if request.tokens:
         raise UnsupportedByTarget("Gemini embeds texts, not token ids.", param="input")
     path = _model_path(target.model)
-    shared: Json = {"model": path}
-    if request.dimensions is not None:
-        shared["outputDimensionality"] = request.dimensions
-    if request.input_type is not None:
-        shared["taskType"] = "RETRIEVAL_QUERY" if request.input_type == "query" else "RETRIEVAL_DOCUMENT"
-    body = {"requests": [{**shared, "content": {"parts": [{"text": text}]}} for text in request.texts]}
+    notes: list[str] = []
+    body = embeddings.encode_request(request, path, notes)
     url = joined(target.base_url, f"/{path}:batchEmbedContents")
-    return HttpRequest("POST", url, _headers(target), _encode(body))
+    return HttpRequest("POST", url, _headers(target), _encode(body), tuple(notes))
 
 
 class _Embedding(msgspec.Struct):
     values: msgspec.Raw
 
 
+class _EmbeddedUsage(msgspec.Struct):
+    promptTokenCount: int | float = 0  # noqa: N815  the vendor's name
+
+
 class _Embedded(msgspec.Struct):
     embeddings: list[_Embedding] = []
+    usageMetadata: _EmbeddedUsage | None = None  # noqa: N815
 
 
 _embedded = msgspec.json.Decoder(_Embedded).decode
 
 
 def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
-    """The vectors, in input order. Google says neither the model nor, as a rule, the tokens."""
+    """The vectors, in input order. Google does not say the model, and the tokens for newer ones only."""
     try:
-        found = _embedded(response.body).embeddings
-        vectors = tuple(tuple(map(float, vector(entry.values))) for entry in found)
+        told = _embedded(response.body)
+        vectors = tuple(tuple(map(float, vector(entry.values))) for entry in told.embeddings)
     except (msgspec.DecodeError, RecursionError, TypeError, ValueError) as cause:
         raise UpstreamProtocolError("the provider's embeddings are not lists of numbers") from cause
     if not vectors:
         raise UpstreamProtocolError("the provider's answer has no embeddings")
-    return EmbeddingResponse(model="", vectors=vectors)
+    used = told.usageMetadata
+    usage = Usage(input_tokens=int(used.promptTokenCount)) if used is not None else None
+    return EmbeddingResponse(model="", vectors=vectors, usage=usage)
 
 
 def build_models(target: Target) -> HttpRequest:

@@ -92,6 +92,8 @@ def build_embeddings(request: EmbeddingRequest, target: Target) -> HttpRequest:
     body: dict[str, object] = {"model": target.model, "input": list(request.texts)}
     if request.dimensions is not None:
         body["dimensions"] = request.dimensions
+    if request.extra_dialect == FORMAT.name:
+        body |= request.extra
     return HttpRequest("POST", _url(target, "/api/embed"), bearer(target), _encode(body))
 
 

@@ -30,6 +30,7 @@ KEYLESS: web.AppKey[Callable[[], bool]] = web.AppKey("keyless")
 HOLDS_MUCH: web.RequestKey[bool] = web.RequestKey("holds_much", bool)
 """The JSON of this request holds so many values that what is made of it is made off the event loop."""
 
+_BOM = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -138,6 +139,8 @@ async def made(request: web.Request, make: Callable[[], T]) -> T:
 
 async def parse_object(body: bytes, most_values: int, request: web.Request) -> dict[str, Any]:
     """Bytes to a JSON object of so many values at most."""
+    if body[:1] == _BOM[:1]:
+        body = body.removeprefix(_BOM)  # RFC 8259, 8.1: a reader may ignore it; Windows' shells write it
     if not body:
         raise InvalidRequest("The request body is empty; a JSON object is expected.")
     if len(body) > 2 * most_values and await holds_more_than(most_values, body):

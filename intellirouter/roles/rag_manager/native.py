@@ -25,6 +25,7 @@ from intellirouter.roles.rag_manager.cluster.forwarding import (
     passed_on,
 )
 from intellirouter.roles.rag_manager.keys import RAG
+from intellirouter.roles.rag_manager.openai_forms import read_form
 from intellirouter.roles.rag_manager.service import check_collection
 from intellirouter.web.body import read_json, read_up_to
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
@@ -219,19 +220,12 @@ async def _candidates(request: web.Request) -> web.StreamResponse:
 
 
 async def _wanted(request: web.Request) -> RetrievalRequest:
-    try:
-        body = msgspec.convert(await read_json(request), RetrieveBody)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"{error}.") from error
-    return RetrievalRequest(**msgspec.structs.asdict(body))
+    return RetrievalRequest(**msgspec.structs.asdict(await read_form(request, RetrieveBody)))
 
 
 async def _embed(request: web.Request) -> web.StreamResponse:
     """Vectors for another RagManager: base64 of little-endian float32 rows."""
-    try:
-        body = msgspec.convert(await read_json(request), EmbedBody)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"{error}.") from error
+    body = await read_form(request, EmbedBody)
     vectors = await request.app[RAG].embed(body.model, body.texts, request[CALLER])
     data = b64encode(vectors.astype("<f4").tobytes()).decode()
     return _json({"model": body.model, "dimension": vectors.shape[1], "vectors": data})

@@ -35,6 +35,7 @@ MAX_FIELD = 1024
 MAX_PARTS = 8
 MAX_LISTED = 10_000
 _CHUNK = 256 << 10
+_PLAIN = ("binary", "8bit", "7bit")
 
 
 class Upload:
@@ -57,7 +58,11 @@ class Upload:
         return self._sha.hexdigest()
 
     async def read(self, request: web.Request) -> None:
-        """Raises `InvalidRequest` for a broken body, `PayloadTooLarge` once the file is larger than the bound."""
+        """Raises `InvalidRequest` for a broken body, `UnsupportedMediaType`, `PayloadTooLarge` once the file is larger than the bound."""
+        if request.content_type != "multipart/form-data":
+            raise UnsupportedMediaType("A file is uploaded as multipart/form-data.")
+        if coded(request) is not None:
+            raise UnsupportedMediaType("A form is uploaded without a content encoding.")
         try:
             reader = await request.multipart()
             for _ in range(MAX_PARTS + 1):
@@ -75,6 +80,10 @@ class Upload:
         raise InvalidRequest(f"The form has more than {MAX_PARTS} parts.")
 
     async def _take(self, part: BodyPartReader) -> None:
+        if (coding := part.headers.get("content-transfer-encoding", "binary").lower()) not in _PLAIN:
+            raise InvalidRequest(
+                f"A part of the form is sent as it is, not in {coding[:20]} (RFC 7578, 4.7)."
+            )
         if part.name != self._field:
             value = b"".join([chunk async for chunk in self._chunks(part, MAX_FIELD)])
             self.fields[part.name or ""] = value.decode()
@@ -101,10 +110,6 @@ class Upload:
 
 async def _upload(request: web.Request) -> web.StreamResponse:
     """Take a file in, as OpenAI's form has it."""
-    if request.content_type != "multipart/form-data":
-        raise UnsupportedMediaType("A file is uploaded as multipart/form-data.")
-    if coded(request) is not None:
-        raise UnsupportedMediaType("A form is uploaded without a content encoding.")
     service = request.app[RAG]
     path = service.blobs.partial()
     try:

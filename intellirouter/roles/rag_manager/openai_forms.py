@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
+from msgspec import inspect
 
 from intellirouter.errors import InvalidRequest
 from intellirouter.web.body import read_json
 
 T = TypeVar("T")
+_PATH = re.compile(r"at `\$\.([\w.\[\]]{1,256})`")
+_UNKNOWN = re.compile(r"(?:unknown|required) field `([^`]{1,256})`")
 MAX_PAIRS = 16
 MAX_KEY = 64
 MAX_VALUE = 512
@@ -23,11 +28,36 @@ def answer(body: object) -> web.Response:
 
 
 async def read_form(request: web.Request, kind: type[T]) -> T:
-    """The JSON body as `kind`. Raises `InvalidRequest` that names the field."""
+    """The JSON body as `kind`; `null` is as good as nothing where the field has no word for it. Raises `InvalidRequest` that names the field."""
+    body = await read_json(request)
+    with contextlib.suppress(msgspec.ValidationError):
+        return msgspec.convert(body, kind)
     try:
-        return msgspec.convert(await read_json(request), kind)
+        return msgspec.convert(_told(body, inspect.type_info(kind)), kind)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"{error}.") from error
+        words = str(error)
+        path, unknown = _PATH.search(words), _UNKNOWN.search(words)
+        names = [found[1] for found in (path, unknown) if found is not None]
+        raise InvalidRequest(f"{words}.", param=".".join(names) or None) from error
+
+
+def _told(value: Any, kind: inspect.Type) -> Any:
+    """The value without the members of objects that say `null` to a field which cannot be that; lists are left as they are."""
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    form = next((one for one in kinds if isinstance(one, inspect.StructType)), None)
+    if form is None or not isinstance(value, dict):
+        return value
+    fields = {field.encode_name: field.type for field in form.fields}
+    return {
+        name: member if name not in fields else _told(member, fields[name])
+        for name, member in value.items()
+        if member is not None or name not in fields or _nullable(fields[name])
+    }
+
+
+def _nullable(kind: inspect.Type) -> bool:
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return any(isinstance(one, inspect.NoneType | inspect.AnyType) for one in kinds)
 
 
 def check_pairs(pairs: Mapping[str, Any], param: str, kinds: tuple[type, ...]) -> None:

@@ -1,6 +1,7 @@
 """`/v1/rerank` and `/v2/rerank`: documents in the order of how well they fit a query.
 
-The form is that of Cohere's "Rerank" (v2), which Jina, vLLM and others share; a document may be a text or `{"text": …}`.
+The form is that of Cohere's "Rerank" (v2), which Jina, vLLM and others share; a document may be a text or an object, of which
+`text` is judged, or the fields that `rank_fields` names (Cohere's v1). What is said of how a hosted model is run changes nothing here.
 """
 
 from __future__ import annotations
@@ -24,19 +25,33 @@ MOST = 1_000
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class _Document(msgspec.Struct):
-    text: str
-
-
 class RerankForm(msgspec.Struct, forbid_unknown_fields=True):
     """The body. `top_n` bounds what is answered; `max_tokens_per_doc` cuts what is judged of each document."""
 
     query: str
-    documents: list[str | _Document]
+    documents: list[str | dict[str, Any]]
     model: str = DEFAULT
     top_n: Positive | None = None
     return_documents: bool = False
     max_tokens_per_doc: Positive | None = None
+    rank_fields: list[str] | None = None
+    top_k: Positive | None = None  # Voyage's name of `top_n`
+    max_chunks_per_doc: int | None = None
+    priority: int | None = None
+    truncation: bool | None = None
+    truncate_prompt_tokens: int | None = None
+    return_embeddings: bool | None = None
+    user: str | None = None
+
+
+def _text_of(document: str | dict[str, Any], fields: list[str] | None, place: int) -> str:
+    if isinstance(document, str):
+        return document
+    if fields:
+        return "\n".join(f"{name}: {document[name]}" for name in fields if document.get(name) is not None)
+    if not isinstance(text := document.get("text"), str):
+        raise InvalidRequest(f"'documents[{place}]' has no 'text'.", param=f"documents[{place}]")
+    return text
 
 
 async def _rerank(request: web.Request) -> web.StreamResponse:
@@ -46,17 +61,19 @@ async def _rerank(request: web.Request) -> web.StreamResponse:
         raise InvalidRequest("The query is empty.", param="query")
     if not 1 <= len(form.documents) <= MOST:
         raise InvalidRequest(f"'documents' has 1 to {MOST:,} entries.", param="documents")
-    texts = [one if isinstance(one, str) else one.text for one in form.documents]
+    texts = [_text_of(one, form.rank_fields, place) for place, one in enumerate(form.documents)]
     longest = (form.max_tokens_per_doc or 0) * CHARACTERS_PER_TOKEN
     judged = [text[:longest] for text in texts] if longest else texts
     judge, caller = request.app[RAG].judge, request[CALLER]
     model = judge.model_of(name(form.model, "model"), caller)
     scores = await judge.scores(model, form.query, judged, caller)
-    order = sorted(range(len(texts)), key=lambda index: -scores[index])[: form.top_n]
+    order = sorted(range(len(texts)), key=lambda index: -scores[index])[: form.top_n or form.top_k]
 
     def result(index: int) -> dict[str, Any]:
         told = {"index": index, "relevance_score": scores[index]}
-        return told | ({"document": {"text": texts[index]}} if form.return_documents else {})
+        given = form.documents[index]
+        shown = {"text": given} if isinstance(given, str) else given
+        return told | ({"document": shown} if form.return_documents else {})
 
     return answer(
         {

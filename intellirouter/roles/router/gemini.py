@@ -6,8 +6,9 @@ import msgspec
 from aiohttp import web
 
 from intellirouter.chat import fields
-from intellirouter.chat.embedding import EmbeddingRequest
+from intellirouter.chat.embedding import EmbeddingResponse
 from intellirouter.chat.fields import Json, objects
+from intellirouter.chat.gemini import embeddings
 from intellirouter.chat.gemini.format import ARRAY_FORMAT, FORMAT
 from intellirouter.chat.gemini.parts import pick
 from intellirouter.errors import InvalidRequest, NotFound
@@ -37,44 +38,29 @@ async def _count(request: web.Request, model: str) -> web.StreamResponse:
     return await counted(request, await read_chat(request, FORMAT, asked), "totalTokens")
 
 
-def _text_of(wanted: Json, path: str) -> str:
-    content = wanted.get("content")
-    parts = objects(content, "parts", path) if isinstance(content, dict) else []
-    words = "".join(text for part in parts if isinstance(text := part.get("text"), str))
-    if not words:
-        raise InvalidRequest(f"'{path}' must hold text parts.", param=path)
-    return words
-
-
-async def _embed(request: web.Request, model: str, wanted: list[Json]) -> tuple[list[Json], dict[str, str]]:
-    first = wanted[0]
-    size, task = pick(first, "outputDimensionality"), pick(first, "taskType")
-    texts = tuple(_text_of(one, f"requests[{i}].content") for i, one in enumerate(wanted))
-    response, trace = await embed(
-        request,
-        EmbeddingRequest(
-            model=model,
-            texts=texts,
-            dimensions=size if isinstance(size, int) and size > 0 else None,
-            input_type="query" if task == "RETRIEVAL_QUERY" else "document" if task else None,
-        ),
-    )
-    return [{"values": vector} for vector in response.vectors], answer_headers(request, trace)
+async def _embed(
+    request: web.Request, model: str, wanted: list[Json]
+) -> tuple[EmbeddingResponse, dict[str, str]]:
+    response, trace = await embed(request, embeddings.decode_request(model, wanted))
+    return response, answer_headers(request, trace)
 
 
 async def _embed_one(request: web.Request, model: str) -> web.StreamResponse:
-    vectors, headers = await _embed(request, model, [await read_json(request)])
-    body = msgspec.json.encode({"embedding": vectors[0]})
-    return web.Response(body=body, content_type="application/json", headers=headers)
+    response, headers = await _embed(request, model, [await read_json(request)])
+    return _told({"embedding": {"values": response.vectors[0]}}, response, headers)
 
 
 async def _embed_batch(request: web.Request, model: str) -> web.StreamResponse:
     wanted = objects(await read_json(request), "requests")
     if not wanted:
         raise InvalidRequest("Missing required field: 'requests'.", param="requests")
-    vectors, headers = await _embed(request, model, wanted)
-    body = msgspec.json.encode({"embeddings": vectors})
-    return web.Response(body=body, content_type="application/json", headers=headers)
+    response, headers = await _embed(request, model, wanted)
+    return _told({"embeddings": [{"values": vector} for vector in response.vectors]}, response, headers)
+
+
+def _told(body: Json, response: EmbeddingResponse, headers: dict[str, str]) -> web.StreamResponse:
+    told = msgspec.json.encode(body | embeddings.usage_of(response))
+    return web.Response(body=told, content_type="application/json", headers=headers)
 
 
 _METHODS = {

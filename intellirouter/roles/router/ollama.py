@@ -22,6 +22,8 @@ from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
 LATEST = ":latest"
 SPOKEN = "0.12.6"
+_RUNS = ("truncate", "keep_alive", "options")
+"""How an Ollama is to run the model that embeds; others have no such settings."""
 LONG_AGO = "1970-01-01T00:00:00Z"
 
 
@@ -55,10 +57,15 @@ async def chat(request: web.Request) -> web.StreamResponse:
 
 def _loaded(request: web.Request, body: Json, nothing: Json) -> web.StreamResponse:
     """What Ollama says when it loaded a model or let one go, which is none of ours to do."""
-    model = fields.required_name(body, "model")
-    permitted(request.app[CATALOG], request[CALLER], model)
     reason = "unload" if body.get("keep_alive") in (0, "0", "0s", "0m") else "load"
-    return _json({"model": model, "created_at": LONG_AGO, **nothing, "done": True, "done_reason": reason})
+    head = {"model": body.get("model"), "created_at": LONG_AGO}
+    return _ready(request, body, {**head, **nothing, "done": True, "done_reason": reason})
+
+
+def _ready(request: web.Request, body: Json, answer: Json) -> web.StreamResponse:
+    """`answer`, for a model that the caller may use and asks nothing of."""
+    permitted(request.app[CATALOG], request[CALLER], fields.required_name(body, "model"))
+    return _json(answer)
 
 
 async def generate(request: web.Request) -> web.StreamResponse:
@@ -73,10 +80,9 @@ async def embed_many(request: web.Request) -> web.StreamResponse:
     """Vectors of one text or many."""
     body = await _asked(request)
     texts = fields.strings(body, "input")
-    if not texts:
-        fields.missing("input")
-    dimensions = fields.integer(body, "dimensions", least=1)
-    wanted = EmbeddingRequest(model=fields.required_name(body, "model"), texts=texts, dimensions=dimensions)
+    if not texts or body.get("input") == "":
+        return _ready(request, body, {"model": body.get("model"), "embeddings": []})
+    wanted = _wanted(body, texts)
     response, trace = await embed(request, wanted)
     used = response.usage.input_tokens if response.usage else 0
     answered = {"model": response.model, "embeddings": response.vectors, "prompt_eval_count": used}
@@ -86,10 +92,21 @@ async def embed_many(request: web.Request) -> web.StreamResponse:
 async def embed_one(request: web.Request) -> web.StreamResponse:
     """The older form: one prompt, one vector."""
     body = await _asked(request)
-    text = fields.required_text(body, "prompt")
-    wanted = EmbeddingRequest(model=fields.required_name(body, "model"), texts=(text,))
-    response, trace = await embed(request, wanted)
+    text = fields.text(body, "prompt")
+    if not text:
+        return _ready(request, body, {"embedding": []})
+    response, trace = await embed(request, _wanted(body, (text,)))
     return _json({"embedding": response.vectors[0]}, answer_headers(request, trace))
+
+
+def _wanted(body: Json, texts: tuple[str, ...]) -> EmbeddingRequest:
+    return EmbeddingRequest(
+        model=fields.required_name(body, "model"),
+        texts=texts,
+        dimensions=fields.integer(body, "dimensions", least=1),
+        extra={name: body[name] for name in _RUNS if body.get(name) is not None},
+        extra_dialect=FORMAT.name,
+    )
 
 
 async def tags(request: web.Request) -> web.StreamResponse:

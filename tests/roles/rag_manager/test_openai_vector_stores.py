@@ -55,6 +55,30 @@ async def test_how_a_file_is_cut_when_a_store_expires_and_what_was_read(start_no
     assert (never.expires_after, never.expires_at) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("", {"name": None, "file_ids": None, "metadata": None}, None),
+        ("/search", {"query": "cats", "max_num_results": None, "rewrite_query": None}, None),
+        ("/search", {"query": "cats", "ranking_options": {"ranker": None, "score_threshold": None}}, None),
+        ("/search", {"query": None}, "query"),
+        ("/search", {"query": "cats", "max_num_results": "5"}, "max_num_results"),
+        ("/search", {"query": "cats", "ranking_options": {"score_threshold": "1"}}, "ranking_options.score_threshold"),
+        ("/search", {"query": "cats", "most": 5}, "most"),
+        ("/file_batches", {"file_ids": None}, "file_ids"),
+    ],
+)  # fmt: skip
+async def test_null_is_as_good_as_nothing_and_what_is_wrong_is_named(
+    start_node: StartNode, http: aiohttp.ClientSession, path: str, body: dict[str, Any], param: str | None
+) -> None:
+    _, client = await start(start_node)
+    store = await client.vector_stores.create(name="Animals")
+    where = f"{client.base_url}vector_stores" + (f"/{store.id}{path}" if path else "")
+    async with http.post(where, json=body) as reply:
+        told = await reply.json()
+        assert (reply.status, told.get("error", {}).get("param")) == (400 if param else 200, param), told
+
+
 async def test_files_and_vector_stores(start_node: StartNode, tmp_path: Path) -> None:
     _, client = await start(start_node)
     cats = await client.files.create(file=("cats.md", CATS), purpose="assistants")
@@ -149,7 +173,7 @@ async def test_what_is_refused(start_node: StartNode, http: aiohttp.ClientSessio
         ("files", {"data": b"", "headers": {"content-type": "multipart/form-data"}}, None),
         ("files", {"data": {"purpose": "assistants", "file": "no name"}}, None),
         ("vector_stores", {"json": {"metadata": {"k" * 65: "v"}}}, "metadata"),
-        ("vector_stores", {"json": {"expires_after": {"days": 1}}}, None),
+        ("vector_stores", {"json": {"expires_after": {"days": 1}}}, "expires_after.anchor"),
         (
             f"vector_stores/{store.id}/search",
             {"json": {"query": "x", "max_num_results": 51}},

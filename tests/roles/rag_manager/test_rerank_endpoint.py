@@ -47,7 +47,23 @@ async def test_documents_come_back_in_the_order_of_how_well_they_fit(
     late = {"query": "petrol", "documents": ["x " * 50 + "petrol", "day"], "max_tokens_per_doc": 5}
     status, told = await ask(late)
     assert told["results"][0]["relevance_score"] == told["results"][1]["relevance_score"]
+    # as other vendors' clients ask, and with `null` for what is not said
+    for more in ({"top_k": 1}, {"top_n": 1, "model": None, "return_documents": None, "truncation": True}):
+        status, told = await ask(ASKED | more)
+        assert (status, [row["index"] for row in told["results"]]) == (200, [2]), told
+    rows = [{"title": "Cats", "body": "sleep"}, {"title": "Cars", "text": "drive"}]
+    status, told = await ask(
+        {
+            "query": "why cats sleep",
+            "documents": rows,
+            "rank_fields": ["title", "body"],
+            "return_documents": True,
+        }
+    )
+    assert told["results"][0]["document"] == rows[0]
     for wrong, status, words in (
+        ({"documents": rows}, 400, "'documents[0]' has no 'text'"),
+        ({"query": None}, 400, "query"),
         ({"query": " "}, 400, "query is empty"),
         ({"documents": []}, 400, "1 to 1,000"),
         ({"documents": ["x"] * 1_001}, 400, "1 to 1,000"),

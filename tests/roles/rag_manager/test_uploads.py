@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import openai
 import pytest
 
@@ -87,3 +88,28 @@ async def test_what_waits_too_long_is_forgotten(
     with pytest.raises(openai.ConflictError, match="upload is expired"):
         await client.uploads.complete(upload.id, part_ids=["part_x"])
     assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("multipart/form-data; boundary=b", b"", 400),
+        ("application/json", b"{}", 415),
+        ("multipart/form-data; boundary=b", b"Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=", 400),
+        ("multipart/form-data; boundary=b", b"Content-Transfer-Encoding: binary\r\n\r\nhello", 200),
+    ],
+)
+async def test_a_form_is_read_as_it_is_or_refused(
+    start_node: StartNode, http: aiohttp.ClientSession, kind: str, body: bytes, status: int
+) -> None:
+    """Nothing that is coded in a way of its own is kept as if it were the file."""
+    url = (await start_node("[rag]\n", role="RagManager")).listening[0].url
+    begun = {"filename": "a.txt", "purpose": "assistants", "bytes": 9, "mime_type": "text/plain"}
+    async with http.post(f"{url}/v1/uploads", json=begun) as reply:
+        upload = (await reply.json())["id"]
+    for path, name in (("files", b"file"), (f"uploads/{upload}/parts", b"data")):
+        head = b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nassistants\r\n'
+        part = b'--b\r\nContent-Disposition: form-data; name="' + name + b'"; filename="a.txt"\r\n'
+        whole = head + part + body + b"\r\n--b--\r\n" if body.startswith(b"Content") else body
+        async with http.post(f"{url}/v1/{path}", data=whole, headers={"content-type": kind}) as reply:
+            assert reply.status == status, await reply.text()

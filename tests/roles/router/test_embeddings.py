@@ -110,6 +110,8 @@ async def test_the_openai_client_reads_them(
         answer((0, VECTORS[0]), (1, "no vector!")),
         {"data": 3},
         answer((0, None), (1, {})),
+        answer((0, VECTORS[0]), (1, [])),
+        answer((0, []), (1, [])),
     ],
 )
 async def test_an_answer_that_is_not_what_was_asked_for_is_an_upstream_error(
@@ -166,3 +168,151 @@ async def test_an_index_in_words_is_one(
     url = (await start_node(provider(vendor))).listening[0].url
     async with http.post(f"{url}/v1/embeddings", json={"model": "primary/m", "input": ["a", "b"]}) as reply:
         assert [entry["embedding"] for entry in (await reply.json())["data"]] == [[0.0], [1.0]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"usage": None},
+        {"usage": {"total_tokens": 9}},
+        {"usage": {"prompt_tokens": "9", "total_tokens": "9"}},
+        {"usage": ...},
+        {"model": ...},
+        {"data": [{"index": 0, "embedding": ["0.5", "1"]}, {"index": 1, "embedding": ["1", "2"]}]},
+    ],
+)
+async def test_what_a_client_reads_unasked_is_there_whatever_the_vendor_leaves_out(
+    start_node: StartNode, start_vendor: StartVendor, change: dict[str, Any]
+) -> None:
+    sent = {name: value for name, value in (FLOATS | change).items() if value is not ...}
+    url = (await start_node(provider(await start_vendor(Play.json(sent))))).listening[0].url
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any") as client:
+        found = await client.embeddings.create(
+            model="primary/m", input=["one", "two"], encoding_format="float"
+        )
+    assert found.usage.prompt_tokens == found.usage.total_tokens > 0
+    assert found.model
+    assert all(type(number) is float for row in found.data for number in row.embedding)
+
+
+async def test_a_mark_of_byte_order_is_passed_over(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    mark = b"\xef\xbb\xbf"
+    vendor = await start_vendor(
+        Play([mark + json.dumps(FLOATS).encode()], headers={"content-type": "application/json"})
+    )
+    url = (await start_node(provider(vendor))).listening[0].url
+    body = mark + json.dumps({"model": "primary/m", "input": ["one", "two"]}).encode()
+    headers = {"content-type": "application/json"}
+    async with http.post(f"{url}/v1/embeddings", data=body, headers=headers) as reply:
+        assert reply.status == 200, await reply.text()
+        assert len((await reply.json())["data"]) == 2
+
+
+TEXT: dict[str, Any] = {"content": {"parts": [{"text": "Hi"}]}}
+PICTURE: dict[str, Any] = {"inlineData": {"mimeType": "image/png", "data": "AA"}}
+
+
+def told(vendor: str) -> Play:
+    """One vector, in the form of the vendor."""
+    match vendor:
+        case "google":
+            return Play.json({"embeddings": [{"values": [0.5]}], "usageMetadata": {"promptTokenCount": 4}})
+        case "ollama":
+            return Play.json({"model": "m", "embeddings": [[0.5]], "prompt_eval_count": 4})
+    return Play.json(answer((0, [0.5])) | {"usage": {"prompt_tokens": 4, "total_tokens": 4}})
+
+
+GEMINI, OLLAMA, PLAIN = "/v1beta/models/primary/m:embedContent", "/api/embed", "/v1/embeddings"
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "body", "sent"),
+    [
+        ("google", GEMINI, {**TEXT, "taskType": "SEMANTIC_SIMILARITY"}, {"taskType": "SEMANTIC_SIMILARITY"}),
+        ("google", GEMINI, {**TEXT, "task_type": "CODE_RETRIEVAL_QUERY"}, {"taskType": "CODE_RETRIEVAL_QUERY"}),
+        ("google", GEMINI, {**TEXT, "title": "T", "taskType": "RETRIEVAL_DOCUMENT", "outputDimensionality": 2},
+         {"title": "T", "taskType": "RETRIEVAL_DOCUMENT", "outputDimensionality": 2}),
+        ("google", GEMINI, {**TEXT, "embedContentConfig": {"taskType": "CLUSTERING"}}, {"taskType": "CLUSTERING"}),
+        ("google", GEMINI, {**TEXT, "outputDimensionality": 0}, {}),
+        ("openai_compatible", GEMINI, {**TEXT, "taskType": "QUESTION_ANSWERING"}, {"input_type": "query"}),
+        ("openai_compatible", GEMINI, {**TEXT, "taskType": "SEMANTIC_SIMILARITY"}, {}),
+        ("google", PLAIN, {"input": "Hi", "input_type": "search_query"}, {"taskType": "RETRIEVAL_QUERY"}),
+        ("google", PLAIN, {"input": "Hi", "input_type": "passage"}, {"taskType": "RETRIEVAL_DOCUMENT"}),
+        ("google", PLAIN, {"input": "Hi", "input_type": "FACT_VERIFICATION"}, {"taskType": "FACT_VERIFICATION"}),
+        ("google", PLAIN, {"input": "Hi", "input_type": "image"}, {}),
+        ("ollama", OLLAMA, {"input": "Hi", "truncate": False, "options": {"num_ctx": 9}, "keep_alive": 0},
+         {"truncate": False, "options": {"num_ctx": 9}, "keep_alive": 0}),
+        ("openai_compatible", OLLAMA, {"input": "Hi", "truncate": False, "options": {"num_ctx": 9}}, {}),
+        ("ollama", PLAIN, {"input": "Hi", "late_chunking": True}, {}),
+        ("openai_compatible", PLAIN, {"input": "Hi", "late_chunking": True}, {"late_chunking": True}),
+    ],
+)  # fmt: skip
+async def test_what_is_said_of_the_vectors_reaches_whoever_knows_it(
+    start_node: StartNode,
+    start_vendor: StartVendor,
+    http: aiohttp.ClientSession,
+    kind: str,
+    path: str,
+    body: dict[str, Any],
+    sent: dict[str, Any],
+) -> None:
+    vendor = await start_vendor(told(kind))
+    url = (await start_node(provider(vendor, kind=kind))).listening[0].url
+    async with http.post(f"{url}{path}", json={"model": "primary/m", **body}) as reply:
+        answered = await reply.json()
+        assert reply.status == 200, answered
+    asked = vendor.received[0].json
+    asked = asked["requests"][0] if kind == "google" else asked
+    assert {name: asked[name] for name in asked if name not in ("model", "input", "content")} == sent
+    used = {GEMINI: ("usageMetadata", "promptTokenCount"), PLAIN: ("usage", "prompt_tokens")}.get(path)
+    assert (answered[used[0]][used[1]] if used else answered["prompt_eval_count"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "status"),
+    [
+        ("embedContent", {**TEXT, "taskType": "bogus"}, 400),
+        ("embedContent", {**TEXT, "outputDimensionality": -1}, 400),
+        ("embedContent", {**TEXT, "outputDimensionality": "x"}, 400),
+        ("embedContent", {"content": {"parts": [{"text": "x"}, PICTURE]}}, 400),
+        ("embedContent", {"content": {"parts": [PICTURE]}}, 400),
+        ("batchEmbedContents", {"requests": [TEXT, {**TEXT, "outputDimensionality": 2}]}, 400),
+        ("batchEmbedContents", {"requests": [{**TEXT, "title": "A"}, {**TEXT, "taskType": "CLUSTERING"}]}, 200),
+    ],
+)  # fmt: skip
+async def test_google_is_asked_for_nothing_else_than_the_client_said(
+    start_node: StartNode,
+    start_vendor: StartVendor,
+    http: aiohttp.ClientSession,
+    method: str,
+    body: dict[str, Any],
+    status: int,
+) -> None:
+    vendor = await start_vendor(Play.json({"embeddings": [{"values": [0.5]}, {"values": [0.25]}]}))
+    url = (await start_node(provider(vendor, kind="google"))).listening[0].url
+    async with http.post(f"{url}/v1beta/models/primary/m:{method}", json=body) as reply:
+        assert reply.status == status, await reply.text()
+    if status == 200:
+        asked = vendor.received[0].json["requests"]
+        assert [(one.get("title"), one.get("taskType")) for one in asked] == [
+            ("A", None),
+            (None, "CLUSTERING"),
+        ]
+    else:
+        assert not vendor.received
+
+
+@pytest.mark.parametrize("body", [{"input": ""}, {"input": []}, {}, {"keep_alive": 0}])
+async def test_an_ollama_client_that_embeds_nothing_only_loads_the_model(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession, body: dict[str, Any]
+) -> None:
+    vendor = await start_vendor(told("ollama"))
+    url = (await start_node(provider(vendor, kind="ollama"))).listening[0].url
+    for path, nothing in (("/api/embed", "embeddings"), ("/api/embeddings", "embedding")):
+        async with http.post(f"{url}{path}", json={"model": "primary/m", **body}) as reply:
+            assert (reply.status, (await reply.json())[nothing]) == (200, [])
+        async with http.post(f"{url}{path}", json={"model": "nowhere", **body}) as reply:
+            assert reply.status == 404
+    assert not vendor.received

@@ -1,7 +1,7 @@
 """Whether an answer is one at all: a success without words, calls or a reason for their absence is a failure.
 
-Vendors answer 200 with no choices, with a call they could not write (Gemini's MALFORMED_FUNCTION_CALL), or with a stream
-that only ends. An agent would take that for the end of its work, so it is an error here, before the first byte: another
+Vendors answer 200 with no choices, with a call they could not write (Gemini's MALFORMED_FUNCTION_CALL) or whose tool has no name, or
+with a stream that only ends. An agent would take that for the end of its work, so it is an error here, before the first byte: another
 try may do better, and nobody keeps it. Words that stop at a limit, at a stop sequence or at a filter are answers.
 """
 
@@ -28,6 +28,7 @@ from intellirouter.errors import UpstreamProtocolError
 _UNASKED = "unexpected_tool_call"
 """Gemini's word for a call that nobody offered a tool for: where the call is there, the caller may judge."""
 _EMPTY = "the provider's answer has nothing in it"
+_NAMELESS = "the provider called a tool without saying which"
 
 
 def refuse_nothing(response: ChatResponse, request: ChatRequest) -> None:
@@ -37,6 +38,8 @@ def refuse_nothing(response: ChatResponse, request: ChatRequest) -> None:
     for choice in response.choices:
         if choice.finish_reason == "error" and not (choice.tool_calls and _is_unasked(choice.finish_detail)):
             raise ended_badly(choice.finish_detail)
+        if not all(call.name for call in choice.tool_calls):
+            raise UpstreamProtocolError(_NAMELESS)
     if not response.unread and all(
         _says_nothing(choice, response.usage, request) for choice in response.choices
     ):
@@ -75,7 +78,7 @@ def ended_badly(word: str | None) -> UpstreamProtocolError:
 
 
 class BadEnd:
-    """Watches a stream for an end that its vendor itself calls a failure."""
+    """Watches a stream for an end that its vendor itself calls a failure, and for a call that nobody can answer."""
 
     def __init__(self) -> None:
         self._called = False
@@ -86,6 +89,8 @@ class BadEnd:
             for delta in event.deltas:
                 if type(delta) is ToolCallStart:
                     self._called = True
+                    if not delta.name:
+                        raise UpstreamProtocolError(_NAMELESS)
                 elif type(delta) is Finish and delta.reason == "error" and not self._expected(delta):
                     raise ended_badly(delta.detail)
 

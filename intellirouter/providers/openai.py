@@ -18,6 +18,7 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
 from intellirouter.chat.fit.fitting import fit, named
 from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.openai_chat.decode_stream import ChunkDecoder
 from intellirouter.chat.openai_chat.errors import decode_error, says_error
 from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.chat.openai_chat.models import fit as fit_reasoning
@@ -231,7 +232,8 @@ def _whole(body: bytes) -> ChatResponse:
 
 def new_stream() -> StreamParser:
     """A parser of one stream of chunks."""
-    return sse_parser(FORMAT.new_decoder(), whole=_whole)
+    decoder = ChunkDecoder()
+    return sse_parser(decoder, whole=_whole, ending=decoder.ending)
 
 
 def parse_error(response: HttpResponse, provider: str) -> UpstreamError:

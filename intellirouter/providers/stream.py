@@ -38,6 +38,7 @@ class EventStreamParser:
     """Bytes to events by a wire format's decoder. See `StreamParser`.
 
     `whole` reads the answer of a vendor who does not stream what he was asked to: one JSON object in place of events.
+    `ending` is what a client of the same dialect gets in place of the end marker, which its front writes.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class EventStreamParser:
         decoder: EventDecoder,
         most: int = MAX_EVENT_VALUES,
         whole: Whole | None = None,
+        ending: Callable[[], bytes] = bytes,
     ) -> None:
         self._splitter = splitter
         self._decoder = decoder
         self._most = most  # values of one event
         self._whole = whole
+        self._ending = ending
         self._began = False
         self._body: bytearray | None = None  # of a whole answer
         self._told = False
@@ -113,15 +116,18 @@ class EventStreamParser:
             deltas = decode(event.event, data)
             if deltas is not None:
                 ends = len(data) < _PIECE and data.startswith(END_MARKER)
-                decoded.append(StreamEvent(deltas, b"" if ends else event.raw))
+                decoded.append(StreamEvent(deltas, self._ending() if ends else event.raw))
         return decoded
 
 
 def sse_parser(
-    decoder: EventDecoder, most: int = MAX_EVENT_VALUES, whole: Whole | None = None
+    decoder: EventDecoder,
+    most: int = MAX_EVENT_VALUES,
+    whole: Whole | None = None,
+    ending: Callable[[], bytes] = bytes,
 ) -> EventStreamParser:
     """A parser of server-sent events of so many values."""
-    return EventStreamParser(SseSplitter(), decoder, most, whole)
+    return EventStreamParser(SseSplitter(), decoder, most, whole, ending)
 
 
 def ndjson_parser(decoder: EventDecoder) -> EventStreamParser:

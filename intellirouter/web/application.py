@@ -20,6 +20,10 @@ from intellirouter.web.probes import HEALTH, Health, probe_routes
 _SLASHES = re.compile(r"/{2,}")
 _SERVED = ("/v1/", "/v1beta/", "/v2/", "/api/")
 """How the paths of the dialects begin."""
+_PUBLISHED = re.compile(
+    r"/v1(?:beta1?)?(?:/projects/[^/]{1,256}/locations/[^/]{1,256})?/publishers/google(/models/.+)"
+)
+"""A model of Google's at Vertex, as its clients ask for it there."""
 _ANYTHING = "/{tail}"
 
 
@@ -59,9 +63,12 @@ def make_application(
 def _meant(path: str) -> Iterator[str]:
     """What else the path may be, as clients join it to a base address.
 
-    Its slashes are doubled or trail; the base ends in `/v1` and the client adds it, or a version of its own; or neither of them has it.
+    Its slashes are doubled or trail; the base ends in `/v1` and the client adds it, or a version of its own; or neither of them has it;
+    or it is where Vertex has what is here in one place.
     """
     tidy = _SLASHES.sub("/", path).rstrip("/")
+    if (published := _PUBLISHED.fullmatch(tidy)) is not None:
+        yield f"/v1beta{published[1]}"
     if tidy and tidy != path:
         yield tidy
     rest = tidy.removeprefix("/v1")

@@ -25,7 +25,7 @@ def dialect_of(request: web.Request) -> Dialect:
     path, headers = request.path, request.headers
     if path.startswith("/api/"):
         return "ollama"
-    if path.startswith("/v1beta/") or "x-goog-api-key" in headers:
+    if path.startswith(("/v1beta/", "/v1beta1/")) or "x-goog-api-key" in headers:
         return "gemini"
     if request.method == "POST" and path.startswith(
         "/v1/models/"

@@ -10,13 +10,13 @@ import msgspec
 
 from intellirouter.chat.fit.takes import Takes
 from intellirouter.chat.model import ChatRequest, Message
-from intellirouter.chat.parts import Part, ToolResult
+from intellirouter.chat.parts import Part, Text, ToolResult
 
 
 def fit_markers(request: ChatRequest, takes: Takes, notes: list[str]) -> ChatRequest:
     """The request with as many breakpoints as the target takes."""
     most = takes.most_markers
-    if most is None:
+    if most is None or not _any_marked(request):
         return request
     room = most - (request.cache is not None)
     marked = [place for place, tool in enumerate(request.tools) if tool.cache is not None]
@@ -43,6 +43,15 @@ def fit_markers(request: ChatRequest, takes: Takes, notes: list[str]) -> ChatReq
     return request.changed(
         tools=tuple(tools), messages=tuple(changed[id(message)] for message in request.messages)
     )
+
+
+def _any_marked(request: ChatRequest) -> bool:
+    """Whether there is a breakpoint at all, at a glance: in most requests there is none."""
+    for message in request.messages:
+        for part in message.content:
+            if part.cache is not None if type(part) is Text else _marks(part):
+                return True
+    return any(tool.cache is not None for tool in request.tools)
 
 
 def _ordered(request: ChatRequest) -> list[Message]:

@@ -99,7 +99,7 @@ def holds_others(body: Json) -> bool:
     """Whether any message has such a part, or tools in another form, or a call whose arguments are no text: what must be written anew."""
     tools, choice = body.get("tools"), body.get("tool_choice")
     if type(tools) is list and any(
-        type(t) is dict and decode_other_tool(t, "tools") is not None for t in tools
+        type(t) is dict and "function" not in t and decode_other_tool(t, "tools") is not None for t in tools
     ):
         return True
     if type(choice) is dict and decode_other_choice(choice) is not None:

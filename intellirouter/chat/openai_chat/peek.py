@@ -13,13 +13,16 @@ from intellirouter.chat.openai_chat.response import decode_response
 from intellirouter.chat.openai_chat.usage import written
 from intellirouter.chat.response import ChatResponse, Choice, Usage
 
+_UNTOLD = msgspec.Raw(b"")
+"""Stands where a field is absent, which is this very object then."""
+
 
 class _Details(msgspec.Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     audio_tokens: int | None = None
     reasoning_tokens: int | None = None
-    cache_creation_input_tokens: msgspec.Raw = msgspec.Raw(b"")
+    cache_creation_input_tokens: msgspec.Raw = _UNTOLD
 
 
 class _Usage(msgspec.Struct):
@@ -28,23 +31,25 @@ class _Usage(msgspec.Struct):
     total_tokens: int | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
-    cached_tokens: msgspec.Raw = msgspec.Raw(b"")
-    prompt_cache_hit_tokens: msgspec.Raw = msgspec.Raw(b"")
-    cache_read_input_tokens: msgspec.Raw = msgspec.Raw(b"")
+    cached_tokens: msgspec.Raw = _UNTOLD
+    prompt_cache_hit_tokens: msgspec.Raw = _UNTOLD
+    cache_read_input_tokens: msgspec.Raw = _UNTOLD
 
     @property
     def plain(self) -> bool:
         """Whether it is counted as OpenAI does, whose names these are."""
-        others = (self.cached_tokens, self.prompt_cache_hit_tokens, self.cache_read_input_tokens)
         asked = self.prompt_tokens_details or _NONE
-        fits = (asked.cached_tokens or 0) <= self.prompt_tokens and not bytes(
-            asked.cache_creation_input_tokens
+        return (
+            (asked.cached_tokens or 0) <= self.prompt_tokens
+            and asked.cache_creation_input_tokens is _UNTOLD
+            and self.cached_tokens is _UNTOLD
+            and self.prompt_cache_hit_tokens is _UNTOLD
+            and self.cache_read_input_tokens is _UNTOLD
         )
-        return fits and not any(map(bytes, others))
 
 
 class _Said(msgspec.Struct):
-    content: msgspec.Raw = msgspec.Raw(b"")
+    content: msgspec.Raw = _UNTOLD
 
 
 class _Choice(msgspec.Struct):
@@ -62,6 +67,7 @@ class _Answer(msgspec.Struct):
 _answer = msgspec.json.Decoder(_Answer)
 _NONE = _Details()
 _SILENT = frozenset({b"", b"null", b'""', b"[]"})
+_LONGEST_SILENCE = max(map(len, _SILENT))
 
 
 def peek_response(body: bytes) -> ChatResponse:
@@ -77,7 +83,7 @@ def peek_response(body: bytes) -> ChatResponse:
     if not answer.choices or (answer.usage is not None and not answer.usage.plain):
         return decode_response(body)
     for choice in answer.choices:
-        if choice.message is None or bytes(choice.message.content) in _SILENT:
+        if choice.message is None or _is_silent(choice.message.content):
             return decode_response(body)
     choices = tuple(
         [
@@ -94,6 +100,11 @@ def peek_response(body: bytes) -> ChatResponse:
         raw=body,
         unread=True,
     )
+
+
+def _is_silent(content: msgspec.Raw) -> bool:
+    words = memoryview(content)  # which copies nothing, however long it is
+    return len(words) <= _LONGEST_SILENCE and bytes(words) in _SILENT
 
 
 def _usage(said: _Usage) -> Usage:

@@ -136,7 +136,7 @@ def _decode_message(message: Any, path: str) -> Message:
     content = decode_content(said, at(path, "content"))
     if type(said) is list:
         content = tuple(_decode_other(raw, part, path) for raw, part in zip(said, content, strict=True))
-    if (marker := cache_marker(message)) is not None:
+    if "cache_control" in message and (marker := cache_marker(message)) is not None:
         content = _marked(content, marker)
     if role in ("tool", "function"):
         return _tool_message(message, content, path)
@@ -237,7 +237,8 @@ def _decode_function(function: Json, path: str, tool: Json | None = None) -> Too
         description=fields.text(function, "description", path),
         parameters=fields.mapping(function, "parameters", path),
         strict=fields.boolean(function, "strict", path),
-        cache=(cache_marker(tool) if tool else None) or cache_marker(function),
+        cache=(cache_marker(tool) if tool and "cache_control" in tool else None)
+        or (cache_marker(function) if "cache_control" in function else None),
     )
 
 

@@ -89,6 +89,8 @@ def _is_odd(calls: Any) -> bool:
     """Whether no client of this dialect could use these calls: no text for arguments, ids that are missing or shared."""
     if not isinstance(calls, list) or not calls:
         return False
+    if len(calls) == 1:
+        return not calls[0].get("id") or has_no_text(calls)
     ids = [call.get("id") for call in calls]
     return not all(ids) or len(set(ids)) < len(ids) or has_no_text(calls)
 
@@ -96,6 +98,8 @@ def _is_odd(calls: Any) -> bool:
 def _calls(message: Json) -> list[ToolCall]:
     """The calls, each with an id of its own: some vendors send none, or one for all."""
     calls = [decode_tool_call(call, "tool_calls") for call in message.get("tool_calls") or ()]
+    if not calls or (len(calls) == 1 and calls[0].id):
+        return calls
     taken: set[str] = set()
     for place, call in enumerate(calls):
         if not call.id or call.id in taken:

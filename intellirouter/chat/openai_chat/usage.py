@@ -22,8 +22,11 @@ _STORED = ("cache_write_tokens", "cache_creation_input_tokens")
 def _first(data: Json, names: tuple[str, ...]) -> int | None:
     """The first of these counts that is told."""
     for name in names:
-        if (count := _count(data, name)) is not None:
-            return count
+        value = data.get(name)
+        if type(value) is int:
+            return value
+        if type(value) is float:
+            return int(value)
     return None
 
 
@@ -46,12 +49,14 @@ def decode_usage(data: Any) -> Usage | None:
         return None
     prompt, completion = _first(data, _ASKED) or 0, _first(data, _ANSWERED) or 0
     asked, answered = _details(data, "prompt_tokens_details"), _details(data, "completion_tokens_details")
-    cached = _first(asked, _CACHED)
-    if cached is None:
-        cached = _first(data, _CACHED)
-    stored = _first(asked, _STORED)
-    if stored is None:
-        stored = _first(data, _STORED)
+    extra = {key: value for key, value in data.items() if key not in _KNOWN}
+    cached = stored = None
+    if extra:  # most tell the two counts and their sum
+        cached, stored = _first(asked, _CACHED), _first(asked, _STORED)
+        if cached is None:
+            cached = _first(extra, _CACHED)
+        if stored is None:
+            stored = _first(extra, _STORED)
     if (
         cached is not None and cached > prompt
     ):  # a gateway before Claude, which counts beside what it reads from its cache
@@ -68,7 +73,7 @@ def decode_usage(data: Any) -> Usage | None:
         audio_input_tokens=_count(asked, "audio_tokens"),
         audio_output_tokens=_count(answered, "audio_tokens"),
         total=total if total != prompt + completion else None,
-        extra={key: value for key, value in data.items() if key not in _KNOWN},
+        extra=extra,
         extra_dialect=DIALECT,
     )
 

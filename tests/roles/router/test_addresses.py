@@ -29,6 +29,8 @@ GOOGLE = {"x-goog-api-key": "k"}
         ("/v1/v1//messages/", ASK, 200),
         ("/v1/v1beta/models/primary/m:generateContent", CONTENTS, 200),
         ("/v1/api/chat", {**ASK, "stream": False}, 200),
+        ("/v1beta1/publishers/google/models/primary/m:generateContent", CONTENTS, 200),  # as at Vertex
+        ("/v1/projects/p/locations/l/publishers/google/models/primary/m:generateContent", CONTENTS, 200),
         ("/messages", ASK, 200),  # neither has it
         ("/completions", PROMPT, 200),
         ("/embeddings", EMBED, 404),
@@ -69,6 +71,7 @@ async def test_a_version_too_many_or_too_few_leads_to_the_same_place(
         ("POST", "/v1/messages/batches", ANTHROPIC, 404, None, "anthropic"),
         ("GET", "/v1/models/nowhere", GOOGLE, 404, None, "gemini"),
         ("POST", "/v1beta/cachedContents", GOOGLE, 404, None, "gemini"),
+        ("POST", "/v1beta1/projects/p/locations/l/endpoints/e:predict", OPENAI, 404, None, "gemini"),
         ("POST", "/v1beta/models/primary/m:nothing", OPENAI, 404, None, "gemini"),
         ("PUT", "/v1beta/models/primary/m:generateContent", OPENAI, 405, "GET, HEAD, POST", "gemini"),
         ("POST", "/api/pull", OPENAI, 404, None, "ollama"),

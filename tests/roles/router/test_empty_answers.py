@@ -40,12 +40,16 @@ def event(**body: Any) -> bytes:
     return json.dumps(body).encode()
 
 
+NAMELESS = {"index": 0, "id": "c", "type": "function", "function": {"arguments": "{}"}}
 RESPONSE = {"id": "r", "object": "response", "status": "completed", "model": "m", "output": []}
 WHOLE: list[tuple[str, str, dict[str, Any]]] = [
     ("no choices", "openai_compatible", completion()),
     ("an empty choice", "openai_compatible", completion(choice("stop", content=""))),
     ("a choice without content", "openai", completion(choice("stop", content=None))),
     ("calls that are none", "openai", completion(choice("tool_calls", content=None, tool_calls=[]))),
+    ("a call of no name", "openai", completion(choice("tool_calls", content=None, tool_calls=[NAMELESS]))),
+    ("a call of no name, claude", "anthropic", {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [{"type": "tool_use", "id": "c", "name": "", "input": {}}], "stop_reason": "tool_use", "usage": {"input_tokens": 5, "output_tokens": 5}}),
+    ("a call of no name, google", "google", candidate("STOP", {"functionCall": {"args": {}}})),
     ("an error for a reason", "openrouter", completion(choice("error", content=""))),
     ("an error after some words", "openrouter", completion(choice("error", content="I was"))),
     ("mistral, no choices", "mistral", completion()),
@@ -61,6 +65,8 @@ WHOLE: list[tuple[str, str, dict[str, Any]]] = [
 STREAMED: list[tuple[str, str, Play]] = [
     ("the end alone", "openai_compatible", Play.sse(b"[DONE]")),
     ("a role and the end", "openai", Play.sse(faults.chunk({"role": "assistant", "content": ""}), faults.chunk({}, "stop"), b"[DONE]")),
+    ("a call of no name", "openai_compatible", Play.sse(faults.chunk({"tool_calls": [NAMELESS]}), b"[DONE]")),
+    ("a call of no name, and its end", "openai", Play.sse(faults.chunk({"tool_calls": [NAMELESS]}), faults.chunk({}, "tool_calls"), b"[DONE]")),
     ("an error for a reason", "openrouter", Play.sse(faults.chunk({}, "error"), b"[DONE]")),
     ("responses without output", "openai_responses", Play.sse(event(type="response.created", response=RESPONSE), event(type="response.completed", response=RESPONSE))),
     ("a malformed call", "google", Play.sse(event(**candidate("MALFORMED_FUNCTION_CALL")))),

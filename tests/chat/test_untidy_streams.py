@@ -9,6 +9,7 @@ import pytest
 
 from intellirouter.chat.delta import Delta, Finish, TextDelta, ThinkingDelta, ToolCallArguments, ToolCallStart
 from intellirouter.chat.sse import SseSplitter
+from intellirouter.errors import UpstreamProtocolError
 from intellirouter.providers.table import ADAPTERS
 
 
@@ -153,3 +154,23 @@ def test_what_was_told_is_not_told_again_at_the_end() -> None:
     assert calls_in(deltas) == [("c", "f", "{}")]
     done = json.dumps({"type": "response.output_item.done", "output_index": 0, "item": CALLED}).encode()
     assert calls_in(read("openai_responses", done, completed(CALLED))) == [("c", "f", "{}")]
+
+
+ARGUMENTS = json.dumps(
+    {"type": "response.function_call_arguments.delta", "item_id": "f", "output_index": 1, "delta": "{}"}
+).encode()
+
+
+def ended(*output: dict[str, Any]) -> bytes:
+    response = {"id": "r", "status": "completed", "model": "m", "output": list(output)}
+    return json.dumps({"type": "response.completed", "response": response}).encode()
+
+
+def test_arguments_whose_call_nobody_tells_of_are_no_end() -> None:
+    """The call is lost, and an agent would take what is left for the whole answer."""
+    told = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "x"}
+    words = json.dumps(told).encode()
+    with pytest.raises(UpstreamProtocolError, match="never began"):
+        read("openai_responses", words, ARGUMENTS, ended())
+    item = {"id": "f", "type": "function_call", "call_id": "c", "name": "g", "arguments": "{}"}
+    assert calls_in(read("openai_responses", words, ARGUMENTS, ended(item))) == [("c", "g", "{}")]

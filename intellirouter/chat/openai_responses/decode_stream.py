@@ -260,7 +260,10 @@ class ResponseEventDecoder:
 
     def _end(self, body: Json) -> list[Delta]:
         response = _object(body, "response")
+        called = bool(self._calls)
         deltas = [*self._start(body), *self._untold(response.get("output"))]
+        if self._early and (called or not self._calls):  # else the last event tells of it
+            raise UpstreamProtocolError("arguments came for a tool call that never began")
         cut = (
             body.get("type") == "response.incomplete"
         )  # some compatible vendors say no status, or the one of the start

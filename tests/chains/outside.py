@@ -7,11 +7,29 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-KEPT = "hidden-word-7"
+KEPT = "hidden/word-7"
+
+
+def _spelt(how: str, word: str) -> web.Response:
+    """What came in `authorization`, said back in one of many ways."""
+    match how:
+        case "header":
+            return web.Response(text="see there", headers={"x-request-id": word, "link": f"<{quote(word)}>"})
+        case "json":
+            escaped = "".join(f"\\u{ord(char):04x}" for char in word)
+            return web.Response(text=f'{{"{escaped}": ["{escaped}"]}}', content_type="application/json")
+        case "bytes":
+            return web.Response(body=b"\xff\xfe\x00\xd8" + word.encode(), content_type="image/png")
+        case "utf-16" | "utf-16-le":
+            return web.Response(body=word.encode(how), content_type="image/png")
+        case "deep":
+            return web.Response(text="[" * 3_000 + "]" * 3_000, content_type="application/json")
+    return web.Response(status=404, body=word.encode(how.removeprefix("refused-")))
 
 
 class Outside:
@@ -43,6 +61,8 @@ class Outside:
                 return web.Response(status=500)
             case "/no":
                 return web.Response(status=404, text=f"nobody knows {headers.get('authorization')}")
+            case "/spelt":
+                return _spelt(request.query["as"], headers.get("authorization", ""))
             case "/picture":
                 return web.Response(body=b"\x89PNG\xff\xfe", content_type="image/png")
             case "/latin":
@@ -75,6 +95,11 @@ hosts = ["crm.example.com"]
 value = "other"
 hosts = ["127.0.0.1"]
 tenants = ["acme"]
+[chain_engine.tools.speller]
+url = "{self.url("/spelt")}"
+method = "GET"
+headers = {{authorization = "Bearer {KEPT}"}}
+parameters = {{type = "object", properties = {{as = {{type = "string"}}}}}}
 [chain_engine.tools.weather]
 url = "{self.url("/weather")}"
 method = "GET"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -90,6 +92,28 @@ async def standing(
 
 
 RETRY = "retry: {attempts: 3, delay: 1ms}"
+SPELLINGS = "header json bytes utf-16 utf-16-le deep refused-utf-8 refused-utf-16-le".split()
+
+
+def leaks(told: Any, secret: str) -> bool:
+    """Whether a step's result holds a secret, as a text, or as bytes in base64."""
+    if isinstance(told, dict):
+        named = (
+            [base64.b64decode(told["base64"]).replace(b"\0", b"").decode("latin-1")]
+            if "base64" in told
+            else []
+        )
+        return any(leaks(each, secret) for each in (*told, *told.values(), *named))
+    if isinstance(told, list):
+        return any(leaks(each, secret) for each in told)
+    said = str(told).replace("\0", "")
+    return secret in said or quote(secret, safe="") in said
+
+
+def test_a_leak_would_be_seen() -> None:
+    assert leaks({"a": [{"base64": base64.b64encode(KEPT.encode("utf-16")).decode()}]}, KEPT)
+    assert leaks([{f"x {quote(KEPT, safe='')}": 1}], KEPT)
+    assert not leaks({"a": ["hidden", {"base64": ""}]}, KEPT)
 
 
 async def test_steps_reach_outside(kind: str, tmp_path: Path) -> None:
@@ -158,6 +182,12 @@ async def test_steps_reach_outside(kind: str, tmp_path: Path) -> None:
         told = await one(f"http: {{url: '{url('/echo')}', secret: crm}}")
         assert there.heard[-1]["headers"]["authorization"] == f"Bearer {KEPT}"
         assert told["body"]["headers"]["authorization"] == "Bearer [secret]"
+        for how in SPELLINGS:
+            for step in (
+                f"http: {{url: '{url('/spelt')}?as={how}', secret: crm}}",
+                f"tool: {{name: speller, arguments: {{as: {how}}}}}",
+            ):
+                assert not leaks(await one(step), KEPT), step
         assert (await one(f"http: {{url: '{url('/echo')}', secret: elsewhere}}"))[
             "cause"
         ] == "address_refused"

@@ -38,23 +38,28 @@ AUTH = (
 TRUST = '[ipc.security]\nenabled = true\ntoken = "shared"\n'
 
 
+async def placed(start_node: StartNode, where: str, vendor: str) -> dict[str, str]:
+    """The addresses of the Router and the ChainEngine: of one process, or of nodes that trust one another, or nobody."""
+    if where == "here":
+        node = await start_node(AUTH + vendor, role="All")
+        return {listening.role: listening.url for listening in node.listening}
+    trust = TRUST + AUTH if where == "another node" else ""
+    models = await start_node(trust + vendor)
+    engine = await start_node(
+        f'[ipc]\nrouter_endpoint = "{models.listening[0].url}"\n' + trust, role="ChainEngine"
+    )
+    router = await start_node(
+        f'[ipc]\nchain_engine_endpoint = "{engine.listening[0].url}"\n' + trust + vendor
+    )
+    return {"ChainEngine": engine.listening[0].url, "Router": router.listening[0].url}
+
+
 @pytest.mark.parametrize("where", ["here", "another node"])
 async def test_a_chain_answers_as_a_model(
     where: str, start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:
     vendor = provider(await start_vendor(Play.json(SAID))) + GUARD
-    if where == "here":
-        node = await start_node(AUTH + vendor, role="All")
-        urls = {listening.role: listening.url for listening in node.listening}
-    else:
-        models = await start_node(AUTH + TRUST + vendor)
-        engine = await start_node(
-            f'[ipc]\nrouter_endpoint = "{models.listening[0].url}"\n' + TRUST + AUTH, role="ChainEngine"
-        )
-        router = await start_node(
-            f'[ipc]\nchain_engine_endpoint = "{engine.listening[0].url}"\n' + TRUST + AUTH + vendor
-        )
-        urls = {"ChainEngine": engine.listening[0].url, "Router": router.listening[0].url}
+    urls = await placed(start_node, where, vendor)
     for name, source in (("shout", CHAIN), ("stuck", STUCK), ("stopped", STOPPED), ("broken", BROKEN)):
         async with http.put(
             f"{urls['ChainEngine']}/v1/chains/{name}", json={"source": source}, headers=KEY
@@ -84,3 +89,47 @@ async def test_a_chain_answers_as_a_model(
             assert (reply.status, told["code"]) == (status, code), (
                 "whose fault it is, as if the model had been asked"
             )
+
+
+@pytest.mark.parametrize("where", ["here", "another node", "a node that trusts nobody"])
+@pytest.mark.parametrize("model", ["chain/round", "persona/analyst"])
+async def test_a_step_asks_models_alone(
+    where: str, model: str, start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    """A step that asked its own chain would start runs without end."""
+    vendor = await start_vendor(Play.json(SAID))
+    urls = await placed(start_node, where, provider(vendor))
+    source = f"chain: {{name: round}}\ninput: {{question: {{type: string}}}}\nsteps: [{{id: s, llm: {{model: {model}, prompt: again}}}}]"
+    async with http.put(
+        f"{urls['ChainEngine']}/v1/chains/round", json={"source": source}, headers=KEY
+    ) as reply:
+        assert reply.status == 201, await reply.text()
+    body = {"model": "chain/round", "messages": [{"role": "user", "content": "Hi"}]}
+    async with http.post(f"{urls['Router']}/v1/chat/completions", json=body, headers=KEY) as reply:
+        assert reply.status >= 400, await reply.text()
+    async with http.get(f"{urls['ChainEngine']}/v1/runs", headers=KEY) as reply:
+        (run,) = (await reply.json())["data"]
+    assert run["error"]["cause"] == "model_not_found"
+    assert not vendor.received
+
+
+async def test_no_rule_of_personas_leads_a_step_back_to_its_chain(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    """What is chosen for clients is not chosen for the steps of what they asked."""
+    vendor = await start_vendor(Play.json(SAID))
+    rule = '[[router.persona_rules]]\npersona = "analyst"\ncontent = "again"\n'
+    urls = await placed(start_node, "another node", provider(vendor) + rule)
+    async with http.put(
+        f"{urls['ChainEngine']}/v1/chains/round",
+        json={
+            "source": "chain: {name: round}\ninput: {question: {type: string}}\nsteps: [{id: s, llm: {model: m, prompt: again}}]"
+        },
+        headers=KEY,
+    ) as reply:
+        assert reply.status == 201, await reply.text()
+    body = {"model": "chain/round", "messages": [{"role": "user", "content": "Hi"}]}
+    async with http.post(f"{urls['Router']}/v1/chat/completions", json=body, headers=KEY) as reply:
+        assert reply.status == 200, await reply.text()
+    (asked,) = vendor.received
+    assert asked.json["messages"] == [{"role": "user", "content": "again"}]

@@ -29,6 +29,7 @@ from intellirouter.errors import (
     UpstreamUnavailable,
 )
 from intellirouter.inference.circuit import Circuit, CircuitPolicy
+from intellirouter.roles.chain_engine.hidden import Hidden
 from intellirouter.transport.outgoing.door import Answered, Ask, OutgoingDoor
 from intellirouter.transport.outgoing.places import AddressRefused, read
 
@@ -101,15 +102,16 @@ class Outside:
         """See `Web.send`."""
         url = _with_query(request.url, request.query)
         headers, body = _body(request)
-        hidden = ""
+        hidden = Hidden()
         if request.secret is not None:
-            headers, hidden = self._with_secret(request.secret, url, headers, ticket)
+            headers, secret = self._with_secret(request.secret, url, headers, ticket)
+            hidden = Hidden.of(secret)
         ask = Ask(url, request.method, headers, body, seconds=ticket.timeout, max_bytes=_most(ticket))
         answer = await self._asked(ask, ticket)
         if answer.status >= 400 and answer.status not in request.accept_status:
             raise _refusal(answer, hidden)
-        shown = {name: answer.headers[name] for name in _SHOWN if name in answer.headers}
-        told = {"status": answer.status, "headers": shown, "url": answer.url}
+        shown = {name: hidden.text(answer.headers[name]) for name in _SHOWN if name in answer.headers}
+        told = {"status": answer.status, "headers": shown, "url": hidden.text(answer.url)}
         return {**told, **await soon(ticket.key.partition("/")[0], lambda: _read(answer, hidden))}
 
     async def offered(self, names: Sequence[str], ticket: Ticket) -> list[dict[str, Any]]:
@@ -131,7 +133,9 @@ class Outside:
         for place in tool.places:
             url = url.replace(f"{{{place}}}", _segment(name, place, given.pop(place, "")))
         headers = {key: value.get_secret_value() for key, value in tool.headers.items()}
-        hidden = [value.split()[-1] for value in headers.values() if len(value) >= 8]
+        hidden = Hidden.of(
+            *(word for value in headers.values() if len(value) >= 8 for word in value.split()[-1:])
+        )
         headers.setdefault("idempotency-key", ticket.key)
         body = b""
         if tool.method in ("GET", "DELETE"):
@@ -142,8 +146,8 @@ class Outside:
         ask = Ask(url, tool.method, headers, body, seconds=seconds, max_bytes=_most(ticket), trusted=True)
         answer = await self._asked(ask, ticket)
         if answer.status >= 300:
-            raise _refusal(answer, *hidden)
-        read = await soon(ticket.key.partition("/")[0], lambda: _read(answer, *hidden))
+            raise _refusal(answer, hidden)
+        read = await soon(ticket.key.partition("/")[0], lambda: _read(answer, hidden))
         return read.get("body", read)
 
     async def _asked(self, ask: Ask, ticket: Ticket) -> Answered:
@@ -226,20 +230,21 @@ def _body(request: WebRequest) -> tuple[dict[str, str], bytes]:
     return headers, request.body.encode() if text else msgspec.json.encode(request.body)
 
 
-def _read(answer: Answered, *hidden: str) -> dict[str, Any]:
+def _read(answer: Answered, hidden: Hidden) -> dict[str, Any]:
     """The body as JSON, as text, or else in base64; a secret that comes back is struck out."""
     kind = answer.content_type
     try:
         text = answer.body.decode(_charset(answer))
     except (UnicodeDecodeError, LookupError):
-        return {"base64": base64.b64encode(answer.body).decode()}
-    text = _struck(text, *hidden)
+        return {"base64": base64.b64encode(hidden.data(answer.body)).decode()}
     if kind.endswith(("/json", "+json")) and text.strip():
         try:
-            return {"body": msgspec.json.decode(text)}
+            return {"body": hidden.value(msgspec.json.decode(text))}
         except msgspec.DecodeError as cause:
             raise UpstreamRejected("The answer says that it is JSON, and is not.") from cause
-    return {"body": text}
+        except RecursionError as cause:
+            raise UpstreamRejected("The answer is JSON that is nested too deeply.") from cause
+    return {"body": hidden.text(text)}
 
 
 def _charset(answer: Answered) -> str:
@@ -248,16 +253,9 @@ def _charset(answer: Answered) -> str:
     return str(head.get_param("charset", "utf-8") or "utf-8")
 
 
-def _struck(text: str, *hidden: str) -> str:
-    for secret in hidden:
-        if secret:
-            text = text.replace(secret, "[secret]")
-    return text
-
-
-def _refusal(answer: Answered, *hidden: str) -> UpstreamError:
+def _refusal(answer: Answered, hidden: Hidden) -> UpstreamError:
     """A status of 400 or above, or a redirect that is not followed, as an error that a step's `retry` understands."""
-    said = _struck(answer.body[:4_000].decode("utf-8", "replace"), *hidden).strip()
+    said = hidden.data(answer.body)[:4_000].decode("utf-8", "replace").strip()
     words = " ".join(said.split())[:MAX_SAID]
     host = urlsplit(answer.url).hostname
     message = f"{host} answered {answer.status}{f': {words}' if words else '.'}"

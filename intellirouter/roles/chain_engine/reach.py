@@ -13,7 +13,7 @@ from intellirouter.chains.ports import Ports, Ticket
 from intellirouter.chat.folding import Folded
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.response import ChatResponse
-from intellirouter.errors import StreamInterrupted, UpstreamProtocolError
+from intellirouter.errors import ModelNotFound, StreamInterrupted, UpstreamProtocolError
 from intellirouter.peers.contract import (
     Call,
     ChatCompleter,
@@ -22,6 +22,10 @@ from intellirouter.peers.contract import (
     Retriever,
 )
 from intellirouter.roles.chain_engine.outside import Outside
+
+NO_MODELS = ("chain/", "persona/")
+"""What the Router's front answers under a model's name. A step is refused it here, too: a Router that trusts nobody cannot tell a step from a
+client, and a chain whose step asks that chain would start runs without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,11 @@ class RouterModels:
 
     async def complete(self, request: ChatRequest, ticket: Ticket) -> tuple[ChatResponse, float | None]:
         """The answer, and what the Router says it cost. Where somebody follows the run, its text is told as it comes."""
+        if request.model.startswith(NO_MODELS):
+            raise ModelNotFound(
+                f"The model '{request.model[:100]}' does not exist for steps: steps of the kinds 'chain' and 'persona' do that.",
+                param="model",
+            )
         if ticket.tell is not None and request.output is None and not request.tools:
             response = await self._told(request, ticket, ticket.tell)
             if response is not None:

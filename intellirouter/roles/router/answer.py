@@ -23,10 +23,10 @@ from intellirouter.chat.model import ChatRequest, RouteOptions
 from intellirouter.chat.parts import Image
 from intellirouter.chat.wire import WireFormat
 from intellirouter.errors import IntelliRouterError, ModelNotFound
-from intellirouter.inference.answering import Streamed
+from intellirouter.inference.answering import Answering, Streamed
 from intellirouter.inference.job import Job, Trace
 from intellirouter.inference.permission import denied, permitted
-from intellirouter.roles.router.keys import ANSWERING, CATALOG, CONTENT, ROUTING
+from intellirouter.roles.router.keys import ANSWERING, CATALOG, CONTENT, DISPATCH, ROUTING
 from intellirouter.roles.router.pipeline.answering import CHAIN_MODEL
 from intellirouter.roles.router.pipeline.course import PERSONA_MODEL
 from intellirouter.roles.router.pipeline.persona_guards import carried_by
@@ -95,7 +95,7 @@ async def answer(
     job = job_of(request, chat, wire.name)
     if chat.stream:
         return await _stream(request, wire, job, keeper)
-    response, trace = await request.app[ANSWERING].complete(job)
+    response, trace = await _answering(request).complete(job)
     if response.raw is None or response.dialect != wire.name:  # else it goes out as it came
         response = with_both_forms(restored(response, custom_names(chat)))
         if not wire.pictures and any(isinstance(p, Image) for one in response.choices for p in one.content):
@@ -110,6 +110,11 @@ async def answer(
     if keeper is not None:
         body = await keeper.whole(body)
     return WholeResponse(body, answer_headers(request, trace))
+
+
+def _answering(request: web.Request) -> Answering:
+    """Who answers: a role asks models alone, as one in this process does. A step that asked its own chain would never end."""
+    return request.app[DISPATCH if request[CALLER].via else ANSWERING]
 
 
 def _check_model(request: web.Request, caller: Caller, model: str) -> None:
@@ -198,7 +203,7 @@ async def _stream(
 
     async def source() -> AsyncGenerator[bytes]:
         nonlocal live
-        live = await request.app[ANSWERING].stream(job)
+        live = await _answering(request).stream(job)
         watch.began()
         relays = live.dialect == wire.name
         async for events in live.batches():

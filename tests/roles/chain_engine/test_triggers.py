@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from yarl import URL
 
 from intellirouter.errors import InvalidRequest
 from intellirouter.roles.chain_engine.keys import ENGINE
@@ -143,6 +144,63 @@ async def test_the_signatures_of_github_and_gitlab_and_a_bound_on_runs(
         status, told = await ask("PUT", "/v1/triggers/wrong", wrong)
         assert (status, told["error"]["param"]) == (400, param), wrong
     assert (await ask("PUT", "/v1/triggers/wrong", {"kind": "event", "type": "x", "chain": "gone"}))[0] == 404
+
+
+HEADERS = (
+    "webhook-signature",
+    "webhook-id",
+    "webhook-timestamp",
+    "x-hub-signature-256",
+    "x-gitlab-token",
+    "x-github-delivery",
+    "idempotency-key",
+    "x-told",
+)
+
+
+async def raw(url: str, headers: dict[str, bytes], body: bytes) -> int:
+    """The status of a request whose headers are these bytes."""
+    where = URL(url)
+    reader, writer = await asyncio.open_connection(where.host, where.port)
+    lines = [f"POST {where.path} HTTP/1.1", "host: x", "connection: close", f"content-length: {len(body)}"]
+    sent = [name.encode() + b": " + value for name, value in headers.items()]
+    writer.write(b"\r\n".join([*(line.encode() for line in lines), *sent, b"", body]))
+    said = await reader.read()
+    writer.close()
+    return int(said.split()[1])
+
+
+@pytest.mark.parametrize("signature", ["standard", "github", "gitlab"])
+async def test_headers_of_any_bytes_are_refused_or_read(
+    signature: str, start_node: StartNode, http: aiohttp.ClientSession
+) -> None:
+    """Nobody has to know a secret to send them."""
+    node = await start_node(auth(ann="a"), role="ChainEngine")
+    ask = Client(http, node.listening[0].url)
+    await ask("PUT", "/v1/chains/echo", {"source": ECHO})
+    wanted = {"kind": "webhook", "chain": "echo", "signature": signature, "secret": "whsec_ohne-Ümlaut"}
+    _, made = await ask(
+        "PUT", "/v1/triggers/odd", wanted | {"input": {"word": "{{ event.headers['x-told'] }}"}}
+    )
+    right = {
+        "standard": signed(wanted["secret"], "msg_1", time.time(), b"{}"),
+        "github": {
+            "x-hub-signature-256": "sha256="
+            + hmac.new(wanted["secret"].encode(), b"{}", hashlib.sha256).hexdigest()
+        },
+        "gitlab": {"x-gitlab-token": wanted["secret"]},
+    }[signature]
+    good = {"x-told": b"plain"} | {name: value.encode() for name, value in right.items()}
+    assert await raw(made["url"], good, b"{}") == 202
+    for header in HEADERS:
+        assert await raw(made["url"], good | {header: b"a\xff\xfe"}, b"{}") in (202, 400, 401, 409), header
+    assert await raw(
+        made["url"], good | {"x-told": b"a\xff", "idempotency-key": b"2", "x-github-delivery": b"2"}, b"{}"
+    ) in (202, 409)
+    assert all(
+        "\udcff" not in run["output"]["said"]
+        for run in await runs(ask, "echo", 1 if signature == "standard" else 2)
+    )
 
 
 async def test_events_files_and_ends_of_runs_start_runs(

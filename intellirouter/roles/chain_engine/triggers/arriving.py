@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from intellirouter.errors import AuthenticationFailed, InvalidRequest
-from intellirouter.security.webhook_signing import holds
+from intellirouter.security.webhook_signing import holds, same
 
 SIGNATURES = frozenset({"standard", "github", "gitlab"})
 MAX_BODY = 1_000_000
@@ -32,9 +32,9 @@ def check(signature: str, secret: str, headers: Mapping[str, str], body: bytes) 
         fits = holds(secret, dict(headers), body, time.time())
     elif signature == "github":
         wanted = f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
-        fits = hmac.compare_digest(wanted.encode(), headers.get("x-hub-signature-256", "").encode())
+        fits = same(wanted, headers.get("x-hub-signature-256", ""))
     else:
-        fits = hmac.compare_digest(secret.encode(), headers.get("x-gitlab-token", "").encode())
+        fits = same(secret, headers.get("x-gitlab-token", ""))
     if not fits:
         raise AuthenticationFailed(
             f"The request is not signed with this webhook's secret ('{signature}'), or was signed more than five minutes ago."
@@ -49,8 +49,10 @@ def delivery(signature: str, headers: Mapping[str, str], body: bytes) -> str:
         "gitlab": ("idempotency-key", "x-gitlab-event-uuid"),
     }[signature]
     found = next((headers[name] for name in names if headers.get(name)), "")
-    if len(found) > MAX_ID:
-        raise InvalidRequest(f"The id of a delivery has at most {MAX_ID} characters.", param=names[0])
+    if len(found) > MAX_ID or not found.isprintable():
+        raise InvalidRequest(
+            f"The id of a delivery has at most {MAX_ID} characters, all of which one can see.", param=names[0]
+        )
     return found or hashlib.sha256(body).hexdigest()
 
 
@@ -64,4 +66,13 @@ def event(headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> 
         except UnicodeDecodeError as cause:
             raise InvalidRequest("The body is neither JSON nor UTF-8 text.") from cause
     shown = [(name, value) for name, value in headers.items() if name not in _HIDDEN][:_HEADERS]
-    return {"body": told, "headers": dict(shown), "query": dict(query)}
+    return {"body": told, "headers": _readable(shown), "query": _readable(query.items())}
+
+
+def _readable(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Names and values as UTF-8, with a mark for bytes that are none: what could not be written down would fail the run."""
+    return {_utf8(name): _utf8(value) for name, value in pairs}
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

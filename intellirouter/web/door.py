@@ -1,4 +1,4 @@
-"""What is looked at before a request is anybody's: its path, and on a node without keys whether a web page sent it.
+"""What is looked at before a request is anybody's: its headers' bytes, its path, and on a node without keys whether a web page sent it.
 
 A browser sends requests on behalf of whatever page is open. Where keys are asked for, a page has none; on a node without keys
 three things tell its user's programs from a page: the `Host` they speak to (a page that had its name rebound to this machine
@@ -19,6 +19,7 @@ from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import IntelliRouterError, InvalidRequest, NotFound, PermissionDenied
 from intellirouter.security.caller import PEER_HEADER
 from intellirouter.web.errors import error_response
+from intellirouter.web.header_text import make_readable
 
 Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -53,6 +54,7 @@ class Door:
     def __call__(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         """Answer a request. No coroutine of its own: each would cost every request a microsecond."""
         try:
+            make_readable(request)
             raw = request.raw_path
             if "%" in raw or "//" in raw:
                 _check_path(request)

@@ -23,7 +23,9 @@ class Hidden:
         return cls(tuple(dict.fromkeys(spelt)))
 
     def text(self, said: str) -> str:
-        """A text without them."""
+        """A text without them; also one of UTF-16 or UTF-32 that was taken for UTF-8."""
+        if "\0" in said:
+            return self.data(said.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
         for word in self.words:
             said = said.replace(word, STRUCK)
         return said

@@ -10,6 +10,7 @@ from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.parts import Image
 from intellirouter.chat.tokens import estimate_tokens
 from intellirouter.inference.selection.option import Facts, Rule
+from intellirouter.security.ownership import owned
 
 PREFIX_CHARACTERS = 2000
 USUAL_ANSWER = 500
@@ -51,10 +52,10 @@ def affinity_of(request: ChatRequest, tenant: str) -> str:
     options = request.options
     named = (options.conversation if options else None) or request.prompt_cache_key or request.user
     if named:
-        return f"{tenant}:{named}"
+        return owned(tenant, named)
     start = ""
     for message in request.messages:
         start += message.text
         if len(start) >= PREFIX_CHARACTERS:
             break
-    return f"{tenant}:{hashlib.sha256(start[:PREFIX_CHARACTERS].encode()).hexdigest()[:16]}"
+    return owned(tenant, hashlib.sha256(start[:PREFIX_CHARACTERS].encode()).hexdigest()[:16])

@@ -30,6 +30,7 @@ from intellirouter.inference.learning.keeping import Learning
 from intellirouter.inference.learning.prior import kind_of, shipped
 from intellirouter.inference.learning.weights import Weights, decode, encode, fitted
 from intellirouter.memory.store import StateStore
+from intellirouter.security.ownership import owned
 
 KEPT_SECONDS = 8 * 86_400.0
 """How long a decision waits for its outcome: a week, and a day to spare."""
@@ -87,9 +88,9 @@ class School:
     async def _found(self, tenant: str, request_id: str, response_id: str) -> Kept | None:
         name = request_id
         if not name and response_id:
-            found = await self._store.get(f"{_RESPONSE}{tenant}:{bare(response_id)}")
+            found = await self._store.get(_RESPONSE + owned(tenant, bare(response_id)))
             name = found.decode() if found is not None else ""
-        value = await self._store.get(f"{_DECISION}{tenant}:{name}") if name else None
+        value = await self._store.get(_DECISION + owned(tenant, name)) if name else None
         return None if value is None else _kept.decode(value)
 
     async def give(self, tenant: str, name: str, one: Evidence) -> bool:
@@ -97,7 +98,7 @@ class School:
 
         Raises `StateUnavailable`, and then it may be given again.
         """
-        key = f"learning:given:{tenant}:{name}"
+        key = "learning:given:" + owned(tenant, name)
         if await self._store.get(key) is not None:
             return False
         await self.take(
@@ -152,10 +153,10 @@ class School:
             kept = [news.kept for news in taken if news.kept is not None]
             for one in kept[-MAX_KEPT_PER_FLUSH:]:
                 await self._store.set(
-                    f"{_DECISION}{one.tenant}:{one.request_id}", _encode(one), ttl=KEPT_SECONDS
+                    _DECISION + owned(one.tenant, one.request_id), _encode(one), ttl=KEPT_SECONDS
                 )
                 if one.response_id:
-                    key = f"{_RESPONSE}{one.tenant}:{bare(one.response_id)}"
+                    key = _RESPONSE + owned(one.tenant, bare(one.response_id))
                     await self._store.set(key, one.request_id.encode(), ttl=KEPT_SECONDS)
             await self.take([news.evidence for news in taken if news.evidence is not None])
         except StateError as error:

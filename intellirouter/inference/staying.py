@@ -7,6 +7,7 @@ from typing import Literal
 
 from intellirouter.chat.model import ChatRequest
 from intellirouter.inference.job import Job
+from intellirouter.security.ownership import owned
 
 _PREFIX = 2_000
 """Characters of each message that tell how a conversation begins."""
@@ -24,7 +25,7 @@ def conversation_of(job: Job) -> str:
     if not named:
         named = next((value for header in _SESSION_HEADERS if (value := job.headers.get(header))), None)
     if named:
-        return f"{tenant}:{named[:200]}"
+        return owned(tenant, named[:200])
     return opening_of(job) if any(message.role in _LATER for message in request.messages) else ""
 
 
@@ -36,7 +37,7 @@ def opening_of(job: Job) -> str:
         digest.update(b"\0")
         if message.role == "user":
             break
-    return f"{job.caller.tenant}:{job.caller.key_id}:{digest.hexdigest()}"
+    return f"{owned(job.caller.tenant, job.caller.key_id)}:{digest.hexdigest()}"
 
 
 def fresh_share(request: ChatRequest) -> float:

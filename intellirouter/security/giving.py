@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from intellirouter.security.caller import Caller
 from intellirouter.security.fence import NO_FENCE
 from intellirouter.security.grants import KINDS, NOTHING, Patterns, any_matches, concerns, grants_of
+from intellirouter.security.permissions import EVERYTHING
 from intellirouter.security.policy import Policy
 
 
@@ -18,6 +19,11 @@ def of_role(name: str, policy: Policy) -> Caller:
     role = policy.roles.get(name)
     permissions, grants = grants_of(() if role is None else role.rules)
     return Caller(permissions=permissions, grants=grants)
+
+
+def foreign(tenant: str, giver: Caller) -> bool:
+    """Whether what would be given there is another tenant's: what somebody holds, they hold in their own, unless they hold everything."""
+    return tenant != giver.tenant and not giver.held >= EVERYTHING
 
 
 def exceeding(made: Caller, giver: Caller) -> str:

@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 
+def owned(tenant: str, name: str) -> str:
+    """A name that a tenant gave, or that somebody may say: tenants and names that differ never make the same text."""
+    return f"{tenant.replace('%', '%25').replace(':', '%3A')}:{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`owner`: a tenant; a tenant and what its key may; or a tenant unless the operator shares it. `key` names its parts."""

@@ -139,6 +139,35 @@ async def test_nobody_gives_what_they_do_not_hold(place: Installation) -> None:
         assert (await place.ask("Router", "buyer", method, f"/admin/users/wide{path}", body))[0] == 403
 
 
+async def test_nobody_gives_anything_in_another_tenant(place: Installation) -> None:
+    """Who does not hold everything holds what they hold in their own tenant alone."""
+    await place.make_key("theirs", scopes=["audit"], tenant="acme")
+    await made(place, "eve", tenant="acme")
+    await made(place, "mallory", "steward")
+    for path in ("keys", "users"):
+        wanted = {"name": "m", "tenant": "acme", "roles": ["steward"]}
+        status, said = await place.ask("Router", "steward", "POST", f"/admin/{path}", wanted)
+        assert status == 403 and "tenant" in said["error"]["message"], (path, said)
+    tries: tuple[tuple[str, str, Any], ...] = (
+        ("POST", "/admin/keys/theirs/rotate", {}),
+        ("POST", "/admin/keys/theirs/block", None),
+        ("POST", "/admin/keys/theirs/unblock", None),
+        ("PATCH", "/admin/keys/theirs", {"scopes": ["audit"], "models": ["x"]}),
+        ("DELETE", "/admin/keys/theirs", None),
+        ("PATCH", "/admin/users/mallory", {"tenant": "acme"}),
+        ("PATCH", "/admin/users/eve", {"title": "mine"}),
+        ("PATCH", "/admin/users/eve", {"tenant": "default"}),
+        ("PUT", "/admin/users/eve/password", {"password": "a horse, a battery and a staple"}),
+        ("POST", "/admin/users/eve/block", None),
+        ("DELETE", "/admin/users/eve", None),
+    )
+    for method, path, body in tries:
+        assert (await place.ask("Router", "steward", method, path, body))[0] == 403, (method, path)
+    for method, path, body in tries:
+        if "mallory" not in path and "default" not in str(body):
+            assert (await place.ask("Router", ADMIN, method, path, body))[0] == 200, (method, path)
+
+
 WRONG = (
     ({"name": "a b"}, "name"),
     ({"name": ""}, "name"),

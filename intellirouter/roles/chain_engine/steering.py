@@ -63,8 +63,9 @@ async def cancel(service: ChainService, caller: Caller, run_id: str) -> None:
 
 
 async def resume(service: ChainService, caller: Caller, run_id: str) -> None:
-    """Let a cancelled run go on. Raises `NotFound`, or `Conflict` when it is not cancelled."""
+    """Let a cancelled run go on. Raises `NotFound`, `Conflict` when it is not cancelled, or `RateLimited` as a start does."""
     await _in_state(service, caller, run_id, "cancelled")
+    service.watch.admit(caller)
     await service.watch.end(run_id)
     await service.runtime.resume(run_id)
     service.watch.begin(run_id, caller.tenant)
@@ -73,7 +74,7 @@ async def resume(service: ChainService, caller: Caller, run_id: str) -> None:
 async def fork(service: ChainService, caller: Caller, run_id: str, step: int) -> RunRow:
     """A new run with what an ended one recorded before the step of that number, and everything from it on anew.
 
-    Raises `NotFound`, `Conflict` while the run goes on, `InvalidRequest` for a number it has not recorded.
+    Raises `NotFound`, `Conflict` while the run goes on, `InvalidRequest` for a number it has not recorded, `RateLimited` as a start does.
     """
     await _in_state(service, caller, run_id, "succeeded", "failed", "cancelled")
     numbers = [each["number"] for each in await service.runtime.steps(run_id)]
@@ -82,6 +83,7 @@ async def fork(service: ChainService, caller: Caller, run_id: str, step: int) ->
             f"The run has no step {step}: GET /v1/runs/{run_id}/steps has the numbers.", param="step"
         )
     old = await service.row(caller, run_id)
+    service.watch.admit(caller)
     await service.room(caller.tenant, "runs")
     new = RunRow(
         service.run_id(caller, None),

@@ -24,7 +24,7 @@ from intellirouter.inference.limits.standing import MOST
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, VirtualKey, make_key
 from intellirouter.roles.keys import AUDITOR, KEY_RING, KEYS, LOADED, PEOPLE
-from intellirouter.roles.router.admin_people import check_owner, giver_of
+from intellirouter.roles.router.admin_people import check_owner, check_tenant, giver_of
 from intellirouter.roles.router.keys import BOARD, CACHE, GOVERNOR, LEDGER, OUTCOMES
 from intellirouter.security.caller import ANONYMOUS
 from intellirouter.security.fence import problem_of
@@ -70,6 +70,7 @@ async def _check_key(request: web.Request, key: VirtualKey) -> None:
     if key.roles:
         permissions, grants = ring.policy.granted(key.roles, key.tenant)
         made = replace(made, permissions=permissions, grants=grants)
+    check_tenant(key.tenant, giver)
     if beyond := exceeding(made, giver):
         raise PermissionDenied(f"You cannot give a key more than you hold yourself ({beyond}).")
     if key.owner:
@@ -115,11 +116,13 @@ async def block_key(request: web.Request) -> web.StreamResponse:
 
 async def unblock_key(request: web.Request) -> web.StreamResponse:
     """Take a blocked key again."""
+    await _check_key(request, await request.app[KEYS].find(request.match_info["key"]))  # given anew
     return await _changed(request, request.app[KEYS].unblock)
 
 
 async def _changed(request: web.Request, change: Callable[[str], Awaitable[VirtualKey]]) -> web.Response:
     """The key as it is after the change, which the audit is told of."""
+    check_tenant((await request.app[KEYS].find(request.match_info["key"])).tenant, giver_of(request))
     before = await _before(request)
     key = await change(request.match_info["key"])
     noted(request, on=_key(key), before=before, after=key.shown())

@@ -20,7 +20,7 @@ from intellirouter.identity import store
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.roles.keys import KEY_RING, PEOPLE
 from intellirouter.security.caller import Caller
-from intellirouter.security.giving import exceeding, of_role
+from intellirouter.security.giving import exceeding, foreign, of_role
 from intellirouter.security.people import MAX_NAMES, Account, Kind, Team, is_name, new_account
 from intellirouter.security.policy import Policy, no_role
 from intellirouter.web.auditing import noted
@@ -98,8 +98,17 @@ def check_given(giver: Caller, policy: Policy, roles: tuple[str, ...]) -> None:
 
 def check_made(request: web.Request, account: Account) -> None:
     """Raises `PermissionDenied` for an account that had more than the caller holds, by its teams, its name or its tenant too."""
-    people, policy = request.app[KEY_RING].people, request.app[KEY_RING].policy
-    check_given(giver_of(request), policy, people.roles_of(account))
+    people, policy, giver = request.app[KEY_RING].people, request.app[KEY_RING].policy, giver_of(request)
+    check_given(giver, policy, people.roles_of(account))
+    check_tenant(account.tenant, giver)
+
+
+def check_tenant(tenant: str, giver: Caller) -> None:
+    """Raises `PermissionDenied` where somebody would be given something in a tenant that is not the giver's."""
+    if foreign(tenant, giver):
+        raise PermissionDenied(
+            f"You cannot give anybody something in the tenant '{tenant[:60]}': you are of the tenant '{giver.tenant}'."
+        )
 
 
 def _kind(value: object) -> Kind:
@@ -178,8 +187,10 @@ async def set_password(request: web.Request) -> web.StreamResponse:
 async def _changeable(request: web.Request) -> Account:
     """The account of the path. Raises `PermissionDenied` where it may more than the caller: nobody takes over their admin."""
     account = await request.app[PEOPLE].find(request.match_info["user"])
-    ring = request.app[KEY_RING]
-    if exceeding(ring.people.caller(account), giver_of(request)):
+    ring, giver = request.app[KEY_RING], giver_of(request)
+    if foreign(account.tenant, giver):
+        raise PermissionDenied(f"You cannot change '{account.name}': it is of another tenant.")
+    if exceeding(ring.people.caller(account), giver):
         raise PermissionDenied(f"You cannot change '{account.name}': it holds more than you do.")
     return account
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -80,6 +81,20 @@ async def test_outcomes_are_learnt_once_whoever_learns(store: StateStore) -> Non
     await one.take([outcome(100)])
     assert await one.train() == 1  # and not from what it remembers of before the other
     assert await seen(store) == 52
+
+
+async def test_no_name_that_a_tenant_says_leads_to_another_tenants_decisions(store: StateStore) -> None:
+    """A client names its requests as it likes, and feedback as well."""
+    school = School(Learned(), store)
+    theirs = msgspec.structs.replace(kept(5), tenant="ta:x")
+    school._waiting.append(News(kept=theirs))
+    assert await school.find("ta:x", "req_5", "") == theirs
+    for tenant, request_id, response_id in (
+        ("ta", "x:req_5", ""),
+        ("ta", "", "x:chatcmpl-5"),
+        ("ta%3Ax", "req_5", ""),
+    ):
+        assert await school.find(tenant, request_id, response_id) is None
 
 
 async def test_a_trainer_that_died_before_it_wrote_has_changed_nothing(

@@ -203,6 +203,24 @@ async def test_a_background_run_waits_is_cancelled_resumed_and_signalled(
         second["id"],
         run["id"],
     ]
+    third = await begun(ask, "/v1/chains/approve/runs", {"mode": "background"})
+    # no way around the bound on runs
+    assert (await ask("POST", f"{path}/fork", {"step": 1}))[0] == 429
+    await ask("POST", f"/v1/runs/{third}/cancel")
+    await ask.until(third, "cancelled")
+    await begun(ask, f"{path}/fork", {"step": 1})
+    assert (await ask("POST", f"/v1/runs/{third}/resume"))[0] == 429
+
+
+async def begun(ask: Client, path: str, body: dict[str, Any]) -> str:
+    """A run that waits, once one that ended a moment ago has left its place."""
+    async with asyncio.timeout(60):
+        while True:
+            status, run = await ask("POST", path, body)
+            if status == 202:
+                await ask.until(run["id"], "waiting")
+                return str(run["id"])
+            await asyncio.sleep(0.02)
 
 
 async def test_a_run_goes_on_after_a_restart_and_a_change_of_its_chain(

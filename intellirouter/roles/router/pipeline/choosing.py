@@ -10,6 +10,7 @@ from intellirouter.bounds.patterns import Pattern, compiled, found_in
 from intellirouter.config.schema.router import PersonaRuleSection, PersonaTrialSection
 from intellirouter.inference.job import Job
 from intellirouter.security.caller import ANONYMOUS
+from intellirouter.security.ownership import owned
 
 _READ_CHARACTERS = 100_000
 """Of the last user message, searched by a rule's `content`."""
@@ -79,9 +80,9 @@ def subject_of(job: Job) -> str:
     request, caller = job.request, job.caller
     conversation = request.options.conversation if request.options else None
     if conversation:
-        return f"conversation:{caller.tenant}:{conversation}"
+        return f"conversation:{owned(caller.tenant, conversation)}"
     if request.user:
-        return f"user:{caller.tenant}:{request.user}"
+        return f"user:{owned(caller.tenant, request.user)}"
     return f"request:{job.request_id}" if caller.key_id == ANONYMOUS.key_id else f"key:{caller.key_id}"
 
 

@@ -33,10 +33,15 @@ MAX_ITEMS = 1_000
 
 _TEXT = {"type": "string", "maxLength": 100_000}
 _EXPRESSION = {"type": "string", "minLength": 1, "maxLength": 10_000}
+_FRACTION = r"(\.\d{1,9})?"
 _DURATION = {
+    # up to about three hundred years: what lies further ahead has no date that could be written
     "anyOf": [
-        {"type": "number", "exclusiveMinimum": 0},
-        {"type": "string", "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$"},
+        {"type": "number", "exclusiveMinimum": 0, "maximum": 9_999_999_999},
+        {
+            "type": "string",
+            "pattern": rf"^(\d{{1,12}}{_FRACTION}ms|\d{{1,9}}{_FRACTION}s|\d{{1,7}}{_FRACTION}m|\d{{1,6}}{_FRACTION}h|\d{{1,5}}{_FRACTION}d)$",
+        },
     ],
     "description": "Seconds, or a number with ms, s, m, h or d.",
 }

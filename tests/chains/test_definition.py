@@ -26,6 +26,8 @@ PROBLEMS = {
     "same id": ("steps:\n  - {id: a, sleep: 1}\n  - {id: a, sleep: 1}\n", ":4", "twice"),
     "same key": ("steps:\n  - {id: a, sleep: 1, sleep: 2}\n", ":3", "twice"),
     "bad duration": ("steps:\n  - {id: a, sleep: soon}\n", ":3", "Seconds, or a number"),
+    "longer than there are dates": ("steps:\n  - {id: a, wait: {signal: s, timeout: 9999999d}}\n", ":3", "not of a form"),
+    "more seconds than that": ("steps:\n  - {id: a, timeout: 1e11, llm: {model: gpt-4, prompt: x}}\n", ":3", "Seconds, or a number"),
     "wait beside others": ("steps:\n  - {id: a, parallel: [{do: [{id: w, wait: {signal: s}}]}]}\n", ":3", "cannot stand"),
     "unknown model": ("steps:\n  - {id: a, llm: {model: gtp-4, prompt: x}}\n", ":3", "Did you mean 'gpt-4'"),
     "a cost of what costs nothing": ("steps:\n  - {id: a, http: {url: 'http://x'}, limits: {cost: 1}}\n", ":3", "asks no model"),

@@ -37,6 +37,9 @@ HEADS_SECONDS = 0.2
 MINUTE = 60.0
 DEFAULT = "default"
 
+MOST_PRIORITY = 2**31 - 1
+"""What the database takes; that of a key may be higher."""
+
 log = structlog.get_logger(__name__)
 
 LINE = sa.Table(
@@ -103,6 +106,7 @@ class Line:
 
     async def add(self, run_id: str, tenant: str, queue: str, priority: int, body: Mapping[str, Any]) -> None:
         """Put a run at its place in the line. Raises `RateLimited` where the line is full, or the tenant's part of it."""
+        priority = max(-MOST_PRIORITY, min(MOST_PRIORITY, priority))
         row = Waiting(run_id, tenant, queue, priority, time.time(), 0.0)
         if not await asyncio.to_thread(self._added, row, msgspec.json.encode(body)):
             raise RateLimited(

@@ -35,6 +35,10 @@ from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
 MOST_A_MINUTE = 10**12
+MOST_PRIORITY = 10**6
+"""The databases that runs wait in for their turn take 32 bits."""
+END_OF_TIME = 253_402_300_800.0
+"""The end of the year 9999, behind which there are no dates to write."""
 UNCHANGEABLE = frozenset({"name", "tenant"})
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -170,6 +174,7 @@ def key_fields(body: dict[str, Any]) -> dict[str, Any]:
             raise InvalidRequest(
                 f"'{name}' is 0 (none at all) to {MOST_A_MINUTE}; left out, there is no limit.", param=name
             )
+    _check_numbers(made)
     if (fence := made.fence()) is not None and (problem := problem_of(fence)) is not None:
         raise InvalidRequest(f"'{problem[0]}': {problem[1]}", param=problem[0])
     for period, limit in body.get("budgets", {}).items():
@@ -178,6 +183,15 @@ def key_fields(body: dict[str, Any]) -> dict[str, Any]:
                 f"'budgets' takes {', '.join(PERIODS)} with US dollars, 0 for none at all.", param="budgets"
             )
     return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
+
+
+def _check_numbers(key: VirtualKey) -> None:
+    """Raises `InvalidRequest` for moments that cannot be written, and priorities that no database takes."""
+    for name, when in (("expires", key.expires), ("not_before", key.not_before)):
+        if when is not None and not 0 <= when < END_OF_TIME:
+            raise InvalidRequest(f"'{name}' is a moment in Unix seconds, before the year 10000.", param=name)
+    if abs(key.priority) > MOST_PRIORITY:
+        raise InvalidRequest(f"'priority' is between -{MOST_PRIORITY} and {MOST_PRIORITY}.", param="priority")
 
 
 def _named(key: VirtualKey) -> None:

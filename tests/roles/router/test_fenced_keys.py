@@ -203,9 +203,12 @@ def test_a_place_that_was_refused_is_not_held() -> None:
         ({"models": ["m" * 300]}, "models[0]"),
         ({"collections": ["c"] * 300}, "collections"),
         ({"endpoints": ["v1/chat/completions"]}, "endpoints"),
+        ({"priority": 10**20}, "priority"),
+        ({"expires": 1e300}, "expires"),
+        ({"not_before": -1}, "not_before"),
     ],
 )
-async def test_names_that_could_be_nobodys_are_refused(
+async def test_names_and_numbers_that_nobody_could_mean_are_refused(
     place: Installation, fields: dict[str, Any], param: str
 ) -> None:
     body = {"name": "app", **fields}

@@ -30,9 +30,15 @@ KEYLESS: web.AppKey[Callable[[], bool]] = web.AppKey("keyless")
 HOLDS_MUCH: web.RequestKey[bool] = web.RequestKey("holds_much", bool)
 """The JSON of this request holds so many values that what is made of it is made off the event loop."""
 
+MOST_FIELDS = 256
+"""Fields of a body that are looked at for the largest one."""
+
 _BOM = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class _Place(int):
+    """Of a field's name among those that were read."""
 
 
 async def read_body(request: web.Request, most: int | None = None) -> bytes:
@@ -167,12 +173,28 @@ def _parsed(body: bytes) -> dict[str, Any]:
 def _too_many(body: bytes, most: int) -> InvalidRequest:
     """Names the field that holds most of it, where the body can be read so far."""
     words = f"The request body holds more than {most:,} values (server.max_body_values)"
-    try:
-        sizes = {name: len(bytes(raw)) for name, raw in _fields(body).items()}
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    sizes = _sizes(body)
+    if not sizes:
         return InvalidRequest(f"{words}.")
     largest = max(sizes, key=sizes.__getitem__)
     return InvalidRequest(
         f"{words}; '{largest[:100]}' is {sizes[largest]:,} of its {len(body):,} bytes. Send less of it at a time.",
         param=largest[:100],
     )
+
+
+def _sizes(body: bytes) -> dict[str, int]:
+    """The bytes of each field; none where the body cannot be read, or has more fields than any request: this is done on the event loop."""
+    names: list[str] = []
+
+    def named(_type: type, name: str) -> _Place:
+        names.append(name)
+        if len(names) > MOST_FIELDS:
+            raise InvalidRequest("Too many fields.")
+        return _Place(len(names) - 1)
+
+    try:
+        found = msgspec.json.Decoder(dict[_Place, msgspec.Raw], dec_hook=named).decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidRequest):
+        return {}
+    return {names[place]: len(bytes(raw)) for place, raw in found.items()}

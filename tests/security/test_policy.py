@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -270,3 +271,37 @@ async def test_chains_and_tools_of_a_role_hold_for_all_that_comes_of_them(place:
     run = await place.run("runner", "own-payroll")
     assert (run["status"], run["error"]["cause"]) == ("failed", "not_found"), run
     assert (await place.run("librarian", "own-payroll"))["status"] == "succeeded"
+
+
+async def test_triggers_lead_to_no_chain_that_one_may_not_use(place: Installation) -> None:
+    async def ask(method: str, path: str, body: object = None, key: str = "runner") -> tuple[int, Any]:
+        return await place.ask("ChainEngine", key, method, path, body)
+
+    for name in ("other", "own-one"):
+        await place.put_chain(
+            "librarian", name, CALLING.format(name=name, step="set: {secret: \"'hidden'\"}")
+        )
+    one, event = "/v1/triggers/of-other", {"kind": "event", "type": "rain", "chain": "other"}
+    assert (await ask("PUT", one, event, "librarian"))[0] == 201
+    tries = (("GET", one), ("DELETE", one), *(("POST", f"{one}/{act}") for act in ("pause", "resume")))
+    for method, path in tries:
+        assert (await ask(method, path))[0] == 404, path
+    assert (await ask("PUT", one, {**event, "chain": "own-one"}))[0] == 403
+    assert "of-other" not in str((await ask("GET", "/v1/triggers"))[1])
+    assert (await ask("POST", "/v1/events", {"type": "rain"}))[1]["runs"] == []
+    assert len((await ask("POST", "/v1/events", {"type": "rain"}, "librarian"))[1]["runs"]) == 1
+    # nor is one told of what came of it
+    follows = {"kind": "run", "of": "oth*", "chain": "own-one", "input": {}}
+    for name, key in (("curious", "runner"), ("entitled", "librarian")):
+        assert (await ask("PUT", f"/v1/triggers/{name}", follows, key))[0] == 201
+    await place.run("librarian", "other")
+
+    async def fired(name: str) -> bool:
+        return bool((await ask("GET", f"/v1/triggers/{name}", key="librarian"))[1]["last_fired_at"])
+
+    async with asyncio.timeout(60):
+        while True:  # the one behind the other
+            if await fired("entitled"):
+                break
+            await asyncio.sleep(0.05)
+    assert not await fired("curious")

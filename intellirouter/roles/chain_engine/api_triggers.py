@@ -15,7 +15,7 @@ from aiohttp import web
 
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json
-from intellirouter.errors import Conflict, InvalidRequest, NotFound
+from intellirouter.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from intellirouter.roles.chain_engine.api import answer, framed, only
 from intellirouter.roles.chain_engine.api_runs import priority_of
 from intellirouter.roles.chain_engine.keys import ENGINE
@@ -64,6 +64,8 @@ async def put(request: web.Request) -> web.StreamResponse:
     old = await asyncio.to_thread(store.get, caller.tenant, name)
     if old is None:
         await service.room(caller.tenant, "schedules")
+    elif not caller.may_use_chain(old.chain):
+        raise PermissionDenied(f"The trigger '{name}' starts a chain that you may not use.")
     kept = old if old is not None and old.kind == kind == "webhook" else None
     secret = _secret(body) if kind == "webhook" and (kept is None or "secret" in body) else None
     trigger = Trigger(
@@ -156,7 +158,9 @@ def _secret(body: Json) -> str:
 async def listed(request: web.Request) -> web.StreamResponse:
     """Every trigger of the tenant."""
     service = request.app[ENGINE]
-    found = await asyncio.to_thread(service.following.store.all, request[CALLER].tenant)
+    caller = request[CALLER]
+    every = await asyncio.to_thread(service.following.store.all, caller.tenant)
+    found = [trigger for trigger in every if caller.may_use_chain(trigger.chain)]
     shown = [trigger.shown(await service.stopped(trigger)) for trigger in found]
     return answer({"object": "list", "data": shown})
 
@@ -178,7 +182,7 @@ async def resume(request: web.Request) -> web.StreamResponse:
 
 async def delete(request: web.Request) -> web.StreamResponse:
     """Remove one; its runs go on, its address is gone."""
-    service, name = request.app[ENGINE], request.match_info["name"]
+    service, name = request.app[ENGINE], (await _found(request)).name
     if not await asyncio.to_thread(service.following.store.delete, request[CALLER].tenant, name):
         raise _unknown(name)
     await service.following.refresh()
@@ -186,7 +190,10 @@ async def delete(request: web.Request) -> web.StreamResponse:
 
 
 async def happened(request: web.Request) -> web.StreamResponse:
-    """Say that something happened: `type`, `data`, and perhaps `id`, with which it starts nothing twice."""
+    """Say that something happened: `type`, `data`, and perhaps `id`, with which it starts nothing twice.
+
+    It starts chains that the caller may use, and no others.
+    """
     body = only(await read_json(request, arriving.MAX_BODY), "type", "data", "id")
     kind = fields.required_text(body, "type")
     if not _TYPE.fullmatch(kind):
@@ -197,7 +204,8 @@ async def happened(request: web.Request) -> web.StreamResponse:
     if not 0 < len(number) <= arriving.MAX_ID:
         raise InvalidRequest(f"'id' has 1 to {arriving.MAX_ID} characters.", param="id")
     following = request.app[ENGINE].following
-    runs = await following.happened(request[CALLER].tenant, kind, number, body.get("data"))
+    caller = request[CALLER]
+    runs = await following.happened(caller.tenant, kind, number, body.get("data"), caller.may_use_chain)
     return answer({"id": number, "object": "chain.event", "type": kind, "runs": runs}, 202)
 
 
@@ -224,13 +232,13 @@ async def arrived(request: web.Request) -> web.StreamResponse:
 async def _found(request: web.Request) -> Trigger:
     name = request.match_info["name"]
     found = await asyncio.to_thread(request.app[ENGINE].following.store.get, request[CALLER].tenant, name)
-    if found is None:
+    if found is None or not request[CALLER].may_use_chain(found.chain):
         raise _unknown(name)
     return found
 
 
 async def _paused(request: web.Request, *, paused: bool) -> web.Response:
-    service, name = request.app[ENGINE], request.match_info["name"]
+    service, name = request.app[ENGINE], (await _found(request)).name
     store, tenant = service.following.store, request[CALLER].tenant
     if not await asyncio.to_thread(lambda: store.change(tenant, name, paused=paused)):
         raise _unknown(name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,8 @@ class Following:
                 continue
             if trigger.created > run["ended_at"] + 1:  # the clocks of a node and its database
                 continue
+            if not await self._sees(trigger, run["chain"]):
+                continue
             try:
                 await self.firing.fire(trigger, each.run_id, event, depth)
             except (RateLimited, PeerUnavailable, StateUnavailable) as error:
@@ -116,6 +119,14 @@ class Following:
             except IntelliRouterError:  # for good; it stands with the trigger
                 continue
         await self._settle(each, "delivered", each.attempts + 1, 0.0, None)
+
+    async def _sees(self, trigger: Trigger, chain: str) -> bool:
+        """Whether its owner may be told of runs of that chain."""
+        try:
+            owner = await self.service.authority.caller_of(trigger.owner())
+        except IntelliRouterError:  # said where it is to start a run
+            return True
+        return owner.may_use_chain(chain)
 
     async def _later(self, each: Delivery, attempts: int, error: str, wait: float | None = None) -> None:
         old = wait is not None and time.time() - each.created > 6 * LONGEST_DELAY
@@ -134,11 +145,18 @@ class Following:
 
     # events
 
-    async def happened(self, tenant: str, kind: str, number: str, data: Any) -> list[dict[str, Any]]:
-        """Start what an event of a tenant starts: which trigger, and its run or why there is none."""
+    async def happened(
+        self,
+        tenant: str,
+        kind: str,
+        number: str,
+        data: Any,
+        usable: Callable[[str], bool] = lambda _chain: True,
+    ) -> list[dict[str, Any]]:
+        """Start what an event of a tenant starts, of `usable` chains: which trigger, and its run or why there is none."""
         event = {"id": number, "type": kind, "data": data}
         known = await asyncio.to_thread(self.store.all, tenant, ("event",))
-        meant = [trigger for trigger in known if not trigger.paused and trigger.matches(kind)]
+        meant = [each for each in known if not each.paused and each.matches(kind) and usable(each.chain)]
         return [await self._fired(trigger, number, event) for trigger in meant]
 
     async def _fired(self, trigger: Trigger, number: str, event: dict[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,13 @@ class PeopleStore:
         return None if kept is None else msgspec.json.decode(kept, type=Account)
 
     async def find(self, name: str, kind: Kind | None = None) -> Account:
-        """By id or name; a user before a service account of the same name. Raises `NotFound`."""
+        """By id, or else by name; a user before a service account of the same name. Raises `NotFound`.
+
+        Whoever is named as another's id is not taken for it: what is given to one would be the other's.
+        """
+        known_by_id = await self.account(name)
+        if known_by_id is not None and kind in (None, known_by_id.kind):
+            return known_by_id
         kinds: tuple[Kind, ...] = ("user", "service") if kind is None else (kind,)
         for one in kinds:
             if (known := await self._store.get(_name_key(one, name))) is not None:

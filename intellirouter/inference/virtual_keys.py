@@ -25,11 +25,12 @@ from intellirouter.inference.following import following
 from intellirouter.memory.store import StateStore
 from intellirouter.security.api_keys import KeyRing, hash_key
 from intellirouter.security.authority import Standing
-from intellirouter.security.caller import Caller, Quota
+from intellirouter.security.caller import NOBODY, OPERATOR_REF, Caller, Quota
 from intellirouter.security.fence import NO_FENCE, Fence
 
 PREFIX = "virtual-key:"
 CHANNEL = "admin:all:keys"
+RESERVED = frozenset({NOBODY, OPERATOR_REF})
 GRACE_SECONDS = 86_400.0
 MAX_TRIES = 10
 SECRET_PREFIX = "sk-ir-"  # noqa: S105  what secrets start with, so that scanners find a leaked one
@@ -144,6 +145,8 @@ class KeyStore:
         """Keep a new key. Raises `Conflict` when the name is taken."""
         if key.name.startswith(("user:", "service:")):  # limits, budgets and spending go by the name
             raise Conflict("Names that begin with 'user:' or 'service:' are those of accounts.", param="name")
+        if key.name in RESERVED:
+            raise Conflict(f"'{key.name}' is what the node calls requests without a key.", param="name")
         if any(other.name == key.name and other.revoked is None for other in await self.all()):
             raise Conflict(f"There is a key named '{key.name}' already.", param="name")
         await self._write(key)
@@ -162,11 +165,14 @@ class KeyStore:
         return sorted(keys, key=lambda key: key.created)
 
     async def find(self, name: str) -> VirtualKey:
-        """A key by id or name; a live one before a revoked one of the same name. Raises `NotFound`."""
+        """A key by id, or else by name; a live one before a revoked one of the same name. Raises `NotFound`.
+
+        Whoever names a key as another's id is not taken for it.
+        """
         found = [key for key in await self.all() if name in (key.id, key.name)]
         if not found:
             raise NotFound(f"There is no key '{name[:100]}'.")
-        return min(found, key=lambda key: (key.revoked is not None, -key.created))
+        return min(found, key=lambda key: (key.id != name, key.revoked is not None, -key.created))
 
     async def rotate(self, name: str, grace: float = GRACE_SECONDS) -> tuple[VirtualKey, str]:
         """A new secret; the old one stays good for `grace` seconds. Raises `NotFound`, `Conflict`."""

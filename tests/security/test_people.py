@@ -168,6 +168,24 @@ async def test_nobody_gives_anything_in_another_tenant(place: Installation) -> N
             assert (await place.ask("Router", ADMIN, method, path, body))[0] == 200, (method, path)
 
 
+async def test_nobody_is_taken_for_another_by_being_named_as_its_id(place: Installation) -> None:
+    """What is given to the one, or taken from it, would be the other's."""
+    _, root = await made(place, "root")
+    _, decoy = await made(place, root["id"], "steward")
+    change = await place.ask("Router", ADMIN, "PATCH", "/admin/users/root", {"roles": ["admin"]})
+    assert (change[1]["id"], change[1]["roles"]) == (root["id"], ["admin"])
+    assert (await place.ask("Router", ADMIN, "GET", f"/admin/users/{decoy['id']}"))[1]["roles"] == []
+    assert (await place.ask("Router", ADMIN, "POST", f"/admin/users/{root['id']}/block"))[1]["name"] == "root"
+    await place.make_key("leaked", scopes=["audit"])
+    _, keys = await place.ask("Router", ADMIN, "GET", "/admin/keys")
+    (leaked,) = (key["id"] for key in keys["data"] if key["name"] == "leaked")
+    body = {"name": leaked, "roles": ["steward"]}
+    assert (await place.ask("Router", "steward", "POST", "/admin/keys", body))[0] == 201
+    assert (await place.ask("Router", ADMIN, "DELETE", f"/admin/keys/{leaked}"))[1]["name"] == "leaked"
+    for name in ("anonymous", "operator", "user:root"):
+        assert (await place.ask("Router", ADMIN, "POST", "/admin/keys", {"name": name}))[0] == 409, name
+
+
 WRONG = (
     ({"name": "a b"}, "name"),
     ({"name": ""}, "name"),

@@ -40,6 +40,7 @@ from intellirouter.inference.rescue.continuation import continuation, may_contin
 from intellirouter.inference.rescue.said import Said
 from intellirouter.inference.signals import Watched, signal_of
 from intellirouter.inference.standing import Board
+from intellirouter.inference.told_models import check_told
 from intellirouter.inference.usage import IMPOSSIBLE, combined, credible, embedded_tokens, usual, written_by
 from intellirouter.providers.adapter import Target
 from intellirouter.transport.contract import Transport
@@ -271,7 +272,9 @@ class Dispatch:
             await self._discovery.settled()
         elif not job.caller.models:
             return entry
-        return permitted(self.catalog, job.caller, name, granted=job.granted)
+        entry = permitted(self.catalog, job.caller, name, granted=job.granted)
+        check_told(job.request.extra, job.caller, {candidate.provider.name for candidate in entry.candidates})
+        return entry
 
     async def _open(
         self,

@@ -76,7 +76,7 @@ async def attach(
         check_pairs(form.attributes or {}, "attributes", (str, float, int, bool))
     wanted = {form.file_id: form for form in forms}
     async with service.blob_lock:
-        query = partial(openai_catalog.find_files, tenant=tenant, ids=list(wanted))
+        query = partial(openai_catalog.find_files, caller=request[CALLER], ids=list(wanted))
         files = {row["id"]: row for row in await service.engine.read(query)}
         for id_ in wanted:
             if id_ not in files:

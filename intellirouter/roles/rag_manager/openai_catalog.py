@@ -17,7 +17,7 @@ from intellirouter.roles.rag_manager.blobs import Blobs
 from intellirouter.roles.rag_manager.catalog import CollectionRow, Row
 from intellirouter.roles.rag_manager.openai_pages import Listing
 from intellirouter.roles.rag_manager.sealed_catalog import sealed
-from intellirouter.security.caller import Owner
+from intellirouter.security.caller import Caller, Owner
 
 BATCHES_KEPT = 1_000
 """Of one vector store, the newest; their files stay."""
@@ -103,10 +103,30 @@ def files(tenant: str, purpose: str | None) -> Listing:
     )
 
 
-def find_files(db: sqlite3.Connection, tenant: str, ids: Collection[str]) -> list[Row]:
-    """Those of the files that are the tenant's."""
+def find_files(
+    db: sqlite3.Connection, caller: Caller, ids: Collection[str], *, wholly: bool = False
+) -> list[Row]:
+    """Those of the files that are the tenant's and within the caller's reach."""
     words = f"select {_FILE} from files f where f.id in (select value from json_each(?)) and f.tenant = ?"  # noqa: S608
-    return catalog.rows(db, words, (json.dumps(list(ids)), tenant))
+    found = catalog.rows(db, words, (json.dumps(list(ids)), caller.tenant))
+    return within_reach(db, found, caller, wholly=wholly)
+
+
+def within_reach(
+    db: sqlite3.Connection, found: Sequence[Row], caller: Caller, *, wholly: bool = False
+) -> list[Row]:
+    """Those of the files that lie in no collection, or in one that the caller may use; `wholly`: in none that it may not."""
+    if caller.fence is None or not caller.fence.collections:
+        return list(found)
+    words = (
+        "select a.file, c.name from attachments a join documents d on d.id = a.document "
+        "join collections c on c.id = d.collection where a.file in (select value from json_each(?))"
+    )
+    lying: dict[str, list[bool]] = {}
+    for file, name in db.execute(words, (json.dumps([row["id"] for row in found]),)):
+        lying.setdefault(file, []).append(caller.may_use_collection(name))
+    holds = all if wholly else any
+    return [row for row in found if row["id"] not in lying or holds(lying[row["id"]])]
 
 
 def holders(db: sqlite3.Connection, file: str) -> list[tuple[str, str]]:

@@ -194,15 +194,21 @@ def file_body(row: Row) -> Row:
 
 async def _list(request: web.Request) -> web.StreamResponse:
     """The tenant's files, the newest first."""
-    listing = openai_catalog.files(request[CALLER].tenant, request.query.get("purpose"))
+    caller = request[CALLER]
+    listing = openai_catalog.files(caller.tenant, request.query.get("purpose"))
     wanted = page_of(request, MAX_LISTED, MAX_LISTED)
-    rows, more = await request.app[RAG].engine.read(partial(read_page, listing=listing, page=wanted))
+
+    def read(db: sqlite3.Connection) -> tuple[list[Row], bool]:
+        rows, more = read_page(db, listing, wanted)
+        return openai_catalog.within_reach(db, rows, caller), more
+
+    rows, more = await request.app[RAG].engine.read(read)
     return answer(page_body([file_body(row) for row in rows], more))
 
 
-async def _found(request: web.Request) -> Row:
+async def _found(request: web.Request, *, wholly: bool = False) -> Row:
     id_ = request.match_info["file"]
-    query = partial(openai_catalog.find_files, tenant=request[CALLER].tenant, ids=[id_])
+    query = partial(openai_catalog.find_files, caller=request[CALLER], ids=[id_], wholly=wholly)
     rows = await request.app[RAG].engine.read(query)
     if not rows:
         raise NotFound(f"There is no file '{id_[:100]}'.", param="file_id")
@@ -237,7 +243,7 @@ async def _content(request: web.Request) -> web.StreamResponse:
 
 async def _delete(request: web.Request) -> web.StreamResponse:
     """The file, and its documents in every vector store."""
-    row = await _found(request)
+    row = await _found(request, wholly=True)
     service = request.app[RAG]
     for collection, document in await service.engine.read(partial(openai_catalog.holders, file=row["id"])):
         await service.remove_document(collection, document)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import FormData
 
 from intellirouter.errors import PermissionDenied, RateLimited
 from intellirouter.security.fence import Fence, Parallel
@@ -65,6 +66,43 @@ async def test_only_from_there(place: Installation) -> None:
         headers = {"x-forwarded-for": "10.1.1.1", "x-real-ip": "10.1.1.1"}
         found, _ = await place.ask("Router", key, "GET", "/v1/models", headers=headers)
         assert found == status
+
+
+async def test_files_of_other_collections_are_not_there(place: Installation) -> None:
+    """What lies in a collection that the key may not use is not read, brought elsewhere or deleted by it as a file."""
+    key, whole = await place.make_key("app"), await place.make_key("whole")
+
+    async def ask(method: str, path: str, body: Any = None, who: str = key) -> tuple[int, Any]:
+        return await place.ask("RagManager", who, method, path, body)
+
+    stores, files = {}, {}
+    for name in ("manuals", "payroll"):
+        await ask("POST", "/rag/v1/collections", {"name": name})
+    for store in (await ask("GET", "/v1/vector_stores"))[1]["data"]:
+        stores[store["name"]] = f"/v1/vector_stores/{store['id']}"
+    for name, places in (
+        ("loose", ()),
+        ("open", ("manuals",)),
+        ("both", ("manuals", "payroll")),
+        ("shut", ("payroll",)),
+    ):
+        form = FormData({"purpose": "assistants"})
+        form.add_field("file", f"what is {name}".encode(), filename=f"{name}.txt")
+        _, made = await place.ask("RagManager", key, "POST", "/v1/files", data=form)
+        files[name] = made["id"]
+        for each in places:
+            assert (await ask("POST", f"{stores[each]}/files", {"file_id": made["id"]}))[0] == 200
+    await changed(place, "app", collections=["manual*"])
+    _, listed = await ask("GET", "/v1/files")
+    assert {one["id"] for one in listed["data"]} == {files[name] for name in ("loose", "open", "both")}
+    for name, id_ in files.items():
+        for path in (f"/v1/files/{id_}", f"/v1/files/{id_}/content"):
+            assert (await ask("GET", path))[0] == (404 if name == "shut" else 200), path
+    assert (await ask("POST", f"{stores['manuals']}/files", {"file_id": files["shut"]}))[0] == 404
+    for name, status in (("shut", 404), ("both", 404), ("open", 200), ("loose", 200)):
+        assert (await ask("DELETE", f"/v1/files/{files[name]}"))[0] == status, name
+    for name in ("shut", "both"):
+        assert (await ask("GET", f"/v1/files/{files[name]}/content", who=whole))[0] == 200
 
 
 async def test_only_these_collections(place: Installation) -> None:

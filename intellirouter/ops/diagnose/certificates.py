@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from intellirouter.config.schema.settings import Settings
 from intellirouter.ops.diagnose.finding import Finding, Level
@@ -111,7 +112,12 @@ def authorities(settings: Settings) -> Iterator[Finding]:
 
 
 def ends(certificate: Path, key: Path) -> float:
-    """The Unix time at which a certificate ends.
+    """The Unix time at which a certificate ends. Raises as `presented`."""
+    return float(ssl.cert_time_to_seconds(str(presented(certificate, key)["notAfter"])))
+
+
+def presented(certificate: Path, key: Path) -> Mapping[str, Any]:
+    """What a peer sees of a certificate, as `SSLObject.getpeercert` gives it.
 
     Python decodes a certificate only as a peer's, so one is presented and looked at, in memory and by nobody else.
     Raises `ssl.SSLCertVerificationError` when it does not hold now, `ssl.SSLError` or `OSError` when it cannot be used.
@@ -130,8 +136,7 @@ def ends(certificate: Path, key: Path) -> float:
     for _ in range(10):
         done = [_step(side) for side in (one, other)]
         if done[0]:
-            peer = one.getpeercert() or {}
-            return float(ssl.cert_time_to_seconds(str(peer["notAfter"])))
+            return one.getpeercert() or {}
     raise ssl.SSLError("it could not be presented")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -37,6 +37,8 @@ _PLAIN = {
     "string_too_short": "must not be empty",
     "tuple_type": "must be a list: [ … ]",
 }
+_NUMBERS = ("int_parsing", "float_parsing")
+_WITH_UNIT = re.compile(r"\s*[$€£]?\s*[-+]?[\d.,_]+\s*[A-Za-z%$€£/]*\s*")
 _FOLLOWS = ("missing", "too_short")
 """What pydantic says of a table from which something was left out."""
 
@@ -220,11 +222,23 @@ def _explain(path: KeyPath, errors: Sequence[ErrorDetails]) -> Fault:
     if kind == "missing":
         return Fault(path, "is required.")
     if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return Fault(path, f"must be a table: [{'.'.join(map(str, path))}] and its keys below it.")
+        return Fault(path, f"must be a table: {_heading(path)}.")
     told = dict.fromkeys(_said(error) for error in errors)
     first, *others = told
     text = " or ".join((first, *(other.removeprefix("must be ") for other in others)))
+    given = errors[0].get("input")
+    if kind in _NUMBERS and isinstance(given, str) and _WITH_UNIT.fullmatch(given):
+        text += ", without a unit"
+    elif kind == "tuple_type" and isinstance(given, str) and given.startswith("["):  # of a variable
+        text += ' with TOML inside: { name = "…" } rather than { "name": "…" }, and each bracket closed'
     return Fault(path, text + ("" if text.endswith(".") else "."))
+
+
+def _heading(path: KeyPath) -> str:
+    """How a table is written there. One of several has no heading that says which."""
+    if any(isinstance(part, int) for part in path):
+        return "{ … }" if isinstance(path[-1], int) else f"{path[-1]} = {{ … }}"
+    return f"[{'.'.join(map(str, path))}] and its keys below it"
 
 
 def _said(error: ErrorDetails) -> str:
@@ -237,14 +251,16 @@ def _said(error: ErrorDetails) -> str:
 def keys_at(path: KeyPath) -> Iterator[str]:
     """The keys that the table at `path` knows."""
     model: type[BaseModel] = Settings
+    named = False
     for part in path:
-        if isinstance(part, int):
+        if isinstance(part, int) or named:  # a place in a list, or a name that the operator chose
+            named = False
             continue
         field = model.model_fields.get(str(part))
         inner = model_in(field.annotation) if field else None
-        if inner is None:
+        if field is None or inner is None:
             return
-        model = inner
+        model, named = inner, get_origin(field.annotation) is dict
     yield from model.model_fields
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
-from intellirouter.config import misspelt, rules
+from intellirouter.config import misspelt, rules, unwise
 from intellirouter.config.checking import KeyPath, Rule, check
 from intellirouter.config.env import CONFIG_FILE, Environment, overrides
 from intellirouter.config.overlay import Overlay
@@ -121,7 +122,7 @@ def look(
         return None, problems
     warnings, refusals = (
         tuple(reading.problem(path, message) for path, message in found)
-        for found in (rules.warnings(settings), rules.refusals(settings))
+        for found in (chain(rules.warnings(settings), unwise.warnings(settings)), rules.refusals(settings))
     )
     misread = misspelt.warnings(environment, reading.referred)
     return Loaded(settings, file, reading.sources, (*warnings, *misread), refusals, keeper), problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Collection, Iterator
 
 from intellirouter.config import chain_rules, weak_secrets
@@ -246,7 +247,7 @@ def is_public(host: str) -> bool:
         return True
 
 
-def _nearest(name: str, known: Collection[str]) -> str:
+def nearest(name: str, known: Collection[str]) -> str:
     """`Did you mean 'x'?`, or what there is."""
     close = difflib.get_close_matches(name, known, n=1)
     if close:
@@ -268,6 +269,11 @@ def _duplicates(settings: Settings) -> Iterator[Finding]:
         seen: set[str] = set()
         for index, names in enumerate(entries):
             for name in names:
+                if (unseen := _unseen(name)) is not None:
+                    yield (
+                        (*path, index, "name"),
+                        f"'{name}' holds a character that nobody sees ({unseen}): leave it out.",
+                    )
                 if name in seen:
                     yield (*path, index, "name"), f"the name '{name}' is used more than once."
                 seen.add(name)
@@ -282,7 +288,7 @@ def _targets(settings: Settings) -> Iterator[Finding]:
             name = target.target.partition("/")[0]
             if name not in providers:
                 path: Path = ("model_registry", "models", index, "targets", position)
-                yield path, f"there is no provider '{name}'. {_nearest(name, providers)}"
+                yield path, f"there is no provider '{name}'. {nearest(name, providers)}"
         named = [("fallbacks", name) for name in model.fallbacks]
         named += [("content_policy_fallbacks", name) for name in model.content_policy_fallbacks]
         for field, fallback in named:
@@ -290,5 +296,13 @@ def _targets(settings: Settings) -> Iterator[Finding]:
                 path = ("model_registry", "models", index, field)
                 yield (
                     path,
-                    f"there is no model or provider for the fallback '{fallback}'. {_nearest(fallback, models)}",
+                    f"there is no model or provider for the fallback '{fallback}'. {nearest(fallback, models)}",
                 )
+
+
+def _unseen(name: str) -> str | None:
+    """The number of a character of it that has no width, or breaks the line: who asks for the name types none."""
+    for character in name:
+        if unicodedata.category(character) in ("Cf", "Cc", "Zl", "Zp"):
+            return f"U+{ord(character):04X}"
+    return None

@@ -35,6 +35,9 @@ def parse(text: str) -> tuple[dict[str, Any], list[SyntaxProblem]]:
     while True:
         try:
             return tomli.loads("\n".join(lines) + "\n"), found
+        except RecursionError:
+            found.append(SyntaxProblem(1, "is nested deeper than any setting is."))
+            return {}, found
         except tomli.TOMLDecodeError as error:
             start, end = _statement(lines, min(error.lineno, len(lines)), error.msg)
             found.append(SyntaxProblem(start, *_explain(error.msg, lines[start - 1])))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from intellirouter.config.schema.chain_edges import ChainCentre, ChainEdge, Label
-from intellirouter.config.schema.section import HttpUrl, Seconds, Section, SigningSecret
+from intellirouter.config.schema.section import HttpUrl, PostgresUrl, Seconds, Section, SigningSecret
 
 _GAP = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -138,7 +138,7 @@ class ChainEngineSection(Section):
     enable_caching: bool = Field(default=True, description="keep the results of steps that say cache")
     max_parallel_steps: int = Field(default=10, ge=1, description="of one run")
     default_timeout_seconds: Seconds = Field(default=30, description="for a step that names none")
-    database_url: SecretStr | None = Field(
+    database_url: PostgresUrl = Field(
         default=None,
         description="postgresql://…, shared by many nodes; absent: chains.db in the data directory",
     )

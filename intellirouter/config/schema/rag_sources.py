@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from intellirouter.config.schema.backup import Cron
-from intellirouter.config.schema.section import HttpUrl, Seconds, Section
+from intellirouter.config.schema.section import HttpUrl, PostgresUrl, Seconds, Section
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Kind = Literal["folder", "web", "git", "s3", "webdav", "postgres", "imap", "confluence"]
@@ -101,7 +101,7 @@ class RagSource(Section):
         default=None, description="of s3; absent: what AWS_… says, or the machine's role"
     )
     secret_key: SecretStr | None = Field(default=None, description="of s3, with access_key")
-    database_url: SecretStr | None = Field(
+    database_url: PostgresUrl = Field(
         default=None, description="of postgres: postgresql://…, of a user that may only read"
     )
     query: str | None = Field(

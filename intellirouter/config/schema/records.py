@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field
 
-from intellirouter.config.schema.section import Section
+from intellirouter.config.schema.section import PostgresUrl, Section
 
 Content = Literal["off", "errors", "all"]
 
@@ -15,7 +15,7 @@ class RecordsSection(Section):
     """`[records]`. One row a request, in `requests.db` of the data directory, or in a Postgres that many nodes share."""
 
     enabled: bool = Field(default=True, description="whether requests are recorded at all")
-    database_url: SecretStr | None = Field(
+    database_url: PostgresUrl = Field(
         default=None, description="postgresql://user:password@host/database; without it a file of SQLite"
     )
     content: Content = Field(
@@ -40,12 +40,3 @@ class RecordsSection(Section):
     max_waiting_bytes: int = Field(
         default=64 * 1024 * 1024, ge=1024 * 1024, description="of memory, for the same"
     )
-
-    @field_validator("database_url")
-    @classmethod
-    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is None or not value.get_secret_value():
-            return None
-        if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("must start with postgresql://")
-        return value

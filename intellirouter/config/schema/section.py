@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, TypeVar, cast, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
@@ -20,7 +21,19 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 def _http(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
+    if not _is_address(value):
+        raise ValueError(
+            "is no address such as http://10.0.0.5:8000/v1: a host, no blanks, and a port of 65535 at most"
+        )
     return value
+
+
+def _is_address(value: str) -> bool:
+    try:
+        split = urlsplit(value)
+        return bool(split.hostname) and split.port != 0 and not re.search(r"[\s\x00-\x1f]", value)
+    except ValueError:  # a port that is none, a bracket that is not closed
+        return False
 
 
 HttpUrl = Annotated[str, AfterValidator(_http)]
@@ -56,12 +69,32 @@ def matching(pattern: str, otherwise: str) -> AfterValidator:
 
 def networks(value: tuple[str, ...]) -> tuple[str, ...]:
     """Addresses and networks as they are written. Raises `ValueError`."""
-    for network in value:
-        try:
-            ipaddress.ip_network(network, strict=False)
-        except ValueError as cause:
-            raise ValueError(f"'{network[:60]}' is no address or network such as 10.0.0.0/8") from cause
+    wrong = [network for network in value if not _is_network(network)]
+    if wrong:
+        listed = ", ".join(f"'{network[:60]}'" for network in wrong[:10])
+        raise ValueError(f"{listed} {'are' if wrong[1:] else 'is'} no address or network such as 10.0.0.0/8")
     return value
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _postgres(value: SecretStr | None) -> SecretStr | None:
+    """The address of a Postgres; an empty one is none. Raises `ValueError`."""
+    if value is None or not value.get_secret_value():
+        return None
+    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("must start with postgresql://")
+    return value
+
+
+PostgresUrl = Annotated[SecretStr | None, AfterValidator(_postgres)]
+"""Of a database."""
 
 
 _T = TypeVar("_T")

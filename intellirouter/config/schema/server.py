@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -85,14 +86,39 @@ class ServerSection(Section):
     )
     tls: ServerTls | None = None
 
+    @field_validator("host")
+    @classmethod
+    def _listens(cls, value: str) -> str:
+        if "/" in value or re.search(r"\s", value):
+            raise ValueError("is an address or a name, without a scheme, as in 0.0.0.0")
+        if value.count(":") == 1:
+            raise ValueError("is an address or a name; the port stands in server.port")
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [host for host in value if "/" in host or re.search(r"\s", host)]:
+            raise ValueError(
+                f"'{wrong[0][:60]}' is no name such as ai.example.com: without a scheme and a path"
+            )
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [one for one in value if one not in ("*", "null") and not _is_origin(one)]:
+            raise ValueError(
+                f"'{wrong[0][:60]}' is no origin such as https://app.example.com: scheme, host and perhaps a port"
+            )
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _origin(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        split = urlsplit(value)
-        plain = not (split.path.rstrip("/") or split.query or split.fragment or split.username)
-        if split.scheme not in ("https", "http") or not split.hostname or not plain:
+        if not value.startswith(("https://", "http://")) or not _is_origin(value.rstrip("/")):
             raise ValueError("is scheme, host and perhaps a port, as in https://ai.example.com")
         return value.rstrip("/")
 
@@ -100,3 +126,14 @@ class ServerSection(Section):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return networks(value)
+
+
+def _is_origin(value: str) -> bool:
+    """Whether it is as a browser says it: nothing follows the port."""
+    try:
+        split = urlsplit(value)
+        _ = split.port
+    except ValueError:
+        return False
+    plain = not (split.path or split.query or split.fragment or split.username or re.search(r"\s", value))
+    return bool(split.scheme and split.hostname) and plain

@@ -56,7 +56,9 @@ class Health:
             part = check(app)
             known = self._since.get(name)
             if known is None or known[0] != part.status:
-                known = self._since[name] = (part.status, time.time())
+                # nobody asked before: what is well has been so since the start, as far as anybody knows
+                well = known is None and part.status == "healthy"
+                known = self._since[name] = (part.status, self.started if well else time.time())
             parts[name] = {"status": part.status, "reason": part.reason, "since": round(known[1], 3)}
             worst = max(worst, part.status, key=_RANK.__getitem__)
         body: dict[str, object] = {

@@ -28,6 +28,7 @@ REFUSED: list[tuple[str, str]] = [
     (HERE + MODEL + 'price = { input = "$0.15" }', "price.input: must be a number, without a unit."),
     ("[server]\nhost = 'http://0.0.0.0'", "server.host: is an address or a name, without a scheme"),
     ("[server]\nhost = '0.0.0.0:8080'", "server.host: is an address or a name; the port stands in server.port."),
+    ("[server]\nhost = '[::1]'", "server.host: is an address or a name; one of IPv6 has no brackets here, as in ::1."),
     ("[server]\nallowed_hosts = ['https://a.b']", "server.allowed_hosts: 'https://a.b' is no name such as"),
     ("[server]\ncors_origins = ['https://a.b/x']", "server.cors_origins: 'https://a.b/x' is no origin such as"),
     ("[server]\ncors_origins = ['a.b']", "server.cors_origins: 'a.b' is no origin such as"),

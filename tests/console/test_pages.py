@@ -76,6 +76,12 @@ SETTLED = """async () => {
 """Looks by itself: the browser's own waiting compiles its question anew each time, which the console's policy forbids."""
 
 
+UNEVEN = """() => [...document.querySelectorAll(".table tr")].flatMap((row) => {
+    const cells = [...row.querySelectorAll("td")].filter((cell) => cell.offsetParent);
+    return cells.filter((cell) => getComputedStyle(cell).paddingLeft !== getComputedStyle(cells[0]).paddingLeft);
+}).slice(0, 3).map((cell) => cell.outerHTML.slice(0, 120))"""
+
+
 async def wider(found: Seat) -> list[str]:
     """What is to be said of a page, or of a table in it, that is wider than its window once it was drawn for that width."""
     over = await found.page.evaluate(SETTLED)
@@ -94,6 +100,8 @@ async def test_every_page_shows_itself_without_an_error_and_can_be_read_by_every
                 await found.page.set_viewport_size({"width": width, "height": 860})
                 await found.page.emulate_media(color_scheme=scheme)
                 said = await wider(found)
+                if width <= 640 and (uneven := await found.page.evaluate(UNEVEN)):
+                    said.append(f"cells of a card that do not begin where the others do: {uneven}")
                 if width in (1280, 390):  # what it finds at the others is the same
                     result = await found.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
                     serious = [

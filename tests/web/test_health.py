@@ -22,6 +22,7 @@ def test_since_when_a_part_is_as_it_is() -> None:
         return {name: part["since"] for name, part in body["parts"].items()}
 
     first = told()
+    assert first["state"] == round(health.started, 3)  # as far as anybody knows
     assert health.report(app)[0] == "degraded"
     health._since["state"] = ("healthy", 1.0)
     assert told() == {**first, "state": 1.0}  # nothing changed

@@ -91,7 +91,9 @@ class ServerSection(Section):
     def _listens(cls, value: str) -> str:
         if "/" in value or re.search(r"\s", value):
             raise ValueError("is an address or a name, without a scheme, as in 0.0.0.0")
-        if value.count(":") == 1:
+        if value.startswith("["):
+            raise ValueError("is an address or a name; one of IPv6 has no brackets here, as in ::1")
+        if re.fullmatch(r"[^:]*:\d+", value):
             raise ValueError("is an address or a name; the port stands in server.port")
         return value
 

@@ -322,7 +322,7 @@ class SqliteStore:
             if self._closed:
                 raise StateUnavailable("the record is closed")
             connection = self._readers.pop() if self._readers else None
-        good = False
+        good, done = False, "written" if writes else "read"
         try:
             if connection is None:
                 connection = sqlite3.connect(
@@ -345,9 +345,9 @@ class SqliteStore:
                 raise TooSlow(
                     f"The record could not answer within {self._read_seconds:g} seconds: ask for less time, or with a filter."
                 ) from error
-            raise StateUnavailable(f"the record {self.path} cannot be read: {error}") from error
+            raise StateUnavailable(f"the record {self.path} cannot be {done}: {error}") from error
         except sqlite3.Error as error:
-            raise StateUnavailable(f"the record {self.path} cannot be read: {error}") from error
+            raise StateUnavailable(f"the record {self.path} cannot be {done}: {error}") from error
         finally:
             if connection is not None:
                 with self._lock:

@@ -62,7 +62,7 @@ function Body({ at, who, place }) {
     if (known && !kept && !loaded.has(name)) fetchPage(name).then(() => bump((n) => n + 1), (error) => fail({ name, error }));
   };
   useEffect(load, [name, kept]);
-  if (!known) return html`<${Page} title=${T.lost}><${Link} class="button main" to="">${T.toOverview}<//><//>`;
+  if (!known) return html`<${Page} title=${T.lost}><p><${Link} class="button main" to="">${T.toOverview}<//></p><//>`;
   if (kept) return html`<${Page} title=${T.pages[name]} about=${T[name || "overview"].about}><${NotPermitted} who=${who} needs=${NEEDS[name]} /><//>`;
   if (failed?.name === name) return html`<${Broken} error=${failed.error} again=${load} />`;
   const Shown = loaded.get(name);

@@ -96,7 +96,7 @@ def command(
             styles=["red" if _failed(row) else "" for row in rows],
         )
     if follow:
-        last = rows[-1]["id"] if rows else None
+        last = rows[-1]["id"] if rows else "0"  # nothing was there: whatever comes is new
         # the client that streams is for who follows
         follower = importlib.import_module("intellirouter.cli.requests_follow").follow
         path = query("/admin/requests/stream", **filters)

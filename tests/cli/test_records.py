@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import StartNode, StartVendor
 from tests.roles.router.test_chat import ANSWER, BODY
 from tests.roles.router.test_records import priced, recorded
+from tests.servers.ports import free_port
+from tests.servers.process import node_process
 from tests.servers.vendor import Play
 from tests.servers.warm.process import warm_command
 
@@ -103,6 +105,48 @@ async def test_new_requests_are_followed(
                     assert reply.status == 200
                 await asyncio.wait((line,), timeout=0.5)
         assert json.loads(line.result())["model"] == "primary/m"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@pytest.mark.timeout(300)
+async def test_requests_are_followed_over_a_restart_each_once(
+    start_vendor: StartVendor, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    vendor = await start_vendor(Play.json(ANSWER))
+    port = free_port()
+    config = tmp_path / "node.toml"
+    config.write_text(f'[server]\nport = {port}\n[paths]\ndata_dir = "{tmp_path / "data"}"\n{priced(vendor)}')
+    url, at = f"http://127.0.0.1:{port}", ("--role", "Router", "--config", str(config))
+
+    async def ask(name: str) -> None:
+        body, headers = {**BODY, "user": name}, {"x-request-id": name}
+        async with http.post(f"{url}/v1/chat/completions", json=body, headers=headers) as reply:
+            assert reply.status == 200
+
+    async with node_process(*at) as node:
+        await node.url()
+        await ask("first")
+        process = await asyncio.create_subprocess_exec(
+            *warm_command(), "requests", "--follow", "--json", "--models-only", "--url", url,
+            stdout=asyncio.subprocess.PIPE, env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
+        )  # fmt: skip
+        assert process.stdout is not None
+
+        async def told() -> str:
+            assert process.stdout is not None
+            async with asyncio.timeout(100):
+                name: str = json.loads(await process.stdout.readline())["request_id"]
+            return name
+
+        assert await told() == "first"
+    try:
+        for name in ("second", "third"):
+            async with node_process(*at) as node:
+                await node.url()
+                await ask(name)
+                assert await told() == name
     finally:
         process.terminate()
         await process.wait()

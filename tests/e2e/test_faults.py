@@ -356,13 +356,13 @@ async def test_15_a_circuit_opens_everywhere_and_closes_soon_after_recovery(
             decision = (await ask(http, url, stream=True)).headers["x-intellirouter-decision"]
         assert "circuit is open" in decision
         assert len(primary.received) - learnt < 5
-    learnt = len(primary.received)
+    learnt, began = len(primary.received), time.monotonic()
     async with calling(http, urls) as replies:
-        end = time.monotonic() + 60
         while len(replies) < 60:
-            assert time.monotonic() < end
+            assert time.monotonic() - began < 60
             await asyncio.sleep(0.02)
-        assert len(primary.received) - learnt < 20  # probes only, while it is away
+        probes = routers * ((time.monotonic() - began) / 0.4 + 2)  # the machine may be slow
+        assert len(primary.received) - learnt <= probes  # and nothing else, while it is away
         away = False
         end = time.monotonic() + 60
         while replies[-1].headers.get("x-intellirouter-provider") != "primary":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -20,6 +21,7 @@ from intellirouter.app.node import Listening, Node
 from intellirouter.app.refreshing import secrets_health
 from intellirouter.bounds.shares import Shares
 from intellirouter.errors import ConfigError
+from intellirouter.roles.following import STOPPING
 from intellirouter.roles.keys import (
     ACCESS_LOG,
     AUDITOR,
@@ -81,6 +83,12 @@ async def serving(
         server, frame, health, [*role.routes(), *role.handed_on()], opened.values, keyless, api_document
     )
     opened[ROLE_APPS][role.name] = app
+    stopping = app[STOPPING] = asyncio.Event()
+
+    async def leave(_: web.Application) -> None:
+        stopping.set()
+
+    app.on_shutdown.append(leave)
     runner = web.AppRunner(
         app,
         access_log=None,

@@ -40,7 +40,7 @@ async def followed(
                 tries += 1
                 if tries >= TRIES:
                     raise PeerUnavailable(f"The events of {run_id} break off again and again.") from cause
-                await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS)  # also where it ended the stream: it stops
 
 
 async def _events(

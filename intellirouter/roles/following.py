@@ -19,17 +19,28 @@ KEEP_ALIVE = 15.0
 """Seconds of silence before a comment."""
 ASK_SECONDS = 2.0
 """Between two looks at whether the follower still may."""
+STOPPING: web.AppKey[asyncio.Event] = web.AppKey("stopping", asyncio.Event)
+"""Set when the role stops: who follows what has no end comes again, and is nothing to wait for."""
 
 
 async def followed(
-    request: web.Request, source: AsyncIterator[bytes], permission: str, opening: bytes = b""
+    request: web.Request,
+    source: AsyncIterator[bytes],
+    permission: str,
+    opening: bytes = b"",
+    *,
+    resumable: bool = False,
 ) -> web.StreamResponse:
-    """Server-sent events for as long as the caller is good and holds the permission; what ends them sooner is their last event."""
+    """Server-sent events for as long as the caller is good and holds the permission; what ends them sooner is their last event.
+
+    One that is `resumable`, by `last-event-id`, ends when the role stops.
+    """
     writer = StreamWriter(request, "text/event-stream", dict, keep_alive=KEEP_ALIVE)
     try:
         if opening:
             await writer.write(opening)
-        await _relayed(writer, source, request, permission)
+        stopping = request.app.get(STOPPING) if resumable else None
+        await _relayed(writer, source, request, permission, stopping or asyncio.Event())
     except IntelliRouterError as error:
         if writer.response is None:
             raise
@@ -38,17 +49,23 @@ async def followed(
 
 
 async def _relayed(
-    writer: StreamWriter, source: AsyncIterator[bytes], request: web.Request, permission: str
+    writer: StreamWriter,
+    source: AsyncIterator[bytes],
+    request: web.Request,
+    permission: str,
+    stopping: asyncio.Event,
 ) -> None:
     telling = asyncio.create_task(writer.relay(source))
     asking = asyncio.create_task(_ended(request, permission))
+    leaving = asyncio.create_task(stopping.wait())
+    tasks: tuple[asyncio.Task[object], ...] = (telling, asking, leaving)
     try:
-        done, _ = await asyncio.wait((telling, asking), return_when=asyncio.FIRST_COMPLETED)
-        (telling if telling in done else asking).result()
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        next(task for task in tasks if task in done).result()
     finally:
-        for task in (telling, asking):
+        for task in tasks:
             task.cancel()
-        await asyncio.wait((telling, asking))
+        await asyncio.wait(tasks)
 
 
 async def _ended(request: web.Request, permission: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 
 import aiohttp
@@ -150,3 +151,18 @@ async def test_requests_are_followed_over_a_restart_each_once(
     finally:
         process.terminate()
         await process.wait()
+
+
+@pytest.mark.timeout(300)
+async def test_a_node_that_stops_does_not_wait_for_who_follows_it(tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(
+        f'[server]\nport = 0\ndrain_timeout = 3600\n[paths]\ndata_dir = "{tmp_path / "data"}"\n'
+    )
+    async with node_process("--role", "Router", "--config", str(config)) as node:
+        url = f"{await node.url()}/admin/requests/stream"
+        async with aiohttp.ClientSession() as http, http.get(url) as stream:
+            assert await stream.content.readline() == b": follows\n"
+            node.signal(signal.SIGTERM)
+            await stream.content.read()
+            assert await node.wait() == 0

@@ -40,7 +40,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     last = Place.read(request.headers.get("last-event-id", ""))
     run_id = request.match_info["id"]
     await request.app[ENGINE].row(request[CALLER], run_id)  # one that is not there is a 404, not a stream
-    return await followed(request, _told(request, run_id, last), "runs:read")
+    return await followed(request, _told(request, run_id, last), "runs:read", resumable=True)
 
 
 async def _told(request: web.Request, run_id: str, at: Place) -> AsyncIterator[bytes]:

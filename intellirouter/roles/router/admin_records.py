@@ -171,7 +171,8 @@ async def follow(request: web.Request) -> web.StreamResponse:
         request, lambda store: store.page(query, 1)
     )  # a wrong question is told as one, before the stream
     with _record(request).following():
-        return await followed(request, _new_rows(request, query, last), "records:read", b": follows\n\n")
+        rows = _new_rows(request, query, last)
+        return await followed(request, rows, "records:read", b": follows\n\n", resumable=True)
 
 
 async def _new_rows(request: web.Request, query: Query, last: int | None) -> AsyncIterator[bytes]:

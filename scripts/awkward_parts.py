@@ -179,6 +179,13 @@ def _letters() -> Iterator[Said]:
             "606 euros",
             "",
         )
+    inline = f"{head}Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\nFirst\n"
+    yield (
+        "two-parts.eml",
+        f"{inline}--b\nContent-Type: text/html\n\n{page}\n--b--\n".encode(),
+        "606 euros",
+        "",
+    )
     yield (
         "flowed.eml",
         f"{head}Content-Type: text/plain; format=flowed\n\nThis is a long \nline.\n".encode(),

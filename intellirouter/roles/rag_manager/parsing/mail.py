@@ -87,7 +87,8 @@ def outlook(data: bytes, read: Read) -> Parsed:
 
 def _message(parsed: EmailMessage, read: Read) -> Iterator[Block]:
     yield _heading({name: _header(parsed, name) for name in _HEADERS})
-    plain, page = (parsed.get_body((kind,)) for kind in ("plain", "html"))
+    plain = parsed.get_body(("plain",))
+    page = parsed.get_body(("html",)) if plain is None else _beside(parsed, plain)
     text = _flowed(plain) if plain is not None else ""
     shown = html.of_text(_text(page))[1] if page is not None else []
     if shown and len(text.split()) * _STANDS_FOR <= sum(len(block.text.split()) for block in shown):
@@ -95,6 +96,14 @@ def _message(parsed: EmailMessage, read: Read) -> Iterator[Block]:
     elif text.strip():
         yield Block(text)
     yield from attached(_files(parsed, {id(plain), id(page)}), read)
+
+
+def _beside(parsed: EmailMessage, plain: Message) -> Message | None:
+    """The page that says the same as the plain text, of which a program of mail shows one."""
+    for part in parsed.walk():
+        if part.get_content_type() == "multipart/alternative" and any(one is plain for one in part.walk()):
+            return part.get_body(("html",))
+    return None
 
 
 def _flowed(part: Message) -> str:

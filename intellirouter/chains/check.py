@@ -96,6 +96,8 @@ class _Scope:
     steps: Set[str]
     names: frozenset[str] = frozenset({"input", "steps", "run"})
     concurrent: bool = False
+    inputs: frozenset[str] | None = None
+    """That the chain declares; None: not looked at, as where `input` is the item of a map."""
 
 
 @dataclass(slots=True)
@@ -125,10 +127,13 @@ class _Check:
         )
         for name, entry in data.get("input", {}).items():
             self._schema({k: v for k, v in entry.items() if k != "default"}, ("input", name))
-        steps = self._body(data["steps"], ("steps",), _Scope(frozenset()), base)
+        inputs = frozenset(data.get("input", {}))
+        steps = self._body(data["steps"], ("steps",), _Scope(frozenset(), inputs=inputs), base)
         head = data["chain"]
         if "output" in data:
-            self._expressions(data["output"], ("output",), _Scope(frozenset(step.id for step in steps)))
+            self._expressions(
+                data["output"], ("output",), _Scope(frozenset(step.id for step in steps), inputs=inputs)
+            )
         if self.count > MAX_STEPS:
             self._add(("steps",), _too_many(self.count))
         elif (need := sum(map(width, steps))) > MAX_WIDTH:
@@ -166,7 +171,7 @@ class _Check:
         steps: list[Step] = []
         own: set[str] = set()
         before = set(scope.steps)  # grows from step to step
-        seen = _Scope(before, scope.names, scope.concurrent)
+        seen = _Scope(before, scope.names, scope.concurrent, scope.inputs)
         for index, entry in enumerate(entries):
             inner = (*path, index)
             if entry["id"] in own:
@@ -222,18 +227,21 @@ class _Check:
         self, kind: str, entry: dict[str, Any], path: Path, scope: _Scope, base: Step
     ) -> tuple[tuple[Step, ...], tuple[Branch, ...]]:
         if kind == "map":
-            inner = _Scope(scope.steps, scope.names | {entry["map"]["as"], "index"}, True)
+            item = entry["map"]["as"]
+            inner = _Scope(
+                scope.steps, scope.names | {item, "index"}, True, None if item == "input" else scope.inputs
+            )
             return self._body(entry["do"], (*path, "do"), inner, base), ()
         if kind == "loop":
             body = frozenset(step["id"] for step in entry["do"])
-            around = _Scope(scope.steps | body, scope.names | {"index"}, scope.concurrent)
+            around = _Scope(scope.steps | body, scope.names | {"index"}, scope.concurrent, scope.inputs)
             if until := entry["loop"].get("until"):
                 self._expression(until, (*path, "loop", "until"), around)
             return self._body(entry["do"], (*path, "do"), around, base), ()
         if kind not in ("switch", "parallel"):
             return (), ()
         branches = []
-        inner = _Scope(scope.steps, scope.names, scope.concurrent or kind == "parallel")
+        inner = _Scope(scope.steps, scope.names, scope.concurrent or kind == "parallel", scope.inputs)
         for index, branch in enumerate(entry[kind]):
             at = (*path, kind, index)
             if "when" in branch:
@@ -352,12 +360,19 @@ class _Check:
 
     def _reads(self, template: str, path: Path, scope: _Scope) -> None:
         try:
-            names, steps = expr.references(template)
+            names, steps, inputs = expr.references(template)
         except expr.BadExpression as error:
             self._add(path, error.message)
             return
         for name in sorted(names - scope.names):
             self._add(path, f"There is no '{name}' here.", f"Names: {', '.join(sorted(scope.names))}.")
+        known = scope.inputs if self.fresh else None
+        for name in sorted(inputs - known) if known is not None else ():
+            close = difflib.get_close_matches(name, known or (), 1)
+            said = f"Inputs: {', '.join(sorted(known or ())) or 'none'}."
+            self._add(
+                path, f"The chain has no input '{name}'.", f"Did you mean '{close[0]}'?" if close else said
+            )
         for step in sorted(steps - scope.steps):
             close = difflib.get_close_matches(step, scope.steps, 1)
             self._add(
@@ -368,7 +383,7 @@ class _Check:
 def _words(error: Any) -> str:
     """The validator's message, short."""
     if error.validator == "anyOf":
-        return f"{str(error.instance)[:60]!r} is not of a form this takes. {error.schema.get('description', '')}".rstrip()
+        return f"{str(error.instance)[:60]!r} is not of a form this takes: {error.schema.get('description', '')}".rstrip()
     return f"{str(error.message)[:200]}."
 
 

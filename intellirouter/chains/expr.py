@@ -93,7 +93,10 @@ def _reading(source: str) -> Iterator[None]:
     try:
         yield
     except TemplateSyntaxError as error:
-        raise BadExpression(f"'{source[:80]}': {str(error.message)[:200]}") from error
+        braces = (
+            " It is an expression already: write it without {{ }}." if source.startswith("{{ ({{") else ""
+        )
+        raise BadExpression(f"'{source[:80]}': {str(error.message)[:200]}.{braces}") from error
     except (TemplateError, RecursionError, ValueError, ArithmeticError, TypeError) as error:
         raise BadExpression(f"'{source[:80]}' cannot be read.") from error
 
@@ -178,7 +181,8 @@ def _guard(source: str, work: Callable[[], Any]) -> Any:
     except TooLarge as error:
         raise BadExpression(f"'{source[:80]}': {error.message}") from error
     except UndefinedError as error:
-        raise BadExpression(f"'{source[:80]}': {str(error.message)[:200]}.") from error
+        what = str(error.message)[:200].replace("'dict object' has no attribute", "the object has no")
+        raise BadExpression(f"'{source[:80]}': {what}.") from error
     except (TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise BadExpression(f"'{source[:80]}' fails: {type(error).__name__}.") from error
 
@@ -214,23 +218,28 @@ def _spend(left: list[int], weight: int) -> None:
         raise BadExpression(f"An expression's value grew past {MAX_VALUE:,} characters.")
 
 
-def references(source: str) -> tuple[set[str], set[str]]:
-    """The names a template reads, and the steps it reads as `steps.X`. Raises `BadExpression`."""
+def references(source: str) -> tuple[set[str], set[str], set[str]]:
+    """The names a template reads, the steps it reads as `steps.X`, and what it reads as `input.X`. Raises `BadExpression`."""
     with _reading(source):
         found = places(_ENVIRONMENT, source)
         if found is not None:
-            return found.references()
+            names, (steps, inputs) = found.references("steps", "input")
+            return names, steps, inputs
         tree = _parsed(source)
     own = {name.name for loop in tree.find_all(nodes.For) for name in _targets(loop.target)}
     names = {name.name for name in tree.find_all(nodes.Name)} - own - {"loop"}
-    steps = {
+    return names, _members(tree, "steps"), set() if "input" in own else _members(tree, "input")
+
+
+def _members(tree: nodes.Template, owner: str) -> set[str]:
+    found = {
         getattr(node, "attr", None) or getattr(getattr(node, "arg", None), "value", None)
         for node in tree.find_all((nodes.Getattr, nodes.Getitem))
         if isinstance(node, nodes.Getattr | nodes.Getitem)
         and isinstance(node.node, nodes.Name)
-        and node.node.name == "steps"
+        and node.node.name == owner
     }
-    return names, {step for step in steps if isinstance(step, str)}
+    return {name for name in found if isinstance(name, str)}
 
 
 def _targets(target: nodes.Node) -> Iterable[nodes.Name]:

@@ -20,6 +20,7 @@ from intellirouter.chains import expr
 from intellirouter.chains.agent import AgentSpent, TurnFailed, converse
 from intellirouter.chains.model import Chain, Step
 from intellirouter.chains.plan import body_width
+from intellirouter.chains.sandbox import kind_of
 from intellirouter.chains.schema import ABOUT, ASKING, EFFECTS
 from intellirouter.chains.spending import purse, spending
 from intellirouter.chains.timing import TimeIsUp, capped, deadline, timing, waited
@@ -283,7 +284,7 @@ class Walk:
         items, most = await self._evaluated(step.spec["over"], names), step.spec["max_items"]
         if not isinstance(items, list):
             raise StepFailed(
-                f"'over' must give a list, not {type(items).__name__}.", cause="bad_expression", path=at
+                f"'over' must give a list, not {kind_of(items)}.", cause="bad_expression", path=at
             )
         if len(items) > most:
             raise StepFailed(

@@ -42,10 +42,10 @@ class Places:
             yield str(finalize(value))
             yield text
 
-    def references(self) -> tuple[set[str], set[str]]:
-        """The names that are read, and the steps that are read as `steps.X`."""
-        steps = {path[1] for path in self._paths if path[0] == "steps" and len(path) > 1}
-        return {path[0] for path in self._paths}, steps
+    def references(self, *owners: str) -> tuple[set[str], list[set[str]]]:
+        """The names that are read, and what of each owner is read as `owner.X`."""
+        of = [{path[1] for path in self._paths if path[0] == owner and len(path) > 1} for owner in owners]
+        return {path[0] for path in self._paths}, of
 
 
 def places(environment: Environment, source: str) -> Places | None:

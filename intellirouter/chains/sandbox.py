@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import StrictUndefined, nodes
 from jinja2.runtime import LoopContext
@@ -25,14 +26,14 @@ MAX_OUTPUT = 1_000_000
 """Characters of a text that an expression or template makes."""
 FILTERS = frozenset(
     "default d length count lower upper trim first last round int float string sum min max sort unique map select reject "
-    "selectattr rejectattr title capitalize list abs reverse dictsort truncate join replace tojson".split()
+    "selectattr rejectattr title capitalize list abs reverse dictsort truncate join replace tojson urlencode".split()
 )
 _ITEM = 12  # units for one item that goes through a filter
 _CHARACTERS = 32  # that are read in the time of one unit
 _SHALLOW = frozenset("default d length count first last round abs".split())
 _SORTING = frozenset({"sort", "dictsort"})
 _OF_TEXT = frozenset(
-    "lower upper trim int float string replace title capitalize truncate tojson reverse".split()
+    "lower upper trim int float string replace title capitalize truncate tojson reverse urlencode".split()
 )
 """Filters that take a text as one thing, not as its characters."""
 _LONG_ARGUMENTS = frozenset("replace default d join select reject selectattr rejectattr map".split())
@@ -67,6 +68,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             "join": _join,
             "replace": _replace,
             "tojson": tojson,
+            "urlencode": _urlencode,
             "sum": _sum,
             "round": _round,
         }
@@ -110,8 +112,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 raise BadExpression(f"An expression grew past {MAX_OUTPUT:,}.")
             burn(1 + size // _CHARACTERS)
             return left + right
-        if not all(isinstance(value, int | float) and abs(value) < 1e30 for value in both):
+        if not all(isinstance(value, int | float) for value in both):
+            advice = " '~' joins whatever there is as text." if operator == "+" else ""
+            raise BadExpression(
+                f"'{operator}' cannot be done with {kind_of(left)} and {kind_of(right)}.{advice}"
+            )
+        if not all(abs(value) < 1e30 for value in both):
             raise BadExpression(f"'{operator}' works on numbers below 1e30 here.")
+        if operator in ("/", "//", "%") and right == 0:
+            raise BadExpression("It divides by zero.")
         return super().call_binop(context, operator, left, right)
 
 
@@ -253,6 +262,30 @@ def _join(values: Iterable[Any], separator: str = "") -> str:
     return bounded(
         piece for n, value in enumerate(values) for piece in ((str(separator),) if n else ()) + (text(value),)
     )
+
+
+def _urlencode(value: Any) -> str:
+    """As a part of an address: `a&b` as `a%26b`; an object as its query."""
+    if isinstance(value, dict):
+        return bounded(
+            f"{'&' if n else ''}{quote(str(key), safe='')}={quote(text(inner), safe='')}"
+            for n, (key, inner) in enumerate(value.items())
+        )
+    return bounded((quote(text(value), safe=""),))
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in JSON's words."""
+    if value is None:
+        return "null"
+    kinds = (
+        (bool, "a boolean"),
+        (int | float, "a number"),
+        (str, "a text"),
+        (dict, "an object"),
+        (list | tuple, "a list"),
+    )
+    return next((name for kind, name in kinds if isinstance(value, kind)), "a value that is not there")
 
 
 def _replace(value: str, old: str, new: str) -> str:

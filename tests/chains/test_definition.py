@@ -23,6 +23,9 @@ PROBLEMS = {
     "a later step": ("steps:\n  - {id: a, set: {x: steps.b}}\n  - {id: b, set: {x: '1'}}\n", ":3", "No step 'b'"),
     "unknown name": ("steps:\n  - {id: a, set: {x: nothing}}\n", ":3", "no 'nothing'"),
     "bad expression": ("steps:\n  - {id: a, set: {x: '1 +'}}\n", ":3", "1 \\+"),
+    "an input that is not there": ("input: {question: {type: string}}\nsteps:\n  - {id: a, set: {x: input.qestion}}\n", ":4", "Did you mean 'question'"),
+    "an input in a template": ("steps:\n  - {id: a, llm: {model: gpt-4, prompt: 'Hi {{ input.who }}'}}\n", ":3", "no input 'who'"),
+    "braces in an expression": ("steps:\n  - {id: a, when: '{{ true }}', sleep: 1}\n", ":3", "without {{ }}"),
     "same id": ("steps:\n  - {id: a, sleep: 1}\n  - {id: a, sleep: 1}\n", ":4", "twice"),
     "same key": ("steps:\n  - {id: a, sleep: 1, sleep: 2}\n", ":3", "twice"),
     "bad duration": ("steps:\n  - {id: a, sleep: soon}\n", ":3", "Seconds, or a number"),
@@ -141,6 +144,8 @@ def test_a_hostile_template_is_refused(template: str) -> None:
         ("input.items[0].v == 1 and 'a' in ['a']", True),
         ("'yes' if input.n > 2 else 'no'", "yes"),
         ("{'a': [input.n]}", {"a": [3]}),
+        ("'http://h/?q=' ~ ('a&b=ü #1/'|urlencode)", "http://h/?q=a%26b%3D%C3%BC%20%231%2F"),
+        ("{'q': 'a b', 'n': input.n}|urlencode", "q=a%20b&n=3"),
     ],
 )
 def test_expressions_give_plain_values(source: str, value: object) -> None:
@@ -151,3 +156,24 @@ def test_expressions_give_plain_values(source: str, value: object) -> None:
 def test_an_unknown_key_is_an_error_and_not_an_empty_text() -> None:
     with pytest.raises(expr.BadExpression, match="typo"):
         expr.render("{{ input.typo }}", {"input": {}})
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("1 / 0", "divides by zero"),
+        ("'a' + 1", "a text and a number.*~"),
+        ("input.none * 2", "null and a number"),
+        ("[1] - {}", "a list and an object"),
+        ("1e300 * 1e300", "below 1e30"),
+        ("input.typo", "the object has no 'typo'"),
+    ],
+)
+def test_an_expression_that_fails_says_why_in_the_words_of_a_definition(source: str, said: str) -> None:
+    with pytest.raises(expr.BadExpression, match=said):
+        expr.evaluate(source, {"input": {"none": None}})
+
+
+def test_an_item_called_input_is_no_input_of_the_chain() -> None:
+    body = "{over: '[{\"a\": 1}]', as: input, max_items: 2}"
+    chain(HEAD + f"steps:\n  - {{id: m, map: {body}, do: [{{id: s, set: {{v: input.a}}}}]}}\n")

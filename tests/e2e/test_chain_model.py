@@ -73,6 +73,15 @@ async def test_a_chain_answers_as_a_model(
         assert reply.headers["x-intellirouter-run"].startswith("run_")
     assert answer["choices"][0]["message"]["content"] == "HELLO"
     assert (answer["model"], answer["usage"]["total_tokens"]) == ("chain/shout", 4)
+    async with http.post(chat, json={**body, "n": 2}, headers=KEY) as reply:
+        assert "'n' was not heeded" in reply.headers["x-intellirouter-notes"]
+    said = {"stream": True, "max_tokens": 9}
+    async with http.post(f"{urls['Router']}/v1/messages", json={**body, **said}, headers=KEY) as reply:
+        assert '"usage":{"input_tokens":3,"output_tokens":1' in await reply.text()
+    picture = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]
+    wordless = {**body, "messages": [{"role": "user", "content": picture}]}
+    async with http.post(chat, json=wordless, headers=KEY) as reply:
+        assert (reply.status, "there is none" in await reply.text()) == (400, True)
     async with http.post(chat, json=body | {"stream": True}, headers=KEY) as reply:
         assert "HELLO" in await reply.text()
     async with http.post(chat, json=body | {"model": "chain/gone"}, headers=KEY) as reply:

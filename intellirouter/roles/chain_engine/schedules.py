@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import sqlalchemy as sa
-from croniter import CroniterBadCronError, croniter
+from croniter import CroniterBadCronError, CroniterBadDateError, croniter
 
 from intellirouter.chains.runtime.durable.sealing import SealedBytes
 from intellirouter.errors import InvalidRequest
@@ -115,6 +115,8 @@ def checked_times(cron: str, timezone: str) -> None:
         raise InvalidRequest(f"There is no time zone '{timezone[:60]}'.", param="timezone") from cause
     try:
         croniter(cron, datetime.now(ZoneInfo(timezone))).get_next(datetime)
+    except CroniterBadDateError as cause:
+        raise InvalidRequest(f"'{cron[:100]}' never comes: there is no such day.", param="cron") from cause
     except (CroniterBadCronError, ValueError) as cause:
         raise InvalidRequest(
             f"'{cron[:100]}' is not a cron expression of five fields, such as '0 7 * * mon-fri'.",

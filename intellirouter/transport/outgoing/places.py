@@ -105,20 +105,22 @@ def read(text: str, allowed: Allowed, *, trusted: bool = False) -> URL:
     A `trusted` one stands in the configuration: only its form is checked.
     """
     if len(text) > MAX_URL or _FORBIDDEN.search(text):
-        raise _refused("is too long, or holds spaces, control characters or backslashes")
+        raise AddressRefused(
+            "The address is too long, or holds spaces, control characters or backslashes: in a template `urlencode` writes them for an address."
+        )
     try:
         url = URL(text)
         host, port = (url.raw_host or "").rstrip(".").lower(), url.port
     except ValueError as cause:
-        raise _refused("cannot be read") from cause
+        raise AddressRefused("The address cannot be read.") from cause
     if url.scheme not in ("http", "https"):
-        raise _refused("must begin with http:// or https://")
+        raise AddressRefused("The address must begin with http:// or https://.")
     if not host or not port or "%" in host:
-        raise _refused("names no host")
+        raise AddressRefused("The address names no host.")
     if trusted:
         return url
     if url.raw_user is not None or url.raw_password is not None:
-        raise _refused("holds a user name or a password; give them as a header")
+        raise AddressRefused("The address holds a user name or a password; give them as a header.")
     address = literal(host)
     if address is None and _ends_in_number(host):
         raise _refused(

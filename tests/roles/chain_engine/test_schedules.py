@@ -66,6 +66,7 @@ def test_a_schedule_that_catches_up_starts_no_more_than_the_latest_hundred() -> 
     [
         ({"cron": "sometimes"}, "cron"),
         ({"cron": "* * *"}, "cron"),
+        ({"cron": "0 0 30 2 *"}, "cron"),  # never comes
         ({"timezone": "Mars/Olympus"}, "timezone"),
         ({"timezone": "../etc"}, "timezone"),
     ],

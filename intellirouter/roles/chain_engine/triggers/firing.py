@@ -164,7 +164,7 @@ def check_inputs(value: Any) -> None:
             check_inputs(inner)
     elif isinstance(value, str) and "{" in value:
         try:
-            names, _ = expr.references(value)
+            names, *_ = expr.references(value)
         except expr.BadExpression as error:
             raise InvalidRequest(f"'input': {error.message}", param="input") from error
         if strange := sorted(names - {"event"}):

@@ -20,12 +20,13 @@ from intellirouter.chat.delta import (
     UsageDelta,
 )
 from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
-from intellirouter.chat.model import Message
+from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.openai_responses.content import DIALECT as RESPONSES
 from intellirouter.chat.parts import Opaque, Text, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, Usage
 from intellirouter.errors import (
     IntelliRouterError,
+    InvalidRequest,
     PeerUnavailable,
     UpstreamProtocolError,
 )
@@ -165,14 +166,30 @@ class Pipeline:
         if self._guarded is not None:
             await self._guarded.inward(job)
         question = next((m.text for m in reversed(course.request.messages) if m.role == "user"), "")
+        if not question.strip():
+            words = "A chain is asked with the text of the last message of the user, and there is none."
+            raise InvalidRequest(words, param="messages")
         result = await self._chains.run(name, {"question": question}, course.call)
         if result.error is not None:
             raise chain_failure(name, result)
         trace = _trace("chain")
         trace.headers = {"x-intellirouter-run": result.run_id}
+        trace.notes += _unheeded(course.request)
         usage = Usage(result.usage.get("input_tokens", 0), result.usage.get("output_tokens", 0))
         answer = _own(result.text, f"{CHAIN_MODEL}{name}", usage)
         return answer if self._guarded is None else await self._guarded.outward(job, answer, trace), trace
+
+
+def _unheeded(request: ChatRequest) -> tuple[str, ...]:
+    """What a chain, which does not see it, makes nothing of."""
+    found = {
+        "'n'": (request.n or 1) > 1,
+        "'tools'": bool(request.tools),
+        "Its output's form": request.output is not None,
+    }
+    return tuple(
+        f"{name} was not heeded: a chain answers as it is defined." for name, set_ in found.items() if set_
+    )
 
 
 def _prepared(course: Course) -> Job:
@@ -247,7 +264,8 @@ class Told:
     async def batches(self) -> AsyncIterator[list[StreamEvent]]:
         """See `Streamed.batches`."""
         start = Start(self._response.id, self._response.model)
-        yield [StreamEvent((start, TextDelta(self._response.choices[0].text, 1), Finish("stop")))]
+        usage = () if self._response.usage is None else (UsageDelta(self._response.usage),)
+        yield [StreamEvent((start, TextDelta(self._response.choices[0].text, 1), *usage, Finish("stop")))]
 
     def close(self) -> None:
         """Nothing to let go."""

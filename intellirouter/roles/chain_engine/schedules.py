@@ -63,8 +63,18 @@ class Schedule:
 
     def next(self, after: float) -> float:
         """The first time after a Unix time."""
-        start = datetime.fromtimestamp(after, ZoneInfo(self.timezone))
-        return croniter(self.cron, start).get_next(datetime).timestamp()
+        times = croniter(self.cron, datetime.fromtimestamp(after, ZoneInfo(self.timezone)))
+        while self._again(time := times.get_next(datetime)):
+            pass
+        return time.timestamp()
+
+    def _again(self, time: datetime) -> bool:
+        """An hour that clocks had once already, as they were put back: what names its hour came then (as in Vixie's cron)."""
+        hour = self.cron.split()[1] if not self.cron.startswith("@") else self.cron
+        local = datetime.fromtimestamp(
+            time.timestamp(), ZoneInfo(self.timezone)
+        )  # croniter's own fold tells nothing
+        return local.fold == 1 and not hour.startswith(("*", "@hourly"))
 
     def due(self, now: float) -> list[float]:
         """The times since `seen` at which a run is to start, oldest first."""
@@ -76,8 +86,9 @@ class Schedule:
         start = datetime.fromtimestamp(now, ZoneInfo(self.timezone)) + timedelta(microseconds=1)
         times = croniter(self.cron, start)
         found: list[float] = []
-        while len(found) < most and (time := times.get_prev(datetime).timestamp()) > since:
-            found.append(time)
+        while len(found) < most and (time := times.get_prev(datetime)).timestamp() > since:
+            if not self._again(time):
+                found.append(time.timestamp())
         return found[::-1]
 
     def run_id(self, time: float) -> str:

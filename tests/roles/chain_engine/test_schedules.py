@@ -47,10 +47,18 @@ def schedule(
         (schedule("0 7 * * *", "2026-02-27 08:00", catch_up=True), "2026-03-01 09:00", ["2026-02-28 07:00", "2026-03-01 07:00"]),
         (schedule("0 7 * * *", "2026-03-01 06:59", paused=True), "2026-03-01 07:00", []),
         (schedule("0 7 * * *", "2026-07-01 04:59", zone="Europe/Berlin"), "2026-07-01 05:00", ["2026-07-01 05:00"]),
+        (schedule("30 2 * * *", "2026-10-24 22:00", zone="Europe/Berlin", catch_up=True), "2026-10-25 09:00", ["2026-10-25 00:30"]),
+        (schedule("30 * * * *", "2026-10-25 00:00", zone="Europe/Berlin", catch_up=True), "2026-10-25 02:00", ["2026-10-25 00:30", "2026-10-25 01:30"]),
+        (schedule("30 2 * * *", "2026-03-28 22:00", zone="Europe/Berlin", catch_up=True), "2026-03-29 09:00", ["2026-03-29 01:00"]),
     ],
 )  # fmt: skip
 def test_what_is_due(made: Schedule, now: str, due: list[str]) -> None:
     assert made.due(at(now)) == [at(text) for text in due]
+
+
+def test_the_next_time_is_none_that_clocks_had_already() -> None:
+    made = schedule("30 2 * * *", "2026-10-24 22:00", zone="Europe/Berlin")
+    assert made.next(at("2026-10-25 00:30")) == at("2026-10-26 01:30")
 
 
 def test_a_schedule_that_catches_up_starts_no_more_than_the_latest_hundred() -> None:

@@ -37,7 +37,7 @@ _PATTERNS: Mapping[str, str] = {
     "roles/rag_manager/resemblance.py roles/rag_manager/feedback.py roles/rag_manager/parsing/charset.py roles/rag_manager/parsing/markdown.py "
     "roles/rag_manager/parsing/html.py roles/rag_manager/parsing/grid.py roles/rag_manager/parsing/mail.py "
     "roles/rag_manager/parsing/books.py roles/rag_manager/parsing/cards.py roles/rag_manager/parsing/formats.py "
-    "roles/rag_manager/parsing/pdf.py roles/rag_manager/parsing/tables.py",
+    "roles/rag_manager/parsing/pdf.py roles/rag_manager/parsing/tables.py roles/rag_manager/parsing/cells.py",
     _HEADER: "telemetry/tracing/span.py transport/fast/connection.py transport/fast/request.py web/application.py web/door.py web/endpoint.py web/whole.py",
     "2 MiB of a page in one direction, and 4,000 characters of one tag": "roles/rag_manager/sources/web/links.py",
     "one JSON body of a request, in one direction, a megabyte at a time": "bounds/json_values.py",

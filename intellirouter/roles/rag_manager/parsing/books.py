@@ -27,7 +27,6 @@ EXPANDED_BYTES = 256 << 20
 _ARCHIVE = b"PK\x03\x04"
 _OUTPUT_CHARACTERS = 2_000
 _FOOTNOTE = re.compile(r"\{\\footnote\b ?")
-_NS = re.compile(r"\{[^}]*\}")
 _UNSEEN = frozenset(
     "tracked-changes annotation annotation-end sequence-decls forms table-of-content bibliography".split()
 )
@@ -203,4 +202,4 @@ def read_xml(data: bytes) -> ET.Element:
 
 def tag_of(node: ET.Element) -> str:
     """The name without its namespace."""
-    return _NS.sub("", str(node.tag))
+    return str(node.tag).rpartition("}")[2]

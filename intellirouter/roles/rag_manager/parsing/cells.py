@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Any
+from html import unescape
+from typing import IO, Any
 from xml.etree import ElementTree as ET  # see books.py
 
 from intellirouter.roles.rag_manager.chunking import Block
@@ -15,6 +18,13 @@ from intellirouter.roles.rag_manager.parsing.office import targets, value_of
 Marks = Iterator[tuple[int, Mapping[int, Shown | str]]]
 """By row, from 0, what is to be said in some of its columns: how a number is shown, or a text in the value's place."""
 
+_UNWORKED = re.compile(
+    rb"<(?:\w{1,20}:)?c\s([^>]{0,400})><(?:\w{1,20}:)?f[^>]{0,400}>([^<]{1,8192})</(?:\w{1,20}:)?f>"
+    rb"(?:<(?:\w{1,20}:)?v\s?/>|<(?:\w{1,20}:)?v></(?:\w{1,20}:)?v>)?</(?:\w{1,20}:)?c>"
+)
+"""A formula without a value: of a workbook that no spreadsheet has opened yet."""
+_PLACE = re.compile(rb'\br="([A-Z]{1,3})(\d{1,7})"')
+_PIECE, _LONGEST_ROW = 1 << 20, 16 << 20
 _MOST_REPEATED = 10_000
 """Rows or columns that an OpenDocument cell stands for, as far as they are looked at."""
 
@@ -26,34 +36,32 @@ class Workbook:
         self._opened = opened
         self._names = set(opened.namelist())
         self._styles = _styles(opened) if "xl/styles.xml" in self._names else {}
+        styles = "|".join(self._styles).encode()
+        self._styled = re.compile(
+            rb'<(?:\w{1,20}:)?c\s(?=[^>]{0,400}\bs="('
+            + styles
+            + rb')")[^>]{0,400}?\br="([A-Z]{1,3})(\d{1,7})"'
+        )
         self._parts = _sheets(opened)
 
     def marks(self, sheet: str) -> Marks:
-        """See `Marks`."""
+        """See `Marks`. Cells that do not say where they are have none."""
         part = self._parts.get(sheet, "")
         if part not in self._names:
             return
-        number = -1
         with self._opened.open(part) as read:
-            for _, row in ET.iterparse(read):  # noqa: S314 - see books.py
-                if tag_of(row) != "row":
-                    continue
-                said = row.get("r", "")
-                number = int(said) - 1 if said.isdecimal() else number + 1
-                if found := dict(self._marked(row)):
-                    yield number, found
-                row.clear()
+            for rows in _whole_rows(read):
+                yield from sorted(self._marked(rows).items())
 
-    def _marked(self, row: ET.Element) -> Iterator[tuple[int, Shown | str]]:
-        column = -1
-        for cell in row:
-            column = _column(cell.get("r", ""), column + 1)
-            style = self._styles.get(cell.get("s", ""))
-            if style is not None and cell.get("t", "n") == "n":
-                yield column, style
-            formula, value = cell.find("{*}f"), cell.find("{*}v")
-            if formula is not None and formula.text and (value is None or not value.text):
-                yield column, f"={formula.text}"
+    def _marked(self, rows: bytes) -> dict[int, dict[int, Shown | str]]:
+        found: defaultdict[int, dict[int, Shown | str]] = defaultdict(dict)
+        for cell in self._styled.finditer(rows) if self._styles else ():
+            found[int(cell[3]) - 1][_column(cell[2])] = self._styles[cell[1].decode()]
+        for cell in _UNWORKED.finditer(rows):
+            if (place := _PLACE.search(cell[1])) is not None:
+                formula = unescape(cell[2].decode("utf-8", "replace"))
+                found[int(place[2]) - 1][_column(place[1])] = f"={formula}"
+        return found
 
     def remarks(self, sheet: str) -> Iterator[Block]:
         """Comments on cells, and what stands in text boxes."""
@@ -77,6 +85,8 @@ def of_opendocument(opened: zipfile.ZipFile) -> dict[str, list[tuple[int, dict[i
     found: dict[str, list[tuple[int, dict[int, Shown | str]]]] = {}
     rows: list[tuple[int, dict[int, Shown | str]]] = []
     number, cells = 0, list[ET.Element]()
+    if not any(kind in opened.read("content.xml") for kind in (b'"percentage"', b'"currency"')):
+        return found
     with opened.open("content.xml") as read:
         for event, node in ET.iterparse(read, ("start", "end")):  # noqa: S314 - see books.py
             tag = tag_of(node)
@@ -146,12 +156,23 @@ def _sheets(opened: zipfile.ZipFile) -> dict[str, str]:
     }
 
 
-def _column(place: str, otherwise: int) -> int:
-    """Of a cell called `AB12`, from 0."""
-    letters = place.rstrip("0123456789")
-    if not letters.isascii() or not letters.isalpha() or len(letters) > 3:
-        return otherwise
+def _whole_rows(read: IO[bytes]) -> Iterator[bytes]:
+    """The sheet, some whole rows at a time."""
+    held = b""
+    while piece := read.read(_PIECE):
+        held += piece
+        end = held.rfind(b"row>") + 4
+        if end > 3:
+            yield held[:end]
+            held = held[end:]
+        elif len(held) > _LONGEST_ROW:
+            return
+    yield held
+
+
+def _column(letters: bytes) -> int:
+    """Of the cells called `AB…`, from 0."""
     number = 0
-    for letter in letters.upper():
-        number = number * 26 + ord(letter) - 64
+    for letter in letters:
+        number = number * 26 + letter - 64
     return number - 1

@@ -18,6 +18,9 @@ from intellirouter.roles.rag_manager.parsing.office import targets, value_of
 Marks = Iterator[tuple[int, Mapping[int, Shown | str]]]
 """By row, from 0, what is to be said in some of its columns: how a number is shown, or a text in the value's place."""
 
+_STYLED = re.compile(
+    rb'<(?:\w{1,20}:)?c\s(?=[^>]{0,400}\bs="(\d{1,6})")[^>]{0,400}?\br="([A-Z]{1,3})(\d{1,7})"'
+)
 _UNWORKED = re.compile(
     rb"<(?:\w{1,20}:)?c\s([^>]{0,400})><(?:\w{1,20}:)?f[^>]{0,400}>([^<]{1,8192})</(?:\w{1,20}:)?f>"
     rb"(?:<(?:\w{1,20}:)?v\s?/>|<(?:\w{1,20}:)?v></(?:\w{1,20}:)?v>)?</(?:\w{1,20}:)?c>"
@@ -36,12 +39,6 @@ class Workbook:
         self._opened = opened
         self._names = set(opened.namelist())
         self._styles = _styles(opened) if "xl/styles.xml" in self._names else {}
-        styles = "|".join(self._styles).encode()
-        self._styled = re.compile(
-            rb'<(?:\w{1,20}:)?c\s(?=[^>]{0,400}\bs="('
-            + styles
-            + rb')")[^>]{0,400}?\br="([A-Z]{1,3})(\d{1,7})"'
-        )
         self._parts = _sheets(opened)
 
     def marks(self, sheet: str) -> Marks:
@@ -55,8 +52,9 @@ class Workbook:
 
     def _marked(self, rows: bytes) -> dict[int, dict[int, Shown | str]]:
         found: defaultdict[int, dict[int, Shown | str]] = defaultdict(dict)
-        for cell in self._styled.finditer(rows) if self._styles else ():
-            found[int(cell[3]) - 1][_column(cell[2])] = self._styles[cell[1].decode()]
+        for cell in _STYLED.finditer(rows) if self._styles else ():
+            if (style := self._styles.get(cell[1])) is not None:
+                found[int(cell[3]) - 1][_column(cell[2])] = style
         for cell in _UNWORKED.finditer(rows):
             if (place := _PLACE.search(cell[1])) is not None:
                 formula = unescape(cell[2].decode("utf-8", "replace"))
@@ -129,19 +127,19 @@ def _words(node: ET.Element, tags: tuple[str, ...]) -> str:
     return " ".join("".join("".join(one.itertext()) for one in node.iter() if tag_of(one) in tags).split())
 
 
-def _styles(opened: zipfile.ZipFile) -> dict[str, Shown]:
+def _styles(opened: zipfile.ZipFile) -> dict[bytes, Shown]:
     """By a cell's style, how its numbers are shown where that says more than the number."""
     root = read_xml(opened.read("xl/styles.xml"))
     codes: dict[int, str] = dict(BUILT_IN)
     for node in root.iterfind("{*}numFmts/{*}numFmt"):
         if (number := node.get("numFmtId", "")).isdecimal():
             codes[int(number)] = node.get("formatCode", "")
-    found: dict[str, Shown] = {}
+    found: dict[bytes, Shown] = {}
     for place, style in enumerate(root.iterfind("{*}cellXfs/{*}xf")):
         number = style.get("numFmtId", "")
         tell: Any = shown(codes.get(int(number), "")) if number.isdecimal() else None
         if tell is not None:
-            found[str(place)] = tell
+            found[str(place).encode()] = tell
     return found
 
 

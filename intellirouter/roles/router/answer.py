@@ -26,11 +26,11 @@ from intellirouter.errors import IntelliRouterError, ModelNotFound
 from intellirouter.inference.answering import Answering, Streamed
 from intellirouter.inference.job import Job, Trace
 from intellirouter.inference.permission import denied, permitted
+from intellirouter.roles.router.asked import Asked, Watch, asked_of, cost_comment, cost_of
 from intellirouter.roles.router.keys import ANSWERING, CATALOG, CONTENT, DISPATCH, ROUTING
 from intellirouter.roles.router.pipeline.answering import CHAIN_MODEL
 from intellirouter.roles.router.pipeline.course import PERSONA_MODEL
 from intellirouter.roles.router.pipeline.persona_guards import carried_by
-from intellirouter.roles.router.recorded import Asked, Watch, asked_of, cost_comment, cost_of
 from intellirouter.security.caller import Caller
 from intellirouter.telemetry.logs import exception_facts
 from intellirouter.web.body import HOLDS_MUCH, made

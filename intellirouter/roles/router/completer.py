@@ -21,10 +21,10 @@ from intellirouter.inference.catalog import Catalog
 from intellirouter.inference.job import Job, Trace
 from intellirouter.peers.contract import Call, Judgement
 from intellirouter.records.recorder import Recorder
+from intellirouter.roles.router.asked import Asked, asked_of
 from intellirouter.roles.router.judging import Judging
 from intellirouter.roles.router.kept_content import ContentPolicy
 from intellirouter.roles.router.pipeline.persona_guards import carried_by
-from intellirouter.roles.router.recorded import Asked, asked_of
 from intellirouter.security.api_keys import KeyRing
 from intellirouter.security.caller import Caller, Owner
 from intellirouter.web.errors import status_of

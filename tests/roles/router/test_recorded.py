@@ -16,7 +16,8 @@ from intellirouter.inference.job import Attempt, Trace
 from intellirouter.inference.plan import lone_plan
 from intellirouter.records.held import Batches, list_of
 from intellirouter.records.row import Row
-from intellirouter.roles.router.recorded import JOTTED, Asked, PlainPart
+from intellirouter.roles.router.asked import Asked
+from intellirouter.roles.router.recorded import JOTTED, PlainPart
 from intellirouter.web.noting import Failure, Known, Seen
 
 TARGET = "canned/gpt-4o-mini"

@@ -38,7 +38,8 @@ from intellirouter.roles.chain_engine.edges.rows import AGAIN_SECONDS, Rows, doc
 from intellirouter.roles.chain_engine.keys import ENGINE
 from intellirouter.roles.chain_engine.store import Store
 from intellirouter.roles.keys import RECORDS
-from intellirouter.roles.router.recorded import JOTTED, ContentPolicy
+from intellirouter.roles.router.kept_content import ContentPolicy
+from intellirouter.roles.router.recorded import JOTTED
 from tests.conftest import StartNode
 from tests.roles.chain_engine.edges.test_forwarding import HYBRID, QUICK
 from tests.roles.chain_engine.test_api import Client, auth

@@ -70,6 +70,14 @@ class Connection(RequestHandler):
         if self._address is not None:
             super().eof_received()
 
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109  the name that aiohttp gave it
+        """Let what is under way end, for `timeout` seconds in all: aiohttp waits as long again for what has not ended by then."""
+        try:
+            async with asyncio.timeout(timeout):
+                await super().shutdown(timeout)
+        except TimeoutError:
+            self.force_close()  # whose end cancels the handler
+
     def handle_error(
         self,
         request: web.BaseRequest,

@@ -1,11 +1,13 @@
-"""An address has its share of the connections, and gets it back with each that ends."""
+"""An address has its share of the connections, and gets it back with each that ends. A stop ends them all in its time."""
 
 from __future__ import annotations
 
 import asyncio
 
 import aiohttp
+import pytest
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from intellirouter.bounds.shares import Shares
 from intellirouter.web.connections import Connection
@@ -44,3 +46,43 @@ async def test_a_place_comes_back_with_the_connection_that_ends() -> None:
     finally:
         server.close()
         await handler.shutdown(1)
+
+
+async def test_a_stop_takes_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def as_long_as_it_likes(_connection: RequestHandler, *_given: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(RequestHandler, "shutdown", as_long_as_it_likes)
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def endless(_request: web.BaseRequest) -> web.StreamResponse:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        return web.Response()
+
+    handler, loop, places = (
+        web.Server(endless, handler_cancellation=True),
+        asyncio.get_running_loop(),
+        Shares(9),
+    )
+    made: list[Connection] = []
+
+    def connection() -> Connection:
+        made.append(Connection(places, handler, loop=loop))
+        return made[-1]
+
+    server = await loop.create_server(connection, "127.0.0.1", 0)
+    try:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(60):
+            await begun.wait()
+            await made[0].shutdown(0.05)
+            await cancelled.wait()
+            assert await reader.read() == b""
+        writer.close()
+    finally:
+        server.close()

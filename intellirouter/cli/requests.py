@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -111,7 +112,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     tokens = "" if row["input_tokens"] is None else f"{row['input_tokens']}+{row['output_tokens']}"
     what = row["model"] or row["endpoint"]
     return [
-        row["time"][11:19],
+        datetime.fromisoformat(row["time"]).astimezone().strftime("%H:%M:%S"),
         f"{row['status']}{'!' if row['error'] and row['status'] < 400 else ''}",
         what[:24],
         row["key"][:12],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -19,10 +20,15 @@ from tests.servers.vendor import Play
 from tests.servers.warm.process import warm_command
 
 
+EAST = "XXX-5:30"
+"""A time zone five and a half hours ahead."""
+
+
 async def run(*arguments: str, seconds: float = 120) -> tuple[int, str, str]:
+    environment = {"COLUMNS": "80", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "TZ": EAST}
     process = await asyncio.create_subprocess_exec(
         *warm_command(), *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={"COLUMNS": "80", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
     )  # fmt: skip
     out, err = await asyncio.wait_for(process.communicate(), seconds)
     return process.returncode or 0, out.decode(), err.decode()
@@ -48,6 +54,9 @@ async def test_what_a_router_did_is_told_at_a_terminal_for_people_and_for_machin
     assert code == 0 and out.count("pair") == 3, err
     assert max(map(len, out.splitlines())) <= 80
     assert all(row["id"] in out for row in rows), "an id that is cut finds nothing"
+    for row in rows:
+        here = datetime.fromisoformat(row["time"]) + timedelta(hours=5.5)
+        assert here.strftime("%H:%M:%S") in out
     code, out, _ = await run("requests", *at, "--json", "--tag", "blue")
     assert [json.loads(line)["tags"] for line in out.splitlines()] == [["blue"], ["blue"]]
     code, out, _ = await run("requests", rows[0]["id"], *at)
@@ -61,6 +70,8 @@ async def test_what_a_router_did_is_told_at_a_terminal_for_people_and_for_machin
     told = json.loads(out)
     assert {group["tag"]: group["requests"] for group in told["data"]} == {"blue": 2, "<b>red</b>": 1}
     assert told["total"]["requests"] == 3
+    code, out, _ = await run("usage", *at, "--by", "day")
+    assert code == 0 and "day (UTC)" in out
     code, _, err = await run("usage", *at, "--by", "colour")
     assert code != 0 and "'by' is one of" in err
 

@@ -18,6 +18,7 @@ import selectors
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,7 @@ def become(wanted: dict[str, Any]) -> None:
     os.umask(wanted["umask"])
     os.environ.clear()
     os.environ.update(wanted["environment"])
+    time.tzset()  # which is looked up once
     sys.argv = ["intellirouter", *wanted["arguments"]]
     sys.stdin = io.TextIOWrapper(open(0, "rb", closefd=False), "utf-8")  # noqa: SIM115  they last as long as the process
     for name, number in (("stdout", 1), ("stderr", 2)):

@@ -12,7 +12,7 @@ from yarl import URL
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import IntelliRouterError, PayloadTooLarge, PermissionDenied
 from intellirouter.roles.router.console.gateway import Gateway
-from intellirouter.web.endpoint import FRAME
+from intellirouter.web.endpoint import FRAME, REQUEST_ID, request_id_of
 from intellirouter.web.errors import error_response
 
 HANDED_ON: web.AppKey[Gateway] = web.AppKey("handed_on", Gateway)
@@ -31,9 +31,15 @@ async def hand_on(request: web.Request) -> web.StreamResponse:
     except PayloadTooLarge as error:
         if request.path == "/v1/files":
             error.message += f" Larger files are sent in parts (/v1/uploads), or to the {ROLE}'s own address."
-        return error_response(error, encode_error)
+        return _refused(request, error)
     except IntelliRouterError as error:
-        return error_response(error, encode_error)
+        return _refused(request, error)
+
+
+def _refused(request: web.Request, error: IntelliRouterError) -> web.Response:
+    response = error_response(error, encode_error)
+    response.headers["x-request-id"] = request.get(REQUEST_ID) or request_id_of(request)
+    return response
 
 
 def routes() -> list[web.RouteDef]:

@@ -78,8 +78,9 @@ async def test_the_router_serves_files_and_vector_stores(kind: Form, tmp_path: P
 
 async def test_without_a_ragmanager_it_says_so(start_node: StartNode, http: aiohttp.ClientSession) -> None:
     node = await start_node()
-    async with http.get(f"{node.listening[0].url}/v1/files") as reply:
-        assert reply.status == 404
+    asked = f"{node.listening[0].url}/v1/files"
+    async with http.get(asked, headers={"x-request-id": "mine"}) as reply:
+        assert (reply.status, reply.headers["x-request-id"]) == (404, "mine")
         assert "The RagManager is not part of this installation." in (await reply.json())["error"]["message"]
 
 

@@ -74,7 +74,9 @@ def command(
         typer.echo(msgspec.json.encode(answer))
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column(f"{by} (UTC)" if by in ("day", "hour") else by, overflow="ellipsis", no_wrap=True, max_width=22)
+    table.add_column(
+        f"{by} (UTC)" if by in ("day", "hour") else by, overflow="ellipsis", no_wrap=True, max_width=22
+    )
     for column in ("requests", "errors", "tokens", "$", "saved $", "p50", "p95"):
         table.add_column(column, justify="right", no_wrap=True)
     groups = answer["data"][:limit]

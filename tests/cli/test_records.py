@@ -19,7 +19,6 @@ from tests.servers.process import node_process
 from tests.servers.vendor import Play
 from tests.servers.warm.process import warm_command
 
-
 EAST = "XXX-5:30"
 """A time zone five and a half hours ahead."""
 

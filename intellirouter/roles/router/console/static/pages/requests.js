@@ -15,6 +15,8 @@ const LATE = 5; // seconds that a row may be written after one that ended later
 /** From where a stream goes on so that no row is missed between the list and it: the newest row that nothing can still be written before. */
 const mark = (rows) => (rows.find((row) => row.ended < rows[0].ended - LATE) ?? rows.at(-1))?.id ?? "1";
 
+const PASSING = new Set([408, 421, 425, 429]); // refusals that do not last: a Router that is drained, too many at once
+
 /** New rows as they are written, after those of `known()`. A page that nobody sees lets go of its stream: a browser has few connections for all its pages. */
 function useLive(on, filters, known, take) {
   const [seen, look] = useState(!document.hidden);
@@ -30,9 +32,10 @@ function useLive(on, filters, known, take) {
       for (let time = 0; !stop.signal.aborted; time++) {
         try {
           const response = await ask("router", "/admin/requests/stream" + query(filters), { signal: stop.signal, headers: { accept: "text/event-stream", "last-event-id": mark(known()) } });
+          time = 0;
           for await (const { event, data } of events(response)) if (event === "request") take(JSON.parse(data));
         } catch (error) {
-          if (stop.signal.aborted || (error.status && error.status < 500)) return;
+          if (stop.signal.aborted || (error.status && error.status < 500 && !PASSING.has(error.status))) return;
         }
         await new Promise((next) => setTimeout(next, Math.min(30000, 2000 * 1.5 ** Math.min(time, 8))));
       }

@@ -18,7 +18,6 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fields import Json
 from intellirouter.chat.fit.fitting import fit, named
 from intellirouter.chat.model import ChatRequest
-from intellirouter.chat.openai_chat.decode_stream import ChunkDecoder
 from intellirouter.chat.openai_chat.errors import decode_error, says_error
 from intellirouter.chat.openai_chat.format import FORMAT
 from intellirouter.chat.openai_chat.models import fit as fit_reasoning
@@ -232,8 +231,7 @@ def _whole(body: bytes) -> ChatResponse:
 
 def new_stream() -> StreamParser:
     """A parser of one stream of chunks."""
-    decoder = ChunkDecoder()
-    return sse_parser(decoder, whole=_whole, ending=decoder.ending)
+    return sse_parser(FORMAT.new_decoder(), whole=_whole)
 
 
 def parse_error(response: HttpResponse, provider: str) -> UpstreamError:

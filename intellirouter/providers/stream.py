@@ -38,7 +38,6 @@ class EventStreamParser:
     """Bytes to events by a wire format's decoder. See `StreamParser`.
 
     `whole` reads the answer of a vendor who does not stream what he was asked to: one JSON object in place of events.
-    `ending` is what a client of the same dialect gets in place of the end marker, which its front writes.
     """
 
     def __init__(
@@ -47,13 +46,11 @@ class EventStreamParser:
         decoder: EventDecoder,
         most: int = MAX_EVENT_VALUES,
         whole: Whole | None = None,
-        ending: Callable[[], bytes] = bytes,
     ) -> None:
         self._splitter = splitter
         self._decoder = decoder
         self._most = most  # values of one event
         self._whole = whole
-        self._ending = ending
         self._began = False
         self._body: bytearray | None = None  # of a whole answer
         self._told = False
@@ -116,18 +113,15 @@ class EventStreamParser:
             deltas = decode(event.event, data)
             if deltas is not None:
                 ends = len(data) < _PIECE and data.startswith(END_MARKER)
-                decoded.append(StreamEvent(deltas, self._ending() if ends else event.raw))
+                decoded.append(StreamEvent(deltas, b"" if ends else event.raw))
         return decoded
 
 
 def sse_parser(
-    decoder: EventDecoder,
-    most: int = MAX_EVENT_VALUES,
-    whole: Whole | None = None,
-    ending: Callable[[], bytes] = bytes,
+    decoder: EventDecoder, most: int = MAX_EVENT_VALUES, whole: Whole | None = None
 ) -> EventStreamParser:
     """A parser of server-sent events of so many values."""
-    return EventStreamParser(SseSplitter(), decoder, most, whole, ending)
+    return EventStreamParser(SseSplitter(), decoder, most, whole)
 
 
 def ndjson_parser(decoder: EventDecoder) -> EventStreamParser:

@@ -84,7 +84,13 @@ def test_every_configuration_holds(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "node.toml"
     file.write_text(block.text, encoding="utf-8")
     names = re.findall(r"\$\{([A-Z_0-9]+)\}", block.text) + re.findall(r'api_key_env = "(\w+)"', block.text)
-    load(file, dict.fromkeys(names, "a-value-that-nobody-knows-1"), None, RULES)
+    values = {
+        name: "postgresql://nobody@127.0.0.1/knows"
+        if name.endswith("_URL")
+        else "a-value-that-nobody-knows-1"
+        for name in names
+    }
+    load(file, values, None, RULES)
 
 
 @pytest.mark.parametrize("guide", RUN)

@@ -48,8 +48,8 @@ def diagnose(
             # what listens on this machine's customary ports is nobody's here
             "INTELLIROUTER__SERVER__PORT": "1",
             **{
-                f"INTELLIROUTER__ROLES__{role}__PORT": "1"
-                for role in ("CHAIN_ENGINE", "RAG_MANAGER", "PERSONA_LAYER")
+                f"INTELLIROUTER__ROLES__{role}__PORT": str(port)
+                for port, role in enumerate(("CHAIN_ENGINE", "RAG_MANAGER", "PERSONA_LAYER"), 2)
             },
             **environment,
         },

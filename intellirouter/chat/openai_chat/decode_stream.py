@@ -39,7 +39,6 @@ from intellirouter.chat.openai_chat.untidy import tidied
 from intellirouter.chat.openai_chat.usage import decode_usage
 from intellirouter.chat.parts import NO_ARGUMENTS
 from intellirouter.chat.sealed_thoughts import vendor_of
-from intellirouter.chat.sse import format_event
 from intellirouter.errors import UpstreamProtocolError
 
 THINKING, TEXT, REFUSAL, FIRST_CALL = 0, 1, 2, 3
@@ -107,8 +106,6 @@ class ChunkDecoder:
         self._details: dict[int, list[dict[str, Any]]] = {}  # OpenRouter's, of each choice, put together
         self._usage_seen = False
         self._ended = False
-        self._first: _Chunk | None = None
-        self._untold: list[Finish] = []
 
     @property
     def complete(self) -> bool:
@@ -134,7 +131,7 @@ class ChunkDecoder:
             raise decode_error(data)
         deltas: list[Delta] = []
         if not self._started and (chunk.id or chunk.choices):  # Azure's verdict on the prompt has neither
-            self._started, self._first = True, chunk
+            self._started = True
             deltas.append(_start(chunk))
         for choice in chunk.choices or ():
             self._decode_choice(choice, deltas)
@@ -151,25 +148,7 @@ class ChunkDecoder:
         ends: list[Delta] = []
         for index in sorted(self._open):
             self._decode_finish("stop", index, ends)
-        self._untold = [end for end in ends if isinstance(end, Finish)]
         return tuple(ends) or None
-
-    def ending(self) -> bytes:
-        """Chunks with the finishes that the vendor told none of, for a client that gets the others as they came: an agent goes on by them."""
-        first = self._first or _Chunk()
-        head = {"id": first.id or "", "object": "chat.completion.chunk", "created": int(first.created or 0)}
-        return b"".join(
-            format_event(
-                msgspec.json.encode(
-                    {
-                        **head,
-                        "model": first.model or "",
-                        "choices": [{"index": end.choice, "delta": {}, "finish_reason": end.reason}],
-                    }
-                )
-            )
-            for end in self._untold
-        )
 
     def _decode_choice(self, choice: _Choice, deltas: list[Delta]) -> None:
         index, delta = choice.index, choice.delta

@@ -121,7 +121,7 @@ async def test_words_come_as_they_are_said_and_go_on_after_a_break_at_every_even
             got = await listener.read(run["id"], last, 1, steps_started)
             if got and not got[0][0] and got[0][1] != "run_ended":  # without an id: it may come twice
                 got = await listener.read(run["id"], last, 2)
-            found += got[-1:] if (got and got[-1][0]) or (got and got[-1][1] == "run_ended") else []
+            found += [one for one in got if one[0] or one[1] == "run_ended"]
         return found
 
     async with asyncio.TaskGroup() as group:

@@ -262,7 +262,7 @@ async def test_a_run_is_followed_from_another_node_with_breaks_at_every_event(
                     got = await listener.read(run["id"], last, 1)
                     if got and not got[0][0] and got[0][1] != "run_ended":
                         got = await listener.read(run["id"], last, 2)
-                    broken.extend(got[-1:] if got[-1][0] or got[-1][1] == "run_ended" else [])
+                    broken.extend(one for one in got if one[0] or one[1] == "run_ended")
 
             async with asyncio.TaskGroup() as group:
                 whole = group.create_task(listener.read(run["id"], started=started))

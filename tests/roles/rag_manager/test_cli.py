@@ -81,7 +81,7 @@ def test_sync_reindex_and_eval(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert stages["hybrid"] == {"ndcg": 1.0, "recall": 1.0, "error": 0.0, "first": 1.0}
     lines = [f'{{"query": "what do pets do {n}", "documents": ["cats.md"]}}' for n in range(24)]
     questions.write_text("\n".join(lines))
-    assert "leave it at 0.75" in rag("tune", "docs", str(questions))
+    assert "leave it at 0.8" in rag("tune", "docs", str(questions))
     told = json.loads(rag("tune", "docs", str(questions), "--json"))
     assert (told["now"], sum(told["questions"]), told["proven"]) == (0.75, 24, False)
     assert rag("delete", "docs", "cats.md", "cars.md") == "2 documents removed."

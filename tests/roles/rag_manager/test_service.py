@@ -59,7 +59,7 @@ async def test_documents_in_passages_out(tmp_path: Path) -> None:
 
         by_meaning = (await ask(service, "How do I make a loaf?")).passages[0]
         assert (by_meaning.title, by_meaning.location) == ("Bread", "Baking")
-        assert by_meaning.metadata == {"filename": "bread.html"}
+        assert by_meaning.metadata == {"filename": "bread.html", "attributes": {"kind": ".html"}}
         by_word = (await ask(service, "zyxophrine")).passages[0]
         assert by_word.location == "Cats › Food"
         assert by_word.lexical_score is not None

@@ -171,34 +171,6 @@ async def test_half_a_character_costs_no_whole_answer(
     assert told["content"][0]["text"] == "smile \U0001f600, and half of one: \ufffd"
 
 
-@pytest.mark.parametrize(
-    ("said", "reason"),
-    [
-        ([chunk({"content": "Hi"})], "stop"),
-        ([chunk({"tool_calls": [{"index": 0, **CALL}]})], "tool_calls"),
-        ([chunk({"content": "Hi"}, "length")], "length"),
-    ],
-)
-async def test_a_stream_that_only_ends_has_a_reason_all_the_same(
-    start_node: StartNode,
-    start_vendor: StartVendor,
-    http: aiohttp.ClientSession,
-    said: list[bytes],
-    reason: str,
-) -> None:
-    """Agents go on by it, and the other chunks go out as they came."""
-    vendor = await start_vendor(Play.sse(*said, b"[DONE]"))
-    url = (await start_node(provider(vendor))).listening[0].url
-    body = {"model": "primary/m", "stream": True, **ASK}
-    async with http.post(f"{url}/v1/chat/completions", json=body) as reply:
-        events = [line[6:] for line in (await reply.text()).splitlines() if line.startswith("data: ")]
-    assert events[-1] == "[DONE]"
-    told = [json.loads(event) for event in events[:-1]]
-    reasons = [one["choices"][0]["finish_reason"] for one in told]
-    assert [found for found in reasons if found] == [reason]
-    assert {one["id"] for one in told} == {"x"}
-
-
 async def test_a_call_of_no_name_after_the_first_words_does_not_end_well(
     start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
 ) -> None:

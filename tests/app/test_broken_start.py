@@ -109,7 +109,7 @@ def database() -> Iterator[str]:
         (lambda url: url.replace("tester@", "narrow@"), 1, "permission denied"),
         (lambda url: url.replace("tester@", "reader@"), 1, "read-only transaction"),
         (lambda _: f"postgresql://ir:a-password-1@127.0.0.1:{free_port()}/ir", 1, "Connection refused"),
-        (lambda _: "postgres//ir:a-password-1@127.0.0.1/ir", 78, "is no address of a Postgres"),
+        (lambda _: "postgres//ir:a-password-1@127.0.0.1/ir", 78, "must start with postgresql://"),
     ],
 )
 async def test_a_database_that_does_not_do_is_said_in_a_line(

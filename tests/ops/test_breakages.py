@@ -54,7 +54,8 @@ def diagnose(node: Node, config: str) -> tuple[int, dict[str, dict[str, str]], s
     file = node.directory / "node.toml"
     if config:
         ports = "".join(
-            f"[roles.{role}]\nport = 1\n" for role in ("chain_engine", "rag_manager", "persona_layer")
+            f"[roles.{role}]\nport = {port}\n"
+            for port, role in enumerate(("chain_engine", "rag_manager", "persona_layer"), 2)
         )
         file.write_text(f"{config}\n{'' if '[roles' in config else ports}")
         file.chmod(0o640)

@@ -298,6 +298,7 @@ def compose() -> dict[str, Any]:
     """The services, with the values of `.env`."""
     text = (PACKAGING / "docker" / "compose.yaml").read_text()
     text = re.sub(r"(?<!\$)\$\{(\w+):\?[^}]*\}", lambda found: SECRETS[found[1]], text)
+    text = re.sub(r"(?<!\$)\$\{\w+:-([^}]*)\}", r"\1", text)
     services: dict[str, Any] = yaml.safe_load(text)["services"]
     return services
 

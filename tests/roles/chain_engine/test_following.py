@@ -29,14 +29,32 @@ class Place:
         store.prepare()
         triggers = TriggerStore(engine)
         spec = b'{"of": "first", "status": ["succeeded"]}'
-        triggers.put(Trigger("a", "then", "run", "second", spec, None, b"{}", "", None, False, 1.0))
+        triggers.put(
+            Trigger(
+                "a",
+                "then",
+                "run",
+                "second",
+                spec,
+                None,
+                b'{"tenant": "a", "key_id": "k"}',
+                "",
+                None,
+                False,
+                1.0,
+            )
+        )
         self.outbox, self.ended, self.now, self.tried = Outbox(engine), False, time.time(), 0
-        service: Any = SimpleNamespace(store=store, told=self.told)
+        authority = SimpleNamespace(caller_of=self.nobody)
+        service: Any = SimpleNamespace(store=store, told=self.told, authority=authority)
         firing: Any = SimpleNamespace(fire=self.fire)
         self.following = Following(service, triggers, self.outbox, firing)
 
     async def told(self, run_ids: list[str]) -> dict[str, Any]:
         return {one: {"run": RUN, "usage": {}} for one in run_ids} if self.ended else {}
+
+    async def nobody(self, *_: object) -> None:
+        raise PeerUnavailable("nobody can say who that is")
 
     async def fire(self, *_: object) -> None:
         self.tried += 1

@@ -10,8 +10,9 @@ from intellirouter.chat.embedding import EmbeddingRequest, EmbeddingResponse
 from intellirouter.chat.fit.fitting import fit
 from intellirouter.chat.foreign import vector
 from intellirouter.chat.model import ChatRequest
+from intellirouter.chat.ollama.errors import decode_error
 from intellirouter.chat.ollama.format import FORMAT, GENERATE_FORMAT
-from intellirouter.chat.ollama.response import decode_error, read_object
+from intellirouter.chat.ollama.response import read_object
 from intellirouter.chat.response import ChatResponse, Usage
 from intellirouter.errors import UnsupportedByTarget, UpstreamError, UpstreamProtocolError
 from intellirouter.providers.adapter import (

@@ -10,14 +10,21 @@ from typing import Literal
 
 from aiohttp import web
 
-from intellirouter.chat.anthropic_messages.format import FORMAT as ANTHROPIC
-from intellirouter.chat.gemini.format import FORMAT as GEMINI
-from intellirouter.chat.ollama.format import FORMAT as OLLAMA
-from intellirouter.chat.openai_chat.format import FORMAT as OPENAI
+from intellirouter.chat.anthropic_messages.errors import encode_error as anthropic
+from intellirouter.chat.gemini.errors import encode_error as gemini
+from intellirouter.chat.ollama.errors import encode_error as ollama
+from intellirouter.chat.openai_chat.errors import encode_error as openai
 from intellirouter.web.endpoint import DESCRIBED, Handler, endpoint
+from intellirouter.web.errors import Envelope
 
 Dialect = Literal["openai", "anthropic", "gemini", "ollama"]
-WIRES = {"openai": OPENAI, "anthropic": ANTHROPIC, "gemini": GEMINI, "ollama": OLLAMA}
+ENVELOPES: dict[Dialect, Envelope] = {
+    "openai": openai,
+    "anthropic": anthropic,
+    "gemini": gemini,
+    "ollama": ollama,
+}
+"""Their encoders of errors, and no more of a dialect: every role looks here."""
 
 
 def dialect_of(request: web.Request) -> Dialect:
@@ -39,8 +46,13 @@ def dialect_of(request: web.Request) -> Dialect:
 def in_its_dialect(name: str, handler: Handler) -> Handler:
     """An endpoint that tells of errors as `dialect_of` the request says. See `endpoint`."""
     framed = {
-        dialect: endpoint(name, handler, wire.encode_error, request_id_header=wire.request_id_header)
-        for dialect, wire in WIRES.items()
+        dialect: endpoint(
+            name,
+            handler,
+            envelope,
+            request_id_header="request-id" if dialect == "anthropic" else "x-request-id",
+        )
+        for dialect, envelope in ENVELOPES.items()
     }
 
     async def handle(request: web.Request) -> web.StreamResponse:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from intellirouter.chat.ollama.encode import encode_request
+from intellirouter.chat.ollama.errors import encode_error
 from intellirouter.chat.ollama.generate import GENERATE
 from intellirouter.chat.ollama.generate import decode_request as decode_generate
 from intellirouter.chat.ollama.generate import encode_request as encode_generate
 from intellirouter.chat.ollama.request import DIALECT, decode_request
 from intellirouter.chat.ollama.response import (
     decode_response,
-    encode_error,
     encode_generated,
     encode_response,
 )

@@ -18,8 +18,6 @@ from intellirouter.chat.ollama.request import DIALECT
 from intellirouter.chat.parts import Image, Part, Refusal, Text, Thinking, ToolCall
 from intellirouter.chat.response import ChatResponse, Choice, FinishReason, Usage
 from intellirouter.errors import (
-    IntelliRouterError,
-    UpstreamError,
     UpstreamProtocolError,
 )
 
@@ -173,19 +171,3 @@ def _envelope(response: ChatResponse, choice: Choice, body: Json) -> Json:
         **encode_done(choice.finish_reason),
         **usage,
     }
-
-
-def encode_error(error: IntelliRouterError) -> bytes:
-    """Ollama's envelope."""
-    return msgspec.json.encode({"error": error.message})
-
-
-def decode_error(body: bytes, status: int, provider: str) -> UpstreamError:
-    """The error of a response that is not a success; never raises."""
-    try:
-        data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        data = None
-    words = data.get("error") if isinstance(data, dict) else None
-    message = words if isinstance(words, str) and words else f"the provider answered {status}"
-    return classify(status, message, provider=provider)

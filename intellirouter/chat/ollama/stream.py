@@ -20,12 +20,12 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.likelihoods import content_of, from_list
 from intellirouter.chat.model import ChatRequest
 from intellirouter.chat.ollama.encode import encode_call
+from intellirouter.chat.ollama.errors import encode_error
 from intellirouter.chat.ollama.response import (
     decode_call,
     decode_finish,
     decode_usage,
     encode_done,
-    encode_error,
     encode_usage,
     now,
     read_message,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,13 @@ from tests.servers.postgres import postgres
 def server() -> Iterator[str]:
     with postgres() as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def each_ids_of_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two processes every four thousandth pair has the same number by chance; here none has."""
+    numbers = itertools.count()
+    monkeypatch.setattr("intellirouter.records.row.getrandbits", lambda bits: next(numbers) % (1 << bits))
 
 
 @pytest.fixture(params=["sqlite", "postgres", "sealed sqlite", "sealed postgres"])

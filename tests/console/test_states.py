@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -61,33 +60,6 @@ async def test_an_empty_page_says_so_and_leads_on(started: Browser, bare: str) -
         ):
             assert told.status == 200
         await expect(found.page.get_by_role("region", name="Latest requests").first).to_be_visible()
-
-
-@pytest.mark.parametrize("status", [421, 503])
-async def test_the_list_of_requests_goes_on_after_a_refusal_that_does_not_last(
-    started: Browser, bare: str, status: int
-) -> None:
-    refused = asyncio.Event()
-
-    async def refuse(route: Route) -> None:
-        refused.set()
-        await route.fulfill(status=status, body="not now")
-
-    async with seat(started, bare) as found:
-        await sign_in(found)
-        found.refusals = True
-        await found.page.route("**/admin/requests/stream**", refuse, times=1)
-        await found.turn_to("Requests")
-        async with asyncio.timeout(60):
-            await refused.wait()
-        user = f"behind-{status}"
-        body = {"model": "swift", "user": user, "messages": [{"role": "user", "content": "Hello"}]}
-        async with (
-            aiohttp.ClientSession(headers=HEADERS) as session,
-            session.post(f"{bare}/v1/chat/completions", json=body) as told,
-        ):
-            assert told.status == 200
-        await expect(found.page.locator("main").get_by_text(user).first).to_be_visible()
 
 
 @pytest.mark.parametrize("status", [500, 503])

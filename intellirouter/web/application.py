@@ -25,6 +25,8 @@ _PUBLISHED = re.compile(
 )
 """A model of Google's at Vertex, as its clients ask for it there."""
 _ANYTHING = "/{tail}"
+_BASES = 2
+"""How many versions before the one that is meant are passed over: a proxy's and the client's. Each is looked up."""
 
 
 class MethodNotAllowed(RequestError):
@@ -67,14 +69,16 @@ def _meant(path: str) -> Iterator[str]:
     or it is where Vertex has what is here in one place.
     """
     tidy = _SLASHES.sub("/", path).rstrip("/")
-    if (published := _PUBLISHED.fullmatch(tidy)) is not None:
-        yield f"/v1beta{published[1]}"
-    if tidy and tidy != path:
-        yield tidy
-    rest = tidy.removeprefix("/v1")
-    if rest != tidy and rest.startswith(_SERVED):
-        yield from (rest, *_meant(rest))
-    elif not tidy.startswith(_SERVED):
+    for _ in range(1 + _BASES):
+        if (published := _PUBLISHED.fullmatch(tidy)) is not None:
+            yield f"/v1beta{published[1]}"
+        if tidy and tidy != path:
+            yield tidy
+        rest = tidy.removeprefix("/v1")
+        if rest == tidy or not rest.startswith(_SERVED):
+            break
+        tidy = rest
+    if not tidy.startswith(_SERVED):
         yield f"/v1{tidy}"
 
 

@@ -136,6 +136,21 @@ async def test_two_hundred_at_once_do_not_overspend_a_budget_of_ten(stores: list
         await routers[0].admit(job(caller, max_tokens=2), entry(PRICE))
 
 
+@pytest.mark.parametrize(
+    ("spent", "told"),
+    [(9.5, "has 0.500000 left, and this request may cost 2.000000: ask for less"), (10.0, "is used up")],
+)
+async def test_a_budget_that_a_request_does_not_fit_into_says_what_is_left(
+    stores: list[EmbeddedStore], spent: float, told: str
+) -> None:
+    (router, *_) = governors(stores, budgets=BudgetsSection(keys={"k": Budget(total=10)}))
+    caller = Caller(key_id="k")
+    grant = await router.admit(job(caller, max_tokens=1), entry(PRICE))
+    router.settle(grant, Usage(output_tokens=1), spent, "chat")
+    with pytest.raises(BudgetExceeded, match=rf"^The total budget of 10 US dollars of the key k {told}"):
+        await router.admit(job(caller, max_tokens=2), entry(PRICE))
+
+
 async def test_what_failed_is_refunded_and_what_cost_more_is_paid(stores: list[EmbeddedStore]) -> None:
     (router, *_) = governors(stores, budgets=BudgetsSection(teams={"t": Budget(day=10)}))
     caller = Caller(team="t")

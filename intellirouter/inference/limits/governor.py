@@ -54,6 +54,8 @@ from intellirouter.security.caller import Caller, Quota
 MAX_TERMS = 50_000
 NO_TERMS = Terms()
 FREE = Price()
+LEAST_USD = 1e-6
+"""A budget with less left than this is used up."""
 
 log = structlog.get_logger(__name__)
 
@@ -234,12 +236,7 @@ class Governor:
         for budget in terms.budgets:
             if not budget.purse.take_now(grant.usd, now) and await budget.purse.take(grant.usd) is not None:
                 self._thresholds.refused(budget)
-                raise BudgetExceeded(
-                    f"The {budget.period} budget of {budget.purse.limit:g} US dollars of the "
-                    f"{budget.who.replace(':', ' ')} is used up.",
-                    period=budget.period,
-                    limit=budget.purse.limit,
-                )
+                raise _exceeded(budget, grant.usd)
             taken.append((budget.purse, grant.usd))
         if terms.told:
             grant.headers = terms.headers(now)
@@ -342,6 +339,22 @@ def _unpriced(model: str) -> BudgetExceeded:
         f"The price of the model '{model}' is not known, and a budget must count it. Its operator can "
         "set 'price' of the model, or [budgets] unknown_price.",
         model=model,
+    )
+
+
+def _exceeded(budget: BudgetTerm, usd: float) -> BudgetExceeded:
+    """The refusal of a request that may cost `usd`."""
+    purse = budget.purse
+    left = purse.remaining(time.time())
+    what = (
+        f"has {left:.6f} left, and this request may cost {usd:.6f}: ask for less (max_tokens) or for a cheaper model"
+        if left >= LEAST_USD
+        else "is used up"
+    )
+    return BudgetExceeded(
+        f"The {budget.period} budget of {purse.limit:g} US dollars of the {budget.who.replace(':', ' ')} {what}.",
+        period=budget.period,
+        limit=purse.limit,
     )
 
 

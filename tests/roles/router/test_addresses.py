@@ -27,6 +27,7 @@ GOOGLE = {"x-goog-api-key": "k"}
         ("/v1/v1/chat/completions", ASK, 200),  # both the base address and the client have the version
         ("/v1/v1/messages", ASK, 200),
         ("/v1/v1//messages/", ASK, 200),
+        ("/v1/v1/v1/messages", ASK, 200),
         ("/v1/v1beta/models/primary/m:generateContent", CONTENTS, 200),
         ("/v1/api/chat", {**ASK, "stream": False}, 200),
         ("/v1beta1/publishers/google/models/primary/m:generateContent", CONTENTS, 200),  # as at Vertex
@@ -37,6 +38,7 @@ GOOGLE = {"x-goog-api-key": "k"}
         ("/v1/v1/nothing", ASK, 404),
         ("/admin", ASK, 404),
         ("/v1/v1/v1/v1", ASK, 404),
+        ("/v1" * 2000 + "/messages", ASK, 404),
     ],
 )
 async def test_a_version_too_many_or_too_few_leads_to_the_same_place(

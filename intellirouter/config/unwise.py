@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from intellirouter.config.rules import Finding, nearest
 from intellirouter.config.schema.settings import Settings
 
-_OPERATIONS = ("/chat/completions", "/completions", "/responses", "/messages", "/embeddings", "/models")
-"""What is added to a provider's address."""
+_OPERATION = re.compile(r"/(?:chat/completions|completions|responses|messages|embeddings|(?<=/v1/)models)$")
+"""What is added to a provider's address. One that ends in /models may be whole: Azure's `…services.ai.azure.com/models` is."""
 _PORTS = {"router": 8080, "chain_engine": 8081, "rag_manager": 8082, "persona_layer": 8083}
 
 
@@ -38,14 +41,24 @@ def _files(settings: Settings) -> Iterator[Finding]:
         if file is not None and _lacks(file):
             yield path, f"{file} is not there: correct the path, or put it there."
     data = settings.paths.data_dir
-    if data.is_file():
+    if _is_file(data):
         yield ("paths", "data_dir"), f"{data} is a file: name a directory, which the node makes."
 
 
 def _lacks(file: Path) -> bool:
     try:
-        return not file.exists()
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
     except OSError:  # a directory on the way that this user may not enter
+        pass
+    return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
         return False
 
 
@@ -55,7 +68,8 @@ def _memory(settings: Settings) -> Iterator[Finding]:
     if section.backend_type == "redis":
         return
     for key in sorted(section.model_fields_set):
-        if key.startswith("redis_") and getattr(section, key) != type(section).model_fields[key].default:
+        default = type(section).model_fields[key].default
+        if key.startswith("redis_") and getattr(section, key) not in (default, SecretStr("")):
             yield (
                 ("memory", key),
                 'has no effect while memory.backend_type is "embedded": set it to "redis".',
@@ -66,11 +80,10 @@ def _models(settings: Settings) -> Iterator[Finding]:
     """Names of models that are none, and addresses that say too much."""
     registry = settings.model_registry
     for index, provider in enumerate(registry.providers):
-        path = urlsplit(provider.endpoint or "").path.rstrip("/")
-        if ending := next((one for one in _OPERATIONS if path.endswith(one)), None):
+        if ending := _OPERATION.search(urlsplit(provider.endpoint or "").path.rstrip("/")):
             yield (
                 ("model_registry", "providers", index, "endpoint"),
-                f"ends in {ending}, which is added to it: leave that out, as in http://10.0.0.5:8000/v1.",
+                f"ends in {ending[0]}, which is added to it: leave that out, as in http://10.0.0.5:8000/v1.",
             )
     names = {name for model in registry.models for name in (model.name, *model.aliases)}
     providers = {provider.name for provider in registry.providers}

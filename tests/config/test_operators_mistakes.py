@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from intellirouter.app.rules import RULES
 from intellirouter.config.load import Loaded, load
@@ -84,6 +86,13 @@ WELL = [
     HERE + MODEL + "[limits.models.'a/x']\nrequests_per_minute = 1",
     HERE + MODEL + "[[router.rules]]\ntools = true\ntargets = ['a/y']",
     "[roles.router]\nport = 0\n[roles.chain_engine]\nport = 0",
+    "[memory]\nredis_password = ''",
+    "[memory]\nbackend_type = 'redis'\nredis_url = 'unix:///run/redis.sock'",
+    "[memory]\nbackend_type = 'redis'\nredis_sentinels = ['my_redis:26379', '[::1]:26379']",
+    "[records]\ndatabase_url = 'postgresql:///records?host=/run/postgresql'",
+    PROVIDER.format("https://us.services.ai.azure.com/models"),
+    PROVIDER.format("http://my_model:8000/v1"),
+    PROVIDER.format("http://[fe80::1%25eth0]:8000/v1"),
 ]
 
 
@@ -113,6 +122,26 @@ def test_what_would_fail_later_or_have_no_effect_is_a_warning(tmp_path: Path, te
 @pytest.mark.parametrize("text", WELL)
 def test_what_is_right_is_not_doubted(tmp_path: Path, text: str) -> None:
     assert not loaded(tmp_path, text).warnings
+
+
+def test_an_address_of_a_database_may_name_a_driver(tmp_path: Path) -> None:
+    settings = loaded(
+        tmp_path, "[chain_engine]\ndatabase_url = 'postgresql+psycopg://ir@my_db/chains'"
+    ).settings
+    assert settings.chain_engine.database_url == SecretStr("postgresql://ir@my_db/chains")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_of_a_directory_that_may_not_be_entered_nothing_is_said(tmp_path: Path) -> None:
+    inside = str(tmp_path / "data")
+    names = ("PATHS__DATA_DIR", "RAG__EMBEDDING_MODEL_PATH")
+    tmp_path.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        told = load(None, environment={f"INTELLIROUTER__{name}": inside for name in names}).warnings
+    finally:
+        os.seteuid(0)
+    assert not told
 
 
 def test_a_list_in_a_variable_that_is_json_is_told_how_it_is_written() -> None:

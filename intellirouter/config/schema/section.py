@@ -85,12 +85,13 @@ def _is_network(text: str) -> bool:
 
 
 def _postgres(value: SecretStr | None) -> SecretStr | None:
-    """The address of a Postgres; an empty one is none. Raises `ValueError`."""
+    """The address of a Postgres, without the driver that SQLAlchemy's form of it names; an empty one is none. Raises `ValueError`."""
     if value is None or not value.get_secret_value():
         return None
-    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+    address = re.sub(r"^postgresql\+\w+://", "postgresql://", value.get_secret_value())
+    if not address.startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql://")
-    return value
+    return SecretStr(address)
 
 
 PostgresUrl = Annotated[SecretStr | None, AfterValidator(_postgres)]

@@ -54,10 +54,9 @@ async def _postgres(url: str, deadline: float) -> tuple[str, bool, int | None, t
     """Version, whether it is a standby, the runs under way, and the answer to `RIGHTS`. Raises `OSError`."""
     # comes with the durable runtime; a node without chains need not load it
     psycopg: Any = importlib.import_module("psycopg")
-    plain = url.replace("postgresql+psycopg:", "postgresql:", 1)
     try:
         async with await psycopg.AsyncConnection.connect(
-            plain, connect_timeout=max(2, round(deadline)), autocommit=True
+            url, connect_timeout=max(2, round(deadline)), autocommit=True
         ) as connection:
             words = "select current_setting('server_version'), pg_is_in_recovery(), to_regclass('dbos.workflow_status')"
             version, follows, table = await (await connection.execute(words)).fetchone()

@@ -123,6 +123,20 @@ def pdf(password: str | None = None, owner: str = "o") -> bytes:
     return out.getvalue()
 
 
+def torn_beside_its_pages() -> bytes:
+    """Remarks that were taken out and are still referred to, and a file that lies elsewhere."""
+    name, of = pypdf.generic.NameObject, pypdf.generic
+    writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf()))
+    gone = of.IndirectObject(999, 0, writer)
+    writer.pages[0][name("/Annots")] = of.ArrayObject([gone, of.NullObject()])
+    away = of.DictionaryObject({name("/F"): of.TextStringObject("away.txt")})
+    files = of.DictionaryObject({name("/Names"): of.ArrayObject([of.TextStringObject("away.txt"), away])})
+    writer._root_object[name("/Names")] = of.DictionaryObject({name("/EmbeddedFiles"): files})
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "data", "holds"),
     [
@@ -141,6 +155,7 @@ def pdf(password: str | None = None, owner: str = "o") -> bytes:
         ("a.ods", SHEET, ["Prices: name: kettle; price: 39"]),
         ("a.pdf", pdf(""), ["page 1: The printed warranty"]),
         ("no-name", pdf(), ["page 1: The printed warranty"]),
+        ("a.pdf", torn_beside_its_pages(), ["page 1: The printed warranty", "Attachment away.txt, not read"]),
         ("a.json", b'{"half": "a letter \\ud800 here"}', ["a letter \ufffd here"]),
         ("a.csv", "name;city\nAnn;Köln\n".encode("cp1252"), ["name: Ann; city: Köln"]),
         ("a.csv", b"name\tcity\nAnn\tBonn\n", ["name: Ann; city: Bonn"]),

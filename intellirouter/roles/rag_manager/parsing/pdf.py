@@ -61,12 +61,19 @@ def _mended(pages: Sequence[Block]) -> Iterator[Block]:
 
 
 def _notes(page: Any) -> Iterator[str]:
-    """Remarks on a page, as its readers see them. Links and fields of a form are none."""
-    listed = page.get("/Annots")
-    for one in islice(listed.get_object() if listed is not None else (), _MOST_NOTES):
-        note = one.get_object()
-        if note.get("/Subtype") in _REMARKS and (text := str(note.get("/Contents") or "").strip()):
+    """Remarks on a page, as its readers see them. Links and fields of a form are none; what was taken out of the file is left out."""
+    listed = _resolved(page.get("/Annots"))
+    for one in islice(listed if isinstance(listed, list) else (), _MOST_NOTES):
+        note = _resolved(one)
+        if not isinstance(note, dict) or note.get("/Subtype") not in _REMARKS:
+            continue
+        if text := str(note.get("/Contents") or "").strip():
             yield text
+
+
+def _resolved(found: Any) -> Any:
+    """What a reference leads to; None where it leads nowhere."""
+    return found.get_object() if hasattr(found, "get_object") else found
 
 
 def _form(reader: Any) -> Iterator[Block]:
@@ -85,9 +92,16 @@ def _form(reader: Any) -> Iterator[Block]:
 
 
 def _files(reader: Any, read: Read) -> Iterator[Block]:
-    files = (
-        (str(name), bytes(data), "")
-        for name, versions in reader.attachments.items()
-        for data in (versions if isinstance(versions, list) else [versions])
-    )
+    listed = reader.attachments
+    files = ((str(name), data, "") for name in listed for data in _versions(listed, name))
     yield from attached(files, read)
+
+
+def _versions(listed: Any, name: str) -> list[bytes]:
+    """The bytes of each file of that name; none where it lies elsewhere or is damaged, so that what it belongs to is read all the same."""
+    errors: Any = importlib.import_module("pypdf.errors")
+    try:
+        found = listed[name]
+    except (errors.PyPdfError, LookupError, AttributeError, TypeError, ValueError):
+        return [b""]
+    return [bytes(data) for data in (found if isinstance(found, list) else [found])]

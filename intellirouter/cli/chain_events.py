@@ -13,8 +13,7 @@ import msgspec
 import typer
 
 from intellirouter.cli.chain_words import standing, step_line
-from intellirouter.cli.server_client import ServerRefused
-from intellirouter.cli.server_session import session_of
+from intellirouter.cli.server_session import refused, session_of
 from intellirouter.errors import PeerUnavailable
 
 SILENCE_SECONDS = 60.0
@@ -52,8 +51,7 @@ async def _events(
     path = f"/v1/runs/{quote(run_id, safe='')}/events"
     async with session.get(path, headers=headers, timeout=patience) as reply:
         if reply.status >= 400:
-            error = msgspec.json.decode(await reply.read()).get("error", {})
-            raise ServerRefused(f"the server answered {reply.status}: {error.get('message', 'no reason')}")
+            raise await refused(reply)
         event: dict[str, str] = {}
         async for raw in reply.content:
             line = raw.decode().rstrip("\n")

@@ -97,9 +97,14 @@ def reindex(
         await service.prepare()
         jobs = await service.reindex(tenant, collection)
         outcomes: Counter[str] = Counter()
+        told: dict[str, None] = {}
         with bar_of() as progress:
             for job in progress.track(jobs, description="reading again"):
-                outcomes[(await service.ended(tenant, job))["status"]] += 1
+                state = await service.ended(tenant, job)
+                outcomes[state["status"]] += 1
+                told[state["error"] or ""] = None
+        for error in filter(None, told):
+            typer.echo(error, err=True)
         return outcomes
 
     ended(on_service(Where(config, tenant, url, api_key), work))

@@ -59,15 +59,17 @@ async def ready_collection(service: Any, tenant: str, collection: str) -> None:
 
 
 async def feed(service: Any, tenant: str, collection: str, files: Mapping[str, Path]) -> Counter[str]:
-    """How many ended how. What is wrong with a file is printed above the bar."""
+    """How many ended how. What is wrong with a file is printed above the bar, and what is wrong with the node once."""
     outcomes: Counter[str] = Counter()
+    told: set[str] = set()
     under_way: deque[str] = deque()
     with bar_of() as progress:
         bar = progress.add_task("ingesting", total=len(files))
 
         def over(status: str, error: str | None) -> None:
             outcomes[status] += 1
-            if error:
+            if error and error not in told:
+                told.add(error)
                 progress.console.print(error, highlight=False, markup=False, soft_wrap=True)
             progress.advance(bar)
 

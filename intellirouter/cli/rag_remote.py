@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 import msgspec
 
-from intellirouter.cli.server_client import ServerRefused
+from intellirouter.cli.server_client import reason_of, refusal
 from intellirouter.errors import (
     Conflict,
     IntelliRouterError,
@@ -157,8 +157,8 @@ class RemoteRag:
         if not isinstance(answer, dict):
             raise PeerUnavailable(f"what answers {method} /rag/v1{path} is no RagManager")
         if reply.status >= 400:
-            said = str(answer.get("error", {}).get("message", "no reason"))
-            raise REFUSALS.get(reply.status, ServerRefused)(said)
+            known = REFUSALS.get(reply.status)
+            raise refusal(reply.status, answer) if known is None else known(reason_of(answer))
         return answer
 
 

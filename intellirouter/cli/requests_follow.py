@@ -13,8 +13,7 @@ import aiohttp
 import msgspec
 import typer
 
-from intellirouter.cli.server_client import ServerRefused
-from intellirouter.cli.server_session import session_of
+from intellirouter.cli.server_session import refused, session_of
 from intellirouter.errors import PeerUnavailable
 
 SILENCE_SECONDS = 60.0
@@ -91,7 +90,7 @@ async def _rows(session: aiohttp.ClientSession, path: str, last: str) -> AsyncIt
         if reply.status in (421, 502, 503, 504):
             raise aiohttp.ClientConnectionError(f"it answered {reply.status}")
         if reply.status >= 400:
-            raise ServerRefused(f"the server answered {reply.status}: {(await reply.text())[:300]}")
+            raise await refused(reply)
         yield None
         async for line in reply.content:
             if line.startswith(b"data: "):

@@ -170,22 +170,27 @@ def _whole(reply: http.client.HTTPResponse, until: float) -> bytes:
 
 def refusal(status: int, answer: object, location: str | None = None) -> ServerRefused:
     """The server's reason, and what to do about the usual one."""
-    error = answer.get("error") if isinstance(answer, dict) else None
-    message = (
-        str(error.get("message") or "no reason") if isinstance(error, dict) else str(error or "no reason")
-    )
-    advice = ""
+    message, advice = reason_of(answer), ""
     if status == 401:
+        if message.startswith("No API key"):  # and how it is sent over HTTP
+            message = "No API key."
         advice = " Give a key with --api-key, or in INTELLIROUTER_API_KEY, or sign in: intellirouter login."
     elif status == 403 and "which keys with the scope" in message:
         scope = message.rpartition("with the scope '")[2].partition("'")[0]
         advice = f" `intellirouter keys create NAME --scope {scope}` makes one; give it with --api-key."
     elif status == 404 and "no endpoint" in message:
-        advice = " Another role, or an older one, listens there: --url names the one that this command asks."
+        advice = " Is it another role, or an older one? --url names the one that this command asks, without a path."
     elif location:
         advice = f" It says to ask {location}: name that with --url."
+    error = answer.get("error") if isinstance(answer, dict) else None
     kind = error.get("code") if isinstance(error, dict) else None
     return ServerRefused(f"the server answered {status}: {message}{advice}", refused=kind)
+
+
+def reason_of(answer: object) -> str:
+    """What the server says of an error."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    return str((error.get("message") if isinstance(error, dict) else error) or "no reason")
 
 
 def no_answer(found: Address, method: str, path: str, error: Exception, seconds: float) -> str:

@@ -10,7 +10,14 @@ import aiohttp
 import msgspec
 
 from intellirouter.cli.node_address import Address, address_of
-from intellirouter.cli.server_client import DEADLINE_SECONDS, headers_of, no_answer, parts_of, refusal
+from intellirouter.cli.server_client import (
+    DEADLINE_SECONDS,
+    ServerRefused,
+    headers_of,
+    no_answer,
+    parts_of,
+    refusal,
+)
 from intellirouter.errors import PeerUnavailable
 
 _addresses: weakref.WeakKeyDictionary[aiohttp.ClientSession, Address] = weakref.WeakKeyDictionary()
@@ -34,6 +41,16 @@ def session_of(
     )
     _addresses[session] = found
     return session
+
+
+async def refused(reply: aiohttp.ClientResponse) -> ServerRefused:
+    """Why a server did not answer with a stream."""
+    said = await reply.read()
+    try:
+        answer = msgspec.json.decode(said)
+    except msgspec.MsgspecError:
+        answer = {"error": said[:300].decode(errors="replace")}
+    return refusal(reply.status, answer)
 
 
 async def ask(

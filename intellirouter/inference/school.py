@@ -31,6 +31,7 @@ from intellirouter.inference.learning.prior import kind_of, shipped
 from intellirouter.inference.learning.weights import Weights, decode, encode, fitted
 from intellirouter.memory.store import StateStore
 from intellirouter.security.ownership import owned
+from intellirouter.telemetry.outage import Outage
 
 KEPT_SECONDS = 8 * 86_400.0
 """How long a decision waits for its outcome: a week, and a day to spare."""
@@ -69,6 +70,7 @@ class School:
         self._origin = uuid.uuid4().hex
         self._waiting: deque[News] = deque(maxlen=MAX_WAITING)
         self._writing = asyncio.Lock()
+        self._outage = Outage(log, "learning.not_written", "learning.written_again")
         self._woken = asyncio.Event()
         self._learnt: dict[str, tuple[int, Learning]] = {}
         self._ignored: set[str] = set()
@@ -159,8 +161,9 @@ class School:
                     key = _RESPONSE + owned(one.tenant, bare(one.response_id))
                     await self._store.set(key, one.request_id.encode(), ttl=KEPT_SECONDS)
             await self.take([news.evidence for news in taken if news.evidence is not None])
+            self._outage.done()
         except StateError as error:
-            log.warning("learning.not_written", reason=error.message)
+            self._outage.failed(reason=error.message)
             # Evidence has names, so what was written already is not learnt twice.
             for news in reversed(taken):
                 if len(self._waiting) < MAX_WAITING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -84,8 +84,18 @@ class KeyRing:
         return f"{CONFIGURED}{name}" in self._configured
 
     def tenants(self) -> frozenset[str]:
-        """Of the keys of the configuration."""
-        return frozenset(caller.tenant for caller in self._callers.values())
+        """Of the keys of the configuration, and of made ones."""
+        made = (record.caller for record in self._records.values())
+        return frozenset(caller.tenant for caller in (*self._callers.values(), *made))
+
+    def budgeted(self) -> Iterator[tuple[str, Mapping[str, float]]]:
+        """The made keys and the accounts that have budgets and are good now, by name, with these, by period."""
+        now = time.time()
+        for record in self._records.values():
+            quota = record.caller.quota
+            if quota is not None and quota.budgets and not record.refused(now):
+                yield record.caller.key_id, dict(quota.budgets)
+        yield from self.people.budgeted()
 
     def names(self) -> set[str]:
         """Of every key and of everybody who stands for one; of keys that ended too."""

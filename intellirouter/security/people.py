@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -161,6 +161,12 @@ class Directory:
     def count(self) -> int:
         """How many accounts there are."""
         return len(self._accounts)
+
+    def budgeted(self) -> Iterator[tuple[str, Mapping[str, float]]]:
+        """What everybody is called that has budgets and is not blocked, with these, by period."""
+        for account in self._accounts.values():
+            if account.budgets and account.blocked is None:
+                yield account.label, account.budgets
 
     def labels(self) -> set[str]:
         """What everybody is called where a key's name could stand."""

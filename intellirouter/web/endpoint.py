@@ -147,7 +147,8 @@ def endpoint(
 ) -> Handler:
     """Wrap `handler`. `name` labels metrics, and says what the caller must hold (`security/permissions.py`).
 
-    `recorded` is false for what only looks at the record: looking must not fill it.
+    `recorded` is false for what only looks at the record, which must not fill it, and for what is asked again and again until
+    something is over.
     `query` names the parameters it takes in the query string; `answer` is the msgspec type of the answer's JSON.
     The request id goes out as `x-request-id` and as `request_id_header`, where the dialect has a name of its own.
     """

@@ -55,6 +55,21 @@ async def test_a_restart_is_waited_for(files: dict[str, Path], capsys: pytest.Ca
     assert capsys.readouterr().err.count("waiting: the RagManager starts again") == 2
 
 
+class WithoutModel(Restarting):
+    async def ended(self, _tenant: str, job: str) -> dict[str, Any]:
+        reason = "'1.md' is empty." if job == "1.md" else "The embedding model is not on this node."
+        return {"status": "failed", "error": reason}
+
+
+async def test_what_is_wrong_with_the_node_is_said_once(
+    files: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await rag_feed.feed(WithoutModel(set()), "t", "docs", files) == {"failed": 3}
+    said = capsys.readouterr().err
+    assert said.count("is not on this node") == 1
+    assert "'1.md' is empty." in said
+
+
 async def test_an_absence_without_end_is_told(
     files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

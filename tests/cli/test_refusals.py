@@ -18,6 +18,11 @@ from tests.servers.vendor import Play
     [
         (401, {"error": {"message": "No."}}, "answered 401: No. Give a key with --api-key"),
         (
+            401,
+            {"error": {"message": "No API key: send it as 'x'."}},
+            r"No API key\. Give a key with --api-key",
+        ),
+        (
             403,
             {"error": {"message": "This key lacks 'x', which keys with the scope 'chains' have."}},
             "keys create NAME --scope chains",

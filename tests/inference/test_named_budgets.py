@@ -69,14 +69,18 @@ async def test_how_budgets_stand_is_told_to_who_may_see_what_was_spent(
         provider(vendor)
         + PRICE
         + "[budgets.users.ann]\ntotal = 1.0\n[budgets.tags.blue]\nday = 0.5\nmonth = 2.0\n[budgets.keys.red]\nhour = 3.0\n"
-        + keys(red='tenant = "acme"', boss='scopes = ["admin"]')
+        + keys(red='tenant = "acme"', boss='scopes = ["admin", "inference"]')
     )
     url = node.listening[0].url
+    boss = {"authorization": "Bearer boss-key"}
+    fields = {"name": "made", "tenant": "other", "budgets": {"day": 5.0}}
+    async with http.post(f"{url}/admin/keys", headers=boss, json=fields) as reply:
+        made = {"authorization": f"Bearer {(await reply.json())['secret']}"}
+    assert await ask(http, url, made) == 200
     red = {"authorization": "Bearer red-key"}
     assert await ask(http, url, red, user="ann", metadata={"tags": ["blue"]}) == 200
     async with http.get(f"{url}/admin/budgets", headers=red) as reply:
         assert reply.status == 403
-    boss = {"authorization": "Bearer boss-key"}
     async with http.get(f"{url}/admin/budgets", headers=boss) as reply:
         told = {
             (one["kind"], one["name"], one["tenant"], one["period"]): one
@@ -84,13 +88,15 @@ async def test_how_budgets_stand_is_told_to_who_may_see_what_was_spent(
         }
     mine = [
         ("key", "red", None, "hour"),
+        ("key", "made", None, "day"),
         ("tag", "blue", "acme", "day"),
         ("tag", "blue", "acme", "month"),
         ("user", "ann", "acme", "total"),
     ]
-    assert [round(told[name]["used"], 6) for name in mine] == [0.03] * 4
+    assert [round(told[name]["used"], 6) for name in mine] == [0.03] * 5
     assert told["tag", "blue", "default", "day"]["used"] == 0
-    assert 0 < told["key", "red", None, "hour"]["resets_in"] <= 3600 and told[mine[3]]["resets_in"] is None
+    assert 0 < told["key", "red", None, "hour"]["resets_in"] <= 3600 and told[mine[4]]["resets_in"] is None
+    assert told["user", "ann", "other", "total"]["used"] == 0, "of the tenants of made keys too"
 
 
 async def test_each_tenant_has_the_budget_of_its_own_users(

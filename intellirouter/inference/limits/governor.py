@@ -30,7 +30,7 @@ from intellirouter.inference.limits.guess import Guesses
 from intellirouter.inference.limits.ledger import Ledger
 from intellirouter.inference.limits.purse import Purse
 from intellirouter.inference.limits.purses import Purses
-from intellirouter.inference.limits.standing import MOST, Standing, listed
+from intellirouter.inference.limits.standing import MOST, Own, Standing, listed
 from intellirouter.inference.limits.terms import (
     MINUTE,
     PERIODS,
@@ -258,11 +258,11 @@ class Governor:
             if not usage.estimated:
                 self.guesses.answered(grant.model, usage)
 
-    async def standings(self, tenants: Iterable[str]) -> list[Standing]:
-        """How the configured budgets stand, those of tags and users for these tenants. Raises `StateUnavailable`."""
+    async def standings(self, tenants: Iterable[str], own: Own = ()) -> list[Standing]:
+        """How the configured budgets stand, those of tags and users for these tenants, and keys' own. Raises `StateUnavailable`."""
         found = []
         now = time.time()
-        for counter, standing in islice(listed(self._budgets, tenants), MOST):
+        for counter, standing in islice(listed(self._budgets, tenants, own), MOST):
             window = PERIODS[standing.period]
             standing.used = round(await self._purses.used(counter, window), 10)
             standing.resets_in = window - now % window if window else None

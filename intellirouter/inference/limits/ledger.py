@@ -20,6 +20,7 @@ from intellirouter.errors import StateError
 from intellirouter.inference.background import background
 from intellirouter.memory.store import StateStore
 from intellirouter.security.caller import Caller
+from intellirouter.telemetry.outage import Outage
 
 MEASURES = ("usd", "requests", "input_tokens", "output_tokens")
 KINDS = ("key", "team", "model")
@@ -44,6 +45,7 @@ class Ledger:
         self._gathered: dict[tuple[int, str, str | None, str], list[float]] = {}
         self._pending: defaultdict[str, float] = defaultdict(float)
         self._indexed: set[str] = set()
+        self._outage = Outage(log, "ledger.not_written", "ledger.written_again")
         self._writing = asyncio.Lock()
         """Held by one flush: whoever reads waits for what another one has under way, and sees no half of it."""
 
@@ -83,8 +85,9 @@ class Ledger:
             except StateError as error:
                 for entry, amount in some.items():
                     self._pending[entry] += amount
-                log.warning("ledger.not_written", reason=error.message)
+                self._outage.failed(reason=error.message)
                 return
+            self._outage.done()
 
     async def _index(self, name: str) -> None:
         if name not in self._indexed:

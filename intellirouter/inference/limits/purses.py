@@ -14,6 +14,7 @@ from intellirouter.errors import StateError
 from intellirouter.inference.background import background
 from intellirouter.inference.limits.purse import Purse
 from intellirouter.memory.store import StateStore
+from intellirouter.telemetry.outage import Outage
 
 MAX_PURSES = 50_000
 
@@ -29,6 +30,7 @@ class Purses:
         self._purses: OrderedDict[str, Purse] = OrderedDict()
         self._owing: set[Purse] = set()
         self._leaving: set[Purse] = set()
+        self._outage = Outage(log, "limits.not_settled", "limits.settled_again")
 
     def of(self, key: str, limit: float, window: float, *, whole: bool) -> Purse:
         """The purse of a counter."""
@@ -58,26 +60,26 @@ class Purses:
             async with background(limits=self._run()):
                 yield
         finally:
-            await _each({*self._purses.values(), *self._leaving}, Purse.close)
+            await self._each({*self._purses.values(), *self._leaving}, Purse.close)
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(1.0)
             try:
-                self._owing -= await _each(self._owing, Purse.pay)
-                self._leaving -= await _each(self._leaving, Purse.close)
+                self._owing -= await self._each(self._owing, Purse.pay)
+                self._leaving -= await self._each(self._leaving, Purse.close)
             except Exception:  # one bad purse must not end all later payments
                 log.exception("limits.crashed")
 
-
-async def _each(purses: Collection[Purse], act: Callable[[Purse], Awaitable[None]]) -> set[Purse]:
-    """Act on them until the store fails; those it was done for."""
-    done: set[Purse] = set()
-    for purse in list(purses):
-        try:
-            await act(purse)
-        except StateError as error:
-            log.warning("limits.not_settled", counter=purse.key, reason=error.message)
-            break
-        done.add(purse)
-    return done
+    async def _each(self, purses: Collection[Purse], act: Callable[[Purse], Awaitable[None]]) -> set[Purse]:
+        """Act on them until the store fails; those it was done for."""
+        done: set[Purse] = set()
+        for purse in list(purses):
+            try:
+                await act(purse)
+            except StateError as error:
+                self._outage.failed(counter=purse.key, reason=error.message)
+                break
+            self._outage.done()
+            done.add(purse)
+        return done

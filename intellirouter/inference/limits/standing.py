@@ -1,8 +1,8 @@
-"""How the configured budgets stand: what of each is used in its present period."""
+"""How budgets stand: what of each is used in its present period."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -25,8 +25,12 @@ class Standing(msgspec.Struct, kw_only=True):
     resets_in: float | None = None
 
 
-def listed(budgets: BudgetsSection, tenants: Iterable[str]) -> Iterator[tuple[str, Standing]]:
-    """Every budget with the name of its counter."""
+Own = Iterable[tuple[str, Mapping[str, float]]]
+"""What keys and accounts bring with them: by name, US dollars by period."""
+
+
+def listed(budgets: BudgetsSection, tenants: Iterable[str], own: Own) -> Iterator[tuple[str, Standing]]:
+    """Every budget with the name of its counter. Of a key, what the configuration says holds before its own."""
     for kind, named in (("key", budgets.keys), ("team", budgets.teams)):
         for name, budget in named.items():
             for period, limit in periods_of(budget):
@@ -38,3 +42,7 @@ def listed(budgets: BudgetsSection, tenants: Iterable[str]) -> Iterator[tuple[st
                 for period, limit in periods_of(budget):
                     counter = f"budget:{tenant}:{kind}:{name}:{counter_of(period)}"
                     yield counter, Standing(kind=kind, name=name, tenant=tenant, period=period, limit=limit)
+    for name, periods in own:
+        for period, limit in periods.items() if name not in budgets.keys else ():
+            counter = f"budget:key:{name}:{counter_of(period)}"
+            yield counter, Standing(kind="key", name=name, tenant=None, period=period, limit=limit)

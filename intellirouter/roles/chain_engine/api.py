@@ -32,8 +32,8 @@ def answer(body: object, status: int = 200, headers: dict[str, str] | None = Non
     )
 
 
-def framed(name: str, handler: Handler, query: tuple[str, ...] = ()) -> Handler:
-    """A handler of this role in its frame. `query` names the parameters that it reads."""
+def framed(name: str, handler: Handler, query: tuple[str, ...] = (), *, recorded: bool = True) -> Handler:
+    """A handler of this role in its frame. `query` names the parameters that it reads; `recorded` as `endpoint` has it."""
 
     @functools.wraps(handler)
     async def reached(request: web.Request) -> web.StreamResponse:
@@ -44,7 +44,7 @@ def framed(name: str, handler: Handler, query: tuple[str, ...] = ()) -> Handler:
         except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as cause:
             raise _away() from cause
 
-    return endpoint(f"chains_{name}", reached, encode_error, query=query)
+    return endpoint(f"chains_{name}", reached, encode_error, query=query, recorded=recorded)
 
 
 def _away() -> StateUnavailable:

@@ -107,4 +107,4 @@ def _event(name: str, facts: object, place: bytes | None = None) -> bytes:
 
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
-    return [web.get("/v1/runs/{id}/events", framed("run_events", events))]
+    return [web.get("/v1/runs/{id}/events", framed("run_events", events, recorded=False))]

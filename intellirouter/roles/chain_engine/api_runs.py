@@ -208,7 +208,7 @@ def routes() -> list[web.RouteDef]:
     return [
         web.post("/v1/chains/{name}/runs", framed("start", start)),
         web.get("/v1/runs", framed("runs", list_runs, query=RUN_FILTERS)),
-        web.get(one, framed("run", get_run)),
+        web.get(one, framed("run", get_run, recorded=False)),
         web.get(f"{one}/steps", framed("steps", steps)),
         web.post(one + "/signals/{name}", framed("signal", signal)),
         web.post(f"{one}/cancel", framed("cancel", cancel)),

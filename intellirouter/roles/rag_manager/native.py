@@ -271,8 +271,8 @@ def _fenced(handler: Handler) -> Handler:
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
 
-    def of(name: str, handler: Handler) -> Handler:
-        return endpoint(name, _fenced(handler), encode_error)
+    def of(name: str, handler: Handler, *, recorded: bool = True) -> Handler:
+        return endpoint(name, _fenced(handler), encode_error, recorded=recorded)
 
     one = "/rag/v1/collections/{collection}"
     return [
@@ -289,8 +289,8 @@ def routes() -> list[web.RouteDef]:
         web.post(f"{one}/verify", of("rag_verify", at_collection(_verify))),
         web.post(f"{one}/rebuild", of("rag_rebuild", at_collection(_rebuild))),
         web.get("/rag/v1/jobs", of("rag_jobs", everywhere(_jobs, _newest_jobs))),
-        web.get("/rag/v1/jobs/{job}", of("rag_job", at_job(_job))),
-        web.get("/rag/v1/jobs/{job}/events", of("rag_job_events", at_job(_follow))),
+        web.get("/rag/v1/jobs/{job}", of("rag_job", at_job(_job), recorded=False)),
+        web.get("/rag/v1/jobs/{job}/events", of("rag_job_events", at_job(_follow), recorded=False)),
         web.post("/rag/v1/jobs/{job}/cancel", of("rag_cancel", at_job(_cancel))),
         web.post("/rag/v1/embed", of("rag_embed", _embed)),
         web.post("/rag/v1/retrieve", of("rag_retrieve", _retrieve)),

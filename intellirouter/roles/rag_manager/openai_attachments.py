@@ -298,19 +298,19 @@ async def _cancel_batch(request: web.Request) -> web.StreamResponse:
 def attachment_routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
 
-    def of(name: str, handler: Handler) -> Handler:
-        return endpoint(name, at_home(handler), encode_error)
+    def of(name: str, handler: Handler, *, recorded: bool = True) -> Handler:
+        return endpoint(name, at_home(handler), encode_error, recorded=recorded)
 
     files, batches = "/v1/vector_stores/{store}/files", "/v1/vector_stores/{store}/file_batches"
     return [
         web.post(files, of("vector_store_files_create", _add)),
         web.get(files, of("vector_store_files_list", _list)),
-        web.get(files + "/{file}", of("vector_store_files_get", _get)),
+        web.get(files + "/{file}", of("vector_store_files_get", _get, recorded=False)),
         web.get(files + "/{file}/content", of("vector_store_files_content", _content)),
         web.post(files + "/{file}", of("vector_store_files_update", _update)),
         web.delete(files + "/{file}", of("vector_store_files_delete", _remove)),
         web.post(batches, of("vector_store_batches_create", _add_batch)),
-        web.get(batches + "/{batch}", of("vector_store_batches_get", _get_batch)),
+        web.get(batches + "/{batch}", of("vector_store_batches_get", _get_batch, recorded=False)),
         web.post(batches + "/{batch}/cancel", of("vector_store_batches_cancel", _cancel_batch)),
         web.get(batches + "/{batch}/files", of("vector_store_batches_files", _list)),
     ]

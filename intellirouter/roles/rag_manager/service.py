@@ -353,8 +353,8 @@ class RagService:
     async def searched(self, request: RetrievalRequest, call: Call) -> Retrieved:
         """What this node's collections have."""
         self.judge.check(request, call.caller)
-        embedder = await self._model.for_caller(call.caller)
         rows = await self._rows(request, call)
+        embedder = await self._model.for_caller(call.caller)
         await used(self.engine, rows)
         return await self._searcher.search(request, rows, embedder, call.caller)
 

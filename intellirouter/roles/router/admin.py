@@ -224,14 +224,14 @@ async def spend(request: web.Request) -> web.StreamResponse:
 
 
 async def budgets(request: web.Request) -> web.StreamResponse:
-    """How the budgets of the configuration stand: of keys, teams, tags and end users, with what is used of each in its period.
+    """How the budgets stand: of keys, accounts, teams, tags and end users, with what is used of each in its period.
 
-    Tags and users have one in each tenant: of those of the configuration's keys, or of `?tenant=`.
+    Tags and users have one in each tenant: of those of the keys, or of `?tenant=`.
     """
     named = request.query.get("tenant")
     ring = request.app[KEY_RING]
     tenants = {named} if named else {ANONYMOUS.tenant, *ring.tenants()}
-    found = await request.app[GOVERNOR].standings(tenants)
+    found = await request.app[GOVERNOR].standings(tenants, ring.budgeted())
     told = [msgspec.to_builtins(one) for one in found]
     return _json({"object": "list", "data": told, "truncated": len(found) >= MOST})
 

@@ -168,7 +168,7 @@ async def test_the_commands_ask_a_node_that_has_the_files_open(start_node: Start
     assert "already" in await rag("create", "docs", code=2)
     assert "no collection 'none'" in await rag("search", "none", "pets", code=2)
     assert "--api-key" in await rag("ls", "--tenant", "b", code=2)
-    assert "No API key" in await rag("ls", INTELLIROUTER_API_KEY="", code=1)
+    assert "No API key. Give a key with --api-key" in await rag("ls", INTELLIROUTER_API_KEY="", code=1)
     assert "no RagManager answers" in await rag("ls", "--url", "http://127.0.0.1:9", code=1)
 
     assert "1 document removed" in await rag("delete", "docs", "cats.md")

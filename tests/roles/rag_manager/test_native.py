@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import StartNode
 from tests.e2e.test_nodes import ingest
+from tests.roles.router.test_records import recorded
 from tests.servers.minilm import minilm
 from tests.servers.process import node_process
 
@@ -124,3 +125,51 @@ async def test_what_a_question_needs_is_opened_at_the_start_where_there_is_anyth
         assert "none" in (await node.event("rag.not_ready"))["reason"]
         async with http.get(f"{url}/rag/v1/collections") as reply:
             assert reply.status == 200
+
+
+@pytest.mark.parametrize(("collection", "status", "said"), [("nope", 404, "'nope'"), ("docs", 503, "none")])
+async def test_without_a_model_a_question_to_what_is_not_there_is_told_that(
+    start_node: StartNode,
+    tmp_path: Path,
+    http: aiohttp.ClientSession,
+    collection: str,
+    status: int,
+    said: str,
+) -> None:
+    node = await start_node(f'[rag]\nembedding_model_path = "{tmp_path}/none"\n', role="RagManager")
+    url = f"{node.listening[0].url}/rag/v1"
+    async with http.post(f"{url}/collections", json={"name": "docs"}) as reply:
+        assert reply.status == 201
+    async with http.post(f"{url}/retrieve", json={"query": "x", "collections": [collection]}) as reply:
+        assert reply.status == status
+        assert said in (await reply.json())["error"]["message"]
+
+
+async def test_who_waits_for_a_job_leaves_no_rows(
+    start_node: StartNode, tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    data = tmp_path / "data"
+    node = await start_node(
+        f'[rag]\nembedding_model_path = "{tmp_path}/none"\n', role="RagManager", data_dir=data
+    )
+    url = f"{node.listening[0].url}/rag/v1"
+    async with http.post(f"{url}/collections", json={"name": "docs"}) as reply:
+        assert reply.status == 201
+    async with http.post(f"{url}/collections/docs/documents?name=a", data=b"Words.") as reply:
+        job = (await reply.json())["job"]
+    await followed(url, http, job)
+    async with http.get(f"{url}/jobs/{job}") as reply:
+        assert reply.status == 200
+    async with http.get(f"{url}/collections") as reply:
+        assert reply.status == 200
+    router = await start_node(data_dir=data)
+
+    def last(rows: list[Any]) -> bool:
+        return any(row["endpoint"] == "rag_collections" for row in rows)
+
+    rows = await recorded(http, router, until=last)
+    assert {row["endpoint"] for row in rows if row["endpoint"].startswith("rag_")} == {
+        "rag_create",
+        "rag_submit",
+        "rag_collections",
+    }

@@ -78,6 +78,6 @@ def routes() -> list[web.RouteDef]:
     one = "/rag/v1/sources/{source}"
     return [
         web.get("/rag/v1/sources", endpoint("rag_sources", everywhere(_sources, _together), encode_error)),
-        web.get(one, endpoint("rag_source", at_source(_source), encode_error)),
+        web.get(one, endpoint("rag_source", at_source(_source), encode_error, recorded=False)),
         web.post(f"{one}/sync", endpoint("rag_source_sync", at_source(_sync), encode_error)),
     ]

@@ -16,6 +16,7 @@ import structlog
 from intellirouter.errors import StateError
 from intellirouter.inference.background import background
 from intellirouter.memory.store import StateStore
+from intellirouter.telemetry.outage import Outage
 
 MEASURES = ("answers", "errors", "refused", "topic", "length", "schema", "seconds", "output_tokens", "usd")
 """`refused`: answered with the refusal, without a model; `topic`, `length` and `schema`: answers that broke the rule."""
@@ -34,6 +35,7 @@ class Outcomes:
         self._store = store
         self._pending: dict[str, dict[str, float]] = {}
         self._indexed: set[str] = set()
+        self._outage = Outage(log, "outcomes.not_written", "outcomes.written_again")
 
     def count(self, persona: str, **measures: float) -> None:
         """Add to the measures of a persona, named with its version (`analyst@3`)."""
@@ -57,8 +59,9 @@ class Outcomes:
                 )
             except StateError as error:
                 self.count(persona, **measures)
-                log.warning("outcomes.not_written", reason=error.message)
+                self._outage.failed(reason=error.message)
                 return
+            self._outage.done()
 
     async def read(self, name: str) -> list[dict[str, Any]]:
         """One row for each version of the persona that was ever asked, oldest first. Raises `StateUnavailable`."""

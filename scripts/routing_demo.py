@@ -170,4 +170,7 @@ async def lesson(session: aiohttp.ClientSession, url: str, chance: random.Random
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -86,9 +86,7 @@ def create(
     loaded = configured(config, ROLES[0].file, unit)
     console = Console(stderr=True)
     try:
-        directory = place.directory(to)
-        if isinstance(directory, Path):
-            directory.mkdir(parents=True, exist_ok=True)
+        directory = place.made(to)
         keys, opens = public_keys(directory, recipients, passphrase)
         with console.status("backing up") as status:
             target, manifest = make(

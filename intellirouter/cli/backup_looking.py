@@ -113,6 +113,8 @@ def check(
             msgspec.json.encode(
                 {
                     "backups": found.backups,
+                    "archives": found.archives,
+                    "archives_read": found.archives_read,
                     "packs": found.packs,
                     "packs_read": found.packs_read,
                     "problems": found.problems,
@@ -126,5 +128,10 @@ def check(
         packs = f" and {counted(found.packs, 'pack')}{read}" if found.packs else ""
         state = counted(len(found.problems), "problem") if found.problems else "no problem"
         typer.echo(f"{counted(found.backups, 'backup')}{packs}: {state}.")
+        if (
+            not subset and found.archives
+        ):  # one that is full has no pieces elsewhere: nothing of it was looked at
+            unread = f"Of {counted(found.archives, 'full backup')} nothing was read"
+            typer.echo(f"{unread}: --read-data-subset 100% reads them, `intellirouter backup verify` one.")
     if found.problems:
         raise typer.Exit(1)

@@ -22,7 +22,6 @@ from intellirouter.errors import IntelliRouterError, InvalidRequest
 from intellirouter.ops.backup import looking, marks, place
 from intellirouter.ops.backup.drill import drill as tried
 from intellirouter.ops.backup.make import make
-from intellirouter.ops.backup.place import Directory
 from intellirouter.ops.backup.retention import Keep
 from intellirouter.telemetry import logs
 
@@ -36,8 +35,9 @@ def now(config: ConfigOption = None, unit: UnitOption = None, as_json: JsonOptio
     logs.configure(level="warning", json=False)
     loaded = configured(config, ROLES[0].file, unit)
     section, data_dir = loaded.settings.backup, loaded.settings.paths.data_dir
+    to = _address(section)  # where no backup is asked for none has failed
     with _noted(data_dir):
-        where = _place(section)
+        where = place.made(to)
         keys, opens = public_keys(where, section.recipients, section.passphrase_file)
         target, manifest = make(
             loaded, where, lambda _: None, keys, incremental=section.incremental, secrets_=opens
@@ -75,9 +75,10 @@ def drill(
     loaded = configured(config, ROLES[0].file, unit)
     settings = loaded.settings
     section = settings.backup
+    file = file or _address(section)
     try:
-        if file is None or not file.endswith((".irbackup", ".irsnapshot")):
-            source = looking.newest(place.directory(file) if file else _place(section))
+        if not file.endswith((".irbackup", ".irsnapshot")):
+            source = looking.newest(place.directory(file))
         else:
             source = place.file(file)
         by_hand = identity is not None or passphrase is not None
@@ -132,13 +133,10 @@ def keep_of(section: BackupSection) -> Keep:
     )
 
 
-def _place(section: BackupSection) -> Directory:
+def _address(section: BackupSection) -> str:
     if section.to is None:
         raise InvalidRequest("[backup] to says where backups lie, and is not set.", param="backup.to")
-    where = place.directory(section.to)
-    if isinstance(where, Path):
-        where.mkdir(parents=True, exist_ok=True)
-    return where
+    return section.to
 
 
 @contextmanager

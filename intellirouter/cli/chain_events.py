@@ -1,9 +1,9 @@
-"""A run as it goes, on a terminal: `intellirouter chain logs -f`."""
+"""A run as it goes, on a terminal: `intellirouter chain logs -f`, and the wait of `chain start --wait`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,14 +25,35 @@ PAUSE_SECONDS = 1.0
 async def followed(
     url: str | None, api_key: str | None, config: Path | None, run_id: str, *, as_json: bool
 ) -> dict[str, Any]:
-    """Print until the run has ended, and say how. A connection that breaks is made again, and goes on where it was."""
-    last, tries, printer = "", 0, _Printer(as_json=as_json)
+    """Print until the run has ended, and say how."""
+    return await _heard(url, api_key, config, run_id, _Printer(as_json=as_json).take)
+
+
+async def ended(url: str | None, api_key: str | None, config: Path | None, run_id: str) -> None:
+    """Return when it has. On standard error is told what it waits for meanwhile: a person may have to answer."""
+
+    def take(name: str, facts: dict[str, Any]) -> None:
+        if name == "run_waiting":
+            typer.echo(standing(facts), err=True)
+
+    await _heard(url, api_key, config, run_id, take)
+
+
+async def _heard(
+    url: str | None,
+    api_key: str | None,
+    config: Path | None,
+    run_id: str,
+    take: Callable[[str, dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Hand on what happens until the run has ended. A connection that breaks is made again, and goes on where it was."""
+    last, tries = "", 0
     async with session_of(url, api_key, "ChainEngine", config) as session:
         while True:
             try:
                 async for at, name, facts in _events(session, run_id, last):
                     last, tries = at or last, 0
-                    printer.take(name, facts)
+                    take(name, facts)
                     if name == "run_ended":
                         return facts
             except (aiohttp.ClientError, TimeoutError) as cause:

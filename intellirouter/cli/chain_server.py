@@ -61,7 +61,9 @@ def put(
 def start(
     name: NameArgument,
     given: InputOption = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Until it has ended.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Until it has ended, however long that takes.")
+    ] = False,
     priority: Annotated[
         int | None, typer.Option(help="Before what has less, where runs wait in line.")
     ] = None,
@@ -73,10 +75,15 @@ def start(
 ) -> None:
     """Start a run and print its id, or with --wait what came of it; exit code 1 then when it failed."""
     inputs = inputs_of(given or [], types_there(url, api_key, config, name))
-    body: dict[str, Any] = {"input": inputs, "mode": "wait" if wait else "background"}
+    body: dict[str, Any] = {"input": inputs, "mode": "background"}
     body |= {name: given for name, given in (("priority", priority), ("queue", queue)) if given is not None}
     run, _ = _ask(config, url, api_key, "POST", f"/v1/chains/{quote(name, safe='')}/runs", body)
-    if not wait and not as_json:
+    if wait:
+        typer.echo(f"{run['id']} goes on, also when this is interrupted.", err=True)
+        ended = importlib.import_module("intellirouter.cli.chain_events").ended
+        asyncio.run(ended(url, api_key, config, run["id"]))
+        run, _ = _ask(config, url, api_key, "GET", _path(run["id"]))
+    elif not as_json:
         typer.echo(run["id"])
         return
     _show(run, as_json=as_json)

@@ -41,7 +41,7 @@ def pull(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Fetch the embedding model once (80 MB, sha256 checked)."""
+    """Fetch the embedding model once (90 MB, sha256 checked)."""
     if model != LOCAL_MODEL:
         raise InvalidRequest(f"'{model}' cannot be pulled; {LOCAL_MODEL} can.", param="model")
     directory = to or model_directory(_data_dir(config), model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json as json_module
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -137,16 +138,27 @@ def edit(name: Name, config: ConfigOption = None) -> None:
     """Open the persona in your editor and keep what you save as a new version."""
     library = _library(config)
     entry = library.get(name)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{name}{entry.extension}"
+    name = entry.own.name
+    file = Path(tempfile.mkdtemp()) / f"{name}{entry.extension}"
+    theirs = False
+    try:
         file.write_text(entry.source, encoding="utf-8")
         _open_editor(file)
+        theirs = True  # what somebody wrote is not thrown away for a mistake in it
         text = file.read_text(encoding="utf-8")
-    if text == entry.source:
-        typer.echo("unchanged")
-        return
-    changed = library.write(name, text, entry.extension, author="command line")
-    typer.echo(f"{name}: version {changed.version}")
+        if text != entry.source:
+            entry = library.write(name, text, entry.extension, author="command line")
+            typer.echo(f"{name}: version {entry.version}")
+        else:
+            typer.echo("unchanged")
+        theirs = False
+    finally:
+        if theirs:
+            typer.echo(
+                f"What you wrote is kept: `intellirouter persona import {file}`, when it is mended.", err=True
+            )
+        else:
+            shutil.rmtree(file.parent)
 
 
 def _open_editor(file: Path) -> None:

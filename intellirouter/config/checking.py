@@ -22,6 +22,8 @@ KeyPath = tuple[str | int, ...]
 Rule = Callable[[Settings], Iterable[Finding]]
 
 MOST_ROUNDS = 50
+MOST_PLACES = 6
+"""Tables that are named to who wrote a key into another one. What more of them know (`enabled`) says nothing."""
 _QUOTED = re.compile(r"'([^']*)'")
 _PLAIN = {
     "int_parsing": "must be a whole number",
@@ -215,10 +217,7 @@ def _by_path(draft: _Draft, errors: Iterable[ErrorDetails]) -> dict[KeyPath, lis
 def _explain(path: KeyPath, errors: Sequence[ErrorDetails]) -> Fault:
     kind = errors[0]["type"]
     if kind == "extra_forbidden":
-        known = sorted(keys_at(path[:-1]))
-        close = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-        advice = f"Did you mean '{close[0]}'?" if close else f"Known keys: {', '.join(known)}."
-        return Fault(path, "is not a known key.", advice)
+        return Fault(path, "is not a known key.", _instead(path))
     if kind == "missing":
         return Fault(path, "is required.")
     if kind in ("model_type", "dict_type", "model_attributes_type"):
@@ -229,9 +228,37 @@ def _explain(path: KeyPath, errors: Sequence[ErrorDetails]) -> Fault:
     given = errors[0].get("input")
     if kind in _NUMBERS and isinstance(given, str) and _WITH_UNIT.fullmatch(given):
         text += ", without a unit"
+    elif kind == "tuple_type" and isinstance(given, dict) and _plain_keys(path):
+        text = f"must be a list of tables: each begins with [[{'.'.join(map(str, path))}]]"
     elif kind == "tuple_type" and isinstance(given, str) and given.startswith("["):  # of a variable
         text += ' with TOML inside: { name = "…" } rather than { "name": "…" }, and each bracket closed'
     return Fault(path, text + ("" if text.endswith(".") else "."))
+
+
+def _instead(path: KeyPath) -> str:
+    """What may have been meant by a key that the table does not know."""
+    key, known = str(path[-1]), sorted(keys_at(path[:-1]))
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    sure = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
+    places = [] if sure else list(_tables_with(key, Settings))
+    if 0 < len(places) <= MOST_PLACES:
+        return f"It stands in {' or '.join(filter(None, (', '.join(places[:-1]), places[-1])))}."
+    return f"Did you mean '{close[0]}'?" if close else f"Known keys: {', '.join(known)}."
+
+
+def _tables_with(key: str, model: type[BaseModel], above: str = "") -> Iterator[str]:
+    """The headings under which a key may stand; not those of lists and of tables whose names the operator chooses."""
+    if above and key in model.model_fields:
+        yield f"[{above}]"
+    for name, field in model.model_fields.items():
+        inner = model_in(field.annotation)
+        if inner is not None and get_origin(field.annotation) not in (dict, tuple):
+            yield from _tables_with(key, inner, f"{above}.{name}" if above else name)
+
+
+def _plain_keys(path: KeyPath) -> bool:
+    """Whether a table stands there under a heading of its own."""
+    return not any(isinstance(part, int) for part in path) and any(keys_at(path))
 
 
 def _heading(path: KeyPath) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from intellirouter.cli.main import main
 from intellirouter.config.load import load
-from intellirouter.ops.backup import place
+from intellirouter.ops.backup import marks, place
 from intellirouter.ops.backup.make import make
 
 
@@ -59,3 +59,47 @@ def test_the_files_of_a_backup_are_listed_shown_and_compared(
         "- personas/gone.toml (12 bytes)",
         "+ personas/new.toml (12 bytes)",
     ]
+
+
+def test_a_check_that_read_nothing_of_full_backups_says_so(
+    backups: list[str], capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    where = str(Path(backups[0]).parent)
+    code, out, _ = called(capsysbinary, "backup", "check", where)
+    assert (code, out.splitlines()[0]) == (0, b"1 backup: no problem.")
+    assert b"Of 1 full backup nothing was read: --read-data-subset 100%" in out
+    code, out, _ = called(capsysbinary, "backup", "check", where, "--read-data-subset", "100%")
+    assert (code, out) == (0, b"1 backup: no problem.\n")
+    _, out, _ = called(capsysbinary, "backup", "check", where, "--json")
+    assert (json.loads(out)["archives"], json.loads(out)["archives_read"]) == (1, 0)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 500])
+def test_a_backup_that_was_cut_short_is_called_that(
+    backups: list[str], capsysbinary: pytest.CaptureFixture[bytes], keep: int
+) -> None:
+    short = Path(backups[0]).with_name("short.irbackup")
+    short.write_bytes(Path(backups[0]).read_bytes()[:keep])
+    for words in (("backup", "verify", str(short)), ("restore", str(short), "--dry-run")):
+        code, _, said = called(capsysbinary, *words)
+        assert code == 1
+        assert said.decode().endswith(f"error: {short}: is no backup, or was cut short.\n")
+
+
+def test_where_no_backup_is_asked_for_none_has_failed(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(f"[paths]\ndata_dir = '{tmp_path / 'data'}'\n")
+    for what in ("now", "drill"):
+        code, _, said = called(capsysbinary, "backup", what, "--config", str(config))
+        assert (code, b"[backup] to says where backups lie, and is not set." in said) == (2, True)
+    assert marks.read(tmp_path / "data") == marks.Standing()
+
+
+def test_a_file_is_no_place_for_backups(
+    backups: list[str], capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    config = Path(backups[0]).parents[1] / "node.toml"
+    code, _, said = called(capsysbinary, "backup", "--to", backups[0], "--config", str(config))
+    assert (code, b"is a file: backups go into a directory." in said) == (2, True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -228,6 +230,21 @@ def test_an_editor_that_fails_is_a_sentence(tmp_path: Path, editor: str, words: 
     well_said(outcome)
     assert words in str(outcome["printed"])
     assert outcome["code"] == 2
+
+
+def test_what_was_written_in_an_editor_is_kept_when_it_does_not_hold(tmp_path: Path) -> None:
+    editor = "sed -i s/^title/titel/"
+    (outcome,) = walk([["persona", "edit", "support"]], tmp_path, EDITOR=editor)
+    well_said(outcome)
+    printed = str(outcome["printed"])
+    kept = re.search(r"What you wrote is kept: `intellirouter persona import (\S+)`", printed)
+    assert kept, printed
+    file = Path(kept[1])
+    assert file.read_text().startswith("+++\ntitel = ")
+    file.write_text(file.read_text().replace("titel", "title"))
+    (outcome,) = walk([["persona", "import", str(file)]], tmp_path)
+    assert "support: version 1" in str(outcome["printed"])
+    shutil.rmtree(file.parent)
 
 
 def test_what_nobody_foresaw_is_a_sentence_too_and_shows_no_values(

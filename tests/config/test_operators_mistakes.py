@@ -20,6 +20,17 @@ HERE = PROVIDER.format("http://127.0.0.1:1/v1")
 REFUSED: list[tuple[str, str]] = [
     ("[limits.keys.ann]\nrequest_per_minute = 5", "not a known key. Did you mean 'requests_per_minute'?"),
     ("[budgets.teams.red]\nweekly = 5", "Known keys: day, hour, month, total."),
+    ("[server]\nlog_level = 'info'", "server.log_level: is not a known key. It stands in [telemetry]."),
+    (
+        "[chain_engine]\nport = 1",
+        "It stands in [server], [roles.router], [roles.chain_engine], [roles.rag_manager] or [roles.persona_layer].",
+    ),
+    ("[router]\nenabled = true", "router.enabled: is not a known key. Known keys: "),  # of many others, and like none here
+    (
+        "[model_registry.providers]\nname = 'a'",
+        "providers: must be a list of tables: each begins with [[model_registry.providers]].",
+    ),
+    ("[server]\ncors_origins = {a = 1}", "server.cors_origins: must be a list: [ … ]."),
     (
         HERE + MODEL + 'price = "0.15"',
         "model_registry.models[0].price: must be a table: price = { … }.",

@@ -64,10 +64,10 @@ async def test_the_node_makes_it_tells_of_it_and_of_one_that_fails(
         async with background(**backups.clocks(loaded.settings.backup, data, file)):
             await until(lambda: len(dues) == 3)
     assert {entry["event"] for entry in logs} == {"backup.failed"}
-    assert "File exists" in logs[0]["reason"]
+    assert "is a file" in logs[0]["reason"]
     failed = marks.read(data)
     assert failed.failed is not None
-    assert "File exists" in failed.failed.reason
+    assert "is a file" in failed.failed.reason
     assert failed.backup == made.backup
 
 

@@ -216,7 +216,11 @@ def read(archive: File, sink: Sink | None = None, identities: Sequence[Any] = ()
                 pass
             if file.read() != _MARK + summing.sha256.digest():
                 raise BackupDamaged(f"{archive}: its bytes are not those that were written.")
-    except (OSError, zstandard.ZstdError, tarfile.TarError, msgspec.DecodeError, ValueError) as cause:
+    except (zstandard.ZstdError, tarfile.TarError, msgspec.DecodeError, ValueError) as cause:
+        if not _ended(archive):
+            raise BackupDamaged(f"{archive}: is no backup, or was cut short.") from cause
+        raise unreadable(archive, cause) from cause
+    except OSError as cause:
         raise unreadable(archive, cause) from cause
     if manifest is None or found != manifest.files:
         raise BackupDamaged(f"{archive}: its files are not those of its manifest.")
@@ -225,6 +229,16 @@ def read(archive: File, sink: Sink | None = None, identities: Sequence[Any] = ()
             f"{archive}: was made by a newer version ({manifest.version}): restore it with that."
         )
     return manifest
+
+
+def _ended(archive: File) -> bool:
+    """Whether it ends as one that was written whole."""
+    try:
+        with archive.open("rb") as file:
+            file.seek(-_TRAILER, os.SEEK_END)
+            return file.read(len(_MARK)) == _MARK
+    except OSError:
+        return True  # what was said first holds
 
 
 def _unpack(source: Any, sink: Sink | None) -> tuple[dict[str, Entry], Manifest | None]:

@@ -71,6 +71,8 @@ class Checked:
     """How much of a place was looked at, and what is wrong with it."""
 
     backups: int
+    archives: int
+    archives_read: int
     packs: int
     packs_read: int
     problems: list[str]
@@ -90,8 +92,10 @@ def check(
     problems: list[str] = []
     files = sorted(forms.backups(directory), key=lambda file: file.name)
     snapshots = [file for file in files if file.suffix == snapshot.SUFFIX]
+    archives_read = 0
     for file in files:
         if file.suffix != snapshot.SUFFIX and chosen(file.stem):
+            archives_read += 1
             progress(file.name)
             with _noting(problems):
                 forms.verify(file, identities)
@@ -112,7 +116,7 @@ def check(
                     read += 1
                     with _noting(problems):
                         packs.check(pack)
-    return Checked(len(files), count, read, problems)
+    return Checked(len(files), len(files) - len(snapshots), archives_read, count, read, problems)
 
 
 class _noting:  # noqa: N801  a block: what is damaged is written down, and the next is looked at

@@ -66,6 +66,16 @@ def directory(address: str) -> Directory:
     return KINDS[scheme](address) if scheme else Path(address)
 
 
+def made(address: str) -> Directory:
+    """The same, and there: a directory of this machine is made where it is missing. Raises `InvalidRequest` for a file."""
+    where = directory(address)
+    if isinstance(where, Path):
+        if where.exists() and not where.is_dir():
+            raise InvalidRequest(f"{where} is a file: backups go into a directory.", param="--to")
+        where.mkdir(parents=True, exist_ok=True)
+    return where
+
+
 def file(address: str) -> File:
     """The same with the name of a file at its end. Raises `InvalidRequest`."""
     if not address.startswith(tuple(KINDS)):

@@ -104,8 +104,9 @@ async def test_an_input_is_read_by_what_the_chain_declares_wherever_it_is_given(
     wanted = {"word": "1", "number": 2, "list": [3]}
     here = await chain("run", "types.yaml", *GIVEN)
     assert json.loads(here.partition("\n")[2]) == wanted, "behind the line of the tree"
-    there = json.loads(await chain("start", "types", *GIVEN, "--wait", "--json"))
-    assert there["output"] == wanted
+    told, there = (await chain("start", "types", *GIVEN, "--wait", "--json")).splitlines()
+    assert json.loads(there)["output"] == wanted
+    assert told.startswith(json.loads(there)["id"]), "for whoever interrupts the wait"
     await chain("schedule", "daily", "--chain", "types", "--cron", "0 7 * * *", *GIVEN)
     (daily,) = json.loads(await chain("schedules", "--json"))
     assert daily["input"] == wanted
@@ -158,3 +159,22 @@ async def test_what_took_a_moment_is_not_said_to_have_taken_none(
         assert run["ended_at"] % 1, "whole seconds are the clock of before"
     listed = await chain("ls")
     assert " 0 ms" not in listed
+
+
+async def test_who_waits_for_a_run_is_told_its_id_and_what_it_waits_for(
+    start_node: StartNode, tmp_path: Path
+) -> None:
+    node = await start_node(auth(ann="a"), role="ChainEngine")
+    chain = Commands(node.listening[0].url, tmp_path)
+    (tmp_path / "approve.yaml").write_text(WAIT)
+    await chain("put", "approve.yaml")
+    waiting = asyncio.create_task(chain("start", "approve", "--wait"))
+    async with asyncio.timeout(120):
+        while not (asked := json.loads(await chain("approvals", "--json"))):
+            pass
+    run = asked[0]["run"]
+    await chain("signal", run, "approval", '{"by": "ann"}')
+    first, *others = (await waiting).splitlines()
+    assert first.startswith(f"{run} goes on")
+    assert f"{run} waits for 'approval'." in others
+    assert f"{run} succeeded." in others

@@ -7,9 +7,9 @@ failed one is invisible to the caller.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -177,7 +177,7 @@ class Dispatch:
 
     async def embed(self, job: Job, wanted: EmbeddingRequest) -> tuple[EmbeddingResponse, Trace]:
         """Vectors for every input of `wanted`; `job.request` holds the same texts for limits and rules."""
-        entry = await self._entry(job)
+        entry = await self._entry(job, wanted.extra)
         trace = Trace(operation=EMBEDDINGS, caller=job.caller)
         grant = await self._admit(job, entry, trace)
 
@@ -264,8 +264,8 @@ class Dispatch:
             self._gate.leave(grant.caller)
         self._governor.settle(grant, trace.usage, trace.cost_usd, grant.model)
 
-    async def _entry(self, job: Job) -> ModelEntry:
-        """What the caller may use under the name it gave. Raises `PermissionDenied`, `ModelNotFound`."""
+    async def _entry(self, job: Job, extra: Mapping[str, Any] | None = None) -> ModelEntry:
+        """What the caller may use under the name it gave, and with what else the request says (`extra`). Raises `PermissionDenied`, `ModelNotFound`."""
         name = job.request.model
         entry = self.catalog.known(name)
         if entry is None:
@@ -273,7 +273,8 @@ class Dispatch:
         elif not job.caller.models:
             return entry
         entry = permitted(self.catalog, job.caller, name, granted=job.granted)
-        check_told(job.request.extra, job.caller, {candidate.provider.name for candidate in entry.candidates})
+        told = job.request.extra if extra is None else extra
+        check_told(told, job.caller, {candidate.provider.name for candidate in entry.candidates})
         return entry
 
     async def _open(

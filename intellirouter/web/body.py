@@ -197,4 +197,4 @@ def _sizes(body: bytes) -> dict[str, int]:
         found = msgspec.json.Decoder(dict[_Place, msgspec.Raw], dec_hook=named).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidRequest):
         return {}
-    return {names[place]: len(bytes(raw)) for place, raw in found.items()}
+    return {names[place]: len(memoryview(raw)) for place, raw in found.items()}

@@ -69,6 +69,9 @@ class Outside:
                 return web.Response(
                     body="grün".encode("latin-1"), headers={"content-type": "text/plain; charset=latin-1"}
                 )
+            case "/codec":
+                kind = f"text/plain; charset={request.query['as']}"
+                return web.Response(body=b"-" + b"kva" * 100, headers={"content-type": kind})
             case "/slow":
                 await asyncio.sleep(60)
             case "/weather":

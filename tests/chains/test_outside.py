@@ -142,6 +142,14 @@ async def test_steps_reach_outside(kind: str, tmp_path: Path) -> None:
         ] == "hello"
         assert "base64" in await one(f"http: {{url: '{url('/picture')}'}}")
         assert (await one(f"http: {{url: '{url('/latin')}'}}"))["body"] == "grün"
+        for codec in (
+            "punycode",
+            "idna",
+            "unicode_escape",
+            "no-such",
+            "x" * 5_000,
+        ):  # no document is in those
+            assert "base64" in await one(f"http: {{url: '{url('/codec')}', query: {{as: {codec}}}}}"), codec
         # failures: retried, accepted, told apart
         there.heard.clear()
         assert (await one(f"http: {{url: '{url('/flaky')}'}}, {RETRY}"))["status"] == 200

@@ -50,6 +50,7 @@ class ResponseEventDecoder:
         self._items: dict[
             int, tuple[str, str]
         ] = {}  # output index to the kind of item that is there, and its call
+        self._first: dict[tuple[str, str], int] = {}  # the other way round, the first such
         self._where: dict[str, int] = {}  # ids of items to the output index
         self._last = -1  # the greatest output index
         self._early: dict[int, list[str]] = {}  # arguments that came before their call
@@ -140,8 +141,10 @@ class ResponseEventDecoder:
             return known
         kind = _words(item, "type")
         this = (kind, (_words(item, "call_id") or item_id) if kind in _CALLS else "")
-        if self._items.setdefault(output, this) != this:
-            output = next((place for place, other in self._items.items() if other == this), self._last + 1)
+        if self._items.setdefault(output, this) == this:
+            self._first.setdefault(this, output)
+        else:
+            output = self._first.setdefault(this, self._last + 1)
             self._items[output] = this
         self._last = max(self._last, output)
         if item_id:

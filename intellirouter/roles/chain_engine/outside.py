@@ -15,6 +15,8 @@ import msgspec
 from yarl import URL
 
 from intellirouter.bounds.aside import soon
+from intellirouter.bounds.charsets import text_codec
+from intellirouter.bounds.fuel import burn
 from intellirouter.bounds.kept import BoundedMap
 from intellirouter.bounds.schemas import BadSchema, schema
 from intellirouter.chains.ports import Ticket, WebRequest
@@ -39,6 +41,8 @@ MAX_SAID = 300
 """Characters of a refusal's body that are passed on."""
 _SHOWN = ("content-type", "etag", "last-modified", "location", "link", "retry-after", "x-request-id")
 _PLACES = 1_000
+_BYTES = 4
+"""Of an answer that are read, and looked through for secrets, in the time of a unit of fuel."""
 
 
 class CircuitOpen(UpstreamUnavailable):
@@ -232,10 +236,9 @@ def _body(request: WebRequest) -> tuple[dict[str, str], bytes]:
 
 def _read(answer: Answered, hidden: Hidden) -> dict[str, Any]:
     """The body as JSON, as text, or else in base64; a secret that comes back is struck out."""
+    burn(len(answer.body) // _BYTES)
     kind = answer.content_type
-    try:
-        text = answer.body.decode(_charset(answer))
-    except (UnicodeDecodeError, LookupError):
+    if (text := _text(answer)) is None:
         return {"base64": base64.b64encode(hidden.data(answer.body)).decode()}
     if kind.endswith(("/json", "+json")) and text.strip():
         try:
@@ -247,10 +250,15 @@ def _read(answer: Answered, hidden: Hidden) -> dict[str, Any]:
     return {"body": hidden.text(text)}
 
 
-def _charset(answer: Answered) -> str:
+def _text(answer: Answered) -> str | None:
+    """What the body says, in the encoding that its sender names; None where it is no text."""
     head = Message()
     head["content-type"] = answer.headers.get("content-type", "")
-    return str(head.get_param("charset", "utf-8") or "utf-8")
+    codec = text_codec(str(head.get_param("charset", "utf-8") or "utf-8"))
+    try:
+        return None if codec is None else answer.body.decode(codec)
+    except UnicodeDecodeError:
+        return None
 
 
 def _refusal(answer: Answered, hidden: Hidden) -> UpstreamError:

@@ -155,7 +155,7 @@ def _count(query: Mapping[str, str], name: str, usual: int, *, least: int, most:
     given = query.get(name)
     if not given:
         return max(usual, least)
-    if not (given.isascii() and given.isdigit() and least <= int(given[:12]) <= most):
+    if not (given.isascii() and given.isdigit() and len(given) <= 12 and least <= int(given) <= most):
         raise InvalidRequest(f"'{name}' must be an integer between {least} and {most}.", param=name)
     return int(given)
 

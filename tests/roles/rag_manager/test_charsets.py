@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from intellirouter.errors import UnsupportedMediaType
-from intellirouter.roles.rag_manager.parsing.charset import decode
+from intellirouter.roles.rag_manager.parsing.charset import codec_of, decode
 from intellirouter.roles.rag_manager.parsing.formats import parse
 
 CHINESE = "这是一份关于保修的说明。水壶的保修期为三年，从购买之日起计算。"
@@ -79,3 +79,15 @@ def test_one_character_has_one_form() -> None:
 def test_a_stray_byte_does_not_hide_the_rest() -> None:
     data = "Der Schlüssel für Raum Ölberg hängt am ".encode() + "grünen Haken.".encode("cp1252")
     assert decode(data) == "Der Schlüssel für Raum Ölberg hängt am gr\ufffdnen Haken."
+
+
+@pytest.mark.parametrize(
+    "label", ["punycode", "idna", "undefined", "unicode_escape", "hex", "utf\0", "\udce9", "x" * 100_000]
+)
+def test_no_document_is_in_what_only_python_calls_an_encoding(label: str) -> None:
+    assert codec_of(label) is None
+    data = b"-" + b"kva" * 20_000  # a minute's work where it was taken for Punycode
+    assert decode(data, label) == data.decode()
+    assert parse(
+        "a.html", b"<meta charset=%s>" % label[:40].replace("\0", "").encode("ascii", "replace") + data
+    )

@@ -19,6 +19,7 @@ PROMPT: dict[str, Any] = {"model": "primary/m", "prompt": "Hi"}
 CONTENTS: dict[str, Any] = {"contents": [{"parts": [{"text": "Hi"}]}]}
 OPENAI, ANTHROPIC = {"user-agent": "x"}, {"anthropic-version": "2023-06-01"}
 GOOGLE = {"x-goog-api-key": "k"}
+LONG = f"limit={'0' * 5_000}"
 
 
 @pytest.mark.parametrize(
@@ -133,10 +134,10 @@ async def test_lists_of_models_come_in_pages_where_a_dialect_has_them(
     pages = await google.aio.models.list(config={"page_size": 2})
     assert len(pages.page) == 2
     assert [model.name async for model in pages] == [f"models/{name}" for name in every]
-    for query in ("limit=0", "limit=x", "after_id=nowhere", "before_id=nowhere", "limit=1001"):
+    for query in ("limit=0", "limit=x", "after_id=nowhere", "before_id=nowhere", "limit=1001", LONG):
         status, told = await ask(f"/v1/models?{query}", ANTHROPIC)
         assert (status, told["type"]) == (400, "error"), told
-    for query in ("pageSize=-1", "pageSize=x", "pageToken=x"):
+    for query in ("pageSize=-1", "pageSize=x", "pageToken=x", LONG.replace("limit", "pageSize")):
         status, told = await ask(f"/v1beta/models?{query}", GOOGLE)
         assert (status, told["error"]["status"]) == (400, "INVALID_ARGUMENT"), told
     for path, name in (("/v1/models/primary/a/", "id"), ("/v1/models/primary%2Fa", "id")):

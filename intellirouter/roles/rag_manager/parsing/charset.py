@@ -14,6 +14,7 @@ import unicodedata
 from collections import Counter
 from typing import Any
 
+from intellirouter.bounds.charsets import text_codec
 from intellirouter.errors import UnsupportedMediaType
 
 _MARKS = (
@@ -58,12 +59,8 @@ _DECLARED = re.compile(
 def codec_of(label: str) -> str | None:
     """Python's name of an encoding that a document or a sender calls so; None for one that is not known."""
     label = label.strip().lower()
-    try:
-        name = codecs.lookup(_OTHER_NAMES.get(label, label)).name
-        known = codecs.lookup(name)._is_text_encoding  # noqa: SLF001 - the only word on it: `hex` is a codec too
-    except LookupError:
-        return None
-    return _MEANT.get(name, name) if known else None
+    name = text_codec(_OTHER_NAMES.get(label, label))
+    return None if name is None else _MEANT.get(name, name)
 
 
 def declared_in(data: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from intellirouter.chat.fields import Json
 from intellirouter.peers.contract import Passage
@@ -19,13 +20,13 @@ def citations(passages: tuple[Passage, ...], text: str) -> tuple[Json, ...]:
     """
     if not passages:
         return ()
-    cited = [
+    cited = (
         (found.start(), int(number))
         for found in _CITED.finditer(text)
         for number in found[1].replace(";", ",").split(",")
         if 0 < int(number) <= len(passages)
-    ]
-    places = cited[:MOST] or [(len(text), number) for number in range(1, len(passages) + 1)]
+    )
+    places = list(islice(cited, MOST)) or [(len(text), number) for number in range(1, len(passages) + 1)]
     return tuple(_note(passages[number - 1], number, index) for index, number in places)
 
 

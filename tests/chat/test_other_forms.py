@@ -129,6 +129,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, Any]] = [
     ("a list where one is taken", "gemini", asks({"type": "ARRAY", "items": OBJECT}), "vllm", {"response_format": {"json_schema": {"schema": {"type": "array"}}}}),
     ("an object", "gemini", asks(OBJECT), "openai", {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}}),
     ("numbers of 64 bits", "gemini", asks({"type": "OBJECT", "properties": {"a": {"type": "ARRAY", "minItems": "1", "maxItems": "3", "items": {"type": "STRING", "format": "enum", "enum": ["x"], "maxLength": "9"}}}}), "openai", {"response_format": {"json_schema": {"schema": {"properties": {"a": {"minItems": 1, "maxItems": 3, "items": {"enum": ["x"], "maxLength": 9}}}}}}}),
+    ("numbers that are none", "gemini", asks({"type": "OBJECT", "properties": {"a": {"type": "ARRAY", "minItems": "²", "maxItems": "9" * 5_000, "items": {"type": "STRING", "format": "enum", "enum": ["x"], "maxLength": "a"}}}}), "openai", {"response_format": {"json_schema": {"schema": {"properties": {"a": {"minItems": "²", "maxItems": "9" * 5_000, "items": {"enum": ["x"], "maxLength": "a"}}}}}}}),
     ("a union that may be nothing", "gemini", asks({"type": "OBJECT", "properties": {"a": {"anyOf": [{"type": "STRING"}], "nullable": True}}}), "openai", {"response_format": {"json_schema": {"schema": {"properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}}}}),
     # settings
     ("no limit", "chat", chat(max_tokens=-1), "google", {"contents": [{}]}),

@@ -106,6 +106,10 @@ def _decode_output(settings: Json) -> OutputFormat | None:
     return OutputFormat("json") if settings.get("responseMimeType") == "application/json" else None
 
 
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
 def plain_schema(schema: Any) -> Any:
     """Google's schema subset as JSON Schema: types in lower case, `nullable` as a type of its own.
 
@@ -124,7 +128,7 @@ def plain_schema(schema: Any) -> Any:
             plain[key] = {field: plain_schema(inner) for field, inner in value.items()}
         elif key in ("items", "anyOf", "prefixItems", "additionalProperties"):
             plain[key] = plain_schema(value)
-        elif key in _COUNTS and isinstance(value, str) and value.isdigit():
+        elif key in _COUNTS and isinstance(value, str) and _is_count(value):
             plain[key] = int(value)
         elif key not in ("nullable", "propertyOrdering"):
             plain[key] = value

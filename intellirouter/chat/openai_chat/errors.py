@@ -130,7 +130,7 @@ def _read(data: Any) -> tuple[str, str, str]:
 
 def _status_in(code: str) -> int | None:
     """A code that is an HTTP status; vendors number errors of their own too."""
-    return int(code) if code.isdigit() and len(code) == 3 and code >= "400" else None
+    return int(code) if code.isdecimal() and len(code) == 3 and code >= "400" else None
 
 
 def _status_of(*words: str) -> int:

@@ -52,6 +52,6 @@ def wishes_of(control: str | None) -> Wishes:
             read = False
         elif name == "no-store":
             read = write = False
-        elif name == "max-age" and value.strip('"').isdigit():
+        elif name == "max-age" and value.isascii() and value.strip('"').isdigit():
             max_age = float(value.strip('"'))
     return Wishes(read, write, max_age)

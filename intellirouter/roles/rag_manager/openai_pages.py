@@ -45,7 +45,7 @@ def page_of(request: web.Request, most: int = 100, usual: int = 20) -> Page:
     """`limit`, `order`, `after` and `before` of the query. Raises `InvalidRequest`."""
     query = request.query
     limit, order = query.get("limit", str(usual)), query.get("order", "desc")
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= most):
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 10 and 1 <= int(limit) <= most):
         raise InvalidRequest(f"'limit' is 1 to {most}.", param="limit")
     if order not in ("asc", "desc"):
         raise InvalidRequest("'order' is asc or desc.", param="order")

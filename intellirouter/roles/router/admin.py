@@ -26,6 +26,7 @@ from intellirouter.inference.virtual_keys import GRACE_SECONDS, VirtualKey, make
 from intellirouter.roles.keys import AUDITOR, KEY_RING, KEYS, LOADED, PEOPLE
 from intellirouter.roles.router.admin_people import check_owner, check_tenant, giver_of
 from intellirouter.roles.router.keys import BOARD, CACHE, GOVERNOR, LEDGER, OUTCOMES
+from intellirouter.roles.router.records_query import whole
 from intellirouter.security.caller import ANONYMOUS
 from intellirouter.security.fence import problem_of
 from intellirouter.security.giving import exceeding
@@ -35,6 +36,7 @@ from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
 
 MOST_A_MINUTE = 10**12
+MOST_DAYS = 366
 MOST_PRIORITY = 10**6
 """The databases that runs wait in for their turn take 32 bits."""
 END_OF_TIME = 253_402_300_800.0
@@ -237,14 +239,14 @@ async def budgets(request: web.Request) -> web.StreamResponse:
 
 
 def _days(request: web.Request) -> list[str]:
-    day, count = request.query.get("day"), request.query.get("days", "1")
+    day = request.query.get("day")
     if day is not None:
         if not _DAY.fullmatch(day):
             raise InvalidRequest("'day' reads 2026-11-20.", param="day")
         return [day]
-    if not count.isdigit() or not 1 <= int(count) <= 366:
-        raise InvalidRequest("'days' is 1 to 366.", param="days")
-    return [day_name(time.time() - back * 86_400) for back in range(int(count))]
+    return [
+        day_name(time.time() - back * 86_400) for back in range(whole(request.query, "days", 1, 1, MOST_DAYS))
+    ]
 
 
 async def persona_outcomes(request: web.Request) -> web.StreamResponse:

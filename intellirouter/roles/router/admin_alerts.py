@@ -10,6 +10,7 @@ from intellirouter.chat import fields
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import InvalidRequest
 from intellirouter.roles.keys import ALERTS
+from intellirouter.roles.router.records_query import whole
 from intellirouter.web.auditing import noted
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import CALLER, endpoint
@@ -33,10 +34,8 @@ async def shown(request: web.Request) -> web.StreamResponse:
 
 async def history(request: web.Request) -> web.StreamResponse:
     """What happened, the latest first; `?limit=` (100)."""
-    limit = request.query.get("limit", "100")
-    if not limit.isdigit() or not 1 <= int(limit) <= MOST_HISTORY:
-        raise InvalidRequest(f"'limit' is 1 to {MOST_HISTORY}.", param="limit")
-    return _json({"object": "list", "data": await _desk(request).history(int(limit))})
+    limit = whole(request.query, "limit", 100, 1, MOST_HISTORY)
+    return _json({"object": "list", "data": await _desk(request).history(limit)})
 
 
 async def acknowledge(request: web.Request) -> web.StreamResponse:

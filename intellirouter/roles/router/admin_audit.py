@@ -11,6 +11,7 @@ from aiohttp import web
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import InvalidRequest, NotFound
 from intellirouter.roles.keys import AUDITOR, SETTINGS, STATE
+from intellirouter.roles.router.records_query import whole
 from intellirouter.security.audit import shared
 from intellirouter.security.audit.auditor import Auditor
 from intellirouter.security.audit.chain import read
@@ -100,9 +101,7 @@ def query_of(given: Iterable[tuple[str, str]]) -> tuple[Query, int]:
     limit = 100
     for name, value in given:
         if name == "limit":
-            if not value.isdigit() or not 1 <= int(value) <= MOST:
-                raise InvalidRequest(f"'limit' is 1 to {MOST}.", param="limit")
-            limit = int(value)
+            limit = whole({name: value}, name, limit, 1, MOST)
         elif name not in FIELDS:
             raise InvalidRequest(
                 f"There is no parameter '{name[:60]}'. Parameters: {', '.join((*FIELDS, 'limit'))}.",

@@ -19,6 +19,7 @@ from intellirouter.errors import Conflict, InvalidRequest, PermissionDenied
 from intellirouter.identity import store
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.roles.keys import KEY_RING, PEOPLE
+from intellirouter.roles.router.records_query import whole
 from intellirouter.security.caller import Caller
 from intellirouter.security.giving import exceeding, foreign, of_role
 from intellirouter.security.people import MAX_NAMES, Account, Kind, Team, is_name, new_account
@@ -120,12 +121,10 @@ def _kind(value: object) -> Kind:
 async def list_users(request: web.Request) -> web.StreamResponse:
     """Users and service accounts by name: `?kind=user|service`, `?limit=100`, `?after=` the last name of the page before."""
     kind = request.query.get("kind")
-    limit, after = request.query.get("limit", "100"), request.query.get("after", "")
-    if not limit.isdigit() or not 1 <= int(limit) <= MAX_PAGE:
-        raise InvalidRequest(f"'limit' is 1 to {MAX_PAGE}.", param="limit")
+    limit, after = whole(request.query, "limit", 100, 1, MAX_PAGE), request.query.get("after", "")
     found = await request.app[PEOPLE].accounts(None if kind is None else _kind(kind))
     rest = [account for account in found if account.name > after]
-    page = rest[: int(limit)]
+    page = rest[:limit]
     more = page[-1].name if len(rest) > len(page) else None
     return _json(
         {"object": "list", "data": [account.shown() for account in page], "next": more, "total": len(found)}

@@ -95,7 +95,7 @@ def cursor(given: Mapping[str, str], name: str) -> int | None:
     text = given.get(name, "")
     if not text:
         return None
-    if not (text.isascii() and text.isdigit()) or int(text) >= 1 << 63:
+    if not (text.isascii() and text.isdigit() and len(text) < 20) or int(text) >= 1 << 63:
         raise InvalidRequest(f"'{name}' is what an answer called its cursor.", param=name)
     return int(text)
 

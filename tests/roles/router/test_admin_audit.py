@@ -180,6 +180,8 @@ async def test_two_nodes_write_and_each_shows_both(
         assert len({record["node"] for record in found}) == 2
         assert [r["at"] for r in found] == sorted((r["at"] for r in found), reverse=True)
         paged = [*await records(http, node, "?limit=5")]
+        for number in ("0", "%C2%B2", "9" * 5_000):
+            assert (await ask(http, node, "GET", f"/admin/audit?limit={number}", AUDITOR))[0] == 400
         _, answer = await ask(http, node, "GET", "/admin/audit?limit=5", AUDITOR)
         _, rest = await ask(http, node, "GET", f"/admin/audit?limit=5&before={answer['next']}", AUDITOR)
         assert [*paged, *rest["data"]] == found

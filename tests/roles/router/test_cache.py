@@ -177,6 +177,7 @@ def test_the_key_tells_apart_what_differs_and_holds_no_prompt() -> None:
         ("No-Store", Wishes(read=False, write=False)),
         ("max-age=60, x=y", Wishes(max_age=60)),
         ("max-age=soon", Wishes()),
+        ("max-age=²", Wishes()),
     ],
 )
 def test_cache_control(control: str | None, wishes: Wishes) -> None:

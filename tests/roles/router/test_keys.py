@@ -94,6 +94,21 @@ async def test_a_key_is_made_used_rotated_and_revoked(
     _, spend = await admin("GET", "/admin/spend?by=team")
     assert next(iter(spend["days"].values()))[0]["team"] == "web"
     assert (await admin("GET", "/admin/spend?by=dog"))[0] == 400
+    for number in (
+        "0",
+        "-1",
+        "x",
+        "%C2%B2",
+        "9" * 5_000,
+    ):  # Python takes ² for a digit, and of digits 4,300 at most
+        for path in (
+            "/admin/spend?days",
+            "/admin/users?limit",
+            "/admin/requests?limit",
+            "/admin/requests?cursor",
+        ):
+            refused = (await admin("GET", f"{path}={number}"))[0] == 400
+            assert refused or (path, number) == ("/admin/requests?cursor", "0"), (path, number)
     monkeypatch.setattr(node.opened[BOARD].known()["primary/m"], "latency", 0.0125)
     _, standing = await admin("GET", "/admin/targets")
     assert standing["data"][0] == {

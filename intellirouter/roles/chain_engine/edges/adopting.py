@@ -144,7 +144,7 @@ def _checked(name: str, edge: ChainEdge, record: NodeRecord, sent: Sent) -> Row 
     """The row as it is kept here, or why it is none."""
     if not edge.speaks_for(sent.tenant):
         return f"this edge may not bring rows of the tenant '{sent.tenant}'"
-    if not (sent.id.isascii() and sent.id.isdigit() and int(sent.id) < 2**63):
+    if not (sent.id.isascii() and sent.id.isdigit() and len(sent.id) < 20 and int(sent.id) < 2**63):
         return "its id is none of a row"
     try:
         row = _decode(sent.document)

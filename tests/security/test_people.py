@@ -168,6 +168,21 @@ async def test_nobody_gives_anything_in_another_tenant(place: Installation) -> N
             assert (await place.ask("Router", ADMIN, method, path, body))[0] == 200, (method, path)
 
 
+async def test_nobody_changes_a_team_whose_members_they_could_not_change(place: Installation) -> None:
+    await made(place, "eve", tenant="acme", teams=["crew"])  # which may have roles later
+    give = {"roles": ["steward"]}
+    assert (await place.ask("Router", "steward", "POST", "/admin/teams", {"name": "crew", **give}))[0] == 403
+    assert (await place.ask("Router", "steward", "POST", "/admin/teams", {"name": "own", **give}))[0] == 201
+    for team in ({"name": "crew"}, {"name": "bosses", "roles": ["admin"]}):
+        assert (await place.ask("Router", ADMIN, "POST", "/admin/teams", team))[0] == 201
+    for team, status in (("crew", 403), ("bosses", 403), ("own", 200)):
+        for method, body in (("PATCH", give), ("DELETE", None)):
+            told = await place.ask("Router", "steward", method, f"/admin/teams/{team}", body)
+            assert told[0] == status, (team, method, told)
+    for method, body in (("PATCH", give), ("DELETE", None)):
+        assert (await place.ask("Router", ADMIN, method, "/admin/teams/crew", body))[0] == 200
+
+
 async def test_nobody_is_taken_for_another_by_being_named_as_its_id(place: Installation) -> None:
     """What is given to the one, or taken from it, would be the other's."""
     _, root = await made(place, "root")

@@ -226,12 +226,23 @@ async def list_teams(request: web.Request) -> web.StreamResponse:
     return _json({"object": "list", "data": data})
 
 
+async def _check_team(request: web.Request, name: str) -> None:
+    """Raises `PermissionDenied` where what the team has is given to, or taken from, somebody whom the caller could not change."""
+    people, policy, giver = request.app[PEOPLE], request.app[KEY_RING].policy, giver_of(request)
+    if any(name in account.teams and foreign(account.tenant, giver) for account in await people.accounts()):
+        raise PermissionDenied(f"You cannot change the team '{name}': it has members of another tenant.")
+    roles = next((team.roles for team in await people.teams() if team.name == name), ())
+    if any(exceeding(of_role(role, policy), giver) for role in roles):
+        raise PermissionDenied(f"You cannot change the team '{name}': it holds more than you do.")
+
+
 async def create_team(request: web.Request) -> web.StreamResponse:
     """A new team: `name`, and perhaps `title` and `roles` that its members have."""
     body = await read_json(request)
     name, policy = _name(body.pop("name", None)), request.app[KEY_RING].policy
     fields = checked_fields(body, policy, known=("title", "roles"))
     check_given(giver_of(request), policy, fields.get("roles", ()))
+    await _check_team(request, name)
     team = await request.app[PEOPLE].create_team(Team(name=name, created=time.time(), **fields))
     noted(request, on=f"team:{name}", after=team.shown())
     return _json(team.shown(), 201)
@@ -242,6 +253,7 @@ async def update_team(request: web.Request) -> web.StreamResponse:
     policy = request.app[KEY_RING].policy
     fields = checked_fields(await read_json(request), policy, known=("title", "roles"))
     check_given(giver_of(request), policy, fields.get("roles", ()))
+    await _check_team(request, request.match_info["team"])
     team = await request.app[PEOPLE].update_team(request.match_info["team"], **fields)
     noted(request, on=f"team:{team.name}", after=team.shown())
     return _json(team.shown())
@@ -250,6 +262,7 @@ async def update_team(request: web.Request) -> web.StreamResponse:
 async def delete_team(request: web.Request) -> web.StreamResponse:
     """Forget a team; its members stay, without its roles."""
     name = request.match_info["team"]
+    await _check_team(request, name)
     await request.app[PEOPLE].delete_team(name)
     noted(request, on=f"team:{name}")
     return _json({"name": name, "object": "team", "deleted": True})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +23,17 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Any] = {}  # what else was asked, for targets of `extra_dialect`
     each: tuple[dict[str, Any], ...] = ()  # and of every single text, in their order
     extra_dialect: str = ""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All that its vectors are made of in words: the texts, and the titles of those that have one."""
+        return (*self.texts, *(one["title"] for one in self.each if "title" in one))
+
+    def saying(self, words: Sequence[str]) -> EmbeddingRequest:
+        """The request with these in place of its `words`."""
+        titles = iter(words[len(self.texts) :])
+        each = tuple({**one, "title": next(titles)} if "title" in one else one for one in self.each)
+        return msgspec.structs.replace(self, texts=tuple(words[: len(self.texts)]), each=each)
 
 
 class EmbeddingResponse(msgspec.Struct, frozen=True, kw_only=True):

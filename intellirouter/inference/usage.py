@@ -98,8 +98,8 @@ def expected(request: ChatRequest, usual: float) -> int:
 
 
 def embedded_tokens(request: EmbeddingRequest) -> int:
-    """An estimate of the tokens of texts to embed."""
-    return sum(map(text_tokens, request.texts)) + sum(map(len, request.tokens))
+    """An estimate of the tokens of what is to be embedded."""
+    return sum(map(text_tokens, request.words)) + sum(map(len, request.tokens))
 
 
 def combined(first: Usage | None, second: Usage) -> Usage:

@@ -120,11 +120,9 @@ class Guarded:
         course = _Course(self, job, guards)
         onward = await course.onward()
         if onward.request is not job.request:
-            parts = onward.request.messages[0].content[
-                : len(wanted.texts)
-            ]  # the texts come before the tokens
-            texts = tuple(part.text for part in parts if isinstance(part, Text))
-            wanted = msgspec.structs.replace(wanted, texts=texts, model=onward.request.model)
+            parts = onward.request.messages[0].content[: len(wanted.words)]  # which come before the tokens
+            said = wanted.saying([part.text for part in parts if isinstance(part, Text)])
+            wanted = msgspec.structs.replace(said, model=onward.request.model)
         return await self._inner.embed(onward, wanted)
 
     async def _count(self, job: Job) -> tuple[int, bool]:

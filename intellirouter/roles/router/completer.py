@@ -121,7 +121,7 @@ class LocalChatCompleter:
 
     async def embed(self, request: EmbeddingRequest, call: Call) -> EmbeddingResponse:
         """See `ChatCompleter.embed`."""
-        chat = ChatRequest(model=request.model, messages=(Message("user", tuple(map(Text, request.texts))),))
+        chat = ChatRequest(model=request.model, messages=(Message("user", tuple(map(Text, request.words))),))
         with self._noting("peer_embeddings", chat, call) as asked:
             response, trace = await self._answering.embed(self._job(chat, call), request)
             _told(asked, trace)

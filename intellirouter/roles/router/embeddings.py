@@ -24,7 +24,7 @@ async def embed(
     request: web.Request, wanted: EmbeddingRequest, relay: str | None = None
 ) -> tuple[EmbeddingResponse, Trace]:
     """Vectors for `wanted`, unread where they come in the dialect `relay`. Limits and rules see the inputs as a conversation of user turns."""
-    words = (*wanted.texts, *("x" * (CHARACTERS_PER_TOKEN * len(tokens)) for tokens in wanted.tokens))
+    words = (*wanted.words, *("x" * (CHARACTERS_PER_TOKEN * len(tokens)) for tokens in wanted.tokens))
     chat = ChatRequest(model=wanted.model, messages=(Message("user", tuple(Text(text) for text in words)),))
     response, trace = await request.app[DISPATCH].embed(job_of(request, chat, relay), wanted)
     note_access(request, trace)

@@ -270,6 +270,20 @@ async def test_what_is_said_of_the_vectors_reaches_whoever_knows_it(
     assert (answered[used[0]][used[1]] if used else answered["prompt_eval_count"]) == 4
 
 
+async def test_titles_are_guarded_as_texts_are(
+    start_node: StartNode, start_vendor: StartVendor, http: aiohttp.ClientSession
+) -> None:
+    vendor = await start_vendor(told("google"))
+    guard = '[[guards]]\nname = "pii"\nkind = "pii"\naction = "mask"\n'
+    url = (await start_node(provider(vendor, kind="google") + guard)).listening[0].url
+    body = {"content": {"parts": [{"text": "of b@example.org"}]}, "title": "to a@example.org"}
+    async with http.post(f"{url}{GEMINI}", json=body) as reply:
+        assert reply.status == 200, await reply.text()
+    (asked,) = vendor.received[0].json["requests"]
+    assert "example.org" not in json.dumps(asked)
+    assert (asked["title"][:3], asked["content"]["parts"][0]["text"][:3]) == ("to ", "of ")
+
+
 @pytest.mark.parametrize(
     ("method", "body", "status"),
     [

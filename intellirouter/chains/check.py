@@ -388,9 +388,23 @@ def _words(error: Any) -> str:
 
 
 def _advice(error: Any) -> str:
-    if error.validator != "additionalProperties":
-        return ""
-    known = error.schema["properties"]
-    unknown = [key for key in error.instance if key not in known][:5]
-    close = [match for key in unknown for match in difflib.get_close_matches(key, known, 1)]
-    return f"Did you mean '{close[0]}'?" if close else ""
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        unknown = [key for key in error.instance if key not in known][:5]
+        close = [match for key in unknown for match in difflib.get_close_matches(key, known, 1)]
+        return f"Did you mean '{close[0]}'?" if close else _shape(error.schema)
+    return _shape(error.schema) if error.validator in ("type", "required") else ""
+
+
+def _shape(schema: dict[str, Any]) -> str:
+    """What is to stand there, in the schema's own words."""
+    needed = schema.get("required", [])
+    others = [name for name in schema.get("properties", {}) if name not in needed]
+    said = [schema["description"]] if "description" in schema else []
+    if schema.get("type") == "array":
+        said.append("a list, in YAML with '- ' before each entry")
+    if needed or others:
+        perhaps = f"perhaps {', '.join(others)}" if others else ""
+        said.append(f"it has {' and '.join(filter(None, (', '.join(needed), perhaps)))}")
+    words = "; ".join(said)
+    return f"{words[0].upper()}{words[1:]}." if words else ""

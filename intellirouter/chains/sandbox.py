@@ -265,7 +265,11 @@ def _join(values: Iterable[Any], separator: str = "") -> str:
 
 
 def _urlencode(value: Any) -> str:
-    """As a part of an address: `a&b` as `a%26b`; an object as its query."""
+    """As a part of an address: `a&b` as `a%26b`; an object as its query.
+
+    Jinja's own leaves `/` as it is, so that a value would lead to another address, writes a blank of a query as `+` and `true` as
+    `True`, and knows no bound.
+    """
     if isinstance(value, dict):
         return bounded(
             f"{'&' if n else ''}{quote(str(key), safe='')}={quote(text(inner), safe='')}"

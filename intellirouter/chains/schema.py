@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from intellirouter.chains.described import describe
@@ -30,6 +31,8 @@ MAX_CALLS = 8
 MAX_STEPS = 1_000
 MAX_LOOP = 1_000
 MAX_ITEMS = 1_000
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+"""What a chain may be called."""
 
 _TEXT = {"type": "string", "maxLength": 100_000}
 _EXPRESSION = {"type": "string", "minLength": 1, "maxLength": 10_000}
@@ -262,7 +265,7 @@ SCHEMA: dict[str, Any] = describe(
             ("chain", "steps"),
             chain=_table(
                 ("name",),
-                name={"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]{0,99}$"},
+                name={"type": "string", "pattern": f"^{NAME.pattern}$"},
                 version=_COUNT,
                 description={"type": "string"},
                 max_parallel_steps={**_COUNT, "maximum": 1_000},

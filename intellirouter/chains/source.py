@@ -45,6 +45,12 @@ class Document:
     data: Any
     lines: dict[Path, int] = field(default_factory=dict)
 
+    @property
+    def chain_name(self) -> str:
+        """What the definition calls itself, right or wrong; empty where it says nothing."""
+        head = self.data.get("chain") if isinstance(self.data, dict) else None
+        return str(head.get("name", "")) if isinstance(head, dict) else ""
+
     def problem(self, path: Path, message: str, advice: str = "") -> Problem:
         """A problem at `path`, with the nearest known line."""
         line = next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), None)
@@ -70,7 +76,7 @@ def read(text: str, name: str = "chain.yaml") -> Document:
             document.data = json.loads(text)
         else:
             _read_yaml(text, document)
-    except (tomli.TOMLDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:  # of either reader, and of a number with thousands of digits
         raise InvalidChain([document.problem((), f"This is not valid: {error}.")]) from error
     except yamls.BadYaml as error:
         at = Document(f"{name}:{error.line}" if error.line else name, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.chains.examples import examples
-from intellirouter.chains.schema import SCHEMA
+from intellirouter.chains.schema import NAME, SCHEMA
 from intellirouter.cli.plain import cells
 from intellirouter.errors import Conflict, InvalidRequest, NotFound
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 SCHEMA_FILE = "chain.schema.json"
 
 
@@ -37,7 +35,7 @@ def new(
             table.add_row(*cells(each.name, each.summary))
         Console().print(table)
         return
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise InvalidRequest(
             f"'{name[:60]}' is no name of a chain: small letters, digits, '.', '_' and '-'.", param="name"
         )

@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from intellirouter.chains.schema import NAME
+from intellirouter.chains.source import Document, read
 from intellirouter.cli.chain_inputs import InputOption, inputs_of, types_there
 from intellirouter.cli.chain_words import ended_badly, output, print_runs, standing, step_line
 from intellirouter.cli.node_options import ConfigOption
@@ -46,15 +48,28 @@ def put(
     api_key: ApiKeyOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Store a chain on the server, under the file's name without its ending."""
+    """Store a chain on the server, under the name that it gives itself; a file that is called otherwise is refused, unless no chain could be."""
     source = text_of(file)
     form = {".toml": "toml", ".json": "json"}.get(file.suffix, "yaml")
+    name = _named(file, read(source, file.name))
     body: dict[str, Any] = {"source": source, "format": form}
     if share is not None:
         body["share"] = share
-    answer, _ = _ask(config, url, api_key, "PUT", f"/v1/chains/{quote(file.stem, safe='')}", body)
+    answer, _ = _ask(config, url, api_key, "PUT", f"/v1/chains/{quote(name, safe='')}", body)
     tried = f" {answer['share']:g} % of its runs try revision {answer['trial']}." if answer["trial"] else ""
     typer.echo(f"The chain '{answer['id']}' is there, version {answer['version']}.{tried}")
+
+
+def _named(file: Path, definition: Document) -> str:
+    """What the chain of a file is called. A copy that still has the name of another is not to take that one's place."""
+    own, stem = definition.chain_name, file.stem
+    if not NAME.fullmatch(own):  # the server says what is wrong with it
+        return stem
+    if own != stem and NAME.fullmatch(stem):
+        raise InvalidRequest(
+            f"{file} defines the chain '{own}': rename the file to {own}{file.suffix}, or the chain to '{stem}'."
+        )
+    return own
 
 
 @app.command()

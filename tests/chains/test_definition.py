@@ -17,6 +17,11 @@ PROBLEMS = {
     "unknown key": ("steps:\n  - id: a\n    lmm: {model: m}\n", ":3", "exactly one kind|lmm"),
     "two kinds": ("steps:\n  - {id: a, sleep: 1, set: {a: '1'}}\n", ":3", "exactly one kind"),
     "no steps": ("steps: []\n", ":2", "non-empty"),
+    "steps in a word": ("steps: hello\n", ":2", "a list, in YAML with '- '"),
+    "a step in a word": ("steps: [hello]\n", ":2", "It has id and perhaps when, .*llm"),
+    "a kind in a word": ("steps: [{id: a, llm: hi}]\n", ":2", "it has model and perhaps .*prompt"),
+    "inputs in a list": ("input: [a]\nsteps: [{id: a, sleep: 1}]\n", ":2", "names with a type"),
+    "a number without end": ("steps: [{id: a, sleep: 1" + "0" * 5_000 + "}]\n", ":2", "not of a form"),
     "loop without max": ("steps:\n  - {id: a, loop: {until: 'true'}, do: [{id: b, sleep: 1}]}\n", ":3", "'max' is a required"),
     "loop without a body": ("steps:\n  - {id: a, loop: {max: 3}}\n", ":3", "needs a 'do'"),
     "unknown step": ("steps:\n  - {id: a, set: {x: steps.b.y}}\n", ":3", "No step 'b'"),
@@ -50,6 +55,20 @@ def test_each_problem_is_told_with_its_line(name: str) -> None:
     with pytest.raises(InvalidChain, match=words) as caught:
         check(read(HEAD + text, "t.yaml"), Known(models=["gpt-4"]))
     assert f"t.yaml{line}" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "words"),
+    [
+        ("chain: letter\n", "t.yaml", "'letter' is not of type 'object'. .*it has name and perhaps version"),
+        ("hello\n", "t.yaml", "It has chain, steps and perhaps input"),
+        (f'{{"chain": {"1" * 5_000}}}', "t.json", "not valid"),
+        (f"chain = {'1' * 5_000}", "t.toml", "not valid"),
+    ],
+)
+def test_what_is_no_chain_at_all_is_told_what_one_is(text: str, name: str, words: str) -> None:
+    with pytest.raises(InvalidChain, match=words):
+        check(read(text, name))
 
 
 def test_all_problems_are_told_at_once() -> None:

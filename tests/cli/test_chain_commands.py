@@ -78,3 +78,26 @@ async def test_a_trigger_says_its_address_and_secret_where_it_has_one(
     assert "/v1/webhooks/" in first and "secret:  whsec_" in first
     assert "secret:  as before" in await trigger("in", "--webhook")
     assert await trigger("told", "--event", "order.*") == "The trigger 'told' starts 'echo'.\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "said"),
+    [
+        ("echo.yaml", "echo", "The chain 'echo' is there"),
+        ("My echo (2).yaml", "echo", "The chain 'echo' is there"),  # no chain could be called so
+        ("copy.yaml", "echo", "rename the file to echo.yaml, or the chain to 'copy'"),
+        ("copy.yaml", "An echo", "chain.name: 'An echo' does not match"),
+    ],
+)
+async def test_a_chain_is_put_under_its_own_name_and_no_copy_takes_its_place(
+    start_node: StartNode, tmp_path: Path, file: str, name: str, said: str
+) -> None:
+    node = await start_node(auth(ann="a"), role="ChainEngine")
+    (tmp_path / file).write_text(ECHO.replace("echo", name))
+    arguments = [
+        "chain", "put", str(tmp_path / file), "--url", node.listening[0].url, "--api-key", "ann",
+    ]  # fmt: skip
+    done = await asyncio.to_thread(CliRunner().invoke, build("chain"), arguments)
+    told = " ".join(f"{done.output} {getattr(done.exception, 'message', '')}".split())
+    assert said in told
+    assert (done.exit_code == 0) == said.startswith("The chain")

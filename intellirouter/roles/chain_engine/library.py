@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from intellirouter.bounds.aside import ASIDE
 from intellirouter.chains.check import Known, check
@@ -43,7 +42,7 @@ class Library:
     async def checked(self, caller: Caller, document: Document) -> Chain:
         """The chain of a document, with the tenant's chains known. Raises `InvalidChain` with every problem."""
         names = await asyncio.to_thread(self.store.names, caller.tenant)
-        own = _name_of(document.data)
+        own = document.chain_name
         known = Known(
             chains={*names, own},
             tools=self.outside.tools(caller.tenant),
@@ -60,7 +59,10 @@ class Library:
         """Store a chain under its name, or with a `share` (percent) let that part of its runs try it; true when it is new."""
         chain = await self.checked(caller, document)
         if chain.name != name:
-            raise InvalidRequest(f"The definition is of '{chain.name}', not '{name[:100]}'.", param="name")
+            raise InvalidRequest(
+                f"The definition calls itself '{chain.name}', and is to be stored as '{name[:100]}': both must be the same.",
+                param="name",
+            )
         if not caller.may_use_chain(name):
             raise PermissionDenied(f"You may not write the chain '{name[:100]}'.")
         if await asyncio.to_thread(self.store.get, caller.tenant, name) is None:
@@ -160,8 +162,3 @@ class Library:
 
 def _names(chains: Iterable[Chain]) -> set[str]:
     return {name for chain in chains for name in calls(chain)}
-
-
-def _name_of(data: Any) -> str:
-    head = data.get("chain") if isinstance(data, dict) else None
-    return str(head.get("name", "")) if isinstance(head, dict) else ""

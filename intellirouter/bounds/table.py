@@ -19,7 +19,7 @@ _HEADER = "a header of at most 8190 bytes"
 _QUERY = "a query or a form's field of a request, within server.max_body_bytes"
 
 _PATTERNS: Mapping[str, str] = {
-    _CONFIGURATION: "commit.py config/checking.py config/env.py config/lines.py config/misspelt.py config/orchestrator_yaml.py config/reference.py config/rules.py "
+    _CONFIGURATION: "commit.py config/checking.py config/env.py config/lines.py config/misspelt.py config/unwise.py config/orchestrator_yaml.py config/reference.py config/rules.py "
     "cli/init_files.py cli/reference.py config/schema/auth.py config/schema/log_outlets.py config/schema/section.py config/schema/server.py alerts/channels/apprise_child.py cli/alerts.py ops/backup/looking.py ops/backup/retention.py config/schema/chain_engine.py config/toml_text.py config/weak_secrets.py config/shown.py ops/backup/outside.py "
     "transport/bucket.py ops/units.py web/openapi.py memory/bus.py inference/published.py providers/address.py",
     _NAME: "chat/anthropic_messages/models.py chat/openai_chat/other_parts.py chat/gemini/thinking.py chat/openai_chat/models.py chat/fit/takes.py chat/fit/settings.py inference/learning/tiers.py chat/fit/output.py "

@@ -293,6 +293,11 @@ def texts_of(db: sqlite3.Connection, document: str, without: str) -> list[str]:
 
 def rows(db: sqlite3.Connection, words: str, values: tuple[Any, ...]) -> list[Row]:
     """What a query answers, by column name."""
-    cursor = db.execute(words, values)
+    return next_rows(db.execute(words, values), -1)
+
+
+def next_rows(cursor: sqlite3.Cursor, most: int) -> list[Row]:
+    """The next of a query's answer, by column name; below zero: all."""
     names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    found = cursor.fetchall() if most < 0 else cursor.fetchmany(most)
+    return [dict(zip(names, row, strict=True)) for row in found]

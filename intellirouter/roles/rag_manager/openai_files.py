@@ -199,8 +199,8 @@ async def _list(request: web.Request) -> web.StreamResponse:
     wanted = page_of(request, MAX_LISTED, MAX_LISTED)
 
     def read(db: sqlite3.Connection) -> tuple[list[Row], bool]:
-        rows, more = read_page(db, listing, wanted)
-        return openai_catalog.within_reach(db, rows, caller), more
+        within = None if caller.fence is None else partial(openai_catalog.within_reach, db, caller=caller)
+        return read_page(db, listing, wanted, within)
 
     rows, more = await request.app[RAG].engine.read(read)
     return answer(page_body([file_body(row) for row in rows], more))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from aiohttp import web
 from intellirouter.errors import InvalidRequest
 from intellirouter.roles.rag_manager import catalog
 from intellirouter.roles.rag_manager.catalog import Row
+
+Within = Callable[[Sequence[Row]], Sequence[Row]]
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,13 @@ def page_of(request: web.Request, most: int = 100, usual: int = 20) -> Page:
     return Page(int(limit), order == "desc", query.get("after"), query.get("before"))
 
 
-def read_page(db: sqlite3.Connection, listing: Listing, page: Page) -> tuple[list[Row], bool]:
-    """The rows, and whether there are more. Raises `InvalidRequest` for a cursor that is not in the list."""
+def read_page(
+    db: sqlite3.Connection, listing: Listing, page: Page, within: Within | None = None
+) -> tuple[list[Row], bool]:
+    """The rows, and whether there are more. Raises `InvalidRequest` for a cursor that is not in the list.
+
+    `within` picks those that the caller may see: of these a page is full, since clients end at one that is empty.
+    """
     where, values = [listing.where], [*listing.values]
     cursors = (("after", page.after, page.descending), ("before", page.before, not page.descending))
     for name, id_, older in cursors:
@@ -70,7 +78,10 @@ def read_page(db: sqlite3.Connection, listing: Listing, page: Page) -> tuple[lis
     words = (
         f"select {listing.columns} from {listing.tables} where {' and '.join(where)} order by {order} limit ?"  # noqa: S608  parts are constants
     )
-    found = catalog.rows(db, words, (*values, page.limit + 1))
+    cursor = db.execute(words, (*values, page.limit + 1 if within is None else -1))
+    found: list[Row] = []
+    while len(found) <= page.limit and (part := catalog.next_rows(cursor, max(page.limit + 1, _AT_ONCE))):
+        found += part if within is None else within(part)
     shown = found[: page.limit]
     return shown[::-1] if backwards else shown, len(found) > page.limit
 

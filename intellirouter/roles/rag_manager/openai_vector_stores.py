@@ -7,6 +7,7 @@ a file is `in_progress` until its job is over. Source of the shapes: OpenAI's AP
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -134,12 +135,15 @@ async def _create(request: web.Request) -> web.StreamResponse:
 
 async def _list(request: web.Request) -> web.StreamResponse:
     """The tenant's vector stores."""
-    listing, wanted = openai_catalog.stores(request[CALLER].tenant), page_of(request)
+    caller = request[CALLER]
+    listing, wanted = openai_catalog.stores(caller.tenant), page_of(request)
+
+    def within(rows: Sequence[Row]) -> list[Row]:
+        return [row for row in rows if caller.may_use_collection(row["collection_name"])]
 
     def read(db: sqlite3.Connection) -> tuple[list[Row], bool]:
-        rows, more = read_page(db, listing, wanted)
-        seen = [row for row in rows if request[CALLER].may_use_collection(row["collection_name"])]
-        return openai_catalog.counted(db, openai_catalog.with_metadata(seen)), more
+        rows, more = read_page(db, listing, wanted, None if caller.fence is None else within)
+        return openai_catalog.counted(db, openai_catalog.with_metadata(rows)), more
 
     rows, more = await request.app[RAG].engine.read(read)
     return answer(page_body([_store(row) for row in rows], more))

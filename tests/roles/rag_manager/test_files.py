@@ -123,6 +123,34 @@ def pdf(password: str | None = None, owner: str = "o") -> bytes:
     return out.getvalue()
 
 
+CALENDAR = b"""BEGIN:VCALENDAR
+BEGIN:VTIMEZONE
+TZID:Europe/Berlin
+BEGIN:DAYLIGHT
+DTSTART:19700329T020000
+RRULE:FREQ=YEARLY;BYMONTH=3
+END:DAYLIGHT
+END:VTIMEZONE
+BEGIN:VEVENT
+SUMMARY:Meet\\, greet
+  and\\nsing
+DTSTART;TZID=Europe/Berlin:20250101T100000
+BEGIN:VALARM
+DESCRIPTION:Reminder
+END:VALARM
+END:VEVENT
+END:VCALENDAR
+"""
+CARD = b"BEGIN:VCARD\nFN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:B=C3=A4rbel\nitem1.TEL:123\nEND:VCARD\n"
+
+
+def test_what_a_calendar_says_of_a_zone_or_an_alarm_is_no_word_of_its_events() -> None:
+    (event,) = parse("a.ics", CALENDAR)[1]
+    assert "FREQ" not in event.text
+    assert "1970" not in event.text
+    assert "Reminder" not in event.text
+
+
 def torn_beside_its_pages() -> bytes:
     """Remarks that were taken out and are still referred to, and a file that lies elsewhere."""
     name, of = pypdf.generic.NameObject, pypdf.generic
@@ -156,6 +184,8 @@ def torn_beside_its_pages() -> bytes:
         ("a.pdf", pdf(""), ["page 1: The printed warranty"]),
         ("no-name", pdf(), ["page 1: The printed warranty"]),
         ("a.pdf", torn_beside_its_pages(), ["page 1: The printed warranty", "Attachment away.txt, not read"]),
+        ("a.ics", CALENDAR, ["SUMMARY: Meet, greet and\n", "DTSTART: 20250101T100000 (Europe/Berlin)"]),
+        ("a.vcf", CARD, ["FN: Bärbel", "TEL: 123"]),
         ("a.json", b'{"half": "a letter \\ud800 here"}', ["a letter \ufffd here"]),
         ("a.csv", "name;city\nAnn;Köln\n".encode("cp1252"), ["name: Ann; city: Köln"]),
         ("a.csv", b"name\tcity\nAnn\tBonn\n", ["name: Ann; city: Bonn"]),

@@ -95,6 +95,18 @@ async def test_files_of_other_collections_are_not_there(place: Installation) -> 
     await changed(place, "app", collections=["manual*"])
     _, listed = await ask("GET", "/v1/files")
     assert {one["id"] for one in listed["data"]} == {files[name] for name in ("loose", "open", "both")}
+    mine = {
+        "/v1/files": [files[name] for name in ("both", "open", "loose")],
+        "/v1/vector_stores": [stores["manuals"].rpartition("/")[2]],
+    }
+    for path, ids in mine.items():
+        pages = [(await ask("GET", f"{path}?limit=1"))[1]]
+        while pages[-1]["has_more"]:
+            pages.append((await ask("GET", f"{path}?limit=1&after={pages[-1]['last_id']}"))[1])
+        assert [one["id"] for page in pages for one in page["data"]] == ids
+        assert all(page["data"] for page in pages), "clients end at a page that is empty"
+    _, page = await ask("GET", f"/v1/files?limit=2&before={files['loose']}")
+    assert [one["id"] for one in page["data"]] == [files["both"], files["open"]]
     for name, id_ in files.items():
         for path in (f"/v1/files/{id_}", f"/v1/files/{id_}/content"):
             assert (await ask("GET", path))[0] == (404 if name == "shut" else 200), path

@@ -13,6 +13,8 @@ _SOFT = re.compile(r"=\r?\n")
 _ESCAPED = re.compile(r"\\([\\,;nN])")
 _UNSAID = frozenset("PHOTO LOGO SOUND KEY ATTACH PRODID VERSION CALSCALE UID DTSTAMP SEQUENCE REV".split())
 _HELD = frozenset(("VEVENT", "VTODO", "VJOURNAL", "VCARD"))
+_ASIDE = frozenset(("VTIMEZONE", "VALARM"))
+"""What has dates and repetitions of its own, which are none of an event's."""
 
 
 def read(data: bytes, charset: str = "") -> tuple[str, list[Block]]:
@@ -20,10 +22,14 @@ def read(data: bytes, charset: str = "") -> tuple[str, list[Block]]:
     text = decode(data, charset)
     if "QUOTED-PRINTABLE" in text[: 1 << 20].upper():
         text = _SOFT.sub("", text)
-    blocks, held = list[Block](), list[str]()
+    blocks, held, aside = list[Block](), list[str](), ""
     for line in _FOLD.sub("", text).splitlines():
         name, _, value = _parted(line)
-        if name == "END" and value.upper() in _HELD:
+        if aside:
+            aside = "" if name == "END" and value.upper() == aside else aside
+        elif name == "BEGIN" and value.upper() in _ASIDE:
+            aside = value.upper()
+        elif name == "END" and value.upper() in _HELD:
             blocks.append(Block("\n".join(held)))
             held = []
         elif name and name not in ("BEGIN", "END") and name not in _UNSAID:

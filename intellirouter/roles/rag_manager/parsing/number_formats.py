@@ -85,7 +85,8 @@ def _told(section: _Section) -> Shown | None:
         digits = f"{abs(value):f}"
         if "." in digits:
             digits = digits.rstrip("0").rstrip(".")
-        return f"{'-' if value < 0 else ''}{before}{digits.zfill(least) if padded else digits}{after}"
+        said = before if value >= 0 else f"-{before.replace('+', '')}"
+        return f"{said}{digits.zfill(least) if padded else digits}{after}"
 
     return tell
 

@@ -17,6 +17,8 @@ from intellirouter.config.shown import MASK
 from intellirouter.config.sources.places import secret_places
 
 SECTIONS = ("model_registry", "router", "limits", "budgets", "features")
+_WHERE = ("kind", "endpoint", "options")
+"""What says of a provider where it is."""
 Overlay = dict[str, Any]
 
 
@@ -86,15 +88,31 @@ def masked(overlay: Mapping[str, Any]) -> Overlay:
 
 
 def unmasked(given: Mapping[str, Any], known: Mapping[str, Any]) -> Overlay:
-    """What somebody sends back who was shown masks: a masked secret is the one that `known` has there, under the same name."""
+    """What somebody sends back who was shown masks: a masked secret is the one that `known` has there, under the same name.
+
+    Of a provider that is elsewhere now it is none: whoever may not see a key could have it sent to an address of their own.
+    """
     whole = deepcopy(dict(given))
     before = {
-        _place(known, path): container[key] for path, container, key in secret_places(dict(known), Settings)
+        _place(known, path): (container[key], _whereabouts(known, path))
+        for path, container, key in secret_places(dict(known), Settings)
     }
     for path, container, key in list(secret_places(whole, Settings)):
         if container[key] == MASK:
-            container[key] = before.get(_place(whole, path), MASK)
+            secret, where = before.get(_place(whole, path), (MASK, []))
+            container[key] = secret if where == _whereabouts(whole, path) else MASK
     return whole
+
+
+def _whereabouts(root: Mapping[str, Any], path: tuple[str | int, ...]) -> list[Any]:
+    """Where the secret at this path is sent, as far as tables on the way to it say."""
+    found: list[Any] = []
+    node: Any = root
+    for part in path:
+        node = node[part]
+        if isinstance(node, dict):
+            found += [node.get(key) for key in _WHERE]
+    return found
 
 
 def masks_left(overlay: Mapping[str, Any]) -> list[str]:

@@ -195,7 +195,10 @@ class RuntimeSettings:
 
     def _check(self, overlay: Overlay) -> None:
         found = [f"{path}: {reason}" for path, reason in problems_of(overlay)]
-        found += [f"{path}: is a mask, and no secret is known there." for path in masks_left(overlay)]
+        found += [
+            f"{path}: is a mask, and no secret is known there, or of another address: give it anew."
+            for path in masks_left(overlay)
+        ]
         if found:
             raise InvalidRequest("\n".join(found), param="settings")
         if len(msgspec.json.encode(overlay)) > MAX_BYTES:

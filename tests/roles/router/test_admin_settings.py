@@ -206,10 +206,22 @@ def test_how_one_lies_on_the_other(base: dict, top: dict, whole: dict) -> None: 
     assert laid_on(base, top) == whole
 
 
-def test_masks_are_secrets_again_under_the_same_name_only() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "another"},
+        {"endpoint": "http://127.0.0.1:2"},
+        {"kind": "anthropic"},
+        {"options": {"api_version": "x"}},
+    ],
+)
+def test_masks_are_secrets_again_under_the_same_name_and_at_the_same_address_only(
+    change: dict[str, Any],
+) -> None:
     known = settings_for("http://127.0.0.1:1")
     shown = masked(known)
     assert SECRET not in json.dumps(shown)
-    assert unmasked(shown, known) == known
-    shown["model_registry"]["providers"][0]["name"] = "another"
+    shown["model_registry"]["providers"][0]["enabled"] = False
+    assert unmasked(shown, known)["model_registry"]["providers"][0]["api_key"] == SECRET
+    shown["model_registry"]["providers"][0] |= change
     assert unmasked(shown, known)["model_registry"]["providers"][0]["api_key"] == "********"

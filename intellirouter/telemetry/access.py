@@ -1,7 +1,8 @@
 """The access log: one line a request, off the request's path.
 
-A line is noted as a small record; records are rendered and written together a few times a second. In JSON mode they are
-encoded here directly, in the form of every other log line, at a tenth of the cost of the general machinery.
+A line is noted as a small record, or as what the record of requests keeps anyway, which tells the same; lines are written together a few
+times a second. In JSON mode they are encoded here directly, for `TOGETHER` requests at a time, in the form of every other log line: at
+a tenth of the cost of the general machinery, and while little is held.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import asyncio
 import logging
 import logging.handlers
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -22,10 +24,26 @@ from intellirouter.telemetry.shipping.handler import running
 
 FLUSH_SECONDS = 0.2
 MAX_HELD = 2_000
-"""Records held before they are written at once, whatever the clock says."""
+"""Lines held before they are written at once, whatever the clock says."""
+TOGETHER = 64
+"""Lines that are encoded together: all that takes is in the processor's cache but for the first, and what they are of is let go."""
 
 _NAME = ACCESS
 _encode = msgspec.json.Encoder(enc_hook=str).encode
+
+Record = tuple[float, dict[str, Any]]
+"""When a request ended (`time.time()`), and its facts."""
+
+
+class Ended(Protocol):
+    """A request that ended, and can tell its facts later."""
+
+    @property
+    def ended(self) -> float:
+        """`time.time()` then."""
+
+    def facts(self) -> dict[str, Any]:
+        """A new one for each that asks."""
 
 
 class AccessLog:
@@ -36,41 +54,59 @@ class AccessLog:
         self._most = most
         self._json = json
         self._ecs = ecs_form
-        self._held: list[tuple[float, dict[str, Any]]] = []
+        self._held: list[Record | Ended] = []
+        self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, fields: dict[str, Any]) -> None:
         """Take one request's facts."""
-        self._held.append((time.time(), fields))
-        if len(self._held) >= MAX_HELD:
-            self.flush()
-        elif self._timer is None:
+        self.take((time.time(), fields))
+
+    def take(self, one: Record | Ended) -> None:
+        """The same, as a record or as one who tells it later."""
+        self._held.append(one)
+        if len(self._held) >= TOGETHER:
+            self._encode_held()
+        if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+
+    def _encode_held(self) -> None:
+        """Where lines are all that is made of it; what is sampled or shipped stays as it is until it is written."""
+        if self._json and not self._most and running() is None:
+            held, self._held = self._held, []
+            self._lines += self._lines_of(map(_record, held))
+        if len(self._held) + len(self._lines) >= MAX_HELD:
+            self.flush()
+
+    def _lines_of(self, records: Iterable[Record]) -> list[str]:
+        return [_line(when, facts, ecs_form=self._ecs) for when, facts in records]
 
     def flush(self) -> None:
         """Write what is held."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        held, self._held = self._held, []
-        if not held or not logging.getLogger(_NAME).isEnabledFor(logging.INFO):
+        held, lines = [_record(one) for one in self._held], self._lines
+        self._held, self._lines = [], []
+        if not (held or lines) or not logging.getLogger(_NAME).isEnabledFor(logging.INFO):
             return
         if self._most:
             held = sampled(held, max(1, round(self._most * FLUSH_SECONDS)))
         if self._json:
             if (shipping := running()) is not None:
                 shipping.take(held, {"event": "request", "level": "info", "logger": _NAME})
-            _write("".join([_line(when, fields, ecs_form=self._ecs) for when, fields in held]))
+            _write("".join(lines + self._lines_of(held)))
             return
         log = structlog.get_logger(_NAME)
         for _, fields in held:
             log.info("request", **fields)
 
 
-Held = list[tuple[float, dict[str, Any]]]
+def _record(one: Record | Ended) -> Record:
+    return one if isinstance(one, tuple) else (one.ended, one.facts())
 
 
-def sampled(held: Held, most: int) -> Held:
+def sampled(held: list[Record], most: int) -> list[Record]:
     """About `most` of the records, evenly, each with the number it stands for (`sampled`); those of failures all."""
     plain = [record for record in held if record[1]["status"] < 500]
     if len(held) <= most or not plain:

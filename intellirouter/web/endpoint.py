@@ -47,7 +47,8 @@ CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 VOUCHED: ContextVar[Caller | None] = ContextVar("vouched", default=None)
 """The caller whom code of ours has established already for what it asks within its own task; nothing a client sends can set it."""
-ACCESS: web.RequestKey[dict[str, object]] = web.RequestKey("access")
+ACCESS: web.RequestKey[Callable[[], dict[str, object]]] = web.RequestKey("access")
+"""What a role knows of the request for the access log and the trace."""
 PART: web.RequestKey[Part] = web.RequestKey("part")
 """What a role knows of the request for the record."""
 
@@ -196,15 +197,13 @@ def endpoint(
             seconds = time.perf_counter() - began
             trace_id = traced[0].trace_id if traced is not None else ""
             meter.end(status, seconds, trace_id)
-            if frame.access.enabled:
-                facts = _facts(request, caller, request_id, name, status, seconds)
-                frame.access.note({"role": frame.role, **facts})
+            seen = None
             if (
                 recorded
                 and frame.recorder is not None
                 and ((caller is not None and asked is not None) or frame.recorder.stranger())
             ):
-                note(
+                seen = note(
                     frame.recorder,
                     request,
                     frame.role,
@@ -216,6 +215,11 @@ def endpoint(
                     trace_id,
                     request.get(PART),
                     refusal,
+                )
+            if frame.access.enabled:
+                frame.access.take(
+                    seen
+                    or (time.time(), _facts(frame.role, request, caller, request_id, name, status, seconds))
                 )
             if traced is not None:
                 _told(traced, request, caller, status)
@@ -289,9 +293,9 @@ def _told(
     leave(token)
     if not span.recorded:
         return
-    noted = request.get(ACCESS) or {}
+    noted = request.get(ACCESS, dict)
     facts: dict[str, Any] = {
-        **{f"intellirouter.{name}": value for name, value in noted.items()},
+        **{f"intellirouter.{name}": value for name, value in noted().items()},
         "http.response.status_code": status,
         "intellirouter.request_id": request[REQUEST_ID],
     }
@@ -337,9 +341,16 @@ def _hidden(error: Exception, request_id: str) -> IntelliRouterError:
 
 
 def _facts(
-    request: web.Request, caller: Caller | None, request_id: str, name: str, status: int, seconds: float
+    role: str,
+    request: web.Request,
+    caller: Caller | None,
+    request_id: str,
+    name: str,
+    status: int,
+    seconds: float,
 ) -> dict[str, object]:
     facts: dict[str, object] = {
+        "role": role,
         "request_id": request_id,
         "endpoint": name,
         "method": request.method,
@@ -351,5 +362,5 @@ def _facts(
     if (span := current()) is not None:
         facts["trace_id"] = span.trace_id
     if noted := request.get(ACCESS):
-        facts.update(noted)
+        facts.update(noted())
     return facts

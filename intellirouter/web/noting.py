@@ -55,6 +55,13 @@ class Known(Protocol):
     def held_bytes(self) -> int:
         """About how much content it holds, which may lie on no disk as it is, so that a row is made of it at once; 0: it is facts alone."""
 
+    @property
+    def tells(self) -> bool:
+        """Whether `tell` knows all that the access log says of it."""
+
+    def tell(self, facts: dict[str, Any]) -> None:
+        """Add to a line of the access log what is known."""
+
     def fill(self, row: Row) -> None:
         """Write into the row what is known. By whoever makes rows, which may be long after the request."""
 
@@ -94,6 +101,24 @@ class Seen(msgspec.Struct, Generic[PartT], gc=False, array_like=True):
     part: PartT
     error: Failure | None
 
+    def facts(self) -> dict[str, Any]:
+        """Its line in the access log. See `Known.tells`."""
+        facts: dict[str, Any] = {
+            "role": self.role,
+            "request_id": self.request_id,
+            "endpoint": self.endpoint,
+            "method": self.method,
+            "status": self.status,
+            "ms": round(self.seconds * 1e3, 2),
+            "client": self.client,
+            "key": self.key,
+        }
+        if self.trace_id:
+            facts["trace_id"] = self.trace_id
+        if self.part is not None:
+            self.part.tell(facts)
+        return facts
+
 
 def note(
     recorder: Recorder,
@@ -107,8 +132,11 @@ def note(
     trace_id: str,
     part: Part | None,
     error: Failure | None,
-) -> None:
-    """Leave a request to the recorder. What it needs of it is taken now: what waits to be written keeps nothing else alive."""
+) -> Seen[Any] | None:
+    """Leave a request to the recorder. What it needs of it is taken now: what waits to be written keeps nothing else alive.
+
+    What was left, where it can tell the access log as much (`Known.tells`).
+    """
     said = request.headers.get
     key = tenant = team = tags = None
     if caller is not None:
@@ -142,6 +170,7 @@ def note(
         recorder.jot(seen)
     else:
         recorder.note(row_of, seen, known.held_bytes)
+    return seen if known is None or known.tells else None
 
 
 def note_call(
@@ -273,12 +302,16 @@ class RunPart(msgspec.Struct, gc=False, array_like=True, tag="run"):
     """A request that is about a run of a chain. See `Part` and `Known`."""
 
     held_bytes: ClassVar[int] = 0
+    tells: ClassVar[bool] = True
 
     run_id: str
 
     def close(self) -> Known:
         """See `Part.close`."""
         return self
+
+    def tell(self, facts: dict[str, Any]) -> None:
+        """See `Known.tell`: which run it was is in the path."""
 
     def fill(self, row: Row) -> None:
         """See `Known.fill`."""

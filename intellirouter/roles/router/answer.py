@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -166,6 +167,13 @@ def note_access(request: web.Request, trace: Trace) -> Asked | None:
     asked = asked_by(request)
     if asked is not None:
         asked.trace = trace
+    facts: Callable[[], dict[str, object]] = partial(access_facts, trace)
+    request[ACCESS] = facts
+    return asked
+
+
+def access_facts(trace: Trace) -> dict[str, object]:
+    """What the access log says of an answer."""
     facts: dict[str, object] = {
         "provider": trace.provider,
         "model": trace.model,
@@ -179,8 +187,7 @@ def note_access(request: web.Request, trace: Trace) -> Asked | None:
         facts["output_tokens"] = usage.output_tokens
     if cost is not None:
         facts["cost_usd"] = round(cost, 8)
-    request[ACCESS] = facts
-    return asked
+    return facts
 
 
 async def _stream(

@@ -55,6 +55,7 @@ class AskedPart(msgspec.Struct, gc=False, array_like=True, tag="asked"):
     """What was asked, and what came of it. See `Known`. `rates` are those of the model's group: one of them is the dearest."""
 
     held_bytes: ClassVar[int] = 0
+    tells: ClassVar[bool] = False
 
     model: str
     dialect: str
@@ -67,6 +68,9 @@ class AskedPart(msgspec.Struct, gc=False, array_like=True, tag="asked"):
     broken: Failure | None
     rates: tuple[Rates, ...]
     told: Told | None
+
+    def tell(self, facts: dict[str, Any]) -> None:
+        """See `Known.tell`: whoever answered it tells more."""
 
     def fill(self, row: Row) -> None:
         """See `Known.fill`."""
@@ -116,6 +120,7 @@ class PlainPart(msgspec.Struct, gc=False, array_like=True, tag="plain"):
     """
 
     held_bytes: ClassVar[int] = 0
+    tells: ClassVar[bool] = True
 
     model: str
     dialect: str
@@ -136,6 +141,13 @@ class PlainPart(msgspec.Struct, gc=False, array_like=True, tag="plain"):
     written_tokens: int | None
     reasoning_tokens: int | None
     written_1h_tokens: int | None
+
+    def tell(self, facts: dict[str, Any]) -> None:
+        """See `Known.tell`, and `answer.access_facts`, which says the same of any request."""
+        facts["provider"], facts["model"], facts["attempts"] = self.provider, self.served_model, 1
+        facts["input_tokens"], facts["output_tokens"] = self.input_tokens, self.output_tokens
+        if self.cost_usd is not None:
+            facts["cost_usd"] = round(self.cost_usd, 8)
 
     def fill(self, row: Row) -> None:
         """See `Known.fill`."""
@@ -180,9 +192,14 @@ class PlainPart(msgspec.Struct, gc=False, array_like=True, tag="plain"):
 class ContentPart(msgspec.Struct):
     """The same with content that may be kept. See `Known`: content is masked before it lies on any disk."""
 
+    tells: ClassVar[bool] = False
+
     asked: AskedPart
     content: Kept
     held_bytes: int
+
+    def tell(self, facts: dict[str, Any]) -> None:
+        """See `Known.tell`."""
 
     def fill(self, row: Row) -> None:
         """See `Known.fill`."""

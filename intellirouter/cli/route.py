@@ -105,7 +105,7 @@ def status(
             )
         _print(table)
     if answer["decisions"]:
-        table = _table("group", "target", "why", "count", "sure", "saved")
+        table = _table("group", "target", "why", "count", "sure", "expected to save")
         for row in answer["decisions"]:
             table.add_row(
                 row["group"],

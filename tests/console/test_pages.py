@@ -161,6 +161,42 @@ async def test_a_request_appears_while_one_looks_and_opens_as_a_timeline(
     await row.get_by_role("link").first.click()
     await expect(operator.page.get_by_role("heading", name="Timeline")).to_be_visible()
     await expect(operator.page.get_by_text("visible-person", exact=True)).to_be_visible()
+    decision = operator.page.get_by_role("region", name="Decision")
+    # another one may have answered, which stands beside it
+    await expect(decision.get_by_text("Asked first")).to_be_visible()
+    assert all(await decision.locator("dd").all_inner_texts()), "a name without a value"
+
+
+DRAWN = """async (values) => {
+    const [{ Chart }, { html, render }] = await Promise.all([import("/console/chart.js"), import("/console/lib/preact.js")]);
+    const { usd } = await import("/console/ui.js");
+    const place = document.createElement("div");
+    document.querySelector("main").prepend(place);
+    const x = values[0].map((_, n) => 1760000000 + n * 86400);
+    const series = values.map((each, n) => ({ name: `s${n}`, values: each }));
+    render(html`<${Chart} x=${x} series=${series} kind="beside" format=${usd} label="cost" />`, place);
+    while (!place.querySelector("canvas")) await new Promise((then) => setTimeout(then, 20));
+    await new Promise((then) => setTimeout(then, 200));
+    const canvas = place.querySelector("canvas"), pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    const hue = (name) => { const one = document.createElement("i"); one.style.color = `var(${name})`; place.append(one);
+        return getComputedStyle(one).color.match(/\\d+/g).map(Number); };
+    const hues = [hue("--s1"), hue("--s2")], drawn = [0, 0];
+    let cut = 0;
+    for (let at = 0; at < pixels.length; at += 4) {
+        if ((at / 4) % canvas.width < 2 && pixels[at + 3]) cut += 1;
+        hues.forEach((each, n) => { if (each.every((part, k) => part === pixels[at + k]) && pixels[at + 3] === 255) drawn[n] += 1; });
+    }
+    place.remove();
+    return { cut, drawn };
+}"""
+
+
+async def test_a_chart_has_room_for_small_amounts_and_hides_no_bar_behind_another(operator: Seat) -> None:
+    await operator.open("usage")
+    told = await operator.page.evaluate(DRAWN, [[0.0, 0.002], [0.0, 0.002]])
+    assert told["cut"] == 0, "words at the left edge"
+    first, second = told["drawn"]
+    assert 0.8 < first / second < 1.25, told
 
 
 async def test_a_key_is_made_shown_once_and_revoked(operator: Seat) -> None:
@@ -351,6 +387,8 @@ async def test_the_system_tells_of_backups_and_its_settings_are_checked_and_chan
     await operator.open("system")
     backups = operator.page.get_by_role("region", name="Backups")
     await expect(backups.get_by_text("never")).to_have_count(2)
+    nodes = operator.page.get_by_role("region", name="Chain nodes")
+    await expect(nodes.get_by_role("columnheader", name="Last heard of")).to_be_visible()
     drilled(stage.node.loaded.settings.paths.data_dir, ok=False, reason="the record is not whole")
     await expect(backups.get_by_text("the record is not whole")).to_be_visible()
     operator.refusals = True

@@ -19,13 +19,13 @@ export function Selection({ selection }) {
   ]} />`;
 }
 
-/** A decision: who, by which strategy, why, and who was passed over. */
-export function Decision({ told }) {
+/** A decision: who, by which strategy, why, and who was passed over. `past`: somebody else may have answered in the end. */
+export function Decision({ told, past = false }) {
   const { selection, order = [], passed_over: over = {} } = told;
   const why = selection?.reason;
   return html`<div class="stack">
     <${Facts} of=${[
-      [W.answers, order[0] && html`<b class="wrap">${order[0]}</b>`], [W.strategy, told.strategy], [W.why, why && (W.reasons[why] ?? why)],
+      [past ? W.first : W.answers, order[0] && html`<b class="wrap">${order[0]}</b>`], [W.strategy, told.strategy], [W.why, why && (W.reasons[why] ?? why)],
       [W.sure, selection?.confidence != null && percent(selection.confidence, 0)], [W.kind, [selection?.kind, selection?.tier].filter(Boolean).join(", ")],
       [W.then, order.length > 1 && order.slice(1, 12).join(", ") + (order.length > 12 ? ` + ${order.length - 12}` : "")],
     ]} />

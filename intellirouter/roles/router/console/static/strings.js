@@ -19,7 +19,7 @@ export const T = {
     },
   },
   overview: {
-    about: "What this installation is doing now.", requests: "Requests, 24 h", errors: "Errors, 24 h", latency: "Median time, 24 h", ttft: "First token, 24 h", tokens: "Tokens, 24 h", cost: "Cost, 24 h", saved: "Saved by routing, 24 h", inWeek: "in 7 days",
+    about: "What this installation is doing now.", requests: "Requests, 24\u00a0h", errors: "Errors, 24\u00a0h", latency: "Median time, 24\u00a0h", ttft: "First token, 24\u00a0h", tokens: "Tokens, 24\u00a0h", cost: "Cost, 24\u00a0h", saved: "Saved by routing, 24\u00a0h", inWeek: "in 7 days",
     week: "Requests, last 7 days", providers: "Providers", target: "Target", unasked: "No provider was asked yet", unaskedAbout: "How each one does is shown here from its first request on.", roles: "Roles", role: "Role", another: "on another node", up: "Up", parts: "Parts", silent: "does not answer.", latest: "Latest requests", health: "Health",
     start: "Send the first request", startAbout: "Paste one of these into a terminal. The request appears here as soon as it arrives.", startPlain: "Paste one of these into a terminal.",
     offline: "No provider is configured: the built-in offline provider answers. Set OPENAI_API_KEY, ANTHROPIC_API_KEY … in the node's environment, or start Ollama, and restart; or add one under [[model_registry.providers]].",
@@ -48,11 +48,11 @@ export const T = {
   },
   routing: {
     about: "Who would answer, what was learnt of whom, and what is switched on.", whatif: "What if", whatifAbout: "Paste a request: the node says who would answer it and why. Nothing is asked.", model: "Model or group", paste: "A request's text", explain: "Who would answer?", told: "The decision", examples: "Examples",
-    answers: "Answers", strategy: "Strategy", why: "Why", sure: "Sure", kind: "Kind of question", then: "Then, if it fails", passed: "Passed over", scores: "What the decision rests on", target: "Target", chosen: "chosen", success: "Good answers", expectedCost: "Cost", expectedTime: "Time", worth: "Worth", outcomes: "Outcomes",
+    answers: "Answers", first: "Asked first", strategy: "Strategy", why: "Why", sure: "Sure", kind: "Kind of question", then: "Then, if it fails", passed: "Passed over", scores: "What the decision rests on", target: "Target", chosen: "chosen", success: "Good answers", expectedCost: "Cost", expectedTime: "Time", worth: "Worth", outcomes: "Outcomes",
     switches: "Switches", switchesAbout: "Each is on, off or on for a share of the requests. Every node follows within a second.", allOff: "Turn everything off", allOffSure: "Every request goes as its model is configured, and nothing more is learnt, until the switches are turned on again.", switched: "Switched.", on: "On", off: "Off", turnOn: "Turn on", turnOff: "Turn off", tenth: "For 10 %", asFile: "As in the file", onlyFor: "only for",
     features: { model_selection: "Choosing the model", parallel_execution: "Asking several at once", result_merging: "Merging answers", validation: "Validating answers", performance_tracking: "Learning from outcomes" },
     learned: "What was learnt", trained: "trained", exploring: "exploring", confidence: "Confidence", kinds: { easy: "Easy", medium: "Medium", hard: "Hard" }, trend: "Lately", nothingLearnt: "Nothing was learnt yet", nothingLearntAbout: "Ask “auto” or a group, and tell what was good: outcomes arrive with feedback, validators and errors.", ask: "Ask something",
-    decided: "Decisions", sinceStart: "of this process, since its start", regret: "Regret", regretNote: "given away on purpose or unknowingly", saved: "Saved", savedNote: "against the dearest target", decisions: "Decisions by target and reason", group: "Group", times: "Times",
+    decided: "Decisions", sinceStart: "of this process, since its start", regret: "Regret", regretNote: "given away on purpose or unknowingly", saved: "Saved", savedNote: "as expected, against the dearest target", decisions: "Decisions by target and reason", group: "Group", times: "Times",
     reasons: { learned: "learnt", prior: "from the shipped prior", cold: "nothing known yet", default: "by its default", explored: "tried to learn", sticky: "the conversation's model" },
   },
   keys: {
@@ -69,7 +69,7 @@ export const T = {
   },
   system: {
     about: "Nodes, health, and the configuration with where each value comes from.", health: "Health", part: "Part", role: "role", silent: "does not answer", since: "Since", reason: "Reason", record: "Record of requests", written: "Written by this process", waiting: "Waiting to be written", dropped: "Dropped", kept: { rows: "Rows kept", bytes: "Disk", oldest: "Oldest" },
-    config: "Configuration", key: "Key", value: "Value", source: "Source", find: "Find a key or value", defaults: "Defaults too", noKey: "No key fits", allDefault: "Everything stands at its default", file: "File:", cache: "Response cache", cacheFacts: { too_long: "Too long to keep", hit_rate: "Share of hits", bytes: "Size", max_bytes: "At most", ttl_seconds: "Kept for" }, clear: "Clear", clearSure: "Every kept answer goes: what was answered from it is asked anew.", cleared: "The cache is empty.", nodes: "Chain nodes", yes: "yes", no: "no",
+    config: "Configuration", key: "Key", value: "Value", source: "Source", find: "Find a key or value", defaults: "Defaults too", noKey: "No key fits", allDefault: "Everything stands at its default", file: "File:", cache: "Response cache", cacheFacts: { too_long: "Too long to keep", hit_rate: "Share of hits", bytes: "Size", max_bytes: "At most", ttl_seconds: "Kept for" }, clear: "Clear", clearSure: "Every kept answer goes: what was answered from it is asked anew.", cleared: "The cache is empty.", nodes: "Chain nodes", node: "Node", heard: "Last heard of", alive: "Alive", yes: "yes", no: "no",
     drain: "Drain this node", undrain: "Take it back", drainSure: "Load balancers send it no more; what comes is still served.",
     backups: "Backups", backup: "Last backup", failed: "Last that failed", drill: "Last restore drill", passed: "restored", broken: "failed", never: "never", schedule: "Made at", drillSchedule: "Drilled at", byHand: "no schedule: intellirouter backup, or [backup] schedule",
   },

@@ -201,7 +201,7 @@ export function Snippet({ text, label }) {
   return html`<div class="snippet"><pre tabindex="0" aria-label=${label}>${text}</pre><${Button} kind="small" onClick=${copy}>${T.copy}<//></div>`;
 }
 export const Data = ({ value, label }) => html`<pre tabindex="0" aria-label=${label ?? "JSON"}>${typeof value === "string" ? value : JSON.stringify(value, null, 2)}</pre>`;
-export const Facts = ({ of }) => html`<dl class="facts">${of.filter(([, value]) => value !== undefined && value !== null && value !== "").map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
+export const Facts = ({ of }) => html`<dl class="facts">${of.filter(([, value]) => value !== undefined && value !== null && value !== false && value !== "").map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
 /** A share of a limit, warm where it is nearly used up; `plain`: a score, where more is not worse. */
 export const Bar = ({ share, label, plain }) => html`<div class=${"bar" + (plain ? "" : share >= 1 ? " bad" : share >= .8 ? " warn" : "")} role="img" aria-label=${label ?? percent(share, 0)}><i style=${{ width: `${Math.min(100, Math.max(0, share * 100))}%` }}></i></div>`;
 export const status = (word) => ({ healthy: "good", ok: "good", live: "good", closed: "good", ready: "good", succeeded: "good", success: "good", completed: "good", degraded: "warn", waiting: "warn", queued: "info", running: "info", pending: "info", in_progress: "info", "half-open": "warn", half_open: "warn", warning: "warn", expired: "warn", unhealthy: "bad", open: "bad", failed: "bad", error: "bad", revoked: "bad", cancelled: "", timeout: "bad", problem: "bad" }[word] ?? "");

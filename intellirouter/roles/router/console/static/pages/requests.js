@@ -176,7 +176,7 @@ function One({ id }) {
       <div class="split"><div class="stack">
         <${Card} title=${W.timeline}><${Timeline} row=${row} /><//>
         ${row.parts?.length > 0 && html`<${Card} title=${W.parts} flush><${Table} label=${W.parts} rows=${row.parts} keyed=${(part) => part.id} columns=${COLUMNS.filter((_, n) => [0, 1, 2, 3, 7, 9].includes(n))} /><//>`}
-        ${row.decision && Object.keys(row.decision).length > 0 && html`<${Card} title=${W.decision}><${Decision} told=${row.decision} /><//>`}
+        ${row.decision && Object.keys(row.decision).length > 0 && html`<${Card} title=${W.decision}><${Decision} told=${row.decision} past /><//>`}
         ${row.guards?.length > 0 && html`<${Card} title=${W.guards} flush><${Table} label=${W.guards} rows=${row.guards} keyed=${(one, n) => n} columns=${[{ name: W.guard, of: (one) => html`<b class="wrap">${one.guard ?? one.name ?? ""}</b>` }, { name: W.action, of: (one) => html`<${Badge} tone=${one.action === "block" ? "bad" : "info"}>${one.action}<//>` }, { name: W.place, of: (one) => String(one.place ?? "") }, { name: W.found, of: (one) => html`<span class="wrap">${text(one.kinds) ?? ""}</span>` }]} /><//>`}
         <${Card} title=${W.content}>${row.asked == null && row.answered == null ? html`<p class="faint">${W.noContent}</p>` : html`<div class="stack"><h3>${W.askedText}</h3><${Data} value=${text(row.asked) ?? ""} label=${W.askedText} /><h3>${W.answeredText}</h3><${Data} value=${text(row.answered) ?? ""} label=${W.answeredText} /></div>`}<//>
       </div><div class="stack">

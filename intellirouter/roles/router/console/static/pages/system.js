@@ -62,7 +62,10 @@ function Configuration({ config }) {
 
 const named = (name) => (name[0].toUpperCase() + name.slice(1)).replaceAll("_", " ");
 const cell = (name, value) => typeof value === "number" && value > 1e9 ? html`<span title=${moment(value)}>${ago(value)}</span>` : typeof value === "boolean" ? (value ? W.yes : W.no) : value == null ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value);
-const Nodes = ({ nodes }) => html`<${Card} title=${W.nodes} flush><${Table} label=${W.nodes} rows=${nodes} keyed=${(node, n) => node.id ?? n} columns=${Object.keys(nodes[0]).map((name) => ({ name: named(name), of: (node) => html`<span class="wrap">${cell(name, node[name])}</span>` }))} /><//>`;
+const Nodes = ({ nodes }) => html`<${Card} title=${W.nodes} flush><${Table} label=${W.nodes} rows=${nodes} keyed=${(node) => node.node} columns=${[
+  { name: W.node, of: (node) => html`<span class="wrap">${node.node}</span>` }, { name: W.heard, of: (node) => ago(Date.now() / 1000 - node.age_seconds) },
+  { name: W.alive, of: (node) => html`<${Badge} tone=${node.alive ? "good" : "bad"}>${node.alive ? W.yes : W.no}<//>` },
+]} /><//>`;
 
 export default function System({ who }) {
   const asked = useAsk((signal) => everything(who, signal), [who.token], 6000);

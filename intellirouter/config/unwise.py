@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from intellirouter.config.rules import Finding, nearest
+from intellirouter.config.schema.model_registry import ModelRegistrySection
 from intellirouter.config.schema.settings import Settings
 
 _OPERATION = re.compile(r"/(?:chat/completions|completions|responses|messages|embeddings|(?<=/v1/)models)$")
@@ -86,29 +87,27 @@ def _models(settings: Settings) -> Iterator[Finding]:
                 f"ends in {ending[0]}, which is added to it: leave that out, as in http://10.0.0.5:8000/v1.",
             )
     names = {name for model in registry.models for name in (model.name, *model.aliases)}
-    providers = {provider.name for provider in registry.providers}
-
-    def unknown(name: str) -> bool:
-        return bool(names) and name not in names and "/" not in name and not name.startswith("auto")
-
     default = registry.default_model
-    if default is not None and (
-        unknown(default) or ("/" in default and not _listed(default, names, providers))
-    ):
+    if default is not None and not default.startswith("auto") and not _may_be(default, names, registry):
         yield (
             ("model_registry", "default_model"),
             f"there is no model '{default}' here. {nearest(default, names)}",
         )
     for name in settings.limits.models:
-        if unknown(name):
+        if names and name not in names and "/" not in name and not name.startswith("auto"):
             yield (
                 ("limits", "models", name),
                 f"has no effect: there is no model '{name}' here. {nearest(name, names)}",
             )
 
 
-def _listed(name: str, names: set[str], providers: set[str]) -> bool:
-    return not providers or name in names or name.partition("/")[0] in providers | {"offline", "chain"}
+def _may_be(name: str, names: set[str], registry: ModelRegistrySection) -> bool:
+    """Whether there is a model of that name, or a provider that may list one."""
+    providers = registry.providers
+    if name in names or name.partition("/")[0] in {*(one.name for one in providers), "offline", "chain"}:
+        return True
+    listed = any(name in one.models or (one.discover and not one.models) for one in providers)
+    return listed or not (names or providers)
 
 
 def _rules(settings: Settings) -> Iterator[Finding]:

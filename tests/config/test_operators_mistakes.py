@@ -14,6 +14,7 @@ from intellirouter.errors import ConfigError
 
 PROVIDER = '[[model_registry.providers]]\nname = "a"\nkind = "openai_compatible"\nendpoint = "{}"\n'
 MODEL = '[[model_registry.models]]\nname = "m"\ntargets = ["a/x"]\n'
+LISTED = 'models = ["x", "meta-llama/x"]\n'
 HERE = PROVIDER.format("http://127.0.0.1:1/v1")
 
 # (what is written, what the one line about it holds)
@@ -82,7 +83,8 @@ DOUBTFUL: list[tuple[str, str]] = [
     (PROVIDER.format("http://h/v1/chat/completions"), "ends in /chat/completions, which is added to it"),
     (PROVIDER.format("http://h/v1/models/"), "ends in /models, which is added to it"),
     (HERE + MODEL + "[limits.models.mm]\nrequests_per_minute = 1", "there is no model 'mm' here. Did you mean 'm'?"),
-    ("[model_registry]\ndefault_model = 'mm'\n" + HERE + MODEL, "default_model: there is no model 'mm' here."),
+    ("[model_registry]\ndefault_model = 'mm'\n" + HERE + LISTED + MODEL, "default_model: there is no model 'mm' here."),
+    ("[model_registry]\ndefault_model = 'b/x'\n" + HERE + LISTED, "default_model: there is no model 'b/x' here."),
     (HERE + MODEL + "[[router.rules]]\nimages = true\ntargets = ['eyes']", "no target has the id or tag 'eyes'."),
     ("[roles.chain_engine]\nport = 8080", "roles.chain_engine.port: 8080 is the port of router too"),
 ]  # fmt: skip
@@ -94,6 +96,9 @@ WELL = [
     "[ipc]\nrag_manager_endpoint = 'http://_rag._tcp.internal'",
     "[chain_engine]\ndatabase_url = ''",
     "[model_registry]\ndefault_model = 'a/new'\n" + HERE + MODEL,
+    "[model_registry]\ndefault_model = 'meta-llama/x'\n" + HERE + LISTED + MODEL,
+    "[model_registry]\ndefault_model = 'what-it-lists'\n" + HERE + MODEL,
+    "[model_registry]\ndefault_model = 'offline'\n" + HERE + LISTED + MODEL,
     HERE + MODEL + "[limits.models.'a/x']\nrequests_per_minute = 1",
     HERE + MODEL + "[[router.rules]]\ntools = true\ntargets = ['a/y']",
     "[roles.router]\nport = 0\n[roles.chain_engine]\nport = 0",

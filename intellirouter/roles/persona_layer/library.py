@@ -182,6 +182,7 @@ class Library:
                 )
         except (OSError, UnicodeDecodeError, InvalidPersona) as error:
             self.problems[stem] = str(error)
+            self._orphans.discard(stem)
             log.warning("personas.file_refused", file=path, problem=str(error)[:500])
             return
         self.problems.pop(stem, None)
@@ -252,8 +253,11 @@ class Library:
             try:
                 whole, parent = self._inherit(entry.own, own, ())
             except InvalidPersona as error:
-                self.problems[name] = error.message
-                self._orphans.add(name)
+                if (
+                    name not in self.problems or name in self._orphans
+                ):  # what is wrong with its file is told first
+                    self.problems[name] = error.message
+                    self._orphans.add(name)
                 continue
             if name in self._orphans:  # what it extends came back
                 self._orphans.discard(name)
@@ -381,9 +385,7 @@ class Library:
         entry = self._entries.get(name)
         if entry is None:
             self.get(name)
-            whose = (
-                "ships with IntelliRouter" if self._shared is None else "is shared by this node's operator"
-            )
+            whose = "is shared by this node's operator" if self._shared else "ships with IntelliRouter"
             raise Conflict(f"The persona '{name}' {whose}: it can be replaced, not deleted.")
         children = sorted(other for other, found in self._entries.items() if found.own.extends == name)
         if children and name not in self._behind():

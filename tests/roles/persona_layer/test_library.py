@@ -261,6 +261,21 @@ def test_what_is_extended_is_not_deleted_and_a_child_is_whole_again_when_it_come
     assert not shelf.problems
 
 
+def test_what_is_wrong_with_a_file_is_told_until_it_is_mended(tmp_path: Path) -> None:
+    shelf = library(tmp_path, base_toml=BASE, kid_toml='extends = "base"\n')
+    (tmp_path / "base.toml").unlink()
+    shelf.refresh()
+    assert "does not exist" in shelf.problems["kid"]
+    (tmp_path / "kid.toml").write_text('extends = "base"\npromt = "x"\n')
+    shelf.refresh()
+    (tmp_path / "base.toml").write_text(BASE)
+    shelf.refresh()
+    assert "promt" in shelf.problems["kid"]
+    (tmp_path / "kid.toml").write_text('extends = "base"\nprompt = "x"\n')
+    shelf.refresh()
+    assert not shelf.problems
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

@@ -386,6 +386,29 @@ def test_a_name_is_always_sent_alike() -> None:
     assert len(names.pop()) <= 64
 
 
+@pytest.mark.parametrize(
+    "turns", [4, 5_000]
+)  # the second took half a minute while each looked through those before it
+def test_calls_that_share_an_id_get_one_of_their_own_each_and_always_the_same(turns: int) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Hi"}]
+    for number in range(turns):
+        messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
+        messages.append({"role": "tool", "tool_call_id": "c", "content": str(number)})
+
+    def ids(count: int) -> list[str]:
+        out, _ = sent("chat", {"model": "m", "messages": messages[: 1 + 2 * count]}, "anthropic")
+        calls = [turn["content"][0]["id"] for turn in out["messages"][1::2]]
+        results = [turn["content"][0] for turn in out["messages"][2::2]]
+        assert [one["tool_use_id"] for one in results] == calls
+        assert str(count - 1) in json.dumps(results[-1])
+        return calls
+
+    every = ids(turns)
+    assert len(set(every)) == turns and every[0] == "c"
+    assert ids(turns - 1) == every[:-1], "what a vendor keeps begins as it did"
+
+
 def test_a_whole_answer_calls_tools_by_the_names_the_client_gave() -> None:
     calls = (Text("Two."), ToolCall("1", "short", "{}"), ToolCall("2", "own", "{}"))
     answer = ChatResponse(id="r", model="m", choices=(Choice(content=calls),), raw=b"{}", dialect="chat")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -107,21 +108,20 @@ def _changed_ids(messages: tuple[Message, ...], longest: int | None) -> tuple[Me
     ids = [part.id for message in messages for part in message.content if isinstance(part, ToolCall)]
     if len(set(ids)) == len(ids) and all(id_ and (longest is None or len(id_) <= longest) for id_ in ids):
         return None
-    given: dict[str, list[str]] = {}  # calls of that id that wait for their results, as they are sent
-    seen: set[str] = set()
+    given: dict[str, deque[str]] = {}  # calls of that id that wait for their results, as they are sent
+    own = _OwnIds(longest)
     changed: list[Message] = []
     for message in messages:
         content: list[Part] = []
         for part in message.content:
             if isinstance(part, ToolCall):
-                new = _own_id(part.id, seen, longest)
-                seen.add(new)
-                given.setdefault(part.id, []).append(new)
+                new = own.of(part.id)
+                given.setdefault(part.id, deque()).append(new)
                 content.append(msgspec.structs.replace(part, id=new))
             elif isinstance(part, ToolResult):
                 waiting = given.get(part.call_id)
                 content.append(
-                    msgspec.structs.replace(part, call_id=waiting.pop(0) if waiting else part.call_id)
+                    msgspec.structs.replace(part, call_id=waiting.popleft() if waiting else part.call_id)
                 )
             else:
                 content.append(part)
@@ -129,14 +129,23 @@ def _changed_ids(messages: tuple[Message, ...], longest: int | None) -> tuple[Me
     return tuple(changed)
 
 
-def _own_id(given: str, seen: set[str], longest: int | None) -> str:
-    if given and given not in seen and (longest is None or len(given) <= longest):
-        return given
-    for number in range(len(seen) + 1):
-        tag = hashlib.sha256(f"{number}:{given}".encode("utf-8", "replace")).hexdigest()[:16]
-        if (new := f"call_{tag}") not in seen:
-            return new
-    return given
+class _OwnIds:
+    """Gives each call an id that no other has; the same to the same calls, whose words vendors keep by their beginnings."""
+
+    def __init__(self, longest: int | None) -> None:
+        self._longest = longest
+        self._seen: set[str] = set()
+        self._next: dict[str, int] = {}  # the number to go on with, for an id that many calls share
+
+    def of(self, given: str) -> str:
+        """The id of the next call."""
+        new, number = given, self._next.get(given, 0)
+        while not new or new in self._seen or (self._longest is not None and len(new) > self._longest):
+            tag = hashlib.sha256(f"{number}:{given}".encode("utf-8", "replace")).hexdigest()[:16]
+            new, number = f"call_{tag}", number + 1
+        self._next[given] = number
+        self._seen.add(new)
+        return new
 
 
 def with_names(response: ChatResponse, names: Mapping[str, str]) -> ChatResponse:

@@ -300,9 +300,15 @@ def _targets(settings: Settings) -> Iterator[Finding]:
                 )
 
 
+_JOINERS = "\u200c\u200d"
+"""Part letters or bind them in Persian and the scripts of India, and pictures in one: typed there, and seen."""
+
+
 def _unseen(name: str) -> str | None:
     """The number of a character of it that has no width, or breaks the line: who asks for the name types none."""
-    for character in name:
+    for before, character, after in zip(f" {name}", name, f"{name[1:]} ", strict=False):
+        if character in _JOINERS and not (before.isascii() or after.isascii()):
+            continue
         if unicodedata.category(character) in ("Cf", "Cc", "Zl", "Zp"):
             return f"U+{ord(character):04X}"
     return None

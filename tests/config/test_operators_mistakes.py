@@ -63,6 +63,7 @@ REFUSED: list[tuple[str, str]] = [
     ),
     (f"{HERE}{MODEL}".replace('"m"', '"m\\u200b"'), "holds a character that nobody sees (U+200B): leave it out."),
     (PROVIDER.format("http://h/v1").replace('"a"', '"\\ufeffa"'), "(U+FEFF): leave it out."),
+    (f"{HERE}{MODEL}".replace('"m"', '"g\\u200dpt"'), "(U+200D): leave it out."),
     ("x = " + "[" * 3000 + "]" * 3000, "is nested deeper than any setting is."),
 ]  # fmt: skip
 
@@ -91,6 +92,8 @@ DOUBTFUL: list[tuple[str, str]] = [
 
 WELL = [
     "[server]\nhost = '::'\nallowed_hosts = ['ai.example.com', '*.example.com']",
+    "[server]\ncors_origins = ['https://app.example.com/', 'app://.', 'file://', 'null']",
+    HERE + MODEL.replace('"m"', '"می\u200cخواهم"'),
     "[server]\ncors_origins = ['*', 'https://app.example.com:8443']\npublic_url = 'https://ai.example.com/'",
     PROVIDER.format("http://[::1]:8000/v1"),
     "[ipc]\nrag_manager_endpoint = 'http://_rag._tcp.internal'",

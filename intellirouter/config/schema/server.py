@@ -109,7 +109,9 @@ class ServerSection(Section):
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [one for one in value if one not in ("*", "null") and not _is_origin(one)]:
+        if wrong := [
+            one for one in value if one not in ("*", "null", "file://") and not _is_origin(one.rstrip("/"))
+        ]:
             raise ValueError(
                 f"'{wrong[0][:60]}' is no origin such as https://app.example.com: scheme, host and perhaps a port"
             )

@@ -169,7 +169,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission(
         "documents:read",
         "read documents, and how their reading goes on",
-        "rag_documents rag_chunks rag_jobs rag_job rag_job_events files_list files_get files_content "
+        "rag_documents rag_chunks rag_jobs rag_job rag_job_events files_list files_get files_content files_read "
         "vector_store_files_list vector_store_files_get vector_store_files_content vector_store_batches_get vector_store_batches_files",
         "inference",
         "viewer developer",

@@ -30,6 +30,9 @@ KEYLESS: web.AppKey[Callable[[], bool]] = web.AppKey("keyless")
 HOLDS_MUCH: web.RequestKey[bool] = web.RequestKey("holds_much", bool)
 """The JSON of this request holds so many values that what is made of it is made off the event loop."""
 
+NAMES_FILES: web.RequestKey[bool] = web.RequestKey("names_files", bool)
+"""The JSON of this request may name files."""
+
 MOST_FIELDS = 256
 """Fields of a body that are looked at for the largest one."""
 
@@ -153,6 +156,8 @@ async def parse_object(body: bytes, most_values: int, request: web.Request) -> d
         raise _too_many(body, most_values)
     if is_long(body):
         request[HOLDS_MUCH] = True
+    if b'"file_id"' in body:
+        request[NAMES_FILES] = True
     return await made(request, partial(_parsed, body))
 
 

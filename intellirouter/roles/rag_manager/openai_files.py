@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
+import msgspec
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -34,6 +35,7 @@ MAX_FILENAME = 255
 MAX_FIELD = 1024
 MAX_PARTS = 8
 MAX_LISTED = 10_000
+MAX_READ = 20 * 1024 * 1024
 _CHUNK = 256 << 10
 _PLAIN = ("binary", "8bit", "7bit")
 
@@ -241,6 +243,24 @@ async def _content(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def _read(request: web.Request) -> web.StreamResponse:
+    """A file that goes along with a question to a model: its name, and its bytes as base64. `?most=` how many bytes it may have."""
+    row = await _found(request)
+    given = request.query.get("most", "")
+    most = int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else MAX_READ
+    if row["bytes"] > min(most, MAX_READ):
+        raise PayloadTooLarge(
+            f"The file '{row['id']}' holds {row['bytes']} bytes; at most {most} can be read at once."
+        )
+    blobs = request.app[RAG].blobs
+
+    def read() -> bytes:
+        data = b"".join(blobs.reading(blobs.place(row["sha256"])))
+        return msgspec.json.encode({"filename": row["filename"], "bytes": row["bytes"], "data": data})
+
+    return web.Response(body=await asyncio.to_thread(read), content_type="application/json")
+
+
 async def _delete(request: web.Request) -> web.StreamResponse:
     """The file, and its documents in every vector store."""
     row = await _found(request, wholly=True)
@@ -257,8 +277,8 @@ async def _delete(request: web.Request) -> web.StreamResponse:
 def routes() -> list[web.RouteDef]:
     """The endpoints of this module."""
 
-    def of(name: str, handler: Handler) -> Handler:
-        return endpoint(name, at_home(handler), encode_error)
+    def of(name: str, handler: Handler, *, recorded: bool = True) -> Handler:
+        return endpoint(name, at_home(handler), encode_error, recorded=recorded)
 
     return [
         web.post("/v1/files", of("files_create", _upload)),
@@ -266,4 +286,5 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/files/{file}", of("files_get", _get)),
         web.get("/v1/files/{file}/content", of("files_content", _content)),
         web.delete("/v1/files/{file}", of("files_delete", _delete)),
+        web.get("/rag/v1/files/{file}", of("files_read", _read, recorded=False)),
     ]

@@ -29,6 +29,7 @@ from intellirouter.inference.job import Job, Trace
 from intellirouter.inference.permission import denied, permitted
 from intellirouter.roles.router.asked import Asked, Watch, asked_of, cost_comment, cost_of
 from intellirouter.roles.router.keys import ANSWERING, CATALOG, CONTENT, DISPATCH, ROUTING
+from intellirouter.roles.router.own_files import with_own_files
 from intellirouter.roles.router.pipeline.answering import CHAIN_MODEL
 from intellirouter.roles.router.pipeline.course import PERSONA_MODEL
 from intellirouter.roles.router.pipeline.persona_guards import carried_by
@@ -93,7 +94,7 @@ async def answer(
     request: web.Request, wire: WireFormat, chat: ChatRequest, keeper: Keeper | None = None
 ) -> web.StreamResponse:
     """Dispatch `chat` and answer in `wire`."""
-    job = job_of(request, chat, wire.name)
+    job = await with_own_files(request, job_of(request, chat, wire.name))
     if chat.stream:
         return await _stream(request, wire, job, keeper)
     response, trace = await _answering(request).complete(job)

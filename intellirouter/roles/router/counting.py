@@ -12,6 +12,7 @@ from intellirouter.chat.model import ChatRequest
 from intellirouter.inference.counting import MAX_SECONDS
 from intellirouter.roles.router.answer import job_of
 from intellirouter.roles.router.keys import DISPATCH
+from intellirouter.roles.router.own_files import with_own_files
 
 ESTIMATED = {"x-intellirouter-notes": "The count is an estimate."}
 
@@ -20,7 +21,7 @@ async def counted(
     request: web.Request, chat: ChatRequest, name: str, beside: Json | None = None
 ) -> web.Response:
     """The answer with the count under `name`, and a note where nobody but us counted."""
-    job = job_of(request, chat, None)
+    job = await with_own_files(request, job_of(request, chat, None))
     job = msgspec.structs.replace(job, deadline=min(job.deadline, time.monotonic() + MAX_SECONDS))
     number, estimated = await request.app[DISPATCH].count(job)
     return web.Response(

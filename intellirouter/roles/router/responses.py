@@ -19,7 +19,7 @@ from intellirouter.roles.router.answer import answer, asked_by
 from intellirouter.roles.router.counting import counted
 from intellirouter.roles.router.kept_responses import Conversation
 from intellirouter.roles.router.keys import RESPONSES
-from intellirouter.web.body import HOLDS_MUCH, read_json
+from intellirouter.web.body import HOLDS_MUCH, NAMES_FILES, read_json
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
 MAX_LISTED, DEFAULT_LISTED = 100, 20
@@ -27,6 +27,7 @@ MAX_LISTED, DEFAULT_LISTED = 100, 20
 
 async def _begin(request: web.Request) -> Conversation:
     body = await read_json(request)
+    request[NAMES_FILES] = True  # the turns before may
     return await Conversation.begin(
         request.app[RESPONSES], request.app[KEEPING], request[CALLER].tenant, body, long=HOLDS_MUCH in request
     )

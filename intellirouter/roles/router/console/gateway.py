@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from intellirouter.errors import IntelliRouterError, NotFound, PermissionDenied
+from intellirouter.errors import (
+    IntelliRouterError,
+    NotFound,
+    PeerUnavailable,
+    PermissionDenied,
+    UpstreamError,
+)
 from intellirouter.peers.contract import Call, RoleApi
 from intellirouter.roles.keys import DOORS
 from intellirouter.roles.router.console.sessions import Session
@@ -37,6 +45,7 @@ _SENT_ON = (
 )
 _KEPT_HERE = frozenset({"cookie", "authorization", "x-api-key", "x-goog-api-key", TOKEN_HEADER})
 _TOLD = ("content-type", "content-disposition", "cache-control")
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
 log = structlog.get_logger(__name__)
 
 _PATIENCE = Deadlines(connect=5.0, first_byte=300.0, idle=300.0, total=3600.0)
@@ -57,6 +66,35 @@ class Gateway:
             if role in self._local or role in self._remote
         }
 
+    def knows(self, role: str) -> bool:
+        """Whether the role is part of this installation."""
+        return role in self._local or role in self._remote
+
+    async def ask(
+        self, role: str, request: web.Request, path: URL, caller: Caller, seconds: float
+    ) -> tuple[int, bytes]:
+        """The status and body of a role's whole answer to `GET path`, asked on the way of a request. Raises `PeerUnavailable`, `NotFound`."""
+        id_ = request[REQUEST_ID]
+        if (app := self._local.get(role)) is not None:
+            headers = CIMultiDict({"x-request-id": id_})
+            inner = request.clone(method="GET", rel_url=path, headers=headers, remote=request.remote or "")
+            asking = replace(caller, via=frozenset({"Router"}))
+            async with asyncio.timeout(seconds):
+                response = await _by(app, inner, asking)
+            if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+                raise TypeError("only whole answers can be asked for")
+            return response.status, response.body
+        if (client := self._remote.get(role)) is None:
+            raise _nobody(role)
+        patience = Deadlines(connect=5.0, first_byte=seconds, idle=seconds, total=seconds)
+        reply = await client.send("GET", path.raw_path_qs, {}, b"", Call(caller, id_), patience)
+        try:
+            return reply.status, await reply.read(MAX_ANSWER_BYTES)
+        except UpstreamError as cause:
+            raise PeerUnavailable(f"the answer of the {role} broke off: {cause.message}") from cause
+        finally:
+            reply.close()
+
     async def pass_on(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """The role's own answer. Raises `NotFound` for a role that is not part of this installation."""
         role = ROLE_NAMES.get(request.match_info["role"], "")
@@ -69,7 +107,11 @@ class Gateway:
             return await _here(app, request, path, caller)
         if (client := self._remote.get(role)) is not None:
             return await _through_the_door(role, client, request, path, caller)
-        raise NotFound(f"The {role or 'role'} is not part of this installation.")
+        raise _nobody(role)
+
+
+def _nobody(role: str) -> NotFound:
+    return NotFound(f"The {role or 'role'} is not part of this installation.")
 
 
 def check_write(request: web.Request, session: Session | None) -> None:
@@ -89,7 +131,11 @@ async def _here(app: web.Application, request: web.Request, path: URL, caller: C
     headers = CIMultiDict(
         (name, value) for name, value in request.headers.items() if name.lower() not in _KEPT_HERE
     )
-    inner = request.clone(rel_url=path, headers=headers, remote=request.remote or "")
+    return await _by(app, request.clone(rel_url=path, headers=headers, remote=request.remote or ""), caller)
+
+
+async def _by(app: web.Application, inner: web.Request, caller: Caller) -> web.StreamResponse:
+    """What the application answers to a request of this caller."""
     match = await app.router.resolve(inner)
     match.add_app(app)
     match.freeze()

@@ -12,8 +12,9 @@ ROOT = Path(__file__).parents[2]
 
 
 async def test_whoever_interrupts_the_demo_sees_no_traceback() -> None:
+    # where the tests run in the background of a shell, interrupts are passed over
     demo = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "scripts.routing_demo", cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        "env", "--default-signal=INT", sys.executable, "-m", "scripts.routing_demo", cwd=ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert demo.stdout is not None

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells, wrapped
+from intellirouter.cli.plain import cells, none_of, wrapped
 from intellirouter.cli.server_client import ApiKeyOption, UrlOption, ask_once
 from intellirouter.counts import counted
 from intellirouter.errors import InvalidRequest
@@ -59,6 +59,8 @@ def history(
     answer, _ = ask_once(url, api_key, "GET", f"/admin/alerts/history?limit={limit}", config=config)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(answer["data"])))
+        return
+    if none_of(answer["data"], "Nothing happened yet."):
         return
     for row in reversed(answer["data"]):
         of = " ".join(

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 
 from intellirouter.cli.chain_server import JsonOption, RunArgument, UrlOption
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells
+from intellirouter.cli.plain import cells, none_of
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -33,6 +33,8 @@ def approvals(
     found, _ = ask_once(url, api_key, "GET", f"/v1/approvals{only}", role="ChainEngine", config=config)
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
+        return
+    if none_of(found["data"], "No run waits for anybody."):
         return
     table = Table(Column("run", no_wrap=True), "signal", "asks", "of", "since", box=None, pad_edge=False)
     for each in found["data"]:

@@ -18,7 +18,7 @@ from intellirouter.chains.source import Document, read
 from intellirouter.cli.chain_inputs import InputOption, inputs_of, types_there
 from intellirouter.cli.chain_words import ended_badly, output, print_runs, standing, step_line
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells
+from intellirouter.cli.plain import cells, none_of
 from intellirouter.cli.server_client import ApiKeyOption, ask_once
 from intellirouter.cli.text_files import text_of
 from intellirouter.errors import InvalidRequest
@@ -294,6 +294,8 @@ def schedules(
     found, _ = _ask(config, url, api_key, "GET", "/v1/schedules")
     if as_json:
         typer.echo(msgspec.json.encode(found["data"]))
+        return
+    if none_of(found["data"], "No schedule."):
         return
     table = Table("schedule", "chain", "cron", "time zone", "next")
     for each in found["data"]:

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from intellirouter.chains.drawing.marks import lasting
-from intellirouter.cli.plain import print_fitting, room
+from intellirouter.cli.plain import none_of, print_fitting, room
 
 GOING = ("running", "waiting", "queued")
 _COLUMNS = ("run", "chain", "status", "started", "took")
@@ -66,6 +66,8 @@ def step_line(step: Mapping[str, Any], *, heard: bool = False) -> str:
 
 def print_runs(runs: Sequence[Mapping[str, Any]]) -> None:
     """Print the runs as a table, a line each: ids stay whole, names of chains are cut."""
+    if none_of(runs, "No run."):
+        return
     rows = [
         (
             run["id"],

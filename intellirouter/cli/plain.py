@@ -74,6 +74,13 @@ def print_fitting(
     Console(width=max(room(), sum(kept.values()) + 2 * len(kept))).print(table)
 
 
+def none_of(rows: Sequence[object], words: str) -> bool:
+    """Whether there are none, which is then said: a heading above nothing looks like something that is lacking."""
+    if not rows:
+        Console().print(words, markup=False, highlight=False, soft_wrap=True)
+    return not rows
+
+
 def warn(console: Console, problem: object, word: str = "warning") -> None:
     """One line that stands out by its first word."""
     console.print(Text.assemble((word, "bold yellow"), f" {problem}"), soft_wrap=True)

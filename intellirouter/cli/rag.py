@@ -15,7 +15,7 @@ from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
 from intellirouter.cli.plain import cells
-from intellirouter.cli.rag_documents import delete, ended, ls, sync
+from intellirouter.cli.rag_documents import delete, ended, jobs, ls, sync
 from intellirouter.cli.rag_feed import bar_of, feed, files_under, ready_collection
 from intellirouter.cli.rag_node import (
     DEFAULT_TENANT,
@@ -39,6 +39,7 @@ MOST_MISSES = 10
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command()(tune)
 app.command()(ls)
+app.command()(jobs)
 app.command()(sync)
 app.command()(delete)
 app.add_typer(sources, name="sources")
@@ -202,18 +203,6 @@ def search(
         texts = ("–" if score is None else f"{score:.3f}" for score in scores)
         table.add_row(*texts, *cells(title, passage.text[:300]))
     Console().print(table)
-
-
-@app.command()
-def jobs(
-    tenant: TenantOption = DEFAULT_TENANT,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    api_key: ApiKeyOption = None,
-) -> None:
-    """The newest jobs, as JSON."""
-    rows = on_service(Where(config, tenant, url, api_key), lambda service: service.jobs(tenant))
-    typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
 
 
 @app.command()

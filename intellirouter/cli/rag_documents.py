@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import amount, cells
+from intellirouter.cli.plain import amount, cells, none_of
 from intellirouter.cli.rag_feed import changed, feed, files_under, ready_collection
 from intellirouter.cli.rag_node import (
     DEFAULT_TENANT,
@@ -59,7 +59,32 @@ def ls(
     if as_json:
         typer.echo(msgspec.json.encode(rows).decode())
         return
-    Console().print(_collections(rows) if collection is None else _documents(rows))
+    nothing = "No collection." if collection is None else f"'{collection}' has no document."
+    if not none_of(rows, nothing):
+        Console().print(_collections(rows) if collection is None else _documents(rows))
+
+
+def jobs(
+    tenant: TenantOption = DEFAULT_TENANT,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    api_key: ApiKeyOption = None,
+) -> None:
+    """The newest jobs: what was read, how it stands, and why it failed."""
+    rows = on_service(Where(config, tenant, url, api_key), lambda service: service.jobs(tenant))
+    if as_json:
+        typer.echo(msgspec.json.encode(rows).decode())
+        return
+    if none_of(rows, "No job."):
+        return
+    table = Table(Column("job", no_wrap=True), "document", "status", "asked")
+    for row in rows:
+        status = ": ".join(filter(None, (row["status"], row["error"] or row["note"])))
+        table.add_row(
+            *cells(row["id"], f"{row['collection']}/{row['document']}", status, _when(row["created"]))
+        )
+    Console().print(table)
 
 
 def _collections(rows: Sequence[dict[str, Any]]) -> Table:
@@ -72,10 +97,13 @@ def _collections(rows: Sequence[dict[str, Any]]) -> Table:
 def _documents(rows: Sequence[dict[str, Any]]) -> Table:
     table = Table("document", "status", "size", "updated")
     for row in rows:
-        when = datetime.fromtimestamp(row["updated"]).astimezone().strftime("%d %b %Y %H:%M")
         status = f"{row['status']}: {row['error']}" if row["error"] else row["status"]
-        table.add_row(*cells(row["name"], status, amount(row["bytes"]), when))
+        table.add_row(*cells(row["name"], status, amount(row["bytes"]), _when(row["updated"])))
     return table
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%d %b %Y %H:%M")
 
 
 def delete(

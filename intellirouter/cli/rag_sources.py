@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import cells
+from intellirouter.cli.plain import cells, none_of
 from intellirouter.cli.rag_node import DEFAULT_TENANT, JsonOption, TenantOption, UrlOption, Where, on_service
 from intellirouter.cli.server_client import ApiKeyOption
 from intellirouter.counts import counted
@@ -34,6 +34,8 @@ def ls(
     rows = on_service(Where(config, tenant, url, api_key), lambda service: service.sources_of(tenant))
     if as_json:
         typer.echo(msgspec.json.encode(rows).decode())
+        return
+    if none_of(rows, "No source: [[rag.sources]] of the configuration names them."):
         return
     table = Table("source", "kind", "collection", "documents", "errors", "last look", "outcome")
     for row in rows:

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from intellirouter.cli.node_options import ConfigOption
-from intellirouter.cli.plain import fitting, print_fitting
+from intellirouter.cli.plain import fitting, none_of, print_fitting
 from intellirouter.cli.record_options import (
     JsonOption,
     KeyOption,
@@ -86,7 +86,9 @@ def command(
     if as_json:
         for row in rows:
             typer.echo(msgspec.json.encode(row))
-    elif rows or not follow:
+    elif (rows or not follow) and not none_of(
+        rows, "No such request." if any(filters.values()) else "No request yet."
+    ):
         print_fitting(
             COLUMNS,
             [_cells(row) for row in rows],

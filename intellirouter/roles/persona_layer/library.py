@@ -18,13 +18,13 @@ import msgspec
 import structlog
 
 from intellirouter.errors import Conflict, InvalidRequest, NotFound
+from intellirouter.roles.persona_layer.history import HistoryFile, Version, take
 from intellirouter.roles.persona_layer.persona import Persona, inherited
 from intellirouter.roles.persona_layer.source import EXTENSIONS, InvalidPersona, parse, refuse
 from intellirouter.roles.persona_layer.usable import undeclared
 from intellirouter.security.keeping import Keeping
 
 BUILTIN = Path(__file__).parent / "builtin"
-HISTORY = "history.jsonl"
 MAX_DEPTH = 8
 MAX_EARLIER = 256
 """Earlier versions that are kept ready."""
@@ -32,18 +32,6 @@ SHIPPED = 0
 """The version of a persona as it ships: the first that somebody writes is 1, and what came of both is counted apart."""
 
 log = structlog.get_logger(__name__)
-
-
-class Version(msgspec.Struct, frozen=True):
-    """One version of one persona, as it stands in the history. An empty `source` marks a deletion."""
-
-    name: str
-    version: int
-    extension: str
-    source: str
-    sha256: str
-    at: float
-    author: str = ""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -83,6 +71,7 @@ class Library:
         self._parts: dict[str, str] = {}
         self._entries: dict[str, Entry] = {}
         self._history: dict[str, list[Version]] = {}
+        self._file = HistoryFile(directory)
         self._stamps: dict[str, tuple[int, int]] = {}
         self._orphans: set[str] = set()
         self._builtin: dict[str, Entry] = {}
@@ -97,15 +86,7 @@ class Library:
                 text = file.read_text(encoding="utf-8")
                 persona = parse(text, file.suffix, file.stem)
                 self._builtin[file.stem] = Entry(persona, persona, SHIPPED, text, file.suffix, builtin=True)
-        history = self.directory / HISTORY
-        if history.exists():
-            for line in history.read_bytes().splitlines():
-                try:
-                    version = msgspec.json.decode(line, type=Version)
-                except msgspec.DecodeError:  # the last line of a node that died while it wrote
-                    log.warning("personas.history_line_skipped", file=str(history))
-                    continue
-                self._history.setdefault(version.name, []).append(version)
+        self._take_history()
         self.refresh()
 
     def refresh(self) -> bool:
@@ -116,6 +97,7 @@ class Library:
         gone = self._stamps.keys() - stamps.keys()
         if not changed and not gone:
             return self._follow_shared()
+        self._take_history()
         new: list[Version] = []
         for stem in gone:
             self._forget(stem)
@@ -126,6 +108,11 @@ class Library:
         self._record(new)
         self._link()
         return True
+
+    def _take_history(self) -> None:
+        """Know of what others wrote, so that a version has one number: a command beside the node, or another node."""
+        for version in self._file.news():
+            take(self._history.setdefault(version.name, []), version)
 
     def _files(self) -> dict[str, tuple[str, str, tuple[int, int]]]:
         """Path, extension and stamp of each file of the directory, by its stem."""
@@ -203,10 +190,7 @@ class Library:
 
     def _record(self, new: list[Version]) -> None:
         if new:
-            with (self.directory / HISTORY).open("ab") as file:
-                file.write(b"".join(msgspec.json.encode(version) + b"\n" for version in new))
-                file.flush()
-                os.fsync(file.fileno())
+            self._file.add(new)
             self._trim()
 
     def _trim(self) -> None:
@@ -227,14 +211,7 @@ class Library:
                 self._earlier.pop((old.name, str(old.version)), None)
                 size -= _size(old.source)
         self._history = {name: left for name, left in self._history.items() if left}
-        temporary = self.directory / f"{HISTORY}.tmp"
-        with temporary.open("wb") as file:
-            file.writelines(
-                msgspec.json.encode(version) + b"\n" for left in self._history.values() for version in left
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.directory / HISTORY)
+        self._file.replace(version for left in self._history.values() for version in left)
 
     def _forget(self, stem: str) -> None:
         self._entries.pop(stem, None)
@@ -350,6 +327,7 @@ class Library:
         if known is not None and known.extension != extension:
             (self.directory / f"{name}{known.extension}").unlink(missing_ok=True)
         new: list[Version] = []
+        self._take_history()
         self._seen(name, text, hashlib.sha256(text.encode()).hexdigest(), extension, author, new)
         self._record(new)
         self._stamps.pop(name, None)

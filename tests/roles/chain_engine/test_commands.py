@@ -167,6 +167,9 @@ async def test_who_waits_for_a_run_is_told_its_id_and_what_it_waits_for(
     node = await start_node(auth(ann="a"), role="ChainEngine")
     chain = Commands(node.listening[0].url, tmp_path)
     (tmp_path / "approve.yaml").write_text(WAIT)
+    assert await chain("ls") == "No run.\n"
+    assert await chain("approvals") == "No run waits for anybody.\n"
+    assert await chain("schedules") == "No schedule.\n"
     await chain("put", "approve.yaml")
     waiting = asyncio.create_task(chain("start", "approve", "--wait"))
     async with asyncio.timeout(120):

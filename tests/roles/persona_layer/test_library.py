@@ -298,3 +298,27 @@ def test_what_would_fail_every_request_is_refused_when_it_is_written(
 ) -> None:
     with pytest.raises(InvalidPersona, match=named):
         library(tmp_path).write("p", text, ".toml")
+
+
+def test_a_node_and_a_command_beside_it_number_the_versions_alike(tmp_path: Path) -> None:
+    node, command = library(tmp_path), library(tmp_path)
+    command.write("p", "One.", ".md", author="command line")
+    command.write("p", "Two.", ".md", author="command line")
+    assert node.refresh()  # it saw the second of the two alone
+    assert node.get("p").version == 2
+    assert node.get("p@1").own.prompt.strip() == "One."
+    node.write("p", "Three.", ".md", author="ann")
+    command.write("p", "Four.", ".md", author="command line")
+    node.refresh()
+    written = [(1, "command line"), (2, "command line"), (3, "ann"), (4, "command line")]
+    for shelf in (node, command, library(tmp_path)):
+        assert [(seen.version, seen.author) for seen in shelf.history("p")] == written
+
+
+def test_a_change_that_two_have_seen_is_one_version_and_keeps_its_author(tmp_path: Path) -> None:
+    library(tmp_path).write("p", "One.", ".md", author="ann")
+    history = tmp_path / "history.jsonl"
+    line = history.read_bytes()
+    history.write_bytes(line.replace(b'"ann"', b'""') + line + b'{"name":"p","ver')  # and one died as it wrote
+    (seen,) = library(tmp_path).history("p")
+    assert (seen.version, seen.author) == (1, "ann")

@@ -138,6 +138,8 @@ async def test_the_commands_ask_a_node_that_has_the_files_open(start_node: Start
         assert code in (None, process.returncode), complained.decode()
         return (said + complained).decode().strip()
 
+    for words, nothing in (("ls", "No collection."), ("jobs", "No job.")):
+        assert nothing in await rag(words)
     assert "2 ready" in await rag("ingest", "docs", "pages")
     assert "2 unchanged" in await rag("sync", "docs", "pages")
     (row,) = json.loads(await rag("sources", "ls", "--json"))
@@ -161,7 +163,10 @@ async def test_the_commands_ask_a_node_that_has_the_files_open(start_node: Start
     assert "0 chunks without a vector, 0 " in await rag("verify", "docs")
     assert "0 vectors written" in await rag("rebuild", "docs")
     assert "1 ready" in await rag("reindex", "docs")
-    assert len(json.loads(await rag("jobs"))) >= 2
+    assert len(told := json.loads(await rag("jobs", "--json"))) >= 2
+    listed = await rag("jobs")
+    assert all(row["id"] in listed for row in told)
+    assert "docs/cats.md" in listed
     (tmp_path / "q.jsonl").write_text('{"query": "pets", "documents": ["cats.md"]}\n')
     assert json.loads(await rag("eval", "docs", "q.jsonl", "--json"))["hybrid"]["ndcg"] == 1.0
     assert [row["name"] for row in json.loads(await rag("ls", "docs", "--json"))] == ["cats.md"]

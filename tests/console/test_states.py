@@ -62,6 +62,22 @@ async def test_an_empty_page_says_so_and_leads_on(started: Browser, bare: str) -
         await expect(found.page.get_by_role("region", name="Latest requests").first).to_be_visible()
 
 
+async def test_where_alerts_are_off_nothing_is_said_to_be_well(started: Browser, bare: str) -> None:
+    async def off(route: Route) -> None:
+        past = route.request.url.partition("?")[0].endswith("/history")
+        lists: dict[str, list[object]] = {name: [] for name in ("data", "silences", "channels", "rules")}
+        await route.fulfill(json={"data": []} if past else {"enabled": False, **lists})
+
+    async with seat(started, bare) as found:
+        await sign_in(found)
+        await found.page.route("**/console/api/router/admin/alerts*", off)
+        await found.page.route("**/console/api/router/admin/alerts/**", off)
+        await found.turn_to("Alerts")
+        await expect(found.page.get_by_text("Alerts are off.")).to_be_visible()
+        await expect(found.page.get_by_text("All is well")).to_have_count(0)
+        await expect(found.page.get_by_text("No channel")).to_have_count(0)
+
+
 @pytest.mark.parametrize("status", [500, 503])
 async def test_a_page_tells_what_the_node_refused_and_asks_again(
     started: Browser, bare: str, status: int

@@ -319,6 +319,8 @@ def test_a_change_that_two_have_seen_is_one_version_and_keeps_its_author(tmp_pat
     library(tmp_path).write("p", "One.", ".md", author="ann")
     history = tmp_path / "history.jsonl"
     line = history.read_bytes()
-    history.write_bytes(line.replace(b'"ann"', b'""') + line + b'{"name":"p","ver')  # and one died as it wrote
+    history.write_bytes(
+        line.replace(b'"ann"', b'""') + line + b'{"name":"p","ver'
+    )  # and one died as it wrote
     (seen,) = library(tmp_path).history("p")
     assert (seen.version, seen.author) == (1, "ann")

@@ -62,19 +62,19 @@ export default function Alerts({ who }) {
   const may = who.may("admin:alerts:write");
   return html`<${Page} title=${T.pages.alerts} about=${W.about}><${Asked} of=${asked}>${(data) => html`
     ${!data.enabled && html`<${Notice} tone="info"><b>${W.off}</b> ${W.offAbout}<//>`}
-    <${Card} title=${W.now} flush><${Table} label=${W.now} rows=${data.data} keyed=${(row) => row.rule + row.subject} empty=${html`<${Empty} title=${W.none}><p>${W.noneAbout}</p><//>`} columns=${[
+    ${(data.enabled || data.data.length > 0) && html`<${Card} title=${W.now} flush><${Table} label=${W.now} rows=${data.data} keyed=${(row) => row.rule + row.subject} empty=${html`<${Empty} title=${W.none}><p>${W.noneAbout}</p><//>`} columns=${[
       { name: W.severity, of: (row) => html`<${Badge} tone=${TONES[row.severity]}>${row.severity}<//>` }, { name: W.what, of }, { name: W.value, num: true, of: (row) => html`<span class="nowrap">${row.figure}</span>` },
       { name: W.since, of: (row) => at(row.fired ?? row.since) }, { name: W.standing, of: (row) => html`<${Standing} row=${row} />` }, { name: W.advice, of: (row) => html`<span class="faint small wrap">${row.advice}</span>` },
       ...(may ? [{ name: "", of: (row) => html`<div class="row">${row.status === "firing" && !row.acknowledged && html`<${Button} kind="small" onClick=${() => ask({ row, kind: "ack" })}>${W.ack}<//>`}${!row.silenced_until && html`<${Button} kind="small" onClick=${() => ask({ row, kind: "silence" })}>${W.silence}<//>`}</div>` }] : []),
-    ]} /><//>
+    ]} /><//>`}
     ${data.silences.length > 0 && html`<${Card} title=${W.silences} flush><${Table} label=${W.silences} rows=${data.silences} keyed=${(one) => one.id} columns=${[
       { name: W.rule, of: (one) => html`<code>${one.rule}</code>` }, { name: W.subject, of: (one) => html`<span class="wrap">${one.subject}</span>` }, { name: W.until, of: (one) => moment(one.until) }, { name: W.by, of: (one) => html`<span class="wrap">${[one.by, one.note].filter(Boolean).join(": ")}</span>` },
       ...(may ? [{ name: "", of: (one) => html`<${Button} kind="small" onClick=${() => end(one)}>${W.end}<//>` }] : []),
     ]} /><//>`}
-    <${Channels} rows=${data.channels} may=${may} />
-    <${Card} title=${W.history} flush><${Table} label=${W.history} rows=${data.past} keyed=${(row, n) => row.at + row.what + n} empty=${html`<${Empty} title=${W.nothingYet} />`} columns=${[
+    ${data.enabled && html`<${Channels} rows=${data.channels} may=${may} />`}
+    ${(data.enabled || data.past.length > 0) && html`<${Card} title=${W.history} flush><${Table} label=${W.history} rows=${data.past} keyed=${(row, n) => row.at + row.what + n} empty=${html`<${Empty} title=${W.nothingYet} />`} columns=${[
       { name: W.when, of: (row) => html`<span class="nowrap">${moment(row.at)}</span>` }, { name: W.happened, of: (row) => html`<${Badge} tone=${WHATS[row.what] ?? ""}>${row.what}<//>` }, { name: W.what, of }, { name: W.severity, of: (row) => row.severity || "–" }, { name: W.by, of: (row) => html`<span class="wrap">${row.by || "–"}</span>` },
-    ]} /><//>
+    ]} /><//>`}
     ${data.rules.length > 0 && html`<${Rules} rows=${data.rules} />`}`}<//>
     ${asking && html`<${Ask} ...${asking} close=${() => ask(null)} again=${asked.again} />`}<//>`;
 }

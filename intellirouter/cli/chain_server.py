@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import msgspec
 import typer
@@ -14,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 
 from intellirouter.chains.schema import NAME
-from intellirouter.chains.source import Document, read
 from intellirouter.cli.chain_inputs import InputOption, inputs_of, types_there
 from intellirouter.cli.chain_words import ended_badly, output, print_runs, standing, step_line
 from intellirouter.cli.node_options import ConfigOption
@@ -51,7 +52,8 @@ def put(
     """Store a chain on the server, under the name that it gives itself; a file that is called otherwise is refused, unless no chain could be."""
     source = text_of(file)
     form = {".toml": "toml", ".json": "json"}.get(file.suffix, "yaml")
-    name = _named(file, read(source, file.name))
+    read = importlib.import_module("intellirouter.chains.source").read  # for who stores: it reads YAML
+    name = _named(file, read(source, file.name).chain_name)
     body: dict[str, Any] = {"source": source, "format": form}
     if share is not None:
         body["share"] = share
@@ -60,9 +62,9 @@ def put(
     typer.echo(f"The chain '{answer['id']}' is there, version {answer['version']}.{tried}")
 
 
-def _named(file: Path, definition: Document) -> str:
+def _named(file: Path, own: str) -> str:
     """What the chain of a file is called. A copy that still has the name of another is not to take that one's place."""
-    own, stem = definition.chain_name, file.stem
+    stem = file.stem
     if not NAME.fullmatch(own):  # the server says what is wrong with it
         return stem
     if own != stem and NAME.fullmatch(stem):
@@ -280,7 +282,7 @@ def schedule(
     inputs = inputs_of(given or [], types_there(url, api_key, config, chain))
     body = {"chain": chain, "cron": cron, "timezone": timezone, "input": inputs}
     made, _ = _ask(config, url, api_key, "PUT", path, body)
-    typer.echo(f"The schedule '{name}' starts '{chain}' next at {made['next_at']}.")
+    typer.echo(f"The schedule '{name}' starts '{chain}' next at {_next(made)} ({made['timezone']}).")
 
 
 @app.command()
@@ -299,9 +301,15 @@ def schedules(
         return
     table = Table("schedule", "chain", "cron", "time zone", "next")
     for each in found["data"]:
-        next_at = each["next_at"] or "paused"
+        next_at = _next(each) if each["next_at"] else each["status"]
         table.add_row(*cells(each["id"], each["chain"], each["cron"], each["timezone"], next_at))
     Console().print(table)
+
+
+def _next(schedule: dict[str, Any]) -> str:
+    """When it is due, by the clock of its own zone: that is what its fields say."""
+    due = datetime.fromisoformat(schedule["next_at"]).astimezone(ZoneInfo(schedule["timezone"]))
+    return due.strftime("%Y-%m-%d %H:%M")
 
 
 def _act(

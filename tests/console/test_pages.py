@@ -299,6 +299,8 @@ async def test_a_request_is_explained_before_it_is_sent_and_a_switch_is_turned(o
     told = operator.page.get_by_role("region", name="The decision")
     await expect(told.get_by_text("learned", exact=True)).to_be_visible()
     await expect(told.get_by_role("row")).to_have_count(4)
+    for table in await told.locator(".table").all():
+        assert await table.evaluate("one => one.scrollWidth - one.clientWidth") <= 0, "a column is cut off"
     switch = operator.page.get_by_role("button", name="Turn off validation")
     await switch.click()
     await operator.page.get_by_role("button", name="As in the file validation").click()

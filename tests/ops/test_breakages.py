@@ -357,7 +357,7 @@ BREAKAGES: list[Any] = [
     (log_folder, 2, "log", ["no such directory"], ["install -d"]),
     pytest.param(log_closed, 2, "log", ["cannot be written"], ["chown"], marks=ROOT_ONLY),
     (unit_failed, 2, "intellirouter-router.service", ["failed", "exit-code"], ["journalctl -u"]),
-    (failed_documents, 1, "documents", ["1 failed"], ["rag jobs"]),
+    (failed_documents, 1, "documents", ["1 failed"], ["rag ls n --tenant t shows why"]),
 ]
 
 

@@ -31,11 +31,17 @@ def documents(data_dir: Path) -> list[Finding]:
             ask = connection.execute
             collections = ask("select count(*) from collections").fetchone()[0]
             kept, failed = ask("select count(*), sum(status = 'failed') from documents").fetchone()
+            where = ask(
+                "select c.tenant, c.name from documents d join collections c on c.id = d.collection "
+                "where d.status = 'failed' order by d.updated desc limit 1"
+            ).fetchone()
             pending = ask("select count(*) from jobs where status in ('queued', 'running')").fetchone()[0]
     except (sqlite3.Error, OSError) as error:
         return [trouble("state", "documents", file, error)]
     message = f"{counted(kept, 'document')} in {counted(collections, 'collection')}, {counted(pending, 'job')} under way"
     if failed:
-        advice = "intellirouter rag jobs shows why."
+        tenant, collection = where or ("default", "COLLECTION")
+        whose = "" if tenant == "default" else f" --tenant {tenant}"
+        advice = f"intellirouter rag ls {collection}{whose} shows why."
         return [Finding("state", "documents", Level.WARNING, f"{message}, {failed} failed", advice)]
     return [Finding("state", "documents", Level.OK, message)]

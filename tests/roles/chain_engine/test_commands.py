@@ -71,7 +71,9 @@ async def test_a_run_from_its_start_to_its_fork(start_node: StartNode, tmp_path:
         await chain("fork", run, "--step", "2"),
     )
     assert "yes" in await chain("nodes")
-    assert "next at" in await chain("schedule", "daily", "--chain", "approve", "--cron", "0 7 * * *")
+    daily = ("schedule", "daily", "--chain", "approve", "--cron", "0 7 * * *", "--timezone", "Asia/Tokyo")
+    assert " 07:00 (Asia/Tokyo)." in await chain(*daily)
+    assert re.search(r"Asia/Tokyo +│ \d{4}-\d\d-\d\d 07:00", await chain("schedules"))
     await chain("schedule", "daily", "--pause")
     assert "paused" in await chain("schedules")
     await chain("schedule", "daily", "--delete")

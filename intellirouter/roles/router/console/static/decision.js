@@ -26,7 +26,7 @@ export function Decision({ told, past = false }) {
   return html`<div class="stack">
     <${Facts} of=${[
       [past ? W.first : W.answers, order[0] && html`<b class="wrap">${order[0]}</b>`], [W.strategy, told.strategy], [W.why, why && (W.reasons[why] ?? why)],
-      [W.sure, selection?.confidence != null && percent(selection.confidence, 0)], [W.kind, [selection?.kind, selection?.tier].filter(Boolean).join(", ")],
+      [W.sure, selection?.confidence != null && percent(selection.confidence, 0)], [W.kind, [...new Set([selection?.kind, selection?.tier])].filter(Boolean).join(", ")],
       [W.then, order.length > 1 && order.slice(1, 12).join(", ") + (order.length > 12 ? ` + ${order.length - 12}` : "")],
     ]} />
     ${selection?.targets?.length > 0 && html`<${Selection} selection=${selection} />`}

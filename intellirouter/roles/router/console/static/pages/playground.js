@@ -35,7 +35,7 @@ async function answer(body, signal, tell) {
 }
 
 function Turn({ turn }) {
-  return html`<div class=${"said " + turn.role}><b>${turn.role === "user" ? W.you : turn.role}</b>
+  return html`<div class=${"said " + turn.role}><b>${turn.role === "user" ? W.you : W.assistant}</b>
     ${turn.image && html`<div><img src=${turn.image} alt=${W.image} style=${{ maxWidth: "220px", borderRadius: "6px" }} /></div>`}
     ${turn.thought && html`<details><summary>Reasoning</summary><p class="small soft wrap" style=${{ whiteSpace: "pre-wrap" }}>${turn.thought}</p></details>`}
     ${turn.role === "assistant" ? prose(turn.text) : html`<div class="wrap" style=${{ whiteSpace: "pre-wrap" }}>${turn.text}</div>`}
@@ -136,7 +136,7 @@ export default function Playground({ who, with: given }) {
     <${Card}><form class="stack" onSubmit=${send}>
       <${Field} label=${W.message}><textarea value=${form.message} onInput=${(e) => to("message")(e.target.value)} onKeyDown=${(e) => { if (e.key === "Enter" && (e.metaKey || e.ctrlKey)) send(e); }} placeholder="Ctrl + Enter sends"></textarea><//>
       ${!form.message && !list.some((one) => one.turns.length) && html`<div class="chips" role="group" aria-label=${W.examples}>${W.exampleTexts.map((text) => html`<button type="button" key=${text} onClick=${() => to("message")(text)}>${text}</button>`)}</div>`}
-      <div class="row spread"><details class="grow"><summary>${W.options}</summary><div class="stack" style=${{ paddingTop: "12px" }}>
+      <div class="row spread top"><details class="grow"><summary>${W.options}</summary><div class="stack" style=${{ paddingTop: "12px" }}>
         <${Field} label=${W.system}><textarea value=${form.system} onInput=${(e) => to("system")(e.target.value)}></textarea><//>
         <div class="grid" style=${{ "--least": "170px" }}>
           <${Field} label=${W.persona}><${Choice} value=${form.persona} set=${to("persona")} options=${[["", T.none], ...(asked.data?.personas ?? []).map((id) => [id, id])]} /><//>

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Set
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ import msgspec
 from intellirouter.bounds.fuel import OutOfFuel, tank
 from intellirouter.bounds.schemas import BadSchema, schema, trusted
 from intellirouter.chains import expr
+from intellirouter.chains.advice import advice, near, words
 from intellirouter.chains.model import Branch, Chain, Step
 from intellirouter.chains.parts import fitting, input_of, limits_of, plain_spec, retry_of, seconds, size
 from intellirouter.chains.plan import MAX_WIDTH, width
@@ -33,6 +33,8 @@ from intellirouter.config.problem import Problem
 
 CHECK_WORK = 40_000_000
 """Units of work (`bounds.fuel`) that one definition may take to be checked: a few seconds, so never on the event loop."""
+MOST_TOLD = 20
+"""Names that are told where one is not there."""
 _WHOLE = trusted(SCHEMA)
 _STEP = trusted({**SCHEMA["$defs"]["step"], "$defs": SCHEMA["$defs"]})
 _BODIES = frozenset({"map", "loop"})
@@ -114,7 +116,7 @@ class _Check:
         for error in sorted(
             _WHOLE.errors(data, MAX_PROBLEMS), key=lambda e: [str(p) for p in e.absolute_path]
         ):
-            self._add(tuple(error.absolute_path), _words(error), _advice(error))
+            self._add(tuple(error.absolute_path), words(error), advice(error))
         if self.problems:
             raise InvalidChain(self.problems)
         defaults = data.get("defaults", {})
@@ -272,7 +274,7 @@ class _Check:
         inner = (*path, "fallback")
         document = {"id": "fallback", **entry["fallback"]}
         for error in _STEP.errors(document, 1):
-            self._add((*inner, *error.absolute_path), _words(error))
+            self._add((*inner, *error.absolute_path), words(error), advice(error))
             return None
         for name in sorted({"cost", "parallelism"} & set(document.get("limits", {}))):
             self._add((*inner, "limits", name), f"'{name}' holds for a step and its fallback together.")
@@ -336,8 +338,7 @@ class _Check:
 
     def _exists(self, what: str, known: Collection[str] | None, name: str, path: Path) -> None:
         if known is not None and "{" not in name and name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            self._add(path, f"There is no {what} '{name}'.", f"Did you mean '{close[0]}'?" if close else "")
+            self._add(path, f"There is no {what} '{name}'.", near(name, known))
 
     def _expressions(self, value: Any, path: Path, scope: _Scope) -> None:
         self._each(value, path, lambda text, at: self._expression(text, at, scope))
@@ -368,43 +369,10 @@ class _Check:
             self._add(path, f"There is no '{name}' here.", f"Names: {', '.join(sorted(scope.names))}.")
         known = scope.inputs if self.fresh else None
         for name in sorted(inputs - known) if known is not None else ():
-            close = difflib.get_close_matches(name, known or (), 1)
-            said = f"Inputs: {', '.join(sorted(known or ())) or 'none'}."
-            self._add(
-                path, f"The chain has no input '{name}'.", f"Did you mean '{close[0]}'?" if close else said
+            there = sorted(known or ())
+            said = (
+                f"Inputs: {', '.join(there[:MOST_TOLD]) or 'none'}{' …' if len(there) > MOST_TOLD else ''}."
             )
+            self._add(path, f"The chain has no input '{name}'.", near(name, there) or said)
         for step in sorted(steps - scope.steps):
-            close = difflib.get_close_matches(step, scope.steps, 1)
-            self._add(
-                path, f"No step '{step}' has run before this.", f"Did you mean '{close[0]}'?" if close else ""
-            )
-
-
-def _words(error: Any) -> str:
-    """The validator's message, short."""
-    if error.validator == "anyOf":
-        return f"{str(error.instance)[:60]!r} is not of a form this takes: {error.schema.get('description', '')}".rstrip()
-    return f"{str(error.message)[:200]}."
-
-
-def _advice(error: Any) -> str:
-    if error.validator == "additionalProperties":
-        known = error.schema["properties"]
-        unknown = [key for key in error.instance if key not in known][:5]
-        close = [match for key in unknown for match in difflib.get_close_matches(key, known, 1)]
-        return f"Did you mean '{close[0]}'?" if close else _shape(error.schema)
-    return _shape(error.schema) if error.validator in ("type", "required") else ""
-
-
-def _shape(schema: dict[str, Any]) -> str:
-    """What is to stand there, in the schema's own words."""
-    needed = schema.get("required", [])
-    others = [name for name in schema.get("properties", {}) if name not in needed]
-    said = [schema["description"]] if "description" in schema else []
-    if schema.get("type") == "array":
-        said.append("a list, in YAML with '- ' before each entry")
-    if needed or others:
-        perhaps = f"perhaps {', '.join(others)}" if others else ""
-        said.append(f"it has {' and '.join(filter(None, (', '.join(needed), perhaps)))}")
-    words = "; ".join(said)
-    return f"{words[0].upper()}{words[1:]}." if words else ""
+            self._add(path, f"No step '{step}' has run before this.", near(step, scope.steps))

@@ -7,9 +7,9 @@ in memory: discovery feeds it, routing reads it.
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Iterable, Iterator
 
+from intellirouter.bounds.nearest import nearest
 from intellirouter.config.schema.model_registry import ModelRegistrySection, ModelSection, Price
 from intellirouter.errors import ModelNotFound
 from intellirouter.inference.auto import AUTO, LEANINGS, auto_entry, members_of
@@ -182,7 +182,7 @@ class Catalog:
     def _unknown(self, name: str) -> ModelNotFound:
         shown = name if len(name) <= _SHOWN_NAME else name[:_SHOWN_NAME] + "…"
         known = [*self._names, *self._listed]
-        close = difflib.get_close_matches(name[:_SHOWN_NAME], known, n=3, cutoff=0.5) if known else []
+        close = nearest(name[:_SHOWN_NAME], known, count=3, cutoff=0.5)
         if close:
             advice = f"Nearest: {', '.join(close)}."
         else:

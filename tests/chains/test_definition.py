@@ -71,6 +71,16 @@ def test_what_is_no_chain_at_all_is_told_what_one_is(text: str, name: str, words
         check(read(text, name))
 
 
+def test_what_is_told_of_many_names_is_short() -> None:
+    inputs = "".join(f"  number_{n}: {{type: string}}\n" for n in range(5_000))
+    wanted = " ".join(f"{{{{ input.numbers_{n} }}}}" for n in range(90))
+    with pytest.raises(InvalidChain, match="Did you mean 'number_") as caught:
+        chain(f"{HEAD}input:\n{inputs}steps: [{{id: a, llm: {{model: m, prompt: '{wanted}'}}}}]\n")
+    assert len(caught.value.message) < 20_000
+    with pytest.raises(InvalidChain, match=r"Inputs: number_0, .* …\.$"):
+        chain(f"{HEAD}input:\n{inputs}steps: [{{id: a, set: {{x: input.qqq}}}}]\n")
+
+
 def test_all_problems_are_told_at_once() -> None:
     text = (
         HEAD + "steps:\n  - {id: a, set: {x: nope}}\n  - {id: b, set: {y: steps.z}}\noutput: {q: steps.c}\n"

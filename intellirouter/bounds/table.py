@@ -47,6 +47,7 @@ _PATTERNS: Mapping[str, str] = {
     "the request that is learned from, cut by inference/learning/question.py": "inference/learning/features.py inference/learning/question.py "
     "inference/offline.py",
     "one schema of at most 256,000 characters": "bounds/patterns.py",
+    "the id of one file of a request, of one length": "roles/router/own_files.py",
     "the type of one tool of a request, within server.max_body_bytes and read once to its end and back": "chat/openai_chat/other_parts.py",
     "one template of at most 1,000,000 characters, in one direction": "chains/places.py",
     "a file of the product": "chains/examples.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -31,6 +32,7 @@ from intellirouter.security.api_keys import hash_key
 from intellirouter.security.fence import Fence, problem_of
 
 T = TypeVar("T")
+PERIODS = ("hour", "day", "month", "total")
 
 app = typer.Typer(
     cls=parts({"intellirouter.cli.keys_master": ("rotate-master",)}),
@@ -145,8 +147,11 @@ def _budgets(given: list[str]) -> dict[str, float]:
             budgets[period] = float(amount)
         except ValueError:
             budgets[period] = 0.0
-        if period not in ("hour", "day", "month", "total") or budgets[period] <= 0:
-            raise typer.BadParameter(f"'{text}' does not read like day=20", param_hint="--budget")
+        if period not in PERIODS or not 0 < budgets[period] < math.inf:
+            raise typer.BadParameter(
+                f"'{text}' does not read like day=20: {', '.join(PERIODS)}, and US dollars above 0",
+                param_hint="--budget",
+            )
     return budgets
 
 

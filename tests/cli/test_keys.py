@@ -98,3 +98,11 @@ def test_dollars_are_read_without_an_exponent(amount: float) -> None:
     assert re.fullmatch(r"\$[\d,]+(\.\d{2,})?", text)
     said = float(text.replace(",", "")[1:])
     assert said == pytest.approx(amount, rel=0.01, abs=0.005 if amount >= 1 else 0)
+
+
+@pytest.mark.parametrize("budget", ["week=5", "day=abc", "day=-1", "day=nan", "day=inf", "day"])
+def test_a_budget_that_is_none_is_told_what_one_is(tmp_path: Path, budget: str) -> None:
+    (outcome,) = walk([["keys", "create", "k", "--budget", budget]], tmp_path)
+    well_said(outcome)
+    assert outcome["code"] == 2
+    assert "hour, day, month, total" in str(outcome["printed"])

@@ -197,7 +197,14 @@ async def _search(request: web.Request) -> web.StreamResponse:
         queries = [rewritten(query) for query in queries]
     best: dict[str, Passage] = {}
     for query in queries:
-        wanted = RetrievalRequest(query, (store["collection_name"],), form.max_num_results, form.filters)
+        wanted = RetrievalRequest(
+            query,
+            (store["collection_name"],),
+            form.max_num_results,
+            form.filters,
+            relevant=ranking.score_threshold
+            > 0,  # scores compare passages; what has nothing to do with the query has a best one too
+        )
         found = await request.app[RAG].retrieve(wanted, Call(request[CALLER], request[REQUEST_ID]))
         for passage in found.passages:
             if passage.id not in best or best[passage.id].score < passage.score:

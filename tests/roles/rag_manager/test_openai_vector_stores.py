@@ -127,6 +127,12 @@ async def test_files_and_vector_stores(start_node: StartNode, tmp_path: Path) ->
         store.id, query="quantum", ranking_options={"score_threshold": 0.99}
     )
     assert not strict.data
+    for query, hits in (("Who painted the Mona Lisa?", []), ("What do cars run on?", [cars.id])):
+        some = await client.vector_stores.search(
+            store.id, query=query, ranking_options={"score_threshold": 0.5}
+        )
+        assert [hit.file_id for hit in some.data] == hits
+        assert (await client.vector_stores.search(store.id, query=query)).data
 
     await files.delete(cars.id, vector_store_id=store.id)
     await client.files.delete(cats.id)

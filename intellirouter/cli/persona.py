@@ -135,7 +135,7 @@ def import_file(
 
 @app.command()
 def edit(name: Name, config: ConfigOption = None) -> None:
-    """Open the persona in your editor and keep what you save as a new version."""
+    """Open the persona in your editor and keep what you save as a new version; NAME@2 opens that version, to bring it back."""
     library = _library(config)
     entry = library.get(name)
     name = entry.own.name
@@ -146,7 +146,9 @@ def edit(name: Name, config: ConfigOption = None) -> None:
         _open_editor(file)
         theirs = True  # what somebody wrote is not thrown away for a mistake in it
         text = file.read_text(encoding="utf-8")
-        if text != entry.source:
+        if (
+            text != library.get(name).source
+        ):  # also where an earlier version is saved as it was: it comes back
             entry = library.write(name, text, entry.extension, author="command line")
             typer.echo(f"{name}: version {entry.version}")
         else:

@@ -247,6 +247,20 @@ def test_what_was_written_in_an_editor_is_kept_when_it_does_not_hold(tmp_path: P
     shutil.rmtree(file.parent)
 
 
+def test_an_earlier_version_of_a_persona_is_brought_back_by_its_number(tmp_path: Path) -> None:
+    file = tmp_path / "clerk.md"
+    for text in ("One.", "Two."):
+        file.write_text(text)
+        walk([["persona", "import", str(file)]], tmp_path)
+    edited, shown = walk(
+        [["persona", "edit", "clerk@1"], ["persona", "show", "clerk"]], tmp_path, EDITOR="true"
+    )
+    assert "clerk: version 3" in str(edited["printed"])
+    assert "One." in str(shown["printed"])
+    (again,) = walk([["persona", "edit", "clerk"]], tmp_path, EDITOR="true")
+    assert "unchanged" in str(again["printed"])
+
+
 def test_what_nobody_foresaw_is_a_sentence_too_and_shows_no_values(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

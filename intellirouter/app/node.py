@@ -55,6 +55,14 @@ class Node:
     servers: dict[str, web.Server] = field(default_factory=dict)
     """What answers the HTTP requests of each role."""
 
+    def cut(self) -> None:
+        """End the connections of all requests that are under way."""
+        connections = [one for server in self.servers.values() for one in server.connections]
+        log.info("server.cut", connections=len(connections))
+        for connection in connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+
     def drain(self, drained: bool) -> None:
         """Make every role not ready, or ready again. It serves all the same."""
         for health in self.health:

@@ -185,7 +185,7 @@ async def serve(
     manager: ServiceManager = NO_MANAGER,
     log_role: str = "",
 ) -> None:
-    """Serve until SIGTERM, or SIGINT, which waits for no load balancer, or until `parent` is gone."""
+    """Serve until SIGTERM, or SIGINT, which waits for no load balancer, or until `parent` is gone. A second SIGINT cuts what is under way."""
     loop = asyncio.get_running_loop()
     stop, at_once = asyncio.Event(), asyncio.Event()
 
@@ -219,11 +219,16 @@ async def serve(
             work["secrets"] = refreshing(loaded.keeper, reloader.ask)
         await stack.enter_async_context(background(**work))
 
+        def interrupted_again() -> None:
+            if at_once.is_set():
+                node.cut()
+            interrupted()
+
         def reload_soon() -> None:
             manager.reloading()
             reloader.ask()
 
-        loop.add_signal_handler(signal.SIGINT, interrupted)
+        loop.add_signal_handler(signal.SIGINT, interrupted_again)
         loop.add_signal_handler(signal.SIGHUP, reload_soon)
         loop.add_signal_handler(signal.SIGUSR1, node.drain, True)
         loop.add_signal_handler(signal.SIGUSR2, node.drain, False)

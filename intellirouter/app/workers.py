@@ -193,11 +193,12 @@ class _Parent:
         self._start(index)
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        again = self._stopping
         if number in {signal.SIGTERM, signal.SIGINT}:
             self._stopping = True
         if number == signal.SIGHUP:
             self._manager.reloading()
-        wanted = signal.SIGTERM if number == signal.SIGINT else signal.Signals(number)
+        wanted = signal.SIGTERM if number == signal.SIGINT and not again else signal.Signals(number)
         for child, _ in self._children.values():
             if child.pid is not None and child.is_alive():
                 os.kill(child.pid, wanted)

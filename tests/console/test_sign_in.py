@@ -66,6 +66,10 @@ async def test_at_a_provider_of_another_site_and_away(
     node, idp = place
     async with seat(started, node.urls["Router"]) as found:
         await found.page.goto(f"{found.url}/console/models")
+        await expect(found.page.locator("code").first).to_have_text(
+            "intellirouter keys create NAME --scope admin"
+        )
+        assert "`" not in await found.page.locator("body").inner_text()
         await at_the_provider(found, "bob")
         await expect(found.page.get_by_text("have no role here yet")).to_be_visible()
         assert found.page.url == f"{found.url}/console", "and a reload does not say it again"

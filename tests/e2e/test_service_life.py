@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import signal
 import socket
 import ssl
@@ -170,6 +171,26 @@ async def test_a_changed_certificate_is_taken_under_load_and_no_request_fails(
         assert load.failed == []
         node.signal(signal.SIGINT)
         assert await node.wait() == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_who_interrupts_again_waits_for_no_stream(
+    tmp_path: Path, start_vendor: StartVendor, http: aiohttp.ClientSession, workers: int
+) -> None:
+    vendor = await start_vendor(Play.sse(*STREAM[:2], end="hang"))
+    server = f"port = {free_port()}\nworkers = {workers}\ndrain_timeout = 3600"
+    config = write(tmp_path / "node", provider(vendor), server)
+    async with node_process("--role", "Router", "--config", config, own_group=True) as node:
+        url = await node.url()
+        async with http.post(f"{url}/v1/chat/completions", json={**BODY, "stream": True}) as reply:
+            await reply.content.readline()
+            os.killpg(node.process.pid, signal.SIGINT)  # as a terminal does
+            await node.event("server.draining", count=workers)
+            os.killpg(node.process.pid, signal.SIGINT)
+            await node.event("server.cut")
+            assert await node.wait() == 0
+            with pytest.raises(aiohttp.ClientError):
+                await reply.read()
 
 
 class Told:

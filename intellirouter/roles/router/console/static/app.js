@@ -1,6 +1,6 @@
 // The frame: sign-in, navigation, and one page at a time, each fetched when it is first opened.
 import { render, html, Component } from "./lib/preact.js";
-import { Badge, Button, Failed, Field, Link, NotPermitted, Notice, Page, Text, Toasts, Waiting, go, toast, useAct, useEffect, usePlace, useRef, useState } from "./ui.js";
+import { Badge, Button, Failed, Field, Link, NotPermitted, Notice, Page, Text, Toasts, Waiting, coded, go, toast, useAct, useEffect, usePlace, useRef, useState } from "./ui.js";
 import { session, setToken } from "./api.js";
 import { T } from "./strings.js";
 
@@ -85,9 +85,9 @@ function SignIn({ done, problem, ways }) {
   useEffect(() => { document.title = T.signin.title; }, []);
   const to = encodeURIComponent(location.pathname + location.search);
   const byKey = html`<form class="stack" onSubmit=${enter({ key: key.trim() })}>
-    <${Field} label=${T.signin.key} note=${T.signin.keyNote}><${Text} value=${key} set=${setKey} type="password" autocomplete="off" autofocus=${!ways.password && !ways.providers.length} required maxlength="8000" /><//>
+    <${Field} label=${T.signin.key} note=${coded(T.signin.keyNote)}><${Text} value=${key} set=${setKey} type="password" autocomplete="off" autofocus=${!ways.password && !ways.providers.length} required maxlength="8000" /><//>
     <button type="submit" class=${"button" + (ways.password || ways.providers.length ? "" : " main")} disabled=${busy || !key}>${T.signIn}</button>
-    <p class="small faint">${T.signin.link}</p></form>`;
+    <p class="small faint">${coded(T.signin.link)}</p></form>`;
   return html`<main class="signin" id="main" tabindex="-1"><section class="card"><div class="body stack">
     <div class="row"><img src="/console/icon.svg" width="32" height="32" alt="" /><h1>${T.signin.title}</h1></div>
     ${(wrong || problem) && html`<${Notice} tone=${wrong ? "bad" : "warn"}>${wrong ?? problem}<//>`}
@@ -134,7 +134,7 @@ function Frame({ who, out }) {
 
 /** Nobody answers: said in words, and asked again until somebody does. */
 const Away = ({ problem, again }) => html`<main class="signin" id="main" tabindex="-1"><section class="card"><div class="body stack">
-  <h1>${T.away}</h1><p class="soft">${T.awayAbout}</p><${Notice} tone="bad">${problem}<//><div><${Button} kind="main" onClick=${again}>${T.again}<//></div></div></section></main>`;
+  <h1>${T.away}</h1><p class="soft">${coded(T.awayAbout)}</p><${Notice} tone="bad">${coded(problem)}<//><div><${Button} kind="main" onClick=${again}>${T.again}<//></div></div></section></main>`;
 
 function App() {
   const [who, set] = useState(null);

@@ -124,9 +124,11 @@ export const Choice = ({ value, set, options, ...more }) => html`<select value=$
 export const Check = ({ label, value, set }) => html`<label class="check"><input type="checkbox" checked=${!!value} onChange=${(event) => set(event.target.checked)} /><span>${label}</span></label>`;
 export const Tabs = ({ value, set, options, label }) => html`<div class="tabs" role="group" aria-label=${label}>
   ${options.map(([key, name]) => html`<button type="button" key=${key} aria-pressed=${String(key === value)} onClick=${() => set(key)}>${name}</button>`)}</div>`;
+/** Words with commands between backticks, as such. */
+export const coded = (text) => String(text).split("`").map((part, n) => n % 2 ? html`<code>${part}</code>` : part);
 export const Empty = ({ title, children, action }) => html`<div class="empty"><b>${title}</b>${children}${action}</div>`;
 export const Notice = ({ tone = "", children, action }) => html`<div class=${"notice " + tone} role=${tone === "bad" ? "alert" : "status"}><div class="grow">${children}</div>${action}</div>`;
-export const Failed = ({ error, again }) => html`<${Notice} tone="bad" action=${again && html`<${Button} kind="small" onClick=${again}>${T.again}<//>`}>${error.message}<//>`;
+export const Failed = ({ error, again }) => html`<${Notice} tone="bad" action=${again && html`<${Button} kind="small" onClick=${again}>${T.again}<//>`}>${coded(error.message)}<//>`;
 export function Waiting({ lines = 4 }) {
   const [slow, tell] = useState(false);
   useEffect(() => { const timer = setTimeout(() => tell(true), 5000); return () => clearTimeout(timer); }, []);
@@ -193,7 +195,7 @@ export function Toasts() {
     toasts.addEventListener("toast", heard);
     return () => toasts.removeEventListener("toast", heard);
   }, []);
-  return html`<div class="toasts" aria-live="polite">${list.map((one) => html`<div key=${one.id} class=${"notice " + one.tone}>${one.text}</div>`)}</div>`;
+  return html`<div class="toasts" aria-live="polite">${list.map((one) => html`<div key=${one.id} class=${"notice " + one.tone}>${coded(one.text)}</div>`)}</div>`;
 }
 
 export function Snippet({ text, label }) {

@@ -46,7 +46,9 @@ async def write_a_chain(operator: Seat) -> None:
     await dialog.get_by_label("Name").fill("approval")
     await dialog.get_by_label("Definition").fill(
         "chain: {name: approval, version: 1}\nsteps:\n  - id: answer\n    llm: {model: swift, prompt: Hello}\n"
-        "  - id: ask\n    wait: {signal: go}\noutput: {text: steps.answer.text}\n"
+        "  - id: ask\n    wait:\n      signal: go\n      message: Is this right?\n"
+        "      form: {type: object, properties: {ok: {type: boolean}, why: {type: string}}, required: [ok]}\n"
+        "output: {text: steps.answer.text, ok: steps.ask.ok}\n"
     )
     await dialog.get_by_role("button", name="Check").click()
     await expect(dialog.get_by_text("It holds.")).to_be_visible()
@@ -55,6 +57,10 @@ async def write_a_chain(operator: Seat) -> None:
     await operator.page.get_by_role("button", name="Start").click()
     await dialog.get_by_role("button", name="Start").click()
     await expect(operator.page.get_by_role("heading", name="Waiting for you", exact=False)).to_be_visible()
+    await expect(operator.page.get_by_text("Is this right?")).to_be_visible()
+    await expect(operator.page.get_by_label("Answer (JSON)")).to_have_value(
+        '{\n  "ok": false,\n  "why": ""\n}'
+    )
     await operator.page.get_by_role("button", name="Answer").click()
     await expect(operator.page.locator(".badge").filter(has_text="succeeded")).to_be_visible()
     await expect(operator.page.get_by_role("heading", name="Output").first).to_be_visible()

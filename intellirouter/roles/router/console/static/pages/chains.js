@@ -8,6 +8,10 @@ const W = T.chains;
 const GOING = new Set(["running", "waiting", "queued"]);
 const object = (text) => { const value = text.trim() ? JSON.parse(text) : {}; if (value === null || typeof value !== "object" || Array.isArray(value)) throw new Error("A JSON object is expected."); return value; };
 
+const BLANK = { boolean: false, number: 0, integer: 0, array: [], object: {} };
+/** What a form asks for, to be filled in. */
+const blank = (form) => JSON.stringify(Object.fromEntries(Object.entries(form?.properties ?? {}).map(([name, field]) => [name, field?.default ?? field?.enum?.[0] ?? BLANK[field?.type] ?? ""])), null, 2);
+
 function Start({ chain, close }) {
   const first = Object.fromEntries(Object.entries(chain.input ?? {}).map(([name, field]) => [name, field?.default ?? (field?.type === "number" || field?.type === "integer" ? 0 : "")]));
   const [text, set] = useState(JSON.stringify(first, null, 2));
@@ -37,17 +41,18 @@ function AllRuns({ chain, chains }) {
 }
 
 function Run({ id }) {
-  const asked = useAsk(async (signal) => { const [run, steps] = await Promise.all([get("chains", path("v1", "runs", id), signal), get("chains", path("v1", "runs", id, "steps"), signal)]); return { run, steps: steps.data }; }, [id], 2000);
-  const [answer, set] = useState("{}");
+  const asked = useAsk(async (signal) => { const [run, steps] = await Promise.all([get("chains", path("v1", "runs", id), signal), get("chains", path("v1", "runs", id, "steps"), signal)]); const asks = run.status === "waiting" ? (await get("chains", "/v1/approvals", signal)).data.find((one) => one.run === id) : undefined; return { run, steps: steps.data, asks }; }, [id], 2000);
+  const [answer, set] = useState(null);
   const [act] = useAct(async (what, body) => { const run = await post("chains", path("v1", "runs", id, what), body); asked.again(); if (what === "fork") go(`chains/run/${run.id}`); });
-  const [signal] = useAct(async (name) => { await post("chains", path("v1", "runs", id, "signals", name), object(answer)); toast(W.signalled); asked.again(); });
+  const [signal] = useAct(async (name, given) => { await post("chains", path("v1", "runs", id, "signals", name), object(given)); toast(W.signalled); set(null); asked.again(); });
   return html`<${Page} title=${`Run ${id.slice(0, 20)}`} actions=${html`<${Link} class="button" to="chains">${T.pages.chains}<//>${asked.data && GOING.has(asked.data.run.status) && html`<${Button} kind="danger" onClick=${() => act("cancel")}>${W.cancel}<//>`}${asked.data?.run.status === "cancelled" && html`<${Button} onClick=${() => act("resume")}>${W.resume}<//>`}`}>
-    <${Asked} of=${asked}>${({ run, steps }) => {
+    <${Asked} of=${asked}>${({ run, steps, asks }) => {
+      const given = answer ?? blank(asks?.form);
       const waits = typeof run.waiting_for === "string" ? run.waiting_for : run.waiting_for?.name;
       const start = run.created_at, end = run.ended_at ?? Date.now() / 1000, whole = Math.max(0.001, end - start);
       const times = steps.some((step) => step.started_at ?? step.started);
       return html`<div class="split"><div class="stack">
-        ${waits && html`<${Card} title=${`${W.waiting}: ${waits}`}><div class="stack"><${Field} label=${W.payload}><textarea class="code" value=${answer} onInput=${(e) => set(e.target.value)}></textarea><//><div><${Button} kind="main" onClick=${() => signal(waits)}>${W.signal}<//></div></div><//>`}
+        ${waits && html`<${Card} title=${`${W.waiting}: ${waits}`}><div class="stack">${asks?.message && html`<p class="wrap">${asks.message}</p>`}<${Field} label=${W.payload}><textarea class="code" value=${given} onInput=${(e) => set(e.target.value)}></textarea><//><div><${Button} kind="main" onClick=${() => signal(waits, given)}>${W.signal}<//></div></div><//>`}
         <${Card} title=${W.steps}>${steps.length ? html`<div class="timeline">${steps.map((step) => { const from = step.started_at ?? step.started, to = step.ended_at ?? step.ended; const bad = step.outcome?.error ?? step.error; return html`
           <span class="wrap">${step.path ?? step.name}${step.kind ? html` <span class="faint small">${step.kind}</span>` : ""}</span>
           <div class="lane">${times && from ? html`<i class=${bad ? "bad" : "good"} style=${{ left: `${(from - start) / whole * 100}%`, width: `${((to ?? end) - from) / whole * 100}%` }}></i>` : html`<i class=${bad ? "bad" : "good"} style=${{ left: 0, width: "100%" }}></i>`}</div>

@@ -15,6 +15,7 @@ from intellirouter.config.reload_table import APPLIES_NOW, WAITS
 from intellirouter.config.schema.settings import Settings
 from intellirouter.config.shown import MASK
 from intellirouter.config.sources.places import secret_places
+from intellirouter.config.sources.reference import scheme_of
 
 SECTIONS = ("model_registry", "router", "limits", "budgets", "features")
 _WHERE = ("kind", "endpoint", "options")
@@ -112,6 +113,21 @@ def _whereabouts(root: Mapping[str, Any], path: tuple[str | int, ...]) -> list[A
         node = node[part]
         if isinstance(node, dict):
             found += [node.get(key) for key in _WHERE]
+    return found
+
+
+def places_named(overlay: Mapping[str, Any]) -> list[Any]:
+    """Every place of a secret that these settings name, for what, and where what is read there would be sent."""
+    found: list[Any] = [
+        (_place(overlay, path), container[key], _whereabouts(overlay, path))
+        for path, container, key in secret_places(dict(overlay), Settings)
+        if scheme_of(container[key])
+    ]
+    registry = overlay.get("model_registry")
+    providers = registry.get("providers") if isinstance(registry, dict) else None
+    for one in providers if isinstance(providers, list) else ():
+        if isinstance(one, dict) and one.get("api_key_env"):
+            found += [(one.get("name"), one["api_key_env"], [one.get(key) for key in _WHERE])]
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from intellirouter.config.schema.settings import Settings
 from intellirouter.config.schema.sources import SourcesSection
 from intellirouter.config.sources.keeper import Keeper
 from intellirouter.config.sources.places import secret_places
-from intellirouter.config.sources.reference import Reference, SourceFailed, reference
+from intellirouter.config.sources.reference import Reference, SourceFailed, reference, scheme_of
 from intellirouter.config.toml_text import parse
 from intellirouter.errors import ConfigError
 
@@ -58,10 +59,15 @@ class Reading:
         self._expand(self.raw, ())
 
     def lay_on(self, overlay: Overlay) -> None:
-        """Put settings made at run time on top of the file."""
-        self.raw = laid_on(self.raw, overlay)
-        for path in _leaves(dict(overlay), ()):
+        """Put settings made at run time on top of the file. A program that they name is not run: only the file has some run."""
+        overlay = deepcopy(dict(overlay))
+        for path in _leaves(overlay, ()):
             self.sources[dotted(path)] = "settings made at run time"
+        for path, container, key in list(secret_places(overlay, Settings)):
+            if scheme_of(container[key]) == "exec":
+                container[key] = ""
+                self._fault(path, "names a program to run: that is set in the file, not at run time.")
+        self.raw = laid_on(self.raw, overlay)
 
     def _expand(self, node: Any, path: KeyPath) -> Any:
         """Replace `${NAME}` in place, all the way down."""

@@ -107,6 +107,12 @@ class KeyRing:
         callers = (*self._callers.values(), *(one.caller for one in self._records.values()))
         return {caller.team for caller in callers if caller.team} | self.people.teams()
 
+    def tenants_of(self, team: str) -> set[str]:
+        """Of the keys and of everybody in a team."""
+        made = (record.caller for record in self._records.values() if not record.ended)
+        keys = {caller.tenant for caller in (*self._callers.values(), *made) if caller.team == team}
+        return keys | self.people.tenants_of(team)
+
     def take(self, by_hash: Mapping[str, Standing], by_ref: Mapping[str, Standing]) -> None:
         """Take these virtual keys in place of the last ones: every secret and every record, ended ones too."""
         self._virtual, self._records, self._composed_at = by_hash, by_ref, -1

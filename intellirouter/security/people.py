@@ -176,6 +176,10 @@ class Directory:
         """Every team that was made, and those that somebody is in."""
         return {*self._teams, *(team for account in self._accounts.values() for team in account.teams)}
 
+    def tenants_of(self, team: str) -> set[str]:
+        """Of everybody who is in a team."""
+        return {account.tenant for account in self._accounts.values() if team in account.teams}
+
     @property
     def has_users(self) -> bool:
         """Whether somebody could sign in with a password."""

@@ -183,6 +183,47 @@ async def test_nobody_changes_a_team_whose_members_they_could_not_change(place: 
         assert (await place.ask("Router", ADMIN, method, "/admin/teams/crew", body))[0] == 200
 
 
+async def test_nobody_changes_a_key_that_may_more_than_they(place: Installation) -> None:
+    """Nor takes it away: who administers some keys is no danger to the administrator's."""
+    await place.make_key("boss", scopes=["admin"])
+    await place.make_key("small", roles=["steward"])
+    for key, expected in (("boss", 403), ("small", 200)):
+        for method, path, body in (
+            ("PATCH", "", {"roles": ["steward"]}),
+            ("PATCH", "", {"priority": 5}),
+            ("POST", "/block", None),
+            ("POST", "/unblock", None),
+            ("DELETE", "", None),
+        ):
+            told = await place.ask("Router", "steward", method, f"/admin/keys/{key}{path}", body)
+            assert told[0] == expected, (key, method, path, told)
+    _, keys = await place.ask("Router", ADMIN, "GET", "/admin/keys")
+    (boss,) = (key for key in keys["data"] if key["name"] == "boss")
+    assert (boss["status"], boss["scopes"]) == ("live", ["admin"])
+    assert (await place.ask("Router", ADMIN, "DELETE", "/admin/keys/boss"))[0] == 200
+
+
+async def test_nobody_is_put_into_a_team_of_another_tenant(place: Installation) -> None:
+    """It has a budget, and whoever is of its tenant alone could not change it any more."""
+    await made(place, "eve", tenant="acme", teams=["crew"])
+    await place.make_key("theirs", tenant="acme", team="bots")
+    await made(place, "mallory", "steward", teams=["own"])
+    await place.make_key("small", roles=["steward"])
+    for team, allowed in (("crew", False), ("bots", False), ("own", True)):
+        tries: tuple[tuple[str, str, Any], ...] = (
+            ("POST", "users", {"name": f"new-{team}", "teams": [team]}),
+            ("PATCH", "users/mallory", {"teams": ["own", team]}),
+            ("POST", "keys", {"name": f"new-{team}", "roles": ["steward"], "team": team}),
+            ("PATCH", "keys/small", {"team": team}),
+        )
+        for method, path, body in tries:
+            status, said = await place.ask("Router", "steward", method, f"/admin/{path}", body)
+            assert status == ((201 if method == "POST" else 200) if allowed else 403), (path, body, said)
+    assert (await made(place, "both", teams=["crew"]))[0] == 201, "who holds everything may"
+    status, said = await place.ask("Router", "steward", "PATCH", "/admin/users/mallory", {"teams": ["own"]})
+    assert status == 200, said
+
+
 async def test_nobody_is_taken_for_another_by_being_named_as_its_id(place: Installation) -> None:
     """What is given to the one, or taken from it, would be the other's."""
     _, root = await made(place, "root")

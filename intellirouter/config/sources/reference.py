@@ -56,6 +56,15 @@ def reference(value: Any) -> Reference | None:
     return _checked(Reference(scheme, path.strip("/") if scheme == "vault" else path, field))
 
 
+def scheme_of(value: Any) -> str:
+    """What kind of place a raw value of the configuration names; empty for a secret as it stands, and for what names none rightly."""
+    try:
+        found = reference(value)
+    except SourceFailed:
+        return ""
+    return found.scheme if found is not None else ""
+
+
 def _table(value: dict[str, Any]) -> Reference:
     field = value.get("field", "")
     kinds = [name for name in value if name != "field"]

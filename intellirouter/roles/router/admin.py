@@ -24,13 +24,13 @@ from intellirouter.inference.limits.standing import MOST
 from intellirouter.inference.limits.terms import PERIODS
 from intellirouter.inference.virtual_keys import GRACE_SECONDS, VirtualKey, make_key
 from intellirouter.roles.keys import AUDITOR, KEY_RING, KEYS, LOADED, PEOPLE
-from intellirouter.roles.router.admin_people import check_owner, check_tenant, giver_of
+from intellirouter.roles.router.admin_people import check_joined, check_owner, check_tenant, giver_of
 from intellirouter.roles.router.keys import BOARD, CACHE, GOVERNOR, LEDGER, OUTCOMES
 from intellirouter.roles.router.records_query import whole
-from intellirouter.security.caller import ANONYMOUS
+from intellirouter.security.caller import ANONYMOUS, Caller
 from intellirouter.security.fence import problem_of
 from intellirouter.security.giving import exceeding
-from intellirouter.security.policy import no_role
+from intellirouter.security.policy import Policy, no_role
 from intellirouter.web.auditing import noted
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import endpoint
@@ -72,15 +72,32 @@ async def _check_key(request: web.Request, key: VirtualKey) -> None:
     for role in key.roles:
         if role not in ring.policy.roles:
             raise InvalidRequest(f"'roles': {no_role(role, ring.policy)}", param="roles")
-    made = key.caller()
-    if key.roles:
-        permissions, grants = ring.policy.granted(key.roles, key.tenant)
-        made = replace(made, permissions=permissions, grants=grants)
     check_tenant(key.tenant, giver)
-    if beyond := exceeding(made, giver):
+    if beyond := exceeding(_may(key, ring.policy), giver):
         raise PermissionDenied(f"You cannot give a key more than you hold yourself ({beyond}).")
+    if key.team:
+        check_joined(request, (key.team,))
     if key.owner:
         check_owner(await request.app[PEOPLE].account(key.owner), key.tenant)
+
+
+def _may(key: VirtualKey, policy: Policy) -> Caller:
+    """What a key may by itself, whoever's it is."""
+    if not key.roles:
+        return key.caller()
+    permissions, grants = policy.granted(key.roles, key.tenant)
+    return replace(key.caller(), permissions=permissions, grants=grants)
+
+
+async def _changeable(request: web.Request) -> VirtualKey:
+    """The key of the path. Raises `PermissionDenied` where it may more than the caller: nobody takes it from who stands above them."""
+    key, giver = await request.app[KEYS].find(request.match_info["key"]), giver_of(request)
+    check_tenant(key.tenant, giver)
+    if beyond := exceeding(_may(key, request.app[KEY_RING].policy), giver):
+        raise PermissionDenied(
+            f"You cannot change the key '{key.name}': it holds more than you do ({beyond})."
+        )
+    return key
 
 
 async def rotate_key(request: web.Request) -> web.StreamResponse:
@@ -110,8 +127,7 @@ async def update_key(request: web.Request) -> web.StreamResponse:
     given = {name: defaults.get(name) if value is None else value for name, value in body.items()}
     checked = key_fields({**given, "name": "x"})
     del checked["name"]
-    there = await request.app[KEYS].find(request.match_info["key"])
-    await _check_key(request, msgspec.structs.replace(there, **checked))
+    await _check_key(request, msgspec.structs.replace(await _changeable(request), **checked))
     return await _changed(request, partial(request.app[KEYS].update, **checked))
 
 
@@ -128,7 +144,7 @@ async def unblock_key(request: web.Request) -> web.StreamResponse:
 
 async def _changed(request: web.Request, change: Callable[[str], Awaitable[VirtualKey]]) -> web.Response:
     """The key as it is after the change, which the audit is told of."""
-    check_tenant((await request.app[KEYS].find(request.match_info["key"])).tenant, giver_of(request))
+    await _changeable(request)
     before = await _before(request)
     key = await change(request.match_info["key"])
     noted(request, on=_key(key), before=before, after=key.shown())

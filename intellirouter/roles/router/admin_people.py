@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -112,6 +113,16 @@ def check_tenant(tenant: str, giver: Caller) -> None:
         )
 
 
+def check_joined(request: web.Request, teams: Iterable[str]) -> None:
+    """Raises `PermissionDenied` for a team of another tenant: its budget would be spent, and its own could not change it any more."""
+    ring, giver = request.app[KEY_RING], giver_of(request)
+    for name in teams:
+        if any(foreign(tenant, giver) for tenant in ring.tenants_of(name)):
+            raise PermissionDenied(
+                f"You cannot put anybody into the team '{name[:60]}': it has members of another tenant."
+            )
+
+
 def _kind(value: object) -> Kind:
     if value not in ("user", "service"):
         raise InvalidRequest("'kind' is user or service.", param="kind")
@@ -148,6 +159,7 @@ async def create_user(request: web.Request) -> web.StreamResponse:
     fields = checked_fields(body, policy)
     made = new_account(name, kind, **fields)
     check_made(request, made)
+    check_joined(request, made.teams)
     if request.app[KEY_RING].people.count >= store.MAX_ACCOUNTS:
         raise Conflict(f"There are {store.MAX_ACCOUNTS:,} accounts already: delete some.")
     account = await request.app[PEOPLE].create(made)
@@ -161,6 +173,7 @@ async def update_user(request: web.Request) -> web.StreamResponse:
     fields = checked_fields(await read_json(request), policy)
     before = await _changeable(request)
     check_made(request, msgspec.structs.replace(before, **fields))
+    check_joined(request, (name for name in fields.get("teams", ()) if name not in before.teams))
     account = await people.update(before.id, **fields)
     noted(request, on=account.label, before=before.shown(), after=account.shown())
     return _json(account.shown())
@@ -228,11 +241,11 @@ async def list_teams(request: web.Request) -> web.StreamResponse:
 
 async def _check_team(request: web.Request, name: str) -> None:
     """Raises `PermissionDenied` where what the team has is given to, or taken from, somebody whom the caller could not change."""
-    people, policy, giver = request.app[PEOPLE], request.app[KEY_RING].policy, giver_of(request)
-    if any(name in account.teams and foreign(account.tenant, giver) for account in await people.accounts()):
+    people, ring, giver = request.app[PEOPLE], request.app[KEY_RING], giver_of(request)
+    if any(foreign(tenant, giver) for tenant in ring.tenants_of(name)):
         raise PermissionDenied(f"You cannot change the team '{name}': it has members of another tenant.")
     roles = next((team.roles for team in await people.teams() if team.name == name), ())
-    if any(exceeding(of_role(role, policy), giver) for role in roles):
+    if any(exceeding(of_role(role, ring.policy), giver) for role in roles):
         raise PermissionDenied(f"You cannot change the team '{name}': it holds more than you do.")
 
 

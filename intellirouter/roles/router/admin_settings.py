@@ -10,10 +10,12 @@ from aiohttp import web
 
 from intellirouter.chat import fields
 from intellirouter.chat.openai_chat.errors import encode_error
-from intellirouter.config.overlay import masked
-from intellirouter.errors import InvalidRequest
+from intellirouter.config.overlay import Overlay, masked, places_named
+from intellirouter.errors import InvalidRequest, PermissionDenied
 from intellirouter.inference.runtime_settings import Version, merged
 from intellirouter.roles.keys import RUNTIME
+from intellirouter.roles.router.admin_people import giver_of
+from intellirouter.security.permissions import EVERYTHING
 from intellirouter.web.auditing import noted
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import CALLER, endpoint
@@ -91,8 +93,17 @@ async def _changed(request: web.Request, body: dict[str, Any], make: Any) -> web
         raise InvalidRequest("'version' is a number.", param="version")
     if not isinstance(dry_run, bool):
         raise InvalidRequest("'dry_run' is true or false.", param="dry_run")
+    whole = giver_of(request).held >= EVERYTHING
+
+    def made(before: Overlay) -> Overlay:
+        after: Overlay = make(before)
+        if not whole:
+            known = places_named(before)
+            _check_places([one for one in places_named(after) if one not in known])
+        return after
+
     before, new = await request.app[RUNTIME].change(
-        make,
+        made,
         who=request[CALLER].key_id,
         note=fields.text(body, "note") or "",
         expected=expected,
@@ -101,6 +112,14 @@ async def _changed(request: web.Request, body: dict[str, Any], make: Any) -> web
     if not dry_run:
         noted(request, on=f"settings:{new.version}", before=_flat(before), after=_flat(new))
     return _json({"object": "settings.version", "dry_run": dry_run, **new.shown()})
+
+
+def _check_places(new: list[Any]) -> None:
+    """Raises `PermissionDenied` for places of secrets: what the node may read there would be sent wherever a provider is said to be."""
+    if new:
+        raise PermissionDenied(
+            "Who does not hold everything gives secrets as they are, and names no place (file, variable, vault) that the node reads."
+        )
 
 
 def _flat(version: Version) -> dict[str, Any]:

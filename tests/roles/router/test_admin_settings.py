@@ -119,6 +119,53 @@ async def test_what_does_not_hold_changes_nothing(
     assert (await ask(http, node, "GET", "/admin/settings"))[1]["version"] == 0
 
 
+async def test_no_program_is_run_and_a_place_is_named_by_who_holds_everything(
+    start_node: StartNode, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """A key for settings is none for the machine: what the node can read would be sent wherever a provider is said to be."""
+    policy, ran, kept = tmp_path / "rbac.yaml", tmp_path / "ran", tmp_path / "kept"
+    policy.write_text("roles: {setter: {permissions: ['admin:settings:*']}}\n")
+    kept.write_text(SECRET)
+    auth = AUTH.replace("enabled = true", f'enabled = true\npolicy_file = "{policy}"') + (
+        f'[[auth.keys]]\nname = "setter"\nsha256 = "{hashlib.sha256(b"setter").hexdigest()}"\nroles = ["setter"]\n'
+    )
+    node = await start_node(auth)
+
+    async def put(key: str, *, dry: bool = False, **said: Any) -> tuple[int, str]:
+        one = {"name": "p", "kind": "openai_compatible", "endpoint": "http://127.0.0.1:9/v1", "models": ["m"]}
+        body = {"settings": {"model_registry": {"providers": [{**one, **said}]}}, "dry_run": dry}
+        headers = {"authorization": f"Bearer {key}"}
+        url = f"{node.listening[0].url}/admin/settings"
+        async with http.put(url, json=body, headers=headers) as reply:
+            return reply.status, await reply.text()
+
+    program = {"exec": ["/bin/sh", "-c", f"echo k; echo > {ran}"]}
+    for dry in (True, False):
+        for key in (ADMIN, "setter"):
+            for said in (
+                {"api_key": program},
+                {"api_key": f"exec:/usr/bin/touch {ran}"},
+                {"headers": {"x": program}},
+            ):
+                status, told = await put(key, dry=dry, **said)
+                assert status in (400, 403) and not ran.exists(), (key, said, told)
+                assert key != ADMIN or "names a program to run" in told, told
+        for said in (
+            {"api_key": f"file:{kept}"},
+            {"api_keys": [{"file": str(kept)}]},
+            {"api_key": "env:PATH"},
+            {"headers": {"x": f"file:{kept}"}},
+            {"api_key_env": "PATH"},
+        ):
+            status, told = await put("setter", dry=dry, **said)
+            assert status == 403 and "names no place" in told, (said, told)
+        assert (await put("setter", dry=dry, api_key=SECRET))[0] == 200
+        assert (await put(ADMIN, dry=dry, api_key=f"file:{kept}"))[0] == 200
+    assert (await put("setter", api_key=f"file:{kept}"))[0] == 200, "as it was"
+    status, told = await put("setter", api_key=f"file:{kept}", endpoint="http://127.0.0.1:7/v1")
+    assert status == 403, told
+
+
 @pytest.fixture(scope="module")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with redis_server(tmp_path_factory.mktemp("redis")) as server:

@@ -126,6 +126,11 @@ class Tokens:
             known.at, known.caller = self._directory.changes, self._standing(known)
         return known.caller
 
+    def until(self, token: str) -> float:
+        """See `TokenTaker.until`."""
+        digest = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
+        return (self._known.get(digest) or self._checked(token)).until
+
     def _standing(self, known: _Known) -> Caller:
         standing = self._directory.standing(known.account)
         account = self._directory.account(known.account)

@@ -47,6 +47,9 @@ class TokenTaker(Protocol):
     def caller(self, token: str) -> Caller:
         """Raises `AuthenticationFailed`, or `KeysAwaited` where the issuer is to be asked first."""
 
+    def until(self, token: str) -> float:
+        """When (Unix seconds) one ends that `caller` took."""
+
     def troubles(self) -> list[str]:
         """Issuers that could not be asked when they were last, and why."""
 
@@ -143,6 +146,17 @@ class KeyRing:
             return self._with_people(made)
         except KeyEnded as error:
             raise AuthenticationFailed("The API key belongs to nobody who may use it.") from error
+
+    def until(self, key: str) -> float | None:
+        """When (Unix seconds) a token ends; None for a key, which is good for as long as the ring `takes` it."""
+        taker, key = self.tokens, key.strip()
+        return taker.until(key) if self.enabled and taker is not None and looks_like_token(key) else None
+
+    def takes(self, sha256: str) -> bool:
+        """Whether the key whose secret has this hash is good now."""
+        made = self._virtual.get(sha256)
+        known = sha256 in self._callers or (made is not None and not made.refused(time.time()))
+        return known or not self.enabled
 
     def _with_people(self, made: Standing) -> Caller:
         """The caller of a key that has roles, or belongs to somebody. Raises `KeyEnded`."""

@@ -13,6 +13,8 @@ Reach = tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 """Tenant, models, scopes or permissions, and what its fence names: see `Caller.reach`."""
 PEER_HEADER = "x-intellirouter-peer"
 """The header in which another role signs its call."""
+HANDED_HEADER = "x-intellirouter-handed-on"
+"""Beside it: what somebody asked of the Router goes on as it is, so that it is no errand of the Router's own."""
 NOBODY = "anonymous"
 """The key id of everybody on a node without keys."""
 OPERATOR_REF = "operator"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from argon2 import PasswordHasher
@@ -171,3 +172,44 @@ async def test_the_commands_sign_in_and_out(place: Installation, tmp_path: Path)
     assert code == 0 and "user ann" in said and all(len(line) <= 80 for line in said.splitlines()), said
     assert (await run("logout"))[0] == 0
     assert (await run("whoami"))[0] != 0
+
+
+async def entered(place: Installation, key: str) -> Callable[[], Awaitable[int]]:
+    """Sign in to the console with a key; what it gives says how the session stands."""
+    url = place.urls["Router"]
+    opened = place.http.post(
+        f"{url}/console/api/session", json={"key": key}, headers={"x-console-token": "visitor"}
+    )
+    async with opened as reply:
+        assert reply.status == 201, await reply.text()
+        cookie = f"intellirouter_console={reply.cookies['intellirouter_console'].value}"
+
+    async def status() -> int:
+        async with place.http.get(f"{url}/console/api/router/v1/models", headers={"cookie": cookie}) as reply:
+            return reply.status
+
+    assert await status() == 200
+    return status
+
+
+async def test_a_session_of_the_console_ends_with_what_it_was_begun_with(place: Installation) -> None:
+    """A leaked secret or token is no way to a session that outlives it."""
+    secret = await place.make_key("anns")
+    old = await entered(place, secret)
+    _, kept = await place.ask("Router", ADMIN, "POST", "/admin/keys/anns/rotate", {"grace_seconds": 600})
+    assert await old() == 200, "the old secret is good yet"
+    new = await entered(place, kept["secret"])
+    await place.ask("Router", ADMIN, "POST", "/admin/keys/anns/rotate", {"grace_seconds": 0})
+    assert (await old(), await new()) == (401, 401)
+    people = people_of(place)
+    password = await asyncio.to_thread(hashed, PASSWORD)
+    await people.create(new_account("ann", roles=("developer",), password=password))
+    _, told = await post(place, "/auth/login", username="ann", password=PASSWORD)
+    out = await entered(place, told["access_token"])
+    assert (await place.ask("Router", told["access_token"], "POST", "/auth/logout"))[0] == 200
+    assert await out() == 401
+    _, told = await post(place, "/auth/login", username="ann", password=PASSWORD)
+    over = await entered(place, told["access_token"])
+    with mock.patch("intellirouter.app.components.console.time") as clock:
+        clock.time.return_value = time.time() + told["expires_in"]
+        assert await over() == 401, "the token is over"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import time
 from collections.abc import AsyncIterator
 
 import structlog
@@ -17,8 +18,9 @@ from intellirouter.roles.router.auth import LOGIN
 from intellirouter.roles.router.console.gateway import Gateway
 from intellirouter.roles.router.console.pages import Pages
 from intellirouter.roles.router.console.routes import CONSOLE, Console
-from intellirouter.roles.router.console.sessions import Sessions, setup_link
+from intellirouter.roles.router.console.sessions import Proof, Sessions, setup_link
 from intellirouter.roles.router.handed_on import HANDED_ON
+from intellirouter.security.api_keys import KeyRing
 
 log = structlog.get_logger(__name__)
 
@@ -50,10 +52,19 @@ async def _console(opened: Opened) -> AsyncIterator[Console | None]:
             settings.console.session_hours * 3600,
             keys=settings.auth.enabled,
             signed_out=ring.people.signed_out,
+            proves=lambda proof: _proves(ring, proof),
             vouching=login.entrance.grants if login is not None and login.entrance is not None else None,
         )
         setup = None if settings.auth.enabled else await _link(opened[STATE])
         yield Console(Pages(), sessions, Gateway(apps, remote), setup)
+
+
+def _proves(ring: KeyRing, proof: Proof) -> bool:
+    """Whether what somebody signed in with is good yet."""
+    if proof.sha256 and not ring.takes(proof.sha256):
+        return False
+    ended = bool(proof.sign_in) and ring.people.revoked(proof.sign_in)
+    return not ended and (proof.until is None or time.time() < proof.until)
 
 
 async def _link(store: StateStore) -> str | None:

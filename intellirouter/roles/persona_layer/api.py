@@ -13,7 +13,8 @@ from intellirouter.peers.documents import persona_document
 from intellirouter.roles.persona_layer.keys import SHELVES
 from intellirouter.roles.persona_layer.library import Entry, Library
 from intellirouter.roles.persona_layer.resolver import resolved
-from intellirouter.security.caller import Caller
+from intellirouter.roles.persona_layer.source import parse
+from intellirouter.security.caller import HANDED_HEADER
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import CALLER, Handler, endpoint
 
@@ -63,9 +64,10 @@ def _name(request: web.Request) -> str:
     return name
 
 
-def _may_read(caller: Caller) -> bool:
-    """Whether the caller is told what a persona says; another role is, since it sends it to a model."""
-    return caller.may(MANAGE) or bool(caller.via)
+def _may_read(request: web.Request) -> bool:
+    """Whether the caller is told what a persona says; another role on its own errand is, since it sends it to a model."""
+    caller = request[CALLER]
+    return caller.may(MANAGE) or (bool(caller.via) and HANDED_HEADER not in request.headers)
 
 
 async def list_personas(request: web.Request) -> web.StreamResponse:
@@ -78,7 +80,7 @@ async def list_personas(request: web.Request) -> web.StreamResponse:
     ]
     found.sort(key=lambda entry: entry.whole.name)
     data = [summary(entry, shared=library.is_shared(entry)) for entry in found]
-    problems = library.problems if _may_read(request[CALLER]) else {}
+    problems = library.problems if _may_read(request) else {}
     return _json({"object": "list", "data": data, "problems": problems})
 
 
@@ -87,7 +89,7 @@ async def get_persona(request: web.Request) -> web.StreamResponse:
     library = await _library(request)
     entry = library.get(_name(request))
     told = summary(entry, shared=library.is_shared(entry))
-    if not _may_read(request[CALLER]):
+    if not _may_read(request):
         return _json(told)
     definition = entry.whole.model_dump(mode="json", exclude_defaults=True)
     return _json({**told, "format": entry.extension[1:], "source": entry.source, "definition": definition})
@@ -100,6 +102,9 @@ async def put_persona(request: web.Request) -> web.StreamResponse:
     form = fields.one_of(body, "format", {"toml", "md"}) or "toml"
     expected = fields.integer(body, "version", least=0)
     name, library = _name(request), await _library(request)
+    parent = parse(source, f".{form}", name).extends
+    if parent is not None and not request[CALLER].may_use_persona(parent):  # it would say what that one says
+        raise PermissionDenied(f"You may not use the persona '{parent[:100]}', which this one extends.")
     entry = library.write(name, source, f".{form}", author=request[CALLER].key_id, expected=expected)
     return _json(summary(entry, shared=library.is_shared(entry)), 201 if entry.version == 1 else 200)
 
@@ -113,7 +118,7 @@ async def delete_persona(request: web.Request) -> web.StreamResponse:
 
 async def render_persona(request: web.Request) -> web.StreamResponse:
     """What will be sent for these `variables`."""
-    if not _may_read(request[CALLER]):
+    if not _may_read(request):
         raise PermissionDenied(f"What a persona says is told to who has the permission '{MANAGE}'.")
     body = await read_json(request) if request.can_read_body else {}
     variables = fields.mapping(body, "variables") or {}

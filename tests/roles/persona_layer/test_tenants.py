@@ -118,6 +118,25 @@ async def test_shared_ones_are_the_operators(personas: Personas) -> None:
     assert "everybody: BRANCH" in (await personas.ask("a-author", "POST", "/common/render", {}))[1]
 
 
+async def test_who_may_use_some_personas_builds_on_no_others(
+    start_node: StartNode, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """What extends another says what that one says."""
+    policy = tmp_path / "rbac.yaml"
+    policy.write_text("roles: {helper: {permissions: ['personas:*'], personas: ['support*']}}\n")
+    toml = keys(("a-author", "acme", "inference personas"), ("helper", "acme", "inference"))
+    toml = toml.replace("enabled = true", f'enabled = true\npolicy_file = "{policy}"', 1)
+    head, _, tail = toml.rpartition("scopes = ['inference']")
+    node = await start_node(f"{head}roles = ['helper']{tail}", role="PersonaLayer")
+    personas = Personas(http, node.listening[0].url)
+    for name in ("secret", "support"):
+        assert (await personas.ask("a-author", "PUT", f"/{name}", {"source": OURS}))[0] == 201
+    for parent, expected in (("secret", 403), ("support", 201)):
+        child = {"source": f'prompt = "{{{{ parent }}}}"\nextends = "{parent}"\n'}
+        status, told = await personas.ask("helper", "PUT", f"/support-{parent}", child)
+        assert status == expected and SECRET not in told, told
+
+
 @pytest.mark.parametrize("tenant", ["..", "a/b", "a%2Fb", "../acme", "ACME", "é", "x" * 300, ".", "acme%20"])
 async def test_a_tenants_name_is_no_path(
     start_node: StartNode, http: aiohttp.ClientSession, tmp_path: Path, tenant: str

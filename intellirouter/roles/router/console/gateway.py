@@ -21,7 +21,7 @@ from intellirouter.errors import (
 from intellirouter.peers.contract import Call, RoleApi
 from intellirouter.roles.keys import DOORS
 from intellirouter.roles.router.console.sessions import Session
-from intellirouter.security.caller import Caller
+from intellirouter.security.caller import HANDED_HEADER, Caller
 from intellirouter.transport.contract import Deadlines, Reply
 from intellirouter.web import auditing
 from intellirouter.web.body import read_body
@@ -164,6 +164,7 @@ async def _through_the_door(
 async def _there(client: RoleApi, request: web.Request, path: URL, caller: Caller) -> web.StreamResponse:
     body = b"" if request.method in READS else await read_body(request)
     headers = {name: request.headers[name] for name in _SENT_ON if name in request.headers}
+    headers[HANDED_HEADER] = "1"
     call = Call(caller, request[REQUEST_ID])
     reply = await client.send(request.method, path.raw_path_qs, headers, body, call, _PATIENCE)
     try:

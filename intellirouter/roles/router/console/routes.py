@@ -12,11 +12,12 @@ from intellirouter import __version__
 from intellirouter.chat import fields
 from intellirouter.chat.openai_chat.errors import encode_error
 from intellirouter.errors import IntelliRouterError, NotFound
-from intellirouter.roles.keys import SETTINGS
+from intellirouter.roles.keys import KEY_RING, SETTINGS
 from intellirouter.roles.router.auth import checked, login_of, sign_ins_of, ways_in
 from intellirouter.roles.router.console.gateway import Gateway, check_write
 from intellirouter.roles.router.console.pages import SAFE_HEADERS, Pages
-from intellirouter.roles.router.console.sessions import Session, Sessions
+from intellirouter.roles.router.console.sessions import Proof, Session, Sessions
+from intellirouter.security.api_keys import hash_key
 from intellirouter.security.caller import Caller
 from intellirouter.web.auditing import noted
 from intellirouter.web.body import read_json
@@ -97,7 +98,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     else:
         presented = CIMultiDictProxy(CIMultiDict({"authorization": f"Bearer {key or ''}"}))
         caller = request.app[FRAME].authenticator.authenticate(presented, None)
-        secret, kept = await console.sessions.begin(caller.owner())
+        secret, kept = await console.sessions.begin(caller.owner(), proof=_proof(request, key or "", caller))
     found = await console.sessions.find(secret)
     if found is None:
         raise IntelliRouterError("The sign-in was not kept.")
@@ -105,6 +106,14 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     response = _json(_shown(request, console, kept, found[1]), 201)
     set_session(response, secret, secure=_origin(request).startswith("https"))
     return response
+
+
+def _proof(request: web.Request, key: str, caller: Caller) -> Proof:
+    """A session lasts no longer than what it was begun with."""
+    until = request.app[KEY_RING].until(key)
+    if until is None:
+        return Proof(sha256=hash_key(key.strip()))
+    return Proof(until=until, sign_in=caller.metadata.get("session", ""))
 
 
 def set_session(response: web.StreamResponse, secret: str, *, secure: bool) -> None:

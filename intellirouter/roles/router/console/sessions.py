@@ -2,7 +2,7 @@
 
 A session is a record in the shared store under the hash of a random id; the browser holds the id in a cookie that scripts cannot
 read and other sites cannot send. The record names the key that signed in and not what it may do: that is asked of the key ring
-with each request, so that a revoked key's session ends with the key, and the session of a person who signed out everywhere (a new
+with each request, so that a revoked key's session ends with the key, one of a secret or a token that is good no more with that, and the session of a person who signed out everywhere (a new
 password) with that. Who came by a provider of identities is asked about there now and then (`identity/oidc/grants.py`). A setup link makes a session of the node's operator: whoever
 can read the node's terminal or its store owns it anyway.
 """
@@ -28,6 +28,14 @@ _NOTED_SECONDS = 60.0
 _SESSION, _SETUP = "console:session:", "console:setup:"
 
 
+class Proof(msgspec.Struct, frozen=True):
+    """What somebody signed in with: a key's secret, by its hash, or a token, by when it ends (Unix seconds) and its sign-in."""
+
+    sha256: str = ""
+    until: float | None = None
+    sign_in: str = ""
+
+
 class Session(msgspec.Struct, frozen=True):
     """One sign-in. `key_id` None: the operator, by a setup link. `token` must come with every write. `seen`: Unix seconds of its last use, within a minute.
 
@@ -42,13 +50,15 @@ class Session(msgspec.Struct, frozen=True):
     began: float = 0.0
     grant: str = ""
     provider: str = ""
+    proof: Proof = Proof()
 
 
 class Sessions:
     """Begins, finds and ends sessions. Methods raise `StateUnavailable`.
 
     `caller_of` gives the caller that the owner of a session is now, and raises `KeyEnded` when it is gone; `seconds` is how long an unused session lasts.
-    `signed_out` says since when (Unix seconds) sign-ins of an account count; `vouching` asks about grants.
+    `signed_out` says since when (Unix seconds) sign-ins of an account count; `proves` whether what somebody signed in with is good yet;
+    `vouching` asks about grants.
     """
 
     def __init__(
@@ -59,8 +69,10 @@ class Sessions:
         *,
         keys: bool,
         signed_out: Callable[[str], float] = lambda _ref: 0.0,
+        proves: Callable[[Proof], bool] = lambda _proof: True,
         vouching: Vouching | None = None,
     ) -> None:
+        self._proves = proves
         self._signed_out = signed_out
         self._vouching = vouching
         self._store = store
@@ -68,12 +80,16 @@ class Sessions:
         self._seconds = seconds
         self.keys = keys
 
-    async def begin(self, owner: Owner | None, grant: str = "", provider: str = "") -> tuple[str, Session]:
+    async def begin(
+        self, owner: Owner | None, grant: str = "", provider: str = "", proof: Proof | None = None
+    ) -> tuple[str, Session]:
         """A new session of a key or a person, or of the operator, and the secret that belongs into the cookie."""
         secret, token, now = secrets.token_urlsafe(32), secrets.token_urlsafe(24), time.time()
         session = Session(token, seen=now, began=now)
         if owner is not None:
-            session = Session(token, owner.key_id, owner.tenant, owner.ref, now, now, grant, provider)
+            session = Session(
+                token, owner.key_id, owner.tenant, owner.ref, now, now, grant, provider, proof or Proof()
+            )
         await self._store.set(_SESSION + _digest(secret), msgspec.json.encode(session), ttl=self._seconds)
         return secret, session
 
@@ -87,6 +103,8 @@ class Sessions:
             return None
         session = msgspec.json.decode(kept.value, type=Session)
         now = time.time()
+        if not self._proves(session.proof):  # or a new secret is not heard of here yet: it ends unused
+            return None
         noted = 0 <= now - session.seen < min(_NOTED_SECONDS, self._seconds / 10)
         if not noted and session.grant and not await self._holds(session.grant):
             await self.end(secret)

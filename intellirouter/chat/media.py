@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 from urllib.parse import unquote_to_bytes, urlsplit
 
 _SIGNATURES = {
@@ -53,6 +54,9 @@ _ENDINGS = {
     "html": "text/html",
     "md": "text/markdown",
 }
+_PDF = "JVBERi0"
+_HEAD = 4_096
+"""Characters of base64 that tell most files from texts."""
 _LEAST_PICTURE = 32
 """Characters of a picture in base64: what is shorter is a name."""
 
@@ -118,5 +122,17 @@ def words_of(data: str) -> str | None:
     """The words of a text in base64; None where it is not one."""
     try:
         return base64.b64decode(data, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+
+
+def words_in(data: str) -> str | None:
+    """The words of whatever is text in base64, by whatever type it goes: who reads it may not heed that. None for a PDF and what is no text."""
+    if data.startswith(_PDF):
+        return None
+    head = "".join(data[:_HEAD].split())
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(base64.b64decode(head[: len(head) // 4 * 4]))
+        return base64.b64decode(data).decode()
     except (binascii.Error, ValueError):
         return None

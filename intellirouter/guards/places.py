@@ -1,14 +1,13 @@
 """Every text of a request and of an answer, whatever dialect it came in: one walk that reads them, and rewrites what changed.
 
-Messages' texts, refusals, thoughts, documents (also where a text document is base64), tool calls' arguments (inside their JSON), tool
-results, blocks of one vendor, tools' descriptions and schemas, the schema of the answer, predictions, names, stop words, metadata.
+Messages' texts, refusals, thoughts, documents (also where what is base64 is text, by whatever type it goes, and where it stands for a
+picture: a target may be sent it as text), tool calls' arguments (inside their JSON), tool results, blocks of one vendor, tools' descriptions and schemas, the schema of the answer, predictions, names, stop words, metadata.
 Left alone: pictures, sound, PDFs, addresses of files, ids, signatures. Nothing changed means the same object.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from intellirouter.chat.media import words_in
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Tool
 from intellirouter.chat.parts import (
     Audio,
@@ -52,14 +52,6 @@ _DEEPEST = 64
 _LEAST_NUMBER = 10**6
 """A number as long as one that says who somebody is."""
 _HALF = re.compile("[\ud800-\udfff]")
-_TEXTUAL = (
-    "text/",
-    "application/json",
-    "application/xml",
-    "application/yaml",
-    "application/x-yaml",
-    "application/csv",
-)
 
 
 def texts(chat: ChatRequest) -> list[tuple[str, str]]:
@@ -154,7 +146,7 @@ def part_of(part: Part, change: Change, where: str) -> Part:
                 said=_each(part.said, lambda one: part_of(one, change, where)),
             )
         case Image():
-            return part
+            return _with(part, data=_coded(part.data, change, where))
         case _:
             return part
 
@@ -176,22 +168,22 @@ def arguments(written: str, change: Change, kind: str) -> str:
 
 
 def _file(part: File, change: Change, where: str) -> File:
-    data = part.data
-    if data and part.media_type is not None and part.media_type.startswith(_TEXTUAL):
-        try:
-            text = base64.b64decode(data).decode()
-        except (binascii.Error, ValueError):
-            text = ""
-        if text and (made := change(text, where)) is not text and made != text:
-            data = base64.b64encode(made.encode()).decode()
     return _with(
         part,
-        data=data,
+        data=_coded(part.data, change, where),
         text=_maybe(part.text, change, where),
         title=_maybe(part.title, change, where),
         context=_maybe(part.context, change, where),
         filename=_maybe(part.filename, change, where),
     )
+
+
+def _coded(data: str | None, change: Change, where: str) -> str | None:
+    """A text in base64 with its words changed; what is no text stays."""
+    text = words_in(data) if data else None
+    if not text or (made := change(text, where)) == text:
+        return data
+    return base64.b64encode(made.encode()).decode()
 
 
 def _tool(tool: Tool, change: Change) -> Tool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from intellirouter.bounds.patterns import compiled
 from intellirouter.chat.delta import Delta, Finish, TextDelta, ToolCallArguments, ToolCallStart
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Tool
-from intellirouter.chat.parts import File, Opaque, Part, Text, Thinking, ToolCall, ToolResult
+from intellirouter.chat.parts import File, Image, Opaque, Part, Text, Thinking, ToolCall, ToolResult
 from intellirouter.chat.response import ChatResponse, Choice
 from intellirouter.config.schema.guards import GuardSection
 from intellirouter.guards import places
@@ -53,6 +54,13 @@ PLACES: dict[str, ChatRequest] = {
     "a tool result": asked(ToolResult("1", (Text(json.dumps({"mail": EMAIL})),))),
     "a document": asked(File(text=EMAIL, title=EMAIL)),
     "a text document": asked(File(data="amFuZS5yb2VAZXhhbXBsZS5vcmc=", media_type="text/plain")),
+    "a text that goes by no type": asked(File(data="amFuZS5yb2VAZXhhbXBsZS5vcmc=", filename="a.yaml")),
+    "a text by another type": asked(
+        File(data="amFuZS5y\nb2VAZXhhbXBsZS5vcmc=", media_type="application/octet-stream")
+    ),
+    "a text where a picture stands": asked(
+        Image(data="amFuZS5yb2VAZXhhbXBsZS5vcmc=", media_type="image/svg+xml")
+    ),
     "a block of a vendor": asked(Opaque("anthropic", {"type": "x", "deep": [{"text": EMAIL}]})),
     "a thought": asked(Thinking(f"they wrote {EMAIL}")),
     "a tool's description": asked(
@@ -81,6 +89,14 @@ def test_half_of_a_surrogate_pair_stays_an_escape() -> None:
 
 def test_what_holds_nothing_is_the_same_object() -> None:
     request = asked("Nothing to see", ToolCall("1", "t", '{"a": 1}'))
+    assert through(request).request is request
+
+
+def test_pictures_and_pdfs_stay_as_they_are() -> None:
+    """Also a PDF that could be read as text: changed, it is none any more."""
+    pdf = base64.b64encode(f"%PDF-1.4 {EMAIL}".encode()).decode()
+    picture = base64.b64encode(b"\x89PNG " + EMAIL.encode()).decode()
+    request = asked(File(data=pdf), Image(data=picture), Image(data="no base64"), File(data="==="))
     assert through(request).request is request
 
 

@@ -6,8 +6,6 @@ An id that is none of ours is the vendor's own, and goes on as it is.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import mimetypes
 import re
 import time
@@ -18,9 +16,11 @@ import msgspec
 from aiohttp import web
 from yarl import URL
 
+from intellirouter.bounds.aside import LONG
+from intellirouter.chat.media import image_type, words_in
 from intellirouter.chat.model import ChatRequest, Message
 from intellirouter.chat.parts import File, Image, ToolResult
-from intellirouter.errors import InvalidRequest, PayloadTooLarge
+from intellirouter.errors import InvalidRequest, PayloadTooLarge, PeerUnavailable
 from intellirouter.inference.job import Job
 from intellirouter.peers.http_roles import said
 from intellirouter.roles.router.handed_on import HANDED_ON, ROLE
@@ -30,9 +30,8 @@ from intellirouter.web.endpoint import FRAME, VOUCHED
 OURS = re.compile(r"file-[0-9a-f]{24}")
 MOST, MOST_BYTES = 20, 20 * 1024 * 1024
 """Files of one request, and what they hold together."""
-_TEXTS = frozenset(
-    "application/json application/xml application/javascript application/x-sh application/x-yaml application/toml".split()
-)
+LONG_BYTES = 1 << 20
+"""Of files whose request is read off the event loop, as one that has them in it."""
 
 
 class Held(msgspec.Struct):
@@ -68,9 +67,26 @@ async def with_own_files(request: web.Request, job: Job) -> Job:
             raise PayloadTooLarge(f"The files of a request hold at most {MOST_BYTES >> 20} MB together.")
         if status != 200:
             raise said(status, body, ROLE)
-        held[id_] = msgspec.json.decode(body, type=Held)
-    messages = tuple(_with(message, held) for message in job.request.messages)
-    return msgspec.structs.replace(job, request=job.request.changed(messages=messages))
+        held[id_] = _held(body)
+    return msgspec.structs.replace(job, request=await _filled(job, held))
+
+
+def _held(body: bytes) -> Held:
+    try:
+        return msgspec.json.decode(body, type=Held)
+    except msgspec.MsgspecError as cause:
+        raise PeerUnavailable(f"the {ROLE} answered with something else than a file") from cause
+
+
+async def _filled(job: Job, held: Mapping[str, Held]) -> ChatRequest:
+    """The request with the files: made in a thread where they hold much."""
+
+    def make() -> ChatRequest:
+        return job.request.changed(messages=tuple(_with(message, held) for message in job.request.messages))
+
+    if sum(one.bytes for one in held.values()) <= LONG_BYTES:
+        return make()
+    return (await LONG.run(job.caller.tenant, make)).routed(long=True)
 
 
 def _named(chat: ChatRequest) -> Iterator[str]:
@@ -92,20 +108,19 @@ def _with(message: Message, held: Mapping[str, Held]) -> Message:
 
 
 def _part(part: File | Image, held: Held) -> File | Image:
-    """The part with the file's bytes: a picture as one, what is text as text, which every model reads."""
+    """The part with the file's bytes: a picture as one, and what is text as text, which every model reads, whatever its name says."""
     name = part.filename if isinstance(part, File) and part.filename else held.filename
-    kind = mimetypes.guess_type(name)[0] or ""
-    if isinstance(part, Image) or kind.startswith("image/"):
-        detail = part.detail if isinstance(part, Image) else None
-        return Image(data=held.data, media_type=kind or "image/png", detail=detail, cache=part.cache)
-    if (kind.startswith("text/") or kind in _TEXTS) and (text := _text(held.data)) is not None:
+    kind, packed = mimetypes.guess_type(name)
+    if packed is not None:  # `a.csv.gz` is no table
+        kind = f"application/{packed}"
+    if isinstance(part, Image):
+        media_type = image_type(kind, held.data) or "image/png"
+        return msgspec.structs.replace(part, file_id=None, data=held.data, media_type=media_type)
+    if (text := words_in(held.data)) is not None and "\0" not in text:
+        text = text.removeprefix("\ufeff")
         return msgspec.structs.replace(part, file_id=None, text=text, media_type="text/plain", filename=name)
-    media_type = kind or "application/octet-stream"
-    return msgspec.structs.replace(part, file_id=None, data=held.data, media_type=media_type, filename=name)
-
-
-def _text(data: str) -> str | None:
-    try:
-        return base64.b64decode(data).decode("utf-8-sig")
-    except (binascii.Error, UnicodeDecodeError):
-        return None
+    if kind is None or kind.startswith("image/"):  # those without a name are called `upload` by the SDKs
+        kind = image_type(kind, held.data) or "application/octet-stream"
+    if kind.startswith("image/"):
+        return Image(data=held.data, media_type=kind, cache=part.cache)
+    return msgspec.structs.replace(part, file_id=None, data=held.data, media_type=kind, filename=name)

@@ -22,6 +22,7 @@ from intellirouter.peers.contract import Call, RoleApi
 from intellirouter.roles.keys import DOORS
 from intellirouter.roles.router.console.sessions import Session
 from intellirouter.security.caller import HANDED_HEADER, Caller
+from intellirouter.telemetry.tracing.span import outgoing, traceparent_of
 from intellirouter.transport.contract import Deadlines, Reply
 from intellirouter.web import auditing
 from intellirouter.web.body import read_body
@@ -77,10 +78,15 @@ class Gateway:
         id_ = request[REQUEST_ID]
         if (app := self._local.get(role)) is not None:
             headers = CIMultiDict({"x-request-id": id_})
+            if (context := outgoing(traceparent_of(request.headers))) is not None:
+                headers["traceparent"] = context
             inner = request.clone(method="GET", rel_url=path, headers=headers, remote=request.remote or "")
             asking = replace(caller, via=frozenset({"Router"}))
-            async with asyncio.timeout(seconds):
-                response = await _by(app, inner, asking)
+            try:
+                async with asyncio.timeout(seconds):
+                    response = await _by(app, inner, asking)
+            except TimeoutError as cause:
+                raise PeerUnavailable(f"the {role} did not answer in time") from cause
             if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
                 raise TypeError("only whole answers can be asked for")
             return response.status, response.body

@@ -217,11 +217,11 @@ async def test_a_question_is_answered_side_by_side_and_an_answer_can_do_nothing(
     await operator.open("playground")
     await operator.page.get_by_label("Model").first.fill("swift")
     await operator.page.get_by_role("button", name="Compare with another").click()
-    await operator.page.get_by_label("Model").nth(1).fill("deep")
+    await operator.page.get_by_label("Model").nth(1).fill("swift-mini")  # `deep` is overloaded now and then
     await operator.page.get_by_label("Message").fill(f"What is this? {EVIL}")
     await operator.page.get_by_role("button", name="Send").click()
     await expect(operator.page.locator(".prose strong")).to_have_count(2)
-    await expect(operator.page.get_by_text("An answer of swift", exact=False)).to_be_visible()
+    await expect(operator.page.get_by_text("An answer of swift-mini", exact=False)).to_be_visible()
 
 
 async def test_a_model_is_tried_added_drained_and_removed(operator: Seat) -> None:

@@ -17,12 +17,15 @@ from intellirouter.roles.chain_engine.approvals.inbox import Asked
 from intellirouter.roles.chain_engine.approvals.links import Link
 from intellirouter.roles.chain_engine.approvals.page import page, payload, said
 from intellirouter.roles.chain_engine.keys import ENGINE
+from intellirouter.security.authority import ended
 from intellirouter.web.body import read_body, read_json
 from intellirouter.web.endpoint import CALLER
 
 if TYPE_CHECKING:  # every process imports this module, and must not pay for dbos
     from intellirouter.roles.chain_engine.service import ChainService
 
+ANSWERS = "runs:write"
+"""The permission to answer what a run waits for."""
 DAY = 86_400.0
 LONGEST = 30 * DAY
 MAX_FORM = 200_000
@@ -51,7 +54,7 @@ async def link(request: web.Request) -> web.StreamResponse:
     row = await service.row(caller, found["id"])
     asked = await _asked(service, row.run_id, row.chain, found["name"])
     until = time.time() + _lasts(body)
-    made = Link(row.run_id, asked.wait.path, asked.wait.signal, until, caller.owner())
+    made = Link(row.run_id, asked.wait.path, asked.wait.signal, until, caller.owner(), ANSWERS)
     token = await asyncio.to_thread(service.links.token, made)
     url = request.url.origin().with_path(f"/v1/approve/{token}")
     return answer(
@@ -112,6 +115,8 @@ async def _linked(service: ChainService, token: str) -> tuple[Link, Asked]:
     except AuthenticationFailed as cause:  # no key would help: there is no such page
         raise NotFound(cause.message) from cause
     caller = await service.authority.caller_of(made.owner)
+    if made.asks and not caller.may(made.asks):
+        raise ended(made.owner, f"lacks the permission '{made.asks}' now")
     row = await service.row(caller, made.run_id)
     asked = await _asked(service, row.run_id, row.chain, made.signal)
     if asked.wait.path != made.path:

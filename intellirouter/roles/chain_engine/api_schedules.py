@@ -12,6 +12,7 @@ from intellirouter.chat import fields
 from intellirouter.errors import NotFound, PermissionDenied
 from intellirouter.roles.chain_engine.api import answer, framed, only
 from intellirouter.roles.chain_engine.keys import ENGINE
+from intellirouter.roles.chain_engine.owners import check_starts
 from intellirouter.roles.chain_engine.schedules import Schedule, checked_times
 from intellirouter.web.body import read_json
 from intellirouter.web.endpoint import CALLER
@@ -77,6 +78,7 @@ async def trigger(request: web.Request) -> web.StreamResponse:
     schedule, service = await _found(request), request.app[ENGINE]
     inputs = msgspec.json.decode(schedule.inputs)
     caller = request[CALLER]
+    check_starts(caller)
     row, _ = await service.start(caller, schedule.chain, inputs, service.run_id(caller, None))
     (run,) = await service.shown(row)
     return answer(run, 202)

@@ -8,11 +8,19 @@ from dataclasses import dataclass, field
 
 from intellirouter.errors import NotFound, StateUnavailable
 from intellirouter.roles.chain_engine.store import Store
+from intellirouter.security.admission import lacks
 from intellirouter.security.authority import Authority, ended
 from intellirouter.security.caller import Caller, Owner
+from intellirouter.security.permissions import PERMISSION
 
 STARTS = "chains:start"
 _KEPT = 1_000
+
+
+def check_starts(caller: Caller) -> None:
+    """Raises `PermissionDenied` for who may start no chains: a run in its name would end at its first step that asks somebody."""
+    if not caller.may(STARTS):
+        raise lacks(caller, PERMISSION[STARTS])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from intellirouter.bounds.aside import ASIDE
 from intellirouter.bounds.schemas import schema
 from intellirouter.errors import Conflict, InvalidRequest, NotFound
 from intellirouter.roles.chain_engine.definitions import forms, signals
+from intellirouter.roles.chain_engine.owners import check_starts
 from intellirouter.roles.chain_engine.store import RunRow
 from intellirouter.security.caller import Caller
 
@@ -76,6 +77,7 @@ async def fork(service: ChainService, caller: Caller, run_id: str, step: int) ->
 
     Raises `NotFound`, `Conflict` while the run goes on, `InvalidRequest` for a number it has not recorded, `RateLimited` as a start does.
     """
+    check_starts(caller)
     await _in_state(service, caller, run_id, "succeeded", "failed", "cancelled")
     numbers = [each["number"] for each in await service.runtime.steps(run_id)]
     if step not in numbers:

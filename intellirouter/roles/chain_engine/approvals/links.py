@@ -31,13 +31,15 @@ _SECRETS = sa.Table(
 
 
 class Link(msgspec.Struct, frozen=True, array_like=True):
-    """`until` is a Unix time; `path` is the step that waits."""
+    """`until` is a Unix time; `path` is the step that waits. `asks` is the permission that its owner is to hold yet; of a link that a hook
+    sends none: the operator has the owner's run asked about."""
 
     run_id: str
     path: str
     signal: str
     until: float
     owner: Owner
+    asks: str = ""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ from intellirouter.bounds import names
 from intellirouter.errors import InvalidRequest
 
 Json = dict[str, Any]
+MOST = 1 << 64
+"""Whole numbers are less: JSON writes some of four thousand digits, with which nothing can be reckoned."""
 
 
 def at(path: str, key: str) -> str:
@@ -29,6 +31,10 @@ def shown(value: object) -> str:
 def wrong(path: str, expected: str, value: object) -> NoReturn:
     """Raise for a value of the wrong type."""
     raise InvalidRequest(f"'{path}' must be {expected}, not {shown(value)}.", param=path)
+
+
+def _too_large(path: str) -> NoReturn:
+    raise InvalidRequest(f"'{path}' is a number of more than 64 bits.", param=path)
 
 
 def missing(path: str) -> NoReturn:
@@ -86,6 +92,8 @@ def integer(
         value = int(value)
     if type(value) is not int:
         wrong(at(path, key), "an integer", value)
+    if not -MOST < value < MOST:
+        _too_large(at(path, key))
     if (least is not None and value < least) or (most is not None and value > most):
         bounds = f"at least {least}" if most is None else f"between {least} and {most}"
         raise InvalidRequest(f"'{at(path, key)}' must be {bounds}.", param=at(path, key))
@@ -95,9 +103,11 @@ def integer(
 def number(data: Mapping[str, Any], key: str, path: str = "") -> float | None:
     """A number, or None."""
     value = data.get(key)
-    if value is None or type(value) in (int, float):
+    if value is None or type(value) is float:
         return value
-    wrong(at(path, key), "a number", value)
+    if type(value) is not int:
+        wrong(at(path, key), "a number", value)
+    return value if -MOST < value < MOST else _too_large(at(path, key))
 
 
 def boolean(data: Mapping[str, Any], key: str, path: str = "") -> bool | None:

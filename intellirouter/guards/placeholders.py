@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,6 +29,10 @@ LABELS = {
 }
 NOTHING = frozenset({"invisible", "bidi", "control"})
 """Kinds in whose place nothing is put."""
+_WRITTEN = re.compile(
+    r"(?:<|\\\\u003c|\\u003c|&lt;|\\<)[A-Z0-9_]{1,64}(?:>|\\\\u003e|\\u003e|&gt;|\\>)", re.IGNORECASE
+)
+"""A placeholder as models write it; which of these are some of ours is looked up."""
 _LOOKS_SO = re.compile(r"<([A-Z][A-Z0-9_]{0,40}_\d{1,6})>", re.IGNORECASE)
 
 
@@ -150,30 +155,33 @@ class Restoring:
             ):
                 self._values[f"{left}{name}{right}".lower()] = value
         self._longest = max(map(len, self._values), default=0)
-        forms = sorted(self._values, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, forms)), re.IGNORECASE) if forms else None
+        self._forms = sorted(self._values)
 
     def whole(self, text: str, *, in_json: bool = False) -> str:
         """The text with the values back. `in_json`: it is JSON as it is written, so that a value's quotes are escaped."""
-        if self._pattern is None or "_" not in text:
+        if not self._values or "_" not in text:
             return text
-        return self._pattern.sub(lambda found: self._value(found[0], in_json=in_json), text)
+        return _WRITTEN.sub(lambda found: self._value(found[0], in_json=in_json), text)
 
     def _value(self, written: str, *, in_json: bool) -> str:
-        value = self._values[written.lower()]
+        value = self._values.get(written.lower())
+        if value is None:  # it only looks like one
+            return written
         return json.dumps(value, ensure_ascii=False)[1:-1] if in_json else value
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where placeholders stand."""
-        if self._pattern is None or "_" not in text:
+        if not self._values or "_" not in text:
             return []
-        return [found.span() for found in self._pattern.finditer(text)]
+        return [found.span() for found in _WRITTEN.finditer(text) if found[0].lower() in self._values]
 
     def open_at(self, text: str) -> int:
         """From where the end of the text could be the beginning of a placeholder."""
         for start in range(max(0, len(text) - self._longest + 1), len(text)):
             if text[start] in "<\\&":
                 tail = text[start:].lower()
-                if tail not in self._values and any(form.startswith(tail) for form in self._values):
+                place = bisect_left(self._forms, tail)
+                begins = place < len(self._forms) and self._forms[place].startswith(tail)
+                if begins and tail not in self._values:
                     return start
         return len(text)

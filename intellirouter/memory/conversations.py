@@ -198,10 +198,22 @@ def _headless(group: Sequence[Turn]) -> bool:
 
 def overlap(kept: Sequence[Message], said: Sequence[Message]) -> int:
     """How many of the messages that a client sent are the end of what was kept: it sends its history itself."""
-    for length in range(min(len(kept), len(said)), 0, -1):
-        if all(_alike(one, two) for one, two in zip(kept[-length:], said[:length], strict=True)):
-            return length
-    return 0
+    most = min(len(kept), len(said))
+    begins, ends = [*map(_known_by, said[:most])], [*map(_known_by, kept[len(kept) - most :])]
+    # the longest beginning that is an end, by Knuth, Morris and Pratt: however much of it is alike, each message is looked at twice
+    back = [0] * most
+    length = 0
+    for place in range(1, most):
+        while length and begins[place] != begins[length]:
+            length = back[length - 1]
+        length += begins[place] == begins[length]
+        back[place] = length
+    length = 0
+    for one in ends:
+        while length and (length == most or one != begins[length]):
+            length = back[length - 1]
+        length += one == begins[length]
+    return length
 
 
 def shared(kept: Sequence[Message], said: Sequence[Message]) -> int:
@@ -221,7 +233,11 @@ def holds_history(kept: Sequence[Message], said: Sequence[Message]) -> bool:
 
 def _alike(one: Message, two: Message) -> bool:
     """The same words and calls by the same side; how a dialect carries them does not matter."""
-    return _answers_a_call(one) == _answers_a_call(two) and _told(one) == _told(two)
+    return _known_by(one) == _known_by(two)
+
+
+def _known_by(message: Message) -> tuple[object, ...]:
+    return _answers_a_call(message), _told(message)
 
 
 def _told(message: Message) -> tuple[object, ...]:

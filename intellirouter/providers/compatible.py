@@ -18,7 +18,9 @@ def offer_only_allowed(body: Json, notes: list[str]) -> None:
 
 
 def _name_of(tool: Json) -> Any:
-    return (tool.get("function") or tool.get("custom") or {}).get("name")
+    body = tool.get("function") or tool.get("custom")
+    name = body.get("name") if isinstance(body, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def drop_cache_markers(messages: list[Json], notes: list[str]) -> None:

@@ -152,8 +152,15 @@ def _own(message: Json) -> Json:
     """A copy of a client's message that may be changed: the next attempt reads the original."""
     content = message.get("content")
     return (
-        {**message, "content": [dict(part) for part in content]} if isinstance(content, list) else {**message}
+        {**message, "content": [dict(_part(part)) for part in content]}
+        if isinstance(content, list)
+        else {**message}
     )
+
+
+def _part(part: Any) -> Json:
+    """A part of a message: some clients write words as they are."""
+    return {"type": "text", "text": part} if isinstance(part, str) else part
 
 
 def _drop_foreign_thoughts(flavour: Flavour, body: Json, notes: list[str]) -> None:

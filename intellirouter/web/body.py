@@ -139,11 +139,14 @@ async def read_json(request: web.Request, most: int | None = None, values: int =
 
 
 async def made(request: web.Request, make: Callable[[], T]) -> T:
-    """What `make` makes of the request's JSON: in a thread where that holds much."""
-    if HOLDS_MUCH not in request:
-        return make()
-    caller = request.get(CALLER)
-    return await LONG.run(caller.tenant if caller is not None else "", make)
+    """What `make` makes of the request's JSON: in a thread where that holds much. Raises `InvalidRequest` for what is nested too deep."""
+    try:
+        if HOLDS_MUCH not in request:
+            return make()
+        caller = request.get(CALLER)
+        return await LONG.run(caller.tenant if caller is not None else "", make)
+    except RecursionError as cause:
+        raise InvalidRequest("The request body is nested too deeply.") from cause
 
 
 async def parse_object(body: bytes, most_values: int, request: web.Request) -> dict[str, Any]:

@@ -42,3 +42,10 @@ def test_who_is_no_model_reads_the_passages_alone(passages: list[str], before: s
     told = f"{before}\n\n{context_block(sources)}\n\n{after}"
     assert as_plain_text(told) == f"{before}\n\n" + "\n".join(passages) + f"\n\n{after}"
     assert as_plain_text(before) == before
+
+
+@pytest.mark.parametrize(
+    "told", ["<context>", "<context>a</source>", "</context><context>", "<context>" * 5000]
+)
+def test_what_is_no_block_is_left_as_it_is(told: str) -> None:
+    assert as_plain_text(told) == told

@@ -43,6 +43,12 @@ CASES: list[tuple[str, Any, dict[str, Any], dict[str, Any] | None]] = [
         {"type": "object", "properties": {"a": {"type": ["string", "null"], "description": "x"}}, "additionalProperties": False},
         {"type": "object", "properties": {"a": {"description": "x", "anyOf": [{"type": "string"}, {"type": "null"}]}}, "additionalProperties": False},
     ),
+    (
+        "of a list of types each has what concerns it",
+        CLOSED,
+        {"type": "object", "properties": {"a": {"type": ["object", "array"], "properties": {"b": {"type": "string"}}, "items": {"type": "string"}}}, "additionalProperties": False},
+        {"type": "object", "properties": {"a": {"anyOf": [{"type": "object", "properties": {"b": {"type": "string"}}, "additionalProperties": False}, {"type": "array", "items": {"type": "string"}}]}}, "additionalProperties": False},
+    ),
     ("a map cannot be said", CLOSED, {"type": "object", "properties": {"m": {"type": "object", "additionalProperties": {"type": "string"}}}}, None),
     (
         "nor a recursion",
@@ -62,6 +68,12 @@ CASES: list[tuple[str, Any, dict[str, Any], dict[str, Any] | None]] = [
         {"type": "object", "properties": {"a": {"description": "x", "allOf": [{"type": "string", "description": "y"}]}, "b": {"allOf": [{"type": "object", "properties": {"c": {"type": "string"}}}, {"type": "object", "properties": {"d": {"type": "string"}}}]}}},
         {"type": "object", "properties": {"a": {"description": "x", "type": "string"}, "b": {"type": "object", "properties": {"c": {"type": "string"}, "d": {"type": "string"}}}}},
     ),
+    (
+        "nor one through others",
+        CLOSED,
+        {"type": "object", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"anyOf": [{"$ref": "#/$defs/c"}]}, "c": {"anyOf": [{"$ref": "#/$defs/a"}]}}},
+        None,
+    ),
     ("an empty word is none", GEMINI, {"type": "object", "properties": {"e": {"type": "string", "enum": ["", "a"]}}}, {"type": "object", "properties": {"e": {"type": "string", "enum": ["a"]}}}),
 ]  # fmt: skip
 
@@ -73,6 +85,19 @@ def test_a_schema_is_made_to_fit(
     assert fit_schema(schema, rules) == expected, case
     if expected is not None:
         assert fit_schema(expected, rules) is expected, "what fits comes back as the same object"
+
+
+@pytest.mark.parametrize("levels", [10, 25])
+def test_lists_of_types_within_each_other_do_not_double_with_every_level(levels: int) -> None:
+    inner: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        inner = {
+            "type": ["object", "array", "null"],
+            "properties": {"a": inner},
+            "additionalProperties": False,
+        }
+    fitted = fit_schema({"type": "object", "properties": {"r": inner}}, CLOSED)
+    assert str(fitted).count("'string'") == 1
 
 
 def test_what_is_lost_but_for_its_description_is_said() -> None:

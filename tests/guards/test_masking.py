@@ -137,6 +137,12 @@ def test_a_model_may_write_it_in_its_own_way(written: str) -> None:
     assert answer(done, Text(f"Mail {written}!")).choices[0].text == f"Mail {EMAIL}!"
 
 
+@pytest.mark.parametrize("written", ["<EMAıL_1>", "<EMAİL_1>", "<EMAIL_2>", "<_>", "<EMAIL_1"])
+def test_what_only_looks_like_one_is_left_alone(written: str) -> None:
+    done = through(asked(EMAIL))
+    assert answer(done, Text(f"Mail {written}!")).choices[0].text == f"Mail {written}!"
+
+
 def test_json_stays_json() -> None:
     quoted = guard("pattern", patterns=['"[A-Z ]+"'], action="mask-restore")
     done = looked_at(asked('call me "THE BOSS"', output=OutputFormat("json")), (quoted,), Report())

@@ -124,10 +124,10 @@ def _in_unsigned_loop(messages: tuple[Message, ...]) -> bool:
     last: list[Message] = []
     for message in reversed(messages):
         if message.role == "assistant":
-            last.insert(0, message)
+            last.append(message)
         elif last:
             break
-    parts = [part for message in last for part in message.content]
+    parts = [part for message in reversed(last) for part in message.content]
     kept = [p for p in parts if not (isinstance(p, Thinking) and not p.taken_by(VENDOR))]
     signed = bool(kept) and isinstance(kept[0], (Thinking, RedactedThinking))
     return not signed and any(isinstance(part, ToolCall) for part in kept)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import msgspec
@@ -43,6 +44,15 @@ _SILENT = frozenset(
     {"$schema", "$id", "$comment", "$anchor", "id", "nullable", "examples", "readOnly", "writeOnly"}
 )
 _UNIONS = ("anyOf", "oneOf", "allOf")
+_NESTING = frozenset((*_UNIONS, "not", "if", "then", "else"))
+_OF_OBJECTS = frozenset(
+    """properties required additionalProperties patternProperties propertyNames unevaluatedProperties dependentSchemas
+    dependentRequired minProperties maxProperties""".split()
+)
+_OF_ARRAYS = frozenset(
+    "items prefixItems contains unevaluatedItems minItems maxItems uniqueItems minContains maxContains".split()
+)
+"""Keywords that say nothing of a value of another type."""
 _TOLD = 200
 """Characters of a keyword's value that are told in a description."""
 
@@ -185,13 +195,8 @@ def _plain(schema: Json, rules: SchemaRules) -> Json:
         del plain["required"]
     if rules.keywords is not None:
         _in_known_words(plain, rules)
-    if not rules.type_lists and isinstance(kinds := plain.get("type"), list):
-        del plain["type"]
-        branches = [{"type": kind} if kind == "null" else {**_typed(plain), "type": kind} for kind in kinds]
-        beside = {
-            key: value for key, value in plain.items() if key in ("description", "title", "default", "$defs")
-        }
-        return branches[0] | beside if len(branches) == 1 else {**beside, "anyOf": branches}
+    if not rules.type_lists and isinstance(plain.get("type"), list):
+        return _as_union(plain)
     return plain
 
 
@@ -213,10 +218,25 @@ def _type_name(kind: Any) -> str | None:
     return word if word in _TYPES else _TYPE_NAMES.get(word)
 
 
-def _typed(schema: Json) -> Json:
-    return {
-        key: value for key, value in schema.items() if key not in ("description", "title", "default", "$defs")
+def _as_union(plain: Json) -> Json:
+    """A list of types as a union of schemas that have one each."""
+    kinds = list(dict.fromkeys(plain.pop("type")))
+    if len(kinds) - ("null" in kinds) > 1 and not _NESTING.isdisjoint(plain):
+        raise _Lossy  # each branch would hold all that is nested: twice as much with every level
+    branches = [_branch(plain, kind) for kind in kinds]
+    beside = {
+        key: value for key, value in plain.items() if key in ("description", "title", "default", "$defs")
     }
+    return branches[0] | beside if len(branches) == 1 else {**beside, "anyOf": branches}
+
+
+def _branch(schema: Json, kind: str) -> Json:
+    """What the schema says of one of its types: were each given all of it, lists within lists would double with every level."""
+    left = {"description", "title", "default", "$defs"}
+    left |= (_OF_OBJECTS if kind != "object" else set()) | (_OF_ARRAYS if kind != "array" else set())
+    if kind == "null":
+        return {"type": kind}
+    return {**{key: value for key, value in schema.items() if key not in left}, "type": kind}
 
 
 def _in_known_words(plain: Json, rules: SchemaRules) -> None:
@@ -301,7 +321,8 @@ def _without_odd_names(schema: Json, rules: SchemaRules) -> list[str]:
     if schema.get("additionalProperties") is False:
         del schema["additionalProperties"]
     if wanted:
-        schema["required"] = [name for name in schema["required"] if name not in odd]
+        gone = frozenset(odd)
+        schema["required"] = [name for name in schema["required"] if name not in gone]
     return told
 
 
@@ -313,12 +334,12 @@ def _recurs(schema: Json) -> bool:
         if isinstance(schema.get(holder), dict)
         for name, inner in schema[holder].items()
     }
-    holds = {name: set(_refs(inner)) for name, inner in defined.items()}
-    reached = {name: set(refs) for name, refs in holds.items()}
-    for _ in holds:
-        for refs in reached.values():
-            refs |= {more for ref in tuple(refs) for more in holds.get(ref, ())}
-    return "#" in set(_refs(schema)) or any(name in refs for name, refs in reached.items())
+    holds = {name: set(_refs(inner)) & defined.keys() for name, inner in defined.items()}
+    try:
+        TopologicalSorter(holds).prepare()
+    except CycleError:
+        return True
+    return "#" in set(_refs(schema))
 
 
 def _refs(node: Any) -> Iterator[str]:

@@ -19,6 +19,8 @@ from intellirouter.chat.model import ChatRequest, Tool
 from intellirouter.errors import UnsupportedByTarget
 
 OPTIONS = "web_search_options"
+MOST_SITES = 500
+"""Of each list, where both are given and the target takes one: each site of one is held against each of the other."""
 _PLACE = ("city", "region", "country", "timezone")
 _KNOWN = frozenset(
     "type name filters googleSearch parameters user_location allowed_domains blocked_domains excluded_domains excludeDomains "
@@ -78,7 +80,7 @@ def as_search(request: ChatRequest, takes: Takes, notes: list[str]) -> tuple[Too
     Raises `UnsupportedByTarget` where the target cannot keep to the caller's sites and there is nothing else to use.
     """
     tools = request.tools
-    foreign = [tool for tool in tools if is_search(tool) and tool.dialect != takes.dialect]
+    foreign = [tool for tool in tools if _is_foreign(tool, takes)]
     if not foreign or takes.search is None:
         return tools
     if not takes.search_beside_tools and len(tools) > len(foreign):
@@ -92,14 +94,19 @@ def as_search(request: ChatRequest, takes: Takes, notes: list[str]) -> tuple[Too
         if chosen or len(tools) == len(foreign):
             raise UnsupportedByTarget(f"The search of {takes.who} {why}.", param="tools")
         notes.append(f"The web was not searched: the search of {takes.who} {why}.")
-        return tuple(tool for tool in tools if tool not in foreign)
+        return tuple(tool for tool in tools if not _is_foreign(tool, takes))
     own = _spoken(held, takes)
     notes.append(f"The search of the web was asked for as {takes.who} has it.")
     notes += [
         f"'{name}' of the search was left out: {takes.who} has no word for it."
         for name in _unsaid(held, says)
     ]
-    return (*(tool for tool in tools if tool not in foreign), own)
+    return (*(tool for tool in tools if not _is_foreign(tool, takes)), own)
+
+
+def _is_foreign(tool: Tool, takes: Takes) -> bool:
+    """Another vendor's search."""
+    return is_search(tool) and tool.dialect != takes.dialect
 
 
 def options_as_tool(options: Any) -> Tool:
@@ -162,6 +169,8 @@ def _held(wanted: Wanted, says: _Says) -> tuple[Wanted | None, str]:
     if allowed and not says.allowed:
         return None, "cannot be kept to a list of sites ('allowed_domains')"
     if allowed and blocked and not says.both:
+        if max(len(allowed), len(blocked)) > MOST_SITES:
+            return None, f"takes no more than {MOST_SITES} sites to leave out beside those to keep to"
         if any(_within(site, other) and site != other for site in blocked for other in allowed):
             return None, "takes no sites to leave out beside those to keep to"
         allowed, blocked = tuple(site for site in allowed if not _beneath(site, blocked)), ()

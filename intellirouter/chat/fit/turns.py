@@ -222,12 +222,13 @@ def _without_empty(
 ) -> list[Message]:
     kept: list[Message] = []
     last_user = max((i for i, turn in enumerate(turns) if turn.role == "user"), default=-1)
+    came = set(map(id, was))  # as they are now
     for place, turn in enumerate(turns):
         emptied = not turn.content
         if turn.role == "assistant":
             if _says_something(turn, takes) or (takes.empty_turns and not emptied):
                 kept.append(turn)
-        elif not emptied or (turn.role == "user" and turn in was and takes.text == "any"):
+        elif not emptied or (turn.role == "user" and takes.text == "any" and id(turn) in came):
             kept.append(turn)
         elif place == last_user:
             notes.append(f"An empty turn was sent as '{STAND_IN}'.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -63,15 +64,29 @@ def decode_call(call: Json, fallback_id: str, signature: str | None) -> ToolCall
     )
 
 
-def join_part(parts: list[Part], part: Part) -> None:
-    """Add a part; Google cuts one text into several, and a signature ends a piece that must stay whole."""
-    match (parts[-1] if parts else None), part:
-        case Text(signature=None) as last, Text():
-            parts[-1] = Text(last.text + part.text, signature=part.signature)
-        case Thinking(signature=None, encrypted=None) as thought, Thinking():
-            parts[-1] = msgspec.structs.replace(part, text=thought.text + part.text)
-        case _:
-            parts.append(part)
+def joined(pieces: Iterable[Part]) -> list[Part]:
+    """The parts that pieces make: Google cuts one text into several, and a signature ends a piece that must stay whole."""
+    parts: list[Part] = []
+    open_texts: list[Text | Thinking] = []  # pieces of the last one
+
+    def close() -> None:
+        if open_texts:
+            words = "".join(piece.text for piece in open_texts) if len(open_texts) > 1 else open_texts[0].text
+            parts.append(msgspec.structs.replace(open_texts[-1], text=words))
+            open_texts.clear()
+
+    for piece in pieces:
+        if not isinstance(piece, (Text, Thinking)):
+            close()
+            parts.append(piece)
+            continue
+        if open_texts and type(open_texts[-1]) is not type(piece):
+            close()
+        open_texts.append(piece)
+        if piece.signature is not None or (isinstance(piece, Thinking) and piece.encrypted is not None):
+            close()
+    close()
+    return parts
 
 
 def decode_part(part: Json, fallback_id: str) -> Part | None:
@@ -210,7 +225,7 @@ def _encode_result(result: ToolResult, names: dict[str, str], notes: list[str]) 
     if not result.is_error:
         try:
             response = msgspec.json.decode(text)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             response = None
     if not isinstance(response, dict):
         response = {"error" if result.is_error else "result": text}

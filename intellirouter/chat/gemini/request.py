@@ -7,7 +7,7 @@ from typing import Any
 
 from intellirouter.chat import fields
 from intellirouter.chat.fields import Json
-from intellirouter.chat.gemini.parts import DIALECT, decode_part, join_part, make_call_id, pick
+from intellirouter.chat.gemini.parts import DIALECT, decode_part, joined, make_call_id, pick
 from intellirouter.chat.model import (
     ChatRequest,
     Effort,
@@ -18,6 +18,7 @@ from intellirouter.chat.model import (
     Tool,
     ToolChoice,
 )
+from intellirouter.chat.open_calls import OpenCalls
 from intellirouter.chat.options import take_options
 from intellirouter.chat.parts import Part, Thinking, ToolCall, ToolResult
 from intellirouter.errors import InvalidRequest
@@ -170,14 +171,14 @@ def _decode_turns(data: Json) -> tuple[Message, ...]:
     turns: list[Message] = []
     system = data.get("systemInstruction")
     if system is not None:
-        parts = _parts_of(system, "systemInstruction", "s", [])
+        parts = _parts_of(system, "systemInstruction", "s", OpenCalls())
         turns.append(Message("system", parts))
     contents = data.get("contents")
     if isinstance(contents, (dict, str)):
         contents = [contents]
     if not isinstance(contents, list) or not contents:
         fields.missing("contents")
-    unanswered: list[ToolCall] = []
+    unanswered = OpenCalls()
     for index, content in enumerate(contents):
         path = f"contents[{index}]"
         parts = _parts_of(content, path, str(index), unanswered)
@@ -193,7 +194,7 @@ def _decode_turns(data: Json) -> tuple[Message, ...]:
     return tuple(turns)
 
 
-def _parts_of(content: Any, path: str, turn: str, unanswered: list[ToolCall]) -> tuple[Part, ...]:
+def _parts_of(content: Any, path: str, turn: str, unanswered: OpenCalls) -> tuple[Part, ...]:
     """A turn's parts. A result without an id answers the oldest open call of its name."""
     if isinstance(content, str):
         content = {"parts": [{"text": content}]}
@@ -203,26 +204,25 @@ def _parts_of(content: Any, path: str, turn: str, unanswered: list[ToolCall]) ->
     if isinstance(raw_parts, dict):
         content = {**content, "parts": [raw_parts]}
     parts: list[Part] = []
+    pieces: list[Part] = []  # of thoughts
     for index, raw in enumerate(fields.objects(content, "parts", path)):
         part = decode_part(raw, make_call_id(turn, index))
         if isinstance(part, ToolCall):
-            unanswered.append(part)
+            unanswered.add(part)
         elif isinstance(part, ToolResult):
             given = (pick(raw, "functionResponse") or {}).get("id")
             part = _answered(part, given, unanswered)
         if isinstance(part, Thinking):  # a client sends back a thought in the pieces it was streamed in
-            join_part(parts, part)
+            pieces.append(part)
         elif part is not None:
-            parts.append(part)
-    return tuple(parts)
+            parts += (*joined(pieces), part)
+            pieces.clear()
+    return (*parts, *joined(pieces))
 
 
-def _answered(result: ToolResult, given: Any, unanswered: list[ToolCall]) -> ToolResult:
-    for call in unanswered:
-        if call.id == given or (not given and call.name == result.name):
-            unanswered.remove(call)
-            return ToolResult(call.id, result.content, result.name, result.is_error)
-    return result
+def _answered(result: ToolResult, given: Any, unanswered: OpenCalls) -> ToolResult:
+    call = unanswered.answered(given if isinstance(given, str) and given else None, result.name)
+    return result if call is None else ToolResult(call.id, result.content, result.name, result.is_error)
 
 
 def _decode_tools(data: Json) -> tuple[Tool, ...]:

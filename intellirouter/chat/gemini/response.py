@@ -15,7 +15,7 @@ from intellirouter.chat.gemini.parts import (
     VENDOR,
     decode_part,
     encode_part,
-    join_part,
+    joined,
     make_call_id,
     pick,
     signed,
@@ -154,13 +154,14 @@ def decode_response(body: bytes) -> ChatResponse:
 
 
 def _decode_candidate(candidate: Json, position: int, response_id: str) -> Choice:
-    parts: list[Part] = []
+    pieces: list[Part] = []
     calls = 0
     for raw in content_parts(candidate):
         part = decode_part(raw, make_call_id(response_id, calls))
         calls += isinstance(part, ToolCall)
         if part is not None:
-            join_part(parts, part)
+            pieces.append(part)
+    parts = joined(pieces)
     _cite(parts, pick(candidate, FIELD))
     reason, detail = decode_finish(pick(candidate, "finishReason"), calls > 0)
     index = candidate.get("index")

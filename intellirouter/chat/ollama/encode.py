@@ -80,19 +80,22 @@ def _encode_message(message: Message, names: dict[str, str], notes: list[str]) -
     if not rest and turns:
         return turns
     turn: Json = {"role": "system" if message.role == "developer" else message.role, "content": ""}
+    words: list[str] = []
+    thoughts: list[str] = []
     for part in rest:
         match part:
             case Text() | Refusal():
-                turn["content"] += f"\n{part.text}" if turn["content"] else part.text
+                if words or part.text:
+                    words.append(f"\n{part.text}" if words else part.text)
             case Image():
                 turn.setdefault("images", []).append(encode_image(part))
             case Thinking():
-                turn["thinking"] = turn.get("thinking", "") + part.text
+                thoughts.append(part.text)
             case ToolCall():
                 turn.setdefault("tool_calls", []).append(encode_call(part))
             case File() if part.text is not None:
                 title = f"{part.title or part.filename}:\n" if part.title or part.filename else ""
-                turn["content"] += f"\n{title}{part.text}\n"
+                words.append(f"\n{title}{part.text}\n")
                 notes.append("A text document was sent as part of the turn's text.")
             case File() | Audio():
                 raise UnsupportedByTarget(
@@ -102,6 +105,9 @@ def _encode_message(message: Message, names: dict[str, str], notes: list[str]) -
                 notes.append(f"A block only {part.dialect} knows was left out.")
             case _:
                 notes.append("Encrypted reasoning of another vendor was left out.")
+    turn["content"] = "".join(words)
+    if thoughts:
+        turn["thinking"] = "".join(thoughts)
     return [*turns, turn]
 
 

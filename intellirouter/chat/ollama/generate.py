@@ -63,9 +63,10 @@ def encode_request(request: ChatRequest, notes: list[str]) -> Json:
     refuse(request)
     refuse_all_but_text(request, "A generate request", notes)
     messages = list(without_billing(request.messages))
-    system = ""
-    while len(messages) > 1 and messages[0].role in ("system", "developer"):
-        system = f"{system}\n\n{messages.pop(0).text}".strip()
+    lead = next((i for i, m in enumerate(messages) if m.role not in ("system", "developer")), len(messages))
+    lead = min(lead, len(messages) - 1)
+    system = "\n\n".join(filter(None, (message.text.strip() for message in messages[:lead])))
+    messages = messages[lead:]
     pictures = [part for message in messages for part in message.content if isinstance(part, Image)]
     if pictures:
         messages = [_without_pictures(message) for message in messages]

@@ -12,6 +12,7 @@ from intellirouter.chat.fields import Json, at
 from intellirouter.chat.media import image_type
 from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Reasoning, Role, Source, Tool
 from intellirouter.chat.ollama.ids import call_id
+from intellirouter.chat.open_calls import OpenCalls
 from intellirouter.chat.options import take_options
 from intellirouter.chat.parts import Image, Part, ResultPart, Text, Thinking, ToolCall, ToolResult
 from intellirouter.errors import InvalidRequest
@@ -81,7 +82,7 @@ def decode_extra(body: Json, known: frozenset[str]) -> Json:
 def _decode_messages(messages: list[Json]) -> tuple[Message, ...]:
     """Turns; a tool result without an id answers the latest call of its name that is still open."""
     decoded: list[Message] = []
-    unanswered: list[ToolCall] = []
+    unanswered = OpenCalls()
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
         word = fields.required_text(message, "role", path)
@@ -94,7 +95,9 @@ def _decode_messages(messages: list[Json]) -> tuple[Message, ...]:
             decoded.append(Message("tool", (_decode_result(message, path, unanswered),)))
             continue
         parts = _decode_parts(message, index, path)
-        unanswered.extend(part for part in parts if isinstance(part, ToolCall))
+        for part in parts:
+            if isinstance(part, ToolCall):
+                unanswered.add(part)
         decoded.append(Message(role, parts))
     return tuple(decoded)
 
@@ -126,12 +129,11 @@ def _decode_call(call: Json, turn: int, index: int, path: str) -> ToolCall:
     return ToolCall(fields.text(call, "id", path) or call_id(str(turn), index), name, text)
 
 
-def _decode_result(message: Json, path: str, unanswered: list[ToolCall]) -> ToolResult:
+def _decode_result(message: Json, path: str, unanswered: OpenCalls) -> ToolResult:
     name = fields.text(message, "tool_name", path) or fields.text(message, "name", path)
     given = fields.text(message, "tool_call_id", path)
-    call = next((c for c in unanswered if given == c.id or (given is None and name in (None, c.name))), None)
-    if call is not None:
-        unanswered.remove(call)
+    anything = given is None and name is None
+    call = unanswered.first() if anything else unanswered.answered(given, name)
     words = Text(fields.text(message, "content", path) or "")
     content: tuple[ResultPart, ...] = (words, *decode_images(message, path))
     return ToolResult(given or (call.id if call else call_id("result", 0)), content, name=name)

@@ -224,13 +224,14 @@ def seal_details(details: list[Any]) -> str:
 def _decode_thinking_block(block: Json) -> Part:
     if block.get("type") == "redacted_thinking":
         return RedactedThinking(str(block.get("data", "")))
-    return Thinking(
-        text=str(block.get("thinking") or ""),
-        signature=block.get("signature"),
-        encrypted=block.get("encrypted_content"),
-        id=block.get("id"),
-        signer=vendor_of(block.get("signer")),
-    )
+    signature, encrypted, id_ = (_words(block, name) for name in ("signature", "encrypted_content", "id"))
+    text = str(block.get("thinking") or "")
+    return Thinking(text, signature, encrypted, id_, vendor_of(block.get("signer")))
+
+
+def _words(block: Json, name: str) -> str | None:
+    value = block.get(name)
+    return value if isinstance(value, str) else None
 
 
 def encode_thinking(parts: tuple[Part, ...]) -> Json:
@@ -261,7 +262,7 @@ def details_of(part: Part) -> list[Any]:
         return []
     try:
         details = msgspec.json.decode(part.signature or "[]")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return []
     return details if isinstance(details, list) else []
 

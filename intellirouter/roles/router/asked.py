@@ -197,7 +197,7 @@ def _collections(rag: Mapping[str, Any] | None) -> tuple[str, ...]:
     if not rag:
         return ()
     named = rag.get("collections") or rag.get("collection") or ()
-    if isinstance(named, str):
+    if not isinstance(named, (list, tuple)):
         named = (named,)
     return tuple(bounded(name) for name in named if isinstance(name, str))[:MAX_TAGS]
 

@@ -7,6 +7,7 @@ one event begins is put before what the next one says at the same place; a half 
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -47,7 +48,7 @@ class Halves:
         if not self._waiting and not has_halves(data):
             return data
         try:
-            event = json.loads(data)
+            event = _read(data)
         except (ValueError, RecursionError):
             return data
         return msgspec.json.encode(self._mended(event, ()))
@@ -71,7 +72,23 @@ class Halves:
 
 def mended(data: bytes) -> Any:
     """What a whole answer holds in which a half stands alone. Raises `ValueError` where it is no JSON, `UpstreamProtocolError`."""
-    return _all_whole(json.loads(data), 0)
+    return _all_whole(_read(data), 0)
+
+
+def _read(data: bytes) -> Any:
+    """As every other answer is read: neither `NaN` nor a number beyond any is JSON. Raises `ValueError`."""
+    return json.loads(data, parse_constant=_refuse, parse_float=_number)
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _number(word: str) -> float:
+    number = float(word)
+    if not math.isfinite(number):
+        raise ValueError(f"{word} is no number")
+    return number
 
 
 def _all_whole(value: Any, depth: int) -> Any:

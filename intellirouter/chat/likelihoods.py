@@ -15,9 +15,12 @@ def from_list(value: Any) -> Json | None:
 
 def _entry(one: Json) -> Json:
     token = str(one.get("token") or "")
-    top = one.get("top_logprobs")
-    others = [_bare(other) for other in top if isinstance(other, dict)] if isinstance(top, list) else []
+    others = [_bare(other) for other in _listed(one.get("top_logprobs"))]
     return {**_bare({**one, "token": token}), "top_logprobs": others}
+
+
+def _listed(value: Any) -> list[Json]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _bare(one: Json) -> Json:
@@ -27,8 +30,7 @@ def _bare(one: Json) -> Json:
 
 def content_of(logprobs: Json | None) -> list[Json]:
     """The entries."""
-    entries = (logprobs or {}).get("content")
-    return [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
+    return _listed(logprobs.get("content")) if isinstance(logprobs, dict) else []
 
 
 def from_gemini(result: Any) -> Json | None:
@@ -46,7 +48,7 @@ def from_gemini(result: Any) -> Json | None:
             _entry(
                 {
                     **_of_google(one),
-                    "top_logprobs": [_of_google(o) for o in others or () if isinstance(o, dict)],
+                    "top_logprobs": [_of_google(other) for other in _listed(others)],
                 }
             )
         )
@@ -63,7 +65,7 @@ def to_gemini(logprobs: Json | None) -> Json | None:
     if not entries:
         return None
     result: Json = {"chosenCandidates": [_to_google(one) for one in entries]}
-    tops = [[_to_google(o) for o in one.get("top_logprobs") or () if isinstance(o, dict)] for one in entries]
+    tops = [[_to_google(other) for other in _listed(one.get("top_logprobs"))] for one in entries]
     if any(tops):
         result["topCandidates"] = [{"candidates": top} for top in tops]
     return result

@@ -90,7 +90,7 @@ def decode_response(body: bytes) -> EmbeddingResponse:
     try:
         ordered = sorted(told.data, key=lambda entry: int(entry.index or 0))
         vectors = tuple(_vector(foreign.vector(entry.embedding)) for entry in ordered)
-    except (msgspec.DecodeError, RecursionError, TypeError, ValueError, struct.error) as cause:
+    except (msgspec.DecodeError, RecursionError, TypeError, ValueError, OverflowError, struct.error) as cause:
         raise UpstreamProtocolError("the provider's embeddings are not vectors") from cause
     return EmbeddingResponse(
         model=str(told.model or ""), vectors=vectors, usage=decode_usage(foreign.aside(told.usage))
@@ -166,8 +166,10 @@ def _vector(value: Any) -> tuple[float, ...]:
     if isinstance(value, str):
         raw = base64.b64decode(value, validate=True)
         return struct.unpack(f"<{len(raw) // 4}f", raw)
-    if value and isinstance(value[0], list):
+    if isinstance(value, list) and value and isinstance(value[0], list):
         value = value[0]
+    if not isinstance(value, list):
+        raise TypeError("neither numbers nor their bytes")
     return tuple(map(float, value))
 
 
@@ -177,9 +179,14 @@ def encode_response(response: EmbeddingResponse, request: EmbeddingRequest) -> b
         return response.raw
 
     def shown(vector: tuple[float, ...]) -> str | tuple[float, ...]:
-        return (
-            base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode() if request.base64 else vector
-        )
+        if not request.base64:
+            return vector
+        try:
+            return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+        except OverflowError as cause:
+            raise UpstreamProtocolError(
+                "the provider's embedding holds numbers that are none of 32 bits"
+            ) from cause
 
     used = response.usage.input_tokens if response.usage else 0
     body: Json = {

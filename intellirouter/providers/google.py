@@ -168,7 +168,7 @@ def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
     try:
         told = _embedded(response.body)
         vectors = tuple(tuple(map(float, vector(entry.values))) for entry in told.embeddings)
-    except (msgspec.DecodeError, RecursionError, TypeError, ValueError) as cause:
+    except (msgspec.DecodeError, RecursionError, TypeError, ValueError, OverflowError) as cause:
         raise UpstreamProtocolError("the provider's embeddings are not lists of numbers") from cause
     if not vectors:
         raise UpstreamProtocolError("the provider's answer has no embeddings")

@@ -26,7 +26,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     try:
         then, now = parsedate_to_datetime(value), parsedate_to_datetime(headers.get("date", ""))
         return max(0.0, (then - now).total_seconds())
-    except (ValueError, TypeError):  # not a date, or one with a zone and one without
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+    ):  # not a date, one in no year, or one with a zone and one without
         return None
 
 

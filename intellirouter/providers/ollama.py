@@ -113,7 +113,7 @@ def parse_embeddings(response: HttpResponse) -> EmbeddingResponse:
     try:
         told = _embedded(response.body)
         read = tuple(tuple(map(float, vector(raw))) for raw in told.embeddings or [told.embedding])
-    except (msgspec.DecodeError, RecursionError, TypeError, ValueError) as cause:
+    except (msgspec.DecodeError, RecursionError, TypeError, ValueError, OverflowError) as cause:
         raise UpstreamProtocolError("the provider's answer has no embeddings") from cause
     used = told.prompt_eval_count
     return EmbeddingResponse(

@@ -286,12 +286,16 @@ def parse_models(response: HttpResponse) -> tuple[ModelInfo, ...]:
     )
 
 
+_NO_YEAR = 253_402_300_800
+"""The first second of the year 10,000, which no date holds."""
+
+
 def _model(entry: Json) -> ModelInfo:
     windows = (entry.get(key) for key in ("context_length", "context_window", "max_model_len"))
     created = entry.get("created")
     return ModelInfo(
         id=entry["id"],
-        created=int(created) if isinstance(created, (int, float)) else 0,
+        created=int(created) if isinstance(created, (int, float)) and 0 <= created < _NO_YEAR else 0,
         context_window=next((int(size) for size in windows if isinstance(size, int) and size > 0), None),
     )
 

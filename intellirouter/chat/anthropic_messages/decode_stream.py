@@ -175,7 +175,7 @@ class EventReader:
         if fragments:
             try:
                 block = {**block, "input": msgspec.json.decode("".join(fragments) or "{}")}
-            except msgspec.DecodeError as cause:
+            except (msgspec.DecodeError, RecursionError) as cause:
                 raise UpstreamProtocolError("the input of a server tool is not JSON") from cause
         return (OpaqueDelta(DIALECT, block, index),)
 

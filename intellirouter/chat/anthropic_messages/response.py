@@ -61,7 +61,7 @@ def decode_response(body: bytes) -> ChatResponse:
         raise UpstreamProtocolError("the provider's answer is not a message")
     try:
         content = decode_content(data["content"], "content")
-    except InvalidRequest as cause:
+    except (InvalidRequest, RecursionError) as cause:
         raise UpstreamProtocolError("the provider's answer has a block that makes no sense") from cause
     reason, detail = decode_finish(data.get("stop_reason"))
     choice = Choice(with_signatures(content), reason, detail, data.get("stop_sequence"))

@@ -317,8 +317,9 @@ def _vendor_index(call: dict[str, Any], position: int) -> int:
 
 
 def _signature(call: dict[str, Any]) -> str | None:
-    google = (call.get("extra_content") or {}).get("google") or {}
-    signature = google.get("thought_signature")
+    extra = call.get("extra_content")
+    google = extra.get("google") if isinstance(extra, dict) else None
+    signature = google.get("thought_signature") if isinstance(google, dict) else None
     return signature if isinstance(signature, str) else None
 
 

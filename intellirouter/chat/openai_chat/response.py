@@ -95,6 +95,10 @@ def _is_odd(calls: Any) -> bool:
     return not all(ids) or len(set(ids)) < len(ids) or has_no_text(calls)
 
 
+def _word(audio: Json, key: str) -> str | None:
+    return word if isinstance(word := audio.get(key), str) else None
+
+
 def _calls(message: Json) -> list[ToolCall]:
     """The calls, each with an id of its own: some vendors send none, or one for all."""
     calls = [decode_tool_call(call, "tool_calls") for call in message.get("tool_calls") or ()]
@@ -119,9 +123,9 @@ def _decode_choice(choice: Json, position: int) -> Choice:
     if isinstance(audio := message.get("audio"), dict):
         parts.append(
             Audio(
-                data=audio.get("data") or "",
-                id=audio.get("id"),
-                transcript=audio.get("transcript"),
+                data=_word(audio, "data") or "",
+                id=_word(audio, "id"),
+                transcript=_word(audio, "transcript"),
                 expires_at=audio.get("expires_at"),
             )
         )

@@ -13,13 +13,17 @@ def decode_logprobs(data: Any) -> Json | None:
     tokens = data.get("tokens") if isinstance(data, dict) else None
     if not isinstance(tokens, list) or not tokens:
         return None
-    sure, likely = data.get("token_logprobs") or (), data.get("top_logprobs") or ()
+    sure, likely = _listed(data.get("token_logprobs")), _listed(data.get("top_logprobs"))
     content = [
         {**_entry(str(token), chance), "top_logprobs": [_entry(*one) for one in _pairs(others)]}
         for token, chance, others in zip_longest(tokens, sure, likely)
         if token is not None
     ]
     return {"content": content, "refusal": None}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _pairs(others: Any) -> list[tuple[str, Any]]:
@@ -42,8 +46,8 @@ def encode_logprobs(data: Any, offset: int = 0) -> Json | None:
         token = str(entry.get("token") or "")
         lists["tokens"].append(token)
         lists["token_logprobs"].append(entry.get("logprob"))
-        others = entry.get("top_logprobs") or ()
-        lists["top_logprobs"].append({one.get("token"): one.get("logprob") for one in others})
+        others = [one for one in _listed(entry.get("top_logprobs")) if isinstance(one, dict)]
+        lists["top_logprobs"].append({str(one.get("token") or ""): one.get("logprob") for one in others})
         lists["text_offset"].append(offset)
         offset += len(token)
     return lists

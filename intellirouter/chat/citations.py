@@ -14,6 +14,10 @@ from intellirouter.chat.fields import Json
 from intellirouter.chat.parts import Part, Text
 from intellirouter.chat.response import ChatResponse
 
+MAX_CITED = 150
+"""Characters of the words that a citation repeats: as many as Anthropic's ("Web search tool", `cited_text`)."""
+MAX_NOTES = 1_000
+"""Citations of a stream that are told in the other form too: each is looked for in all of its text."""
 _UNSEALED = ""  # where Anthropic has its encrypted index, which it wants back: ours is none
 
 
@@ -36,7 +40,7 @@ def to_citation(annotation: Json, text: str) -> Json | None:
         "type": "web_search_result_location",
         "url": cited["url"],
         "title": cited.get("title"),
-        "cited_text": text[start:end] if isinstance(start, int) and isinstance(end, int) else "",
+        "cited_text": text[start:end][:MAX_CITED] if isinstance(start, int) and isinstance(end, int) else "",
         "encrypted_index": _UNSEALED,
     }
 
@@ -113,6 +117,7 @@ class BothForms:
     def __init__(self) -> None:
         self._texts: dict[tuple[int, int], list[str]] = {}
         self._cited: dict[tuple[int, int], list[Json]] = {}
+        self._notes = 0
 
     def restore(self, deltas: tuple[Delta, ...]) -> tuple[Delta, ...]:
         """What these deltas are to a client of any dialect."""
@@ -127,8 +132,11 @@ class BothForms:
             case AnnotationDelta(citation=dict() as citation, annotation=None):
                 self._cited.setdefault((delta.choice, delta.block), []).append(citation)
                 return (delta,)
-            case AnnotationDelta(annotation=dict() as annotation, citation=None):
-                text = "".join(self._texts.get((delta.choice, delta.block), ()))
+            case AnnotationDelta(annotation=dict() as annotation, citation=None) if self._notes < MAX_NOTES:
+                self._notes += 1
+                parts = self._texts.get((delta.choice, delta.block), [])
+                text = "".join(parts)
+                parts[:] = [text]  # for the next one
                 return (msgspec.structs.replace(delta, citation=to_citation(annotation, text)),)
             case Finish():
                 return (*self._ended(delta.choice, None), delta)

@@ -190,12 +190,16 @@ def parse_models(response: HttpResponse) -> tuple[ModelInfo, ...]:
     return tuple(
         ModelInfo(
             model["name"].removeprefix("models/"),
-            context_window=model.get("inputTokenLimit"),
-            max_output_tokens=model.get("outputTokenLimit"),
+            context_window=_tokens(model.get("inputTokenLimit")),
+            max_output_tokens=_tokens(model.get("outputTokenLimit")),
         )
         for model in models
         if isinstance(model, dict) and isinstance(model.get("name"), str)
     )
+
+
+def _tokens(told: object) -> int | None:
+    return told if isinstance(told, int) and told > 0 else None
 
 
 ADAPTER = Adapter(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from intellirouter.chat.citations import BothForms, is_ours, shifted, to_annotation, to_citation
 from intellirouter.chat.delta import AnnotationDelta, Finish, TextDelta
+from intellirouter.chat.gemini.grounding import annotations_of, metadata_of
 from intellirouter.chat.gemini.stream import ResponseDecoder
 
 PAGE = "https://example.org/coal"
@@ -30,6 +33,7 @@ def test_an_anthropic_citation_marks_all_of_its_text(citation: dict[str, object]
     ("cited", "words"),
     [
         ({"url": PAGE, "start_index": 8, "end_index": 13}, "black"),
+        ({"url": PAGE, "start_index": 8, "end_index": 3000}, ("black." * 25)[:150]),
         ({"url": PAGE}, ""),
         ({"url": PAGE, "start_index": "8", "end_index": "13"}, ""),
         ({"file_id": "f"}, None),
@@ -37,7 +41,7 @@ def test_an_anthropic_citation_marks_all_of_its_text(citation: dict[str, object]
     ],
 )
 def test_an_openai_annotation_carries_the_words_it_marks(cited: object, words: str | None) -> None:
-    made = to_citation({"type": "url_citation", "url_citation": cited}, "Coal is black.")
+    made = to_citation({"type": "url_citation", "url_citation": cited}, "Coal is " + "black." * 500)
     assert (made and made["cited_text"]) == words
     assert words is None or is_ours(made)
 
@@ -74,3 +78,38 @@ def test_a_stream_may_tell_a_thousand_times_what_its_words_rest_on() -> None:
             one.annotation for one in deltas or () if isinstance(one, AnnotationDelta) and one.annotation
         ]
     assert [note["url_citation"]["url"] for note in notes] == [PAGE, "https://example.org/tar"]
+
+
+@given(st.text(max_size=60), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=8))
+def test_spans_come_back_from_gemini_as_they_were_told(text: str, places: list[tuple[int, int]]) -> None:
+    spans = sorted({(start, end) for one in places if (start := min(one)) <= (end := max(one)) <= len(text)})
+    notes = [
+        {
+            "type": "url_citation",
+            "url_citation": {"url": PAGE, "title": PAGE, "start_index": start, "end_index": end},
+        }
+        for start, end in spans
+    ]
+    told = metadata_of(notes, text)
+    assert (told is None) == (not notes)
+    assert list(annotations_of(told, text)) == notes
+    for support, (start, end) in zip(told["groundingSupports"] if told else (), spans, strict=True):
+        assert support["segment"]["text"] == text[start:end]
+
+
+def test_what_spans_repeat_for_gemini_is_bounded() -> None:
+    text = "é" * 300_000
+    notes = [
+        {
+            "type": "url_citation",
+            "url_citation": {"url": PAGE, "start_index": 0, "end_index": len(text) - number},
+        }
+        for number in range(1_000)
+    ]
+    told = metadata_of(notes, text)
+    assert told is not None
+    segments = [support["segment"] for support in told["groundingSupports"]]
+    assert [segment["endIndex"] for segment in segments] == [
+        2 * (len(text) - number) for number in range(1_000)
+    ]
+    assert sum(len(segment.get("text", "")) for segment in segments) <= 1_000_000

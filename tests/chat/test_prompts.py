@@ -12,9 +12,10 @@ from intellirouter.chat.model import ChatRequest, Message, OutputFormat, Source,
 from intellirouter.chat.ollama.format import GENERATE_FORMAT
 from intellirouter.chat.openai_completions.format import FORMAT
 from intellirouter.chat.openai_completions.logprobs import decode_logprobs, encode_logprobs
+from intellirouter.chat.openai_completions.stream import CompletionDecoder
 from intellirouter.chat.parts import Image, Text
 from intellirouter.chat.wire import WireFormat
-from intellirouter.errors import InvalidRequest, UnsupportedByTarget
+from intellirouter.errors import InvalidRequest, UnsupportedByTarget, UpstreamProtocolError
 from intellirouter.providers.adapter import HttpResponse, Target
 from intellirouter.providers.table import ADAPTERS
 
@@ -120,3 +121,10 @@ def test_log_probabilities_survive_both_ways() -> None:
     response = ADAPTERS["openai_completions"].parse_chat(HttpResponse(200, {}, json.dumps(answer).encode()))
     again = json.loads(FORMAT.encode_response(msgspec.structs.replace(response, raw=None)))
     assert again["choices"] == answer["choices"]
+
+
+@pytest.mark.parametrize("index", [-1, 256, 2**62])
+def test_a_stream_of_completions_has_no_answer_of_a_number_that_none_has(index: int) -> None:
+    event = json.dumps({"choices": [{"index": index, "text": "Hi"}]}).encode()
+    with pytest.raises(UpstreamProtocolError, match="of a number that none has"):
+        CompletionDecoder().decode("", event)

@@ -134,14 +134,21 @@ def test_a_clients_own_body_is_made_to_fit_only_a_model_it_did_not_name(
 def test_a_model_list_is_read_past_entries_that_are_none(kind: str) -> None:
     names = {"google": "models", "ollama": "models"}
     entries: list[Any] = ["odd", None, {}, {"id": 7, "name": 7}]
+    sizes = ("context_window", "context_length", "max_model_len", "max_input_tokens", "max_tokens", "inputTokenLimit", "outputTokenLimit")  # fmt: skip
     wanted: list[Any] = [
-        {"id": "m", "name": "models/m", "supportedGenerationMethods": ["generateContent"], "model": "m"}
+        {
+            **dict.fromkeys(sizes, "many"),
+            "id": "m",
+            "name": "models/m",
+            "supportedGenerationMethods": ["generateContent"],
+            "model": "m",
+        }
     ]
     body = json.dumps({names.get(kind, "data"): [*entries, *wanted]}).encode()
     parse = ADAPTERS[kind].parse_models
     assert parse is not None
     found = parse(HttpResponse(200, {}, body))
-    assert len(found) == 1
+    assert [(one.context_window, one.max_output_tokens) for one in found] == [(None, None)]
 
 
 def test_embeddings_come_in_the_order_of_what_was_asked() -> None:

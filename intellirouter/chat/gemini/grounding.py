@@ -5,6 +5,7 @@ Source: Gemini API reference, "GroundingMetadata". A segment's places count byte
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -27,11 +28,11 @@ def annotations_of(metadata: Any, text: str) -> tuple[Json, ...]:
     supports = metadata.get("groundingSupports") if isinstance(metadata, dict) else None
     notes: list[Json] = []
     cited: set[int] = set()
-    raw = text.encode()
-    for support in supports[:MAX_NOTES] if isinstance(supports, list) else ():
-        if not isinstance(support, dict):
-            continue
-        start, end = _span(support.get("segment"), raw)
+    given = supports[:MAX_NOTES] if isinstance(supports, list) else []
+    spans = [(support, _span(support.get("segment"))) for support in given if isinstance(support, dict)]
+    at = _in_characters(text.encode(), {place for _, span in spans if span is not None for place in span})
+    for support, span in spans:
+        start, end = (0, len(text)) if span is None else (at[span[0]], at[span[1]])
         indices = support.get("groundingChunkIndices")
         for index in indices[:MAX_NOTES] if isinstance(indices, list) else ():
             if isinstance(index, int) and 0 <= index < len(pages) and (page := pages[index]):
@@ -51,12 +52,22 @@ def _page(chunk: Any) -> Json | None:
     return page if page and isinstance(page.get("uri"), str) else None
 
 
-def _span(segment: Any, raw: bytes) -> tuple[int, int]:
+def _span(segment: Any) -> tuple[int, int] | None:
+    """Where a segment begins and ends, in bytes; None where it does not say so."""
     segment = segment if isinstance(segment, dict) else {}
     start, end = segment.get("startIndex") or 0, segment.get("endIndex")
-    if not isinstance(start, int) or not isinstance(end, int):
-        return 0, len(raw.decode())
-    return len(raw[:start].decode(errors="ignore")), len(raw[:end].decode(errors="ignore"))
+    return (start, end) if isinstance(start, int) and isinstance(end, int) and min(start, end) >= 0 else None
+
+
+def _in_characters(raw: bytes, places: Iterable[int]) -> dict[int, int]:
+    """Places in bytes of UTF-8, counted in characters; in one look at them."""
+    found: dict[int, int] = {}
+    decoder, before, count = codecs.getincrementaldecoder("utf-8")(), 0, 0
+    for place in sorted(places):
+        count += len(decoder.decode(raw[before:place]))
+        before = place
+        found[place] = count
+    return found
 
 
 def _note(page: Json, start: int, end: int) -> Json:
@@ -83,19 +94,28 @@ def metadata_of(annotations: Iterable[Json], text: str) -> Json | None:
         places.setdefault(url, len(places))
         pages.setdefault(url, {"web": {"uri": url, "title": cited.get("title") or url}})
         start, end = cited.get("start_index"), cited.get("end_index")
-        if isinstance(start, int) and isinstance(end, int):
+        if isinstance(start, int) and isinstance(end, int) and 0 <= start <= end:
             spans.setdefault((start, end), []).append(places[url])
     if not pages:
         return None
-    supports = [
-        {
-            "segment": {
-                "startIndex": len(text[:start].encode()),
-                "endIndex": len(text[:end].encode()),
-                "text": text[start:end],
-            },
-            "groundingChunkIndices": indices,
-        }
-        for (start, end), indices in spans.items()
-    ]
+    at = _in_bytes(text, {place for span in spans for place in span})
+    supports: list[Json] = []
+    room = MAX_TEXT
+    for (start, end), indices in spans.items():
+        segment: Json = {"startIndex": at[start], "endIndex": at[end]}
+        if end - start <= room:  # what spans repeat of the text together is no more than it may hold
+            room -= max(0, end - start)
+            segment["text"] = text[start:end]
+        supports.append({"segment": segment, "groundingChunkIndices": indices})
     return {"groundingChunks": list(pages.values()), "groundingSupports": supports}
+
+
+def _in_bytes(text: str, places: Iterable[int]) -> dict[int, int]:
+    """Places in the text, counted in bytes of UTF-8; in one look at it."""
+    found: dict[int, int] = {}
+    before = count = 0
+    for place in sorted(places):
+        count += len(text[before:place].encode())
+        before = place
+        found[place] = count
+    return found

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from intellirouter.chat import foreign
 from intellirouter.chat.delta import Delta, Finish, RefusalDelta, Start, TextDelta, UsageDelta
 from intellirouter.chat.fields import Json
 from intellirouter.chat.model import ChatRequest
@@ -70,6 +71,8 @@ class CompletionDecoder:
     def _decode_choice(self, choice: Json, deltas: list[Delta]) -> None:
         number = choice.get("index")
         index = number if isinstance(number, int) else 0
+        if not 0 <= index < foreign.MAX_CHOICES:
+            raise UpstreamProtocolError("the provider sent an answer of a number that none has")
         if index not in self._finished:
             self._open.add(index)
         text, logprobs = choice.get("text"), decode_logprobs(choice.get("logprobs"))

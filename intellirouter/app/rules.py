@@ -94,6 +94,12 @@ def part_errors(settings: Settings) -> Iterator[Finding]:
         yield from _module("alert_rules").alert_errors(settings)
 
 
+def load_rules() -> None:
+    """Import the parts that `part_errors` imports when it needs them, for a process that may not be able to read them later."""
+    for name in ("provider_rules", "model_rules", "alert_rules"):
+        _module(name)
+
+
 def _module(name: str) -> Any:
     return importlib.import_module(f"intellirouter.app.{name}")
 

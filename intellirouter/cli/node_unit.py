@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from intellirouter.app.rules import load_rules
 from intellirouter.config import env
 from intellirouter.config.schema.settings import Settings
 from intellirouter.errors import ConfigError
@@ -39,6 +40,7 @@ def enter(file: Path | None, named: str | None) -> Path | None:
         return file
     if os.geteuid() != 0 and named is None and unit.user is not None and not _readable(unit):
         return file  # whoever may not read it is told so when something is missing
+    load_rules()
     Settings()  # reading a configuration imports its last part when first asked for; the unit's user need not see all that root does
     try:
         done = take_on(unit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Any
@@ -232,12 +233,18 @@ async def test_auto_asks_the_dear_model_for_hard_questions_and_can_lean(
     assert {"auto", "auto/cheap", "auto/best", "auto/fast", "small", "large"} <= set(listed)
 
     async def by(model: str, text: str) -> str:
-        answer = await client.chat.completions.with_raw_response.create(**asked(text, model))
-        return answer.headers["x-intellirouter-provider"]
+        """Who answers most such questions: one in fifty is asked of another, to learn."""
+        found: Counter[str] = Counter()
+        for number in range(9):
+            answer = await client.chat.completions.with_raw_response.create(
+                **asked(text.format(number, number + 2), model)
+            )
+            found[answer.headers["x-intellirouter-provider"]] += 1
+        return found.most_common(1)[0][0]
 
-    assert await by("auto/cheap", EASY.format("Peru")) == "small"
-    assert await by("auto/best", HARD.format(7, 9)) == "large"
-    assert await by("small", HARD.format(7, 9)) == "small"
+    assert await by("auto/cheap", EASY) == "small"
+    assert await by("auto/best", HARD) == "large"
+    assert await by("small", HARD) == "small"
     claude = anthropic.AsyncAnthropic(base_url=node.listening[0].url, api_key="-", max_retries=0)
     answer = await claude.messages.create(
         model="auto/cheap", max_tokens=20, messages=[{"role": "user", "content": EASY.format("Cuba")}]

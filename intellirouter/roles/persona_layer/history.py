@@ -68,7 +68,10 @@ class HistoryFile:
 
     def add(self, versions: Iterable[Version]) -> None:
         """Append them, and have them on the disk."""
-        with self._path.open("ab") as file:
+        with self._path.open("ab+") as file:
+            if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+                # behind a line that a node died in: the next one's author would be lost with it
+                file.write(b"\n")
             file.write(b"".join(msgspec.json.encode(version) + b"\n" for version in versions))
             file.flush()
             os.fsync(file.fileno())

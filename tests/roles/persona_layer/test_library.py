@@ -324,3 +324,5 @@ def test_a_change_that_two_have_seen_is_one_version_and_keeps_its_author(tmp_pat
     )  # and one died as it wrote
     (seen,) = library(tmp_path).history("p")
     assert (seen.version, seen.author) == (1, "ann")
+    library(tmp_path).write("p", "Two.", ".md", author="ann")  # behind the line without an end
+    assert [(one.version, one.author) for one in library(tmp_path).history("p")] == [(1, "ann"), (2, "ann")]
